@@ -1,0 +1,5 @@
+"""``python -m mrlspk``: the same as the ``mrlspk`` command."""
+
+from mrlspk.cli.app import main
+
+main()

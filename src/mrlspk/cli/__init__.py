@@ -1,0 +1,1 @@
+"""Commands: each parses its flags, calls one workflow and shows its report."""

@@ -1,0 +1,91 @@
+"""The command line: every command, and the one place where an error becomes a message and an exit code."""
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import click
+import typer
+from dotenv import load_dotenv
+from typer.core import TyperGroup
+
+from mrlspk import __version__
+from mrlspk.cli import output
+from mrlspk.cli.compare import compare_command
+from mrlspk.cli.data import data_app
+from mrlspk.cli.embed import embed_command
+from mrlspk.cli.eval import eval_command
+from mrlspk.cli.gpu_profile import gpu_profile_command
+from mrlspk.cli.options import DEBUG_KEY
+from mrlspk.cli.pretrained import pretrained_app
+from mrlspk.cli.train import train_command
+from mrlspk.errors import MrlspkError
+
+INTERRUPTED, TERMINATED = 130, 143
+
+
+class RootGroup(TyperGroup):
+    """The group under which every command runs; errors end here."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a `MrlspkError` becomes its message on stderr and its exit code."""
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            return super().invoke(ctx)
+        except MrlspkError as error:
+            if ctx.meta.get(DEBUG_KEY):
+                raise
+            output.show_error(error)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            output.note("interrupted")
+            raise typer.Exit(INTERRUPTED) from error
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Leave on SIGTERM through every ``finally``, so that no half-written file stays behind."""
+    sys.exit(TERMINATED)
+
+
+app = typer.Typer(
+    cls=RootGroup, name="mrlspk", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+
+
+def _show_version(value: bool) -> None:  # noqa: FBT001 - the signature that typer calls
+    if value:
+        output.line(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Matryoshka speaker embeddings: one forward pass, a good embedding at every prefix width."""
+    load_dotenv(Path(".env"), override=False)
+    os.environ.setdefault("WANDB_SILENT", "true")
+    logger = logging.getLogger("mrlspk")
+    logger.handlers = [output.WarningHandler()]
+    logger.propagate = False
+
+
+app.add_typer(data_app, name="data")
+app.add_typer(pretrained_app, name="pretrained")
+app.command("train")(train_command)
+app.command("eval")(eval_command)
+app.command("compare")(compare_command)
+app.command("embed")(embed_command)
+app.command("gpu-profile")(gpu_profile_command)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,5 @@
+"""Placeholder; written next."""
+
+
+def compare_command() -> None:
+    """Come next."""

@@ -1,0 +1,5 @@
+"""Placeholder; written next."""
+
+
+def embed_command() -> None:
+    """Come next."""

@@ -1,0 +1,5 @@
+"""Placeholder; written next."""
+
+
+def eval_command() -> None:
+    """Come next."""

@@ -1,0 +1,5 @@
+"""Placeholder; written next."""
+
+
+def gpu_profile_command() -> None:
+    """Come next."""

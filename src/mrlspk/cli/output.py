@@ -1,0 +1,86 @@
+"""All that reaches a terminal: data on stdout, everything else on stderr."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from mrlspk import __version__
+from mrlspk.errors import MrlspkError
+
+SCHEMA_VERSION = 1
+
+type OnProgress = Callable[[int, int], None]
+
+
+def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableType], *, as_json: bool) -> None:
+    """Print a report on stdout: ``payload`` as one JSON document, or else ``human``, piece by piece."""
+    if as_json:
+        document = {"schema_version": SCHEMA_VERSION, "command": command, "mrlspk_version": __version__, **payload}
+        line(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    console = stdout_console()
+    for piece in human:
+        console.print(piece)
+
+
+def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """Return a plain table; the first column stands left, the others right."""
+    result = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        result.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    for row in rows:
+        result.add_row(*(str(cell) for cell in row))
+    return result
+
+
+def line(text: str) -> None:
+    """Print one line of data on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """Print one line of remark on stderr."""
+    sys.stderr.write(text + "\n")
+
+
+def show_error(error: MrlspkError) -> None:
+    """Print what went wrong, where, and how to mend it on stderr."""
+    note(f"error: {error}")
+
+
+def stdout_console() -> Console:
+    """Return a console on stdout that neither guesses colours for numbers nor reads markup."""
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+
+
+def stderr_console() -> Console:
+    """Return the same on stderr."""
+    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def progress(description: str, *, quiet: bool) -> Iterator[OnProgress | None]:
+    """Give a function of (done, total) that draws a bar on stderr; None where no bar is wanted."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=stderr_console(), transient=True) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class WarningHandler(logging.Handler):
+    """Shows the package's log records as lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print ``warning: …``; information goes without its level."""
+        prefix = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
+        note(prefix + record.getMessage())

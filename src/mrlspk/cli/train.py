@@ -1,0 +1,5 @@
+"""Placeholder; written next."""
+
+
+def train_command() -> None:
+    """Come next."""

@@ -1,0 +1,67 @@
+"""Section ``data``: corpora, crops and augmentation."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from mrlspk.config.base import StrictModel
+
+
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError(f"a range is [low, high], got {list(value)}")
+    return value
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_rising)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class DataConfig(StrictModel):
+    """Where the speech is, how it is cut and how it is disturbed."""
+
+    train_dataset: Path = Field(
+        Path("data/voxceleb2/dev/aac"), description="Training corpus: speaker/session/file.(wav|flac|ogg|m4a|aac|mp3)."
+    )
+    val_dataset: Path | None = Field(
+        Path("data/voxceleb1/dev/wav"),
+        description="Corpus of other speakers for validation; null: hold speakers out of train_dataset.",
+    )
+    n_validation_speakers: PositiveInt = Field(
+        40, description="Speakers validated on: held out of train_dataset, or taken from val_dataset."
+    )
+    n_validation_trials: PositiveInt = Field(2000, description="Seeded validation trials, half of them target.")
+    sample_rate: Literal[16000] = Field(16000, description="Hz; audio at another rate is resampled.")
+    chunk_duration: PositiveFloat = Field(3.0, description="Seconds of a training crop; shorter files are repeated.")
+    sampler: Literal["speaker_balanced", "shuffle"] = Field(
+        "shuffle", description="Draw speakers evenly, or every utterance once an epoch."
+    )
+    utterances_per_speaker: PositiveInt = Field(
+        1, description="Crops of one speaker side by side in a batch (speaker_balanced); Triplet needs 2 or more."
+    )
+    crops_per_epoch: PositiveInt | None = Field(None, description="Crops that make an epoch; null: one per utterance.")
+    num_workers: NonNegativeInt = Field(8, description="Decoding processes; 0: the main one.")
+    pin_memory: bool = Field(True, description="Page-locked batches, where there is a GPU.")
+    prefetch_factor: PositiveInt = Field(2, description="Batches that each worker keeps ready.")
+
+    augmentation: bool = Field(True, description="Disturb training crops as the keys below say; false: not at all.")
+    speed_perturbation: tuple[PositiveFloat, ...] = Field(
+        (), description="Further speeds, e.g. [0.9, 1.1]; each makes new classes of all speakers."
+    )
+    noise_probability: Probability = Field(0.3, description="Share of crops with Gaussian noise.")
+    noise_snr_range: Range = Field((10.0, 30.0), description="Signal-to-noise ratio of Gaussian noise, dB.")
+    volume_probability: Probability = Field(0.5, description="Share of crops with a change of volume.")
+    volume_range: Range = Field((-6.0, 6.0), description="Change of volume, dB.")
+    musan_dataset: Path | None = Field(None, description="Folder of noise recordings (MUSAN); null: none.")
+    musan_probability: Probability = Field(0.5, description="Share of crops with a noise recording.")
+    musan_snr_range: Range = Field((5.0, 20.0), description="Signal-to-noise ratio of noise recordings, dB.")
+    rir_dataset: Path | None = Field(None, description="Folder of room impulse responses; null: none.")
+    rir_probability: Probability = Field(0.5, description="Share of crops with a room response.")
+
+    @model_validator(mode="after")
+    def check_speeds(self) -> Self:
+        """Refuse a speed that repeats, or that is the speech as it is."""
+        if len({1.0, *self.speed_perturbation}) != 1 + len(self.speed_perturbation):
+            raise ValueError(f"speed_perturbation names further speeds once each, got {list(self.speed_perturbation)}")
+        return self

@@ -1,0 +1,37 @@
+"""Section ``evaluation``: trials, priors and what makes a checkpoint the best."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from mrlspk.config.base import StrictModel
+
+
+class TrialListConfig(StrictModel):
+    """A trial list and the folder that its paths are relative to."""
+
+    path: Path = Field(description="Trial list: one '<0|1> <enroll> <test>' a line.")
+    audio_root: Path = Field(description="Folder that its paths are relative to.")
+
+
+class EvaluationConfig(StrictModel):
+    """What a model is scored on, during training and after."""
+
+    trials: tuple[TrialListConfig, ...] = Field((), description="Trial lists that eval and compare use by default.")
+    test_datasets: dict[str, Path] = Field(
+        {}, description="Folders, by name, to generate trials from where no list is given."
+    )
+    n_generated_trials: PositiveInt = Field(
+        500, description="Seeded trials from each test folder, half of them target."
+    )
+    p_target: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.01, 0.05), min_length=1, description="Priors of the detection cost; the first is min_dcf."
+    )
+    best_by: Literal["mean_log_eer", "loss"] | PositiveInt = Field(
+        "mean_log_eer",
+        description="What the best checkpoint has least of: mean log EER over the widths, validation loss, "
+        "or the EER at one width (its number).",
+    )
+    batch_size: PositiveInt = Field(16, description="Files of equal length embedded together.")
+    max_seconds: PositiveFloat = Field(60.0, description="Files are embedded whole up to this, in windows beyond.")

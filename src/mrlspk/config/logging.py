@@ -1,0 +1,23 @@
+"""Section ``logging``: what a run writes, and where."""
+
+from pathlib import Path
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from mrlspk.config.base import StrictModel
+
+
+class LoggingConfig(StrictModel):
+    """Checkpoints, TensorBoard and Weights & Biases."""
+
+    save_dir: Path = Field(Path("checkpoints"), description="Folder that gets one folder a run.")
+    run_name: str | None = Field(None, pattern=r"^[^/\\]+$", description="Folder of the run; null: date and time.")
+    save_interval: PositiveInt = Field(1, description="Epochs between two kept checkpoints.")
+    keep_last_n: NonNegativeInt = Field(3, description="Kept checkpoints beside best.pt and last.pt.")
+    log_interval: PositiveInt = Field(10, description="Optimiser steps between two log entries.")
+    tensorboard: bool = Field(True, description="Write TensorBoard events.")
+    log_dir: Path = Field(Path("logs"), description="Folder of TensorBoard events, one folder a run.")
+    wandb: bool = Field(False, description="Log to Weights & Biases; the key is WANDB_API_KEY, in .env for example.")
+    wandb_project: str = Field("mrlspk", description="Project there.")
+    wandb_run_name: str | None = Field(None, description="Name of the run there; null: that of the run's folder.")
+    wandb_tags: tuple[str, ...] = Field((), description="Tags of the run there.")

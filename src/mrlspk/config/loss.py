@@ -1,0 +1,37 @@
+"""Section ``loss``: the training objective, applied at every width."""
+
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from mrlspk.config.base import StrictModel
+
+
+class LossConfig(StrictModel):
+    """Margin softmax over speakers, or triplets within a batch."""
+
+    type: Literal["AAMSoftmax", "SubCenter", "Triplet"] = Field("AAMSoftmax", description="Objective.")
+    margin: NonNegativeFloat = Field(0.2, description="Additive angular margin, radians.")
+    scale: PositiveFloat = Field(30.0, description="Factor on the cosine.")
+    easy_margin: bool = Field(False, description="Apply the margin only where the cosine is positive.")
+    num_subcenters: PositiveInt = Field(3, description="Centres per speaker, for SubCenter.")
+    margin_start_epoch: NonNegativeInt = Field(0, description="Epoch at which the margin begins to rise from 0.")
+    margin_full_epoch: NonNegativeInt = Field(
+        0, description="Epoch at which the margin is full; not after margin_start_epoch: full from the start."
+    )
+    class_lr_multiplier: PositiveFloat = Field(
+        1.0, description="Learning rate of the class weights, as a multiple of training.learning_rate."
+    )
+    triplet_margin: PositiveFloat = Field(0.3, description="Margin on the cosine distance, for Triplet.")
+    triplet_mining: Literal["batch_hard", "semi_hard", "all"] = Field(
+        "batch_hard", description="Which triplets of a batch count, for Triplet."
+    )
+
+    @model_validator(mode="after")
+    def check_margin_schedule(self) -> Self:
+        """Refuse a margin that starts to rise after it is full."""
+        if 0 < self.margin_full_epoch < self.margin_start_epoch:
+            raise ValueError(
+                f"margin_full_epoch {self.margin_full_epoch} lies before margin_start_epoch {self.margin_start_epoch}"
+            )
+        return self

@@ -1,0 +1,75 @@
+"""Section ``model``: which network, from which weights, with which widths."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveInt, model_validator
+
+from mrlspk.config.backbone import BackboneConfig
+from mrlspk.config.base import StrictModel
+
+
+class PretrainedConfig(StrictModel):
+    """The published model that training starts from."""
+
+    use_pretrained: bool = Field(True, description="Start from a published model rather than from random weights.")
+    model_name: str = Field("b2", description="Published variant: b0 to b6, S, M.")
+    train_type: Literal["ptn", "ft_lm", "ft_mix", "lm"] = Field("ft_lm", description="Published training.")
+    pretrained_dataset: str = Field("vox2", description="Corpus that the published model was trained on.")
+    pretrained_checkpoint: Path | None = Field(None, description="Checkpoint file to start from instead.")
+
+    @property
+    def published_name(self) -> str:
+        """The name under which `mrlspk pretrained list` knows the model."""
+        return f"redimnet-{self.model_name}-{self.pretrained_dataset}-{self.train_type}"
+
+
+class ModelConfig(StrictModel):
+    """Encoder and embedding widths; ``matryoshka_weights[i]`` belongs to ``matryoshka_dims[i]``."""
+
+    pretrained: PretrainedConfig = PretrainedConfig()
+    backbone: BackboneConfig | None = Field(
+        None, description="Architecture to train from scratch; null: it comes with the pretrained model."
+    )
+    matryoshka_dims: tuple[PositiveInt, ...] = Field(
+        (64, 128, 192),
+        min_length=1,
+        validation_alias=AliasChoices("matryoshka_dims", "mrl_dims"),
+        description="Prefix widths trained together, rising; the last is the full width. Also called mrl_dims.",
+    )
+    matryoshka_weights: tuple[NonNegativeFloat, ...] | None = Field(
+        None,
+        validation_alias=AliasChoices("matryoshka_weights", "mrl_weights"),
+        description="Loss weight of each width, in their order; null: all equal. Also called mrl_weights.",
+    )
+
+    @model_validator(mode="after")
+    def check_widths(self) -> Self:
+        """Refuse widths that do not rise, and weights that do not pair with them."""
+        dims, weights = self.matryoshka_dims, self.matryoshka_weights
+        if list(dims) != sorted(set(dims)):
+            raise ValueError(f"matryoshka_dims must rise without repeats, got {list(dims)}")
+        if weights is not None and len(weights) != len(dims):
+            raise ValueError(f"{len(dims)} matryoshka_dims need {len(dims)} matryoshka_weights, got {len(weights)}")
+        if weights is not None and not any(weights):
+            raise ValueError("at least one of matryoshka_weights must be above zero")
+        return self
+
+    @model_validator(mode="after")
+    def check_origin(self) -> Self:
+        """Refuse a configuration that names two origins of the backbone, or none."""
+        if self.pretrained.use_pretrained and self.backbone is not None:
+            raise ValueError("backbone and pretrained.use_pretrained exclude each other: give one")
+        if not self.pretrained.use_pretrained and self.backbone is None:
+            raise ValueError("backbone is needed where pretrained.use_pretrained is false")
+        return self
+
+    @property
+    def embed_dim(self) -> int:
+        """The full width."""
+        return self.matryoshka_dims[-1]
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The loss weight of each width."""
+        return self.matryoshka_weights or (1.0,) * len(self.matryoshka_dims)

@@ -1,0 +1,183 @@
+"""Where configuration values come from: defaults, environment, YAML, ``--set``."""
+
+import difflib
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any
+
+import yaml
+from pydantic import AliasChoices, BaseModel, ValidationError
+
+from mrlspk.config.root import Config
+from mrlspk.errors import ConfigError
+
+PREFIX = "MRLSPK_"
+# Variables that steer the program rather than a run; config/environment.py reads the first three.
+PROGRAM_VARIABLES = {"MODEL", "CACHE_DIR", "MIRROR", "SHARED", "REQUIRE_SHARED"}
+
+
+def load_config(
+    path: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """Return the configuration from, in rising order, defaults, environment variables, YAML and overrides.
+
+    Args:
+        path: YAML file; only the keys that differ from the defaults need be there.
+        overrides: ``section.key=value``, the value in YAML.
+        environment: Variables; those named ``MRLSPK_SECTION__KEY`` count.
+
+    Raises:
+        ConfigError: If a key is unknown (the nearest known one is named) or a value is not allowed.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[tuple[str, ...], str] = {}
+    for keys, value, origin in [
+        *_from_environment(environment or {}),
+        *_from_yaml(path),
+        *_from_overrides(overrides),
+    ]:
+        canonical = _canonical(keys)
+        _insert(values, canonical, value, origin)
+        origins[canonical] = origin
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise _as_config_error(error, origins) from error
+
+
+def dump_config(config: Config) -> str:
+    """Return the configuration as YAML that `load_config` reads."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+type _Setting = tuple[tuple[str, ...], Any, str]
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[_Setting]:
+    for name, text in environment.items():
+        if not name.startswith(PREFIX) or name.removeprefix(PREFIX) in PROGRAM_VARIABLES:
+            continue
+        yield tuple(name.removeprefix(PREFIX).lower().split("__")), _parse(text, name), name
+
+
+def _from_yaml(path: Path | None) -> Iterator[_Setting]:
+    if path is None:
+        return
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", path, "Give the path of a YAML file.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"is not YAML: {error}", path) from error
+    if content is not None and not isinstance(content, dict):
+        raise ConfigError(f"expected sections such as 'training:', got a {type(content).__name__}", path)
+    yield from _leaves((), content or {}, str(path))
+
+
+def _from_overrides(overrides: Sequence[str]) -> Iterator[_Setting]:
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not (equals and key):
+            raise ConfigError(f"expected 'section.key=value', got {override!r}", "--set")
+        yield tuple(key.strip().split(".")), _parse(text, f"--set {key}"), "--set"
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{text!r} is not a YAML value", where) from error
+
+
+def _leaves(prefix: tuple[str, ...], content: Mapping[Any, Any], origin: str) -> Iterator[_Setting]:
+    """Go down to the keys of sections; a dict or list that is itself a value stays whole."""
+    for key, value in content.items():
+        keys = (*prefix, str(key))
+        if isinstance(value, Mapping) and value and _section_at(keys) is not None:
+            yield from _leaves(keys, value, origin)
+        else:
+            yield keys, value, origin
+
+
+def _section_at(keys: tuple[str, ...]) -> type[BaseModel] | None:
+    """Return the section that ``keys`` lead to, or None where they lead to a value or nowhere."""
+    section: type[BaseModel] | None = Config
+    for key in keys:
+        field = section.model_fields.get(key) if section else None
+        section = _section_of(field.annotation) if field else None
+    return section
+
+
+def _section_of(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, UnionType) or typing.get_origin(annotation) is typing.Union:
+        return next((model for part in typing.get_args(annotation) if (model := _section_of(part))), None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _canonical(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Spell ``keys`` by field name, whatever alias or (from a variable) case they came in."""
+    section = _section_at(keys[:-1])
+    if section is None:
+        return keys
+    for name, field in section.model_fields.items():
+        alias = field.validation_alias
+        spellings = [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name]
+        if keys[-1] in spellings or keys[-1] == name.lower():
+            return (*keys[:-1], name)
+    return keys
+
+
+def _insert(values: dict[str, Any], keys: tuple[str, ...], value: Any, origin: str) -> None:
+    node = values
+    for key in keys[:-1]:
+        child = node.setdefault(key, {})
+        if child is None:  # a section that an earlier source set to null
+            child = node[key] = {}
+        if not isinstance(child, dict):
+            raise ConfigError(f"{key} holds a value, not keys", f"{origin}: {'.'.join(keys)}")
+        node = child
+    node[keys[-1]] = value
+
+
+def _as_config_error(error: ValidationError, origins: Mapping[tuple[str, ...], str]) -> ConfigError:
+    """Turn every problem that pydantic found into one message with places and remedies."""
+    lines, fixes = [], []
+    for problem in error.errors():
+        keys = tuple(str(part) for part in problem["loc"])
+        origin = next((source for known, source in origins.items() if known[: len(keys)] == keys), None)
+        origin = origin or next((source for known, source in origins.items() if keys[: len(known)] == known), None)
+        place = ".".join(keys) + (f" ({origin})" if origin else "")
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{place}: unknown key")
+            nearest = _nearest(keys)
+            fixes.append(f"Did you mean {nearest}?" if nearest else "See docs/configuration.md for every key.")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            got = "" if problem["type"] == "value_error" else f" (got {problem['input']!r})"
+            lines.append((f"{place}: " if place else "") + message + got)
+    return ConfigError("\n".join(lines), fix="\n".join(dict.fromkeys(fixes)) or None)
+
+
+def _nearest(keys: tuple[str, ...]) -> str | None:
+    """Return the dotted key most like an unknown one: in its own section, else anywhere."""
+    section = _section_at(keys[:-1])
+    siblings = [".".join((*keys[:-1], name)) for name in section.model_fields] if section else []
+    found = difflib.get_close_matches(".".join(keys), siblings, 1, 0.7)
+    if found:
+        return found[0]
+    everywhere = {name.rsplit(".", 1)[-1]: name for name in known_keys()}
+    leaf = difflib.get_close_matches(keys[-1], everywhere, 1, 0.7)
+    return everywhere[leaf[0]] if leaf else None
+
+
+def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """Yield every dotted key, sections before their keys."""
+    for name, field in section.model_fields.items():
+        yield prefix + name
+        if child := _section_of(field.annotation):
+            yield from known_keys(child, f"{prefix}{name}.")

@@ -1,0 +1,1 @@
+"""Audio, manifests, trials, training samples."""

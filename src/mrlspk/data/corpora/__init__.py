@@ -1,0 +1,1 @@
+"""Known corpora, one a file."""

@@ -1,0 +1,59 @@
+"""The errors that mrlspk raises on purpose, each with the exit code of its kind."""
+
+from pathlib import Path
+
+
+class MrlspkError(Exception):
+    """What went wrong, where, and how to mend it.
+
+    Args:
+        what: What was expected and what was found.
+        where: The file (and line), flag or configuration key at fault.
+        fix: What the user can do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, where: str | Path | None = None, fix: str | None = None) -> None:
+        self.what, self.where, self.fix = what, where, fix
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where is not None else self.what
+        return f"{text}\n{self.fix}" if self.fix else text
+
+
+class ConfigError(MrlspkError):
+    """A configuration that cannot be used."""
+
+
+class CheckpointError(MrlspkError):
+    """A checkpoint that is not one, or that does not fit."""
+
+
+class MetricError(MrlspkError):
+    """Scores from which a figure cannot be computed."""
+
+
+class UsageError(MrlspkError):
+    """A request that the command line or the model cannot meet, such as a width that the model does not have."""
+
+    exit_code = 2
+
+
+class DataError(MrlspkError):
+    """Audio, a corpus or a trial list at fault."""
+
+    exit_code = 3
+
+
+class DownloadError(MrlspkError):
+    """A file that could not be fetched or verified."""
+
+    exit_code = 4
+
+
+class MissingDependencyError(MrlspkError):
+    """Something outside that is missing: a library of the system or an optional package."""
+
+    exit_code = 4

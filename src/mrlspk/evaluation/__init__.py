@@ -1,0 +1,1 @@
+"""Trial lists scored: embeddings once, all widths."""

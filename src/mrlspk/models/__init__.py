@@ -1,0 +1,1 @@
+"""The networks: front end, backbone, pooling, head, and the encoder that joins them."""

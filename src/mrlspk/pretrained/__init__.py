@@ -1,0 +1,1 @@
+"""Published models: where they are, and verified downloads of them."""
