@@ -8,7 +8,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
-import click
 import typer
 from dotenv import load_dotenv
 from typer.core import TyperGroup
@@ -31,7 +30,7 @@ INTERRUPTED, TERMINATED = 130, 143
 class RootGroup(TyperGroup):
     """The group under which every command runs; errors end here."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command; a `MrlspkError` becomes its message on stderr and its exit code."""
         signal.signal(signal.SIGTERM, _terminate)
         try:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from mrlspk.errors import UsageError
@@ -11,7 +10,7 @@ from mrlspk.errors import UsageError
 DEBUG_KEY = "mrlspk.debug"
 
 
-def _remember_debug(ctx: click.Context, value: bool) -> bool:  # noqa: FBT001 - the signature that typer calls
+def _remember_debug(ctx: typer.Context, value: bool) -> bool:  # noqa: FBT001 - the signature that typer calls
     ctx.meta[DEBUG_KEY] = value
     return value
 

@@ -56,9 +56,7 @@ class BackboneConfig(StrictModel):
             freqs //= stride
             hidden = self.C * self.F // reduction if reduction else 0
             if reduction and "att" in self.block_1d_type and hidden % 4:
-                raise ValueError(
-                    f"stages_setup[{number}]: {hidden} channels of its 1-D block do not split into 4 heads"
-                )
+                raise ValueError(f"stages_setup[{number}]: {hidden} channels do not split into 4 attention heads")
         return self
 
 

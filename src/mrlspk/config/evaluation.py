@@ -22,9 +22,7 @@ class EvaluationConfig(StrictModel):
     test_datasets: dict[str, Path] = Field(
         {}, description="Folders, by name, to generate trials from where no list is given."
     )
-    n_generated_trials: PositiveInt = Field(
-        500, description="Seeded trials from each test folder, half of them target."
-    )
+    n_generated_trials: PositiveInt = Field(500, description="Seeded trials from each test folder, half target.")
     p_target: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (0.01, 0.05), min_length=1, description="Priors of the detection cost; the first is min_dcf."
     )
