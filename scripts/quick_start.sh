@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Set up, then do the main job on a corpus of synthetic voices: check it, train, score, compare, embed.
+# Can be run again: the corpus is kept, each run gets a folder of its own.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+scripts/setup.sh
+export PATH="$PWD/.venv/bin:$PATH"
+
+show() {
+  printf '\n$ %s\n' "$*"
+  "$@"
+}
+
+synthetic="Synthetic voices prove an installation and nothing about accuracy."
+corpus=demo-corpus
+run=demo-$(date +%Y%m%d-%H%M%S)
+
+printf '%s\n' "$synthetic"
+if [ ! -e "$corpus/trials.txt" ]; then
+  show mrlspk data demo "$corpus"
+fi
+show mrlspk data check "$corpus/train"
+show mrlspk train --config configs/demo.yaml --set "logging.run_name=$run"
+show mrlspk eval "checkpoints/$run/best.pt"
+show mrlspk compare "checkpoints/$run/best.pt" "checkpoints/$run/last.pt"
+recordings=("$corpus"/test/*/*/*.m4a)
+show mrlspk embed "${recordings[0]}" --model "checkpoints/$run/best.pt" --dim 64
+printf '\nThe installation works. %s\n' "$synthetic"
