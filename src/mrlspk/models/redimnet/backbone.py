@@ -1,0 +1,127 @@
+"""ReDimNet: 2-D and 1-D blocks in turn on one stream that changes its shape and never its size.
+
+Yakovlev et al. 2024, "Reshape Dimensions Network for Speaker Recognition", arXiv:2407.18223. A stage reads a learned
+mixture of all streams before it, as (channels, bands, frames); its convolutions trade bands for channels, so that
+channels x bands stays; its end is the 1-D stream (channels x bands, frames) again, on which a time-context block works.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mrlspk.models.redimnet.blocks import ChannelNorm, TimeContextBlock, conv_block_2d, count_groups
+
+type Stage = tuple[int, int, int, tuple[tuple[int, int], ...], int | None]
+
+
+class To1d(nn.Module):
+    """(batch, channels, bands, frames) to (batch, bands x channels, frames)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Fold channels into bands."""
+        return x.transpose(1, 2).flatten(1, 2)
+
+
+class To2d(nn.Module):
+    """(batch, bands x channels, frames) to (batch, channels, bands, frames)."""
+
+    def __init__(self, n_bands: int, channels: int) -> None:
+        super().__init__()
+        self.n_bands, self.channels = n_bands, channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Unfold channels from bands."""
+        batch, _, frames = x.shape
+        return x.view(batch, self.n_bands, self.channels, frames).transpose(1, 2)
+
+
+class WeightedSum(nn.Module):
+    """Sum of equal streams (batch, channels, frames), weighted per channel by a softmax over the streams."""
+
+    def __init__(self, n_streams: int, channels: int) -> None:
+        super().__init__()
+        shape = (1, n_streams, channels if n_streams > 1 else 1, 1)
+        self.w = nn.Parameter(torch.zeros(shape), requires_grad=n_streams > 1)
+
+    def forward(self, streams: Sequence[Tensor]) -> Tensor:
+        """Mix the streams."""
+        if len(streams) == 1:
+            return streams[0]
+        weights = functional.softmax(self.w, 1).to(streams[0].dtype)
+        mixed = weights[:, 0] * streams[0]
+        for index, stream in enumerate(streams[1:], start=1):
+            mixed = mixed + weights[:, index] * stream
+        return mixed
+
+
+class ReDimNet(nn.Module):
+    """The backbone.
+
+    Args:
+        n_mels: Bands of the input.
+        channels: Channels of the stem; the 1-D stream is ``channels * n_mels`` wide.
+        stages: Per stage frequency stride, number of 2-D blocks, channel expansion, kernel sizes, 1-D reduction.
+        block_1d_type: ``conv``, ``att``, ``conv+att`` or ``fc``.
+        block_2d_type: ``convnext_like``, ``convnext_like_relu``, ``basic_resnet`` or ``basic_resnet_fwse``.
+        group_divisor: Channels per group of the 2-D convolutions; None for dense ones.
+        out_channels: Width of a final 1 x 1 convolution; None for none.
+        dropout: Share of each stage's output that is dropped in training.
+    """
+
+    def __init__(
+        self,
+        n_mels: int,
+        channels: int,
+        stages: Sequence[Stage],
+        *,
+        block_1d_type: str,
+        block_2d_type: str,
+        group_divisor: int | None,
+        out_channels: int | None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        width = n_mels * channels
+        self.n_stages, self.dropout = len(stages), dropout
+        self.out_channels = out_channels or width
+        self.stem = nn.Sequential(nn.Conv2d(1, channels, 3, padding="same"), ChannelNorm(channels), To1d())
+        bands = n_mels
+        for index, (stride, n_blocks, expansion, _, reduction) in enumerate(stages):
+            layers = [WeightedSum(index + 1, width), To2d(bands, channels)]
+            wide = stride * channels * expansion
+            layers.append(nn.Conv2d(channels, wide, (stride, 1), (stride, 1)))
+            channels, bands = channels * stride, bands // stride
+            layers += [conv_block_2d(wide, bands, block_2d_type, group_divisor) for _ in range(n_blocks)]
+            if expansion != 1:
+                layers.append(_squeeze(wide, channels, group_divisor))
+            layers.append(To1d())
+            if reduction is not None:
+                layers.append(TimeContextBlock(width, width // reduction, block_1d_type))
+            self.add_module(f"stage{index}", nn.Sequential(*layers))
+        self.fin_wght1d = WeightedSum(len(stages) + 1, width)
+        self.mfa = (
+            nn.Identity()
+            if out_channels is None
+            else nn.Sequential(nn.Conv1d(width, out_channels, 1), nn.BatchNorm1d(out_channels))
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (batch, mels, frames) to (batch, out_channels, frames)."""
+        streams = [self.stem(features.unsqueeze(1))]
+        for index in range(self.n_stages):
+            out = self.get_submodule(f"stage{index}")(streams)
+            streams.append(functional.dropout(out, self.dropout, self.training))
+        final: Tensor = self.mfa(self.fin_wght1d(streams))
+        return final
+
+
+def _squeeze(wide: int, channels: int, group_divisor: int | None) -> nn.Module:
+    """Bring the expanded channels of a stage back to what the 1-D stream holds."""
+    return nn.Sequential(
+        nn.Conv2d(wide, channels, 3, padding="same", groups=count_groups(channels, group_divisor)),
+        nn.BatchNorm2d(channels, eps=1e-6),
+        nn.GELU(),
+        nn.Conv2d(channels, channels, 1),
+    )
