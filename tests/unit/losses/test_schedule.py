@@ -1,0 +1,15 @@
+import pytest
+
+from mrlspk.losses import margin_at
+
+
+@pytest.mark.parametrize(
+    ("epoch", "expected"), [(0, 0.0), (20, 0.0), (25, 0.05), (30.5, 0.105), (40, 0.2), (41, 0.2), (500, 0.2)]
+)
+def test_margin_rises_linearly_between_its_epochs(epoch, expected):
+    assert margin_at(epoch, start_epoch=20, full_epoch=40, margin=0.2) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("start", "full"), [(0, 0), (5, 5), (5, 0)])
+def test_margin_without_a_rise_is_full_from_the_start(start, full):
+    assert margin_at(0, start_epoch=start, full_epoch=full, margin=0.2) == 0.2
