@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_curve
+
+from mrlspk.errors import MetricError
+from mrlspk.metrics.det import operating_points
+
+
+def test_points_match_hand_count_with_a_tie():
+    scores = np.array([1.0, 2.0, 2.0, 3.0])
+    points = operating_points(scores, np.array([False, True, False, True]))
+    assert points.thresholds.tolist() == [1.0, 1.5, 2.5, np.inf]
+    assert points.p_miss.tolist() == [0.0, 0.0, 0.5, 1.0]
+    assert points.p_fa.tolist() == [1.0, 0.5, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("decimals", [1, 12])
+def test_points_equal_scikit_learn(decimals):
+    generator = np.random.default_rng(0)
+    is_target = generator.random(500) < 0.3
+    scores = np.round(generator.normal(size=500) + is_target, decimals)
+    points = operating_points(scores, is_target)
+    p_fa, p_hit, _ = roc_curve(is_target, scores, drop_intermediate=False)
+    np.testing.assert_allclose(points.p_fa[::-1], p_fa, atol=1e-12)
+    np.testing.assert_allclose(points.p_miss[::-1], 1 - p_hit, atol=1e-12)
+
+
+def test_every_threshold_has_the_rates_of_its_point():
+    generator = np.random.default_rng(1)
+    is_target = generator.random(60) < 0.5
+    scores = np.round(generator.normal(size=60), 1).astype(np.float32)
+    scores[0], scores[1] = 0.5, np.nextafter(np.float32(0.5), np.float32(1))
+    points = operating_points(scores, is_target)
+    for threshold, p_miss, p_fa in zip(points.thresholds, points.p_miss, points.p_fa, strict=True):
+        assert np.mean(scores[is_target] < threshold) == pytest.approx(p_miss)
+        assert np.mean(scores[~is_target] >= threshold) == pytest.approx(p_fa)
+
+
+def test_a_threshold_separates_neighbouring_floats():
+    lower, upper = 0.5, np.nextafter(0.5, 1)
+    points = operating_points(np.array([lower, upper]), np.array([False, True]))
+    assert lower < points.thresholds[1] <= upper
+
+
+@pytest.mark.parametrize(
+    ("scores", "is_target", "message"),
+    [
+        ([1.0, 2.0], [True, True], "2 target and 0 non-target"),
+        ([1.0, 2.0], [False, False], "0 target and 2 non-target"),
+        ([1.0, np.nan, np.inf], [True, False, True], "2 of 3 scores are not finite"),
+        ([1.0, 2.0, 3.0], [True, False], "one score a trial"),
+        ([], [], "0 target and 0 non-target"),
+    ],
+)
+def test_unusable_scores_are_refused(scores, is_target, message):
+    with pytest.raises(MetricError, match=message):
+        operating_points(np.array(scores), np.array(is_target, dtype=bool))
