@@ -11,7 +11,7 @@ from mrlspk.config.base import StrictModel
 class TrialListConfig(StrictModel):
     """A trial list and the folder that its paths are relative to."""
 
-    path: Path = Field(description="Trial list: one '<0|1> <enroll> <test>' a line.")
+    path: Path = Field(description="Trial list: 0 or 1, enrolment path and test path on each line.")
     audio_root: Path = Field(description="Folder that its paths are relative to.")
 
 

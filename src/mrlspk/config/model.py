@@ -35,12 +35,12 @@ class ModelConfig(StrictModel):
         (64, 128, 192),
         min_length=1,
         validation_alias=AliasChoices("matryoshka_dims", "mrl_dims"),
-        description="Prefix widths trained together, rising; the last is the full width. Also called mrl_dims.",
+        description="Prefix widths trained together, rising; the last is the full width.",
     )
     matryoshka_weights: tuple[NonNegativeFloat, ...] | None = Field(
         None,
         validation_alias=AliasChoices("matryoshka_weights", "mrl_weights"),
-        description="Loss weight of each width, in their order; null: all equal. Also called mrl_weights.",
+        description="Loss weight of each width, in their order; null: all equal.",
     )
 
     @model_validator(mode="after")

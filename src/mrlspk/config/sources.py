@@ -17,6 +17,9 @@ PREFIX = "MRLSPK_"
 # Variables that steer the program rather than a run; config/environment.py reads the first three.
 PROGRAM_VARIABLES = {"MODEL", "CACHE_DIR", "MIRROR", "SHARED", "REQUIRE_SHARED"}
 
+# What pydantic adds to a key's place where the key takes one of several kinds of value.
+UNION_TAGS = ("literal[", "constrained-")
+
 
 def load_config(
     path: Path | None = None,
@@ -109,13 +112,14 @@ def _section_at(keys: tuple[str, ...]) -> type[BaseModel] | None:
     section: type[BaseModel] | None = Config
     for key in keys:
         field = section.model_fields.get(key) if section else None
-        section = _section_of(field.annotation) if field else None
+        section = section_of(field.annotation) if field else None
     return section
 
 
-def _section_of(annotation: object) -> type[BaseModel] | None:
+def section_of(annotation: object) -> type[BaseModel] | None:
+    """Return the section that an annotation holds, optional or not; None where it is a plain value."""
     if isinstance(annotation, UnionType) or typing.get_origin(annotation) is typing.Union:
-        return next((model for part in typing.get_args(annotation) if (model := _section_of(part))), None)
+        return next((model for part in typing.get_args(annotation) if (model := section_of(part))), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
@@ -148,9 +152,9 @@ def _as_config_error(error: ValidationError, origins: Mapping[tuple[str, ...], s
     """Turn every problem that pydantic found into one message with places and remedies."""
     lines, fixes = [], []
     for problem in error.errors():
-        keys = tuple(str(part) for part in problem["loc"])
-        origin = next((source for known, source in origins.items() if known[: len(keys)] == keys), None)
-        origin = origin or next((source for known, source in origins.items() if keys[: len(known)] == known), None)
+        parts = (str(part) for part in problem["loc"])
+        keys = tuple(part for part in parts if not part.startswith(UNION_TAGS))
+        origin = _origin(keys, origins)
         place = ".".join(keys) + (f" ({origin})" if origin else "")
         if problem["type"] == "extra_forbidden":
             lines.append(f"{place}: unknown key")
@@ -163,6 +167,15 @@ def _as_config_error(error: ValidationError, origins: Mapping[tuple[str, ...], s
     return ConfigError("\n".join(lines), fix="\n".join(dict.fromkeys(fixes)) or None)
 
 
+def _origin(keys: tuple[str, ...], origins: Mapping[tuple[str, ...], str]) -> str | None:
+    """Return the source of ``keys``, else of what was set under or above them; None for no keys."""
+    if not keys:
+        return None
+    below = (source for known, source in origins.items() if known[: len(keys)] == keys)
+    above = (source for known, source in origins.items() if keys[: len(known)] == known)
+    return next(below, None) or next(above, None)
+
+
 def _nearest(keys: tuple[str, ...]) -> str | None:
     """Return the dotted key most like an unknown one: in its own section, else anywhere."""
     section = _section_at(keys[:-1])
@@ -170,7 +183,7 @@ def _nearest(keys: tuple[str, ...]) -> str | None:
     found = difflib.get_close_matches(".".join(keys), siblings, 1, 0.7)
     if found:
         return found[0]
-    everywhere = {name.rsplit(".", 1)[-1]: name for name in known_keys()}
+    everywhere = {name.rsplit(".", 1)[-1]: name for name in reversed(list(known_keys()))}  # the first of a name stays
     leaf = difflib.get_close_matches(keys[-1], everywhere, 1, 0.7)
     return everywhere[leaf[0]] if leaf else None
 
@@ -179,5 +192,5 @@ def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[
     """Yield every dotted key, sections before their keys."""
     for name, field in section.model_fields.items():
         yield prefix + name
-        if child := _section_of(field.annotation):
+        if child := section_of(field.annotation):
             yield from known_keys(child, f"{prefix}{name}.")
