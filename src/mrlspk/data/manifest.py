@@ -1,0 +1,118 @@
+"""Which utterances a corpus has, and whose they are, read from its folders alone."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mrlspk.data.audio import AUDIO_SUFFIXES
+from mrlspk.errors import DataError
+
+logger = logging.getLogger("mrlspk.data")
+
+LAYOUT = "speaker/session/file" + "|".join(sorted(AUDIO_SUFFIXES))
+DEPTHS = {2, 3}  # speaker/file and speaker/session/file
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One audio file; ``utterance_id`` is its path relative to the corpus, with forward slashes."""
+
+    utterance_id: str
+    speaker_id: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The utterances of a corpus in the order of their ids."""
+
+    root: Path
+    utterances: tuple[Utterance, ...]
+
+    @cached_property
+    def speakers(self) -> tuple[str, ...]:
+        """The speaker ids, sorted."""
+        return tuple(sorted({utterance.speaker_id for utterance in self.utterances}))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, over the utterance ids: the same for the same files, wherever they lie."""
+        return hashlib.sha256("\n".join(utterance.utterance_id for utterance in self.utterances).encode()).hexdigest()
+
+    def by_speaker(self) -> dict[str, tuple[Utterance, ...]]:
+        """Return the utterances of each speaker, speakers and utterances in order."""
+        groups: dict[str, list[Utterance]] = {speaker: [] for speaker in self.speakers}
+        for utterance in self.utterances:
+            groups[utterance.speaker_id].append(utterance)
+        return {speaker: tuple(group) for speaker, group in groups.items()}
+
+    def only_speakers(self, speakers: Collection[str]) -> "Manifest":
+        """Return the part spoken by ``speakers``."""
+        return self._where(lambda utterance: utterance.speaker_id in speakers)
+
+    def without_speakers(self, speakers: Collection[str]) -> "Manifest":
+        """Return the part spoken by anybody else."""
+        return self._where(lambda utterance: utterance.speaker_id not in speakers)
+
+    def _where(self, keep: Callable[[Utterance], bool]) -> "Manifest":
+        return Manifest(self.root, tuple(filter(keep, self.utterances)))
+
+
+def speaker_of(utterance_id: str) -> str:
+    """Return the speaker id: the first part of an utterance id."""
+    return utterance_id.partition("/")[0]
+
+
+def session_of(utterance_id: str) -> str:
+    """Return the folder of an utterance id, speaker included."""
+    return utterance_id.rpartition("/")[0]
+
+
+def scan_corpus(root: Path) -> Manifest:
+    """Return the manifest of a tree ``speaker/session/file`` or ``speaker/file``; no audio is opened.
+
+    Audio at any other depth has no known speaker: it is left out, and its number logged as a warning.
+
+    Raises:
+        DataError: If the folder is absent, cannot be listed, or holds no audio at these depths.
+    """
+    found = list_audio(root)
+    ids = [audio_id for audio_id in found if audio_id.count("/") + 1 in DEPTHS]
+    misplaced = len(found) - len(ids)
+    if not ids:
+        example = f", got {found[0]!r}" if found else ", got no audio at all"
+        raise DataError(f"expected {LAYOUT}{example}", root, "Name the folder whose subfolders are the speakers.")
+    if misplaced:
+        logger.warning("%s: %d audio files that are not at %s are left out", root, misplaced, LAYOUT)
+    root_text = str(root)
+    return Manifest(root, tuple(Utterance(id_, speaker_of(id_), Path(root_text, id_)) for id_ in ids))
+
+
+def list_audio(root: Path) -> list[str]:
+    """Return the paths of all audio under ``root``, relative to it, sorted; hidden files and folders are not there.
+
+    Raises:
+        DataError: If the folder is absent or cannot be listed.
+    """
+    if not root.is_dir():
+        what = "expected a folder, got a file" if root.exists() else "no such folder"
+        raise DataError(what, root, "Check the path.")
+    try:
+        return sorted(_walk(str(root), ""))
+    except OSError as error:
+        raise DataError(f"cannot be listed ({error.strerror})", error.filename or root) from error
+
+
+def _walk(folder: str, prefix: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _walk(entry.path, f"{prefix}{entry.name}/")
+            elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES:  # noqa: PTH122 - ten times a Path's speed
+                yield prefix + entry.name
