@@ -1,5 +1,87 @@
-"""Placeholder; written next."""
+"""``mrlspk embed``: audio to embeddings."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import RenderableType
+
+from mrlspk.cli import output
+from mrlspk.cli.model import resolve_model
+from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet
+from mrlspk.errors import DataError
+
+if TYPE_CHECKING:
+    from mrlspk.workflows.embed import EmbedReport
 
 
-def embed_command() -> None:
-    """Come next."""
+def embed_command(
+    inputs: Annotated[list[str], typer.Argument(help="Audio files, folders, .txt lists, or - for paths on stdin.")],
+    *,
+    model: Annotated[str | None, typer.Option(help="Path or published name. Default: the newest run's best.")] = None,
+    dim: Annotated[int | None, typer.Option(min=1, help="Prefix width. Default: the full width.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write embeddings to this .npz, .jsonl or .parquet file.")
+    ] = None,
+    allow_untrained_dim: Annotated[
+        bool, typer.Option("--allow-untrained-dim", help="Cut at a width that the model was not trained for.")
+    ] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Files of equal length embedded together.")] = 16,
+    force: Force = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Embed audio: one unit-length vector a file, at any width that the model was trained for."""
+    from mrlspk.workflows.embed import embed
+    from mrlspk.workflows.write_embeddings import check_target, embedding_rows, write_embeddings
+
+    if out is not None:
+        check_target(out, force=force)
+    with output.progress("embedding", quiet=quiet) as on_progress:
+        report = embed(
+            resolve_model(model),
+            list(_typed(inputs)),
+            dim=dim,
+            allow_untrained_dim=allow_untrained_dim,
+            device=device,
+            batch_size=batch_size,
+            on_progress=on_progress,
+        )
+    if out is not None and report.embeddings:
+        write_embeddings(report, out)
+    errors = [{"id": file_id, "message": message} for file_id, message in report.errors.items()]
+    payload = {"model": report.model, "embeddings": embedding_rows(report), "errors": errors}
+    output.show("embed", payload, _human(report, out), as_json=as_json)
+    if report.errors:
+        total = len(report.errors) + len(report.embeddings)
+        failed = "\n".join(report.errors.values())
+        raise DataError(f"{len(report.errors)} of {total} files could not be embedded:\n{failed}")
+
+
+def _typed(inputs: list[str]) -> Iterator[str]:
+    for typed in inputs:
+        if typed == "-":
+            yield from filter(None, map(str.strip, sys.stdin))
+        else:
+            yield typed
+
+
+def _human(report: "EmbedReport", out: Path | None) -> Iterator[RenderableType]:
+    rows = [
+        (
+            item.id,
+            f"{item.seconds:.2f}",
+            report.dim,
+            " ".join(f"{value:+.4f}" for value in item.vector[:4]) + (" …" if report.dim > 4 else ""),
+            ", ".join(item.warnings),
+        )
+        for item in report.embeddings
+    ]
+    if rows:
+        yield output.table(None, ("file", "seconds", "width", "embedding", "warnings"), rows)
+    if out is not None and rows:
+        yield f"{len(rows)} embeddings written to {out}"

@@ -1,0 +1,34 @@
+"""Which model a command means where it names one, or none."""
+
+from pathlib import Path
+
+from mrlspk.cli import output
+from mrlspk.config.environment import Environment
+
+DEFAULT_MODEL = "redimnet-b2-vox2-ft_lm"
+RUNS = Path("checkpoints")
+
+
+def resolve_model(model: str | None) -> Path:
+    """Return the checkpoint that ``model`` means, a path or a published name.
+
+    Without one: ``MRLSPK_MODEL``, else ``best.pt`` of the newest run under ``checkpoints/``, else the default published
+    model. What was chosen is named on stderr.
+
+    Raises:
+        CheckpointError: If there is no such file.
+        DownloadError: If a published model is not there and cannot be fetched.
+    """
+    from mrlspk.encoding.locate import locate_model
+
+    environment = Environment()
+    if model is None:
+        model = environment.model or newest_best(RUNS) or DEFAULT_MODEL
+        output.note(f"model: {model}")
+    return locate_model(model, cache_dir=environment.cache_dir, mirror=environment.mirror)
+
+
+def newest_best(runs: Path) -> str | None:
+    """Return ``best.pt`` of the run that was written last, or None."""
+    found = [(path.stat().st_mtime, str(path)) for path in runs.glob("*/best.pt")]
+    return max(found)[1] if found else None

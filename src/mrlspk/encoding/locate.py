@@ -1,0 +1,30 @@
+"""Where the model is that a path or a published name means."""
+
+from pathlib import Path
+
+from mrlspk.errors import CheckpointError
+from mrlspk.pretrained.fetch import fetch_model
+from mrlspk.pretrained.registry import is_published
+
+
+def locate_model(model: str, *, cache_dir: Path, mirror: str | None = None) -> Path:
+    """Return the checkpoint file; a published model is fetched at its first use.
+
+    Raises:
+        CheckpointError: If there is no such file, or if it is an exported model, which cannot be read.
+        DownloadError: If a published model is not there and cannot be fetched.
+    """
+    path = Path(model)
+    if path.suffix == ".onnx":
+        raise CheckpointError(
+            "an exported .onnx model cannot be used yet", path, "Give the checkpoint that it was exported from."
+        )
+    if not path.exists() and is_published(model):
+        return fetch_model(model, cache_dir=cache_dir, mirror=mirror).path
+    if not path.is_file():
+        raise CheckpointError(
+            "no such checkpoint file, and no published model of this name",
+            model,
+            "Check the path; `mrlspk pretrained list` shows the names.",
+        )
+    return path

@@ -1,0 +1,122 @@
+"""Files and folders to embeddings."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mrlspk.data.audio import AUDIO_SUFFIXES
+from mrlspk.encoding.device import find_device
+from mrlspk.encoding.embedding import embed_files
+from mrlspk.encoding.widths import check_dims
+from mrlspk.errors import DataError, UsageError
+from mrlspk.models.checkpoint import load_model
+from mrlspk.models.head import truncate
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """One file's embedding: (dim,) at unit length."""
+
+    id: str
+    seconds: float
+    vector: NDArray[np.float32]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EmbedReport:
+    """Embeddings in input order, and why the other files have none."""
+
+    model: str
+    dim: int
+    embeddings: tuple[Embedding, ...]
+    errors: dict[str, str]
+
+
+def embed(
+    model: Path,
+    inputs: Sequence[str],
+    *,
+    dim: int | None = None,
+    allow_untrained_dim: bool = False,
+    device: str = "auto",
+    batch_size: int = 16,
+    max_seconds: float = 60.0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> EmbedReport:
+    """Embed files, folders and lists of paths.
+
+    Args:
+        model: Checkpoint.
+        inputs: Audio files, folders (searched whole) and ``.txt`` lists of audio files, one path a line.
+        dim: Width; the full one by default.
+        allow_untrained_dim: Take a width that the model was not trained for.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        batch_size: Files of equal length that go through the network together.
+        max_seconds: Longer files are embedded in averaged windows.
+        on_progress: Called with (files done, all files).
+
+    Raises:
+        DataError: If an input does not exist, or a folder holds no audio.
+        UsageError: If the model has no such width, or if two inputs have one id.
+    """
+    files = find_inputs(inputs)
+    encoder = load_model(model).encoder.to(find_device(device))
+    width = check_dims(encoder.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
+    found = embed_files(encoder, files, batch_size=batch_size, max_seconds=max_seconds, on_progress=on_progress)
+    embeddings = tuple(
+        Embedding(
+            id=file_id,
+            seconds=found.seconds[file_id],
+            vector=truncate(torch.from_numpy(vector), width).numpy(),
+            warnings=tuple(found.warnings.get(file_id, ())),
+        )
+        for file_id, vector in found.embeddings.items()
+    )
+    return EmbedReport(str(model), width, embeddings, found.errors)
+
+
+def find_inputs(inputs: Sequence[str]) -> dict[str, Path]:
+    """Return audio files by id: for a file the path as typed, for a folder's files the path relative to the folder.
+
+    Raises:
+        DataError: If an input does not exist, or holds no audio.
+        UsageError: If an id repeats.
+    """
+    files: dict[str, Path] = {}
+    for typed in inputs:
+        for file_id, path in _expand(typed):
+            if file_id in files:
+                raise UsageError(
+                    f"{files[file_id]} and {path} would have the same id",
+                    file_id,
+                    "Give each file once; embed folders with equal contents one at a time.",
+                )
+            files[file_id] = path
+    return files
+
+
+def _expand(typed: str) -> Iterable[tuple[str, Path]]:
+    path = Path(typed)
+    if path.is_dir():
+        return _folder(path)
+    if path.suffix.lower() == ".txt" and path.is_file():
+        return [(line, Path(line)) for line in map(str.strip, path.read_text().splitlines()) if line]
+    if not path.is_file():
+        raise DataError("no such file or folder", typed, "Check the path.")
+    return [(typed, path)]
+
+
+def _folder(folder: Path) -> list[tuple[str, Path]]:
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    if not found:
+        raise DataError(
+            "no audio in this folder",
+            folder,
+            f"Give a folder that holds {', '.join(sorted(AUDIO_SUFFIXES))} files, at any depth.",
+        )
+    return [(path.relative_to(folder).as_posix(), path) for path in found]
