@@ -1,0 +1,38 @@
+"""The reference documents say what the code says."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from mrlspk.config.reference import render_reference
+from mrlspk.config.sources import known_keys
+
+ROOT = Path(__file__).parents[2]
+REFRESH = "run .venv/bin/python scripts/write_reference.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    return runpy.run_path(str(ROOT / "scripts" / "write_reference.py"))
+
+
+def test_configuration_reference_is_current():
+    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == render_reference(), REFRESH
+
+
+def test_configuration_reference_names_every_key():
+    rendered = render_reference()
+    leaves = {key.rsplit(".", 1)[-1] for key in known_keys()}
+    sections = {"model", "loss", "training", "data", "hardware", "logging", "evaluation", "pretrained"}
+    assert [key for key in leaves - sections if f"| `{key}` |" not in rendered] == []
+
+
+def test_command_reference_is_current(script):
+    assert (ROOT / "docs" / "commands.md").read_text(encoding="utf-8") == script["render_commands"](), REFRESH
+
+
+def test_command_reference_does_not_depend_on_the_terminal(script, monkeypatch):
+    at_home = script["render_commands"]()
+    monkeypatch.setenv("COLUMNS", "200")
+    assert script["render_commands"]() == at_home

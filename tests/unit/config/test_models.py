@@ -1,0 +1,128 @@
+import pytest
+from pydantic import ValidationError
+
+from mrlspk.config import Config
+from mrlspk.config.backbone import BackboneConfig, PublishedConfig
+from mrlspk.config.data import DataConfig
+from mrlspk.config.evaluation import EvaluationConfig
+from mrlspk.config.loss import LossConfig
+from mrlspk.config.model import ModelConfig, PretrainedConfig
+from mrlspk.config.training import TrainingConfig
+
+
+def test_a_configuration_does_not_change():
+    with pytest.raises(ValidationError, match="frozen"):
+        Config().training.batch_size = 3
+
+
+def test_full_width_is_the_last_and_weights_are_equal_unless_given():
+    model = ModelConfig(matryoshka_dims=(16, 32))
+    assert (model.embed_dim, model.weights) == (32, (1.0, 1.0))
+    assert ModelConfig(matryoshka_dims=(16, 32), matryoshka_weights=(2, 0)).weights == (2.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("dims", "weights", "message"),
+    [
+        ((64, 32), None, "must rise"),
+        ((32, 32), None, "must rise"),
+        ((), None, "at least 1"),
+        ((0, 8), None, "greater than 0"),
+        ((8, 16), (1.0,), "2 matryoshka_dims need 2"),
+        ((8, 16), (0.0, 0.0), "above zero"),
+        ((8, 16), (1.0, -1.0), "greater than or equal to 0"),
+    ],
+)
+def test_widths_and_weights_that_do_not_pair_are_refused(dims, weights, message):
+    with pytest.raises(ValidationError, match=message):
+        ModelConfig(matryoshka_dims=dims, matryoshka_weights=weights)
+
+
+def test_a_backbone_has_one_origin():
+    scratch = PretrainedConfig(use_pretrained=False)
+    with pytest.raises(ValidationError, match="exclude each other"):
+        ModelConfig(backbone=BackboneConfig())
+    with pytest.raises(ValidationError, match="backbone is needed"):
+        ModelConfig(pretrained=scratch)
+    assert ModelConfig(pretrained=scratch, backbone=BackboneConfig()).backbone == BackboneConfig()
+
+
+def test_the_published_name_joins_variant_corpus_and_training():
+    assert PretrainedConfig().published_name == "redimnet-b2-vox2-ft_lm"
+
+
+def test_strides_must_divide_the_mel_bands():
+    with pytest.raises(ValidationError, match=r"stages_setup\[1\] has stride 3, which does not divide 32 bands"):
+        BackboneConfig(F=64, stages_setup=((2, 1, 1, ((3, 3),), None), (3, 1, 1, ((3, 3),), None)))
+
+
+def test_attention_needs_channels_for_four_heads():
+    with pytest.raises(ValidationError, match="42 channels do not split into 4"):
+        BackboneConfig(F=63, C=2, stages_setup=((1, 1, 1, ((3, 3),), 3),))
+
+
+def test_a_published_configuration_runs_no_code():
+    with pytest.raises(ValidationError, match="head_activation"):
+        PublishedConfig(head_activation="__import__('os').system('true')")
+
+
+def test_a_published_configuration_gives_its_backbone():
+    published = PublishedConfig(F=72, C=8, block_1d_type="conv", num_classes=10)
+    assert published.backbone() == BackboneConfig(F=72, C=8, block_1d_type="conv")
+
+
+@pytest.mark.parametrize("name", ["noise_snr_range", "volume_range", "musan_snr_range"])
+def test_a_range_rises(name):
+    with pytest.raises(ValidationError, match=r"a range is \[low, high\]"):
+        DataConfig(**{name: (20, 10)})
+
+
+@pytest.mark.parametrize("speeds", [(1.0,), (0.9, 0.9), (0.9, 1.0)])
+def test_speeds_are_further_ones_once_each(speeds):
+    with pytest.raises(ValidationError, match="further speeds once each"):
+        DataConfig(speed_perturbation=speeds)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1])
+def test_a_probability_lies_between_0_and_1(value):
+    with pytest.raises(ValidationError):
+        DataConfig(noise_probability=value)
+
+
+def test_only_16_khz_is_a_sample_rate():
+    with pytest.raises(ValidationError):
+        DataConfig(sample_rate=8000)
+
+
+def test_a_margin_does_not_start_after_it_is_full():
+    with pytest.raises(ValidationError, match="margin_full_epoch 3 lies before margin_start_epoch 5"):
+        LossConfig(margin_start_epoch=5, margin_full_epoch=3)
+    assert LossConfig(margin_start_epoch=3, margin_full_epoch=5).margin_full_epoch == 5
+
+
+def test_9999_epochs_of_freezing_mean_always():
+    assert TrainingConfig(freeze_backbone_epochs=9999).freeze_backbone_epochs is None
+    assert TrainingConfig(freeze_backbone_epochs=0).freeze_backbone_epochs == 0
+
+
+@pytest.mark.parametrize("prior", [0, 1])
+def test_a_prior_is_neither_0_nor_1(prior):
+    with pytest.raises(ValidationError):
+        EvaluationConfig(p_target=(prior,))
+
+
+@pytest.mark.parametrize("data", [{}, {"sampler": "speaker_balanced"}, {"utterances_per_speaker": 2}])
+def test_triplets_need_two_crops_of_a_speaker_in_a_batch(data):
+    with pytest.raises(ValidationError, match="Triplet needs"):
+        Config(loss=LossConfig(type="Triplet"), data=DataConfig(**data))
+
+
+def test_triplets_with_two_crops_of_a_speaker_are_accepted():
+    data = DataConfig(sampler="speaker_balanced", utterances_per_speaker=2)
+    assert Config(loss=LossConfig(type="Triplet"), data=data).data == data
+
+
+def test_checkpoints_are_chosen_by_a_trained_width():
+    with pytest.raises(ValidationError, match="best_by 100 is not among"):
+        Config(evaluation=EvaluationConfig(best_by=100))
+    assert Config(evaluation=EvaluationConfig(best_by=64)).evaluation.best_by == 64

@@ -1,0 +1,29 @@
+import pytest
+
+from mrlspk.config.reference import render_reference
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "| `batch_size` | whole number above 0 | `64` | Crops per step of the network. |",
+        "| `max_grad_norm` | number above 0 or `null` | `1.0` | Clip the gradient to this norm; null: never. |",
+        "| `hop_length` | whole number above 0 | `160` | Samples between frames, at 16 kHz. |",
+        "| `volume_range` | list of 2, each: number | `[-6.0, 6.0]` | Change of volume, dB. |",
+        '| `optimizer` | `AdamW` or `SGD` | `"AdamW"` | Optimiser. |',
+        "| `MRLSPK_CACHE_DIR` | path | `~/.cache/mrlspk` | Folder of fetched models. |",
+    ],
+)
+def test_a_row_gives_key_type_default_and_meaning(row):
+    assert row in render_reference().splitlines()
+
+
+def test_another_name_of_a_key_is_told():
+    rows = {row.split("`")[1]: row for row in render_reference().splitlines() if row.startswith("| `")}
+    assert "Another name: `mrl_dims`." in rows["matryoshka_dims"]
+    assert "Another name: `mrl_weights`." in rows["matryoshka_weights"]
+
+
+def test_a_bar_inside_a_cell_does_not_end_it():
+    rows = [row for row in render_reference().splitlines() if row.startswith("| `")]
+    assert {row.replace("\\|", "").count("|") for row in rows} == {5}

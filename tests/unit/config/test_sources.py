@@ -1,0 +1,172 @@
+import pytest
+import yaml
+
+from mrlspk.config import Config, dump_config, load_config
+from mrlspk.config.sources import known_keys
+from mrlspk.errors import ConfigError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_yaml(text):
+        path = tmp_path / "run.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_yaml
+
+
+def refusal(path=None, overrides=(), environment=None):
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, overrides, environment=environment)
+    return str(caught.value)
+
+
+def test_nothing_given_means_the_defaults():
+    assert load_config() == Config()
+
+
+def test_sources_rise_from_defaults_over_environment_and_yaml_to_overrides(write):
+    environment = {"MRLSPK_TRAINING__BATCH_SIZE": "1", "MRLSPK_TRAINING__NUM_EPOCHS": "1", "MRLSPK_SEED": "1"}
+    path = write("training: {batch_size: 2, num_epochs: 2}")
+    training = load_config(path, ["training.batch_size=3"], environment=environment)
+    assert training.training.batch_size == 3
+    assert training.training.num_epochs == 2
+    assert training.seed == 1
+    assert training.training.learning_rate == Config().training.learning_rate
+
+
+def test_the_last_override_of_a_key_counts():
+    assert load_config(None, ["seed=1", "seed=2"]).seed == 2
+
+
+def test_a_source_changes_only_the_keys_it_names(write):
+    config = load_config(write("data: {chunk_duration: 2}"), ["data.num_workers=0"])
+    assert (config.data.chunk_duration, config.data.num_workers) == (2.0, 0)
+    assert config.data.n_validation_trials == Config().data.n_validation_trials
+
+
+def test_a_yaml_list_replaces_the_default_whole(write):
+    assert load_config(write("model: {matryoshka_dims: [8]}")).model.matryoshka_dims == (8,)
+
+
+def test_an_empty_yaml_file_means_the_defaults(write):
+    assert load_config(write("# nothing yet\n")) == Config()
+
+
+def test_variables_without_the_prefix_are_left_alone():
+    assert load_config(environment={"WANDB_API_KEY": "secret", "SEED": "7", "HOME": "/nowhere"}) == Config()
+
+
+@pytest.mark.parametrize("name", ["MODEL", "CACHE_DIR", "MIRROR", "SHARED", "REQUIRE_SHARED"])
+def test_variables_of_the_program_are_not_configuration_keys(name):
+    assert load_config(environment={f"MRLSPK_{name}": "value"}) == Config()
+
+
+def test_a_variable_holds_yaml():
+    config = load_config(environment={"MRLSPK_MODEL__MATRYOSHKA_DIMS": "[8, 16]"})
+    assert config.model.matryoshka_dims == (8, 16)
+
+
+def test_a_variable_reaches_keys_in_capitals():
+    environment = {"MRLSPK_MODEL__BACKBONE__F": "48", "MRLSPK_MODEL__PRETRAINED__USE_PRETRAINED": "false"}
+    backbone = load_config(environment=environment).model.backbone
+    assert backbone is not None
+    assert backbone.F == 48
+
+
+@pytest.mark.parametrize(("old", "new"), [("mrl_dims", "matryoshka_dims"), ("mrl_weights", "matryoshka_weights")])
+def test_other_names_of_the_widths_are_accepted_everywhere(write, old, new):
+    expected = load_config(None, [f"model.{new}=[2, 4, 8]"])
+    assert load_config(None, [f"model.{old}=[2, 4, 8]"]) == expected
+    assert load_config(write(f"model: {{{old}: [2, 4, 8]}}")) == expected
+    assert load_config(environment={f"MRLSPK_MODEL__{old.upper()}": "[2, 4, 8]"}) == expected
+
+
+def test_another_name_in_a_higher_source_replaces_the_first(write):
+    config = load_config(write("model: {matryoshka_dims: [2, 4]}"), ["model.mrl_dims=[8]"])
+    assert config.model.matryoshka_dims == (8,)
+
+
+@pytest.mark.parametrize("value", ["9999", "null"])
+def test_never_unfreezing_is_null_or_9999(value):
+    assert load_config(None, [f"training.freeze_backbone_epochs={value}"]).training.freeze_backbone_epochs is None
+
+
+def test_a_number_may_be_written_with_an_exponent_and_no_point(write):
+    assert load_config(write("training: {learning_rate: 1e-3}")).training.learning_rate == 1e-3
+
+
+def test_a_dumped_configuration_loads_as_itself(write):
+    overrides = ["model.mrl_dims=[16, 32]", "data.musan_dataset=noise", "evaluation.test_datasets={a: b}"]
+    config = load_config(None, [*overrides, "evaluation.trials=[{path: list.txt, audio_root: audio}]"])
+    assert load_config(write(dump_config(config))) == config
+
+
+def test_a_dump_names_every_key_of_the_sections():
+    dumped = yaml.safe_load(dump_config(Config()))
+    tops = [key for key in known_keys() if "." not in key]
+    assert list(dumped) == tops
+
+
+@pytest.mark.parametrize(
+    ("override", "nearest"),
+    [
+        ("traning.batch_size=3", "training"),
+        ("training.btch_size=3", "training.batch_size"),
+        ("training.chunk_duration=3", "data.chunk_duration"),
+        ("batch_size=3", "training.batch_size"),
+        ("model.backbone.hop_lenght=240", "model.backbone.hop_length"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(override, nearest):
+    message = refusal(overrides=[override])
+    assert f"{override.split('=')[0].removesuffix('.batch_size')}" in message
+    assert f"Did you mean {nearest}?" in message
+
+
+def test_an_unknown_key_far_from_all_points_to_the_reference():
+    assert "docs/configuration.md" in refusal(overrides=["quux=1"])
+
+
+def test_every_problem_is_told_with_its_source(write):
+    path = write("training: {batch_size: 0}")
+    message = refusal(path, ["loss.type=Softmax"], {"MRLSPK_DATA__NUM_WORKERS": "-1"})
+    assert f"training.batch_size ({path})" in message
+    assert "loss.type (--set)" in message
+    assert "data.num_workers (MRLSPK_DATA__NUM_WORKERS)" in message
+
+
+def test_a_choice_between_kinds_of_value_is_told_by_its_key_alone():
+    assert refusal(overrides=["evaluation.best_by=eer"]).startswith("evaluation.best_by (--set): ")
+
+
+def test_a_problem_of_the_whole_configuration_names_the_keys():
+    assert refusal(overrides=["evaluation.best_by=100"]).startswith("evaluation.best_by 100 is not among")
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("seed", "--set: expected 'section.key=value'"),
+        ("=3", "--set: expected 'section.key=value'"),
+        ("model.mrl_dims=[1", "'[1' is not a YAML value"),
+        ("seed.high=1", "seed"),
+    ],
+)
+def test_an_override_that_cannot_be_read_says_why(override, expected):
+    assert expected in refusal(overrides=[override])
+
+
+def test_a_missing_file_is_told_by_its_path(tmp_path):
+    assert f"{tmp_path / 'absent.yaml'}: cannot be read" in refusal(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a: [", "is not YAML"), ("- a", "expected sections"), ("3", "got a int")]
+)
+def test_a_file_of_another_kind_is_refused(write, text, expected):
+    path = write(text)
+    message = refusal(path)
+    assert str(path) in message
+    assert expected in message
