@@ -15,7 +15,10 @@ def _remember_debug(ctx: typer.Context, value: bool) -> bool:  # noqa: FBT001 - 
     return value
 
 
-def _check_device(value: str) -> str:
+def check_device(value: str | None) -> str | None:
+    """Return ``value`` where it is the name of a device, or None."""
+    if value is None:
+        return None
     kind, _, number = value.partition(":")
     if kind not in {"auto", "cpu", "cuda", "mps"} or (number and not (kind == "cuda" and number.isdigit())):
         raise typer.BadParameter(f"expected auto, cpu, cuda, cuda:N or mps, got {value!r}")
@@ -25,7 +28,7 @@ def _check_device(value: str) -> str:
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show a traceback with an error.")]
-Device = Annotated[str, typer.Option("--device", callback=_check_device, help="auto, cpu, cuda, cuda:N or mps.")]
+Device = Annotated[str, typer.Option("--device", callback=check_device, help="auto, cpu, cuda, cuda:N or mps.")]
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="YAML file; see configs/ for examples.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="section.key=value, over --config; repeatable.", metavar="KEY=VALUE")

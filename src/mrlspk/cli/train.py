@@ -1,5 +1,112 @@
-"""Placeholder; written next."""
+"""``mrlspk train``: a run as a configuration says."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import RenderableType
+
+from mrlspk.cli import output
+from mrlspk.cli.options import AsJson, ConfigPath, Debug, Quiet, check_device
+from mrlspk.cli.options import Overrides as Sets
+from mrlspk.cli.train_progress import TrainProgress
+from mrlspk.config import Config, load_config
+from mrlspk.config.environment import Environment
+
+if TYPE_CHECKING:
+    from mrlspk.training.records import RunFacts
+    from mrlspk.workflows.train import TrainReport
 
 
-def train_command() -> None:
-    """Come next."""
+def train_command(
+    *,
+    config_path: ConfigPath = None,
+    overrides: Sets = None,
+    resume: Annotated[
+        str, typer.Option(help="never, auto (the newest run), or the path of a run or checkpoint.")
+    ] = "never",
+    init_from: Annotated[
+        str | None, typer.Option("--init-from", help="Start from this model: a path or a published name.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, show it, train nothing.")] = False,
+    debug_batches: Annotated[
+        int | None, typer.Option("--debug-batches", min=1, help="End each epoch after so many batches.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", callback=check_device, help="auto, cpu, cuda, cuda:N or mps.")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Train a Matryoshka encoder: projection only, two-stage, or from scratch."""
+    from mrlspk.workflows.train import prepare, resumed_config, train
+
+    environment = Environment()
+    sets = [*(overrides or ()), *_flag_overrides(init_from, device, environment)]
+    asked = load_config(config_path, sets, environment=os.environ)
+    config = resumed_config(resume, asked, explicit=config_path is not None or bool(sets))
+    places = {"cache_dir": environment.cache_dir, "mirror": environment.mirror}
+    if dry_run:
+        facts = prepare(config, **places, resume=resume, max_batches=debug_batches).facts
+        output.show("train", _plan(facts), _human_plan(facts), as_json=as_json)
+        return
+    with TrainProgress(quiet=quiet) as progress:
+        report = train(config, **places, resume=resume, max_batches=debug_batches, observers=[progress])
+    output.show("train", _payload(report), _human(report, config), as_json=as_json)
+
+
+def _flag_overrides(init_from: str | None, device: str | None, environment: Environment) -> Iterator[str]:
+    """Yield the settings that flags stand for."""
+    if init_from is not None:
+        from mrlspk.encoding.locate import locate_model
+
+        path = locate_model(init_from, cache_dir=environment.cache_dir, mirror=environment.mirror)
+        yield "model.backbone=null"
+        yield "model.pretrained.use_pretrained=true"
+        yield f"model.pretrained.pretrained_checkpoint={path}"
+    if device is not None:
+        yield f"hardware.device={device}"
+
+
+def _payload(report: "TrainReport") -> dict[str, object]:
+    return {
+        "run_dir": str(report.run_dir),
+        "best_checkpoint": str(report.best_checkpoint),
+        "last_checkpoint": str(report.last_checkpoint),
+        "epochs": report.epochs,
+        "best_epoch": report.best_epoch,
+        "best": {str(dim): eer for dim, eer in report.best.items()},
+    }
+
+
+def _human(report: "TrainReport", config: Config) -> Iterator[RenderableType]:
+    rows = [(dim, f"{eer:.2%}") for dim, eer in report.best.items()]
+    title = f"Best of {report.epochs} epochs: epoch {report.best_epoch}, by {config.evaluation.best_by}"
+    yield output.table(title, ("width", "EER on held-out speakers"), rows)
+    yield f"best checkpoint: {report.best_checkpoint}"
+    yield f"last checkpoint: {report.last_checkpoint}"
+
+
+def _plan(facts: "RunFacts") -> dict[str, object]:
+    return {
+        "run_dir": facts.run_dir,
+        "speakers": facts.n_speakers,
+        "utterances": facts.n_utterances,
+        "classes": facts.n_classes,
+        "validation_speakers": facts.n_validation_speakers,
+        "validation_trials": facts.n_validation_trials,
+        "trained_parameters": facts.trained_parameters,
+        "frozen_parameters": facts.frozen_parameters,
+        "steps_per_epoch": facts.steps_per_epoch,
+        "epochs": facts.num_epochs,
+        "config": facts.config,
+    }
+
+
+def _human_plan(facts: "RunFacts") -> Iterator[RenderableType]:
+    rows = [(name.replace("_", " "), value) for name, value in _plan(facts).items() if name != "config"]
+    yield output.table("A run as configured", ("", ""), rows)
+    yield f"nothing was trained or written; {Path(facts.run_dir).name} would be the run's name"

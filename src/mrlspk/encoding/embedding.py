@@ -96,10 +96,8 @@ def embed_batch(encoder: Encoder, waveforms: Tensor, *, max_seconds: float) -> T
     size = samples // n_windows
     device = next(encoder.parameters()).device
     windows = (waveforms[:, start * size : (start + 1) * size] for start in range(n_windows))
-    total: Tensor = sum(
-        (encoder(window.to(device)).float() for window in windows), start=torch.zeros((), device=device)
-    )
-    return (total / n_windows).cpu()
+    embeddings: list[Tensor] = [encoder(window.to(device)) for window in windows]
+    return torch.stack(embeddings).mean(0).cpu()
 
 
 def _decode(encoder: Encoder, files: Mapping[str, Path], found: EmbeddedFiles) -> Iterator[tuple[str, Tensor]]:

@@ -1,0 +1,89 @@
+"""What a terminal shows of a run while it goes on."""
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from mrlspk.cli import output
+
+if TYPE_CHECKING:
+    from mrlspk.training.records import EpochRecord, RunFacts, StepRecord
+
+
+class TrainProgress:
+    """A bar with loss, rate and time left on a terminal, and a line for every epoch; nothing with ``quiet``."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._facts: RunFacts | None = None
+
+    def __enter__(self) -> "TrainProgress":
+        if not self._quiet and sys.stderr.isatty():
+            figures = TextColumn("loss {task.fields[loss]:.3f}  lr {task.fields[rate]:.2e}  {task.fields[speed]:.0f}/s")
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                figures,
+                TimeRemainingColumn(),
+            )
+            self._bar = Progress(*columns, console=output.stderr_console())
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def run_started(self, facts: "RunFacts") -> None:
+        """Say what is trained, on what."""
+        self._facts = facts
+        self._say(
+            f"run {facts.run_dir}: {facts.n_utterances} utterances of {facts.n_speakers} speakers as "
+            f"{facts.n_classes} classes, validated on {facts.n_validation_trials} trials among "
+            f"{facts.n_validation_speakers} other speakers; {facts.trained_parameters:,} values trained, "
+            f"{facts.frozen_parameters:,} frozen"
+        )
+        if self._bar is not None:
+            total = facts.steps_per_epoch * facts.num_epochs
+            done = facts.steps_per_epoch * (facts.first_epoch - 1)
+            self._task = self._bar.add_task("training", total=total, completed=done, loss=0.0, rate=0.0, speed=0.0)
+
+    def step_done(self, record: "StepRecord") -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.update(
+                self._task,
+                description=f"epoch {record.epoch}",
+                completed=record.step,
+                loss=record.loss,
+                rate=record.learning_rate,
+                speed=record.crops_per_second,
+            )
+
+    def epoch_done(self, record: "EpochRecord") -> None:
+        """Say how good the epoch was."""
+        total = self._facts.num_epochs if self._facts else record.epoch
+        eers = "  ".join(f"{dim}: {eer:.2%}" for dim, eer in record.validation.eer.items())
+        best = "  best" if record.is_best else ""
+        self._say(
+            f"epoch {record.epoch}/{total}  loss {record.train_loss:.3f}  validation {record.validation.loss:.3f}  "
+            f"EER {eers}  {record.seconds:.0f} s{best}"
+        )
+
+    def run_ended(self) -> None:
+        """Nothing is left open: the bar ends with the command."""
+
+    def _say(self, text: str) -> None:
+        if self._quiet:
+            return
+        if self._bar is not None:
+            self._bar.console.print(text)
+        else:
+            output.note(text)

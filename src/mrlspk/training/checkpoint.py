@@ -1,0 +1,103 @@
+"""Checkpoints of a run: what to go on from, what to evaluate, which to keep."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from mrlspk.config import Config
+from mrlspk.errors import CheckpointError
+from mrlspk.files import whole_file
+from mrlspk.models.checkpoint import encoder_entries, read_checkpoint
+from mrlspk.training.modules import TrainedModule
+from mrlspk.training.validation import ValidationResult
+
+BEST, LAST = "best.pt", "last.pt"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: epochs and optimiser steps done, and the least value of what the best has least of."""
+
+    epoch: int = 0
+    step: int = 0
+    best_value: float = float("inf")
+    best_epoch: int = 0
+
+
+@dataclass(frozen=True)
+class RunState:
+    """All that changes during a run."""
+
+    module: TrainedModule
+    optimiser: Optimizer
+    architecture: dict[str, Any]
+    config: Config
+
+    def entries(self, progress: Progress, validation: ValidationResult) -> dict[str, Any]:
+        """Return the checkpoint: tensors and plain values only."""
+        return {
+            **encoder_entries(self.module.encoder, self.architecture),
+            "config": self.config.model_dump(mode="json"),
+            "criterion": self.module.criterion.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "progress": asdict(progress),
+            "validation": asdict(validation),
+            "rng": torch.get_rng_state(),
+        }
+
+    def restore(self, path: Path) -> Progress:
+        """Load model, class weights, optimiser and generator from ``path``; return how far it was.
+
+        Raises:
+            CheckpointError: If the file is not the checkpoint of a run of this architecture and corpus.
+        """
+        contents = read_checkpoint(path)
+        try:
+            self.module.encoder.load_state_dict(contents["model"])
+            self.module.criterion.load_state_dict(contents["criterion"])
+            self.optimiser.load_state_dict(contents["optimiser"])
+            torch.set_rng_state(contents["rng"])
+            return Progress(**contents["progress"])
+        except (KeyError, TypeError, RuntimeError, ValueError) as error:
+            raise CheckpointError(
+                f"training cannot go on from it: {error}", path, "Resume with the corpus and configuration of its run."
+            ) from error
+
+
+def save_checkpoint(path: Path, entries: dict[str, Any]) -> None:
+    """Write so that ``path`` holds the old file or the whole new one, never a part."""
+    with whole_file(path) as partial:
+        torch.save(entries, partial)
+
+
+def save_epoch(run_dir: Path, entries: dict[str, Any], *, is_best: bool, keep: bool, keep_last_n: int) -> None:
+    """Write ``last.pt``, where wanted ``best.pt`` and ``epoch-NNN.pt``, and remove kept ones beyond ``keep_last_n``."""
+    save_checkpoint(run_dir / LAST, entries)
+    if is_best:
+        save_checkpoint(run_dir / BEST, entries)
+    if keep and keep_last_n:
+        save_checkpoint(run_dir / f"epoch-{entries['progress']['epoch']:03d}.pt", entries)
+    kept = sorted(run_dir.glob("epoch-*.pt"))
+    for old in kept[: max(0, len(kept) - keep_last_n)]:
+        old.unlink()
+
+
+def find_resume_point(resume: str, save_dir: Path) -> Path | None:
+    """Return the checkpoint that ``--resume`` means: None for ``never``, or for ``auto`` where no run was begun.
+
+    Raises:
+        CheckpointError: If a path is given that leads to no checkpoint.
+    """
+    if resume == "never":
+        return None
+    if resume == "auto":
+        found = [(path.stat().st_mtime, path) for path in save_dir.glob(f"*/{LAST}")]
+        return max(found)[1] if found else None
+    path = Path(resume)
+    path = path / LAST if path.is_dir() else path
+    if not path.is_file():
+        raise CheckpointError("no checkpoint to resume from", path, "Give a run's folder or a checkpoint in it.")
+    return path

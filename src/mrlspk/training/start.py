@@ -1,0 +1,70 @@
+"""What a run starts from: Fabric on the right device, an encoder, a corpus in batches."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch.utils.data import DataLoader
+
+from mrlspk.config import Config
+from mrlspk.config.hardware import HardwareConfig
+from mrlspk.data.build import TrainingData
+from mrlspk.encoding.device import find_device
+from mrlspk.models.checkpoint import describe_architecture, load_model, with_widths
+from mrlspk.models.encoder import Encoder, build_encoder
+
+PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """An encoder, what rebuilds it, and how much of its head was known before (0 when random)."""
+
+    encoder: Encoder
+    architecture: dict[str, Any]
+    head_rows_kept: int
+
+
+def build_fabric(config: HardwareConfig) -> Fabric:
+    """Return Fabric on one device, with the number format of section ``hardware``."""
+    device = find_device(config.device)
+    devices = [device.index or 0] if device.type == "cuda" else 1
+    return Fabric(accelerator=device.type, devices=devices, precision=PRECISIONS[config.precision])
+
+
+def build_start(config: Config, checkpoint: Path | None) -> StartingPoint:
+    """Return the encoder of ``checkpoint`` with the configured widths, or one of random weights.
+
+    Args:
+        config: Whose ``model`` says the widths, and the backbone where there is no checkpoint.
+        checkpoint: Of a published or an own model.
+
+    Raises:
+        CheckpointError: If the checkpoint is not whole.
+    """
+    dims = config.model.matryoshka_dims
+    if checkpoint is None:
+        assert config.model.backbone is not None  # the configuration has checked it
+        return StartingPoint(
+            build_encoder(config.model.backbone, dims), describe_architecture(config.model.backbone), 0
+        )
+    loaded = load_model(checkpoint)
+    encoder, kept = with_widths(loaded, dims)
+    return StartingPoint(encoder, loaded.architecture, kept)
+
+
+def build_loader(config: Config, data: TrainingData) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
+    """Return batches of (waveforms (batch, samples), speaker indices (batch,)); an incomplete last one is left out."""
+    workers = config.data.num_workers
+    return DataLoader(
+        data.train,
+        batch_size=config.training.batch_size,
+        sampler=data.sampler,
+        num_workers=workers,
+        pin_memory=config.data.pin_memory and torch.cuda.is_available(),
+        prefetch_factor=config.data.prefetch_factor if workers else None,
+        persistent_workers=workers > 0,
+        drop_last=True,
+    )
