@@ -56,6 +56,11 @@ class Trials:
         """Every utterance that a trial names, once, sorted."""
         return tuple(sorted({*self.enroll_ids, *self.test_ids}))
 
+    @cached_property
+    def speakers(self) -> tuple[str, ...]:
+        """The speakers of these utterances (the first part of each id), sorted."""
+        return tuple(sorted({speaker_of(utterance_id) for utterance_id in self.utterance_ids}))
+
 
 def read_trials(path: Path) -> Trials:
     """Return the trials of a file in VoxCeleb's format, one ``<0|1> <enroll> <test>`` a line; blank lines are allowed.

@@ -1,0 +1,148 @@
+"""The configuration's training data: crops in an order, and trials among speakers that training never hears."""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from mrlspk.config.data import DataConfig
+from mrlspk.data.augmentation import (
+    Augmentation,
+    Disturbance,
+    GaussianNoise,
+    RecordedNoise,
+    RoomResponse,
+    Volume,
+    list_recordings,
+)
+from mrlspk.data.dataset import CropDataset
+from mrlspk.data.manifest import Manifest, scan_corpus
+from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
+from mrlspk.data.trials import Trials, generate_trials
+from mrlspk.errors import DataError
+
+logger = logging.getLogger("mrlspk.data")
+
+SHOWN = 5  # speakers named in a message
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Crops to train on, their order, and the speakers and trials to validate on."""
+
+    train: CropDataset
+    sampler: ShuffleSampler | SpeakerBalancedSampler
+    validation: Manifest
+    validation_trials: Trials
+
+
+def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
+    """Scan the corpora, set validation speakers apart and draw their trials.
+
+    Raises:
+        DataError: If a corpus is absent or too small, or a speaker would be trained and validated on.
+    """
+    corpus = scan_corpus(config.train_dataset)
+    if config.val_dataset is None:
+        validation = _hold_out(corpus, config.n_validation_speakers, seed)
+        corpus = corpus.without_speakers(validation.speakers)
+    else:
+        validation = _some_speakers(scan_corpus(config.val_dataset), config.n_validation_speakers, seed)
+        if len(validation.speakers) < config.n_validation_speakers:
+            logger.warning("%s: %d speakers to validate on", validation.root, len(validation.speakers))
+    check_disjoint(corpus.speakers, validation.speakers, where="data.val_dataset")
+    path = f"generated from {validation.root}"
+    trials = generate_trials(validation, config.n_validation_trials, seed=seed, path=path)
+    train = CropDataset(
+        corpus,
+        crop_seconds=config.chunk_duration,
+        seed=seed,
+        speeds=(1.0, *config.speed_perturbation),
+        augmentation=build_augmentation(config),
+        sample_rate=config.sample_rate,
+    )
+    return TrainingData(train, build_sampler(train, config, seed=seed), validation, trials)
+
+
+def build_augmentation(config: DataConfig) -> Augmentation | None:
+    """Return the disturbances in the order of nature: room, noise in it, noise of the line, volume.
+
+    Raises:
+        DataError: If a folder of noise or room responses is absent or empty.
+    """
+    if not config.augmentation:
+        return None
+    steps: list[Disturbance] = []
+    if config.rir_dataset:
+        steps.append(RoomResponse(list_recordings(config.rir_dataset), config.rir_probability))
+    if config.musan_dataset:
+        steps.append(
+            RecordedNoise(list_recordings(config.musan_dataset), config.musan_probability, config.musan_snr_range)
+        )
+    steps.append(GaussianNoise(config.noise_probability, config.noise_snr_range))
+    steps.append(Volume(config.volume_probability, config.volume_range))
+    return Augmentation(tuple(step for step in steps if step.probability > 0))
+
+
+def build_sampler(train: CropDataset, config: DataConfig, *, seed: int) -> ShuffleSampler | SpeakerBalancedSampler:
+    """Return the order of crops."""
+    if config.sampler == "shuffle":
+        return ShuffleSampler(len(train), seed=seed, n_crops=config.crops_per_epoch)
+    return SpeakerBalancedSampler(
+        train.classes,
+        utterances_per_speaker=config.utterances_per_speaker,
+        seed=seed,
+        n_crops=config.crops_per_epoch,
+    )
+
+
+def build_train_loader(
+    data: TrainingData, config: DataConfig, *, batch_size: int, drop_last: bool = False
+) -> "DataLoader[tuple[Tensor, int]]":
+    """Return batches of crops (batch, samples) and classes (batch,), decoded by worker processes."""
+    options: dict[str, Any] = {}
+    if config.num_workers:
+        options = {"prefetch_factor": config.prefetch_factor, "persistent_workers": True}
+    return DataLoader(
+        data.train,
+        batch_size,
+        sampler=data.sampler,
+        num_workers=config.num_workers,
+        pin_memory=config.pin_memory and torch.cuda.is_available(),
+        drop_last=drop_last,
+        **options,
+    )
+
+
+def check_disjoint(training: Collection[str], others: Collection[str], *, where: str) -> None:
+    """Refuse speakers that are both trained on and tested on; ``where`` names the list or corpus of ``others``.
+
+    Raises:
+        DataError: If there are any.
+    """
+    both = sorted(set(training) & set(others))
+    if both:
+        names = ", ".join(both[:SHOWN]) + (", …" if len(both) > SHOWN else "")
+        what = f"expected other speakers than in training, got {len(both)} of the same: {names}"
+        raise DataError(what, where, "Take these speakers out of one of the two.")
+
+
+def _hold_out(corpus: Manifest, n_speakers: int, seed: int) -> Manifest:
+    """Return ``n_speakers`` of the training corpus; some must be left to train on."""
+    held_out = _some_speakers(corpus, n_speakers, seed)
+    if len(held_out.speakers) < n_speakers or len(corpus.speakers) - n_speakers < 2:
+        what = f"cannot hold {n_speakers} speakers with two utterances out of {len(corpus.speakers)}"
+        raise DataError(what, corpus.root, "Lower data.n_validation_speakers, or name a data.val_dataset.")
+    return held_out
+
+
+def _some_speakers(corpus: Manifest, n_speakers: int, seed: int) -> Manifest:
+    """Return up to ``n_speakers`` drawn from those with two utterances or more."""
+    eligible = [speaker for speaker, utterances in corpus.by_speaker().items() if len(utterances) > 1]
+    chosen = np.random.default_rng(seed).permutation(eligible)[:n_speakers]
+    return corpus.only_speakers(set(chosen.tolist()))

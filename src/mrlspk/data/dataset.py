@@ -1,0 +1,128 @@
+"""Training crops with their classes, and labelled pairs for verification."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mrlspk.data.audio import SAMPLE_RATE, load_audio
+from mrlspk.data.augmentation import Augmentation, change_speed, samples_before_speed
+from mrlspk.data.crop import random_crop
+from mrlspk.data.manifest import Manifest
+from mrlspk.data.trials import Trials
+
+
+@dataclass(frozen=True, slots=True)
+class SampleKey:
+    """Which sample: utterance (at a speed), epoch, and how often the epoch has had it before."""
+
+    index: int
+    epoch: int
+    repeat: int
+
+
+class CropDataset(Dataset[tuple[Tensor, int]]):
+    """Random crops of one length; a sample is a function of the seed and its `SampleKey`, whoever loads it and when.
+
+    Each speed makes its own classes of all speakers: index ``i`` is utterance ``i % n_utterances`` at speed
+    ``i // n_utterances``, and class ``c`` is speaker ``c % n_speakers`` at speed ``c // n_speakers``.
+
+    Args:
+        manifest: The corpus.
+        crop_seconds: Length of a crop; shorter files are repeated, never padded.
+        seed: Of every choice.
+        speeds: Factors of tempo and pitch; 1 is the speech as it is.
+        augmentation: What happens to a crop; None for nothing.
+        sample_rate: Hz.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        *,
+        crop_seconds: float,
+        seed: int,
+        speeds: tuple[float, ...] = (1.0,),
+        augmentation: Augmentation | None = None,
+        sample_rate: int = SAMPLE_RATE,
+    ) -> None:
+        self.root = manifest.root
+        self.speakers = manifest.speakers
+        self.fingerprint = manifest.fingerprint
+        self.n_samples = round(crop_seconds * sample_rate)
+        self.seed = seed
+        self.speeds = speeds
+        self.augmentation = augmentation
+        self.sample_rate = sample_rate
+        # Arrays, not objects: counting references to a million of them would copy the memory that workers share.
+        self._ids = np.array([utterance.utterance_id.encode() for utterance in manifest.utterances])
+        index_of = {speaker: index for index, speaker in enumerate(self.speakers)}
+        self._speaker_indices = np.array(
+            [index_of[utterance.speaker_id] for utterance in manifest.utterances], np.int64
+        )
+
+    @property
+    def n_classes(self) -> int:
+        """Speakers times speeds."""
+        return len(self.speakers) * len(self.speeds)
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """Class of every index, (len,)."""
+        shifts = np.arange(len(self.speeds), dtype=np.int64) * len(self.speakers)
+        classes: NDArray[np.int64] = np.add.outer(shifts, self._speaker_indices).ravel()
+        return classes
+
+    def __len__(self) -> int:
+        return len(self._ids) * len(self.speeds)
+
+    def __getitem__(self, key: SampleKey) -> tuple[Tensor, int]:
+        """Return a crop (samples,) and its class.
+
+        Raises:
+            DataError: If the file cannot be read.
+        """
+        rng = np.random.default_rng([self.seed, key.epoch, key.index, key.repeat])
+        speed_index, utterance_index = divmod(key.index, len(self._ids))
+        path = self.root / self._ids[utterance_index].decode()
+        waveform = self._crop(path, self.speeds[speed_index], rng)
+        if self.augmentation:
+            waveform = self.augmentation(waveform, rng)
+        return waveform, int(self._speaker_indices[utterance_index]) + speed_index * len(self.speakers)
+
+    def _crop(self, path: Path, speed: float, rng: np.random.Generator) -> Tensor:
+        """Return (n_samples,) at a speed."""
+        n_read = samples_before_speed(self.n_samples, speed)
+        waveform = random_crop(path, n_read, rng, sample_rate=self.sample_rate)
+        return waveform if speed == 1 else change_speed(waveform, speed)[: self.n_samples]
+
+
+class TrialDataset(Dataset[tuple[Tensor, Tensor, bool]]):
+    """Labelled pairs: both waveforms (samples,) of a trial, whole, and whether one speaker said both.
+
+    Args:
+        trials: The trials.
+        root: Folder that their ids are relative to.
+        sample_rate: Hz.
+    """
+
+    def __init__(self, trials: Trials, root: Path, *, sample_rate: int = SAMPLE_RATE) -> None:
+        self.trials = trials
+        self.root = root
+        self.sample_rate = sample_rate
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, bool]:
+        """Return enrolment, test and is_target.
+
+        Raises:
+            DataError: If a file is absent or cannot be read.
+        """
+        enroll = load_audio(self.root / self.trials.enroll_ids[index], sample_rate=self.sample_rate)
+        test = load_audio(self.root / self.trials.test_ids[index], sample_rate=self.sample_rate)
+        return enroll, test, bool(self.trials.is_target[index])

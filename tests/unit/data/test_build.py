@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import soundfile
+
+from mrlspk.config.data import DataConfig
+from mrlspk.data.augmentation import GaussianNoise, RecordedNoise, RoomResponse, Volume
+from mrlspk.data.build import build_augmentation, build_train_loader, build_training_data, check_disjoint
+from mrlspk.data.manifest import speaker_of
+from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
+from mrlspk.data.trials import read_trials
+from mrlspk.errors import DataError
+
+
+def write_corpus(root, speakers, n_utterances=3):
+    for speaker in speakers:
+        for number in range(n_utterances):
+            path = root / speaker / "session" / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, np.random.default_rng(number).normal(0, 0.1, 4_000), 16_000)
+    return root
+
+
+@pytest.fixture
+def config(tmp_path):
+    root = write_corpus(tmp_path / "train", [f"s{number}" for number in range(8)])
+    write_corpus(root, ["single"], n_utterances=1)
+    return DataConfig(train_dataset=root, val_dataset=None, n_validation_speakers=3, chunk_duration=0.2, num_workers=0)
+
+
+def changed(config, **values):
+    return DataConfig.model_validate({**config.model_dump(), **values})
+
+
+def test_speakers_of_training_validation_and_trials_do_not_meet(config):
+    data = build_training_data(config, seed=0)
+    assert len(data.validation.speakers) == 3
+    assert not set(data.train.speakers) & set(data.validation.speakers)
+    assert len(data.train.speakers) == 6
+    trials = data.validation_trials
+    assert {speaker_of(id_) for id_ in trials.utterance_ids} <= set(data.validation.speakers)
+    assert "single" in data.train.speakers
+
+
+def test_held_out_speakers_are_a_function_of_the_seed(config):
+    held_out = [build_training_data(config, seed=seed).validation.speakers for seed in (0, 0, 1, 2, 3)]
+    assert held_out[0] == held_out[1]
+    assert len(set(held_out)) > 1
+
+
+def test_validation_corpus_of_its_own(config, tmp_path):
+    root = write_corpus(tmp_path / "val", ["v1", "v2", "v3", "v4"])
+    data = build_training_data(changed(config, val_dataset=root), seed=0)
+    assert len(data.train.speakers) == 9
+    assert len(data.validation.speakers) == 3
+    assert data.validation.root == root
+
+
+def test_validation_speaker_who_is_trained_on_is_an_error(config, tmp_path):
+    root = write_corpus(tmp_path / "val", ["s1", "v2"])
+    with pytest.raises(DataError, match="got 1 of the same: s1"):
+        build_training_data(changed(config, val_dataset=root), seed=0)
+
+
+def test_trial_list_with_training_speakers_is_an_error(tmp_path):
+    (tmp_path / "trials.txt").write_text("1 x/1.wav x/2.wav\n0 x/1.wav s7/1.wav\n")
+    trials = read_trials(tmp_path / "trials.txt")
+    check_disjoint(["s1"], trials.speakers, where=trials.path)
+    with pytest.raises(DataError, match=r"trials.txt.*got 1 of the same: s7"):
+        check_disjoint(["s1", "s7"], trials.speakers, where=trials.path)
+
+
+@pytest.mark.parametrize("n_speakers", [8, 100])
+def test_holding_out_too_many_speakers_is_an_error(config, n_speakers):
+    with pytest.raises(DataError, match="cannot hold") as caught:
+        build_training_data(changed(config, n_validation_speakers=n_speakers), seed=0)
+    assert "n_validation_speakers" in caught.value.fix
+
+
+def test_real_corpus_splits_without_overlap(shared):
+    config = DataConfig(train_dataset=shared / "speech/train", val_dataset=None)
+    data = build_training_data(config, seed=42)
+    assert (len(data.train.speakers), len(data.validation.speakers)) == (228, 40)
+    assert data.validation_trials.n_nontarget == 1000
+    for name in ("english", "crosslingual", "short"):
+        trials = read_trials(shared / f"speech/trials-{name}.txt")
+        check_disjoint({*data.train.speakers, *data.validation.speakers}, trials.speakers, where=trials.path)
+
+
+def test_sampler_and_classes_follow_the_configuration(config):
+    data = build_training_data(config, seed=0)
+    assert isinstance(data.sampler, ShuffleSampler)
+    assert (len(data.sampler), data.train.n_classes) == (16, 6)
+    balanced = changed(
+        config, sampler="speaker_balanced", utterances_per_speaker=2, crops_per_epoch=10, speed_perturbation=(0.9,)
+    )
+    data = build_training_data(balanced, seed=0)
+    assert isinstance(data.sampler, SpeakerBalancedSampler)
+    assert (len(data.sampler), data.train.n_classes) == (10, 12)
+
+
+def test_loader_gives_batches_of_crops_and_classes(config):
+    data = build_training_data(config, seed=0)
+    batches = list(build_train_loader(data, config, batch_size=6))
+    assert [tuple(waveforms.shape) for waveforms, _ in batches] == [(6, 3_200), (6, 3_200), (4, 3_200)]
+
+
+def test_augmentation_has_the_steps_of_the_configuration(config, tmp_path):
+    assert build_augmentation(changed(config, augmentation=False)) is None
+    assert [type(step) for step in build_augmentation(config).steps] == [GaussianNoise, Volume]
+    folder = write_corpus(tmp_path / "noise", ["n"])
+    full = build_augmentation(changed(config, musan_dataset=folder, rir_dataset=folder))
+    assert [type(step) for step in full.steps] == [RoomResponse, RecordedNoise, GaussianNoise, Volume]
+    with pytest.raises(DataError, match="no such folder"):
+        build_augmentation(changed(config, musan_dataset=tmp_path / "absent"))

@@ -1,0 +1,105 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch.utils.data import DataLoader
+
+from mrlspk.data import crop
+from mrlspk.data.audio import AudioInfo, load_audio
+from mrlspk.data.augmentation import Augmentation, GaussianNoise
+from mrlspk.data.crop import random_crop, repeat_to
+from mrlspk.data.dataset import CropDataset, SampleKey, TrialDataset
+from mrlspk.data.manifest import scan_corpus
+from mrlspk.data.sampler import ShuffleSampler
+from mrlspk.data.trials import read_trials
+from mrlspk.errors import DataError
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Three speakers with two utterances each; every sample says where it was in its file."""
+    for number, (speaker, name) in enumerate((s, n) for s in "abc" for n in "12"):
+        path = tmp_path / speaker / "session" / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.arange(4_000 + 1_000 * number) / 32_768, 16_000)
+    return scan_corpus(tmp_path)
+
+
+def places(waveform: torch.Tensor) -> torch.Tensor:
+    return (waveform * 32_768).round().long()
+
+
+def test_crop_is_an_unbroken_part_of_exact_length(corpus):
+    dataset = CropDataset(corpus, crop_seconds=0.2, seed=0)
+    for index in range(6):
+        waveform, speaker_index = dataset[SampleKey(index, 0, 0)]
+        assert waveform.shape == (3_200,)
+        assert torch.equal(places(waveform).diff(), torch.ones(3_199, dtype=torch.long))
+        assert speaker_index == index // 2
+
+
+def test_short_file_is_repeated_not_padded(corpus):
+    waveform, _ = CropDataset(corpus, crop_seconds=0.6, seed=0)[SampleKey(0, 0, 0)]
+    assert torch.equal(places(waveform), torch.arange(9_600) % 4_000)
+    assert repeat_to(torch.tensor([1.0, 2.0, 3.0]), 7).tolist() == [1, 2, 3, 1, 2, 3, 1]
+
+
+def test_sample_depends_on_seed_epoch_index_and_repeat_alone(corpus):
+    dataset = CropDataset(corpus, crop_seconds=0.1, seed=0, augmentation=Augmentation((GaussianNoise(0.5, (0, 9)),)))
+    key = SampleKey(3, 5, 1)
+    expected = dataset[key][0]
+    for other in (replace(key, epoch=6), replace(key, index=2), replace(key, repeat=0)):
+        assert not torch.equal(dataset[other][0], expected)
+    assert torch.equal(dataset[key][0], expected)
+    assert not torch.equal(CropDataset(corpus, crop_seconds=0.1, seed=1)[key][0], expected)
+
+
+def test_workers_do_not_change_the_samples(corpus):
+    dataset = CropDataset(corpus, crop_seconds=0.1, seed=0)
+    sampler = ShuffleSampler(len(dataset), seed=0)
+    alone, shared_out = (list(DataLoader(dataset, 2, sampler=sampler, num_workers=n)) for n in (0, 2))
+    for (waveforms, classes), (other_waveforms, other_classes) in zip(alone, shared_out, strict=True):
+        assert torch.equal(waveforms, other_waveforms)
+        assert torch.equal(classes, other_classes)
+
+
+def test_every_speed_makes_classes_of_its_own(corpus):
+    dataset = CropDataset(corpus, crop_seconds=0.2, seed=0, speeds=(1.0, 0.9, 1.1))
+    assert (len(dataset), dataset.n_classes) == (18, 9)
+    assert dataset.classes.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8]
+    for index, class_ in enumerate(dataset.classes):
+        waveform, label = dataset[SampleKey(index, 0, 0)]
+        assert waveform.shape == (3_200,)
+        assert label == class_
+    slow, _ = dataset[SampleKey(6, 0, 0)]
+    assert (slow[3_000] - slow[200]).item() * 32_768 / 2_800 == pytest.approx(0.9, abs=0.01)
+
+
+def test_header_that_promises_too_much_is_not_believed(corpus, monkeypatch):
+    monkeypatch.setattr(crop, "probe_audio", lambda _: AudioInfo(16_000, 1, 1e4))
+    waveform = random_crop(corpus.utterances[0].path, 3_200, np.random.default_rng(0))
+    assert torch.equal(places(waveform).diff(), torch.ones(3_199, dtype=torch.long))
+
+
+def test_crop_of_real_m4a_is_a_part_of_the_whole(shared):
+    path = next(iter(scan_corpus(shared / "speech/train").only_speakers({"ls01867"}).utterances)).path
+    part = random_crop(path, 16_000, np.random.default_rng(3))
+    windows = load_audio(path).unfold(0, 16_000, 1)
+    assert (windows[:, :64] - part[:64]).abs().amax(dim=1).min() < 1e-5
+
+
+def test_unreadable_file_names_itself(corpus):
+    corpus.utterances[0].path.write_text("not audio")
+    with pytest.raises(DataError, match="1.wav"):
+        CropDataset(corpus, crop_seconds=0.2, seed=0)[SampleKey(0, 0, 0)]
+
+
+def test_trial_dataset_gives_labelled_pairs(corpus):
+    (corpus.root / "trials.txt").write_text("1 a/session/1.wav a/session/2.wav\n0 a/session/1.wav b/session/1.wav\n")
+    dataset = TrialDataset(read_trials(corpus.root / "trials.txt"), corpus.root)
+    assert [(len(enroll), len(test), is_target) for enroll, test, is_target in (dataset[0], dataset[1])] == [
+        (4_000, 5_000, True),
+        (4_000, 6_000, False),
+    ]
