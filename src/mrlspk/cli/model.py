@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from mrlspk.cli import output
-from mrlspk.config.environment import Environment
 
 DEFAULT_MODEL = "redimnet-b2-vox2-ft_lm"
 RUNS = Path("checkpoints")
@@ -19,6 +18,7 @@ def resolve_model(model: str | None) -> Path:
         CheckpointError: If there is no such file.
         DownloadError: If a published model is not there and cannot be fetched.
     """
+    from mrlspk.config.environment import Environment
     from mrlspk.encoding.locate import locate_model
 
     environment = Environment()

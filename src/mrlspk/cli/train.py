@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -12,10 +12,10 @@ from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, ConfigPath, Debug, Quiet, check_device
 from mrlspk.cli.options import Overrides as Sets
 from mrlspk.cli.train_progress import TrainProgress
-from mrlspk.config import Config, load_config
-from mrlspk.config.environment import Environment
 
 if TYPE_CHECKING:
+    from mrlspk.config import Config
+    from mrlspk.config.environment import Environment
     from mrlspk.training.records import RunFacts
     from mrlspk.workflows.train import TrainReport
 
@@ -42,23 +42,30 @@ def train_command(
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Train a Matryoshka encoder: projection only, two-stage, or from scratch."""
+    from mrlspk.config import load_config
+    from mrlspk.config.environment import Environment
     from mrlspk.workflows.train import prepare, resumed_config, train
 
     environment = Environment()
     sets = [*(overrides or ()), *_flag_overrides(init_from, device, environment)]
     asked = load_config(config_path, sets, environment=os.environ)
     config = resumed_config(resume, asked, explicit=config_path is not None or bool(sets))
-    places = {"cache_dir": environment.cache_dir, "mirror": environment.mirror}
+    options: dict[str, Any] = {
+        "cache_dir": environment.cache_dir,
+        "mirror": environment.mirror,
+        "resume": resume,
+        "max_batches": debug_batches,
+    }
     if dry_run:
-        facts = prepare(config, **places, resume=resume, max_batches=debug_batches).facts
+        facts = prepare(config, **options).facts
         output.show("train", _plan(facts), _human_plan(facts), as_json=as_json)
         return
     with TrainProgress(quiet=quiet) as progress:
-        report = train(config, **places, resume=resume, max_batches=debug_batches, observers=[progress])
+        report = train(config, **options, observers=[progress])
     output.show("train", _payload(report), _human(report, config), as_json=as_json)
 
 
-def _flag_overrides(init_from: str | None, device: str | None, environment: Environment) -> Iterator[str]:
+def _flag_overrides(init_from: str | None, device: str | None, environment: "Environment") -> Iterator[str]:
     """Yield the settings that flags stand for."""
     if init_from is not None:
         from mrlspk.encoding.locate import locate_model
@@ -82,7 +89,7 @@ def _payload(report: "TrainReport") -> dict[str, object]:
     }
 
 
-def _human(report: "TrainReport", config: Config) -> Iterator[RenderableType]:
+def _human(report: "TrainReport", config: "Config") -> Iterator[RenderableType]:
     rows = [(dim, f"{eer:.2%}") for dim, eer in report.best.items()]
     title = f"Best of {report.epochs} epochs: epoch {report.best_epoch}, by {config.evaluation.best_by}"
     yield output.table(title, ("width", "EER on held-out speakers"), rows)

@@ -3,6 +3,7 @@
 import pickle
 import zipfile
 from dataclasses import dataclass
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,6 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from mrlspk import __version__
 from mrlspk.config.backbone import BackboneConfig, PublishedConfig
 from mrlspk.errors import CheckpointError, ConfigError
 from mrlspk.models.encoder import Encoder, build_encoder
@@ -93,7 +93,7 @@ def encoder_entries(encoder: Encoder, architecture: dict[str, Any]) -> dict[str,
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "mrlspk_version": __version__,
+        "mrlspk_version": installed_version("mrlspk"),
         "architecture": architecture | {"matryoshka_dims": list(encoder.dims)},
         "model": encoder.state_dict(),
     }
@@ -126,7 +126,7 @@ def _own_model(contents: dict[str, Any], path: Path) -> LoadedModel:
     version = contents.get("format_version")
     if version != FORMAT_VERSION:
         raise CheckpointError(
-            f"has format version {version}, and this mrlspk {__version__} reads {FORMAT_VERSION}",
+            f"has format version {version}, and this mrlspk reads {FORMAT_VERSION}",
             path,
             f"It was written by mrlspk {contents.get('mrlspk_version')}: install that version or a later one.",
         )

@@ -12,7 +12,6 @@ from typing import Any
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader
 
 from mrlspk.config import Config
 from mrlspk.errors import MrlspkError
@@ -34,13 +33,13 @@ type Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Run:
-    """What a run works with; ``module`` and ``optimiser`` are as Fabric wraps them, ``state`` holds the same bare."""
+    """What a run works with: module, optimiser and loader as Fabric wraps them; ``state`` holds the first two bare."""
 
     fabric: Fabric
     module: Any
     optimiser: Any
     state: RunState
-    loader: DataLoader[Batch]
+    loader: Any
     sampler: Any
     learning_rate: LearningRate
     validator: Validator

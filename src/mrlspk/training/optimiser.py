@@ -18,7 +18,7 @@ def build_optimiser(config: Config, encoder: Encoder, criterion: nn.Module) -> O
     """
     training = config.training
     never = training.freeze_backbone_epochs is None
-    trained = [parameter for parameter in (encoder.head if never else encoder).parameters()]
+    trained = list((encoder.head if never else encoder).parameters())
     if not never:
         fixed = {id(parameter) for parameter in _single_stream_weights(encoder)}
         trained = [parameter for parameter in trained if id(parameter) not in fixed]

@@ -94,18 +94,18 @@ class TensorBoardLog(ScalarLog):
         """Open the event file, with the configuration as text."""
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(self._folder))  # type: ignore[no-untyped-call]
-        self._writer.add_text("config", f"```\n{json.dumps(facts.config, indent=2)}\n```")  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(self._folder))
+        self._writer.add_text("config", f"```\n{json.dumps(facts.config, indent=2)}\n```")
 
     def write_scalars(self, scalars: dict[str, float], step: int) -> None:
         """Add the scalars."""
         for name, value in scalars.items():
-            self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, step)
 
     def run_ended(self) -> None:
         """Write what is buffered."""
         if hasattr(self, "_writer"):
-            self._writer.close()  # type: ignore[no-untyped-call]
+            self._writer.close()
 
 
 class WandbLog(ScalarLog):

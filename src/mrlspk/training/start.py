@@ -1,16 +1,13 @@
-"""What a run starts from: Fabric on the right device, an encoder, a corpus in batches."""
+"""What a run starts from: Fabric on the right device, and an encoder."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
-from torch.utils.data import DataLoader
 
 from mrlspk.config import Config
 from mrlspk.config.hardware import HardwareConfig
-from mrlspk.data.build import TrainingData
 from mrlspk.encoding.device import find_device
 from mrlspk.models.checkpoint import describe_architecture, load_model, with_widths
 from mrlspk.models.encoder import Encoder, build_encoder
@@ -53,18 +50,3 @@ def build_start(config: Config, checkpoint: Path | None) -> StartingPoint:
     loaded = load_model(checkpoint)
     encoder, kept = with_widths(loaded, dims)
     return StartingPoint(encoder, loaded.architecture, kept)
-
-
-def build_loader(config: Config, data: TrainingData) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
-    """Return batches of (waveforms (batch, samples), speaker indices (batch,)); an incomplete last one is left out."""
-    workers = config.data.num_workers
-    return DataLoader(
-        data.train,
-        batch_size=config.training.batch_size,
-        sampler=data.sampler,
-        num_workers=workers,
-        pin_memory=config.data.pin_memory and torch.cuda.is_available(),
-        prefetch_factor=config.data.prefetch_factor if workers else None,
-        persistent_workers=workers > 0,
-        drop_last=True,
-    )

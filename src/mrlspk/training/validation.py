@@ -78,10 +78,8 @@ class Validator:
             for side in (self._trials.enroll_ids, self._trials.test_ids)
         )
         columns = prefix_cosine_scores(vectors, enroll, test, self._dims).T
-        points = {
-            dim: operating_points(column, self._trials.is_target)
-            for dim, column in zip(self._dims, columns, strict=True)
-        }
+        by_dim = zip(self._dims, columns, strict=True)
+        points = {dim: operating_points(column, self._trials.is_target) for dim, column in by_dim}
         eer = {dim: eer_at(at) for dim, at in points.items()}
         counts = {"n_target": self._trials.n_target, "n_nontarget": self._trials.n_nontarget}
         speakers = [speaker_of(utterance_id) for utterance_id in row]

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from mrlspk.config import Config, dump_config
-from mrlspk.data.build import TrainingData, build_training_data
-from mrlspk.data.trials import write_trials
+from mrlspk.data.build import TrainingData, build_train_loader, build_training_data, check_disjoint
+from mrlspk.data.manifest import scan_corpus, speaker_of
+from mrlspk.data.trials import read_trials, write_trials
 from mrlspk.encoding.locate import locate_model
 from mrlspk.errors import ConfigError, MrlspkError
 from mrlspk.files import whole_file
@@ -23,7 +24,7 @@ from mrlspk.training.modules import TrainedModule, count_parameters, set_trainin
 from mrlspk.training.optimiser import build_learning_rate, build_optimiser
 from mrlspk.training.records import Observer, RunFacts
 from mrlspk.training.run_log import build_run_log
-from mrlspk.training.start import StartingPoint, build_fabric, build_loader, build_start
+from mrlspk.training.start import StartingPoint, build_fabric, build_start
 from mrlspk.training.validation import Validator
 
 log = logging.getLogger("mrlspk.training")
@@ -116,7 +117,7 @@ def prepare(
     resume_point = find_resume_point(resume, config.logging.save_dir)
     run_dir = resume_point.parent if resume_point else _new_run_dir(config)
     data = build_training_data(config.data, seed=config.seed)
-    data.check_disjoint(config.evaluation)
+    _check_test_speakers(config, data)
     torch.manual_seed(config.seed)
     torch.use_deterministic_algorithms(config.deterministic)
     torch.set_flush_denormal(True)  # denormal weights make a CPU many times slower
@@ -130,7 +131,7 @@ def prepare(
     wrapped, optimiser = wrap(fabric, module, state.optimiser)
     progress = state.restore(resume_point) if resume_point else Progress()
     set_training_mode(start.encoder, backbone_frozen=is_frozen(config, progress.epoch))
-    loader = build_loader(config, data)
+    loader = build_train_loader(data, config.data, batch_size=config.training.batch_size, drop_last=True)
     if not len(loader):
         raise ConfigError(
             f"an epoch of {len(data.sampler)} crops does not fill a batch of {config.training.batch_size}",
@@ -209,6 +210,16 @@ def _origin(config: Config, *, cache_dir: Path, mirror: str | None) -> Path | No
     return locate_model(model, cache_dir=cache_dir, mirror=mirror)
 
 
+def _check_test_speakers(config: Config, data: TrainingData) -> None:
+    """Refuse test lists and folders whose speakers are trained or validated on."""
+    heard = {*data.train.speakers, *data.validation.speakers}
+    for trial_list in config.evaluation.trials:
+        tested = {speaker_of(utterance_id) for utterance_id in read_trials(trial_list.path).utterance_ids}
+        check_disjoint(heard, tested, where=str(trial_list.path))
+    for folder in config.evaluation.test_datasets.values():
+        check_disjoint(heard, scan_corpus(folder).speakers, where=str(folder))
+
+
 def _build_validator(config: Config, data: TrainingData) -> Validator:
     return Validator(
         data.validation,
@@ -233,8 +244,8 @@ def _facts(run: Run, data: TrainingData, start: StartingPoint, progress: Progres
     return RunFacts(
         run_dir=str(run.run_dir),
         config=run.config.model_dump(mode="json"),
-        n_speakers=len(data.train.manifest.speakers),
-        n_utterances=len(data.train.manifest.utterances),
+        n_speakers=len(data.train.speakers),
+        n_utterances=len(data.train) // len(data.train.speeds),
         n_classes=data.train.n_classes,
         n_validation_speakers=len(data.validation.speakers),
         n_validation_trials=len(data.validation_trials),

@@ -64,7 +64,9 @@ def _mel_filters(n_mels: int) -> np.ndarray:
     edges = np.linspace(mel(np.array(F_MIN)), mel(np.array(F_MAX)), n_mels + 2)[:, None]
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     bins = mel(np.linspace(0, SAMPLE_RATE // 2, N_FFT // 2))[None]
-    filters: np.ndarray = np.maximum(0, np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre)))
+    filters: np.ndarray = np.maximum(
+        0, np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre))
+    )
     filters[:, 0] = 0
     as_float: np.ndarray = filters.astype(np.float32)
     return as_float
