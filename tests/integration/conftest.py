@@ -1,0 +1,94 @@
+"""A tiny corpus, tiny models and a runner of commands, for tests that go through the command line."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from typer.testing import CliRunner
+
+from mrlspk.cli.app import app
+from mrlspk.config.backbone import BackboneConfig
+from mrlspk.models.checkpoint import describe_architecture, encoder_entries
+from mrlspk.models.encoder import build_encoder
+
+TINY = BackboneConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
+
+
+@dataclass(frozen=True)
+class TinyCorpus:
+    """Four voices of two sessions with two files of half a second each, and a list of all trials."""
+
+    root: Path
+    trials: Path
+
+    @property
+    def utterance_ids(self):
+        return sorted(path.relative_to(self.root).as_posix() for path in self.root.rglob("*.wav"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of a command left."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self):
+        return json.loads(self.stdout)
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run ``mrlspk`` with arguments; an error that is no message of ours fails the test with its traceback."""
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def invoke(*arguments):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert "Traceback" not in result.stderr
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    return invoke
+
+
+@pytest.fixture
+def tiny_corpus(tmp_path):
+    generator = np.random.default_rng(0)
+    root = tmp_path / "corpus"
+    time = np.arange(8000) / 16000
+    for speaker in range(4):
+        for session in ("a", "b"):
+            folder = root / f"speaker{speaker}" / session
+            folder.mkdir(parents=True)
+            for number in (1, 2):
+                voice = np.sin(2 * np.pi * (120 + 90 * speaker + 10 * number) * time)
+                soundfile.write(folder / f"{number}.wav", 0.2 * voice + 0.05 * generator.normal(size=8000), 16000)
+    corpus = TinyCorpus(root, tmp_path / "trials.txt")
+    ids = corpus.utterance_ids
+    pairs = [(a, b) for index, a in enumerate(ids) for b in ids[index + 1 :]]
+    lines = [f"{int(a.split('/')[0] == b.split('/')[0])} {a} {b}\n" for a, b in pairs]
+    corpus.trials.write_text("".join(lines))
+    return corpus
+
+
+@pytest.fixture
+def write_model():
+    """Write a checkpoint of a tiny encoder of random weights, as a run would leave it."""
+
+    def write(path, *, dims=(4, 8), config=None, seed=0):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            encoder = build_encoder(TINY, dims)
+        entries = encoder_entries(encoder, describe_architecture(TINY))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(entries | ({} if config is None else {"config": config.model_dump(mode="json")}), path)
+        return path
+
+    return write

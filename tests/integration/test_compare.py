@@ -1,0 +1,128 @@
+import shutil
+
+import pytest
+
+from mrlspk.config import Config
+from mrlspk.config.data import DataConfig
+from mrlspk.config.evaluation import EvaluationConfig, TrialListConfig
+
+
+@pytest.fixture
+def models(tmp_path, write_model, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("a.pt", "b.pt", "c.pt")):
+        write_model(tmp_path / name, seed=seed)
+    return "a.pt", "b.pt", "c.pt"
+
+
+@pytest.fixture
+def flags(tiny_corpus):
+    return "--trials", tiny_corpus.trials, "--audio-root", tiny_corpus.root
+
+
+def test_figures_are_those_of_eval(run, models, flags):
+    alone = {model: run("eval", model, *flags, "--json").json["trials"][0]["results"] for model in models}
+    document = run("compare", *models, *flags, "--json").json
+    assert document["models"] == list(models)
+    (trials,) = document["trials"]
+    assert [each["dim"] for each in trials["results"]] == [4, 8]
+    for index, width in enumerate(trials["results"]):
+        assert width["models"] == [{"model": model, "eer": alone[model][index]["eer"]} for model in models]
+        assert [(pair["a"], pair["b"]) for pair in width["pairs"]] == [
+            ("a.pt", "b.pt"),
+            ("a.pt", "c.pt"),
+            ("b.pt", "c.pt"),
+        ]
+        for pair in width["pairs"]:
+            expected = alone[pair["b"]][index]["eer"] - alone[pair["a"]][index]["eer"]
+            assert pair["delta_eer"] == pytest.approx(expected)
+
+
+def test_figures_that_are_not_computed_are_absent(run, models, flags):
+    width = run("compare", *models, *flags, "--json").json["trials"][0]["results"][0]
+    assert width.keys() == {"dim", "models", "pairs"}
+    assert width["pairs"][0].keys() == {"a", "b", "delta_eer"}
+
+
+def test_table_names_models_and_signs_differences(run, models, flags):
+    document = run("compare", *models[:2], *flags, "--json").json
+    table = run("compare", *models[:2], *flags).stdout
+    assert "A  a.pt" in table
+    assert "B  b.pt" in table
+    assert "EER % A  EER % B  B − A" in table
+    for width in document["trials"][0]["results"]:
+        assert f"{100 * width['pairs'][0]['delta_eer']:+.2f}" in table
+
+
+@pytest.mark.usefixtures("models")
+def test_bare_form_scores_the_lists_of_the_first_model_that_names_any(run, tiny_corpus, write_model, tmp_path):
+    entry = TrialListConfig(path=tiny_corpus.trials, audio_root=tiny_corpus.root)
+    write_model(tmp_path / "b.pt", config=Config(evaluation=EvaluationConfig(trials=(entry,))))
+    outcome = run("compare", "a.pt", "b.pt")
+    assert outcome.exit_code == 0
+    assert "evaluation.trials of b.pt" in outcome.stdout
+
+
+def test_validation_trials_of_one_run_are_scored_with_a_warning(run, tiny_corpus, write_model, tmp_path, models):
+    config = Config(data=DataConfig(train_dataset=tiny_corpus.root, val_dataset=None))
+    model = write_model(tmp_path / "run" / "best.pt", config=config)
+    shutil.copy(tiny_corpus.trials, tmp_path / "run" / "validation-trials.txt")
+    outcome = run("compare", models[0], model)
+    assert outcome.exit_code == 0
+    assert "may have been trained on their speakers" in outcome.stderr
+
+
+@pytest.mark.usefixtures("models")
+def test_models_of_different_widths_meet_at_the_common_ones(run, flags, write_model, tmp_path):
+    write_model(tmp_path / "wide.pt", dims=(8, 16))
+    trials = run("compare", "a.pt", "wide.pt", *flags, "--json").json["trials"]
+    assert [each["dim"] for each in trials[0]["results"]] == [8]
+
+
+@pytest.mark.parametrize(
+    ("names", "arguments", "message"),
+    [
+        (["a.pt"], [], "expected from 2 to 26 models, got 1"),
+        (["a.pt", "a.pt"], [], "a.pt is named more than once"),
+        (["a.pt", "./a.pt"], [], "are one file"),
+        (["a.pt", "odd.pt"], [], "share no width"),
+        (["a.pt", "odd.pt"], ["--dims", "8"], "--dims, odd.pt"),
+        (["a.pt", "odd.pt"], ["--dims", "4"], "not trained for a width of 4"),
+        (["a.pt", "b.pt"], ["--audio-root", "."], "2 folders of audio for 1 trial list"),
+    ],
+)
+@pytest.mark.usefixtures("models")
+def test_usage_errors_exit_with_2(run, flags, write_model, tmp_path, names, arguments, message):
+    write_model(tmp_path / "odd.pt", dims=(3, 6))
+    outcome = run("compare", *names, *flags, *arguments)
+    assert outcome.exit_code == 2
+    assert message in outcome.stderr
+    assert outcome.stdout == ""
+
+
+@pytest.mark.usefixtures("models")
+def test_untrained_widths_let_any_two_models_meet(run, flags, write_model, tmp_path):
+    write_model(tmp_path / "odd.pt", dims=(3, 6))
+    outcome = run("compare", "a.pt", "odd.pt", *flags, "--dims", "4", "--allow-untrained-dim", "--json")
+    assert [each["dim"] for each in outcome.json["trials"][0]["results"]] == [4]
+
+
+def test_without_any_trials_the_error_says_how_to_give_them(run, models):
+    outcome = run("compare", *models)
+    assert outcome.exit_code == 3
+    assert "--trials FILE and --audio-root DIR" in outcome.stderr
+
+
+def test_missing_audio_is_named(run, models, tiny_corpus, flags):
+    shutil.rmtree(tiny_corpus.root / "speaker1")
+    outcome = run("compare", *models, *flags)
+    assert outcome.exit_code == 3
+    assert "4 of 16 utterances are not in" in outcome.stderr
+
+
+@pytest.mark.usefixtures("models")
+def test_a_file_that_is_no_checkpoint_fails(run, flags, tmp_path):
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    outcome = run("compare", "a.pt", "text.pt", *flags)
+    assert outcome.exit_code == 1
+    assert "text.pt" in outcome.stderr

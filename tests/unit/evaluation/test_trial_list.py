@@ -1,0 +1,60 @@
+import pytest
+
+from mrlspk.errors import DataError, UsageError
+from mrlspk.evaluation.trial_list import read_trial_lists
+
+
+@pytest.fixture
+def write_list(tmp_path):
+    """Write a list of ``n`` target and ``n`` non-target trials and, under ``root``, empty files for its audio."""
+
+    def write(name, root, *, n=2, missing=0):
+        lines = []
+        for number in range(n):
+            lines += [f"1 s/{number:02}.wav t/{number:02}.wav", f"0 s/{number:02}.wav t/{number:02}.wav"]
+        names = sorted({field for line in lines for field in line.split()[1:]})
+        for utterance in names[missing:]:
+            path = tmp_path / root / utterance
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        path = tmp_path / name
+        path.write_text("\n".join(lines))
+        return path
+
+    return write
+
+
+def test_one_folder_serves_all_lists(write_list, tmp_path):
+    paths = [write_list("a.txt", "audio"), write_list("b.txt", "audio")]
+    lists = read_trial_lists(paths, [tmp_path / "audio"], source="--trials")
+    assert [each.audio_root for each in lists] == [tmp_path / "audio"] * 2
+    assert [each.trials.path for each in lists] == [str(path) for path in paths]
+
+
+def test_as_many_folders_as_lists_pair_in_order(write_list, tmp_path):
+    paths = [write_list("a.txt", "first"), write_list("b.txt", "second")]
+    lists = read_trial_lists(paths, [tmp_path / "first", tmp_path / "second"], source="--trials")
+    assert [each.audio_root.name for each in lists] == ["first", "second"]
+
+
+def test_other_numbers_of_folders_are_refused(write_list, tmp_path):
+    paths = [write_list(f"{name}.txt", "audio") for name in "abc"]
+    with pytest.raises(UsageError, match="2 folders of audio for 3 trial lists"):
+        read_trial_lists(paths, [tmp_path, tmp_path], source="--trials")
+
+
+@pytest.mark.parametrize(("missing", "more"), [(3, False), (10, False), (14, True)])
+def test_missing_audio_is_counted_and_the_first_ten_are_named(write_list, tmp_path, missing, more):
+    path = write_list("a.txt", "audio", n=10, missing=missing)
+    with pytest.raises(DataError, match=f": {missing} of 20 utterances") as caught:
+        read_trial_lists([path], [tmp_path / "audio"], source="--trials")
+    assert caught.value.where == str(path)
+    assert caught.value.what.count(".wav") == min(missing, 10)
+    assert ("and 4 more" in caught.value.what) == more
+
+
+def test_a_list_of_one_kind_is_refused(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("1 a/1.wav a/2.wav\n")
+    with pytest.raises(DataError, match="1 target and 0 non-target"):
+        read_trial_lists([path], [tmp_path], source="--trials")
