@@ -1,0 +1,138 @@
+"""What every command has in common: help, version, exit codes, the shape of an error."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mrlspk import __version__
+
+COMMANDS = {
+    ("data", "check"),
+    ("data", "demo"),
+    ("pretrained", "list"),
+    ("pretrained", "fetch"),
+    ("train",),
+    ("eval",),
+    ("compare",),
+    ("embed",),
+    ("gpu-profile",),
+}
+
+HELP_OF_EVERY_COMMAND = """
+import json, sys
+import typer.main
+from typer.testing import CliRunner
+from mrlspk.cli.app import app
+
+def paths(command, words=()):
+    yield words
+    for name, child in getattr(command, "commands", {}).items():
+        yield from paths(child, (*words, name))
+
+seen = []
+for words in paths(typer.main.get_command(app)):
+    result = CliRunner().invoke(app, [*words, "--help"])
+    loaded = sorted({"torch", "pydantic"} & set(sys.modules))
+    seen.append({"words": words, "exit_code": result.exit_code, "loaded": loaded, "help": result.stdout})
+json.dump(seen, sys.stdout)
+"""
+
+MISSPELT = "traning.batch_size=3"
+
+
+def run_python(folder, *arguments):
+    """Run Python in a folder, with none of our variables."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MRLSPK_")}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def mrlspk(tmp_path):
+    return lambda *arguments: run_python(tmp_path, "-m", "mrlspk", *arguments)
+
+
+@pytest.fixture(scope="module")
+def helps(tmp_path_factory):
+    done = run_python(tmp_path_factory.mktemp("help"), "-c", HELP_OF_EVERY_COMMAND)
+    return {tuple(seen["words"]): seen for seen in json.loads(done.stdout)}
+
+
+def test_help_of_every_command_works_without_torch_or_the_configuration(helps):
+    assert set(helps) >= COMMANDS
+    assert {words: seen["exit_code"] for words, seen in helps.items() if seen["exit_code"]} == {}
+    assert {words: seen["loaded"] for words, seen in helps.items() if seen["loaded"]} == {}
+
+
+def test_every_command_says_what_it_does_and_takes_the_common_flags(helps):
+    for words in COMMANDS:
+        text = helps[words]["help"]
+        assert text.split("\n\n")[1].strip().endswith("."), words
+        assert [flag for flag in ("--json", "--quiet", "--debug") if flag not in text] == [], words
+
+
+def test_version_is_printed_on_stdout(mrlspk):
+    done = mrlspk("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("no-such-command",), ("train", "--no-such-flag"), ("embed",), ("embed", "a.wav", "--dim", "many")],
+    ids=" ".join,
+)
+def test_a_usage_error_exits_2_on_stderr(mrlspk, arguments):
+    done = mrlspk(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Usage: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("train", "--device", "gpu"), ("embed", "a.wav", "--device", "cuda:x")], ids=" ".join
+)
+def test_a_device_that_does_not_exist_by_name_is_a_usage_error(mrlspk, arguments):
+    done = mrlspk(*arguments)
+    assert done.returncode == 2
+    assert "expected auto, cpu, cuda, cuda:N or mps" in " ".join(done.stderr.split())
+
+
+def test_a_misspelt_key_exits_1_and_names_the_nearest(mrlspk, tmp_path):
+    done = mrlspk("train", "--set", MISSPELT)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: traning (--set): unknown key\nDid you mean training?\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_misspelt_key_in_a_file_is_told_with_the_file(mrlspk, tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("training:\n  btch_size: 3\n", encoding="utf-8")
+    done = mrlspk("train", "--config", str(path))
+    assert done.returncode == 1
+    assert f"training.btch_size ({path}): unknown key" in done.stderr
+    assert "Did you mean training.batch_size?" in done.stderr
+
+
+def test_debug_shows_the_traceback_of_an_error(mrlspk):
+    done = mrlspk("train", "--set", MISSPELT, "--debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "ConfigError" in done.stderr
+
+
+def test_our_variables_in_dotenv_count_and_those_of_others_do_not(mrlspk, tmp_path):
+    (tmp_path / ".env").write_text("WANDB_API_KEY=secret\nOTHER=1\nMRLSPK_TRAINING__BTCH_SIZE=3\n", encoding="utf-8")
+    done = mrlspk("train")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: training.btch_size (MRLSPK_TRAINING__BTCH_SIZE): unknown key\nDid you mean training.batch_size?\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("train", "--help"), ("--version",)], ids=" ".join)
+def test_nothing_is_written_by_asking(mrlspk, tmp_path, arguments):
+    assert mrlspk(*arguments).returncode == 0
+    assert list(tmp_path.iterdir()) == []
