@@ -36,3 +36,11 @@ def test_command_reference_does_not_depend_on_the_terminal(script, monkeypatch):
     at_home = script["render_commands"]()
     monkeypatch.setenv("COLUMNS", "200")
     assert script["render_commands"]() == at_home
+
+
+def test_migration_names_only_keys_that_exist():
+    rows = [row.split("|") for row in (ROOT / "docs" / "migration.md").read_text(encoding="utf-8").splitlines()]
+    tables = [row for row in rows if len(row) == 5 and row[1].strip().startswith("`")]
+    new_keys = {row[2].strip().strip("`") for row in tables} - {"none"}
+    assert len(tables) > 60
+    assert new_keys <= set(known_keys())
