@@ -73,13 +73,15 @@ make_environment() {
   "${uv[@]}" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 }
 
-has_ffmpeg() { .venv/bin/python -c 'import torchcodec.decoders' >/dev/null 2>&1; }
+has_ffmpeg() { .venv/bin/python -c 'import torchcodec.decoders' >/dev/null 2>.venv/.mrlspk-ffmpeg; }
 
 ensure_ffmpeg() {
   has_ffmpeg && return
   say "installing FFmpeg"
   install_packages ffmpeg || true
-  has_ffmpeg || fail "FFmpeg's shared libraries (version 4 to 8) are missing; see docs/installation.md, then run this again"
+  has_ffmpeg && return
+  tail -n 3 .venv/.mrlspk-ffmpeg >&2
+  fail "FFmpeg's shared libraries (version 4 to 8) are missing; see docs/installation.md, then run this again"
 }
 
 if [ "$(cat "$stamp_file" 2>/dev/null)" = "$(stamp)" ]; then
@@ -87,7 +89,7 @@ if [ "$(cat "$stamp_file" 2>/dev/null)" = "$(stamp)" ]; then
 fi
 say "making .venv; the first time takes some minutes"
 if ! find_uv; then
-  install_uv
+  install_uv || true
   find_uv || fail "uv could not be installed; install it by hand, then run this again"
 fi
 make_environment
