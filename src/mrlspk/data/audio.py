@@ -18,6 +18,7 @@ TORCHCODEC_SUFFIXES = frozenset({".m4a", ".aac", ".mp3"})
 AUDIO_SUFFIXES = SOUNDFILE_SUFFIXES | TORCHCODEC_SUFFIXES
 
 PREROLL_SECONDS = 0.2  # a lossy frame is whole only when its predecessors were decoded too
+IMPORT_ERRORS = (ImportError, OSError, RuntimeError)  # torchcodec raises any of these without FFmpeg
 RUNTIME_ERRORS = (RuntimeError, ValueError)  # what torchcodec raises for a file that it cannot decode
 
 
@@ -83,6 +84,19 @@ def probe_audio(path: str | Path) -> AudioInfo:
     return AudioInfo(metadata.sample_rate, metadata.num_channels, seconds)
 
 
+def save_m4a(path: Path, waveform: Tensor, *, sample_rate: int = SAMPLE_RATE) -> None:
+    """Write a waveform (samples,), values in [-1, 1], as AAC.
+
+    Raises:
+        MissingDependencyError: If FFmpeg's libraries are absent.
+    """
+    try:
+        from torchcodec.encoders import AudioEncoder
+    except IMPORT_ERRORS as error:
+        raise _without_ffmpeg(path) from error
+    AudioEncoder(waveform[None], sample_rate=sample_rate).to_file(str(path))
+
+
 def _checked(path: Path) -> Path:
     """Return ``path`` where it is a file of a known format that is all there."""
     if path.suffix.lower() not in AUDIO_SUFFIXES:
@@ -140,17 +154,21 @@ def _length(seconds: float, rate: int) -> int:
 def _open_decoder(path: Path) -> Any:
     try:
         from torchcodec.decoders import AudioDecoder
-    except (ImportError, OSError, RuntimeError) as error:  # torchcodec raises any of these without FFmpeg
-        raise MissingDependencyError(
-            f"{path.suffix} files need FFmpeg's shared libraries (version 4 to 8), which were not found",
-            path,
-            "Install FFmpeg: 'apt-get install ffmpeg' on Debian and Ubuntu, 'brew install ffmpeg' on macOS; "
-            "or convert the audio to WAV or FLAC.",
-        ) from error
+    except IMPORT_ERRORS as error:
+        raise _without_ffmpeg(path) from error
     try:
         return AudioDecoder(str(path))
     except RUNTIME_ERRORS as error:
         raise _undecodable(path, error) from error
+
+
+def _without_ffmpeg(path: Path) -> MissingDependencyError:
+    return MissingDependencyError(
+        f"{path.suffix} files need FFmpeg's shared libraries (version 4 to 8), which were not found",
+        path,
+        "Install FFmpeg: 'apt-get install ffmpeg' on Debian and Ubuntu, 'brew install ffmpeg' on macOS; "
+        "or convert the audio to WAV or FLAC.",
+    )
 
 
 def _undecodable(path: Path, error: Exception) -> DataError:

@@ -13,7 +13,7 @@ from mrlspk.errors import DataError
 
 logger = logging.getLogger("mrlspk.data")
 
-LAYOUT = "speaker/session/file" + "|".join(sorted(AUDIO_SUFFIXES))
+LAYOUT = "speaker/session/file.(wav|flac|ogg|m4a|aac|mp3)"
 DEPTHS = {2, 3}  # speaker/file and speaker/session/file
 
 

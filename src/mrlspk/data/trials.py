@@ -1,7 +1,6 @@
 """Trial lists: reading, writing and drawing them."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from mrlspk.data.manifest import Manifest, session_of, speaker_of
 from mrlspk.errors import DataError
+from mrlspk.files import whole_file
 
 LINE = "<0|1> <enroll> <test>"
 ENUMERATED = 4  # a pool up to this many times the draw is listed in full, a larger one is drawn from by trial and error
@@ -99,13 +99,8 @@ def format_trials(enroll_ids: Sequence[str], test_ids: Sequence[str], is_target:
 
 def write_trials(trials: Trials, path: Path) -> None:
     """Write so that ``path`` holds the old file or the whole new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with whole_file(path) as partial:
         partial.write_text(format_trials(trials.enroll_ids, trials.test_ids, trials.is_target), newline="\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def generate_trials(manifest: Manifest, n_trials: int, *, seed: int, path: str) -> Trials:

@@ -1,0 +1,92 @@
+"""Audio files looked at one by one: what their headers say, and what decoding shows."""
+
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from mrlspk.data.audio import SAMPLE_RATE, AudioInfo, load_audio, probe_audio
+from mrlspk.data.problems import Problem, error, warning
+from mrlspk.errors import DataError
+
+TOO_SHORT_SAMPLES = 256  # at 16 kHz; the network needs more
+SILENT_PEAK = 1e-4  # -80 dB of full scale
+DURATION_TOLERANCE = 0.1  # share by which a lossy file's header may be wrong
+MAX_JOBS = 8
+FILES_PER_TASK = 64
+
+type OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the files have in sum, and what is wrong with some; ``seconds`` leaves out those that cannot be read."""
+
+    seconds: float
+    problems: tuple[Problem, ...]
+
+
+def inspect_files(
+    root: Path,
+    ids: Sequence[str],
+    *,
+    decoded_ids: Collection[str],
+    jobs: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> Inspection:
+    """Read the headers of all files and decode some, on ``jobs`` threads; problems come in the order of ``ids``.
+
+    Raises:
+        MissingDependencyError: If a format needs FFmpeg's libraries and they are absent.
+    """
+    parts = [ids[start : start + FILES_PER_TASK] for start in range(0, len(ids), FILES_PER_TASK)]
+    pool = ThreadPoolExecutor(jobs or min(MAX_JOBS, os.cpu_count() or 1))
+    try:
+        futures = [pool.submit(_inspect_some, root, part, decoded_ids) for part in parts]
+        for done, future in enumerate(as_completed(futures), start=1):
+            future.result()
+            if on_progress:
+                on_progress(min(done * FILES_PER_TASK, len(ids)), len(ids))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    found = [future.result() for future in futures]
+    return Inspection(sum(each.seconds for each in found), tuple(p for each in found for p in each.problems))
+
+
+def _inspect_some(root: Path, ids: Sequence[str], decoded_ids: Collection[str]) -> Inspection:
+    seconds, problems = 0.0, list[Problem]()
+    for utterance_id in ids:
+        try:
+            info = probe_audio(root / utterance_id)
+            found = list(_check_header(utterance_id, info))
+            if utterance_id in decoded_ids and info.seconds > 0:
+                found += _check_samples(utterance_id, load_audio(root / utterance_id), info)
+        except DataError as fault:
+            problems.append(error("unreadable", utterance_id, fault.what))
+            continue
+        seconds += info.seconds
+        problems += found
+    return Inspection(seconds, tuple(problems))
+
+
+def _check_header(utterance_id: str, info: AudioInfo) -> Iterator[Problem]:
+    if info.seconds * SAMPLE_RATE <= TOO_SHORT_SAMPLES:
+        found = f"{info.seconds * 1000:.1f} ms"
+        expected = f"{TOO_SHORT_SAMPLES * 1000 // SAMPLE_RATE} ms ({TOO_SHORT_SAMPLES} samples at {SAMPLE_RATE} Hz)"
+        yield error("too_short", utterance_id, f"expected more than {expected}, got {found}")
+    if info.sample_rate < SAMPLE_RATE:
+        yield warning("sample_rate", utterance_id, f"expected {SAMPLE_RATE} Hz, got {info.sample_rate} Hz: resampled")
+    if info.channels > 1:
+        yield warning("channels", utterance_id, f"expected one channel, got {info.channels}: averaged")
+
+
+def _check_samples(utterance_id: str, waveform: Tensor, info: AudioInfo) -> Iterator[Problem]:
+    """Check what was decoded, (samples,)."""
+    if waveform.abs().max() < SILENT_PEAK:
+        yield warning("silent", utterance_id, "expected speech, got silence")
+    seconds = waveform.numel() / SAMPLE_RATE
+    if seconds < (1 - DURATION_TOLERANCE) * info.seconds:
+        yield warning("duration", utterance_id, f"expected {info.seconds:.1f} s of audio, got {seconds:.1f} s")

@@ -1,0 +1,180 @@
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from mrlspk.data.audio import save_m4a
+
+
+def speech(n_samples=8_000, seed=0):
+    return np.random.default_rng(seed).normal(0, 0.1, n_samples)
+
+
+def write(path, samples=None, rate=16_000):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, speech() if samples is None else samples, rate)
+    return path
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Three speakers with two utterances each, and nothing wrong with them."""
+    root = tmp_path / "corpus"
+    for speaker in "abc":
+        for name in "12":
+            write(root / speaker / "session" / f"{name}.wav")
+    return root
+
+
+def problems_of(outcome):
+    return {(problem["kind"], problem["severity"], problem["where"]) for problem in outcome.json["problems"]}
+
+
+def test_sound_corpus_is_ok(run, corpus):
+    outcome = run("data", "check", corpus, "--json")
+    assert outcome.exit_code == 0
+    assert {key: outcome.json[key] for key in ("command", "speakers", "utterances", "seconds", "problems", "ok")} == {
+        "command": "data check", "speakers": 3, "utterances": 6, "seconds": 3.0, "problems": [], "ok": True,
+    }  # fmt: skip
+
+
+def test_real_speech_has_no_error(run, shared):
+    outcome = run("data", "check", shared / "speech/train", "--json")
+    assert outcome.exit_code == 0
+    assert (outcome.json["speakers"], outcome.json["utterances"], outcome.json["ok"]) == (268, 1638, True)
+    assert outcome.json["seconds"] / 3600 == pytest.approx(3.1, abs=0.05)
+    assert {(problem["kind"], problem["severity"]) for problem in outcome.json["problems"]} == {
+        ("one_file_speaker", "warning")
+    }
+    assert len(outcome.json["problems"]) == 37
+
+
+def test_real_trial_lists_are_covered_and_speakers_do_not_overlap(run, shared):
+    speech_dir = shared / "speech"
+    lists = [argument for name in ("english", "crosslingual") for argument in ("--trials", f"trials-{name}.txt")]
+    lists = [speech_dir / item if item.endswith(".txt") else item for item in lists]
+    outcome = run("data", "check", speech_dir / "test", *lists, "--against", speech_dir / "train", "--json")
+    assert outcome.exit_code == 0
+    assert outcome.json["problems"] == []
+
+
+def test_without_decoding_no_file_is_opened_and_no_length_given(run, corpus):
+    (corpus / "a/session/1.wav").write_text("not audio")
+    outcome = run("data", "check", corpus, "--decode", "none", "--json")
+    assert outcome.exit_code == 0
+    assert "seconds" not in outcome.json
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["missing", "empty"])
+def test_missing_or_empty_folder_exits_3_with_a_remedy(run, tmp_path, is_there):
+    if is_there:
+        (tmp_path / "corpus").mkdir()
+    outcome = run("data", "check", tmp_path / "corpus")
+    assert outcome.exit_code == 3
+    assert str(tmp_path / "corpus") in outcome.stderr
+    assert len(outcome.stderr.splitlines()) == 2
+    assert outcome.stdout == ""
+
+
+def damage_m4a(root):
+    path = root / "a/session/3.m4a"
+    save_m4a(path, torch.from_numpy(speech(48_000)).float())
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def write_text(root):
+    (root / "a/session/3.wav").write_text("This is text.\n")
+    return root / "a/session/3.wav"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "message"),
+    [
+        (damage_m4a, "unreadable", "cut short"),
+        (write_text, "unreadable", "expected .wav audio"),
+        (lambda root: write(root / "a/session/3.wav", speech(200)), "too_short", "expected more than 16 ms"),
+        (lambda root: write(root / "a/session/3.wav", speech(0)), "too_short", "got 0.0 ms"),
+    ],
+    ids=["truncated", "text", "200 samples", "no samples"],
+)
+@pytest.mark.parametrize("decode", ["sample", "all"])
+def test_audio_at_fault_exits_3_and_is_named(run, corpus, spoil, kind, message, decode):
+    path = spoil(corpus)
+    outcome = run("data", "check", corpus, "--decode", decode, "--json")
+    assert outcome.exit_code == 3
+    assert outcome.json["ok"] is False
+    assert (kind, "error", path.relative_to(corpus).as_posix()) in problems_of(outcome)
+    assert any(message in problem["message"] for problem in outcome.json["problems"])
+
+
+def test_every_problem_is_reported_and_errors_come_first(run, corpus, tmp_path):
+    write_text(corpus)
+    write(corpus / "b/session/2.wav", np.zeros(8_000))
+    write(corpus / "c/session/1.wav", speech(4_000), rate=8_000)
+    write(corpus / "c/session/2.wav", np.stack([speech(), speech()], axis=1))
+    write(corpus / "d/session/1.wav")
+    write(corpus / "a/session/1.flac")
+    write(corpus / "e.wav")
+    write(corpus / "deep/er/than/all.wav")
+    other = tmp_path / "other"
+    write(other / "c/session/9.wav")
+    (tmp_path / "trials.txt").write_text(
+        "1 a/session/1.wav a/session/2.wav\n0 a/session/1.wav x/1.wav\n1 a/session/1.wav b/session/1.wav\n"
+    )
+    outcome = run("data", "check", corpus, "--trials", tmp_path / "trials.txt", "--against", other, "--json")
+    assert outcome.exit_code == 3
+    pair = f"{tmp_path}/trials.txt: a/session/1.wav b/session/1.wav"
+    assert problems_of(outcome) == {
+        ("unreadable", "error", "a/session/3.wav"),
+        ("missing_audio", "error", "x/1.wav"),
+        ("speaker_overlap", "error", "c"),
+        ("silent", "warning", "b/session/2.wav"),
+        ("sample_rate", "warning", "c/session/1.wav"),
+        ("channels", "warning", "c/session/2.wav"),
+        ("one_file_speaker", "warning", "d"),
+        ("duplicate", "warning", "a/session/1.wav"),
+        ("layout", "warning", "e.wav"),
+        ("layout", "warning", "deep"),
+        ("trial_label", "warning", pair),
+    }
+    severities = [problem["severity"] for problem in outcome.json["problems"]]
+    assert severities == ["error"] * 3 + ["warning"] * 8
+
+
+def test_one_file_speaker_is_a_warning_and_exits_0(run, corpus):
+    write(corpus / "d/session/1.wav")
+    outcome = run("data", "check", corpus)
+    assert outcome.exit_code == 0
+    assert "one_file_speaker" in outcome.stdout
+    assert "ok: errors 0, warnings 1" in outcome.stdout
+
+
+def test_bad_trial_line_exits_3_and_names_the_line(run, corpus, tmp_path):
+    trials = tmp_path / "trials.txt"
+    trials.write_text("1 a/session/1.wav a/session/2.wav\nyes a c\n")
+    outcome = run("data", "check", corpus, "--trials", trials, "--json")
+    assert outcome.exit_code == 3
+    (problem,) = outcome.json["problems"]
+    assert problem["where"] == f"{trials}:2"
+    assert problem["message"] == "expected '<0|1> <enroll> <test>', got 'yes a c'"
+
+
+def test_published_counts_are_compared(run, corpus):
+    outcome = run("data", "check", corpus, "--expect", "vox1-test", "--json")
+    assert outcome.exit_code == 3
+    assert [problem["message"] for problem in outcome.json["problems"]] == [
+        "expected 40 speakers, got 3",
+        "expected 4874 utterances, got 6",
+    ]
+    assert run("data", "check", corpus, "--expect", "vox9").exit_code == 2
+
+
+def test_the_table_shows_twenty_problems_and_counts_the_rest(run, corpus):
+    for number in range(25):
+        write(corpus / f"single{number:02}" / "session" / "1.wav")
+    outcome = run("data", "check", corpus)
+    assert "single19" in outcome.stdout
+    assert "single20" not in outcome.stdout
+    assert "… and 5 more; --json shows all of them" in outcome.stdout
+    assert len(run("data", "check", corpus, "--json").json["problems"]) == 25
