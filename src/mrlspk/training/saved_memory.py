@@ -1,0 +1,131 @@
+"""What a step will need on a GPU, counted on the CPU: the bytes that autograd saves, and all that lives beside them."""
+
+import weakref
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from mrlspk.training.memory_probe import MIB, Line, MemoryModel, MemoryPoint, fit_line
+from mrlspk.training.probe_step import ProbeStep
+
+PROBED_BATCHES = (2, 4)
+
+
+@dataclass(frozen=True)
+class CountedStep:
+    """The bytes of one step.
+
+    Attributes:
+        batch: Crops.
+        saved: What autograd keeps from the forward for the backward pass, parameters and buffers not among it.
+        encoder_peak: The most that was alive, beside what is resident, until the encoder had its embeddings.
+        loss_peak: The same from there on: loss, backward pass and optimiser.
+    """
+
+    batch: int
+    saved: int
+    encoder_peak: int
+    loss_peak: int
+
+
+class SavedBytes(saved_tensors_hooks):
+    """Counts each storage that autograd saves once, within a ``with`` block; those of ``known`` are left out."""
+
+    def __init__(self, known: Iterable[Tensor]) -> None:
+        self._known = {tensor.untyped_storage().data_ptr() for tensor in known}
+        self._bytes: dict[int, int] = {}
+        super().__init__(self._pack, lambda tensor: tensor)
+
+    @property
+    def total(self) -> int:
+        """The bytes counted so far."""
+        return sum(self._bytes.values())
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._known:
+            self._bytes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Follows the storages that operators make within a ``with`` block until they are freed.
+
+    Parts that are frozen save nothing, and still fill memory while they run: only what is alive shows it. What a kernel
+    takes and frees within itself is not seen.
+    """
+
+    def __init__(self, known: Iterable[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._known = {tensor.untyped_storage().data_ptr() for tensor in known}
+        self._sizes: dict[int, int] = {}
+        self._now = self._peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run the operator, then count what it made."""
+        result = func(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
+            if isinstance(value, Tensor):
+                self._count(value.untyped_storage())
+        return result
+
+    def take_peak(self) -> int:
+        """Return the most bytes alive since the last call, and begin anew from what is alive now."""
+        peak, self._peak = self._peak, self._now
+        return peak
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key = storage.data_ptr()
+        if key in self._known or key in self._sizes:
+            return
+        self._sizes[key] = storage.nbytes()
+        weakref.finalize(storage, self._freed, key)
+        self._now += storage.nbytes()
+        self._peak = max(self._peak, self._now)
+
+    def _freed(self, key: int) -> None:
+        self._now -= self._sizes.pop(key)
+
+
+def count_step(step: ProbeStep, batch_size: int) -> CountedStep:
+    """Take a step, whose optimiser has its states already, and return its bytes."""
+    step.forget()
+    resident = list(step.resident())
+    encoder_peaks: list[int] = []
+    saved, live = SavedBytes(resident), LiveBytes(resident)
+    with saved, live:
+        with step.after_encoder(lambda: encoder_peaks.append(live.take_peak())):
+            step.take(batch_size)
+        loss_peak = live.take_peak()
+    step.forget()
+    return CountedStep(batch_size, saved.total, max(encoder_peaks), loss_peak)
+
+
+def predict_memory(step: ProbeStep, batches: Sequence[int] = PROBED_BATCHES) -> tuple[MemoryModel, list[MemoryPoint]]:
+    """Return memory as a function of the batch, and the points that it was fitted to, from steps on the CPU."""
+    step.take(min(batches))  # the optimiser makes its states at its first step
+    resident_mib = sum(tensor.nbytes for tensor in step.resident()) / MIB
+    counts = [count_step(step, batch) for batch in batches]
+    model = MemoryModel(
+        (
+            _line(resident_mib, [(count.batch, count.encoder_peak) for count in counts]),
+            _line(resident_mib, [(count.batch, count.loss_peak) for count in counts]),
+        )
+    )
+    return model, [_point(resident_mib, count) for count in counts]
+
+
+def _line(resident_mib: float, peaks: Sequence[tuple[int, int]]) -> Line:
+    """Return the line through (batch, bytes) points, raised by what is resident."""
+    return fit_line([(batch, resident_mib + peak / MIB) for batch, peak in peaks])
+
+
+def _point(resident_mib: float, count: CountedStep) -> MemoryPoint:
+    peak = max(count.encoder_peak, count.loss_peak)
+    return MemoryPoint(count.batch, resident_mib + peak / MIB, saved_mib=count.saved / MIB)

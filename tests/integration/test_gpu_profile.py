@@ -1,0 +1,150 @@
+"""`mrlspk gpu-profile` on a machine without a GPU."""
+
+import pytest
+import torch
+
+from mrlspk.cli.gpu_profile import parse_memory
+from mrlspk.config import load_config
+from mrlspk.errors import UsageError
+
+CONFIG = """
+model:
+  pretrained: {use_pretrained: false}
+  backbone: {F: 8, C: 4, block_1d_type: conv, stages_setup: [[1, 1, 1, [[3, 3]], null]]}
+  matryoshka_dims: [4, 8]
+training: {freeze_backbone_epochs: 0, batch_size: 3}
+data: {train_dataset: no-corpus, chunk_duration: 1.0}
+hardware: {device: cpu}
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def test_a_prediction_has_the_keys_of_the_contract(run, config):
+    outcome = run("gpu-profile", "--config", config, "--vram-limit", "2GiB", "--json")
+    assert outcome.exit_code == 0
+    report = outcome.json
+    assert (report["device"], report["prediction"], report["total_mib"]) == (None, True, 2048)
+    assert [point["batch"] for point in report["measured"]] == [2, 4]
+    assert 0 < report["measured"][0]["peak_mib"] < report["measured"][1]["peak_mib"]
+    assert report["batch_size"] % 8 == 0
+    assert report["accumulation_steps"] == 1
+    assert report["predicted_peak_mib"] <= 0.9 * 2048
+    assert (report["n_speakers"], report["speakers_counted"]) == (5994, False)
+
+
+def test_a_table_says_that_it_is_a_prediction(run, config):
+    outcome = run("gpu-profile", "--config", config, "--vram-limit", "2GiB")
+    assert outcome.stdout.startswith("A prediction")
+    assert "5994, assumed" in outcome.stdout
+
+
+def test_classes_are_counted_where_the_corpus_is_there(run, config, tiny_corpus):
+    sets = f"data.train_dataset={tiny_corpus.root}", "data.speed_perturbation=[0.9, 1.1]"
+    report = run(
+        "gpu-profile", "--config", config, "--vram-limit", "2GiB", "--json", "--set", sets[0], "--set", sets[1]
+    ).json
+    assert (report["n_speakers"], report["speakers_counted"]) == (4 * 3, True)
+
+
+def test_more_memory_gives_no_smaller_batch(run, config):
+    limits = "640MiB", "1GiB", "4GiB", "80GiB"
+    batches = [
+        run("gpu-profile", "--config", config, "--vram-limit", limit, "--json").json["batch_size"] for limit in limits
+    ]
+    assert batches == sorted(batches)
+    assert batches[0] < batches[-1]
+
+
+def test_the_target_batch_is_reached_by_accumulation(run, config):
+    arguments = "gpu-profile", "--config", config, "--vram-limit", "2GiB", "--json"
+    largest = run(*arguments).json["batch_size"]
+    report = run(*arguments, "--target-batch", 4 * largest).json
+    assert (report["batch_size"], report["accumulation_steps"]) == (largest, 4)
+
+
+def test_the_written_configuration_is_the_given_one_with_the_batch(run, config, tmp_path):
+    target = tmp_path / "fitted.yaml"
+    report = run(
+        "gpu-profile", "--config", config, "--vram-limit", "2GiB", "--target-batch", 4096, "--write", target, "--json"
+    ).json
+    given, written = load_config(config), load_config(target)
+    assert written.training.batch_size == report["batch_size"]
+    assert written.training.accumulation_steps == report["accumulation_steps"] > 1
+    keys = {"batch_size": 3, "accumulation_steps": 1}
+    assert written.model_copy(update={"training": written.training.model_copy(update=keys)}) == given
+
+
+def test_the_device_flag_is_not_written(run, tmp_path):
+    path, target = tmp_path / "config.yaml", tmp_path / "fitted.yaml"
+    path.write_text(CONFIG.replace("device: cpu", "device: auto"))
+    outcome = run("gpu-profile", "--config", path, "--vram-limit", "2GiB", "--device", "cpu", "--write", target)
+    assert outcome.exit_code == 0
+    assert load_config(target).hardware.device == "auto"
+
+
+def test_a_file_that_exists_is_written_over_only_by_force(run, config, tmp_path):
+    target = tmp_path / "fitted.yaml"
+    target.write_text("seed: 1\n")
+    arguments = "gpu-profile", "--config", config, "--vram-limit", "2GiB", "--write", target
+    outcome = run(*arguments)
+    assert (outcome.exit_code, target.read_text()) == (1, "seed: 1\n")
+    assert "--force" in outcome.stderr
+    assert run(*arguments, "--force").exit_code == 0
+    assert load_config(target).seed == 42
+
+
+def test_without_a_gpu_a_limit_is_needed(run, config):
+    outcome = run("gpu-profile", "--config", config)
+    assert outcome.exit_code == 2
+    assert "--vram-limit 12GiB" in outcome.stderr
+
+
+def test_a_model_that_does_not_fit_is_an_error_with_a_remedy_and_writes_nothing(run, config, tmp_path):
+    target = tmp_path / "fitted.yaml"
+    outcome = run("gpu-profile", "--config", config, "--vram-limit", "560MiB", "--write", target)
+    assert outcome.exit_code == 1
+    assert "not even a batch of 2 fits" in outcome.stderr
+    assert "hardware.precision=bf16" in outcome.stderr
+    assert not target.exists()
+
+
+def test_a_model_that_cannot_be_fetched_ends_with_4(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("MRLSPK_MIRROR", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
+    assert run("gpu-profile", "--vram-limit", "12GiB", "--device", "cpu").exit_code == 4
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_ends_with_4(run, config):
+    assert run("gpu-profile", "--config", config, "--device", "cuda").exit_code == 4
+
+
+def test_a_pretrained_checkpoint_is_probed_with_its_own_backbone(run, tmp_path, write_model):
+    model = write_model(tmp_path / "model.pt")
+    sets = [
+        f"model.pretrained.pretrained_checkpoint={model}",
+        "model.matryoshka_dims=[4, 8]",
+        "hardware.device=cpu",
+        f"data.train_dataset={tmp_path / 'no-corpus'}",
+    ]
+    flags = [flag for key in sets for flag in ("--set", key)]
+    assert run("gpu-profile", *flags, "--vram-limit", "8GiB", "--json").json["batch_size"] == 1024
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"), [("12GiB", 12288), ("800MiB", 800), ("16GB", 15258.789), ("1.5 gib", 1536), (None, None)]
+)
+def test_sizes_are_read_with_their_units(text, mib):
+    assert parse_memory(text) == (None if mib is None else pytest.approx(mib))
+
+
+@pytest.mark.parametrize("text", ["12", "12G", "GiB", "-1GiB", "0GiB", ""])
+def test_a_size_without_a_known_unit_is_a_usage_error(text):
+    with pytest.raises(UsageError, match="12GiB"):
+        parse_memory(text)
