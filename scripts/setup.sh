@@ -69,7 +69,7 @@ make_environment() {
     rm -rf .venv
     "${uv[@]}" venv --quiet --python "$version" .venv
   fi
-  "${uv[@]}" pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+  "${uv[@]}" pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock
   "${uv[@]}" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 }
 
