@@ -84,8 +84,8 @@ def probe_audio(path: str | Path) -> AudioInfo:
     return AudioInfo(metadata.sample_rate, metadata.num_channels, seconds)
 
 
-def save_m4a(path: Path, waveform: Tensor, *, sample_rate: int = SAMPLE_RATE) -> None:
-    """Write a waveform (samples,), values in [-1, 1], as AAC.
+def save_m4a(path: Path, waveform: Tensor, *, waveform_rate: int = SAMPLE_RATE) -> None:
+    """Write a waveform (samples,) of ``waveform_rate`` Hz, values in [-1, 1], as AAC at `SAMPLE_RATE`.
 
     Raises:
         MissingDependencyError: If FFmpeg's libraries are absent.
@@ -94,7 +94,7 @@ def save_m4a(path: Path, waveform: Tensor, *, sample_rate: int = SAMPLE_RATE) ->
         from torchcodec.encoders import AudioEncoder
     except IMPORT_ERRORS as error:
         raise _without_ffmpeg(path) from error
-    AudioEncoder(waveform[None], sample_rate=sample_rate).to_file(str(path))
+    AudioEncoder(waveform[None], sample_rate=waveform_rate).to_file(str(path), sample_rate=SAMPLE_RATE)
 
 
 def _checked(path: Path) -> Path:

@@ -1,0 +1,124 @@
+"""The demo corpus: training and test speakers of synthetic voices, and a trial list."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from mrlspk.data.corpora.demo import OnProgress, make_voices, write_voices
+from mrlspk.data.corpora.espeak import Voice
+from mrlspk.data.manifest import scan_corpus
+from mrlspk.data.trials import generate_trials, write_trials
+from mrlspk.errors import MrlspkError, UsageError
+
+NOTE = "Synthetic voices (eSpeak NG): they prove that the installation works and say nothing about accuracy."
+MARKER = "demo.json"  # tells a demo corpus from a folder that must not be replaced
+MAX_TRIALS = 400
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """Where the parts of a demo corpus are, and how large they are."""
+
+    train: Path
+    test: Path
+    trials: Path
+    n_train_speakers: int
+    n_test_speakers: int
+    n_utterances: int
+    n_target: int
+    n_nontarget: int
+    note: str = NOTE
+
+
+def make_demo(
+    directory: Path,
+    *,
+    n_train_speakers: int,
+    n_test_speakers: int,
+    n_utterances: int,
+    seed: int,
+    force: bool = False,
+    on_progress: OnProgress | None = None,
+) -> DemoReport:
+    """Write ``train/``, ``test/`` and ``trials.txt`` into ``directory``, all of it or nothing.
+
+    Args:
+        directory: Must not be there, or be empty; with ``force`` it may be an earlier demo corpus.
+        n_train_speakers: Speakers to train on.
+        n_test_speakers: Other speakers to test on, two or more.
+        n_utterances: Files a speaker, two or more, over two sessions.
+        seed: Of all choices.
+        force: Replace an earlier demo corpus.
+        on_progress: Called with (files written, files).
+
+    Raises:
+        MrlspkError: If the directory is there already.
+        UsageError: If there would be nothing to make trials of.
+        MissingDependencyError: If eSpeak NG or FFmpeg's libraries are absent.
+    """
+    if n_test_speakers < 2 or n_utterances < 2:
+        raise UsageError("expected two test speakers or more, with two utterances or more", directory)
+    _check_free(directory, force=force)
+    voices = make_voices(n_train_speakers + n_test_speakers, seed=seed)
+    named = [(f"demo{number:05}", voice) for number, voice in enumerate(voices, start=1)]
+    with _replacing(directory) as root:
+        parts = {"test": dict(named[:n_test_speakers]), "train": dict(named[n_test_speakers:])}
+        _write_parts(root, parts, n_utterances, seed=seed, on_progress=on_progress)
+        trials = generate_trials(scan_corpus(root / "test"), MAX_TRIALS, seed=seed, path=str(directory / "trials.txt"))
+        write_trials(trials, root / "trials.txt")
+        settings = {"speakers": n_train_speakers, "test_speakers": n_test_speakers, "utterances": n_utterances}
+        (root / MARKER).write_text(json.dumps({"note": NOTE, **settings, "seed": seed}, indent=2) + "\n")
+    return DemoReport(
+        directory / "train",
+        directory / "test",
+        directory / "trials.txt",
+        n_train_speakers,
+        n_test_speakers,
+        n_utterances,
+        trials.n_target,
+        trials.n_nontarget,
+    )
+
+
+def _write_parts(
+    root: Path, parts: dict[str, dict[str, Voice]], n_utterances: int, *, seed: int, on_progress: OnProgress | None
+) -> None:
+    total, before = sum(map(len, parts.values())) * n_utterances, 0
+    for number, (name, voices) in enumerate(parts.items()):
+        shifted = partial(_report, on_progress, before, total) if on_progress else None
+        write_voices(root / name, voices, n_utterances, seed=seed + number, on_progress=shifted)
+        before += len(voices) * n_utterances
+
+
+def _report(on_progress: OnProgress, before: int, total: int, done: int, _part: int) -> None:
+    on_progress(before + done, total)
+
+
+def _check_free(directory: Path, *, force: bool) -> None:
+    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+        return
+    if not (directory / MARKER).is_file():
+        raise MrlspkError("is there already and is no demo corpus", directory, "Name another folder.")
+    if not force:
+        raise MrlspkError("is there already", directory, "Name another folder, or replace it with --force.")
+
+
+@contextmanager
+def _replacing(directory: Path) -> Iterator[Path]:
+    """Give a folder beside ``directory`` to fill; at the end it takes its place, or after an error is gone."""
+    directory = directory.absolute()
+    new, old = (directory.with_name(f".{directory.name}.{os.getpid()}.{word}") for word in ("partial", "old"))
+    new.mkdir(parents=True)
+    try:
+        yield new
+        if directory.exists():
+            directory.rename(old)
+        new.rename(directory)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
