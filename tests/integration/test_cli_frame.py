@@ -35,7 +35,7 @@ def paths(command, words=()):
 seen = []
 for words in paths(typer.main.get_command(app)):
     result = CliRunner().invoke(app, [*words, "--help"])
-    loaded = sorted({"torch", "pydantic"} & set(sys.modules))
+    loaded = sorted({"torch", "mrlspk.config"} & set(sys.modules))
     seen.append({"words": words, "exit_code": result.exit_code, "loaded": loaded, "help": result.stdout})
 json.dump(seen, sys.stdout)
 """
