@@ -71,6 +71,9 @@ def root(
     """Matryoshka speaker embeddings: one forward pass, a good embedding at every prefix width."""
     load_dotenv(Path(".env"), override=False)
     os.environ.setdefault("WANDB_SILENT", "true")
+    # Read when torch is first imported: threads that spin while they wait slow a machine that decodes too, up to 8x.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logger = logging.getLogger("mrlspk")
     logger.handlers = [output.WarningHandler()]
     logger.propagate = False

@@ -49,10 +49,11 @@ class WeightedSum(nn.Module):
         """Mix the streams."""
         if len(streams) == 1:
             return streams[0]
-        weights = functional.softmax(self.w, 1).to(streams[0].dtype)
-        mixed = weights[:, 0] * streams[0]
+        dtype = streams[-1].dtype  # under autocast a stage ends in half precision; the sum stays in it, not promoted
+        weights = functional.softmax(self.w, 1).to(dtype)
+        mixed = weights[:, 0] * streams[0].to(dtype)
         for index, stream in enumerate(streams[1:], start=1):
-            mixed = mixed + weights[:, index] * stream
+            mixed = torch.addcmul(mixed, weights[:, index], stream.to(dtype))
         return mixed
 
 
