@@ -1,6 +1,6 @@
 """A training step on random waveforms: what a run does to memory, without its corpus."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,9 +65,14 @@ class ProbeStep:
             yield from (value for value in state.values() if isinstance(value, Tensor))
 
     @contextmanager
-    def after_encoder(self, note: Any) -> Iterator[None]:
-        """Call ``note`` each time that the encoder has made its embeddings."""
-        hook = self.module.encoder.register_forward_hook(lambda *_: note())
+    def between_phases(self, note: Callable[[], None]) -> Iterator[None]:
+        """Call ``note`` in each step where the encoder is left for the loss, and where the backward pass enters it."""
+
+        def mark(_encoder: Encoder, _waveform: object, embedding: Tensor) -> None:
+            note()
+            embedding.register_hook(lambda _gradient: note())  # type: ignore[no-untyped-call]
+
+        hook = self.module.encoder.register_forward_hook(mark)
         try:
             yield
         finally:

@@ -11,7 +11,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mrlspk.training.memory_probe import MIB, Line, MemoryModel, MemoryPoint, fit_line
+from mrlspk.training.memory_probe import MIB, MemoryModel, MemoryPoint, fit_line
 from mrlspk.training.probe_step import ProbeStep
 
 PROBED_BATCHES = (2, 4)
@@ -24,14 +24,13 @@ class CountedStep:
     Attributes:
         batch: Crops.
         saved: What autograd keeps from the forward for the backward pass, parameters and buffers not among it.
-        encoder_peak: The most that was alive, beside what is resident, until the encoder had its embeddings.
-        loss_peak: The same from there on: loss, backward pass and optimiser.
+        peaks: The most that was alive, beside what is resident: in the encoder's forward pass, in the loss and its
+            gradient, and from there on. Each is a straight line over batch sizes; the highest of them is not.
     """
 
     batch: int
     saved: int
-    encoder_peak: int
-    loss_peak: int
+    peaks: tuple[int, int, int]
 
 
 class SavedBytes(saved_tensors_hooks):
@@ -97,14 +96,15 @@ def count_step(step: ProbeStep, batch_size: int) -> CountedStep:
     """Take a step, whose optimiser has its states already, and return its bytes."""
     step.forget()
     resident = list(step.resident())
-    encoder_peaks: list[int] = []
+    peaks: list[int] = []
     saved, live = SavedBytes(resident), LiveBytes(resident)
     with saved, live:
-        with step.after_encoder(lambda: encoder_peaks.append(live.take_peak())):
+        with step.between_phases(lambda: peaks.append(live.take_peak())):
             step.take(batch_size)
-        loss_peak = live.take_peak()
+        peaks.append(live.take_peak())
     step.forget()
-    return CountedStep(batch_size, saved.total, max(encoder_peaks), loss_peak)
+    encoder, loss, rest = peaks
+    return CountedStep(batch_size, saved.total, (encoder, loss, rest))
 
 
 def predict_memory(step: ProbeStep, batches: Sequence[int] = PROBED_BATCHES) -> tuple[MemoryModel, list[MemoryPoint]]:
@@ -112,20 +112,12 @@ def predict_memory(step: ProbeStep, batches: Sequence[int] = PROBED_BATCHES) -> 
     step.take(min(batches))  # the optimiser makes its states at its first step
     resident_mib = sum(tensor.nbytes for tensor in step.resident()) / MIB
     counts = [count_step(step, batch) for batch in batches]
-    model = MemoryModel(
-        (
-            _line(resident_mib, [(count.batch, count.encoder_peak) for count in counts]),
-            _line(resident_mib, [(count.batch, count.loss_peak) for count in counts]),
-        )
-    )
-    return model, [_point(resident_mib, count) for count in counts]
-
-
-def _line(resident_mib: float, peaks: Sequence[tuple[int, int]]) -> Line:
-    """Return the line through (batch, bytes) points, raised by what is resident."""
-    return fit_line([(batch, resident_mib + peak / MIB) for batch, peak in peaks])
-
-
-def _point(resident_mib: float, count: CountedStep) -> MemoryPoint:
-    peak = max(count.encoder_peak, count.loss_peak)
-    return MemoryPoint(count.batch, resident_mib + peak / MIB, saved_mib=count.saved / MIB)
+    phases = zip(*(count.peaks for count in counts), strict=True)
+    lines = [
+        fit_line([(batch, resident_mib + peak / MIB) for batch, peak in zip(batches, peaks, strict=True)])
+        for peaks in phases
+    ]
+    points = [
+        MemoryPoint(count.batch, resident_mib + max(count.peaks) / MIB, saved_mib=count.saved / MIB) for count in counts
+    ]
+    return MemoryModel(tuple(lines)), points

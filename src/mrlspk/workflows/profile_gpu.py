@@ -122,7 +122,7 @@ def profile_gpu(
 
 
 def check_config_target(path: Path, *, force: bool) -> None:
-    """Refuse to write over a file, or to write what `load_config` would not take for YAML.
+    """Refuse to write over a file.
 
     Raises:
         MrlspkError: If the file exists and ``force`` is false.

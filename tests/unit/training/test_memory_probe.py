@@ -1,14 +1,18 @@
 """Lines, round batches and the search on a card, with a made-up card in place of a GPU."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from mrlspk.training.memory_probe import (
+    MIB,
     Line,
     MemoryModel,
     confirm_batch,
     fit_line,
+    measure_on_card,
     probe_card,
     round_down,
     split_target,
@@ -94,3 +98,32 @@ def test_a_batch_that_fails_when_measured_gives_way_to_the_next_that_does_not():
 
 def test_a_batch_above_the_limit_is_not_confirmed():
     assert confirm_batch(card(1000, 10, total=5000), 16, usable_mib=900) == (0, None)
+
+
+class FailingStep:
+    """Stands for a step on a GPU that has no room above a batch of 4."""
+
+    def __init__(self):
+        self.fabric = SimpleNamespace(device="cuda:0")
+        self.held = None
+
+    def take(self, batch_size):
+        self.held = batch_size
+        if batch_size > 4:
+            raise torch.OutOfMemoryError("no room")
+
+    def forget(self):
+        self.held = None
+
+
+def test_running_out_of_memory_is_caught_and_cleaned_up(monkeypatch):
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _device: None)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _device: None)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _device: 6 * MIB)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
+    step = FailingStep()
+    measure = measure_on_card(step)
+    assert [measure(2), measure(8), measure(4)] == [6, None, 6]
+    assert step.held is None
+    assert len(emptied) == 6  # before and after each
