@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conformance.reference import AUDIO, NAMES, read_reference, write_published
 from typer.testing import CliRunner
 
 import mrlspk
+from conformance.reference import AUDIO, NAMES, read_reference, write_published
 from mrlspk.cli.app import app
 from mrlspk.models.checkpoint import load_model
 

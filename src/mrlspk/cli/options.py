@@ -45,6 +45,6 @@ def parse_dims(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise UsageError(f"expected widths such as 64,128, got {text!r}", "--dims")
     return tuple(sorted({int(part) for part in parts}))

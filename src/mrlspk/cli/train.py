@@ -44,11 +44,12 @@ def train_command(
     """Train a Matryoshka encoder: projection only, two-stage, or from scratch."""
     from mrlspk.config import load_config
     from mrlspk.config.environment import Environment
-    from mrlspk.workflows.train import prepare, resumed_config, train
 
     environment = Environment()
     sets = [*(overrides or ()), *_flag_overrides(init_from, device, environment)]
     asked = load_config(config_path, sets, environment=os.environ)
+    from mrlspk.workflows.train import prepare, resumed_config, train  # after the cheap check of the configuration
+
     config = resumed_config(resume, asked, explicit=config_path is not None or bool(sets))
     options: dict[str, Any] = {
         "cache_dir": environment.cache_dir,

@@ -115,6 +115,7 @@ def build_train_loader(
         num_workers=config.num_workers,
         pin_memory=config.pin_memory and torch.cuda.is_available(),
         drop_last=drop_last,
+        generator=torch.Generator(),  # the loader's draws are its own: those of the network do not depend on workers
         **options,
     )
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrlspk.data.audio import SAMPLE_RATE, load_audio, probe_audio
+from mrlspk.data.inspection import SILENT_PEAK
 from mrlspk.errors import DataError
 from mrlspk.models.encoder import Encoder
 
 log = logging.getLogger("mrlspk.encoding")
 
-SILENT_PEAK = 1e-4  # -80 dB of full scale
 MAX_PENDING_SAMPLES = 20 * 60 * SAMPLE_RATE  # decoded audio that waits for others of its length
 
 

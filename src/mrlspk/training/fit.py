@@ -12,8 +12,10 @@ from typing import Any
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 
 from mrlspk.config import Config
+from mrlspk.data.worker_errors import plain_errors
 from mrlspk.errors import MrlspkError
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.random_classes import random_start_loss
@@ -33,13 +35,16 @@ type Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Run:
-    """What a run works with: module, optimiser and loader as Fabric wraps them; ``state`` holds the first two bare."""
+    """What a run works with: module and optimiser as Fabric wraps them, and bare in ``state``.
+
+    The loader is bare: as Fabric wraps it, it would count epochs by itself, from 0 after a resume too.
+    """
 
     fabric: Fabric
     module: Any
     optimiser: Any
     state: RunState
-    loader: Any
+    loader: DataLoader[Any]
     sampler: Any
     learning_rate: LearningRate
     validator: Validator
@@ -109,7 +114,7 @@ def count_steps(n_batches: int, config: Config, max_batches: int | None) -> int:
 def _steps(run: Run, epoch: int, step: int) -> Iterator[StepRecord]:
     """Run the optimiser steps of an epoch; ``step`` have been done before."""
     training = run.config.training
-    batches: Iterable[Batch] = islice(run.loader, run.max_batches)
+    batches: Iterable[Batch] = plain_errors(islice(run.loader, run.max_batches))
     steps_per_epoch = count_steps(len(run.loader), run.config, run.max_batches)
     for number, group in enumerate(batched(batches, training.accumulation_steps)):
         started = time.monotonic()
@@ -143,7 +148,8 @@ def take_step(
     """
     optimiser.zero_grad(set_to_none=True)
     total, by_dim = 0.0, dict[int, float]()
-    for number, (waveform, speaker_index) in enumerate(group, start=1):
+    for number, batch in enumerate(group, start=1):
+        waveform, speaker_index = fabric.to_device(batch)
         with fabric.no_backward_sync(module, enabled=number < len(group)):
             value = module(waveform, speaker_index)
             fabric.backward(value.total / len(group))

@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from mrlspk.config import Config
 from mrlspk.config.hardware import HardwareConfig
 from mrlspk.encoding.device import find_device
+from mrlspk.encoding.locate import locate_model
 from mrlspk.models.checkpoint import describe_architecture, load_model, with_widths
 from mrlspk.models.encoder import Encoder, build_encoder
 
@@ -50,3 +51,12 @@ def build_start(config: Config, checkpoint: Path | None) -> StartingPoint:
     loaded = load_model(checkpoint)
     encoder, kept = with_widths(loaded, dims)
     return StartingPoint(encoder, loaded.architecture, kept)
+
+
+def origin_checkpoint(config: Config, *, cache_dir: Path, mirror: str | None) -> Path | None:
+    """Return the checkpoint to start from, fetched if need be; None where training is from scratch."""
+    pretrained = config.model.pretrained
+    if not pretrained.use_pretrained:
+        return None
+    model = str(pretrained.pretrained_checkpoint or pretrained.published_name)
+    return locate_model(model, cache_dir=cache_dir, mirror=mirror)

@@ -8,7 +8,6 @@ import torch
 from mrlspk.config import Config, dump_config
 from mrlspk.data.manifest import scan_corpus
 from mrlspk.encoding.device import find_device
-from mrlspk.encoding.locate import locate_model
 from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.files import whole_file
 from mrlspk.training.memory_probe import (
@@ -24,7 +23,7 @@ from mrlspk.training.memory_probe import (
 )
 from mrlspk.training.probe_step import ProbeStep, build_probe_step
 from mrlspk.training.saved_memory import predict_memory
-from mrlspk.training.start import build_fabric, build_start
+from mrlspk.training.start import build_fabric, build_start, origin_checkpoint
 
 VOXCELEB2_SPEAKERS = 5994  # of the development part; taken where the training corpus is not here to be counted
 
@@ -157,17 +156,8 @@ def _build_step(config: Config, *, on_card: bool, n_speakers: int, cache_dir: Pa
     if not on_card:  # CPUs have no fp16 autocast in Fabric; bf16 values are of the same size
         precision = "bf16" if hardware.precision == "fp16" else hardware.precision
         hardware = hardware.model_copy(update={"device": "cpu", "precision": precision})
-    start = build_start(config, _origin(config, cache_dir=cache_dir, mirror=mirror))
+    start = build_start(config, origin_checkpoint(config, cache_dir=cache_dir, mirror=mirror))
     return build_probe_step(config, build_fabric(hardware), start.encoder, n_speakers=n_speakers)
-
-
-def _origin(config: Config, *, cache_dir: Path, mirror: str | None) -> Path | None:
-    """Return the checkpoint that a run would start from; None where it starts from scratch."""
-    pretrained = config.model.pretrained
-    if not pretrained.use_pretrained:
-        return None
-    model = str(pretrained.pretrained_checkpoint or pretrained.published_name)
-    return locate_model(model, cache_dir=cache_dir, mirror=mirror)
 
 
 def _count_speakers(config: Config) -> tuple[int, bool]:

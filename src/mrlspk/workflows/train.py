@@ -13,8 +13,8 @@ from mrlspk.config import Config, dump_config
 from mrlspk.data.build import TrainingData, build_train_loader, build_training_data, check_disjoint
 from mrlspk.data.manifest import scan_corpus, speaker_of
 from mrlspk.data.trials import read_trials, write_trials
-from mrlspk.encoding.locate import locate_model
 from mrlspk.errors import ConfigError, MrlspkError
+from mrlspk.evaluation.sources import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.losses.build import build_loss
 from mrlspk.models.checkpoint import read_checkpoint
@@ -24,12 +24,10 @@ from mrlspk.training.modules import TrainedModule, count_parameters, set_trainin
 from mrlspk.training.optimiser import build_learning_rate, build_optimiser
 from mrlspk.training.records import Observer, RunFacts
 from mrlspk.training.run_log import build_run_log
-from mrlspk.training.start import StartingPoint, build_fabric, build_start
+from mrlspk.training.start import StartingPoint, build_fabric, build_start, origin_checkpoint
 from mrlspk.training.validation import Validator
 
 log = logging.getLogger("mrlspk.training")
-
-VALIDATION_TRIALS = "validation-trials.txt"
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def prepare(
     torch.use_deterministic_algorithms(config.deterministic)
     torch.set_flush_denormal(True)  # denormal weights make a CPU many times slower
     fabric = build_fabric(config.hardware)
-    start = build_start(config, None if resume_point else _origin(config, cache_dir=cache_dir, mirror=mirror))
+    start = build_start(config, resume_point or origin_checkpoint(config, cache_dir=cache_dir, mirror=mirror))
     criterion = build_loss(
         config.loss, dims=config.model.matryoshka_dims, weights=config.model.weights, n_speakers=data.train.n_classes
     )
@@ -144,7 +142,7 @@ def prepare(
         module=wrapped,
         optimiser=optimiser,
         state=state,
-        loader=fabric.setup_dataloaders(loader, use_distributed_sampler=False),
+        loader=loader,
         sampler=data.sampler,
         learning_rate=build_learning_rate(config, steps_per_epoch=steps_per_epoch),
         validator=_build_validator(config, data),
@@ -199,15 +197,6 @@ def _new_run_dir(config: Config) -> Path:
             "a run of this name exists", run_dir, "Choose another logging.run_name, or go on with --resume."
         )
     return run_dir
-
-
-def _origin(config: Config, *, cache_dir: Path, mirror: str | None) -> Path | None:
-    """Return the checkpoint to start from, fetched if need be; None where training is from scratch."""
-    pretrained = config.model.pretrained
-    if not pretrained.use_pretrained:
-        return None
-    model = str(pretrained.pretrained_checkpoint or pretrained.published_name)
-    return locate_model(model, cache_dir=cache_dir, mirror=mirror)
 
 
 def _check_test_speakers(config: Config, data: TrainingData) -> None:

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 import torchaudio
-from scipy.signal import windows
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -36,7 +35,7 @@ class ConvolutionMelSpectrogram(nn.Module):
         super().__init__()
         self.hop_length, self.eps = hop_length, eps
         phase = 2 * np.pi * np.outer(np.arange(N_FFT // 2), np.arange(WINDOW)) / N_FFT
-        window = windows.hamming(WINDOW).astype(np.float32)
+        window = np.hamming(WINDOW).astype(np.float32)
         self.register_buffer("real_kernel_pt", _kernel(np.cos(phase), window))
         self.register_buffer("image_kernel_pt", _kernel(np.sin(phase), window))
         self.register_buffer("melbanks_pt", torch.from_numpy(_mel_filters(n_mels)).unsqueeze(-1))

@@ -1,0 +1,197 @@
+"""``mrlspk embed``: ids, widths, files, and bad input."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import mrlspk
+
+
+@pytest.fixture
+def model(tmp_path, write_model):
+    return write_model(tmp_path / "model.pt")
+
+
+def write_wav(path, samples=8000, rate=16000, scale=0.1):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, scale * np.random.default_rng(len(str(path))).normal(size=samples), rate)
+    return path
+
+
+def test_folder_and_file_have_the_ids_of_the_contract_in_input_order(run, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/b/2.wav", "in/a/1.wav", "single.wav"):
+        write_wav(tmp_path / name)
+    outcome = run("embed", "single.wav", "in", "--model", model, "--json")
+    assert outcome.exit_code == 0
+    assert [entry["id"] for entry in outcome.json["embeddings"]] == ["single.wav", "a/1.wav", "b/2.wav"]
+    assert outcome.json["errors"] == []
+    assert {"schema_version", "command", "mrlspk_version"} <= outcome.json.keys()
+
+
+def test_prefix_is_cut_first_then_normalised_as_in_python(run, model, tmp_path):
+    path = write_wav(tmp_path / "a.wav")
+    found = {
+        dim: np.array(run("embed", path, "--model", model, "--dim", dim, "--json").json["embeddings"][0]["embedding"])
+        for dim in (4, 8)
+    }
+    assert found[4] == pytest.approx(found[8][:4] / np.linalg.norm(found[8][:4]), abs=1e-6)
+    encoder = mrlspk.load(model, device="cpu")
+    assert encoder.embed(path, dim=4) == pytest.approx(found[4], abs=1e-6)
+    samples, _ = soundfile.read(path, dtype="float32")
+    assert encoder.embed(samples) == pytest.approx(found[8], abs=1e-6)
+    assert encoder.embed(torch.from_numpy(samples)) == pytest.approx(found[8], abs=1e-6)
+    assert encoder.similarity(path, samples, dim=4) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_paths_come_from_stdin_and_from_lists(run, model, tmp_path, monkeypatch):
+    paths = [str(write_wav(tmp_path / name)) for name in ("a.wav", "b.wav")]
+    (tmp_path / "list.txt").write_text("\n".join(paths) + "\n")
+    from_list = run("embed", tmp_path / "list.txt", "--model", model, "--json").json
+    monkeypatch.setattr("sys.stdin", iter([path + "\n" for path in paths]))
+    from mrlspk.cli.embed import _typed
+
+    assert list(_typed(["-"])) == paths
+    assert [entry["id"] for entry in from_list["embeddings"]] == paths
+
+
+@pytest.mark.parametrize("name", ["out.npz", "out.jsonl", "out.parquet"])
+def test_output_files_hold_what_json_shows(run, model, tmp_path, name):
+    paths = [write_wav(tmp_path / "x" / name) for name in ("a.wav", "b.wav")]
+    shown = run("embed", tmp_path / "x", "--model", model, "--json", "-o", tmp_path / name).json["embeddings"]
+    assert len(shown) == len(paths)
+    if name.endswith("npz"):
+        with np.load(tmp_path / name) as file:
+            ids, vectors = file["ids"].tolist(), file["embeddings"]
+    elif name.endswith("jsonl"):
+        rows = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        ids, vectors = [row["id"] for row in rows], [row["embedding"] for row in rows]
+    else:
+        from pyarrow import parquet
+
+        table = parquet.read_table(tmp_path / name)
+        ids, vectors = table["id"].to_pylist(), table["embedding"].to_pylist()
+    assert ids == [entry["id"] for entry in shown]
+    assert np.array(vectors) == pytest.approx(np.array([entry["embedding"] for entry in shown]), abs=1e-7)
+
+
+def test_output_is_not_overwritten_without_force(run, model, tmp_path):
+    path, out = write_wav(tmp_path / "a.wav"), tmp_path / "out.npz"
+    out.write_text("precious")
+    outcome = run("embed", path, "--model", model, "-o", out)
+    assert (outcome.exit_code, out.read_text()) == (1, "precious")
+    assert "--force" in outcome.stderr
+    assert run("embed", path, "--model", model, "-o", out, "--force").exit_code == 0
+    assert np.load(out)["embeddings"].shape == (1, 8)
+
+
+def test_parquet_without_its_package_says_what_to_type(run, model, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    outcome = run("embed", write_wav(tmp_path / "a.wav"), "--model", model, "-o", tmp_path / "out.parquet")
+    assert outcome.exit_code == 4
+    assert "pip install 'mrlspk[parquet]'" in outcome.stderr
+
+
+def test_silence_is_embedded_with_a_warning(run, model, tmp_path):
+    soundfile.write(tmp_path / "quiet.wav", np.zeros(8000), 16000)
+    outcome = run("embed", tmp_path / "quiet.wav", "--model", model, "--json")
+    assert outcome.exit_code == 0
+    assert outcome.json["embeddings"][0]["warnings"] == ["silent"]
+
+
+def test_telephone_speech_is_resampled_with_a_warning(run, model, tmp_path):
+    path = write_wav(tmp_path / "phone.wav", samples=4000, rate=8000)
+    entry = run("embed", path, "--model", model, "--json").json["embeddings"][0]
+    assert entry["warnings"] == ["upsampled from 8000 Hz"]
+    assert entry["seconds"] == 0.5
+
+
+def truncated_m4a(shared, path):
+    whole = next((shared / "speech" / "train").glob("ls*/*/*.m4a")).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("cut.m4a", truncated_m4a),
+        ("text.wav", lambda _shared, path: path.write_text("this is not audio")),
+        ("short.wav", lambda _shared, path: soundfile.write(path, np.full(200, 0.1), 16000)),
+    ],
+)
+def test_bad_audio_among_good_exits_3_and_the_rest_is_delivered(run, model, tmp_path, shared, name, make):
+    good = write_wav(tmp_path / "good.wav")
+    make(shared, tmp_path / name)
+    out = tmp_path / "out.npz"
+    outcome = run("embed", good, tmp_path / name, "--model", model, "--json", "-o", out)
+    assert outcome.exit_code == 3
+    assert [entry["id"] for entry in outcome.json["embeddings"]] == [str(good)]
+    assert [entry["id"] for entry in outcome.json["errors"]] == [str(tmp_path / name)]
+    assert name in outcome.stderr
+    assert np.load(out)["ids"].tolist() == [str(good)]
+
+
+@pytest.mark.parametrize("name", ["empty", "missing"])
+def test_empty_or_missing_folder_exits_3(run, model, tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    outcome = run("embed", tmp_path / name, "--model", model)
+    assert outcome.exit_code == 3
+    assert name in outcome.stderr
+    assert outcome.stdout == ""
+
+
+def test_repeated_id_is_refused(run, model, tmp_path):
+    path = write_wav(tmp_path / "a.wav")
+    outcome = run("embed", path, path, "--model", model)
+    assert outcome.exit_code == 2
+    assert "same id" in outcome.stderr
+
+
+def test_width_that_the_model_does_not_have_exits_2(run, model, tmp_path):
+    path = write_wav(tmp_path / "a.wav")
+    outcome = run("embed", path, "--model", model, "--dim", 16)
+    assert outcome.exit_code == 2
+    assert "a width of 16 cannot be had" in outcome.stderr
+    untrained = run("embed", path, "--model", model, "--dim", 6)
+    assert untrained.exit_code == 2
+    assert "--allow-untrained-dim" in untrained.stderr
+    allowed = run("embed", path, "--model", model, "--dim", 6, "--allow-untrained-dim", "--json")
+    assert len(allowed.json["embeddings"][0]["embedding"]) == 6
+
+
+class Payload:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (exec, (f"import pathlib; pathlib.Path({str(self.path)!r}).touch()",))
+
+
+@pytest.mark.parametrize("kind", ["pickle", "text", "missing", "onnx", "other"])
+def test_file_that_is_no_checkpoint_exits_1_and_nothing_runs(run, tmp_path, kind):
+    path = tmp_path / ("model.onnx" if kind == "onnx" else "model.pt")
+    if kind == "pickle":
+        path.write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
+    elif kind == "other":
+        torch.save({"weights": torch.zeros(2)}, path)
+    elif kind != "missing":
+        path.write_text("no model")
+    outcome = run("embed", write_wav(tmp_path / "a.wav"), "--model", path, "-o", tmp_path / "out.npz")
+    assert outcome.exit_code == 1
+    assert path.name in outcome.stderr
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_published_name_without_network_exits_4_with_the_command(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("MRLSPK_MIRROR", "http://127.0.0.1:9")  # nothing listens there
+    outcome = run("embed", write_wav(tmp_path / "a.wav"))
+    assert outcome.exit_code == 4
+    assert "model: redimnet-b2-vox2-ft_lm" in outcome.stderr
+    assert "mrlspk pretrained fetch" in outcome.stderr

@@ -1,0 +1,204 @@
+"""``mrlspk train``: what a run writes, resumes, refuses."""
+
+import json
+
+import pytest
+import torch
+import yaml
+
+TINY_RUN = {
+    "model": {
+        "pretrained": {"use_pretrained": False},
+        "backbone": {
+            "F": 8,
+            "C": 4,
+            "block_1d_type": "conv",
+            "stages_setup": [[1, 1, 1, [[3, 3]], None]],
+            "feat_agg_dropout": 0.2,
+        },
+        "matryoshka_dims": [4, 8],
+    },
+    "training": {"num_epochs": 3, "batch_size": 4, "learning_rate": 0.01, "freeze_backbone_epochs": 0},
+    "data": {
+        "val_dataset": None,
+        "n_validation_speakers": 2,
+        "n_validation_trials": 40,
+        "chunk_duration": 0.4,
+        "sampler": "speaker_balanced",
+        "speed_perturbation": [0.9],
+        "crops_per_epoch": 12,
+        "num_workers": 0,
+    },
+    "logging": {"tensorboard": False, "log_interval": 1},
+}
+
+
+@pytest.fixture
+def train(run, tmp_path, tiny_corpus, monkeypatch):
+    """Run ``mrlspk train`` in a folder of its own on the tiny corpus."""
+    monkeypatch.chdir(tmp_path)
+    config = TINY_RUN | {"data": TINY_RUN["data"] | {"train_dataset": str(tiny_corpus.root)}}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+
+    def command(*arguments, name=None):
+        named = ["--set", f"logging.run_name={name}"] if name else []
+        return run("train", "--config", "tiny.yaml", *named, *arguments, "--json")
+
+    return command
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+def test_run_leaves_checkpoints_configuration_trials_and_log(train, tmp_path):
+    outcome = train(name="one")
+    assert outcome.exit_code == 0, outcome.stderr
+    report, run_dir = outcome.json, tmp_path / "checkpoints" / "one"
+    assert report["run_dir"] == "checkpoints/one"
+    assert report["epochs"] == 3
+    assert set(report["best"]) == {"4", "8"}
+    assert sorted(path.name for path in run_dir.iterdir()) == [
+        "best.pt", "config.yaml", "epoch-001.pt", "epoch-002.pt", "epoch-003.pt", "last.pt",
+        "metrics.jsonl", "validation-trials.txt",
+    ]  # fmt: skip
+    last = load(run_dir / "last.pt")
+    assert last["progress"] | {"best_value": 0, "best_epoch": 0} == {
+        "epoch": 3, "step": 9, "best_value": 0, "best_epoch": 0,
+    }  # fmt: skip
+    assert last["config"] == yaml.safe_load((run_dir / "config.yaml").read_text())
+    assert last["criterion"]["loss.weight"].shape == (2 * 2, 8)  # two speakers at two speeds
+    events = [json.loads(line)["event"] for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    assert events == ["run", *["step"] * 3, "epoch", *["step"] * 3, "epoch", *["step"] * 3, "epoch"]
+    best = load(run_dir / "best.pt")
+    assert {str(dim): eer for dim, eer in best["validation"]["eer"].items()} == report["best"]
+
+
+def test_resume_matches_uninterrupted_run(run, train, tmp_path):
+    assert train(name="whole").exit_code == 0
+    whole = load(tmp_path / "checkpoints" / "whole" / "last.pt")
+    # The schedule depends on the number of epochs, so the first run is stopped rather than configured to end early.
+    second = load(tmp_path / "checkpoints" / "whole" / "epoch-001.pt")
+    resumed = tmp_path / "checkpoints" / "resumed"
+    resumed.mkdir()
+    torch.save(second, resumed / "last.pt")
+    outcome = run("train", "--resume", resumed, "--json")  # its own configuration holds
+    assert outcome.exit_code == 0, outcome.stderr
+    again = load(resumed / "last.pt")
+    for part in ("model", "criterion"):
+        assert all(torch.equal(again[part][name], value) for name, value in whole[part].items())
+    assert again["progress"] == whole["progress"]
+    assert again["validation"] == whole["validation"]
+
+
+def test_resume_with_another_configuration_names_what_changed(train):
+    assert train(name="one").exit_code == 0
+    outcome = train("--resume", "auto", "--set", "training.batch_size=2", name="one")
+    assert outcome.exit_code == 1
+    assert "training.batch_size was 4, now 2" in outcome.stderr
+
+
+def test_projection_only_leaves_the_backbone_as_it_was(train, tmp_path):
+    assert train(name="origin").exit_code == 0
+    origin = tmp_path / "checkpoints" / "origin" / "last.pt"
+    outcome = train(
+        "--init-from", origin, "--set", "training.freeze_backbone_epochs=null", "--set", "model.matryoshka_dims=[4,8]",
+        name="head",
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.stderr
+    before, after = load(origin)["model"], load(tmp_path / "checkpoints" / "head" / "last.pt")["model"]
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert moved == {name for name in after if name.startswith("head.")}
+
+
+def test_two_stages_free_the_backbone_at_the_second(train, tmp_path):
+    assert train("--set", "training.freeze_backbone_epochs=2", name="two").exit_code == 0
+    run_dir = tmp_path / "checkpoints" / "two"
+    first, second, third = (load(run_dir / f"epoch-00{epoch}.pt")["model"] for epoch in (1, 2, 3))
+    name = "backbone.stage0.2.weight"
+    assert torch.equal(first[name], second[name])
+    assert not torch.equal(second[name], third[name])
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        ["loss.type=SubCenter"],
+        ["loss.type=Triplet", "data.utterances_per_speaker=2"],
+        ["training.optimizer=SGD", "training.lr_scheduler=step", "training.accumulation_steps=2"],
+        ["evaluation.best_by=4", "training.lr_scheduler=exponential", "data.sampler=shuffle"],
+        ["evaluation.best_by=loss", "hardware.precision=bf16", "loss.margin_full_epoch=2"],
+        ["data.num_workers=2", "data.augmentation=false", "deterministic=true", "model.mrl_weights=[1,0]"],
+    ],
+)
+def test_every_recipe_runs(train, sets):
+    outcome = train(*[part for text in sets for part in ("--set", text)], "--set", "training.num_epochs=1")
+    torch.use_deterministic_algorithms(False)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["epochs"] == 1
+
+
+def test_samples_do_not_depend_on_workers(train, tmp_path):
+    for workers in (0, 2):
+        assert train("--set", f"data.num_workers={workers}", name=f"workers{workers}").exit_code == 0
+    alone, together = (load(tmp_path / "checkpoints" / f"workers{n}" / "last.pt")["model"] for n in (0, 2))
+    assert all(torch.equal(together[name], value) for name, value in alone.items())
+
+
+def test_dry_run_writes_nothing(train, tmp_path):
+    outcome = train("--dry-run")
+    assert outcome.exit_code == 0
+    assert (outcome.json["speakers"], outcome.json["classes"]) == (2, 4)
+    assert outcome.json["frozen_parameters"] < outcome.json["trained_parameters"]
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_debug_batches_end_each_epoch_early(train, tmp_path):
+    assert train("--debug-batches", 1, name="short").exit_code == 0
+    assert load(tmp_path / "checkpoints" / "short" / "last.pt")["progress"]["step"] == 3
+
+
+def test_wandb_logs_offline(train, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    outcome = train("--set", "logging.wandb=true", "--set", "training.num_epochs=1", name="tracked")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert list((tmp_path / "checkpoints" / "tracked" / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_run_of_the_same_name_is_not_overwritten(train, tmp_path):
+    kept = tmp_path / "checkpoints" / "one" / "best.pt"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("precious")
+    outcome = train(name="one")
+    assert (outcome.exit_code, kept.read_text()) == (1, "precious")
+    assert "--resume" in outcome.stderr
+
+
+def test_test_speakers_among_the_trained_are_refused(train, tiny_corpus):
+    entry = f"[{{path: {tiny_corpus.trials}, audio_root: {tiny_corpus.root}}}]"
+    outcome = train("--set", f"evaluation.trials={entry}")
+    assert outcome.exit_code == 3
+    assert "expected other speakers than in training" in outcome.stderr
+
+
+def test_missing_corpus_exits_3_and_writes_nothing(train, tmp_path):
+    outcome = train("--set", "data.train_dataset=gone")
+    assert outcome.exit_code == 3
+    assert "gone" in outcome.stderr
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_unreadable_training_file_is_named_without_a_traceback(train, tiny_corpus, workers):
+    for path in tiny_corpus.root.rglob("*.wav"):
+        path.write_text("not audio")
+    outcome = train("--set", f"data.num_workers={workers}")
+    assert outcome.exit_code == 3
+    assert f"error: {tiny_corpus.root}" in outcome.stderr
+    assert ".wav: expected .wav audio" in outcome.stderr
+
+
+def test_misspelt_key_exits_1_and_names_the_nearest(train):
+    outcome = train("--set", "training.batchsize=2")
+    assert outcome.exit_code == 1
+    assert "Did you mean training.batch_size?" in outcome.stderr
