@@ -1,0 +1,163 @@
+"""The main job on real speech, and the document that tells what came of it.
+
+    .venv/bin/python scripts/real_speech.py --shared ../shared --work checkpoints/real-speech
+
+Checks the training corpus, trains configs/scratch-small.yaml on it, scores three trial lists at every width beside an
+untrained baseline, compares two checkpoints, embeds one file, and writes docs/real-speech.md. What is done already (the
+run's checkpoints) is kept: run it again to write the document anew.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchaudio
+from numpy.typing import NDArray
+
+from mrlspk.data.audio import SAMPLE_RATE, load_audio
+from mrlspk.data.trials import read_trials
+from mrlspk.metrics.cosine import prefix_cosine_scores
+from mrlspk.metrics.eer import equal_error_rate
+
+LISTS = {"english": "test", "crosslingual": "test", "short": "test-short"}
+DIMS = "64,128,192,256"
+
+
+def mrlspk(*arguments: object) -> dict[str, object]:
+    """Run a command with ``--json`` and return its document."""
+    command = [sys.executable, "-m", "mrlspk", *map(str, arguments), "--json"]
+    print("$ mrlspk", *map(str, arguments), file=sys.stderr)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    document: dict[str, object] = json.loads(done.stdout)
+    return document
+
+
+def cepstra(paths: Iterable[Path]) -> NDArray[np.float64]:
+    """Return mean and deviation over time of 20 cepstra, (files, 40): an embedding without any training."""
+    mfcc = torchaudio.transforms.MFCC(
+        SAMPLE_RATE, n_mfcc=20, melkwargs={"n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 40}
+    )
+    frames = (mfcc(load_audio(path)) for path in paths)
+    return np.stack([torch.cat((x.mean(1), x.std(1))).double().numpy() for x in frames])
+
+
+def baseline_eers(speech: Path) -> dict[str, float]:
+    """Return the EER of the cepstra on each list: cosine, each value standardised over one file a training speaker."""
+    training = cepstra(sorted(min(folder.rglob("*.m4a")) for folder in (speech / "train").iterdir()))
+    mean, deviation = training.mean(0), training.std(0)
+    found = {}
+    for name, root in LISTS.items():
+        trials = read_trials(speech / f"trials-{name}.txt")
+        row = {utterance_id: index for index, utterance_id in enumerate(trials.utterance_ids)}
+        vectors = (cepstra(speech / root / utterance_id for utterance_id in row) - mean) / deviation
+        enroll, test = (np.array([row[i] for i in side]) for side in (trials.enroll_ids, trials.test_ids))
+        scores = prefix_cosine_scores(vectors, enroll, test, [vectors.shape[1]])
+        found[name] = equal_error_rate(scores[:, 0], trials.is_target)
+    return found
+
+
+def train(speech: Path, work: Path) -> dict[str, object]:
+    """Train once; return the report and how long it took."""
+    report_path = work / "report.json"
+    if not report_path.exists():
+        started = time.time()
+        report = mrlspk(
+            "train", "--config", "configs/scratch-small.yaml", "--set", f"data.train_dataset={speech / 'train'}",
+            "--set", f"logging.save_dir={work}", "--set", "logging.run_name=scratch-small",
+        )  # fmt: skip
+        report_path.write_text(json.dumps(report | {"seconds": time.time() - started}, indent=2))
+    kept: dict[str, object] = json.loads(report_path.read_text())
+    return kept
+
+
+def trial_flags(speech: Path) -> list[object]:
+    """Return the three lists and their folders as flags."""
+    lists = [part for name in LISTS for part in ("--trials", speech / f"trials-{name}.txt")]
+    roots = [part for root in LISTS.values() for part in ("--audio-root", speech / root)]
+    return [*lists, *roots, "--dims", DIMS]
+
+
+def percent(rate: float) -> str:
+    """Return a rate as it stands in a table."""
+    return f"{100 * rate:.2f}"
+
+
+def result_table(scored: dict[str, object], baseline: dict[str, float]) -> str:
+    """Return the EER of every width, and of the baseline, on every list, in Markdown."""
+    widths = [int(width) for width in DIMS.split(",")]
+    lines = [
+        "| list | trials | " + " | ".join(map(str, widths)) + " | 64 / 256 | untrained cepstra |",
+        "|---|---|" + "---|" * (len(widths) + 2),
+    ]
+    for name, entry in zip(LISTS, scored["trials"], strict=True):  # type: ignore[call-overload]
+        eers = [result["eer"] for result in entry["results"]]
+        count = f"{entry['n_target']} + {entry['n_nontarget']}"
+        cells = [*map(percent, eers), f"{eers[0] / eers[-1]:.2f}" if eers[-1] else "–", percent(baseline[name])]
+        lines.append(f"| {name} | {count} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def compare_table(compared: dict[str, object], names: tuple[str, str]) -> str:
+    """Return the full width of two checkpoints on every list, in Markdown."""
+    lines = [f"| list | {names[0]} | {names[1]} | difference |", "|---|---|---|---|"]
+    for name, entry in zip(LISTS, compared["trials"], strict=True):  # type: ignore[call-overload]
+        full = entry["results"][-1]
+        eers = [model["eer"] for model in full["models"]]
+        delta = 100 * full["pairs"][0]["delta_eer"]
+        lines.append(f"| {name} | {percent(eers[0])} | {percent(eers[1])} | {delta:+.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Do it all and write the document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    shared = Path(os.environ.get("MRLSPK_SHARED", "../shared"))
+    parser.add_argument("--shared", type=Path, default=shared, help="folder that holds speech/")
+    parser.add_argument("--work", type=Path, default=Path("checkpoints/real-speech"), help="folder of the run")
+    parser.add_argument("--out", type=Path, default=Path("docs/real-speech.md"), help="document to write")
+    arguments = parser.parse_args()
+    speech, work = arguments.shared / "speech", arguments.work
+    work.mkdir(parents=True, exist_ok=True)
+    checked = mrlspk("data", "check", speech / "train")
+    report = train(speech, work)
+    run_dir = Path(str(report["run_dir"]))
+    other = sorted(run_dir.glob("epoch-*.pt"))[0]
+    started = time.time()
+    scored = mrlspk("eval", run_dir / "best.pt", *trial_flags(speech))
+    eval_seconds = time.time() - started
+    compared = mrlspk("compare", other, run_dir / "best.pt", *trial_flags(speech))
+    recording = next((speech / "train").glob("ar*/*/*.m4a"))
+    embedded = mrlspk("embed", recording, "--model", run_dir / "best.pt", "--dim", 64)
+    first = embedded["embeddings"][0]  # type: ignore[index]
+    text = (Path(__file__).with_name("real_speech.md.in")).read_text()
+    values = {
+        "speakers": checked["speakers"],
+        "utterances": checked["utterances"],
+        "hours": f"{float(str(checked['seconds'])) / 3600:.1f}",
+        "minutes": f"{float(str(report['seconds'])) / 60:.0f}",
+        "epochs": report["epochs"],
+        "best_epoch": report["best_epoch"],
+        "validation": ", ".join(f"{percent(eer)} at {dim}" for dim, eer in report["best"].items()),  # type: ignore[attr-defined]
+        "machine": f"{os.cpu_count()} cores, no GPU, Python {platform.python_version()}, torch {torch.__version__}",
+        "results": result_table(scored, baseline_eers(speech)),
+        "eval_seconds": f"{eval_seconds:.0f}",
+        "comparison": compare_table(compared, (other.name, "best.pt")),
+        "recording": recording.relative_to(speech),
+        "seconds": f"{first['seconds']:.2f}",
+        "width": first["dim"],
+        "vector": " ".join(f"{value:+.4f}" for value in first["embedding"][:4]),
+    }
+    arguments.out.write_text(text.format(**values))
+    print(f"wrote {arguments.out}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
