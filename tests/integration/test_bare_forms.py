@@ -8,7 +8,7 @@ from integration.test_train import TINY_RUN
 
 
 @pytest.fixture
-def workplace(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     """A folder whose ``.env`` names the corpus and a small model to start from."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
@@ -17,13 +17,13 @@ def workplace(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def configured(workplace, tiny_corpus, monkeypatch):
+def configured(folder, tiny_corpus, monkeypatch):
     config = TINY_RUN | {"data": TINY_RUN["data"] | {"train_dataset": str(tiny_corpus.root)}}
     for section, content in config.items():
         for key, value in content.items():
             text = yaml.safe_dump(value, default_flow_style=True).strip().removesuffix("...").strip()
             monkeypatch.setenv(f"MRLSPK_{section.upper()}__{key.upper()}", text)
-    return workplace
+    return folder
 
 
 def test_each_form_does_its_work_where_a_run_exists(run, configured, tiny_corpus):
@@ -46,22 +46,22 @@ def test_each_form_does_its_work_where_a_run_exists(run, configured, tiny_corpus
     assert tiny_corpus.utterance_ids[0] in embedded.stdout.replace("\n", "")
 
 
-@pytest.mark.usefixtures("workplace")
+@pytest.mark.usefixtures("folder")
 def test_train_without_its_corpus_says_how_to_name_it(run):
     outcome = run("train")
     assert outcome.exit_code == 3
     assert "data/voxceleb2/dev/aac" in outcome.stderr
 
 
-@pytest.mark.usefixtures("workplace")
+@pytest.mark.usefixtures("folder")
 def test_eval_without_a_run_or_network_gives_the_command_to_run(run):
     outcome = run("eval", "--dims", "64,128")
     assert outcome.exit_code == 4
     assert "mrlspk pretrained fetch redimnet-b2-vox2-ft_lm" in outcome.stderr
 
 
-def test_compare_without_trials_says_how_to_give_them(run, workplace, write_model):
-    models = [write_model(workplace / name, seed=seed) for seed, name in enumerate(("a.pt", "b.pt"))]
+def test_compare_without_trials_says_how_to_give_them(run, folder, write_model):
+    models = [write_model(folder / name, seed=seed) for seed, name in enumerate(("a.pt", "b.pt"))]
     outcome = run("compare", *models)
     assert outcome.exit_code == 3
     assert "--trials" in outcome.stderr

@@ -14,7 +14,6 @@ from mrlspk.cli.options import Overrides as Sets
 from mrlspk.cli.train_progress import TrainProgress
 
 if TYPE_CHECKING:
-    from mrlspk.config import Config
     from mrlspk.config.environment import Environment
     from mrlspk.training.records import RunFacts
     from mrlspk.workflows.train import TrainReport
@@ -47,23 +46,25 @@ def train_command(
 
     environment = Environment()
     sets = [*(overrides or ()), *_flag_overrides(init_from, device, environment)]
-    asked = load_config(config_path, sets, environment=os.environ)
-    from mrlspk.workflows.train import prepare, resumed_config, train  # after the cheap check of the configuration
-
-    config = resumed_config(resume, asked, explicit=config_path is not None or bool(sets))
+    config = load_config(config_path, sets, environment=os.environ)
     options: dict[str, Any] = {
         "cache_dir": environment.cache_dir,
         "mirror": environment.mirror,
         "resume": resume,
+        "config_is_explicit": config_path is not None or bool(sets),
         "max_batches": debug_batches,
     }
     if dry_run:
-        facts = prepare(config, **options).facts
+        from mrlspk.workflows.plan_training import plan_training
+
+        facts = plan_training(config, **options)
         output.show("train", _plan(facts), _human_plan(facts), as_json=as_json)
         return
+    from mrlspk.workflows.train import train  # torch, after the cheap check of the configuration
+
     with TrainProgress(quiet=quiet) as progress:
         report = train(config, **options, observers=[progress])
-    output.show("train", _payload(report), _human(report, config), as_json=as_json)
+    output.show("train", _payload(report), _human(report), as_json=as_json)
 
 
 def _flag_overrides(init_from: str | None, device: str | None, environment: "Environment") -> Iterator[str]:
@@ -90,9 +91,9 @@ def _payload(report: "TrainReport") -> dict[str, object]:
     }
 
 
-def _human(report: "TrainReport", config: "Config") -> Iterator[RenderableType]:
+def _human(report: "TrainReport") -> Iterator[RenderableType]:
     rows = [(dim, f"{eer:.2%}") for dim, eer in report.best.items()]
-    title = f"Best of {report.epochs} epochs: epoch {report.best_epoch}, by {config.evaluation.best_by}"
+    title = f"Best of {report.epochs} epochs: epoch {report.best_epoch}, by {report.best_by}"
     yield output.table(title, ("width", "EER on held-out speakers"), rows)
     yield f"best checkpoint: {report.best_checkpoint}"
     yield f"last checkpoint: {report.last_checkpoint}"

@@ -83,21 +83,3 @@ def save_epoch(run_dir: Path, entries: dict[str, Any], *, is_best: bool, keep: b
     kept = sorted(run_dir.glob("epoch-*.pt"))
     for old in kept[: max(0, len(kept) - keep_last_n)]:
         old.unlink()
-
-
-def find_resume_point(resume: str, save_dir: Path) -> Path | None:
-    """Return the checkpoint that ``--resume`` means: None for ``never``, or for ``auto`` where no run was begun.
-
-    Raises:
-        CheckpointError: If a path is given that leads to no checkpoint.
-    """
-    if resume == "never":
-        return None
-    if resume == "auto":
-        found = [(path.stat().st_mtime, path) for path in save_dir.glob(f"*/{LAST}")]
-        return max(found)[1] if found else None
-    path = Path(resume)
-    path = path / LAST if path.is_dir() else path
-    if not path.is_file():
-        raise CheckpointError("no checkpoint to resume from", path, "Give a run's folder or a checkpoint in it.")
-    return path

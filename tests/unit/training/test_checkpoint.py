@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mrlspk.errors import CheckpointError
-from mrlspk.training.checkpoint import find_resume_point, save_checkpoint, save_epoch
+from mrlspk.training.checkpoint import save_checkpoint, save_epoch
+from mrlspk.training.resume import find_resume_point
 
 
 def entries(epoch):
