@@ -6,4 +6,6 @@ from pydantic import BaseModel, ConfigDict
 class StrictModel(BaseModel):
     """A frozen model that knows its keys: an unknown one is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True, coerce_numbers_to_str=True
+    )
