@@ -96,21 +96,16 @@ def workspace(tmp_path, monkeypatch):
     for name in ("MRLSPK_MODEL", "MRLSPK_MIRROR", "MRLSPK_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    for corpus in ("corpus", "speech"):
+    for corpus, test in (("corpus", "test"), ("speech", "test"), ("speech", "test-short")):
         write_corpus(tmp_path / corpus / "train", 5, seed=0)
-        ids = write_corpus(tmp_path / corpus / "test", 2, seed=1)
+        ids = write_corpus(tmp_path / corpus / test, 2, seed=1)
         pairs = [(a, b) for index, a in enumerate(ids) for b in ids[index + 1 :]]
         lines = [f"{int(a.split('/')[0] == b.split('/')[0])} {a} {b}\n" for a, b in pairs]
-        for name in ("trials.txt", "trials-english.txt"):
-            (tmp_path / corpus / name).write_text("".join(lines))
-    for guide in GUIDES:
-        for name in re.findall(r"(speech/test/\S+\.wav)", guide.read_text()):
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(tmp_path / name, np.full(8000, 0.1), 16_000)
+        (tmp_path / corpus / ("trials-short.txt" if corpus == "speech" else "trials.txt")).write_text("".join(lines))
     backbone = BackboneConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
     with torch.random.fork_rng():
         encoder = build_encoder(backbone, (64, 128, 192))
-    torch.save(encoder_entries(encoder, describe_architecture(backbone)), tmp_path / "start.pt")
+    torch.save(encoder_entries(encoder, describe_architecture(backbone)), tmp_path / "model.pt")
     return tmp_path
 
 
@@ -119,7 +114,7 @@ def made_small(words):
     if words[0] != "train" or "--resume" in words:
         return words
     small = [part for key, value in SMALL_RUN.items() for part in ("--set", f"{key}={value}")]
-    start = [] if "--config" in words else ["--init-from", "start.pt"]
+    start = [] if "--config" in words else ["--init-from", "model.pt"]
     return [*words, *small, *start, *([] if "--debug-batches" in words else ["--debug-batches", "1"])]
 
 
