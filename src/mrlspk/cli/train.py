@@ -93,8 +93,8 @@ def _payload(report: "TrainReport") -> dict[str, object]:
 
 def _human(report: "TrainReport") -> Iterator[RenderableType]:
     rows = [(dim, f"{eer:.2%}") for dim, eer in report.best.items()]
-    title = f"Best of {report.epochs} epochs: epoch {report.best_epoch}, by {report.best_by}"
-    yield output.table(title, ("width", "EER on held-out speakers"), rows)
+    yield f"best of {report.epochs} epochs: epoch {report.best_epoch}, by {report.best_by}"
+    yield output.table(None, ("width", "EER on held-out speakers"), rows)
     yield f"best checkpoint: {report.best_checkpoint}"
     yield f"last checkpoint: {report.last_checkpoint}"
 
