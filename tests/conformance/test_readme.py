@@ -32,7 +32,7 @@ SMALL_RUN = {
 NOT_RUN = {
     "pretrained": "needs a network",
     "gpu-profile": "has tests of its own",
-    "data demo": "has tests of its own",
+    "demo": "the quick start, and tests of its own",
     "logging.wandb=true": "needs an account",
 }
 
