@@ -1,6 +1,9 @@
 """``mrlspk train``: what a run writes, resumes, refuses."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -87,15 +90,84 @@ def test_resume_matches_uninterrupted_run(run, train, tmp_path):
     again = load(resumed / "last.pt")
     for part in ("model", "criterion"):
         assert all(torch.equal(again[part][name], value) for name, value in whole[part].items())
+    for key, state in whole["optimiser"]["state"].items():
+        assert all(torch.equal(again["optimiser"]["state"][key][name], value) for name, value in state.items())
     assert again["progress"] == whole["progress"]
     assert again["validation"] == whole["validation"]
 
 
-def test_resume_with_another_configuration_names_what_changed(train):
+def test_resume_with_another_configuration_names_only_what_changed(run, train):
     assert train(name="one").exit_code == 0
-    outcome = train("--resume", "auto", "--set", "training.batch_size=2", name="one")
+    for outcome in (
+        train("--resume", "auto", "--set", "training.batch_size=2", name="one"),
+        run("train", "--resume", "auto", "--set", "training.batch_size=2"),
+    ):
+        assert outcome.exit_code == 1
+        assert "another configuration: training.batch_size was 4, now 2\n" in outcome.stderr
+
+
+def test_resume_takes_another_device_and_other_workers(run, train, tmp_path):
+    assert train(name="one").exit_code == 0
+    rewind(tmp_path / "checkpoints" / "one", "epoch-001.pt")
+    outcome = run("train", "--resume", "auto", "--device", "cpu", "--set", "data.num_workers=1", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    config = load(tmp_path / "checkpoints" / "one" / "last.pt")["config"]
+    assert (config["hardware"]["device"], config["data"]["num_workers"]) == ("cpu", 1)
+
+
+def rewind(run_dir, name):
+    """Leave a run as a kill after the epoch of checkpoint ``name`` would."""
+    epoch = load(run_dir / name)["progress"]["epoch"]
+    best_epoch = load(run_dir / name)["progress"]["best_epoch"]
+    kept = {f"epoch-{number:03}.pt": (run_dir / f"epoch-{number:03}.pt").read_bytes() for number in (epoch, best_epoch)}
+    for path in run_dir.glob("*.pt"):
+        path.unlink()
+    (run_dir / "last.pt").write_bytes(kept[name])
+    (run_dir / "best.pt").write_bytes(kept[f"epoch-{best_epoch:03}.pt"])
+
+
+def test_resume_refuses_another_corpus(run, train, tmp_path, tiny_corpus):
+    assert train(name="one").exit_code == 0
+    rewind(tmp_path / "checkpoints" / "one", "epoch-002.pt")
+    (tiny_corpus.root / tiny_corpus.utterance_ids[0]).unlink()
+    outcome = run("train", "--resume", "auto")
     assert outcome.exit_code == 1
-    assert "training.batch_size was 4, now 2" in outcome.stderr
+    assert "the corpus is not the one that it was trained on" in outcome.stderr
+
+
+def test_resume_from_an_earlier_epoch_overwrites_nothing(run, train, tmp_path):
+    assert train(name="one").exit_code == 0
+    run_dir = tmp_path / "checkpoints" / "one"
+    before = {path.name: path.read_bytes() for path in run_dir.glob("*.pt")}
+    outcome = run("train", "--resume", run_dir / "epoch-001.pt")
+    assert outcome.exit_code == 1
+    assert "come further, to epoch 3" in outcome.stderr
+    assert before == {path.name: path.read_bytes() for path in run_dir.glob("*.pt")}
+
+
+def test_last_checkpoint_is_written_after_the_best(tmp_path, monkeypatch):
+    from mrlspk.training import checkpoint
+
+    written = []
+    monkeypatch.setattr(checkpoint, "save_checkpoint", lambda path, _entries: written.append(path.name))
+    entries = {"progress": {"epoch": 1}}
+    checkpoint.save_epoch(tmp_path, entries, is_best=True, keep=True, keep_last_n=1)
+    assert written == ["best.pt", "epoch-001.pt", "last.pt"]
+
+
+def test_run_that_failed_before_its_first_checkpoint_does_not_lock_its_name(train, tmp_path):
+    (tmp_path / "checkpoints" / "one").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "one" / "metrics.jsonl").write_text("")
+    assert train("--resume", "auto", "--set", "training.num_epochs=1", name="one").exit_code == 0
+
+
+def test_auto_resumes_the_run_that_is_named(train, tmp_path):
+    for name in ("first", "second"):
+        assert train("--set", "training.num_epochs=1", name=name).exit_code == 0
+    outcome = train("--resume", "auto", "--set", "training.num_epochs=1", name="first")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["run_dir"] == "checkpoints/first"
+    assert not (tmp_path / "checkpoints" / "third").exists()
 
 
 def test_projection_only_leaves_the_backbone_as_it_was(train, tmp_path):
@@ -163,6 +235,33 @@ def test_wandb_logs_offline(train, tmp_path, monkeypatch):
     outcome = train("--set", "logging.wandb=true", "--set", "training.num_epochs=1", name="tracked")
     assert outcome.exit_code == 0, outcome.stderr
     assert list((tmp_path / "checkpoints" / "tracked" / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_wandb_without_a_key_exits_4_with_the_remedy(train, tmp_path):
+    assert train("--dry-run").exit_code == 0  # the configuration is written and good
+    command = [sys.executable, "-m", "mrlspk", "train", "--config", "tiny.yaml", "--set", "logging.wandb=true"]
+    without = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    done = subprocess.run(
+        command, env=without | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 4, done.stderr
+    assert "WANDB_MODE=offline" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_path_of_init_from_is_taken_as_it_is(train, tmp_path):
+    assert train("--set", "training.num_epochs=1", name="origin").exit_code == 0
+    odd = tmp_path / "a #1: model.pt"
+    odd.write_bytes((tmp_path / "checkpoints" / "origin" / "best.pt").read_bytes())
+    outcome = train("--init-from", odd.name, "--dry-run")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["config"]["model"]["pretrained"]["pretrained_checkpoint"] == odd.name
+
+
+def test_fp16_without_a_gpu_is_refused(train):
+    outcome = train("--set", "hardware.precision=fp16", "--device", "cpu")
+    assert outcome.exit_code == 1
+    assert "fp16 needs a GPU" in outcome.stderr
 
 
 def test_run_of_the_same_name_is_not_overwritten(train, tmp_path):

@@ -11,7 +11,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, ConfigPath, Debug, Force, Overrides, Quiet, check_device
+from mrlspk.cli.options import AsJson, ConfigPath, Debug, Force, OptionalDevice, Overrides, Quiet
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ def gpu_profile_command(
         Path | None, typer.Option(help="Write a configuration with the batch that fits, for mrlspk train.")
     ] = None,
     force: Force = False,
-    device: Annotated[
-        str | None, typer.Option("--device", callback=check_device, help="auto, cpu, cuda, cuda:N or mps.")
-    ] = None,
+    device: OptionalDevice = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work

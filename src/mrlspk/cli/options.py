@@ -29,6 +29,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show a traceback with an error.")]
 Device = Annotated[str, typer.Option("--device", callback=check_device, help="auto, cpu, cuda, cuda:N or mps.")]
+OptionalDevice = Annotated[
+    str | None,
+    typer.Option("--device", callback=check_device, help="auto, cpu, cuda, cuda:N or mps. Default: as configured."),
+]
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="YAML file; see configs/ for examples.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="section.key=value, over --config; repeatable.", metavar="KEY=VALUE")

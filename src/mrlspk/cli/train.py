@@ -1,5 +1,6 @@
 """``mrlspk train``: a run as a configuration says."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, ConfigPath, Debug, Quiet, check_device
+from mrlspk.cli.options import AsJson, ConfigPath, Debug, OptionalDevice, Quiet
 from mrlspk.cli.options import Overrides as Sets
 from mrlspk.cli.train_progress import TrainProgress
 
@@ -33,15 +34,13 @@ def train_command(
     debug_batches: Annotated[
         int | None, typer.Option("--debug-batches", min=1, help="End each epoch after so many batches.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", callback=check_device, help="auto, cpu, cuda, cuda:N or mps.")
-    ] = None,
+    device: OptionalDevice = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Train a Matryoshka encoder: projection only, two-stage, or from scratch."""
-    from mrlspk.config import load_config
+    from mrlspk.config import load_config, named_keys
     from mrlspk.config.environment import Environment
 
     environment = Environment()
@@ -51,7 +50,7 @@ def train_command(
         "cache_dir": environment.cache_dir,
         "mirror": environment.mirror,
         "resume": resume,
-        "config_is_explicit": config_path is not None or bool(sets),
+        "named_keys": named_keys(config_path, sets, environment=os.environ),
         "max_batches": debug_batches,
     }
     if dry_run:
@@ -75,7 +74,7 @@ def _flag_overrides(init_from: str | None, device: str | None, environment: "Env
         path = locate_model(init_from, cache_dir=environment.cache_dir, mirror=environment.mirror)
         yield "model.backbone=null"
         yield "model.pretrained.use_pretrained=true"
-        yield f"model.pretrained.pretrained_checkpoint={path}"
+        yield f"model.pretrained.pretrained_checkpoint={json.dumps(str(path))}"
     if device is not None:
         yield f"hardware.device={device}"
 

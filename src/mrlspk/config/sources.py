@@ -53,6 +53,14 @@ def load_config(
         raise _as_config_error(error, origins) from error
 
 
+def named_keys(
+    path: Path | None = None, overrides: Sequence[str] = (), *, environment: Mapping[str, str] | None = None
+) -> frozenset[str]:
+    """Return the dotted keys that a file, overrides or variables set; the arguments are those of `load_config`."""
+    settings = [*_from_environment(environment or {}), *_from_yaml(path), *_from_overrides(overrides)]
+    return frozenset(".".join(_canonical(keys)) for keys, _, _ in settings)
+
+
 def dump_config(config: Config) -> str:
     """Return the configuration as YAML that `load_config` reads."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 from torch.optim import Optimizer
 
 from mrlspk.config import Config
@@ -29,12 +30,23 @@ class Progress:
 
 @dataclass(frozen=True)
 class RunState:
-    """All that changes during a run."""
+    """All that changes during a run, and what must not.
+
+    Attributes:
+        module: Encoder and loss, not wrapped.
+        optimiser: Not wrapped.
+        fabric: Whose number format may have a state (the loss scale of fp16).
+        architecture: What rebuilds the encoder.
+        config: Resolved.
+        corpus: Fingerprints of the training utterances and of the validation trials.
+    """
 
     module: TrainedModule
     optimiser: Optimizer
+    fabric: Fabric
     architecture: dict[str, Any]
     config: Config
+    corpus: dict[str, str]
 
     def entries(self, progress: Progress, validation: ValidationResult) -> dict[str, Any]:
         """Return the checkpoint: tensors and plain values only."""
@@ -45,7 +57,10 @@ class RunState:
             "optimiser": self.optimiser.state_dict(),
             "progress": asdict(progress),
             "validation": asdict(validation),
+            "corpus": self.corpus,
+            "precision": self.fabric.strategy.precision.state_dict(),
             "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
     def restore(self, path: Path) -> Progress:
@@ -55,11 +70,20 @@ class RunState:
             CheckpointError: If the file is not the checkpoint of a run of this architecture and corpus.
         """
         contents = read_checkpoint(path)
+        if contents.get("corpus") != self.corpus:
+            raise CheckpointError(
+                "the corpus is not the one that it was trained on: utterances were added, removed or renamed",
+                path,
+                "Bring the corpus back to what it was, or begin a new run with --init-from.",
+            )
         try:
             self.module.encoder.load_state_dict(contents["model"])
             self.module.criterion.load_state_dict(contents["criterion"])
             self.optimiser.load_state_dict(contents["optimiser"])
+            self.fabric.strategy.precision.load_state_dict(contents["precision"])
             torch.set_rng_state(contents["rng"])
+            if torch.cuda.is_available():
+                torch.cuda.set_rng_state_all(contents["cuda_rng"])
             return Progress(**contents["progress"])
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
             raise CheckpointError(
@@ -74,12 +98,15 @@ def save_checkpoint(path: Path, entries: dict[str, Any]) -> None:
 
 
 def save_epoch(run_dir: Path, entries: dict[str, Any], *, is_best: bool, keep: bool, keep_last_n: int) -> None:
-    """Write ``last.pt``, where wanted ``best.pt`` and ``epoch-NNN.pt``, and remove kept ones beyond ``keep_last_n``."""
-    save_checkpoint(run_dir / LAST, entries)
+    """Write where wanted ``best.pt`` and ``epoch-NNN.pt``, then ``last.pt``; remove kept ones beyond ``keep_last_n``.
+
+    ``last.pt`` comes last: a run killed before it is resumed from the epoch before, and comes to the same best.
+    """
     if is_best:
         save_checkpoint(run_dir / BEST, entries)
     if keep and keep_last_n:
         save_checkpoint(run_dir / f"epoch-{entries['progress']['epoch']:03d}.pt", entries)
+    save_checkpoint(run_dir / LAST, entries)
     kept = sorted(run_dir.glob("epoch-*.pt"))
     for old in kept[: max(0, len(kept) - keep_last_n)]:
         old.unlink()

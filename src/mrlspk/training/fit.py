@@ -28,6 +28,7 @@ from mrlspk.training.validation import ValidationResult, Validator
 
 log = logging.getLogger("mrlspk.training")
 
+ENOUGH_STEPS = 50  # in an epoch, for its mean loss to tell whether class weights learn
 UNTRAINED_CLASSES = 0.95  # share of the loss of random class weights above which they have learnt nothing
 
 type Batch = tuple[Tensor, Tensor]
@@ -65,14 +66,16 @@ def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress
         started = time.monotonic()
         set_training_mode(encoder, backbone_frozen=is_frozen(config, progress.epoch))
         run.sampler.set_epoch(progress.epoch)
-        losses = []
+        losses, margins = list[float](), list[float]()
         for record in _steps(run, progress.epoch, progress.step):
             losses.append(record.loss)
+            margins.append(record.margin)
             progress = replace(progress, step=record.step)
             for observer in observers:
                 observer.step_done(record)
         train_loss = math.fsum(losses) / len(losses)
-        _warn_of_untrained_classes(run, progress.epoch, train_loss)
+        if len(losses) >= ENOUGH_STEPS:
+            _warn_of_untrained_classes(run, progress.epoch, train_loss, margin=math.fsum(margins) / len(margins))
         validation = run.validator.validate(encoder)
         value = best_value(config, validation)
         is_best = value < progress.best_value
@@ -116,8 +119,8 @@ def _steps(run: Run, epoch: int, step: int) -> Iterator[StepRecord]:
     training = run.config.training
     batches: Iterable[Batch] = plain_errors(islice(run.loader, run.max_batches))
     steps_per_epoch = count_steps(len(run.loader), run.config, run.max_batches)
+    ended = time.monotonic()
     for number, group in enumerate(batched(batches, training.accumulation_steps)):
-        started = time.monotonic()
         margin = _set_margin(run, epoch + number / steps_per_epoch)
         rate = run.learning_rate.apply(run.optimiser, step + number)
         loss, loss_by_dim, norm = take_step(
@@ -130,7 +133,8 @@ def _steps(run: Run, epoch: int, step: int) -> Iterator[StepRecord]:
                 "Lower training.learning_rate or set hardware.precision=fp32; checkpoints of earlier epochs are whole.",
             )
         crops = sum(len(labels) for _, labels in group)
-        speed = crops / (time.monotonic() - started)
+        started, ended = ended, time.monotonic()
+        speed = crops / (ended - started)  # waiting for the batch included
         yield StepRecord(epoch + 1, step + number + 1, loss, loss_by_dim, rate, margin, norm, speed)
 
 
@@ -171,9 +175,12 @@ def _set_margin(run: Run, epoch: float) -> float:
     return loss.margin
 
 
-def _warn_of_untrained_classes(run: Run, epoch: int, train_loss: float) -> None:
-    """Say so where a whole epoch has left the loss where random class weights have it."""
-    random_loss = random_start_loss(run.state.module.criterion)
+def _warn_of_untrained_classes(run: Run, epoch: int, train_loss: float, *, margin: float) -> None:
+    """Say so where a whole epoch, of mean ``margin``, has left the loss where random class weights have it."""
+    criterion = run.state.module.criterion
+    if isinstance(criterion.loss, AAMSoftmax):
+        criterion.loss.margin = margin
+    random_loss = random_start_loss(criterion)
     if random_loss is not None and train_loss > UNTRAINED_CLASSES * random_loss:
         log.warning(
             "epoch %d: the mean loss %.2f is what random class weights give (%.2f): they are not being trained, "

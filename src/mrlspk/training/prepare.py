@@ -18,7 +18,7 @@ from mrlspk.training.fit import Run, count_steps, is_frozen, wrap
 from mrlspk.training.modules import TrainedModule, count_parameters, set_training_mode
 from mrlspk.training.optimiser import build_learning_rate, build_optimiser
 from mrlspk.training.records import RunFacts
-from mrlspk.training.resume import find_resume_point
+from mrlspk.training.resume import check_nothing_lost, find_resume_point
 from mrlspk.training.start import StartingPoint, build_fabric, build_start, origin_checkpoint
 from mrlspk.training.validation import Validator
 
@@ -51,7 +51,7 @@ def prepare(
         CheckpointError: If the model to start from is not whole.
         DownloadError: If a published model cannot be fetched.
     """
-    resume_point = find_resume_point(resume, config.logging.save_dir)
+    resume_point = find_resume_point(resume, config.logging)
     run_dir = resume_point.parent if resume_point else _new_run_dir(config)
     data = build_training_data(config.data, seed=config.seed)
     _check_test_speakers(config, data)
@@ -78,9 +78,18 @@ def _build_run(
         config.loss, dims=model.matryoshka_dims, weights=model.weights, n_speakers=data.train.n_classes
     )
     module = TrainedModule(start.encoder, criterion)
-    state = RunState(module, build_optimiser(config, start.encoder, criterion), start.architecture, config)
+    state = RunState(
+        module=module,
+        optimiser=build_optimiser(config, start.encoder, criterion),
+        fabric=fabric,
+        architecture=start.architecture,
+        config=config,
+        corpus={"training": data.train.fingerprint, "validation": data.validation_trials.sha256},
+    )
     wrapped, optimiser = wrap(fabric, module, state.optimiser)
     progress = state.restore(resume_point) if resume_point else Progress()
+    if resume_point:
+        check_nothing_lost(resume_point)
     set_training_mode(start.encoder, backbone_frozen=is_frozen(config, progress.epoch))
     loader = build_train_loader(data, config.data, batch_size=config.training.batch_size, drop_last=True)
     if not len(loader):
@@ -114,7 +123,7 @@ def _set_up_torch(config: Config) -> None:
 def _new_run_dir(config: Config) -> Path:
     name = config.logging.run_name or datetime.now().strftime("%Y%m%d-%H%M%S")
     run_dir = config.logging.save_dir / name
-    if run_dir.exists():
+    if any(run_dir.glob("*.pt")):
         raise MrlspkError(
             "a run of this name exists", run_dir, "Choose another logging.run_name, or go on with --resume."
         )

@@ -1,17 +1,23 @@
 """Going on with a run: which checkpoint, and with which configuration."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from mrlspk.config import Config
+from mrlspk.config.logging import LoggingConfig
 from mrlspk.errors import CheckpointError, ConfigError
 from mrlspk.models.checkpoint import read_checkpoint
 from mrlspk.training.checkpoint import LAST
 
+# Keys on which no result depends: a resumed run may have other values.
+FREE_KEYS = ("hardware.device", "data.num_workers", "data.prefetch_factor", "data.pin_memory", "logging.")
 
-def find_resume_point(resume: str, save_dir: Path) -> Path | None:
+
+def find_resume_point(resume: str, config: LoggingConfig) -> Path | None:
     """Return the checkpoint that ``--resume`` means: None for ``never``, or for ``auto`` where no run was begun.
+
+    ``auto`` is the run called ``run_name`` where the configuration names one, else the newest under ``save_dir``.
 
     Raises:
         CheckpointError: If a path is given that leads to no checkpoint.
@@ -19,7 +25,7 @@ def find_resume_point(resume: str, save_dir: Path) -> Path | None:
     if resume == "never":
         return None
     if resume == "auto":
-        found = [(path.stat().st_mtime, path) for path in save_dir.glob(f"*/{LAST}")]
+        found = [(path.stat().st_mtime, path) for path in config.save_dir.glob(f"{config.run_name or '*'}/{LAST}")]
         return max(found)[1] if found else None
     path = Path(resume)
     path = path / LAST if path.is_dir() else path
@@ -28,41 +34,71 @@ def find_resume_point(resume: str, save_dir: Path) -> Path | None:
     return path
 
 
-def resumed_config(resume: str, asked: Config, *, explicit: bool) -> Config:
+def check_nothing_lost(point: Path) -> None:
+    """Refuse to go on from a checkpoint whose run has come further: its later checkpoints would be overwritten.
+
+    Raises:
+        CheckpointError: If it has.
+    """
+    last = point.with_name(LAST)
+    if point == last or not last.is_file():
+        return
+    there, here = (read_checkpoint(path)["progress"]["epoch"] for path in (last, point))
+    if there > here:
+        raise CheckpointError(
+            f"its run has come further, to epoch {there}: going on from epoch {here} would overwrite that",
+            point,
+            "Resume from the folder, or copy the checkpoint into a folder of its own as last.pt.",
+        )
+
+
+def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str]) -> Config:
     """Return the configuration to train with: that of the run that is resumed, if one is.
 
     Args:
         resume: ``never``, ``auto`` or a path.
         asked: The configuration from files, variables and flags.
-        explicit: Whether the user gave a file or an override, which must then agree with the run.
+        named_keys: Dotted keys that these set. A run that is resumed must have had the same values, but for
+            ``FREE_KEYS``, which are taken from ``asked``.
 
     Raises:
-        ConfigError: If it does not; the keys that differ are named.
+        ConfigError: If it had others; they are named.
         CheckpointError: If there is no such run, or its checkpoint holds no configuration.
     """
-    point = find_resume_point(resume, asked.logging.save_dir)
+    point = find_resume_point(resume, asked.logging)
     if point is None:
         return asked
     try:
-        saved = Config.model_validate(read_checkpoint(point)["config"])
+        saved = Config.model_validate(read_checkpoint(point)["config"]).model_dump(mode="json")
     except (KeyError, ValueError) as error:
         raise CheckpointError(
             f"holds no configuration to train with: {error}", point, "Resume from a checkpoint that mrlspk train wrote."
         ) from error
-    changed = list(_differences(saved.model_dump(mode="json"), asked.model_dump(mode="json")))
-    if explicit and changed:
+    wanted, changed = asked.model_dump(mode="json"), []
+    for key in sorted(named_keys):
+        old, new = _value(saved, key), _value(wanted, key)
+        if key.startswith(FREE_KEYS):
+            _set_value(saved, key, new)
+        elif old != new:
+            changed.append(f"{key} was {old}, now {new}")
+    if changed:
         raise ConfigError(
             f"the run was begun with another configuration: {'; '.join(changed)}",
             point.parent,
-            "Resume without --config and --set, or begin a new run.",
+            "Resume without these, or begin a new run.",
         )
-    return saved
+    return Config.model_validate(saved)
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in old.items():
-        other = new.get(key)
-        if isinstance(value, dict) and isinstance(other, dict):
-            yield from _differences(value, other, f"{prefix}{key}.")
-        elif value != other:
-            yield f"{prefix}{key} was {value}, now {other}"
+def _value(config: Any, key: str) -> Any:
+    """Return what is at a dotted key; a section that is null has nothing below it."""
+    for part in key.split("."):
+        config = config.get(part) if config is not None else None
+    return config
+
+
+def _set_value(config: dict[str, Any], key: str, value: Any) -> None:
+    *sections, leaf = key.split(".")
+    for part in sections:
+        config = config[part]
+    config[leaf] = value

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mrlspk.config.logging import LoggingConfig
+from mrlspk.errors import MissingDependencyError
 from mrlspk.training.records import EpochRecord, Observer, RunFacts, StepRecord
 
 
@@ -117,10 +118,21 @@ class WandbLog(ScalarLog):
         self._run: Any = None
 
     def run_started(self, facts: RunFacts) -> None:
-        """Open the run, with the configuration."""
+        """Open the run, with the configuration.
+
+        Raises:
+            MissingDependencyError: If it cannot be opened: no key, or no network.
+        """
         import wandb
 
-        self._run = wandb.init(config=facts.config, **self._settings)
+        try:
+            self._run = wandb.init(config=facts.config, **self._settings)
+        except wandb.errors.Error as error:
+            raise MissingDependencyError(
+                f"Weights & Biases cannot be used: {error}",
+                "logging.wandb",
+                "Put WANDB_API_KEY into .env, set WANDB_MODE=offline, or set logging.wandb=false.",
+            ) from error
 
     def write_scalars(self, scalars: dict[str, float], step: int) -> None:
         """Log the scalars; a step gets all of its scalars before the next."""

@@ -10,6 +10,7 @@ from mrlspk.config import Config
 from mrlspk.config.hardware import HardwareConfig
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.locate import locate_model
+from mrlspk.errors import ConfigError
 from mrlspk.models.checkpoint import describe_architecture, load_model, with_widths
 from mrlspk.models.encoder import Encoder, build_encoder
 
@@ -26,8 +27,15 @@ class StartingPoint:
 
 
 def build_fabric(config: HardwareConfig) -> Fabric:
-    """Return Fabric on one device, with the number format of section ``hardware``."""
+    """Return Fabric on one device, with the number format of section ``hardware``.
+
+    Raises:
+        ConfigError: If the device does not have that number format.
+        MissingDependencyError: If this machine has no such device.
+    """
     device = find_device(config.device)
+    if config.precision == "fp16" and device.type != "cuda":
+        raise ConfigError(f"fp16 needs a GPU, and the device is {device.type}", "hardware.precision", "Take bf16.")
     devices = [device.index or 0] if device.type == "cuda" else 1
     return Fabric(accelerator=device.type, devices=devices, precision=PRECISIONS[config.precision])
 

@@ -1,5 +1,6 @@
 """What a run would be, without training or writing anything."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from mrlspk.config import Config
@@ -14,9 +15,9 @@ def plan_training(
     cache_dir: Path,
     mirror: str | None = None,
     resume: str = "never",
-    config_is_explicit: bool = True,
+    named_keys: Collection[str] = (),
     max_batches: int | None = None,
 ) -> RunFacts:
     """Build every part of a run and return its sizes; the arguments and errors are those of `train`."""
-    config = resumed_config(resume, config, explicit=config_is_explicit)
+    config = resumed_config(resume, config, named_keys=named_keys)
     return prepare(config, cache_dir=cache_dir, mirror=mirror, resume=resume, max_batches=max_batches).facts

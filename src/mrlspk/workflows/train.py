@@ -1,6 +1,6 @@
 """Train an encoder as a configuration says."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def train(
     cache_dir: Path,
     mirror: str | None = None,
     resume: str = "never",
-    config_is_explicit: bool = True,
+    named_keys: Collection[str] = (),
     max_batches: int | None = None,
     observers: Sequence[Observer] = (),
 ) -> TrainReport:
@@ -47,7 +47,7 @@ def train(
         cache_dir: Folder of fetched models.
         mirror: URL or folder with copies of the published files.
         resume: ``never``, ``auto`` or the path of a run or checkpoint.
-        config_is_explicit: Whether ``config`` was asked for, and must be that of a run that is resumed.
+        named_keys: Dotted keys that were asked for; a run that is resumed must have had the same values.
         max_batches: End each epoch after so many batches.
         observers: Watch the run, beside the logs that the configuration asks for.
 
@@ -57,7 +57,7 @@ def train(
         CheckpointError: If the model to start from is not whole.
         DownloadError: If a published model cannot be fetched.
     """
-    config = resumed_config(resume, config, explicit=config_is_explicit)
+    config = resumed_config(resume, config, named_keys=named_keys)
     prepared = prepare(config, cache_dir=cache_dir, mirror=mirror, resume=resume, max_batches=max_batches)
     run, data = prepared.run, prepared.data
     run.run_dir.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@ import os
 import pytest
 import torch
 
+from mrlspk.config.logging import LoggingConfig
 from mrlspk.errors import CheckpointError
 from mrlspk.training.checkpoint import save_checkpoint, save_epoch
 from mrlspk.training.resume import find_resume_point
@@ -38,12 +39,14 @@ def test_auto_resumes_the_newest_run(tmp_path):
     for age, name in enumerate(("newer", "older")):
         save_checkpoint(tmp_path / name / "last.pt", entries(1))
         os.utime(tmp_path / name / "last.pt", (1000 - age, 1000 - age))
-    assert find_resume_point("auto", tmp_path) == tmp_path / "newer" / "last.pt"
-    assert find_resume_point("never", tmp_path) is None
-    assert find_resume_point("auto", tmp_path / "nothing") is None
-    assert find_resume_point(str(tmp_path / "older"), tmp_path) == tmp_path / "older" / "last.pt"
+    assert find_resume_point("auto", LoggingConfig(save_dir=tmp_path)) == tmp_path / "newer" / "last.pt"
+    named = LoggingConfig(save_dir=tmp_path, run_name="older")
+    assert find_resume_point("auto", named) == tmp_path / "older" / "last.pt"
+    assert find_resume_point("never", LoggingConfig(save_dir=tmp_path)) is None
+    assert find_resume_point("auto", LoggingConfig(save_dir=tmp_path / "nothing")) is None
+    assert find_resume_point(str(tmp_path / "older"), LoggingConfig()) == tmp_path / "older" / "last.pt"
 
 
 def test_resume_from_nothing_is_an_error(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint to resume from"):
-        find_resume_point(str(tmp_path / "gone"), tmp_path)
+        find_resume_point(str(tmp_path / "gone"), LoggingConfig())
