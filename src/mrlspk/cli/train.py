@@ -25,7 +25,8 @@ def train_command(
     config_path: ConfigPath = None,
     overrides: Sets = None,
     resume: Annotated[
-        str, typer.Option(help="never, auto (the newest run), or the path of a run or checkpoint.")
+        str,
+        typer.Option(help="never, auto (logging.run_name, else the newest run), or the path of a run or checkpoint."),
     ] = "never",
     init_from: Annotated[
         str | None, typer.Option("--init-from", help="Start from this model: a path or a published name.")
