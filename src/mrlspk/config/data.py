@@ -1,11 +1,14 @@
 """Section ``data``: corpora, crops and augmentation."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 from mrlspk.config.base import StrictModel
+
+MAX_SPEED_DENOMINATOR = 100  # a speed is resampling by a ratio of whole numbers, to 1 %
 
 
 def _rising(value: tuple[float, float]) -> tuple[float, float]:
@@ -33,7 +36,7 @@ class DataConfig(StrictModel):
     )
     n_validation_trials: PositiveInt = Field(2000, description="Seeded validation trials, half of them target.")
     sample_rate: Literal[16000] = Field(16000, description="Hz; audio at another rate is resampled.")
-    chunk_duration: PositiveFloat = Field(3.0, description="Seconds of a training crop; shorter files are repeated.")
+    chunk_duration: float = Field(3.0, ge=0.1, description="Seconds of a training crop; shorter files are repeated.")
     sampler: Literal["speaker_balanced", "shuffle"] = Field(
         "shuffle", description="Draw speakers evenly, or every utterance once an epoch."
     )
@@ -46,7 +49,7 @@ class DataConfig(StrictModel):
     prefetch_factor: PositiveInt = Field(2, description="Batches that each worker keeps ready.")
 
     augmentation: bool = Field(True, description="Disturb training crops as the keys below say; false: not at all.")
-    speed_perturbation: tuple[PositiveFloat, ...] = Field(
+    speed_perturbation: tuple[Annotated[float, Field(ge=0.5, le=2)], ...] = Field(
         (), description="Further speeds, e.g. [0.9, 1.1]; each makes new classes of all speakers."
     )
     noise_probability: Probability = Field(0.3, description="Share of crops with Gaussian noise.")
@@ -61,7 +64,9 @@ class DataConfig(StrictModel):
 
     @model_validator(mode="after")
     def check_speeds(self) -> Self:
-        """Refuse a speed that repeats, or that is the speech as it is."""
-        if len({1.0, *self.speed_perturbation}) != 1 + len(self.speed_perturbation):
-            raise ValueError(f"speed_perturbation names further speeds once each, got {list(self.speed_perturbation)}")
+        """Refuse a speed that repeats, or that is the speech as it is, when rounded to the ratio of resampling."""
+        ratios = {Fraction(speed).limit_denominator(MAX_SPEED_DENOMINATOR) for speed in self.speed_perturbation}
+        if len(ratios | {Fraction(1)}) != 1 + len(self.speed_perturbation):
+            speeds = list(self.speed_perturbation)
+            raise ValueError(f"speed_perturbation names further speeds once each, rounded to 1 %, got {speeds}")
         return self

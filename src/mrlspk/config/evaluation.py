@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
 from mrlspk.config.base import StrictModel
 
@@ -32,4 +32,4 @@ class EvaluationConfig(StrictModel):
         "or the EER at one width (its number).",
     )
     batch_size: PositiveInt = Field(16, description="Files of equal length embedded together.")
-    max_seconds: PositiveFloat = Field(60.0, description="Files are embedded whole up to this, in windows beyond.")
+    max_seconds: float = Field(60.0, ge=1, description="Files are embedded whole up to this, in windows beyond.")

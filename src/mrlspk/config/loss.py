@@ -17,7 +17,7 @@ class LossConfig(StrictModel):
     num_subcenters: PositiveInt = Field(3, description="Centres per speaker, for SubCenter.")
     margin_start_epoch: NonNegativeInt = Field(0, description="Epoch at which the margin begins to rise from 0.")
     margin_full_epoch: NonNegativeInt = Field(
-        0, description="Epoch at which the margin is full; not after margin_start_epoch: full from the start."
+        0, description="Epoch at which the margin is full, after margin_start_epoch; 0 for both: full from the start."
     )
     class_lr_multiplier: PositiveFloat = Field(
         1.0, description="Learning rate of the class weights, as a multiple of training.learning_rate."
@@ -29,9 +29,8 @@ class LossConfig(StrictModel):
 
     @model_validator(mode="after")
     def check_margin_schedule(self) -> Self:
-        """Refuse a margin that starts to rise after it is full."""
-        if 0 < self.margin_full_epoch < self.margin_start_epoch:
-            raise ValueError(
-                f"margin_full_epoch {self.margin_full_epoch} lies before margin_start_epoch {self.margin_start_epoch}"
-            )
+        """Refuse a margin that starts to rise no earlier than it is full."""
+        start, full = self.margin_start_epoch, self.margin_full_epoch
+        if start and full <= start:
+            raise ValueError(f"margin_full_epoch must be after margin_start_epoch, got {full} and {start}")
         return self

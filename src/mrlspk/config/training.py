@@ -16,7 +16,7 @@ class TrainingConfig(StrictModel):
     """Optimiser, schedule and the parts that are frozen."""
 
     num_epochs: PositiveInt = Field(30, description="Passes over the training set.")
-    batch_size: PositiveInt = Field(64, description="Crops per step of the network.")
+    batch_size: int = Field(64, ge=2, description="Crops per step of the network; batch normalisation needs 2.")
     accumulation_steps: PositiveInt = Field(1, description="Batches whose gradients make one optimiser step.")
     max_grad_norm: PositiveFloat | None = Field(1.0, description="Clip the gradient to this norm; null: never.")
     learning_rate: PositiveFloat = Field(1e-4, description="Peak learning rate.")

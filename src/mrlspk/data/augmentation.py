@@ -10,12 +10,11 @@ import torch
 import torchaudio
 from torch import Tensor
 
+from mrlspk.config.data import MAX_SPEED_DENOMINATOR
 from mrlspk.data.audio import load_audio
 from mrlspk.data.crop import random_crop
 from mrlspk.data.manifest import list_audio
 from mrlspk.errors import DataError
-
-MAX_DENOMINATOR = 100  # a speed is resampling by a ratio of whole numbers, to 1 %
 
 
 class Disturbance(Protocol):
@@ -129,7 +128,7 @@ def samples_before_speed(n_samples: int, speed: float) -> int:
 
 def speed_ratio(speed: float) -> Fraction:
     """Return ``speed`` as a ratio of small whole numbers."""
-    return Fraction(speed).limit_denominator(MAX_DENOMINATOR)
+    return Fraction(speed).limit_denominator(MAX_SPEED_DENOMINATOR)
 
 
 def list_recordings(folder: Path) -> tuple[Path, ...]:

@@ -77,10 +77,31 @@ def test_a_range_rises(name):
         DataConfig(**{name: (20, 10)})
 
 
-@pytest.mark.parametrize("speeds", [(1.0,), (0.9, 0.9), (0.9, 1.0)])
+@pytest.mark.parametrize("speeds", [(1.0,), (0.9, 0.9), (0.9, 1.0), (1.001,), (0.9, 0.9001)])
 def test_speeds_are_further_ones_once_each(speeds):
     with pytest.raises(ValidationError, match="further speeds once each"):
         DataConfig(speed_perturbation=speeds)
+
+
+@pytest.mark.parametrize("speed", [0.001, 0.49, 2.01, 100])
+def test_speeds_lie_between_half_and_double(speed):
+    with pytest.raises(ValidationError, match="speed_perturbation"):
+        DataConfig(speed_perturbation=(speed,))
+    assert DataConfig(speed_perturbation=(0.5, 2)).speed_perturbation == (0.5, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "too_small", "smallest"),
+    [
+        (TrainingConfig, "batch_size", 1, 2),
+        (DataConfig, "chunk_duration", 0.01, 0.1),
+        (EvaluationConfig, "max_seconds", 0.001, 1.0),
+    ],
+)
+def test_sizes_that_no_network_takes_are_refused(section, key, too_small, smallest):
+    with pytest.raises(ValidationError, match=key):
+        section(**{key: too_small})
+    assert getattr(section(**{key: smallest}), key) == smallest
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1])
@@ -95,8 +116,10 @@ def test_only_16_khz_is_a_sample_rate():
 
 
 def test_a_margin_does_not_start_after_it_is_full():
-    with pytest.raises(ValidationError, match="margin_full_epoch 3 lies before margin_start_epoch 5"):
-        LossConfig(margin_start_epoch=5, margin_full_epoch=3)
+    for full in (0, 3, 5):
+        with pytest.raises(ValidationError, match=f"must be after margin_start_epoch, got {full} and 5"):
+            LossConfig(margin_start_epoch=5, margin_full_epoch=full)
+    assert LossConfig().margin_full_epoch == 0
     assert LossConfig(margin_start_epoch=3, margin_full_epoch=5).margin_full_epoch == 5
 
 
