@@ -20,6 +20,9 @@ FORMAT, FORMAT_VERSION = "mrlspk", 1
 # Entries of a published state dict by ours; its classifier over training speakers is not part of an encoder.
 _PUBLISHED_HEAD = {"bn.": "head.norm.", "linear.": "head.linear.", "bn2.": "head.output_norm."}
 _CLASSIFIER = "cls_head."
+_HEAD = "head.linear.weight"  # (embed_dim, statistics)
+# What building a network from values of a file can raise: the last two where its size is beyond the machine.
+_BUILD_ERRORS = (KeyError, TypeError, ValueError, ConfigError, RuntimeError, MemoryError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -133,10 +136,10 @@ def _own_model(contents: dict[str, Any], path: Path) -> LoadedModel:
     try:
         architecture = contents["architecture"]
         backbone = BackboneConfig.model_validate(architecture["backbone"])
-        dims = tuple(int(dim) for dim in architecture["matryoshka_dims"])
+        dims = _rising_widths(architecture["matryoshka_dims"])
+        state = _checked_state(contents["model"], dims[-1], path)
         encoder = build_encoder(backbone, dims, output_norm=architecture["output_norm"])
-        state = contents["model"]
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
+    except _BUILD_ERRORS as error:
         raise CheckpointError(f"its architecture cannot be built: {error}", path) from error
     _load_whole(encoder, state, path)
     rest = {key: value for key, value in contents.items() if key not in {"model", "architecture", "config"}}
@@ -146,17 +149,45 @@ def _own_model(contents: dict[str, Any], path: Path) -> LoadedModel:
 def _published_model(contents: dict[str, Any], path: Path) -> LoadedModel:
     try:
         config = PublishedConfig.model_validate(contents["model_config"])
+        state = _checked_state(_in_our_names(contents["state_dict"]), config.embed_dim, path)
         encoder = build_encoder(config.backbone(), (config.embed_dim,), output_norm=config.emb_bn)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
         raise CheckpointError(f"option not supported in model_config: {problems}", path) from error
-    except ConfigError as error:
-        raise CheckpointError(error.what, path) from error
-    state = {_our_name(name): values for name, values in contents["state_dict"].items()}
-    state = {name: values for name, values in state.items() if not name.startswith(_CLASSIFIER)}
+    except _BUILD_ERRORS as error:
+        raise CheckpointError(f"its model_config cannot be built: {error}", path) from error
     _load_whole(encoder, state, path)
     architecture = describe_architecture(config.backbone(), output_norm=config.emb_bn)
     return LoadedModel(encoder.eval(), architecture, "redimnet", None, {"model_config": contents["model_config"]})
+
+
+def _rising_widths(dims: Any) -> tuple[int, ...]:
+    """Return the widths of a file; they must rise from 1 or more."""
+    widths = tuple(int(dim) for dim in dims)
+    if not widths or widths[0] < 1 or list(widths) != sorted(set(widths)):
+        raise ValueError(f"expected matryoshka_dims that rise, got {dims}")
+    return widths
+
+
+def _checked_state(state: Any, embed_dim: int, path: Path) -> dict[str, Any]:
+    """Return the entries of a network whose head is ``embed_dim`` wide, which is seen before anything is built."""
+    if not isinstance(state, dict):
+        raise CheckpointError(f"expected a dict of weights, found a {type(state).__name__}", path)
+    head = state.get(_HEAD)
+    if head is None:
+        raise CheckpointError(f"its weights do not fit its own configuration: missing {_HEAD}", path)
+    if isinstance(head, Tensor) and (head.ndim != 2 or head.shape[0] != embed_dim):
+        found = f"{_HEAD} has shape {tuple(head.shape)}, expected {embed_dim} rows"
+        raise CheckpointError(f"its weights do not fit its own configuration: {found}", path)
+    return state
+
+
+def _in_our_names(state: Any) -> Any:
+    """Return a published state dict without its classifier, or what is none as it is."""
+    if not isinstance(state, dict):
+        return state
+    ours = {_our_name(str(name)): values for name, values in state.items()}
+    return {name: values for name, values in ours.items() if not name.startswith(_CLASSIFIER)}
 
 
 def _our_name(published: str) -> str:

@@ -105,6 +105,48 @@ def test_newer_format_is_refused(own):
         load(entries | {"format_version": 2})
 
 
+@pytest.mark.parametrize("state", [None, [], 3])
+def test_weights_that_are_no_dict_are_refused(own, published, state):
+    for (entries, load), key in ((own, "model"), (published, "state_dict")):
+        with pytest.raises(CheckpointError, match=f"expected a dict of weights, found a {type(state).__name__}"):
+            load(entries | {key: state})
+
+
+@pytest.mark.parametrize("dims", [[], [8, 4], [4, 4, 8], [0, 8], 8, None])
+def test_widths_that_do_not_rise_are_refused(own, dims):
+    entries, load = own
+    with pytest.raises(CheckpointError, match="its architecture cannot be built"):
+        load(entries | {"architecture": entries["architecture"] | {"matryoshka_dims": dims}})
+
+
+@pytest.mark.parametrize("architecture", [None, [], "b2", {}])
+def test_an_architecture_that_is_none_is_refused(own, architecture):
+    entries, load = own
+    with pytest.raises(CheckpointError, match="its architecture cannot be built"):
+        load(entries | {"architecture": architecture})
+
+
+def test_a_width_that_the_weights_do_not_have_is_refused_before_it_is_built(own, published):
+    entries, load = own
+    with pytest.raises(CheckpointError, match=r"shape \(8, \d+\), expected 10000000 rows"):
+        load(entries | {"architecture": entries["architecture"] | {"matryoshka_dims": [4, 10**7]}})
+    entries, load = published
+    entries["model_config"]["embed_dim"] = 10**7
+    with pytest.raises(CheckpointError, match=r"shape \(8, \d+\), expected 10000000 rows"):
+        load(entries)
+
+
+def test_a_network_beyond_any_memory_is_refused(own, published):
+    entries, load = own
+    backbone = entries["architecture"]["backbone"] | {"C": 2**40}
+    with pytest.raises(CheckpointError, match="its architecture cannot be built"):
+        load(entries | {"architecture": entries["architecture"] | {"backbone": backbone}})
+    entries, load = published
+    entries["model_config"]["C"] = 2**40
+    with pytest.raises(CheckpointError, match="its model_config cannot be built"):
+        load(entries)
+
+
 class Payload:
     """Runs a function when it is unpickled."""
 
