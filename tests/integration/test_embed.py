@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from typer.testing import CliRunner
 
 import mrlspk
+from mrlspk.cli.app import app
 
 
 @pytest.fixture
@@ -48,15 +50,47 @@ def test_prefix_is_cut_first_then_normalised_as_in_python(run, model, tmp_path):
     assert encoder.similarity(path, samples, dim=4) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_paths_come_from_stdin_and_from_lists(run, model, tmp_path, monkeypatch):
+def embed_stdin(text, *arguments):
+    """Run ``mrlspk embed -`` with text or bytes on stdin."""
+    result = CliRunner().invoke(app, ["embed", "-", *map(str, arguments)], input=text)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_paths_come_from_stdin_and_from_lists(run, model, tmp_path):
     paths = [str(write_wav(tmp_path / name)) for name in ("a.wav", "b.wav")]
     (tmp_path / "list.txt").write_text("\n".join(paths) + "\n")
-    from_list = run("embed", tmp_path / "list.txt", "--model", model, "--json").json
-    monkeypatch.setattr("sys.stdin", iter([path + "\n" for path in paths]))
-    from mrlspk.cli.embed import _typed
+    from_list = run("embed", tmp_path / "list.txt", "--model", model, "--json").json["embeddings"]
+    assert [entry["id"] for entry in from_list] == paths
+    piped = embed_stdin("\n".join(paths) + "\n\n", "--model", model, "--json")
+    assert piped.exit_code == 0
+    assert json.loads(piped.stdout)["embeddings"] == from_list
 
-    assert list(_typed(["-"])) == paths
-    assert [entry["id"] for entry in from_list["embeddings"]] == paths
+
+def test_byte_order_mark_is_no_part_of_the_first_path(run, model, tmp_path):
+    path = str(write_wav(tmp_path / "a.wav"))
+    (tmp_path / "list.txt").write_text(path, encoding="utf-8-sig")
+    assert run("embed", tmp_path / "list.txt", "--model", model, "--json").json["embeddings"][0]["id"] == path
+    piped = embed_stdin(path.encode("utf-8-sig"), "--model", model, "--json")
+    assert json.loads(piped.stdout)["embeddings"][0]["id"] == path
+
+
+def test_list_that_is_not_utf8_exits_3(run, model, tmp_path):
+    (tmp_path / "list.txt").write_bytes(b"caf\xe9.wav\n")
+    outcome = run("embed", tmp_path / "list.txt", "--model", model)
+    assert outcome.exit_code == 3
+    assert "list.txt: is not UTF-8" in outcome.stderr
+    piped = embed_stdin(b"caf\xe9.wav\n", "--model", model)
+    assert piped.exit_code == 3
+    assert "stdin: is not UTF-8" in piped.stderr
+
+
+def test_list_that_names_nothing_exits_3(run, model, tmp_path):
+    (tmp_path / "list.txt").write_text("\n")
+    for outcome in (run("embed", tmp_path / "list.txt", "--model", model), embed_stdin("", "--model", model)):
+        assert (outcome.exit_code, outcome.stdout) == (3, "")
+        assert "no audio is named" in outcome.stderr
 
 
 @pytest.mark.parametrize("name", ["out.npz", "out.jsonl", "out.parquet"])
@@ -133,6 +167,24 @@ def test_bad_audio_among_good_exits_3_and_the_rest_is_delivered(run, model, tmp_
     assert [entry["id"] for entry in outcome.json["errors"]] == [str(tmp_path / name)]
     assert name in outcome.stderr
     assert np.load(out)["ids"].tolist() == [str(good)]
+
+
+@pytest.mark.parametrize("name", ["missing.wav", "missing", "empty", "list.txt"])
+def test_path_that_is_not_there_among_good_is_an_error_entry(run, model, tmp_path, name):
+    good, other = write_wav(tmp_path / "good.wav"), tmp_path / name
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "list.txt").write_bytes(b"\xe9")
+    out = tmp_path / "out.npz"
+    outcome = run("embed", other, good, "--model", model, "--json", "-o", out)
+    assert outcome.exit_code == 3
+    assert [entry["id"] for entry in outcome.json["embeddings"]] == [str(good)]
+    assert [entry["id"] for entry in outcome.json["errors"]] == [str(other)]
+    assert str(other) in outcome.stderr
+    assert np.load(out)["ids"].tolist() == [str(good)]
+    piped = embed_stdin(f"{other}\n{good}\n", "--model", model, "--json")
+    assert piped.exit_code == 3
+    shown = json.loads(piped.stdout)
+    assert [entry["id"] for kind in ("errors", "embeddings") for entry in shown[kind]] == [str(other), str(good)]
 
 
 @pytest.mark.parametrize("name", ["empty", "missing"])

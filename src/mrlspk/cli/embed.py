@@ -44,7 +44,7 @@ def embed_command(
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = embed(
             resolve_model(model),
-            list(_typed(inputs)),
+            _typed(inputs),
             dim=dim,
             allow_untrained_dim=allow_untrained_dim,
             device=device,
@@ -62,12 +62,16 @@ def embed_command(
         raise DataError(f"{len(report.errors)} of {total} files could not be embedded:\n{failed}")
 
 
-def _typed(inputs: list[str]) -> Iterator[str]:
-    for typed in inputs:
-        if typed == "-":
-            yield from filter(None, map(str.strip, sys.stdin))
-        else:
-            yield typed
+def _typed(inputs: list[str]) -> list[str]:
+    return [path for typed in inputs for path in (_from_stdin() if typed == "-" else [typed])]
+
+
+def _from_stdin() -> list[str]:
+    try:
+        text = sys.stdin.read().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise DataError("is not UTF-8", "stdin", "Send one path on each line, as UTF-8.") from error
+    return [line for line in map(str.strip, text.splitlines()) if line]
 
 
 def _human(report: "EmbedReport", out: Path | None) -> Iterator[RenderableType]:

@@ -1,6 +1,6 @@
 """Files and folders to embeddings."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,10 +61,10 @@ def embed(
         on_progress: Called with (files done, all files).
 
     Raises:
-        DataError: If an input does not exist, or a folder holds no audio.
+        DataError: If the one input does not exist or holds no audio, or if none is named.
         UsageError: If the model has no such width, or if two inputs have one id.
     """
-    files = find_inputs(inputs)
+    files, errors = find_inputs(inputs)
     encoder = load_model(model).encoder.to(find_device(device))
     width = check_dims(encoder.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
     found = embed_files(encoder, files, batch_size=batch_size, max_seconds=max_seconds, on_progress=on_progress)
@@ -77,19 +77,29 @@ def embed(
         )
         for file_id, vector in found.embeddings.items()
     )
-    return EmbedReport(str(model), width, embeddings, found.errors)
+    return EmbedReport(str(model), width, embeddings, errors | found.errors)
 
 
-def find_inputs(inputs: Sequence[str]) -> dict[str, Path]:
-    """Return audio files by id: for a file the path as typed, for a folder's files the path relative to the folder.
+def find_inputs(inputs: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return audio files by id, and why an input among several gives none, by the input.
+
+    The id of a file is the path as typed; of a folder's files, the path relative to the folder.
 
     Raises:
-        DataError: If an input does not exist, or holds no audio.
+        DataError: If the one input does not exist or holds no audio, or if no file is named.
         UsageError: If an id repeats.
     """
     files: dict[str, Path] = {}
+    errors: dict[str, str] = {}
     for typed in inputs:
-        for file_id, path in _expand(typed):
+        try:
+            found = _expand(typed)
+        except DataError as error:
+            if len(inputs) == 1:
+                raise
+            errors[typed] = str(error)
+            continue
+        for file_id, path in found:
             if file_id in files:
                 raise UsageError(
                     f"{files[file_id]} and {path} would have the same id",
@@ -97,18 +107,28 @@ def find_inputs(inputs: Sequence[str]) -> dict[str, Path]:
                     "Give each file once; embed folders with equal contents one at a time.",
                 )
             files[file_id] = path
-    return files
+    if not (files or errors):
+        raise DataError("no audio is named", fix="Give files or folders, or one path on each line of a list or stdin.")
+    return files, errors
 
 
-def _expand(typed: str) -> Iterable[tuple[str, Path]]:
+def _expand(typed: str) -> list[tuple[str, Path]]:
     path = Path(typed)
     if path.is_dir():
         return _folder(path)
-    if path.suffix.lower() == ".txt" and path.is_file():
-        return [(line, Path(line)) for line in map(str.strip, path.read_text().splitlines()) if line]
     if not path.is_file():
         raise DataError("no such file or folder", typed, "Check the path.")
-    return [(typed, path)]
+    return _listed(path) if path.suffix.lower() == ".txt" else [(typed, path)]
+
+
+def _listed(path: Path) -> list[tuple[str, Path]]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path, "Check its permissions.") from error
+    except UnicodeDecodeError as error:
+        raise DataError("is not UTF-8", path, "Save the list as UTF-8, one path on each line.") from error
+    return [(line, Path(line)) for line in map(str.strip, lines) if line]
 
 
 def _folder(folder: Path) -> list[tuple[str, Path]]:
