@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -140,6 +142,24 @@ def test_every_problem_is_reported_and_errors_come_first(run, corpus, tmp_path):
     }
     severities = [problem["severity"] for problem in outcome.json["problems"]]
     assert severities == ["error"] * 3 + ["warning"] * 8
+
+
+@pytest.mark.parametrize("decode", ["none", "all"])
+def test_names_that_training_refuses_are_errors_among_others(run, corpus, decode):
+    sound = (corpus / "a/session/1.wav").read_bytes()
+    (corpus / os.fsdecode(b"a/session/caf\xe9.wav")).write_bytes(sound)
+    (corpus / "b/session/one two.wav").write_bytes(sound)
+    write(corpus / "c/session/3.wav", np.zeros(8_000))
+    outcome = run("data", "check", corpus, "--against", corpus, "--decode", decode, "--json")
+    assert outcome.exit_code == 3
+    assert outcome.json["utterances"] == 9
+    silent = {("silent", "warning", "c/session/3.wav")} if decode == "all" else set()
+    assert problems_of(outcome) == silent | {
+        ("name", "error", "a/session/caf\\xe9.wav"),
+        ("name", "error", "b/session/one two.wav"),
+        *(("speaker_overlap", "error", speaker) for speaker in "abc"),
+    }
+    assert "name" in run("data", "check", corpus).stdout
 
 
 def test_one_file_speaker_is_a_warning_and_exits_0(run, corpus):

@@ -10,6 +10,7 @@ import torchaudio
 from torch import Tensor
 
 from mrlspk.data.containers import COPY_AGAIN, check_complete
+from mrlspk.data.names import NOT_UTF8, RENAME, is_utf8, printable
 from mrlspk.errors import DataError, MissingDependencyError
 
 SAMPLE_RATE = 16_000
@@ -45,8 +46,8 @@ def load_audio(
         seconds: Length of the range; None for all that follows.
 
     Raises:
-        DataError: If the file is absent, empty, cut short, not audio, holds values that are not numbers, or ends
-            before ``start_seconds``.
+        DataError: If the file is absent, empty, cut short or not audio, has a name that is not UTF-8, holds values that
+            are not numbers, or ends before ``start_seconds``.
         MissingDependencyError: If the format needs FFmpeg's libraries and they are absent.
     """
     path = _checked(Path(path))
@@ -67,7 +68,7 @@ def probe_audio(path: str | Path) -> AudioInfo:
     """Return what the header says, without decoding.
 
     Raises:
-        DataError: If the file is absent, empty, cut short or not audio.
+        DataError: If the file is absent, empty, cut short or not audio, or its name is not UTF-8.
         MissingDependencyError: If the format needs FFmpeg's libraries and they are absent.
     """
     path = _checked(Path(path))
@@ -99,6 +100,8 @@ def save_m4a(path: Path, waveform: Tensor, *, waveform_rate: int = SAMPLE_RATE) 
 
 def _checked(path: Path) -> Path:
     """Return ``path`` where it is a file of a known format that is all there."""
+    if not is_utf8(str(path)):  # the decoders take no other names
+        raise DataError(NOT_UTF8, printable(path), RENAME)
     if path.suffix.lower() not in AUDIO_SUFFIXES:
         expected = ", ".join(sorted(AUDIO_SUFFIXES))
         raise DataError(f"expected a file ending in {expected}, got {path.suffix or 'no suffix'!r}", path)

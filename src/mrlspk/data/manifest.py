@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mrlspk.data.audio import AUDIO_SUFFIXES
+from mrlspk.data.names import check_name, printable
 from mrlspk.errors import DataError
 
 logger = logging.getLogger("mrlspk.data")
@@ -78,14 +79,17 @@ def scan_corpus(root: Path) -> Manifest:
     Audio at any other depth has no known speaker: it is left out, and its number logged as a warning.
 
     Raises:
-        DataError: If the folder is absent, cannot be listed, or holds no audio at these depths.
+        DataError: If the folder is absent, cannot be listed, or holds no audio at these depths, or if a trial list
+            cannot hold the name of an utterance.
     """
     found = list_audio(root)
     ids = [audio_id for audio_id in found if audio_id.count("/") + 1 in DEPTHS]
     misplaced = len(found) - len(ids)
     if not ids:
-        example = f", got {found[0]!r}" if found else ", got no audio at all"
+        example = f", got {printable(found[0])!r}" if found else ", got no audio at all"
         raise DataError(f"expected {LAYOUT}{example}", root, "Name the folder whose subfolders are the speakers.")
+    for audio_id in ids:
+        check_name(audio_id, root)
     if misplaced:
         logger.warning("%s: %d audio files that are not at %s are left out", root, misplaced, LAYOUT)
     root_text = str(root)

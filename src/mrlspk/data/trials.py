@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.data.manifest import Manifest, session_of, speaker_of
+from mrlspk.data.names import check_name
 from mrlspk.errors import DataError
 from mrlspk.files import whole_file
 
@@ -70,7 +71,7 @@ def read_trials(path: Path) -> Trials:
     """
     try:
         content = path.read_bytes()
-        lines = content.decode().splitlines()
+        lines = content.decode("utf-8-sig").splitlines()  # Windows writes a mark of byte order at the head
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", path, "Check the path.") from error
     except UnicodeDecodeError as error:
@@ -92,7 +93,13 @@ def _parse(line: str, where: str) -> tuple[str, str, str]:
 
 
 def format_trials(enroll_ids: Sequence[str], test_ids: Sequence[str], is_target: NDArray[np.bool_]) -> str:
-    """Return the text of a trial list."""
+    """Return the text of a trial list.
+
+    Raises:
+        DataError: If an utterance has a name that no list can hold.
+    """
+    for utterance_id in {*enroll_ids, *test_ids}:
+        check_name(utterance_id)
     rows = zip(is_target, enroll_ids, test_ids, strict=True)
     return "".join(f"{int(target)} {enroll_id} {test_id}\n" for target, enroll_id, test_id in rows)
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from mrlspk.data.corpora.voxceleb import PUBLISHED_COUNTS
 from mrlspk.data.inspection import OnProgress, inspect_files
 from mrlspk.data.manifest import DEPTHS, LAYOUT, list_audio, scan_corpus, speaker_of
+from mrlspk.data.names import is_utf8, name_fault, printable
 from mrlspk.data.problems import Decode, Problem, error, warning
 from mrlspk.data.trials import Trials, read_trials
 from mrlspk.errors import DataError, UsageError
@@ -71,26 +72,34 @@ def check_data(
     """
     if expect is not None and expect not in PUBLISHED_COUNTS:
         raise UsageError(f"expected one of {', '.join(PUBLISHED_COUNTS)}, got {expect!r}", "--expect")
-    found = list_audio(path)
-    ids = [id_ for id_ in found if id_.count("/") + 1 in DEPTHS]
-    if not ids:
-        scan_corpus(path)  # says what it expected instead
-    problems = [*_check_layout(found), *_check_speakers(ids), *_check_duplicates(ids)]
+    found, ids = _list_utterances(path)
+    problems = [*_check_names(ids), *_check_layout(found), *_check_speakers(ids), *_check_duplicates(ids)]
     for trial_path in trials:
         problems += _check_trials(trial_path, frozenset(found))
     if against is not None:
         problems += _check_overlap(ids, against)
     if expect is not None:
         problems += _check_counts(ids, expect)
-    decoded_ids = _choose_decoded(ids, decode)
+    readable_ids = [id_ for id_ in ids if is_utf8(id_)]
+    decoded_ids = _choose_decoded(readable_ids, decode)
     seconds = None
     if decode is not Decode.NONE:
-        inspection = inspect_files(path, ids, decoded_ids=decoded_ids, jobs=jobs, on_progress=on_progress)
+        inspection = inspect_files(path, readable_ids, decoded_ids=decoded_ids, jobs=jobs, on_progress=on_progress)
         seconds = inspection.seconds
         problems += inspection.problems
     problems.sort(key=lambda problem: problem.severity)
+    problems = [replace(each, where=printable(each.where), message=printable(each.message)) for each in problems]
     n_speakers = len(set(map(speaker_of, ids)))
     return CorpusReport(path, n_speakers, len(ids), seconds, len(decoded_ids), tuple(problems))
+
+
+def _list_utterances(path: Path) -> tuple[list[str], list[str]]:
+    """Return all audio and, of it, the utterances: what lies at a depth that tells the speaker."""
+    found = list_audio(path)
+    ids = [id_ for id_ in found if id_.count("/") + 1 in DEPTHS]
+    if not ids:
+        scan_corpus(path)  # says what it expected instead
+    return found, ids
 
 
 def _choose_decoded(ids: Sequence[str], decode: Decode) -> Collection[str]:
@@ -100,6 +109,12 @@ def _choose_decoded(ids: Sequence[str], decode: Decode) -> Collection[str]:
         return frozenset(ids)
     chosen = np.random.default_rng(SAMPLE_SEED).choice(len(ids), N_SAMPLED, replace=False)
     return frozenset(ids[index] for index in chosen)
+
+
+def _check_names(ids: Sequence[str]) -> Iterator[Problem]:
+    for id_ in ids:
+        if fault := name_fault(id_):
+            yield error("name", id_, f"{fault}: rename the file or folder")
 
 
 def _check_layout(found: Sequence[str]) -> Iterator[Problem]:
@@ -153,7 +168,8 @@ def _check_labels(trials: Trials) -> Iterator[Problem]:
 
 
 def _check_overlap(ids: Sequence[str], against: Path) -> Iterator[Problem]:
-    for speaker in sorted(set(map(speaker_of, ids)) & set(scan_corpus(against).speakers)):
+    others = {speaker_of(id_) for id_ in _list_utterances(against)[1]}
+    for speaker in sorted(set(map(speaker_of, ids)) & others):
         yield error("speaker_overlap", speaker, f"expected other speakers than in {against}, got the same")
 
 

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,16 @@ def test_absent_file_and_unknown_suffix_are_errors(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(DataError, match=r"expected a file ending in .*\.m4a.*got '.txt'"):
         load_audio(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("suffix", ["wav", "m4a"])
+@pytest.mark.parametrize("read", [load_audio, probe_audio])
+def test_a_name_that_is_not_utf_8_is_an_error_that_shows_it(tmp_path, suffix, read):
+    path = tmp_path / os.fsdecode(f"caf\xe9.{suffix}".encode("latin-1"))
+    path.write_bytes(write(tmp_path / "a.wav", tone(0.5)).read_bytes())
+    with pytest.raises(DataError, match="its name is not UTF-8") as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{tmp_path}/caf\\xe9.{suffix}: ")
 
 
 def test_without_ffmpeg_m4a_names_what_to_install(tmp_path, monkeypatch):

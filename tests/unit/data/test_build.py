@@ -112,3 +112,9 @@ def test_augmentation_has_the_steps_of_the_configuration(config, tmp_path):
     assert [type(step) for step in full.steps] == [RoomResponse, RecordedNoise, GaussianNoise, Volume]
     with pytest.raises(DataError, match="no such folder"):
         build_augmentation(changed(config, musan_dataset=tmp_path / "absent"))
+
+
+def test_names_that_validation_trials_cannot_hold_are_refused_at_the_start(config):
+    write_corpus(config.train_dataset, ["two words"])
+    with pytest.raises(DataError, match=r"two words/session/0\.wav: its path holds white space"):
+        build_training_data(config, seed=0)

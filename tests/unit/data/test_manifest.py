@@ -1,5 +1,6 @@
 import hashlib
 import logging
+import os
 
 import pytest
 
@@ -45,6 +46,24 @@ def test_audio_at_other_depths_is_left_out_and_counted(tmp_path, caplog):
         assert [u.utterance_id for u in scan_corpus(root).utterances] == ["a/s/1.wav"]
     assert "2 audio files" in caplog.text
     assert list_audio(root) == ["0.wav", "a/s/1.wav", "a/s/t/1.wav"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "shown"),
+    [
+        ("a/s/one two.wav", "holds white space", "a/s/one two.wav"),
+        ("a b/s/1.wav", "holds white space", "a b/s/1.wav"),
+        (os.fsdecode(b"a/s/caf\xe9.wav"), "is not UTF-8", "a/s/caf\\xe9.wav"),
+    ],
+)
+def test_a_name_that_no_trial_list_can_hold_is_an_error_that_shows_it(tmp_path, name, message, shown):
+    make_tree(tmp_path, "a/s/1.wav", "b/s/caf\u00e9.wav")
+    assert len(scan_corpus(tmp_path).utterances) == 2
+    make_tree(tmp_path, name)
+    with pytest.raises(DataError, match=message) as caught:
+        scan_corpus(tmp_path)
+    assert str(caught.value.where) == f"{tmp_path}/{shown}"
+    assert caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,24 @@ def test_reads_the_shared_lists(shared):
     assert (trials.n_target, trials.n_nontarget) == (225, 1000)
 
 
+def test_a_mark_of_byte_order_is_no_part_of_the_first_line(tmp_path):
+    content = b"\xef\xbb\xbf1 a/1.wav a/2.wav\n"
+    (tmp_path / "trials.txt").write_bytes(content)
+    trials = read_trials(tmp_path / "trials.txt")
+    assert (trials.enroll_ids, trials.is_target.tolist()) == (("a/1.wav",), [True])
+    assert trials.sha256 == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["s1/a b.wav", "s1/a\u3000b.wav", "s1/a\tb.wav", "s1/a.wav "])
+def test_no_list_is_made_that_could_not_be_read(tmp_path, name):
+    ids = [name, "s1/2.wav", "s2/1.wav"]
+    manifest = Manifest(tmp_path, tuple(Utterance(i, speaker_of(i), tmp_path / i) for i in ids))
+    with pytest.raises(DataError, match="white space") as caught:
+        draw(manifest, 10)
+    assert caught.value.where == name
+    assert caught.value.fix
+
+
 @pytest.mark.parametrize("line", ["yes a c", "1 a", "1 a b c", "2 a b"])
 def test_bad_line_is_named_by_number_with_what_was_expected(tmp_path, line):
     path = tmp_path / "trials.txt"

@@ -1,0 +1,41 @@
+"""What the name of an utterance may hold: text, and no white space, which divides the fields of a trial list."""
+
+import os
+from pathlib import Path
+
+from mrlspk.errors import DataError
+
+NOT_UTF8 = "its name is not UTF-8"
+WHITE_SPACE = "its path holds white space, which divides the fields of a trial list"
+RENAME = "Rename the file or folder."
+
+
+def is_utf8(name: str) -> bool:
+    """Return whether ``name``, as the file system gave it, is UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(name: str | os.PathLike[str]) -> str:
+    r"""Return ``name`` with bytes that are not UTF-8 as ``\xff``, so that it can be written anywhere."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def name_fault(utterance_id: str) -> str | None:
+    """Return what keeps ``utterance_id`` from being written into a trial list; None if nothing does."""
+    if not is_utf8(utterance_id):
+        return NOT_UTF8
+    return WHITE_SPACE if utterance_id.split() != [utterance_id] else None
+
+
+def check_name(utterance_id: str, root: Path | None = None) -> None:
+    """Refuse an utterance that a trial list cannot name; ``root`` is its corpus, if that is known.
+
+    Raises:
+        DataError: If it cannot.
+    """
+    if fault := name_fault(utterance_id):
+        raise DataError(fault, printable(root / utterance_id if root else utterance_id), RENAME)
