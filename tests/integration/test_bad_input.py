@@ -62,7 +62,7 @@ def embed_empty_folder(place):
 
 def check_empty_folder(place):
     (place.folder / "hollow").mkdir()
-    return ("data", "check", "hollow")
+    return ("data", "check", "hollow", "--json")
 
 
 def train_on_an_empty_folder(place):
@@ -84,7 +84,7 @@ def embed_text_named_wav(place):
 
 def check_text_named_wav(place):
     place.text("corpus/speaker0/a/text.wav", "this is not audio")
-    return ("data", "check", place.corpus)
+    return ("data", "check", place.corpus, "--json")
 
 
 def eval_bad_line(place):
@@ -93,7 +93,7 @@ def eval_bad_line(place):
 
 
 def check_bad_line(place):
-    return ("data", "check", place.corpus, "--trials", place.text("bad.txt", "1 only-one\n"))
+    return ("data", "check", place.corpus, "--trials", place.text("bad.txt", "1 only-one\n"), "--json")
 
 
 def eval_missing_audio(place):
@@ -103,7 +103,7 @@ def eval_missing_audio(place):
 
 def check_missing_audio(place):
     (place.corpus / "speaker2/b/1.wav").unlink()
-    return ("data", "check", place.corpus, "--trials", place.trials)
+    return ("data", "check", place.corpus, "--trials", place.trials, "--json")
 
 
 def embed_200_samples(place):
@@ -112,7 +112,7 @@ def embed_200_samples(place):
 
 def check_200_samples(place):
     place.voice("corpus/speaker0/a/short.wav", samples=200)
-    return ("data", "check", place.corpus)
+    return ("data", "check", place.corpus, "--json")
 
 
 def audio_root_without_trials(place):
@@ -166,27 +166,22 @@ def eval_with_an_entry_of_another_shape(place):
 
 # What is done, exit code, and words of the message: its place first, then what else it must say.
 ROWS = [
-    ("empty folder", embed_empty_folder, 3, ("hollow", "audio")),
-    ("empty folder", check_empty_folder, 3, ("hollow", "speaker/session/file")),
-    ("empty folder", train_on_an_empty_folder, 3, ("hollow", "speaker/session/file")),
+    ("empty folder", embed_empty_folder, 3, ("hollow", "no audio", "Give a folder that holds")),
+    ("empty folder", check_empty_folder, 3, ("hollow", "speaker/session/file", "Name the folder whose")),
+    ("empty folder", train_on_an_empty_folder, 3, ("hollow", "speaker/session/file", "Name the folder whose")),
     ("missing folder", lambda place: place.embed("gone"), 3, ("gone", "no such file or folder", "Check the path")),
-    ("missing folder", lambda _: ("data", "check", "gone"), 3, ("gone",)),
-    ("missing folder", lambda _: ("train", "--set", "data.train_dataset=gone"), 3, ("gone",)),
-    ("missing folder", lambda place: place.eval(audio_root=Path("gone")), 3, ("gone",)),
-    ("truncated m4a", embed_truncated_m4a, 3, ("cut.m4a", "cut short")),
-    ("text named .wav", embed_text_named_wav, 3, ("text.wav", "expected .wav audio")),
+    ("missing folder", lambda _: ("data", "check", "gone", "--json"), 3, ("gone", "Check the path")),
+    ("missing folder", lambda _: ("train", "--set", "data.train_dataset=gone"), 3, ("gone", "Check the path")),
+    ("missing folder", lambda place: place.eval(audio_root=Path("gone")), 3, ("not in gone", "with --audio-root")),
+    ("truncated m4a", embed_truncated_m4a, 3, ("cut.m4a", "cut short", "Copy or download the file again")),
+    ("text named .wav", embed_text_named_wav, 3, ("text.wav", "expected .wav audio", "Copy or download")),
     ("text named .wav", check_text_named_wav, 3, ("speaker0/a/text.wav", "expected .wav audio")),
     ("bad line", eval_bad_line, 3, ("bad.txt:2", "expected '<0|1> <enroll> <test>', got 'yes a c'", "Write 1 for")),
     ("bad line", check_bad_line, 3, ("bad.txt:1", "got '1 only-one'")),
-    ("missing audio", eval_missing_audio, 3, ("speaker2/b/1.wav",)),
+    ("missing audio", eval_missing_audio, 3, ("speaker2/b/1.wav", "with --audio-root")),
     ("missing audio", check_missing_audio, 3, ("speaker2/b/1.wav", "no such file")),
-    ("200 samples", embed_200_samples, 3, ("short.wav", "200 samples")),
-    (
-        "200 samples",
-        check_200_samples,
-        3,
-        ("speaker0/a/short.wav", "256 samples at 16000 Hz", "got 12.5 ms"),
-    ),
+    ("200 samples", embed_200_samples, 3, ("short.wav", "200 samples", "give a longer recording")),
+    ("200 samples", check_200_samples, 3, ("speaker0/a/short.wav", "256 samples", "got 12.5 ms")),
     ("no such width", lambda p: (*p.embed(p.voice("a.wav")), "--dim", 16), 2, ("16", "4, 8")),
     ("no such width", lambda p: (*p.embed(p.voice("a.wav")), "--dim", 6), 2, ("6", "--allow-untrained-dim")),
     ("no such width", lambda p: (*p.eval(), "--dims", "4,16"), 2, ("16", "4, 8")),
@@ -195,9 +190,9 @@ ROWS = [
     ("flags exclude", lambda p: ("compare", p.model, p.model), 2, ("model.pt", "Name different checkpoints")),
     ("misspelt key", lambda _: ("train", "--set", "traning.batch_size=3"), 1, ("traning (--set)", "training?")),
     ("misspelt key", misspelt_key_in_a_file, 1, ("btch_size", "run.yaml", "Did you mean training.batch_size?")),
-    ("no checkpoint", embed_with_a_pickle, 1, ("model.pt",)),
-    ("no checkpoint", embed_with_text_as_model, 1, ("model.pt",)),
-    ("no checkpoint", embed_with_other_weights, 1, ("model.pt", "expected model_config and state_dict")),
+    ("no checkpoint", embed_with_a_pickle, 1, ("model.pt", "refused unread", "Give a checkpoint")),
+    ("no checkpoint", embed_with_text_as_model, 1, ("model.pt", "is not a checkpoint", "Give a checkpoint")),
+    ("no checkpoint", embed_with_other_weights, 1, ("model.pt", "expected model_config and state_dict", "Give a ")),
     ("state dict that does not fit", embed_with_a_missing_entry, 1, ("model.pt", "head.linear.weight")),
     ("state dict that does not fit", eval_with_an_entry_of_another_shape, 1, ("model.pt", "head.linear.weight")),
 ]
