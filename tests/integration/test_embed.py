@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import mrlspk
 from mrlspk.cli.app import app
+from mrlspk.encoding import embedding
 
 
 @pytest.fixture
@@ -247,3 +248,40 @@ def test_published_name_without_network_exits_4_with_the_command(run, tmp_path, 
     assert outcome.exit_code == 4
     assert "model: redimnet-b2-vox2-ft_lm" in outcome.stderr
     assert "mrlspk pretrained fetch" in outcome.stderr
+
+
+@pytest.mark.parametrize("command", [("embed", "a.wav"), ("pretrained", "list"), ("pretrained", "fetch", "name")])
+def test_misspelt_variable_is_refused_with_the_nearest(run, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MRLSPK_MIRROR", "http://127.0.0.1:9")  # nothing listens there
+    monkeypatch.setenv("MRLSPK_MODLE", "model.pt")
+    outcome = run(*command)
+    assert outcome.exit_code == 1
+    assert outcome.stderr == "error: MRLSPK_MODLE: unknown variable\nDid you mean MRLSPK_MODEL?\n"
+
+
+def test_settings_of_the_configuration_hold(run, model, tmp_path, monkeypatch):
+    path = write_wav(tmp_path / "a.wav", samples=32_000)
+    whole = run("embed", path, "--model", model, "--json").json["embeddings"][0]["embedding"]
+    monkeypatch.setenv("MRLSPK_EVALUATION__MAX_SECONDS", "1")
+    windows = run("embed", path, "--model", model, "--json").json["embeddings"][0]["embedding"]
+    assert windows != pytest.approx(whole, abs=1e-6)
+    monkeypatch.setenv("MRLSPK_HARDWARE__DEVICE", "cuda:99")
+    outcome = run("embed", path, "--model", model)
+    assert outcome.exit_code == 4
+    assert "no device cuda:99" in outcome.stderr
+    assert run("embed", path, "--model", model, "--device", "cpu").exit_code == 0
+
+
+def test_batch_size_is_the_flags_else_the_configurations(run, model, tmp_path, monkeypatch):
+    for name in ("a.wav", "b.wav", "c.wav"):
+        write_wav(tmp_path / "in" / name)
+    batches = []
+    whole = embedding.embed_batch
+    monkeypatch.setattr(
+        embedding, "embed_batch", lambda encoder, x, **options: batches.append(len(x)) or whole(encoder, x, **options)
+    )
+    monkeypatch.setenv("MRLSPK_EVALUATION__BATCH_SIZE", "2")
+    for flags in ((), ("--batch-size", 3)):
+        run("embed", tmp_path / "in", "--model", model, *flags)
+    assert batches == [2, 1, 3]

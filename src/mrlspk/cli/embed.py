@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from mrlspk.cli import output
 from mrlspk.cli.model import resolve_model
 from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet
+from mrlspk.cli.trial_options import choose_device, read_config
 from mrlspk.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def embed_command(
     allow_untrained_dim: Annotated[
         bool, typer.Option("--allow-untrained-dim", help="Cut at a width that the model was not trained for.")
     ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Files of equal length embedded together.")] = 16,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Files of equal length embedded together. Default: the configuration's.")
+    ] = None,
     force: Force = False,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -41,13 +44,15 @@ def embed_command(
 
     if out is not None:
         check_target(out, force=force)
+    settings = read_config(None, None)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = embed(
             resolve_model(model),
             _typed(inputs),
+            config=settings,
             dim=dim,
             allow_untrained_dim=allow_untrained_dim,
-            device=device,
+            device=choose_device(device, settings),
             batch_size=batch_size,
             on_progress=on_progress,
         )

@@ -1,5 +1,6 @@
 """Which model a command means where it names one, or none."""
 
+import os
 from pathlib import Path
 
 from mrlspk.cli import output
@@ -15,13 +16,14 @@ def resolve_model(model: str | None) -> Path:
     model. What was chosen is named on stderr.
 
     Raises:
+        ConfigError: If a variable of ours is unknown.
         CheckpointError: If there is no such file.
         DownloadError: If a published model is not there and cannot be fetched.
     """
-    from mrlspk.config.environment import Environment
+    from mrlspk.config.environment import read_environment
     from mrlspk.encoding.locate import locate_model
 
-    environment = Environment()
+    environment = read_environment(os.environ)
     if model is None:
         model = environment.model or newest_best(RUNS) or DEFAULT_MODEL
         output.note(f"model: {model}")

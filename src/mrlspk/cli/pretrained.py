@@ -1,6 +1,7 @@
 """``mrlspk pretrained``: the published models."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -30,10 +31,10 @@ def fetch_command(
 
     MRLSPK_MIRROR names an address or a folder that holds copies of the published files.
     """
-    from mrlspk.config.environment import Environment
+    from mrlspk.config.environment import read_environment
     from mrlspk.workflows.fetch_pretrained import fetch_pretrained
 
-    environment = Environment()
+    environment = read_environment(os.environ)
     with output.progress(f"fetching {name_or_url}", quiet=quiet) as on_progress:
         fetched = fetch_pretrained(
             name_or_url,
@@ -58,10 +59,11 @@ def list_command(
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Show the published models: licence, EER as published, and whether the file is here."""
-    from mrlspk.config.environment import Environment
+    from mrlspk.config.environment import read_environment
     from mrlspk.workflows.fetch_pretrained import list_pretrained
 
-    models = list_pretrained(cache_dir or Environment().cache_dir)
+    environment = read_environment(os.environ)
+    models = list_pretrained(cache_dir or environment.cache_dir)
     rows = [
         (model.name, _percent(model.published_eer), "yes" if model.cached else "no", _licence(model.licence))
         for model in models

@@ -37,6 +37,7 @@ def load_config(
     Raises:
         ConfigError: If a key is unknown (the nearest known one is named) or a value is not allowed.
     """
+    check_environment(environment or {})
     values: dict[str, Any] = {}
     origins: dict[tuple[str, ...], str] = {}
     for keys, value, origin in [
@@ -51,6 +52,33 @@ def load_config(
         return Config.model_validate(values)
     except ValidationError as error:
         raise _as_config_error(error, origins) from error
+
+
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Refuse variables of ours that nothing reads; every command calls this, with a configuration or without.
+
+    Raises:
+        ConfigError: If there are any; each is named with the variable most like it.
+    """
+    unknown = [name for name in environment if name.startswith(PREFIX) and not _is_variable(name.removeprefix(PREFIX))]
+    if not unknown:
+        return
+    known = [
+        f"{PREFIX}{name}" for name in (*PROGRAM_VARIABLES, *(key.upper().replace(".", "__") for key in known_keys()))
+    ]
+    nearest = [match for name in unknown for match in difflib.get_close_matches(name, known, 1, 0.7)]
+    fixes = [f"Did you mean {name}?" for name in dict.fromkeys(nearest)] or ["See docs/configuration.md for every key."]
+    raise ConfigError("\n".join(f"{name}: unknown variable" for name in unknown), fix="\n".join(fixes))
+
+
+def _is_variable(name: str) -> bool:
+    """Whether ``name``, without its prefix, steers the program, or leads to a key or into a key's value."""
+    keys = tuple(name.lower().split("__"))
+    if name in PROGRAM_VARIABLES or keys[0] not in Config.model_fields:
+        return name in PROGRAM_VARIABLES
+    depth = next((end for end in range(1, len(keys) + 1) if _section_at(keys[:end]) is None), len(keys))
+    parent = _section_at(keys[: depth - 1])
+    return parent is None or _canonical(keys[:depth])[-1] in parent.model_fields
 
 
 def named_keys(

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mrlspk.config import Config
 from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.embedding import embed_files
@@ -41,11 +42,11 @@ def embed(
     model: Path,
     inputs: Sequence[str],
     *,
+    config: Config | None = None,
     dim: int | None = None,
     allow_untrained_dim: bool = False,
     device: str = "auto",
-    batch_size: int = 16,
-    max_seconds: float = 60.0,
+    batch_size: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EmbedReport:
     """Embed files, folders and lists of paths.
@@ -53,11 +54,11 @@ def embed(
     Args:
         model: Checkpoint.
         inputs: Audio files, folders (searched whole) and ``.txt`` lists of audio files, one path a line.
+        config: Its ``evaluation`` section is used.
         dim: Width; the full one by default.
         allow_untrained_dim: Take a width that the model was not trained for.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        batch_size: Files of equal length that go through the network together.
-        max_seconds: Longer files are embedded in averaged windows.
+        batch_size: Files of equal length that go through the network together; None: that of ``config``.
         on_progress: Called with (files done, all files).
 
     Raises:
@@ -67,7 +68,14 @@ def embed(
     files, errors = find_inputs(inputs)
     encoder = load_model(model).encoder.to(find_device(device))
     width = check_dims(encoder.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
-    found = embed_files(encoder, files, batch_size=batch_size, max_seconds=max_seconds, on_progress=on_progress)
+    settings = (config or Config()).evaluation
+    found = embed_files(
+        encoder,
+        files,
+        batch_size=batch_size or settings.batch_size,
+        max_seconds=settings.max_seconds,
+        on_progress=on_progress,
+    )
     embeddings = tuple(
         Embedding(
             id=file_id,

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from mrlspk.config import Config, dump_config, load_config
-from mrlspk.config.sources import known_keys
+from mrlspk.config.sources import check_environment, known_keys
 from mrlspk.errors import ConfigError
 
 
@@ -170,3 +170,24 @@ def test_a_file_of_another_kind_is_refused(write, text, expected):
     message = refusal(path)
     assert str(path) in message
     assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("MRLSPK_MODLE", "MRLSPK_MODEL"),
+        ("MRLSPK_CACHEDIR", "MRLSPK_CACHE_DIR"),
+        ("MRLSPK_TRAINING__BTCH_SIZE", "MRLSPK_TRAINING__BATCH_SIZE"),
+        ("MRLSPK_TRANING__BATCH_SIZE", "MRLSPK_TRAINING__BATCH_SIZE"),
+        ("MRLSPK_MODEL__BACKBONE__HOP_LENGHT", "MRLSPK_MODEL__BACKBONE__HOP_LENGTH"),
+    ],
+)
+def test_an_unknown_variable_names_the_nearest_variable(name, nearest):
+    assert refusal(environment={name: "1"}) == f"{name}: unknown variable\nDid you mean {nearest}?"
+
+
+@pytest.mark.parametrize(
+    "name", ["MIRROR", "SEED", "MODEL__BACKBONE__F", "MODEL__MRL_DIMS", "EVALUATION__TEST_DATASETS__ENGLISH"]
+)
+def test_variables_that_mean_something_pass_the_check(name):
+    check_environment({f"MRLSPK_{name}": "1", "OTHER_MODLE": "1"})
