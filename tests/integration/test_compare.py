@@ -72,6 +72,16 @@ def test_validation_trials_of_one_run_are_scored_with_a_warning(run, tiny_corpus
     assert "may have been trained on their speakers" in outcome.stderr
 
 
+def test_validation_trials_need_no_warning_among_models_of_one_run(run, tiny_corpus, write_model, tmp_path):
+    config = Config(data=DataConfig(train_dataset=tiny_corpus.root, val_dataset=None))
+    names = [write_model(tmp_path / "run" / name, config=config) for name in ("best.pt", "last.pt")]
+    shutil.copy(tiny_corpus.trials, tmp_path / "run" / "validation-trials.txt")
+    outcome = run("compare", *names)
+    assert outcome.exit_code == 0
+    assert "validation trials of the run" in outcome.stdout.replace("\n", " ")
+    assert outcome.stderr.count("warning") == 0
+
+
 @pytest.mark.usefixtures("models")
 def test_models_of_different_widths_meet_at_the_common_ones(run, flags, write_model, tmp_path):
     write_model(tmp_path / "wide.pt", dims=(8, 16))

@@ -56,11 +56,19 @@ def test_folder_that_is_no_demo_corpus_is_never_replaced(run, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.usefixtures("needs_espeak")
+def test_folder_that_cannot_be_made_is_an_error_with_a_remedy(run, tmp_path):
+    (tmp_path / "text").write_text("")
+    outcome = run("data", "demo", tmp_path / "text" / "demo", *SMALL)
+    assert outcome.exit_code == 1
+    assert f"{tmp_path}/text/demo: cannot be written" in outcome.stderr
+
+
 def test_without_the_extra_it_exits_4_with_the_line_to_type(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     outcome = run("data", "demo", tmp_path / "demo", *SMALL)
     assert outcome.exit_code == 4
-    assert "pip install 'mrlspk[demo]'" in outcome.stderr
+    assert "pip install espeakng-loader" in outcome.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -72,6 +80,24 @@ def test_interrupted_demo_leaves_nothing(run, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "_write_utterance", interrupt)
     assert run("data", "demo", tmp_path / "demo", *SMALL).exit_code == 130
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("needs_espeak")
+@pytest.mark.parametrize(("failure", "exit_code"), [(KeyboardInterrupt(), 130), (OSError(5, "broken"), 1)])
+def test_demo_that_cannot_take_its_place_leaves_the_earlier_one(run, tmp_path, monkeypatch, failure, exit_code):
+    assert run("data", "demo", tmp_path / "demo", *SMALL, "--seed", 1).exit_code == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "demo").rglob("*") if path.is_file()}
+    rename = Path.rename
+
+    def fail(path, target):
+        if path.name.endswith(".partial"):
+            raise failure
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    outcome = run("data", "demo", tmp_path / "demo", *SMALL, "--seed", 2, "--force")
+    assert outcome.exit_code == exit_code
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.usefixtures("needs_espeak")

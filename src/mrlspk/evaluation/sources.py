@@ -1,7 +1,7 @@
 """Which trials are scored where the command names none."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def choose_trial_lists(
         model_config = _carried_config(content, model)
         if model_config and (lists := build_trial_lists(model_config, str(model))):
             return lists
-        if model_config and (lists := _validation_trials(model, model_config, n_models=len(carried))):
+        if model_config and (lists := _validation_trials(model, model_config, models=carried)):
             return lists
     raise DataError(
         "no trials: the configuration that it carries, if any, names none", next(iter(carried)), GIVE_TRIALS
@@ -96,12 +96,12 @@ def _generated_lists(config: Config, whose: str) -> Iterator[TrialList]:
         yield TrialList(trials, folder, source)
 
 
-def _validation_trials(model: Path, config: Config, *, n_models: int) -> tuple[TrialList, ...]:
-    """Return the validation trials that lie beside a checkpoint, if there are any."""
+def _validation_trials(model: Path, config: Config, *, models: Collection[Path]) -> tuple[TrialList, ...]:
+    """Return the validation trials that lie beside ``model``, if there are any, one of the ``models`` to be scored."""
     path, source = model.parent / VALIDATION_TRIALS, f"validation trials of the run that wrote {model}"
     if not path.is_file():
         return ()
-    if n_models > 1:
+    if any(other.resolve().parent != model.resolve().parent for other in models):
         log.warning("the trials are the %s; a model of another run may have been trained on their speakers", source)
     root = config.data.val_dataset or config.data.train_dataset
     try:

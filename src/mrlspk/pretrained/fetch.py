@@ -101,9 +101,13 @@ def _plan(name_or_url: str, *, cache_dir: Path, mirror: str | None) -> tuple[str
     if "://" not in name_or_url:
         model = find_model(name_or_url)
         return model.source(mirror), cached_path(model, cache_dir), model.sha256
-    address = urlsplit(name_or_url)
+    wrong = DownloadError("expected an http or https address", name_or_url, "Give a published name or an address.")
+    try:
+        address = urlsplit(name_or_url)
+    except ValueError as error:  # such as a bracket that is not closed
+        raise wrong from error
     if address.scheme not in {"http", "https"} or not address.hostname:
-        raise DownloadError("expected an http or https address", name_or_url, "Give a published name or an address.")
+        raise wrong
     file_name = PurePosixPath(unquote(address.path)).name or "model.pt"
     folder = hashlib.sha256(name_or_url.encode()).hexdigest()[:16]  # equal file names of two addresses stay apart
     return name_or_url, cache_dir.expanduser() / "urls" / folder / file_name, None

@@ -57,7 +57,7 @@ def make_demo(
         on_progress: Called with (files written, files).
 
     Raises:
-        MrlspkError: If the directory is there already.
+        MrlspkError: If the directory is there already, or cannot be written.
         UsageError: If there would be nothing to make trials of.
         MissingDependencyError: If eSpeak NG or FFmpeg's libraries are absent.
     """
@@ -113,12 +113,17 @@ def _replacing(directory: Path) -> Iterator[Path]:
     """Give a folder beside ``directory`` to fill; at the end it takes its place, or after an error is gone."""
     directory = directory.absolute()
     new, old = (directory.with_name(f".{directory.name}.{os.getpid()}.{word}") for word in ("partial", "old"))
-    new.mkdir(parents=True)
     try:
+        new.mkdir(parents=True)
         yield new
         if directory.exists():
             directory.rename(old)
         new.rename(directory)
+    except OSError as error:
+        what = f"cannot be written: {error.strerror or error}"
+        raise MrlspkError(what, directory, "Free disk space, or name a folder that can be written.") from error
     finally:
+        if old.exists() and not directory.exists():  # stopped between the two: the earlier corpus comes back
+            old.rename(directory)
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -148,7 +148,7 @@ def test_hash_that_is_not_one_is_a_usage_error(text, cache_dir):
         fetch_model(NAME, cache_dir=cache_dir, sha256=text)
 
 
-@pytest.mark.parametrize("address", ["ftp://host/model.pt", "file:///etc/passwd", "http://"])
+@pytest.mark.parametrize("address", ["ftp://host/model.pt", "file:///etc/passwd", "http://", "http://[::1/x"])
 def test_other_addresses_are_refused(address, cache_dir):
     with pytest.raises(DownloadError, match="expected an http or https address"):
         fetch_model(address, cache_dir=cache_dir)

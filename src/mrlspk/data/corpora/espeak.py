@@ -17,6 +17,7 @@ SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: samples go to a callback before synthesi
 RATE, PITCH, RANGE = 1, 3, 4  # espeak_PARAMETER
 UTF8 = 1  # espeakCHARS_UTF8
 FULL_SCALE = 32_768
+INSTALL = "Type: pip install espeakng-loader (in an environment of uv: uv pip install espeakng-loader)"
 
 type _Library = ctypes.CDLL
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
@@ -84,4 +85,4 @@ class Synthesiser:
 
 
 def _not_installed(why: str) -> MissingDependencyError:
-    return MissingDependencyError(f"eSpeak NG is needed for synthetic voices: {why}", fix="pip install 'mrlspk[demo]'")
+    return MissingDependencyError(f"eSpeak NG is needed for synthetic voices: {why}", fix=INSTALL)
