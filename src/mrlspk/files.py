@@ -1,20 +1,44 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and never over others unasked."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mrlspk.errors import MrlspkError
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give a path beside ``path`` to write to; at the end it takes the place of ``path``, or after an error is gone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Give a path beside ``path`` to write to; at the end it takes the place of ``path``, or after an error is gone.
+
+    Raises:
+        MrlspkError: If the file or its folder cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise MrlspkError(
+            f"cannot be written: {error.strerror or error}", path, "Give a folder that can be written and has room."
+        ) from error
+
+
+def check_free(path: Path, *, force: bool) -> None:
+    """Refuse, before any work, a path that may not or cannot be written.
+
+    Raises:
+        MrlspkError: If a file is there and ``force`` is false, or if something that is no folder is in the way.
+    """
+    if path.exists() and not force:
+        raise MrlspkError("exists", path, "Give another name, or --force to overwrite it.")
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if path.is_dir() or not nearest.is_dir():
+        raise MrlspkError(f"{path if path.is_dir() else nearest} is in the way", path, "Give another path.")

@@ -124,6 +124,31 @@ def test_output_is_not_overwritten_without_force(run, model, tmp_path):
     assert np.load(out)["embeddings"].shape == (1, 8)
 
 
+def test_embeddings_are_shown_where_the_file_cannot_be_written(run, model, tmp_path, monkeypatch):
+    def full_disk(_fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full_disk)
+    path, out = write_wav(tmp_path / "a.wav"), tmp_path / "new" / "out.npz"
+    outcome = run("embed", path, "--model", model, "--json", "-o", out)
+    assert outcome.exit_code == 1
+    assert f"{out}: cannot be written: No space left on device" in outcome.stderr
+    assert [entry["id"] for entry in outcome.json["embeddings"]] == [str(path)]
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("embed", "a.wav", "-o", "text/x.npz"), ("gpu-profile", "--vram-limit", "8GiB", "--write", "text/x.yaml")],
+)
+def test_output_below_a_file_is_refused_before_any_work(run, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text").write_text("no folder")
+    outcome = run(*arguments)
+    assert outcome.exit_code == 1
+    assert "text is in the way" in outcome.stderr
+
+
 def test_parquet_without_its_package_says_what_to_type(run, model, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     outcome = run("embed", write_wav(tmp_path / "a.wav"), "--model", model, "-o", tmp_path / "out.parquet")

@@ -56,11 +56,13 @@ def embed_command(
             batch_size=batch_size,
             on_progress=on_progress,
         )
-    if out is not None and report.embeddings:
-        write_embeddings(report, out)
     errors = [{"id": file_id, "message": message} for file_id, message in report.errors.items()]
     payload = {"model": report.model, "embeddings": embedding_rows(report), "errors": errors}
-    output.show("embed", payload, _human(report, out), as_json=as_json)
+    output.show("embed", payload, _human(report), as_json=as_json)
+    if out is not None and report.embeddings:
+        write_embeddings(report, out)  # after they were shown: a full disk does not lose them
+        if not as_json:
+            output.line(f"{len(report.embeddings)} embeddings written to {out}")
     if report.errors:
         total = len(report.errors) + len(report.embeddings)
         failed = "\n".join(report.errors.values())
@@ -79,7 +81,7 @@ def _from_stdin() -> list[str]:
     return [line for line in map(str.strip, text.splitlines()) if line]
 
 
-def _human(report: "EmbedReport", out: Path | None) -> Iterator[RenderableType]:
+def _human(report: "EmbedReport") -> Iterator[RenderableType]:
     rows = [
         (
             item.id,
@@ -92,5 +94,3 @@ def _human(report: "EmbedReport", out: Path | None) -> Iterator[RenderableType]:
     ]
     if rows:
         yield output.table(None, ("file", "seconds", "width", "embedding", "warnings"), rows)
-    if out is not None and rows:
-        yield f"{len(rows)} embeddings written to {out}"

@@ -44,10 +44,11 @@ def gpu_profile_command(
 
     from mrlspk.config import load_config
     from mrlspk.config.environment import Environment
-    from mrlspk.workflows.profile_gpu import check_config_target, profile_gpu, write_config
+    from mrlspk.files import check_free
+    from mrlspk.workflows.profile_gpu import profile_gpu, write_config
 
     if write is not None:
-        check_config_target(write, force=force)
+        check_free(write, force=force)
     environment = Environment()
     sets = overrides or []
     config = load_config(config_path, sets, environment=os.environ)

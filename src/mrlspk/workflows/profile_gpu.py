@@ -120,16 +120,6 @@ def profile_gpu(
     )
 
 
-def check_config_target(path: Path, *, force: bool) -> None:
-    """Refuse to write over a file.
-
-    Raises:
-        MrlspkError: If the file exists and ``force`` is false.
-    """
-    if path.exists() and not force:
-        raise MrlspkError("exists", path, "Give another name, or --force to overwrite it.")
-
-
 def write_config(config: Config, profile: GpuProfile, path: Path) -> None:
     """Write ``config`` with the batch and accumulation of ``profile``, as `mrlspk train` takes it."""
     chosen = {"batch_size": profile.batch_size, "accumulation_steps": profile.accumulation_steps}

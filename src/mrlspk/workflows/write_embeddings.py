@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mrlspk.errors import MissingDependencyError, MrlspkError, UsageError
-from mrlspk.files import whole_file
+from mrlspk.errors import MissingDependencyError, UsageError
+from mrlspk.files import check_free, whole_file
 from mrlspk.workflows.embed import EmbedReport
 
 FORMATS = (".npz", ".jsonl", ".parquet")
@@ -19,18 +19,21 @@ def check_target(path: Path, *, force: bool) -> None:
     Raises:
         UsageError: If its ending is none of ``FORMATS``.
         MissingDependencyError: If Parquet is asked for and not installed.
-        MrlspkError: If it exists and ``force`` is false.
+        MrlspkError: If it exists and ``force`` is false, or no such file can be made.
     """
     if path.suffix not in FORMATS:
         raise UsageError(f"expected a name that ends in {', '.join(FORMATS)}, got {path.name}", "--output")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise MissingDependencyError("Parquet needs pyarrow", path, "Type: pip install 'mrlspk[parquet]'")
-    if path.exists() and not force:
-        raise MrlspkError("exists", path, "Give another name, or --force to overwrite it.")
+    check_free(path, force=force)
 
 
 def write_embeddings(report: EmbedReport, path: Path) -> None:
-    """Write ids, lengths in seconds, warnings and vectors: .npz arrays, .jsonl lines, or .parquet columns."""
+    """Write ids, lengths in seconds, warnings and vectors: .npz arrays, .jsonl lines, or .parquet columns.
+
+    Raises:
+        MrlspkError: If the file cannot be written.
+    """
     writer = {".npz": _write_npz, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[path.suffix]
     with whole_file(path) as partial:
         writer(report, partial)

@@ -1,0 +1,64 @@
+import pytest
+
+from mrlspk.errors import MrlspkError
+from mrlspk.files import check_free, whole_file
+
+
+def test_file_holds_what_was_written_and_nothing_lies_beside_it(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with whole_file(path) as partial:
+        partial.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_file_before_stays_where_writing_fails(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("before")
+
+    def write_half():
+        with whole_file(path) as partial:
+            partial.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folder_that_is_a_file_is_told_with_the_path(tmp_path):
+    (tmp_path / "text").write_text("no folder")
+    path = tmp_path / "text" / "file.txt"
+    with pytest.raises(MrlspkError, match="cannot be written") as caught, whole_file(path) as partial:
+        partial.write_text("never")
+    assert caught.value.where == path
+
+
+def test_full_disk_is_told_with_the_path_and_leaves_no_part(tmp_path):
+    path = tmp_path / "file.txt"
+
+    def write_until_full():
+        with whole_file(path) as partial:
+            partial.write_text("half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(MrlspkError, match="cannot be written: No space left on device"):
+        write_until_full()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_is_free_where_nothing_is_or_force_is_given(tmp_path):
+    path = tmp_path / "file.txt"
+    check_free(path, force=False)
+    path.write_text("precious")
+    check_free(path, force=True)
+    with pytest.raises(MrlspkError, match="exists"):
+        check_free(path, force=False)
+
+
+def test_a_name_below_a_file_is_refused(tmp_path):
+    (tmp_path / "text").write_text("no folder")
+    with pytest.raises(MrlspkError, match="text is in the way"):
+        check_free(tmp_path / "text" / "deep" / "file.txt", force=True)
