@@ -4,7 +4,7 @@
 
 Checks the training corpus, trains configs/scratch-small.yaml on it, scores three trial lists at every width beside an
 untrained baseline, compares two checkpoints, embeds one file, and writes docs/real-speech.md. What is done already (the
-run's checkpoints) is kept: run it again to write the document anew.
+run's checkpoints) is kept: run it again to write the document anew. Exits 1 where a limit of the study is missed.
 """
 
 import argparse
@@ -29,6 +29,8 @@ from mrlspk.metrics.eer import equal_error_rate
 
 LISTS = {"english": "test", "crosslingual": "test", "short": "test-short"}
 DIMS = "64,128,192,256"
+FULL_WIDTH_LIMITS = {"english": 0.04, "crosslingual": 0.14}  # EER at the full width
+NARROW_FACTOR = 1.3  # the least width may have so many times these
 
 
 def mrlspk(*arguments: object) -> dict[str, object]:
@@ -105,6 +107,46 @@ def result_table(scored: dict[str, object], baseline: dict[str, float]) -> str:
     return "\n".join(lines)
 
 
+def eers_by_list(scored: dict[str, object]) -> dict[str, list[float]]:
+    """Return the EER of every width, rising, on every list."""
+    entries = zip(LISTS, scored["trials"], strict=True)  # type: ignore[call-overload]
+    return {name: [result["eer"] for result in entry["results"]] for name, entry in entries}
+
+
+def missed_limits(eers: dict[str, list[float]], baseline: dict[str, float]) -> list[str]:
+    """Return a line for every limit of the study that is missed.
+
+    Args:
+        eers: The EER of every width, rising, on every list.
+        baseline: That of the untrained cepstra, which every width must fall below.
+    """
+    missed = []
+    for name, limit in FULL_WIDTH_LIMITS.items():
+        for width, eer, most in (("full", eers[name][-1], limit), ("least", eers[name][0], NARROW_FACTOR * limit)):
+            if eer > most:
+                missed.append(f"{name}: {percent(eer)} % at the {width} width, at most {percent(most)} % wanted")
+    for name, rates in eers.items():
+        if max(rates) >= baseline[name]:
+            missed.append(f"{name}: {percent(max(rates))} %, not below the {percent(baseline[name])} % of the cepstra")
+    return missed
+
+
+def ratio_note(scored: dict[str, object]) -> str:
+    """Return what the ratio of the least width to the full one is worth on each list."""
+    eers = eers_by_list(scored)
+    ratios = {name: rates[0] / rates[-1] if rates[-1] else float("inf") for name, rates in eers.items()}
+    narrow, full = eers["english"][0], eers["english"][-1]
+    n_target = scored["trials"][list(LISTS).index("english")]["n_target"]  # type: ignore[index]
+    english = ratios.pop("english")
+    others = " and ".join(f"{ratio:.2f}" for ratio in ratios.values())
+    return (
+        f"that of English, {english:.2f}, compares {n_target * narrow:.1f} target trials with {n_target * full:.1f} "
+        f"({percent(narrow)} % against {percent(full)} %) and tells nothing;\n"
+        f"on the other two lists it is {others}, {'' if max(ratios.values()) < NARROW_FACTOR else 'not '}below "
+        f"{NARROW_FACTOR}."
+    )
+
+
 def compare_table(compared: dict[str, object], names: tuple[str, str]) -> str:
     """Return the full width of two checkpoints on every list, in Markdown."""
     lines = [f"| list | {names[0]} | {names[1]} | difference |", "|---|---|---|---|"]
@@ -116,8 +158,8 @@ def compare_table(compared: dict[str, object], names: tuple[str, str]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Do it all and write the document."""
+def main() -> int:
+    """Do it all and write the document; return 1 where a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shared = Path(os.environ.get("MRLSPK_SHARED", "../shared"))
     parser.add_argument("--shared", type=Path, default=shared, help="folder that holds speech/")
@@ -137,6 +179,7 @@ def main() -> None:
     recording = next((speech / "train").glob("ar*/*/*.m4a"))
     embedded = mrlspk("embed", recording, "--model", run_dir / "best.pt", "--dim", 64)
     first = embedded["embeddings"][0]  # type: ignore[index]
+    baseline = baseline_eers(speech)
     text = (Path(__file__).with_name("real_speech.md.in")).read_text()
     values = {
         "speakers": checked["speakers"],
@@ -147,7 +190,8 @@ def main() -> None:
         "best_epoch": report["best_epoch"],
         "validation": ", ".join(f"{percent(eer)} at {dim}" for dim, eer in report["best"].items()),  # type: ignore[attr-defined]
         "machine": f"{os.cpu_count()} cores, no GPU, Python {platform.python_version()}, torch {torch.__version__}",
-        "results": result_table(scored, baseline_eers(speech)),
+        "results": result_table(scored, baseline),
+        "ratio_note": ratio_note(scored),
         "eval_seconds": f"{eval_seconds:.0f}",
         "comparison": compare_table(compared, (other.name, "best.pt")),
         "recording": recording.relative_to(speech),
@@ -157,7 +201,10 @@ def main() -> None:
     }
     arguments.out.write_text(text.format(**values))
     print(f"wrote {arguments.out}", file=sys.stderr)
+    missed = missed_limits(eers_by_list(scored), baseline)
+    print(*(f"missed: {line}" for line in missed), sep="\n", end="\n" if missed else "", file=sys.stderr)
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
