@@ -22,7 +22,7 @@ from mrlspk.cli.gpu_profile import gpu_profile_command
 from mrlspk.cli.options import DEBUG_KEY
 from mrlspk.cli.pretrained import pretrained_app
 from mrlspk.cli.train import train_command
-from mrlspk.errors import MrlspkError
+from mrlspk.errors import ConfigError, MrlspkError
 
 INTERRUPTED, TERMINATED = 130, 143
 
@@ -69,7 +69,7 @@ def root(
     ] = False,
 ) -> None:
     """Matryoshka speaker embeddings: one forward pass, a good embedding at every prefix width."""
-    load_dotenv(Path(".env"), override=False)
+    _read_dotenv(Path(".env"))
     os.environ.setdefault("WANDB_SILENT", "true")
     # Read when torch is first imported: threads that spin while they wait slow a machine that decodes too, up to 8x.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -77,6 +77,20 @@ def root(
     logger = logging.getLogger("mrlspk")
     logger.handlers = [output.WarningHandler()]
     logger.propagate = False
+
+
+def _read_dotenv(path: Path) -> None:
+    """Set the variables of ``path`` that are not set; an absent file is none.
+
+    Raises:
+        ConfigError: If it cannot be read.
+    """
+    try:
+        load_dotenv(path, override=False)
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", path, "Check its permissions.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8", path, "Save it as UTF-8, or remove it.") from error
 
 
 app.add_typer(data_app, name="data")

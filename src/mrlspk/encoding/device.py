@@ -2,19 +2,22 @@
 
 import torch
 
-from mrlspk.errors import MissingDependencyError
+from mrlspk.errors import MissingDependencyError, UsageError
 
 
 def find_device(name: str) -> torch.device:
     """Return the device called ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; auto prefers a GPU.
 
     Raises:
+        UsageError: If no device is called so.
         MissingDependencyError: If this machine has no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    device = torch.device(name)
-    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[device.type]
-    if (device.index or 0) >= count:
-        raise MissingDependencyError(f"this machine has no device {name}", "--device", "Take auto or cpu.")
-    return device
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    kind, _, number = name.partition(":")
+    if kind not in counts or (":" in name and not number.isdecimal()):
+        raise UsageError(f"expected auto, cpu, cuda, cuda:N or mps, got {name!r}", "device")
+    if int(number or 0) >= counts[kind]:
+        raise MissingDependencyError(f"this machine has no device {name}", "device", "Take auto or cpu.")
+    return torch.device(name)

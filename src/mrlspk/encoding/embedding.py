@@ -60,28 +60,59 @@ def embed_files(
         on_progress: Called with (files done, all files).
     """
     found = EmbeddedFiles()
-    by_length: dict[int, dict[str, Tensor]] = {}
-    done = 0
-
-    def flush(length: int) -> None:
-        nonlocal done
-        batch = by_length.pop(length)
-        vectors = embed_batch(encoder, torch.stack(list(batch.values())), max_seconds=max_seconds)
-        found.embeddings.update(zip(batch, vectors.numpy(), strict=True))
-        done += len(batch)
-        if on_progress:
-            on_progress(done, len(files))
-
+    waiting = _Waiting(encoder, files, found, max_seconds=max_seconds, on_progress=on_progress)
     for file_id, waveform in _decode(encoder, files, found):
-        by_length.setdefault(waveform.numel(), {})[file_id] = waveform
-        if len(by_length[waveform.numel()]) == batch_size:
-            flush(waveform.numel())
-        while sum(length * len(batch) for length, batch in by_length.items()) > MAX_PENDING_SAMPLES:
-            flush(max(by_length, key=lambda length: length * len(by_length[length])))
-    for length in list(by_length):
-        flush(length)
+        waiting.add(file_id, waveform, batch_size=batch_size)
+    waiting.embed_all()
     in_order = {file_id: found.embeddings[file_id] for file_id in files if file_id in found.embeddings}
     return EmbeddedFiles(in_order, found.seconds, found.warnings, found.errors)
+
+
+class _Waiting:
+    """Decoded audio that waits for others of its length; what becomes of it is noted in ``found``."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        files: Mapping[str, Path],
+        found: EmbeddedFiles,
+        *,
+        max_seconds: float,
+        on_progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._encoder, self._files, self._found = encoder, files, found
+        self._max_seconds, self._on_progress = max_seconds, on_progress
+        self._by_length: dict[int, dict[str, Tensor]] = {}
+        self._done = 0
+
+    def add(self, file_id: str, waveform: Tensor, *, batch_size: int) -> None:
+        """Take one waveform (samples,); embed what makes a whole batch, or is too much to keep."""
+        length = waveform.numel()
+        batch = self._by_length.setdefault(length, {})
+        batch[file_id] = waveform
+        if len(batch) == batch_size:
+            self._embed(length)
+        while sum(each * len(batch) for each, batch in self._by_length.items()) > MAX_PENDING_SAMPLES:
+            self._embed(max(self._by_length, key=lambda each: each * len(self._by_length[each])))
+
+    def embed_all(self) -> None:
+        """Embed what still waits."""
+        for length in list(self._by_length):
+            self._embed(length)
+
+    def _embed(self, length: int) -> None:
+        batch = self._by_length.pop(length)
+        vectors = embed_batch(self._encoder, torch.stack(list(batch.values())), max_seconds=self._max_seconds)
+        for file_id, vector in zip(batch, vectors, strict=True):
+            try:
+                check_direction(vector, self._files[file_id])
+            except DataError as error:
+                self._found.errors[file_id] = str(error)
+            else:
+                self._found.embeddings[file_id] = vector.numpy()
+        self._done += len(batch)
+        if self._on_progress:
+            self._on_progress(self._done, len(self._files))
 
 
 @torch.inference_mode()
@@ -128,6 +159,18 @@ def check_length(waveform: Tensor, min_samples: int, where: Path | str) -> None:
             where,
             "Leave it out, or give a longer recording; two seconds and more make good embeddings.",
         )
+
+
+def check_direction(embedding: Tensor, where: Path | str) -> None:
+    """Refuse an embedding (embed_dim,) that cannot be brought to unit length.
+
+    Raises:
+        DataError: If it is not finite, or zero.
+    """
+    finite = bool(torch.isfinite(embedding).all())
+    if not finite or not embedding.any():
+        problem = "is zero" if finite else "is not finite"
+        raise DataError(f"its embedding {problem}", where, "Check the recording, and the model on others.")
 
 
 def waveform_warnings(waveform: Tensor, original_rate: int) -> list[str]:

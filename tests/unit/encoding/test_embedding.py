@@ -66,3 +66,29 @@ def test_pending_audio_beyond_the_limit_is_embedded_early(encoder, files, monkey
     monkeypatch.setattr("mrlspk.encoding.embedding.MAX_PENDING_SAMPLES", 9000)
     found = embed_files(encoder, files, batch_size=100, max_seconds=60)
     assert list(found.embeddings) == list(files)
+
+
+class Spoilt(torch.nn.Module):
+    """Embeds files of 4,000 samples as a constant, others as ones."""
+
+    min_samples = 400
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = torch.nn.Parameter(torch.tensor(value))
+
+    def forward(self, waveform):
+        ones = torch.ones(len(waveform), 8)
+        return ones * self.value if waveform.shape[-1] == 4000 else ones
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])
+def test_embeddings_that_have_no_direction_are_errors_and_the_others_stay(files, value):
+    seen = []
+    found = embed_files(
+        Spoilt(value), files, batch_size=4, max_seconds=60, on_progress=lambda *counts: seen.append(counts)
+    )
+    assert list(found.embeddings) == ["id0", "id2", "id3", "id5"]
+    assert sorted(found.errors) == ["id1", "id4", "id6"]
+    assert "1.wav" in found.errors["id1"]
+    assert seen[-1] == (7, 7)
