@@ -1,6 +1,5 @@
 """Every example configuration loads, and every key of the configuration is shown and read."""
 
-import ast
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from conformance.keys_read import keys_read
 from mrlspk.config import Config, load_config
 from mrlspk.config.sources import known_keys
 
@@ -27,28 +27,13 @@ def dotted_keys(content: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield prefix + name
 
 
-def attributes_read(tree: ast.AST) -> set[str]:
-    """Return the names of all attributes that a piece of code reads."""
-    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
-
-
-def properties(tree: ast.AST) -> Iterator[ast.FunctionDef]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and any(ast.unparse(mark) == "property" for mark in node.decorator_list):
-            yield node
-
-
 @cache
-def names_read() -> frozenset[str]:
-    """Return the attributes read by the code that knows the configuration, directly or through its properties."""
-    sources = {path: path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
-    inside = {path: text for path, text in sources.items() if path.is_relative_to(SOURCE / "config")}
-    outside = [text for path, text in sources.items() if path not in inside and "mrlspk.config" in text]
-    names = set().union(*(attributes_read(ast.parse(text)) for text in outside))
-    for text in inside.values():
-        for node in properties(ast.parse(text)):
-            names |= attributes_read(node) if node.name in names else set()
-    return frozenset(names)
+def read_keys() -> frozenset[str]:
+    """Return the dotted keys that the package reads."""
+    texts = {path: path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
+    inside = [text for path, text in texts.items() if path.is_relative_to(SOURCE / "config")]
+    outside = [text for path, text in texts.items() if not path.is_relative_to(SOURCE / "config")]
+    return frozenset(keys_read(Config, outside, inside))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -78,8 +63,47 @@ def test_every_key_has_a_comment(path):
 
 @pytest.mark.parametrize("key", LEAVES)
 def test_every_key_is_read_outside_the_configuration(key):
-    assert key.rsplit(".", 1)[-1] in names_read()
+    assert key in read_keys()
 
 
-def test_a_key_that_nothing_reads_would_be_noticed():
-    assert "wandb_watch_model" not in names_read()
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("return config.training.batch_size", {"training", "training.batch_size"}),
+        ("return sum(batch.batch_size for batch in evaluation)", set()),
+        ("data = config.data\n    return data.num_workers", {"data", "data.num_workers"}),
+        (
+            "settings, other = (config or Config()).evaluation, 1\n    settings.best_by",
+            {"evaluation", "evaluation.best_by"},
+        ),
+        ("return read().hardware.device", {"hardware", "hardware.device"}),
+        ("return run.config.seed", {"seed"}),
+        ("return loss.type", {"loss.type"}),
+        ("config.data.sampler = 1", {"data"}),
+        ("return config.model.weights", {"model", "model.matryoshka_weights", "model.matryoshka_dims"}),
+        ("return config.model.embed_dim", {"model", "model.matryoshka_dims"}),
+    ],
+)
+def test_a_key_counts_as_read_in_its_own_section_only(body, expected):
+    source = f"""
+class Run:
+    config: Config
+
+def read() -> Config:
+    raise NotImplementedError
+
+def f(config: Config | None, run: "Run", loss: LossConfig, batch: Batch, evaluation):
+    {body}
+"""
+    inside = [path.read_text(encoding="utf-8") for path in (SOURCE / "config").rglob("*.py")]
+    assert keys_read(Config, [source], inside) == expected
+
+
+def test_a_key_that_one_place_reads_is_missed_when_that_place_is_gone():
+    places = {path: path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py") if "config" not in path.parts}
+    blind = [
+        text.replace("evaluation.batch_size", "training.batch_size").replace("settings.batch_size", "16")
+        for text in places.values()
+    ]
+    assert "evaluation.batch_size" in keys_read(Config, places.values())
+    assert "evaluation.batch_size" not in keys_read(Config, blind)
