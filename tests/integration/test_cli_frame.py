@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
+from integration.test_train import TINY_RUN
 from mrlspk import __version__
 
 COMMANDS = {
@@ -153,3 +155,29 @@ def test_help_answers_in_under_half_a_second(mrlspk, arguments):
 def test_nothing_is_written_by_asking(mrlspk, tmp_path, arguments):
     assert mrlspk(*arguments).returncode == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_quiet_leaves_stderr_empty_where_all_goes_well(run, tiny_corpus, write_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = TINY_RUN | {"data": TINY_RUN["data"] | {"train_dataset": "corpus"}}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    model, recording = write_model(tmp_path / "model.pt"), tiny_corpus.root / tiny_corpus.utterance_ids[0]
+    commands = [
+        ("data", "check", "corpus", "--decode", "all"),
+        ("eval", model, "--trials", tiny_corpus.trials, "--audio-root", "corpus"),
+        ("embed", recording, "--model", model),
+        ("train", "--config", "tiny.yaml", "--set", "logging.run_name=one"),
+    ]
+    for command in commands:
+        outcome = run(*command, "--quiet")
+        assert (outcome.exit_code, outcome.stderr) == (0, ""), command
+        assert outcome.stdout, command
+    chosen = run("embed", recording, "--quiet")
+    assert (chosen.exit_code, chosen.stderr) == (0, "model: checkpoints/one/best.pt\n")
+
+
+def test_without_quiet_a_run_tells_its_epochs(run, tiny_corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = TINY_RUN | {"data": TINY_RUN["data"] | {"train_dataset": str(tiny_corpus.root)}}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    assert "epoch 3/3" in run("train", "--config", "tiny.yaml").stderr
