@@ -310,3 +310,27 @@ def test_batch_size_is_the_flags_else_the_configurations(run, model, tmp_path, m
     for flags in ((), ("--batch-size", 3)):
         run("embed", tmp_path / "in", "--model", model, *flags)
     assert batches == [2, 1, 3]
+
+
+def test_dotenv_that_is_not_utf8_is_told_by_name(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(b"NAME=caf\xe9\n")
+    outcome = run("embed", "a.wav")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith("error: .env: is not UTF-8\n")
+
+
+@pytest.mark.parametrize(("value", "problem"), [(float("nan"), "not finite"), (0.0, "is zero")])
+def test_model_without_use_gives_errors_in_place_of_embeddings(run, model, tmp_path, value, problem):
+    entries = torch.load(model)
+    for name, tensor in entries["model"].items():
+        if name.startswith("head.") and tensor.is_floating_point():
+            tensor.fill_(value)
+    torch.save(entries, tmp_path / "bad.pt")
+    path, out = write_wav(tmp_path / "a.wav"), tmp_path / "out.npz"
+    outcome = run("embed", path, "--model", tmp_path / "bad.pt", "--json", "-o", out)
+    assert outcome.exit_code == 3
+    assert outcome.json["embeddings"] == []
+    assert outcome.json["errors"][0]["id"] == str(path)
+    assert problem in outcome.json["errors"][0]["message"]
+    assert not out.exists()
