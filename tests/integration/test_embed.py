@@ -1,7 +1,9 @@
 """``mrlspk embed``: ids, widths, files, and bad input."""
 
 import json
+import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -334,3 +336,15 @@ def test_model_without_use_gives_errors_in_place_of_embeddings(run, model, tmp_p
     assert outcome.json["errors"][0]["id"] == str(path)
     assert problem in outcome.json["errors"][0]["message"]
     assert not out.exists()
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_name_that_is_not_utf8_can_be_shown_as_an_error(run, model, tmp_path, exists):
+    good = write_wav(tmp_path / "good.wav")
+    odd = os.fsencode(tmp_path) + b"/caf\xe9.wav"
+    if exists:
+        Path(os.fsdecode(odd)).write_bytes(good.read_bytes())
+    outcome = run("embed", good, os.fsdecode(odd), "--model", model, "--json")
+    assert outcome.exit_code == 3
+    assert [entry["id"] for entry in outcome.json["errors"]] == [f"{tmp_path}/caf\\xe9.wav"]
+    assert [entry["id"] for entry in outcome.json["embeddings"]] == [str(good)]

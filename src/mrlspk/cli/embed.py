@@ -40,7 +40,7 @@ def embed_command(
 ) -> None:
     """Embed audio: one unit-length vector a file, at any width that the model was trained for."""
     from mrlspk.workflows.embed import embed
-    from mrlspk.workflows.write_embeddings import check_target, embedding_rows, write_embeddings
+    from mrlspk.workflows.write_embeddings import check_target, write_embeddings
 
     if out is not None:
         check_target(out, force=force)
@@ -56,17 +56,12 @@ def embed_command(
             batch_size=batch_size,
             on_progress=on_progress,
         )
-    errors = [{"id": file_id, "message": message} for file_id, message in report.errors.items()]
-    payload = {"model": report.model, "embeddings": embedding_rows(report), "errors": errors}
-    output.show("embed", payload, _human(report), as_json=as_json)
+    output.show("embed", _payload(report), _human(report), as_json=as_json)
     if out is not None and report.embeddings:
         write_embeddings(report, out)  # after they were shown: a full disk does not lose them
         if not as_json:
             output.line(f"{len(report.embeddings)} embeddings written to {out}")
-    if report.errors:
-        total = len(report.errors) + len(report.embeddings)
-        failed = "\n".join(report.errors.values())
-        raise DataError(f"{len(report.errors)} of {total} files could not be embedded:\n{failed}")
+    _check_all(report)
 
 
 def _typed(inputs: list[str]) -> list[str]:
@@ -79,6 +74,21 @@ def _from_stdin() -> list[str]:
     except UnicodeDecodeError as error:
         raise DataError("is not UTF-8", "stdin", "Send one path on each line, as UTF-8.") from error
     return [line for line in map(str.strip, text.splitlines()) if line]
+
+
+def _payload(report: "EmbedReport") -> dict[str, object]:
+    from mrlspk.workflows.write_embeddings import embedding_rows
+
+    errors = [{"id": file_id, "message": message} for file_id, message in report.errors.items()]
+    return {"model": report.model, "embeddings": embedding_rows(report), "errors": errors}
+
+
+def _check_all(report: "EmbedReport") -> None:
+    """Raise DataError if a file has no embedding."""
+    if report.errors:
+        total = len(report.errors) + len(report.embeddings)
+        failed = "\n".join(report.errors.values())
+        raise DataError(f"{len(report.errors)} of {total} files could not be embedded:\n{failed}")
 
 
 def _human(report: "EmbedReport") -> Iterator[RenderableType]:

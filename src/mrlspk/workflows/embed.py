@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mrlspk.config import Config
 from mrlspk.data.audio import AUDIO_SUFFIXES
+from mrlspk.data.names import printable
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.embedding import embed_files
 from mrlspk.encoding.widths import check_dims
@@ -85,7 +86,8 @@ def embed(
         )
         for file_id, vector in found.embeddings.items()
     )
-    return EmbedReport(str(model), width, embeddings, errors | found.errors)
+    failed = {printable(file_id): printable(message) for file_id, message in (errors | found.errors).items()}
+    return EmbedReport(str(model), width, embeddings, failed)
 
 
 def find_inputs(inputs: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
