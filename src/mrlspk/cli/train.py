@@ -13,6 +13,7 @@ from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, ConfigPath, Debug, OptionalDevice, Quiet
 from mrlspk.cli.options import Overrides as Sets
 from mrlspk.cli.train_progress import TrainProgress
+from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
     from mrlspk.config.environment import Environment
@@ -44,6 +45,8 @@ def train_command(
     from mrlspk.config import load_config, named_keys
     from mrlspk.config.environment import Environment
 
+    if init_from is not None and resume != "never":
+        raise UsageError("exclude each other", "--resume and --init-from", "A resumed run has its weights: give one.")
     environment = Environment()
     sets = [*(overrides or ()), *_flag_overrides(init_from, device, environment)]
     config = load_config(config_path, sets, environment=os.environ)
