@@ -155,7 +155,7 @@ def test_parquet_without_its_package_says_what_to_type(run, model, tmp_path, mon
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     outcome = run("embed", write_wav(tmp_path / "a.wav"), "--model", model, "-o", tmp_path / "out.parquet")
     assert outcome.exit_code == 4
-    assert "pip install 'mrlspk[parquet]'" in outcome.stderr
+    assert "pip install pyarrow" in outcome.stderr
 
 
 def test_silence_is_embedded_with_a_warning(run, model, tmp_path):

@@ -24,7 +24,7 @@ def check_target(path: Path, *, force: bool) -> None:
     if path.suffix not in FORMATS:
         raise UsageError(f"expected a name that ends in {', '.join(FORMATS)}, got {path.name}", "--output")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise MissingDependencyError("Parquet needs pyarrow", path, "Type: pip install 'mrlspk[parquet]'")
+        raise MissingDependencyError("Parquet needs pyarrow", path, "Type: pip install pyarrow")
     check_free(path, force=force)
 
 
