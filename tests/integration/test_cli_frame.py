@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 
@@ -181,3 +182,9 @@ def test_without_quiet_a_run_tells_its_epochs(run, tiny_corpus, tmp_path, monkey
     config = TINY_RUN | {"data": TINY_RUN["data"] | {"train_dataset": str(tiny_corpus.root)}}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
     assert "epoch 3/3" in run("train", "--config", "tiny.yaml").stderr
+
+
+def test_command_leaves_the_signal_handler_of_its_process(run):
+    before = signal.getsignal(signal.SIGTERM)
+    assert run("--version").exit_code == 0
+    assert signal.getsignal(signal.SIGTERM) is before

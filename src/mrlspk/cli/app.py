@@ -32,7 +32,7 @@ class RootGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a `MrlspkError` becomes its message on stderr and its exit code."""
-        signal.signal(signal.SIGTERM, _terminate)
+        before = signal.signal(signal.SIGTERM, _terminate)
         try:
             return super().invoke(ctx)
         except MrlspkError as error:
@@ -43,6 +43,8 @@ class RootGroup(TyperGroup):
         except KeyboardInterrupt as error:
             output.note("interrupted")
             raise typer.Exit(INTERRUPTED) from error
+        finally:
+            signal.signal(signal.SIGTERM, before)  # a program that runs a command in its own process keeps its handler
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
