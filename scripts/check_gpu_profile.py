@@ -17,7 +17,9 @@ from pathlib import Path
 import torch
 
 from mrlspk.config import Config, load_config
-from mrlspk.config.backbone import BackboneConfig, PublishedConfig
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.published import PublishedReDimNetConfig
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.memory_probe import CUDA_CONTEXT_MIB, MIB, MemoryModel, measure_on_card, usable_memory
 from mrlspk.training.probe_step import ProbeStep, build_probe_step
@@ -46,10 +48,10 @@ class Case:
         return None if self.measured_mib is None else self.predicted_mib / self.measured_mib - 1
 
 
-def read_backbone(model: str) -> BackboneConfig:
+def read_backbone(model: str) -> ReDimNetConfig:
     """Return the architecture that the reference vectors of ``model`` were made with."""
     reference = json.loads((ARCHITECTURES / f"redimnet-{model}.json").read_text(encoding="utf-8"))
-    return PublishedConfig.model_validate(reference["config"]).backbone()
+    return PublishedReDimNetConfig.model_validate(reference["config"]).backbone()
 
 
 def build_step(config: Config, device: str) -> ProbeStep:
@@ -57,7 +59,7 @@ def build_step(config: Config, device: str) -> ProbeStep:
     backbone = config.model.backbone
     assert backbone is not None
     fabric = build_fabric(config.hardware.model_copy(update={"device": device}))
-    encoder = build_encoder(backbone, config.model.matryoshka_dims)
+    encoder = build_encoder(describe_architecture(backbone, config.model.matryoshka_dims))
     return build_probe_step(config, fabric, encoder, n_speakers=VOXCELEB2_SPEAKERS)
 
 

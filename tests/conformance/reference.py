@@ -8,8 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from mrlspk.models.checkpoints.layout import Layout
+from mrlspk.models.checkpoints.predecessor import read_predecessor
+from mrlspk.models.checkpoints.published import read_published
+from mrlspk.models.encoder import build_encoder
+
 FOLDER = Path(__file__).parent / "data" / "redimnet"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+PREDECESSOR = "redimnet-mrl-1.0.1"
+NAMES = sorted({path.stem for path in FOLDER.glob("*.json")} - {PREDECESSOR})
 AUDIO = "speech/test/ls02033/164914/00001.wav"
 
 
@@ -48,23 +54,41 @@ def fill(name: str, shape: list[int], dtype: torch.dtype) -> torch.Tensor:
     return torch.from_numpy(values.reshape(shape)).to(dtype)
 
 
-def published_state(reference: dict[str, Any], front_end: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def filled_state(reference: dict[str, Any], front_end: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the filled state dict, its front end as the module constructs it."""
     return {
-        name: front_end[name] if name.startswith("spec.") else fill(name, shape, getattr(torch, dtype))
+        name: front_end[name[name.index("spec.") :]]
+        if name.startswith(("spec.", "backbone.spec."))
+        else fill(name, shape, getattr(torch, dtype))
         for name, shape, dtype in reference["state_dict"]
     }
 
 
+def front_end_of(layout: Layout) -> dict[str, torch.Tensor]:
+    return {f"spec.{name}": values for name, values in build_encoder(layout.architecture).spec.state_dict().items()}
+
+
 def write_published(reference: dict[str, Any], path: Path) -> Path:
     """Write a checkpoint in the published layout."""
-    from mrlspk.config.backbone import PublishedConfig
-    from mrlspk.models.encoder import build_encoder
+    contents = {"model_config": reference["config"], "state_dict": {}}
+    contents["state_dict"] = filled_state(reference, front_end_of(read_published(contents, path)))
+    torch.save(contents, path)
+    return path
 
-    config = PublishedConfig.model_validate(reference["config"])
-    front_end = build_encoder(config.backbone(), (config.embed_dim,)).state_dict()
-    torch.save(
-        {"model_config": reference["config"], "state_dict": published_state(reference, front_end)},
-        path,
-    )
+
+def write_predecessor(path: Path) -> Path:
+    """Write a checkpoint as redimnet-mrl did, with the odd things that its reference tells of."""
+    reference = read_reference(PREDECESSOR)
+    contents = {"config": reference["config"], "model_state_dict": {}}
+    contents["model_state_dict"] = filled_state(reference, front_end_of(read_predecessor(contents, path)))
+    rest = {
+        "epoch": 14,
+        "global_step": 256_000,
+        "optimizer_state_dict": {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 1e-4}]},
+        "scheduler_state_dict": {"last_epoch": 14, "_last_lr": [np.float64(1e-4)]},
+        "best_val_loss": 18.2,
+        "best_eer": np.float64(0.0556),
+    }
+    assert {*contents, *rest} == {*reference["checkpoint_keys"]}
+    torch.save(rest | contents, path)
     return path

@@ -12,8 +12,9 @@ import typer.main
 from typer.testing import CliRunner
 
 from mrlspk.cli.app import app
-from mrlspk.config.backbone import BackboneConfig
-from mrlspk.models.checkpoint import describe_architecture, encoder_entries
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.models.checkpoints import encoder_entries
 from mrlspk.models.encoder import build_encoder
 
 ROOT = Path(__file__).parents[2]
@@ -102,10 +103,11 @@ def workspace(tmp_path, monkeypatch):
         pairs = [(a, b) for index, a in enumerate(ids) for b in ids[index + 1 :]]
         lines = [f"{int(a.split('/')[0] == b.split('/')[0])} {a} {b}\n" for a, b in pairs]
         (tmp_path / corpus / ("trials-short.txt" if corpus == "speech" else "trials.txt")).write_text("".join(lines))
-    backbone = BackboneConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
+    backbone = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
     with torch.random.fork_rng():
-        encoder = build_encoder(backbone, (64, 128, 192))
-    torch.save(encoder_entries(encoder, describe_architecture(backbone)), tmp_path / "model.pt")
+        architecture = describe_architecture(backbone, (64, 128, 192))
+        entries = encoder_entries(build_encoder(architecture), architecture)
+    torch.save(entries, tmp_path / "model.pt")
     return tmp_path
 
 

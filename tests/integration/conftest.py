@@ -11,11 +11,12 @@ import torch
 from typer.testing import CliRunner
 
 from mrlspk.cli.app import app
-from mrlspk.config.backbone import BackboneConfig
-from mrlspk.models.checkpoint import describe_architecture, encoder_entries
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.models.checkpoints import encoder_entries
 from mrlspk.models.encoder import build_encoder
 
-TINY = BackboneConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
+TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ def write_model():
     def write(path, *, dims=(4, 8), config=None, seed=0):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            encoder = build_encoder(TINY, dims)
-        entries = encoder_entries(encoder, describe_architecture(TINY))
+            architecture = describe_architecture(TINY, dims)
+            entries = encoder_entries(build_encoder(architecture), architecture)
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(entries | ({} if config is None else {"config": config.model_dump(mode="json")}), path)
         return path

@@ -1,29 +1,40 @@
-"""The architecture of a ReDimNet backbone, in the words of the published checkpoints."""
+"""The architectures of backbones, in the words of the published checkpoints."""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from mrlspk.config.base import StrictModel
+
+Block1d = Literal["conv", "att", "conv+att", "fc"]
+Block2d = Literal["convnext_like", "convnext_like_relu", "basic_resnet", "basic_resnet_fwse"]
+Pooling = Literal["ASTP", "TSTP", "TAP", "TSDP", "TMAP", "MHASTP", "MQMHASTP"]
+FrontEnd = Literal["pt", "pt_mel", "tf", "tf_mel"]
+Kernels = tuple[tuple[PositiveInt, PositiveInt], ...]
 
 Stage = tuple[
     Annotated[Literal[1, 2, 3], Field(description="Frequency stride.")],
     Annotated[PositiveInt, Field(description="Number of 2-D blocks.")],
     Annotated[PositiveInt, Field(description="Channel expansion inside the 2-D blocks.")],
-    Annotated[tuple[tuple[PositiveInt, PositiveInt], ...], Field(description="Kernel sizes; the blocks use 3 x 3.")],
+    Annotated[Kernels, Field(description="Kernel sizes; the blocks use 3 x 3.")],
+    Annotated[PositiveInt | None, Field(description="Reduction of the 1-D block; null for none.")],
+]
+Stage2 = tuple[
+    Annotated[tuple[PositiveInt, PositiveInt], Field(description="Frequency and time stride.")],
+    Annotated[PositiveInt, Field(description="Number of 2-D blocks.")],
+    Annotated[PositiveFloat, Field(description="Channel expansion inside the 2-D blocks, below 1 a reduction.")],
+    Annotated[Kernels, Field(min_length=1, description="Kernel sizes of ConvNeXt-like blocks; others use 3 x 3.")],
     Annotated[PositiveInt | None, Field(description="Reduction of the 1-D block; null for none.")],
 ]
 
 
-class BackboneConfig(StrictModel):
+class ReDimNetConfig(StrictModel):
     """Front end, ReDimNet backbone and pooling (Yakovlev et al. 2024, arXiv:2407.18223)."""
 
     F: PositiveInt = Field(72, description="Mel bands.")
     C: PositiveInt = Field(16, description="Channels of the stem; C x F is the width of the 1-D stream.")
-    block_1d_type: Literal["conv", "att", "conv+att", "fc"] = Field("conv+att", description="Time-context block.")
-    block_2d_type: Literal["convnext_like", "convnext_like_relu", "basic_resnet", "basic_resnet_fwse"] = Field(
-        "convnext_like", description="Convolution block."
-    )
+    block_1d_type: Block1d = Field("conv+att", description="Time-context block.")
+    block_2d_type: Block2d = Field("convnext_like", description="Convolution block.")
     stages_setup: tuple[Stage, ...] = Field(
         (
             (1, 2, 1, ((3, 3),), 12),
@@ -40,42 +51,73 @@ class BackboneConfig(StrictModel):
     out_channels: PositiveInt | None = Field(None, description="Channels after a final 1 x 1 convolution; null: none.")
     feat_agg_dropout: NonNegativeFloat = Field(0.0, lt=1, description="Dropout on each stage's output.")
     hop_length: PositiveInt = Field(160, description="Samples between frames, at 16 kHz.")
-    pooling_func: Literal["ASTP", "TSTP", "TAP", "TSDP", "TMAP", "MHASTP", "MQMHASTP"] = Field(
-        "ASTP", description="Pooling over time; ASTP is attentive statistics."
-    )
-    feat_type: Literal["pt", "pt_mel", "tf", "tf_mel"] = Field("pt", description="Log-mel front end.")
-    global_context_att: bool = Field(False, description="ASTP attends with the mean and deviation of the whole input.")
+    pooling_func: Pooling = Field("ASTP", description="Pooling over time; ASTP is attentive statistics.")
+    feat_type: FrontEnd = Field("pt", description="Log-mel front end.")
+    global_context_att: bool = Field(False, description="ASTP attends with the mean and deviation of all frames too.")
 
     @model_validator(mode="after")
     def check_shapes(self) -> Self:
         """Refuse strides that do not divide the mel bands, and what the attention cannot split."""
-        freqs = self.F
-        for number, (stride, *_, reduction) in enumerate(self.stages_setup):
-            if freqs % stride:
-                raise ValueError(f"stages_setup[{number}] has stride {stride}, which does not divide {freqs} bands")
-            freqs //= stride
-            hidden = self.C * self.F // reduction if reduction else 0
-            if reduction and "att" in self.block_1d_type and hidden % 4:
-                raise ValueError(f"stages_setup[{number}]: {hidden} channels do not split into 4 attention heads")
+        check_stages(self, [(stride, reduction) for stride, *_, reduction in self.stages_setup])
         return self
 
 
-class PublishedConfig(BackboneConfig):
-    """``model_config`` of a published ReDimNet checkpoint: every known key, and known values only."""
+class ReDimNet2Config(StrictModel):
+    """Front end, ReDimNet2 backbone and pooling (ReDimNet2 2026, arXiv:2603.11841)."""
 
-    C: PositiveInt = 16
-    block_1d_type: Literal["conv", "att", "conv+att", "fc"] = "att"
-    embed_dim: PositiveInt = 192
-    emb_bn: bool = False
-    num_classes: PositiveInt | None = None
-    class_dropout: NonNegativeFloat = Field(0.0, lt=1)
-    head_activation: Literal["nn.Identity()", "torch.nn.Identity()"] | None = None
-    spec_params: dict[Literal["do_spec_aug", "freq_mask_width", "time_mask_width"], bool | tuple[int, int]] = Field(
-        default_factory=dict
+    F: PositiveInt = Field(72, description="Mel bands.")
+    C: PositiveInt = Field(24, description="Channels of the stem; C x F is the width of the 1-D stream.")
+    causal: Literal["none"] = Field("none", description="Blocks that see the past only: there are none.")
+    spec_in_channels: Literal[1] = Field(1, description="Maps that the front end gives.")
+    block_1d_type: Block1d = Field("conv+att", description="Time-context block.")
+    block_2d_type: Block2d = Field("basic_resnet", description="Convolution block.")
+    compress_tconvs: bool = Field(True, description="Group the strided convolutions as far as channels allow.")
+    fm_weigthing_type: Literal["NC"] = Field("NC", description="Streams are weighted per channel.")
+    stages_setup: tuple[Stage2, ...] = Field(
+        (
+            ((1, 1), 2, 4, ((3, 3),), 24),
+            ((2, 1), 3, 3, ((3, 3),), 24),
+            ((1, 2), 4, 2, ((3, 3),), 24),
+            ((2, 1), 5, 1, ((3, 3),), 24),
+            ((1, 2), 4, 1, ((3, 3),), 24),
+            ((2, 1), 3, 1, ((3, 3),), 24),
+        ),
+        min_length=1,
+        description="Per stage: frequency and time stride, 2-D blocks, expansion, kernel sizes, 1-D reduction.",
     )
-    return_all_outputs: Literal[False] = False
-    tf_optimized_arch: Literal[False] = False
+    group_divisor: PositiveInt | None = Field(1, description="Channels per group of the 2-D convolutions; null: dense.")
+    out_channels: PositiveInt | None = Field(None, description="Channels after a final 1 x 1 convolution; null: none.")
+    return_2d_output: bool = Field(False, description="Take the final convolution over channels, band by band.")
+    use_freq_pos_enc: bool = Field(False, description="Add a learned vector per band at each stage.")
+    dual_agg: bool = Field(False, description="Keep each stage's output before its 1-D block as a stream too.")
+    agg_gnorm: bool = Field(False, description="Normalise each stream, in groups of bands.")
+    hop_length: PositiveInt = Field(160, description="Samples between frames, at 16 kHz.")
+    pad_right_samples: NonNegativeInt | None = Field(None, description="Zeros behind the waveform; null: none.")
+    before_pool_offset: NonNegativeInt | None = Field(None, description="First frames that pooling skips; null: none.")
+    pooling_func: Pooling = Field("ASTP", description="Pooling over time; ASTP is attentive statistics.")
+    feat_type: FrontEnd = Field("pt", description="Log-mel front end.")
+    global_context_att: bool = Field(True, description="ASTP attends with the mean and deviation of all frames too.")
 
-    def backbone(self) -> BackboneConfig:
-        """Return the part that describes front end, backbone and pooling."""
-        return BackboneConfig.model_validate(self.model_dump(include=set(BackboneConfig.model_fields)))
+    @model_validator(mode="after")
+    def check_shapes(self) -> Self:
+        """Refuse strides that do not divide the mel bands, and what the attention cannot split."""
+        check_stages(self, [(strides[0], reduction) for strides, *_, reduction in self.stages_setup])
+        return self
+
+
+def check_stages(config: ReDimNetConfig | ReDimNet2Config, stages: list[tuple[int, int | None]]) -> None:
+    """Check the frequency stride and 1-D reduction of each stage.
+
+    Raises:
+        ValueError: If a stride does not divide the mel bands, or attention cannot split its channels.
+    """
+    freqs = config.F
+    for number, (stride, reduction) in enumerate(stages):
+        if freqs % stride:
+            raise ValueError(f"stages_setup[{number}] has stride {stride}, which does not divide {freqs} bands")
+        freqs //= stride
+        hidden = config.C * config.F // reduction if reduction else 0
+        if reduction and "att" in config.block_1d_type and hidden % 4:
+            raise ValueError(f"stages_setup[{number}]: {hidden} channels do not split into 4 attention heads")
+        if reduction and not hidden:
+            raise ValueError(f"stages_setup[{number}]: nothing is left of {config.C * config.F} channels / {reduction}")

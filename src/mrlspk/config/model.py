@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveInt, model_validator
 
-from mrlspk.config.backbone import BackboneConfig
+from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.config.base import StrictModel
 
 
@@ -28,7 +28,7 @@ class ModelConfig(StrictModel):
     """Encoder and embedding widths; ``matryoshka_weights[i]`` belongs to ``matryoshka_dims[i]``."""
 
     pretrained: PretrainedConfig = PretrainedConfig()
-    backbone: BackboneConfig | None = Field(
+    backbone: ReDimNetConfig | None = Field(
         None, description="Architecture to train from scratch; null: it comes with the pretrained model."
     )
     matryoshka_dims: tuple[PositiveInt, ...] = Field(

@@ -17,7 +17,7 @@ from mrlspk.encoding.embedding import check_direction, check_length, embed_batch
 from mrlspk.encoding.locate import locate_model
 from mrlspk.encoding.widths import check_dims
 from mrlspk.errors import DataError, UsageError
-from mrlspk.models.checkpoint import load_model
+from mrlspk.models.checkpoints import load_model
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import truncate
 

@@ -1,25 +1,52 @@
 """The encoder: waveform to features, backbone, pooling, head."""
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from mrlspk.config.backbone import BackboneConfig
+from mrlspk.config.architecture import Architecture
+from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
 from mrlspk.errors import ConfigError
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.models.redimnet.backbone import ReDimNet
 from mrlspk.models.redimnet.features import LogMelFeatures
 from mrlspk.models.redimnet.pooling import Pooling, pooling_by_name
+from mrlspk.models.redimnet.redimnet import ReDimNet
+from mrlspk.models.redimnet.redimnet2 import ReDimNet2
+
+type Backbone = ReDimNet | ReDimNet2
+
+MIN_FRAMES = 2  # a deviation over time needs two
 
 
 class Encoder(nn.Module):
-    """Waveform to embedding; ``dims`` are the prefix widths that it was trained for, the last its full width."""
+    """Waveform to embedding.
+
+    Args:
+        spec: Front end.
+        backbone: On its features.
+        pool: Over the backbone's frames.
+        head: On the pooled statistics.
+        dims: The prefix widths that it was trained for, rising; the last is its full width.
+        padding: Zeros put behind the waveform.
+        skipped_frames: First frames of the backbone's output that pooling does not see.
+    """
 
     def __init__(
-        self, spec: LogMelFeatures, backbone: ReDimNet, pool: Pooling, head: MatryoshkaHead, dims: tuple[int, ...]
+        self,
+        spec: LogMelFeatures,
+        backbone: Backbone,
+        pool: Pooling,
+        head: MatryoshkaHead,
+        dims: tuple[int, ...],
+        *,
+        padding: int = 0,
+        skipped_frames: int = 0,
     ) -> None:
         super().__init__()
         self.spec, self.backbone, self.pool, self.head = spec, backbone, pool, head
-        self.dims = dims
+        self.dims, self.padding, self.skipped_frames = dims, padding, skipped_frames
 
     @property
     def embed_dim(self) -> int:
@@ -29,13 +56,25 @@ class Encoder(nn.Module):
     @property
     def min_samples(self) -> int:
         """The fewest samples that make an embedding."""
-        return self.spec.min_samples
+        strides = -(-(self.skipped_frames + MIN_FRAMES) // self.backbone.time_stride)
+        needed = self.spec.samples_for(strides * self.backbone.time_stride)
+        return max(self.spec.min_samples, needed - self.padding)
+
+    def with_head(self, head: MatryoshkaHead, dims: tuple[int, ...]) -> "Encoder":
+        """Return an encoder of the same parts with another head."""
+        parts = self.spec, self.backbone, self.pool
+        return Encoder(*parts, head, dims, padding=self.padding, skipped_frames=self.skipped_frames)
+
+    def features(self, waveform: Tensor) -> Tensor:
+        """Map (batch, samples) at 16 kHz to log-mel features (batch, mels, frames), in float32."""
+        features: Tensor = self.spec(functional.pad(waveform, (0, self.padding)))
+        return features
 
     def pooled(self, waveform: Tensor) -> Tensor:
         """Map (batch, samples) at 16 kHz to pooled statistics (batch, in_features of the head), in float32."""
-        frames = self.backbone(self.spec(waveform))
+        frames = self.backbone(self.features(waveform))
         with torch.autocast(waveform.device.type, enabled=False):
-            statistics: Tensor = self.pool(frames.float())
+            statistics: Tensor = self.pool(frames[..., self.skipped_frames :].float())
         return statistics
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -46,14 +85,39 @@ class Encoder(nn.Module):
         return embedding
 
 
-def build_encoder(config: BackboneConfig, dims: tuple[int, ...], *, output_norm: bool = False) -> Encoder:
-    """Return an encoder of random weights with prefix widths ``dims``.
+def build_encoder(config: Architecture, *, empty: bool = False) -> Encoder:
+    """Return an encoder of random weights, or, where ``empty``, one whose weights take no memory until they are loaded.
 
     Raises:
         ConfigError: If the parts of the architecture do not fit together.
     """
+    backbone_config = config.backbone
+    spec = LogMelFeatures(backbone_config.F, backbone_config.hop_length, backbone_config.feat_type)
     try:
-        backbone = ReDimNet(
+        with torch.device("meta") if empty else nullcontext():
+            backbone = build_backbone(backbone_config)
+            pool = pooling_by_name(
+                backbone_config.pooling_func,
+                backbone.out_channels,
+                global_context=backbone_config.global_context_att,
+            )
+            head = MatryoshkaHead(pool.out_features, config.matryoshka_dims[-1], output_norm=config.output_norm)
+    except ValueError as error:
+        raise ConfigError(f"the architecture does not fit together: {error}", "model.backbone") from error
+    padding, skipped = 0, 0
+    if isinstance(backbone_config, ReDimNet2Config):
+        padding, skipped = backbone_config.pad_right_samples or 0, backbone_config.before_pool_offset or 0
+    return Encoder(spec, backbone, pool, head, config.matryoshka_dims, padding=padding, skipped_frames=skipped)
+
+
+def build_backbone(config: ReDimNetConfig | ReDimNet2Config) -> Backbone:
+    """Return the backbone of random weights.
+
+    Raises:
+        ValueError: If its channels do not split into its groups.
+    """
+    if isinstance(config, ReDimNetConfig):
+        return ReDimNet(
             config.F,
             config.C,
             config.stages_setup,
@@ -63,9 +127,17 @@ def build_encoder(config: BackboneConfig, dims: tuple[int, ...], *, output_norm:
             out_channels=config.out_channels,
             dropout=config.feat_agg_dropout,
         )
-        pool = pooling_by_name(config.pooling_func, backbone.out_channels, global_context=config.global_context_att)
-    except ValueError as error:
-        raise ConfigError(f"the architecture does not fit together: {error}", "model.backbone") from error
-    spec = LogMelFeatures(config.F, config.hop_length, config.feat_type)
-    head = MatryoshkaHead(pool.out_features, dims[-1], output_norm=output_norm)
-    return Encoder(spec, backbone, pool, head, dims)
+    return ReDimNet2(
+        config.F,
+        config.C,
+        config.stages_setup,
+        block_1d_type=config.block_1d_type,
+        block_2d_type=config.block_2d_type,
+        group_divisor=config.group_divisor,
+        out_channels=config.out_channels,
+        final_2d=config.return_2d_output,
+        grouped_strides=config.compress_tconvs,
+        embed_bands=config.use_freq_pos_enc,
+        dual_streams=config.dual_agg,
+        norm_streams=config.agg_gnorm,
+    )

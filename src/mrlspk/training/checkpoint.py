@@ -9,9 +9,10 @@ from lightning_fabric import Fabric
 from torch.optim import Optimizer
 
 from mrlspk.config import Config
+from mrlspk.config.architecture import Architecture
 from mrlspk.errors import CheckpointError
 from mrlspk.files import whole_file
-from mrlspk.models.checkpoint import encoder_entries, read_checkpoint
+from mrlspk.models.checkpoints import encoder_entries, read_checkpoint
 from mrlspk.training.modules import TrainedModule
 from mrlspk.training.validation import ValidationResult
 
@@ -44,7 +45,7 @@ class RunState:
     module: TrainedModule
     optimiser: Optimizer
     fabric: Fabric
-    architecture: dict[str, Any]
+    architecture: Architecture
     config: Config
     corpus: dict[str, str]
 

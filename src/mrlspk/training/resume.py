@@ -7,7 +7,7 @@ from typing import Any
 from mrlspk.config import Config
 from mrlspk.config.logging import LoggingConfig
 from mrlspk.errors import CheckpointError, ConfigError
-from mrlspk.models.checkpoint import read_checkpoint
+from mrlspk.models.checkpoints import read_checkpoint
 from mrlspk.training.checkpoint import LAST
 
 # Keys on which no result depends: a resumed run may have other values.

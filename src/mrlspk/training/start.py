@@ -7,11 +7,12 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from mrlspk.config import Config
+from mrlspk.config.architecture import Architecture, describe_architecture
 from mrlspk.config.hardware import HardwareConfig
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.locate import locate_model
 from mrlspk.errors import ConfigError
-from mrlspk.models.checkpoint import describe_architecture, load_model, with_widths
+from mrlspk.models.checkpoints import load_model, with_widths
 from mrlspk.models.encoder import Encoder, build_encoder
 
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -22,7 +23,7 @@ class StartingPoint:
     """An encoder, what rebuilds it, and how much of its head was known before (0 when random)."""
 
     encoder: Encoder
-    architecture: dict[str, Any]
+    architecture: Architecture
     head_rows_kept: int
 
 
@@ -53,12 +54,11 @@ def build_start(config: Config, checkpoint: Path | None) -> StartingPoint:
     dims = config.model.matryoshka_dims
     if checkpoint is None:
         assert config.model.backbone is not None  # the configuration has checked it
-        return StartingPoint(
-            build_encoder(config.model.backbone, dims), describe_architecture(config.model.backbone), 0
-        )
+        architecture: Architecture = describe_architecture(config.model.backbone, dims)
+        return StartingPoint(build_encoder(architecture), architecture, 0)
     loaded = load_model(checkpoint)
     encoder, kept = with_widths(loaded, dims)
-    return StartingPoint(encoder, loaded.architecture, kept)
+    return StartingPoint(encoder, loaded.architecture.model_copy(update={"matryoshka_dims": dims}), kept)
 
 
 def origin_checkpoint(config: Config, *, cache_dir: Path, mirror: str | None) -> Path | None:

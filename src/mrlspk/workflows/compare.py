@@ -10,7 +10,7 @@ from mrlspk.errors import UsageError
 from mrlspk.evaluation.comparison import ComparedTrials, common_dims, compare_results
 from mrlspk.evaluation.model_scores import choose_dims, score_model
 from mrlspk.evaluation.sources import choose_trial_lists
-from mrlspk.models.checkpoint import load_model
+from mrlspk.models.checkpoints import load_model
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from mrlspk.encoding.device import find_device
 from mrlspk.encoding.embedding import embed_files
 from mrlspk.encoding.widths import check_dims
 from mrlspk.errors import DataError, UsageError
-from mrlspk.models.checkpoint import load_model
+from mrlspk.models.checkpoints import load_model
 from mrlspk.models.head import truncate
 
 

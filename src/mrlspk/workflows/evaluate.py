@@ -8,7 +8,7 @@ from mrlspk.config import Config
 from mrlspk.encoding.device import find_device
 from mrlspk.evaluation.model_scores import TrialResult, choose_dims, score_model
 from mrlspk.evaluation.sources import choose_trial_lists
-from mrlspk.models.checkpoint import load_model
+from mrlspk.models.checkpoints import load_model
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from mrlspk.config import Config, dump_config
 from mrlspk.data.trials import write_trials
 from mrlspk.evaluation.sources import VALIDATION_TRIALS
 from mrlspk.files import whole_file
-from mrlspk.models.checkpoint import read_checkpoint
+from mrlspk.models.checkpoints import read_checkpoint
 from mrlspk.training.checkpoint import BEST, LAST
 from mrlspk.training.fit import fit
 from mrlspk.training.prepare import prepare

@@ -2,11 +2,12 @@ import pytest
 from pydantic import ValidationError
 
 from mrlspk.config import Config
-from mrlspk.config.backbone import BackboneConfig, PublishedConfig
+from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.config.data import DataConfig
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.config.loss import LossConfig
 from mrlspk.config.model import ModelConfig, PretrainedConfig
+from mrlspk.config.published import PublishedReDimNetConfig
 from mrlspk.config.training import TrainingConfig
 
 
@@ -41,10 +42,10 @@ def test_widths_and_weights_that_do_not_pair_are_refused(dims, weights, message)
 def test_a_backbone_has_one_origin():
     scratch = PretrainedConfig(use_pretrained=False)
     with pytest.raises(ValidationError, match="exclude each other"):
-        ModelConfig(backbone=BackboneConfig())
+        ModelConfig(backbone=ReDimNetConfig())
     with pytest.raises(ValidationError, match="backbone is needed"):
         ModelConfig(pretrained=scratch)
-    assert ModelConfig(pretrained=scratch, backbone=BackboneConfig()).backbone == BackboneConfig()
+    assert ModelConfig(pretrained=scratch, backbone=ReDimNetConfig()).backbone == ReDimNetConfig()
 
 
 def test_the_published_name_joins_variant_corpus_and_training():
@@ -53,22 +54,22 @@ def test_the_published_name_joins_variant_corpus_and_training():
 
 def test_strides_must_divide_the_mel_bands():
     with pytest.raises(ValidationError, match=r"stages_setup\[1\] has stride 3, which does not divide 32 bands"):
-        BackboneConfig(F=64, stages_setup=((2, 1, 1, ((3, 3),), None), (3, 1, 1, ((3, 3),), None)))
+        ReDimNetConfig(F=64, stages_setup=((2, 1, 1, ((3, 3),), None), (3, 1, 1, ((3, 3),), None)))
 
 
 def test_attention_needs_channels_for_four_heads():
     with pytest.raises(ValidationError, match="42 channels do not split into 4"):
-        BackboneConfig(F=63, C=2, stages_setup=((1, 1, 1, ((3, 3),), 3),))
+        ReDimNetConfig(F=63, C=2, stages_setup=((1, 1, 1, ((3, 3),), 3),))
 
 
 def test_a_published_configuration_runs_no_code():
     with pytest.raises(ValidationError, match="head_activation"):
-        PublishedConfig(head_activation="__import__('os').system('true')")
+        PublishedReDimNetConfig(head_activation="__import__('os').system('true')")
 
 
 def test_a_published_configuration_gives_its_backbone():
-    published = PublishedConfig(F=72, C=8, block_1d_type="conv", num_classes=10)
-    assert published.backbone() == BackboneConfig(F=72, C=8, block_1d_type="conv")
+    published = PublishedReDimNetConfig(F=72, C=8, block_1d_type="conv", num_classes=10)
+    assert published.backbone() == ReDimNetConfig(F=72, C=8, block_1d_type="conv")
 
 
 @pytest.mark.parametrize("name", ["noise_snr_range", "volume_range", "musan_snr_range"])

@@ -3,17 +3,18 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.config.backbone import BackboneConfig
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.encoding.embedding import embed_batch, embed_files
 from mrlspk.models.encoder import build_encoder
 
-TINY = BackboneConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), 4),))
+TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), 4),))
 
 
 @pytest.fixture(scope="module")
 def encoder():
     torch.manual_seed(0)
-    return build_encoder(TINY, (4, 8)).eval()
+    return build_encoder(describe_architecture(TINY, (4, 8))).eval()
 
 
 @pytest.fixture

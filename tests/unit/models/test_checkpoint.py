@@ -3,13 +3,13 @@ import pickle
 import pytest
 import torch
 
-from mrlspk.config.backbone import BackboneConfig, PublishedConfig
+from mrlspk.config.backbone import PublishedConfig, ReDimNetConfig
 from mrlspk.errors import CheckpointError
-from mrlspk.models.checkpoint import describe_architecture, encoder_entries, load_model, with_widths
+from mrlspk.models.checkpoints import describe_architecture, encoder_entries, load_model, with_widths
 from mrlspk.models.encoder import build_encoder
 
 STAGES = ((1, 1, 1, ((3, 3),), None),)
-TINY = BackboneConfig(F=8, C=4, block_1d_type="conv", stages_setup=STAGES)
+TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=STAGES)
 
 
 @pytest.fixture

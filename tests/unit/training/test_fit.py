@@ -6,7 +6,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from mrlspk.config.backbone import BackboneConfig
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.config.loss import LossConfig
 from mrlspk.losses.build import build_loss
 from mrlspk.losses.matryoshka import MatryoshkaLossValue
@@ -14,7 +15,7 @@ from mrlspk.models.encoder import build_encoder
 from mrlspk.training.fit import take_step
 from mrlspk.training.modules import TrainedModule, set_training_mode
 
-TINY = BackboneConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), None), (2, 1, 1, ((3, 3),), 4)))
+TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), None), (2, 1, 1, ((3, 3),), 4)))
 
 
 class Squares(nn.Module):
@@ -60,7 +61,7 @@ def test_gradient_is_clipped_to_its_norm():
 @pytest.fixture
 def trained():
     torch.manual_seed(0)
-    encoder = build_encoder(TINY, (4, 8))
+    encoder = build_encoder(describe_architecture(TINY, (4, 8)))
     criterion = build_loss(LossConfig(), dims=(4, 8), weights=(1, 1), n_speakers=3)
     module = TrainedModule(encoder, criterion)
     return module, torch.optim.AdamW(module.parameters(), lr=0.01)

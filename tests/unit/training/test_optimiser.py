@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from mrlspk.config import load_config
-from mrlspk.config.backbone import BackboneConfig
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.optimiser import LearningRate, build_learning_rate, build_optimiser
 
-TINY = BackboneConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
+TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
 
 
 def rate(kind, **changes):
@@ -55,7 +56,7 @@ def build(*overrides):
             *overrides,
         ],
     )
-    encoder = build_encoder(TINY, (4, 8))
+    encoder = build_encoder(describe_architecture(TINY, (4, 8)))
     criterion = build_loss(config.loss, dims=(4, 8), weights=(1, 1), n_speakers=5)
     return config, encoder, criterion, build_optimiser(config, encoder, criterion)
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from mrlspk.config import load_config
+from mrlspk.config.architecture import describe_architecture
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.memory_probe import MIB, fit_line
 from mrlspk.training.probe_step import build_probe_step
@@ -24,7 +25,7 @@ SETTINGS = (
 def build_step():
     def build(*overrides, n_speakers=50):
         config = load_config(None, [*SETTINGS, *overrides])
-        encoder = build_encoder(config.model.backbone, config.model.matryoshka_dims)
+        encoder = build_encoder(describe_architecture(config.model.backbone, config.model.matryoshka_dims))
         return build_probe_step(config, build_fabric(config.hardware), encoder, n_speakers=n_speakers)
 
     return build

@@ -1,6 +1,8 @@
 """The 2-D and 1-D blocks of ReDimNet; parameter names are those of the published state dicts."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +31,7 @@ class ConvNeXtLikeBlock(nn.Module):
 
     Args:
         channels: In and out.
-        kernel_sizes: One convolution each; their outputs are concatenated.
+        kernel_sizes: One convolution each, an int or one per dimension; their outputs are concatenated.
         group_divisor: Channels per group; None for dense convolutions.
         n_dims: 1 for (batch, channels, frames), 2 for (batch, channels, bands, frames).
         activation: ``gelu`` or ``relu``.
@@ -38,7 +40,7 @@ class ConvNeXtLikeBlock(nn.Module):
     def __init__(
         self,
         channels: int,
-        kernel_sizes: tuple[int, ...],
+        kernel_sizes: Sequence[Any],
         *,
         group_divisor: int | None,
         n_dims: int,
@@ -201,12 +203,19 @@ def time_context_layers(channels: int, block_type: str) -> list[nn.Module]:
     raise ValueError(f"unknown 1-D block {block_type!r}")
 
 
-def conv_block_2d(channels: int, n_bands: int, block_type: str, group_divisor: int | None) -> nn.Module:
-    """Return a 2-D block on (batch, channels, bands, frames) by its published name."""
+def conv_block_2d(
+    channels: int,
+    n_bands: int,
+    block_type: str,
+    group_divisor: int | None,
+    *,
+    kernel_sizes: Sequence[tuple[int, int]] = ((3, 3),),
+) -> nn.Module:
+    """Return a 2-D block on (batch, channels, bands, frames) by its published name; ResNet blocks are always 3 x 3."""
     block: nn.Module
     if block_type in {"convnext_like", "convnext_like_relu"}:
         activation = "relu" if block_type.endswith("relu") else "gelu"
-        block = ConvNeXtLikeBlock(channels, (3,), group_divisor=group_divisor, n_dims=2, activation=activation)
+        block = ConvNeXtLikeBlock(channels, kernel_sizes, group_divisor=group_divisor, n_dims=2, activation=activation)
     elif block_type in {"basic_resnet", "basic_resnet_fwse"}:
         excitation = block_type.endswith("fwse")
         block = ResBasicBlock(channels, n_bands, group_divisor=group_divisor, excitation=excitation)

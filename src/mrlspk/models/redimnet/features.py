@@ -82,9 +82,11 @@ class LogMelFeatures(nn.Module):
 
     def __init__(self, n_mels: int, hop_length: int, kind: str = "pt") -> None:
         super().__init__()
+        self.hop_length = hop_length
         spectrogram: nn.Module
         if kind.startswith("tf"):
-            spectrogram, self.floor, self.min_samples = ConvolutionMelSpectrogram(n_mels, hop_length), 1e-8, WINDOW + 1
+            spectrogram, self.floor = ConvolutionMelSpectrogram(n_mels, hop_length), 1e-8
+            self.min_samples, self._first_frame = WINDOW + 1, WINDOW - 2 * (hop_length // 2)
         else:
             spectrogram = torchaudio.transforms.MelSpectrogram(
                 sample_rate=SAMPLE_RATE,
@@ -96,9 +98,14 @@ class LogMelFeatures(nn.Module):
                 n_mels=n_mels,
                 window_fn=torch.hamming_window,
             )
-            self.floor, self.min_samples = 1e-6, N_FFT // 2 + 1
+            self.floor = 1e-6
+            self.min_samples, self._first_frame = N_FFT // 2 + 1, 0
         # The names of published state dicts: entry 0 could normalise the signal, which no published model does.
         self.torchfbank = nn.Sequential(nn.Identity(), PreEmphasis(), spectrogram)
+
+    def samples_for(self, frames: int) -> int:
+        """Return the fewest samples that give at least ``frames`` frames."""
+        return max(self.min_samples, self._first_frame + (frames - 1) * self.hop_length)
 
     @torch.no_grad()
     def forward(self, waveform: Tensor) -> Tensor:

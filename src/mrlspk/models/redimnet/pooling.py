@@ -100,13 +100,11 @@ type Pooling = AttentiveStatistics | MultiHeadAttentiveStatistics | MultiQueryAt
 
 
 def pooling_by_name(name: str, channels: int, *, global_context: bool) -> Pooling:
-    """Return the pooling that published configurations call ``name``.
+    """Return the pooling that published configurations call ``name``; only ASTP attends to a global context.
 
     Raises:
-        ValueError: If no pooling has that name, or ``global_context`` is asked of one that has none.
+        ValueError: If no pooling has that name.
     """
-    if global_context and name != "ASTP":
-        raise ValueError(f"global context belongs to ASTP pooling, not to {name}")
     if name == "ASTP":
         return AttentiveStatistics(channels, global_context=global_context)
     if name == "MHASTP":

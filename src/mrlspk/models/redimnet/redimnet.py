@@ -7,58 +7,17 @@ channels x bands stays; its end is the 1-D stream (channels x bands, frames) aga
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mrlspk.models.redimnet.blocks import ChannelNorm, TimeContextBlock, conv_block_2d, count_groups
+from mrlspk.models.redimnet.streams import To1d, To2d, WeightedSum
 
 type Stage = tuple[int, int, int, tuple[tuple[int, int], ...], int | None]
 
 
-class To1d(nn.Module):
-    """(batch, channels, bands, frames) to (batch, bands x channels, frames)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Fold channels into bands."""
-        return x.transpose(1, 2).flatten(1, 2)
-
-
-class To2d(nn.Module):
-    """(batch, bands x channels, frames) to (batch, channels, bands, frames)."""
-
-    def __init__(self, n_bands: int, channels: int) -> None:
-        super().__init__()
-        self.n_bands, self.channels = n_bands, channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Unfold channels from bands."""
-        batch, _, frames = x.shape
-        return x.view(batch, self.n_bands, self.channels, frames).transpose(1, 2)
-
-
-class WeightedSum(nn.Module):
-    """Sum of equal streams (batch, channels, frames), weighted per channel by a softmax over the streams."""
-
-    def __init__(self, n_streams: int, channels: int) -> None:
-        super().__init__()
-        shape = (1, n_streams, channels if n_streams > 1 else 1, 1)
-        self.w = nn.Parameter(torch.zeros(shape), requires_grad=n_streams > 1)
-
-    def forward(self, streams: Sequence[Tensor]) -> Tensor:
-        """Mix the streams."""
-        if len(streams) == 1:
-            return streams[0]
-        dtype = streams[-1].dtype  # under autocast a stage ends in half precision; the sum stays in it, not promoted
-        weights = functional.softmax(self.w, 1).to(dtype)
-        mixed = weights[:, 0] * streams[0].to(dtype)
-        for index, stream in enumerate(streams[1:], start=1):
-            mixed = torch.addcmul(mixed, weights[:, index], stream.to(dtype))
-        return mixed
-
-
 class ReDimNet(nn.Module):
-    """The backbone.
+    """The backbone; as many frames leave it as come in.
 
     Args:
         n_mels: Bands of the input.
@@ -70,6 +29,8 @@ class ReDimNet(nn.Module):
         out_channels: Width of a final 1 x 1 convolution; None for none.
         dropout: Share of each stage's output that is dropped in training.
     """
+
+    time_stride = 1
 
     def __init__(
         self,
@@ -90,7 +51,7 @@ class ReDimNet(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(1, channels, 3, padding="same"), ChannelNorm(channels), To1d())
         bands = n_mels
         for index, (stride, n_blocks, expansion, _, reduction) in enumerate(stages):
-            layers = [WeightedSum(index + 1, width), To2d(bands, channels)]
+            layers = [WeightedSum(index + 1, width if index else 1), To2d(bands, channels)]
             wide = stride * channels * expansion
             layers.append(nn.Conv2d(channels, wide, (stride, 1), (stride, 1)))
             channels, bands = channels * stride, bands // stride

@@ -1,0 +1,148 @@
+"""One loader for every layout: a whole network, or an error that names what does not fit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mrlspk.config.architecture import Architecture
+from mrlspk.errors import CheckpointError, ConfigError
+from mrlspk.models.checkpoints import own, predecessor, published
+from mrlspk.models.checkpoints.layout import Family, Layout
+from mrlspk.models.checkpoints.reading import read_checkpoint
+from mrlspk.models.checkpoints.transfer import TransferReport, compare_states
+from mrlspk.models.encoder import Encoder, build_encoder
+from mrlspk.models.head import MatryoshkaHead
+
+# What building a network from values of a file can raise: the last three where its size is beyond the machine.
+_BUILD_ERRORS = (ConfigError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """An encoder in evaluation mode and what its file says about it.
+
+    Attributes:
+        encoder: All weights are the file's.
+        architecture: What rebuilds the encoder.
+        family: The layout of the file.
+        transfer: That every entry was loaded, and what was left out.
+        config: The resolved configuration of the training run; None for published models.
+        contents: All entries of the file but the weights.
+    """
+
+    encoder: Encoder
+    architecture: Architecture
+    family: Family
+    transfer: TransferReport
+    config: dict[str, Any] | None
+    contents: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelInspection:
+    """What a checkpoint holds, and what of it loads; ``parameters`` counts those of the network, trained or fixed."""
+
+    family: Family
+    config: dict[str, Any]
+    parameters: int
+    embed_dim: int
+    dims: tuple[int, ...]
+    transfer: TransferReport
+
+
+def load_model(path: Path) -> LoadedModel:
+    """Return the model in ``path``, whole.
+
+    Raises:
+        CheckpointError: If the file is no checkpoint, if its configuration holds anything unknown, or if any entry of
+            the network is missing, unknown or of another shape.
+    """
+    layout = _read_layout(path)
+    encoder, report = _empty_encoder(layout, path)
+    if not report.is_whole:
+        raise CheckpointError(
+            f"its weights do not fit its own configuration ({report.coverage:.1%} of the values load): "
+            f"{report.problems()}",
+            path,
+            f"If it was downloaded, fetch it again; `mrlspk pretrained inspect {path}` lists all entries.",
+        )
+    expected = encoder.state_dict()
+    encoder.load_state_dict(
+        {name: _ready(layout.state[layout.name_in_file(name)], like) for name, like in expected.items()}, assign=True
+    )
+    return LoadedModel(
+        encoder.eval(), layout.architecture, layout.family, report, config=layout.config, contents=layout.contents
+    )
+
+
+def inspect_model(path: Path) -> ModelInspection:
+    """Return what a checkpoint describes and what of its weights fits, without loading them into a network.
+
+    Raises:
+        CheckpointError: If the file is no checkpoint, or its configuration holds anything unknown.
+    """
+    layout = _read_layout(path)
+    encoder, report = _empty_encoder(layout, path)
+    return ModelInspection(
+        family=layout.family,
+        config=layout.described,
+        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
+        embed_dim=encoder.embed_dim,
+        dims=encoder.dims,
+        transfer=report,
+    )
+
+
+def with_widths(loaded: LoadedModel, dims: tuple[int, ...]) -> tuple[Encoder, int]:
+    """Return the encoder with a head for ``dims``, and how many rows of the head come from the file.
+
+    Rows that both heads have are kept, with the head's normalisation; rows beyond them are random until trained.
+    """
+    encoder = loaded.encoder
+    old, kept = encoder.head, min(dims[-1], encoder.embed_dim)
+    head = MatryoshkaHead(old.linear.in_features, dims[-1], output_norm=loaded.architecture.output_norm)
+    state, source = head.state_dict(), old.state_dict()
+    for name, values in source.items():
+        if values.ndim and not name.startswith("norm."):
+            state[name][:kept] = values[:kept]
+        else:
+            state[name] = values
+    head.load_state_dict(state)
+    return encoder.with_head(head, dims), kept
+
+
+def _read_layout(path: Path) -> Layout:
+    contents = read_checkpoint(path)
+    if contents.get("format") == own.FORMAT:
+        return own.read_own(contents, path)
+    if contents.keys() >= published.KEYS:
+        return published.read_published(contents, path)
+    if contents.keys() >= predecessor.KEYS:
+        return predecessor.read_predecessor(contents, path)
+    found = ", ".join(sorted(map(str, contents))[:6])
+    raise CheckpointError(
+        f"is no speaker model: expected model_config and state_dict, or an mrlspk checkpoint; found {found or 0}",
+        path,
+        "Give a published ReDimNet or ReDimNet2 checkpoint, or one that mrlspk train wrote.",
+    )
+
+
+def _empty_encoder(layout: Layout, path: Path) -> tuple[Encoder, TransferReport]:
+    """Return the network that a file describes, its weights without memory, and how the file's fit it."""
+    try:
+        encoder = build_encoder(layout.architecture, empty=True)
+    except _BUILD_ERRORS as error:
+        raise CheckpointError(
+            f"its configuration cannot be built: {error}", path, "Give a checkpoint whose configuration is whole."
+        ) from error
+    expected = {layout.name_in_file(name): like for name, like in encoder.state_dict().items()}
+    left_out = [name for name in layout.state if name.startswith(layout.left_out)] if layout.left_out else []
+    return encoder, compare_states(layout.state, expected, left_out=left_out)
+
+
+def _ready(values: Tensor, like: Tensor) -> Tensor:
+    """Return a file's values in the network's number type, in memory of their own."""
+    return values.detach().to(like.dtype).clone(memory_format=torch.contiguous_format)
