@@ -3,16 +3,26 @@
 import dataclasses
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, Debug, Force, Quiet
 
+if TYPE_CHECKING:
+    from mrlspk.pretrained.registry import PublishedModel
+
 pretrained_app = typer.Typer(no_args_is_help=True, help="List and fetch the published models.")
 
 CacheDir = Annotated[Path | None, typer.Option(help="Folder of fetched files. Default: MRLSPK_CACHE_DIR.")]
+
+VOX1 = "vox1-o", "vox1-e", "vox1-h"
+NOTES = (
+    "",
+    "EER on VoxCeleb1-O/E/H as published; none was measured here. --json says where each is stated.",
+    "non-commercial: trained on VoxBlink2, which is CC BY-NC-SA.",
+)
 
 
 @pretrained_app.command("fetch")
@@ -29,13 +39,14 @@ def fetch_command(
 ) -> None:
     """Download a published model, verify it and keep it; one that is here already is only verified.
 
-    MRLSPK_MIRROR names an address or a folder that holds copies of the published files.
+    A download that broke off goes on where it stopped. MRLSPK_MIRROR names an address or a folder that holds copies of
+    the published files.
     """
     from mrlspk.config.environment import read_environment
     from mrlspk.workflows.fetch_pretrained import fetch_pretrained
 
     environment = read_environment(os.environ)
-    with output.progress(f"fetching {name_or_url}", quiet=quiet) as on_progress:
+    with output.progress(name_or_url, quiet=quiet) as on_progress:
         fetched = fetch_pretrained(
             name_or_url,
             cache_dir=cache_dir or environment.cache_dir,
@@ -64,22 +75,38 @@ def list_command(
 
     environment = read_environment(os.environ)
     models = list_pretrained(cache_dir or environment.cache_dir)
-    rows = [
-        (model.name, _percent(model.published_eer), "yes" if model.cached else "no", _licence(model.licence))
-        for model in models
-    ]
-    shown = output.table(None, ("model", "published EER % O/E/H", "cached", "licence"), rows)
-    notes = sorted({f"* {model.licence}" for model in models if _licence(model.licence) != model.licence})
-    payload = {"models": [dataclasses.asdict(model) for model in models]}
-    output.show("pretrained list", payload, [shown, *notes], as_json=as_json)
+    rows = [_row(model.published, cached=model.cached) for model in models]
+    shown = output.table(None, ("model", "params", "GMACs", "EER % O/E/H", "cached", "licence"), rows)
+    payload = {"models": [_entry(model.published, sha256=model.sha256, cached=model.cached) for model in models]}
+    output.show("pretrained list", payload, [shown, *NOTES], as_json=as_json)
+
+
+def _entry(model: "PublishedModel", *, sha256: str | None, cached: bool) -> dict[str, object]:
+    """Return what the JSON document says of a model; where the file is published is one address."""
+    stated = model.model_dump(exclude={"file", "base_url"})
+    return {"name": model.name, "url": model.url, **stated, "sha256": sha256, "cached": cached}
+
+
+def _row(model: "PublishedModel", *, cached: bool) -> tuple[str, ...]:
+    """Return what the table says of a model."""
+    return (
+        model.name,
+        "–" if model.parameters is None else f"{model.parameters:.1f} M",
+        "–" if model.gmacs is None else f"{model.gmacs:.2f}",
+        _percent(model.published_eer),
+        "yes" if cached else "no",
+        _licence(model),
+    )
 
 
 def _percent(rates: dict[str, float] | None) -> str:
-    """Return the rates in percent, with a third decimal only where it was stated."""
-    return " / ".join(f"{100 * rate:.3f}".removesuffix("0") for rate in rates.values()) if rates else "–"
+    """Return the rates on the lists of VoxCeleb1 in percent, with a third decimal only where it was stated."""
+    if rates is None or not rates.keys() >= set(VOX1):
+        return "–"
+    return "/".join(f"{100 * rates[trials]:.3f}".removesuffix("0") for trials in VOX1)
 
 
-def _licence(text: str) -> str:
-    """Return the licence alone, with a star where a remark follows it."""
-    licence, remark, _ = text.partition(";")
-    return f"{licence} *" if remark else licence
+def _licence(model: "PublishedModel") -> str:
+    """Return the licence alone; what stands behind it is that of a corpus."""
+    licence = model.licence.partition(";")[0]
+    return f"{licence}, non-commercial" if model.non_commercial else licence

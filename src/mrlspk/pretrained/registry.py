@@ -4,14 +4,15 @@ import difflib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urljoin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, TypeAdapter
 
 from mrlspk.errors import MrlspkError
 
+type Family = Literal["redimnet", "redimnet2", "redimnet-mrl"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Rate = Annotated[float, Field(ge=0, le=1)]
 
@@ -22,25 +23,37 @@ class PublishedModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="Name in mrlspk: {family}-{model}-{dataset}-{train}.")
+    family: Family = Field(description="Layout that the file has.")
     file: str = Field(description="File name as published.")
     base_url: str = Field(description="Address of the release, with a slash at its end.")
-    sha256: Sha256 | None = Field(description="Null until it is known.")
-    bytes: PositiveInt | None = Field(description="Size of the file; null until it is known.")
+    sha256: Sha256 | None = Field(None, description="Null until it is known.")
+    bytes: PositiveInt | None = Field(None, description="Size of the file; null until it is known.")
     licence: str = Field(description="Licence of the weights, and what else binds their use.")
-    published_eer: dict[str, Rate] | None = Field(description="EER by trial list, as the publisher states it.")
+    non_commercial: bool = Field(description="Whether a corpus it was trained on is for non-commercial use only.")
+    training_set: str = Field(description="Corpora that it was trained on.")
+    parameters: PositiveFloat | None = Field(None, description="Millions, as published; null where nothing is.")
+    gmacs: PositiveFloat | None = Field(None, description="10^9 multiply-accumulates, as published.")
+    published_eer: dict[str, Rate] | None = Field(None, description="EER by trial list, as the publisher states it.")
+    eer_source: str | None = Field(None, description="Where the EER is stated, and how it was scored.")
+    source: str = Field(description="Who says that there is such a file.")
 
     @property
     def url(self) -> str:
         """The address of the file."""
         return urljoin(self.base_url, quote(self.file, safe=""))
 
-    def source(self, mirror: str | None) -> str | Path:
-        """Return where to get the file: its address, or its place in a mirror (address or folder of such files)."""
+    def sources(self, mirror: str | None) -> tuple[str, ...] | tuple[Path, ...]:
+        """Return where to look for the file, in order.
+
+        That is its address, or its places in a mirror (address or folder): under its name here, as in a folder of
+        fetched files, then under its name as published.
+        """
         if mirror is None:
-            return self.url
+            return (self.url,)
+        names = f"{self.name}.pt", self.file
         if mirror.startswith(("http://", "https://")):
-            return f"{mirror.rstrip('/')}/{quote(self.file, safe='')}"
-        return Path(mirror).expanduser() / self.file
+            return tuple(f"{mirror.rstrip('/')}/{quote(name, safe='')}" for name in names)
+        return tuple(Path(mirror).expanduser() / name for name in names)
 
 
 def list_models() -> tuple[PublishedModel, ...]:
@@ -70,8 +83,16 @@ def find_model(name: str) -> PublishedModel:
 
 @cache
 def _models_by_name() -> dict[str, PublishedModel]:
-    """Read the registry; each release gives its models its ``base_url``."""
-    releases = yaml.safe_load(files("mrlspk.pretrained").joinpath("registry.yaml").read_text(encoding="utf-8"))
-    entries = [{**entry, "base_url": release["base_url"]} for release in releases for entry in release["models"]]
+    """Read the registry."""
+    groups = yaml.safe_load(files("mrlspk.pretrained").joinpath("registry.yaml").read_text(encoding="utf-8"))
+    entries = [_entry(group["defaults"], model) for group in groups for model in group["models"]]
     models = TypeAdapter(tuple[PublishedModel, ...]).validate_python(entries)
     return {model.name: model for model in models}
+
+
+def _entry(defaults: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
+    """Return one model's fields; where no EER is published, the group's ``eer_source`` has nothing to say."""
+    entry = defaults | model
+    if "published_eer" not in entry:
+        entry.pop("eer_source", None)
+    return entry

@@ -3,21 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrlspk.pretrained.download import OnProgress
-from mrlspk.pretrained.fetch import FetchedModel, cached_path, fetch_model, recorded_sha256
-from mrlspk.pretrained.registry import list_models
+from mrlspk.pretrained.fetch import FetchedModel, cached_path, fetch_model
+from mrlspk.pretrained.records import OnProgress, recorded_sha256
+from mrlspk.pretrained.registry import PublishedModel, list_models
 
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A published model; ``cached`` says that its file is here, ``published_eer`` holds fractions by trial list."""
+    """A published model; ``cached`` says that its file is here, ``sha256`` is the known one, else the recorded one."""
 
-    name: str
-    url: str
+    published: PublishedModel
     sha256: str | None
-    bytes: int | None
-    licence: str
-    published_eer: dict[str, float] | None
     cached: bool
 
 
@@ -49,9 +45,5 @@ def list_pretrained(cache_dir: Path) -> tuple[ListedModel, ...]:
     for model in list_models():
         path = cached_path(model, cache_dir)
         sha256 = model.sha256 or recorded_sha256(path, strict=False)
-        listed.append(
-            ListedModel(
-                model.name, model.url, sha256, model.bytes, model.licence, model.published_eer, cached=path.is_file()
-            )
-        )
+        listed.append(ListedModel(model, sha256, cached=path.is_file()))
     return tuple(listed)

@@ -1,0 +1,104 @@
+"""The part of a file that has come so far, kept beside its place so that a later attempt or command can go on."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Literal
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+
+from mrlspk.pretrained.records import write_record
+
+
+class Origin(BaseModel):
+    """What a part is part of; ``validator`` is what a server compares to tell whether the content is still the same."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: str
+    total: PositiveInt | None
+    validator: str | None
+
+
+class Partial:
+    """The part of ``target`` that is here, and the record of what it is part of.
+
+    Its bytes go to the file system as they come, so that they outlast the process, however it ends.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.path = target.with_name(f".{target.name}.partial")
+        self.record = target.with_name(f".{target.name}.partial.json")
+
+    def exists(self) -> bool:
+        """Say whether a part, or its record, is here."""
+        return self.path.exists() or self.record.exists()
+
+    def origin(self, address: str, *, sha256_known: bool) -> Origin | None:
+        """Return what the part is part of; None where ``address`` must be fetched from its start.
+
+        A part whose content nothing would tell from a changed one, neither a validator nor a known SHA-256, is no use.
+        """
+        try:
+            origin = Origin.model_validate_json(self.record.read_bytes())
+            size = self.path.stat().st_size
+        except (FileNotFoundError, ValidationError):
+            return None
+        told = origin.validator is not None or sha256_known
+        fits = origin.total is not None and self._offset(size, origin.total) > 0 and size <= origin.total
+        return origin if told and fits and origin.address == address else None
+
+    def offset(self, total: int) -> int:
+        """Return the byte to go on from: of a part that is whole the last is asked for again, so that one is left."""
+        return self._offset(self.path.stat().st_size, total)
+
+    def drop(self) -> None:
+        """Remove the part and its record."""
+        self.path.unlink(missing_ok=True)
+        self.record.unlink(missing_ok=True)
+
+    @contextmanager
+    def begin(self, origin: Origin) -> Iterator[IO[bytes]]:
+        """Give a file to write ``origin`` to from its first byte; it is in store when the block ends.
+
+        Raises:
+            OSError: If there is no room.
+            RecordError: If the record cannot be written.
+        """
+        self.drop()
+        if origin.total is not None:
+            self._check_room(origin.total)
+        write_record(self.record, origin.model_dump_json())
+        with self._open("wb", 0) as file:
+            yield file
+
+    @contextmanager
+    def go_on(self, offset: int, total: int) -> Iterator[IO[bytes]]:
+        """Give the file to write the rest to, from byte ``offset``.
+
+        Raises:
+            OSError: If there is no room.
+        """
+        self._check_room(total - offset)
+        with self._open("r+b", offset) as file:
+            yield file
+
+    @contextmanager
+    def _open(self, mode: Literal["wb", "r+b"], offset: int) -> Iterator[IO[bytes]]:
+        with self.path.open(mode, buffering=0) as raw:
+            raw.truncate(offset)
+            raw.seek(offset)
+            yield raw
+            os.fsync(raw.fileno())
+
+    def _check_room(self, needed: int) -> None:
+        free = shutil.disk_usage(self.path.parent).free
+        if free < needed:
+            raise OSError(errno.ENOSPC, f"{needed:,} bytes are needed, {free:,} are free")
+
+    @staticmethod
+    def _offset(size: int, total: int) -> int:
+        return min(size, total - 1)

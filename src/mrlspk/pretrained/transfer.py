@@ -1,0 +1,193 @@
+"""One attempt at bringing a file: over HTTP, going on from a part where that is safe, or out of a folder."""
+
+import email.utils
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import requests
+import urllib3.exceptions
+from requests import codes
+
+from mrlspk.errors import DownloadError
+from mrlspk.pretrained.partial import Origin, Partial
+from mrlspk.pretrained.records import OnProgress
+
+CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
+CHUNK_BYTES = 1 << 16
+STRONG_AFTER_SECONDS = 60  # a Last-Modified this much older than the answer cannot hide a later change
+
+
+class AbsentError(Exception):
+    """There is no such file at this source."""
+
+
+class TransientError(Exception):
+    """A failure that another attempt may mend, after ``wait_seconds`` where the server says how long."""
+
+    def __init__(self, what: str, wait_seconds: float | None = None) -> None:
+        super().__init__(what)
+        self.wait_seconds = wait_seconds
+
+
+def copy(source: Path, partial: Partial, on_progress: OnProgress | None) -> None:
+    """Copy a file to ``partial``.
+
+    Raises:
+        AbsentError: If there is none.
+        OSError: If it cannot be read or written.
+    """
+    if not source.is_file():
+        raise AbsentError("no such file")
+    done, total = 0, source.stat().st_size
+    origin = Origin(address=str(source), total=total or None, validator=None)
+    try:
+        with source.open("rb") as reader, partial.begin(origin) as writer:
+            while chunk := reader.read(CHUNK_BYTES):
+                done = _write(writer, chunk, done, total, on_progress)
+    finally:
+        if done < total:
+            partial.drop()  # a copy is begun anew each time, so none is left half done
+
+
+def fetch_address(url: str, partial: Partial, *, sha256_known: bool, on_progress: OnProgress | None) -> bool:
+    """Bring what is at ``url`` to ``partial``; return whether it went on from what was there.
+
+    Raises:
+        AbsentError: If the server has no such file.
+        TransientError: If another attempt may go better; what came is kept.
+        DownloadError: If none will.
+        OSError: If the file cannot be written.
+    """
+    try:
+        return _fetch(url, partial, partial.origin(url, sha256_known=sha256_known), on_progress)
+    except requests.exceptions.SSLError as error:
+        raise DownloadError("no secure connection", url, "Check the clock and the certificates here.") from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise TransientError("the connection broke off before the end of the file") from error
+    except requests.exceptions.Timeout as error:
+        raise TransientError("the server did not answer in time") from error
+    except requests.exceptions.ConnectionError as error:
+        if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
+            raise TransientError(f"the server sent nothing for {READ_SECONDS:g} s") from error
+        raise TransientError("no connection to the server, or it was lost") from error
+    except requests.exceptions.RequestException as error:
+        raise DownloadError(f"it cannot be fetched: {error}", url, "Check the address.") from error
+
+
+def _fetch(url: str, partial: Partial, origin: Origin | None, on_progress: OnProgress | None) -> bool:
+    """Ask for the rest of ``origin``, or for the whole file where there is none or the rest cannot be had."""
+    if origin is not None and origin.total is not None:
+        offset = partial.offset(origin.total)
+        with _get(url, _range_headers(offset, origin.validator)) as response:
+            if _is_the_rest(response, origin, offset):
+                with partial.go_on(offset, origin.total) as file:
+                    _write_body(response, file, offset, origin.total, on_progress)
+                return True
+            if response.status_code not in {codes.partial_content, codes.requested_range_not_satisfiable}:
+                _begin(response, url, partial, on_progress)  # all of it, or an error
+                return False
+        partial.drop()
+    with _get(url, {}) as response:
+        _begin(response, url, partial, on_progress)
+    return False
+
+
+def _get(url: str, headers: dict[str, str]) -> requests.Response:
+    """Ask for ``url``; the body is not read yet, and comes as it is stored, so that its bytes can be counted."""
+    headers = {"Accept-Encoding": "identity", **headers}
+    return requests.get(url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS), headers=headers)
+
+
+def _range_headers(offset: int, validator: str | None) -> dict[str, str]:
+    """Ask for the bytes from ``offset`` on; for all of them where the content is no longer that of ``validator``."""
+    headers = {"Range": f"bytes={offset}-"}
+    return headers if validator is None else {**headers, "If-Range": validator}
+
+
+def _is_the_rest(response: requests.Response, origin: Origin, offset: int) -> bool:
+    """Say whether an answer holds the bytes from ``offset`` on of the very file that ``origin`` describes."""
+    assert origin.total is not None
+    expected = f"bytes {offset}-{origin.total - 1}/{origin.total}"
+    etag = response.headers.get("ETag")
+    return (
+        response.status_code == codes.partial_content
+        and response.headers.get("Content-Range") == expected
+        and "Content-Encoding" not in response.headers
+        and (etag is None or not _is_strong(origin.validator) or etag == origin.validator)
+    )
+
+
+def _begin(response: requests.Response, url: str, partial: Partial, on_progress: OnProgress | None) -> None:
+    """Write the whole body to ``partial``, from its first byte, once the status says that this is the file."""
+    _check_status(response)
+    length = response.headers.get("Content-Length", "")
+    total = int(length) if length.isdecimal() and "Content-Encoding" not in response.headers else None
+    with partial.begin(Origin(address=url, total=total or None, validator=_validator(response))) as file:
+        _write_body(response, file, 0, total, on_progress)
+
+
+def _check_status(response: requests.Response) -> None:
+    """Let success pass; tell failures that may go away from those that will not."""
+    status = response.status_code
+    answer = f"the server answered {status} {response.reason}".rstrip()
+    if status == codes.not_found:
+        raise AbsentError(answer)
+    if status in {codes.request_timeout, codes.too_many_requests} or status >= codes.server_error:
+        raise TransientError(answer, _retry_after(response))
+    if status != codes.ok:
+        raise DownloadError(answer, response.url, "Check the address, or set MRLSPK_MIRROR to one that has the file.")
+
+
+def _write_body(
+    response: requests.Response, file: IO[bytes], done: int, total: int | None, on_progress: OnProgress | None
+) -> None:
+    """Write the body behind ``done`` bytes, and see that there are ``total`` in the end."""
+    for chunk in response.iter_content(CHUNK_BYTES):
+        done = _write(file, chunk, done, total, on_progress)
+    if total is not None and done != total:
+        raise TransientError(f"{done:,} of {total:,} bytes came")
+
+
+def _write(file: IO[bytes], chunk: bytes, done: int, total: int | None, on_progress: OnProgress | None) -> int:
+    """Write all of ``chunk``, report, and return how many bytes there are now."""
+    rest = memoryview(chunk)
+    while rest:  # an unbuffered file may take a part at a time
+        rest = rest[file.write(rest) :]
+    done += len(chunk)
+    if on_progress is not None and total is not None:
+        on_progress(done, total)
+    return done
+
+
+def _validator(response: requests.Response) -> str | None:
+    """Return what tells this content from any other at the same address: a strong ETag, else an old enough date."""
+    etag = response.headers.get("ETag")
+    if _is_strong(etag):
+        return etag
+    modified, now = (_read_date(response.headers.get(name)) for name in ("Last-Modified", "Date"))
+    if modified is None or now is None or (now - modified).total_seconds() < STRONG_AFTER_SECONDS:
+        return None
+    return response.headers["Last-Modified"]
+
+
+def _is_strong(etag: str | None) -> bool:
+    return etag is not None and etag.startswith('"')
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Return for how many seconds the server asks to be left alone."""
+    text = response.headers.get("Retry-After", "")
+    if text.isdecimal():
+        return float(text)
+    date = _read_date(text)
+    return None if date is None else max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def _read_date(text: str | None) -> datetime | None:
+    """Return the time that a header states, or None where it states none."""
+    try:
+        date = email.utils.parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
