@@ -2,13 +2,12 @@
 
 import errno
 import hashlib
-import shutil
 
 import pytest
 
 from mrlspk.errors import DownloadError, UsageError
-from mrlspk.pretrained import fetch_model
-from mrlspk.pretrained.fetch import recorded_sha256
+from mrlspk.pretrained import download, fetch_model, transfer
+from mrlspk.pretrained.records import RecordError, recorded_sha256
 
 NAME, FILE = "redimnet-b0-vox2-ptn", "b0-vox2-ptn.pt"  # its SHA-256 is not known beforehand
 PINNED, PINNED_FILE = "redimnet-b2-vox2-ptn", "b2-vox2-ptn.pt"
@@ -31,7 +30,8 @@ def cache_dir(tmp_path):
 
 
 def files_in(folder):
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+    """Return the names of all files but the locks."""
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.parent.name != ".locks")
 
 
 def test_file_comes_from_a_mirror_folder_even_offline(mirror, cache_dir):
@@ -108,27 +108,76 @@ def test_offline_miss_says_what_to_run(cache_dir):
     assert not cache_dir.exists()
 
 
-def test_mirror_without_the_file_is_named(tmp_path, cache_dir):
-    with pytest.raises(DownloadError, match="no such file in the mirror") as caught:
+def test_folder_of_fetched_files_is_a_mirror(mirror, cache_dir, tmp_path):
+    fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
+    (mirror / FILE).write_bytes(b"another model with this file name")
+    (cache_dir / FILE).write_bytes(b"another model with this file name")
+    fetched = fetch_model(NAME, cache_dir=tmp_path / "second", mirror=str(cache_dir), offline=True)
+    assert fetched.path.read_bytes() == BODY
+
+
+def test_mirror_without_the_file_names_both_places(tmp_path, cache_dir):
+    with pytest.raises(DownloadError, match="no such file; nor is it under its name as published") as caught:
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(tmp_path))
-    assert caught.value.where == tmp_path / FILE
+    assert caught.value.where == tmp_path / f"{NAME}.pt"
+    assert str(tmp_path / FILE) in caught.value.what
+    assert files_in(cache_dir) == []
+
+
+def test_interrupted_copy_leaves_nothing(mirror, cache_dir):
+    def interrupt(_done, _total):
+        raise KeyboardInterrupt
+
+    (mirror / FILE).write_bytes(bytes(transfer.CHUNK_BYTES + 1))
+    with pytest.raises(KeyboardInterrupt):
+        fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), on_progress=interrupt)
+    assert files_in(cache_dir) == []
+
+
+def test_empty_file_is_copied_as_it_is(mirror, cache_dir):
+    (mirror / FILE).write_bytes(b"")
+    assert fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror)).bytes == 0
+
+
+def test_progress_covers_the_copy_and_the_verification(mirror, cache_dir):
+    seen = []
+    fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), on_progress=lambda *at: seen.append(at))
+    assert seen == [(len(BODY), len(BODY))] * 2
+    fetch_model(NAME, cache_dir=cache_dir, on_progress=lambda *at: seen.append(at))
+    assert seen == [(len(BODY), len(BODY))] * 3
+
+
+def test_part_of_a_forced_download_is_gone_after_the_file_is_used(mirror, cache_dir):
+    path = fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror)).path
+    path.with_name(f".{path.name}.partial").write_bytes(b"part")
+    fetch_model(NAME, cache_dir=cache_dir, offline=True)
+    assert files_in(cache_dir) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
 
 
 def test_full_disk_leaves_nothing(mirror, cache_dir, monkeypatch):
-    def write_half(source, target):
-        target.write_bytes(source.read_bytes()[:10])
+    def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(shutil, "copyfile", write_half)
+    monkeypatch.setattr(transfer, "_write", fail)
     with pytest.raises(DownloadError, match="No space left on device") as caught:
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
     assert caught.value.exit_code == 4
     assert files_in(cache_dir) == []
 
 
+def test_disk_too_full_for_the_record_leaves_nothing(mirror, cache_dir, monkeypatch):
+    def fail(path, _sha256):
+        raise RecordError("cannot be written: No space left on device", path)
+
+    monkeypatch.setattr(download, "record_sha256", fail)
+    with pytest.raises(DownloadError, match="No space left on device"):
+        fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
+    assert files_in(cache_dir) == []
+
+
 def test_cache_folder_that_is_a_file_is_an_error_with_a_remedy(mirror, tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(DownloadError, match="could not be written") as caught:
+    with pytest.raises(DownloadError, match="cannot be locked") as caught:
         fetch_model(NAME, cache_dir=tmp_path / "taken", mirror=str(mirror))
     assert "--cache-dir" in caught.value.fix
 

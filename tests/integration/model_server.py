@@ -1,0 +1,119 @@
+"""A server of model files on this machine, which does what it is told to do wrong."""
+
+import asyncio
+import re
+import threading
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How to answer one request; the plain one is right in everything.
+
+    ``cut`` closes the connection after so many bytes of the body. ``hold`` sends so many and goes on once the gate of
+    the server is open.
+    """
+
+    status: int = 200
+    cut: int | None = None
+    hold: int | None = None
+    range_honoured: bool = True
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request, and how many bytes of a body the answer held."""
+
+    path: str
+    range: str | None
+    if_range: str | None
+    n_bytes: int
+
+
+class ModelServer:
+    """Serves ``files`` by path; each request for one of them takes the next of ``answers``, then ``always``."""
+
+    def __init__(self, files):
+        self.files, self.etag, self.modified = files, '"first"', None
+        self.answers, self.always = [], Answer()
+        self.requests, self.gate = [], threading.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    def __enter__(self):
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *_):
+        self.gate.set()
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    @property
+    def paths(self):
+        return [request.path for request in self.requests]
+
+    def seen(self, path):
+        """Return the requests for one path."""
+        return [request for request in self.requests if request.path == path]
+
+    async def _serve(self):
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        application = web.Application()
+        application.router.add_get("/{path:.*}", self._handle)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self._ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _handle(self, request):
+        path = request.raw_path
+        body = self.files.get(path)
+        if body is None:
+            self._note(request, 0)
+            return web.Response(status=404)
+        answer = self.answers.pop(0) if self.answers else self.always
+        if answer.status != 200:
+            self._note(request, 0)
+            return web.Response(status=answer.status, headers=answer.headers)
+        return await self._send(request, body, answer)
+
+    async def _send(self, request, body, answer):
+        headers = {name: value for name, value in (("ETag", self.etag), ("Last-Modified", self.modified)) if value}
+        start, status = self._start(request, len(body)) if answer.range_honoured else 0, 200
+        if start:
+            status, headers["Content-Range"] = 206, f"bytes {start}-{len(body) - 1}/{len(body)}"
+        rest = body[start:]
+        stop = next((limit for limit in (answer.cut, answer.hold) if limit is not None), len(rest))
+        self._note(request, len(rest[:stop] if answer.cut is not None else rest))
+        response = web.StreamResponse(status=status, headers=headers | answer.headers)
+        response.content_length = len(rest)
+        await response.prepare(request)
+        await response.write(rest[:stop])
+        if answer.cut is not None:
+            request.transport.close()
+            return response
+        while stop < len(rest) and not self.gate.is_set():
+            await asyncio.sleep(0.01)
+        if stop < len(rest) and request.transport is not None:
+            await response.write(rest[stop:])
+        return response
+
+    def _start(self, request, length):
+        """Return the byte from which to send: 0 unless a range is asked for that is still good."""
+        asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        validator = request.headers.get("If-Range")
+        current = validator is None or validator in {self.etag, self.modified}
+        return int(asked[1]) if asked and current and int(asked[1]) < length else 0
+
+    def _note(self, request, n_bytes):
+        headers = request.headers
+        self.requests.append(Seen(request.raw_path, headers.get("Range"), headers.get("If-Range"), n_bytes))

@@ -1,0 +1,372 @@
+"""``mrlspk pretrained fetch`` against a server, a disk and processes that fail in its middle."""
+
+import hashlib
+import signal
+import subprocess
+import sys
+import threading
+from email.utils import formatdate
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from integration.model_server import Answer, ModelServer
+from mrlspk.cli.app import app
+from mrlspk.pretrained import download, transfer
+
+NAME = "redimnet-M-vb2-ptn"  # its SHA-256 is not known beforehand
+PATH = f"/{NAME}.pt"
+BODY = bytes(range(256)) * 4000
+OTHER = BODY[::-1]  # as long, and different
+SHA256 = hashlib.sha256(BODY).hexdigest()
+BREAK = 2 * transfer.CHUNK_BYTES
+WHOLE = [f"{NAME}.pt", f"{NAME}.pt.sha256"]
+BROKEN_OFF = [f".{NAME}.pt.partial", f".{NAME}.pt.partial.json"]
+
+
+@pytest.fixture
+def server():
+    with ModelServer({PATH: BODY}) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch, tmp_path, server):
+    """Fetch through the server into an empty cache; pauses between attempts are noted and not made."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("MRLSPK_MIRROR", server.url)
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch):
+    made = []
+    monkeypatch.setattr(download, "time", SimpleNamespace(sleep=made.append))
+    return made
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+def fetch(*arguments):
+    result = CliRunner().invoke(app, ["pretrained", "fetch", NAME, *arguments])
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def start_fetch(log, *arguments):
+    """Start the command in a process of its own, whose stderr goes to ``log``."""
+    command = [sys.executable, "-m", "mrlspk", "pretrained", "fetch", NAME, *arguments]
+    with log.open("w") as stderr:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
+
+
+def wait_until(holds, *, steps=3000):
+    """Wait until something holds; after ``steps`` looks it never will."""
+    nap = threading.Event()
+    for _ in range(steps):
+        if holds():
+            return
+        nap.wait(0.01)
+    raise AssertionError("waited in vain")
+
+
+def kept_files(cache):
+    """Return the names of all files in the cache but its locks, which are empty."""
+    files = [path for path in cache.rglob("*") if path.is_file()]
+    locks = [path for path in files if path.parent.name == ".locks"]
+    assert all(path.stat().st_size == 0 for path in locks)
+    return sorted(path.name for path in files if path not in locks)
+
+
+def assert_whole(result, cache, body=BODY):
+    assert result.exit_code == 0, result.output
+    assert (cache / f"{NAME}.pt").read_bytes() == body
+    assert (cache / f"{NAME}.pt.sha256").read_text() == f"{hashlib.sha256(body).hexdigest()}  {NAME}.pt\n"
+    assert kept_files(cache) == WHOLE
+
+
+def break_off(server, cache):
+    """Let one command end with a part of the file, as a network does that stays away."""
+    server.answers = [Answer(cut=BREAK)] + [Answer(status=503)] * 3
+    result = fetch()
+    assert result.exit_code == 4
+    assert "What came is kept" in result.stderr
+    assert kept_files(cache) == BROKEN_OFF
+    assert (cache / BROKEN_OFF[0]).read_bytes() == BODY[:BREAK]
+    server.requests.clear()
+
+
+def test_truncated_answer_is_gone_on_from(server, cache, pauses):
+    server.answers = [Answer(cut=BREAK)]
+    result = fetch()
+    assert_whole(result, cache)
+    assert "the connection broke off before the end of the file; trying again in 1 s" in result.stderr
+    assert [(seen.range, seen.if_range, seen.n_bytes) for seen in server.requests] == [
+        (None, None, BREAK),
+        (f"bytes={BREAK}-", '"first"', len(BODY) - BREAK),
+    ]
+    assert pauses == [1.0]
+
+
+def test_connection_that_always_breaks_keeps_what_came(server, cache, pauses):
+    server.always = Answer(cut=BREAK)
+    result = fetch()
+    assert result.exit_code == 4
+    assert "the connection broke off before the end of the file, in 4 attempts" in result.stderr
+    assert "the same command goes on from there" in result.stderr
+    assert [seen.range for seen in server.requests] == [None, *(f"bytes={n * BREAK}-" for n in (1, 2, 3))]
+    assert pauses == [1.0, 2.0, 4.0]
+    assert kept_files(cache) == BROKEN_OFF
+
+
+def test_next_command_asks_only_for_the_rest(server, cache):
+    break_off(server, cache)
+    assert_whole(fetch(), cache)
+    assert [(seen.range, seen.if_range, seen.n_bytes) for seen in server.requests] == [
+        (f"bytes={BREAK}-", '"first"', len(BODY) - BREAK)
+    ]
+
+
+def test_date_tells_the_content_where_there_is_no_etag(server, cache):
+    server.etag, server.modified = None, formatdate(0, usegmt=True)
+    break_off(server, cache)
+    assert_whole(fetch(), cache)
+    assert [(seen.range, seen.if_range) for seen in server.requests] == [(f"bytes={BREAK}-", server.modified)]
+
+
+@pytest.mark.parametrize(("etag", "modified"), [(None, None), ('W/"weak"', None), (None, formatdate(usegmt=True))])
+def test_part_that_nothing_identifies_is_not_gone_on_from(server, cache, etag, modified):
+    server.etag, server.modified = etag, modified
+    break_off(server, cache)
+    server.files = {PATH: OTHER}
+    assert_whole(fetch(), cache, OTHER)
+    assert [seen.range for seen in server.requests] == [None]
+
+
+def test_known_hash_identifies_a_part_without_validator(server, cache):
+    server.etag = None
+    break_off(server, cache)
+    assert_whole(fetch("--sha256", SHA256), cache)
+    assert [(seen.range, seen.if_range) for seen in server.requests] == [(f"bytes={BREAK}-", None)]
+
+
+def test_ignored_range_begins_anew_in_the_same_answer(server, cache):
+    break_off(server, cache)
+    server.always = Answer(range_honoured=False)
+    assert_whole(fetch(), cache)
+    assert [(seen.range, seen.n_bytes) for seen in server.requests] == [(f"bytes={BREAK}-", len(BODY))]
+
+
+def test_content_that_changed_since_the_break_begins_anew(server, cache):
+    break_off(server, cache)
+    server.files, server.etag = {PATH: OTHER}, '"second"'
+    assert_whole(fetch(), cache, OTHER)
+    assert [(seen.if_range, seen.n_bytes) for seen in server.requests] == [('"first"', len(OTHER))]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(status=416),
+        Answer(headers={"Content-Range": f"bytes {BREAK}-{len(BODY)}/{len(BODY) + 1}"}),
+        Answer(headers={"Content-Range": f"bytes 0-{len(BODY) - 1}/{len(BODY)}"}),
+        Answer(headers={"ETag": '"second"'}),
+    ],
+)
+def test_rest_of_another_file_begins_anew(server, cache, answer):
+    break_off(server, cache)
+    server.answers = [answer]
+    assert_whole(fetch(), cache)
+    assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-", None]
+
+
+def test_part_of_other_content_is_found_by_the_hash_and_fetched_once_more(server, cache):
+    server.etag = None
+    break_off(server, cache)
+    (cache / BROKEN_OFF[0]).write_bytes(OTHER[:BREAK])
+    result = fetch("--sha256", SHA256)
+    assert_whole(result, cache)
+    assert "is of another file; fetching from the start" in result.stderr
+    assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-", None]
+
+
+def test_wrong_content_leaves_nothing(server, cache):
+    server.files = {PATH: OTHER}
+    result = fetch("--sha256", SHA256)
+    assert result.exit_code == 4
+    assert f"expected SHA-256 {SHA256}, got {hashlib.sha256(OTHER).hexdigest()}" in result.stderr
+    assert len(server.requests) == 1
+    assert kept_files(cache) == []
+
+
+def test_wrong_rest_leaves_nothing_after_one_try_from_the_start(server, cache):
+    server.etag = None
+    break_off(server, cache)
+    server.files = {PATH: OTHER}
+    result = fetch("--sha256", SHA256)
+    assert result.exit_code == 4
+    assert f"got {hashlib.sha256(OTHER).hexdigest()}" in result.stderr
+    assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-", None]
+    assert kept_files(cache) == []
+
+
+def test_content_that_differs_from_the_first_fetch_is_refused(server, cache):
+    assert_whole(fetch(), cache)
+    (cache / f"{NAME}.pt").unlink()
+    server.files = {PATH: OTHER}
+    result = fetch()
+    assert result.exit_code == 4
+    assert f"expected SHA-256 {SHA256}" in result.stderr
+    assert kept_files(cache) == [f"{NAME}.pt.sha256"]
+
+
+def test_three_times_503_then_good(server, cache, pauses):
+    server.answers = [Answer(status=503)] * 3
+    result = fetch()
+    assert_whole(result, cache)
+    assert result.stderr.count("the server answered 503 Service Unavailable; trying again") == 3
+    assert len(server.requests) == 4
+    assert pauses == [1.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize(("asked", "pause"), [("7", 7.0), ("0", 1.0), ("86400", 60.0), ("soon", 1.0)])
+def test_server_says_when_to_come_back_within_reason(server, cache, pauses, asked, pause):
+    server.answers = [Answer(status=429, headers={"Retry-After": asked})]
+    assert_whole(fetch(), cache)
+    assert pauses == [pause]
+
+
+def test_stall_is_left_and_gone_on_from(server, cache, monkeypatch):
+    monkeypatch.setattr(transfer, "READ_SECONDS", 0.3)
+    server.answers = [Answer(hold=BREAK)]
+    result = fetch()
+    assert_whole(result, cache)
+    assert "the server sent nothing for 0.3 s" in result.stderr
+    assert [seen.range for seen in server.requests] == [None, f"bytes={BREAK}-"]
+
+
+def test_redirect_is_followed_and_the_rest_asked_for_there(server, cache):
+    server.files = {PATH: BODY, "/elsewhere": BODY}
+    redirect = Answer(status=302, headers={"Location": "/elsewhere"})
+    server.answers = [redirect, Answer(cut=BREAK), redirect]
+    assert_whole(fetch(), cache)
+    assert [(seen.path, seen.range) for seen in server.requests] == [
+        (PATH, None),
+        ("/elsewhere", None),
+        (PATH, f"bytes={BREAK}-"),
+        ("/elsewhere", f"bytes={BREAK}-"),
+    ]
+
+
+def test_redirect_without_end_fails_at_once(server, cache):
+    server.always = Answer(status=302, headers={"Location": PATH})
+    result = fetch()
+    assert result.exit_code == 4
+    assert "it cannot be fetched" in result.stderr
+    assert kept_files(cache) == []
+
+
+def test_absent_file_is_told_with_both_names_and_not_asked_for_again(server, cache):
+    server.files = {}
+    result = fetch()
+    assert result.exit_code == 4
+    assert f"{server.url}{PATH}: the server answered 404 Not Found" in result.stderr
+    assert f"nor is it under its name as published, {server.url}/M-vb2-ptn.pt" in result.stderr
+    assert server.paths == [PATH, "/M-vb2-ptn.pt"]
+    assert kept_files(cache) == []
+
+
+def test_file_that_went_away_keeps_the_part(server, cache):
+    break_off(server, cache)
+    server.files = {}
+    assert fetch().exit_code == 4
+    assert kept_files(cache) == BROKEN_OFF
+
+
+def test_offline_asks_nothing_even_of_a_server_that_is_there(server, cache):
+    break_off(server, cache)
+    for flags in (["--offline"], ["--offline", "--force"]):
+        result = fetch(*flags)
+        assert result.exit_code == 4
+        assert "not fetched yet, and offline" in result.stderr
+        assert f"mrlspk pretrained fetch {NAME}" in result.stderr
+    assert server.requests == []
+    assert kept_files(cache) == BROKEN_OFF
+
+
+def test_four_processes_at_once_end_with_one_file_and_one_download(server, cache, tmp_path):
+    server.always = Answer(hold=BREAK)
+    logs = [tmp_path / f"{number}.log" for number in range(4)]
+    processes = [start_fetch(log) for log in logs]
+    wait_until(lambda: sum("waiting for another process" in log.read_text() for log in logs) == 3)
+    server.gate.set()
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
+    assert server.paths == [PATH]
+    assert (cache / f"{NAME}.pt").read_bytes() == BODY
+    assert kept_files(cache) == WHOLE
+
+
+def test_killed_download_is_gone_on_from(server, cache, tmp_path):
+    server.answers = [Answer(hold=BREAK)]
+    process = start_fetch(tmp_path / "log")
+    partial = cache / BROKEN_OFF[0]
+    wait_until(lambda: partial.exists() and partial.stat().st_size == BREAK)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert kept_files(cache) == BROKEN_OFF
+    assert_whole(fetch(), cache)
+    assert [(seen.range, seen.n_bytes) for seen in server.requests[1:]] == [(f"bytes={BREAK}-", len(BODY) - BREAK)]
+
+
+def test_waiting_process_goes_on_where_a_killed_one_stopped(server, cache, tmp_path):
+    server.answers = [Answer(hold=BREAK)]
+    holder, partial = start_fetch(tmp_path / "holder.log"), cache / BROKEN_OFF[0]
+    wait_until(lambda: partial.exists() and partial.stat().st_size == BREAK)
+    waiting = start_fetch(tmp_path / "waiting.log")
+    wait_until(lambda: "waiting for another process" in (tmp_path / "waiting.log").read_text())
+    holder.kill()
+    assert holder.wait() == -signal.SIGKILL
+    assert waiting.wait() == 0
+    assert [seen.range for seen in server.requests] == [None, f"bytes={BREAK}-"]
+    assert (cache / f"{NAME}.pt").read_bytes() == BODY
+    assert kept_files(cache) == WHOLE
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+from mrlspk.cli.app import main
+main()
+"""
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_disk_that_takes_no_more_leaves_nothing(server, cache, begun):
+    pytest.importorskip("resource")
+    if begun:
+        break_off(server, cache)
+    command = [sys.executable, "-c", LIMITED, "pretrained", "fetch", NAME]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 4
+    assert f"{cache / NAME}.pt: the file could not be written: File too large" in result.stderr
+    assert "--cache-dir" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(server.requests) == 1
+    assert kept_files(cache) == []
+
+
+def test_disk_that_takes_no_more_of_a_copy_leaves_nothing(cache, tmp_path, monkeypatch):
+    pytest.importorskip("resource")
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / f"{NAME}.pt").write_bytes(BODY)
+    monkeypatch.setenv("MRLSPK_MIRROR", str(tmp_path / "mirror"))
+    command = [sys.executable, "-c", LIMITED, "pretrained", "fetch", NAME]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 4
+    assert "the file could not be written: File too large" in result.stderr
+    assert kept_files(cache) == []

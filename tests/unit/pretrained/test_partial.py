@@ -1,0 +1,67 @@
+"""When a part of a file may be gone on from."""
+
+import pytest
+
+from mrlspk.pretrained.partial import Origin, Partial
+
+ADDRESS = "https://server.test/model.pt"
+ORIGIN = Origin(address=ADDRESS, total=10, validator='"tag"')
+
+
+@pytest.fixture
+def partial(tmp_path):
+    """Five bytes of the ten of `ORIGIN`."""
+    begun = Partial(tmp_path / "model.pt")
+    with begun.begin(ORIGIN) as file:
+        file.write(b"01234")
+    return begun
+
+
+def test_part_is_gone_on_from_where_it_ends(partial):
+    assert partial.origin(ADDRESS, sha256_known=False) == ORIGIN
+    assert partial.offset(10) == 5
+    with partial.go_on(5, 10) as file:
+        file.write(b"56789")
+    assert partial.path.read_bytes() == b"0123456789"
+
+
+def test_last_byte_of_a_whole_part_is_asked_for_again(partial):
+    partial.path.write_bytes(b"0123456789")
+    assert partial.origin(ADDRESS, sha256_known=False) == ORIGIN
+    assert partial.offset(10) == 9
+
+
+@pytest.mark.parametrize("content", [b"", b"more than ten"])
+def test_part_of_a_size_that_cannot_be_is_not_gone_on_from(partial, content):
+    partial.path.write_bytes(content)
+    assert partial.origin(ADDRESS, sha256_known=True) is None
+
+
+def test_part_of_another_address_is_not_gone_on_from(partial):
+    assert partial.origin("https://server.test/other.pt", sha256_known=True) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"address": 1}', '{"address": "a", "total": 5, "validator": null, "x": 1}']
+)
+def test_part_with_a_damaged_record_is_not_gone_on_from(partial, text):
+    partial.record.write_text(text)
+    assert partial.origin(ADDRESS, sha256_known=True) is None
+
+
+def test_record_or_part_alone_is_nothing_to_go_on_from(partial):
+    partial.path.unlink()
+    assert partial.origin(ADDRESS, sha256_known=True) is None
+    assert partial.exists()
+    partial.drop()
+    assert not partial.exists()
+    partial.path.write_bytes(b"01234")
+    assert partial.origin(ADDRESS, sha256_known=True) is None
+
+
+@pytest.mark.parametrize(("validator", "total"), [(None, 10), ('"tag"', None)])
+def test_part_of_unknown_content_or_length_is_not_gone_on_from(partial, validator, total):
+    with partial.begin(Origin(address=ADDRESS, total=total, validator=validator)) as file:
+        file.write(b"01234")
+    assert partial.origin(ADDRESS, sha256_known=False) is None
+    assert (partial.origin(ADDRESS, sha256_known=True) is None) == (total is None)
