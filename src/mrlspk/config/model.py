@@ -13,15 +13,20 @@ class PretrainedConfig(StrictModel):
     """The published model that training starts from."""
 
     use_pretrained: bool = Field(True, description="Start from a published model rather than from random weights.")
+    family: Literal["redimnet", "redimnet2"] = Field("redimnet", description="Family of the published model.")
     model_name: str = Field("b2", description="Published variant: b0 to b6, S, M.")
-    train_type: Literal["ptn", "ft_lm", "ft_mix", "lm"] = Field("ft_lm", description="Published training.")
+    train_type: Literal["ptn", "ft_lm", "ft_mix", "lm"] = Field(
+        "ft_lm", description="Published training; of ReDimNet2: ptn or lm."
+    )
     pretrained_dataset: str = Field("vox2", description="Corpus that the published model was trained on.")
-    pretrained_checkpoint: Path | None = Field(None, description="Checkpoint file to start from instead.")
+    pretrained_checkpoint: Path | None = Field(
+        None, description="Checkpoint to start from instead: a path, or a name that `mrlspk pretrained list` shows."
+    )
 
     @property
     def published_name(self) -> str:
         """The name under which `mrlspk pretrained list` knows the model."""
-        return f"redimnet-{self.model_name}-{self.pretrained_dataset}-{self.train_type}"
+        return f"{self.family}-{self.model_name}-{self.pretrained_dataset}-{self.train_type}"
 
 
 class ModelConfig(StrictModel):

@@ -1,0 +1,224 @@
+import pytest
+import torch
+
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
+from mrlspk.config.published import PublishedReDimNet2Config, PublishedReDimNetConfig
+from mrlspk.errors import CheckpointError
+from mrlspk.models.checkpoints import encoder_entries, inspect_model, load_model, with_widths
+from mrlspk.models.encoder import build_encoder
+
+TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
+TINY2 = ReDimNet2Config(F=8, C=4, block_1d_type="conv", stages_setup=(((1, 1), 1, 1, ((3, 3),), None),))
+
+
+@pytest.fixture(params=[TINY, TINY2], ids=["redimnet", "redimnet2"])
+def architecture(request):
+    return describe_architecture(request.param, (4, 8))
+
+
+@pytest.fixture
+def encoder(architecture):
+    torch.manual_seed(0)
+    return build_encoder(architecture)
+
+
+@pytest.fixture
+def own(architecture, encoder, tmp_path):
+    """The entries of a checkpoint of our own, and a function that writes and loads them."""
+
+    def load(entries, read=load_model):
+        torch.save(entries, tmp_path / "model.pt")
+        return read(tmp_path / "model.pt")
+
+    return encoder_entries(encoder, architecture), load
+
+
+@pytest.fixture
+def published(architecture, encoder, tmp_path):
+    """The same in the published layout."""
+    state = {
+        name.replace("head.norm.", "bn.").replace("head.linear.", "linear."): value
+        for name, value in encoder.state_dict().items()
+    }
+    model_config = architecture.backbone.model_dump(mode="json") | {"embed_dim": 8}
+
+    def load(entries, read=load_model):
+        torch.save(entries, tmp_path / "published.pt")
+        return read(tmp_path / "published.pt")
+
+    return {"model_config": model_config, "state_dict": state}, load
+
+
+def test_saved_encoder_loads_to_the_same_embedding_bit_for_bit(encoder, architecture, own):
+    entries, load = own
+    loaded = load(entries)
+    waveform = torch.randn(1, 4000)
+    assert (loaded.encoder.dims, loaded.architecture, loaded.transfer.coverage) == ((4, 8), architecture, 1.0)
+    assert not loaded.encoder.training
+    assert torch.equal(loaded.encoder(waveform), encoder.eval()(waveform))
+
+
+def test_published_layout_loads_with_a_classifier_left_out(encoder, architecture, published):
+    entries, load = published
+    entries["state_dict"]["cls_head.2.weight"] = torch.zeros(3, 8)
+    loaded = load(entries)
+    assert (loaded.family, loaded.encoder.dims) == (architecture.family, (8,))
+    assert (loaded.transfer.left_out, loaded.transfer.unexpected) == (("cls_head.2.weight",), ())
+    waveform = torch.randn(1, 4000)
+    assert torch.equal(loaded.encoder(waveform), encoder.eval()(waveform))
+
+
+def test_loaded_weights_learn_and_fixed_ones_stay_fixed(encoder, own):
+    entries, load = own
+    trained = {name: parameter.requires_grad for name, parameter in encoder.named_parameters()}
+    assert {name: parameter.requires_grad for name, parameter in load(entries).encoder.named_parameters()} == trained
+    assert set(trained.values()) == {True, False}
+
+
+def test_half_precision_weights_load_in_the_network_s_own_precision(published):
+    entries, load = published
+    entries["state_dict"]["linear.weight"] = entries["state_dict"]["linear.weight"].half()
+    head = load(entries).encoder.head.linear.weight
+    assert head.dtype == torch.float32
+    assert torch.equal(head, entries["state_dict"]["linear.weight"].float())
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("linear.bias", None, "missing linear.bias"),
+        ("backbone.extra", torch.zeros(1), "unexpected backbone.extra"),
+        ("linear.weight", torch.zeros(9, 64), r"linear.weight has shape \(9, 64\), expected \(8, 64\)"),
+        ("bn.weight", 3, "bn.weight is a int, not a tensor"),
+        ("bn.weight", torch.zeros(64, dtype=torch.int64), "bn.weight holds torch.int64, expected torch.float32"),
+    ],
+)
+def test_state_that_does_not_fit_is_refused_with_its_entry(published, name, change, message):
+    entries, load = published
+    if change is None:
+        del entries["state_dict"][name]
+    else:
+        entries["state_dict"][name] = change
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load(entries)
+    assert "mrlspk pretrained inspect" in caught.value.fix
+    report = load(entries, inspect_model).transfer
+    assert name in report.missing + report.unexpected
+    assert (report.coverage < 1) == (name != "backbone.extra")
+
+
+def test_a_backbone_without_its_last_convolution_is_named_entry_by_entry(encoder, own):
+    """The predecessor rebuilt a backbone with 512 channels at its end, which the published file does not have."""
+    entries, load = own
+    backbone = entries["architecture"]["backbone"] | {"out_channels": 16}
+    with pytest.raises(CheckpointError, match=r"missing backbone\.(mfa|head)\.") as caught:
+        load(entries | {"architecture": entries["architecture"] | {"backbone": backbone}})
+    assert "pool.linear1.weight has shape" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("head_activation", "__import__('os').system('true')", "head_activation=\"__import__('os').system('true')\""),
+        ("pooling_func", "Module", "pooling_func=Module is not supported"),
+        ("unheard_of", 1, "unheard_of=1 is not known"),
+        ("F", "72", "F=72 is not supported: Input should be a valid integer"),
+        ("F", True, "F=True is not supported"),
+        ("global_context_att", 1, "global_context_att=1 is not supported"),
+        ("return_all_outputs", True, "return_all_outputs=True is not supported"),
+        ("stages_setup", "none", "stages_setup=none is not supported"),
+    ],
+)
+def test_option_outside_the_known_ones_is_refused_by_name(published, key, value, shown):
+    entries, load = published
+    entries["model_config"][key] = value
+    with pytest.raises(CheckpointError) as caught:
+        load(entries)
+    assert f"option {shown}" in caught.value.what
+    assert "model_config" in str(caught.value.where)
+
+
+@pytest.mark.parametrize("architecture", [describe_architecture(TINY2, (4, 8))])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("causal", "full"), ("causal", "only_1d"), ("fm_weigthing_type", "N"), ("spec_in_channels", 2)],
+)
+def test_options_of_redimnet2_that_nothing_verifies_are_refused(published, key, value):
+    entries, load = published
+    entries["model_config"][key] = value
+    with pytest.raises(CheckpointError, match=f"option {key}={value} is not supported"):
+        load(entries)
+
+
+@pytest.mark.parametrize("state", [None, [], 3, {1: torch.zeros(1)}])
+def test_weights_that_are_no_dict_by_name_are_refused(own, published, state):
+    for (entries, load), key in ((own, "model"), (published, "state_dict")):
+        with pytest.raises(CheckpointError, match=f"expected a dict of weights by name, found a {type(state).__name__}"):
+            load(entries | {key: state})
+
+
+@pytest.mark.parametrize("dims", [[], [8, 4], [4, 4, 8], [0, 8], 8, None, ["4", "8"]])
+def test_widths_that_do_not_rise_are_refused(own, dims):
+    entries, load = own
+    with pytest.raises(CheckpointError, match="matryoshka_dims"):
+        load(entries | {"architecture": entries["architecture"] | {"matryoshka_dims": dims}})
+
+
+@pytest.mark.parametrize("options", [None, [], "b2", {}])
+def test_an_architecture_that_is_none_is_refused(own, options):
+    entries, load = own
+    with pytest.raises(CheckpointError, match="architecture|option backbone is missing"):
+        load(entries | {"architecture": options})
+
+
+def test_a_width_that_the_weights_do_not_have_is_refused_before_it_takes_memory(own, published):
+    entries, load = own
+    with pytest.raises(CheckpointError, match=r"shape \(8, \d+\), expected \(1000000000000, \d+\)"):
+        load(entries | {"architecture": entries["architecture"] | {"matryoshka_dims": [4, 10**12]}})
+    entries, load = published
+    entries["model_config"]["C"] = 40_000  # some TiB of convolutions
+    with pytest.raises(CheckpointError, match="do not fit its own configuration"):
+        load(entries)
+
+
+def test_a_network_beyond_any_memory_is_refused(published):
+    entries, load = published
+    entries["model_config"]["C"] = 2**40
+    with pytest.raises(CheckpointError, match="cannot be built"):
+        load(entries)
+
+
+def test_another_file_of_torch_is_told_from_a_model(tmp_path):
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match="is no speaker model: .*found weights"):
+        load_model(tmp_path / "other.pt")
+
+
+def test_inspection_shows_what_the_file_says_of_itself(encoder, published):
+    entries, load = published
+    found = load(entries, inspect_model)
+    assert (found.embed_dim, found.dims, found.config) == (8, (8,), entries["model_config"])
+    assert found.parameters == sum(parameter.numel() for parameter in encoder.parameters())
+    assert (found.transfer.loaded, found.transfer.missing) == (len(entries["state_dict"]), ())
+
+
+def test_wider_head_keeps_the_known_rows(own):
+    entries, load = own
+    loaded = load(entries)
+    wider, kept = with_widths(loaded, (4, 8, 12))
+    assert (kept, wider.dims, wider.embed_dim) == (8, (4, 8, 12), 12)
+    assert torch.equal(wider.head.linear.weight[:8], loaded.encoder.head.linear.weight)
+    narrower, kept = with_widths(loaded, (4,))
+    waveform = torch.randn(1, 4000)
+    assert kept == 4
+    assert torch.allclose(narrower.eval()(waveform), loaded.encoder(waveform)[:, :4], atol=1e-6)
+
+
+def test_published_defaults_are_those_of_the_published_wrappers():
+    first, second = PublishedReDimNetConfig(), PublishedReDimNet2Config()
+    assert (first.F, first.C, first.block_1d_type, first.group_divisor, first.embed_dim) == (72, 16, "att", 4, 192)
+    assert [stage[0] for stage in first.stages_setup] == [1, 2, 1, 2, 1, 2]
+    assert (second.C, second.block_2d_type, second.group_divisor, second.global_context_att) == (
+        24, "basic_resnet", 1, True,
+    )  # fmt: skip
