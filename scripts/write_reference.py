@@ -1,6 +1,10 @@
-"""Write docs/configuration.md from the configuration's models and docs/commands.md from the commands' own help."""
+"""Write the documents that say what the code says.
 
-from collections.abc import Iterator
+docs/configuration.md comes from the configuration's models, docs/commands.md from the commands' own help, and the
+tables of docs/pretrained-models.md from the registry.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +12,13 @@ import typer.main
 from typer.testing import CliRunner
 
 from mrlspk.cli.app import app
+from mrlspk.cli.pretrained import DESCRIBED, describe
 from mrlspk.config.reference import render_reference
+from mrlspk.pretrained import list_models
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+BEGIN, END = "<!-- from the registry -->\n", "<!-- end -->"
 
 INTRODUCTION = """\
 # Commands
@@ -41,8 +49,33 @@ def command_paths(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[s
         yield from command_paths(child, (*words, name))
 
 
+def render_models(text: str) -> str:
+    """Return the text of docs/pretrained-models.md with the tables of the registry between its markers."""
+    models = list_models()
+    sources: dict[tuple[str, str, str], str] = {}
+    for model in models:
+        stated = model.family, model.training_set, model.source
+        sources[stated] = model.eer_source or sources.get(stated, "–")
+    rows = [(*stated, eer_source) for stated, eer_source in sources.items()]
+    tables = (
+        markdown_table(DESCRIBED, (describe(model) for model in models)),
+        markdown_table(("family", "trained on", "files named in", "EER stated in"), rows),
+    )
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + "\n".join(("", *tables, "")) + END + after
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
 def main() -> None:
-    """Write both files."""
+    """Write the three files."""
+    models = DOCS / "pretrained-models.md"
+    models.write_text(render_models(models.read_text(encoding="utf-8")), encoding="utf-8")
     (DOCS / "configuration.md").write_text(render_reference(), encoding="utf-8")
     (DOCS / "commands.md").write_text(render_commands(), encoding="utf-8")
 

@@ -7,6 +7,7 @@ import pytest
 
 from mrlspk.config.reference import render_reference
 from mrlspk.config.sources import known_keys
+from mrlspk.pretrained import list_models
 
 ROOT = Path(__file__).parents[2]
 REFRESH = "run .venv/bin/python scripts/write_reference.py"
@@ -36,6 +37,12 @@ def test_command_reference_does_not_depend_on_the_terminal(script, monkeypatch):
     at_home = script["render_commands"]()
     monkeypatch.setenv("COLUMNS", "200")
     assert script["render_commands"]() == at_home
+
+
+def test_tables_of_published_models_are_current(script):
+    text = (ROOT / "docs" / "pretrained-models.md").read_text(encoding="utf-8")
+    assert text == script["render_models"](text), REFRESH
+    assert all(f"\n| {model.name} |" in text for model in list_models())
 
 
 def test_migration_names_only_keys_that_exist():

@@ -284,8 +284,9 @@ def test_list_is_a_table_of_a_hundred_columns_that_marks_non_commercial_models(m
     result = pretrained("list")
     assert result.exit_code == 0, result.output
     rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line.startswith("redimnet")}
-    assert rows[PINNED] == ["4.7", "M", "0.90", "0.57/0.76/1.32", "no", "MIT"]
-    assert rows["redimnet2-b6-vb2+vox2+cnc2_v0-lm"] == ["–", "–", "–", "no", "MIT,", "non-commercial"]
+    assert rows[PINNED] == ["4.7", "M", "0.90", "0.57/0.76/1.32", "MIT", "no"]
+    assert rows["redimnet2-b6-vb2+vox2+cnc2_v0-lm"] == ["–", "–", "–", "MIT,", "non-commercial", "no"]
+    assert rows["redimnet-M-vb2-ptn"][2] == "1.319/1.128/2.000"
     assert {name for name, cells in rows.items() if "non-commercial" in cells} == {
         name for name in rows if "vb2" in name
     }

@@ -17,6 +17,7 @@ pretrained_app = typer.Typer(no_args_is_help=True, help="List and fetch the publ
 
 CacheDir = Annotated[Path | None, typer.Option(help="Folder of fetched files. Default: MRLSPK_CACHE_DIR.")]
 
+DESCRIBED = "model", "params", "GMACs", "EER % O/E/H", "licence"
 VOX1 = "vox1-o", "vox1-e", "vox1-h"
 NOTES = (
     "",
@@ -75,8 +76,8 @@ def list_command(
 
     environment = read_environment(os.environ)
     models = list_pretrained(cache_dir or environment.cache_dir)
-    rows = [_row(model.published, cached=model.cached) for model in models]
-    shown = output.table(None, ("model", "params", "GMACs", "EER % O/E/H", "cached", "licence"), rows)
+    rows = [(*describe(model.published), "yes" if model.cached else "no") for model in models]
+    shown = output.table(None, (*DESCRIBED, "cached"), rows)
     payload = {"models": [_entry(model.published, sha256=model.sha256, cached=model.cached) for model in models]}
     output.show("pretrained list", payload, [shown, *NOTES], as_json=as_json)
 
@@ -87,23 +88,24 @@ def _entry(model: "PublishedModel", *, sha256: str | None, cached: bool) -> dict
     return {"name": model.name, "url": model.url, **stated, "sha256": sha256, "cached": cached}
 
 
-def _row(model: "PublishedModel", *, cached: bool) -> tuple[str, ...]:
-    """Return what the table says of a model."""
+def describe(model: "PublishedModel") -> tuple[str, ...]:
+    """Return what a table says of a model, in the columns of `DESCRIBED`."""
     return (
         model.name,
         "–" if model.parameters is None else f"{model.parameters:.1f} M",
         "–" if model.gmacs is None else f"{model.gmacs:.2f}",
         _percent(model.published_eer),
-        "yes" if cached else "no",
         _licence(model),
     )
 
 
 def _percent(rates: dict[str, float] | None) -> str:
-    """Return the rates on the lists of VoxCeleb1 in percent, with a third decimal only where it was stated."""
+    """Return the rates on the lists of VoxCeleb1 in percent, with a third decimal where one was stated."""
     if rates is None or not rates.keys() >= set(VOX1):
         return "–"
-    return "/".join(f"{100 * rates[trials]:.3f}".removesuffix("0") for trials in VOX1)
+    thousandths = [round(100_000 * rates[trials]) for trials in VOX1]
+    digits = 3 if any(rate % 10 for rate in thousandths) else 2
+    return "/".join(f"{rate / 1000:.{digits}f}" for rate in thousandths)
 
 
 def _licence(model: "PublishedModel") -> str:
