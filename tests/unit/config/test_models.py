@@ -68,8 +68,9 @@ def test_a_published_configuration_runs_no_code():
 
 
 def test_a_published_configuration_gives_its_backbone():
-    published = PublishedReDimNetConfig(F=72, C=8, block_1d_type="conv", num_classes=10)
-    assert published.backbone() == ReDimNetConfig(F=72, C=8, block_1d_type="conv")
+    stages = ((1, 1, 1, ((3, 3),), None),)
+    published = PublishedReDimNetConfig(F=72, C=8, block_1d_type="conv", stages_setup=stages, num_classes=10)
+    assert published.backbone() == ReDimNetConfig(F=72, C=8, block_1d_type="conv", stages_setup=stages)
 
 
 @pytest.mark.parametrize("name", ["noise_snr_range", "volume_range", "musan_snr_range"])

@@ -1,0 +1,35 @@
+"""``mrlspk pretrained convert``: a model of any layout in our own."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mrlspk.cli import output
+from mrlspk.cli.model import resolve_model
+from mrlspk.cli.options import AsJson, Debug, Force, Quiet
+
+
+def convert_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Checkpoint, or a name that `pretrained list` shows.")],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--output", help="File to write: .pt or .safetensors.")],
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Write a model of any layout in mrlspk's own, without the state of its run: as .pt or .safetensors."""
+    from mrlspk.workflows.convert_pretrained import convert_pretrained
+
+    converted = convert_pretrained(resolve_model(model).path, out, force=force)
+    payload = dataclasses.asdict(converted) | {"path": str(converted.path)}
+    rows = [
+        ("path", converted.path),
+        ("from the layout", converted.family),
+        ("widths", ", ".join(map(str, converted.dims))),
+        ("sha256", converted.sha256),
+        ("bytes", f"{converted.bytes:,}"),
+    ]
+    output.show("pretrained convert", payload, [output.table(None, ("", ""), rows)], as_json=as_json)

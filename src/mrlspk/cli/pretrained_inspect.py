@@ -1,0 +1,74 @@
+"""``mrlspk pretrained inspect``: what a checkpoint holds, and what of it loads."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import yaml
+from rich.console import RenderableType
+
+from mrlspk.cli import output
+from mrlspk.cli.model import resolve_model
+from mrlspk.cli.options import AsJson, Debug, Quiet
+from mrlspk.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from mrlspk.models.checkpoints import TransferReport
+    from mrlspk.workflows.inspect_pretrained import InspectedModel
+
+
+def inspect_command(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Checkpoint, or a name that `pretrained list` shows.")],
+    *,
+    as_json: AsJson = False,
+    quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Show what a checkpoint holds: layout, configuration, parameters, and which entries of it load.
+
+    Exits 1 where an entry is missing, unknown or of another shape, after it is shown.
+    """
+    from mrlspk.workflows.inspect_pretrained import inspect_pretrained
+
+    found = inspect_pretrained(resolve_model(file).path)
+    model = dataclasses.asdict(found.model)
+    payload = {"path": str(found.path), "sha256": found.sha256, "bytes": found.bytes, **model}
+    output.show("pretrained inspect", payload, _shown(found), as_json=as_json)
+    if not found.model.transfer.is_whole:
+        raise CheckpointError(
+            "its weights do not fit its own configuration", found.path, "If it was downloaded, fetch it again."
+        )
+
+
+def _shown(found: "InspectedModel") -> list[RenderableType]:
+    model, transfer = found.model, found.model.transfer
+    rows = [
+        ("file", found.path),
+        ("sha256", found.sha256),
+        ("bytes", f"{found.bytes:,}"),
+        ("layout", model.family),
+        ("parameters", f"{model.parameters:,}"),
+        ("embedding", f"{model.embed_dim} values"),
+        ("widths", ", ".join(map(str, model.dims))),
+        ("loads", f"{transfer.loaded} entries, {transfer.coverage:.2%} of the values"),
+    ]
+    rows = [(name, str(value)) for name, value in rows]
+    settings = yaml.safe_dump(model.config, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+    return [
+        output.table(None, ("", ""), rows),
+        *_accounts(transfer),
+        "",
+        "configuration, as the file has it:",
+        settings,
+    ]
+
+
+def _accounts(transfer: "TransferReport") -> list[str]:
+    """Return a line for each entry that is not loaded."""
+    lists = {
+        "missing": transfer.missing,
+        "of another kind or shape": transfer.mismatched,
+        "unexpected": transfer.unexpected,
+        "left out, of no use to an embedding": transfer.left_out,
+    }
+    return [line for title, names in lists.items() if names for line in ("", f"{title}:", *(f"  {n}" for n in names))]
