@@ -62,7 +62,7 @@ def test_run_leaves_checkpoints_configuration_trials_and_log(train, tmp_path):
     assert report["epochs"] == 3
     assert set(report["best"]) == {"4", "8"}
     assert sorted(path.name for path in run_dir.iterdir()) == [
-        "best.pt", "config.yaml", "epoch-001.pt", "epoch-002.pt", "epoch-003.pt", "last.pt",
+        "best.card.json", "best.card.md", "best.pt", "config.yaml", "epoch-001.pt", "epoch-002.pt", "epoch-003.pt", "last.pt",
         "metrics.jsonl", "validation-trials.txt",
     ]  # fmt: skip
     last = load(run_dir / "last.pt")

@@ -2,15 +2,19 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mrlspk.cli import output
+
+if TYPE_CHECKING:
+    from mrlspk.encoding.locate import ModelFile
 
 DEFAULT_MODEL = "redimnet-b2-vox2-ft_lm"
 RUNS = Path("checkpoints")
 
 
-def resolve_model(model: str | None) -> Path:
-    """Return the checkpoint that ``model`` means, a path or a published name.
+def resolve_model(model: str | None) -> "ModelFile":
+    """Return the checkpoint that ``model`` means, a path or a name.
 
     Without one: ``MRLSPK_MODEL``, else ``best.pt`` of the newest run under ``checkpoints/``, else the default published
     model. What was chosen is named on stderr.

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,8 +17,8 @@ from mrlspk.cli.train_progress import TrainProgress
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
-    from mrlspk.config.environment import Environment
     from mrlspk.training.records import RunFacts
+    from mrlspk.training.transfer import Transfer
     from mrlspk.workflows.train import TrainReport
 
 
@@ -30,7 +31,7 @@ def train_command(
         typer.Option(help="never, auto (logging.run_name, else the newest run), or the path of a run or checkpoint."),
     ] = "never",
     init_from: Annotated[
-        str | None, typer.Option("--init-from", help="Start from this model: a path or a published name.")
+        str | None, typer.Option("--init-from", help="Start from this model: a path or a name.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, show it, train nothing.")] = False,
     debug_batches: Annotated[
@@ -48,7 +49,7 @@ def train_command(
     if init_from is not None and resume != "never":
         raise UsageError("exclude each other", "--resume and --init-from", "A resumed run has its weights: give one.")
     environment = Environment()
-    sets = [*(overrides or ()), *_flag_overrides(init_from, device, environment)]
+    sets = [*(overrides or ()), *_flag_overrides(init_from, device)]
     config = load_config(config_path, sets, environment=os.environ)
     options: dict[str, Any] = {
         "cache_dir": environment.cache_dir,
@@ -70,15 +71,12 @@ def train_command(
     output.show("train", _payload(report), _human(report), as_json=as_json)
 
 
-def _flag_overrides(init_from: str | None, device: str | None, environment: "Environment") -> Iterator[str]:
+def _flag_overrides(init_from: str | None, device: str | None) -> Iterator[str]:
     """Yield the settings that flags stand for."""
     if init_from is not None:
-        from mrlspk.encoding.locate import locate_model
-
-        path = locate_model(init_from, cache_dir=environment.cache_dir, mirror=environment.mirror)
         yield "model.backbone=null"
         yield "model.pretrained.use_pretrained=true"
-        yield f"model.pretrained.pretrained_checkpoint={json.dumps(str(path))}"
+        yield f"model.pretrained.pretrained_checkpoint={json.dumps(init_from)}"
     if device is not None:
         yield f"hardware.device={device}"
 
@@ -91,7 +89,13 @@ def _payload(report: "TrainReport") -> dict[str, object]:
         "epochs": report.epochs,
         "best_epoch": report.best_epoch,
         "best": {str(dim): eer for dim, eer in report.best.items()},
+        **_transfer(report.transfer),
     }
+
+
+def _transfer(transfer: "Transfer | None") -> dict[str, object]:
+    """Return what was taken over from another model; nothing where nothing was."""
+    return {"transfer": asdict(transfer)} if transfer else {}
 
 
 def _human(report: "TrainReport") -> Iterator[RenderableType]:
@@ -114,11 +118,16 @@ def _plan(facts: "RunFacts") -> dict[str, object]:
         "frozen_parameters": facts.frozen_parameters,
         "steps_per_epoch": facts.steps_per_epoch,
         "epochs": facts.num_epochs,
+        **_transfer(facts.transfer),
         "config": facts.config,
     }
 
 
 def _human_plan(facts: "RunFacts") -> Iterator[RenderableType]:
-    rows = [(name.replace("_", " "), value) for name, value in _plan(facts).items() if name != "config"]
+    rows = [
+        (name.replace("_", " "), value) for name, value in _plan(facts).items() if name not in {"config", "transfer"}
+    ]
     yield output.table("A run as configured", ("", ""), rows)
+    if facts.transfer:
+        yield facts.transfer.sentence()
     yield f"nothing was trained or written; {Path(facts.run_dir).name} would be the run's name"

@@ -50,6 +50,8 @@ class TrainProgress:
             f"{facts.n_validation_speakers} other speakers; {facts.trained_parameters:,} values trained, "
             f"{facts.frozen_parameters:,} frozen"
         )
+        if facts.transfer:
+            self._say(facts.transfer.sentence())
         if self._bar is not None:
             total = facts.steps_per_epoch * facts.num_epochs
             done = facts.steps_per_epoch * (facts.first_epoch - 1)

@@ -1,38 +1,70 @@
-"""Where the model is that a path or a published name means."""
+"""Where the model is that a path or a name means, and what its file must be."""
 
+import difflib
+from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.errors import CheckpointError, DownloadError
-from mrlspk.pretrained.fetch import fetch_model
-from mrlspk.pretrained.registry import is_published
+from mrlspk.pretrained.fetch import FetchedModel, fetch_model
+from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
+from mrlspk.pretrained.zoo import ZooModel, find_in_zoo, list_zoo, verified_path
 
 
-def locate_model(model: str, *, cache_dir: Path, mirror: str | None = None) -> Path:
-    """Return the checkpoint file; a published model is fetched at its first use.
+@dataclass(frozen=True)
+class ModelFile:
+    """A checkpoint file, and how it was asked for.
+
+    Attributes:
+        path: Where it is.
+        typed: The path or name that was asked for.
+        published: What the registry says of it; None where it was not asked for by a published name.
+        own: What the zoo says of it; None where it was not asked for by a name of one's own.
+    """
+
+    path: Path
+    typed: str
+    published: PublishedModel | None = None
+    own: ZooModel | None = None
+
+
+def locate_model(model: str, *, cache_dir: Path, mirror: str | None = None) -> ModelFile:
+    """Return the checkpoint file that a path or a name means; a published model is fetched at its first use.
+
+    A file of that path comes first, then a published name, then one of the zoo; the last two are verified each time.
 
     Raises:
-        CheckpointError: If there is no such file, or if it is an exported model, which cannot be read.
+        CheckpointError: If there is no such file, if it is an exported model, which cannot be read, or if the entry of
+            the zoo is damaged.
         DownloadError: If a published model is not there and cannot be fetched.
     """
     path = Path(model)
+    if not path.is_file():
+        return _by_name(model, cache_dir, mirror)
     if path.suffix == ".onnx":
         raise CheckpointError(
             "an exported .onnx model cannot be used yet", path, "Give the checkpoint that it was exported from."
         )
-    if not path.exists() and is_published(model):
-        return _fetch(model, cache_dir, mirror)
-    if not path.is_file():
-        raise CheckpointError(
-            "no such checkpoint file, and no published model of this name",
-            model,
-            "Check the path; `mrlspk pretrained list` shows the names.",
-        )
-    return path
+    return ModelFile(path, model)
 
 
-def _fetch(name: str, cache_dir: Path, mirror: str | None) -> Path:
+def _by_name(name: str, cache_dir: Path, mirror: str | None) -> ModelFile:
+    if is_published(name):
+        return ModelFile(_fetch(name, cache_dir, mirror).path, name, published=find_model(name))
+    if own := find_in_zoo(name, cache_dir):
+        return ModelFile(verified_path(own, cache_dir), name, own=own)
+    names = [*(known.name for known in list_models()), *(own.name for own in list_zoo(cache_dir))]
+    nearest = difflib.get_close_matches(name, names, 1, 0.7)
+    guess = f"Did you mean {nearest[0]}? " if nearest else "Check the path; "
+    raise CheckpointError(
+        "no such checkpoint file, and no published model of this name",
+        name,
+        f"{guess}`mrlspk pretrained list` shows the names.",
+    )
+
+
+def _fetch(name: str, cache_dir: Path, mirror: str | None) -> FetchedModel:
     try:
-        return fetch_model(name, cache_dir=cache_dir, mirror=mirror).path
+        return fetch_model(name, cache_dir=cache_dir, mirror=mirror)
     except DownloadError as error:
         fix = f"Where there is a network, type: mrlspk pretrained fetch {name}"
         raise DownloadError(error.what, error.where, f"{error.fix}\n{fix}" if error.fix else fix) from error

@@ -14,10 +14,10 @@ from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.audio import SAMPLE_RATE, load_audio
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.embedding import check_direction, check_length, embed_batch
+from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import locate_model
 from mrlspk.encoding.widths import check_dims
 from mrlspk.errors import DataError, UsageError
-from mrlspk.models.checkpoints import load_model
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import truncate
 
@@ -81,7 +81,7 @@ class SpeakerEncoder:
 
 
 def load(model: str | PathLike[str], *, device: str = "auto") -> SpeakerEncoder:
-    """Return the encoder that a checkpoint's path or a published name means.
+    """Return the encoder that a checkpoint's path or a name means.
 
     Args:
         model: A path, or a name that ``mrlspk pretrained list`` shows.
@@ -95,8 +95,8 @@ def load(model: str | PathLike[str], *, device: str = "auto") -> SpeakerEncoder:
     """
     target = find_device(device)
     environment = Environment()
-    path = locate_model(str(model), cache_dir=environment.cache_dir, mirror=environment.mirror)
-    return SpeakerEncoder(load_model(path).encoder.to(target))
+    file = locate_model(str(model), cache_dir=environment.cache_dir, mirror=environment.mirror)
+    return SpeakerEncoder(load_located(file).encoder.to(target))
 
 
 def _waveform(audio: Audio, sample_rate: int) -> Tensor:

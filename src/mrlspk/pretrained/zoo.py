@@ -146,11 +146,15 @@ def _read_entry(path: Path) -> ZooModel:
 
 
 def _remedy(name: str) -> str:
-    return f"Add the model again: mrlspk pretrained add FILE --name {name} --force; or remove {name}.pt and {name}.json."
+    return (
+        f"Add the model again: mrlspk pretrained add FILE --name {name} --force; or remove {name}.pt and {name}.json."
+    )
 
 
 def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise MrlspkError(f"cannot be removed: {error.strerror}", path, "Check the permissions of its folder.") from error
+        raise MrlspkError(
+            f"cannot be removed: {error.strerror}", path, "Check the permissions of its folder."
+        ) from error

@@ -13,6 +13,8 @@ from mrlspk.config.architecture import Architecture
 from mrlspk.errors import CheckpointError
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import encoder_entries, read_checkpoint
+from mrlspk.training.card_files import write_card
+from mrlspk.training.model_card import ENTRY, ModelCard, read_card
 from mrlspk.training.modules import TrainedModule
 from mrlspk.training.validation import ValidationResult
 
@@ -40,6 +42,7 @@ class RunState:
         architecture: What rebuilds the encoder.
         config: Resolved.
         corpus: Fingerprints of the training utterances and of the validation trials.
+        card: Of the run's checkpoints, without the figures of any.
     """
 
     module: TrainedModule
@@ -48,6 +51,7 @@ class RunState:
     architecture: Architecture
     config: Config
     corpus: dict[str, str]
+    card: ModelCard
 
     def entries(self, progress: Progress, validation: ValidationResult) -> dict[str, Any]:
         """Return the checkpoint: tensors and plain values only."""
@@ -59,6 +63,7 @@ class RunState:
             "progress": asdict(progress),
             "validation": asdict(validation),
             "corpus": self.corpus,
+            ENTRY: self.card.with_results(validation, epoch=progress.epoch).entry(),
             "precision": self.fabric.strategy.precision.state_dict(),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -99,12 +104,16 @@ def save_checkpoint(path: Path, entries: dict[str, Any]) -> None:
 
 
 def save_epoch(run_dir: Path, entries: dict[str, Any], *, is_best: bool, keep: bool, keep_last_n: int) -> None:
-    """Write where wanted ``best.pt`` and ``epoch-NNN.pt``, then ``last.pt``; remove kept ones beyond ``keep_last_n``.
+    """Write where wanted ``best.pt`` with its card and ``epoch-NNN.pt``, then ``last.pt``.
+
+    Kept ones beyond ``keep_last_n`` are removed.
 
     ``last.pt`` comes last: a run killed before it is resumed from the epoch before, and comes to the same best.
     """
     if is_best:
         save_checkpoint(run_dir / BEST, entries)
+        if card := read_card(entries, run_dir / BEST):
+            write_card(run_dir / BEST, card)
     if keep and keep_last_n:
         save_checkpoint(run_dir / f"epoch-{entries['progress']['epoch']:03d}.pt", entries)
     save_checkpoint(run_dir / LAST, entries)

@@ -11,15 +11,19 @@ from mrlspk.config import Config
 from mrlspk.data.build import TrainingData, build_train_loader, build_training_data, check_disjoint
 from mrlspk.data.manifest import scan_corpus
 from mrlspk.data.trials import read_trials
+from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import ConfigError, MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.training.checkpoint import Progress, RunState
 from mrlspk.training.fit import Run, count_steps, is_frozen, wrap
+from mrlspk.training.model_card import BaseCard
 from mrlspk.training.modules import TrainedModule, count_parameters, set_training_mode
 from mrlspk.training.optimiser import build_learning_rate, build_optimiser
+from mrlspk.training.origin import begin_card, describe_base, resumed_base
 from mrlspk.training.records import RunFacts
 from mrlspk.training.resume import check_nothing_lost, find_resume_point
 from mrlspk.training.start import StartingPoint, build_fabric, build_start, origin_checkpoint
+from mrlspk.training.transfer import Transfer, report_transfer, take_class_weights
 from mrlspk.training.validation import Validator
 
 log = logging.getLogger("mrlspk.training")
@@ -53,21 +57,47 @@ def prepare(
     """
     resume_point = find_resume_point(resume, config.logging)
     run_dir = resume_point.parent if resume_point else _new_run_dir(config)
+    origin = None if resume_point else origin_checkpoint(config, cache_dir=cache_dir, mirror=mirror)
     data = build_training_data(config.data, seed=config.seed)
     _check_test_speakers(config, data)
     _set_up_torch(config)
-    start = build_start(config, resume_point or origin_checkpoint(config, cache_dir=cache_dir, mirror=mirror))
-    if 0 < start.head_rows_kept < start.encoder.embed_dim:
-        random_rows = start.encoder.embed_dim - start.head_rows_kept
+    start = build_start(config, ModelFile(resume_point, str(resume_point)) if resume_point else origin)
+    base = _base(config, start, origin, resume_point, cache_dir)
+    run, progress = _build_run(
+        config, data, start, base, run_dir=run_dir, resume_point=resume_point, max_batches=max_batches
+    )
+    transfer = _carry_over(run, data, start, origin) if origin else None
+    return Prepared(run, data, _facts(run, data, progress, transfer), progress)
+
+
+def _base(
+    config: Config, start: StartingPoint, origin: ModelFile | None, resume_point: Path | None, cache_dir: Path
+) -> BaseCard | None:
+    """Return what the run's models come from, for their cards."""
+    if start.loaded is None:
+        return None
+    if resume_point:
+        return resumed_base(config, start.loaded, resume_point)
+    return describe_base(origin, start.loaded, cache_dir=cache_dir) if origin else None
+
+
+def _carry_over(run: Run, data: TrainingData, start: StartingPoint, origin: ModelFile) -> Transfer | None:
+    """Take the class weights of the model to start from, where they fit; return what came of all of it."""
+    if start.loaded is None:
+        return None
+    weights = take_class_weights(run.state.module.criterion, start.loaded, fingerprint=data.train.fingerprint)
+    embed_dim = start.encoder.embed_dim
+    if start.head_rows_kept < embed_dim:
+        random_rows = embed_dim - start.head_rows_kept
         log.warning("the model to start from has %d values: %d more begin at random", start.head_rows_kept, random_rows)
-    run, progress = _build_run(config, data, start, run_dir=run_dir, resume_point=resume_point, max_batches=max_batches)
-    return Prepared(run, data, _facts(run, data, progress), progress)
+    return report_transfer(origin.typed, start.loaded, weights, rows_kept=start.head_rows_kept, embed_dim=embed_dim)
 
 
 def _build_run(
     config: Config,
     data: TrainingData,
     start: StartingPoint,
+    base: BaseCard | None,
     *,
     run_dir: Path,
     resume_point: Path | None,
@@ -85,6 +115,7 @@ def _build_run(
         architecture=start.architecture,
         config=config,
         corpus={"training": data.train.fingerprint, "validation": data.validation_trials.sha256},
+        card=begin_card(config, data, start, run_name=run_dir.name, base=base),
     )
     wrapped, optimiser = wrap(fabric, module, state.optimiser)
     progress = state.restore(resume_point) if resume_point else Progress()
@@ -152,7 +183,7 @@ def _build_validator(config: Config, data: TrainingData) -> Validator:
     )
 
 
-def _facts(run: Run, data: TrainingData, progress: Progress) -> RunFacts:
+def _facts(run: Run, data: TrainingData, progress: Progress, transfer: Transfer | None) -> RunFacts:
     module = run.state.module
     return RunFacts(
         run_dir=str(run.run_dir),
@@ -167,4 +198,5 @@ def _facts(run: Run, data: TrainingData, progress: Progress) -> RunFacts:
         steps_per_epoch=count_steps(len(run.loader), run.config, run.max_batches),
         num_epochs=run.config.training.num_epochs,
         first_epoch=progress.epoch + 1,
+        transfer=transfer,
     )

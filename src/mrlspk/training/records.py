@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mrlspk.training.transfer import Transfer
 from mrlspk.training.validation import ValidationResult
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """Known before the first step."""
+    """Known before the first step; ``transfer`` is None from scratch, and for a run that is resumed."""
 
     run_dir: str
     config: dict[str, Any]
@@ -22,6 +23,7 @@ class RunFacts:
     steps_per_epoch: int
     num_epochs: int
     first_epoch: int
+    transfer: Transfer | None
 
 
 @dataclass(frozen=True)

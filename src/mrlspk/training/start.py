@@ -10,9 +10,10 @@ from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture, describe_architecture
 from mrlspk.config.hardware import HardwareConfig
 from mrlspk.encoding.device import find_device
-from mrlspk.encoding.locate import locate_model
+from mrlspk.encoding.loading import load_located
+from mrlspk.encoding.locate import ModelFile, locate_model
 from mrlspk.errors import ConfigError
-from mrlspk.models.checkpoints import load_model, with_widths
+from mrlspk.models.checkpoints import LoadedModel, with_widths
 from mrlspk.models.encoder import Encoder, build_encoder
 
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -20,11 +21,19 @@ PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """An encoder, what rebuilds it, and how much of its head was known before (0 when random)."""
+    """An encoder and what rebuilds it.
+
+    Attributes:
+        encoder: With the configured widths.
+        architecture: What rebuilds it.
+        loaded: The model that it was; None where all is random.
+        head_rows_kept: Rows of the head that are that model's.
+    """
 
     encoder: Encoder
     architecture: Architecture
-    head_rows_kept: int
+    loaded: LoadedModel | None = None
+    head_rows_kept: int = 0
 
 
 def build_fabric(config: HardwareConfig) -> Fabric:
@@ -41,27 +50,29 @@ def build_fabric(config: HardwareConfig) -> Fabric:
     return Fabric(accelerator=device.type, devices=devices, precision=PRECISIONS[config.precision])
 
 
-def build_start(config: Config, checkpoint: Path | None) -> StartingPoint:
-    """Return the encoder of ``checkpoint`` with the configured widths, or one of random weights.
+def build_start(config: Config, origin: ModelFile | None) -> StartingPoint:
+    """Return the encoder of a checkpoint with the configured widths, or one of random weights.
+
+    Front end, backbone, pooling, the head's normalisation and the rows that both heads have are the checkpoint's.
 
     Args:
         config: Whose ``model`` says the widths, and the backbone where there is no checkpoint.
-        checkpoint: Of a published or an own model.
+        origin: A published or an own model; None for random weights.
 
     Raises:
-        CheckpointError: If the checkpoint is not whole.
+        CheckpointError: If the checkpoint is not whole, or of another family than its name promises.
     """
     dims = config.model.matryoshka_dims
-    if checkpoint is None:
+    if origin is None:
         assert config.model.backbone is not None  # the configuration has checked it
         architecture: Architecture = describe_architecture(config.model.backbone, dims)
-        return StartingPoint(build_encoder(architecture), architecture, 0)
-    loaded = load_model(checkpoint)
+        return StartingPoint(build_encoder(architecture), architecture)
+    loaded = load_located(origin)
     encoder, kept = with_widths(loaded, dims)
-    return StartingPoint(encoder, loaded.architecture.model_copy(update={"matryoshka_dims": dims}), kept)
+    return StartingPoint(encoder, loaded.architecture.model_copy(update={"matryoshka_dims": dims}), loaded, kept)
 
 
-def origin_checkpoint(config: Config, *, cache_dir: Path, mirror: str | None) -> Path | None:
+def origin_checkpoint(config: Config, *, cache_dir: Path, mirror: str | None) -> ModelFile | None:
     """Return the checkpoint to start from, fetched if need be; None where training is from scratch."""
     pretrained = config.model.pretrained
     if not pretrained.use_pretrained:

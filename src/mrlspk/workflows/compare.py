@@ -6,11 +6,12 @@ from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.encoding.device import find_device
+from mrlspk.encoding.loading import load_located
+from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.comparison import ComparedTrials, common_dims, compare_results
 from mrlspk.evaluation.model_scores import choose_dims, score_model
 from mrlspk.evaluation.sources import choose_trial_lists
-from mrlspk.models.checkpoints import load_model
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class ComparisonReport:
 
 
 def compare(
-    models: Mapping[str, Path],
+    models: Mapping[str, ModelFile],
     trials: Sequence[Path] = (),
     audio_roots: Sequence[Path] = (),
     *,
@@ -51,11 +52,11 @@ def compare(
     """
     _check_distinct(models)
     config = config or Config()
-    loaded = {name: load_model(path) for name, path in models.items()}
+    loaded = {name: load_located(file) for name, file in models.items()}
     for name, model in loaded.items():
         choose_dims(model.encoder, dims, allow_untrained=allow_untrained_dim, model=name)
     widths = dims or common_dims({name: model.encoder.dims for name, model in loaded.items()})
-    carried = {models[name]: model.config for name, model in loaded.items()}
+    carried = {models[name].path: model.config for name, model in loaded.items()}
     lists = choose_trial_lists(trials, audio_roots, config=config, carried=carried)
     target_device, results = find_device(device), {}
     for index, (name, model) in enumerate(loaded.items()):
@@ -71,12 +72,12 @@ def compare(
     return ComparisonReport(tuple(models), compare_results(results))
 
 
-def _check_distinct(models: Mapping[str, Path]) -> None:
+def _check_distinct(models: Mapping[str, ModelFile]) -> None:
     if len(models) < 2:
         raise UsageError(f"expected two or more different models, got {len(models)}", fix="Name a second checkpoint.")
     seen: dict[Path, str] = {}
-    for name, path in models.items():
-        first = seen.setdefault(path.resolve(), name)
+    for name, file in models.items():
+        first = seen.setdefault(file.path.resolve(), name)
         if first != name:
             raise UsageError(f"{first} and {name} are one file", fix="Name different checkpoints.")
 

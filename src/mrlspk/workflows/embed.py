@@ -13,9 +13,10 @@ from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.names import printable
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.embedding import embed_files
+from mrlspk.encoding.loading import load_located
+from mrlspk.encoding.locate import ModelFile
 from mrlspk.encoding.widths import check_dims
 from mrlspk.errors import DataError, UsageError
-from mrlspk.models.checkpoints import load_model
 from mrlspk.models.head import truncate
 
 
@@ -40,7 +41,7 @@ class EmbedReport:
 
 
 def embed(
-    model: Path,
+    model: ModelFile,
     inputs: Sequence[str],
     *,
     config: Config | None = None,
@@ -67,7 +68,7 @@ def embed(
         UsageError: If the model has no such width, or if two inputs have one id.
     """
     files, errors = find_inputs(inputs)
-    encoder = load_model(model).encoder.to(find_device(device))
+    encoder = load_located(model).encoder.to(find_device(device))
     width = check_dims(encoder.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
     settings = (config or Config()).evaluation
     found = embed_files(
@@ -87,7 +88,7 @@ def embed(
         for file_id, vector in found.embeddings.items()
     )
     failed = {printable(file_id): printable(message) for file_id, message in (errors | found.errors).items()}
-    return EmbedReport(str(model), width, embeddings, failed)
+    return EmbedReport(str(model.path), width, embeddings, failed)
 
 
 def find_inputs(inputs: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.encoding.device import find_device
+from mrlspk.encoding.loading import load_located
+from mrlspk.encoding.locate import ModelFile
 from mrlspk.evaluation.model_scores import TrialResult, choose_dims, score_model
 from mrlspk.evaluation.sources import choose_trial_lists
-from mrlspk.models.checkpoints import load_model
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class EvaluationReport:
 
 
 def evaluate(
-    model: Path,
+    model: ModelFile,
     trials: Sequence[Path] = (),
     audio_roots: Sequence[Path] = (),
     *,
@@ -51,9 +52,9 @@ def evaluate(
     """
     config = config or Config()
     settings = config.evaluation
-    loaded = load_model(model)
-    widths = choose_dims(loaded.encoder, dims, allow_untrained=allow_untrained_dim, model=model)
-    lists = choose_trial_lists(trials, audio_roots, config=config, carried={model: loaded.config})
+    loaded = load_located(model)
+    widths = choose_dims(loaded.encoder, dims, allow_untrained=allow_untrained_dim, model=model.path)
+    lists = choose_trial_lists(trials, audio_roots, config=config, carried={model.path: loaded.config})
     results = score_model(
         loaded.encoder.to(find_device(device)),
         lists,
@@ -63,4 +64,4 @@ def evaluate(
         max_seconds=settings.max_seconds,
         on_progress=on_progress,
     )
-    return EvaluationReport(model, results)
+    return EvaluationReport(model.path, results)

@@ -15,11 +15,12 @@ from mrlspk.training.prepare import prepare
 from mrlspk.training.records import Observer
 from mrlspk.training.resume import resumed_config
 from mrlspk.training.run_log import build_run_log
+from mrlspk.training.transfer import Transfer
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """A run that has ended; ``best`` is the EER by width of the best checkpoint."""
+    """A run that has ended; ``best`` is the EER by width of the best checkpoint, ``transfer`` None from scratch."""
 
     run_dir: Path
     best_checkpoint: Path
@@ -28,6 +29,7 @@ class TrainReport:
     best_epoch: int
     best_by: str
     best: dict[int, float]
+    transfer: Transfer | None
 
 
 def train(
@@ -81,4 +83,5 @@ def train(
         best_epoch=progress.best_epoch,
         best_by=str(config.evaluation.best_by),
         best=validation["eer"],
+        transfer=prepared.facts.transfer,
     )

@@ -8,7 +8,7 @@ from mrlspk.training.records import EpochRecord, RunFacts, StepRecord
 from mrlspk.training.run_log import build_run_log
 from mrlspk.training.validation import ValidationResult
 
-FACTS = RunFacts("run", {"seed": 1}, 2, 3, 2, 2, 4, 10, 0, 5, 1, 1)
+FACTS = RunFacts("run", {"seed": 1}, 2, 3, 2, 2, 4, 10, 0, 5, 1, 1, None)
 VALIDATION = ValidationResult(0.5, {4: 0.25, 8: 0.125}, {4: 1.0, 8: 0.75}, -1.5)
 
 

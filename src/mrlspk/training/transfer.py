@@ -1,0 +1,152 @@
+"""What a run takes over from the file that it starts from, every entry accounted for."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from mrlspk.losses.margin import AAMSoftmax
+from mrlspk.losses.matryoshka import MatryoshkaLoss
+from mrlspk.models.checkpoints import LoadedModel
+
+type Carried = Literal["kept", "rebuilt"]
+
+
+@dataclass(frozen=True)
+class ClassWeights:
+    """What became of a classifier.
+
+    Attributes:
+        state: ``kept`` or ``rebuilt``, which begins at random; None for a loss without classes.
+        classes_in_file: None where the file has no classifier, or does not say for how many.
+        classes: Of this run's loss; 0 for one without.
+        remark: The same as a sentence's part.
+    """
+
+    state: Carried | None
+    classes_in_file: int | None
+    classes: int
+    remark: str
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What came out of the file, by the names of its entries, and what begins at random.
+
+    Attributes:
+        source: The path or name that was asked for.
+        family: Layout of the file.
+        loaded: Entries of the network that the file fills.
+        missing: Entries that it does not; a file with any is refused.
+        unexpected: Entries that the network does not have; a file with any is refused.
+        left_out: Entries that are known and not used, such as a classifier.
+        coverage: Share of the network's values that the file fills, before the head gets its widths.
+        head_rows_kept: Rows of the head's linear layer, one for each value of the embedding, that are the file's.
+        head_rows_random: Rows that begin at random.
+        class_weights: ``kept`` or ``rebuilt``; None for a loss without classes.
+        classes_in_file: None where the file has no classifier, or does not say for how many.
+        classes: Of this run's loss.
+        remark: On the class weights.
+    """
+
+    source: str
+    family: str
+    loaded: int
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    left_out: tuple[str, ...]
+    coverage: float
+    head_rows_kept: int
+    head_rows_random: int
+    class_weights: Carried | None
+    classes_in_file: int | None
+    classes: int
+    remark: str
+
+    def sentence(self) -> str:
+        """Return the transfer as one line."""
+        rows = f"{self.head_rows_kept} of {self.head_rows_kept + self.head_rows_random}"
+        return (
+            f"from {self.source} ({self.family}): {self.loaded:,} entries loaded, {len(self.left_out):,} left out, "
+            f"{self.coverage:.1%} of the network; {rows} rows of the head kept; {self.remark}"
+        )
+
+
+def report_transfer(
+    source: str, loaded: LoadedModel, weights: ClassWeights, *, rows_kept: int, embed_dim: int
+) -> Transfer:
+    """Return the report on a model that was loaded, and whose class weights were taken or not."""
+    report = loaded.transfer
+    return Transfer(
+        source=source,
+        family=loaded.family,
+        loaded=report.loaded,
+        missing=report.missing,
+        unexpected=report.unexpected,
+        left_out=report.left_out,
+        coverage=report.coverage,
+        head_rows_kept=rows_kept,
+        head_rows_random=embed_dim - rows_kept,
+        class_weights=weights.state,
+        classes_in_file=weights.classes_in_file,
+        classes=weights.classes,
+        remark=weights.remark,
+    )
+
+
+def take_class_weights(criterion: MatryoshkaLoss, loaded: LoadedModel, *, fingerprint: str) -> ClassWeights:
+    """Give the loss the class weights of a training checkpoint of ours, where they are of the same speakers.
+
+    Args:
+        criterion: Of this run; changed where the weights are kept.
+        loaded: The model to start from.
+        fingerprint: Of the training corpus of this run.
+    """
+    loss, in_file = criterion.loss, _classes_in_file(loaded)
+    if not isinstance(loss, AAMSoftmax):
+        return ClassWeights(None, in_file, 0, "the loss has no classes")
+    classes = f"{loss.n_classes:,}"
+    if in_file is None:
+        has_one = bool(loaded.transfer.left_out)
+        found = "classifier in the file not used" if has_one else "no classifier in the file"
+        return ClassWeights("rebuilt", None, loss.n_classes, f"{found}, {classes} speakers here: rebuilt")
+    if in_file != loss.n_classes:
+        remark = f"classifier for {in_file:,} speakers in the file, {classes} here: rebuilt"
+        return ClassWeights("rebuilt", in_file, loss.n_classes, remark)
+    saved = _saved_criterion(loaded)
+    if not _same_corpus(loaded, fingerprint):
+        remark = f"classifier for {in_file:,} speakers of another corpus in the file, {classes} here: rebuilt"
+    elif _fits(saved, criterion.state_dict()):
+        criterion.load_state_dict(saved)
+        return ClassWeights("kept", in_file, loss.n_classes, f"classifier for {classes} speakers kept")
+    else:
+        remark = f"classifier for the same {classes} speakers in the file, of another shape: rebuilt"
+    return ClassWeights("rebuilt", in_file, loss.n_classes, remark)
+
+
+def _classes_in_file(loaded: LoadedModel) -> int | None:
+    """Return how many speakers, each counted once a speed, the file's classifier tells apart."""
+    if loaded.family == "mrlspk":
+        weight = _saved_criterion(loaded).get("loss.weight")
+        loss = (loaded.config or {}).get("loss")
+        options = loss if isinstance(loss, dict) else {}
+        centres = options.get("num_subcenters", 1) if options.get("type") == "SubCenter" else 1
+        return len(weight) // centres if isinstance(weight, Tensor) and weight.ndim else None
+    published = loaded.contents.get("model_config", {}).get("num_classes")
+    return published if loaded.transfer.left_out else None
+
+
+def _saved_criterion(loaded: LoadedModel) -> dict[str, Any]:
+    saved = loaded.contents.get("criterion")
+    return saved if isinstance(saved, dict) else {}
+
+
+def _same_corpus(loaded: LoadedModel, fingerprint: str) -> bool:
+    corpus = loaded.contents.get("corpus")
+    return isinstance(corpus, dict) and corpus.get("training") == fingerprint
+
+
+def _fits(saved: dict[str, Any], own: dict[str, Tensor]) -> bool:
+    return saved.keys() == own.keys() and all(
+        isinstance(saved[name], Tensor) and saved[name].shape == values.shape for name, values in own.items()
+    )

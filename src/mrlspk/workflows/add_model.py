@@ -1,0 +1,67 @@
+"""Put a model of one's own into the zoo: under a name, without what only its training needed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mrlspk.encoding.loading import load_located
+from mrlspk.encoding.locate import ModelFile
+from mrlspk.models.checkpoints import LoadedModel, encoder_entries
+from mrlspk.pretrained.zoo import ModelFacts, ZooModel, add_to_zoo, check_name, zoo_path
+from mrlspk.training.model_card import ENTRY, read_card
+from mrlspk.training.origin import describe_base
+
+KEPT = (ENTRY, "validation", "corpus")  # what a checkpoint of ours keeps, beside the network and the configuration
+
+
+@dataclass(frozen=True)
+class AddedModel:
+    """A model that the zoo has now, and the file that its name means."""
+
+    model: ZooModel
+    path: Path
+
+
+def add_model(file: Path, name: str, *, licence: str | None = None, cache_dir: Path, force: bool = False) -> AddedModel:
+    """Copy the model in ``file`` into the zoo.
+
+    Args:
+        file: Any checkpoint that loads whole.
+        name: What to call it.
+        licence: Terms of its use; None: those that its card or the registry knows.
+        cache_dir: Folder of fetched models, in which the zoo is.
+        force: Take the place of a model of this name.
+
+    Raises:
+        UsageError: If the zoo cannot have the name.
+        CheckpointError: If the file is no model, or not a whole one.
+        MrlspkError: If there is a model of this name, or a file cannot be written.
+    """
+    check_name(name, cache_dir, force=force)
+    source = ModelFile(file, str(file))
+    loaded = load_located(source)
+    card = read_card(loaded.contents, file) if loaded.family == "mrlspk" else None
+    known = describe_base(source, loaded, cache_dir=cache_dir)
+    facts = ModelFacts(
+        family=loaded.architecture.family,
+        dims=loaded.encoder.dims,
+        licence=licence or known.licence,
+        non_commercial=known.non_commercial,
+        card=card.entry() if card else None,
+    )
+    model = add_to_zoo(
+        name, facts, _writer(loaded), cache_dir=cache_dir, added=datetime.now(UTC).replace(microsecond=0), force=force
+    )
+    return AddedModel(model, zoo_path(name, cache_dir))
+
+
+def _writer(loaded: LoadedModel) -> Callable[[Path], None]:
+    entries: dict[str, Any] = encoder_entries(loaded.encoder, loaded.architecture)
+    if loaded.family == "mrlspk":
+        entries |= {"config": loaded.config} if loaded.config is not None else {}
+        entries |= {key: loaded.contents[key] for key in KEPT if key in loaded.contents}
+    return lambda path: torch.save(entries, path)
