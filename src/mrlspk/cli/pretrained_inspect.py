@@ -1,10 +1,10 @@
 """``mrlspk pretrained inspect``: what a checkpoint holds, and what of it loads."""
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 from rich.console import RenderableType
 
 from mrlspk.cli import output
@@ -52,7 +52,6 @@ def _shown(found: "InspectedModel") -> list[RenderableType]:
         ("widths", ", ".join(map(str, model.dims))),
         ("loads", f"{transfer.loaded} entries, {transfer.coverage:.2%} of the values"),
     ]
-    rows = [(name, str(value)) for name, value in rows]
     settings = yaml.safe_dump(model.config, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
     return [
         output.table(None, ("", ""), rows),
