@@ -52,14 +52,9 @@ def _shown(found: "InspectedModel") -> list[RenderableType]:
         ("widths", ", ".join(map(str, model.dims))),
         ("loads", f"{transfer.loaded} entries, {transfer.coverage:.2%} of the values"),
     ]
-    settings = yaml.safe_dump(model.config, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
-    return [
-        output.table(None, ("", ""), rows),
-        *_accounts(transfer),
-        "",
-        "configuration, as the file has it:",
-        settings,
-    ]
+    settings = [f"  {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in model.config.items()]
+    title = "configuration, as the file has it:"
+    return [output.table(None, ("", ""), rows), *_accounts(transfer), "", title, *settings]
 
 
 def _accounts(transfer: "TransferReport") -> list[str]:
