@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 from typer.testing import CliRunner
 
 from mrlspk.cli.app import app
@@ -17,6 +18,32 @@ from mrlspk.models.checkpoints import encoder_entries
 from mrlspk.models.encoder import build_encoder
 
 TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
+
+TINY_RUN = {
+    "model": {
+        "pretrained": {"use_pretrained": False},
+        "backbone": {
+            "F": 8,
+            "C": 4,
+            "block_1d_type": "conv",
+            "stages_setup": [[1, 1, 1, [[3, 3]], None]],
+            "feat_agg_dropout": 0.2,
+        },
+        "matryoshka_dims": [4, 8],
+    },
+    "training": {"num_epochs": 3, "batch_size": 4, "learning_rate": 0.01, "freeze_backbone_epochs": 0},
+    "data": {
+        "val_dataset": None,
+        "n_validation_speakers": 2,
+        "n_validation_trials": 40,
+        "chunk_duration": 0.4,
+        "sampler": "speaker_balanced",
+        "speed_perturbation": [0.9],
+        "crops_per_epoch": 12,
+        "num_workers": 0,
+    },
+    "logging": {"tensorboard": False, "log_interval": 1},
+}
 
 
 @dataclass(frozen=True)
@@ -93,3 +120,17 @@ def write_model():
         return path
 
     return write
+
+
+@pytest.fixture
+def train(run, tmp_path, tiny_corpus, monkeypatch):
+    """Run ``mrlspk train`` in a folder of its own on the tiny corpus."""
+    monkeypatch.chdir(tmp_path)
+    config = TINY_RUN | {"data": TINY_RUN["data"] | {"train_dataset": str(tiny_corpus.root)}}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+
+    def command(*arguments, name=None):
+        named = ["--set", f"logging.run_name={name}"] if name else []
+        return run("train", "--config", "tiny.yaml", *named, *arguments, "--json")
+
+    return command

@@ -9,46 +9,6 @@ import pytest
 import torch
 import yaml
 
-TINY_RUN = {
-    "model": {
-        "pretrained": {"use_pretrained": False},
-        "backbone": {
-            "F": 8,
-            "C": 4,
-            "block_1d_type": "conv",
-            "stages_setup": [[1, 1, 1, [[3, 3]], None]],
-            "feat_agg_dropout": 0.2,
-        },
-        "matryoshka_dims": [4, 8],
-    },
-    "training": {"num_epochs": 3, "batch_size": 4, "learning_rate": 0.01, "freeze_backbone_epochs": 0},
-    "data": {
-        "val_dataset": None,
-        "n_validation_speakers": 2,
-        "n_validation_trials": 40,
-        "chunk_duration": 0.4,
-        "sampler": "speaker_balanced",
-        "speed_perturbation": [0.9],
-        "crops_per_epoch": 12,
-        "num_workers": 0,
-    },
-    "logging": {"tensorboard": False, "log_interval": 1},
-}
-
-
-@pytest.fixture
-def train(run, tmp_path, tiny_corpus, monkeypatch):
-    """Run ``mrlspk train`` in a folder of its own on the tiny corpus."""
-    monkeypatch.chdir(tmp_path)
-    config = TINY_RUN | {"data": TINY_RUN["data"] | {"train_dataset": str(tiny_corpus.root)}}
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
-
-    def command(*arguments, name=None):
-        named = ["--set", f"logging.run_name={name}"] if name else []
-        return run("train", "--config", "tiny.yaml", *named, *arguments, "--json")
-
-    return command
-
 
 def load(path):
     return torch.load(path, weights_only=True)
@@ -62,7 +22,8 @@ def test_run_leaves_checkpoints_configuration_trials_and_log(train, tmp_path):
     assert report["epochs"] == 3
     assert set(report["best"]) == {"4", "8"}
     assert sorted(path.name for path in run_dir.iterdir()) == [
-        "best.card.json", "best.card.md", "best.pt", "config.yaml", "epoch-001.pt", "epoch-002.pt", "epoch-003.pt", "last.pt",
+        "best.card.json", "best.card.md", "best.pt",
+        "config.yaml", "epoch-001.pt", "epoch-002.pt", "epoch-003.pt", "last.pt",
         "metrics.jsonl", "validation-trials.txt",
     ]  # fmt: skip
     last = load(run_dir / "last.pt")
