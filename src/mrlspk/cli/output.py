@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from mrlspk import __version__
 from mrlspk.errors import MrlspkError
 
 SCHEMA_VERSION = 1
+PIPE_WIDTH = 120  # characters of a line where stdout is no terminal
 
 type OnProgress = Callable[[int, int], None]
 
@@ -27,7 +29,7 @@ def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableTyp
         return
     console = stdout_console()
     for piece in human:
-        console.print(piece)
+        console.print(piece, soft_wrap=isinstance(piece, str))  # the terminal breaks text, and a copy of it is whole
 
 
 def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
@@ -38,6 +40,13 @@ def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[obj
     for row in rows:
         result.add_row(*(str(cell) for cell in row))
     return result
+
+
+def facts(rows: Iterable[tuple[str, object]]) -> str:
+    """Return a line for each name and value, the values under each other."""
+    pairs = list(rows)
+    width = max(len(name) for name, _ in pairs)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in pairs)
 
 
 def line(text: str) -> None:
@@ -57,7 +66,8 @@ def show_error(error: MrlspkError) -> None:
 
 def stdout_console() -> Console:
     """Return a console on stdout that neither guesses colours for numbers nor reads markup."""
-    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 
 def stderr_console() -> Console:

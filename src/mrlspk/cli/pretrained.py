@@ -59,7 +59,7 @@ def fetch_command(
         )
     payload = dataclasses.asdict(fetched) | {"path": str(fetched.path)}
     rows = [("name", fetched.name), ("path", fetched.path), ("sha256", fetched.sha256), ("bytes", fetched.bytes)]
-    output.show("pretrained fetch", payload, [output.table(None, ("", ""), rows)], as_json=as_json)
+    output.show("pretrained fetch", payload, [output.facts(rows)], as_json=as_json)
 
 
 @pretrained_app.command("list")

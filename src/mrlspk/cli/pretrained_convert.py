@@ -32,4 +32,4 @@ def convert_command(
         ("sha256", converted.sha256),
         ("bytes", f"{converted.bytes:,}"),
     ]
-    output.show("pretrained convert", payload, [output.table(None, ("", ""), rows)], as_json=as_json)
+    output.show("pretrained convert", payload, [output.facts(rows)], as_json=as_json)

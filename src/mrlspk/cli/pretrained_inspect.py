@@ -54,7 +54,7 @@ def _shown(found: "InspectedModel") -> list[RenderableType]:
     ]
     settings = [f"  {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in model.config.items()]
     title = "configuration, as the file has it:"
-    return [output.table(None, ("", ""), rows), *_accounts(transfer), "", title, *settings]
+    return [output.facts(rows), *_accounts(transfer), "", title, *settings]
 
 
 def _accounts(transfer: "TransferReport") -> list[str]:
