@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml
 
-from integration.test_train import TINY_RUN
+from integration.conftest import TINY_RUN
 
 
 @pytest.fixture

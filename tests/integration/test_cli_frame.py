@@ -10,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from integration.test_train import TINY_RUN
+from integration.conftest import TINY_RUN
 from mrlspk import __version__
 
 COMMANDS = {
