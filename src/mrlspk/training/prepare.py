@@ -57,10 +57,10 @@ def prepare(
     """
     resume_point = find_resume_point(resume, config.logging)
     run_dir = resume_point.parent if resume_point else _new_run_dir(config)
-    origin = None if resume_point else origin_checkpoint(config, cache_dir=cache_dir, mirror=mirror)
     data = build_training_data(config.data, seed=config.seed)
     _check_test_speakers(config, data)
     _set_up_torch(config)
+    origin = None if resume_point else origin_checkpoint(config, cache_dir=cache_dir, mirror=mirror)
     start = build_start(config, ModelFile(resume_point, str(resume_point)) if resume_point else origin)
     base = _base(config, start, origin, resume_point, cache_dir)
     run, progress = _build_run(
