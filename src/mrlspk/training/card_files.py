@@ -82,14 +82,19 @@ def _figures(card: ModelCard) -> list[str]:
     return [
         "## Figures",
         "",
-        f"On held-out speakers, after epoch {card.epoch}: {trials.description}",
+        f"On speakers held out of the training, after epoch {card.epoch}: {trials.description}",
         f"({trials.n_target:,} target and {trials.n_nontarget:,} non-target trials, SHA-256 of the list "
         f"`{trials.sha256}`).",
-        "The checkpoint was chosen by these trials, so figures on others may be worse.",
+        _caution(card),
         "",
         *_table(("width", "EER %", f"minDCF (prior {trials.p_target:g})"), rows),
         "",
     ]
+
+
+def _caution(card: ModelCard) -> str:
+    chosen = "The checkpoint was chosen by these trials, so figures on others may be worse"
+    return f"{chosen}; the base model may have been trained on their speakers." if card.base else f"{chosen}."
 
 
 def _facts(card: ModelCard) -> list[str]:

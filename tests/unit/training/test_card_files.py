@@ -62,6 +62,7 @@ def test_markdown_is_for_people():
     assert r"| name | a\|b |" in lines
     assert "| parameters | 1,234,567 |" in lines
     assert "(200 target and 300 non-target trials, SHA-256 of the list `" + "3" * 64 + "`)." in lines
+    assert any(line.endswith("the base model may have been trained on their speakers.") for line in lines)
     assert not any("Non-commercial use" in line for line in lines)
 
 
@@ -74,3 +75,4 @@ def test_single_width_and_no_base_are_told_plainly():
     text = render_markdown(CARD.model_copy(update={"base": None, "dims": (192,)}))
     assert "an embedding of 192 values.\nTrained from scratch on" in text
     assert "There is no base model" in text
+    assert "so figures on others may be worse.\n" in text
