@@ -21,9 +21,6 @@ from mrlspk.cli.eval import eval_command
 from mrlspk.cli.gpu_profile import gpu_profile_command
 from mrlspk.cli.options import DEBUG_KEY
 from mrlspk.cli.pretrained import pretrained_app
-from mrlspk.cli.pretrained_add import add_command
-from mrlspk.cli.pretrained_convert import convert_command
-from mrlspk.cli.pretrained_inspect import inspect_command
 from mrlspk.cli.train import train_command
 from mrlspk.errors import ConfigError, MrlspkError
 
@@ -99,9 +96,6 @@ def _read_dotenv(path: Path) -> None:
 
 
 app.add_typer(data_app, name="data")
-pretrained_app.command("inspect")(inspect_command)
-pretrained_app.command("convert")(convert_command)
-pretrained_app.command("add")(add_command)
 app.add_typer(pretrained_app, name="pretrained")
 app.command("train")(train_command)
 app.command("eval")(eval_command)

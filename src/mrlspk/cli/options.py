@@ -37,6 +37,7 @@ ConfigPath = Annotated[Path | None, typer.Option("--config", help="YAML file; se
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="section.key=value, over --config; repeatable.", metavar="KEY=VALUE")
 ]
+CacheDir = Annotated[Path | None, typer.Option(help="Folder of fetched models. Default: MRLSPK_CACHE_DIR.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 
 

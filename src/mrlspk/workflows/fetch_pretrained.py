@@ -1,20 +1,9 @@
-"""Published models: fetch one, or list them all with what is here already."""
+"""Fetch a published model, or a file from an address."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from mrlspk.pretrained.fetch import FetchedModel, cached_path, fetch_model
-from mrlspk.pretrained.records import OnProgress, recorded_sha256
-from mrlspk.pretrained.registry import PublishedModel, list_models
-
-
-@dataclass(frozen=True)
-class ListedModel:
-    """A published model; ``cached`` says that its file is here, ``sha256`` is the known one, else the recorded one."""
-
-    published: PublishedModel
-    sha256: str | None
-    cached: bool
+from mrlspk.pretrained.fetch import FetchedModel, fetch_model
+from mrlspk.pretrained.records import OnProgress
 
 
 def fetch_pretrained(
@@ -37,13 +26,3 @@ def fetch_pretrained(
         force=force,
         on_progress=on_progress,
     )
-
-
-def list_pretrained(cache_dir: Path) -> tuple[ListedModel, ...]:
-    """Return every published model; a SHA-256 that is not known beforehand is the one recorded at its fetch."""
-    listed = []
-    for model in list_models():
-        path = cached_path(model, cache_dir)
-        sha256 = model.sha256 or recorded_sha256(path, strict=False)
-        listed.append(ListedModel(model, sha256, cached=path.is_file()))
-    return tuple(listed)

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, Debug, Force, Quiet
-from mrlspk.cli.pretrained import CacheDir
+from mrlspk.cli.options import AsJson, CacheDir, Debug, Force, Quiet
 
 
 def add_command(
@@ -29,10 +28,10 @@ def add_command(
     What only training needs (optimiser, class weights) is left out. The file is verified every time it is used.
     """
     from mrlspk.config.environment import read_environment
-    from mrlspk.workflows.add_model import add_model
+    from mrlspk.workflows.add_pretrained import add_pretrained
 
     environment = read_environment(os.environ)
-    added = add_model(file, name, licence=licence, cache_dir=cache_dir or environment.cache_dir, force=force)
+    added = add_pretrained(file, name, licence=licence, cache_dir=cache_dir or environment.cache_dir, force=force)
     model = added.model
     payload = {
         "name": model.name,
@@ -49,4 +48,4 @@ def add_command(
         "non_commercial": {True: "yes", False: "no", None: "unknown"}[model.non_commercial],
     }
     rows = [(key.replace("_", " "), value) for key, value in shown.items()]
-    output.show("pretrained add", payload, [output.table(None, ("", ""), rows)], as_json=as_json)
+    output.show("pretrained add", payload, [output.facts(rows)], as_json=as_json)

@@ -4,18 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
-from mrlspk.models.checkpoints import LoadedModel, encoder_entries
+from mrlspk.models.checkpoints import LoadedModel, portable_entries
 from mrlspk.pretrained.zoo import ModelFacts, ZooModel, add_to_zoo, check_name, zoo_path
-from mrlspk.training.model_card import ENTRY, read_card
+from mrlspk.training.model_card import read_card
 from mrlspk.training.origin import describe_base
-
-KEPT = (ENTRY, "validation", "corpus")  # what a checkpoint of ours keeps, beside the network and the configuration
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,9 @@ class AddedModel:
     path: Path
 
 
-def add_model(file: Path, name: str, *, licence: str | None = None, cache_dir: Path, force: bool = False) -> AddedModel:
+def add_pretrained(
+    file: Path, name: str, *, licence: str | None = None, cache_dir: Path, force: bool = False
+) -> AddedModel:
     """Copy the model in ``file`` into the zoo.
 
     Args:
@@ -60,8 +59,5 @@ def add_model(file: Path, name: str, *, licence: str | None = None, cache_dir: P
 
 
 def _writer(loaded: LoadedModel) -> Callable[[Path], None]:
-    entries: dict[str, Any] = encoder_entries(loaded.encoder, loaded.architecture)
-    if loaded.family == "mrlspk":
-        entries |= {"config": loaded.config} if loaded.config is not None else {}
-        entries |= {key: loaded.contents[key] for key in KEPT if key in loaded.contents}
+    entries = portable_entries(loaded)
     return lambda path: torch.save(entries, path)

@@ -1,0 +1,90 @@
+"""``mrlspk pretrained list``: the models that have a name."""
+
+import os
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+
+from mrlspk.cli import output
+from mrlspk.cli.options import AsJson, CacheDir, Debug, Quiet
+
+if TYPE_CHECKING:
+    from mrlspk.pretrained.registry import PublishedModel
+    from mrlspk.pretrained.zoo import ZooModel
+    from mrlspk.workflows.list_pretrained import OwnModel
+
+DESCRIBED = "model", "params", "GMACs", "EER % O/E/H", "licence"
+VOX1 = "vox1-o", "vox1-e", "vox1-h"
+NOTES = (
+    "",
+    "EER on VoxCeleb1-O/E/H as published; none was measured here. --json says where each is stated.",
+    "non-commercial: trained on VoxBlink2, which is CC BY-NC-SA.",
+)
+
+
+def list_command(
+    *,
+    cache_dir: CacheDir = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Show the published models, with licence, EER as published and whether the file is here, and your own."""
+    from mrlspk.config.environment import read_environment
+    from mrlspk.workflows.list_pretrained import list_pretrained
+
+    models = list_pretrained(cache_dir or read_environment(os.environ).cache_dir)
+    published = [_entry(model.published, sha256=model.sha256, cached=model.cached) for model in models.published]
+    payload = {"models": [*published, *(_own_entry(model) for model in models.own)]}
+    rows = [(*describe(model.published), "yes" if model.cached else "no") for model in models.published]
+    shown: list[RenderableType] = [output.table(None, (*DESCRIBED, "cached"), rows), *NOTES]
+    if models.own:
+        own = [(each.model.name, _listed(each.model.dims), _terms(each.model)) for each in models.own]
+        shown += ["", output.table("Your own", ("model", "widths", "licence"), own)]
+    output.show("pretrained list", payload, shown, as_json=as_json)
+
+
+def _entry(model: "PublishedModel", *, sha256: str | None, cached: bool) -> dict[str, object]:
+    """Return what the JSON document says of a model; where the file is published is one address."""
+    stated = model.model_dump(exclude={"file", "base_url"})
+    return {"name": model.name, "url": model.url, **stated, "sha256": sha256, "cached": cached}
+
+
+def _own_entry(own: "OwnModel") -> dict[str, object]:
+    """Return what the JSON document says of a model of the user's own; its address is that of the file."""
+    stated = own.model.model_dump(mode="json", exclude={"card"})
+    return stated | {"url": own.path.absolute().as_uri(), "cached": True}
+
+
+def describe(model: "PublishedModel") -> tuple[str, ...]:
+    """Return what a table says of a model, in the columns of `DESCRIBED`."""
+    return (
+        model.name,
+        "–" if model.parameters is None else f"{model.parameters:.1f} M",
+        "–" if model.gmacs is None else f"{model.gmacs:.2f}",
+        _percent(model.published_eer),
+        _licence(model),
+    )
+
+
+def _listed(dims: tuple[int, ...]) -> str:
+    return ", ".join(map(str, dims))
+
+
+def _percent(rates: dict[str, float] | None) -> str:
+    """Return the rates on the lists of VoxCeleb1 in percent, with a third decimal where one was stated."""
+    if rates is None or not rates.keys() >= set(VOX1):
+        return "–"
+    thousandths = [round(100_000 * rates[trials]) for trials in VOX1]
+    digits = 3 if any(rate % 10 for rate in thousandths) else 2
+    return "/".join(f"{rate / 1000:.{digits}f}" for rate in thousandths)
+
+
+def _licence(model: "PublishedModel") -> str:
+    """Return the licence alone; what stands behind it is that of a corpus."""
+    licence = model.licence.partition(";")[0]
+    return f"{licence}, non-commercial" if model.non_commercial else licence
+
+
+def _terms(model: "ZooModel") -> str:
+    return f"{model.licence}, non-commercial" if model.non_commercial else model.licence
