@@ -1,0 +1,79 @@
+"""Our own layout: weights, the architecture that rebuilds the network, and what a run adds to them."""
+
+from collections.abc import Callable
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+from mrlspk.config.architecture import Architecture, ReDimNet2Architecture, ReDimNetArchitecture
+from mrlspk.errors import CheckpointError
+from mrlspk.models.checkpoints.layout import Layout, checked_state, validate_options
+from mrlspk.models.encoder import Encoder
+
+FORMAT, FORMAT_VERSION = "mrlspk", 2
+
+
+def encoder_entries(encoder: Encoder, architecture: Architecture) -> dict[str, Any]:
+    """Return the entries from which `load_model` rebuilds ``encoder``; a checkpoint may hold more beside them."""
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "mrlspk_version": installed_version("mrlspk"),
+        "architecture": architecture.model_dump(mode="json"),
+        "model": encoder.state_dict(),
+    }
+
+
+def read_own(contents: dict[str, Any], path: Path) -> Layout:
+    """Return what a checkpoint of ours describes, brought up to the present format.
+
+    Raises:
+        CheckpointError: If its format is newer than this version reads, or its architecture is not valid.
+    """
+    contents = upgrade(contents, path)
+    options = contents.get("architecture")
+    second = isinstance(options, dict) and options.get("family") == "redimnet2"
+    model: type[ReDimNetArchitecture] | type[ReDimNet2Architecture]
+    model = ReDimNet2Architecture if second else ReDimNetArchitecture
+    return Layout(
+        family="mrlspk",
+        architecture=validate_options(model, options, path, "architecture"),
+        state=checked_state(contents.get("model"), path),
+        described=options or {},
+        config=contents.get("config"),
+        contents={key: value for key, value in contents.items() if key not in {"model", "architecture", "config"}},
+    )
+
+
+def upgrade(contents: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the entries of a checkpoint of ours in the present format.
+
+    Raises:
+        CheckpointError: If its format is newer than this version reads, or is none.
+    """
+    version = contents.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise CheckpointError(f"expected a format version of 1 or more, got {version!r}", path)
+    if version > FORMAT_VERSION:
+        written = contents.get("mrlspk_version")
+        raise CheckpointError(
+            f"has format version {version}, and mrlspk {installed_version('mrlspk')} reads up to {FORMAT_VERSION}",
+            path,
+            f"It was written by mrlspk {written}: install that version or a later one.",
+        )
+    try:
+        for step in range(version, FORMAT_VERSION):
+            contents = UPGRADES[step](contents)
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"is no whole checkpoint of format version {version}: {error!r} is wrong", path
+        ) from error
+    return contents
+
+
+def upgrade_from_1(contents: dict[str, Any]) -> dict[str, Any]:
+    """Return entries of format 1 in format 2, which says the family: all of format 1 were ReDimNet."""
+    return contents | {"architecture": {**contents["architecture"], "family": "redimnet"}, "format_version": 2}
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: upgrade_from_1}

@@ -1,0 +1,67 @@
+"""Models as .safetensors: tensors, and everything else as JSON in the header."""
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor
+
+from mrlspk.errors import CheckpointError, MissingDependencyError
+from mrlspk.files import whole_file
+
+SUFFIX = ".safetensors"
+_STATE, _HEADER = "model", "mrlspk"  # the entry that holds the tensors, and the key of the header that holds the rest
+
+
+def write_entries(path: Path, entries: dict[str, Any]) -> None:
+    """Write the entries of a model of ours; those that are no JSON but the weights are not allowed.
+
+    Raises:
+        MissingDependencyError: If safetensors is not installed.
+        TypeError: If an entry cannot be written as JSON.
+    """
+    safetensors = library(path)
+    rest = {key: value for key, value in entries.items() if key != _STATE}
+    state: dict[str, Tensor] = {name: values.contiguous() for name, values in entries[_STATE].items()}
+    with whole_file(path) as partial:
+        safetensors.torch.save_file(state, partial, metadata={_HEADER: json.dumps(rest)})
+
+
+def read_entries(path: Path) -> dict[str, Any]:
+    """Return the entries that `write_entries` wrote.
+
+    Raises:
+        CheckpointError: If the file is damaged, or holds tensors that mrlspk did not write.
+        MissingDependencyError: If safetensors is not installed.
+    """
+    safetensors = library(path)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        rest = json.loads(metadata[_HEADER])
+    except KeyError as error:
+        raise CheckpointError(
+            "holds tensors without a configuration of mrlspk's, so no network can be built for them",
+            path,
+            "Give a .safetensors file that `mrlspk pretrained convert` wrote.",
+        ) from error
+    except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
+        raise CheckpointError(f"is damaged or no safetensors file: {error}", path, "Write it again.") from error
+    if not isinstance(rest, dict):
+        raise CheckpointError("its header is not a mapping", path, "Write it again with `mrlspk pretrained convert`.")
+    return rest | {_STATE: state}
+
+
+def library(path: Path) -> ModuleType:
+    """Return safetensors, with its functions for torch.
+
+    Raises:
+        MissingDependencyError: If it is not installed.
+    """
+    try:
+        import safetensors.torch
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(".safetensors needs safetensors", path, "Type: pip install safetensors") from error
+    return safetensors

@@ -1,0 +1,76 @@
+"""What of a file's weights a network takes: every entry accounted for."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+SHOWN = 10  # entries that a message names
+
+
+@dataclass(frozen=True)
+class TransferReport:
+    """A file's entries against those of the network that its configuration describes, by their names in the file.
+
+    Attributes:
+        loaded: How many entries fit.
+        missing: Entries of the network that the file does not fill: absent, or listed under ``mismatched``.
+        unexpected: Entries of the file that the network does not have.
+        mismatched: Entries of both that differ in kind or shape, each with what was found and expected.
+        left_out: Entries of the file that are known and of no use here, such as a classifier over training speakers.
+        coverage: Share of the network's values that the file fills, in [0, 1].
+    """
+
+    loaded: int
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[str, ...]
+    left_out: tuple[str, ...]
+    coverage: float
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every entry of either side has its counterpart."""
+        return not (self.missing or self.unexpected)
+
+    def problems(self) -> str:
+        """Return the entries without a counterpart, the first ones by name, as one line."""
+        differing = {text.partition(" ")[0] for text in self.mismatched}
+        listed = [*self.mismatched]
+        listed += [f"missing {name}" for name in self.missing if name not in differing]
+        listed += [f"unexpected {name}" for name in self.unexpected]
+        rest = len(listed) - SHOWN
+        return "; ".join(listed[:SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
+
+
+def compare_states(
+    found: Mapping[str, Any], expected: Mapping[str, Tensor], *, left_out: Iterable[str] = ()
+) -> TransferReport:
+    """Return the report on ``found`` for a network whose entries are ``expected``, both by their names in the file."""
+    ignored = set(left_out)
+    mismatched = {name: _difference(name, found[name], expected[name]) for name in expected if name in found}
+    wrong = {name: text for name, text in mismatched.items() if text}
+    missing = tuple(name for name in expected if name not in found or name in wrong)
+    values = {name: math.prod(tensor.shape) for name, tensor in expected.items()}
+    total = sum(values.values())
+    return TransferReport(
+        loaded=len(expected) - len(missing),
+        missing=missing,
+        unexpected=tuple(name for name in found if name not in expected and name not in ignored),
+        mismatched=tuple(wrong.values()),
+        left_out=tuple(name for name in found if name in ignored),
+        coverage=(total - sum(values[name] for name in missing)) / total if total else 0.0,
+    )
+
+
+def _difference(name: str, found: Any, expected: Tensor) -> str:
+    """Return how an entry differs from what the network has; nothing where it fits."""
+    if not isinstance(found, Tensor):
+        return f"{name} is a {type(found).__name__}, not a tensor"
+    if found.shape != expected.shape:
+        return f"{name} has shape {tuple(found.shape)}, expected {tuple(expected.shape)}"
+    if found.is_floating_point() != expected.is_floating_point() or found.is_complex() or found.is_sparse:
+        return f"{name} holds {found.dtype}, expected {expected.dtype}"
+    return ""

@@ -1,0 +1,119 @@
+import pickle
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+from mrlspk.errors import CheckpointError
+from mrlspk.models.checkpoints import load_model, read_checkpoint
+
+
+class Payload:
+    """Runs a function when it is unpickled."""
+
+    def __reduce__(self):
+        return (exec, ("import pathlib; pathlib.Path('ran').touch()",))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    assert not (tmp_path / "ran").exists()
+
+
+def test_payload_would_run():
+    """The side effect that the tests here look for does happen where nothing prevents it."""
+    from pathlib import Path
+
+    pickle.loads(pickle.dumps(Payload()))
+    assert Path("ran").exists()
+    Path("ran").unlink()
+
+
+def test_bare_pickle_is_refused_unread(folder):
+    (folder / "model.pt").write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(CheckpointError, match="is not a checkpoint"):
+        load_model(folder / "model.pt")
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        {"model_config": Payload(), "state_dict": {}},
+        {"model_config": {}, "state_dict": {"bn.weight": Payload()}},
+        {"model_state_dict": {}, "config": {}, "best_eer": Payload()},
+        {"format": "mrlspk", "format_version": 1, "model": Payload()},
+        Payload(),
+    ],
+)
+def test_code_inside_a_checkpoint_is_refused_and_does_not_run(folder, contents):
+    torch.save(contents, folder / "model.pt")
+    with pytest.raises(CheckpointError, match="holds more than tensors and plain values"):
+        load_model(folder / "model.pt")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [np.float64(0.25), np.float32(-1.5), np.float16(2.0), np.int64(-(2**40)), np.uint8(200), np.bool_(True)],
+)
+def test_numpy_numbers_become_plain_ones(folder, number):
+    torch.save({"best_eer": number}, folder / "model.pt")
+    found = read_checkpoint(folder / "model.pt")["best_eer"]
+    assert found == number.item()
+    assert type(found) is type(number.item())
+
+
+def test_numpy_numbers_of_the_other_byte_order_are_read(folder):
+    class Swapped:
+        def __reduce__(self):
+            constructor, (_, data) = np.float64(0.25).__reduce__()
+            return constructor, (np.dtype(">f8"), data[::-1])
+
+    torch.save({"best_eer": Swapped()}, folder / "model.pt")
+    assert struct.unpack(">d", np.float64(0.25).tobytes()[::-1]) == (0.25,)
+    assert read_checkpoint(folder / "model.pt")["best_eer"] == 0.25
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.zeros(3), np.str_("text"), np.datetime64("2020-01-01"), np.dtype("O"), np.void(b"12345678")],
+)
+def test_other_values_of_numpy_are_refused(folder, value):
+    torch.save({"best_eer": value}, folder / "model.pt")
+    with pytest.raises(CheckpointError, match="is refused|is damaged"):
+        read_checkpoint(folder / "model.pt")
+
+
+def test_reading_leaves_torch_s_own_allow_list_as_it_was(folder):
+    before = set(torch.serialization.get_safe_globals())
+    torch.save({"best_eer": np.float64(1)}, folder / "model.pt")
+    read_checkpoint(folder / "model.pt")
+    assert set(torch.serialization.get_safe_globals()) == before
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_truncated_file_is_refused(folder, share):
+    torch.save({"model_config": {}, "state_dict": {"a": torch.zeros(1000)}}, folder / "whole.pt")
+    whole = (folder / "whole.pt").read_bytes()
+    (folder / "model.pt").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(CheckpointError, match="is not a checkpoint|is damaged"):
+        load_model(folder / "model.pt")
+
+
+def test_flipped_bytes_are_an_error_or_another_number_but_never_a_crash(folder):
+    torch.save({"model_config": {"F": 8}, "state_dict": {"a": torch.zeros(100)}}, folder / "whole.pt")
+    whole = (folder / "whole.pt").read_bytes()
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[generator.integers(len(whole))] ^= 1 << generator.integers(8)
+        (folder / "model.pt").write_bytes(damaged)
+        with pytest.raises(CheckpointError):
+            load_model(folder / "model.pt")
+
+
+def test_missing_file_is_named(folder):
+    with pytest.raises(CheckpointError, match="no such checkpoint file"):
+        read_checkpoint(folder / "absent.pt")
