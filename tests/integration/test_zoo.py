@@ -37,6 +37,7 @@ def add(run):
 def test_added_model_is_reported_and_kept(add, zoo, write_model, tmp_path):
     outcome = add(write_model(tmp_path / "model.pt"), "mine-1.0+x_y", "--licence", "CC BY 4.0")
     assert outcome.exit_code == 0, outcome.stderr
+    assert add(tmp_path / "model.pt", "again").json["sha256"] == outcome.json["sha256"]
     path = zoo / "mine-1.0+x_y.pt"
     report = {key: value for key, value in outcome.json.items() if key not in {"schema_version", "mrlspk_version"}}
     facts = {
@@ -52,7 +53,8 @@ def test_added_model_is_reported_and_kept(add, zoo, write_model, tmp_path):
     entry = json.loads((zoo / "mine-1.0+x_y.json").read_text())
     assert datetime.fromisoformat(entry.pop("added")).tzinfo
     assert entry == facts | {"card": None}
-    assert sorted(found.name for found in zoo.iterdir()) == ["mine-1.0+x_y.json", "mine-1.0+x_y.pt"]
+    kept = sorted(found.name for found in zoo.iterdir())
+    assert kept == ["again.json", "again.pt", "mine-1.0+x_y.json", "mine-1.0+x_y.pt"]
 
 
 def test_table_says_the_same(run, write_model, tmp_path):
@@ -176,6 +178,16 @@ def test_misspelt_name_is_answered_with_the_nearest(run, add, write_model, tmp_p
     outcome = run("embed", tiny_corpus.root, "--model", "my-voice")
     assert outcome.exit_code == 1
     assert "Did you mean my-voices?" in outcome.stderr
+
+
+def test_converted_copy_of_a_published_model_keeps_its_terms(run, add, tmp_path, monkeypatch):
+    monkeypatch.setenv("MRLSPK_MIRROR", str(tmp_path / "mirror"))
+    (tmp_path / "mirror").mkdir()
+    write_published(read_reference(SMALL), tmp_path / "mirror" / FILE)
+    assert run("pretrained", "convert", PUBLISHED, "-o", tmp_path / "copy.safetensors").exit_code == 0
+    outcome = add(tmp_path / "copy.safetensors", "mine")
+    assert "CC BY-NC-SA" in outcome.json["licence"]
+    assert outcome.json["non_commercial"] is True
 
 
 def test_safetensors_file_can_be_added(run, add, write_model, tmp_path):

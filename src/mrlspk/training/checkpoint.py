@@ -100,7 +100,7 @@ class RunState:
 def save_checkpoint(path: Path, entries: dict[str, Any]) -> None:
     """Write so that ``path`` holds the old file or the whole new one, never a part."""
     with whole_file(path) as partial, partial.open("wb") as file:
-        torch.save(entries, file)  # to a path, it would write the name of that into the file
+        torch.save(entries, file)  # given a path, it would write that path's name into the file
 
 
 def save_epoch(run_dir: Path, entries: dict[str, Any], *, is_best: bool, keep: bool, keep_last_n: int) -> None:

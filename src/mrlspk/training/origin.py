@@ -30,7 +30,7 @@ def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> B
     if published := file.published or _published_as(sha256, cache_dir):
         return _published_card(published, sha256)
     card = read_card(loaded.contents, file.path) if loaded.family == "mrlspk" else None
-    beneath = card.base if card else None
+    beneath = card.base if card else _converted_from(loaded, cache_dir)
     terms = file.own or beneath
     return BaseCard(
         model=_shown(file.typed),
@@ -100,6 +100,14 @@ def _published_as(sha256: str, cache_dir: Path) -> PublishedModel | None:
     """Return the published model whose file has this SHA-256, as the registry or the fetch of it here says."""
     known = ((model, model.sha256 or _recorded(model, cache_dir)) for model in list_models())
     return next((model for model, its_sha256 in known if its_sha256 == sha256), None)
+
+
+def _converted_from(loaded: LoadedModel, cache_dir: Path) -> BaseCard | None:
+    """Return the published model that a file of ours was converted from, if that is what it says."""
+    source = loaded.contents.get("converted_from")
+    sha256 = source.get("sha256") if isinstance(source, dict) else None
+    published = _published_as(sha256, cache_dir) if isinstance(sha256, str) else None
+    return _published_card(published, sha256) if published else None
 
 
 def _recorded(model: PublishedModel, cache_dir: Path) -> str | None:

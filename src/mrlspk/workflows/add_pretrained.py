@@ -60,4 +60,9 @@ def add_pretrained(
 
 def _writer(loaded: LoadedModel) -> Callable[[Path], None]:
     entries = portable_entries(loaded)
-    return lambda path: torch.save(entries, path)
+
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            torch.save(entries, file)  # given a path, it would write that path's name into the file
+
+    return write
