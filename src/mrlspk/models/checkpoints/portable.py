@@ -16,7 +16,7 @@ KEPT = "card", "validation", "corpus"
 
 
 def portable_entries(loaded: LoadedModel) -> dict[str, Any]:
-    """Return the entries of a checkpoint of ours that holds the model and what is known of it, and no state of a run."""
+    """Return the entries of a checkpoint of ours that holds the model and what is known of it, but no run."""
     entries = encoder_entries(loaded.encoder, loaded.architecture)
     if loaded.config is not None:
         entries["config"] = loaded.config
