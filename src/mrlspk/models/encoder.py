@@ -91,23 +91,28 @@ def build_encoder(config: Architecture, *, empty: bool = False) -> Encoder:
     Raises:
         ConfigError: If the parts of the architecture do not fit together.
     """
-    backbone_config = config.backbone
-    spec = LogMelFeatures(backbone_config.F, backbone_config.hop_length, backbone_config.feat_type)
+    dims = config.matryoshka_dims
     try:
         with torch.device("meta") if empty else nullcontext():
-            backbone = build_backbone(backbone_config)
-            pool = pooling_by_name(
-                backbone_config.pooling_func,
-                backbone.out_channels,
-                global_context=backbone_config.global_context_att,
-            )
-            head = MatryoshkaHead(pool.out_features, config.matryoshka_dims[-1], output_norm=config.output_norm)
+            backbone = build_backbone(config.backbone)
+            pool = build_pooling(config.backbone, backbone.out_channels)
+            head = MatryoshkaHead(pool.out_features, dims[-1], output_norm=config.output_norm)
     except ValueError as error:
         raise ConfigError(f"the architecture does not fit together: {error}", "model.backbone") from error
     padding, skipped = 0, 0
-    if isinstance(backbone_config, ReDimNet2Config):
-        padding, skipped = backbone_config.pad_right_samples or 0, backbone_config.before_pool_offset or 0
-    return Encoder(spec, backbone, pool, head, config.matryoshka_dims, padding=padding, skipped_frames=skipped)
+    if isinstance(config.backbone, ReDimNet2Config):
+        padding, skipped = config.backbone.pad_right_samples or 0, config.backbone.before_pool_offset or 0
+    return Encoder(build_features(config.backbone), backbone, pool, head, dims, padding=padding, skipped_frames=skipped)
+
+
+def build_features(config: ReDimNetConfig | ReDimNet2Config) -> LogMelFeatures:
+    """Return the front end; its filters are computed, not learned."""
+    return LogMelFeatures(config.F, config.hop_length, config.feat_type)
+
+
+def build_pooling(config: ReDimNetConfig | ReDimNet2Config, channels: int) -> Pooling:
+    """Return the pooling over frames of ``channels``."""
+    return pooling_by_name(config.pooling_func, channels, global_context=config.global_context_att)
 
 
 def build_backbone(config: ReDimNetConfig | ReDimNet2Config) -> Backbone:

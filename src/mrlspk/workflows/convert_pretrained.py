@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from mrlspk.encoding.loading import load_located
+from mrlspk.encoding.locate import ModelFile
 from mrlspk.files import check_free
-from mrlspk.models.checkpoints import check_form, load_model, portable_entries, save_model
+from mrlspk.models.checkpoints import LoadedModel, check_form, portable_entries, save_model
 from mrlspk.pretrained.records import file_sha256
 
 
@@ -19,8 +22,8 @@ class ConvertedModel:
     bytes: int
 
 
-def convert_pretrained(path: Path, output: Path, *, force: bool = False) -> ConvertedModel:
-    """Write the model in ``path`` to ``output``, with where it came from.
+def convert_pretrained(model: ModelFile, output: Path, *, force: bool = False) -> ConvertedModel:
+    """Write ``model`` to ``output``, with the file that it first came in.
 
     Raises:
         CheckpointError: If the file is no checkpoint or does not load whole.
@@ -29,8 +32,13 @@ def convert_pretrained(path: Path, output: Path, *, force: bool = False) -> Conv
     """
     check_form(output)
     check_free(output, force=force)
-    loaded = load_model(path)
-    source = {"file": path.name, "family": loaded.family, "sha256": file_sha256(path)}
-    source |= {"model_config": loaded.contents["model_config"]} if "model_config" in loaded.contents else {}
-    save_model(output, portable_entries(loaded) | {"converted_from": source})
+    loaded = load_located(model)
+    entries = {"converted_from": _source(model.path, loaded)} | portable_entries(loaded)
+    save_model(output, entries)
     return ConvertedModel(output, loaded.family, loaded.encoder.dims, file_sha256(output), output.stat().st_size)
+
+
+def _source(path: Path, loaded: LoadedModel) -> dict[str, Any]:
+    """Return what the file was, with the options of a published one."""
+    options = {key: loaded.contents[key] for key in ("model_config",) if key in loaded.contents}
+    return {"file": path.name, "family": loaded.family, "sha256": file_sha256(path), **options}

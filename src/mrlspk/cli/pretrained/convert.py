@@ -23,7 +23,7 @@ def convert_command(
     """Write a model of any layout in mrlspk's own, without the state of its run: as .pt or .safetensors."""
     from mrlspk.workflows.convert_pretrained import convert_pretrained
 
-    converted = convert_pretrained(resolve_model(model).path, out, force=force)
+    converted = convert_pretrained(resolve_model(model), out, force=force)
     payload = dataclasses.asdict(converted) | {"path": str(converted.path)}
     rows = [
         ("path", converted.path),

@@ -12,7 +12,7 @@ from mrlspk.models.checkpoints.loading import LoadedModel
 from mrlspk.models.checkpoints.own import encoder_entries
 
 # What a run leaves in its checkpoints that says something of the model; the rest is for going on with the run.
-KEPT = "card", "validation", "corpus"
+KEPT = "card", "validation", "corpus", "converted_from"
 
 
 def portable_entries(loaded: LoadedModel) -> dict[str, Any]:
@@ -44,5 +44,5 @@ def save_model(path: Path, entries: dict[str, Any]) -> None:
     if path.suffix == safetensors_file.SUFFIX:
         safetensors_file.write_entries(path, entries)
         return
-    with whole_file(path) as partial:
-        torch.save(entries, partial)
+    with whole_file(path) as partial, partial.open("wb") as file:  # a path would be written into the file
+        torch.save(entries, file)
