@@ -1,6 +1,7 @@
 """The encoder: waveform to features, backbone, pooling, head."""
 
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -121,28 +122,22 @@ def build_backbone(config: ReDimNetConfig | ReDimNet2Config) -> Backbone:
     Raises:
         ValueError: If its channels do not split into its groups.
     """
+    blocks: dict[str, Any] = {
+        "block_1d_type": config.block_1d_type,
+        "block_2d_type": config.block_2d_type,
+        "group_divisor": config.group_divisor,
+        "out_channels": config.out_channels,
+    }
     if isinstance(config, ReDimNetConfig):
-        return ReDimNet(
-            config.F,
-            config.C,
-            config.stages_setup,
-            block_1d_type=config.block_1d_type,
-            block_2d_type=config.block_2d_type,
-            group_divisor=config.group_divisor,
-            out_channels=config.out_channels,
-            dropout=config.feat_agg_dropout,
-        )
+        return ReDimNet(config.F, config.C, config.stages_setup, dropout=config.feat_agg_dropout, **blocks)
     return ReDimNet2(
         config.F,
         config.C,
         config.stages_setup,
-        block_1d_type=config.block_1d_type,
-        block_2d_type=config.block_2d_type,
-        group_divisor=config.group_divisor,
-        out_channels=config.out_channels,
         final_2d=config.return_2d_output,
         grouped_strides=config.compress_tconvs,
         embed_bands=config.use_freq_pos_enc,
         dual_streams=config.dual_agg,
         norm_streams=config.agg_gnorm,
+        **blocks,
     )
