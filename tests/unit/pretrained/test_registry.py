@@ -38,6 +38,25 @@ def test_known_hash_and_size_belong_to_their_model():
     assert model.published_eer == {"vox1-o": 0.0057, "vox1-e": 0.0076, "vox1-h": 0.0132}
 
 
+def test_only_files_whose_hash_was_published_are_pinned_each_to_its_own():
+    pinned = {model.name: model.sha256[:8] for model in list_models() if model.sha256}
+    assert pinned == {
+        "redimnet-b2-vox2-ft_lm": "c9b6bb2f",
+        "redimnet-b2-vox2-ptn": "c18a4292",
+        "redimnet-b5-vox2-ft_lm": "8b0c11bb",
+        "redimnet-M-vb2+vox2+cnc-ft_mix": "1e0716c2",
+        "redimnet2-b6-vb2+vox2+cnc2_v0-lm": "287365f6",
+        "redimnet2-b3-vb2+vox2+cnc2_v0-lm": "b6498953",
+        "redimnet2-b6-vb2+vox2_v0-lm": "e0a7d340",
+    }
+    assert {model.name: model.bytes for model in list_models() if model.bytes} == {
+        "redimnet-b2-vox2-ft_lm": 20_582_650,
+        "redimnet-b2-vox2-ptn": 20_581_530,
+        "redimnet-b5-vox2-ft_lm": 31_174_382,
+        "redimnet2-b6-vb2+vox2+cnc2_v0-lm": 51_152_991,
+    }
+
+
 def test_plus_in_a_file_name_is_sent_escaped():
     model = find_model("redimnet-M-vb2+vox2+cnc-ft_mix")
     assert model.url == f"{RELEASE}M-vb2%2Bvox2%2Bcnc-ft_mix.pt"
