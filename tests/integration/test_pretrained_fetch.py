@@ -1,7 +1,6 @@
 """``mrlspk pretrained`` against a server on this machine."""
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -10,15 +9,15 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from integration.model_server import Answer, ModelServer
+from integration.model_server import Answer, ModelServer, checkpoint, sha256
 from mrlspk.cli.app import app
 from mrlspk.pretrained import download, transfer
 
 NAME, FILE = "redimnet-M-vb2-ptn", "M-vb2-ptn.pt"  # its SHA-256 is not known beforehand
 MIXED, MIXED_FILE = "redimnet-S-vb2+vox2+cnc-ft_mix", "S-vb2%2Bvox2%2Bcnc-ft_mix.pt"
 PINNED = "redimnet-b2-vox2-ft_lm"
-BODY = bytes(range(256)) * 2000
-SHA256 = hashlib.sha256(BODY).hexdigest()
+BODY = checkpoint(bytes(range(256)) * 2000)
+SHA256 = sha256(BODY)
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def test_fetch_downloads_and_reports(server, tmp_path):
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     path = tmp_path / "cache" / f"{NAME}.pt"
-    assert path.read_bytes() == BODY
+    assert sha256(path) == SHA256
     assert (document["schema_version"], document["command"]) == (1, "pretrained fetch")
     assert {key: document[key] for key in ("name", "path", "sha256", "bytes")} == {
         "name": NAME,
@@ -87,7 +86,7 @@ def test_mirror_is_searched_for_the_name_here_and_then_for_the_published_one(ser
     result = fetch(NAME)
     assert result.exit_code == 0, result.output
     assert server.paths == [f"/{NAME}.pt", f"/{FILE}"]
-    assert (tmp_path / "cache" / f"{NAME}.pt").read_bytes() == BODY
+    assert sha256(tmp_path / "cache" / f"{NAME}.pt") == SHA256
 
 
 def test_another_failure_than_404_is_no_reason_for_the_second_name(server):
@@ -178,7 +177,7 @@ def test_interrupt_keeps_what_came_and_the_next_command_goes_on(server, tmp_path
     assert kept_files(tmp_path) == [f".{NAME}.pt.partial", f".{NAME}.pt.partial.json"]
     assert fetch(NAME).exit_code == 0
     assert server.requests[-1].range == f"bytes={transfer.CHUNK_BYTES}-"
-    assert (tmp_path / "cache" / f"{NAME}.pt").read_bytes() == BODY
+    assert sha256(tmp_path / "cache" / f"{NAME}.pt") == SHA256
     assert kept_files(tmp_path) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
 
 
@@ -215,7 +214,7 @@ def test_damaged_cached_file_is_refused_until_forced(tmp_path):
     assert str(path) in refused.stderr
     assert "--force" in refused.stderr
     assert fetch(NAME, "--force").exit_code == 0
-    assert path.read_bytes() == BODY
+    assert sha256(path) == SHA256
 
 
 def test_no_server_is_an_error_with_a_remedy(tmp_path, monkeypatch):
