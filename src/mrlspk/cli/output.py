@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from mrlspk.errors import MrlspkError
 SCHEMA_VERSION = 1
 PIPE_WIDTH = 120  # characters of a line where stdout is no terminal
 
+# Control characters but tab and line feed, and halves of surrogate pairs, which text from files can hold.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
 type OnProgress = Callable[[int, int], None]
 
 
@@ -25,11 +29,15 @@ def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableTyp
     """Print a report on stdout: ``payload`` as one JSON document, or else ``human``, piece by piece."""
     if as_json:
         document = {"schema_version": SCHEMA_VERSION, "command": command, "mrlspk_version": __version__, **payload}
-        line(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        line(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
         return
     console = stdout_console()
     for piece in human:
-        console.print(piece, soft_wrap=isinstance(piece, str))  # the terminal breaks text, and a copy of it is whole
+        if isinstance(piece, str):
+            console.print(plain(piece), soft_wrap=True)  # the terminal breaks text, and a copy of it is whole
+        else:
+            console.print(piece)
 
 
 def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
@@ -38,7 +46,7 @@ def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[obj
     for index, column in enumerate(columns):
         result.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
-        result.add_row(*(str(cell) for cell in row))
+        result.add_row(*(plain(str(cell)) for cell in row))
     return result
 
 
@@ -49,6 +57,11 @@ def facts(rows: Iterable[tuple[str, object]]) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in pairs)
 
 
+def plain(text: str) -> str:
+    r"""Return text without what steers a terminal or cannot be encoded: such a character is shown as ``\x1b``."""
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def line(text: str) -> None:
     """Print one line of data on stdout."""
     sys.stdout.write(text + "\n")
@@ -56,7 +69,7 @@ def line(text: str) -> None:
 
 def note(text: str) -> None:
     """Print one line of remark on stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(plain(text) + "\n")
 
 
 def show_error(error: MrlspkError) -> None:

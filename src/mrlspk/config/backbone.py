@@ -2,26 +2,34 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from mrlspk.config.base import StrictModel
+
+# Far above any model that there is: a file that asks for more is damaged, or means harm.
+MelBands = Annotated[int, Field(ge=1, le=1024)]
+BlockCount = Annotated[int, Field(ge=1, le=100)]
+KernelSize = Annotated[int, Field(ge=1, le=255)]
+Padding = Annotated[int, Field(ge=0, le=160_000)]
+SkippedFrames = Annotated[int, Field(ge=0, le=10_000)]
+MAX_STAGES = 64
 
 Block1d = Literal["conv", "att", "conv+att", "fc"]
 Block2d = Literal["convnext_like", "convnext_like_relu", "basic_resnet", "basic_resnet_fwse"]
 Pooling = Literal["ASTP", "TSTP", "TAP", "TSDP", "TMAP", "MHASTP", "MQMHASTP"]
 FrontEnd = Literal["pt", "pt_mel", "tf", "tf_mel"]
-Kernels = tuple[tuple[PositiveInt, PositiveInt], ...]
+Kernels = Annotated[tuple[tuple[KernelSize, KernelSize], ...], Field(max_length=8)]
 
 Stage = tuple[
     Annotated[Literal[1, 2, 3], Field(description="Frequency stride.")],
-    Annotated[PositiveInt, Field(description="Number of 2-D blocks.")],
+    Annotated[BlockCount, Field(description="Number of 2-D blocks.")],
     Annotated[PositiveInt, Field(description="Channel expansion inside the 2-D blocks.")],
     Annotated[Kernels, Field(description="Kernel sizes; the blocks use 3 x 3.")],
     Annotated[PositiveInt | None, Field(description="Reduction of the 1-D block; null for none.")],
 ]
 Stage2 = tuple[
     Annotated[tuple[PositiveInt, PositiveInt], Field(description="Frequency and time stride.")],
-    Annotated[PositiveInt, Field(description="Number of 2-D blocks.")],
+    Annotated[BlockCount, Field(description="Number of 2-D blocks.")],
     Annotated[PositiveFloat, Field(description="Channel expansion inside the 2-D blocks, below 1 a reduction.")],
     Annotated[Kernels, Field(min_length=1, description="Kernel sizes of ConvNeXt-like blocks; others use 3 x 3.")],
     Annotated[PositiveInt | None, Field(description="Reduction of the 1-D block; null for none.")],
@@ -31,7 +39,7 @@ Stage2 = tuple[
 class ReDimNetConfig(StrictModel):
     """Front end, ReDimNet backbone and pooling (Yakovlev et al. 2024, arXiv:2407.18223)."""
 
-    F: PositiveInt = Field(72, description="Mel bands.")
+    F: MelBands = Field(72, description="Mel bands.")
     C: PositiveInt = Field(16, description="Channels of the stem; C x F is the width of the 1-D stream.")
     block_1d_type: Block1d = Field("conv+att", description="Time-context block.")
     block_2d_type: Block2d = Field("convnext_like", description="Convolution block.")
@@ -45,6 +53,7 @@ class ReDimNetConfig(StrictModel):
             (2, 4, 1, ((3, 3),), 4),
         ),
         min_length=1,
+        max_length=MAX_STAGES,
         description="Per stage: frequency stride, 2-D blocks, expansion, kernel sizes, 1-D reduction.",
     )
     group_divisor: PositiveInt | None = Field(4, description="Channels per group of the 2-D convolutions; null: dense.")
@@ -65,7 +74,7 @@ class ReDimNetConfig(StrictModel):
 class ReDimNet2Config(StrictModel):
     """Front end, ReDimNet2 backbone and pooling (ReDimNet2 2026, arXiv:2603.11841)."""
 
-    F: PositiveInt = Field(72, description="Mel bands.")
+    F: MelBands = Field(72, description="Mel bands.")
     C: PositiveInt = Field(24, description="Channels of the stem; C x F is the width of the 1-D stream.")
     causal: Literal["none"] = Field("none", description="Blocks that see the past only: there are none.")
     spec_in_channels: Literal[1] = Field(1, description="Maps that the front end gives.")
@@ -83,6 +92,7 @@ class ReDimNet2Config(StrictModel):
             ((2, 1), 3, 1, ((3, 3),), 24),
         ),
         min_length=1,
+        max_length=MAX_STAGES,
         description="Per stage: frequency and time stride, 2-D blocks, expansion, kernel sizes, 1-D reduction.",
     )
     group_divisor: PositiveInt | None = Field(1, description="Channels per group of the 2-D convolutions; null: dense.")
@@ -92,8 +102,8 @@ class ReDimNet2Config(StrictModel):
     dual_agg: bool = Field(False, description="Keep each stage's output before its 1-D block as a stream too.")
     agg_gnorm: bool = Field(False, description="Normalise each stream, in groups of bands.")
     hop_length: PositiveInt = Field(160, description="Samples between frames, at 16 kHz.")
-    pad_right_samples: NonNegativeInt | None = Field(None, description="Zeros behind the waveform; null: none.")
-    before_pool_offset: NonNegativeInt | None = Field(None, description="First frames that pooling skips; null: none.")
+    pad_right_samples: Padding | None = Field(None, description="Zeros behind the waveform; null: none.")
+    before_pool_offset: SkippedFrames | None = Field(None, description="First frames that pooling skips; null: none.")
     pooling_func: Pooling = Field("ASTP", description="Pooling over time; ASTP is attentive statistics.")
     feat_type: FrontEnd = Field("pt", description="Log-mel front end.")
     global_context_att: bool = Field(True, description="ASTP attends with the mean and deviation of all frames too.")

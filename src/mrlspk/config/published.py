@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from mrlspk.config.backbone import Block1d, ReDimNet2Config, ReDimNetConfig, Stage
+from mrlspk.config.backbone import MAX_STAGES, Block1d, ReDimNet2Config, ReDimNetConfig, Stage
 
 # What the classifier's activation may be called. An embedding comes before it, so nothing is built from these words.
 HeadActivation = Literal[
@@ -29,6 +29,7 @@ class PublishedReDimNetConfig(ReDimNetConfig):
             (2, 4, 1, ((3, 3),), 4),
         ),
         min_length=1,
+        max_length=MAX_STAGES,
     )
     embed_dim: PositiveInt = 192
     emb_bn: bool = False

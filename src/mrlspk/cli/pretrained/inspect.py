@@ -59,10 +59,16 @@ def _shown(found: "InspectedModel") -> list[RenderableType]:
 
 def _accounts(transfer: "TransferReport") -> list[str]:
     """Return a line for each entry that is not loaded."""
+    from mrlspk.models.checkpoints.transfer import shown_name
+
     lists = {
         "missing": transfer.missing,
         "of another kind or shape": transfer.mismatched,
         "unexpected": transfer.unexpected,
         "left out, of no use to an embedding": transfer.left_out,
     }
-    return [line for title, names in lists.items() if names for line in ("", f"{title}:", *(f"  {n}" for n in names))]
+    lines: list[str] = []
+    for title, names in lists.items():
+        if names:
+            lines += ["", f"{title}:", *(f"  {shown_name(name)}" for name in names)]
+    return lines

@@ -1,5 +1,7 @@
 """What every layout of checkpoint files says, once it is read."""
 
+import json
+import math
 import re
 import reprlib
 from collections.abc import Mapping
@@ -8,12 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
 
 from mrlspk.config.architecture import Architecture
 from mrlspk.errors import CheckpointError
 
 _SHORT = reprlib.Repr(maxstring=80, maxother=80)
+
+DEEPEST, LARGEST = 16, 2**63  # how deep a configuration may be, and how large a number in it
 
 type Family = Literal["redimnet", "redimnet2", "redimnet-mrl", "mrlspk"]
 
@@ -71,18 +74,54 @@ def validate_options[Options: BaseModel](model: type[Options], values: Any, path
     Raises:
         CheckpointError: If an option or its value is not among the known ones; each is named.
     """
-    if not isinstance(values, dict):
-        raise CheckpointError(f"its {where} is a {type(values).__name__}, expected a dict of options", path)
     try:
-        # As JSON, where a strict check takes lists for tuples.
-        return model.model_validate_json(to_json(values), strict=True)
+        return model.model_validate_json(json.dumps(values), strict=True)  # strict JSON takes lists for tuples
     except ValidationError as error:
         problems = "; ".join(_problem(entry) for entry in error.errors())
         raise CheckpointError(
             problems, f"{path}: {where}", "This mrlspk builds no network for it; a later version may."
         ) from error
-    except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"its {where} holds more than plain values: {error}", path) from error
+
+
+def plain_options(values: Any, path: Path, where: str) -> dict[str, Any]:
+    """Return a file's configuration as JSON has it: text, numbers, truth values, lists, and dicts by text.
+
+    Raises:
+        CheckpointError: If it holds anything else, or is no dict.
+    """
+    if not isinstance(values, dict):
+        raise CheckpointError(
+            f"its {where} is a {type(values).__name__}, expected a dict of options",
+            path,
+            "Give a checkpoint that says what network it is of.",
+        )
+    try:
+        plain: dict[str, Any] = _plain(values, depth=0)
+    except TypeError as error:
+        raise CheckpointError(
+            f"its {where} holds {error}, expected text, numbers, lists and dicts", path, "Give a checkpoint without it."
+        ) from error
+    return plain
+
+
+def _plain(value: Any, *, depth: int) -> Any:
+    if depth > DEEPEST:
+        raise TypeError(f"lists within lists, more than {DEEPEST} deep")
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int) and abs(value) <= LARGEST:
+        return int(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item, depth=depth + 1) for item in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _plain(item, depth=depth + 1) for key, item in value.items()}
+    raise TypeError(f"a {type(value).__name__}" if not isinstance(value, int | float | dict) else _odd(value))
+
+
+def _odd(value: float | dict[Any, Any]) -> str:
+    return "a dict whose keys are not text" if isinstance(value, dict) else "a number beyond bounds"
 
 
 def _problem(entry: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mrlspk.config.architecture import Architecture, ReDimNet2Architecture, ReDimNetArchitecture
 from mrlspk.errors import CheckpointError
-from mrlspk.models.checkpoints.layout import Layout, checked_state, validate_options
+from mrlspk.models.checkpoints.layout import Layout, checked_state, plain_options, validate_options
 from mrlspk.models.encoder import Encoder
 
 FORMAT, FORMAT_VERSION = "mrlspk", 2
@@ -31,16 +31,16 @@ def read_own(contents: dict[str, Any], path: Path) -> Layout:
         CheckpointError: If its format is newer than this version reads, or its architecture is not valid.
     """
     contents = upgrade(contents, path)
-    options = contents.get("architecture")
-    second = isinstance(options, dict) and options.get("family") == "redimnet2"
+    options = plain_options(contents.get("architecture"), path, "architecture")
+    second = options.get("family") == "redimnet2"
     model: type[ReDimNetArchitecture] | type[ReDimNet2Architecture]
     model = ReDimNet2Architecture if second else ReDimNetArchitecture
     return Layout(
         family="mrlspk",
         architecture=validate_options(model, options, path, "architecture"),
         state=checked_state(contents.get("model"), path),
-        described=options or {},
-        config=contents.get("config"),
+        described=options,
+        config=None if contents.get("config") is None else plain_options(contents["config"], path, "config"),
         contents={key: value for key, value in contents.items() if key not in {"model", "architecture", "config"}},
     )
 

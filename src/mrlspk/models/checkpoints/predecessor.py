@@ -7,7 +7,7 @@ from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.config.predecessor import PredecessorConfig
 from mrlspk.errors import CheckpointError
-from mrlspk.models.checkpoints.layout import Layout, checked_state, validate_options
+from mrlspk.models.checkpoints.layout import Layout, checked_state, plain_options, validate_options
 
 KEYS = {"model_state_dict", "config"}
 NAMES = {
@@ -28,7 +28,8 @@ def read_predecessor(contents: dict[str, Any], path: Path) -> Layout:
     Raises:
         CheckpointError: If its options are not all known, or its backbone is one whose layers are not.
     """
-    config = validate_options(PredecessorConfig, contents["config"], path, "config")
+    options = plain_options(contents["config"], path, "config")
+    config = validate_options(PredecessorConfig, options, path, "config")
     backbone = config.backbone or BACKBONES.get(config.advanced.model_name)
     if backbone is None:
         raise CheckpointError(
@@ -42,7 +43,7 @@ def read_predecessor(contents: dict[str, Any], path: Path) -> Layout:
         family="redimnet-mrl",
         architecture=describe_architecture(backbone, dims),
         state=checked_state(contents["model_state_dict"], path),
-        described=contents["config"],
+        described=options,
         names=NAMES,
         contents={key: value for key, value in contents.items() if key != "model_state_dict"},
     )

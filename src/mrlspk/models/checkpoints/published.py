@@ -9,7 +9,7 @@ from mrlspk.config.published import (
     PublishedReDimNetConfig,
     published_family,
 )
-from mrlspk.models.checkpoints.layout import Layout, checked_state, validate_options
+from mrlspk.models.checkpoints.layout import Layout, checked_state, plain_options, validate_options
 
 KEYS = {"model_config", "state_dict"}
 NAMES = {"head.norm.": "bn.", "head.linear.": "linear.", "head.output_norm.": "bn2."}
@@ -22,8 +22,8 @@ def read_published(contents: dict[str, Any], path: Path) -> Layout:
     Raises:
         CheckpointError: If its options are not all known.
     """
-    options = contents["model_config"]
-    family = published_family(options) if isinstance(options, dict) else "redimnet"
+    options = plain_options(contents["model_config"], path, "model_config")
+    family = published_family(options)
     config: PublishedReDimNetConfig | PublishedReDimNet2Config
     if family == "redimnet2":
         config = validate_options(PublishedReDimNet2Config, options, path, "model_config")

@@ -12,6 +12,7 @@ from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import safetensors_file
 
 ZIP_OF_TORCH = "Give a checkpoint that torch.save wrote; if it was downloaded, fetch it again."
+_ZIP_BEGINS = b"PK\x03\x04"
 # Struct codes of the NumPy numbers that a checkpoint may hold, by NumPy's own codes.
 _NUMBERS = {"f2": "e", "f4": "f", "f8": "d", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "b1": "?"} | {
     "u1": "B", "u2": "H", "u4": "I", "u8": "Q"
@@ -31,12 +32,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError("no such checkpoint file", path, "Check the path; `mrlspk pretrained list` shows names.")
     if path.suffix == safetensors_file.SUFFIX:
         return safetensors_file.read_entries(path)
-    if not zipfile.is_zipfile(path):
-        raise CheckpointError(
-            "is not a checkpoint: expected the zip layout of torch.save (a bare pickle is refused unread)",
-            path,
-            ZIP_OF_TORCH,
-        )
+    _check_zip(path)
     try:
         with torch.serialization.safe_globals(_NUMPY_STAND_INS):
             contents = torch.load(path, map_location="cpu", weights_only=True)
@@ -51,6 +47,27 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(contents, dict):
         raise CheckpointError(f"expected a dict of entries, found a {type(contents).__name__}", path, ZIP_OF_TORCH)
     return contents
+
+
+def _check_zip(path: Path) -> None:
+    """Refuse what is no zip from its first byte, and entries that would unpack to more than the file holds."""
+    with path.open("rb") as file:
+        begins_as_zip = file.read(len(_ZIP_BEGINS)) == _ZIP_BEGINS
+    if not begins_as_zip:
+        raise CheckpointError(
+            "is not a checkpoint: expected the zip layout of torch.save (a bare pickle is refused unread)",
+            path,
+            ZIP_OF_TORCH,
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        raise CheckpointError(f"is damaged or no checkpoint: {error}", path, ZIP_OF_TORCH) from error
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise CheckpointError("its entries are compressed, which torch.save does not do", path, ZIP_OF_TORCH)
+    if sum(entry.file_size for entry in entries) > path.stat().st_size:
+        raise CheckpointError("its entries claim more bytes than the file has", path, ZIP_OF_TORCH)
 
 
 def _first_line(error: Exception) -> str:

@@ -15,17 +15,22 @@ _STATE, _HEADER = "model", "mrlspk"  # the entry that holds the tensors, and the
 
 
 def write_entries(path: Path, entries: dict[str, Any]) -> None:
-    """Write the entries of a model of ours; those that are no JSON but the weights are not allowed.
+    """Write the entries of a model of ours.
 
     Raises:
+        CheckpointError: If an entry beside the weights cannot be written as JSON.
         MissingDependencyError: If safetensors is not installed.
-        TypeError: If an entry cannot be written as JSON.
     """
     safetensors = library(path)
-    rest = {key: value for key, value in entries.items() if key != _STATE}
     state: dict[str, Tensor] = {name: values.contiguous() for name, values in entries[_STATE].items()}
+    try:
+        rest = json.dumps({key: value for key, value in entries.items() if key != _STATE})
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"what it says beside its weights cannot be written as JSON: {error}", path, "Convert it to .pt."
+        ) from error
     with whole_file(path) as partial:
-        safetensors.torch.save_file(state, partial, metadata={_HEADER: json.dumps(rest)})
+        safetensors.torch.save_file(state, partial, metadata={_HEADER: rest})
 
 
 def read_entries(path: Path) -> dict[str, Any]:
@@ -47,7 +52,7 @@ def read_entries(path: Path) -> dict[str, Any]:
             path,
             "Give a .safetensors file that `mrlspk pretrained convert` wrote.",
         ) from error
-    except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
+    except (safetensors.SafetensorError, ValueError, RecursionError, OSError) as error:
         raise CheckpointError(f"is damaged or no safetensors file: {error}", path, "Write it again.") from error
     if not isinstance(rest, dict):
         raise CheckpointError("its header is not a mapping", path, "Write it again with `mrlspk pretrained convert`.")

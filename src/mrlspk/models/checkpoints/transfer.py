@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 SHOWN = 10  # entries that a message names
@@ -40,9 +41,14 @@ class TransferReport:
         differing = {text.partition(" ")[0] for text in self.mismatched}
         listed = [*self.mismatched]
         listed += [f"missing {name}" for name in self.missing if name not in differing]
-        listed += [f"unexpected {name}" for name in self.unexpected]
+        listed += [f"unexpected {shown_name(name)}" for name in self.unexpected]
         rest = len(listed) - SHOWN
         return "; ".join(listed[:SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
+
+
+def shown_name(name: str) -> str:
+    """Return the name of an entry on one line; quoted where a file has put in what does not print."""
+    return name if name.isprintable() and name else ascii(name)
 
 
 def compare_states(
@@ -69,8 +75,14 @@ def _difference(name: str, found: Any, expected: Tensor) -> str:
     """Return how an entry differs from what the network has; nothing where it fits."""
     if not isinstance(found, Tensor):
         return f"{name} is a {type(found).__name__}, not a tensor"
+    if found.layout != torch.strided or found.is_nested or found.is_quantized or found.device.type != "cpu":
+        return f"{name} is no plain tensor with values in the file"
     if found.shape != expected.shape:
         return f"{name} has shape {tuple(found.shape)}, expected {tuple(expected.shape)}"
-    if found.is_floating_point() != expected.is_floating_point() or found.is_complex() or found.is_sparse:
+    if found.is_floating_point() != expected.is_floating_point() or found.is_complex():
         return f"{name} holds {found.dtype}, expected {expected.dtype}"
+    if found.untyped_storage().nbytes() < found.numel() * found.element_size():
+        return f"{name} claims {found.numel():,} values, more than the file holds of it"
+    if not torch.isfinite(found.to(expected.dtype)).all():
+        return f"{name} holds values that are not finite in {expected.dtype}"
     return ""

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -108,6 +110,35 @@ def test_state_that_does_not_fit_is_refused_with_its_entry(published, name, chan
     assert (report.coverage < 1) == (name != "backbone.extra")
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda values: values.to("meta"), "is no plain tensor with values in the file"),
+        (lambda values: values.to_sparse(), "is no plain tensor with values in the file"),
+        (lambda values: torch.quantize_per_tensor(values, 0.1, 0, torch.qint8), "is no plain tensor"),
+        (lambda values: torch.zeros(1).expand(values.shape), "claims 512 values, more than the file holds of it"),
+        (lambda values: values.to(torch.complex64), "holds torch.complex64, expected torch.float32"),
+        (lambda values: values * float("nan"), "holds values that are not finite in torch.float32"),
+        (lambda values: values.double() + 1e300, "holds values that are not finite in torch.float32"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch warns of such tensors
+def test_a_tensor_that_is_not_its_values_is_refused(published, spoil, message):
+    entries, load = published
+    entries["state_dict"]["linear.weight"] = spoil(entries["state_dict"]["linear.weight"].detach())
+    with pytest.raises(CheckpointError, match=f"linear.weight {message}"):
+        load(entries)
+    assert load(entries, inspect_model).transfer.coverage < 1
+
+
+def test_names_of_a_file_are_shown_on_one_line(published):
+    entries, load = published
+    entries["state_dict"]["a\nerror: \x1b[31mred"] = torch.zeros(1)
+    with pytest.raises(CheckpointError) as caught:
+        load(entries)
+    assert r"unexpected 'a\nerror: \x1b[31mred'" in caught.value.what
+
+
 def test_a_backbone_without_its_last_convolution_is_named_entry_by_entry(own):
     """The predecessor rebuilt a backbone with 512 channels at its end, which the published file does not have."""
     entries, load = own
@@ -128,6 +159,7 @@ def test_a_backbone_without_its_last_convolution_is_named_entry_by_entry(own):
         ("global_context_att", 1, "global_context_att=1 is not supported"),
         ("return_all_outputs", True, "return_all_outputs=True is not supported"),
         ("stages_setup", "none", "stages_setup=none is not supported"),
+        ("F", 10**7, "F=10000000 is not supported: Input should be less than or equal to 1024"),
     ],
 )
 def test_option_outside_the_known_ones_is_refused_by_name(published, key, value, shown):
@@ -137,6 +169,32 @@ def test_option_outside_the_known_ones_is_refused_by_name(published, key, value,
         load(entries)
     assert f"option {shown}" in caught.value.what
     assert "model_config" in str(caught.value.where)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (b"ASTP", "a bytes"),
+        ({1, 2}, "a set"),
+        (float("nan"), "a number beyond bounds"),
+        (2**64, "a number beyond bounds"),
+        ({3: 4}, "a dict whose keys are not text"),
+        (torch.zeros(1), "a Tensor"),
+        (json.loads("[" * 80 + "]" * 80), "lists within lists"),
+    ],
+)
+def test_options_are_plain_values(published, value, found):
+    entries, load = published
+    entries["model_config"]["spec_params"] = value
+    with pytest.raises(CheckpointError, match=f"its model_config holds {found}"):
+        load(entries)
+
+
+def test_more_layers_than_any_model_has_are_refused_unbuilt(published):
+    entries, load = published
+    entries["model_config"]["stages_setup"] *= 1000
+    with pytest.raises(CheckpointError, match="stages_setup"):
+        load(entries)
 
 
 @pytest.mark.parametrize("architecture", [describe_architecture(TINY2, (4, 8))])

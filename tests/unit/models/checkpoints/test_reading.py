@@ -1,5 +1,6 @@
 import pickle
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -36,6 +37,22 @@ def test_bare_pickle_is_refused_unread(folder):
     (folder / "model.pt").write_bytes(pickle.dumps(Payload()))
     with pytest.raises(CheckpointError, match="is not a checkpoint"):
         load_model(folder / "model.pt")
+
+
+def test_pickle_with_a_zip_behind_it_is_refused_unread(folder):
+    torch.save({"model_config": {}, "state_dict": {}}, folder / "zip.pt")
+    (folder / "model.pt").write_bytes(pickle.dumps(Payload()) + (folder / "zip.pt").read_bytes())
+    with pytest.raises(CheckpointError, match="a bare pickle is refused unread"):
+        load_model(folder / "model.pt")
+
+
+def test_entries_that_unpack_to_more_than_the_file_are_refused(folder):
+    torch.save({"a": torch.zeros(10_000)}, folder / "whole.pt")
+    with zipfile.ZipFile(folder / "whole.pt") as source, zipfile.ZipFile(folder / "model.pt", "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name), compress_type=zipfile.ZIP_DEFLATED)
+    with pytest.raises(CheckpointError, match="its entries are compressed"):
+        read_checkpoint(folder / "model.pt")
 
 
 @pytest.mark.parametrize(

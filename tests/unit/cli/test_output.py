@@ -1,0 +1,33 @@
+import json
+
+import pytest
+
+from mrlspk.cli import output
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain\ttext\nof two lines", "plain\ttext\nof two lines"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("csi \x9b31m", r"csi \x9b31m"),
+        ("lone \ud800", r"lone \ud800"),
+        ("Ünïcode – fine", "Ünïcode – fine"),
+    ],
+)
+def test_plain_text_steers_no_terminal_and_can_be_encoded(text, shown):
+    assert output.plain(text) == shown
+    shown.encode()
+
+
+def test_json_of_any_text_is_one_document_in_utf_8(capsys):
+    value = "\x1b[31m \x9b \x7f \ud800 ü"
+    output.show("test", {"value": value}, [], as_json=True)
+    printed = capsys.readouterr().out
+    assert json.loads(printed)["value"] == value
+    assert not set("\x1b\x9b\x7f") & set(printed)
+    printed.encode()
+
+
+def test_facts_stand_under_each_other():
+    assert output.facts([("a", 1), ("long", "two")]) == "a     1\nlong  two"
