@@ -36,6 +36,8 @@ class Answer:
     cut: int | None = None
     hold: int | None = None
     range_honoured: bool = True
+    if_range_heeded: bool = True
+    validator_sent: bool = True
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -103,8 +105,9 @@ class ModelServer:
         return await self._send(request, body, answer)
 
     async def _send(self, request, body, answer):
-        headers = {name: value for name, value in (("ETag", self.etag), ("Last-Modified", self.modified)) if value}
-        start, status = self._start(request, len(body)) if answer.range_honoured else 0, 200
+        validators = {"ETag": self.etag, "Last-Modified": self.modified} if answer.validator_sent else {}
+        headers = {name: value for name, value in validators.items() if value}
+        start, status = self._start(request, len(body), answer), 200
         if start:
             status, headers["Content-Range"] = 206, f"bytes {start}-{len(body) - 1}/{len(body)}"
         rest = body[start:]
@@ -123,11 +126,13 @@ class ModelServer:
             await response.write(rest[stop:])
         return response
 
-    def _start(self, request, length):
+    def _start(self, request, length, answer):
         """Return the byte from which to send: 0 unless a range is asked for that is still good."""
+        if not answer.range_honoured:
+            return 0
         asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
         validator = request.headers.get("If-Range")
-        current = validator is None or validator in {self.etag, self.modified}
+        current = validator in {None, self.etag, self.modified} or not answer.if_range_heeded
         return int(asked[1]) if asked and current and int(asked[1]) < length else 0
 
     def _note(self, request, n_bytes):

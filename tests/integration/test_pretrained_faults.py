@@ -82,17 +82,18 @@ def kept_files(cache):
     return sorted(path.name for path in files if path not in locks)
 
 
-def assert_whole(result, cache, body=BODY):
+def assert_whole(result, cache, body=BODY, *, given=False):
     assert result.exit_code == 0, result.output
     assert sha256(cache / f"{NAME}.pt") == sha256(body)
-    assert (cache / f"{NAME}.pt.sha256").read_text() == f"{sha256(body)}  {NAME}.pt\n"
+    note = "# given with --sha256\n" if given else ""
+    assert (cache / f"{NAME}.pt.sha256").read_text() == f"{sha256(body)}  {NAME}.pt\n{note}"
     assert kept_files(cache) == WHOLE
 
 
-def break_off(server, cache):
+def break_off(server, cache, *arguments):
     """Let one command end with a part of the file, as a network does that stays away."""
     server.answers = [Answer(cut=BREAK)] + [Answer(status=503)] * 3
-    result = fetch()
+    result = fetch(*arguments)
     assert result.exit_code == 4
     assert "What came is kept" in result.stderr
     assert kept_files(cache) == BROKEN_OFF
@@ -142,16 +143,20 @@ def test_date_tells_the_content_where_there_is_no_etag(server, cache):
 def test_part_that_nothing_identifies_is_not_gone_on_from(server, cache, etag, dated):
     server.etag = etag
     server.modified = formatdate(usegmt=True) if dated else None  # a date of now can hide a later change
-    break_off(server, cache)
+    server.answers = [Answer(cut=BREAK)] + [Answer(status=503)] * 3
+    result = fetch()
+    assert result.exit_code == 4
+    assert "What came is kept" not in result.stderr
+    assert kept_files(cache) == []
     server.files = {PATH: OTHER}
     assert_whole(fetch(), cache, OTHER)
-    assert [seen.range for seen in server.requests] == [None]
+    assert {seen.range for seen in server.requests} == {None}
 
 
 def test_known_hash_identifies_a_part_without_validator(server, cache):
     server.etag = None
-    break_off(server, cache)
-    assert_whole(fetch("--sha256", SHA256), cache)
+    break_off(server, cache, "--sha256", SHA256)
+    assert_whole(fetch("--sha256", SHA256), cache, given=True)
     assert [(seen.range, seen.if_range) for seen in server.requests] == [(f"bytes={BREAK}-", None)]
 
 
@@ -176,6 +181,8 @@ def test_content_that_changed_since_the_break_begins_anew(server, cache):
         Answer(headers={"Content-Range": f"bytes {BREAK}-{len(BODY)}/{len(BODY) + 1}"}),
         Answer(headers={"Content-Range": f"bytes 0-{len(BODY) - 1}/{len(BODY)}"}),
         Answer(headers={"ETag": '"second"'}),
+        Answer(headers={"ETag": 'W/"first"'}),
+        Answer(validator_sent=False),
     ],
 )
 def test_rest_of_another_file_begins_anew(server, cache, answer):
@@ -185,12 +192,29 @@ def test_rest_of_another_file_begins_anew(server, cache, answer):
     assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-", None]
 
 
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize(("first", "second"), [(('"1"', None), ('"2"', None)), ((None, 0), (None, 86400))])
+def test_rest_of_changed_content_is_not_taken_where_the_server_does_not_heed_if_range(
+    server, cache, first, second, sent
+):
+    def publish(content, etag, modified):
+        server.files, server.etag = {PATH: content}, etag
+        server.modified = None if modified is None else formatdate(modified, usegmt=True)
+
+    publish(BODY, *first)
+    break_off(server, cache)
+    publish(OTHER, *second)
+    server.answers = [Answer(if_range_heeded=False, validator_sent=sent)]
+    assert_whole(fetch(), cache, OTHER)
+    assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-", None]
+
+
 def test_part_of_other_content_is_found_by_the_hash_and_fetched_once_more(server, cache):
     server.etag = None
-    break_off(server, cache)
+    break_off(server, cache, "--sha256", SHA256)
     (cache / BROKEN_OFF[0]).write_bytes(OTHER[:BREAK])
     result = fetch("--sha256", SHA256)
-    assert_whole(result, cache)
+    assert_whole(result, cache, given=True)
     assert "is of another file; fetching from the start" in result.stderr
     assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-", None]
 
@@ -206,7 +230,7 @@ def test_wrong_content_leaves_nothing(server, cache):
 
 def test_wrong_rest_leaves_nothing_after_one_try_from_the_start(server, cache):
     server.etag = None
-    break_off(server, cache)
+    break_off(server, cache, "--sha256", SHA256)
     server.files = {PATH: OTHER}
     result = fetch("--sha256", SHA256)
     assert result.exit_code == 4
@@ -234,7 +258,10 @@ def test_three_times_503_then_good(server, cache, pauses):
     assert pauses == [1.0, 2.0, 4.0]
 
 
-@pytest.mark.parametrize(("asked", "pause"), [("7", 7.0), ("0", 1.0), ("86400", 60.0), ("soon", 1.0)])
+@pytest.mark.parametrize(
+    ("asked", "pause"),
+    [("7", 7.0), ("0", 1.0), ("86400", 60.0), ("soon", 1.0), ("1 Jan 2020 00:00:00 +99999999999999", 1.0)],
+)
 def test_server_says_when_to_come_back_within_reason(server, cache, pauses, asked, pause):
     server.answers = [Answer(status=429, headers={"Retry-After": asked})]
     assert_whole(fetch(), cache)
@@ -269,6 +296,46 @@ def test_redirect_without_end_fails_at_once(server, cache):
     assert result.exit_code == 4
     assert "it cannot be fetched" in result.stderr
     assert kept_files(cache) == []
+
+
+@pytest.mark.parametrize("location", ["http://[::1/x", "http://\udcff..x/", "ftp://host/x"])
+def test_redirect_to_no_address_fails_at_once(server, cache, location):
+    server.always = Answer(status=302, headers={"Location": location})
+    result = fetch()
+    assert result.exit_code == 4
+    assert "it cannot be fetched" in result.stderr
+    assert kept_files(cache) == []
+
+
+def test_body_that_is_not_in_the_coding_that_it_claims_leaves_nothing(server, cache):
+    server.always = Answer(headers={"Content-Encoding": "gzip"})
+    result = fetch()
+    assert result.exit_code == 4
+    assert "it cannot be fetched" in result.stderr
+    assert kept_files(cache) == []
+
+
+def test_first_fetch_keeps_no_page_and_no_part(server, cache):
+    for content in (b"<html>Sign in</html>", b"", BODY[:-1]):
+        server.files = {PATH: content}
+        result = fetch()
+        assert result.exit_code == 4
+        assert f"expected a checkpoint, got {len(content):,} bytes that are not a whole one" in result.stderr
+        assert kept_files(cache) == []
+    server.files = {PATH: BODY}
+    assert_whole(fetch(), cache)
+
+
+def test_password_and_query_of_an_address_are_neither_shown_nor_kept(server, cache):
+    server.files = {"/model.pt?signature=hidden": BODY}
+    address = f"{server.url.replace('//', '//user:hidden@')}/model.pt?signature=hidden"
+    server.answers = [Answer(cut=BREAK)] + [Answer(status=503)] * 3
+    result = CliRunner().invoke(app, ["pretrained", "fetch", address, "--quiet"])
+    assert result.exit_code == 4
+    assert f"{server.url}/model.pt: the server answered 503" in result.stderr
+    assert "hidden" not in result.stderr
+    assert all("hidden" not in path.read_text() for path in cache.rglob("*.json"))
+    assert len(kept_files(cache)) == 2
 
 
 def test_absent_file_is_told_with_both_names_and_not_asked_for_again(server, cache):

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -89,8 +90,17 @@ def test_mirror_is_searched_for_the_name_here_and_then_for_the_published_one(ser
     assert sha256(tmp_path / "cache" / f"{NAME}.pt") == SHA256
 
 
-def test_another_failure_than_404_is_no_reason_for_the_second_name(server):
-    server.always = Answer(status=403)
+@pytest.mark.parametrize("status", [403, 410])
+def test_store_that_does_not_tell_what_is_absent_is_asked_for_the_second_name(server, tmp_path, status):
+    server.files |= {f"/{FILE}": BODY}
+    server.answers = [Answer(status=status)]
+    assert fetch(NAME).exit_code == 0
+    assert server.paths == [f"/{NAME}.pt", f"/{FILE}"]
+    assert kept_files(tmp_path) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
+
+
+def test_another_failure_is_no_reason_for_the_second_name(server):
+    server.always = Answer(status=401)
     assert fetch(NAME).exit_code == 4
     assert server.paths == [f"/{NAME}.pt"]
 
@@ -127,7 +137,7 @@ def test_cache_dir_flag_stands_over_the_environment(tmp_path):
     ("status", "n_requests", "message"),
     [
         (503, 4, "the server answered 503 Service Unavailable, in 4 attempts"),
-        (403, 1, "the server answered 403 Forbidden"),
+        (401, 1, "the server answered 401 Unauthorized"),
     ],
 )
 def test_lasting_failure_leaves_nothing(server, tmp_path, status, n_requests, message):
@@ -256,6 +266,59 @@ def test_list_shows_what_is_here():
     assert models["redimnet-b0-vox2-ptn"]["sha256"] is None
     assert "CC BY-NC-SA" in models[NAME]["licence"]
     assert all(model["url"].startswith("https://") for model in models.values())
+
+
+def test_list_shows_the_hash_of_the_file_that_is_here_and_else_of_the_one_to_come(server):
+    server.files = {f"/{PINNED}.pt": BODY}
+
+    def listed():
+        models = json.loads(pretrained("list", "--json").stdout)["models"]
+        return next((model["sha256"], model["cached"]) for model in models if model["name"] == PINNED)
+
+    assert listed() == ("c9b6bb2f6747caa28a41eaf2e372d66b0d1563baef186d18f5e99abd5e71e06f", False)
+    path = json.loads(fetch(PINNED, "--sha256", SHA256, "--json").stdout)["path"]
+    assert listed() == (SHA256, True)
+    Path(path).unlink()
+    assert listed() == (SHA256, False)
+
+
+def test_list_of_a_folder_that_cannot_be_looked_into_is_an_error_with_a_remedy(monkeypatch, tmp_path):
+    monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / ("x" * 300)))
+    result = pretrained("list")
+    assert result.exit_code == 4
+    assert "cannot be read: File name too long" in result.stderr
+    assert "--cache-dir" in result.stderr
+
+
+def test_own_file_in_place_of_a_published_one_stays_in_use_with_a_warning(server):
+    server.files = {f"/{PINNED}.pt": BODY}
+    first = fetch(PINNED, "--sha256", SHA256)
+    again = fetch(PINNED, "--offline")
+    for result in (first, again):
+        assert result.exit_code == 0, result.output
+        told = " ".join(result.stderr.split())
+        assert f"using the file with SHA-256 {SHA256}" in told
+        assert "the published one has c9b6bb2f6747caa28a41eaf2e372d66b0d1563baef186d18f5e99abd5e71e06f" in told
+    back = fetch(PINNED, "--force")
+    assert back.exit_code == 4
+    assert "expected SHA-256 c9b6bb2f" in back.stderr
+
+
+def test_empty_variables_count_as_not_set(server, monkeypatch):
+    server.files = {"/model.pt": BODY}
+    for name in ("MRLSPK_MIRROR", "MRLSPK_CACHE_DIR", "MRLSPK_MODEL"):
+        monkeypatch.setenv(name, "")
+    missing = fetch(NAME, "--offline", "--cache-dir", "cache")
+    assert missing.exit_code == 4
+    assert "not fetched yet, and offline" in missing.stderr
+
+
+@pytest.mark.parametrize("mirror", ["s3://bucket/x", "http://host/?k=v", "http://[::1/x", "~nobody-of-this-name/x"])
+def test_mirror_that_is_none_is_an_error_that_names_the_variable(monkeypatch, mirror):
+    monkeypatch.setenv("MRLSPK_MIRROR", mirror)
+    result = fetch(NAME)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: MRLSPK_MIRROR: ")
 
 
 def test_list_says_all_that_is_known_of_a_model():

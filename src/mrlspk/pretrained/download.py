@@ -7,8 +7,19 @@ from pathlib import Path
 
 from mrlspk.errors import DownloadError
 from mrlspk.pretrained import transfer
+from mrlspk.pretrained.addresses import shown
+from mrlspk.pretrained.expected import Expected
 from mrlspk.pretrained.partial import Partial
-from mrlspk.pretrained.records import OTHER_FOLDER, OnProgress, RecordError, file_sha256, record_sha256
+from mrlspk.pretrained.records import (
+    OTHER_FOLDER,
+    OnProgress,
+    Record,
+    RecordError,
+    file_sha256,
+    read_record,
+    record_path,
+    write_record,
+)
 from mrlspk.pretrained.transfer import AbsentError, TransientError
 
 ATTEMPTS = 4
@@ -19,17 +30,17 @@ logger = logging.getLogger("mrlspk.pretrained")
 
 
 def download(
-    sources: Sequence[str | Path], path: Path, *, sha256: str | None, on_progress: OnProgress | None = None
+    sources: Sequence[str | Path], path: Path, expected: Expected, on_progress: OnProgress | None = None
 ) -> str:
     """Write what the first of ``sources`` that is there holds to ``path``, record its SHA-256 and return it.
 
     ``path`` then holds the whole verified file; after a failure it is as it was before. What came over a connection
-    that broke stays beside it as a `Partial`, which the next call goes on from; no other failure leaves anything.
+    that broke stays beside it as a `Partial` where the next call can go on from it; no other failure leaves anything.
 
     Args:
         sources: http or https addresses, or files to copy.
         path: Replaced where it exists; its folder is made.
-        sha256: What the SHA-256 must be; None accepts any.
+        expected: What the file must be.
         on_progress: Called with (bytes so far, bytes in all), where the size is known, for the download and then for
             the verification.
 
@@ -38,81 +49,122 @@ def download(
     """
     partial = Partial(path)
     try:
-        digest = _bring_verified(sources, partial, sha256, on_progress)
-        record_sha256(path, digest)  # before the file, so that no file is ever beside the record of another
-        partial.path.replace(path)
-        partial.drop()
+        digest = _bring_verified(sources, partial, expected, on_progress)
+        _put_in_place(partial, path, expected.to_record(digest))
     except OSError as error:
-        partial.drop()
-        raise DownloadError(f"the file could not be written: {error.strerror or error}", path, OTHER_FOLDER) from error
-    except RecordError:
-        partial.drop()
+        at = f" ({error.filename})" if error.filename not in {None, str(path)} else ""
+        what = f"the file could not be written: {error.strerror or error}{at}"
+        raise DownloadError(what, path, OTHER_FOLDER + _clear(partial)) from error
+    except RecordError as error:
+        raise RecordError(error.what, error.where, f"{error.fix}{_clear(partial)}") from error
+    except DownloadError:
+        partial.keep_if_useful(sha256_known=expected.sha256 is not None)
         raise
     return digest
 
 
+def finish(path: Path, record: Record | None) -> None:
+    """Put the new file in place where a process was killed between its record and the file itself.
+
+    ``path`` is then still the old file, beside the record of the new one, which is whole and waits as a `Partial`.
+
+    Raises:
+        OSError: If that cannot be done.
+    """
+    partial = Partial(path)
+    if record is not None and partial.path.is_file() and file_sha256(partial.path) == record.sha256:
+        partial.path.replace(path)
+    partial.drop()
+
+
+def _put_in_place(partial: Partial, path: Path, record: Record) -> None:
+    """Write the record and move the file; after a failure both are as they were.
+
+    The record comes first, so that a killed process leaves no file that its record has never seen: see `finish`.
+    """
+    before = read_record(path, strict=False)
+    write_record(path, record)
+    try:
+        partial.path.replace(path)
+    except OSError:
+        if before is None:
+            record_path(path).unlink()
+        else:
+            write_record(path, before)
+        raise
+    partial.drop()
+
+
+def _clear(partial: Partial) -> str:
+    """Remove a part; return what to add to a message where that fails too."""
+    try:
+        partial.drop()
+    except OSError as error:
+        return f" {error.filename} cannot be removed: {error.strerror}."
+    return ""
+
+
 def _bring_verified(
-    sources: Sequence[str | Path], partial: Partial, sha256: str | None, on_progress: OnProgress | None
+    sources: Sequence[str | Path], partial: Partial, expected: Expected, on_progress: OnProgress | None
 ) -> str:
     """Fill ``partial`` with the expected file and return its SHA-256; another file is dropped."""
-    source, went_on = _bring(sources, partial, sha256, on_progress)
+    source, went_on = _bring(sources, partial, expected, on_progress)
     digest = file_sha256(partial.path, on_progress)
-    if went_on and sha256 not in {None, digest}:
-        logger.warning("%s: the part that was here is of another file; fetching from the start", source)
+    problem = expected.problem(partial.path, digest)
+    if went_on and problem is not None:
+        logger.warning("%s: the part that was here is of another file; fetching from the start", shown(source))
         partial.drop()
-        source, _ = _bring(sources, partial, sha256, on_progress)
+        source, _ = _bring(sources, partial, expected, on_progress)
         digest = file_sha256(partial.path, on_progress)
-    if sha256 not in {None, digest}:
+        problem = expected.problem(partial.path, digest)
+    if problem is not None:
         partial.drop()
-        raise DownloadError(
-            f"expected SHA-256 {sha256}, got {digest}",
-            source,
-            "The file is not the one that was expected, and was not kept. If the published file has changed and you "
-            f"trust it, give --sha256 {digest}.",
-        )
+        raise DownloadError(problem, shown(source), expected.remedy(digest))
     return digest
 
 
 def _bring(
-    sources: Sequence[str | Path], partial: Partial, sha256: str | None, on_progress: OnProgress | None
+    sources: Sequence[str | Path], partial: Partial, expected: Expected, on_progress: OnProgress | None
 ) -> tuple[str | Path, bool]:
     """Fill ``partial`` from the first source that is there; return that, and whether it went on from a part."""
-    answer = "no such file"
+    answers = []
     for source in sources:
         try:
             if isinstance(source, Path):
                 transfer.copy(source, partial, on_progress)
                 return source, False
-            return source, _fetch(source, partial, sha256, on_progress)
+            return source, _fetch(source, partial, expected, on_progress)
         except AbsentError as error:
-            answer = str(error)
+            answers.append(str(error))
     if len(sources) == 1:
-        raise DownloadError(answer, sources[0], "Check the address, or set MRLSPK_MIRROR to one that has the file.")
+        raise DownloadError(
+            answers[0], shown(sources[0]), "Check the address, or set MRLSPK_MIRROR to one that has the file."
+        )
     raise DownloadError(
-        f"{answer}; nor is it under its name as published, {sources[-1]}",
-        sources[0],
+        f"{answers[0]}; nor is it under its name as published, {shown(sources[-1])}",
+        shown(sources[0]),
         "Put the file there under one of these names, or leave MRLSPK_MIRROR out.",
     )
 
 
-def _fetch(url: str, partial: Partial, sha256: str | None, on_progress: OnProgress | None) -> bool:
+def _fetch(url: str, partial: Partial, expected: Expected, on_progress: OnProgress | None) -> bool:
     """Fill ``partial`` from an address in up to `ATTEMPTS` attempts; return whether the last went on from a part."""
-    wait = FIRST_WAIT_SECONDS
+    wait, sha256_known = FIRST_WAIT_SECONDS, expected.sha256 is not None
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
-            return transfer.fetch_address(url, partial, sha256_known=sha256 is not None, on_progress=on_progress)
+            return transfer.fetch_address(url, partial, sha256_known=sha256_known, on_progress=on_progress)
         except TransientError as error:
             if attempts_left == 0:
-                raise _exhausted(error, url, partial) from error
+                raise _exhausted(error, url, kept=partial.keep_if_useful(sha256_known=sha256_known)) from error
             pause = max(wait, min(error.wait_seconds or 0.0, LONGEST_WAIT_SECONDS))
-            logger.warning("%s: %s; trying again in %g s", url, error, pause)
+            logger.warning("%s: %s; trying again in %g s", shown(url), error, pause)
             time.sleep(pause)
             wait *= 2
     raise AssertionError("there is at least one attempt")
 
 
-def _exhausted(error: TransientError, url: str, partial: Partial) -> DownloadError:
+def _exhausted(error: TransientError, url: str, *, kept: bool) -> DownloadError:
     fix = "Check the network, or set MRLSPK_MIRROR to an address or a folder that holds the published files."
-    if partial.exists():
+    if kept:
         fix = f"What came is kept, and the same command goes on from there. {fix}"
-    return DownloadError(f"{error}, in {ATTEMPTS} attempts", url, fix)
+    return DownloadError(f"{error}, in {ATTEMPTS} attempts", shown(url), fix)

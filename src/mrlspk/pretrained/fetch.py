@@ -1,16 +1,16 @@
 """Published models in a folder of fetched files, each verified every time it is used."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
 
 from mrlspk.errors import DownloadError, UsageError
-from mrlspk.pretrained.download import download
+from mrlspk.pretrained.addresses import file_name, fingerprint
+from mrlspk.pretrained.download import download, finish
+from mrlspk.pretrained.expected import Expected, expect
 from mrlspk.pretrained.lock import one_at_a_time
 from mrlspk.pretrained.partial import Partial
-from mrlspk.pretrained.records import OnProgress, file_sha256, is_sha256, record_sha256, recorded_sha256
+from mrlspk.pretrained.records import OnProgress, Record, file_sha256, is_sha256, read_record, write_record
 from mrlspk.pretrained.registry import PublishedModel, find_model
 
 
@@ -36,8 +36,8 @@ def fetch_model(
 ) -> FetchedModel:
     """Return the file of a published name or an address, downloaded unless it is here already.
 
-    The SHA-256 must be ``sha256``, else the one that was recorded beside the file when it came (verified then by one
-    of the others, if there was one), else the registry's.
+    The SHA-256 must be ``sha256``, now or when the file first came (a warning tells where the registry's is another),
+    else the registry's, else the one that was recorded beside the file when it first came.
 
     Args:
         name_or_url: Published name, or http or https address.
@@ -54,61 +54,113 @@ def fetch_model(
         UsageError: If ``sha256`` is not one.
         DownloadError: If the file is not here and cannot be fetched, or is not the expected one.
     """
-    sources, path, known = _plan(name_or_url, cache_dir=cache_dir, mirror=mirror)
     given = _check_sha256(sha256) if sha256 is not None else None
-    partial = Partial(path)
-    if path.is_file() and not force and not partial.exists():
-        return _verify(name_or_url, path, given=given, known=known, on_progress=on_progress)
-    if offline and (force or not path.is_file()) and any(isinstance(source, str) for source in sources):
-        raise DownloadError(
-            "not fetched again, as offline" if path.is_file() else "not fetched yet, and offline",
-            name_or_url,
-            f"With network, run: mrlspk pretrained fetch {name_or_url} --cache-dir {cache_dir}",
-        )
-    with one_at_a_time(path, cache_dir.expanduser()):
-        if path.is_file() and not force:  # another process has brought it in the meantime
-            partial.drop()
-            return _verify(name_or_url, path, given=given, known=known, on_progress=on_progress)
-        recorded = None if force else recorded_sha256(path)
-        found = download(sources, path, sha256=given or recorded or known, on_progress=on_progress)
-        return FetchedModel(name_or_url, path, found, path.stat().st_size)
+    wanted = _want(name_or_url, cache_dir=_expanded(cache_dir), mirror=mirror)
+    try:
+        return _fetch(wanted, given=given, offline=offline, force=force, on_progress=on_progress)
+    except OSError as error:
+        raise _unreadable(error, wanted.path) from error
 
 
 def cached_path(model: PublishedModel, cache_dir: Path) -> Path:
-    """Return where the file of a published model is kept, whether or not it is there."""
-    return cache_dir.expanduser() / f"{model.name}.pt"
+    """Return where the file of a published model is kept, whether or not it is there.
+
+    Raises:
+        UsageError: If ``cache_dir`` is in the home of a user that there is not.
+    """
+    return _expanded(cache_dir) / f"{model.name}.pt"
 
 
-def _plan(name_or_url: str, *, cache_dir: Path, mirror: str | None) -> tuple[Sequence[str | Path], Path, str | None]:
-    """Return where a file may come from, in order, where it is kept and, if known, its SHA-256."""
-    if "://" not in name_or_url:
-        model = find_model(name_or_url)
-        return model.sources(mirror), cached_path(model, cache_dir), model.sha256
-    wrong = DownloadError("expected an http or https address", name_or_url, "Give a published name or an address.")
+def is_cached(model: PublishedModel, cache_dir: Path) -> bool:
+    """Say whether the file of a published model is here.
+
+    Raises:
+        UsageError: If ``cache_dir`` is in the home of a user that there is not.
+        DownloadError: If the folder cannot be read.
+    """
+    path = cached_path(model, cache_dir)
     try:
-        address = urlsplit(name_or_url)
-    except ValueError as error:  # such as a bracket that is not closed
-        raise wrong from error
-    if address.scheme not in {"http", "https"} or not address.hostname:
-        raise wrong
-    file_name = PurePosixPath(unquote(address.path)).name or "model.pt"
-    folder = hashlib.sha256(name_or_url.encode()).hexdigest()[:16]  # equal file names of two addresses stay apart
-    return (name_or_url,), cache_dir.expanduser() / "urls" / folder / file_name, None
+        return path.is_file()
+    except OSError as error:
+        raise _unreadable(error, path) from error
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What was asked for: where it may come from, in order, and where it is kept."""
+
+    name: str
+    sources: Sequence[str | Path]
+    path: Path
+    cache_dir: Path
+    model: PublishedModel | None
+
+    def expected(self, given: str | None, record: Record | None) -> Expected:
+        return expect(given=given, record=record, model=self.model)
+
+    def fetched(self, sha256: str, expected: Expected) -> FetchedModel:
+        expected.warn_of_override()
+        return FetchedModel(self.name, self.path, sha256, self.path.stat().st_size)
+
+
+def _want(name_or_url: str, *, cache_dir: Path, mirror: str | None) -> _Wanted:
+    if "://" in name_or_url:
+        folder = cache_dir / "urls" / fingerprint(name_or_url)[:16]  # equal file names of two addresses stay apart
+        return _Wanted(name_or_url, (name_or_url,), folder / file_name(name_or_url), cache_dir, None)
+    model = find_model(name_or_url)
+    return _Wanted(name_or_url, model.sources(mirror), cached_path(model, cache_dir), cache_dir, model)
+
+
+def _fetch(
+    wanted: _Wanted, *, given: str | None, offline: bool, force: bool, on_progress: OnProgress | None
+) -> FetchedModel:
+    path = wanted.path
+    if path.is_file() and not force:
+        try:
+            return _verify(wanted, given, on_progress)
+        except DownloadError:
+            if not Partial(path).exists():
+                raise  # else another process may be about to replace the file, or was killed in the midst of that
+    elif offline and any(isinstance(source, str) for source in wanted.sources):
+        raise DownloadError(
+            "not fetched again, as offline" if path.is_file() else "not fetched yet, and offline",
+            wanted.name,
+            f"With network, run: mrlspk pretrained fetch {wanted.name} --cache-dir {wanted.cache_dir}",
+        )
+    with one_at_a_time(path, wanted.cache_dir):
+        if path.is_file() and not force:  # another process has brought it in the meantime
+            finish(path, read_record(path, strict=False))
+            return _verify(wanted, given, on_progress)
+        expected = wanted.expected(given, None if force else read_record(path))
+        return wanted.fetched(download(wanted.sources, path, expected, on_progress), expected)
+
+
+def _verify(wanted: _Wanted, given: str | None, on_progress: OnProgress | None) -> FetchedModel:
+    """Return the file that is here once it is the expected one; where the registry does not say so, it is recorded."""
+    record = read_record(wanted.path)
+    expected = wanted.expected(given, record)
+    sha256 = file_sha256(wanted.path, on_progress)
+    if problem := expected.problem(wanted.path, sha256):
+        raise DownloadError(problem, wanted.path, "Give --force to fetch the file again.")
+    is_published = wanted.model is not None and wanted.model.sha256 == sha256
+    if record is not None or not is_published:
+        write_record(wanted.path, expected.to_record(sha256))
+    return wanted.fetched(sha256, expected)
+
+
+def _unreadable(error: OSError, path: Path) -> DownloadError:
+    fix = "Check its permissions, or give another folder with --cache-dir or MRLSPK_CACHE_DIR."
+    return DownloadError(f"cannot be read: {error.strerror or error}", error.filename or path, fix)
+
+
+def _expanded(folder: Path) -> Path:
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise UsageError("there is no such user", folder, "Give another folder.") from error
 
 
 def _check_sha256(text: str) -> str:
     if not is_sha256(text.lower()):
         raise UsageError(f"expected 64 hexadecimal digits, got {text!r}", "--sha256")
     return text.lower()
-
-
-def _verify(
-    name: str, path: Path, *, given: str | None, known: str | None, on_progress: OnProgress | None
-) -> FetchedModel:
-    """Return the file that is here once its SHA-256 is the expected one; where none is, it is recorded."""
-    expected = given or recorded_sha256(path) or known
-    found = file_sha256(path, on_progress)
-    if expected not in {None, found}:
-        raise DownloadError(f"expected SHA-256 {expected}, got {found}", path, "Give --force to fetch the file again.")
-    record_sha256(path, found)
-    return FetchedModel(name, path, found, path.stat().st_size)

@@ -23,7 +23,7 @@ def one_at_a_time(path: Path, cache_dir: Path) -> Iterator[None]:
         DownloadError: If the folders of ``path`` and of the lock cannot be made.
     """
     file = cache_dir / ".locks" / "-".join((*path.relative_to(cache_dir).parts[:-1], f"{path.name}.lock"))
-    lock = FileLock(file)
+    lock = FileLock(file, mode=0o666)  # of a shared folder other users may be the next
     try:
         for folder in (path.parent, file.parent):
             folder.mkdir(parents=True, exist_ok=True)

@@ -10,11 +10,14 @@ from typing import IO, Literal
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from mrlspk.pretrained.records import write_record
+from mrlspk.pretrained.records import write_whole
 
 
 class Origin(BaseModel):
-    """What a part is part of; ``validator`` is what a server compares to tell whether the content is still the same."""
+    """What a part is part of; ``validator`` is what a server compares to tell whether the content is still the same.
+
+    ``address`` is a fingerprint, for addresses can hold passwords.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,18 +41,31 @@ class Partial:
         return self.path.exists() or self.record.exists()
 
     def origin(self, address: str, *, sha256_known: bool) -> Origin | None:
-        """Return what the part is part of; None where ``address`` must be fetched from its start.
+        """Return what the part is part of; None where ``address`` (a fingerprint) must be fetched from its start."""
+        origin = self._origin(sha256_known=sha256_known)
+        return origin if origin is not None and origin.address == address else None
 
-        A part whose content nothing would tell from a changed one, neither a validator nor a known SHA-256, is no use.
+    def keep_if_useful(self, *, sha256_known: bool) -> bool:
+        """Remove a part that no command could go on from; return whether there is one that a command can."""
+        useful = self._origin(sha256_known=sha256_known) is not None
+        if not useful:
+            self.drop()
+        return useful
+
+    def _origin(self, *, sha256_known: bool) -> Origin | None:
+        """Return what the part is part of, or None where it is no use.
+
+        That is so of one that cannot be read and written, and of one whose content nothing would tell from a changed
+        one, neither a validator nor a known SHA-256.
         """
         try:
             origin = Origin.model_validate_json(self.record.read_bytes())
             size = self.path.stat().st_size
-        except (FileNotFoundError, ValidationError):
+        except (OSError, ValidationError):
             return None
         told = origin.validator is not None or sha256_known
         fits = origin.total is not None and self._offset(size, origin.total) > 0 and size <= origin.total
-        return origin if told and fits and origin.address == address else None
+        return origin if told and fits and os.access(self.path, os.R_OK | os.W_OK) else None
 
     def offset(self, total: int) -> int:
         """Return the byte to go on from: of a part that is whole the last is asked for again, so that one is left."""
@@ -71,7 +87,7 @@ class Partial:
         self.drop()
         if origin.total is not None:
             self._check_room(origin.total)
-        write_record(self.record, origin.model_dump_json())
+        write_whole(self.record, origin.model_dump_json())
         with self._open("wb", 0) as file:
             yield file
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.errors import DownloadError, MrlspkError
@@ -11,7 +12,17 @@ from mrlspk.files import whole_file
 CHUNK_BYTES = 1 << 20
 OTHER_FOLDER = "Free disk space, or give a folder that can be written with --cache-dir or MRLSPK_CACHE_DIR."
 
+GIVEN = "# given with --sha256"  # sha256sum passes over such a line
+
 type OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The SHA-256 of a file as it first came; ``given`` says that the user named it, which stands over the registry."""
+
+    sha256: str
+    given: bool = False
 
 
 class RecordError(DownloadError):
@@ -35,34 +46,44 @@ def is_sha256(text: str) -> bool:
     return re.fullmatch("[0-9a-f]{64}", text) is not None
 
 
-def recorded_sha256(path: Path, *, strict: bool = True) -> str | None:
-    """Return the SHA-256 that was recorded when ``path`` first came, or None.
+def read_record(path: Path, *, strict: bool = True) -> Record | None:
+    """Return what was recorded when ``path`` first came, or None.
 
     Raises:
-        DownloadError: If the record is not a SHA-256 (where not ``strict``, that counts as none).
+        DownloadError: If the record cannot be read, or is not a SHA-256 (where not ``strict``, that counts as none).
     """
-    record = _record(path)
-    if not record.is_file():
+    file = record_path(path)
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    words = record.read_text(encoding="utf-8", errors="replace").split()
-    if words and is_sha256(words[0]):
-        return words[0]
+    except OSError as error:
+        raise DownloadError(f"cannot be read: {error.strerror}", file, "Check its permissions.") from error
+    words = [line.split() for line in lines if not line.startswith("#")]
+    if words and words[0] and is_sha256(words[0][0]):
+        return Record(words[0][0], given=GIVEN in lines)
     if strict:
-        raise DownloadError("expected a line '<SHA-256>  <file>'", record, "Give --force to fetch the file again.")
+        raise DownloadError("expected a line '<SHA-256>  <file>'", file, "Give --force to fetch the file again.")
     return None
 
 
-def record_sha256(path: Path, sha256: str) -> None:
+def recorded_sha256(path: Path, *, strict: bool = True) -> str | None:
+    """Return the SHA-256 that was recorded when ``path`` first came, or None; see `read_record`."""
+    record = read_record(path, strict=strict)
+    return None if record is None else record.sha256
+
+
+def write_record(path: Path, record: Record) -> None:
     """Write the SHA-256 beside ``path``, in the form that sha256sum checks, unless it stands there already.
 
     Raises:
         RecordError: If it cannot be written.
     """
-    if recorded_sha256(path, strict=False) != sha256:
-        write_record(_record(path), f"{sha256}  {path.name}\n")
+    if read_record(path, strict=False) != record:
+        write_whole(record_path(path), f"{record.sha256}  {path.name}\n" + (f"{GIVEN}\n" if record.given else ""))
 
 
-def write_record(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write a small file, whole or not at all.
 
     Raises:
@@ -75,5 +96,6 @@ def write_record(path: Path, text: str) -> None:
         raise RecordError(error.what, path, OTHER_FOLDER) from error
 
 
-def _record(path: Path) -> Path:
+def record_path(path: Path) -> Path:
+    """Return where the SHA-256 of ``path`` is recorded."""
     return path.with_name(f"{path.name}.sha256")

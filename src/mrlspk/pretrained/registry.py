@@ -51,7 +51,7 @@ class PublishedModel(BaseModel):
         if mirror is None:
             return (self.url,)
         names = f"{self.name}.pt", self.file
-        if mirror.startswith(("http://", "https://")):
+        if mirror.lower().startswith(("http://", "https://")):
             return tuple(f"{mirror.rstrip('/')}/{quote(name, safe='')}" for name in names)
         return tuple(Path(mirror).expanduser() / name for name in names)
 

@@ -1,6 +1,8 @@
 """One attempt at bringing a file: over HTTP, going on from a part where that is safe, or out of a folder."""
 
 import email.utils
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -10,6 +12,7 @@ import urllib3.exceptions
 from requests import codes
 
 from mrlspk.errors import DownloadError
+from mrlspk.pretrained.addresses import fingerprint, shown
 from mrlspk.pretrained.partial import Origin, Partial
 from mrlspk.pretrained.records import OnProgress
 
@@ -35,19 +38,36 @@ def copy(source: Path, partial: Partial, on_progress: OnProgress | None) -> None
 
     Raises:
         AbsentError: If there is none.
-        OSError: If it cannot be read or written.
+        DownloadError: If it cannot be read.
+        OSError: If ``partial`` cannot be written.
     """
-    if not source.is_file():
-        raise AbsentError("no such file")
-    done, total = 0, source.stat().st_size
-    origin = Origin(address=str(source), total=total or None, validator=None)
+    with _reading(source):
+        if not source.is_file():
+            raise AbsentError("no such file")
+        reader, total = source.open("rb"), source.stat().st_size
+    done = 0
     try:
-        with source.open("rb") as reader, partial.begin(origin) as writer:
-            while chunk := reader.read(CHUNK_BYTES):
+        with reader, partial.begin(Origin(address=str(source), total=total or None, validator=None)) as writer:
+            while chunk := _read(reader, source):
                 done = _write(writer, chunk, done, total, on_progress)
     finally:
         if done < total:
             partial.drop()  # a copy is begun anew each time, so none is left half done
+
+
+@contextmanager
+def _reading(source: Path) -> Iterator[None]:
+    """Let what fails here be told of the file that is read."""
+    try:
+        yield
+    except OSError as error:
+        fix = "Check its permissions, or name another folder with MRLSPK_MIRROR."
+        raise DownloadError(f"cannot be read: {error.strerror or error}", source, fix) from error
+
+
+def _read(reader: IO[bytes], source: Path) -> bytes:
+    with _reading(source):
+        return reader.read(CHUNK_BYTES)
 
 
 def fetch_address(url: str, partial: Partial, *, sha256_known: bool, on_progress: OnProgress | None) -> bool:
@@ -60,9 +80,9 @@ def fetch_address(url: str, partial: Partial, *, sha256_known: bool, on_progress
         OSError: If the file cannot be written.
     """
     try:
-        return _fetch(url, partial, partial.origin(url, sha256_known=sha256_known), on_progress)
+        return _fetch(url, partial, sha256_known=sha256_known, on_progress=on_progress)
     except requests.exceptions.SSLError as error:
-        raise DownloadError("no secure connection", url, "Check the clock and the certificates here.") from error
+        raise DownloadError("no secure connection", shown(url), "Check the clock and the certificates here.") from error
     except requests.exceptions.ChunkedEncodingError as error:
         raise TransientError("the connection broke off before the end of the file") from error
     except requests.exceptions.Timeout as error:
@@ -71,16 +91,18 @@ def fetch_address(url: str, partial: Partial, *, sha256_known: bool, on_progress
         if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
             raise TransientError(f"the server sent nothing for {READ_SECONDS:g} s") from error
         raise TransientError("no connection to the server, or it was lost") from error
-    except requests.exceptions.RequestException as error:
-        raise DownloadError(f"it cannot be fetched: {error}", url, "Check the address.") from error
+    except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: a redirect to no address
+        what = f"it cannot be fetched: {error}".replace(url, shown(url))
+        raise DownloadError(what, shown(url), "Check the address.") from error
 
 
-def _fetch(url: str, partial: Partial, origin: Origin | None, on_progress: OnProgress | None) -> bool:
-    """Ask for the rest of ``origin``, or for the whole file where there is none or the rest cannot be had."""
+def _fetch(url: str, partial: Partial, *, sha256_known: bool, on_progress: OnProgress | None) -> bool:
+    """Ask for the rest of what is here, or for the whole file where there is nothing or the rest cannot be had."""
+    origin = partial.origin(fingerprint(url), sha256_known=sha256_known)
     if origin is not None and origin.total is not None:
         offset = partial.offset(origin.total)
         with _get(url, _range_headers(offset, origin.validator)) as response:
-            if _is_the_rest(response, origin, offset):
+            if _is_the_rest(response, origin, offset, sha256_known=sha256_known):
                 with partial.go_on(offset, origin.total) as file:
                     _write_body(response, file, offset, origin.total, on_progress)
                 return True
@@ -105,16 +127,20 @@ def _range_headers(offset: int, validator: str | None) -> dict[str, str]:
     return headers if validator is None else {**headers, "If-Range": validator}
 
 
-def _is_the_rest(response: requests.Response, origin: Origin, offset: int) -> bool:
-    """Say whether an answer holds the bytes from ``offset`` on of the very file that ``origin`` describes."""
+def _is_the_rest(response: requests.Response, origin: Origin, offset: int, *, sha256_known: bool) -> bool:
+    """Say whether an answer holds the bytes from ``offset`` on of the very file that ``origin`` describes.
+
+    A server may heed Range and not If-Range, so the validator must come back (RFC 9110, 15.3.7); only where the SHA-256
+    of the whole will be compared may it be left out.
+    """
     assert origin.total is not None
     expected = f"bytes {offset}-{origin.total - 1}/{origin.total}"
-    etag = response.headers.get("ETag")
+    sent = response.headers.get("ETag" if _is_strong(origin.validator) else "Last-Modified")
     return (
         response.status_code == codes.partial_content
         and response.headers.get("Content-Range") == expected
         and "Content-Encoding" not in response.headers
-        and (etag is None or not _is_strong(origin.validator) or etag == origin.validator)
+        and (sent == origin.validator or (sha256_known and None in {sent, origin.validator}))
     )
 
 
@@ -123,20 +149,23 @@ def _begin(response: requests.Response, url: str, partial: Partial, on_progress:
     _check_status(response)
     length = response.headers.get("Content-Length", "")
     total = int(length) if length.isdecimal() and "Content-Encoding" not in response.headers else None
-    with partial.begin(Origin(address=url, total=total or None, validator=_validator(response))) as file:
+    with partial.begin(Origin(address=fingerprint(url), total=total or None, validator=_validator(response))) as file:
         _write_body(response, file, 0, total, on_progress)
 
 
 def _check_status(response: requests.Response) -> None:
     """Let success pass; tell failures that may go away from those that will not."""
     status = response.status_code
-    answer = f"the server answered {status} {response.reason}".rstrip()
-    if status == codes.not_found:
+    reason = "".join(filter(str.isprintable, response.reason or ""))
+    answer = f"the server answered {status} {reason}".rstrip()
+    if status in {codes.not_found, codes.gone, codes.forbidden}:  # stores that hide their lists forbid what is absent
         raise AbsentError(answer)
     if status in {codes.request_timeout, codes.too_many_requests} or status >= codes.server_error:
         raise TransientError(answer, _retry_after(response))
     if status != codes.ok:
-        raise DownloadError(answer, response.url, "Check the address, or set MRLSPK_MIRROR to one that has the file.")
+        raise DownloadError(
+            answer, shown(response.url), "Check the address, or set MRLSPK_MIRROR to one that has the file."
+        )
 
 
 def _write_body(
@@ -188,6 +217,6 @@ def _read_date(text: str | None) -> datetime | None:
     """Return the time that a header states, or None where it states none."""
     try:
         date = email.utils.parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):  # such as a zone of years
         return None
     return date if date.tzinfo is not None else date.replace(tzinfo=UTC)

@@ -3,15 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrlspk.pretrained.fetch import cached_path
-from mrlspk.pretrained.records import recorded_sha256
+from mrlspk.pretrained.expected import expect
+from mrlspk.pretrained.fetch import cached_path, is_cached
+from mrlspk.pretrained.records import read_record
 from mrlspk.pretrained.registry import PublishedModel, list_models
 from mrlspk.pretrained.zoo import ZooModel, list_zoo, zoo_path
 
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A published model; ``cached`` says that its file is here, ``sha256`` is the known one, else the recorded one."""
+    """A published model; ``cached`` says that its file is here, ``sha256`` is that of the file, as it was recorded.
+
+    Where there is no record it is the registry's, and where there is no file it is what the next one must have.
+    """
 
     published: PublishedModel
     sha256: str | None
@@ -35,15 +39,19 @@ class ModelList:
 
 
 def list_pretrained(cache_dir: Path) -> ModelList:
-    """Return every named model; a SHA-256 that is not known beforehand is the one recorded at its fetch.
+    """Return every named model.
 
     Raises:
         CheckpointError: If an entry of the user's own models is damaged.
+        DownloadError: If the folder cannot be read.
     """
-    listed = []
-    for model in list_models():
-        path = cached_path(model, cache_dir)
-        sha256 = model.sha256 or recorded_sha256(path, strict=False)
-        listed.append(ListedModel(model, sha256, cached=path.is_file()))
+    published = tuple(_listed(model, cache_dir) for model in list_models())
     own = (OwnModel(model, zoo_path(model.name, cache_dir)) for model in list_zoo(cache_dir))
-    return ModelList(tuple(listed), tuple(own))
+    return ModelList(published, tuple(own))
+
+
+def _listed(model: PublishedModel, cache_dir: Path) -> ListedModel:
+    cached, record = is_cached(model, cache_dir), read_record(cached_path(model, cache_dir), strict=False)
+    if cached and record is not None:
+        return ListedModel(model, record.sha256, cached=True)
+    return ListedModel(model, expect(given=None, record=record, model=model).sha256, cached=cached)

@@ -65,3 +65,22 @@ def test_part_of_unknown_content_or_length_is_not_gone_on_from(partial, validato
         file.write(b"01234")
     assert partial.origin(ADDRESS, sha256_known=False) is None
     assert (partial.origin(ADDRESS, sha256_known=True) is None) == (total is None)
+
+
+@pytest.mark.parametrize(("content", "useful"), [(b"01234", True), (b"", False), (b"more than ten", False)])
+def test_only_a_useful_part_is_kept(partial, content, useful):
+    partial.path.write_bytes(content)
+    assert partial.keep_if_useful(sha256_known=False) == useful
+    assert partial.exists() == useful
+
+
+def test_part_without_validator_is_useful_where_the_hash_is_known(partial):
+    partial.record.write_text(ORIGIN.model_copy(update={"validator": None}).model_dump_json())
+    assert partial.keep_if_useful(sha256_known=True)
+    assert not partial.keep_if_useful(sha256_known=False)
+
+
+def test_record_that_cannot_be_read_is_nothing_to_go_on_from(partial):
+    partial.record.unlink()
+    partial.record.mkdir()
+    assert partial.origin(ADDRESS, sha256_known=True) is None

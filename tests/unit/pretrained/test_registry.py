@@ -73,6 +73,7 @@ def test_mirror_holds_a_file_under_its_name_here_or_as_published():
         Path("/mirror/redimnet-M-vb2+vox2+cnc-ft_mix.pt"),
         Path("/mirror/M-vb2+vox2+cnc-ft_mix.pt"),
     )
+    assert model.sources("HTTP://mirror.test")[1] == "HTTP://mirror.test/M-vb2%2Bvox2%2Bcnc-ft_mix.pt"
 
 
 def test_models_of_the_non_commercial_corpus_say_so():
