@@ -1,0 +1,59 @@
+"""Files as they are published, in a folder that serves as a mirror, and a registry that can be told more."""
+
+import hashlib
+import io
+import zipfile
+
+import pytest
+
+from mrlspk.pretrained import fetch, find_model
+
+NAME, FILE = "redimnet-b0-vox2-ptn", "b0-vox2-ptn.pt"  # its SHA-256 is not known beforehand
+PINNED, PINNED_FILE = "redimnet-b2-vox2-ptn", "b2-vox2-ptn.pt"
+
+
+def checkpoint(content):
+    """Return a zip file, as every checkpoint is one."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("data"), content)
+    return file.getvalue()
+
+
+def sha256(content):
+    """Return the SHA-256 of a file or of bytes: what tests compare, for a diff of long bodies takes minutes."""
+    return hashlib.sha256(content if isinstance(content, bytes) else content.read_bytes()).hexdigest()
+
+
+BODY, ANOTHER = checkpoint(b"weights" * 1000), checkpoint(b"another")
+SHA256 = sha256(BODY)
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    for name in (FILE, PINNED_FILE):
+        (folder / name).write_bytes(BODY)
+    return folder
+
+
+@pytest.fixture
+def cache_dir(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def pin(monkeypatch):
+    """Let the registry know some of `NAME`, as a later version may."""
+
+    def change(**known):
+        model = find_model(NAME).model_copy(update=known)
+        monkeypatch.setattr(fetch, "find_model", lambda _name: model)
+
+    return change
+
+
+def files_in(folder):
+    """Return the names of all files but the locks."""
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.parent.name != ".locks")
