@@ -6,6 +6,7 @@ import io
 import re
 import threading
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -29,12 +30,14 @@ class Answer:
     """How to answer one request; the plain one is right in everything.
 
     ``cut`` closes the connection after so many bytes of the body. ``hold`` sends so many and goes on once the gate of
-    the server is open.
+    the server is open; ``silent`` sends nothing before. ``change`` makes of a body what is sent in its place.
     """
 
     status: int = 200
     cut: int | None = None
     hold: int | None = None
+    silent: bool = False
+    change: Callable[[bytes], bytes] = bytes
     range_honoured: bool = True
     if_range_heeded: bool = True
     validator_sent: bool = True
@@ -48,6 +51,7 @@ class Seen:
     path: str
     range: str | None
     if_range: str | None
+    encodings: str | None
     n_bytes: int
 
 
@@ -110,9 +114,11 @@ class ModelServer:
         start, status = self._start(request, len(body), answer), 200
         if start:
             status, headers["Content-Range"] = 206, f"bytes {start}-{len(body) - 1}/{len(body)}"
-        rest = body[start:]
+        rest = answer.change(body[start:])
         stop = next((limit for limit in (answer.cut, answer.hold) if limit is not None), len(rest))
         self._note(request, len(rest[:stop] if answer.cut is not None else rest))
+        while answer.silent and not self.gate.is_set():
+            await asyncio.sleep(0.01)
         response = web.StreamResponse(status=status, headers=headers | answer.headers)
         response.content_length = len(rest)
         await response.prepare(request)
@@ -136,5 +142,5 @@ class ModelServer:
         return int(asked[1]) if asked and current and int(asked[1]) < length else 0
 
     def _note(self, request, n_bytes):
-        headers = request.headers
-        self.requests.append(Seen(request.raw_path, headers.get("Range"), headers.get("If-Range"), n_bytes))
+        asked = [request.headers.get(name) for name in ("Range", "If-Range", "Accept-Encoding")]
+        self.requests.append(Seen(request.raw_path, *asked, n_bytes))

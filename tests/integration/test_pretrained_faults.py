@@ -1,5 +1,7 @@
 """``mrlspk pretrained fetch`` against a server, a disk and processes that fail in its middle."""
 
+import gzip
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +185,7 @@ def test_content_that_changed_since_the_break_begins_anew(server, cache):
         Answer(headers={"ETag": '"second"'}),
         Answer(headers={"ETag": 'W/"first"'}),
         Answer(validator_sent=False),
+        Answer(change=gzip.compress, headers={"Content-Encoding": "gzip"}),
     ],
 )
 def test_rest_of_another_file_begins_anew(server, cache, answer):
@@ -249,6 +252,35 @@ def test_content_that_differs_from_the_first_fetch_is_refused(server, cache):
     assert kept_files(cache) == [f"{NAME}.pt.sha256"]
 
 
+@pytest.mark.parametrize("change", [lambda rest: rest[:-10], lambda rest: rest + b"more"])
+def test_rest_of_another_length_than_said_is_not_taken(server, cache, change):
+    break_off(server, cache)
+    server.answers = [Answer(change=change)]
+    result = fetch()
+    assert_whole(result, cache)
+    assert f"of {len(BODY):,} bytes came; trying again" in result.stderr
+
+
+def test_body_is_asked_for_as_it_is_stored_and_decoded_where_it_is_not(server, cache):
+    server.always = Answer(change=gzip.compress, headers={"Content-Encoding": "gzip"})
+    assert_whole(fetch(), cache)
+    assert [seen.encodings for seen in server.requests] == ["identity"]
+
+
+def test_part_of_an_encoded_body_is_not_gone_on_from(server, cache):
+    gzipped = {"Content-Encoding": "gzip"}
+    server.answers = [Answer(cut=1000, change=gzip.compress, headers=gzipped)]
+    assert_whole(fetch(), cache)
+    assert [seen.range for seen in server.requests] == [None, None]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 599])
+def test_failure_that_may_go_away_is_tried_again(server, cache, status):
+    server.answers = [Answer(status=status)]
+    assert_whole(fetch(), cache)
+    assert len(server.requests) == 2
+
+
 def test_three_times_503_then_good(server, cache, pauses):
     server.answers = [Answer(status=503)] * 3
     result = fetch()
@@ -260,7 +292,14 @@ def test_three_times_503_then_good(server, cache, pauses):
 
 @pytest.mark.parametrize(
     ("asked", "pause"),
-    [("7", 7.0), ("0", 1.0), ("86400", 60.0), ("soon", 1.0), ("1 Jan 2020 00:00:00 +99999999999999", 1.0)],
+    [
+        ("7", 7.0),
+        ("0", 1.0),
+        ("86400", 60.0),
+        ("soon", 1.0),
+        ("Thu, 31 Dec 2099 23:59:59 GMT", 60.0),
+        ("1 Jan 2020 00:00:00 +99999999999999", 1.0),
+    ],
 )
 def test_server_says_when_to_come_back_within_reason(server, cache, pauses, asked, pause):
     server.answers = [Answer(status=429, headers={"Retry-After": asked})]
@@ -275,6 +314,34 @@ def test_stall_is_left_and_gone_on_from(server, cache, monkeypatch):
     assert_whole(result, cache)
     assert "the server sent nothing for 0.3 s" in result.stderr
     assert [seen.range for seen in server.requests] == [None, f"bytes={BREAK}-"]
+
+
+def test_server_that_does_not_answer_is_left_and_asked_again(server, cache, monkeypatch):
+    monkeypatch.setattr(transfer, "READ_SECONDS", 0.3)
+    server.answers = [Answer(silent=True)]
+    result = fetch()
+    assert_whole(result, cache)
+    assert "the server did not answer in time; trying again" in result.stderr
+
+
+def test_server_without_a_secure_connection_fails_at_once(server, cache, monkeypatch, pauses):
+    monkeypatch.setenv("MRLSPK_MIRROR", server.url.replace("http:", "https:"))
+    result = fetch()
+    assert result.exit_code == 4
+    assert "no secure connection" in result.stderr
+    assert pauses == []
+    assert kept_files(cache) == []
+
+
+@pytest.mark.parametrize(("missing", "exit_code"), [(0, 0), (1, 4)])
+def test_room_is_needed_for_the_rest_only(server, cache, monkeypatch, missing, exit_code):
+    break_off(server, cache)
+    needed = len(BODY) - BREAK
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=needed - missing))
+    result = fetch()
+    assert result.exit_code == exit_code
+    assert (f"{needed:,} bytes are needed, {needed - 1:,} are free" in result.stderr) == bool(missing)
+    assert kept_files(cache) == ([] if missing else WHOLE)
 
 
 def test_redirect_is_followed_and_the_rest_asked_for_there(server, cache):

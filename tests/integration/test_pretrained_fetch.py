@@ -154,10 +154,13 @@ def test_lasting_failure_leaves_nothing(server, tmp_path, status, n_requests, me
 
 
 def fail_to_store(monkeypatch, failure):
-    """Let the part that came be refused where it is put in store, as a full disk may do only then."""
+    """Let what came be refused where it is put in store, as a full disk may do only then; its record is before it."""
+    calls = []
 
-    def fail(_file):
-        raise failure
+    def fail(file):
+        calls.append(file)
+        if len(calls) > 1:
+            raise failure
 
     monkeypatch.setattr(os, "fsync", fail)
 
@@ -231,7 +234,7 @@ def test_no_server_is_an_error_with_a_remedy(tmp_path, monkeypatch):
     monkeypatch.setenv("MRLSPK_MIRROR", "http://127.0.0.1:1")
     result = fetch(NAME)
     assert result.exit_code == 4
-    assert "no connection to the server" in result.stderr
+    assert "no connection to the server, or it was lost, in 4 attempts" in result.stderr
     assert kept_files(tmp_path) == []
 
 
@@ -242,6 +245,9 @@ def test_offline_asks_no_server_and_uses_what_is_here(server):
     assert server.requests == []
     fetch(NAME)
     assert fetch(NAME, "--offline").exit_code == 0
+    again = fetch(NAME, "--offline", "--force")
+    assert again.exit_code == 4
+    assert "not fetched again, as offline" in again.stderr
     assert len(server.requests) == 1
 
 

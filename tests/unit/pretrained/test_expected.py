@@ -62,6 +62,14 @@ def test_wrong_file_for_a_pinned_name_is_refused_and_leaves_nothing(mirror, cach
     assert files_in(cache_dir) == []
 
 
+def test_wrong_file_in_the_cache_of_a_pinned_name_is_refused_without_a_record_too(cache_dir):
+    cache_dir.mkdir()
+    (cache_dir / f"{PINNED}.pt").write_bytes(BODY)
+    with pytest.raises(DownloadError, match="expected SHA-256 c18a4292") as caught:
+        fetch_model(PINNED, cache_dir=cache_dir, offline=True)
+    assert "--force" in caught.value.fix
+
+
 def test_hash_given_by_the_user_stands_over_the_registry_afterwards_too(mirror, cache_dir, caplog):
     for arguments in ({"mirror": str(mirror), "sha256": SHA256.upper()}, {"offline": True}):
         caplog.clear()

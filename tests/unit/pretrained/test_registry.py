@@ -10,6 +10,25 @@ from mrlspk.pretrained import PublishedModel, find_model, is_published, list_mod
 RELEASE = "https://github.com/IDRnD/ReDimNet/releases/download/latest/"
 RELEASE_2 = "https://github.com/PalabraAI/redimnet2/releases/download/v1.0.0/"
 SIZES = range(7)
+PINS = {
+    "redimnet-b2-vox2-ft_lm": ("c9b6bb2f6747caa28a41eaf2e372d66b0d1563baef186d18f5e99abd5e71e06f", 20_582_650),
+    "redimnet-b2-vox2-ptn": ("c18a42926878bc8ac079623fbf36f0bc8054cda1199e96fbe1a3f8e131796647", 20_581_530),
+    "redimnet-b5-vox2-ft_lm": ("8b0c11bbf5a3a8bb39e5c072c4192d0b694d8c447cf126d4cd3c7346a04b39c8", 31_174_382),
+    "redimnet-M-vb2+vox2+cnc-ft_mix": ("1e0716c2f351e79df054554f17c525b899045d2d05e4c839208b975e87d94e6a", None),
+    "redimnet2-b6-vb2+vox2+cnc2_v0-lm": (
+        "287365f6f485b19e65e5176554f8f7123bfa8d85185f3d2c040eab51acec9868",
+        51_152_991,
+    ),
+    "redimnet2-b3-vb2+vox2+cnc2_v0-lm": ("b64989536ef8822447d72517ad9019b870a951e85a3f176f0ed42d2a4c3d811d", None),
+    "redimnet2-b6-vb2+vox2_v0-lm": ("e0a7d340a92f798720d1208949aa6a6bd0cddcb0ba7d4cec33596a17a484e6a2", None),
+}
+# By size: millions of parameters, 10^9 multiply-accumulates, EER in percent on VoxCeleb1-O, -E, -H after fine-tuning.
+FIGURES = {
+    "redimnet": "1.0/0.43 1.16/1.25/2.20, 2.2/0.54 .85/.97/1.73, 4.7/0.90 .57/.76/1.32, 3.0/3.00 .50/.73/1.33, "
+    "6.3/4.80 .51/.68/1.26, 9.2/9.87 .43/.61/1.08, 15.0/20.27 .40/.55/1.05",
+    "redimnet2": "1.1/0.33 1.04/1.16/1.97, 2.1/0.56 .78/.96/1.72, 3.6/0.95 .57/.76/1.41, 4.1/2.70 .42/.66/1.22, "
+    "6.6/4.62 .37/.58/1.07, 8.9/9.62 .33/.56/1.07, 12.3/13.05 .29/.52/.99",
+}
 
 
 def test_every_published_file_is_listed():
@@ -38,23 +57,9 @@ def test_known_hash_and_size_belong_to_their_model():
     assert model.published_eer == {"vox1-o": 0.0057, "vox1-e": 0.0076, "vox1-h": 0.0132}
 
 
-def test_only_files_whose_hash_was_published_are_pinned_each_to_its_own():
-    pinned = {model.name: model.sha256[:8] for model in list_models() if model.sha256}
-    assert pinned == {
-        "redimnet-b2-vox2-ft_lm": "c9b6bb2f",
-        "redimnet-b2-vox2-ptn": "c18a4292",
-        "redimnet-b5-vox2-ft_lm": "8b0c11bb",
-        "redimnet-M-vb2+vox2+cnc-ft_mix": "1e0716c2",
-        "redimnet2-b6-vb2+vox2+cnc2_v0-lm": "287365f6",
-        "redimnet2-b3-vb2+vox2+cnc2_v0-lm": "b6498953",
-        "redimnet2-b6-vb2+vox2_v0-lm": "e0a7d340",
-    }
-    assert {model.name: model.bytes for model in list_models() if model.bytes} == {
-        "redimnet-b2-vox2-ft_lm": 20_582_650,
-        "redimnet-b2-vox2-ptn": 20_581_530,
-        "redimnet-b5-vox2-ft_lm": 31_174_382,
-        "redimnet2-b6-vb2+vox2+cnc2_v0-lm": 51_152_991,
-    }
+def test_only_files_whose_hash_is_known_are_pinned_each_to_its_own():
+    pinned = {model.name: (model.sha256, model.bytes) for model in list_models() if model.sha256 or model.bytes}
+    assert pinned == PINS
 
 
 def test_plus_in_a_file_name_is_sent_escaped():
@@ -90,6 +95,16 @@ def test_eer_travels_with_its_source():
 def test_files_that_no_publisher_names_say_so():
     third_party = {model.name for model in list_models() if "third parties" in model.source}
     assert third_party == {model.name for model in list_models() if "cnc2" in model.name}
+
+
+@pytest.mark.parametrize(("family", "tuned"), [("redimnet", "ft_lm"), ("redimnet2", "lm")])
+def test_figures_of_every_size_are_the_published_ones(family, tuned):
+    for size, figures in enumerate(FIGURES[family].split(", ")):
+        cost, rates = ([float(figure) for figure in part.split("/")] for part in figures.split())
+        first, model = find_model(f"{family}-b{size}-vox2-ptn"), find_model(f"{family}-b{size}-vox2-{tuned}")
+        assert [first.parameters, first.gmacs] == [model.parameters, model.gmacs] == cost
+        assert first.published_eer is None
+        assert [100 * model.published_eer[trials] for trials in ("vox1-o", "vox1-e", "vox1-h")] == pytest.approx(rates)
 
 
 @pytest.mark.parametrize(
