@@ -37,8 +37,12 @@ def check_free(path: Path, *, force: bool) -> None:
     Raises:
         MrlspkError: If a file is there and ``force`` is false, or if something that is no folder is in the way.
     """
-    if path.exists() and not force:
+    try:
+        taken = path.exists(follow_symlinks=False)
+        nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    except OSError as error:
+        raise MrlspkError(f"cannot be written: {error.strerror}", path, "Give another path.") from error
+    if taken and not force:
         raise MrlspkError("exists", path, "Give another name, or --force to overwrite it.")
-    nearest = next(folder for folder in path.absolute().parents if folder.exists())
     if path.is_dir() or not nearest.is_dir():
         raise MrlspkError(f"{path if path.is_dir() else nearest} is in the way", path, "Give another path.")

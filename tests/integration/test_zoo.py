@@ -194,3 +194,39 @@ def test_safetensors_file_can_be_added(run, add, write_model, tmp_path):
     assert run("pretrained", "convert", write_model(tmp_path / "m.pt"), "-o", tmp_path / "m.safetensors").exit_code == 0
     assert add(tmp_path / "m.safetensors", "mine").exit_code == 0
     assert load_model(tmp_path / "cache" / "zoo" / "mine.pt").encoder.dims == (4, 8)
+
+
+def test_list_shows_ones_own_models_and_tells_damaged_entries_after_them(run, add, zoo, write_model, tmp_path):
+    kept = add(write_model(tmp_path / "model.pt"), "mine").json
+    listed = run("pretrained", "list", "--json")
+    assert listed.exit_code == 0, listed.stderr
+    mine = next(model for model in listed.json["models"] if model["name"] == "mine")
+    assert {key: mine[key] for key in ("sha256", "licence", "cached", "dims")} == {
+        "sha256": kept["sha256"], "licence": "unknown", "cached": True, "dims": [4, 8],
+    }  # fmt: skip
+    assert mine["url"] == (zoo / "mine.pt").as_uri()
+    assert "Your own" in run("pretrained", "list").stdout
+    (zoo / "stray.json").write_text("{}")
+    with_fault = run("pretrained", "list", "--json")
+    assert (with_fault.exit_code, with_fault.json["models"]) == (1, listed.json["models"])
+    assert "is no entry of the zoo" in with_fault.stderr
+
+
+def test_terms_go_with_a_converted_file_to_another_machine(run, train, tmp_path, monkeypatch):
+    monkeypatch.setenv("MRLSPK_MIRROR", str(tmp_path))
+    write_published(read_reference(SMALL), tmp_path / FILE)
+    assert run("pretrained", "convert", PUBLISHED, "-o", tmp_path / "converted.pt").exit_code == 0
+    monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.delenv("MRLSPK_MIRROR")
+    trained = train("--init-from", tmp_path / "converted.pt", "--set", "model.matryoshka_dims=[64,192]", *ONE_EPOCH)
+    assert trained.exit_code == 0, trained.stderr
+    base = json.loads(next((tmp_path / "checkpoints").rglob("best.card.json")).read_text())["base"]
+    assert (base["licence"], base["non_commercial"]) == (base["base"]["licence"], True)
+    assert base["base"]["model"] == PUBLISHED
+
+
+def test_name_too_long_for_any_file_is_refused_with_a_message(run, add, write_model, tmp_path):
+    write_model(tmp_path / "model.pt")
+    assert add(tmp_path / "model.pt", "n" * 300).exit_code == 2
+    assert run("pretrained", "inspect", "n" * 300).exit_code == 1
+    assert run("pretrained", "convert", tmp_path / "model.pt", "-o", tmp_path / ("n" * 300 + ".pt")).exit_code == 1

@@ -2,14 +2,14 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
+from mrlspk.config.backbone import OutChannels, ReDimNet2Config, ReDimNetConfig
 from mrlspk.config.base import StrictModel
 
 
 class _Widths(StrictModel):
-    matryoshka_dims: tuple[PositiveInt, ...] = Field(min_length=1)
+    matryoshka_dims: tuple[OutChannels, ...] = Field(min_length=1)
     output_norm: bool = False
 
     @model_validator(mode="after")

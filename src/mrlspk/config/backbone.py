@@ -8,6 +8,10 @@ from mrlspk.config.base import StrictModel
 
 # Far above any model that there is: a file that asks for more is damaged, or means harm.
 MelBands = Annotated[int, Field(ge=1, le=1024)]
+Channels = Annotated[int, Field(ge=1, le=4096)]
+OutChannels = Annotated[int, Field(ge=1, le=65_536)]
+HopLength = Annotated[int, Field(ge=1, le=16_000)]
+Stride = Annotated[int, Field(ge=1, le=64)]
 BlockCount = Annotated[int, Field(ge=1, le=100)]
 KernelSize = Annotated[int, Field(ge=1, le=255)]
 Padding = Annotated[int, Field(ge=0, le=160_000)]
@@ -21,14 +25,14 @@ FrontEnd = Literal["pt", "pt_mel", "tf", "tf_mel"]
 Kernels = Annotated[tuple[tuple[KernelSize, KernelSize], ...], Field(max_length=8)]
 
 Stage = tuple[
-    Annotated[Literal[1, 2, 3], Field(description="Frequency stride.")],
+    Annotated[int, Field(ge=1, le=3, description="Frequency stride.")],
     Annotated[BlockCount, Field(description="Number of 2-D blocks.")],
     Annotated[PositiveInt, Field(description="Channel expansion inside the 2-D blocks.")],
     Annotated[Kernels, Field(description="Kernel sizes; the blocks use 3 x 3.")],
     Annotated[PositiveInt | None, Field(description="Reduction of the 1-D block; null for none.")],
 ]
 Stage2 = tuple[
-    Annotated[tuple[PositiveInt, PositiveInt], Field(description="Frequency and time stride.")],
+    Annotated[tuple[Stride, Stride], Field(description="Frequency and time stride.")],
     Annotated[BlockCount, Field(description="Number of 2-D blocks.")],
     Annotated[PositiveFloat, Field(description="Channel expansion inside the 2-D blocks, below 1 a reduction.")],
     Annotated[Kernels, Field(min_length=1, description="Kernel sizes of ConvNeXt-like blocks; others use 3 x 3.")],
@@ -40,7 +44,7 @@ class ReDimNetConfig(StrictModel):
     """Front end, ReDimNet backbone and pooling (Yakovlev et al. 2024, arXiv:2407.18223)."""
 
     F: MelBands = Field(72, description="Mel bands.")
-    C: PositiveInt = Field(16, description="Channels of the stem; C x F is the width of the 1-D stream.")
+    C: Channels = Field(16, description="Channels of the stem; C x F is the width of the 1-D stream.")
     block_1d_type: Block1d = Field("conv+att", description="Time-context block.")
     block_2d_type: Block2d = Field("convnext_like", description="Convolution block.")
     stages_setup: tuple[Stage, ...] = Field(
@@ -57,9 +61,9 @@ class ReDimNetConfig(StrictModel):
         description="Per stage: frequency stride, 2-D blocks, expansion, kernel sizes, 1-D reduction.",
     )
     group_divisor: PositiveInt | None = Field(4, description="Channels per group of the 2-D convolutions; null: dense.")
-    out_channels: PositiveInt | None = Field(None, description="Channels after a final 1 x 1 convolution; null: none.")
+    out_channels: OutChannels | None = Field(None, description="Channels after a final 1 x 1 convolution; null: none.")
     feat_agg_dropout: NonNegativeFloat = Field(0.0, lt=1, description="Dropout on each stage's output.")
-    hop_length: PositiveInt = Field(160, description="Samples between frames, at 16 kHz.")
+    hop_length: HopLength = Field(160, description="Samples between frames, at 16 kHz.")
     pooling_func: Pooling = Field("ASTP", description="Pooling over time; ASTP is attentive statistics.")
     feat_type: FrontEnd = Field("pt", description="Log-mel front end.")
     global_context_att: bool = Field(False, description="ASTP attends with the mean and deviation of all frames too.")
@@ -75,7 +79,7 @@ class ReDimNet2Config(StrictModel):
     """Front end, ReDimNet2 backbone and pooling (ReDimNet2 2026, arXiv:2603.11841)."""
 
     F: MelBands = Field(72, description="Mel bands.")
-    C: PositiveInt = Field(24, description="Channels of the stem; C x F is the width of the 1-D stream.")
+    C: Channels = Field(24, description="Channels of the stem; C x F is the width of the 1-D stream.")
     causal: Literal["none"] = Field("none", description="Blocks that see the past only: there are none.")
     spec_in_channels: Literal[1] = Field(1, description="Maps that the front end gives.")
     block_1d_type: Block1d = Field("conv+att", description="Time-context block.")
@@ -96,12 +100,12 @@ class ReDimNet2Config(StrictModel):
         description="Per stage: frequency and time stride, 2-D blocks, expansion, kernel sizes, 1-D reduction.",
     )
     group_divisor: PositiveInt | None = Field(1, description="Channels per group of the 2-D convolutions; null: dense.")
-    out_channels: PositiveInt | None = Field(None, description="Channels after a final 1 x 1 convolution; null: none.")
+    out_channels: OutChannels | None = Field(None, description="Channels after a final 1 x 1 convolution; null: none.")
     return_2d_output: bool = Field(False, description="Take the final convolution over channels, band by band.")
     use_freq_pos_enc: bool = Field(False, description="Add a learned vector per band at each stage.")
     dual_agg: bool = Field(False, description="Keep each stage's output before its 1-D block as a stream too.")
     agg_gnorm: bool = Field(False, description="Normalise each stream, in groups of bands.")
-    hop_length: PositiveInt = Field(160, description="Samples between frames, at 16 kHz.")
+    hop_length: HopLength = Field(160, description="Samples between frames, at 16 kHz.")
     pad_right_samples: Padding | None = Field(None, description="Zeros behind the waveform; null: none.")
     before_pool_offset: SkippedFrames | None = Field(None, description="First frames that pooling skips; null: none.")
     pooling_func: Pooling = Field("ASTP", description="Pooling over time; ASTP is attentive statistics.")

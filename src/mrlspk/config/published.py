@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from mrlspk.config.backbone import MAX_STAGES, Block1d, ReDimNet2Config, ReDimNetConfig, Stage
+from mrlspk.config.backbone import MAX_STAGES, Block1d, Channels, OutChannels, ReDimNet2Config, ReDimNetConfig, Stage
 
 # What the classifier's activation may be called. An embedding comes before it, so nothing is built from these words.
 HeadActivation = Literal[
@@ -17,7 +17,7 @@ SpecAugment = Literal["do_spec_aug", "freq_mask_width", "time_mask_width"]
 class PublishedReDimNetConfig(ReDimNetConfig):
     """``model_config`` of a published ReDimNet checkpoint; defaults are those of the published wrapper."""
 
-    C: PositiveInt = 16
+    C: Channels = 16
     block_1d_type: Block1d = "att"
     stages_setup: tuple[Stage, ...] = Field(
         (
@@ -31,7 +31,7 @@ class PublishedReDimNetConfig(ReDimNetConfig):
         min_length=1,
         max_length=MAX_STAGES,
     )
-    embed_dim: PositiveInt = 192
+    embed_dim: OutChannels = 192
     emb_bn: bool = False
     num_classes: PositiveInt | None = None
     class_dropout: NonNegativeFloat = Field(0.0, lt=1)
@@ -46,9 +46,13 @@ class PublishedReDimNetConfig(ReDimNetConfig):
 
 
 class PublishedReDimNet2Config(ReDimNet2Config):
-    """``model_config`` of a published ReDimNet2 checkpoint; defaults are those of the published wrapper."""
+    """``model_config`` of a published ReDimNet2 checkpoint; defaults are those of the published wrapper.
 
-    embed_dim: PositiveInt = 192
+    ``causal`` must be there: the wrapper's own default names a network that the published code does not build.
+    """
+
+    causal: Literal["none"]
+    embed_dim: OutChannels = 192
     emb_bn: bool = False
     num_classes: PositiveInt | None = None
     feat_agg_dropout: NonNegativeFloat = Field(0.0, lt=1)  # the published network does not read it

@@ -7,7 +7,7 @@ from pathlib import Path
 from mrlspk.errors import CheckpointError, DownloadError
 from mrlspk.pretrained.fetch import FetchedModel, fetch_model
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
-from mrlspk.pretrained.zoo import ZooModel, find_in_zoo, list_zoo, verified_path
+from mrlspk.pretrained.zoo import ZooModel, find_in_zoo, read_zoo, verified_path
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def locate_model(model: str, *, cache_dir: Path, mirror: str | None = None) -> M
         DownloadError: If a published model is not there and cannot be fetched.
     """
     path = Path(model)
-    if not path.is_file():
+    if not _is_file(path):
         return _by_name(model, cache_dir, mirror)
     if path.suffix == ".onnx":
         raise CheckpointError(
@@ -47,12 +47,19 @@ def locate_model(model: str, *, cache_dir: Path, mirror: str | None = None) -> M
     return ModelFile(path, model)
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name too long for the file system, so that no file can have it
+        return False
+
+
 def _by_name(name: str, cache_dir: Path, mirror: str | None) -> ModelFile:
     if is_published(name):
         return ModelFile(_fetch(name, cache_dir, mirror).path, name, published=find_model(name))
     if own := find_in_zoo(name, cache_dir):
         return ModelFile(verified_path(own, cache_dir), name, own=own)
-    names = [*(known.name for known in list_models()), *(own.name for own in list_zoo(cache_dir))]
+    names = [*(known.name for known in list_models()), *(own.name for own in read_zoo(cache_dir).models)]
     nearest = difflib.get_close_matches(name, names, 1, 0.7)
     guess = f"Did you mean {nearest[0]}? " if nearest else "Check the path; "
     raise CheckpointError(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mrlspk.pretrained.records import file_sha256
 from mrlspk.pretrained.registry import Sha256, is_published
 
 FOLDER = "zoo"
-NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9._+-]{0,99}")
 UNKNOWN_LICENCE = "unknown"
 
 
@@ -39,13 +40,23 @@ class ZooModel(ModelFacts):
     added: AwareDatetime = Field(description="When it was put here.")
 
 
-def list_zoo(cache_dir: Path) -> tuple[ZooModel, ...]:
-    """Return every model of the zoo, by name.
+@dataclass(frozen=True)
+class Zoo:
+    """Every model of one's own, by name, and what is wrong with entries that are damaged."""
 
-    Raises:
-        CheckpointError: If an entry is damaged.
-    """
-    return tuple(_read_entry(path) for path in sorted(_folder(cache_dir).glob("[!.]*.json")))
+    models: tuple[ZooModel, ...]
+    faults: tuple[CheckpointError, ...]
+
+
+def read_zoo(cache_dir: Path) -> Zoo:
+    """Return the whole zoo."""
+    models, faults = [], []
+    for path in sorted(_folder(cache_dir).glob("[!.]*.json")):
+        try:
+            models.append(_read_entry(path))
+        except CheckpointError as fault:
+            faults.append(fault)
+    return Zoo(tuple(models), tuple(faults))
 
 
 def find_in_zoo(name: str, cache_dir: Path) -> ZooModel | None:
@@ -86,7 +97,7 @@ def check_name(name: str, cache_dir: Path, *, force: bool) -> None:
     """
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"expected lower-case letters, digits and . _ + -, beginning with a letter or digit, got {name!r}", "--name"
+            f"expected up to 100 lower-case letters, digits and . _ + -, beginning with a letter or digit, got {name!r}", "--name"
         )
     if is_published(name):
         raise UsageError(f"{name} is the name of a published model", "--name", "Choose another name.")

@@ -25,15 +25,16 @@ def write_card(checkpoint: Path, card: ModelCard) -> None:
 
 def render_markdown(card: ModelCard) -> str:
     """Return the card for people: what the model is, how to use it, on what terms, and its figures in percent."""
-    return "\n".join([f"# {card.title}", "", *_what(card), *_use(card), *_terms(card), *_figures(card), *_facts(card)])
+    title = f"# {_one_line(card.title)}"
+    return "\n".join([title, "", *_what(card), *_use(card), *_terms(card), *_figures(card), *_facts(card)])
 
 
 def _what(card: ModelCard) -> Iterator[str]:
-    if card.base is not None and card.base.non_commercial:
+    if any(base.non_commercial for base in _chain(card.base)):
         yield from (NON_COMMERCIAL, "")
     *narrow, full = card.dims
     widths = f" whose first {_listed(narrow)} values are embeddings too" if narrow else ""
-    origin = f"Trained from {card.base.model}" if card.base else "Trained from scratch"
+    origin = f"Trained from {_one_line(card.base.model)}" if card.base else "Trained from scratch"
     yield f"A speaker encoder: 16 kHz speech to an embedding of {full} values{widths}."
     yield f"{origin} on the speech of {card.data.speakers:,} speakers, with mrlspk {card.mrlspk_version}."
     yield ""
@@ -82,7 +83,7 @@ def _figures(card: ModelCard) -> list[str]:
     return [
         "## Figures",
         "",
-        f"On speakers held out of the training, after epoch {card.epoch}: {trials.description}",
+        f"On speakers held out of the training, after epoch {card.epoch}: {_one_line(trials.description)}",
         f"({trials.n_target:,} target and {trials.n_nontarget:,} non-target trials, SHA-256 of the list "
         f"`{trials.sha256}`).",
         _caution(card),
@@ -130,4 +131,10 @@ def _table(heading: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Iter
 
 def _plain(text: str) -> str:
     """Return a cell's text on one line; a bar would end the cell."""
-    return " ".join(text.split()).replace("|", r"\|")
+    return _one_line(text).replace("|", r"\|")
+
+
+def _one_line(text: str) -> str:
+    """Return text of any file on one line, without what does not print and without tags."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(shown.split()).replace("<", "&lt;")

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from pydantic import NonNegativeInt, TypeAdapter
 from torch.optim import Optimizer
 
 from mrlspk.config import Config
@@ -25,10 +26,10 @@ BEST, LAST = "best.pt", "last.pt"
 class Progress:
     """How far a run is: epochs and optimiser steps done, and the least value of what the best has least of."""
 
-    epoch: int = 0
-    step: int = 0
+    epoch: NonNegativeInt = 0
+    step: NonNegativeInt = 0
     best_value: float = float("inf")
-    best_epoch: int = 0
+    best_epoch: NonNegativeInt = 0
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,13 @@ class RunState:
             CheckpointError: If the file is not the checkpoint of a run of this architecture and corpus.
         """
         contents = read_checkpoint(path)
-        if contents.get("corpus") != self.corpus:
+        if "corpus" not in contents:
+            raise CheckpointError(
+                "it does not say what corpus it was trained on",
+                path,
+                "Begin a new run with --init-from.",
+            )
+        if contents["corpus"] != self.corpus:
             raise CheckpointError(
                 "the corpus is not the one that it was trained on: utterances were added, removed or renamed",
                 path,
@@ -90,7 +97,7 @@ class RunState:
             torch.set_rng_state(contents["rng"])
             if torch.cuda.is_available():
                 torch.cuda.set_rng_state_all(contents["cuda_rng"])
-            return Progress(**contents["progress"])
+            return TypeAdapter(Progress).validate_python(contents["progress"])
         except (KeyError, TypeError, RuntimeError, ValueError) as error:
             raise CheckpointError(
                 f"training cannot go on from it: {error}", path, "Resume with the corpus and configuration of its run."

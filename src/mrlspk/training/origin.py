@@ -3,9 +3,12 @@
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
 from mrlspk.encoding.locate import ModelFile
+from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import LoadedModel
 from mrlspk.pretrained.fetch import cached_path
 from mrlspk.pretrained.records import file_sha256, recorded_sha256
@@ -30,7 +33,7 @@ def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> B
     if published := file.published or _published_as(sha256, cache_dir):
         return _published_card(published, sha256)
     card = read_card(loaded.contents, file.path) if loaded.family == "mrlspk" else None
-    beneath = card.base if card else _converted_from(loaded, cache_dir)
+    beneath = card.base if card else _converted_from(loaded, file.path, cache_dir)
     terms = file.own or beneath
     return BaseCard(
         model=_shown(file.typed),
@@ -102,12 +105,25 @@ def _published_as(sha256: str, cache_dir: Path) -> PublishedModel | None:
     return next((model for model, its_sha256 in known if its_sha256 == sha256), None)
 
 
-def _converted_from(loaded: LoadedModel, cache_dir: Path) -> BaseCard | None:
-    """Return the published model that a file of ours was converted from, if that is what it says."""
+def _converted_from(loaded: LoadedModel, path: Path, cache_dir: Path) -> BaseCard | None:
+    """Return the model that a file of ours was converted from, if that is what it says.
+
+    Raises:
+        CheckpointError: If what it says is no description of a model.
+    """
     source = loaded.contents.get("converted_from")
-    sha256 = source.get("sha256") if isinstance(source, dict) else None
+    if not isinstance(source, dict):
+        return None
+    sha256 = source.get("sha256")
     published = _published_as(sha256, cache_dir) if isinstance(sha256, str) else None
-    return _published_card(published, sha256) if published else None
+    if published:
+        return _published_card(published, sha256)
+    try:
+        return BaseCard.model_validate(source["base"]) if source.get("base") else None
+    except ValidationError as error:
+        raise CheckpointError(
+            f"what it was converted from is damaged: {error.errors()[0]['msg']}", path, "Convert it again."
+        ) from error
 
 
 def _recorded(model: PublishedModel, cache_dir: Path) -> str | None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.checkpoints import LoadedModel
+from mrlspk.models.checkpoints.transfer import is_plain
 
 type Carried = Literal["kept", "rebuilt"]
 
@@ -131,7 +132,9 @@ def _classes_in_file(loaded: LoadedModel) -> int | None:
         loss = (loaded.config or {}).get("loss")
         options = loss if isinstance(loss, dict) else {}
         centres = options.get("num_subcenters", 1) if options.get("type") == "SubCenter" else 1
-        return len(weight) // centres if isinstance(weight, Tensor) and weight.ndim else None
+        if not (isinstance(centres, int) and centres > 0 and is_plain(weight) and weight.ndim):
+            return None
+        return len(weight) // centres
     published = loaded.contents.get("model_config", {}).get("num_classes")
     return published if loaded.transfer.left_out else None
 
@@ -148,5 +151,5 @@ def _same_corpus(loaded: LoadedModel, fingerprint: str) -> bool:
 
 def _fits(saved: dict[str, Any], own: dict[str, Tensor]) -> bool:
     return saved.keys() == own.keys() and all(
-        isinstance(saved[name], Tensor) and saved[name].shape == values.shape for name, values in own.items()
+        is_plain(saved[name]) and saved[name].shape == values.shape for name, values in own.items()
     )

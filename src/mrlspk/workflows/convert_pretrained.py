@@ -9,6 +9,8 @@ from mrlspk.encoding.locate import ModelFile
 from mrlspk.files import check_free
 from mrlspk.models.checkpoints import LoadedModel, check_form, portable_entries, save_model
 from mrlspk.pretrained.records import file_sha256
+from mrlspk.training.model_card import BaseCard
+from mrlspk.training.origin import describe_base
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class ConvertedModel:
     bytes: int
 
 
-def convert_pretrained(model: ModelFile, output: Path, *, force: bool = False) -> ConvertedModel:
+def convert_pretrained(model: ModelFile, output: Path, *, cache_dir: Path, force: bool = False) -> ConvertedModel:
     """Write ``model`` to ``output``, with the file that it first came in.
 
     Raises:
@@ -33,12 +35,13 @@ def convert_pretrained(model: ModelFile, output: Path, *, force: bool = False) -
     check_form(output)
     check_free(output, force=force)
     loaded = load_located(model)
-    entries = {"converted_from": _source(model.path, loaded)} | portable_entries(loaded)
+    base = describe_base(model, loaded, cache_dir=cache_dir)
+    entries = {"converted_from": _source(model.path, loaded, base)} | portable_entries(loaded)
     save_model(output, entries)
     return ConvertedModel(output, loaded.family, loaded.encoder.dims, file_sha256(output), output.stat().st_size)
 
 
-def _source(path: Path, loaded: LoadedModel) -> dict[str, Any]:
-    """Return what the file was, with the options of a published one."""
-    options = {key: loaded.contents[key] for key in ("model_config",) if key in loaded.contents}
-    return {"file": path.name, "family": loaded.family, "sha256": file_sha256(path), **options}
+def _source(path: Path, loaded: LoadedModel, base: BaseCard) -> dict[str, Any]:
+    """Return what the file was and what is known of its terms, which then go where the new file goes."""
+    source = {"file": path.name, "family": loaded.family, "sha256": base.sha256, "config": loaded.described}
+    return source | {"base": base.model_dump(mode="json")}

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mrlspk.errors import CheckpointError
 from mrlspk.pretrained.expected import expect
 from mrlspk.pretrained.fetch import cached_path, is_cached
 from mrlspk.pretrained.records import read_record
 from mrlspk.pretrained.registry import PublishedModel, list_models
-from mrlspk.pretrained.zoo import ZooModel, list_zoo, zoo_path
+from mrlspk.pretrained.zoo import ZooModel, read_zoo, zoo_path
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,23 @@ class OwnModel:
 
 @dataclass(frozen=True)
 class ModelList:
-    """The models that a name stands for."""
+    """The models that a name stands for, and what is wrong with damaged entries of the user's own."""
 
     published: tuple[ListedModel, ...]
     own: tuple[OwnModel, ...]
+    faults: tuple[CheckpointError, ...]
 
 
 def list_pretrained(cache_dir: Path) -> ModelList:
     """Return every named model.
 
     Raises:
-        CheckpointError: If an entry of the user's own models is damaged.
         DownloadError: If the folder cannot be read.
     """
     published = tuple(_listed(model, cache_dir) for model in list_models())
-    own = (OwnModel(model, zoo_path(model.name, cache_dir)) for model in list_zoo(cache_dir))
-    return ModelList(published, tuple(own))
+    zoo = read_zoo(cache_dir)
+    own = (OwnModel(model, zoo_path(model.name, cache_dir)) for model in zoo.models)
+    return ModelList(published, tuple(own), zoo.faults)
 
 
 def _listed(model: PublishedModel, cache_dir: Path) -> ListedModel:

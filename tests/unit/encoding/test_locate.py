@@ -1,3 +1,4 @@
+import zipfile
 from datetime import UTC, datetime
 
 import pytest
@@ -35,7 +36,8 @@ def test_name_of_ones_own_leads_to_its_verified_file(own, tmp_path):
 
 def test_published_name_leads_to_its_fetched_file_and_what_the_registry_says(tmp_path):
     (tmp_path / "mirror").mkdir()
-    (tmp_path / "mirror" / "b0-vox2-ptn.pt").write_bytes(b"published")
+    with zipfile.ZipFile(tmp_path / "mirror" / "b0-vox2-ptn.pt", "w") as archive:
+        archive.writestr("data", b"published")
     found = locate_model(NAME, cache_dir=tmp_path / "cache", mirror=str(tmp_path / "mirror"))
     assert found.path == cached_path(find_model(NAME), tmp_path / "cache")
     assert (found.typed, found.published, found.own) == (NAME, find_model(NAME), None)

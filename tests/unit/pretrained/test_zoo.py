@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from mrlspk.errors import CheckpointError, MrlspkError, UsageError
-from mrlspk.pretrained.zoo import ModelFacts, add_to_zoo, check_name, find_in_zoo, list_zoo, verified_path, zoo_path
+from mrlspk.pretrained.zoo import ModelFacts, add_to_zoo, check_name, find_in_zoo, read_zoo, verified_path, zoo_path
 
 FACTS = ModelFacts(family="redimnet", dims=(64, 192), licence="MIT", non_commercial=False, card={"title": "a card"})
 ADDED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -28,7 +28,7 @@ def add(tmp_path):
 
 def test_added_model_is_found_by_name_and_listed_in_order(add, tmp_path):
     models = {name: add(name) for name in ("second", "1st", "third.v2")}
-    assert [model.name for model in list_zoo(tmp_path)] == ["1st", "second", "third.v2"]
+    assert [model.name for model in read_zoo(tmp_path).models] == ["1st", "second", "third.v2"]
     assert all(find_in_zoo(name, tmp_path) == model for name, model in models.items())
     found = models["second"]
     assert (found.bytes, found.dims, found.licence, found.non_commercial) == (7, (64, 192), "MIT", False)
@@ -37,7 +37,7 @@ def test_added_model_is_found_by_name_and_listed_in_order(add, tmp_path):
 
 
 def test_empty_zoo_has_no_models(tmp_path):
-    assert list_zoo(tmp_path / "gone") == ()
+    assert read_zoo(tmp_path / "gone").models == ()
     assert find_in_zoo("mine", tmp_path / "gone") is None
 
 
@@ -51,7 +51,7 @@ def test_text_that_is_no_name_is_not_looked_up(add, tmp_path, name):
 def test_impossible_name_is_refused(add, tmp_path, name):
     with pytest.raises(UsageError):
         add(name)
-    assert list_zoo(tmp_path) == ()
+    assert read_zoo(tmp_path).models == ()
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a.b_c+d-e", "9lives"])
@@ -66,7 +66,7 @@ def test_possible_name_is_taken_once(add, tmp_path, name):
 def test_failed_copy_leaves_no_model(add, tmp_path):
     with pytest.raises(RuntimeError, match="killed"):
         add("mine", writer=fail)
-    assert list_zoo(tmp_path) == ()
+    assert read_zoo(tmp_path).models == ()
     assert not list((tmp_path / "zoo").iterdir())
     assert add("mine") == find_in_zoo("mine", tmp_path)
 
@@ -96,8 +96,10 @@ def test_changed_file_is_refused(add, tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"name": "mine"}', "\ufffd"])
 def test_broken_entry_is_an_error_wherever_it_is_met(add, tmp_path, text):
     add("mine")
+    other = add("other")
     (tmp_path / "zoo" / "mine.json").write_text(text)
-    for look in (lambda: list_zoo(tmp_path), lambda: find_in_zoo("mine", tmp_path)):
-        with pytest.raises(CheckpointError, match="is no entry of the zoo") as caught:
-            look()
-        assert "--name mine --force" in caught.value.fix
+    with pytest.raises(CheckpointError, match="is no entry of the zoo") as caught:
+        find_in_zoo("mine", tmp_path)
+    assert "--name mine --force" in caught.value.fix
+    zoo = read_zoo(tmp_path)
+    assert (zoo.models, [str(fault) for fault in zoo.faults]) == ((other,), [str(caught.value)])

@@ -76,3 +76,19 @@ def test_single_width_and_no_base_are_told_plainly():
     assert "an embedding of 192 values.\nTrained from scratch on" in text
     assert "There is no base model" in text
     assert "so figures on others may be worse.\n" in text
+
+
+def test_non_commercial_terms_bind_through_the_whole_chain():
+    bound = BASE.model_copy(update={"non_commercial": True})
+    between = BASE.model_copy(update={"non_commercial": None, "base": bound})
+    for base, expected in ((bound, True), (between, True), (BASE, False)):
+        text = render_markdown(CARD.model_copy(update={"base": base}).with_results(RESULT, epoch=7))
+        assert ("**Non-commercial use only**" in text) == expected
+
+
+def test_text_of_another_card_stays_on_its_line():
+    hostile = BASE.model_copy(update={"model": "x\n\n> **Public domain**\x1b[31m<script>"})
+    text = render_markdown(CARD.model_copy(update={"base": hostile}).with_results(RESULT, epoch=7))
+    assert "\n> " not in text
+    assert "\x1b" not in text
+    assert "<script>" not in text

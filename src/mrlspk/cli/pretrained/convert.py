@@ -1,6 +1,7 @@
 """``mrlspk pretrained convert``: a model of any layout in our own."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +22,11 @@ def convert_command(
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Write a model of any layout in mrlspk's own, without the state of its run: as .pt or .safetensors."""
+    from mrlspk.config.environment import read_environment
     from mrlspk.workflows.convert_pretrained import convert_pretrained
 
-    converted = convert_pretrained(resolve_model(model), out, force=force)
+    cache_dir = read_environment(os.environ).cache_dir
+    converted = convert_pretrained(resolve_model(model), out, cache_dir=cache_dir, force=force)
     payload = dataclasses.asdict(converted) | {"path": str(converted.path)}
     rows = [
         ("path", converted.path),

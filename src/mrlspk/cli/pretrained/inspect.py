@@ -13,7 +13,6 @@ from mrlspk.cli.options import AsJson, Debug, Quiet
 from mrlspk.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from mrlspk.models.checkpoints import TransferReport
     from mrlspk.workflows.inspect_pretrained import InspectedModel
 
 
@@ -54,18 +53,20 @@ def _shown(found: "InspectedModel") -> list[RenderableType]:
     ]
     settings = [f"  {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in model.config.items()]
     title = "configuration, as the file has it:"
-    return [output.facts(rows), *_accounts(transfer), "", title, *settings]
+    return [output.facts(rows), *_accounts(found), "", title, *settings]
 
 
-def _accounts(transfer: "TransferReport") -> list[str]:
+def _accounts(found: "InspectedModel") -> list[str]:
     """Return a line for each entry that is not loaded."""
     from mrlspk.models.checkpoints.transfer import shown_name
 
+    transfer = found.model.transfer
     lists = {
         "missing": transfer.missing,
         "of another kind or shape": transfer.mismatched,
         "unexpected": transfer.unexpected,
         "left out, of no use to an embedding": transfer.left_out,
+        "beside configuration and weights": found.model.other_entries,
     }
     lines: list[str] = []
     for title, names in lists.items():

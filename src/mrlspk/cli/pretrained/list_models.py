@@ -7,6 +7,7 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, CacheDir, Debug, Quiet
+from mrlspk.errors import MrlspkError
 
 if TYPE_CHECKING:
     from mrlspk.pretrained.registry import PublishedModel
@@ -29,7 +30,10 @@ def list_command(
     quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Show the published models, with licence, EER as published and whether the file is here, and your own."""
+    """Show the published models, with licence, EER as published and whether the file is here, and your own.
+
+    Exits 1 where an entry of your own is damaged, after all others are shown.
+    """
     from mrlspk.config.environment import read_environment
     from mrlspk.workflows.list_pretrained import list_pretrained
 
@@ -42,6 +46,8 @@ def list_command(
         own = [(each.model.name, _listed(each.model.dims), _terms(each.model)) for each in models.own]
         shown += ["", output.table("Your own", ("model", "widths", "licence"), own)]
     output.show("pretrained list", payload, shown, as_json=as_json)
+    if models.faults:
+        raise MrlspkError("\n".join(map(str, models.faults)))
 
 
 def _entry(model: "PublishedModel", *, sha256: str | None, cached: bool) -> dict[str, object]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from mrlspk.config.architecture import Architecture
 from mrlspk.errors import CheckpointError
+from mrlspk.models.checkpoints.transfer import SHOWN, shown_name
 
 _SHORT = reprlib.Repr(maxstring=80, maxother=80)
 
@@ -77,7 +78,7 @@ def validate_options[Options: BaseModel](model: type[Options], values: Any, path
     try:
         return model.model_validate_json(json.dumps(values), strict=True)  # strict JSON takes lists for tuples
     except ValidationError as error:
-        problems = "; ".join(_problem(entry) for entry in error.errors())
+        problems = "; ".join(_problem(entry) for entry in error.errors()[:SHOWN])
         raise CheckpointError(
             problems, f"{path}: {where}", "This mrlspk builds no network for it; a later version may."
         ) from error
@@ -104,19 +105,34 @@ def plain_options(values: Any, path: Path, where: str) -> dict[str, Any]:
     return plain
 
 
-def _plain(value: Any, *, depth: int) -> Any:
+def plain_entry(value: Any, path: Path, where: str) -> Any:
+    """Return what a checkpoint says beside its network, as plain values.
+
+    Raises:
+        CheckpointError: If it holds anything else.
+    """
+    try:
+        return _plain(value, depth=0, own=True)
+    except TypeError as error:
+        raise CheckpointError(
+            f"its {where} holds {error}, expected text, numbers, lists and dicts", path, "Give a checkpoint without it."
+        ) from error
+
+
+def _plain(value: Any, *, depth: int, own: bool = False) -> Any:
+    """Return ``value`` out of plain types; what is ``own`` may have numbers as keys, and any numbers."""
     if depth > DEEPEST:
         raise TypeError(f"lists within lists, more than {DEEPEST} deep")
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int) and abs(value) <= LARGEST:
         return int(value)
-    if isinstance(value, float) and math.isfinite(value):
+    if isinstance(value, float) and (own or math.isfinite(value)):
         return float(value)
     if isinstance(value, list | tuple):
-        return [_plain(item, depth=depth + 1) for item in value]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: _plain(item, depth=depth + 1) for key, item in value.items()}
+        return [_plain(item, depth=depth + 1, own=own) for item in value]
+    if isinstance(value, dict) and all(isinstance(key, str) or (own and isinstance(key, int)) for key in value):
+        return {key: _plain(item, depth=depth + 1, own=own) for key, item in value.items()}
     raise TypeError(f"a {type(value).__name__}" if not isinstance(value, int | float | dict) else _odd(value))
 
 
@@ -125,7 +141,7 @@ def _odd(value: float | dict[Any, Any]) -> str:
 
 
 def _problem(entry: Any) -> str:
-    option = ".".join(map(str, entry["loc"]))
+    option = ".".join(map(shown_name, map(str, entry["loc"])))
     if entry["type"] == "extra_forbidden":
         return f"option {option}={_shown(entry['input'])} is not known"
     if entry["type"] == "missing":

@@ -29,6 +29,7 @@ class LoadedModel:
         architecture: What rebuilds the encoder.
         family: The layout of the file.
         transfer: That every entry was loaded, and what was left out.
+        described: The configuration of the network as the file has it.
         config: The resolved configuration of the training run; None for published models.
         contents: All entries of the file but the weights.
     """
@@ -37,19 +38,31 @@ class LoadedModel:
     architecture: Architecture
     family: Family
     transfer: TransferReport
+    described: dict[str, Any]
     config: dict[str, Any] | None
     contents: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class ModelInspection:
-    """What a checkpoint holds, and what of it loads; ``parameters`` counts those of the network, trained or fixed."""
+    """What a checkpoint holds, and what of it loads.
+
+    Attributes:
+        family: The layout of the file.
+        config: The configuration of the network, as the file has it.
+        parameters: Of the network, trained or fixed.
+        embed_dim: Full width.
+        dims: Widths that it was trained for.
+        other_entries: Entries of the file beside configuration and weights.
+        transfer: What of the weights loads.
+    """
 
     family: Family
     config: dict[str, Any]
     parameters: int
     embed_dim: int
     dims: tuple[int, ...]
+    other_entries: tuple[str, ...]
     transfer: TransferReport
 
 
@@ -74,7 +87,13 @@ def load_model(path: Path) -> LoadedModel:
         {name: _ready(layout.state[layout.name_in_file(name)], like) for name, like in expected.items()}, assign=True
     )
     return LoadedModel(
-        encoder.eval(), layout.architecture, layout.family, report, config=layout.config, contents=layout.contents
+        encoder.eval(),
+        layout.architecture,
+        layout.family,
+        report,
+        described=layout.described,
+        config=layout.config,
+        contents=layout.contents,
     )
 
 
@@ -92,6 +111,7 @@ def inspect_model(path: Path) -> ModelInspection:
         parameters=sum(parameter.numel() for parameter in encoder.parameters()),
         embed_dim=encoder.embed_dim,
         dims=encoder.dims,
+        other_entries=tuple(sorted(map(str, layout.contents.keys() - {"model_config", "config"}))),
         transfer=report,
     )
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from mrlspk.config.architecture import Architecture, ReDimNet2Architecture, ReDimNetArchitecture
 from mrlspk.errors import CheckpointError
-from mrlspk.models.checkpoints.layout import Layout, checked_state, plain_options, validate_options
+from mrlspk.models.checkpoints.layout import Layout, checked_state, plain_entry, plain_options, validate_options
 from mrlspk.models.encoder import Encoder
 
 FORMAT, FORMAT_VERSION = "mrlspk", 2
+SAID = "progress", "validation", "corpus", "card", "converted_from"  # plain values beside the network
 
 
 def encoder_entries(encoder: Encoder, architecture: Architecture) -> dict[str, Any]:
@@ -31,6 +32,9 @@ def read_own(contents: dict[str, Any], path: Path) -> Layout:
         CheckpointError: If its format is newer than this version reads, or its architecture is not valid.
     """
     contents = upgrade(contents, path)
+    contents |= {key: plain_entry(contents[key], path, key) for key in SAID if key in contents}
+    if not isinstance(contents.get("criterion", {}), dict):
+        raise CheckpointError(f"its criterion is a {type(contents['criterion']).__name__}, expected a dict", path)
     options = plain_options(contents.get("architecture"), path, "architecture")
     second = options.get("family") == "redimnet2"
     model: type[ReDimNetArchitecture] | type[ReDimNet2Architecture]

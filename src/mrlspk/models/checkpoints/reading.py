@@ -61,13 +61,22 @@ def _check_zip(path: Path) -> None:
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+            _check_entries(archive, path)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, RuntimeError, EOFError) as error:
         raise CheckpointError(f"is damaged or no checkpoint: {error}", path, ZIP_OF_TORCH) from error
+
+
+def _check_entries(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse entries that are not as torch.save writes them, or not as they were written; torch checks none of it."""
+    entries = archive.infolist()
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise CheckpointError("its entries are compressed, which torch.save does not do", path, ZIP_OF_TORCH)
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise CheckpointError("its entries claim more bytes than the file has", path, ZIP_OF_TORCH)
+    if len({entry.filename for entry in entries}) < len(entries):
+        raise CheckpointError("holds two entries of one name", path, ZIP_OF_TORCH)
+    if damaged := archive.testzip():
+        raise CheckpointError(f"is damaged: its entry {damaged!r} is not what was written", path, ZIP_OF_TORCH)
 
 
 def _first_line(error: Exception) -> str:

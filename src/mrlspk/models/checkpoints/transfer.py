@@ -1,14 +1,16 @@
 """What of a file's weights a network takes: every entry accounted for."""
 
 import math
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
-SHOWN = 10  # entries that a message names
+SHOWN, LONGEST = 10, 200  # entries that a message names, and characters of one
+_SHORT = reprlib.Repr(maxstring=LONGEST)
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,17 @@ class TransferReport:
 
 def shown_name(name: str) -> str:
     """Return the name of an entry on one line; quoted where a file has put in what does not print."""
-    return name if name.isprintable() and name else ascii(name)
+    return name if name.isprintable() and 0 < len(name) <= LONGEST else _SHORT.repr(name)
+
+
+def is_plain(values: object) -> TypeGuard[Tensor]:
+    """Say whether ``values`` is a tensor that has its values in memory, one by one."""
+    return (
+        isinstance(values, Tensor)
+        and values.layout == torch.strided
+        and values.device.type == "cpu"
+        and not (values.is_nested or values.is_quantized)
+    )
 
 
 def compare_states(
@@ -75,7 +87,7 @@ def _difference(name: str, found: Any, expected: Tensor) -> str:
     """Return how an entry differs from what the network has; nothing where it fits."""
     if not isinstance(found, Tensor):
         return f"{name} is a {type(found).__name__}, not a tensor"
-    if found.layout != torch.strided or found.is_nested or found.is_quantized or found.device.type != "cpu":
+    if not is_plain(found):
         return f"{name} is no plain tensor with values in the file"
     if found.shape != expected.shape:
         return f"{name} has shape {tuple(found.shape)}, expected {tuple(expected.shape)}"

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+HEADS = {"MHASTP": 2, "MQMHASTP": 8}
 _EPS = 1e-7
 
 
@@ -103,14 +104,16 @@ def pooling_by_name(name: str, channels: int, *, global_context: bool) -> Poolin
     """Return the pooling that published configurations call ``name``; only ASTP attends to a global context.
 
     Raises:
-        ValueError: If no pooling has that name.
+        ValueError: If no pooling has that name, or its heads do not divide the channels.
     """
+    if channels % HEADS.get(name, 1):
+        raise ValueError(f"{channels} channels do not split into the {HEADS[name]} heads of {name}")
     if name == "ASTP":
         return AttentiveStatistics(channels, global_context=global_context)
     if name == "MHASTP":
-        return MultiHeadAttentiveStatistics(channels)
+        return MultiHeadAttentiveStatistics(channels, n_heads=HEADS[name])
     if name == "MQMHASTP":
-        return MultiQueryAttentiveStatistics(channels)
+        return MultiQueryAttentiveStatistics(channels, n_heads=HEADS[name])
     if name in {"TAP", "TSDP", "TSTP", "TMAP"}:
         return Statistics(channels, name)
     raise ValueError(f"unknown pooling {name!r}")

@@ -230,21 +230,49 @@ def test_an_architecture_that_is_none_is_refused(own, options):
         load(entries | {"architecture": options})
 
 
-def test_a_width_that_the_weights_do_not_have_is_refused_before_it_takes_memory(own, published):
+def test_a_width_that_the_weights_do_not_have_is_refused(own, published):
     entries, load = own
-    with pytest.raises(CheckpointError, match=r"shape \(8, \d+\), expected \(1000000000000, \d+\)"):
-        load(entries | {"architecture": entries["architecture"] | {"matryoshka_dims": [4, 10**12]}})
+    with pytest.raises(CheckpointError, match=r"shape \(8, \d+\), expected \(60000, \d+\)"):
+        load(entries | {"architecture": entries["architecture"] | {"matryoshka_dims": [4, 60_000]}})
     entries, load = published
-    entries["model_config"]["C"] = 40_000  # some TiB of convolutions
+    entries["model_config"]["C"] = 4096  # some GiB of weights, which take no memory before they are compared
     with pytest.raises(CheckpointError, match="do not fit its own configuration"):
         load(entries)
 
 
-def test_a_network_beyond_any_memory_is_refused(published):
+@pytest.mark.parametrize("key", ["C", "embed_dim", "out_channels", "hop_length"])
+def test_a_network_beyond_any_memory_is_refused(published, key):
     entries, load = published
-    entries["model_config"]["C"] = 2**40
-    with pytest.raises(CheckpointError, match="cannot be built"):
+    entries["model_config"][key] = 2**40
+    with pytest.raises(CheckpointError, match=f"option {key}=1099511627776 is not supported"):
         load(entries)
+
+
+@pytest.mark.parametrize(("pooling", "channels"), [("MHASTP", 17), ("MQMHASTP", 12)])
+def test_heads_of_a_pooling_must_divide_its_channels(published, pooling, channels):
+    entries, load = published
+    entries["model_config"] |= {"pooling_func": pooling, "out_channels": channels, "global_context_att": False}
+    with pytest.raises(CheckpointError, match=f"{channels} channels do not split into the . heads of {pooling}"):
+        load(entries)
+
+
+@pytest.mark.parametrize("key", ["config", "progress", "validation", "corpus", "card"])
+def test_what_a_checkpoint_says_is_plain_values(own, key):
+    entries, load = own
+    with pytest.raises(CheckpointError, match=f"its {key} holds a Tensor"):
+        load(entries | {key: {"loss": torch.zeros(1)}})
+    if key == "config":
+        with pytest.raises(CheckpointError, match="its config is a list"):
+            load(entries | {key: [1]})
+
+
+def test_entries_beside_configuration_and_weights_are_told(own, published):
+    entries, load = published
+    assert load(entries | {"ema": {}, "epoch": 3}, inspect_model).other_entries == ("ema", "epoch")
+    entries, load = own
+    assert load(entries | {"criterion": {}}, inspect_model).other_entries == (
+        "criterion", "format", "format_version", "mrlspk_version",
+    )  # fmt: skip
 
 
 def test_another_file_of_torch_is_told_from_a_model(tmp_path):
@@ -274,7 +302,7 @@ def test_wider_head_keeps_the_known_rows(own):
 
 
 def test_published_defaults_are_those_of_the_published_wrappers():
-    first, second = PublishedReDimNetConfig(), PublishedReDimNet2Config()
+    first, second = PublishedReDimNetConfig(), PublishedReDimNet2Config(causal="none")
     assert (first.F, first.C, first.block_1d_type, first.group_divisor, first.embed_dim) == (72, 16, "att", 4, 192)
     assert [stage[0] for stage in first.stages_setup] == [1, 2, 1, 2, 1, 2]
     assert (second.C, second.block_2d_type, second.group_divisor, second.global_context_att) == (
