@@ -97,4 +97,6 @@ def _difference(name: str, found: Any, expected: Tensor) -> str:
         return f"{name} claims {found.numel():,} values, more than the file holds of it"
     if not torch.isfinite(found.to(expected.dtype)).all():
         return f"{name} holds values that are not finite in {expected.dtype}"
+    if name.endswith("running_var") and found.numel() and found.min() < 0:
+        return f"{name} holds a negative variance"
     return ""

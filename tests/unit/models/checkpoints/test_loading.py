@@ -131,6 +131,13 @@ def test_a_tensor_that_is_not_its_values_is_refused(published, spoil, message):
     assert load(entries, inspect_model).transfer.coverage < 1
 
 
+def test_a_negative_variance_is_refused(published):
+    entries, load = published
+    entries["state_dict"]["bn.running_var"][3] = -0.5
+    with pytest.raises(CheckpointError, match=r"bn.running_var holds a negative variance"):
+        load(entries)
+
+
 def test_names_of_a_file_are_shown_on_one_line(published):
     entries, load = published
     entries["state_dict"]["a\nerror: \x1b[31mred"] = torch.zeros(1)
