@@ -162,6 +162,13 @@ def test_known_hash_identifies_a_part_without_validator(server, cache):
     assert [(seen.range, seen.if_range) for seen in server.requests] == [(f"bytes={BREAK}-", None)]
 
 
+def test_known_hash_stands_in_for_a_validator_that_does_not_come_back(server, cache):
+    break_off(server, cache, "--sha256", SHA256)
+    server.answers = [Answer(validator_sent=False)]
+    assert_whole(fetch("--sha256", SHA256), cache, given=True)
+    assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-"]
+
+
 def test_ignored_range_begins_anew_in_the_same_answer(server, cache):
     break_off(server, cache)
     server.always = Answer(range_honoured=False)

@@ -154,12 +154,10 @@ def test_lasting_failure_leaves_nothing(server, tmp_path, status, n_requests, me
 
 
 def fail_to_store(monkeypatch, failure):
-    """Let what came be refused where it is put in store, as a full disk may do only then; its record is before it."""
-    calls = []
+    """Let what came be refused where it is put in store, as a full disk may do only then; its record is not."""
 
     def fail(file):
-        calls.append(file)
-        if len(calls) > 1:
+        if os.fstat(file).st_size == len(BODY):
             raise failure
 
     monkeypatch.setattr(os, "fsync", fail)

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,10 @@ def test_cache_folder_that_is_a_file_is_an_error_with_a_remedy(mirror, tmp_path)
 def test_other_addresses_are_refused(address, cache_dir):
     with pytest.raises(DownloadError, match="expected an http or https address"):
         fetch_model(address, cache_dir=cache_dir)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files have no such permissions here")
+def test_other_users_can_take_the_lock_after_us(mirror, cache_dir):
+    fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
+    lock = cache_dir / ".locks" / f"{NAME}.pt.lock"
+    assert lock.stat().st_mode & 0o777 == 0o666

@@ -1,5 +1,7 @@
 """When a part of a file may be gone on from."""
 
+import os
+
 import pytest
 
 from mrlspk.pretrained.partial import Origin, Partial
@@ -83,4 +85,9 @@ def test_part_without_validator_is_useful_where_the_hash_is_known(partial):
 def test_record_that_cannot_be_read_is_nothing_to_go_on_from(partial):
     partial.record.unlink()
     partial.record.mkdir()
+    assert partial.origin(ADDRESS, sha256_known=True) is None
+
+
+def test_part_of_another_user_is_nothing_to_go_on_from(partial, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != partial.path or not mode & os.W_OK)
     assert partial.origin(ADDRESS, sha256_known=True) is None
