@@ -47,7 +47,7 @@ def compare_command(
 
     widths, settings = parse_dims(dims), read_config(config, overrides)
     _check_names(models)
-    paths = {model: resolve_model(model) for model in models}
+    paths = {model: resolve_model(model, quiet=quiet) for model in models}
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = compare(
             paths,

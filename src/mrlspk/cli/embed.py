@@ -44,10 +44,10 @@ def embed_command(
 
     if out is not None:
         check_target(out, force=force)
-    settings = read_config(None, None)
+    settings, file = read_config(None, None), resolve_model(model, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = embed(
-            resolve_model(model),
+            file,
             _typed(inputs),
             config=settings,
             dim=dim,

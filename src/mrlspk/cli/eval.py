@@ -57,7 +57,7 @@ def eval_command(
     from mrlspk.workflows.evaluate import evaluate
 
     widths, settings = parse_dims(dims), read_config(config, overrides)
-    path = resolve_model(model)
+    path = resolve_model(model, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = evaluate(
             path,

@@ -13,11 +13,11 @@ DEFAULT_MODEL = "redimnet-b2-vox2-ft_lm"
 RUNS = Path("checkpoints")
 
 
-def resolve_model(model: str | None) -> "ModelFile":
+def resolve_model(model: str | None, *, quiet: bool) -> "ModelFile":
     """Return the checkpoint that ``model`` means, a path or a name.
 
     Without one: ``MRLSPK_MODEL``, else ``best.pt`` of the newest run under ``checkpoints/``, else the default published
-    model. What was chosen is named on stderr.
+    model. What was chosen is named on stderr; a download shows its progress there, unless ``quiet``.
 
     Raises:
         ConfigError: If a variable of ours is unknown.
@@ -31,7 +31,8 @@ def resolve_model(model: str | None) -> "ModelFile":
     if model is None:
         model = environment.model or newest_best(RUNS) or DEFAULT_MODEL
         output.note(f"model: {model}")
-    return locate_model(model, cache_dir=environment.cache_dir, mirror=environment.mirror)
+    with output.progress(model, quiet=quiet) as on_progress:
+        return locate_model(model, cache_dir=environment.cache_dir, mirror=environment.mirror, on_progress=on_progress)
 
 
 def newest_best(runs: Path) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mrlspk.errors import CheckpointError, DownloadError
 from mrlspk.pretrained.fetch import FetchedModel, fetch_model
+from mrlspk.pretrained.records import OnProgress
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
 from mrlspk.pretrained.zoo import ZooModel, find_in_zoo, read_zoo, verified_path
 
@@ -27,7 +28,9 @@ class ModelFile:
     own: ZooModel | None = None
 
 
-def locate_model(model: str, *, cache_dir: Path, mirror: str | None = None) -> ModelFile:
+def locate_model(
+    model: str, *, cache_dir: Path, mirror: str | None = None, on_progress: OnProgress | None = None
+) -> ModelFile:
     """Return the checkpoint file that a path or a name means; a published model is fetched at its first use.
 
     A file of that path comes first, then a published name, then one of the zoo; the last two are verified each time.
@@ -39,7 +42,7 @@ def locate_model(model: str, *, cache_dir: Path, mirror: str | None = None) -> M
     """
     path = Path(model)
     if not _is_file(path):
-        return _by_name(model, cache_dir, mirror)
+        return _by_name(model, cache_dir, mirror, on_progress)
     if path.suffix == ".onnx":
         raise CheckpointError(
             "an exported .onnx model cannot be used yet", path, "Give the checkpoint that it was exported from."
@@ -54,9 +57,9 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _by_name(name: str, cache_dir: Path, mirror: str | None) -> ModelFile:
+def _by_name(name: str, cache_dir: Path, mirror: str | None, on_progress: OnProgress | None) -> ModelFile:
     if is_published(name):
-        return ModelFile(_fetch(name, cache_dir, mirror).path, name, published=find_model(name))
+        return ModelFile(_fetch(name, cache_dir, mirror, on_progress).path, name, published=find_model(name))
     if own := find_in_zoo(name, cache_dir):
         return ModelFile(verified_path(own, cache_dir), name, own=own)
     names = [*(known.name for known in list_models()), *(own.name for own in read_zoo(cache_dir).models)]
@@ -69,9 +72,9 @@ def _by_name(name: str, cache_dir: Path, mirror: str | None) -> ModelFile:
     )
 
 
-def _fetch(name: str, cache_dir: Path, mirror: str | None) -> FetchedModel:
+def _fetch(name: str, cache_dir: Path, mirror: str | None, on_progress: OnProgress | None) -> FetchedModel:
     try:
-        return fetch_model(name, cache_dir=cache_dir, mirror=mirror)
+        return fetch_model(name, cache_dir=cache_dir, mirror=mirror, on_progress=on_progress)
     except DownloadError as error:
         fix = f"Where there is a network, type: mrlspk pretrained fetch {name}"
         raise DownloadError(error.what, error.where, f"{error.fix}\n{fix}" if error.fix else fix) from error

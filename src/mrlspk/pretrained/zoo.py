@@ -97,7 +97,8 @@ def check_name(name: str, cache_dir: Path, *, force: bool) -> None:
     """
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"expected up to 100 lower-case letters, digits and . _ + -, beginning with a letter or digit, got {name!r}", "--name"
+            f"expected at most 100 lower-case letters, digits and . _ + -, no sign of these first, got {name!r}",
+            "--name",
         )
     if is_published(name):
         raise UsageError(f"{name} is the name of a published model", "--name", "Choose another name.")

@@ -18,7 +18,7 @@ def convert_command(
     out: Annotated[Path, typer.Option("-o", "--output", help="File to write: .pt or .safetensors.")],
     force: Force = False,
     as_json: AsJson = False,
-    quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
+    quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Write a model of any layout in mrlspk's own, without the state of its run: as .pt or .safetensors."""
@@ -26,7 +26,7 @@ def convert_command(
     from mrlspk.workflows.convert_pretrained import convert_pretrained
 
     cache_dir = read_environment(os.environ).cache_dir
-    converted = convert_pretrained(resolve_model(model), out, cache_dir=cache_dir, force=force)
+    converted = convert_pretrained(resolve_model(model, quiet=quiet), out, cache_dir=cache_dir, force=force)
     payload = dataclasses.asdict(converted) | {"path": str(converted.path)}
     rows = [
         ("path", converted.path),

@@ -20,7 +20,7 @@ def inspect_command(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Checkpoint, or a name that `pretrained list` shows.")],
     *,
     as_json: AsJson = False,
-    quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
+    quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Show what a checkpoint holds: layout, configuration, parameters, and which entries of it load.
@@ -29,7 +29,7 @@ def inspect_command(
     """
     from mrlspk.workflows.inspect_pretrained import inspect_pretrained
 
-    found = inspect_pretrained(resolve_model(file).path)
+    found = inspect_pretrained(resolve_model(file, quiet=quiet).path)
     model = dataclasses.asdict(found.model)
     payload = {"path": str(found.path), "sha256": found.sha256, "bytes": found.bytes, **model}
     output.show("pretrained inspect", payload, _shown(found), as_json=as_json)
