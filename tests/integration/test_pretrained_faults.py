@@ -390,11 +390,15 @@ def test_body_that_is_not_in_the_coding_that_it_claims_leaves_nothing(server, ca
 
 
 def test_first_fetch_keeps_no_page_and_no_part(server, cache):
-    for content in (b"<html>Sign in</html>", b"", BODY[:-1]):
+    for content, found in (
+        (b"<html>Sign in</html>", "a page of text"),
+        (b"", "an empty file"),
+        (BODY[:-1], f"{len(BODY) - 1:,} bytes of one that was cut short"),
+    ):
         server.files = {PATH: content}
         result = fetch()
         assert result.exit_code == 4
-        assert f"expected a checkpoint, got {len(content):,} bytes that are not a whole one" in result.stderr
+        assert f"expected a checkpoint, got {found}" in result.stderr
         assert kept_files(cache) == []
     server.files = {PATH: BODY}
     assert_whole(fetch(), cache)

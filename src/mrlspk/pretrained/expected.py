@@ -8,12 +8,14 @@ from pathlib import Path
 from mrlspk.pretrained.records import Record
 from mrlspk.pretrained.registry import PublishedModel
 
+ZIP_BEGINS = b"PK\x03\x04"  # as every checkpoint of torch.save does
+
 logger = logging.getLogger("mrlspk.pretrained")
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a file must be; of a published model of which nobody has said, it must at least look like a checkpoint.
+    """What a file must be; of a published model, where nobody has said, at least no error page and no half a file.
 
     Attributes:
         sha256: None where nobody has said.
@@ -36,9 +38,8 @@ class Expected:
         size = path.stat().st_size
         if self.model.bytes not in {None, size}:
             return f"expected {self.model.bytes:,} bytes, got {size:,}"
-        return (
-            None if zipfile.is_zipfile(path) else f"expected a checkpoint, got {size:,} bytes that are not a whole one"
-        )
+        found = _what_instead(path)
+        return f"expected a checkpoint, got {found}" if found else None
 
     def remedy(self, sha256: str) -> str:
         """Return what to do about a file that came and was not kept, whose SHA-256 is ``sha256``."""
@@ -67,6 +68,19 @@ class Expected:
                 self.sha256,
                 self.model.sha256,
             )
+
+
+def _what_instead(path: Path) -> str | None:
+    """Return what a file plainly is in place of a checkpoint, as servers that fail in silence send it; else None."""
+    with path.open("rb") as file:
+        beginning = file.read(512)
+    if not beginning:
+        return "an empty file"
+    if beginning.lstrip()[:1] in (b"<", b"{", b"["):
+        return "a page of text"
+    if beginning.startswith(ZIP_BEGINS) and not zipfile.is_zipfile(path):
+        return f"{path.stat().st_size:,} bytes of one that was cut short"
+    return None
 
 
 def expect(*, given: str | None, record: Record | None, model: PublishedModel | None) -> Expected:

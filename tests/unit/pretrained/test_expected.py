@@ -147,10 +147,19 @@ def test_failed_force_keeps_the_old_file(mirror, cache_dir):
     assert files_in(cache_dir) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>Sign in</html>", BODY[:-1], BODY[: len(BODY) // 2]])
-def test_file_of_unknown_hash_must_be_a_whole_checkpoint_unless_the_user_names_it(mirror, cache_dir, content):
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "an empty file"),
+        (b"\r\n <html>Sign in</html>", "a page of text"),
+        (b'{"message": "Not Found"}', "a page of text"),
+        (BODY[:-1], f"{len(BODY) - 1:,} bytes of one that was cut short"),
+        (BODY[: len(BODY) // 2], f"{len(BODY) // 2:,} bytes of one that was cut short"),
+    ],
+)
+def test_file_of_unknown_hash_is_no_page_and_not_half_unless_the_user_names_it(mirror, cache_dir, content, found):
     (mirror / FILE).write_bytes(content)
-    with pytest.raises(DownloadError, match=f"expected a checkpoint, got {len(content):,} bytes") as caught:
+    with pytest.raises(DownloadError, match=f"expected a checkpoint, got {found}") as caught:
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
     assert caught.value.where == str(mirror / FILE)
     assert files_in(cache_dir) == []
