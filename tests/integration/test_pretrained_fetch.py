@@ -90,6 +90,14 @@ def test_mirror_is_searched_for_the_name_here_and_then_for_the_published_one(ser
     assert sha256(tmp_path / "cache" / f"{NAME}.pt") == SHA256
 
 
+def test_proxy_of_the_publishers_is_a_mirror(server, tmp_path):
+    address = f"/IDRnD/ReDimNet/releases/download/latest/{FILE}"
+    server.files = {address: BODY}
+    assert fetch(NAME).exit_code == 0
+    assert server.paths == [f"/{NAME}.pt", f"/{FILE}", address]
+    assert sha256(tmp_path / "cache" / f"{NAME}.pt") == SHA256
+
+
 @pytest.mark.parametrize("status", [403, 410])
 def test_store_that_does_not_tell_what_is_absent_is_asked_for_the_second_name(server, tmp_path, status):
     server.files |= {f"/{FILE}": BODY}

@@ -141,9 +141,9 @@ def _bring(
             answers[0], shown(sources[0]), "Check the address, or set MRLSPK_MIRROR to one that has the file."
         )
     raise DownloadError(
-        f"{answers[0]}; nor is it under its name as published, {shown(sources[-1])}",
+        f"{answers[0]}; nor is it at {' or '.join(shown(source) for source in sources[1:])}",
         shown(sources[0]),
-        "Put the file there under one of these names, or leave MRLSPK_MIRROR out.",
+        "Put the file at one of these places, or leave MRLSPK_MIRROR out.",
     )
 
 

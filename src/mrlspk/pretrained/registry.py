@@ -5,7 +5,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urljoin, urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, TypeAdapter
@@ -46,14 +46,16 @@ class PublishedModel(BaseModel):
         """Return where to look for the file, in order.
 
         That is its address, or its places in a mirror (address or folder): under its name here, as in a folder of
-        fetched files, then under its name as published.
+        fetched files, under its name as published, then at the path of its address, as in a proxy of the publishers.
         """
         if mirror is None:
             return (self.url,)
-        names = f"{self.name}.pt", self.file
+        release = urlsplit(self.base_url).path.strip("/")
+        folders_and_names = ("", f"{self.name}.pt"), ("", self.file), (f"{release}/", self.file)
         if mirror.lower().startswith(("http://", "https://")):
-            return tuple(f"{mirror.rstrip('/')}/{quote(name, safe='')}" for name in names)
-        return tuple(Path(mirror).expanduser() / name for name in names)
+            base = mirror.rstrip("/")
+            return tuple(f"{base}/{folder}{quote(name, safe='')}" for folder, name in folders_and_names)
+        return tuple(Path(mirror).expanduser() / f"{folder}{name}" for folder, name in folders_and_names)
 
 
 def list_models() -> tuple[PublishedModel, ...]:

@@ -68,15 +68,17 @@ def test_plus_in_a_file_name_is_sent_escaped():
     assert model.sources(None) == (model.url,)
 
 
-def test_mirror_holds_a_file_under_its_name_here_or_as_published():
+def test_mirror_holds_a_file_under_its_name_here_or_as_published_or_where_the_publisher_has_it():
     model = find_model("redimnet-M-vb2+vox2+cnc-ft_mix")
     assert model.sources("http://mirror.test/models/") == (
         "http://mirror.test/models/redimnet-M-vb2%2Bvox2%2Bcnc-ft_mix.pt",
         "http://mirror.test/models/M-vb2%2Bvox2%2Bcnc-ft_mix.pt",
+        "http://mirror.test/models/IDRnD/ReDimNet/releases/download/latest/M-vb2%2Bvox2%2Bcnc-ft_mix.pt",
     )
     assert model.sources("/mirror") == (
         Path("/mirror/redimnet-M-vb2+vox2+cnc-ft_mix.pt"),
         Path("/mirror/M-vb2+vox2+cnc-ft_mix.pt"),
+        Path("/mirror/IDRnD/ReDimNet/releases/download/latest/M-vb2+vox2+cnc-ft_mix.pt"),
     )
     assert model.sources("HTTP://mirror.test")[1] == "HTTP://mirror.test/M-vb2%2Bvox2%2Bcnc-ft_mix.pt"
 
