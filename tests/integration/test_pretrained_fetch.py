@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from integration.model_server import Answer, ModelServer, checkpoint, sha256
+from integration.model_server import Answer, ModelServer
+from model_files import checkpoint, sha256
 from mrlspk.cli.app import app
 from mrlspk.pretrained import download, transfer
 

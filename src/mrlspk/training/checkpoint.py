@@ -12,8 +12,7 @@ from torch.optim import Optimizer
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
 from mrlspk.errors import CheckpointError
-from mrlspk.files import whole_file
-from mrlspk.models.checkpoints import encoder_entries, read_checkpoint
+from mrlspk.models.checkpoints import encoder_entries, read_checkpoint, save_model
 from mrlspk.training.card_files import write_card
 from mrlspk.training.model_card import ENTRY, ModelCard, read_card
 from mrlspk.training.modules import TrainedModule
@@ -104,12 +103,6 @@ class RunState:
             ) from error
 
 
-def save_checkpoint(path: Path, entries: dict[str, Any]) -> None:
-    """Write so that ``path`` holds the old file or the whole new one, never a part."""
-    with whole_file(path) as partial, partial.open("wb") as file:
-        torch.save(entries, file)  # given a path, it would write that path's name into the file
-
-
 def save_epoch(run_dir: Path, entries: dict[str, Any], *, is_best: bool, keep: bool, keep_last_n: int) -> None:
     """Write where wanted ``best.pt`` with its card and ``epoch-NNN.pt``, then ``last.pt``.
 
@@ -118,12 +111,12 @@ def save_epoch(run_dir: Path, entries: dict[str, Any], *, is_best: bool, keep: b
     ``last.pt`` comes last: a run killed before it is resumed from the epoch before, and comes to the same best.
     """
     if is_best:
-        save_checkpoint(run_dir / BEST, entries)
+        save_model(run_dir / BEST, entries)
         if card := read_card(entries, run_dir / BEST):
             write_card(run_dir / BEST, card)
     if keep and keep_last_n:
-        save_checkpoint(run_dir / f"epoch-{entries['progress']['epoch']:03d}.pt", entries)
-    save_checkpoint(run_dir / LAST, entries)
+        save_model(run_dir / f"epoch-{entries['progress']['epoch']:03d}.pt", entries)
+    save_model(run_dir / LAST, entries)
     kept = sorted(run_dir.glob("epoch-*.pt"))
     for old in kept[: max(0, len(kept) - keep_last_n)]:
         old.unlink()

@@ -1,15 +1,13 @@
 """Put a model of one's own into the zoo: under a name, without what only its training needed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-
-import torch
 
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
-from mrlspk.models.checkpoints import LoadedModel, portable_entries
+from mrlspk.models.checkpoints import portable_entries, write_entries
 from mrlspk.pretrained.zoo import ModelFacts, ZooModel, add_to_zoo, check_name, zoo_path
 from mrlspk.training.model_card import read_card
 from mrlspk.training.origin import describe_base
@@ -52,17 +50,7 @@ def add_pretrained(
         non_commercial=known.non_commercial,
         card=card.entry() if card else None,
     )
-    model = add_to_zoo(
-        name, facts, _writer(loaded), cache_dir=cache_dir, added=datetime.now(UTC).replace(microsecond=0), force=force
-    )
+    entries, added = portable_entries(loaded), datetime.now(UTC).replace(microsecond=0)
+    write = partial(write_entries, entries=entries)
+    model = add_to_zoo(name, facts, write, cache_dir=cache_dir, added=added, force=force)
     return AddedModel(model, zoo_path(name, cache_dir))
-
-
-def _writer(loaded: LoadedModel) -> Callable[[Path], None]:
-    entries = portable_entries(loaded)
-
-    def write(path: Path) -> None:
-        with path.open("wb") as file:
-            torch.save(entries, file)  # given a path, it would write that path's name into the file
-
-    return write

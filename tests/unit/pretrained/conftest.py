@@ -1,28 +1,12 @@
 """Files as they are published, in a folder that serves as a mirror, and a registry that can be told more."""
 
-import hashlib
-import io
-import zipfile
-
 import pytest
 
+from model_files import checkpoint, sha256
 from mrlspk.pretrained import fetch, find_model
 
 NAME, FILE = "redimnet-b0-vox2-ptn", "b0-vox2-ptn.pt"  # its SHA-256 is not known beforehand
 PINNED, PINNED_FILE = "redimnet-b2-vox2-ptn", "b2-vox2-ptn.pt"
-
-
-def checkpoint(content):
-    """Return a zip file, as every checkpoint is one."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("data"), content)
-    return file.getvalue()
-
-
-def sha256(content):
-    """Return the SHA-256 of a file or of bytes: what tests compare, for a diff of long bodies takes minutes."""
-    return hashlib.sha256(content if isinstance(content, bytes) else content.read_bytes()).hexdigest()
 
 
 BODY, ANOTHER = checkpoint(b"weights" * 1000), checkpoint(b"another")

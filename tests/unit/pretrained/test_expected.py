@@ -5,10 +5,11 @@ import subprocess
 
 import pytest
 
+from model_files import sha256
 from mrlspk.errors import DownloadError, UsageError
 from mrlspk.pretrained import fetch_model
 from mrlspk.pretrained.records import recorded_sha256
-from unit.pretrained.conftest import ANOTHER, BODY, FILE, NAME, PINNED, SHA256, files_in, sha256
+from unit.pretrained.conftest import ANOTHER, BODY, FILE, NAME, PINNED, SHA256, files_in
 
 
 def test_unknown_hash_is_recorded_as_sha256sum_reads_it(mirror, cache_dir):

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from model_files import sha256
 from mrlspk.errors import DownloadError, UsageError
 from mrlspk.pretrained import download, fetch, fetch_model, transfer
 from mrlspk.pretrained.records import RecordError
-from unit.pretrained.conftest import ANOTHER, BODY, FILE, NAME, SHA256, files_in, sha256
+from unit.pretrained.conftest import ANOTHER, BODY, FILE, NAME, SHA256, files_in
 
 
 def test_file_comes_from_a_mirror_folder_even_offline(mirror, cache_dir):

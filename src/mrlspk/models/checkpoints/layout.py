@@ -96,30 +96,25 @@ def plain_options(values: Any, path: Path, where: str) -> dict[str, Any]:
             path,
             "Give a checkpoint that says what network it is of.",
         )
-    try:
-        plain: dict[str, Any] = _plain(values, depth=0)
-    except TypeError as error:
-        raise CheckpointError(
-            f"its {where} holds {error}, expected text, numbers, lists and dicts", path, "Give a checkpoint without it."
-        ) from error
+    plain: dict[str, Any] = plain_entry(values, path, where, own=False)
     return plain
 
 
-def plain_entry(value: Any, path: Path, where: str) -> Any:
-    """Return what a checkpoint says beside its network, as plain values.
+def plain_entry(value: Any, path: Path, where: str, *, own: bool = True) -> Any:
+    """Return an entry of a checkpoint out of plain values; ``own`` is one that a run of ours wrote, see `_plain`.
 
     Raises:
         CheckpointError: If it holds anything else.
     """
     try:
-        return _plain(value, depth=0, own=True)
+        return _plain(value, depth=0, own=own)
     except TypeError as error:
         raise CheckpointError(
             f"its {where} holds {error}, expected text, numbers, lists and dicts", path, "Give a checkpoint without it."
         ) from error
 
 
-def _plain(value: Any, *, depth: int, own: bool = False) -> Any:
+def _plain(value: Any, *, depth: int, own: bool) -> Any:
     """Return ``value`` out of plain types; what is ``own`` may have numbers as keys, and any numbers."""
     if depth > DEEPEST:
         raise TypeError(f"lists within lists, more than {DEEPEST} deep")

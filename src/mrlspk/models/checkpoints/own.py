@@ -5,6 +5,8 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mrlspk.config.architecture import Architecture, ReDimNet2Architecture, ReDimNetArchitecture
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints.layout import Layout, checked_state, plain_entry, plain_options, validate_options
@@ -23,6 +25,12 @@ def encoder_entries(encoder: Encoder, architecture: Architecture) -> dict[str, A
         "architecture": architecture.model_dump(mode="json"),
         "model": encoder.state_dict(),
     }
+
+
+def write_entries(path: Path, entries: dict[str, Any]) -> None:
+    """Write a checkpoint to ``path``; equal entries make equal files, for no name of a file is written into it."""
+    with path.open("wb") as file:
+        torch.save(entries, file)
 
 
 def read_own(contents: dict[str, Any], path: Path) -> Layout:

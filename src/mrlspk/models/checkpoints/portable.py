@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mrlspk.errors import UsageError
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import safetensors_file
 from mrlspk.models.checkpoints.loading import LoadedModel
-from mrlspk.models.checkpoints.own import encoder_entries
+from mrlspk.models.checkpoints.own import encoder_entries, write_entries
 
 # What a run leaves in its checkpoints that says something of the model; the rest is for going on with the run.
 KEPT = "card", "validation", "corpus", "converted_from"
@@ -44,5 +42,5 @@ def save_model(path: Path, entries: dict[str, Any]) -> None:
     if path.suffix == safetensors_file.SUFFIX:
         safetensors_file.write_entries(path, entries)
         return
-    with whole_file(path) as partial, partial.open("wb") as file:  # a path would be written into the file
-        torch.save(entries, file)
+    with whole_file(path) as partial:
+        write_entries(partial, entries)

@@ -62,7 +62,7 @@ def _check_zip(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             _check_entries(archive, path)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError) as error:
         raise CheckpointError(f"is damaged or no checkpoint: {error}", path, ZIP_OF_TORCH) from error
 
 
