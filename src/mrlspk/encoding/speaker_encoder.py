@@ -12,8 +12,8 @@ from torch import Tensor
 from mrlspk.config.environment import Environment
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.audio import SAMPLE_RATE, load_audio
+from mrlspk.encoding.batching import check_direction, check_length, embed_batch
 from mrlspk.encoding.device import find_device
-from mrlspk.encoding.embedding import check_direction, check_length, embed_batch
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import locate_model
 from mrlspk.encoding.widths import check_dims

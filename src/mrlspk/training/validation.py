@@ -1,7 +1,6 @@
 """How good the encoder is on speakers that it is not trained on."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from torch.nn import functional
 
 from mrlspk.data.manifest import Manifest, speaker_of
 from mrlspk.data.trials import Trials
-from mrlspk.encoding.embedding import embed_files
+from mrlspk.encoding.embedding import Recording, embed_files
 from mrlspk.errors import DataError
 from mrlspk.metrics.cosine import prefix_cosine_scores
 from mrlspk.metrics.dcf import min_dcf_at
@@ -56,7 +55,7 @@ class Validator:
         max_seconds: float,
     ) -> None:
         wanted = set(trials.utterance_ids)
-        self._files: dict[str, Path] = {u.utterance_id: u.path for u in manifest.utterances if u.utterance_id in wanted}
+        self._recordings = {u.utterance_id: Recording(u.path) for u in manifest.utterances if u.utterance_id in wanted}
         self._trials, self._dims, self._weights = trials, dims, weights
         self._scale, self._p_target = scale, p_target
         self._batch_size, self._max_seconds = batch_size, max_seconds
@@ -68,7 +67,7 @@ class Validator:
             DataError: If an utterance cannot be embedded.
         """
         encoder.eval()
-        found = embed_files(encoder, self._files, batch_size=self._batch_size, max_seconds=self._max_seconds)
+        found = embed_files(encoder, self._recordings, batch_size=self._batch_size, max_seconds=self._max_seconds)
         if found.errors:
             raise DataError("validation audio cannot be embedded:\n" + "\n".join(found.errors.values()))
         row = {utterance_id: index for index, utterance_id in enumerate(found.embeddings)}

@@ -12,7 +12,7 @@ from mrlspk.config import Config
 from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.names import printable
 from mrlspk.encoding.device import find_device
-from mrlspk.encoding.embedding import embed_files
+from mrlspk.encoding.embedding import Recording, embed_files
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
 from mrlspk.encoding.widths import check_dims
@@ -73,7 +73,7 @@ def embed(
     settings = (config or Config()).evaluation
     found = embed_files(
         encoder,
-        files,
+        {file_id: Recording(path) for file_id, path in files.items()},
         batch_size=batch_size or settings.batch_size,
         max_seconds=settings.max_seconds,
         on_progress=on_progress,
