@@ -1,0 +1,114 @@
+"""A calibration fitted to scored trials, by logistic regression at every width."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.errors import MetricError
+from mrlspk.evaluation.calibration_parts import (
+    FalseAcceptThreshold,
+    PriorThreshold,
+    WidthCalibration,
+    bayes_threshold,
+)
+from mrlspk.metrics.det import operating_points, threshold_at_far
+from mrlspk.metrics.logistic import fit_logistic
+
+FIT_P_TARGET = 0.5  # what Cllr weighs by: the ratios serve every prior
+
+
+def fit_widths(
+    dims: Sequence[int],
+    scores: NDArray[np.float64],
+    is_target: NDArray[np.bool_],
+    *,
+    shorter_seconds: NDArray[np.float64] | None = None,
+    p_targets: Sequence[float],
+    false_accept_rates: Sequence[float],
+) -> tuple[WidthCalibration, ...]:
+    """Return the calibration of each width.
+
+    Args:
+        dims: Widths, rising.
+        scores: (trials, len(dims)).
+        is_target: (trials,)
+        shorter_seconds: (trials,), for ratios that depend on it; None for ratios that depend on the score alone.
+        p_targets: Priors to give thresholds at.
+        false_accept_rates: Rates to measure thresholds at.
+
+    Raises:
+        MetricError: If the trials are all of one kind, higher scores do not speak for one speaker, or a false-accept
+            rate cannot be measured on them.
+    """
+    log_seconds = None if shorter_seconds is None else np.log(shorter_seconds)
+    return tuple(
+        _fit_width(dim, column, is_target, log_seconds, p_targets, false_accept_rates)
+        for dim, column in zip(dims, scores.T, strict=True)
+    )
+
+
+def measurable(false_accept_rates: Sequence[float], n_nontarget: int) -> tuple[float, ...]:
+    """Return the rates that at least one of so many non-target trials makes up."""
+    return tuple(rate for rate in false_accept_rates if rate * n_nontarget >= 1)
+
+
+def _fit_width(
+    dim: int,
+    scores: NDArray[np.float64],
+    is_target: NDArray[np.bool_],
+    log_seconds: NDArray[np.float64] | None,
+    p_targets: Sequence[float],
+    false_accept_rates: Sequence[float],
+) -> WidthCalibration:
+    features = scores[:, None] if log_seconds is None else np.stack([scores, log_seconds], axis=1)
+    model = fit_logistic(features, is_target, p_target=FIT_P_TARGET)
+    if not model.weights[0] > 0:
+        raise MetricError(
+            f"at width {dim} the scores of target trials are no higher than those of non-target trials",
+            fix="Check the trial list and the model; --dims leaves a width out.",
+        )
+    bare = WidthCalibration(
+        dim=dim,
+        scale=float(model.weights[0]),
+        offset=float(model.offset),
+        duration_weight=None if log_seconds is None else float(model.weights[1]),
+        priors=(),
+        false_accepts=(),
+    )
+    measured = tuple(_false_accepts(bare, rate, scores, is_target, log_seconds) for rate in false_accept_rates)
+    return bare.model_copy(
+        update={"priors": tuple(_prior(bare, each) for each in p_targets), "false_accepts": measured}
+    )
+
+
+def _prior(width: WidthCalibration, p_target: float) -> PriorThreshold:
+    llr = bayes_threshold(p_target)
+    score = (llr - width.offset) / width.scale if width.duration_weight is None else None
+    return PriorThreshold(p_target=p_target, llr=llr, score=score)
+
+
+def _false_accepts(
+    width: WidthCalibration,
+    rate: float,
+    scores: NDArray[np.float64],
+    is_target: NDArray[np.bool_],
+    log_seconds: NDArray[np.float64] | None,
+) -> FalseAcceptThreshold:
+    """Measure on scores where they alone decide, else on the ratios."""
+    decisive = scores if log_seconds is None else width.scale * scores + width.bias(log_seconds)
+    threshold, p_fa, p_miss = threshold_at_far(operating_points(decisive, is_target), rate)
+    if not np.isfinite(threshold):
+        raise MetricError(
+            f"at width {width.dim} only refusing every trial keeps to a false-accept rate of {rate:g}",
+            "--far",
+            f"There are {np.count_nonzero(~is_target)} non-target trials; give more, or a higher rate.",
+        )
+    by_score = log_seconds is None
+    return FalseAcceptThreshold(
+        far=rate,
+        llr=float(width.scale * threshold + width.offset if by_score else threshold),
+        score=float(threshold) if by_score else None,
+        p_fa=float(p_fa),
+        p_miss=float(p_miss),
+    )

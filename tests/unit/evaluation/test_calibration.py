@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from mrlspk.errors import UsageError
+from mrlspk.evaluation.calibration import Calibration
+from mrlspk.evaluation.calibration_parts import (
+    CalibrationTrials,
+    CohortRecord,
+    FalseAcceptThreshold,
+    PriorThreshold,
+    WidthCalibration,
+)
+from mrlspk.evaluation.scored_trials import ScoredTrials
+
+
+def width(dim=8, *, scale=10.0, offset=-4.0, duration_weight=None):
+    score = None if duration_weight is not None else 0.7
+    return WidthCalibration(
+        dim=dim,
+        scale=scale,
+        offset=offset,
+        duration_weight=duration_weight,
+        priors=(PriorThreshold(p_target=0.01, llr=float(np.log(99)), score=score),),
+        false_accepts=(FalseAcceptThreshold(far=0.01, llr=3.0, score=score, p_fa=0.009, p_miss=0.2),),
+    )
+
+
+def calibration(*widths, **changed):
+    by_duration = bool(widths) and widths[0].duration_weight is not None
+    parts = {
+        "version": 1,
+        "fingerprint": "f" * 64,
+        "score_norm": "none",
+        "top_n": None,
+        "cohort": None,
+        "quality": "duration" if by_duration else None,
+        "seconds_range": (2.0, 8.0),
+        "crop_seconds": (None,),
+        "fit_p_target": 0.5,
+        "trials": (
+            CalibrationTrials(path="list", sha256="a" * 64, n_target=2, n_nontarget=3, speakers=("ann", "bob")),
+            CalibrationTrials(path="more", sha256="b" * 64, n_target=2, n_nontarget=3, speakers=("cy",)),
+        ),
+        "widths": widths or (width(),),
+    }
+    return Calibration(**(parts | changed))
+
+
+def test_each_column_is_calibrated_by_its_width():
+    both = calibration(width(4, scale=2.0, offset=1.0), width(8))
+    llrs = both.llrs(np.array([[0.5, 0.5], [0.0, 1.0]]), (4, 8))
+    assert llrs == pytest.approx(np.array([[2.0, 1.0], [1.0, 6.0]]))
+    assert both.llrs(np.array([[0.5]]), (8,)) == pytest.approx(np.array([[1.0]]))
+
+
+def test_shorter_side_counts_within_the_range_of_the_fit():
+    aware = calibration(width(duration_weight=2.0))
+    llrs = aware.llrs(np.full((4, 1), 0.4), (8,), [1.0, 2.0, np.e, 100.0])
+    assert llrs[:, 0] == pytest.approx([2 * np.log(2), 2 * np.log(2), 2.0, 2 * np.log(8)])
+
+
+def test_threshold_is_bayes_at_any_prior_and_measured_at_a_rate():
+    assert calibration().threshold(8, p_target=0.2) == pytest.approx(np.log(4))
+    assert calibration().threshold(8, far=0.01) == 3.0
+    with pytest.raises(UsageError, match=r"a false-accept rate of 0\.02 was not measured") as caught:
+        calibration().threshold(8, far=0.02)
+    assert "Measured: 0.01. Calibrate again with --far 0.02." in str(caught.value)
+
+
+@pytest.mark.parametrize("asked", [{}, {"p_target": 0.1, "far": 0.01}])
+def test_one_of_prior_and_rate_is_asked_for(asked):
+    with pytest.raises(UsageError, match="one of both"):
+        calibration().threshold(8, **asked)
+
+
+@pytest.mark.parametrize("p_target", [0.0, 1.0, -1.0, float("nan")])
+def test_prior_lies_between_0_and_1(p_target):
+    with pytest.raises(UsageError, match="a prior lies between 0 and 1"):
+        calibration().threshold(8, p_target=p_target)
+
+
+def test_score_threshold_is_where_the_ratio_is_the_threshold():
+    plain, aware = calibration(), calibration(width(duration_weight=2.0))
+    assert plain.score_threshold(8, p_target=0.5) == pytest.approx(0.4)
+    assert plain.score_threshold(8, far=0.01) == 0.7  # as it was measured
+    assert aware.score_threshold(8, p_target=0.5) is None
+    assert aware.score_threshold(8, p_target=0.5, shorter_seconds=np.e) == pytest.approx(0.2)
+    assert aware.score_threshold(8, far=0.01, shorter_seconds=np.e) == pytest.approx(0.5)
+
+
+def test_scored_trials_get_ratios_and_thresholds_at_their_widths():
+    scored = ScoredTrials(
+        (8,), np.array([[0.4], [1.0]]), np.array([False, True]), *np.zeros((2, 2), np.int64), ("ann",)
+    )
+    applied = calibration(width(4), width(8)).apply(scored, np.array([3.0, 3.0]), p_target=0.5)
+    assert applied.llrs == pytest.approx(np.array([[0.0], [6.0]]))
+    assert applied.thresholds == pytest.approx((0.4,))
+
+
+def test_width_that_is_not_calibrated_is_refused():
+    with pytest.raises(UsageError, match="a width of 16 is not calibrated") as caught:
+        calibration().llrs(np.zeros((1, 1)), (16,))
+    assert "The calibration has 8." in str(caught.value)
+
+
+def test_overlap_names_the_same_trials_or_the_same_speakers():
+    assert calibration().overlap("c" * 64, ["dee"]) is None
+    assert "fitted on these very trials" in calibration().overlap("b" * 64, ["dee"])
+    shared = calibration().overlap("c" * 64, ["cy", "ann", "dee"])
+    assert "fitted on trials of 2 of these 3 speakers (ann, cy)" in shared
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"widths": (width(8), width(4))}, "widths must rise"),
+        ({"widths": (width(4), width(8, duration_weight=1.0))}, "duration_weight do not go together"),
+        ({"quality": "duration"}, "duration_weight do not go together"),
+        ({"score_norm": "as"}, "score_norm and cohort do not go together"),
+        ({"cohort": CohortRecord(path="c", fingerprint="c", n=2)}, "score_norm and cohort do not go together"),
+        ({"seconds_range": (8.0, 2.0)}, "seconds_range must rise"),
+        ({"version": 2}, "Input should be 1"),
+        ({"trials": ()}, "at least 1 item"),
+        ({"extra": 1}, "Extra inputs are not permitted"),
+    ],
+)
+def test_parts_that_contradict_each_other_are_refused(changed, problem):
+    with pytest.raises(ValidationError, match=problem):
+        calibration(**changed)
+
+
+@pytest.mark.parametrize("changed", [{"scale": 0.0}, {"scale": float("inf")}, {"offset": float("nan")}])
+def test_width_of_no_use_is_refused(changed):
+    with pytest.raises(ValidationError):
+        width(**changed)

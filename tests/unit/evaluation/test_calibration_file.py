@@ -1,0 +1,119 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from mrlspk.encoding.locate import ModelFile
+from mrlspk.errors import CheckpointError, MrlspkError
+from mrlspk.evaluation.calibration_file import (
+    calibration_path,
+    find_calibration,
+    find_calibration_for,
+    read_calibration,
+    write_calibration,
+)
+from mrlspk.evaluation.cohort import CohortSource
+from mrlspk.evaluation.model_scores import NormRequest
+from mrlspk.pretrained.zoo import ZooModel
+from unit.evaluation.test_calibration import calibration, width
+
+FINGERPRINT = "f" * 64
+
+
+@pytest.fixture
+def model(tmp_path):
+    return ModelFile(tmp_path / "best.pt", "run/best.pt")
+
+
+def test_file_lies_beside_the_checkpoint_but_not_among_entries_of_the_zoo(model, tmp_path):
+    assert calibration_path(model) == tmp_path / "best.calibration.json"
+    own = ZooModel(
+        family="mrlspk", dims=(8,), name="mine", sha256="0" * 64, bytes=1, added="2026-01-01T00:00:00Z", card=None
+    )
+    kept = ModelFile(Path("zoo/mine.pt"), "mine", own=own)
+    assert calibration_path(kept) == Path("zoo/calibrations/mine.calibration.json")
+
+
+def test_what_is_read_is_what_was_written(model, tmp_path):
+    for each in (calibration(), calibration(width(scale=1 / 3, duration_weight=0.1))):
+        write_calibration(tmp_path / "new" / "x.json", each)
+        assert read_calibration(tmp_path / "new" / "x.json", model, FINGERPRINT) == each
+
+
+def test_calibration_beside_the_model_is_found_unless_another_is_given(model, tmp_path):
+    assert find_calibration(model, fingerprint=FINGERPRINT) is None
+    write_calibration(tmp_path / "best.calibration.json", calibration())
+    write_calibration(tmp_path / "other.json", calibration(width(4)))
+    assert find_calibration(model, fingerprint=FINGERPRINT).content == calibration()
+    assert find_calibration(model, tmp_path / "other.json", fingerprint=FINGERPRINT).content.dims == (4,)
+    with pytest.raises(CheckpointError, match="No such file"):
+        find_calibration(model, tmp_path / "absent.json", fingerprint=FINGERPRINT)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("not JSON", "is no calibration: Invalid JSON"),
+        ("[]", "is no calibration"),
+        ("{}", "is no calibration: version: Field required"),
+        (b"\xff\xfe", "is no calibration"),
+        ({"version": 7}, "expected version 1 of its format, got 7"),
+        ({"widths": []}, "widths: Tuple should have at least 1 item"),
+        ({"fit_p_target": "0.5"}, "fit_p_target: Input should be a valid number"),
+        ({"quality": "loudness"}, "quality: Input should be 'duration'"),
+        ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
+        ({"fingerprint": "0" * 64}, "is the calibration of another model than run/best.pt"),
+    ],
+)
+def test_file_that_cannot_be_used_says_why_and_how_to_calibrate(model, tmp_path, content, problem):
+    path = tmp_path / "best.calibration.json"
+    if isinstance(content, dict):
+        content = json.dumps(calibration().model_dump(mode="json") | content)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(CheckpointError) as caught:
+        find_calibration(model, fingerprint=FINGERPRINT)
+    assert problem in str(caught.value)
+    assert f"mrlspk calibrate run/best.pt --trials FILE --audio-root DIR -o {path} --force" in str(caught.value)
+
+
+def test_calibration_is_used_with_its_own_normalisation_and_widths_only(model, tmp_path, caplog):
+    write_calibration(tmp_path / "best.calibration.json", calibration())
+    norm = NormRequest(CohortSource(Path("cohort"), "c" * 64, {}), 300)
+
+    def find(given=None, *, norm=None, dims=(8,)):
+        return find_calibration_for(model, given, fingerprint=FINGERPRINT, norm=norm, dims=dims)
+
+    assert find().content == calibration()
+    assert not caplog.messages
+    assert find(norm=norm) is None
+    assert "is a calibration of other scores (cosines without normalisation): not used" in caplog.messages[-1]
+    assert find(dims=(4, 8)) is None
+    assert "is no calibration of width 4: not used" in caplog.messages[-1]
+    with pytest.raises(CheckpointError, match="is no calibration of width 4"):
+        find(tmp_path / "best.calibration.json", dims=(4, 8))
+
+
+@pytest.mark.parametrize("top_n", [None, 300])
+def test_normalised_scores_find_the_calibration_of_their_cohort(model, tmp_path, top_n):
+    changed = {"score_norm": "s" if top_n is None else "as", "top_n": top_n}
+    cohort = {"path": "cohort", "fingerprint": "c" * 64, "n": 5}
+    record = calibration().model_dump() | changed | {"cohort": cohort}
+    write_calibration(tmp_path / "best.calibration.json", type(calibration()).model_validate(record))
+
+    def find(fingerprint, top_n):
+        norm = NormRequest(CohortSource(Path("elsewhere"), fingerprint, {}), top_n)
+        return find_calibration_for(model, fingerprint=FINGERPRINT, norm=norm, dims=(8,))
+
+    assert find("c" * 64, top_n) is not None
+    assert find("d" * 64, top_n) is None
+    assert find("c" * 64, 200) is None
+
+
+def test_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    def full_disk(_fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(MrlspkError, match="No space left"):
+        write_calibration(tmp_path / "x.json", calibration())
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from mrlspk.errors import MetricError
+from mrlspk.evaluation.calibration_fit import fit_widths, measurable
+from mrlspk.metrics.cllr import cllr, min_cllr
+from mrlspk.metrics.dcf import act_dcf, min_dcf
+
+
+def gaussian_scores(n=20_000, *, seed=0):
+    """Scores of equal deviation 0.1 around 0.5 and 0.1, so that the ratio is 40 * score - 12 exactly."""
+    generator = np.random.default_rng(seed)
+    is_target = np.arange(n) < n // 4
+    return generator.normal(np.where(is_target, 0.5, 0.1), 0.1), is_target
+
+
+def fit(scores, is_target, **changed):
+    settings = {"p_targets": (0.01,), "false_accept_rates": (0.01,)} | changed
+    return fit_widths((8,), scores[:, None], is_target, **settings)[0]
+
+
+def test_line_of_gaussian_scores_is_the_one_that_bayes_rule_gives():
+    width = fit(*gaussian_scores(200_000))
+    assert width.scale == pytest.approx(40, rel=0.03)
+    assert width.offset == pytest.approx(-12, rel=0.03)
+
+
+def test_line_equals_scikit_learn_with_both_kinds_of_trial_weighing_the_same():
+    scores, is_target = gaussian_scores(2_000)
+    weights = np.where(is_target, 1 / is_target.sum(), 1 / (~is_target).sum()) / 2
+    model = LogisticRegression(C=1e9, tol=1e-10, max_iter=1000).fit(scores[:, None] * 10, is_target, weights * 1e4)
+    width = fit(scores, is_target)
+    assert width.scale == pytest.approx(10 * model.coef_[0, 0], rel=5e-3)
+    assert width.offset == pytest.approx(model.intercept_[0], rel=5e-3)
+
+
+def test_ratios_are_calibrated_on_trials_that_were_not_fitted():
+    width = fit(*gaussian_scores())
+    scores, is_target = gaussian_scores(seed=1)
+    llrs = width.scale * scores + width.offset
+    assert cllr(llrs, is_target) == pytest.approx(min_cllr(scores, is_target), abs=0.01)
+    for p_target in (0.01, 0.1, 0.5):
+        least = min_dcf(scores, is_target, p_target=p_target)
+        assert act_dcf(llrs, is_target, p_target=p_target) == pytest.approx(least, abs=0.04)
+
+
+def test_prior_thresholds_are_minus_the_logit_as_ratio_and_as_score():
+    width = fit(*gaussian_scores(), p_targets=(0.5, 0.01))
+    assert [each.p_target for each in width.priors] == [0.5, 0.01]
+    assert [each.llr for each in width.priors] == pytest.approx([0.0, np.log(99)])
+    assert [width.scale * each.score + width.offset for each in width.priors] == pytest.approx([0.0, np.log(99)])
+
+
+def test_false_accepts_are_counted_on_the_scores():
+    is_target = np.arange(14) < 4
+    scores = np.array([0.75, 0.95, 1.0, 1.1, *np.arange(10) / 10])  # 0.9 and 0.8 are the highest of non-target trials
+    (tenth,) = fit(scores, is_target, false_accept_rates=(0.1,)).false_accepts
+    assert (tenth.p_fa, tenth.p_miss) == (0.1, 0.25)
+    assert 0.8 < tenth.score <= 0.9
+    (none,) = fit(scores, is_target, false_accept_rates=(0.05,)).false_accepts
+    assert (none.p_fa, none.p_miss) == (0.0, 0.25)
+    assert 0.9 < none.score <= 0.95
+
+
+def test_duration_enters_the_ratio_in_its_logarithm():
+    generator = np.random.default_rng(0)
+    is_target = np.arange(40_000) < 20_000
+    seconds = np.exp(generator.uniform(0, np.log(8), is_target.size))
+    scores = generator.normal(np.where(is_target, 0.5, 0.1) + 0.05 * np.log(seconds), 0.1)
+    width = fit(scores, is_target, shorter_seconds=seconds)
+    assert width.duration_weight == pytest.approx(
+        -40 * 0.05, rel=0.1
+    )  # what lengths add to any score counts for nothing
+    assert width.priors[0].score is None
+    assert width.false_accepts[0].score is None
+    ratios = width.scale * scores + width.offset + width.duration_weight * np.log(seconds)
+    assert np.mean(ratios[~is_target] >= width.false_accepts[0].llr) == width.false_accepts[0].p_fa
+
+
+def test_scores_that_are_the_wrong_way_round_are_refused():
+    scores, is_target = gaussian_scores(200)
+    with pytest.raises(MetricError, match="at width 8 the scores of target trials are no higher"):
+        fit(-scores, is_target)
+
+
+def test_rate_that_only_refusing_every_trial_keeps_to_is_refused():
+    with pytest.raises(MetricError, match="only refusing every trial keeps to a false-accept rate of 0.01"):
+        fit(np.array([0.1, 0.9, 0.9]), np.array([False, True, False]), false_accept_rates=(0.01,))
+
+
+def test_measurable_rates_make_up_a_trial_at_least():
+    assert measurable((0.1, 0.01, 0.001), 100) == (0.1, 0.01)
+    assert measurable((0.1,), 9) == ()
