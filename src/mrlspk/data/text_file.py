@@ -1,0 +1,88 @@
+"""Text files and tables that people bring: byte order marks, line ends of any system, quotes, blanks at the ends."""
+
+import csv
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrlspk.errors import DataError
+
+DELIMITERS = "\t", ",", ";"
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A text file; ``sha256`` is of its bytes, in hex."""
+
+    path: Path
+    text: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """The cells of one line of a table, and the line's number."""
+
+    number: int
+    cells: list[str]
+
+
+def read_text_file(path: Path, expected: str) -> TextFile:
+    """Return the text of a file; a mark of byte order, which Windows writes at the head, is left out.
+
+    Args:
+        path: The file.
+        expected: What should be in it, for the message where it is no text.
+
+    Raises:
+        DataError: If it cannot be read or is not UTF-8.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", path, "Check the path.") from error
+    except UnicodeDecodeError as error:
+        fix = "Save it as UTF-8." if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else None
+        raise DataError(
+            f"expected text, {expected}, got {'UTF-16 or ' if fix else ''}binary data", path, fix
+        ) from error
+    return TextFile(path, text, hashlib.sha256(content).hexdigest())
+
+
+def delimiter_of(line: str) -> str | None:
+    """Return what divides the cells of a table's first line; None where none of `DELIMITERS` is in it."""
+    return next((delimiter for delimiter in DELIMITERS if delimiter in line), None)
+
+
+def split_table(file: TextFile, delimiter: str) -> list[Row]:
+    """Return the rows of a table that are not blank, cells without the blanks at their ends.
+
+    Raises:
+        DataError: If a quoted cell cannot be read.
+    """
+    reader = csv.reader(io.StringIO(file.text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    rows: list[Row] = []
+    try:
+        for cells in reader:
+            if any(cells):
+                rows.append(Row(reader.line_num, [cell.strip() for cell in cells]))
+    except csv.Error as error:
+        raise DataError(f"is no table that can be read ({error})", f"{file.path}:{reader.line_num}") from error
+    return rows
+
+
+def column_name(text: str) -> str:
+    """Return the name of a column in lower case, blanks and hyphens as underscores."""
+    return "_".join(text.lower().replace("-", " ").split())
+
+
+def find_column(header: list[str], names: tuple[str, ...]) -> int | None:
+    """Return where ``header`` has the first of ``names`` that it has at all; None where it has none."""
+    return next((header.index(name) for name in names if name in header), None)
+
+
+def shorten(text: str, length: int = 200) -> str:
+    """Return ``text``, its end left out where it is longer than ``length``."""
+    return text if len(text) <= length else f"{text[:length]}…"

@@ -1,0 +1,25 @@
+"""Trial lists: read in the formats of the field, written, drawn, recognised, and joined with speakers and audio."""
+
+from mrlspk.data.trials.audio_folder import AudioFolder
+from mrlspk.data.trials.faults import BadLinesError
+from mrlspk.data.trials.generation import generate_trials
+from mrlspk.data.trials.official import OfficialMatch, official_match, official_warning
+from mrlspk.data.trials.reading import read_trials
+from mrlspk.data.trials.speakers import TrialSpeakers, trial_speakers
+from mrlspk.data.trials.trials import Trials
+from mrlspk.data.trials.writing import format_trials, write_trials
+
+__all__ = [
+    "AudioFolder",
+    "BadLinesError",
+    "OfficialMatch",
+    "TrialSpeakers",
+    "Trials",
+    "format_trials",
+    "generate_trials",
+    "official_match",
+    "official_warning",
+    "read_trials",
+    "trial_speakers",
+    "write_trials",
+]

@@ -1,0 +1,99 @@
+"""Where the audio of an utterance lies: in a folder, or where a Kaldi ``wav.scp`` says."""
+
+import re
+from functools import cached_property
+from pathlib import Path
+
+from mrlspk.data.audio import AUDIO_SUFFIXES
+from mrlspk.data.text_file import read_text_file, shorten
+from mrlspk.data.trials.faults import BadLine, BadLinesError
+from mrlspk.errors import DataError
+
+ENTRY = "<utterance> <path>"
+FIX = "Write an utterance and the path of its audio file on each line; what a command or an archive gives, as files."
+IN_ARCHIVE = re.compile(r"\.ark:\d+$")
+
+
+class AudioFolder:
+    """The audio of utterances, in a folder or as a ``wav.scp`` lists it.
+
+    Args:
+        root: The folder, or the file ``wav.scp``.
+
+    Raises:
+        DataError: If there is nothing there.
+    """
+
+    def __init__(self, root: Path) -> None:
+        if not root.exists():
+            raise DataError("no such folder", root, "Give the folder that the utterances of the list lie in.")
+        self.root = root
+
+    def find(self, utterance_id: str) -> Path | None:
+        """Return the audio file of an utterance; None where there is none.
+
+        In a folder that is the file of its name (an absolute path is used as it is), or else the one file of that name
+        with another suffix of audio: a list may say .wav, or nothing, where the files are .m4a. In a ``wav.scp`` it is
+        the path on the line of the utterance; as in Kaldi, a relative one starts at the working directory.
+
+        Raises:
+            DataError: If several files could be meant, or the ``wav.scp`` has lines of another form.
+        """
+        if self.root.is_dir():
+            return _find_file(self.root / utterance_id)
+        path = self._listed.get(utterance_id)
+        return path if path is not None and _is_file(path) else None
+
+    @cached_property
+    def _listed(self) -> dict[str, Path]:
+        return read_wav_scp(self.root)
+
+
+def read_wav_scp(path: Path) -> dict[str, Path]:
+    """Return the audio file of each utterance of a Kaldi ``wav.scp``.
+
+    Raises:
+        DataError: If it cannot be read, or has a line of another form, a command, or a place in an archive.
+    """
+    lines = read_text_file(path, f"'{ENTRY}' a line").text.splitlines()
+    entries: dict[str, Path] = {}
+    faults: list[BadLine] = []
+    for number, line in enumerate(lines, start=1):
+        name, _, rest = line.strip().partition(" " if " " in line else "\t")
+        if not name:
+            continue
+        if what := _fault_of(name, rest.strip(), entries):
+            faults.append(BadLine(f"{path}:{number}", f"{what}, got {shorten(line.strip())!r}"))
+        entries[name] = Path(rest.strip())
+    if faults:
+        raise BadLinesError(faults, str(path), len(lines), FIX)
+    return entries
+
+
+def _fault_of(name: str, location: str, entries: dict[str, Path]) -> str | None:
+    if not location:
+        return f"expected '{ENTRY}'"
+    if location.endswith("|"):
+        return "expected the path of a file, not a command"
+    if IN_ARCHIVE.search(location):
+        return "expected the path of a file, not a place in an archive"
+    return "expected each utterance once" if name in entries else None
+
+
+def _find_file(path: Path) -> Path | None:
+    if _is_file(path):
+        return path
+    stem = path.stem if path.suffix.lower() in AUDIO_SUFFIXES else path.name
+    others = [path.with_name(stem + suffix) for suffix in sorted(AUDIO_SUFFIXES)]
+    found = [other for other in others if _is_file(other)]
+    if len(found) > 1:
+        names = " and ".join(other.name for other in found)
+        raise DataError(f"not there, but {names} are", path, "Keep one of them, or name one in the list.")
+    return found[0] if found else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise DataError(f"cannot be read ({error.strerror})", path, "Check the list and the folder.") from error

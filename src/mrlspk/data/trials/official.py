@@ -1,0 +1,115 @@
+"""The official lists of VoxCeleb1, recognised; the data is in ``official_lists.yaml``."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from mrlspk.data.trials.trials import Trials
+
+# A file of VoxCeleb1 wherever it lies, whatever its suffix; with hyphens between the parts as Kaldi's recipe has it.
+VOXCELEB_ID = re.compile(r"(?:.*/)?(id\d{5})[/-]([\w-]{11})[/-](\d{5})(?:\.\w+)?")
+NEAR = 0.005  # two lists of one kind, old and cleaned, differ by less than this part of their trials
+
+
+@dataclass(frozen=True)
+class OfficialList:
+    """An official list; ``md5`` is of its trials as `_md5` writes them, ``names`` are those of its file."""
+
+    name: str
+    names: tuple[str, ...]
+    n_target: int
+    n_nontarget: int
+    md5: str
+
+
+@dataclass(frozen=True)
+class OfficialMatch:
+    """The official list that trials are, by the hash of all of them, or that they have the counts of."""
+
+    name: str
+    by: Literal["fingerprint", "counts"]
+
+
+@cache
+def official_lists() -> tuple[OfficialList, ...]:
+    """Return the official lists."""
+    text = files("mrlspk.data.trials").joinpath("official_lists.yaml").read_text(encoding="utf-8")
+    return tuple(OfficialList(**{**entry, "names": tuple(entry["names"])}) for entry in yaml.safe_load(text))
+
+
+def official_match(trials: Trials) -> OfficialMatch | None:
+    """Return the official list that trials are; None where they are none.
+
+    The fingerprint depends on the trials and their order alone: not on line ends, the format of the list, the folder
+    before the speaker's, or the suffix of the audio. Where it is another, but the trials are of VoxCeleb1 files and as many
+    target and non-target ones as an official list has, the match is by counts, which is no proof.
+    """
+    by_counts = [each for each in official_lists() if _has_counts(trials, each)]
+    known = _voxceleb_ids(trials) if by_counts else None
+    if known is None:
+        return None
+    md5 = _md5(trials, known)
+    matches = (OfficialMatch(each.name, "fingerprint" if each.md5 == md5 else "counts") for each in by_counts)
+    return next(matches, None)
+
+
+def official_warning(trials: Trials) -> str | None:
+    """Return in what way a list is not the official one that it may be taken for; None where there is nothing to say.
+
+    That is a list with the file name of another, with the counts of one but other trials, or of VoxCeleb1 files and
+    short of an official list, or beyond it, by a few trials.
+    """
+    match, named = official_match(trials), _named(trials)
+    if named is not None and (match is None or match.name != named.name):
+        found = f"{len(trials):,}" + (f", those of {match.name}" if match and match.by == "fingerprint" else "")
+        return f"{trials.path} is named as {_describe(named)} trials, but holds {found}"
+    if match is not None and match.by == "counts":
+        return f"{trials.path} has the counts of {match.name} and other trials, or the same in another order"
+    if match is None and (near := _nearest(trials)) is not None and _voxceleb_ids(trials) is not None:
+        return f"{trials.path} holds {len(trials):,} trials of VoxCeleb1 and is not {_describe(near)}"
+    return None
+
+
+def _describe(official: OfficialList) -> str:
+    return f"{official.name}, which has {official.n_target + official.n_nontarget:,}"
+
+
+def _has_counts(trials: Trials, official: OfficialList) -> bool:
+    return (trials.n_target, trials.n_nontarget) == (official.n_target, official.n_nontarget)
+
+
+def _named(trials: Trials) -> OfficialList | None:
+    stem = Path(trials.path).stem.lower()
+    return next((each for each in official_lists() if stem in each.names), None)
+
+
+def _nearest(trials: Trials) -> OfficialList | None:
+    """Return the list of about as many target and non-target trials, if there is one."""
+
+    def distance(official: OfficialList) -> int:
+        return abs(trials.n_target - official.n_target) + abs(trials.n_nontarget - official.n_nontarget)
+
+    nearest = min(official_lists(), key=distance)
+    return nearest if 0 < distance(nearest) <= NEAR * len(trials) else None
+
+
+def _voxceleb_ids(trials: Trials) -> dict[str, str] | None:
+    """Return the id of each utterance as VoxCeleb1's lists have it; None where one is not of VoxCeleb1."""
+    ids: dict[str, str] = {}
+    for utterance_id in {*trials.enroll_ids, *trials.test_ids}:
+        if (parts := VOXCELEB_ID.fullmatch(utterance_id)) is None:
+            return None
+        ids[utterance_id] = f"{parts[1]}/{parts[2]}/{parts[3]}.wav"
+    return ids
+
+
+def _md5(trials: Trials, ids: dict[str, str]) -> str:
+    rows = zip(trials.is_target.tolist(), trials.enroll_ids, trials.test_ids, strict=True)
+    lines = [f"{'1' if target else '0'} {ids[enroll_id]} {ids[test_id]}\n" for target, enroll_id, test_id in rows]
+    return hashlib.md5("".join(lines).encode(), usedforsecurity=False).hexdigest()

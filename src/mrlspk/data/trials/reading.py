@@ -1,0 +1,109 @@
+"""Trial lists read; their format is told from what is in them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mrlspk.data.text_file import TextFile, delimiter_of, read_text_file, split_table
+from mrlspk.data.trials.enrolments import read_enrolments
+from mrlspk.data.trials.json_lines import parse_json_lines
+from mrlspk.data.trials.lines import KALDI, VOXCELEB, parse_lines, parse_rows
+from mrlspk.data.trials.parsed import ParsedTrials
+from mrlspk.data.trials.tables import is_header, parse_table
+from mrlspk.data.trials.trials import Trials
+from mrlspk.errors import DataError
+
+EXPECTED = f"'{VOXCELEB.expected}' a line"
+TABLE_SUFFIXES = {".csv", ".tsv"}
+SHOWN = 10
+
+
+def read_trials(path: Path, enrolments: Path | None = None) -> Trials:
+    """Return the trials of a file, in the order and as often as they stand there; blank lines are allowed.
+
+    It may be VoxCeleb's (``1 a b``), Kaldi's (``a b target``; 1 and 0 will do where all lines have them there), a table
+    with a header (commas, tabs or semicolons; the keys of NIST's evaluations are such), or JSON objects, one a line.
+
+    Args:
+        path: The list.
+        enrolments: File of enrolment models of several utterances, as `read_enrolments` takes it.
+
+    Raises:
+        DataError: If a file cannot be read, holds no trial, has lines of another form (all are found, ten are named),
+            calls one pair target here and non-target there, or has models that no trial names.
+    """
+    file = read_text_file(path, EXPECTED)
+    parsed = _parse(file)
+    if not len(parsed.enroll_ids):
+        raise DataError(f"expected {EXPECTED}, got an empty file", path, "Name a list with trials in it.")
+    kept: dict[str, str] = {}  # one string an utterance rather than one a trial: a quarter of the memory
+    enroll_ids = tuple(map(kept.setdefault, parsed.enroll_ids, parsed.enroll_ids))
+    test_ids = tuple(map(kept.setdefault, parsed.test_ids, parsed.test_ids))
+    models, sha256 = _join_models(parsed.enrolments, set(enroll_ids), path, enrolments)
+    trials = Trials(
+        enroll_ids,
+        test_ids,
+        parsed.is_target,
+        str(path),
+        file.sha256,
+        models,
+        parsed.columns,
+        parsed.speaker_by_id,
+        sha256,
+    )
+    _check_labels(trials)
+    return trials
+
+
+def _parse(file: TextFile) -> ParsedTrials:
+    first = next((line.strip() for line in file.text.splitlines() if line.strip()), "")
+    if first.startswith("{"):
+        return parse_json_lines(file)
+    if first.startswith("["):
+        raise DataError("expected one JSON object a line, got a list", file.path, "Write it as JSON lines.")
+    delimiter = delimiter_of(first)
+    if delimiter is None or VOXCELEB.fits(first.split()):
+        return parse_lines(file)
+    rows = split_table(file, delimiter)
+    if is_header(rows[0].cells):
+        return parse_table(rows, file)
+    if KALDI.fits(first.split()):
+        return parse_lines(file)
+    if VOXCELEB.fits(rows[0].cells) or KALDI.fits(rows[0].cells):
+        return parse_rows(rows, delimiter, file)
+    is_table = delimiter != "\t" or file.path.suffix.lower() in TABLE_SUFFIXES
+    return parse_table(rows, file) if is_table else parse_lines(file)
+
+
+def _join_models(
+    own: Mapping[str, tuple[str, ...]], enroll_ids: set[str], path: Path, enrolments: Path | None
+) -> tuple[Mapping[str, tuple[str, ...]], str | None]:
+    """Return the models that the list names, its own and those of a file, and the SHA-256 of the file.
+
+    Raises:
+        DataError: If the file has none of them, or has one otherwise than the list.
+    """
+    if enrolments is None:
+        return own, None
+    found = read_enrolments(enrolments)
+    given = {model: utterances for model, utterances in found.models.items() if model in enroll_ids}
+    if not given:
+        example = f"{min(enroll_ids)} in the list, {next(iter(found.models))} in the models"
+        what = f"none of its {len(found.models)} models is enrolled in {path}: {example}"
+        raise DataError(what, enrolments, "Give the file of the models that belongs to the list.")
+    if differing := [model for model in own if given.get(model, own[model]) != own[model]]:
+        raise DataError(f"has other utterances of {differing[0]} than {path}", enrolments, "Keep one of the two.")
+    return {**own, **given}, found.sha256
+
+
+def _check_labels(trials: Trials) -> None:
+    """Refuse a list that calls one pair both target and non-target."""
+    if not trials.n_repeated:
+        return
+    kinds: dict[tuple[str, str], bool] = {}
+    rows = zip(trials.enroll_ids, trials.test_ids, trials.is_target.tolist(), strict=True)
+    both = {pair: None for *ids, kind in rows if kinds.setdefault(pair := (ids[0], ids[1]), kind) != kind}
+    if both:
+        shown = ", ".join(" ".join(pair) for pair in list(both)[:SHOWN])
+        more = f" and {len(both) - SHOWN} more" if len(both) > SHOWN else ""
+        what = f"{len(both)} pairs are target in one line and non-target in another: {shown}{more}"
+        raise DataError(what, trials.path, "Keep the right line of each pair.")

@@ -1,0 +1,81 @@
+"""What a trial list says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import compress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.data.manifest import speaker_of
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Trials in the order of their list.
+
+    Args:
+        enroll_ids: Enrolment of each trial: an utterance, or a model of `enrolments`.
+        test_ids: Test utterance of each trial.
+        is_target: (trials,) True where both are of one speaker.
+        path: The list's file, or how the trials were made.
+        sha256: Of the file's bytes, in hex; for generated trials, of the file that `write_trials` would make.
+        enrolments: The utterances of each enrolment model; an enrolment that is not in it is an utterance.
+        columns: Further columns of a table by name, lower case with underscores; a value for each trial.
+        speaker_by_id: Speakers of utterances and models, where the list names them.
+        enrolments_sha256: Of the bytes of the file of enrolment models, in hex; None where there was none.
+    """
+
+    enroll_ids: tuple[str, ...]
+    test_ids: tuple[str, ...]
+    is_target: NDArray[np.bool_]
+    path: str
+    sha256: str
+    enrolments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    speaker_by_id: Mapping[str, str] = field(default_factory=dict)
+    enrolments_sha256: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.enroll_ids)
+
+    @property
+    def n_target(self) -> int:
+        """Number of target trials."""
+        return int(self.is_target.sum())
+
+    @property
+    def n_nontarget(self) -> int:
+        """Number of non-target trials."""
+        return len(self) - self.n_target
+
+    @cached_property
+    def n_repeated(self) -> int:
+        """Number of trials that are there once more: they are kept, and count as often as they are there."""
+        return len(self) - len(set(zip(self.enroll_ids, self.test_ids, strict=True)))
+
+    def enroll_utterances(self, enroll_id: str) -> tuple[str, ...]:
+        """Return the utterances that a side of a trial is enrolled with: one, unless it is a model of several."""
+        return self.enrolments.get(enroll_id, (enroll_id,))
+
+    @cached_property
+    def utterance_ids(self) -> tuple[str, ...]:
+        """Every utterance that a trial needs, once, sorted; those of its enrolment models are among them."""
+        enrolled = {utterance for enroll_id in {*self.enroll_ids} for utterance in self.enroll_utterances(enroll_id)}
+        return tuple(sorted(enrolled.union(self.test_ids)))
+
+    @cached_property
+    def speakers(self) -> tuple[str, ...]:
+        """The speakers of these utterances (the first part of each id), sorted."""
+        return tuple(sorted({speaker_of(utterance_id) for utterance_id in self.utterance_ids}))
+
+    def only(self, keep: NDArray[np.bool_]) -> "Trials":
+        """Return the trials where ``keep`` (trials,) is true; path and hashes stay those of the whole list."""
+        return replace(
+            self,
+            enroll_ids=tuple(compress(self.enroll_ids, keep)),
+            test_ids=tuple(compress(self.test_ids, keep)),
+            is_target=self.is_target[keep],
+            columns={name: tuple(compress(values, keep)) for name, values in self.columns.items()},
+        )
