@@ -1,40 +1,67 @@
 """``mrlspk compare``: the same trials scored with two or more models."""
 
-from collections.abc import Iterator
-from dataclasses import asdict
-from string import ascii_uppercase
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.model import resolve_model
-from mrlspk.cli.options import AsJson, ConfigPath, Debug, Device, Overrides, Quiet, parse_dims
+from mrlspk.cli.command_line import typed_command
+from mrlspk.cli.compare_tables import comparison_tables
+from mrlspk.cli.model import cache_folder, resolve_model
+from mrlspk.cli.options import AsJson, ConfigPath, Debug, Device, Force, Overrides, Quiet, parse_dims
 from mrlspk.cli.trial_options import (
+    AllowMissing,
     AllowUntrainedDim,
     AudioRoots,
+    CohortPath,
     Dims,
+    Enrolments,
+    NoCache,
+    PTargets,
+    ReportFolder,
+    Resamples,
+    ScoreNormChoice,
+    TopN,
     TrialFiles,
+    check_norm,
     choose_device,
-    heading,
-    percent,
     read_config,
+    trial_request,
 )
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
-    from mrlspk.evaluation.comparison import ComparedTrials
-    from mrlspk.workflows.compare import ComparisonReport
+    from mrlspk.encoding.locate import ModelFile
+    from mrlspk.evaluation.run_checkpoints import RunCheckpoint
+    from mrlspk.evaluation.scores_file import StoredScores
+
+STORED = ".npz"
 
 
 def compare_command(
-    models: Annotated[list[str], typer.Argument(help="Two or more paths or published names.", metavar="MODEL")],
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="Two or more paths, published names or .npz files of `mrlspk eval --scores`; or one run's folder.",
+            metavar="MODEL",
+        ),
+    ],
     *,
     trials: TrialFiles = None,
     audio_root: AudioRoots = None,
+    enroll: Enrolments = None,
+    allow_missing: AllowMissing = False,
     dims: Dims = None,
     allow_untrained_dim: AllowUntrainedDim = False,
+    p_target: PTargets = None,
+    score_norm: ScoreNormChoice = None,
+    cohort: CohortPath = None,
+    top_n: TopN = None,
+    resamples: Resamples = None,
+    no_cache: NoCache = False,
+    report: ReportFolder = None,
+    force: Force = False,
     config: ConfigPath = None,
     overrides: Overrides = None,
     device: Device = "auto",
@@ -42,57 +69,65 @@ def compare_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Score the same trials with two or more models; show each one's EER and the differences at every width."""
-    from mrlspk.workflows.compare import compare
+    """Score the same trials with two or more models; show where they differ, and whether that can be believed."""
+    from mrlspk.evaluation.comparison_document import comparison_values
+    from mrlspk.evaluation.report import check_report, write_report
+    from mrlspk.workflows.compare import ComparisonRequest, compare
 
-    widths, settings = parse_dims(dims), read_config(config, overrides)
-    _check_names(models)
-    paths = {model: resolve_model(model, quiet=quiet) for model in models}
+    check_norm(score_norm, cohort, top_n)
+    if report is not None:
+        check_report(report, force=force)
+    run = _find_run(models)
+    files, stored = _find_models([str(each.path) for each in run] or models, quiet=quiet)
+    request = ComparisonRequest(
+        models=files,
+        stored=stored,
+        trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing),
+        dims=parse_dims(dims),
+        allow_untrained_dim=allow_untrained_dim,
+        run=run,
+    )
+    settings = read_config(
+        config,
+        overrides,
+        p_target=p_target,
+        score_norm=score_norm,
+        cohort=cohort,
+        top_n=top_n,
+        n_resamples=resamples,
+        cache=False if no_cache else None,
+    )
     with output.progress("embedding", quiet=quiet) as on_progress:
-        report = compare(
-            paths,
-            trials or (),
-            audio_root or (),
+        result = compare(
+            request,
             config=settings,
-            dims=widths,
-            allow_untrained_dim=allow_untrained_dim,
             device=choose_device(device, settings),
+            cache_dir=cache_folder(),
             on_progress=on_progress,
         )
-    payload = {"models": list(report.models), "trials": [asdict(each) for each in report.trials]}
-    output.show("compare", payload, _human(report), as_json=as_json)
+    payload = comparison_values(result, command_line=typed_command())
+    output.show("compare", payload, comparison_tables(result), as_json=as_json)
+    if report is not None:
+        write_report(output.document("compare", payload), report, force=force)
+        output.note(f"report: {report / 'index.html'}")
 
 
-def _check_names(models: list[str]) -> None:
+def _find_run(models: list[str]) -> "tuple[RunCheckpoint, ...]":
+    """Return the checkpoints of the run whose folder is named; none where models are."""
+    from mrlspk.evaluation.run_checkpoints import find_run_checkpoints
+
+    if len(models) == 1 and Path(models[0]).is_dir():
+        return find_run_checkpoints(Path(models[0]))
+    return ()
+
+
+def _find_models(models: list[str], *, quiet: bool) -> "tuple[dict[str, ModelFile], dict[str, StoredScores]]":
+    """Return the checkpoints and the stored scores by the names that were typed."""
+    from mrlspk.evaluation.scores_file import read_scores
+
     if repeated := [model for model in dict.fromkeys(models) if models.count(model) > 1]:
         raise UsageError(f"{', '.join(repeated)} is named more than once", fix="Name different checkpoints.")
-    if not 2 <= len(models) <= len(ascii_uppercase):
-        raise UsageError(f"expected from 2 to {len(ascii_uppercase)} models, got {len(models)}")
-
-
-def _human(report: "ComparisonReport") -> Iterator[RenderableType]:
-    """Call the models A, B … in the order given, and show what B has more of than A as B − A."""
-    letters = dict(zip(report.models, ascii_uppercase, strict=False))
-    yield "\n".join(f"{letter}  {model}" for model, letter in letters.items())
-    for trials in report.trials:
-        yield ""
-        yield heading(trials)
-        yield _table(trials, letters)
-
-
-def _table(trials: "ComparedTrials", letters: dict[str, str]) -> RenderableType:
-    first = trials.results[0]
-    columns = [
-        "width",
-        *(f"EER % {letters[each.model]}" for each in first.models),
-        *(f"{letters[each.b]} − {letters[each.a]}" for each in first.pairs),
-    ]
-    rows = [
-        (
-            width.dim,
-            *(percent(each.eer) for each in width.models),
-            *(f"{100 * each.delta_eer:+.2f}" for each in width.pairs),
-        )
-        for width in trials.results
-    ]
-    return output.table(None, columns, rows)
+    if len(models) < 2:
+        raise UsageError(f"expected two or more models, got {len(models)}", fix="Name a second one.")
+    stored = {model: read_scores(Path(model)) for model in models if Path(model).suffix == STORED}
+    return {model: resolve_model(model, quiet=quiet) for model in models if model not in stored}, stored

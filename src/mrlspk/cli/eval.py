@@ -1,36 +1,39 @@
 """``mrlspk eval``: trials scored at every width."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
-from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.model import resolve_model
-from mrlspk.cli.options import AsJson, ConfigPath, Debug, Device, Overrides, Quiet, parse_dims
+from mrlspk.cli.command_line import typed_command
+from mrlspk.cli.eval_tables import evaluation_tables
+from mrlspk.cli.model import cache_folder, resolve_model
+from mrlspk.cli.options import AsJson, ConfigPath, Debug, Device, Force, Overrides, Quiet, parse_dims
 from mrlspk.cli.trial_options import (
+    AllowMissing,
     AllowUntrainedDim,
     AudioRoots,
+    CalibrationChoice,
+    CohortPath,
     Dims,
+    Enrolments,
+    FalseAcceptRates,
+    NoCache,
+    PTargets,
+    ReportFolder,
+    Resamples,
+    ScoreNormChoice,
+    TopN,
     TrialFiles,
+    check_norm,
     choose_device,
-    heading,
-    percent,
+    parse_durations,
     read_config,
+    trial_request,
 )
 
-if TYPE_CHECKING:
-    from mrlspk.evaluation.model_scores import TrialResult
-    from mrlspk.evaluation.scoring import WidthResult
-    from mrlspk.workflows.evaluate import EvaluationReport
-
-
-def _check_priors(values: list[float] | None) -> list[float] | None:
-    for value in values or ():
-        if not 0 < value < 1:
-            raise typer.BadParameter(f"a prior lies between 0 and 1, got {value}")
-    return values
+NO_CALIBRATION = "none"
 
 
 def eval_command(
@@ -40,12 +43,35 @@ def eval_command(
     *,
     trials: TrialFiles = None,
     audio_root: AudioRoots = None,
+    enroll: Enrolments = None,
+    allow_missing: AllowMissing = False,
     dims: Dims = None,
-    p_target: Annotated[
-        list[float] | None,
-        typer.Option(callback=_check_priors, help="Prior of the detection cost; repeatable. Default: 0.01 and 0.05."),
-    ] = None,
     allow_untrained_dim: AllowUntrainedDim = False,
+    p_target: PTargets = None,
+    far: FalseAcceptRates = None,
+    score_norm: ScoreNormChoice = None,
+    cohort: CohortPath = None,
+    top_n: TopN = None,
+    calibration: CalibrationChoice = None,
+    durations: Annotated[
+        str | None, typer.Option(help="Also cut the test side to these seconds, e.g. 1,2,3,5,full.")
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="Table of utterances or speakers (CSV, TSV, JSONL) for --by.")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(help="Column of --metadata or of the trial list to break down by; repeatable.")
+    ] = None,
+    target_eer: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Name the smallest width whose EER is surely at most this.")
+    ] = None,
+    resamples: Resamples = None,
+    no_cache: NoCache = False,
+    scores: Annotated[
+        Path | None, typer.Option(help="Write the score of every trial to this .npz file, for compare.")
+    ] = None,
+    report: ReportFolder = None,
+    force: Force = False,
     config: ConfigPath = None,
     overrides: Overrides = None,
     device: Device = "auto",
@@ -53,65 +79,55 @@ def eval_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Score trial lists; show EER and minDCF for every embedding width."""
-    from mrlspk.workflows.evaluate import evaluate
+    """Score trial lists; show EER and minDCF, with intervals over speakers, for every embedding width."""
+    from mrlspk.evaluation.document import add_curves, evaluation_values
+    from mrlspk.evaluation.list_scores import ListScores
+    from mrlspk.evaluation.report.write import check_report, write_report
+    from mrlspk.evaluation.scores_file import check_scores_target, write_scores
+    from mrlspk.workflows.evaluate import EvaluationRequest, evaluate
 
-    widths, settings = parse_dims(dims), read_config(config, overrides)
-    path = resolve_model(model, quiet=quiet)
+    check_norm(score_norm, cohort, top_n)
+    if scores is not None:
+        check_scores_target(scores, force=force)
+    if report is not None:
+        check_report(report, force=force)
+    request = EvaluationRequest(
+        trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing),
+        dims=parse_dims(dims),
+        allow_untrained_dim=allow_untrained_dim,
+        durations=parse_durations(durations),
+        metadata=metadata,
+        by=tuple(by or ()),
+        calibration=None if calibration in {None, NO_CALIBRATION} else Path(str(calibration)),
+        use_calibration=calibration != NO_CALIBRATION,
+        target_eer=target_eer,
+    )
+    settings = read_config(
+        config,
+        overrides,
+        p_target=p_target,
+        false_accept_rates=far,
+        score_norm=score_norm,
+        cohort=cohort,
+        top_n=top_n,
+        n_resamples=resamples,
+        cache=False if no_cache else None,
+    )
+    file = resolve_model(model, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
-        report = evaluate(
-            path,
-            trials or (),
-            audio_root or (),
+        result = evaluate(
+            file,
+            request,
             config=settings,
-            dims=widths,
-            p_targets=tuple(dict.fromkeys(p_target)) if p_target else None,
-            allow_untrained_dim=allow_untrained_dim,
             device=choose_device(device, settings),
+            cache_dir=cache_folder(),
             on_progress=on_progress,
         )
-    payload = {"model": str(report.model), "trials": [_trial_payload(each) for each in report.trials]}
-    output.show("eval", payload, _human(report), as_json=as_json)
-
-
-def _trial_payload(trials: "TrialResult") -> dict[str, Any]:
-    return {
-        "path": trials.path,
-        "sha256": trials.sha256,
-        "source": trials.source,
-        "audio_root": str(trials.audio_root),
-        "n_target": trials.n_target,
-        "n_nontarget": trials.n_nontarget,
-        "results": [_width_payload(each) for each in trials.results],
-    }
-
-
-def _width_payload(result: "WidthResult") -> dict[str, Any]:
-    """Return the figures of one width; those that need calibrated scores are null."""
-    return {
-        "dim": result.dim,
-        "eer": result.eer,
-        "threshold": result.threshold,
-        "min_dcf": result.dcf[0].min_dcf,
-        "dcf": [{"p_target": each.p_target, "min_dcf": each.min_dcf, "act_dcf": None} for each in result.dcf],
-        "cllr": None,
-        "calibrated_threshold": None,
-    }
-
-
-def _human(report: "EvaluationReport") -> Iterator[RenderableType]:
-    for index, trials in enumerate(report.trials):
-        priors = [f"minDCF({each.p_target:g})" for each in trials.results[0].dcf]
-        rows = [
-            (
-                result.dim,
-                percent(result.eer),
-                *(f"{each.min_dcf:.4f}" for each in result.dcf),
-                f"{result.threshold:.4f}",
-            )
-            for result in trials.results
-        ]
-        if index:
-            yield ""
-        yield heading(trials)
-        yield output.table(None, ("width", "EER %", *priors, "threshold"), rows)
+    payload = evaluation_values(result, command_line=typed_command(model=file.typed))
+    output.show("eval", payload, evaluation_tables(result), as_json=as_json)
+    if scores is not None:
+        write_scores(scores, result.fingerprint, [ListScores.of(each) for each in result.scored])
+        output.note(f"scores: {scores}")
+    if report is not None:
+        write_report(output.document("eval", add_curves(payload, result)), report, force=force)
+        output.note(f"report: {report / 'index.html'}")

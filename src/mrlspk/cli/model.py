@@ -35,6 +35,17 @@ def resolve_model(model: str | None, *, quiet: bool) -> "ModelFile":
         return locate_model(model, cache_dir=environment.cache_dir, mirror=environment.mirror, on_progress=on_progress)
 
 
+def cache_folder() -> Path:
+    """Return where fetched models and embeddings are kept.
+
+    Raises:
+        ConfigError: If a variable of ours is unknown.
+    """
+    from mrlspk.config.environment import read_environment
+
+    return read_environment(os.environ).cache_dir
+
+
 def newest_best(runs: Path) -> str | None:
     """Return ``best.pt`` of the run that was written last, or None."""
     found = [(path.stat().st_mtime, str(path)) for path in runs.glob("*/best.pt")]

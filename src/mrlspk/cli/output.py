@@ -28,8 +28,7 @@ type OnProgress = Callable[[int, int], None]
 def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableType], *, as_json: bool) -> None:
     """Print a report on stdout: ``payload`` as one JSON document, or else ``human``, piece by piece."""
     if as_json:
-        document = {"schema_version": SCHEMA_VERSION, "command": command, "mrlspk_version": __version__, **payload}
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(document(command, payload), indent=2, ensure_ascii=False, allow_nan=False)
         line(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
         return
     console = stdout_console()
@@ -38,6 +37,11 @@ def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableTyp
             console.print(plain(piece), soft_wrap=True)  # the terminal breaks text, and a copy of it is whole
         else:
             console.print(piece)
+
+
+def document(command: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a report as the JSON document that ``show`` prints."""
+    return {"schema_version": SCHEMA_VERSION, "command": command, "mrlspk_version": __version__, **payload}
 
 
 def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:

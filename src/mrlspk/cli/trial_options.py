@@ -1,17 +1,39 @@
 """Options and wording that the commands which score trials share."""
 
+import json
 import os
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
+from mrlspk.errors import UsageError
+
 if TYPE_CHECKING:
     from mrlspk.config import Config
     from mrlspk.evaluation.comparison import ComparedTrials
-    from mrlspk.evaluation.model_scores import TrialResult
+    from mrlspk.evaluation.list_report import ListReport
+    from mrlspk.evaluation.sources import TrialRequest
+
+
+def _check_rates(values: list[float] | None) -> list[float] | None:
+    """Return the values, each once, where all lie between 0 and 1."""
+    for value in values or ():
+        if not 0 < value < 1:
+            raise typer.BadParameter(f"expected a share between 0 and 1, got {value}")
+    return list(dict.fromkeys(values)) if values else None
+
+
+class ScoreNorm(StrEnum):
+    """How scores are normalised."""
+
+    NONE = "none"
+    S = "s"
+    AS = "as"
+
 
 TrialFiles = Annotated[
     list[Path] | None,
@@ -19,23 +41,119 @@ TrialFiles = Annotated[
 ]
 AudioRoots = Annotated[
     list[Path] | None,
-    typer.Option("--audio-root", help="Folder of a list's paths: one for all, or one each. Default: the list's own."),
+    typer.Option(
+        "--audio-root",
+        help="Folder of a list's paths, or a wav.scp file: one for all, or one each. Default: the list's own folder.",
+    ),
+]
+Enrolments = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--enroll", help="Enrolment models: a name and its utterances on each line; one for all lists, or one each."
+    ),
+]
+AllowMissing = Annotated[
+    bool, typer.Option("--allow-missing", help="Leave trials without audio out, and say how many they are.")
 ]
 Dims = Annotated[str | None, typer.Option("--dims", help="Prefix widths to score, e.g. 64,128. Default: all trained.")]
 AllowUntrainedDim = Annotated[
     bool, typer.Option("--allow-untrained-dim", help="Cut at widths that the model was not trained for.")
 ]
+PTargets = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--p-target", callback=_check_rates, help="Prior of the detection cost; repeatable. Default: 0.01 and 0.05."
+    ),
+]
+FalseAcceptRates = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--far",
+        callback=_check_rates,
+        help="False-accept rate to give a threshold for; repeatable. Default: 0.01 and 0.001.",
+    ),
+]
+ScoreNormChoice = Annotated[
+    ScoreNorm | None, typer.Option("--score-norm", help="Score normalisation: none, S-Norm or AS-Norm. Default: none.")
+]
+CohortPath = Annotated[
+    Path | None,
+    typer.Option("--cohort", help="What scores are normalised by: a folder of speakers, or an .npz of `mrlspk embed`."),
+]
+TopN = Annotated[int | None, typer.Option(min=2, help="Highest cohort scores that AS-Norm takes. Default: 300.")]
+Resamples = Annotated[
+    int | None, typer.Option(min=0, help="Draws of speakers for the intervals; 0 for none. Default: 1000.")
+]
+CalibrationChoice = Annotated[
+    str | None,
+    typer.Option(
+        "--calibration", help="Calibration file, or none. Default: the one beside the checkpoint.", metavar="FILE"
+    ),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Embed all anew, and keep no embeddings.")]
+ReportFolder = Annotated[
+    Path | None, typer.Option("--report", help="Write a page and its data into this folder.", metavar="DIR")
+]
 
 
-def read_config(path: Path | None, overrides: Sequence[str] | None) -> "Config":
-    """Return the configuration of a command from the environment, ``--config`` and ``--set``.
+def read_config(path: Path | None, overrides: Sequence[str] | None, **evaluation: Any) -> "Config":
+    """Return the configuration of a command from the environment, ``--config``, ``--set`` and its own flags.
+
+    Args:
+        path: Of ``--config``.
+        overrides: Of ``--set``.
+        evaluation: Keys of the section ``evaluation`` that flags give; one that is None was not given.
 
     Raises:
         ConfigError: If a key is unknown or a value is not allowed.
     """
     from mrlspk.config import load_config
 
-    return load_config(path, overrides or (), environment=os.environ)
+    flags = [f"evaluation.{key}={_as_yaml(value)}" for key, value in evaluation.items() if value is not None]
+    return load_config(path, [*(overrides or ()), *flags], environment=os.environ)
+
+
+def check_norm(score_norm: ScoreNorm | None, cohort: Path | None, top_n: int | None) -> None:
+    """Refuse flags of a normalisation that is not asked for.
+
+    Raises:
+        UsageError: If ``--score-norm none`` stands beside another, or ``--top-n`` beside S-Norm.
+    """
+    if score_norm is ScoreNorm.NONE and (cohort or top_n):
+        raise UsageError("--score-norm none takes no cohort", "--cohort", "Leave one of them out.")
+    if score_norm is ScoreNorm.S and top_n:
+        raise UsageError("S-Norm takes the whole cohort", "--top-n", "Leave it out, or give --score-norm as.")
+
+
+def trial_request(
+    trials: Sequence[Path] | None,
+    audio_roots: Sequence[Path] | None,
+    enrolments: Sequence[Path] | None = None,
+    *,
+    allow_missing: bool = False,
+) -> "TrialRequest":
+    """Return which trials the flags name."""
+    from mrlspk.evaluation.sources import TrialRequest
+
+    return TrialRequest(tuple(trials or ()), tuple(audio_roots or ()), tuple(enrolments or ()), allow_missing)
+
+
+def parse_durations(text: str | None) -> tuple[float | None, ...]:
+    """Return the lengths in seconds of ``1,2.5,full``, rising; None among them stands for the whole recording.
+
+    Raises:
+        UsageError: If ``text`` is anything else.
+    """
+    if text is None:
+        return ()
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        seconds = {float(part) for part in parts if part != "full"}
+    except ValueError:
+        seconds = {0.0}
+    if not all(0 < each < float("inf") for each in seconds):
+        raise UsageError(f"expected seconds such as 1,2,3,5,full, got {text!r}", "--durations")
+    return (*sorted(seconds), *((None,) if "full" in parts else ()))
 
 
 def choose_device(flag: str, config: "Config") -> str:
@@ -43,14 +161,29 @@ def choose_device(flag: str, config: "Config") -> str:
     return config.hardware.device if flag == "auto" else flag
 
 
-def heading(trials: "TrialResult | ComparedTrials") -> Text:
+def heading(trials: "ListReport | ComparedTrials") -> Text:
     """Return what stands above the table of one trial list: never wrapped, for paths are copied from it."""
     lines = [trials.path, f"{trials.n_target} target and {trials.n_nontarget} non-target trials"]
+    if trials.official is not None:
+        how = "is" if trials.official.by == "fingerprint" else "has the counts of"
+        lines.append(f"{how} {trials.official.name}")
     if trials.source != "--trials":
         lines.append(trials.source)
+    if trials.missing is not None and trials.missing.n_utterances:
+        missing = trials.missing
+        lines.append(f"{missing.n_trials} trials left out: {missing.n_utterances} utterances are missing")
     return Text("\n".join(lines), no_wrap=True, overflow="ignore")
 
 
-def percent(rate: float) -> str:
-    """Return a rate as per cent, with two decimals."""
-    return f"{100 * rate:.2f}"
+def percent(rate: float | None) -> str:
+    """Return a rate as per cent, with two decimals; a dash for none."""
+    return "–" if rate is None else f"{100 * rate:.2f}"
+
+
+def percent_interval(interval: Sequence[float] | None) -> str:
+    """Return both ends of an interval as per cent; a dash for none."""
+    return "–" if interval is None else f"{percent(interval[0])}–{percent(interval[1])}"
+
+
+def _as_yaml(value: Any) -> str:
+    return json.dumps(value, default=str)

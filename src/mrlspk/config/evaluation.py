@@ -1,18 +1,20 @@
-"""Section ``evaluation``: trials, priors and what makes a checkpoint the best."""
+"""Section ``evaluation``: trials, priors, normalisation and what makes a checkpoint the best."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from mrlspk.config.base import StrictModel
+
+type Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class TrialListConfig(StrictModel):
     """A trial list and the folder that its paths are relative to."""
 
-    path: Path = Field(description="Trial list: 0 or 1, enrolment path and test path on each line.")
-    audio_root: Path = Field(description="Folder that its paths are relative to.")
+    path: Path = Field(description="Trial list: 0 or 1, enrolment path and test path on each line, or another format.")
+    audio_root: Path = Field(description="Folder that its paths are relative to, or a wav.scp file.")
 
 
 class EvaluationConfig(StrictModel):
@@ -23,9 +25,18 @@ class EvaluationConfig(StrictModel):
         {}, description="Folders, by name, to generate trials from where no list is given."
     )
     n_generated_trials: PositiveInt = Field(500, description="Seeded trials from each test folder, half target.")
-    p_target: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+    p_target: tuple[Share, ...] = Field(
         (0.01, 0.05), min_length=1, description="Priors of the detection cost; the first is min_dcf."
     )
+    false_accept_rates: tuple[Share, ...] = Field(
+        (0.01, 0.001), description="Shares of non-target trials accepted for which eval gives a threshold."
+    )
+    n_resamples: NonNegativeInt = Field(1000, description="Draws of speakers for 95 % intervals; 0 for none.")
+    score_norm: Literal["none", "s", "as"] = Field("none", description="Score normalisation: none, S-Norm or AS-Norm.")
+    cohort: Path | None = Field(
+        None, description="Folder of speakers, or stored embeddings (.npz), that scores are normalised by."
+    )
+    top_n: Annotated[int, Field(ge=2)] = Field(300, description="Highest cohort scores that AS-Norm takes.")
     best_by: Literal["mean_log_eer", "loss"] | PositiveInt = Field(
         "mean_log_eer",
         description="What the best checkpoint has least of: mean log EER over the widths, validation loss, "
@@ -33,3 +44,4 @@ class EvaluationConfig(StrictModel):
     )
     batch_size: PositiveInt = Field(16, description="Files of equal length embedded together.")
     max_seconds: float = Field(60.0, ge=1, description="Files are embedded whole up to this, in windows beyond.")
+    cache: bool = Field(default=True, description="Keep embeddings of eval and compare in MRLSPK_CACHE_DIR.")

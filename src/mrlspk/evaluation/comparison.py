@@ -1,48 +1,99 @@
-"""The figures of several models on the same trials, side by side."""
+"""Models on the same trials: differences with intervals and tests, and a winner only where they allow one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
 
-from mrlspk.errors import UsageError
-from mrlspk.evaluation.model_scores import TrialResult
+import numpy as np
+
+from mrlspk.data.trials import OfficialMatch
+from mrlspk.errors import DataError, UsageError
+from mrlspk.evaluation.intervals import (
+    LEVEL,
+    IntervalNote,
+    Resampling,
+    column_intervals,
+    describe_intervals,
+    draw,
+)
+from mrlspk.evaluation.list_scores import ListScores
+from mrlspk.evaluation.paired import Interval, McNemar, Signs, SpeakerDifference, mcnemar, speaker_differences
+from mrlspk.evaluation.scored_trials import ScoredTrials
+from mrlspk.evaluation.trial_list import MissingAudio
+from mrlspk.metrics.bootstrap import BootstrapDraws, interval, p_value
+from mrlspk.metrics.dcf import min_dcf_at
+from mrlspk.metrics.det import operating_points
+from mrlspk.metrics.eer import eer_at
+from mrlspk.metrics.holm import holm
 
 
 @dataclass(frozen=True)
-class ModelEer:
-    """The equal error rate, in [0, 1], of one model."""
+class ModelFigures:
+    """One model at one width: equal error rate in [0, 1], detection cost at the first prior, 95 % intervals or None."""
 
     model: str
     eer: float
+    eer_ci: Interval | None
+    min_dcf: float
+    min_dcf_ci: Interval | None
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What model ``b`` has more of than model ``a``: below zero, ``b`` makes fewer errors."""
+    """What model ``b`` has more of than model ``a``: below zero, ``b`` makes fewer errors.
+
+    Attributes:
+        a: Model.
+        b: Model.
+        delta_eer: Of the equal error rates.
+        delta_ci: Its 95 % interval over speakers; None where there are too few.
+        p_value: Two-sided, of no difference; it is below 0.05 exactly where the interval excludes zero.
+        p_holm: The same after Holm's correction for all comparisons of the report.
+        delta_min_dcf: Of the detection costs at the first prior.
+        delta_min_dcf_ci: Its interval.
+        min_dcf_p_value: Its p-value, uncorrected.
+        mcnemar: The decisions at each model's EER threshold, trial by trial.
+        signs: For how many speakers ``b`` has the lower equal error rate; None where there is an interval.
+        speakers: Speaker by speaker, where there is none.
+    """
 
     a: str
     b: str
     delta_eer: float
+    delta_ci: Interval | None
+    p_value: float | None
+    p_holm: float | None
+    delta_min_dcf: float
+    delta_min_dcf_ci: Interval | None
+    min_dcf_p_value: float | None
+    mcnemar: McNemar
+    signs: Signs | None
+    speakers: tuple[SpeakerDifference, ...]
 
 
 @dataclass(frozen=True)
 class ComparedWidth:
-    """All models, and every two of them, at one width."""
+    """All models, and pairs of them, at one width; the winner's interval against every other lies below zero."""
 
     dim: int
-    models: tuple[ModelEer, ...]
+    models: tuple[ModelFigures, ...]
     pairs: tuple[Difference, ...]
+    winner: str | None
 
 
 @dataclass(frozen=True)
 class ComparedTrials:
-    """All models on one trial list; the attributes are those of `TrialResult`."""
+    """All models on one trial list; the attributes are those of `ListReport`."""
 
     path: str
     sha256: str
+    official: OfficialMatch | None
     source: str
     n_target: int
     n_nontarget: int
+    n_speakers: int
+    missing: MissingAudio | None
+    intervals: IntervalNote
     results: tuple[ComparedWidth, ...]
 
 
@@ -63,25 +114,176 @@ def common_dims(dims_by_model: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
     return tuple(sorted(common))
 
 
-def compare_results(results: Mapping[str, Sequence[TrialResult]]) -> tuple[ComparedTrials, ...]:
-    """Return list by list what each model reached; all results are of the same lists and widths, in one order."""
-    return tuple(
-        ComparedTrials(
-            path=lists[0].path,
-            sha256=lists[0].sha256,
-            source=lists[0].source,
-            n_target=lists[0].n_target,
-            n_nontarget=lists[0].n_nontarget,
-            results=_compare_list(dict(zip(results, lists, strict=True))),
-        )
-        for lists in zip(*results.values(), strict=True)
+def compare_scores(
+    by_model: Mapping[str, Sequence[ListScores]],
+    dims: Sequence[int],
+    p_target: float,
+    resampling: Resampling,
+    *,
+    neighbours: bool = False,
+) -> tuple[ComparedTrials, ...]:
+    """Return list by list how the models differ.
+
+    Args:
+        by_model: The same lists of each model, in one order.
+        dims: Widths that all of them have.
+        p_target: Prior of the detection cost.
+        resampling: How speakers are drawn.
+        neighbours: Pair each model with the next one only, as the checkpoints of a run; else every two.
+
+    Raises:
+        DataError: If the models were scored on different lists.
+    """
+    _check_same_lists(by_model)
+    compared = []
+    for lists in zip(*by_model.values(), strict=True):
+        scores = dict(zip(by_model, lists, strict=True))
+        compared.append(_compare_list(scores, dims, p_target, resampling, neighbours=neighbours))
+    return _with_holm(compared)
+
+
+def _check_same_lists(by_model: Mapping[str, Sequence[ListScores]]) -> None:
+    (first, expected), *others = by_model.items()
+    for model, lists in others:
+        if len(lists) != len(expected):
+            raise DataError(
+                f"was scored on {len(lists)} lists, {first} on {len(expected)}", model, "Score both on the same lists."
+            )
+        for mine, theirs in zip(lists, expected, strict=True):
+            if not mine.same_trials(theirs):
+                raise DataError(
+                    f"was scored on {mine.describe()}, {first} on {theirs.describe()}",
+                    model,
+                    "Figures of different trials cannot be compared; score both on the same lists.",
+                )
+
+
+def _compare_list(
+    by_model: Mapping[str, ListScores],
+    dims: Sequence[int],
+    p_target: float,
+    resampling: Resampling,
+    *,
+    neighbours: bool,
+) -> ComparedTrials:
+    first = next(iter(by_model.values()))
+    models = {model: each.scored.at(dims) for model, each in by_model.items()}
+    trials = first.scored
+    note = describe_intervals(trials, resampling, speakers_from=first.speakers_from)
+    draws = None
+    if note.note is None:
+        draws = draw(trials, np.concatenate([each.scores for each in models.values()], axis=1), [p_target], resampling)
+    widths = [
+        _compare_width(column, dim, models, p_target, draws, neighbours=neighbours) for column, dim in enumerate(dims)
+    ]
+    return ComparedTrials(
+        path=first.path,
+        sha256=first.sha256,
+        official=first.official,
+        source=first.source,
+        n_target=trials.n_target,
+        n_nontarget=trials.n_nontarget,
+        n_speakers=trials.n_speakers,
+        missing=first.missing,
+        intervals=note,
+        results=tuple(widths),
     )
 
 
-def _compare_list(by_model: Mapping[str, TrialResult]) -> tuple[ComparedWidth, ...]:
-    compared = []
-    for widths in zip(*(result.results for result in by_model.values()), strict=True):
-        eers = tuple(ModelEer(model, width.eer) for model, width in zip(by_model, widths, strict=True))
-        pairs = tuple(Difference(a.model, b.model, b.eer - a.eer) for a, b in combinations(eers, 2))
-        compared.append(ComparedWidth(widths[0].dim, eers, pairs))
-    return tuple(compared)
+def _compare_width(
+    column: int,
+    dim: int,
+    models: Mapping[str, ScoredTrials],
+    p_target: float,
+    draws: BootstrapDraws | None,
+    *,
+    neighbours: bool,
+) -> ComparedWidth:
+    of_width = [_column(draws, index * len(each.dims) + column) for index, each in enumerate(models.values())]
+    scored = [each.at((dim,)) for each in models.values()]
+    figures = tuple(
+        _figures(model, each, p_target, own) for model, each, own in zip(models, scored, of_width, strict=True)
+    )
+    every = list(combinations(range(len(figures)), 2))
+    chosen = list(pairwise(range(len(figures)))) if neighbours else every
+    pairs = {
+        (a, b): _difference((figures[a], figures[b]), (scored[a], scored[b]), (of_width[a], of_width[b]))
+        for a, b in dict.fromkeys([*chosen, *every])
+    }
+    winner = _winner(figures, list(pairs.values()))
+    return ComparedWidth(dim, figures, tuple(pairs[pair] for pair in chosen), winner)
+
+
+def _column(draws: BootstrapDraws | None, column: int) -> BootstrapDraws | None:
+    """Return the draws of one column, (n_resamples, 1)."""
+    if draws is None:
+        return None
+    return BootstrapDraws(draws.eer[:, [column]], draws.min_dcf[:, [column]])
+
+
+def _figures(model: str, trials: ScoredTrials, p_target: float, draws: BootstrapDraws | None) -> ModelFigures:
+    points = operating_points(trials.scores[:, 0], trials.is_target)
+    intervals = column_intervals(trials, draws, 0, [p_target]) if draws else None
+    return ModelFigures(
+        model,
+        eer=eer_at(points),
+        eer_ci=intervals.eer if intervals else None,
+        min_dcf=min_dcf_at(points, p_target=p_target),
+        min_dcf_ci=intervals.min_dcf[0] if intervals else None,
+    )
+
+
+def _difference(
+    figures: tuple[ModelFigures, ModelFigures],
+    trials: tuple[ScoredTrials, ScoredTrials],
+    draws: tuple[BootstrapDraws | None, BootstrapDraws | None],
+) -> Difference:
+    a, b = figures
+    delta_eer, delta_min_dcf = b.eer - a.eer, b.min_dcf - a.min_dcf
+    delta_ci, p, dcf_ci, dcf_p = None, None, None, None
+    if draws[0] is not None and draws[1] is not None:
+        eer_draws = draws[1].eer[:, 0] - draws[0].eer[:, 0]
+        dcf_draws = draws[1].min_dcf[:, 0, 0] - draws[0].min_dcf[:, 0, 0]
+        delta_ci, p = interval(eer_draws, delta_eer, level=LEVEL), p_value(eer_draws, delta_eer)
+        dcf_ci, dcf_p = interval(dcf_draws, delta_min_dcf, level=LEVEL), p_value(dcf_draws, delta_min_dcf)
+    signs, speakers = speaker_differences(*trials) if draws[0] is None else (None, ())
+    return Difference(
+        a=a.model,
+        b=b.model,
+        delta_eer=delta_eer,
+        delta_ci=delta_ci,
+        p_value=p,
+        p_holm=None,
+        delta_min_dcf=delta_min_dcf,
+        delta_min_dcf_ci=dcf_ci,
+        min_dcf_p_value=dcf_p,
+        mcnemar=mcnemar(*trials),
+        signs=signs,
+        speakers=speakers,
+    )
+
+
+def _winner(figures: Sequence[ModelFigures], pairs: Sequence[Difference]) -> str | None:
+    """Return the model that every other is worse than, by intervals that exclude zero."""
+    beats = {(pair.a, pair.b) for pair in pairs if pair.delta_ci and pair.delta_ci[0] > 0}
+    beats |= {(pair.b, pair.a) for pair in pairs if pair.delta_ci and pair.delta_ci[1] < 0}
+    names = [each.model for each in figures]
+    return next((one for one in names if all((one, other) in beats for other in names if other != one)), None)
+
+
+def _with_holm(compared: Sequence[ComparedTrials]) -> tuple[ComparedTrials, ...]:
+    """Return the same with p-values corrected for all comparisons of equal error rates together."""
+    pairs = [pair for trials in compared for width in trials.results for pair in width.pairs]
+    values = [pair.p_value for pair in pairs if pair.p_value is not None]
+    corrected = iter(holm(values))
+
+    def correct(pair: Difference) -> Difference:
+        return pair if pair.p_value is None else replace(pair, p_holm=next(corrected))
+
+    return tuple(
+        replace(
+            trials,
+            results=tuple(replace(width, pairs=tuple(map(correct, width.pairs))) for width in trials.results),
+        )
+        for trials in compared
+    )

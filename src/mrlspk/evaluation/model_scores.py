@@ -1,74 +1,50 @@
 """A model on trial lists: every utterance decoded and embedded once, every list scored at every width."""
 
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.encoding.embedding import embed_files
+from mrlspk.data.trials import Trials, TrialSpeakers, trial_speakers
+from mrlspk.encoding.embedding import Recording
 from mrlspk.encoding.widths import check_dims
-from mrlspk.errors import DataError, UsageError
-from mrlspk.evaluation.scoring import WidthResult, score_trials
+from mrlspk.errors import UsageError
+from mrlspk.evaluation.cohort import NormRequest, warn_of_overlap
+from mrlspk.evaluation.embeddings import Embedder, Embeddings
+from mrlspk.evaluation.score_norm import ScoreNorm, join_cohort, normalise
+from mrlspk.evaluation.scored_trials import ScoredTrials
+from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
 from mrlspk.evaluation.trial_list import TrialList
 from mrlspk.models.encoder import Encoder
 
-log = logging.getLogger("mrlspk.evaluation")
 
-SHOWN_ERRORS = 10
+@dataclass(frozen=True, eq=False)
+class CroppedTrials:
+    """Trials whose test side was cut, if there are any; ``n_left_out`` had one that was shorter than the cut."""
+
+    scored: ScoredTrials | None
+    n_left_out: int
 
 
-@dataclass(frozen=True)
-class TrialResult:
-    """Figures of one model on one trial list.
+@dataclass(frozen=True, eq=False)
+class ScoredList:
+    """One trial list scored by one model.
 
     Attributes:
-        path: The list's file, or how its trials were made.
-        sha256: Of the list.
-        source: Why it is these trials.
-        audio_root: Folder that its utterance ids are relative to.
-        n_target: Target trials.
-        n_nontarget: Non-target trials.
-        results: By width, rising.
+        trial_list: The trials and their audio.
+        scored: Their scores.
+        speakers_from: How their speakers are known.
+        shorter_seconds: (trials,) length of the shorter side; of an enrolment of several, their sum counts.
+        cropped: The same trials with the middle of the test side alone, by its seconds.
     """
 
-    path: str
-    sha256: str
-    source: str
-    audio_root: Path
-    n_target: int
-    n_nontarget: int
-    results: tuple[WidthResult, ...]
-
-
-def score_model(
-    encoder: Encoder,
-    lists: Sequence[TrialList],
-    dims: Sequence[int],
-    p_targets: Sequence[float],
-    *,
-    batch_size: int,
-    max_seconds: float,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[TrialResult, ...]:
-    """Return the figures of each list, in order.
-
-    Args:
-        encoder: In evaluation mode, on its device.
-        lists: Trials with their audio.
-        dims: Prefix widths, rising.
-        p_targets: Priors of the detection cost.
-        batch_size: Files of equal length embedded together.
-        max_seconds: Longer files are embedded in windows.
-        on_progress: Called with (files done, all files).
-
-    Raises:
-        DataError: If an utterance cannot be read or embedded.
-    """
-    embeddings = _embed_lists(encoder, lists, batch_size=batch_size, max_seconds=max_seconds, on_progress=on_progress)
-    return tuple(_score_list(embeddings, trial_list, dims, p_targets) for trial_list in lists)
+    trial_list: TrialList
+    scored: ScoredTrials
+    speakers_from: str
+    shorter_seconds: NDArray[np.float64]
+    cropped: Mapping[float, CroppedTrials] = field(default_factory=dict)
 
 
 def choose_dims(
@@ -85,43 +61,100 @@ def choose_dims(
         raise UsageError(error.what, f"--dims, {model}", error.fix) from error
 
 
-def _embed_lists(
-    encoder: Encoder,
+def score_model(
+    embedder: Embedder,
     lists: Sequence[TrialList],
+    dims: tuple[int, ...],
     *,
-    batch_size: int,
-    max_seconds: float,
-    on_progress: Callable[[int, int], None] | None,
-) -> dict[str, NDArray[np.float32]]:
-    """Return the embedding, not of unit length, of every file that a list names, by the file's path."""
-    paths = (each.path_of(utterance_id) for each in lists for utterance_id in each.trials.utterance_ids)
-    files = {str(path): path for path in paths}
-    found = embed_files(encoder, files, batch_size=batch_size, max_seconds=max_seconds, on_progress=on_progress)
-    if found.errors:
-        problems = list(found.errors.values())
-        more = [f"and {len(problems) - SHOWN_ERRORS} more"] if len(problems) > SHOWN_ERRORS else []
-        raise DataError(
-            "\n".join(
-                [f"{len(problems)} of {len(files)} utterances cannot be embedded:", *problems[:SHOWN_ERRORS], *more]
-            ),
-            fix="Mend the recordings, or leave their trials out of the list.",
-        )
-    for path, warnings in found.warnings.items():
-        log.warning("%s: %s", path, ", ".join(warnings))
-    return found.embeddings
+    crops: Sequence[float] = (),
+    norm: NormRequest | None = None,
+) -> tuple[ScoredList, ...]:
+    """Return each list, scored, in order.
+
+    Args:
+        embedder: The model.
+        lists: Trials with their audio.
+        dims: Prefix widths, rising.
+        crops: Seconds to which the test side is cut for further scores.
+        norm: Score normalisation; None for plain cosines.
+
+    Raises:
+        DataError: If an utterance cannot be read or embedded, or the cohort cannot be used.
+    """
+    wanted = [Recording(path) for each in lists for path in each.paths.values()]
+    wanted += [
+        Recording(each.paths[utterance_id], seconds)
+        for each in lists
+        for utterance_id in dict.fromkeys(each.trials.test_ids)
+        for seconds in crops
+    ]
+    embeddings = embedder.embed([*_by_path(wanted), *(norm.cohort.wanted if norm else ())])
+    score_norm = join_cohort(norm, embeddings) if norm else None
+    return tuple(_score_list(embeddings, each, dims, crops, score_norm) for each in lists)
+
+
+def _by_path(recordings: Sequence[Recording]) -> list[Recording]:
+    """Return the recordings, each once, those of one path next to each other, so that it is decoded once."""
+    groups: dict[Path, dict[Recording, None]] = {}
+    for recording in recordings:
+        groups.setdefault(recording.path, {})[recording] = None
+    return [recording for group in groups.values() for recording in group]
 
 
 def _score_list(
-    embeddings: dict[str, NDArray[np.float32]], trial_list: TrialList, dims: Sequence[int], p_targets: Sequence[float]
-) -> TrialResult:
-    trials = trial_list.trials
-    by_id = {utterance_id: embeddings[str(trial_list.path_of(utterance_id))] for utterance_id in trials.utterance_ids}
-    return TrialResult(
-        path=trials.path,
-        sha256=trials.sha256,
-        source=trial_list.source,
-        audio_root=trial_list.audio_root,
-        n_target=trials.n_target,
-        n_nontarget=trials.n_nontarget,
-        results=score_trials(by_id, trials, dims, p_targets),
+    embeddings: Embeddings,
+    trial_list: TrialList,
+    dims: tuple[int, ...],
+    crops: Sequence[float],
+    norm: ScoreNorm | None,
+) -> ScoredList:
+    trials, whole = trial_list.trials, embeddings.of(trial_list.paths)
+    speakers = trial_speakers(trials)
+    if norm is not None:
+        warn_of_overlap(norm.cohort, speakers.names, trials.path)
+    return ScoredList(
+        trial_list=trial_list,
+        scored=_score(trials, speakers, whole, whole, dims, norm),
+        speakers_from=speakers.source,
+        shorter_seconds=_shorter_seconds(trials, embeddings.seconds_of(trial_list.paths)),
+        cropped={seconds: _crop(embeddings, trial_list, speakers, seconds, dims, norm) for seconds in crops},
     )
+
+
+def _crop(
+    embeddings: Embeddings,
+    trial_list: TrialList,
+    speakers: TrialSpeakers,
+    seconds: float,
+    dims: tuple[int, ...],
+    norm: ScoreNorm | None,
+) -> CroppedTrials:
+    trials, whole = trial_list.trials, embeddings.of(trial_list.paths)
+    cut = embeddings.of(trial_list.paths, crop_seconds=seconds)
+    keep = np.array([test_id in cut for test_id in trials.test_ids])
+    part = replace(speakers, enroll_speaker=speakers.enroll_speaker[keep], test_speaker=speakers.test_speaker[keep])
+    scored = _score(trials.only(keep), part, whole, cut, dims, norm) if keep.any() else None
+    return CroppedTrials(scored, int(np.count_nonzero(~keep)))
+
+
+def _score(
+    trials: Trials,
+    speakers: TrialSpeakers,
+    enroll_vectors: Mapping[str, NDArray[np.float32]],
+    test_vectors: Mapping[str, NDArray[np.float32]],
+    dims: tuple[int, ...],
+    norm: ScoreNorm | None,
+) -> ScoredTrials:
+    enroll, test = enrolment_side(enroll_vectors, trials), test_side(test_vectors, trials)
+    scores = score_sides(enroll, test, dims)
+    if norm is not None:
+        scores = normalise(scores, enroll, test, dims, norm)
+    return ScoredTrials(
+        dims, scores, trials.is_target, speakers.enroll_speaker, speakers.test_speaker, tuple(speakers.names)
+    )
+
+
+def _shorter_seconds(trials: Trials, seconds: Mapping[str, float]) -> NDArray[np.float64]:
+    enroll = {each: sum(seconds[one] for one in trials.enroll_utterances(each)) for each in {*trials.enroll_ids}}
+    sides = zip(trials.enroll_ids, trials.test_ids, strict=True)
+    return np.array([min(enroll[enroll_id], seconds[test_id]) for enroll_id, test_id in sides])

@@ -1,4 +1,4 @@
-"""A trial list scored at every width, from embeddings that are already there."""
+"""Trials scored at every width, from embeddings that are already there."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,77 +9,89 @@ from numpy.typing import NDArray
 from mrlspk.data.trials import Trials
 from mrlspk.errors import DataError
 from mrlspk.metrics.cosine import prefix_cosine_scores
-from mrlspk.metrics.dcf import min_dcf_at
-from mrlspk.metrics.det import operating_points
-from mrlspk.metrics.eer import eer_at, eer_threshold_at
+
+type Vectors = Mapping[str, NDArray[np.floating]]
 
 
-@dataclass(frozen=True)
-class DcfResult:
-    """The normalised detection cost at one prior, with costs of 1 and 1."""
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One side of every trial: voices, each of one utterance or of several.
 
-    p_target: float
-    min_dcf: float
-
-
-@dataclass(frozen=True)
-class WidthResult:
-    """Figures of one prefix width.
+    A voice of several utterances is the mean of their embeddings, each cut to the width and brought to unit length.
 
     Attributes:
-        dim: The width.
-        eer: Equal error rate, in [0, 1].
-        threshold: Cosine at and above which a trial is accepted at the equal error rate.
-        dcf: Detection costs, in the order in which the priors were given.
+        vectors: (utterances, embed_dim), of any length, the utterances of a voice next to each other.
+        first: (voices,) row of the first utterance of each voice.
+        voices: (trials,) voice of each trial.
     """
 
-    dim: int
-    eer: float
-    threshold: float
-    dcf: tuple[DcfResult, ...]
+    vectors: NDArray[np.floating]
+    first: NDArray[np.int64]
+    voices: NDArray[np.int64]
+
+    @property
+    def single(self) -> bool:
+        """Whether every voice is one utterance."""
+        return len(self.first) == len(self.vectors)
+
+    def at_width(self, dim: int) -> NDArray[np.floating]:
+        """Return each voice at one width, (voices, dim), not of unit length."""
+        cut = self.vectors[:, :dim]
+        if self.single:
+            return cut
+        units = cut.astype(np.float64) / np.linalg.norm(cut.astype(np.float64), axis=1, keepdims=True)
+        means: NDArray[np.float64] = np.add.reduceat(units, self.first)
+        return means
 
 
-def score_trials(
-    embeddings: Mapping[str, NDArray[np.floating]], trials: Trials, dims: Sequence[int], p_targets: Sequence[float]
-) -> tuple[WidthResult, ...]:
-    """Return the figures of cosine scores at each width, in the order of ``dims``.
-
-    Args:
-        embeddings: (embed_dim,) by utterance id, of any length; every utterance of the trials has one.
-        trials: Both kinds of trial.
-        dims: Prefix widths, rising.
-        p_targets: Priors of the detection cost.
+def enrolment_side(vectors: Vectors, trials: Trials) -> Side:
+    """Return the enrolment side; ``vectors`` holds (embed_dim,) by utterance id.
 
     Raises:
         DataError: If an embedding is not finite.
-        MetricError: If the trials are all of one kind, or a width or prior is out of range.
     """
-    scores = trial_scores(embeddings, trials, dims)
-    return tuple(_width_result(dim, column, trials, p_targets) for dim, column in zip(dims, scores.T, strict=True))
+    return _side(vectors, trials.enroll_ids, {voice: trials.enroll_utterances(voice) for voice in {*trials.enroll_ids}})
 
 
-def trial_scores(
-    embeddings: Mapping[str, NDArray[np.floating]], trials: Trials, dims: Sequence[int]
+def test_side(vectors: Vectors, trials: Trials) -> Side:
+    """Return the test side; ``vectors`` holds (embed_dim,) by utterance id.
+
+    Raises:
+        DataError: If an embedding is not finite.
+    """
+    return _side(vectors, trials.test_ids, {voice: (voice,) for voice in {*trials.test_ids}})
+
+
+def score_sides(enroll: Side, test: Side, dims: Sequence[int]) -> NDArray[np.float64]:
+    """Return the cosine of each trial at each width, (trials, len(dims)).
+
+    Raises:
+        MetricError: If the widths do not rise within embed_dim, or a vector is zero at a width.
+    """
+    if enroll.single and test.single:
+        return _cosines(enroll, test, enroll.vectors, test.vectors, dims)
+    columns = [_cosines(enroll, test, enroll.at_width(dim), test.at_width(dim), (dim,)) for dim in dims]
+    return np.concatenate(columns, axis=1)
+
+
+def _cosines(
+    enroll: Side,
+    test: Side,
+    enroll_vectors: NDArray[np.floating],
+    test_vectors: NDArray[np.floating],
+    dims: Sequence[int],
 ) -> NDArray[np.float64]:
-    """Return the cosine of each trial at each width, (trials, len(dims)); arguments as for `score_trials`.
-
-    Raises:
-        DataError: If an embedding is not finite.
-        MetricError: If a width is out of range.
-    """
-    matrix = np.stack([embeddings[utterance_id] for utterance_id in trials.utterance_ids])
-    if not np.isfinite(matrix).all():
-        row = int(np.argmin(np.isfinite(matrix).all(axis=1)))
-        raise DataError(
-            "its embedding is not finite", trials.utterance_ids[row], "Check the recording, and the model on others."
-        )
-    row_of = {utterance_id: row for row, utterance_id in enumerate(trials.utterance_ids)}
-    enroll = np.array([row_of[utterance_id] for utterance_id in trials.enroll_ids])
-    test = np.array([row_of[utterance_id] for utterance_id in trials.test_ids])
-    return prefix_cosine_scores(matrix, enroll, test, dims)
+    matrix = np.concatenate([enroll_vectors, test_vectors])
+    return prefix_cosine_scores(matrix, enroll.voices, test.voices + len(enroll_vectors), dims)
 
 
-def _width_result(dim: int, scores: NDArray[np.float64], trials: Trials, p_targets: Sequence[float]) -> WidthResult:
-    points = operating_points(scores, trials.is_target)
-    dcf = tuple(DcfResult(p_target, min_dcf_at(points, p_target=p_target)) for p_target in p_targets)
-    return WidthResult(dim, eer_at(points), eer_threshold_at(points), dcf)
+def _side(vectors: Vectors, voice_of_trial: Sequence[str], utterances: Mapping[str, Sequence[str]]) -> Side:
+    voices = {voice: index for index, voice in enumerate(sorted(utterances))}
+    names = [utterance for voice in voices for utterance in utterances[voice]]
+    matrix = np.stack([vectors[name] for name in names])
+    finite = np.isfinite(matrix).all(axis=1)
+    if not finite.all():
+        where = names[int(np.argmin(finite))]
+        raise DataError("its embedding is not finite", where, "Check the recording, and the model on others.")
+    sizes = [len(utterances[voice]) for voice in voices]
+    return Side(matrix, np.cumsum([0, *sizes[:-1]]), np.array([voices[voice] for voice in voice_of_trial]))

@@ -1,7 +1,8 @@
 """Which trials are scored where the command names none."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from mrlspk.config import Config
 from mrlspk.data.manifest import scan_corpus
 from mrlspk.data.trials import generate_trials, read_trials
 from mrlspk.errors import CheckpointError, DataError, UsageError
-from mrlspk.evaluation.trial_list import TrialList, check_trial_list, read_trial_lists
+from mrlspk.evaluation.trial_list import TrialList, join_audio, read_trial_lists
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -19,38 +20,58 @@ VALIDATION_TRIALS = "validation-trials.txt"
 GIVE_TRIALS = "Give --trials FILE and --audio-root DIR, or name lists under evaluation.trials of a --config."
 
 
+@dataclass(frozen=True)
+class TrialRequest:
+    """Which trials a command names.
+
+    Attributes:
+        paths: Trial lists; none: those of the configuration, else those that the checkpoints lead to.
+        audio_roots: Folders, or wav.scp files, that their ids are relative to: none, one for all lists or one each.
+        enrolments: Files of enrolment models: none, one for all lists or one each.
+        allow_missing: Leave trials without audio out, and count them.
+    """
+
+    paths: tuple[Path, ...] = ()
+    audio_roots: tuple[Path, ...] = ()
+    enrolments: tuple[Path, ...] = ()
+    allow_missing: bool = False
+
+
 def choose_trial_lists(
-    paths: Sequence[Path],
-    audio_roots: Sequence[Path],
-    *,
-    config: Config,
-    carried: Mapping[Path, dict[str, Any] | None],
+    request: TrialRequest, *, config: Config, carried: Mapping[Path, dict[str, Any] | None]
 ) -> tuple[TrialList, ...]:
     """Return the trial lists to score.
 
-    In this order: the lists given; those of the configuration given; then, checkpoint by checkpoint, those of the
+    In this order: the lists named; those of the configuration given; then, checkpoint by checkpoint, those of the
     configuration that it carries and the validation trials of the run that wrote it.
 
     Args:
-        paths: Trial lists given by name.
-        audio_roots: Their audio, as `read_trial_lists` takes it.
+        request: What the command names.
         config: The configuration of this command.
         carried: The configuration that each checkpoint carries, if any, by the checkpoint's path.
 
     Raises:
-        UsageError: If audio folders are given without lists, or not as many as lists.
+        UsageError: If audio or enrolments are given without lists, or not as many as lists.
         DataError: If there are no trials, or they cannot be scored.
         CheckpointError: If a checkpoint's configuration is not one.
     """
-    if paths:
-        return read_trial_lists(paths, audio_roots, source="--trials")
-    if audio_roots:
-        raise UsageError("folders of audio without a trial list", "--audio-root", "Give --trials FILE as well.")
-    if lists := build_trial_lists(config, "the configuration"):
+    allow_missing = request.allow_missing
+    if request.paths:
+        return read_trial_lists(
+            request.paths,
+            request.audio_roots,
+            source="--trials",
+            enrolments=request.enrolments,
+            allow_missing=allow_missing,
+        )
+    for given, flag in ((request.audio_roots, "--audio-root"), (request.enrolments, "--enroll")):
+        if given:
+            raise UsageError("given without a trial list", flag, "Give --trials FILE as well.")
+    if lists := build_trial_lists(config, "the configuration", allow_missing=allow_missing):
         return lists
     for model, content in carried.items():
         model_config = _carried_config(content, model)
-        if model_config and (lists := build_trial_lists(model_config, str(model))):
+        if model_config and (lists := build_trial_lists(model_config, str(model), allow_missing=allow_missing)):
             return lists
         if model_config and (lists := _validation_trials(model, model_config, models=carried)):
             return lists
@@ -59,24 +80,25 @@ def choose_trial_lists(
     )
 
 
-def build_trial_lists(config: Config, whose: str) -> tuple[TrialList, ...]:
+def build_trial_lists(config: Config, whose: str, *, allow_missing: bool = False) -> tuple[TrialList, ...]:
     """Return the lists under ``evaluation.trials``, or else trials generated from each of ``test_datasets``.
 
     Args:
         config: Names lists, or folders, or neither.
         whose: What the source of a list says of the configuration.
+        allow_missing: Leave trials without audio out, and count them.
 
     Raises:
         DataError: If a list or folder cannot be scored.
     """
-    return tuple(_named_lists(config, whose)) or tuple(_generated_lists(config, whose))
+    return tuple(_named_lists(config, whose, allow_missing=allow_missing)) or tuple(_generated_lists(config, whose))
 
 
-def _named_lists(config: Config, whose: str) -> Iterator[TrialList]:
+def _named_lists(config: Config, whose: str, *, allow_missing: bool) -> Iterator[TrialList]:
     source = f"evaluation.trials of {whose}"
     for entry in config.evaluation.trials:
         try:
-            yield check_trial_list(TrialList(read_trials(entry.path), entry.audio_root, source))
+            yield join_audio(read_trials(entry.path), entry.audio_root, source, allow_missing=allow_missing)
         except DataError as error:
             raise _from(source, error) from error
 
@@ -93,7 +115,7 @@ def _generated_lists(config: Config, whose: str) -> Iterator[TrialList]:
             )
         except DataError as error:
             raise _from(source, error) from error
-        yield TrialList(trials, folder, source)
+        yield join_audio(trials, folder, source)
 
 
 def _validation_trials(model: Path, config: Config, *, models: Collection[Path]) -> tuple[TrialList, ...]:
@@ -105,7 +127,7 @@ def _validation_trials(model: Path, config: Config, *, models: Collection[Path])
         log.warning("the trials are the %s; a model of another run may have been trained on their speakers", source)
     root = config.data.val_dataset or config.data.train_dataset
     try:
-        return (check_trial_list(TrialList(read_trials(path), root, source)),)
+        return (join_audio(read_trials(path), root, source),)
     except DataError as error:
         raise _from(source, error) from error
 

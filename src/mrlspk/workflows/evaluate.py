@@ -1,67 +1,117 @@
 """Score trial lists with one model, at every width."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.config import Config
+from mrlspk.data.metadata import Metadata, read_metadata
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
-from mrlspk.evaluation.model_scores import TrialResult, choose_dims, score_model
-from mrlspk.evaluation.sources import choose_trial_lists
+from mrlspk.errors import UsageError
+from mrlspk.evaluation.calibration_file import find_calibration
+from mrlspk.evaluation.cohort import build_norm_request
+from mrlspk.evaluation.embeddings import build_embedder
+from mrlspk.evaluation.intervals import Resampling
+from mrlspk.evaluation.list_report import ListRequest, report_list
+from mrlspk.evaluation.model_report import EvaluationReport
+from mrlspk.evaluation.model_scores import choose_dims, score_model
+from mrlspk.evaluation.sources import TrialRequest, choose_trial_lists
+from mrlspk.evaluation.target import smallest_width
 
 
 @dataclass(frozen=True)
-class EvaluationReport:
-    """One model on one or more trial lists."""
+class EvaluationRequest:
+    """What is wanted of an evaluation, beside what the configuration says.
 
-    model: Path
-    trials: tuple[TrialResult, ...]
+    Attributes:
+        trials: Which trials.
+        dims: Prefix widths, rising; None: all that the model was trained for.
+        allow_untrained_dim: Score widths that the model has but was not trained for.
+        durations: Seconds to which the test side is cut for further figures; None among them is the whole.
+        metadata: Table of utterances or speakers.
+        by: Columns of the metadata or of the trial lists, by which the figures are broken down.
+        calibration: Its file; None: the one beside the checkpoint, if there is one.
+        use_calibration: Whether scores are calibrated at all.
+        target_eer: Equal error rate, in [0, 1], that the smallest width is sought for; None for no search.
+    """
+
+    trials: TrialRequest = TrialRequest()
+    dims: tuple[int, ...] | None = None
+    allow_untrained_dim: bool = False
+    durations: tuple[float | None, ...] = ()
+    metadata: Path | None = None
+    by: tuple[str, ...] = ()
+    calibration: Path | None = None
+    use_calibration: bool = True
+    target_eer: float | None = None
 
 
 def evaluate(
     model: ModelFile,
-    trials: Sequence[Path] = (),
-    audio_roots: Sequence[Path] = (),
+    request: EvaluationRequest,
     *,
     config: Config | None = None,
-    dims: tuple[int, ...] | None = None,
-    p_targets: tuple[float, ...] | None = None,
-    allow_untrained_dim: bool = False,
     device: str = "auto",
+    cache_dir: Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationReport:
     """Return the figures of ``model`` on each trial list.
 
     Args:
         model: Checkpoint.
-        trials: Lists; none: those of ``config``, else those that the checkpoint leads to.
-        audio_roots: Folders that the lists' paths are relative to: one for all, or one each.
-        config: Its ``evaluation`` section is used.
-        dims: Prefix widths, rising; None: all that the model was trained for.
-        p_targets: Priors of the detection cost; None: those of ``config``.
-        allow_untrained_dim: Score widths that the model has but was not trained for.
+        request: What is wanted.
+        config: Its ``evaluation`` section and ``seed`` are used.
         device: auto, cpu, cuda, cuda:N or mps.
-        on_progress: Called with (files done, all files).
+        cache_dir: Folder in which embeddings are kept; None for nowhere.
+        on_progress: Called with (recordings done, all recordings).
 
     Raises:
-        CheckpointError: If the file is no model.
-        UsageError: If the model does not have a width, or the audio folders do not pair with the lists.
-        DataError: If there are no trials, or a list or an utterance cannot be used.
+        CheckpointError: If the file is no model, or the calibration is not one of it.
+        UsageError: If the model does not have a width, or what is asked for does not go together.
+        DataError: If there are no trials, or a list, an utterance, the cohort or the metadata cannot be used.
     """
     config = config or Config()
-    settings = config.evaluation
+    settings, metadata = config.evaluation, _read_metadata(request)
     loaded = load_located(model)
-    widths = choose_dims(loaded.encoder, dims, allow_untrained=allow_untrained_dim, model=model.path)
-    lists = choose_trial_lists(trials, audio_roots, config=config, carried={model.path: loaded.config})
-    results = score_model(
-        loaded.encoder.to(find_device(device)),
-        lists,
-        widths,
-        p_targets or settings.p_target,
-        batch_size=settings.batch_size,
-        max_seconds=settings.max_seconds,
-        on_progress=on_progress,
+    dims = choose_dims(loaded.encoder, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
+    lists = choose_trial_lists(request.trials, config=config, carried={model.path: loaded.config})
+    encoder = loaded.encoder.to(find_device(device))
+    embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=on_progress)
+    norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=encoder.embed_dim)
+    calibration = None
+    if request.use_calibration:
+        calibration = find_calibration(model, embedder.fingerprint, request.calibration)
+    crops = tuple(seconds for seconds in request.durations if seconds is not None)
+    scored = score_model(embedder, lists, dims, crops=crops, norm=norm)
+    wanted = ListRequest(
+        p_targets=settings.p_target,
+        false_accept_rates=settings.false_accept_rates,
+        resampling=Resampling(settings.n_resamples, config.seed),
+        durations=request.durations,
+        by=request.by,
+        metadata=metadata,
+        calibration=calibration.content if calibration else None,
     )
-    return EvaluationReport(model.path, results)
+    reports = tuple(report_list(each, wanted) for each in scored)
+    target = request.target_eer
+    return EvaluationReport(
+        model=model.path,
+        fingerprint=embedder.fingerprint,
+        dims=dims,
+        settings=settings,
+        seed=config.seed,
+        norm=norm,
+        calibration=calibration,
+        trials=reports,
+        target_eer=target,
+        target_widths=() if target is None else tuple(smallest_width(r.path, r.results, target) for r in reports),
+        scored=scored,
+    )
+
+
+def _read_metadata(request: EvaluationRequest) -> Metadata | None:
+    if request.metadata is not None and not request.by:
+        raise UsageError("a table without a column to go by", "--metadata", "Name a column with --by.")
+    return None if request.metadata is None else read_metadata(request.metadata)

@@ -1,0 +1,38 @@
+"""The command that is running, as a user would type it again."""
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+UNTOLD = {"as_json", "quiet", "debug", "report", "force"}  # which change how figures are shown, not the figures
+
+
+def typed_command(**defaults: str) -> str:
+    """Return the command with every argument and option that was given.
+
+    Args:
+        defaults: Arguments that were not given, by name, and what was taken in their place.
+    """
+    context = click.get_current_context()
+    words = [*context.command_path.split()[1:]]
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if name in UNTOLD or not (given or name in defaults):
+            continue
+        values = context.params[name] if given else defaults[name]
+        words += _words(parameter, values if isinstance(values, list | tuple) else [values])
+    return shlex.join(["mrlspk", *words])
+
+
+def _words(parameter: click.Parameter, values: Any) -> Iterator[str]:
+    for value in values:
+        if isinstance(parameter, click.Argument):
+            yield str(value)
+        elif getattr(parameter, "is_flag", False):
+            yield parameter.opts[0]
+        else:
+            yield from (parameter.opts[0], str(value))

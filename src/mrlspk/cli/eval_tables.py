@@ -1,0 +1,113 @@
+"""What ``mrlspk eval`` shows on a terminal."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+
+from mrlspk.cli import output
+from mrlspk.cli.trial_options import heading, percent, percent_interval
+
+if TYPE_CHECKING:
+    from mrlspk.evaluation.breakdown import ColumnBreakdown
+    from mrlspk.evaluation.durations import DurationResult
+    from mrlspk.evaluation.figures import WidthResult
+    from mrlspk.evaluation.list_report import ListReport
+    from mrlspk.evaluation.model_report import EvaluationReport
+    from mrlspk.evaluation.target import TargetWidth
+
+
+def evaluation_tables(report: "EvaluationReport") -> Iterator[RenderableType]:
+    """Yield list by list a heading, a table by width and what else was asked for."""
+    if notes := list(_notes(report)):
+        yield "\n".join(notes)
+        yield ""
+    for index, trials in enumerate(report.trials):
+        if index:
+            yield ""
+        yield from _list_tables(trials)
+    for found in report.target_widths:
+        yield ""
+        yield _target_line(found, report.target_eer)
+
+
+def _notes(report: "EvaluationReport") -> Iterator[str]:
+    if report.norm is not None:
+        taken = "S-Norm" if report.norm.top_n is None else f"AS-Norm, top {report.norm.top_n}"
+        yield f"{taken} by {report.norm.cohort.path}: thresholds are normalised scores, not cosines"
+    if report.calibration is not None:
+        yield f"calibrated by {report.calibration.path}"
+
+
+def _list_tables(trials: "ListReport") -> Iterator[RenderableType]:
+    yield heading(trials)
+    yield _width_table(trials.results)
+    if trials.intervals.note:
+        yield f"no intervals: {trials.intervals.note}"
+    else:
+        yield f"95 % intervals over {trials.intervals.n_speakers} speakers, {trials.intervals.n_resamples} draws"
+    if trials.durations:
+        yield ""
+        yield _duration_table(trials.durations)
+    for column in trials.breakdown:
+        yield ""
+        yield _column_table(column)
+
+
+def _width_table(results: "Iterable[WidthResult]") -> RenderableType:
+    results = list(results)
+    first = results[0]
+    calibrated = first.cllr is not None
+    with_intervals = first.eer_ci is not None
+    columns = ["width", "EER %", *(["95 %"] if with_intervals else [])]
+    for each in first.dcf:
+        columns += [f"minDCF({each.p_target:g})", *([f"actDCF({each.p_target:g})"] if calibrated else [])]
+    columns += ["minCllr", *(["Cllr"] if calibrated else []), "threshold"]
+    return output.table(None, columns, (_width_row(each) for each in results))
+
+
+def _width_row(result: "WidthResult") -> Iterator[object]:
+    yield result.dim
+    yield percent(result.eer)
+    if result.eer_ci is not None:
+        yield percent_interval(result.eer_ci)
+    for each in result.dcf:
+        yield f"{each.min_dcf:.4f}"
+        if each.act_dcf is not None:
+            yield f"{each.act_dcf:.4f}"
+    yield f"{result.min_cllr:.4f}"
+    if result.cllr is not None:
+        yield f"{result.cllr:.4f}"
+    yield f"{result.threshold:.4f}"
+
+
+def _duration_table(durations: "Iterable[DurationResult]") -> RenderableType:
+    durations = list(durations)
+    columns = ["EER %", *(str(each.dim) for each in durations[0].results), "trials", "left out"]
+    rows = [
+        (
+            "whole" if each.seconds is None else f"{each.seconds:g} s",
+            *(percent(width.eer) for width in each.results),
+            each.n_target + each.n_nontarget,
+            each.n_left_out,
+        )
+        for each in durations
+    ]
+    return output.table("by length of the test side", columns, rows)
+
+
+def _column_table(column: "ColumnBreakdown") -> RenderableType:
+    columns = ["EER %", *(str(each.dim) for each in column.groups[0].results), "target", "non-target"]
+    rows = [
+        (group.value, *(percent(width.eer) for width in group.results), group.n_target, group.n_nontarget)
+        for group in column.groups
+    ]
+    return output.table(f"by {column.column}", columns, rows)
+
+
+def _target_line(found: "TargetWidth", target: float | None) -> str:
+    goal = f"EER of at most {percent(target)} % on {found.path}"
+    if found.dim is not None:
+        return f"{goal}: {found.dim} is the smallest width whose interval lies whole below it"
+    estimate = f"; by its figure alone {found.dim_by_estimate} does" if found.dim_by_estimate else ""
+    return f"{goal}: {found.reason}{estimate}"

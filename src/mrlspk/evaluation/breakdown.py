@@ -1,0 +1,182 @@
+"""Where the errors are: by property of the speakers, by speaker, by trial."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.data.trials import Trials
+from mrlspk.evaluation.scored_trials import ScoredTrials
+from mrlspk.metrics.det import operating_points
+from mrlspk.metrics.eer import eer_at, eer_threshold_at
+
+SHOWN = 10
+MIXED = "different"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class WidthEer:
+    """The equal error rate at one width; None where there is only one kind of trial."""
+
+    dim: int
+    eer: float | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """The trials whose two sides have one value, or whose sides differ, or of which one is not known."""
+
+    value: str
+    n_target: int
+    n_nontarget: int
+    results: tuple[WidthEer, ...]
+
+
+@dataclass(frozen=True)
+class ColumnBreakdown:
+    """The groups of one column, by value."""
+
+    column: str
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class SpeakerErrors:
+    """Trials that a speaker is on either side of.
+
+    Attributes:
+        speaker: Name.
+        n_target: Target trials.
+        n_nontarget: Non-target trials.
+        eer: Equal error rate among these trials alone; None where there is only one kind.
+        p_miss: Share of these target trials rejected at the threshold of all trials; None without any.
+        p_fa: Share of these non-target trials accepted there; None without any.
+    """
+
+    speaker: str
+    n_target: int
+    n_nontarget: int
+    eer: float | None
+    p_miss: float | None
+    p_fa: float | None
+
+
+@dataclass(frozen=True)
+class WrongTrial:
+    """One trial that is decided wrongly, and its score."""
+
+    enroll_id: str
+    test_id: str
+    score: float
+
+
+@dataclass(frozen=True)
+class ConfidentErrors:
+    """The trials that are furthest on the wrong side of the EER threshold of the full width, worst first."""
+
+    dim: int
+    threshold: float
+    false_accepts: tuple[WrongTrial, ...]
+    misses: tuple[WrongTrial, ...]
+
+
+@dataclass(frozen=True)
+class WorstSpeakers:
+    """The speakers with the most errors at the EER threshold of the full width, worst first."""
+
+    dim: int
+    speakers: tuple[SpeakerErrors, ...]
+
+
+def width_eers(trials: ScoredTrials) -> tuple[WidthEer, ...]:
+    """Return the equal error rate of each width."""
+    if not trials.both_kinds:
+        return tuple(WidthEer(dim, None) for dim in trials.dims)
+    columns = zip(trials.dims, trials.scores.T, strict=True)
+    return tuple(WidthEer(dim, eer_at(operating_points(scores, trials.is_target))) for dim, scores in columns)
+
+
+def break_down(
+    trials: ScoredTrials, column: str, enroll_values: Sequence[str | None], test_values: Sequence[str | None]
+) -> ColumnBreakdown:
+    """Return the figures by value of ``column``; the values are each side's, (trials,), None where not known."""
+    labels = np.array([_label(*values) for values in zip(enroll_values, test_values, strict=True)])
+    last = [MIXED, UNKNOWN]
+    values = [*sorted(set(labels) - {*last}), *(value for value in last if value in labels)]
+    return ColumnBreakdown(column, tuple(_group(trials, value, labels == value) for value in values))
+
+
+def worst_speakers(trials: ScoredTrials) -> WorstSpeakers:
+    """Return up to ten speakers with errors, by the share of their trials that are decided wrongly at full width."""
+    threshold = eer_threshold_at(operating_points(trials.scores[:, -1], trials.is_target))
+    accepted = trials.scores[:, -1] >= threshold
+    n_speakers = len(trials.speakers)
+    target = _count(trials, trials.is_target, n_speakers)
+    nontarget = _count(trials, ~trials.is_target, n_speakers)
+    missed = _count(trials, trials.is_target & ~accepted, n_speakers)
+    taken = _count(trials, ~trials.is_target & accepted, n_speakers)
+    share = (missed / np.maximum(target, 1) + taken / np.maximum(nontarget, 1)) / 2
+    order = [speaker for speaker in np.argsort(-share, kind="stable")[:SHOWN] if share[speaker] > 0]
+    return WorstSpeakers(
+        trials.dims[-1],
+        tuple(
+            SpeakerErrors(
+                speaker=trials.speakers[each],
+                n_target=int(target[each]),
+                n_nontarget=int(nontarget[each]),
+                eer=speaker_eer(trials, each, trials.scores[:, -1]),
+                p_miss=float(missed[each] / target[each]) if target[each] else None,
+                p_fa=float(taken[each] / nontarget[each]) if nontarget[each] else None,
+            )
+            for each in order
+        ),
+    )
+
+
+def speaker_eer(trials: ScoredTrials, speaker: int, scores: NDArray[np.float64]) -> float | None:
+    """Return the EER among the trials that a speaker is on either side of; None where there is only one kind."""
+    mine = (trials.enroll_speaker == speaker) | (trials.test_speaker == speaker)
+    is_target = trials.is_target[mine]
+    if is_target.all() or not is_target.any():
+        return None
+    return eer_at(operating_points(scores[mine], is_target))
+
+
+def confident_errors(scored: ScoredTrials, trials: Trials) -> ConfidentErrors:
+    """Return up to ten errors of each kind, those furthest from the threshold first; both are the same trials."""
+    scores = scored.scores[:, -1]
+    threshold = eer_threshold_at(operating_points(scores, scored.is_target))
+
+    def worst(wrong: NDArray[np.bool_], sign: int) -> tuple[WrongTrial, ...]:
+        rows = np.flatnonzero(wrong)
+        rows = rows[np.argsort(sign * scores[rows], kind="stable")][:SHOWN]
+        return tuple(WrongTrial(trials.enroll_ids[row], trials.test_ids[row], float(scores[row])) for row in rows)
+
+    return ConfidentErrors(
+        scored.dims[-1],
+        threshold,
+        false_accepts=worst(~scored.is_target & (scores >= threshold), -1),
+        misses=worst(scored.is_target & (scores < threshold), 1),
+    )
+
+
+def _label(enroll: str | None, test: str | None) -> str:
+    if enroll is None or test is None:
+        return UNKNOWN
+    return enroll if enroll == test else MIXED
+
+
+def _group(trials: ScoredTrials, value: str, keep: NDArray[np.bool_]) -> Group:
+    part = trials.only(keep)
+    return Group(value, part.n_target, part.n_nontarget, width_eers(part))
+
+
+def _count(trials: ScoredTrials, chosen: NDArray[np.bool_], n_speakers: int) -> NDArray[np.int64]:
+    """Return how many of the chosen trials each speaker is in; a trial within one speaker counts once."""
+    enroll, test = trials.enroll_speaker[chosen], trials.test_speaker[chosen]
+    apart = enroll != test
+    counts: NDArray[np.int64] = np.bincount(enroll, minlength=n_speakers)
+    counts += np.bincount(test[apart], minlength=n_speakers)
+    return counts

@@ -1,0 +1,149 @@
+"""The cohort: voices that no trial is about, whose scores say what a score is worth."""
+
+import logging
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.config.evaluation import EvaluationConfig
+from mrlspk.data.manifest import scan_corpus, speaker_of
+from mrlspk.encoding.embedding import Recording
+from mrlspk.errors import DataError, UsageError
+from mrlspk.evaluation.embeddings import Embeddings
+from mrlspk.pretrained.records import file_sha256
+
+log = logging.getLogger("mrlspk.evaluation")
+
+MIN_VOICES = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """The voices of a cohort, one a speaker.
+
+    Attributes:
+        path: Its folder or file.
+        fingerprint: SHA-256 in hex: of the utterance ids of a folder, of the bytes of a file.
+        speakers: Names, sorted.
+        vectors: (speakers, embed_dim), each the mean of the speaker's embeddings at unit length.
+    """
+
+    path: Path
+    fingerprint: str
+    speakers: tuple[str, ...]
+    vectors: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CohortSource:
+    """A cohort before it is embedded: a corpus of recordings, or a file of embeddings that has none."""
+
+    path: Path
+    fingerprint: str
+    recordings: Mapping[str, Path]
+    stored: Mapping[str, NDArray[np.floating]] | None = None
+
+    def embedded(self, embeddings: Embeddings) -> Cohort:
+        """Return the cohort, from the embeddings of its recordings or those that are stored.
+
+        Raises:
+            DataError: If it has fewer than two speakers.
+        """
+        vectors = self.stored if self.stored is not None else embeddings.of(self.recordings)
+        groups: dict[str, list[NDArray[np.float64]]] = {}
+        for utterance_id in sorted(vectors):
+            vector = vectors[utterance_id].astype(np.float64)
+            groups.setdefault(speaker_of(utterance_id), []).append(vector / np.linalg.norm(vector))
+        if len(groups) < MIN_VOICES:
+            raise DataError(
+                f"expected {MIN_VOICES} speakers or more, got {len(groups)}", self.path, "Name more of them."
+            )
+        means = np.stack([np.mean(group, axis=0) for group in groups.values()])
+        return Cohort(self.path, self.fingerprint, tuple(groups), means)
+
+    @property
+    def wanted(self) -> tuple[Recording, ...]:
+        """The recordings that have to be embedded."""
+        return tuple(Recording(path) for path in self.recordings.values())
+
+
+def find_cohort(path: Path, *, fingerprint: str, embed_dim: int) -> CohortSource:
+    """Return the cohort in a folder of speakers, or in a file that ``mrlspk embed DIR -o FILE.npz`` wrote.
+
+    Args:
+        path: Folder or .npz file.
+        fingerprint: Of the model; stored embeddings of another are refused.
+        embed_dim: Width of the model; narrower stored embeddings are refused.
+
+    Raises:
+        DataError: If it is neither, or cannot be used with this model.
+    """
+    if path.is_dir():
+        manifest = scan_corpus(path)
+        files = {utterance.utterance_id: utterance.path for utterance in manifest.utterances}
+        return CohortSource(path, manifest.fingerprint, files)
+    stored = _read_embeddings(path, fingerprint, embed_dim)
+    return CohortSource(path, file_sha256(path), {}, stored)
+
+
+def _read_embeddings(path: Path, fingerprint: str, embed_dim: int) -> dict[str, NDArray[np.floating]]:
+    expected = "a folder of speakers, or an .npz file that `mrlspk embed` wrote"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            ids, vectors, model = arrays["ids"], arrays["embeddings"], str(arrays["fingerprint"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"expected {expected}, got what is neither ({error})", path, "Check --cohort.") from error
+    if model != fingerprint:
+        raise DataError("holds the embeddings of another model", path, "Embed the cohort with the model to be scored.")
+    if vectors.shape != (ids.size, embed_dim):
+        raise DataError(
+            f"expected embeddings of the full width {embed_dim}, got {vectors.shape}", path, "Embed without --dim."
+        )
+    if not (np.isfinite(vectors).all() and vectors.any(axis=1).all()):
+        raise DataError("holds an embedding that is zero or not finite", path, "Embed the cohort again.")
+    return dict(zip(map(str, ids), vectors, strict=True))
+
+
+@dataclass(frozen=True)
+class NormRequest:
+    """Which normalisation is wanted: S-Norm where ``top_n`` is None, else AS-Norm by the ``top_n`` highest scores."""
+
+    kind: Literal["s", "as"]
+    cohort: CohortSource
+    top_n: int | None
+
+
+def build_norm_request(settings: EvaluationConfig, *, fingerprint: str, embed_dim: int) -> NormRequest | None:
+    """Return the normalisation that the configuration asks for; None for plain cosines.
+
+    Args:
+        settings: Its ``score_norm``, ``cohort`` and ``top_n`` are used.
+        fingerprint: Of the model.
+        embed_dim: Its full width.
+
+    Raises:
+        UsageError: If there is no cohort.
+        DataError: If the cohort cannot be used.
+    """
+    if settings.score_norm == "none":
+        return None
+    if settings.cohort is None:
+        raise UsageError("score normalisation needs a cohort", "--score-norm", "Give --cohort DIR, of other speakers.")
+    cohort = find_cohort(settings.cohort, fingerprint=fingerprint, embed_dim=embed_dim)
+    return NormRequest(settings.score_norm, cohort, settings.top_n if settings.score_norm == "as" else None)
+
+
+def warn_of_overlap(cohort: Cohort, speakers: Sequence[str], where: str) -> None:
+    """Say so where speakers of the trials are in the cohort: their scores would be normalised by themselves."""
+    if shared := sorted(set(cohort.speakers) & set(speakers)):
+        log.warning(
+            "%d speakers of %s are in the cohort too, such as %s: take others",
+            len(shared),
+            where,
+            shared[0],
+        )

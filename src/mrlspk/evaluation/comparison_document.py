@@ -1,0 +1,39 @@
+"""A comparison as plain values: what is printed as JSON and what a report is written from."""
+
+from dataclasses import asdict
+from typing import Any
+
+from mrlspk.evaluation.comparison import ComparedTrials
+from mrlspk.evaluation.comparison_report import ComparisonReport
+from mrlspk.evaluation.document import settings_values
+
+NOTE = (
+    "p_value is of one comparison; p_holm holds for all {n} together (Holm 1979). A winner has intervals below zero "
+    "against every other model."
+)
+
+
+def comparison_values(report: ComparisonReport, *, command_line: str) -> dict[str, Any]:
+    """Return a comparison; ``command_line`` makes it again."""
+    n_comparisons = sum(len(width.pairs) for trials in report.trials for width in trials.results)
+    run = None
+    if report.run:
+        checkpoints = [{"model": str(each.path), "epoch": each.epoch} for each in report.run]
+        run = {"path": str(report.run[0].path.parent), "checkpoints": checkpoints}
+    return {
+        "models": list(report.models),
+        "fingerprints": report.fingerprints,
+        "command_line": command_line,
+        "settings": settings_values(report.settings, dims=report.dims, seed=report.seed, norm=report.norm),
+        "n_comparisons": n_comparisons,
+        "note": NOTE.format(n=n_comparisons),
+        "run": run,
+        "trials": [_list_values(each) for each in report.trials],
+    }
+
+
+def _list_values(trials: ComparedTrials) -> dict[str, Any]:
+    values = asdict(trials)
+    if trials.missing is None:
+        del values["missing"]
+    return values

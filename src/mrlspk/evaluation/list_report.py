@@ -1,0 +1,159 @@
+"""All figures of one scored trial list."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.data.metadata import Metadata
+from mrlspk.data.trials import OfficialMatch, official_match
+from mrlspk.errors import UsageError
+from mrlspk.evaluation.breakdown import (
+    ColumnBreakdown,
+    ConfidentErrors,
+    WorstSpeakers,
+    break_down,
+    confident_errors,
+    worst_speakers,
+)
+from mrlspk.evaluation.calibration import Calibration
+from mrlspk.evaluation.durations import DurationResult, measure_durations
+from mrlspk.evaluation.figures import WidthResult, measure
+from mrlspk.evaluation.intervals import IntervalNote, Resampling, describe_intervals, width_intervals
+from mrlspk.evaluation.model_scores import ScoredList
+from mrlspk.evaluation.trial_list import MissingAudio
+
+log = logging.getLogger("mrlspk.evaluation")
+
+
+@dataclass(frozen=True)
+class ListRequest:
+    """Which figures are wanted of a list.
+
+    Attributes:
+        p_targets: Priors of the detection cost.
+        false_accept_rates: At which thresholds are wanted.
+        resampling: How speakers are drawn for intervals.
+        durations: Lengths of the shorter side; None among them is the whole.
+        by: Columns of the metadata or of the trial list.
+        metadata: Of utterances or speakers.
+        calibration: By which scores become log-likelihood ratios.
+    """
+
+    p_targets: tuple[float, ...]
+    false_accept_rates: tuple[float, ...]
+    resampling: Resampling
+    durations: tuple[float | None, ...] = ()
+    by: tuple[str, ...] = ()
+    metadata: Metadata | None = None
+    calibration: Calibration | None = None
+
+
+@dataclass(frozen=True)
+class ListReport:
+    """Figures of one model on one trial list.
+
+    Attributes:
+        path: The list's file, or how its trials were made.
+        sha256: Of the list.
+        official: The published list that it is, if it is one.
+        source: Why it is these trials.
+        audio_root: What its utterance ids are relative to.
+        n_target: Target trials.
+        n_nontarget: Non-target trials.
+        n_speakers: Speakers that intervals are drawn over.
+        n_utterances: Utterances that were embedded.
+        missing: What was left out for want of audio; None where nothing may be.
+        intervals: What the intervals rest on.
+        results: By width, rising.
+        durations: By length of the shorter side.
+        breakdown: By column.
+        worst_speakers: Those with the most errors.
+        errors: The trials that are most wrong.
+    """
+
+    path: str
+    sha256: str
+    official: OfficialMatch | None
+    source: str
+    audio_root: Path
+    n_target: int
+    n_nontarget: int
+    n_speakers: int
+    n_utterances: int
+    missing: MissingAudio | None
+    intervals: IntervalNote
+    results: tuple[WidthResult, ...]
+    durations: tuple[DurationResult, ...]
+    breakdown: tuple[ColumnBreakdown, ...]
+    worst_speakers: WorstSpeakers
+    errors: ConfidentErrors
+
+
+def report_list(each: ScoredList, wanted: ListRequest) -> ListReport:
+    """Return the figures of one scored list.
+
+    Raises:
+        UsageError: If a column is in neither table, or a width is not calibrated.
+    """
+    scored, trials = each.scored, each.trial_list.trials
+    if wanted.calibration and (overlap := wanted.calibration.overlap(trials.sha256, scored.speakers)):
+        log.warning("%s: %s", trials.path, overlap)
+    return ListReport(
+        path=trials.path,
+        sha256=trials.sha256,
+        official=official_match(trials),
+        source=each.trial_list.source,
+        audio_root=each.trial_list.audio_root,
+        n_target=trials.n_target,
+        n_nontarget=trials.n_nontarget,
+        n_speakers=scored.n_speakers,
+        n_utterances=len(each.trial_list.paths),
+        missing=each.trial_list.missing,
+        intervals=describe_intervals(scored, wanted.resampling, speakers_from=each.speakers_from),
+        results=_results(each, wanted),
+        durations=measure_durations(scored, each.cropped, wanted.durations, wanted.p_targets[0]),
+        breakdown=tuple(_break_downs(each, wanted.by, wanted.metadata)),
+        worst_speakers=worst_speakers(scored),
+        errors=confident_errors(scored, trials),
+    )
+
+
+def _results(each: ScoredList, wanted: ListRequest) -> tuple[WidthResult, ...]:
+    scored, calibration = each.scored, wanted.calibration
+    llrs, thresholds = None, None
+    if calibration is not None:
+        llrs = calibration.llrs(scored.scores, scored.dims, each.shorter_seconds)
+        thresholds = [calibration.score_threshold(dim, p_target=wanted.p_targets[0]) for dim in scored.dims]
+    return measure(
+        scored,
+        p_targets=wanted.p_targets,
+        false_accept_rates=wanted.false_accept_rates,
+        intervals=width_intervals(scored, wanted.p_targets, wanted.resampling),
+        llrs=llrs,
+        calibrated_thresholds=thresholds,
+    )
+
+
+def _break_downs(each: ScoredList, columns: Sequence[str], metadata: Metadata | None) -> Iterator[ColumnBreakdown]:
+    """Yield the breakdown by each column: of the trial list where it has one of the name, else of the metadata."""
+    trials, scored = each.trial_list.trials, each.scored
+    for column in columns:
+        if column.lower() in trials.columns:
+            values = trials.columns[column.lower()]
+            yield break_down(scored, column, values, values)
+        elif metadata is None:
+            raise UsageError(f"no column {column!r} in {trials.path}", "--by", "Give a table with --metadata FILE.")
+        else:
+            enroll = _values(metadata, column, trials.enroll_ids, scored.enroll_speaker, scored.speakers)
+            test = _values(metadata, column, trials.test_ids, scored.test_speaker, scored.speakers)
+            yield break_down(scored, column, enroll, test)
+
+
+def _values(
+    metadata: Metadata, column: str, ids: Sequence[str], speakers: NDArray[np.int64], names: Sequence[str]
+) -> list[str | None]:
+    return [metadata.value(column, id_, names[speaker]) for id_, speaker in zip(ids, speakers, strict=True)]

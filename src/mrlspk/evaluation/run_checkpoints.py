@@ -1,0 +1,34 @@
+"""The checkpoints of a training run, epoch by epoch."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrlspk.errors import DataError
+
+EPOCH = re.compile(r"epoch-(\d+)\.pt")
+
+
+@dataclass(frozen=True)
+class RunCheckpoint:
+    """A checkpoint that a run wrote at the end of an epoch, counted from 1."""
+
+    path: Path
+    epoch: int
+
+
+def find_run_checkpoints(run: Path) -> tuple[RunCheckpoint, ...]:
+    """Return the checkpoints of a run that are still there, by epoch.
+
+    Raises:
+        DataError: If there are fewer than two.
+    """
+    found = [(EPOCH.fullmatch(path.name), path) for path in run.iterdir()]
+    checkpoints = sorted((int(match[1]), path) for match, path in found if match)
+    if len(checkpoints) < 2:
+        raise DataError(
+            f"expected a run with two checkpoints epoch-NNN.pt or more, got {len(checkpoints)}",
+            run,
+            "Name checkpoints one by one, or train with training.keep_last_n higher.",
+        )
+    return tuple(RunCheckpoint(path, epoch) for epoch, path in checkpoints)

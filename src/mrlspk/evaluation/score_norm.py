@@ -1,0 +1,54 @@
+"""Scores normalised by what each side scores against a cohort."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.evaluation.cohort import Cohort, NormRequest
+from mrlspk.evaluation.embeddings import Embeddings
+from mrlspk.evaluation.scoring import Side
+from mrlspk.metrics.normalisation import cohort_statistics, normalise_scores
+
+log = logging.getLogger("mrlspk.evaluation")
+
+
+@dataclass(frozen=True)
+class ScoreNorm:
+    """A normalisation: S-Norm where ``top_n`` is None, else AS-Norm by the ``top_n`` highest cohort scores."""
+
+    cohort: Cohort
+    top_n: int | None
+
+
+def join_cohort(request: NormRequest, embeddings: Embeddings) -> ScoreNorm:
+    """Return the normalisation with its cohort's embeddings; ``top_n`` is cut to what the cohort has.
+
+    Raises:
+        DataError: If the cohort has fewer than two speakers.
+    """
+    cohort = request.cohort.embedded(embeddings)
+    n = len(cohort.speakers)
+    if request.top_n is not None and request.top_n > n:
+        log.warning("%s: %d speakers, fewer than top_n %d: all of them are taken", cohort.path, n, request.top_n)
+        return ScoreNorm(cohort, n)
+    return ScoreNorm(cohort, request.top_n)
+
+
+def normalise(
+    scores: NDArray[np.float64], enroll: Side, test: Side, dims: Sequence[int], norm: ScoreNorm
+) -> NDArray[np.float64]:
+    """Return the normalised score of each trial at each width, (trials, len(dims)), as ``scores`` is.
+
+    Raises:
+        MetricError: If the cohort has fewer speakers than ``top_n``, or its scores are all equal.
+    """
+    normalised = np.empty_like(scores)
+    rows = len(enroll.first) + test.voices
+    for column, dim in enumerate(dims):
+        voices = np.concatenate([enroll.at_width(dim), test.at_width(dim)])
+        statistics = cohort_statistics(voices, norm.cohort.vectors, (dim,), top_n=norm.top_n)
+        normalised[:, column] = normalise_scores(scores[:, [column]], enroll.voices, rows, statistics)[:, 0]
+    return normalised

@@ -1,0 +1,111 @@
+"""Scores on disk: every list that a model was scored on, to be compared later or used elsewhere."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mrlspk.data.trials import OfficialMatch
+from mrlspk.errors import DataError, UsageError
+from mrlspk.evaluation.list_scores import ListScores
+from mrlspk.evaluation.scored_trials import ScoredTrials
+from mrlspk.evaluation.trial_list import MissingAudio
+from mrlspk.files import check_free, whole_file
+
+SUFFIX = ".npz"
+VERSION = 1
+ARRAYS = ("scores", "is_target", "enroll_speaker", "test_speaker", "speakers")
+
+
+@dataclass(frozen=True)
+class StoredScores:
+    """What a file of scores holds; ``fingerprint`` is the model's."""
+
+    fingerprint: str
+    lists: tuple[ListScores, ...]
+
+
+def check_scores_target(path: Path, *, force: bool) -> None:
+    """Refuse, before any work, a file that `write_scores` could not write.
+
+    Raises:
+        UsageError: If its name does not end in .npz.
+        MrlspkError: If it exists and ``force`` is false, or no such file can be made.
+    """
+    if path.suffix != SUFFIX:
+        raise UsageError(f"expected a name that ends in {SUFFIX}, got {path.name}", "--scores")
+    check_free(path, force=force)
+
+
+def write_scores(path: Path, fingerprint: str, lists: Sequence[ListScores]) -> None:
+    """Write scores whole: NumPy arrays ``scores_0``, ``is_target_0`` …, and a JSON text ``lists`` that describes them.
+
+    Raises:
+        MrlspkError: If the file cannot be written.
+    """
+    described = {"version": VERSION, "fingerprint": fingerprint, "lists": [_describe(each) for each in lists]}
+    arrays: dict[str, Any] = {"lists": np.array(json.dumps(described))}
+    for index, each in enumerate(lists):
+        for name in ARRAYS:
+            arrays[f"{name}_{index}"] = np.asarray(getattr(each.scored, name))
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_scores(path: Path) -> StoredScores:
+    """Return the scores in a file.
+
+    Raises:
+        DataError: If it is no such file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            described = json.loads(str(arrays["lists"]))
+            if described["version"] != VERSION:
+                raise DataError(f"expected scores of version {VERSION}, got {described['version']}", path)
+            lists = tuple(
+                _read_list(each, {name: arrays[f"{name}_{index}"] for name in ARRAYS})
+                for index, each in enumerate(described["lists"])
+            )
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"expected scores that `mrlspk eval --scores` wrote, got what is none ({error})", path, "Write them again."
+        ) from error
+    return StoredScores(described["fingerprint"], lists)
+
+
+def _describe(each: ListScores) -> dict[str, Any]:
+    return {
+        "path": each.path,
+        "sha256": each.sha256,
+        "official": asdict(each.official) if each.official else None,
+        "source": each.source,
+        "missing": asdict(each.missing) if each.missing else None,
+        "speakers_from": each.speakers_from,
+        "dims": list(each.scored.dims),
+    }
+
+
+def _read_list(described: dict[str, Any], arrays: dict[str, Any]) -> ListScores:
+    official, missing = described["official"], described["missing"]
+    scored = ScoredTrials(
+        dims=tuple(described["dims"]),
+        scores=arrays["scores"],
+        is_target=arrays["is_target"],
+        enroll_speaker=arrays["enroll_speaker"],
+        test_speaker=arrays["test_speaker"],
+        speakers=tuple(arrays["speakers"].tolist()),
+    )
+    return ListScores(
+        path=described["path"],
+        sha256=described["sha256"],
+        official=OfficialMatch(**official) if official else None,
+        source=described["source"],
+        missing=MissingAudio(**(missing | {"first": tuple(missing["first"])})) if missing else None,
+        speakers_from=described["speakers_from"],
+        scored=scored,
+    )
