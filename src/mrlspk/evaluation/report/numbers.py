@@ -1,0 +1,63 @@
+"""Numbers of a document as the page shows them, each beside the path that it comes from."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from markupsafe import Markup, escape
+
+ABSENT = "–"
+
+
+def _signed(value: float, decimals: int) -> str:
+    text = f"{value:+.{decimals}f}"
+    return f"{0:.{decimals}f}" if float(text) == 0 else text
+
+
+FORMATS: Mapping[str, Callable[[Any], str]] = {
+    "percent": lambda value: f"{100 * value:.2f}",
+    "share": lambda value: f"{100 * value:g}",
+    "points": lambda value: _signed(100 * value, 2),
+    "cost": lambda value: f"{value:.4f}",
+    "cost_change": lambda value: _signed(value, 4),
+    "score": lambda value: f"{value:.4f}",
+    "p": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
+    "count": lambda value: f"{value:,}",
+    "general": lambda value: f"{value:g}",
+}
+
+
+def format_number(value: float | None, kind: str) -> str:
+    """Return a number as the page shows it: ``kind`` is a key of ``FORMATS``; None is a dash."""
+    return ABSENT if value is None else FORMATS[kind](value).replace("-", "\N{MINUS SIGN}")
+
+
+class Numbers:
+    """Shows values of a document by their path, such as ``trials.0.results.1.eer``."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+
+    def at(self, path: str) -> Any:
+        """Return the value at a path; None where a key of it is absent."""
+        value: Any = self._document
+        for key in path.split("."):
+            if value is None:
+                return None
+            value = value[int(key)] if isinstance(value, list) else value.get(key)
+        return value
+
+    def show(self, path: str, kind: str) -> Markup:
+        """Return the number at a path, marked with the path and its format."""
+        text = format_number(self.at(path), kind)
+        return Markup(f'<span data-path="{escape(path)}" data-format="{escape(kind)}">{escape(text)}</span>')
+
+    def interval(self, path: str, kind: str) -> Markup:
+        """Return the interval (low, high) at a path; nothing where there is none."""
+        if self.at(path) is None:
+            return Markup()
+        low, high = self.show(f"{path}.0", kind), self.show(f"{path}.1", kind)
+        return Markup(f'<span class="interval">[{low}, {high}]</span>')
+
+    def estimate(self, path: str, interval: str, kind: str) -> Markup:
+        """Return the number at a path, and the interval at another."""
+        return self.show(path, kind) + self.interval(interval, kind)

@@ -1,0 +1,85 @@
+"""The page of a report: a document's numbers, tables and figures as one HTML file that needs nothing else."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mrlspk.evaluation.report.figures import compare_figures, eval_overview, list_figures
+from mrlspk.evaluation.report.numbers import Numbers
+
+
+def render_page(document: Mapping[str, Any]) -> str:
+    """Return the HTML of a document of ``eval`` or ``compare``; equal documents give equal text."""
+    numbers = Numbers(document)
+    environment = Environment(
+        loader=PackageLoader("mrlspk.evaluation.report"),
+        autoescape=True,
+        finalize=visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    names = short_names([trials["path"] for trials in document["trials"]])
+    environment.globals |= {
+        "number": numbers.show,
+        "interval": numbers.interval,
+        "estimate": numbers.estimate,
+        "heat": heat,
+        "any_of": any_of,
+        "epoch_path": lambda model: _epoch_path(document, model),
+        "short": lambda path: short_names([path])[0],
+    }
+    figures: dict[str, Any]
+    if document["command"] == "compare":
+        figures = {"lists": [compare_figures(document, index) for index in range(len(names))]}
+    else:
+        figures = {
+            "overview": eval_overview(document, names),
+            "lists": [list_figures(document, index) for index in range(len(names))],
+        }
+    template = environment.get_template(f"{document['command']}.html.j2")
+    return template.render(document=document, names=names, figures=figures, data=embedded_json(document)) + "\n"
+
+
+def visible(value: object) -> object:
+    r"""Return text with what does not print, or turns the text around it, shown as ``\x1b``."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value)
+
+
+def embedded_json(document: Mapping[str, Any]) -> Markup:
+    """Return the document as JSON that no text in it can end the script element of."""
+    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
+    for letter in "<>&":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return Markup(text)  # noqa: S704 - escaped as JSON just above
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """Return the last part of each path; the whole of each where that would not tell them apart."""
+    names = [PurePosixPath(path.replace("\\", "/")).name or path for path in paths]
+    return names if len(set(names)) == len(names) else list(paths)
+
+
+def any_of(rows: Sequence[Mapping[str, Any]], key: str) -> bool:
+    """Return whether one of the rows has a value under ``key``."""
+    return any(row.get(key) is not None for row in rows)
+
+
+def _epoch_path(document: Mapping[str, Any], model: str) -> str:
+    """Return where the document says which epoch of the run a model is of."""
+    models = [each["model"] for each in document["run"]["checkpoints"]]
+    return f"run.checkpoints.{models.index(model)}.epoch"
+
+
+def heat(value: float | None, values: Sequence[float | None]) -> str:
+    """Return how far a value lies between the least and the greatest of ``values``, 0 to 1, for a shade."""
+    found = [each for each in values if each is not None]
+    if value is None or max(found) == min(found):
+        return "0"
+    return f"{(value - min(found)) / (max(found) - min(found)):.3f}"
