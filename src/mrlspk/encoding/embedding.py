@@ -1,7 +1,9 @@
 """Audio files to embeddings: each decoded and embedded once, whatever asks for it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -12,6 +14,8 @@ from mrlspk.data.audio import SAMPLE_RATE, load_audio, probe_audio
 from mrlspk.data.inspection import SILENT_PEAK
 from mrlspk.encoding.batching import Batches, check_direction, check_length
 from mrlspk.encoding.cache import EmbeddingCache
+from mrlspk.encoding.cached_run import CachedRun
+from mrlspk.encoding.kept import Kept
 from mrlspk.encoding.recording import Recording
 from mrlspk.errors import DataError
 from mrlspk.models.encoder import Encoder
@@ -64,12 +68,18 @@ def embed_files(
     """
     found = EmbeddedFiles()
     note = _Notes(recordings, found, on_progress)
-    batches = Batches(encoder, batch_size=batch_size, max_seconds=max_seconds, on_embedded=note.embedded)
-    for file_id, waveform in _decode(recordings.items(), encoder.min_samples, note):
-        batches.add(file_id, waveform)
-    batches.embed_all()
+    embed = partial(_embed, encoder, note=note, batch_size=batch_size, max_seconds=max_seconds)
+    if cache is None:
+        embed(recordings.items())
+    else:
+        with closing(CachedRun(cache, encoder, max_seconds=max_seconds)) as known:
+            note.known = known
+            embed(known.missing(recordings, note.cached))
+            embed(known.still_missing(note.cached))
     embeddings = {file_id: found.embeddings[file_id] for file_id in recordings if file_id in found.embeddings}
-    return replace(found, embeddings=embeddings)
+    short = set(found.too_short)
+    too_short = [file_id for file_id in recordings if file_id in short]
+    return replace(found, embeddings=embeddings, too_short=too_short, n_cached=note.n_cached)
 
 
 class _Notes:
@@ -82,44 +92,75 @@ class _Notes:
         on_progress: Callable[[int, int], None] | None,
     ) -> None:
         self._recordings, self._found, self._on_progress = recordings, found, on_progress
-        self._n_done = 0
+        self._n_done = self.n_cached = 0
+        self.known: CachedRun | None = None
+        self._decoded: dict[str, tuple[float, tuple[str, ...]]] = {}
 
-    def decoded(self, file_id: str, waveform: Tensor, warnings: list[str]) -> None:
-        """Note what is to be embedded, (samples,)."""
-        self._found.seconds[file_id] = waveform.numel() / SAMPLE_RATE
-        if warnings:
-            self._found.warnings[file_id] = warnings
+    def cached(self, known: Mapping[str, Kept]) -> None:
+        """Note what the cache holds of some recordings."""
+        for file_id, kept in known.items():
+            self._add(file_id, kept)
+        self.n_cached += len(known)
+        self._done(len(known))
+
+    def decoded(self, file_id: str, waveform: Tensor, original_rate: int) -> None:
+        """Note what is known of (samples,) that wait to be embedded."""
+        warnings = waveform_warnings(waveform, original_rate)
+        self._decoded[file_id] = waveform.numel() / SAMPLE_RATE, tuple(warnings)
 
     def embedded(self, file_id: str, vector: Tensor) -> None:
         """Note an embedding (embed_dim,), or that it has no direction."""
+        seconds, warnings = self._decoded.pop(file_id)
         try:
             check_direction(vector, self._recordings[file_id].path)
         except DataError as error:
             self.failed(file_id, error)
         else:
-            self._found.embeddings[file_id] = vector.numpy()
-            self._done()
+            self._made(file_id, Kept(vector.numpy(), seconds, warnings))
+
+    def too_short(self, file_id: str, *, seconds: float) -> None:
+        """Note a file that is shorter than the crop."""
+        self._made(file_id, Kept(None, seconds))
 
     def failed(self, file_id: str, error: DataError) -> None:
         """Note why a recording has no embedding."""
         self._found.errors[file_id] = str(error)
-        self._done()
+        self._done(1)
 
-    def too_short(self, file_id: str) -> None:
-        """Note a file that is shorter than the crop."""
-        self._found.too_short.append(file_id)
-        self._done()
+    def _made(self, file_id: str, kept: Kept) -> None:
+        self._add(file_id, kept)
+        if self.known:
+            self.known.keep(file_id, kept)
+        self._done(1)
 
-    def _done(self) -> None:
-        self._n_done += 1
+    def _add(self, file_id: str, kept: Kept) -> None:
+        if kept.vector is None:
+            self._found.too_short.append(file_id)
+            return
+        self._found.embeddings[file_id] = kept.vector
+        self._found.seconds[file_id] = kept.seconds
+        if kept.warnings:
+            self._found.warnings[file_id] = list(kept.warnings)
+
+    def _done(self, count: int) -> None:
+        self._n_done += count
         if self._on_progress:
             self._on_progress(self._n_done, len(self._recordings))
+
+
+def _embed(
+    encoder: Encoder, recordings: Iterable[tuple[str, Recording]], *, note: _Notes, batch_size: int, max_seconds: float
+) -> None:
+    batches = Batches(encoder, batch_size=batch_size, max_seconds=max_seconds, on_embedded=note.embedded)
+    for file_id, waveform in _decode(recordings, encoder.min_samples, note):
+        batches.add(file_id, waveform)
+    batches.embed_all()
 
 
 def _decode(
     recordings: Iterable[tuple[str, Recording]], min_samples: int, note: _Notes
 ) -> Iterator[tuple[str, Tensor]]:
-    """Yield each waveform that can be embedded, decoding a file once for the recordings of it that follow each other."""
+    """Yield each waveform that can be embedded; a file is decoded once for recordings of it that follow each other."""
     for path, group in groupby(recordings, key=lambda each: each[1].path):
         try:
             whole, original_rate = load_audio(path), probe_audio(path).sample_rate
@@ -130,14 +171,14 @@ def _decode(
         for file_id, recording in group:
             waveform = recording.crop(whole)
             if waveform is None:
-                note.too_short(file_id)
+                note.too_short(file_id, seconds=whole.numel() / SAMPLE_RATE)
                 continue
             try:
                 check_length(waveform, min_samples, path)
             except DataError as error:
                 note.failed(file_id, error)
                 continue
-            note.decoded(file_id, waveform, waveform_warnings(waveform, original_rate))
+            note.decoded(file_id, waveform, original_rate)
             yield file_id, waveform
 
 

@@ -1,0 +1,42 @@
+"""Which model it is, whatever file it came from."""
+
+import hashlib
+
+import torch
+from torch import Tensor, nn
+
+IGNORED_SETTINGS = frozenset({"training", "dims", "dropout", "momentum"})  # an embedding does not depend on these
+IGNORED_MODULES = (nn.Dropout, nn.Identity)
+
+
+def model_fingerprint(encoder: nn.Module) -> str:
+    """Return a SHA-256 in hexadecimal over the architecture and every entry of the state dict.
+
+    Models with one fingerprint embed alike: the file, the device, the widths trained for and how they were trained do
+    not enter.
+    """
+    digest = hashlib.sha256()
+    for name, module in encoder.named_modules():
+        if not isinstance(module, IGNORED_MODULES):
+            digest.update(repr((name, type(module).__qualname__, _settings(module))).encode())
+    for name, values in encoder.state_dict().items():
+        digest.update(repr((name, str(values.dtype), tuple(values.shape))).encode())
+        digest.update(_bytes(values))
+    return digest.hexdigest()
+
+
+def _settings(module: nn.Module) -> list[tuple[str, object]]:
+    """Return what the module was built with, as far as it is plain values: strides, groups, the kind of padding."""
+    public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    return sorted((name, value) for name, value in public.items() if name not in IGNORED_SETTINGS and _is_plain(value))
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _bytes(values: Tensor) -> memoryview:
+    flat = values.detach().cpu().contiguous().reshape(-1)
+    return memoryview(flat.view(torch.uint8).numpy())
