@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from mrlspk import __version__
 from mrlspk.cli import output
+from mrlspk.cli.calibrate import calibrate_command
 from mrlspk.cli.compare import compare_command
 from mrlspk.cli.data import data_app
 from mrlspk.cli.embed import embed_command
@@ -22,6 +23,7 @@ from mrlspk.cli.gpu_profile import gpu_profile_command
 from mrlspk.cli.options import DEBUG_KEY
 from mrlspk.cli.pretrained import pretrained_app
 from mrlspk.cli.train import train_command
+from mrlspk.cli.verify import verify_command
 from mrlspk.errors import ConfigError, MrlspkError
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -100,6 +102,8 @@ app.add_typer(pretrained_app, name="pretrained")
 app.command("train")(train_command)
 app.command("eval")(eval_command)
 app.command("compare")(compare_command)
+app.command("calibrate")(calibrate_command)
+app.command("verify")(verify_command)
 app.command("embed")(embed_command)
 app.command("gpu-profile")(gpu_profile_command)
 

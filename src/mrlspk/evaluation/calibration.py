@@ -1,7 +1,6 @@
 """Scores to natural-log likelihood ratios, and the thresholds that decide: what a calibration file holds."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -19,26 +18,12 @@ from mrlspk.evaluation.calibration_parts import (
     WidthCalibration,
     bayes_threshold,
 )
-from mrlspk.evaluation.scored_trials import ScoredTrials
 
-VERSION = 1
+VERSION: Literal[1] = 1
 SHOWN_SPEAKERS = 5
 
 type ScoreNorm = Literal["none", "s", "as"]
 type Quality = Literal["duration"]
-
-
-@dataclass(frozen=True, eq=False)
-class CalibratedScores:
-    """Scored trials, calibrated.
-
-    Attributes:
-        llrs: (trials, widths), natural-log likelihood ratios.
-        thresholds: Score at the Bayes threshold of one prior, by width; None where lengths count too.
-    """
-
-    llrs: NDArray[np.float64]
-    thresholds: tuple[float | None, ...]
 
 
 class Calibration(Record):
@@ -130,17 +115,6 @@ class Calibration(Record):
             for column, width in enumerate(map(self.width, dims))
         ]
         return np.stack(columns, axis=1).astype(np.float64)
-
-    def apply(
-        self, scored: ScoredTrials, shorter_seconds: NDArray[np.floating], *, p_target: float
-    ) -> CalibratedScores:
-        """Return scored trials calibrated, with their thresholds at a prior; ``shorter_seconds`` is (trials,).
-
-        Raises:
-            UsageError: If a width is not calibrated.
-        """
-        thresholds = tuple(self.score_threshold(dim, p_target=p_target) for dim in scored.dims)
-        return CalibratedScores(self.llrs(scored.scores, scored.dims, shorter_seconds), thresholds)
 
     def threshold(self, dim: int, *, p_target: float | None = None, far: float | None = None) -> float:
         """Return the ratio at and above which a trial is accepted, at a prior or at a false-accept rate.

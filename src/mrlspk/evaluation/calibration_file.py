@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import CheckpointError
 from mrlspk.evaluation.calibration import VERSION, Calibration
-from mrlspk.evaluation.model_scores import NormRequest
+from mrlspk.evaluation.cohort import NormRequest
 from mrlspk.files import whole_file
 
 log = logging.getLogger("mrlspk.evaluation")
@@ -34,13 +34,13 @@ def calibration_path(model: ModelFile) -> Path:
     return folder / f"{model.path.stem}{SUFFIX}"
 
 
-def find_calibration(model: ModelFile, given: Path | None = None, *, fingerprint: str) -> CalibrationFile | None:
+def find_calibration(model: ModelFile, fingerprint: str, given: Path | None = None) -> CalibrationFile | None:
     """Return the calibration in the file given, else the one beside the model if there is one.
 
     Args:
         model: Checkpoint.
-        given: Calibration file asked for by name.
         fingerprint: Of the model.
+        given: Calibration file asked for by name.
 
     Raises:
         CheckpointError: If it cannot be used, or if the file given is not there.
@@ -53,9 +53,9 @@ def find_calibration(model: ModelFile, given: Path | None = None, *, fingerprint
 
 def find_calibration_for(
     model: ModelFile,
+    fingerprint: str,
     given: Path | None = None,
     *,
-    fingerprint: str,
     norm: NormRequest | None,
     dims: Collection[int],
 ) -> CalibrationFile | None:
@@ -65,15 +65,15 @@ def find_calibration_for(
 
     Args:
         model: Checkpoint.
-        given: Calibration file asked for by name.
         fingerprint: Of the model.
+        given: Calibration file asked for by name.
         norm: The normalisation of the scores; None: plain cosines.
         dims: Widths of the scores.
 
     Raises:
         CheckpointError: If it cannot be used, or if the one given is not there, or of other scores or widths.
     """
-    found = find_calibration(model, given, fingerprint=fingerprint)
+    found = find_calibration(model, fingerprint, given)
     if found is None or not (problem := _mismatch(found.content, norm, dims)):
         return found
     if given:
@@ -134,13 +134,8 @@ def _problem(error: ValidationError) -> str:
 
 def _mismatch(calibration: Calibration, norm: NormRequest | None, dims: Collection[int]) -> str | None:
     """Return why a calibration does not go with such scores; None where it does."""
-    kind = "none" if norm is None else "s" if norm.top_n is None else "as"
-    cohort = calibration.cohort.fingerprint if calibration.cohort else None
-    if (kind, norm and norm.top_n, norm and norm.cohort.fingerprint) != (
-        calibration.score_norm,
-        calibration.top_n,
-        cohort,
-    ):
+    fitted = calibration.cohort and (calibration.score_norm, calibration.cohort.fingerprint, calibration.top_n)
+    if fitted != (norm and (norm.kind, norm.cohort.fingerprint, norm.top_n)):
         return f"is a calibration of other scores ({calibration.describe_norm()})"
     missing = sorted(set(dims) - set(calibration.dims))
     return f"is no calibration of width {', '.join(map(str, missing))}" if missing else None

@@ -13,9 +13,7 @@ from mrlspk.evaluation.calibration_parts import (
     bayes_threshold,
 )
 from mrlspk.metrics.det import operating_points, threshold_at_far
-from mrlspk.metrics.logistic import fit_logistic
-
-FIT_P_TARGET = 0.5  # what Cllr weighs by: the ratios serve every prior
+from mrlspk.metrics.logistic import RIDGE, fit_logistic
 
 
 def fit_widths(
@@ -24,6 +22,7 @@ def fit_widths(
     is_target: NDArray[np.bool_],
     *,
     shorter_seconds: NDArray[np.float64] | None = None,
+    fit_p_target: float,
     p_targets: Sequence[float],
     false_accept_rates: Sequence[float],
 ) -> tuple[WidthCalibration, ...]:
@@ -34,6 +33,7 @@ def fit_widths(
         scores: (trials, len(dims)).
         is_target: (trials,)
         shorter_seconds: (trials,), for ratios that depend on it; None for ratios that depend on the score alone.
+        fit_p_target: Prior at which the regression weighs the two kinds of trial: the ratios are best near it.
         p_targets: Priors to give thresholds at.
         false_accept_rates: Rates to measure thresholds at.
 
@@ -42,10 +42,17 @@ def fit_widths(
             rate cannot be measured on them.
     """
     log_seconds = None if shorter_seconds is None else np.log(shorter_seconds)
-    return tuple(
-        _fit_width(dim, column, is_target, log_seconds, p_targets, false_accept_rates)
-        for dim, column in zip(dims, scores.T, strict=True)
-    )
+    widths = []
+    for dim, column in zip(dims, scores.T, strict=True):
+        line = _fit_width(dim, column, is_target, log_seconds, fit_p_target)
+        thresholds = {
+            "priors": tuple(_prior(line, p_target) for p_target in p_targets),
+            "false_accepts": tuple(
+                _false_accepts(line, rate, column, is_target, log_seconds) for rate in false_accept_rates
+            ),
+        }
+        widths.append(line.model_copy(update=thresholds))
+    return tuple(widths)
 
 
 def measurable(false_accept_rates: Sequence[float], n_nontarget: int) -> tuple[float, ...]:
@@ -58,27 +65,24 @@ def _fit_width(
     scores: NDArray[np.float64],
     is_target: NDArray[np.bool_],
     log_seconds: NDArray[np.float64] | None,
-    p_targets: Sequence[float],
-    false_accept_rates: Sequence[float],
+    fit_p_target: float,
 ) -> WidthCalibration:
+    """Return the line of one width, without thresholds."""
     features = scores[:, None] if log_seconds is None else np.stack([scores, log_seconds], axis=1)
-    model = fit_logistic(features, is_target, p_target=FIT_P_TARGET)
+    ridge = RIDGE * fit_p_target * (1 - fit_p_target)  # at a small prior the whole cost is small: the ridge with it
+    model = fit_logistic(features, is_target, p_target=fit_p_target, ridge=ridge)
     if not model.weights[0] > 0:
         raise MetricError(
             f"at width {dim} the scores of target trials are no higher than those of non-target trials",
             fix="Check the trial list and the model; --dims leaves a width out.",
         )
-    bare = WidthCalibration(
+    return WidthCalibration(
         dim=dim,
         scale=float(model.weights[0]),
         offset=float(model.offset),
         duration_weight=None if log_seconds is None else float(model.weights[1]),
         priors=(),
         false_accepts=(),
-    )
-    measured = tuple(_false_accepts(bare, rate, scores, is_target, log_seconds) for rate in false_accept_rates)
-    return bare.model_copy(
-        update={"priors": tuple(_prior(bare, each) for each in p_targets), "false_accepts": measured}
     )
 
 

@@ -96,11 +96,10 @@ class CalibrationTrials(Record):
 
 
 class CohortRecord(Record):
-    """The cohort of normalised scores: where its embeddings came from, how many, and their fingerprint."""
+    """The cohort of normalised scores: its folder or file, and its fingerprint."""
 
     path: str
     fingerprint: str
-    n: PositiveInt
 
 
 def bayes_threshold(p_target: float) -> float:

@@ -11,7 +11,6 @@ from mrlspk.evaluation.calibration_parts import (
     PriorThreshold,
     WidthCalibration,
 )
-from mrlspk.evaluation.scored_trials import ScoredTrials
 
 
 def width(dim=8, *, scale=10.0, offset=-4.0, duration_weight=None):
@@ -89,15 +88,6 @@ def test_score_threshold_is_where_the_ratio_is_the_threshold():
     assert aware.score_threshold(8, far=0.01, shorter_seconds=np.e) == pytest.approx(0.5)
 
 
-def test_scored_trials_get_ratios_and_thresholds_at_their_widths():
-    scored = ScoredTrials(
-        (8,), np.array([[0.4], [1.0]]), np.array([False, True]), *np.zeros((2, 2), np.int64), ("ann",)
-    )
-    applied = calibration(width(4), width(8)).apply(scored, np.array([3.0, 3.0]), p_target=0.5)
-    assert applied.llrs == pytest.approx(np.array([[0.0], [6.0]]))
-    assert applied.thresholds == pytest.approx((0.4,))
-
-
 def test_width_that_is_not_calibrated_is_refused():
     with pytest.raises(UsageError, match="a width of 16 is not calibrated") as caught:
         calibration().llrs(np.zeros((1, 1)), (16,))
@@ -118,7 +108,7 @@ def test_overlap_names_the_same_trials_or_the_same_speakers():
         ({"widths": (width(4), width(8, duration_weight=1.0))}, "duration_weight do not go together"),
         ({"quality": "duration"}, "duration_weight do not go together"),
         ({"score_norm": "as"}, "score_norm and cohort do not go together"),
-        ({"cohort": CohortRecord(path="c", fingerprint="c", n=2)}, "score_norm and cohort do not go together"),
+        ({"cohort": CohortRecord(path="c", fingerprint="c")}, "score_norm and cohort do not go together"),
         ({"seconds_range": (8.0, 2.0)}, "seconds_range must rise"),
         ({"version": 2}, "Input should be 1"),
         ({"trials": ()}, "at least 1 item"),

@@ -12,8 +12,7 @@ from mrlspk.evaluation.calibration_file import (
     read_calibration,
     write_calibration,
 )
-from mrlspk.evaluation.cohort import CohortSource
-from mrlspk.evaluation.model_scores import NormRequest
+from mrlspk.evaluation.cohort import CohortSource, NormRequest
 from mrlspk.pretrained.zoo import ZooModel
 from unit.evaluation.test_calibration import calibration, width
 
@@ -41,13 +40,13 @@ def test_what_is_read_is_what_was_written(model, tmp_path):
 
 
 def test_calibration_beside_the_model_is_found_unless_another_is_given(model, tmp_path):
-    assert find_calibration(model, fingerprint=FINGERPRINT) is None
+    assert find_calibration(model, FINGERPRINT) is None
     write_calibration(tmp_path / "best.calibration.json", calibration())
     write_calibration(tmp_path / "other.json", calibration(width(4)))
-    assert find_calibration(model, fingerprint=FINGERPRINT).content == calibration()
-    assert find_calibration(model, tmp_path / "other.json", fingerprint=FINGERPRINT).content.dims == (4,)
+    assert find_calibration(model, FINGERPRINT).content == calibration()
+    assert find_calibration(model, FINGERPRINT, tmp_path / "other.json").content.dims == (4,)
     with pytest.raises(CheckpointError, match="No such file"):
-        find_calibration(model, tmp_path / "absent.json", fingerprint=FINGERPRINT)
+        find_calibration(model, FINGERPRINT, tmp_path / "absent.json")
 
 
 @pytest.mark.parametrize(
@@ -71,17 +70,17 @@ def test_file_that_cannot_be_used_says_why_and_how_to_calibrate(model, tmp_path,
         content = json.dumps(calibration().model_dump(mode="json") | content)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(CheckpointError) as caught:
-        find_calibration(model, fingerprint=FINGERPRINT)
+        find_calibration(model, FINGERPRINT)
     assert problem in str(caught.value)
     assert f"mrlspk calibrate run/best.pt --trials FILE --audio-root DIR -o {path} --force" in str(caught.value)
 
 
 def test_calibration_is_used_with_its_own_normalisation_and_widths_only(model, tmp_path, caplog):
     write_calibration(tmp_path / "best.calibration.json", calibration())
-    norm = NormRequest(CohortSource(Path("cohort"), "c" * 64, {}), 300)
+    norm = NormRequest("as", CohortSource(Path("cohort"), "c" * 64, {}), 300)
 
     def find(given=None, *, norm=None, dims=(8,)):
-        return find_calibration_for(model, given, fingerprint=FINGERPRINT, norm=norm, dims=dims)
+        return find_calibration_for(model, FINGERPRINT, given, norm=norm, dims=dims)
 
     assert find().content == calibration()
     assert not caplog.messages
@@ -96,13 +95,14 @@ def test_calibration_is_used_with_its_own_normalisation_and_widths_only(model, t
 @pytest.mark.parametrize("top_n", [None, 300])
 def test_normalised_scores_find_the_calibration_of_their_cohort(model, tmp_path, top_n):
     changed = {"score_norm": "s" if top_n is None else "as", "top_n": top_n}
-    cohort = {"path": "cohort", "fingerprint": "c" * 64, "n": 5}
+    cohort = {"path": "cohort", "fingerprint": "c" * 64}
     record = calibration().model_dump() | changed | {"cohort": cohort}
     write_calibration(tmp_path / "best.calibration.json", type(calibration()).model_validate(record))
 
     def find(fingerprint, top_n):
-        norm = NormRequest(CohortSource(Path("elsewhere"), fingerprint, {}), top_n)
-        return find_calibration_for(model, fingerprint=FINGERPRINT, norm=norm, dims=(8,))
+        kind = "s" if top_n is None else "as"
+        norm = NormRequest(kind, CohortSource(Path("elsewhere"), fingerprint, {}), top_n)
+        return find_calibration_for(model, FINGERPRINT, norm=norm, dims=(8,))
 
     assert find("c" * 64, top_n) is not None
     assert find("d" * 64, top_n) is None

@@ -16,7 +16,7 @@ def gaussian_scores(n=20_000, *, seed=0):
 
 
 def fit(scores, is_target, **changed):
-    settings = {"p_targets": (0.01,), "false_accept_rates": (0.01,)} | changed
+    settings = {"fit_p_target": 0.5, "p_targets": (0.01,), "false_accept_rates": (0.01,)} | changed
     return fit_widths((8,), scores[:, None], is_target, **settings)[0]
 
 
@@ -26,13 +26,15 @@ def test_line_of_gaussian_scores_is_the_one_that_bayes_rule_gives():
     assert width.offset == pytest.approx(-12, rel=0.03)
 
 
-def test_line_equals_scikit_learn_with_both_kinds_of_trial_weighing_the_same():
+@pytest.mark.parametrize("p_target", [0.5, 0.1])
+def test_line_equals_scikit_learn_with_the_kinds_of_trial_weighing_as_the_prior_says(p_target):
     scores, is_target = gaussian_scores(2_000)
-    weights = np.where(is_target, 1 / is_target.sum(), 1 / (~is_target).sum()) / 2
+    weights = np.where(is_target, p_target / is_target.sum(), (1 - p_target) / (~is_target).sum())
     model = LogisticRegression(C=1e9, tol=1e-10, max_iter=1000).fit(scores[:, None] * 10, is_target, weights * 1e4)
-    width = fit(scores, is_target)
+    width = fit(scores, is_target, fit_p_target=p_target)
     assert width.scale == pytest.approx(10 * model.coef_[0, 0], rel=5e-3)
-    assert width.offset == pytest.approx(model.intercept_[0], rel=5e-3)
+    posterior_at_0 = model.intercept_[0]  # of log odds: the ratio's offset with the prior's log odds added
+    assert width.offset == pytest.approx(posterior_at_0 - np.log(p_target / (1 - p_target)), rel=5e-3)
 
 
 def test_ratios_are_calibrated_on_trials_that_were_not_fitted():

@@ -1,0 +1,215 @@
+"""``mrlspk calibrate``: scores to log-likelihood ratios and thresholds, fitted on trials."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from mrlspk.cli import output
+from mrlspk.cli.model import cache_folder, resolve_model
+from mrlspk.cli.options import AsJson, ConfigPath, Debug, Device, Force, Overrides, Quiet, parse_dims
+from mrlspk.cli.trial_options import (
+    AllowUntrainedDim,
+    AudioRoots,
+    CohortPath,
+    Dims,
+    Enrolments,
+    FalseAcceptRates,
+    NoCache,
+    PTargets,
+    ScoreNormChoice,
+    TopN,
+    check_norm,
+    choose_device,
+    parse_durations,
+    percent,
+    read_config,
+)
+
+if TYPE_CHECKING:
+    from mrlspk.evaluation.calibration_figures import WidthFit
+    from mrlspk.workflows.calibrate import CalibrateReport
+
+
+class Quality(StrEnum):
+    """What ratios depend on beside the score."""
+
+    DURATION = "duration"
+
+
+def calibrate_command(
+    model: Annotated[
+        str | None, typer.Argument(help="Path or published name. Default: the newest run's best.", show_default=False)
+    ] = None,
+    *,
+    trials: Annotated[list[Path], typer.Option("--trials", help="Trial list to fit on; repeatable.")],
+    audio_root: AudioRoots = None,
+    enroll: Enrolments = None,
+    dims: Dims = None,
+    allow_untrained_dim: AllowUntrainedDim = False,
+    p_target: PTargets = None,
+    far: FalseAcceptRates = None,
+    quality: Annotated[
+        Quality | None, typer.Option(help="Let ratios depend on the length of the shorter recording too.")
+    ] = None,
+    durations: Annotated[
+        str | None,
+        typer.Option(help="Cut test sides to these seconds, each in turn. Default: full; 2,3,5,full with --quality."),
+    ] = None,
+    score_norm: ScoreNormChoice = None,
+    cohort: CohortPath = None,
+    top_n: TopN = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write. Default: MODEL.calibration.json beside it.")
+    ] = None,
+    force: Force = False,
+    no_cache: NoCache = False,
+    config: ConfigPath = None,
+    overrides: Overrides = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Fit thresholds and log-likelihood ratios to a trial list; verify and eval read them from beside the model."""
+    from mrlspk.workflows.calibrate import CalibrationRequest, calibrate
+
+    check_norm(score_norm, cohort, top_n)
+    request = CalibrationRequest(
+        trials=tuple(trials),
+        audio_roots=tuple(audio_root or ()),
+        enrolments=tuple(enroll or ()),
+        dims=parse_dims(dims),
+        allow_untrained_dim=allow_untrained_dim,
+        p_targets=tuple(p_target) if p_target else None,
+        false_accept_rates=tuple(far) if far else None,
+        quality="duration" if quality else None,
+        crops=parse_durations(durations),
+        out=out,
+        force=force,
+    )
+    settings = read_config(
+        config, overrides, score_norm=score_norm, cohort=cohort, top_n=top_n, cache=False if no_cache else None
+    )
+    file = resolve_model(model, quiet=quiet)
+    with output.progress("embedding", quiet=quiet) as on_progress:
+        report = calibrate(
+            file,
+            request,
+            config=settings,
+            device=choose_device(device, settings),
+            cache_dir=cache_folder(),
+            on_progress=on_progress,
+        )
+    output.show("calibrate", _payload(report), _human(report), as_json=as_json)
+
+
+def _payload(report: "CalibrateReport") -> dict[str, Any]:
+    content = report.file.content
+    return {
+        "model": str(report.model.path),
+        "fingerprint": content.fingerprint,
+        "path": str(report.file.path),
+        "score_norm": content.score_norm,
+        "top_n": content.top_n,
+        "cohort": content.cohort and content.cohort.model_dump(),
+        "quality": content.quality,
+        "seconds_range": list(content.seconds_range),
+        "durations": list(content.crop_seconds),
+        "fit_p_target": content.fit_p_target,
+        "trials": [
+            each.model_dump(exclude={"speakers"}) | {"n_speakers": len(each.speakers)} for each in content.trials
+        ],
+        "n_target": report.n_target,
+        "n_nontarget": report.n_nontarget,
+        "n_left_out": report.n_left_out,
+        "results": [_width_payload(each) for each in report.results],
+    }
+
+
+def _width_payload(fit: "WidthFit") -> dict[str, Any]:
+    width = fit.width
+    return {
+        "dim": width.dim,
+        "scale": width.scale,
+        "offset": width.offset,
+        "duration_weight": width.duration_weight,
+        "cllr": fit.cllr,
+        "min_cllr": fit.min_cllr,
+        "cllr_by_score": fit.cllr_by_score,
+        "dcf": [
+            {
+                "p_target": cost.p_target,
+                "min_dcf": cost.min_dcf,
+                "act_dcf": cost.act_dcf,
+                "llr_threshold": prior.llr,
+                "threshold": prior.score,
+            }
+            for cost, prior in zip(fit.dcf, width.priors, strict=True)
+        ],
+        "false_accepts": [
+            {
+                "far": each.far,
+                "llr_threshold": each.llr,
+                "threshold": each.score,
+                "p_fa": each.p_fa,
+                "p_miss": each.p_miss,
+            }
+            for each in width.false_accepts
+        ],
+    }
+
+
+def _human(report: "CalibrateReport") -> Iterator[RenderableType]:
+    content = report.file.content
+    low, high = content.seconds_range
+    yield "\n".join(each.path for each in content.trials)
+    yield f"{report.n_target} target and {report.n_nontarget} non-target trials, the shorter side {low:g} to {high:g} s"
+    if report.n_left_out:
+        yield f"{report.n_left_out} trials left out: their test side is shorter than the cut"
+    yield "\nThe calibration on the trials that it was fitted on; eval on another list says how it holds:"
+    yield output.table(None, *_figures(report))
+    yield ""
+    yield output.table(None, *_thresholds(report))
+    yield f"\nwritten to {report.file.path}"
+
+
+def _figures(report: "CalibrateReport") -> tuple[list[str], list[list[str]]]:
+    by_score = report.file.content.quality is not None
+    costs = [name for each in report.results[0].dcf for name in _cost_names(each.p_target)]
+    columns = ["width", "minCllr", "Cllr", *(["Cllr without lengths"] if by_score else []), *costs]
+    rows = [
+        [
+            str(fit.width.dim),
+            f"{fit.min_cllr:.4f}",
+            f"{fit.cllr:.4f}",
+            *([f"{fit.cllr_by_score:.4f}"] if fit.cllr_by_score is not None else []),
+            *(f"{value:.4f}" for cost in fit.dcf for value in (cost.min_dcf, cost.act_dcf)),
+        ]
+        for fit in report.results
+    ]
+    return columns, rows
+
+
+def _cost_names(p_target: float) -> tuple[str, str]:
+    return f"minDCF({p_target:g})", f"actDCF({p_target:g})"
+
+
+def _thresholds(report: "CalibrateReport") -> tuple[list[str], list[list[str]]]:
+    """Return a row for each width and threshold: as a score where the score alone decides, else as a ratio."""
+    columns = ["width", "threshold", "LLR", "false accepts %", "misses %"]
+    if by_score := report.file.content.quality is None:
+        columns.insert(3, "score")
+    rows = []
+    for fit in report.results:
+        for prior in fit.width.priors:
+            score = [f"{prior.score:.4f}"] if by_score else []
+            rows.append([str(fit.width.dim), f"prior {prior.p_target:g}", f"{prior.llr:.2f}", *score, "", ""])
+        for each in fit.width.false_accepts:
+            score = [f"{each.score:.4f}"] if by_score else []
+            rates = percent(each.p_fa), percent(each.p_miss)
+            rows.append([str(fit.width.dim), f"false accepts {each.far:g}", f"{each.llr:.2f}", *score, *rates])
+    return columns, rows

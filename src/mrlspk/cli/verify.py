@@ -1,0 +1,154 @@
+"""``mrlspk verify``: two recordings, one speaker?"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import RenderableType
+
+from mrlspk.cli import output
+from mrlspk.cli.model import cache_folder, resolve_model
+from mrlspk.cli.options import AsJson, Debug, Device, Quiet, parse_dims
+from mrlspk.cli.trial_options import AllowUntrainedDim, Dims, choose_device, read_config
+
+if TYPE_CHECKING:
+    from mrlspk.workflows.verify import VerifyReport, WidthScore
+
+MOST_TOLD = 1e6  # larger ratios rest on no data
+
+
+def verify_command(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Audio file.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Audio file.")],
+    *,
+    model: Annotated[str | None, typer.Option(help="Path or published name. Default: the newest run's best.")] = None,
+    dims: Dims = None,
+    p_target: Annotated[
+        float | None, typer.Option(help="Prior of one speaker to decide at. Default: the calibration's first.")
+    ] = None,
+    far: Annotated[
+        float | None, typer.Option(help="False-accept rate to decide at, one that the calibration measured.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="File of mrlspk calibrate. Default: the one beside the model.")
+    ] = None,
+    cohort: Annotated[
+        Path | None, typer.Option(help="Cohort of normalised scores. Default: where the calibration found it.")
+    ] = None,
+    allow_untrained_dim: AllowUntrainedDim = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Compare two recordings; decide whether they are of one speaker, where the model is calibrated."""
+    from mrlspk.workflows.verify import verify
+
+    widths, settings = parse_dims(dims), read_config(None, None)
+    file = resolve_model(model, quiet=quiet)
+    with output.progress("embedding", quiet=quiet) as on_progress:
+        report = verify(
+            file,
+            first,
+            second,
+            config=settings,
+            dims=widths,
+            p_target=p_target,
+            far=far,
+            calibration=calibration,
+            cohort=cohort,
+            allow_untrained_dim=allow_untrained_dim,
+            device=choose_device(device, settings),
+            cache_dir=cache_folder(),
+            on_progress=on_progress,
+        )
+    output.show("verify", _payload(report), _human(report), as_json=as_json)
+
+
+def _payload(report: "VerifyReport") -> dict[str, object]:
+    calibration, decision = report.calibration, report.decision
+    return {
+        "model": str(report.model.path),
+        "fingerprint": report.fingerprint,
+        "calibration": calibration
+        and {
+            "path": str(calibration.path),
+            "trials": [{"path": each.path, "sha256": each.sha256} for each in calibration.content.trials],
+            "score_norm": calibration.content.score_norm,
+            "quality": calibration.content.quality,
+        },
+        "decision": decision and {"p_target": decision.p_target, "far": decision.far},
+        "files": [
+            {"path": each.path, "seconds": each.seconds, "warnings": list(each.warnings)} for each in report.files
+        ],
+        "scores": [
+            {
+                "dim": each.dim,
+                "cosine": each.cosine,
+                "score": each.score,
+                "threshold": each.threshold,
+                "same": each.same,
+                "llr": each.llr,
+            }
+            for each in report.scores
+        ],
+    }
+
+
+def _human(report: "VerifyReport") -> Iterator[RenderableType]:
+    rows = [(each.path, f"{each.seconds:.2f}", ", ".join(each.warnings)) for each in report.files]
+    yield output.table(None, ("file", "seconds", "warnings"), rows)
+    yield ""
+    widest = next((each for each in reversed(report.scores) if each.llr is not None), None)
+    if widest is not None:
+        yield _answer(widest)
+    yield output.table(None, *_scores(report))
+    yield from _grounds(report)
+
+
+def _answer(score: "WidthScore") -> str:
+    """Return what a person wants to know, from the widest width."""
+    llr = score.llr or 0.0
+    ratio = math.exp(abs(llr)) if abs(llr) < math.log(MOST_TOLD) else math.inf
+    times = f"{ratio:.3g} times" if ratio < math.inf else "more than a million times"
+    likelier, other = ("one speaker", "two") if llr >= 0 else ("two speakers", "one")
+    decided = "one speaker" if score.same else "not accepted as one speaker"
+    return f"{decided}, at width {score.dim}: such a score is {times} as likely of {likelier} as of {other}"
+
+
+def _scores(report: "VerifyReport") -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    """Return the columns and rows of the scores."""
+    normalised = report.calibration is not None and report.calibration.content.cohort is not None
+    columns = ("width", "cosine", *(("score",) if normalised else ()), *_decided_columns(report))
+    rows: list[tuple[object, ...]] = []
+    for each in report.scores:
+        row: list[object] = [each.dim, f"{each.cosine:.4f}"]
+        row += [f"{each.score:.4f}"] if normalised else []
+        if each.threshold is not None and each.llr is not None:
+            row += [f"{each.threshold:.4f}", f"{each.llr:+.2f}", "yes" if each.same else "no"]
+        rows.append(tuple(row + [""] * (len(columns) - len(row))))
+    return columns, rows
+
+
+def _decided_columns(report: "VerifyReport") -> tuple[str, ...]:
+    return () if report.decision is None else ("threshold", "LLR", "one speaker")
+
+
+def _grounds(report: "VerifyReport") -> Iterator[str]:
+    """Say where the thresholds come from, or how to get some."""
+    from mrlspk.evaluation.calibration_file import calibrate_command
+
+    if report.calibration is None or report.decision is None:
+        yield (
+            "\nno decision: this model has no calibration, and a threshold of another model or of other recordings "
+            f"means nothing here.\nTo calibrate: {calibrate_command(report.model)}"
+        )
+        return
+    at = (
+        f"a prior of one speaker of {report.decision.p_target:g}, misses and false accepts costing the same"
+        if report.decision.p_target is not None
+        else f"a false-accept rate of {report.decision.far:g}, as measured in calibration"
+    )
+    yield f"\ndecided at {at}; calibration: {report.calibration.path}"

@@ -1,0 +1,206 @@
+"""Fit a calibration to trials, and keep it beside its checkpoint."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mrlspk.config import Config
+from mrlspk.data.trials import trial_speakers
+from mrlspk.encoding.device import find_device
+from mrlspk.encoding.loading import load_located
+from mrlspk.encoding.locate import ModelFile
+from mrlspk.encoding.widths import check_dims
+from mrlspk.errors import DataError
+from mrlspk.evaluation.calibration import VERSION, Calibration, Quality
+from mrlspk.evaluation.calibration_figures import WidthFit, measure_fit
+from mrlspk.evaluation.calibration_file import CalibrationFile, calibration_path, write_calibration
+from mrlspk.evaluation.calibration_fit import fit_widths, measurable
+from mrlspk.evaluation.calibration_parts import CalibrationTrials, CohortRecord, WidthCalibration
+from mrlspk.evaluation.calibration_scores import Crops, FittingScores, score_for_fit
+from mrlspk.evaluation.cohort import NormRequest, build_norm_request
+from mrlspk.evaluation.embeddings import build_embedder
+from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
+from mrlspk.evaluation.trial_list import TrialList, read_trial_lists
+from mrlspk.files import check_free
+
+log = logging.getLogger("mrlspk.evaluation")
+
+QUALITY_CROPS: Crops = (2.0, 3.0, 5.0, None)  # where lengths are to be learned and none are given
+
+
+@dataclass(frozen=True)
+class CalibrationRequest:
+    """What is wanted of a calibration, beside what the configuration says.
+
+    Attributes:
+        trials: Lists to fit it on.
+        audio_roots: Folders of their audio: none, one for all lists or one each.
+        enrolments: Files of enrolment models: none, one for all lists or one each.
+        dims: Prefix widths, rising; None: all that the model was trained for.
+        allow_untrained_dim: Take widths that the model has but was not trained for.
+        p_targets: Priors to give thresholds at; the regression weighs by the first. None: those of the configuration.
+        false_accept_rates: Rates to measure thresholds at; None: those of the configuration that can be measured.
+        quality: What the ratios depend on beside the score.
+        crops: Seconds to cut the test sides to, each in its turn, None among them is the whole; none: as ``quality``
+            needs.
+        out: File to write; None: beside the checkpoint.
+        force: Overwrite it.
+    """
+
+    trials: tuple[Path, ...]
+    audio_roots: tuple[Path, ...] = ()
+    enrolments: tuple[Path, ...] = ()
+    dims: tuple[int, ...] | None = None
+    allow_untrained_dim: bool = False
+    p_targets: tuple[float, ...] | None = None
+    false_accept_rates: tuple[float, ...] | None = None
+    quality: Quality | None = None
+    crops: Crops = ()
+    out: Path | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class CalibrateReport:
+    """A calibration as it was written; trials cut to a length count once for each."""
+
+    model: ModelFile
+    file: CalibrationFile
+    n_target: int
+    n_nontarget: int
+    n_left_out: int
+    results: tuple[WidthFit, ...]
+
+
+def calibrate(
+    model: ModelFile,
+    request: CalibrationRequest,
+    *,
+    config: Config | None = None,
+    device: str = "auto",
+    cache_dir: Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> CalibrateReport:
+    """Fit a calibration and write it.
+
+    Args:
+        model: Checkpoint.
+        request: What is wanted.
+        config: Its ``evaluation`` section is used.
+        device: auto, cpu, cuda, cuda:N or mps.
+        cache_dir: Folder in which embeddings are kept; None for nowhere.
+        on_progress: Called with (recordings done, all recordings).
+
+    Raises:
+        CheckpointError: If the file is no model.
+        UsageError: If the model does not have a width, or what is asked for does not go together.
+        DataError: If a list, an utterance or the cohort cannot be used, or too few trials are there.
+        MetricError: If higher scores do not speak for one speaker.
+        MrlspkError: If there is a calibration and ``force`` is false, or the file cannot be written.
+    """
+    out = request.out or calibration_path(model)
+    check_free(out, force=request.force)
+    settings = (config or Config()).evaluation
+    encoder = load_located(model).encoder
+    dims = check_dims(encoder.dims, request.dims, allow_untrained=request.allow_untrained_dim)
+    lists = read_trial_lists(request.trials, request.audio_roots, source="--trials", enrolments=request.enrolments)
+    rates = _choose_rates(request.false_accept_rates, settings.false_accept_rates, lists)
+    embedder = build_embedder(encoder.to(find_device(device)), settings, cache_dir=cache_dir, on_progress=on_progress)
+    norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=encoder.embed_dim)
+    crops = request.crops or (QUALITY_CROPS if request.quality else (None,))
+    fitting = score_for_fit(embedder, lists, dims, crops=crops, norm=norm)
+    _check_lengths(fitting, request.quality)
+    p_targets = request.p_targets or settings.p_target
+    widths = fit_widths(
+        dims,
+        fitting.scores,
+        fitting.is_target,
+        shorter_seconds=fitting.shorter_seconds if request.quality else None,
+        fit_p_target=p_targets[0],
+        p_targets=p_targets,
+        false_accept_rates=rates,
+    )
+    calibration = _record(embedder.fingerprint, norm, request, crops, fitting, lists, widths)
+    write_calibration(out, calibration)
+    return CalibrateReport(
+        model=model,
+        file=CalibrationFile(out, calibration),
+        n_target=int(np.count_nonzero(fitting.is_target)),
+        n_nontarget=int(np.count_nonzero(~fitting.is_target)),
+        n_left_out=fitting.n_left_out,
+        results=measure_fit(calibration, fitting),
+    )
+
+
+def _choose_rates(
+    asked: tuple[float, ...] | None, usual: tuple[float, ...], lists: Sequence[TrialList]
+) -> tuple[float, ...]:
+    """Return the false-accept rates that the trials can show.
+
+    Raises:
+        DataError: If one that was asked for is too low.
+    """
+    n_nontarget = sum(each.trials.n_nontarget for each in lists)
+    rates = measurable(asked or usual, n_nontarget)
+    for rate in asked or usual:
+        if rate in rates:
+            continue
+        problem = f"a false-accept rate of {rate:g} cannot be measured on {n_nontarget} non-target trials"
+        if asked:
+            raise DataError(problem, "--far", f"Give {1 / rate:.0f} or more, or a higher rate.")
+        log.warning("%s: no threshold for it", problem)
+    return rates
+
+
+def _check_lengths(fitting: FittingScores, quality: Quality | None) -> None:
+    seconds = fitting.shorter_seconds
+    if quality == "duration" and seconds.min() == seconds.max():
+        raise DataError(
+            f"the shorter side of every trial is {seconds.min():g} s, so that nothing can be learned of lengths",
+            "--quality duration",
+            "Give longer recordings, or several --durations.",
+        )
+
+
+def _record(
+    fingerprint: str,
+    norm: NormRequest | None,
+    request: CalibrationRequest,
+    crops: Crops,
+    fitting: FittingScores,
+    lists: Sequence[TrialList],
+    widths: tuple[WidthCalibration, ...],
+) -> Calibration:
+    seconds = fitting.shorter_seconds
+    return Calibration(
+        version=VERSION,
+        fingerprint=fingerprint,
+        score_norm=norm.kind if norm else "none",
+        top_n=norm.top_n if norm else None,
+        cohort=CohortRecord(path=str(norm.cohort.path.absolute()), fingerprint=norm.cohort.fingerprint)
+        if norm
+        else None,
+        quality=request.quality,
+        seconds_range=(float(seconds.min()), float(seconds.max())),
+        crop_seconds=crops,
+        fit_p_target=widths[0].priors[0].p_target,
+        trials=tuple(map(_record_trials, lists)),
+        widths=widths,
+    )
+
+
+def _record_trials(trial_list: TrialList) -> CalibrationTrials:
+    trials = trial_list.trials
+    speakers = tuple(sorted(trial_speakers(trials).names))
+    if len(speakers) < MIN_SPEAKERS:
+        log.warning("%s: %d speakers are few for a calibration that is to hold for others", trials.path, len(speakers))
+    return CalibrationTrials(
+        path=trials.path,
+        sha256=trials.sha256,
+        n_target=trials.n_target,
+        n_nontarget=trials.n_nontarget,
+        speakers=speakers,
+    )

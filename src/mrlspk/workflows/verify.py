@@ -1,0 +1,227 @@
+"""Two recordings: one speaker?"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.config import Config
+from mrlspk.data.trials import Trials
+from mrlspk.encoding.device import find_device
+from mrlspk.encoding.embedding import EmbeddedFiles, Recording, embed_files
+from mrlspk.encoding.loading import load_located
+from mrlspk.encoding.locate import ModelFile
+from mrlspk.encoding.widths import check_dims
+from mrlspk.errors import CheckpointError, DataError, UsageError
+from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command, find_calibration
+from mrlspk.evaluation.cohort import NormRequest, find_cohort
+from mrlspk.evaluation.embeddings import Embedder, build_embedder
+from mrlspk.evaluation.score_norm import ScoreNorm, join_cohort, normalise
+from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
+
+log = logging.getLogger("mrlspk.evaluation")
+
+LENGTH_TOLERANCE = 1.25  # a shorter side that far out of the calibration's range is told
+
+
+@dataclass(frozen=True)
+class VerifiedFile:
+    """A recording, and what a user should know of it."""
+
+    path: str
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where the threshold lies: at the Bayes threshold of a prior, or at a false-accept rate; the other is None."""
+
+    p_target: float | None
+    far: float | None
+
+
+@dataclass(frozen=True)
+class WidthScore:
+    """Two recordings at one width.
+
+    Attributes:
+        dim: The width.
+        cosine: In [-1, 1].
+        score: The cosine, or the score that normalisation makes of it.
+        threshold: One speaker at and above this score; None where the width is not calibrated.
+        same: Whether it is one speaker; None where the width is not calibrated.
+        llr: Natural-log likelihood ratio of one speaker against two; None where the width is not calibrated.
+    """
+
+    dim: int
+    cosine: float
+    score: float
+    threshold: float | None
+    same: bool | None
+    llr: float | None
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """Two recordings compared; ``calibration`` and ``decision`` are None where the model is not calibrated."""
+
+    model: ModelFile
+    fingerprint: str
+    files: tuple[VerifiedFile, VerifiedFile]
+    calibration: CalibrationFile | None
+    decision: Decision | None
+    scores: tuple[WidthScore, ...]
+
+
+def verify(
+    model: ModelFile,
+    first: Path,
+    second: Path,
+    *,
+    config: Config | None = None,
+    dims: tuple[int, ...] | None = None,
+    p_target: float | None = None,
+    far: float | None = None,
+    calibration: Path | None = None,
+    cohort: Path | None = None,
+    allow_untrained_dim: bool = False,
+    device: str = "auto",
+    cache_dir: Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> VerifyReport:
+    """Return the scores of two recordings and, where the model is calibrated, the decisions.
+
+    Args:
+        model: Checkpoint.
+        first: Audio file.
+        second: Audio file.
+        config: Its ``evaluation`` section is used.
+        dims: Prefix widths, rising; None: all that the model was trained for.
+        p_target: Decide at this prior of one speaker; None: the first of the calibration, unless ``far`` is given.
+        far: Decide at this false-accept rate, as the calibration measured it.
+        calibration: Its file; None: the one beside the model, if there is one.
+        cohort: Of normalised scores; None: where the calibration found it.
+        allow_untrained_dim: Score widths that the model has but was not trained for.
+        device: auto, cpu, cuda, cuda:N or mps.
+        cache_dir: Folder in which the cohort's embeddings are kept; None for nowhere.
+        on_progress: Called with (recordings done, all recordings).
+
+    Raises:
+        CheckpointError: If the model or its calibration cannot be used, or a decision is asked for without one.
+        UsageError: If the model does not have a width, or the threshold asked for cannot be had.
+        DataError: If a recording cannot be embedded.
+    """
+    if p_target is not None and far is not None:
+        raise UsageError("a prior and a false-accept rate exclude each other", "--p-target, --far", "Give one of them.")
+    encoder = load_located(model).encoder.to(find_device(device))
+    widths = check_dims(encoder.dims, dims, allow_untrained=allow_untrained_dim)
+    settings = (config or Config()).evaluation
+    embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=on_progress)
+    found = find_calibration(model, embedder.fingerprint, calibration)
+    decision = _decide(model, found, p_target, far)
+    embedded = _embed(embedder, first, second)
+    norm = _score_norm(found, cohort, embedder)
+    cosines, scores = _score(embedded.embeddings, widths, norm)
+    seconds = min(embedded.seconds.values())
+    _warn(found, widths, seconds)
+    judged = tuple(
+        _judge(dim, cosine, score, seconds, found, decision)
+        for dim, cosine, score in zip(widths, cosines.tolist(), scores.tolist(), strict=True)
+    )
+    files = _described(embedded, first, "a"), _described(embedded, second, "b")
+    return VerifyReport(model, embedder.fingerprint, files, found, decision, judged)
+
+
+def _decide(
+    model: ModelFile, found: CalibrationFile | None, p_target: float | None, far: float | None
+) -> Decision | None:
+    if found is None:
+        if p_target is None and far is None:
+            return None
+        raise CheckpointError(
+            "there is no calibration of this model, so that no threshold is known",
+            model.path,
+            f"To calibrate: {calibrate_command(model)}",
+        )
+    if p_target is None and far is None:
+        p_target = found.content.widths[0].priors[0].p_target
+    return Decision(p_target, far)
+
+
+def _embed(embedder: Embedder, first: Path, second: Path) -> EmbeddedFiles:
+    """Embed two recordings as ``a`` and ``b``.
+
+    Raises:
+        DataError: If one cannot be embedded.
+    """
+    recordings = {"a": Recording(first), "b": Recording(second)}
+    found = embed_files(embedder.encoder, recordings, batch_size=embedder.batch_size, max_seconds=embedder.max_seconds)
+    if found.errors:
+        raise DataError("\n".join(dict.fromkeys(found.errors.values())))
+    return found
+
+
+def _described(embedded: EmbeddedFiles, path: Path, name: str) -> VerifiedFile:
+    return VerifiedFile(str(path), embedded.seconds[name], tuple(embedded.warnings.get(name, ())))
+
+
+def _score_norm(found: CalibrationFile | None, given: Path | None, embedder: Embedder) -> ScoreNorm | None:
+    """Return the normalisation that the calibration was fitted with, if it was with one.
+
+    Raises:
+        UsageError: If a cohort is given and the calibration is of plain cosines.
+        DataError: If the cohort is not there, or is another than the calibration's.
+    """
+    if found is None or found.content.cohort is None:
+        if given is not None:
+            raise UsageError("there is no calibration of normalised scores", "--cohort", "Leave --cohort out.")
+        return None
+    expected, path = found.content.cohort, given or Path(found.content.cohort.path)
+    source = find_cohort(path, fingerprint=embedder.fingerprint, embed_dim=embedder.encoder.embed_dim)
+    if source.fingerprint != expected.fingerprint:
+        raise DataError(f"is another cohort than that of {found.path}", path, f"Give that of {expected.path}.")
+    kind: Literal["s", "as"] = "as" if found.content.top_n else "s"
+    return join_cohort(NormRequest(kind, source, found.content.top_n), embedder.embed(source.wanted))
+
+
+def _score(
+    embeddings: dict[str, NDArray[np.float32]], dims: tuple[int, ...], norm: ScoreNorm | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the cosines and the scores, (len(dims),) each, of the two embeddings."""
+    trial = Trials(("a",), ("b",), np.array([False]), "two recordings", "")
+    enroll, test = enrolment_side(embeddings, trial), test_side(embeddings, trial)
+    cosines = score_sides(enroll, test, dims)
+    return cosines[0], cosines[0] if norm is None else normalise(cosines, enroll, test, dims, norm)[0]
+
+
+def _warn(found: CalibrationFile | None, dims: tuple[int, ...], seconds: float) -> None:
+    """Say so where the calibration was fitted on recordings of other lengths, or not at a width."""
+    if found is None:
+        return
+    shortest, longest = found.content.seconds_range
+    if seconds * LENGTH_TOLERANCE < shortest or seconds > longest * LENGTH_TOLERANCE:
+        log.warning(
+            "the shorter recording is %.1f s; the calibration was fitted on %.1f to %.1f s: the decision is less sure",
+            seconds,
+            shortest,
+            longest,
+        )
+    for dim in set(dims) - set(found.content.dims):
+        log.warning("a width of %d is not calibrated: no decision at it", dim)
+
+
+def _judge(
+    dim: int, cosine: float, score: float, seconds: float, found: CalibrationFile | None, decision: Decision | None
+) -> WidthScore:
+    if found is None or decision is None or dim not in found.content.dims:
+        return WidthScore(dim, cosine, score, None, None, None)
+    threshold = found.content.score_threshold(
+        dim, p_target=decision.p_target, far=decision.far, shorter_seconds=seconds
+    )
+    llr = float(found.content.llrs(np.array([[score]]), (dim,), [seconds])[0, 0])
+    return WidthScore(dim, cosine, score, threshold, threshold is not None and score >= threshold, llr)
