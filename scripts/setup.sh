@@ -3,6 +3,7 @@
 # Can be run again; where all is in place it does nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/packages.sh
 
 tools=.venv-tools # holds uv where the machine has none
 stamp_file=.venv/.mrlspk-setup
@@ -17,25 +18,7 @@ fail() {
 # What .venv is made from and where it stands; a change of any of it means work.
 stamp() {
   pwd
-  cat requirements.lock pyproject.toml .python-version scripts/setup.sh | cksum
-}
-
-# Install packages of the system without a question; false where that is not possible.
-install_packages() {
-  local as_root=()
-  if command -v brew >/dev/null; then
-    brew install --quiet "$@" >&2
-  elif command -v apt-get >/dev/null; then
-    if [ "$(id -u)" -ne 0 ]; then
-      sudo -n true 2>/dev/null || return 1
-      as_root=(sudo -n)
-    fi
-    ${as_root[@]+"${as_root[@]}"} apt-get -qq update >&2
-    ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive \
-      apt-get -qq install --yes --no-install-recommends "$@" >/dev/null
-  else
-    return 1
-  fi
+  cat requirements.lock pyproject.toml .python-version scripts/setup.sh scripts/packages.sh | cksum
 }
 
 find_uv() {

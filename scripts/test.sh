@@ -2,8 +2,21 @@
 # Set up, then run every check; the first that fails ends it. Arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/packages.sh
+
+# The tests of reports open them in the system's Chromium, and are skipped where there is none.
+ensure_chromium() {
+  local name
+  for name in chromium chromium-browser google-chrome; do
+    command -v "$name" >/dev/null && return
+  done
+  command -v apt-get >/dev/null || return 0
+  echo "test: installing Chromium" >&2
+  install_packages chromium || echo "test: without Chromium; the tests of reports in a browser are skipped" >&2
+}
 
 scripts/setup.sh
+ensure_chromium
 export PATH="$PWD/.venv/bin:$PATH"
 
 ruff check --quiet
