@@ -21,11 +21,15 @@ class TextFile:
 
 
 @dataclass(frozen=True)
-class Row:
-    """The cells of one line of a table, and the line's number."""
+class TextTable:
+    """The rows of a table and the number of the line that each ends on."""
 
-    number: int
-    cells: list[str]
+    rows: list[list[str]]
+    numbers: list[int]
+
+    def columns(self) -> list[tuple[str, ...]]:
+        """Return the columns of rows that have one number of cells, without the blanks at the ends of the cells."""
+        return [tuple(map(str.strip, column)) for column in zip(*self.rows, strict=True)]
 
 
 def read_text_file(path: Path, expected: str) -> TextFile:
@@ -56,25 +60,26 @@ def delimiter_of(line: str) -> str | None:
     return next((delimiter for delimiter in DELIMITERS if delimiter in line), None)
 
 
-def split_table(file: TextFile, delimiter: str) -> list[Row]:
-    """Return the rows of a table that are not blank, cells without the blanks at their ends.
+def split_table(file: TextFile, delimiter: str) -> TextTable:
+    """Return the rows of a table that are not blank.
 
     Raises:
         DataError: If a quoted cell cannot be read.
     """
     reader = csv.reader(io.StringIO(file.text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    rows: list[Row] = []
+    table = TextTable([], [])
     try:
         for cells in reader:
             if any(cells):
-                rows.append(Row(reader.line_num, [cell.strip() for cell in cells]))
+                table.rows.append(cells)
+                table.numbers.append(reader.line_num)
     except csv.Error as error:
         raise DataError(f"is no table that can be read ({error})", f"{file.path}:{reader.line_num}") from error
-    return rows
+    return table
 
 
 def column_name(text: str) -> str:
-    """Return the name of a column in lower case, blanks and hyphens as underscores."""
+    """Return the name of a column in lower case, blanks and hyphens as underscores, none at the ends."""
     return "_".join(text.lower().replace("-", " ").split())
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.data.text_file import (
-    Row,
     TextFile,
     column_name,
     delimiter_of,
@@ -22,7 +21,7 @@ from mrlspk.errors import DataError
 EXPECTED = "<model> <utterance> …"
 FIX = "Write a model and its utterances on each line, or a table with the columns modelid and segmentid."
 
-type Entry = tuple[int, str, tuple[str, ...] | None]  # number of the line; model; utterances, None where it has no form
+type Entry = tuple[int, str, tuple[str, ...]]  # number of the line; model; utterances: both empty where it is none
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,15 @@ def read_enrolments(path: Path) -> Enrolments:
     """Return the enrolment models of a file; a model on several lines has the utterances of all of them.
 
     Raises:
-        DataError: If it cannot be read, holds no model, has a line of another form, or has one utterance of a model twice.
+        DataError: If it cannot be read, holds no model, has a line of another form, or repeats an utterance of a
+            model.
     """
     file = read_text_file(path, f"'{EXPECTED}' a line")
     models: dict[str, tuple[str, ...]] = {}
     faults: list[BadLine] = []
     lines = file.text.splitlines()
     for number, model, utterances in _entries(file):
-        where, joined = f"{path}:{number}", (*models.get(model, ()), *(utterances or ()))
+        where, joined = f"{path}:{number}", (*models.get(model, ()), *utterances)
         if not (model and utterances):
             faults.append(BadLine(where, f"expected '{EXPECTED}', got {shorten(lines[number - 1].strip())!r}"))
         elif len(set(joined)) < len(joined):
@@ -66,15 +66,17 @@ def _entries(file: TextFile) -> Iterator[Entry]:
         yield from (_from_json(number, line) for number, line in enumerate(lines, start=1) if line.strip())
         return
     delimiter = delimiter_of(first)
-    rows = split_table(file, delimiter) if delimiter else []
-    if rows and (places := _find_columns(rows[0].cells)):
-        yield from (_from_cells(row, places) for row in rows[1:])
-    elif rows and delimiter != "\t":
-        yield from ((row.number, row.cells[0], tuple(filter(None, row.cells[1:]))) for row in rows)
+    table = split_table(file, delimiter) if delimiter else None
+    if table and (places := _find_columns(table.rows[0])):
+        rows = zip(table.numbers[1:], table.rows[1:], strict=True)
+        yield from (_from_cells(number, cells, places) for number, cells in rows)
     else:
+        split = (
+            str.split if delimiter in {None, "\t"} else (lambda line: [each.strip() for each in line.split(delimiter)])
+        )
         for number, line in enumerate(lines, start=1):
-            if fields := line.split():
-                yield number, fields[0], tuple(fields[1:])
+            if fields := split(line):
+                yield number, fields[0], tuple(filter(None, fields[1:]))
 
 
 def _find_columns(cells: Sequence[str]) -> tuple[int, int] | None:
@@ -83,23 +85,23 @@ def _find_columns(cells: Sequence[str]) -> tuple[int, int] | None:
     return None if model is None or utterance is None else (model, utterance)
 
 
-def _from_cells(row: Row, places: tuple[int, int]) -> Entry:
-    if len(row.cells) <= max(places) or not row.cells[places[1]]:
-        return row.number, row.cells[0], None
-    return row.number, row.cells[places[0]], tuple(row.cells[places[1]].split())
+def _from_cells(number: int, cells: Sequence[str], places: tuple[int, int]) -> Entry:
+    if len(cells) <= max(places):
+        return number, "", ()
+    return number, cells[places[0]].strip(), tuple(cells[places[1]].split())
 
 
 def _from_json(number: int, line: str) -> Entry:
     try:
         content = json.loads(line)
     except ValueError:
-        return number, "", None  # the caller names the line
+        return number, "", ()  # the caller names the line
     if not isinstance(content, dict):
-        return number, "", None
+        return number, "", ()
     values = {column_name(name): value for name, value in content.items()}
     model = next((values[name] for name in MODEL if name in values), None)
     found = next((values[name] for name in UTTERANCE if name in values), None)
     utterances = found if isinstance(found, list) else [found]
     if not isinstance(model, str | int) or not all(isinstance(each, str) for each in utterances):
-        return number, "", None
+        return number, "", ()
     return number, str(model), tuple(utterances)

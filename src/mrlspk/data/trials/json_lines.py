@@ -1,8 +1,9 @@
 """Trials as JSON objects, one a line; an enrolment may be a list of utterances."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,20 +20,32 @@ JOINT = "+"  # between the utterances of an enrolment model that has no name of 
 NAMES = "modelid", "model_id", "model", "enroll_id", "enrol_id"  # of what a list of utterances is enrolled as
 
 
-class _FaultError(ValueError):
-    """What is wrong with one object."""
+class LineError(ValueError):
+    """What is wrong with one line."""
 
 
-@dataclass
-class _Trial:
-    """One object, its keys told apart."""
+@dataclass(frozen=True)
+class Keys:
+    """The keys of an object by what they say; None where it does not say it."""
+
+    enroll: str | None
+    name: str | None
+    test: str | None
+    label: str | None
+    speakers: tuple[str | None, str | None]
+    further: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JsonTrial:
+    """One object; ``utterances`` are those of an enrolment model, none where the enrolment is an utterance."""
 
     enroll_id: str
-    utterances: tuple[str, ...] | None
+    utterances: tuple[str, ...]
     test_id: str
     is_target: bool
     speakers: tuple[str, str]
-    columns: dict[str, str] = field(default_factory=dict)
+    further: Mapping[str, str]
 
 
 def parse_json_lines(file: TextFile) -> ParsedTrials:
@@ -41,7 +54,7 @@ def parse_json_lines(file: TextFile) -> ParsedTrials:
     Raises:
         DataError: If a line is no such object, or a model or an utterance is one thing here and another there.
     """
-    trials: list[_Trial] = []
+    trials: list[JsonTrial] = []
     faults: list[BadLine] = []
     enrolments: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(file.text.splitlines(), start=1):
@@ -50,9 +63,9 @@ def parse_json_lines(file: TextFile) -> ParsedTrials:
         try:
             trial = _parse(line)
             if trial.utterances and enrolments.setdefault(trial.enroll_id, trial.utterances) != trial.utterances:
-                raise _FaultError(f"expected the utterances that {trial.enroll_id} had before")
-        except _FaultError as fault:
-            faults.append(BadLine(f"{file.path}:{number}", f"{fault}, got {shorten(line.strip())!r}"))
+                raise LineError(f"expected the utterances that {trial.enroll_id} had before")
+        except LineError as error:
+            faults.append(BadLine(f"{file.path}:{number}", f"{error}, got {shorten(line.strip())!r}"))
         else:
             trials.append(trial)
     if faults:
@@ -60,62 +73,80 @@ def parse_json_lines(file: TextFile) -> ParsedTrials:
     return _join(trials, enrolments, file)
 
 
-def _join(trials: list[_Trial], enrolments: Mapping[str, tuple[str, ...]], file: TextFile) -> ParsedTrials:
+def _join(trials: Sequence[JsonTrial], enrolments: Mapping[str, tuple[str, ...]], file: TextFile) -> ParsedTrials:
     enroll_ids, test_ids = [trial.enroll_id for trial in trials], [trial.test_id for trial in trials]
     sides = [(ids, [trial.speakers[side] for trial in trials]) for side, ids in enumerate((enroll_ids, test_ids))]
-    names = dict.fromkeys(name for trial in trials for name in trial.columns)
+    names = dict.fromkeys(name for trial in trials for name in trial.further)
     return ParsedTrials(
         enroll_ids,
         test_ids,
         np.array([trial.is_target for trial in trials], dtype=bool),
         enrolments,
-        {name: tuple(trial.columns.get(name, "") for trial in trials) for name in names},
+        {name: tuple(trial.further.get(name, "") for trial in trials) for name in names},
         side_speakers(sides, file.path),
     )
 
 
-def _parse(line: str) -> _Trial:
+def _parse(line: str) -> JsonTrial:
     """Return the trial of one line.
 
     Raises:
-        _FaultError: If it is none.
+        LineError: If it is none.
     """
     try:
         content = json.loads(line)
     except ValueError as error:
-        raise _FaultError(f"expected {EXPECTED}") from error
+        raise LineError(f"expected {EXPECTED}") from error
     if not isinstance(content, dict):
-        raise _FaultError(f"expected {EXPECTED}")
-    values: dict[str, Any] = {column_name(name): value for name, value in content.items()}
-    enroll, test, label = (_take(values, names) for names in (labels.ENROLL, labels.TEST, labels.LABEL))
-    is_target = labels.parse_label(_text(label))
+        raise LineError(f"expected {EXPECTED}")
+    keys = _find_keys(tuple(content))
+    if keys.enroll is None or keys.test is None or keys.label is None:
+        raise LineError(f"expected {EXPECTED}")
+    label = content[keys.label]
+    is_target = label if isinstance(label, bool) else labels.parse_label(_text(label))
     if is_target is None:
-        raise _FaultError("expected target true or false")
-    if isinstance(enroll, list):
-        utterances = tuple(_utterance(each, "enroll") for each in enroll)
-        if not utterances or len(set(utterances)) < len(utterances):
-            raise _FaultError("expected in enroll a list of different utterances")
-        name = _take(values, NAMES) if len(utterances) > 1 or not values.keys().isdisjoint(NAMES) else None
-        enroll_id = JOINT.join(utterances) if name is None else _utterance(name, "the name of the model")
-    else:
-        enroll_id, utterances = _utterance(enroll, "enroll"), ()
-    speakers = _text(_take(values, labels.ENROLL_SPEAKER)), _text(_take(values, labels.TEST_SPEAKER))
-    columns = {name: _text(value) for name, value in values.items()}
-    several = utterances if len(utterances) > 1 or enroll_id not in utterances else ()
-    return _Trial(enroll_id, several or None, _utterance(test, "test"), is_target, speakers, columns)
+        raise LineError("expected target true or false")
+    name = content[keys.name] if keys.name is not None else None
+    enroll_id, utterances = _read_enrolment(content[keys.enroll], name)
+    first, second = ("" if key is None else _text(content[key]) for key in keys.speakers)
+    further = {name: _text(content[key]) for name, key in keys.further}
+    return JsonTrial(enroll_id, utterances, _read_id(content[keys.test], "test"), is_target, (first, second), further)
 
 
-def _take(values: dict[str, Any], names: tuple[str, ...]) -> Any:
-    """Return and remove the first of ``names`` that is there; None where none is."""
-    return next((values.pop(name) for name in names if name in values), None)
+@cache
+def _find_keys(keys: tuple[str, ...]) -> Keys:
+    """Tell the keys of an object apart; the objects of a file have the same keys, as a rule."""
+    key_of = {column_name(key): key for key in keys}
+
+    def take(names: tuple[str, ...]) -> str | None:
+        return next((key_of.pop(name) for name in names if name in key_of), None)
+
+    enroll, test, label = take(labels.ENROLL), take(labels.TEST), take(labels.LABEL)
+    speakers = take(labels.ENROLL_SPEAKER), take(labels.TEST_SPEAKER)
+    return Keys(enroll, take(NAMES), test, label, speakers, tuple(key_of.items()))
 
 
-def _utterance(value: Any, key: str) -> str:
+def _read_enrolment(value: Any, name: Any) -> tuple[str, tuple[str, ...]]:
+    """Return an enrolment and the utterances of its model: none where it is an utterance.
+
+    Raises:
+        LineError: If ``value`` is neither text nor a list of different texts.
+    """
+    if not isinstance(value, list):
+        return _read_id(value, "enroll"), ()
+    utterances = tuple(_read_id(each, "enroll") for each in value)
+    if not utterances or len(set(utterances)) < len(utterances):
+        raise LineError("expected in enroll a list of different utterances")
+    enroll_id = JOINT.join(utterances) if name is None else _read_id(name, "the name of the model")
+    return enroll_id, () if utterances == (enroll_id,) else utterances
+
+
+def _read_id(value: Any, key: str) -> str:
     if isinstance(value, str) and value.strip():
         return value.strip()
-    if isinstance(value, int) and not isinstance(value, bool):  # the models of SRE are numbers
+    if isinstance(value, int) and not isinstance(value, bool):  # models may be numbers
         return str(value)
-    raise _FaultError(f"expected text in {key}")
+    raise LineError(f"expected text in {key}")
 
 
 def _text(value: Any) -> str:

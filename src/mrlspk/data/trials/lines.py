@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrlspk.data.text_file import Row, TextFile, shorten
+from mrlspk.data.text_file import TextFile, TextTable, shorten
 from mrlspk.data.trials.faults import BadLine, BadLinesError
 from mrlspk.data.trials.labels import NONTARGET_WORDS, TARGET_WORDS
 from mrlspk.data.trials.parsed import ParsedTrials
@@ -33,7 +33,15 @@ class LineFormat:
 
     def fits(self, fields: Sequence[str]) -> bool:
         """Return whether ``fields`` are such a line."""
-        return len(fields) == 3 and fields[self.label].lower() in self.is_target
+        return len(fields) == 3 and self.is_label(fields[self.label])
+
+    def is_label(self, text: str) -> bool:
+        """Return whether ``text`` is one of the labels, whatever the case of its letters."""
+        return text.lower().strip() in self.is_target
+
+    def are_labels(self, column: Sequence[str]) -> bool:
+        """Return whether all of ``column`` are labels."""
+        return all(map(self.is_label, column[:1])) and all(map(self.is_label, set(column)))
 
 
 VOXCELEB = LineFormat(
@@ -62,29 +70,28 @@ def parse_lines(file: TextFile) -> ParsedTrials:
         columns = fields[0::3], fields[1::3], fields[2::3]
         if line_format := _format_of(columns, file):
             return _parse(columns, line_format)
-    numbered = [Row(number, line.split()) for number, line in enumerate(lines, start=1)]
-    rows = [row for row in numbered if row.cells]
-    raise _bad_lines(rows, {row.number: lines[row.number - 1].strip() for row in rows}, file)
+    rows = [(number, line.split(), line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    raise _bad_lines(rows, file)
 
 
-def parse_rows(rows: Sequence[Row], delimiter: str, file: TextFile) -> ParsedTrials:
+def parse_rows(table: TextTable, delimiter: str, file: TextFile) -> ParsedTrials:
     """Return the trials of a table of three columns without a header.
 
     Raises:
         DataError: If a line has another form, or all of them could be read two ways.
     """
-    if {len(row.cells) for row in rows} == {3}:
-        first, second, third = zip(*(row.cells for row in rows), strict=True)
-        if line_format := _format_of((first, second, third), file):
-            return _parse((first, second, third), line_format)
-    raise _bad_lines(rows, {row.number: delimiter.join(row.cells) for row in rows}, file)
+    if set(map(len, table.rows)) == {3}:
+        columns = table.columns()
+        if line_format := _format_of(columns, file):
+            return _parse(columns, line_format)
+    rows = zip(table.numbers, table.rows, strict=True)
+    raise _bad_lines([(number, cells, delimiter.join(cells)) for number, cells in rows], file)
 
 
-def _format_of(columns: tuple[Sequence[str], ...], file: TextFile) -> LineFormat | None:
+def _format_of(columns: Sequence[Sequence[str]], file: TextFile) -> LineFormat | None:
     """Return the format that all lines have; None where there is none."""
-    labels = [{label.lower() for label in set(columns[each.label])} for each in (VOXCELEB, KALDI)]
-    is_voxceleb, is_kaldi = labels[0] <= VOXCELEB.is_target.keys(), labels[1] <= KALDI.is_target.keys()
-    if is_voxceleb and is_kaldi and labels[1] <= DIGITS.keys():
+    is_voxceleb, is_kaldi = (each.are_labels(columns[each.label]) for each in (VOXCELEB, KALDI))
+    if is_voxceleb and is_kaldi and set(columns[KALDI.label]) <= DIGITS.keys():
         what = f"every line can be read as '{VOXCELEB.expected}' and as '{KALDI.expected}'"
         raise DataError(what, file.path, "Write target and nontarget as the last field of each line.")
     if is_kaldi:
@@ -92,7 +99,7 @@ def _format_of(columns: tuple[Sequence[str], ...], file: TextFile) -> LineFormat
     return VOXCELEB if is_voxceleb else None
 
 
-def _parse(columns: tuple[Sequence[str], ...], line_format: LineFormat) -> ParsedTrials:
+def _parse(columns: Sequence[Sequence[str]], line_format: LineFormat) -> ParsedTrials:
     enroll_ids, test_ids = (column for index, column in enumerate(columns) if index != line_format.label)
     labels = columns[line_format.label]
     meaning = {label: line_format.is_target[label.lower()] for label in set(labels)}
@@ -100,13 +107,18 @@ def _parse(columns: tuple[Sequence[str], ...], line_format: LineFormat) -> Parse
     return ParsedTrials(enroll_ids, test_ids, is_target)
 
 
-def _bad_lines(rows: Sequence[Row], shown: Mapping[int, str], file: TextFile) -> BadLinesError:
-    """Return the error that names every line that is not of the format that most lines have."""
-    n_fitting = {each: sum(each.fits(row.cells) for row in rows) for each in (VOXCELEB, KALDI)}
+def _bad_lines(rows: Sequence[tuple[int, Sequence[str], str]], file: TextFile) -> BadLinesError:
+    """Return the error that names every line that is not of the format that most lines have.
+
+    Args:
+        rows: Number, fields and text of each line.
+        file: The list.
+    """
+    n_fitting = {each: sum(each.fits(fields) for _, fields, _ in rows) for each in (VOXCELEB, KALDI)}
     line_format = KALDI if n_fitting[KALDI] > n_fitting[VOXCELEB] else VOXCELEB
     faults = [
-        BadLine(f"{file.path}:{row.number}", f"expected '{line_format.expected}', got {shorten(shown[row.number])!r}")
-        for row in rows
-        if not line_format.fits(row.cells)
+        BadLine(f"{file.path}:{number}", f"expected '{line_format.expected}', got {shorten(text)!r}")
+        for number, fields, text in rows
+        if not line_format.fits(fields)
     ]
     return BadLinesError(faults, str(file.path), len(rows), line_format.fix)

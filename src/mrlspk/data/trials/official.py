@@ -47,8 +47,8 @@ def official_match(trials: Trials) -> OfficialMatch | None:
     """Return the official list that trials are; None where they are none.
 
     The fingerprint depends on the trials and their order alone: not on line ends, the format of the list, the folder
-    before the speaker's, or the suffix of the audio. Where it is another, but the trials are of VoxCeleb1 files and as many
-    target and non-target ones as an official list has, the match is by counts, which is no proof.
+    before the speaker's, or the suffix of the audio. Where it is another, but the trials are of VoxCeleb1 files and as
+    many target and non-target ones as an official list has, the match is by counts, which is no proof.
     """
     by_counts = [each for each in official_lists() if _has_counts(trials, each)]
     known = _voxceleb_ids(trials) if by_counts else None

@@ -1,7 +1,10 @@
 """Trial lists read; their format is told from what is in them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mrlspk.data.text_file import TextFile, delimiter_of, read_text_file, split_table
 from mrlspk.data.trials.enrolments import read_enrolments
@@ -35,27 +38,20 @@ def read_trials(path: Path, enrolments: Path | None = None) -> Trials:
     parsed = _parse(file)
     if not len(parsed.enroll_ids):
         raise DataError(f"expected {EXPECTED}, got an empty file", path, "Name a list with trials in it.")
-    kept: dict[str, str] = {}  # one string an utterance rather than one a trial: a quarter of the memory
-    enroll_ids = tuple(map(kept.setdefault, parsed.enroll_ids, parsed.enroll_ids))
-    test_ids = tuple(map(kept.setdefault, parsed.test_ids, parsed.test_ids))
+    ids = tuple({*parsed.enroll_ids, *parsed.test_ids})
+    index = {id_: number for number, id_ in enumerate(ids)}
+    sides = (parsed.enroll_ids, parsed.test_ids)
+    enroll, test = (np.fromiter(map(index.__getitem__, side), dtype=np.int64, count=len(side)) for side in sides)
+    _check_labels(enroll, test, ids, parsed.is_target, path)
+    one = np.array(ids, dtype=object)  # string for an utterance, rather than one a trial: a quarter of the memory
+    enroll_ids, test_ids = tuple(one[enroll].tolist()), tuple(one[test].tolist())
     models, sha256 = _join_models(parsed.enrolments, set(enroll_ids), path, enrolments)
-    trials = Trials(
-        enroll_ids,
-        test_ids,
-        parsed.is_target,
-        str(path),
-        file.sha256,
-        models,
-        parsed.columns,
-        parsed.speaker_by_id,
-        sha256,
-    )
-    _check_labels(trials)
-    return trials
+    about = parsed.columns, parsed.speaker_by_id, sha256
+    return Trials(enroll_ids, test_ids, parsed.is_target, str(path), file.sha256, models, *about)
 
 
 def _parse(file: TextFile) -> ParsedTrials:
-    first = next((line.strip() for line in file.text.splitlines() if line.strip()), "")
+    first = file.text.lstrip().partition("\n")[0]
     if first.startswith("{"):
         return parse_json_lines(file)
     if first.startswith("["):
@@ -63,15 +59,16 @@ def _parse(file: TextFile) -> ParsedTrials:
     delimiter = delimiter_of(first)
     if delimiter is None or VOXCELEB.fits(first.split()):
         return parse_lines(file)
-    rows = split_table(file, delimiter)
-    if is_header(rows[0].cells):
-        return parse_table(rows, file)
+    table = split_table(file, delimiter)
+    cells = table.rows[0]
+    if is_header(cells):
+        return parse_table(table, file)
     if KALDI.fits(first.split()):
         return parse_lines(file)
-    if VOXCELEB.fits(rows[0].cells) or KALDI.fits(rows[0].cells):
-        return parse_rows(rows, delimiter, file)
+    if VOXCELEB.fits(cells) or KALDI.fits(cells):
+        return parse_rows(table, delimiter, file)
     is_table = delimiter != "\t" or file.path.suffix.lower() in TABLE_SUFFIXES
-    return parse_table(rows, file) if is_table else parse_lines(file)
+    return parse_table(table, file) if is_table else parse_lines(file)
 
 
 def _join_models(
@@ -95,15 +92,14 @@ def _join_models(
     return {**own, **given}, found.sha256
 
 
-def _check_labels(trials: Trials) -> None:
-    """Refuse a list that calls one pair both target and non-target."""
-    if not trials.n_repeated:
-        return
-    kinds: dict[tuple[str, str], bool] = {}
-    rows = zip(trials.enroll_ids, trials.test_ids, trials.is_target.tolist(), strict=True)
-    both = {pair: None for *ids, kind in rows if kinds.setdefault(pair := (ids[0], ids[1]), kind) != kind}
-    if both:
-        shown = ", ".join(" ".join(pair) for pair in list(both)[:SHOWN])
-        more = f" and {len(both) - SHOWN} more" if len(both) > SHOWN else ""
-        what = f"{len(both)} pairs are target in one line and non-target in another: {shown}{more}"
-        raise DataError(what, trials.path, "Keep the right line of each pair.")
+def _check_labels(
+    enroll: NDArray[np.int64], test: NDArray[np.int64], ids: Sequence[str], is_target: NDArray[np.bool_], path: Path
+) -> None:
+    """Refuse a list that calls one pair both target and non-target; the sides (trials,) are indices into ``ids``."""
+    pairs = enroll * len(ids) + test
+    both = np.intersect1d(pairs[is_target], pairs[~is_target])
+    if both.size:
+        shown = ", ".join(f"{ids[pair // len(ids)]} {ids[pair % len(ids)]}" for pair in both[:SHOWN])
+        more = f" and {both.size - SHOWN} more" if both.size > SHOWN else ""
+        what = f"{both.size} pairs are target in one line and non-target in another: {shown}{more}"
+        raise DataError(what, path, "Keep the right line of each pair.")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mrlspk.data.text_file import Row, TextFile, column_name, find_column, shorten
+from mrlspk.data.text_file import TextFile, TextTable, column_name, find_column, shorten
 from mrlspk.data.trials import labels
 from mrlspk.data.trials.faults import BadLine, BadLinesError
 from mrlspk.data.trials.parsed import ParsedTrials
@@ -28,20 +28,23 @@ def is_header(cells: Sequence[str]) -> bool:
     return all(find_column(header, ROLES[role]) is not None for role in ("enrolment", "test"))
 
 
-def parse_table(rows: Sequence[Row], file: TextFile) -> ParsedTrials:
+def parse_table(table: TextTable, file: TextFile) -> ParsedTrials:
     """Return the trials of a table whose first row names the columns.
 
     Raises:
-        DataError: If a needed column is absent, a row has another number of cells, lacks an utterance or a label, or if an
-            utterance has two speakers.
+        DataError: If a needed column is absent, a row has another number of cells, lacks an utterance or a label, or if
+            an utterance has two speakers.
     """
-    header = list(map(column_name, rows[0].cells))
-    places = _find_roles(header, f"{file.path}:{rows[0].number}")
-    trials = rows[1:]
-    _check_rows(trials, len(header), places, file)
-    columns = list(zip(*(row.cells for row in trials), strict=True)) or [()] * len(header)
+    header = list(map(column_name, table.rows[0]))
+    places = _find_roles(header, f"{file.path}:{table.numbers[0]}")
+    trials = TextTable(table.rows[1:], table.numbers[1:])
+    if set(map(len, trials.rows)) - {len(header)}:
+        raise _bad_rows(trials, len(header), places, file)
+    columns = trials.columns() or [()] * len(header)
     enroll_ids, test_ids, label = (columns[places[role]] for role in NEEDED)
-    meaning = {text: labels.parse_label(text) is True for text in set(label)}
+    meaning = {text: labels.parse_label(text) for text in set(label)}
+    if None in meaning.values() or not (all(enroll_ids) and all(test_ids)):
+        raise _bad_rows(trials, len(header), places, file)
     named = [
         (columns[places[f"{side} speaker"]], ids)
         for side, ids in zip(NEEDED[:2], (enroll_ids, test_ids), strict=True)
@@ -79,19 +82,21 @@ def _find_roles(header: list[str], where: str) -> dict[str, int]:
     return found
 
 
-def _check_rows(rows: Sequence[Row], n_cells: int, places: Mapping[str, int], file: TextFile) -> None:
+def _bad_rows(trials: TextTable, n_cells: int, places: Mapping[str, int], file: TextFile) -> BadLinesError:
+    """Return the error that names every row at fault."""
     faults = [
-        BadLine(f"{file.path}:{row.number}", what) for row in rows if (what := _fault_of(row.cells, n_cells, places))
+        BadLine(f"{file.path}:{number}", what)
+        for number, cells in zip(trials.numbers, trials.rows, strict=True)
+        if (what := _fault_of(cells, n_cells, places))
     ]
-    if faults:
-        raise BadLinesError(faults, str(file.path), len(rows), LABEL_FIX)
+    return BadLinesError(faults, str(file.path), len(trials.rows), LABEL_FIX)
 
 
 def _fault_of(cells: Sequence[str], n_cells: int, places: Mapping[str, int]) -> str | None:
     if len(cells) != n_cells:
         return f"expected {n_cells} cells, as in the first line, got {len(cells)}"
     for role in ("enrolment", "test"):
-        if not cells[places[role]]:
+        if not cells[places[role]].strip():
             return f"expected the {role} utterance, got an empty cell"
     if labels.parse_label(cells[places["label"]]) is None:
         return f"expected target or nontarget, got {shorten(cells[places['label']])!r}"
