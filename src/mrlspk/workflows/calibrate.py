@@ -12,7 +12,6 @@ from mrlspk.data.trials import trial_speakers
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
-from mrlspk.encoding.widths import check_dims
 from mrlspk.errors import DataError
 from mrlspk.evaluation.calibration import VERSION, Calibration, Quality
 from mrlspk.evaluation.calibration_figures import WidthFit, measure_fit
@@ -22,6 +21,7 @@ from mrlspk.evaluation.calibration_parts import CalibrationTrials, CohortRecord,
 from mrlspk.evaluation.calibration_scores import Crops, FittingScores, score_for_fit
 from mrlspk.evaluation.cohort import NormRequest, build_norm_request
 from mrlspk.evaluation.embeddings import build_embedder
+from mrlspk.evaluation.model_scores import choose_dims
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
 from mrlspk.evaluation.trial_list import TrialList, read_trial_lists
 from mrlspk.files import check_free
@@ -105,7 +105,7 @@ def calibrate(
     check_free(out, force=request.force)
     settings = (config or Config()).evaluation
     encoder = load_located(model).encoder
-    dims = check_dims(encoder.dims, request.dims, allow_untrained=request.allow_untrained_dim)
+    dims = choose_dims(encoder, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
     lists = read_trial_lists(request.trials, request.audio_roots, source="--trials", enrolments=request.enrolments)
     rates = _choose_rates(request.false_accept_rates, settings.false_accept_rates, lists)
     embedder = build_embedder(encoder.to(find_device(device)), settings, cache_dir=cache_dir, on_progress=on_progress)

@@ -15,11 +15,11 @@ from mrlspk.encoding.device import find_device
 from mrlspk.encoding.embedding import EmbeddedFiles, Recording, embed_files
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
-from mrlspk.encoding.widths import check_dims
 from mrlspk.errors import CheckpointError, DataError, UsageError
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command, find_calibration
 from mrlspk.evaluation.cohort import NormRequest, find_cohort
 from mrlspk.evaluation.embeddings import Embedder, build_embedder
+from mrlspk.evaluation.model_scores import choose_dims
 from mrlspk.evaluation.score_norm import ScoreNorm, join_cohort, normalise
 from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
 
@@ -119,7 +119,7 @@ def verify(
     if p_target is not None and far is not None:
         raise UsageError("a prior and a false-accept rate exclude each other", "--p-target, --far", "Give one of them.")
     encoder = load_located(model).encoder.to(find_device(device))
-    widths = check_dims(encoder.dims, dims, allow_untrained=allow_untrained_dim)
+    widths = choose_dims(encoder, dims, allow_untrained=allow_untrained_dim, model=model.path)
     settings = (config or Config()).evaluation
     embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=on_progress)
     found = find_calibration(model, embedder.fingerprint, calibration)

@@ -1,0 +1,192 @@
+"""``mrlspk verify``: two recordings, with and without a calibration, and bad input."""
+
+import numpy as np
+import pytest
+import soundfile
+
+import mrlspk
+
+CLOSE = 1e-6
+
+
+@pytest.fixture
+def model(tmp_path, write_model, monkeypatch):
+    monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
+    return write_model(tmp_path / "run" / "best.pt")
+
+
+@pytest.fixture
+def pair(tiny_corpus):
+    return tiny_corpus.root / "speaker0/a/1.wav", tiny_corpus.root / "speaker1/a/1.wav"
+
+
+@pytest.fixture
+def calibrate(run, model, tiny_corpus):
+    """Calibrate the model on the tiny corpus; return what the command printed."""
+
+    def command(*arguments):
+        trials = "--trials", tiny_corpus.trials, "--audio-root", tiny_corpus.root
+        outcome = run("calibrate", model, *trials, "--far", 0.1, *arguments, "--json")
+        assert outcome.exit_code == 0
+        return outcome.json
+
+    return command
+
+
+def test_without_a_calibration_there_is_a_cosine_and_no_decision(run, model, pair):
+    outcome = run("verify", *pair, "--model", model, "--json")
+    assert outcome.exit_code == 0
+    assert (outcome.json["command"], outcome.json["calibration"], outcome.json["decision"]) == ("verify", None, None)
+    encoder = mrlspk.load(model)
+    for score, dim in zip(outcome.json["scores"], (4, 8), strict=True):
+        assert score["dim"] == dim
+        assert score["cosine"] == pytest.approx(encoder.similarity(*pair, dim=dim), abs=CLOSE)
+        assert score["threshold"] is score["same"] is score["llr"] is None
+    assert [each["seconds"] for each in outcome.json["files"]] == [0.5, 0.5]
+    assert [each["path"] for each in outcome.json["files"]] == list(map(str, pair))
+
+
+def test_without_a_calibration_people_are_told_how_to_get_one(run, model, pair):
+    outcome = run("verify", *pair, "--model", model)
+    assert outcome.exit_code == 0
+    assert "no decision: this model has no calibration" in outcome.stdout
+    assert f"mrlspk calibrate {model} --trials FILE --audio-root DIR" in outcome.stdout
+
+
+def test_decision_is_the_calibrations(run, model, pair, calibrate):
+    fitted = calibrate()["results"]
+    outcome = run("verify", *pair, "--model", model, "--json")
+    assert outcome.exit_code == 0
+    assert outcome.json["decision"] == {"p_target": 0.01, "far": None}
+    assert outcome.json["calibration"]["path"] == str(model.with_name("best.calibration.json"))
+    for score, width in zip(outcome.json["scores"], fitted, strict=True):
+        assert score["llr"] == pytest.approx(width["scale"] * score["cosine"] + width["offset"])
+        assert score["threshold"] == pytest.approx(width["dcf"][0]["threshold"])
+        assert score["same"] == (score["cosine"] >= score["threshold"])
+
+
+def test_prior_or_measured_rate_moves_the_threshold(run, model, pair, calibrate):
+    width = calibrate()["results"][0]
+    at_half = run("verify", *pair, "--model", model, "--p-target", 0.5, "--json").json["scores"][0]
+    assert at_half["threshold"] == pytest.approx(-width["offset"] / width["scale"])
+    assert at_half["same"] == (at_half["llr"] >= 0)
+    at_rate = run("verify", *pair, "--model", model, "--far", 0.1, "--json")
+    assert at_rate.json["decision"] == {"p_target": None, "far": 0.1}
+    assert at_rate.json["scores"][0]["threshold"] == width["false_accepts"][0]["threshold"]
+
+
+def test_a_recording_is_of_the_speaker_of_itself(run, model, pair, calibrate):
+    calibrate()
+    outcome = run("verify", pair[0], pair[0], "--model", model, "--p-target", 0.5, "--dims", 8)
+    assert outcome.exit_code == 0
+    assert "one speaker, at width 8: such a score is" in outcome.stdout
+    assert "1.0000" in outcome.stdout
+    assert "a prior of one speaker of 0.5" in outcome.stdout
+
+
+def test_lengths_count_where_they_were_learned(run, model, pair, calibrate, tmp_path):
+    width = calibrate("--quality", "duration", "--durations", "0.3,full")["results"][1]
+    samples, rate = soundfile.read(pair[1])
+    soundfile.write(tmp_path / "short.wav", samples[: int(0.4 * rate)], rate)
+    score = run("verify", pair[0], tmp_path / "short.wav", "--model", model, "--json").json["scores"][1]
+    bias = width["offset"] + width["duration_weight"] * np.log(0.4)
+    assert score["llr"] == pytest.approx(width["scale"] * score["cosine"] + bias)
+    assert score["threshold"] == pytest.approx((np.log(99) - bias) / width["scale"])
+
+
+def test_normalised_scores_take_the_cohort_of_the_calibration(run, model, pair, calibrate, tiny_corpus, tmp_path):
+    calibrate("--score-norm", "s", "--cohort", tiny_corpus.root)
+    score = run("verify", *pair, "--model", model, "--json").json["scores"][1]
+    cohort = {speaker: tiny_corpus.root / speaker for speaker in ("speaker0", "speaker1", "speaker2", "speaker3")}
+    encoder, sides = mrlspk.load(model), []
+    units = {name: [encoder.embed(path) for path in sorted(root.rglob("*.wav"))] for name, root in cohort.items()}
+    for path in pair:
+        cosines = [
+            np.mean(vectors, axis=0) @ encoder.embed(path) / np.linalg.norm(np.mean(vectors, axis=0))
+            for vectors in units.values()
+        ]
+        sides.append((score["cosine"] - np.mean(cosines)) / np.std(cosines))
+    assert score["score"] == pytest.approx(np.mean(sides), rel=1e-3)
+    assert score["same"] == (score["score"] >= score["threshold"])
+    other = tmp_path / "other"
+    (tiny_corpus.root / "speaker0").rename(tmp_path / "speaker0")
+    tiny_corpus.root.rename(other)
+    refused = run(
+        "verify", tmp_path / "speaker0/a/1.wav", other / "speaker1/a/1.wav", "--model", model, "--cohort", other
+    )
+    assert refused.exit_code == 3
+    assert "is another cohort than that of" in refused.stderr
+
+
+def test_width_that_was_not_calibrated_is_scored_and_not_decided(run, model, pair, calibrate):
+    calibrate("--dims", 8)
+    outcome = run("verify", *pair, "--model", model, "--json")
+    assert outcome.exit_code == 0
+    narrow, wide = outcome.json["scores"]
+    assert narrow["same"] is None
+    assert wide["same"] is not None
+    assert "a width of 4 is not calibrated: no decision at it" in outcome.stderr
+
+
+def test_other_lengths_than_those_of_the_calibration_are_told(run, model, pair, calibrate, tmp_path):
+    calibrate()
+    soundfile.write(tmp_path / "long.wav", 0.1 * np.random.default_rng(0).normal(size=32000), 16000)
+    soundfile.write(tmp_path / "longer.wav", 0.1 * np.random.default_rng(1).normal(size=48000), 16000)
+    outcome = run("verify", tmp_path / "long.wav", tmp_path / "longer.wav", "--model", model)
+    assert "the shorter recording is 2.0 s; the calibration was fitted on 0.5 to 0.5 s" in outcome.stderr
+    assert "less sure" not in run("verify", *pair, "--model", model).stderr
+
+
+def test_calibration_of_another_model_is_refused(run, model, pair, calibrate, write_model):
+    calibrate()
+    write_model(model, seed=1)
+    outcome = run("verify", *pair, "--model", model)
+    assert outcome.exit_code == 1
+    assert "is the calibration of another model" in outcome.stderr
+    assert f"mrlspk calibrate {model} --trials FILE" in outcome.stderr
+
+
+def test_decision_without_a_calibration_exits_1(run, model, pair):
+    for flag in (("--p-target", 0.1), ("--far", 0.01)):
+        outcome = run("verify", *pair, "--model", model, *flag)
+        assert outcome.exit_code == 1
+        assert "there is no calibration of this model" in outcome.stderr
+    outcome = run("verify", *pair, "--model", model, "--calibration", "absent.json")
+    assert outcome.exit_code == 1
+    assert "absent.json: cannot be read" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--p-target", 0.1, "--far", 0.1), "exclude each other"),
+        (("--far", 0.3), "a false-accept rate of 0.3 was not measured"),
+        (("--p-target", 1.5), "a prior lies between 0 and 1"),
+        (("--dims", 5), "was not trained for a width of 5"),
+        (("--dims", 16), "a width of 16 cannot be had"),
+        (("--cohort", "somewhere"), "no calibration of normalised scores"),
+    ],
+)
+def test_usage_errors_exit_2(run, model, pair, calibrate, arguments, problem):
+    calibrate()
+    outcome = run("verify", *pair, "--model", model, *arguments)
+    assert outcome.exit_code == 2
+    assert problem in outcome.stderr
+
+
+def test_recordings_that_cannot_be_used_exit_3_and_are_all_named(run, model, pair, tmp_path):
+    soundfile.write(tmp_path / "stub.wav", np.full(200, 0.1), 16000)
+    (tmp_path / "text.wav").write_text("no audio")
+    outcome = run("verify", tmp_path / "stub.wav", tmp_path / "absent.wav", "--model", model, "--json")
+    assert (outcome.exit_code, outcome.stdout) == (3, "")
+    assert "stub.wav: too short: 200 samples" in outcome.stderr
+    assert "absent.wav" in outcome.stderr
+    assert run("verify", tmp_path / "text.wav", pair[0], "--model", model).exit_code == 3
+
+
+def test_silence_is_scored_with_a_warning(run, model, pair, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(8000), 16000)
+    outcome = run("verify", tmp_path / "silence.wav", pair[0], "--model", model, "--json")
+    assert outcome.exit_code == 0
+    assert [each["warnings"] for each in outcome.json["files"]] == [["silent"], []]
+    assert "silent" in run("verify", tmp_path / "silence.wav", pair[0], "--model", model).stdout
