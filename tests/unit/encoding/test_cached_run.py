@@ -132,6 +132,15 @@ def test_a_file_changed_in_place_to_the_same_size_at_once_is_embedded_anew(encod
         assert np.array_equal(found.embeddings["a"], alone.embeddings["a"])
 
 
+def test_a_file_changed_after_it_was_remembered_is_embedded_anew(encoder, recordings, cache, work, settle):
+    settle()
+    embed_files(encoder, recordings, cache=cache, **OPTIONS)
+    time.sleep(0.02)  # more than the grain of the kernel's clock
+    soundfile.write(recordings["id2"].path, 0.1 * np.random.default_rng(7).normal(size=8000), 16000)
+    _, done = work(lambda: embed_files(encoder, recordings, cache=cache, **OPTIONS))
+    assert done == {"decoded": 1, "hashed": 1, "embedded": 1}
+
+
 def test_a_file_changed_between_hash_and_decoding_is_not_kept(encoder, recordings, cache, monkeypatch):
     one = {"id0": recordings["id0"]}
     path, load = one["id0"].path, embedding.load_audio

@@ -71,3 +71,14 @@ def test_what_is_no_readable_file_has_no_content(tmp_path, path):
     before = read_content(path)
     path.unlink()
     assert not before.still_holds()
+
+
+def test_a_file_that_grows_while_it_is_read_has_no_content(path, monkeypatch):
+    digest = hashlib.file_digest
+
+    def grow_then_digest(file, name):
+        path.write_bytes(b"longer than before")
+        return digest(file, name)
+
+    monkeypatch.setattr(content.hashlib, "file_digest", grow_then_digest)
+    assert read_content(path) is None
