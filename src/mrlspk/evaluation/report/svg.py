@@ -93,7 +93,8 @@ def to_svg(figure: Figure, *, name: str, label: str) -> Markup:
     inner = body[body.index(">", body.index("<svg")) + 1 : body.rindex("</svg>")]
     inner = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", inner, flags=re.DOTALL)
     inner = _STAND_IN.sub(lambda found: f"var(--{_NAMES[int(found[1], 16)]})", inner)
-    inner = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", inner)
+    inner = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", inner)  # as Matplotlib 3.10 writes it
+    inner = re.sub(r"font-family: [^;\"]*; ?", "", inner)
     inner = _own_ids(inner.replace("xlink:href", "href"), name)
     inner = re.sub(r"\s*\n\s*", "\n", inner).strip()
     box = view_box[0] if view_box else ""
