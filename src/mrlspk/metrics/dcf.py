@@ -32,8 +32,16 @@ def min_dcf_at(points: OperatingPoints, *, p_target: float, c_miss: float = 1.0,
     Raises:
         MetricError: If a prior or cost is out of range.
     """
-    weight_miss, weight_fa = _weights(p_target, c_miss, c_fa)
-    return float(np.min(weight_miss * points.p_miss + weight_fa * points.p_fa))
+    return float(np.min(_costs(points, p_target, c_miss, c_fa)))
+
+
+def min_dcf_threshold_at(points: OperatingPoints, *, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
+    """Return the lowest threshold of the least detection cost; infinite where accepting no trial costs least.
+
+    Raises:
+        MetricError: If a prior or cost is out of range.
+    """
+    return float(points.thresholds[np.argmin(_costs(points, p_target, c_miss, c_fa))])
 
 
 def act_dcf(
@@ -57,14 +65,24 @@ def act_dcf(
         MetricError: If the arrays do not pair, a score is not finite, one kind of trial is absent, or a prior or cost
             is out of range.
     """
-    weight_miss, weight_fa = _weights(p_target, c_miss, c_fa)
+    weight_miss, weight_fa = cost_weights(p_target, c_miss, c_fa)
     target, nontarget = split_scores(llrs, is_target)
     threshold = np.log(weight_fa / weight_miss)
     return float(weight_miss * np.mean(target < threshold) + weight_fa * np.mean(nontarget >= threshold))
 
 
-def _weights(p_target: float, c_miss: float, c_fa: float) -> tuple[float, float]:
-    """Return what a miss rate and a false-alarm rate of 1 cost, the smaller of them being 1."""
+def _costs(points: OperatingPoints, p_target: float, c_miss: float, c_fa: float) -> NDArray[np.float64]:
+    """Return the normalised detection cost of every operating point."""
+    weight_miss, weight_fa = cost_weights(p_target, c_miss, c_fa)
+    return weight_miss * points.p_miss + weight_fa * points.p_fa
+
+
+def cost_weights(p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> tuple[float, float]:
+    """Return what a miss rate and a false-alarm rate of 1 cost, the smaller of them being 1.
+
+    Raises:
+        MetricError: If a prior or cost is out of range.
+    """
     if not 0 < p_target < 1:
         raise MetricError(f"a prior lies between 0 and 1, got {p_target}", "p_target")
     if not (c_miss > 0 and c_fa > 0):

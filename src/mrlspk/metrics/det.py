@@ -1,6 +1,7 @@
 """Operating points: the misses and false alarms at every threshold, computed once for all metrics."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,28 @@ def operating_points(scores: NDArray[np.floating], is_target: NDArray[np.bool_])
     above = np.where(midway > distinct[:-1], midway, distinct[1:])  # no number lies between two neighbouring floats
     thresholds = np.concatenate([distinct[:1], above, [np.inf]])
     return OperatingPoints(thresholds, p_miss, accepted / nontarget.size)
+
+
+class ThresholdAtFar(NamedTuple):
+    """A threshold with its share of non-target trials accepted and of target trials rejected."""
+
+    threshold: float
+    p_fa: float
+    p_miss: float
+
+
+def threshold_at_far(points: OperatingPoints, far: float) -> ThresholdAtFar:
+    """Return the lowest threshold that accepts at most the share ``far`` of the non-target trials.
+
+    It is infinite, and p_miss 1, where only accepting no trial keeps to that.
+
+    Raises:
+        MetricError: If ``far`` lies outside [0, 1].
+    """
+    if not 0 <= far <= 1:
+        raise MetricError(f"a false-accept rate lies in [0, 1], got {far}")
+    point = int(np.argmax(points.p_fa <= far))
+    return ThresholdAtFar(*(float(of[point]) for of in (points.thresholds, points.p_fa, points.p_miss)))
 
 
 def split_scores(

@@ -34,8 +34,14 @@ def eer_at(points: OperatingPoints) -> float:
 
 def eer_threshold_at(points: OperatingPoints) -> float:
     """Return the threshold of the operating point nearest to the equal error rate; always finite."""
-    # Of two points equally near the lower threshold is taken; the infinite one is never nearer than the first.
-    return float(points.thresholds[np.argmin(np.abs(points.p_miss - points.p_fa))])
+    return float(points.thresholds[_nearest_point(points)])
+
+
+def accuracy_at(points: OperatingPoints, *, n_target: int, n_nontarget: int) -> float:
+    """Return the share of all trials, in [0, 1], that is decided rightly at the threshold of the equal error rate."""
+    point = _nearest_point(points)
+    wrong = n_target * points.p_miss[point] + n_nontarget * points.p_fa[point]
+    return float(1 - wrong / (n_target + n_nontarget))
 
 
 def mean_log_eer(eers: Sequence[float], *, n_target: int, n_nontarget: int) -> float:
@@ -49,3 +55,8 @@ def mean_log_eer(eers: Sequence[float], *, n_target: int, n_nontarget: int) -> f
     if not eers or not all(0 <= eer <= 1 for eer in eers):
         raise MetricError(f"expected rates in [0, 1], got {list(eers)}")
     return float(np.log(np.maximum(eers, 0.5 / max(n_target, n_nontarget))).mean())
+
+
+def _nearest_point(points: OperatingPoints) -> int:
+    # Of two points equally near the lower threshold is taken; the infinite one is never nearer than the first.
+    return int(np.argmin(np.abs(points.p_miss - points.p_fa)))

@@ -3,7 +3,8 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from mrlspk.errors import MetricError
-from mrlspk.metrics.dcf import act_dcf, min_dcf
+from mrlspk.metrics.dcf import act_dcf, min_dcf, min_dcf_threshold_at
+from mrlspk.metrics.det import operating_points
 
 SCORES = np.array([0.2, 0.7, 0.8, 0.9, 0.1, 0.3, 0.4, 0.75])
 IS_TARGET = np.array([True] * 4 + [False] * 4)
@@ -53,3 +54,14 @@ def test_priors_outside_zero_to_one_are_refused(p_target):
 def test_costs_of_zero_are_refused():
     with pytest.raises(MetricError, match="costs"):
         act_dcf(SCORES, IS_TARGET, p_target=0.5, c_fa=0)
+
+
+@pytest.mark.parametrize(("p_target", "expected"), [(0.5, 0.55), (0.01, 0.775), (0.99, 0.15)])
+def test_threshold_of_the_least_cost_matches_hand_count(p_target, expected):
+    # Midway below 0.7 (of equal costs the lowest threshold), below 0.8, and below 0.2.
+    assert min_dcf_threshold_at(operating_points(SCORES, IS_TARGET), p_target=p_target) == pytest.approx(expected)
+
+
+def test_threshold_is_infinite_where_accepting_none_costs_least():
+    points = operating_points(np.array([0.1, 0.9]), np.array([True, False]))
+    assert min_dcf_threshold_at(points, p_target=0.01) == np.inf

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from mrlspk.errors import MetricError
-from mrlspk.metrics.det import operating_points
+from mrlspk.metrics.det import operating_points, threshold_at_far
 
 
 def test_points_match_hand_count_with_a_tie():
@@ -55,3 +55,30 @@ def test_a_threshold_separates_neighbouring_floats():
 def test_unusable_scores_are_refused(scores, is_target, message):
     with pytest.raises(MetricError, match=message):
         operating_points(np.array(scores), np.array(is_target, dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("far", "expected"),
+    [
+        (1.0, (0.1, 1.0, 0.0)),
+        (0.5, (0.45, 0.5, 0.0)),  # between 0.4 and 0.5
+        (0.3, (0.7, 0.25, 0.5)),  # between 0.6 and 0.8: of four trials, one
+        (0.0, (0.85, 0.0, 0.5)),
+    ],
+)
+def test_threshold_at_a_false_accept_rate_matches_hand_count(far, expected):
+    scores = np.array([0.5, 0.9, 0.1, 0.4, 0.6, 0.8])
+    points = operating_points(scores, np.array([True, True, False, False, False, False]))
+    assert threshold_at_far(points, far) == pytest.approx(expected)
+
+
+def test_threshold_is_infinite_where_the_highest_score_is_no_target():
+    points = operating_points(np.array([0.1, 0.9]), np.array([True, False]))
+    assert threshold_at_far(points, 0.0) == (np.inf, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("far", [-0.1, 1.1, float("nan")])
+def test_a_false_accept_rate_outside_zero_to_one_is_refused(far):
+    points = operating_points(np.array([0.1, 0.9]), np.array([False, True]))
+    with pytest.raises(MetricError, match="false-accept rate"):
+        threshold_at_far(points, far)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mrlspk.errors import MetricError
-from mrlspk.metrics.eer import eer_threshold, equal_error_rate, mean_log_eer
+from mrlspk.metrics.det import operating_points
+from mrlspk.metrics.eer import accuracy_at, eer_threshold, equal_error_rate, mean_log_eer
 
 
 def trials(target, nontarget):
@@ -63,3 +64,17 @@ def test_least_possible_eer_lies_above_the_floor_of_the_mean():
 def test_mean_log_eer_refuses_what_is_no_rate(eers):
     with pytest.raises(MetricError, match="expected rates"):
         mean_log_eer(eers, n_target=10, n_nontarget=10)
+
+
+@pytest.mark.parametrize(
+    ("target", "nontarget", "expected"),
+    [
+        ([0.8, 0.9], [0.1, 0.2], 1.0),
+        ([0.2, 0.7, 0.8, 0.9], [0.1, 0.3, 0.4, 0.75], 6 / 8),
+        ([0.9], [0.1, 0.2, 0.95], 3 / 4),  # at 0.55: no miss, one false accept
+        ([0.5], [0.5], 0.5),
+    ],
+)
+def test_accuracy_at_the_equal_error_rate_matches_hand_count(target, nontarget, expected):
+    points = operating_points(*trials(target, nontarget))
+    assert accuracy_at(points, n_target=len(target), n_nontarget=len(nontarget)) == pytest.approx(expected)
