@@ -12,7 +12,7 @@ from mrlspk.data.inspection import OnProgress, inspect_files
 from mrlspk.data.manifest import DEPTHS, LAYOUT, list_audio, scan_corpus, speaker_of
 from mrlspk.data.names import is_utf8, name_fault, printable
 from mrlspk.data.problems import Decode, Problem, error, warning
-from mrlspk.data.trials import Trials, read_trials
+from mrlspk.data.trials import AudioFolder, BadLinesError, Trials, official_warning, read_trials
 from mrlspk.errors import DataError, UsageError
 
 N_SAMPLED = 50  # files decoded by ``Decode.SAMPLE``
@@ -75,7 +75,7 @@ def check_data(
     found, ids = _list_utterances(path)
     problems = [*_check_names(ids), *_check_layout(found), *_check_speakers(ids), *_check_duplicates(ids)]
     for trial_path in trials:
-        problems += _check_trials(trial_path, frozenset(found))
+        problems += _check_trials(trial_path, path, frozenset(found))
     if against is not None:
         problems += _check_overlap(ids, against)
     if expect is not None:
@@ -142,29 +142,50 @@ def _check_duplicates(ids: Sequence[str]) -> Iterator[Problem]:
             yield warning("duplicate", id_, f"expected one file of an utterance, got {other} too")
 
 
-def _check_trials(path: Path, found: Collection[str]) -> Iterator[Problem]:
+def _check_trials(path: Path, corpus: Path, found: Collection[str]) -> Iterator[Problem]:
     """Check that a list can be read and its audio is there, and that its labels agree with its speakers."""
     try:
         trials = read_trials(path)
+    except BadLinesError as fault:
+        for line in fault.lines:
+            yield error("trials", line.where, line.what)
+        return
     except DataError as fault:
         yield error("trials", str(fault.where), fault.what)
         return
-    for id_ in trials.utterance_ids:
-        if id_ not in found:
-            yield error("missing_audio", id_, f"expected the audio that {path} names, got no such file")
+    yield from _check_trial_audio(trials, corpus, found)
     if not (trials.n_target and trials.n_nontarget):
         counts = f"{trials.n_target} target, {trials.n_nontarget} non-target"
         yield warning("trials", str(path), f"expected both kinds of trial, got {counts}")
+    if trials.n_repeated:
+        yield warning("repeated_trial", str(path), f"expected each trial once, got {trials.n_repeated} again")
+    if difference := official_warning(trials):
+        yield warning("official_list", str(path), difference)
     yield from _check_labels(trials)
+
+
+def _check_trial_audio(trials: Trials, corpus: Path, found: Collection[str]) -> Iterator[Problem]:
+    """Find utterances without audio; that of another suffix is found as when trials are scored."""
+    folder = AudioFolder(corpus)
+    for id_ in trials.utterance_ids:
+        try:
+            if id_ not in found and folder.find(id_) is None:
+                yield error("missing_audio", id_, f"expected the audio that {trials.path} names, got no such file")
+        except DataError as fault:
+            yield error("missing_audio", id_, fault.what)
 
 
 def _check_labels(trials: Trials) -> Iterator[Problem]:
     rows = zip(trials.enroll_ids, trials.test_ids, trials.is_target, strict=True)
     for enroll_id, test_id, is_target in rows:
-        if (speaker_of(enroll_id) == speaker_of(test_id)) != is_target:
+        where = f"{trials.path}: {enroll_id} {test_id}"
+        utterances = trials.enroll_utterances(enroll_id)
+        if test_id in utterances:
+            yield warning("same_utterance", where, "expected two recordings, got one on both sides")
+        if all((speaker_of(each) == speaker_of(test_id)) != is_target for each in utterances):
             label, kind = ("1", "two speakers'") if is_target else ("0", "one speaker's")
             message = f"expected a label that agrees with the folders, got {label} between {kind} files"
-            yield warning("trial_label", f"{trials.path}: {enroll_id} {test_id}", message)
+            yield warning("trial_label", where, message)
 
 
 def _check_overlap(ids: Sequence[str], against: Path) -> Iterator[Problem]:

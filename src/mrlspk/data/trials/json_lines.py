@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,8 +36,7 @@ class Keys:
     further: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class JsonTrial:
+class JsonTrial(NamedTuple):
     """One object; ``utterances`` are those of an enrolment model, none where the enrolment is an utterance."""
 
     enroll_id: str

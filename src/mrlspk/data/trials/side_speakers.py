@@ -18,7 +18,7 @@ def side_speakers(sides: Iterable[tuple[Sequence[str], Sequence[str]]], path: Pa
     """
     speaker_by_id: dict[str, str] = {}
     for ids, speakers in sides:
-        for id_, speaker in set(zip(ids, speakers, strict=True)):
+        for id_, speaker in set(zip(ids, speakers, strict=True)) if any(speakers) else ():
             if speaker and speaker_by_id.setdefault(id_, speaker) != speaker:
                 both = " and ".join(sorted({speaker, speaker_by_id[id_]}))
                 raise DataError(f"{id_} is of two speakers, {both}", path, "Give each utterance one speaker.")

@@ -1,4 +1,4 @@
-"""``mrlspk data``: a corpus checked, a small one made."""
+"""``mrlspk data check``: a corpus checked."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,20 +10,16 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, Debug, Force, Quiet
+from mrlspk.cli.options import AsJson, Debug, Quiet
 from mrlspk.data.problems import Decode
 from mrlspk.errors import DataError
 
 if TYPE_CHECKING:
     from mrlspk.workflows.check_data import CorpusReport
-    from mrlspk.workflows.make_demo import DemoReport
 
 SHOWN = 20  # problems in the table; --json has all of them
 
-data_app = typer.Typer(no_args_is_help=True, help="Check a corpus, or make a small one of synthetic voices.")
 
-
-@data_app.command("check")
 def check_command(
     path: Annotated[Path, typer.Argument(help="Folder whose subfolders are the speakers.")],
     *,
@@ -58,48 +54,6 @@ def check_command(
     output.show("data check", _payload(report), _human(report), as_json=as_json)
     if not report.ok:
         raise typer.Exit(DataError.exit_code)
-
-
-@data_app.command("demo")
-def demo_command(
-    directory: Annotated[Path, typer.Argument(help="Folder to make.")],
-    *,
-    speakers: Annotated[int, typer.Option(min=2, help="Speakers to train on.")] = 24,
-    test_speakers: Annotated[int, typer.Option(min=2, help="Other speakers to test on.")] = 8,
-    utterances: Annotated[int, typer.Option(min=2, help="Files a speaker, over two sessions.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Of voices, sentences and trials.")] = 0,
-    force: Force = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    debug: Debug = False,  # noqa: ARG001 - its callback does the work
-) -> None:
-    """Write a small corpus of synthetic voices: train, test and trials. It says nothing about accuracy."""
-    from mrlspk.workflows.make_demo import make_demo
-
-    with output.progress("speaking", quiet=quiet) as on_progress:
-        report = make_demo(
-            directory,
-            n_train_speakers=speakers,
-            n_test_speakers=test_speakers,
-            n_utterances=utterances,
-            seed=seed,
-            force=force,
-            on_progress=on_progress,
-        )
-    payload = {name: str(getattr(report, name)) for name in ("train", "test", "trials", "note")}
-    output.show("data demo", payload, _human_demo(report), as_json=as_json)
-
-
-def _human_demo(report: "DemoReport") -> Iterator[RenderableType]:
-    n_train, n_test = (n * report.n_utterances for n in (report.n_train_speakers, report.n_test_speakers))
-    rows = [
-        (report.train, f"{report.n_train_speakers} speakers, {n_train} utterances"),
-        (report.test, f"{report.n_test_speakers} speakers, {n_test} utterances"),
-        (report.trials, f"{report.n_target} target, {report.n_nontarget} non-target trials"),
-    ]
-    yield output.table(None, ["path", "what it holds"], rows)
-    yield ""
-    yield report.note
 
 
 def _payload(report: "CorpusReport") -> dict[str, Any]:

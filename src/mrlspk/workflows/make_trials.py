@@ -1,0 +1,108 @@
+"""Trial lists drawn from folders of speech and written."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrlspk.data.manifest import Manifest, scan_corpus
+from mrlspk.data.metadata import Metadata, read_metadata
+from mrlspk.data.same_session import SameSession
+from mrlspk.data.trials import Trials, generate_trials, write_trials
+from mrlspk.errors import UsageError
+from mrlspk.files import check_free
+
+log = logging.getLogger("mrlspk.data")
+
+
+@dataclass(frozen=True)
+class WrittenTrials:
+    """A list that was written."""
+
+    path: Path
+    audio_root: Path
+    sha256: str
+    n_target: int
+    n_nontarget: int
+    n_speakers: int
+    n_utterances: int
+
+
+def make_trials(
+    folders: Sequence[Path],
+    output: Path,
+    *,
+    n_trials: int,
+    seed: int,
+    same_session: SameSession = SameSession.AVOID,
+    match: str | None = None,
+    metadata: Path | None = None,
+    force: bool = False,
+) -> tuple[WrittenTrials, ...]:
+    """Write a list of trials for each folder, with ids relative to it; nothing is written where one cannot be drawn.
+
+    Args:
+        folders: Trees ``speaker/session/file`` or ``speaker/file``.
+        output: The list; with several folders, the folder of the lists, each named as its folder.
+        n_trials: Trials of each folder, both kinds together; fewer where a folder does not have that many.
+        seed: Of the draw.
+        same_session: Whether both sides of a target trial may come from one session.
+        match: Column of ``metadata`` in which both speakers of a non-target trial have one value.
+        metadata: Table of the speakers.
+        force: Overwrite lists that are there.
+
+    Raises:
+        UsageError: If one of ``match`` and ``metadata`` is given without the other, or there is no such column.
+        DataError: If a folder or the metadata cannot be read, or the folder has no such trials.
+        MrlspkError: If a list is there already, or cannot be written.
+    """
+    if (match is None) != (metadata is None):
+        given, absent = ("--metadata", "--match") if match is None else ("--match", "--metadata")
+        raise UsageError(f"{given} needs {absent}", given, "Give both: --match gender --metadata FILE.")
+    paths = _name_lists(folders, output)
+    for path in paths:
+        check_free(path, force=force)
+    table = read_metadata(metadata) if metadata is not None else None
+    drawn: list[tuple[Path, Manifest, Trials]] = []
+    for folder, path in zip(folders, paths, strict=True):
+        manifest = scan_corpus(folder)
+        values = _values(manifest, table, match) if table is not None and match is not None else None
+        trials = generate_trials(manifest, n_trials, seed=seed, path=str(path), same_session=same_session, match=values)
+        if len(trials) < n_trials:
+            log.warning("%s: %d trials, not %d: it has no more of this kind", folder, len(trials), n_trials)
+        drawn.append((path, manifest, trials))
+    for path, _, trials in drawn:
+        write_trials(trials, path)
+    return tuple(_report(*each) for each in drawn)
+
+
+def _name_lists(folders: Sequence[Path], output: Path) -> list[Path]:
+    """Return a path for the list of each folder; folders of one name are told apart by the folders above them."""
+    if len(folders) == 1:
+        return [output]
+    resolved = [folder.resolve() for folder in folders]
+    if len(set(resolved)) < len(resolved):
+        raise UsageError("expected different folders, got one twice", str(folders[0]), "Name each folder once.")
+    n_parts = 1
+    while len({folder.parts[-n_parts:] for folder in resolved}) < len(resolved):
+        n_parts += 1
+    return [output / f"{'-'.join(folder.parts[-n_parts:])}.txt" for folder in resolved]
+
+
+def _values(manifest: Manifest, metadata: Metadata, column: str) -> Mapping[str, str]:
+    """Return what the metadata says of each speaker; those of whom it says nothing are counted in a warning."""
+    found = {
+        speaker: metadata.value(column, group[0].utterance_id, speaker)
+        for speaker, group in manifest.by_speaker().items()
+    }
+    values = {speaker: value for speaker, value in found.items() if value is not None}
+    if len(values) < len(found):
+        n_without = len(found) - len(values)
+        message = "%s: %d of %d speakers have no %s in %s: they have target trials only"
+        log.warning(message, manifest.root, n_without, len(found), column, metadata.path)
+    return values
+
+
+def _report(path: Path, manifest: Manifest, trials: Trials) -> WrittenTrials:
+    counts = trials.n_target, trials.n_nontarget, len(trials.speakers), len(trials.utterance_ids)
+    return WrittenTrials(path, manifest.root, trials.sha256, *counts)
