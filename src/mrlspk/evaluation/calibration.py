@@ -157,7 +157,7 @@ class Calibration(Record):
         """Return what to say of trials that the calibration has seen, or whose speakers it has; None: neither."""
         if any(each.sha256 == sha256 for each in self.trials):
             return (
-                "the calibration was fitted on these very trials: calibrated figures flatter it; fit it on another list"
+                "the calibration was fitted on these very trials: its figures here are too good; fit it on another list"
             )
         shared = sorted(set(speakers) & {name for each in self.trials for name in each.speakers})
         if not shared:
@@ -165,7 +165,7 @@ class Calibration(Record):
         more = f" and {len(shared) - SHOWN_SPEAKERS} more" if len(shared) > SHOWN_SPEAKERS else ""
         return (
             f"the calibration was fitted on trials of {len(shared)} of these {len(set(speakers))} speakers "
-            f"({', '.join(shared[:SHOWN_SPEAKERS])}{more}): calibrated figures flatter it; fit it on other speakers"
+            f"({', '.join(shared[:SHOWN_SPEAKERS])}{more}): its figures here may be too good; fit it on other speakers"
         )
 
     def _false_accepts(self, dim: int, far: float | None) -> FalseAcceptThreshold:
