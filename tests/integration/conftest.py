@@ -1,7 +1,9 @@
 """A tiny corpus, tiny models and a runner of commands, for tests that go through the command line."""
 
 import json
+import os
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +50,7 @@ TINY_RUN = {
 
 @dataclass(frozen=True)
 class TinyCorpus:
-    """Four voices of two sessions with two files of half a second each, and a list of all trials."""
+    """Voices, by default four of two sessions with two files of half a second each, and a list of all trials."""
 
     root: Path
     trials: Path
@@ -56,6 +58,11 @@ class TinyCorpus:
     @property
     def utterance_ids(self):
         return sorted(path.relative_to(self.root).as_posix() for path in self.root.rglob("*.wav"))
+
+    def write_all_trials(self):
+        pairs = combinations(self.utterance_ids, 2)
+        lines = [f"{int(a.split('/')[0] == b.split('/')[0])} {a} {b}\n" for a, b in pairs]
+        self.trials.write_text("".join(lines))
 
 
 @dataclass(frozen=True)
@@ -72,9 +79,11 @@ class Outcome:
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run(monkeypatch, tmp_path):
     """Run ``mrlspk`` with arguments; an error that is no message of ours fails the test with its traceback."""
     monkeypatch.setenv("COLUMNS", "160")
+    if "MRLSPK_CACHE_DIR" not in os.environ:
+        monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
 
     def invoke(*arguments):
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -99,10 +108,25 @@ def tiny_corpus(tmp_path):
                 voice = np.sin(2 * np.pi * (120 + 90 * speaker + 10 * number) * time)
                 soundfile.write(folder / f"{number}.wav", 0.2 * voice + 0.05 * generator.normal(size=8000), 16000)
     corpus = TinyCorpus(root, tmp_path / "trials.txt")
-    ids = corpus.utterance_ids
-    pairs = [(a, b) for index, a in enumerate(ids) for b in ids[index + 1 :]]
-    lines = [f"{int(a.split('/')[0] == b.split('/')[0])} {a} {b}\n" for a, b in pairs]
-    corpus.trials.write_text("".join(lines))
+    corpus.write_all_trials()
+    return corpus
+
+
+@pytest.fixture
+def many_speakers(tmp_path):
+    """24 voices, enough for intervals, with three files of a second each in one session, and a list of all trials."""
+    generator = np.random.default_rng(1)
+    root = tmp_path / "many"
+    time = np.arange(16000) / 16000
+    for speaker in range(24):
+        folder = root / f"s{speaker:02}" / "a"
+        folder.mkdir(parents=True)
+        for number in range(3):
+            voice = np.sin(2 * np.pi * (120 + 25 * speaker + 10 * generator.random()) * time)
+            samples = 0.2 * voice + 0.05 * generator.normal(size=16000)
+            soundfile.write(folder / f"{number}.wav", samples, 16000)
+    corpus = TinyCorpus(root, tmp_path / "many-trials.txt")
+    corpus.write_all_trials()
     return corpus
 
 

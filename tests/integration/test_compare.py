@@ -27,7 +27,9 @@ def test_figures_are_those_of_eval(run, models, flags):
     (trials,) = document["trials"]
     assert [each["dim"] for each in trials["results"]] == [4, 8]
     for index, width in enumerate(trials["results"]):
-        assert width["models"] == [{"model": model, "eer": alone[model][index]["eer"]} for model in models]
+        for found, model in zip(width["models"], models, strict=True):
+            assert found["model"] == model
+            assert all(found[key] == alone[model][index][key] for key in ("eer", "eer_ci", "min_dcf", "min_dcf_ci"))
         assert [(pair["a"], pair["b"]) for pair in width["pairs"]] == [
             ("a.pt", "b.pt"),
             ("a.pt", "c.pt"),
@@ -38,10 +40,17 @@ def test_figures_are_those_of_eval(run, models, flags):
             assert pair["delta_eer"] == pytest.approx(expected)
 
 
-def test_figures_that_are_not_computed_are_absent(run, models, flags):
-    width = run("compare", *models, *flags, "--json").json["trials"][0]["results"][0]
-    assert width.keys() == {"dim", "models", "pairs"}
-    assert width["pairs"][0].keys() == {"a", "b", "delta_eer"}
+def test_few_speakers_are_compared_one_by_one(run, models, flags):
+    (trials,) = run("compare", *models, *flags, "--json").json["trials"]
+    width = trials["results"][0]
+    assert width["winner"] is None
+    assert "fewer than 20" in trials["intervals"]["note"]
+    pair = width["pairs"][0]
+    assert (pair["delta_ci"], pair["p_value"], pair["p_holm"]) == (None, None, None)
+    assert [each["speaker"] for each in pair["speakers"]] == [f"speaker{number}" for number in range(4)]
+    signs = [each["delta"] for each in pair["speakers"]]
+    assert pair["signs"]["fewer"] == sum(sign < 0 for sign in signs)
+    assert pair["signs"]["more"] == sum(sign > 0 for sign in signs)
 
 
 def test_table_names_models_and_signs_differences(run, models, flags):
@@ -92,7 +101,7 @@ def test_models_of_different_widths_meet_at_the_common_ones(run, flags, write_mo
 @pytest.mark.parametrize(
     ("names", "arguments", "message"),
     [
-        (["a.pt"], [], "expected from 2 to 26 models, got 1"),
+        (["a.pt"], [], "expected two or more models, got 1"),
         (["a.pt", "a.pt"], [], "a.pt is named more than once"),
         (["a.pt", "./a.pt"], [], "are one file"),
         (["a.pt", "odd.pt"], [], "share no width"),
@@ -136,3 +145,70 @@ def test_a_file_that_is_no_checkpoint_fails(run, flags, tmp_path):
     outcome = run("compare", "a.pt", "text.pt", *flags)
     assert outcome.exit_code == 1
     assert "text.pt" in outcome.stderr
+
+
+def test_enough_speakers_give_intervals_tests_and_a_correction(run, models, many_speakers):
+    flags = "--trials", many_speakers.trials, "--audio-root", many_speakers.root
+    document = run("compare", *models, *flags, "--json").json
+    assert document["n_comparisons"] == 6
+    pairs = [pair for width in document["trials"][0]["results"] for pair in width["pairs"]]
+    assert len(pairs) == 6
+    for pair in pairs:
+        low, high = pair["delta_ci"]
+        assert low <= pair["delta_eer"] <= high
+        assert (pair["p_value"] < 0.05) == (low > 0 or high < 0)
+        assert pair["p_holm"] >= pair["p_value"]
+        assert pair["mcnemar"]["p_value"] <= 1
+        assert pair["delta_min_dcf_ci"][0] <= pair["delta_min_dcf"] <= pair["delta_min_dcf_ci"][1]
+    table = run("compare", *models[:2], *flags).stdout
+    assert f"{pairs[0]['p_value']:.3f}" in table
+
+
+def test_stored_scores_stand_for_their_model(run, models, flags, tmp_path):
+    stored = tmp_path / "a.npz"
+    assert run("eval", models[0], *flags, "--scores", stored).exit_code == 0
+    from_files = run("compare", *models[:2], *flags, "--json").json["trials"][0]["results"]
+    with_stored = run("compare", models[1], stored, *flags, "--json").json["trials"][0]["results"]
+    for one, other in zip(from_files, with_stored, strict=True):
+        assert one["pairs"][0]["delta_eer"] == -other["pairs"][0]["delta_eer"]
+
+
+def test_stored_scores_alone_need_neither_models_nor_audio(run, models, flags, tmp_path, tiny_corpus):
+    paths = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for model, path in zip(models, paths, strict=False):
+        assert run("eval", model, *flags, "--scores", path).exit_code == 0
+    expected = run("compare", *models[:2], *flags, "--json").json["trials"][0]["results"][0]["pairs"][0]["delta_eer"]
+    shutil.rmtree(tiny_corpus.root)
+    outcome = run("compare", *paths, "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["trials"][0]["results"][0]["pairs"][0]["delta_eer"] == expected
+
+
+def test_scores_of_another_list_are_refused(run, models, flags, tmp_path, tiny_corpus):
+    stored, other = tmp_path / "a.npz", tmp_path / "other.txt"
+    other.write_text("".join(tiny_corpus.trials.read_text().splitlines(keepends=True)[1:]))
+    assert run("eval", models[0], "--trials", other, *flags[2:], "--scores", stored).exit_code == 0
+    outcome = run("compare", models[1], stored, *flags)
+    assert outcome.exit_code == 3
+    assert "was scored on" in outcome.stderr
+    assert outcome.stdout == ""
+
+
+@pytest.mark.usefixtures("models")
+def test_a_run_is_compared_epoch_by_epoch(run, flags, tmp_path, write_model):
+    for epoch in (2, 10, 3):
+        write_model(tmp_path / "run" / f"epoch-{epoch:03}.pt", seed=epoch)
+    write_model(tmp_path / "run" / "best.pt", seed=3)
+    document = run("compare", "run", *flags, "--json").json
+    assert [each["epoch"] for each in document["run"]["checkpoints"]] == [2, 3, 10]
+    pairs = document["trials"][0]["results"][0]["pairs"]
+    assert [(pair["a"], pair["b"]) for pair in pairs] == [
+        ("run/epoch-002.pt", "run/epoch-003.pt"),
+        ("run/epoch-003.pt", "run/epoch-010.pt"),
+    ]
+    table = run("compare", "run", *flags).stdout
+    assert [line.split()[0] for line in table.splitlines() if line.startswith(("2 ", "3 ", "10"))][-3:] == [
+        "2",
+        "3",
+        "10",
+    ]

@@ -4,23 +4,23 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-import click
-from click.core import ParameterSource
+import typer
 
 UNTOLD = {"as_json", "quiet", "debug", "report", "force"}  # which change how figures are shown, not the figures
 
 
-def typed_command(**defaults: str) -> str:
+def typed_command(context: typer.Context, **defaults: str) -> str:
     """Return the command with every argument and option that was given.
 
     Args:
+        context: Of the command.
         defaults: Arguments that were not given, by name, and what was taken in their place.
     """
-    context = click.get_current_context()
     words = [*context.command_path.split()[1:]]
     for parameter in context.command.params:
         name = str(parameter.name)
-        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        source = context.get_parameter_source(name)
+        given = source is not None and source.name == "COMMANDLINE"
         if name in UNTOLD or not (given or name in defaults):
             continue
         values = context.params[name] if given else defaults[name]
@@ -28,9 +28,9 @@ def typed_command(**defaults: str) -> str:
     return shlex.join(["mrlspk", *words])
 
 
-def _words(parameter: click.Parameter, values: Any) -> Iterator[str]:
+def _words(parameter: Any, values: Any) -> Iterator[str]:
     for value in values:
-        if isinstance(parameter, click.Argument):
+        if parameter.param_type_name == "argument":
             yield str(value)
         elif getattr(parameter, "is_flag", False):
             yield parameter.opts[0]

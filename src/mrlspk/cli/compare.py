@@ -40,6 +40,7 @@ STORED = ".npz"
 
 
 def compare_command(
+    ctx: typer.Context,
     models: Annotated[
         list[str],
         typer.Argument(
@@ -105,7 +106,7 @@ def compare_command(
             cache_dir=cache_folder(),
             on_progress=on_progress,
         )
-    payload = comparison_values(result, command_line=typed_command())
+    payload = comparison_values(result, command_line=typed_command(ctx))
     output.show("compare", payload, comparison_tables(result), as_json=as_json)
     if report is not None:
         write_report(output.document("compare", payload), report, force=force)

@@ -37,6 +37,7 @@ NO_CALIBRATION = "none"
 
 
 def eval_command(
+    ctx: typer.Context,
     model: Annotated[
         str | None, typer.Argument(help="Path or published name. Default: the newest run's best.", show_default=False)
     ] = None,
@@ -123,7 +124,7 @@ def eval_command(
             cache_dir=cache_folder(),
             on_progress=on_progress,
         )
-    payload = evaluation_values(result, command_line=typed_command(model=file.typed))
+    payload = evaluation_values(result, command_line=typed_command(ctx, model=file.typed))
     output.show("eval", payload, evaluation_tables(result), as_json=as_json)
     if scores is not None:
         write_scores(scores, result.fingerprint, [ListScores.of(each) for each in result.scored])

@@ -1,7 +1,6 @@
 """The cohort: voices that no trial is about, whose scores say what a score is worth."""
 
 import logging
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.manifest import scan_corpus, speaker_of
 from mrlspk.encoding.embedding import Recording
 from mrlspk.errors import DataError, UsageError
+from mrlspk.evaluation.arrays_file import open_arrays
 from mrlspk.evaluation.embeddings import Embeddings
 from mrlspk.pretrained.records import file_sha256
 
@@ -67,6 +67,11 @@ class CohortSource:
         return Cohort(self.path, self.fingerprint, tuple(groups), means)
 
     @property
+    def n_speakers(self) -> int:
+        """Number of speakers."""
+        return len(set(map(speaker_of, self.recordings if self.stored is None else self.stored)))
+
+    @property
     def wanted(self) -> tuple[Recording, ...]:
         """The recordings that have to be embedded."""
         return tuple(Recording(path) for path in self.recordings.values())
@@ -93,11 +98,8 @@ def find_cohort(path: Path, *, fingerprint: str, embed_dim: int) -> CohortSource
 
 def _read_embeddings(path: Path, fingerprint: str, embed_dim: int) -> dict[str, NDArray[np.floating]]:
     expected = "a folder of speakers, or an .npz file that `mrlspk embed` wrote"
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            ids, vectors, model = arrays["ids"], arrays["embeddings"], str(arrays["fingerprint"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"expected {expected}, got what is neither ({error})", path, "Check --cohort.") from error
+    with open_arrays(path, expected=expected, fix="Check --cohort.") as arrays:
+        ids, vectors, model = arrays["ids"], arrays["embeddings"], str(arrays["fingerprint"])
     if model != fingerprint:
         raise DataError("holds the embeddings of another model", path, "Embed the cohort with the model to be scored.")
     if vectors.shape != (ids.size, embed_dim):
@@ -135,7 +137,12 @@ def build_norm_request(settings: EvaluationConfig, *, fingerprint: str, embed_di
     if settings.cohort is None:
         raise UsageError("score normalisation needs a cohort", "--score-norm", "Give --cohort DIR, of other speakers.")
     cohort = find_cohort(settings.cohort, fingerprint=fingerprint, embed_dim=embed_dim)
-    return NormRequest(settings.score_norm, cohort, settings.top_n if settings.score_norm == "as" else None)
+    if settings.score_norm == "s":
+        return NormRequest("s", cohort, None)
+    n = cohort.n_speakers
+    if settings.top_n > n:
+        log.warning("%s: %d speakers, fewer than top_n %d: all of them are taken", cohort.path, n, settings.top_n)
+    return NormRequest("as", cohort, min(settings.top_n, n))
 
 
 def warn_of_overlap(cohort: Cohort, speakers: Sequence[str], where: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.evaluation.calibration_file import CalibrationFile
-from mrlspk.evaluation.cohort import NormRequest
+from mrlspk.evaluation.cohort import CohortSource, NormRequest
 from mrlspk.evaluation.figures import WidthResult
 from mrlspk.evaluation.intervals import LEVEL
 from mrlspk.evaluation.list_report import ListReport
@@ -46,7 +46,7 @@ def settings_values(
         "max_seconds": settings.max_seconds,
         "score_norm": norm.kind if norm else "none",
         "top_n": norm.top_n if norm else None,
-        "cohort": {"path": str(norm.cohort.path), "fingerprint": norm.cohort.fingerprint} if norm else None,
+        "cohort": _cohort_values(norm.cohort) if norm else None,
         "n_resamples": settings.n_resamples,
         "seed": seed,
         "level": LEVEL,
@@ -78,6 +78,10 @@ def width_values(result: WidthResult) -> dict[str, Any]:
     """Return the figures of one width; those of the first prior stand apart too."""
     first = result.dcf[0]
     return asdict(result) | {"min_dcf": first.min_dcf, "min_dcf_ci": first.min_dcf_ci}
+
+
+def _cohort_values(cohort: CohortSource) -> dict[str, Any]:
+    return {"path": str(cohort.path), "fingerprint": cohort.fingerprint, "n": cohort.n_speakers}
 
 
 def _curves(scored: ScoredList, report: EvaluationReport) -> dict[str, Any]:

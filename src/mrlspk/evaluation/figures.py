@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.evaluation.scored_trials import ScoredTrials
-from mrlspk.metrics.cllr import cllr, min_cllr
+from mrlspk.metrics.cllr import cllr, min_cllr_at
 from mrlspk.metrics.dcf import act_dcf, min_dcf_at, min_dcf_threshold_at
 from mrlspk.metrics.det import OperatingPoints, operating_points, threshold_at_far
 from mrlspk.metrics.eer import accuracy_at, eer_at, eer_threshold_at
@@ -23,23 +23,26 @@ class DcfResult:
         p_target: The prior.
         min_dcf: At the best threshold.
         min_dcf_ci: Its 95 % interval over speakers; None where there is none.
-        threshold: The best threshold.
+        threshold: The best threshold; None where refusing every trial costs least.
         act_dcf: At the threshold that the calibrated scores imply; None unless they are calibrated.
     """
 
     p_target: float
     min_dcf: float
     min_dcf_ci: Interval | None
-    threshold: float
+    threshold: float | None
     act_dcf: float | None
 
 
 @dataclass(frozen=True)
 class FalseAccepts:
-    """The lowest threshold that accepts no more than a share ``p_fa`` of non-target trials, and its misses."""
+    """The lowest threshold that accepts no more than a share ``p_fa`` of non-target trials, and its misses.
+
+    The threshold is None where only refusing every trial keeps to that.
+    """
 
     p_fa: float
-    threshold: float
+    threshold: float | None
     p_miss: float
 
 
@@ -134,7 +137,7 @@ def _measure_width(
             p_target,
             min_dcf_at(points, p_target=p_target),
             interval.min_dcf[index] if interval else None,
-            min_dcf_threshold_at(points, p_target=p_target),
+            _finite(min_dcf_threshold_at(points, p_target=p_target)),
             act_dcf(llrs, is_target, p_target=p_target) if llrs is not None else None,
         )
         for index, p_target in enumerate(p_targets)
@@ -147,12 +150,16 @@ def _measure_width(
         accuracy=accuracy_at(points, n_target=trials.n_target, n_nontarget=trials.n_nontarget),
         dcf=dcf,
         cllr=cllr(llrs, is_target) if llrs is not None else None,
-        min_cllr=min_cllr(trials.scores[:, trials.dims.index(dim)], is_target),
+        min_cllr=min_cllr_at(points),
         calibrated_threshold=calibrated_threshold,
         false_accepts=tuple(FalseAccepts(rate, *_at_far(points, rate)) for rate in false_accept_rates),
     )
 
 
-def _at_far(points: OperatingPoints, rate: float) -> tuple[float, float]:
+def _at_far(points: OperatingPoints, rate: float) -> tuple[float | None, float]:
     threshold, _, p_miss = threshold_at_far(points, rate)
-    return threshold, p_miss
+    return _finite(threshold), p_miss
+
+
+def _finite(threshold: float) -> float | None:
+    return threshold if np.isfinite(threshold) else None

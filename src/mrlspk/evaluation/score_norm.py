@@ -1,6 +1,5 @@
 """Scores normalised by what each side scores against a cohort."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +11,6 @@ from mrlspk.evaluation.embeddings import Embeddings
 from mrlspk.evaluation.scoring import Side
 from mrlspk.metrics.normalisation import cohort_statistics, normalise_scores
 
-log = logging.getLogger("mrlspk.evaluation")
-
 
 @dataclass(frozen=True)
 class ScoreNorm:
@@ -24,17 +21,12 @@ class ScoreNorm:
 
 
 def join_cohort(request: NormRequest, embeddings: Embeddings) -> ScoreNorm:
-    """Return the normalisation with its cohort's embeddings; ``top_n`` is cut to what the cohort has.
+    """Return the normalisation with its cohort's embeddings.
 
     Raises:
         DataError: If the cohort has fewer than two speakers.
     """
-    cohort = request.cohort.embedded(embeddings)
-    n = len(cohort.speakers)
-    if request.top_n is not None and request.top_n > n:
-        log.warning("%s: %d speakers, fewer than top_n %d: all of them are taken", cohort.path, n, request.top_n)
-        return ScoreNorm(cohort, n)
-    return ScoreNorm(cohort, request.top_n)
+    return ScoreNorm(request.cohort.embedded(embeddings), request.top_n)
 
 
 def normalise(

@@ -1,7 +1,6 @@
 """Scores on disk: every list that a model was scored on, to be compared later or used elsewhere."""
 
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from mrlspk.data.trials import OfficialMatch
 from mrlspk.errors import DataError, UsageError
+from mrlspk.evaluation.arrays_file import open_arrays
 from mrlspk.evaluation.list_scores import ListScores
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.trial_list import MissingAudio
@@ -62,19 +62,14 @@ def read_scores(path: Path) -> StoredScores:
     Raises:
         DataError: If it is no such file.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            described = json.loads(str(arrays["lists"]))
-            if described["version"] != VERSION:
-                raise DataError(f"expected scores of version {VERSION}, got {described['version']}", path)
-            lists = tuple(
-                _read_list(each, {name: arrays[f"{name}_{index}"] for name in ARRAYS})
-                for index, each in enumerate(described["lists"])
-            )
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"expected scores that `mrlspk eval --scores` wrote, got what is none ({error})", path, "Write them again."
-        ) from error
+    with open_arrays(path, expected="scores that `mrlspk eval --scores` wrote", fix="Write them again.") as arrays:
+        described = json.loads(str(arrays["lists"]))
+        if described["version"] != VERSION:
+            raise DataError(f"expected scores of version {VERSION}, got {described['version']}", path)
+        lists = tuple(
+            _read_list(each, {name: arrays[f"{name}_{index}"] for name in ARRAYS})
+            for index, each in enumerate(described["lists"])
+        )
     return StoredScores(described["fingerprint"], lists)
 
 

@@ -87,7 +87,7 @@ def join_audio(trials: Trials, audio_root: Path, source: str, *, allow_missing: 
     kept = _without(trials, set(missing))
     _check_kinds(kept, f"{trials.path} without the {len(missing)} utterances that are not in {audio_root}")
     absent = MissingAudio(len(missing), len(trials) - len(kept), tuple(missing[:SHOWN_MISSING]))
-    return TrialList(kept, audio_root, source, paths, absent)
+    return TrialList(kept, audio_root, source, {each: paths[each] for each in kept.utterance_ids}, absent)
 
 
 def _one_each(given: Sequence[Path], paths: Sequence[Path], flag: str, what: str) -> list[Path]:

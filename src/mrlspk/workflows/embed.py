@@ -13,6 +13,7 @@ from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.names import printable
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.embedding import Recording, embed_files
+from mrlspk.encoding.fingerprint import model_fingerprint
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
 from mrlspk.encoding.widths import check_dims
@@ -32,9 +33,10 @@ class Embedding:
 
 @dataclass(frozen=True)
 class EmbedReport:
-    """Embeddings in input order, and why the other files have none."""
+    """Embeddings in input order, and why the other files have none; ``fingerprint`` is that of the model's weights."""
 
     model: str
+    fingerprint: str
     dim: int
     embeddings: tuple[Embedding, ...]
     errors: dict[str, str]
@@ -88,7 +90,7 @@ def embed(
         for file_id, vector in found.embeddings.items()
     )
     failed = {printable(file_id): printable(message) for file_id, message in (errors | found.errors).items()}
-    return EmbedReport(str(model.path), width, embeddings, failed)
+    return EmbedReport(str(model.path), model_fingerprint(encoder), width, embeddings, failed)
 
 
 def find_inputs(inputs: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:

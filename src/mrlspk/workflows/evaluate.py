@@ -10,7 +10,7 @@ from mrlspk.encoding.device import find_device
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.calibration_file import find_calibration
+from mrlspk.evaluation.calibration_file import find_calibration_for
 from mrlspk.evaluation.cohort import build_norm_request
 from mrlspk.evaluation.embeddings import build_embedder
 from mrlspk.evaluation.intervals import Resampling
@@ -82,7 +82,7 @@ def evaluate(
     norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=encoder.embed_dim)
     calibration = None
     if request.use_calibration:
-        calibration = find_calibration(model, embedder.fingerprint, request.calibration)
+        calibration = find_calibration_for(model, embedder.fingerprint, request.calibration, norm=norm, dims=dims)
     crops = tuple(seconds for seconds in request.durations if seconds is not None)
     scored = score_model(embedder, lists, dims, crops=crops, norm=norm)
     wanted = ListRequest(

@@ -31,6 +31,8 @@ def check_target(path: Path, *, force: bool) -> None:
 def write_embeddings(report: EmbedReport, path: Path) -> None:
     """Write ids, lengths in seconds, warnings and vectors: .npz arrays, .jsonl lines, or .parquet columns.
 
+    The .npz holds the model's fingerprint too, so that its vectors are not mixed with another's.
+
     Raises:
         MrlspkError: If the file cannot be written.
     """
@@ -47,6 +49,7 @@ def _write_npz(report: EmbedReport, path: Path) -> None:
             ids=np.array([item.id for item in report.embeddings], dtype=np.str_),
             seconds=np.array([item.seconds for item in report.embeddings]),
             embeddings=np.stack(vectors) if vectors else np.empty((0, report.dim), np.float32),
+            fingerprint=np.array(report.fingerprint),
         )
 
 

@@ -3,9 +3,16 @@ import pytest
 
 from mrlspk.data.trials import Trials
 from mrlspk.errors import DataError
-from mrlspk.evaluation.scoring import score_trials, trial_scores
-from mrlspk.metrics.dcf import min_dcf
-from mrlspk.metrics.eer import eer_threshold, equal_error_rate
+from mrlspk.evaluation.scoring import enrolment_side, score_sides
+from mrlspk.evaluation.scoring import test_side as side_of_tests
+
+
+def unit(vector):
+    return vector / np.linalg.norm(vector)
+
+
+def score(vectors, trials, dims):
+    return score_sides(enrolment_side(vectors, trials), side_of_tests(vectors, trials), dims)
 
 
 @pytest.fixture
@@ -22,28 +29,32 @@ def embeddings(trials):
 
 
 def test_scores_follow_the_order_of_trials_whatever_the_order_of_embeddings(trials, embeddings):
-    scores = trial_scores(embeddings, trials, (2, 6))
+    scores = score(embeddings, trials, (2, 6))
     for row, (enroll, test) in enumerate(zip(trials.enroll_ids, trials.test_ids, strict=True)):
         for column, dim in enumerate((2, 6)):
-            a, b = embeddings[enroll][:dim], embeddings[test][:dim]
-            assert scores[row, column] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-6)
+            expected = unit(embeddings[enroll][:dim]) @ unit(embeddings[test][:dim])
+            assert scores[row, column] == pytest.approx(expected, abs=1e-6)
 
 
-def test_each_width_has_the_figures_of_its_scores(trials, embeddings):
-    results = score_trials(embeddings, trials, (2, 6), (0.05, 0.5))
-    scores = trial_scores(embeddings, trials, (2, 6))
-    for result, column in zip(results, scores.T, strict=True):
-        assert result.eer == equal_error_rate(column, trials.is_target)
-        assert result.threshold == eer_threshold(column, trials.is_target)
-        assert [each.p_target for each in result.dcf] == [0.05, 0.5]
-        assert [each.min_dcf for each in result.dcf] == [
-            min_dcf(column, trials.is_target, p_target=p_target) for p_target in (0.05, 0.5)
-        ]
-    assert [result.dim for result in results] == [2, 6]
+def test_a_model_of_several_utterances_is_the_mean_of_their_unit_vectors_at_each_width(embeddings):
+    members = {"one": ("a/1",), "two": ("a/1", "b/1"), "three": ("a/2", "b/1", "b/2")}
+    trials = Trials(
+        ("two", "three", "one", "two"),
+        ("a/2", "a/1", "b/2", "b/2"),
+        np.array([True, False, True, False]),
+        "list",
+        "0" * 64,
+        enrolments=members,
+    )
+    scores = score(embeddings, trials, (2, 6))
+    for row, (model, test) in enumerate(zip(trials.enroll_ids, trials.test_ids, strict=True)):
+        for column, dim in enumerate((2, 6)):
+            voice = np.mean([unit(embeddings[each][:dim]) for each in members[model]], axis=0)
+            assert scores[row, column] == pytest.approx(unit(voice) @ unit(embeddings[test][:dim]), abs=1e-6)
 
 
 def test_an_embedding_that_is_not_finite_is_named(trials, embeddings):
     embeddings["b/1"][3] = np.nan
     with pytest.raises(DataError, match="not finite") as caught:
-        score_trials(embeddings, trials, (2,), (0.05,))
+        score(embeddings, trials, (2,))
     assert caught.value.where == "b/1"

@@ -11,7 +11,7 @@ def write_list(tmp_path):
     def write(name, root, *, n=2, missing=0):
         lines = []
         for number in range(n):
-            lines += [f"1 s/{number:02}.wav t/{number:02}.wav", f"0 s/{number:02}.wav t/{number:02}.wav"]
+            lines += [f"1 s/{number:02}.wav t/{number:02}.wav", f"0 t/{number:02}.wav s/{number:02}.wav"]
         names = sorted({field for line in lines for field in line.split()[1:]})
         for utterance in names[missing:]:
             path = tmp_path / root / utterance
@@ -58,3 +58,45 @@ def test_a_list_of_one_kind_is_refused(tmp_path):
     path.write_text("1 a/1.wav a/2.wav\n")
     with pytest.raises(DataError, match="1 target and 0 non-target"):
         read_trial_lists([path], [tmp_path], source="--trials")
+
+
+def test_trials_without_audio_are_left_out_on_request_and_counted(write_list, tmp_path):
+    path = write_list("a.txt", "audio", n=20, missing=12)  # s/00.wav … s/11.wav
+    (found,) = read_trial_lists([path], [tmp_path / "audio"], source="--trials", allow_missing=True)
+    assert len(found.trials) == 40 - 24
+    assert (found.missing.n_utterances, found.missing.n_trials) == (12, 24)
+    assert found.missing.first == tuple(f"s/{number:02}.wav" for number in range(10))
+    assert set(found.paths) == set(found.trials.utterance_ids)
+
+
+def test_nothing_missing_is_said_where_it_was_allowed(write_list, tmp_path):
+    path = write_list("a.txt", "audio")
+    (found,) = read_trial_lists([path], [tmp_path / "audio"], source="--trials", allow_missing=True)
+    assert (found.missing.n_utterances, found.missing.n_trials, found.missing.first) == (0, 0, ())
+    (found,) = read_trial_lists([path], [tmp_path / "audio"], source="--trials")
+    assert found.missing is None
+
+
+def test_what_is_left_must_be_of_both_kinds(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("1 a/1.wav a/2.wav\n0 a/1.wav b/1.wav\n")
+    (tmp_path / "a").mkdir()
+    for name in ("1.wav", "2.wav"):
+        (tmp_path / "a" / name).touch()
+    with pytest.raises(DataError, match="1 target and 0 non-target") as caught:
+        read_trial_lists([path], [tmp_path], source="--trials", allow_missing=True)
+    assert "without the 1 utterances" in str(caught.value.where)
+
+
+def test_a_model_that_lacks_one_utterance_is_left_out_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("1 m a/2.wav\n0 n a/2.wav\n1 n b/2.wav\n0 n a/1.wav\n")
+    (tmp_path / "models").write_text("m a/1.wav a/3.wav\nn b/1.wav b/3.wav\n")
+    for name in ("a/1.wav", "a/2.wav", "b/1.wav", "b/2.wav", "b/3.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (found,) = read_trial_lists(
+        [path], [tmp_path], source="--trials", enrolments=[tmp_path / "models"], allow_missing=True
+    )
+    assert found.trials.enroll_ids == ("n", "n", "n")
+    assert found.missing.first == ("a/3.wav",)

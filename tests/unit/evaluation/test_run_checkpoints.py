@@ -1,0 +1,19 @@
+import pytest
+
+from mrlspk.errors import DataError
+from mrlspk.evaluation.run_checkpoints import find_run_checkpoints
+
+
+def test_checkpoints_come_by_epoch_and_others_are_left_out(tmp_path):
+    for name in ("epoch-010.pt", "epoch-002.pt", "best.pt", "last.pt", "epoch-x.pt", "epoch-003.pt.partial"):
+        (tmp_path / name).touch()
+    assert [(each.path.name, each.epoch) for each in find_run_checkpoints(tmp_path)] == [
+        ("epoch-002.pt", 2),
+        ("epoch-010.pt", 10),
+    ]
+
+
+def test_a_run_of_one_checkpoint_is_refused(tmp_path):
+    (tmp_path / "epoch-001.pt").touch()
+    with pytest.raises(DataError, match="got 1"):
+        find_run_checkpoints(tmp_path)
