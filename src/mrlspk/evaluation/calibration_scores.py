@@ -82,7 +82,8 @@ def _score_list(
         kept = trials.only(keep)
         if not (kept.n_target and kept.n_nontarget):
             raise DataError(
-                f"{kept.n_target} target and {kept.n_nontarget} non-target trials have a test side of {crop:g} s or more",
+                f"{kept.n_target} target and {kept.n_nontarget} non-target trials have a test side of {crop:g} s "
+                "or more",
                 trials.path,
                 "Leave that length out of --durations.",
             )
