@@ -23,7 +23,7 @@ def test_cosine_of_known_angles():
 
 @pytest.mark.parametrize("dims", [(1,), (16,), (3, 8, 16), (64, 128, 192), (1, 192)])
 def test_prefix_scores_equal_scores_of_sliced_vectors(generator, dims, monkeypatch):
-    monkeypatch.setattr(cosine, "TRIALS_PER_CHUNK", 7)
+    monkeypatch.setattr(cosine, "PAIRS_PER_CHUNK", 7)
     embeddings = generator.normal(size=(20, 192)).astype(np.float32) * 30
     enroll, test = generator.integers(20, size=(2, 50))
     scores = prefix_cosine_scores(embeddings, enroll, test, dims)
