@@ -59,12 +59,13 @@ def read_wav_scp(path: Path) -> dict[str, Path]:
     entries: dict[str, Path] = {}
     faults: list[BadLine] = []
     for number, line in enumerate(lines, start=1):
-        name, _, rest = line.strip().partition(" " if " " in line else "\t")
+        name, *rest = line.split(maxsplit=1) or [""]
         if not name:
             continue
-        if what := _fault_of(name, rest.strip(), entries):
+        location = "".join(rest).rstrip()
+        if what := _fault_of(name, location, entries):
             faults.append(BadLine(f"{path}:{number}", f"{what}, got {shorten(line.strip())!r}"))
-        entries[name] = Path(rest.strip())
+        entries[name] = Path(location)
     if faults:
         raise BadLinesError(faults, str(path), len(lines), FIX)
     return entries

@@ -63,10 +63,11 @@ def _parse(file: TextFile) -> ParsedTrials:
     cells = table.rows[0]
     if is_header(cells):
         return parse_table(table, file)
-    if KALDI.fits(first.split()):
-        return parse_lines(file)
-    if VOXCELEB.fits(cells) or KALDI.fits(cells):
+    is_line = KALDI.fits(first.split())
+    if (VOXCELEB.fits(cells) or KALDI.fits(cells)) and not (is_line and delimiter == "\t"):
         return parse_rows(table, delimiter, file)
+    if is_line:
+        return parse_lines(file)
     is_table = delimiter != "\t" or file.path.suffix.lower() in TABLE_SUFFIXES
     return parse_table(table, file) if is_table else parse_lines(file)
 

@@ -23,9 +23,9 @@ LABEL_FIX = "Write target, 1 or true for one speaker, nontarget, 0 or false for 
 
 
 def is_header(cells: Sequence[str]) -> bool:
-    """Return whether ``cells`` are the names of columns for enrolment and test."""
-    header = list(map(column_name, cells))
-    return all(find_column(header, ROLES[role]) is not None for role in ("enrolment", "test"))
+    """Return whether ``cells`` are names of columns: two of those for enrolment, test and label are among them."""
+    header = list(map(column_name, cells))  # one is not enough: "target" is a label too
+    return sum(find_column(header, ROLES[role]) is not None for role in NEEDED) > 1
 
 
 def parse_table(table: TextTable, file: TextFile) -> ParsedTrials:

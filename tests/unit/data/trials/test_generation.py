@@ -1,11 +1,10 @@
-import hashlib
-import re
 from itertools import combinations
 
 import numpy as np
 import pytest
 
 from mrlspk.data.manifest import Manifest, Utterance, session_of, speaker_of
+from mrlspk.data.same_session import SameSession
 from mrlspk.data.trials import generate_trials, read_trials, write_trials
 from mrlspk.errors import DataError
 
@@ -15,34 +14,8 @@ def corpus(tmp_path, sizes, n_sessions=1):
     return Manifest(tmp_path, tuple(Utterance(i, speaker_of(i), tmp_path / i) for i in sorted(ids)))
 
 
-def draw(manifest, n_trials, seed=0):
-    return generate_trials(manifest, n_trials, seed=seed, path="generated from here")
-
-
-def test_reads_voxceleb_lists(tmp_path):
-    content = b"1 a/1.wav a/2.wav\n\n0 a/1.wav  b/1.wav \r\n0 a/1.wav b/1.wav"
-    (tmp_path / "trials.txt").write_bytes(content)
-    trials = read_trials(tmp_path / "trials.txt")
-    assert trials.enroll_ids == ("a/1.wav",) * 3
-    assert trials.test_ids == ("a/2.wav", "b/1.wav", "b/1.wav")
-    assert trials.is_target.tolist() == [True, False, False]
-    assert (trials.n_target, trials.n_nontarget, len(trials)) == (1, 2, 3)
-    assert trials.utterance_ids == ("a/1.wav", "a/2.wav", "b/1.wav")
-    assert trials.path == str(tmp_path / "trials.txt")
-    assert trials.sha256 == hashlib.sha256(content).hexdigest()
-
-
-def test_reads_the_shared_lists(shared):
-    trials = read_trials(shared / "speech/trials-english.txt")
-    assert (trials.n_target, trials.n_nontarget) == (225, 1000)
-
-
-def test_a_mark_of_byte_order_is_no_part_of_the_first_line(tmp_path):
-    content = b"\xef\xbb\xbf1 a/1.wav a/2.wav\n"
-    (tmp_path / "trials.txt").write_bytes(content)
-    trials = read_trials(tmp_path / "trials.txt")
-    assert (trials.enroll_ids, trials.is_target.tolist()) == (("a/1.wav",), [True])
-    assert trials.sha256 == hashlib.sha256(content).hexdigest()
+def draw(manifest, n_trials, seed=0, **options):
+    return generate_trials(manifest, n_trials, seed=seed, path="generated from here", **options)
 
 
 @pytest.mark.parametrize("name", ["s1/a b.wav", "s1/a\u3000b.wav", "s1/a\tb.wav", "s1/a.wav "])
@@ -53,23 +26,6 @@ def test_no_list_is_made_that_could_not_be_read(tmp_path, name):
         draw(manifest, 10)
     assert caught.value.where == name
     assert caught.value.fix
-
-
-@pytest.mark.parametrize("line", ["yes a c", "1 a", "1 a b c", "2 a b"])
-def test_bad_line_is_named_by_number_with_what_was_expected(tmp_path, line):
-    path = tmp_path / "trials.txt"
-    path.write_text("1 a b\n" * 16 + line + "\n")
-    with pytest.raises(DataError) as caught:
-        read_trials(path)
-    assert str(caught.value).startswith(f"{path}:17: expected '<0|1> <enroll> <test>', got '{line}'\n")
-
-
-@pytest.mark.parametrize("content", [None, b"", b"\n\n", b"\xff\xfe\x00\x01"])
-def test_list_that_cannot_be_read_is_an_error(tmp_path, content):
-    if content is not None:
-        (tmp_path / "trials.txt").write_bytes(content)
-    with pytest.raises(DataError, match=re.escape(str(tmp_path / "trials.txt"))):
-        read_trials(tmp_path / "trials.txt")
 
 
 def test_written_trials_read_back(tmp_path):
@@ -115,3 +71,56 @@ def test_a_small_corpus_gives_all_trials_that_it_has(tmp_path):
 def test_a_corpus_that_cannot_give_both_kinds_is_an_error(tmp_path, sizes):
     with pytest.raises(DataError, match="trials need two speakers"):
         draw(corpus(tmp_path, sizes), 10)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n_trials", "sha256"),
+    [  # of the lists that the first release drew
+        ([10] * 6, 40, "69c3d8f35b8a3ab94039f32c2a7c80ee8d2f863de0d9aeb4de960f40dba142b9"),
+        ([3, 40, 1, 7], 100, "e4b974ede0e4a7c2338bb651d50cc4e32814ba593a8be34c7a406de28ea18c02"),
+    ],
+)
+def test_the_draw_of_a_seed_stays_what_it_was(tmp_path, sizes, n_trials, sha256):
+    assert draw(corpus(tmp_path, sizes, n_sessions=2), n_trials, seed=3).sha256 == sha256
+
+
+def test_target_trials_never_within_a_session_leave_out_who_has_but_one(tmp_path):
+    ids = ["s0/a/1.wav", "s0/a/2.wav", "s1/a/1.wav", "s1/a/2.wav", "s1/b/1.wav"]
+    manifest = Manifest(tmp_path, tuple(Utterance(i, speaker_of(i), tmp_path / i) for i in ids))
+    trials = draw(manifest, 100, same_session=SameSession.NEVER)
+    target = [pair for pair in zip(trials.enroll_ids, trials.test_ids, trials.is_target, strict=True) if pair[2]]
+    assert [pair[:2] for pair in target] == [("s1/a/1.wav", "s1/b/1.wav"), ("s1/a/2.wav", "s1/b/1.wav")]
+
+
+def test_target_trials_within_a_session_can_be_allowed(tmp_path):
+    trials = draw(corpus(tmp_path, [6, 6], n_sessions=2), 1000, same_session=SameSession.ALLOW)
+    assert trials.n_target == 2 * 15  # every pair of six
+    assert draw(corpus(tmp_path, [6, 6], n_sessions=2), 1000).n_target == 2 * 9  # three of one session with three
+
+
+def test_no_target_trial_across_sessions_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="need a speaker with two"):
+        draw(corpus(tmp_path, [4, 4]), 10, same_session=SameSession.NEVER)
+
+
+@pytest.mark.parametrize("n_trials", [20, 2000])
+def test_matched_nontarget_trials_are_between_speakers_of_one_value(tmp_path, n_trials):
+    values = {"s0": "f", "s1": "m", "s2": "f", "s3": "m", "s4": "m"}
+    trials = draw(corpus(tmp_path, [5] * 6), n_trials, match=values)
+    pairs = zip(trials.enroll_ids, trials.test_ids, strict=True)
+    nontarget = {(speaker_of(a), speaker_of(b)) for a, b in pairs if speaker_of(a) != speaker_of(b)}
+    assert nontarget == {("s0", "s2"), ("s1", "s3"), ("s1", "s4"), ("s3", "s4")}
+    assert trials.n_nontarget == (10 if n_trials == 20 else 4 * 25)
+
+
+def test_matched_pairs_of_speakers_are_drawn_as_often_as_each_other(tmp_path):
+    values = {f"s{n}": "f" if n < 2 else "m" for n in range(6)}  # one pair of f, six of m
+    trials = draw(corpus(tmp_path, [100] * 6), 2 * 1400, match=values)
+    nontarget = [enroll for enroll, target in zip(trials.enroll_ids, trials.is_target, strict=True) if not target]
+    n_f = sum(speaker_of(enroll) == "s0" for enroll in nontarget)
+    assert abs(n_f - 200) < 5 * (1400 / 7 * 6 / 7) ** 0.5
+
+
+def test_values_that_no_two_speakers_share_are_an_error(tmp_path):
+    with pytest.raises(DataError, match="matched non-target trials need two speakers of one value"):
+        draw(corpus(tmp_path, [4, 4]), 10, match={"s0": "f", "s1": "m"})

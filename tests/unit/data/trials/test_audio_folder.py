@@ -1,0 +1,81 @@
+import pytest
+
+from mrlspk.data.trials import AudioFolder
+from mrlspk.errors import DataError
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in ("a/1.wav", "a/2.m4a", "a/3.flac", "a/3.wav", "a/v1.2.wav"):
+        (tmp_path / "audio" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "audio" / name).touch()
+    return tmp_path / "audio"
+
+
+@pytest.mark.parametrize(
+    ("utterance_id", "found"),
+    [
+        ("a/1.wav", "a/1.wav"),
+        ("a/1", "a/1.wav"),
+        ("a/1.m4a", "a/1.wav"),
+        ("a/2.wav", "a/2.m4a"),
+        ("a/3.flac", "a/3.flac"),
+        ("a/v1.2", "a/v1.2.wav"),
+        ("a/9.wav", None),
+        ("a", None),
+        ("a/1.wav.txt", None),
+    ],
+)
+def test_an_utterance_is_found_under_the_suffix_that_it_has(root, utterance_id, found):
+    assert AudioFolder(root).find(utterance_id) == (root / found if found else None)
+
+
+@pytest.mark.parametrize("utterance_id", ["a/3", "a/3.m4a"])
+def test_two_files_that_could_be_meant_are_an_error(root, utterance_id):
+    with pytest.raises(DataError, match=r"3.flac and 3.wav are"):
+        AudioFolder(root).find(utterance_id)
+
+
+def test_an_absolute_path_is_used_as_it_is(root, tmp_path):
+    (tmp_path / "elsewhere.wav").touch()
+    assert AudioFolder(root).find(str(tmp_path / "elsewhere.wav")) == tmp_path / "elsewhere.wav"
+    assert AudioFolder(root).find(str(root / "a/1.wav")) == root / "a/1.wav"
+
+
+def test_a_wav_scp_says_where_audio_is(root, tmp_path, monkeypatch):
+    scp = tmp_path / "wav.scp"
+    scp.write_text(f"utt1 {root}/a/1.wav\r\n\nutt2\taudio/a/two words.wav \nutt3 gone.wav\n")
+    (root / "a/two words.wav").touch()
+    monkeypatch.chdir(tmp_path)
+    folder = AudioFolder(scp)
+    assert folder.find("utt1") == root / "a/1.wav"
+    assert folder.find("utt2").resolve() == root / "a/two words.wav"
+    assert folder.find("utt3") is None
+    assert folder.find("a/1.wav") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("utt2 sph2pipe -f wav x.sph |", "not a command, got 'utt2 sph2pipe -f wav x.sph |'"),
+        ("utt2 raw.ark:1234", "not a place in an archive"),
+        ("utt2", "expected '<utterance> <path>', got 'utt2'"),
+        ("utt1 other.wav", "expected each utterance once"),
+    ],
+)
+def test_a_wav_scp_that_names_no_files_is_refused(tmp_path, line, message):
+    (tmp_path / "wav.scp").write_text(f"utt1 one.wav\n{line}\n")
+    with pytest.raises(DataError) as caught:
+        AudioFolder(tmp_path / "wav.scp").find("utt1")
+    assert message in str(caught.value)
+    assert caught.value.where == f"{tmp_path}/wav.scp:2"
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        AudioFolder(tmp_path / "gone")
+
+
+def test_a_name_that_no_file_can_have_is_an_error(root):
+    with pytest.raises(DataError, match="cannot be read"):
+        AudioFolder(root).find("x" * 1000)

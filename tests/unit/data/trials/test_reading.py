@@ -1,0 +1,137 @@
+import hashlib
+import re
+
+import pytest
+
+from mrlspk.data.trials import BadLinesError, read_trials
+from mrlspk.errors import DataError
+
+
+def read(tmp_path, content, name="trials.txt"):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_trials(tmp_path / name)
+
+
+def rows(trials):
+    return list(zip(trials.enroll_ids, trials.test_ids, trials.is_target.tolist(), strict=True))
+
+
+THREE = [("a/1.wav", "a/2.wav", True), ("a/1.wav", "b/1.wav", False), ("b/1.wav", "b/2.wav", True)]
+
+
+def test_reads_voxceleb_lists(tmp_path):
+    content = b"1 a/1.wav a/2.wav\n\n0 a/1.wav  b/1.wav \r\n0 a/1.wav b/1.wav"
+    (tmp_path / "trials.txt").write_bytes(content)
+    trials = read_trials(tmp_path / "trials.txt")
+    assert trials.enroll_ids == ("a/1.wav",) * 3
+    assert trials.test_ids == ("a/2.wav", "b/1.wav", "b/1.wav")
+    assert trials.is_target.tolist() == [True, False, False]
+    assert (trials.n_target, trials.n_nontarget, len(trials)) == (1, 2, 3)
+    assert trials.utterance_ids == ("a/1.wav", "a/2.wav", "b/1.wav")
+    assert trials.path == str(tmp_path / "trials.txt")
+    assert trials.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_reads_the_shared_lists(shared):
+    trials = read_trials(shared / "speech/trials-english.txt")
+    assert (trials.n_target, trials.n_nontarget) == (225, 1000)
+
+
+def test_a_mark_of_byte_order_is_no_part_of_the_first_line(tmp_path):
+    content = b"\xef\xbb\xbf1 a/1.wav a/2.wav\n"
+    (tmp_path / "trials.txt").write_bytes(content)
+    trials = read_trials(tmp_path / "trials.txt")
+    assert (trials.enroll_ids, trials.is_target.tolist()) == (("a/1.wav",), [True])
+    assert trials.sha256 == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("line", ["yes a c", "1 a", "1 a b c", "2 a b"])
+def test_bad_line_is_named_by_number_with_what_was_expected(tmp_path, line):
+    path = tmp_path / "trials.txt"
+    path.write_text("1 a b\n" * 16 + line + "\n")
+    with pytest.raises(DataError) as caught:
+        read_trials(path)
+    assert str(caught.value).startswith(f"{path}:17: expected '<0|1> <enroll> <test>', got '{line}'\n")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n\n", b"\xff\xfe\x00\x01"])
+def test_list_that_cannot_be_read_is_an_error(tmp_path, content):
+    if content is not None:
+        (tmp_path / "trials.txt").write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(str(tmp_path / "trials.txt"))):
+        read_trials(tmp_path / "trials.txt")
+
+
+def test_every_bad_line_is_found_and_the_first_ten_are_shown(tmp_path):
+    content = "1 a b\n" + "".join(f"bad line number {n}\n" for n in range(12)) + "0 a c\n"
+    with pytest.raises(BadLinesError) as caught:
+        read(tmp_path, content)
+    assert len(caught.value.lines) == 12
+    first, *shown, fix = str(caught.value).splitlines()
+    path = tmp_path / "trials.txt"
+    assert first == f"{path}: 12 of 14 lines are at fault"
+    assert shown[0] == f"{path}:2: expected '<0|1> <enroll> <test>', got 'bad line number 0'"
+    assert shown[9:] == [f"{path}:11: expected '<0|1> <enroll> <test>', got 'bad line number 9'", "… and 2 more"]
+    assert fix.startswith("Write 1 for one speaker")
+
+
+@pytest.mark.parametrize("words", [("target", "nontarget"), ("TARGET", "imposter"), ("target", "impostor"), ("1", "0")])
+@pytest.mark.parametrize("end", ["\n", "\r\n", " \t\n"])
+def test_reads_kaldi_lists_with_words_or_digits(tmp_path, words, end):
+    lines = [f"{a} {b} {words[not target]}" for a, b, target in THREE]
+    assert rows(read(tmp_path, end.join(lines))) == THREE
+
+
+@pytest.mark.parametrize("divider", [" ", "\t", ",", ";", ", "])
+@pytest.mark.parametrize("label", [0, 2])
+@pytest.mark.parametrize("name", ["trials.txt", "trials.csv", "trials.tsv"])
+def test_the_fields_of_a_list_without_header_may_be_divided_in_any_way(tmp_path, divider, label, name):
+    fields = [[a, b] for a, b, _ in THREE]
+    for each, (_, _, target) in zip(fields, THREE, strict=True):
+        each.insert(label, str(int(target)))
+    assert rows(read(tmp_path, "".join(divider.join(each) + "\n" for each in fields), name)) == THREE
+
+
+def test_a_comma_within_a_name_divides_nothing_where_blanks_do(tmp_path):
+    assert rows(read(tmp_path, "1 a,1.wav b\n0 c,1.wav d\n")) == [("a,1.wav", "b", True), ("c,1.wav", "d", False)]
+
+
+def test_a_bad_line_of_a_kaldi_list_is_told_what_kaldi_has(tmp_path):
+    with pytest.raises(DataError, match=r"trials.txt:3: expected '<enroll> <test> <target\|nontarget>', got '1 a b'"):
+        read(tmp_path, "a b target\na c nontarget\n1 a b\n")
+
+
+def test_lines_that_can_be_read_two_ways_are_refused(tmp_path):
+    with pytest.raises(DataError, match="every line can be read as"):
+        read(tmp_path, "1 a 1\n0 b 0\n")
+
+
+def test_digits_first_and_words_last_are_kaldis(tmp_path):
+    assert rows(read(tmp_path, "1 a target\n0 b nontarget\n")) == [("1", "a", True), ("0", "b", False)]
+
+
+def test_repeated_trials_are_kept_and_counted(tmp_path):
+    trials = read(tmp_path, "1 a b\n0 a c\n1 a b\n1 a b\n1 b a\n")
+    assert (len(trials), trials.n_repeated) == (5, 2)
+
+
+def test_a_pair_that_is_both_target_and_nontarget_is_refused(tmp_path):
+    with pytest.raises(DataError, match="1 pairs are target in one line and non-target in another: a b"):
+        read(tmp_path, "1 a b\n0 a c\n0 a b\n")
+
+
+def test_text_of_another_encoding_is_told_how_to_be_saved(tmp_path):
+    with pytest.raises(DataError, match="Save it as UTF-8"):
+        read(tmp_path, "1 a b\n".encode("utf-16"))
+
+
+def test_a_list_of_one_kind_of_trial_is_read(tmp_path):
+    assert (read(tmp_path, "1 a b\n").n_target, read(tmp_path, "0 a b\n").n_nontarget) == (1, 1)
+
+
+def test_trials_kept_by_a_mask_keep_their_columns_and_the_hash_of_the_list(tmp_path):
+    trials = read(tmp_path, "enroll,test,target,noise\na,b,1,low\na,c,0,high\na,d,0,low\n", "trials.csv")
+    kept = trials.only(~trials.is_target)
+    assert rows(kept) == [("a", "c", False), ("a", "d", False)]
+    assert kept.columns == {"noise": ("high", "low")}
+    assert (kept.sha256, kept.utterance_ids) == (trials.sha256, ("a", "c", "d"))
