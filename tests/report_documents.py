@@ -82,8 +82,8 @@ def eval_document(*, seeds=(0, 1), calibrated=True, extras=True, name="runs/firs
     return document
 
 
-def compare_document(*, models=("a.pt", "b.pt"), seeds=(0,), run=False, speakers=True):
-    """A comparison of models whose noise falls, on the same trials."""
+def compare_document(*, models=("a.pt", "b.pt"), seeds=(0,), run=False, speakers=False):
+    """A comparison of models whose noise falls, on the same trials: with intervals, or else by ``speakers``."""
     drawn = {seed: [_of_model(seed, index) for index in range(len(models))] for seed in seeds}
     document = {
         **COMMON,
@@ -297,13 +297,18 @@ def _compare_list(seed, models, drawn, *, speakers):
         rows = []
         for model, each in zip(models, drawn, strict=True):
             width = _width(each, column, calibrated=False)
-            rows.append({"model": model} | {key: width[key] for key in ("eer", "eer_ci", "min_dcf", "min_dcf_ci")})
+            row = {"model": model} | {key: width[key] for key in ("eer", "eer_ci", "min_dcf", "min_dcf_ci")}
+            rows.append(row | ({"eer_ci": None, "min_dcf_ci": None} if speakers else {}))
         pairs = [
             _pair(models, drawn, rows, (a, b), column, speakers=speakers)
             for a, b in combinations(range(len(models)), 2)
         ]
         best = min(rows, key=lambda row: row["eer"])
-        winner = best["model"] if all(pair["delta_ci"][0] * pair["delta_ci"][1] > 0 for pair in pairs) else None
+        winner = (
+            best["model"]
+            if all(pair["delta_ci"] and pair["delta_ci"][0] * pair["delta_ci"][1] > 0 for pair in pairs)
+            else None
+        )
         result["results"].append({"dim": dim, "models": rows, "pairs": pairs, "winner": winner})
     return result
 
@@ -330,8 +335,12 @@ def _pair(models, drawn, rows, chosen, column, *, speakers):
         "p_value": 0.0004 if column else 0.21,
         "p_holm": 0.0016 if column else 0.21,
         "delta_min_dcf": rows[b]["min_dcf"] - rows[a]["min_dcf"],
-        "delta_min_dcf_ci": None,
-        "min_dcf_p_value": None,
+        "delta_min_dcf_ci": _resampled(
+            drawn[a],
+            lambda r: min_dcf(second[r], is_target[r], p_target=0.01) - min_dcf(first[r], is_target[r], p_target=0.01),
+            n=12,
+        ),
+        "min_dcf_p_value": 0.08,
         "mcnemar": {
             "threshold_a": thresholds[0],
             "threshold_b": thresholds[1],
@@ -341,4 +350,7 @@ def _pair(models, drawn, rows, chosen, column, *, speakers):
         },
         "signs": {"fewer": int((deltas < 0).sum()), "more": int((deltas > 0).sum()), "equal": int((deltas == 0).sum())},
     }
-    return pair | ({"speakers": by_speaker} if speakers else {})
+    if speakers:  # too few of them for intervals
+        no_tests = dict.fromkeys(("delta_ci", "p_value", "p_holm", "delta_min_dcf_ci", "min_dcf_p_value"))
+        return pair | no_tests | {"speakers": by_speaker}
+    return pair | {"signs": None, "speakers": []}

@@ -40,8 +40,9 @@ def reports(tmp_path_factory):
     names = tuple(f"epoch-{number}.pt" for number in range(1, 5))
     documents = {
         "eval": eval_document(),
-        "compare": compare_document(models=("a.pt", "b.pt")),
-        "run": compare_document(models=names, run=True, speakers=False),
+        "compare": compare_document(),
+        "run": compare_document(models=names, run=True),
+        "few speakers": compare_document(speakers=True),
         "hostile": _hostile_evaluation(),
         "hostile comparison": _hostile_comparison(),
     }
@@ -51,7 +52,7 @@ def reports(tmp_path_factory):
     return {name: folder / name for name in documents}
 
 
-KINDS = ("eval", "compare", "run", "hostile", "hostile comparison")
+KINDS = ("eval", "compare", "run", "few speakers", "hostile", "hostile comparison")
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def _hostile_evaluation():
 
 
 def _hostile_comparison():
-    document = compare_document(models=HOSTILE[:3])
+    document = compare_document(models=HOSTILE[:3], speakers=True)
     for result in document["trials"][0]["results"]:
         for speaker, name in zip(result["pairs"][0]["speakers"], HOSTILE, strict=False):
             speaker["speaker"] = name
@@ -174,10 +175,20 @@ def test_evaluation_shows_every_figure(open_page, reports):
 def test_comparison_shows_every_figure(open_page):
     shown = {path for path, _, _ in _marked(open_page("compare"))}
     keys = ("delta_eer", "delta_ci.0", "p_value", "p_holm", "delta_min_dcf", "min_dcf_p_value", "mcnemar.p_value")
-    keys += ("mcnemar.only_a_wrong", "signs.fewer", "signs.more", "signs.equal", "speakers.23.delta")
+    keys += ("delta_min_dcf_ci.1", "mcnemar.only_a_wrong", "mcnemar.only_b_wrong")
     for row in range(4):
         assert shown.issuperset(f"trials.0.results.{row}.pairs.0.{key}" for key in keys)
         assert f"trials.0.results.{row}.models.1.min_dcf_ci.1" in shown
+
+
+def test_comparison_over_few_speakers_shows_each(open_page):
+    page = open_page("few speakers")
+    shown = {path for path, _, _ in _marked(page)}
+    keys = ("signs.fewer", "signs.more", "signs.equal", "speakers.23.eer_a", "speakers.23.eer_b", "speakers.23.delta")
+    for row in range(4):
+        assert shown.issuperset(f"trials.0.results.{row}.pairs.0.{key}" for key in keys)
+        assert f"trials.0.results.{row}.pairs.0.p_value" not in shown
+    assert "Small dots are speakers" in page.evaluate("document.body.textContent")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -261,7 +272,7 @@ def test_page_can_be_heard_and_used_by_keys(open_page, kind):
 
 
 def test_page_prints_light_and_whole(open_page):
-    page = open_page("compare", scheme="dark")
+    page = open_page("few speakers", scheme="dark")
     page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = false })")
     page.emulate_media(media="print")
     assert _brightness(page.evaluate("getComputedStyle(document.documentElement).backgroundColor")) > 200

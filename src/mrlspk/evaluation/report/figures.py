@@ -37,7 +37,9 @@ def eval_overview(document: Mapping[str, Any], names: Sequence[str]) -> PlotFigu
         x_label="width (values of the embedding)",
         widths=True,
     )
-    note = "Bars are intervals over speakers. A step along the axis doubles the width."
+    note = "A step along the axis doubles the width."
+    if any(each.has_intervals for each in series):
+        note = f"Bars are intervals over speakers. {note}"
     return PlotFigure("EER against width", svg, list(zip(names, shown, strict=True)), note)
 
 
@@ -47,11 +49,8 @@ def list_figures(document: Mapping[str, Any], index: int) -> list[PlotFigure]:
     curves, results = trials.get("curves"), trials["results"]
     if curves is None:
         return []
-    shown, numbers = plots.width_looks(len(results)), Numbers(document)
-    labels = [
-        Markup("width {}").format(numbers.show(f"trials.{index}.results.{i}.dim", "count")) for i in range(len(results))
-    ]
-    widths = list(zip(labels, shown, strict=True))
+    shown = plots.width_looks(len(results))
+    widths = list(zip(_width_labels(document, index), shown, strict=True))
     det = plots.draw_det(
         curves["det"],
         [result["eer"] for result in results],
@@ -104,15 +103,18 @@ def compare_figures(document: Mapping[str, Any], index: int) -> list[PlotFigure]
         return [_against_epoch(document, index)]
     models = document["models"]
     shown = plots.looks(len(models))
+    series = [_by_width([{"dim": each["dim"], **each["models"][i]} for each in results]) for i in range(len(models))]
     svg = plots.draw_rates(
-        [_by_width([{"dim": each["dim"], **each["models"][i]} for each in results]) for i in range(len(models))],
+        series,
         shown,
         name=f"eer-width-{index}",
         label="The equal error rate against the width, one line for each model; the table holds the values.",
         x_label="width (values of the embedding)",
         widths=True,
     )
-    note = "Bars are intervals of each model alone; whether two models differ is read from their differences."
+    note = ""
+    if series[0].has_intervals:
+        note = "Bars are intervals of each model alone; whether two models differ is read from their differences."
     figures = [PlotFigure("EER against width", svg, list(zip(models, shown, strict=True)), note)]
     if 0 < len(results[0]["pairs"]) <= DRAWN_PAIRS:
         figures.append(_differences(results, f"difference-{index}"))
@@ -128,6 +130,7 @@ def _differences(results: Sequence[Mapping[str, Any]], name: str) -> PlotFigure:
             dims,
             [each["pairs"][i]["delta_eer"] for each in results],
             [each["pairs"][i].get("delta_ci") for each in results],
+            [[speaker["delta"] for speaker in each["pairs"][i].get("speakers") or ()] for each in results],
         )
         for i in range(len(pairs))
     ]
@@ -138,13 +141,17 @@ def _differences(results: Sequence[Mapping[str, Any]], name: str) -> PlotFigure:
         label="Differences of the equal error rate with their intervals against the width; the table holds the values.",
     )
     labels = [f"{pair['b']} − {pair['a']}" for pair in pairs]
-    note = "Below zero the first named has the lower error. An interval that holds zero names no winner."
+    note = "Below zero the first named has the lower error. "
+    if series[0].has_intervals:
+        note += "An interval that holds zero names no winner."
+    elif any(series[0].parts):
+        note += "Small dots are speakers, each with the trials on either side of it."
     return PlotFigure("Differences, paired", svg, list(zip(labels, shown, strict=True)), note)
 
 
 def _against_epoch(document: Mapping[str, Any], index: int) -> PlotFigure:
     epochs = {each["model"]: each["epoch"] for each in document["run"]["checkpoints"]}
-    results, numbers = document["trials"][index]["results"], Numbers(document)
+    results = document["trials"][index]["results"]
     shown, series = plots.width_looks(len(results)), []
     for result in results:
         rows = sorted((epochs[each["model"]], each["eer"], each.get("eer_ci")) for each in result["models"])
@@ -157,12 +164,15 @@ def _against_epoch(document: Mapping[str, Any], index: int) -> PlotFigure:
         x_label="epoch",
         widths=False,
     )
-    labels = [
-        Markup("width {}").format(numbers.show(f"trials.{index}.results.{i}.dim", "count")) for i in range(len(results))
-    ]
-    return PlotFigure(
-        "EER against epoch", svg, list(zip(labels, shown, strict=True)), "Bars are intervals over speakers."
-    )
+    labels = _width_labels(document, index)
+    note = "Bars are intervals over speakers." if series[0].has_intervals else ""
+    return PlotFigure("EER against epoch", svg, list(zip(labels, shown, strict=True)), note)
+
+
+def _width_labels(document: Mapping[str, Any], index: int) -> list[Markup]:
+    numbers, results = Numbers(document), document["trials"][index]["results"]
+    paths = [f"trials.{index}.results.{place}.dim" for place in range(len(results))]
+    return [Markup("width {}").format(numbers.show(path, "count")) for path in paths]
 
 
 def _by_width(rows: Sequence[Mapping[str, Any]]) -> Series:

@@ -31,6 +31,7 @@ def render_page(document: Mapping[str, Any]) -> str:
         "heat": heat,
         "any_of": any_of,
         "epoch_path": lambda model: _epoch_path(document, model),
+        "shorts": short_names,
         "short": lambda path: short_names([path])[0],
     }
     figures: dict[str, Any]

@@ -36,11 +36,25 @@ class Look:
 
 @dataclass(frozen=True)
 class Series:
-    """Rates, as fractions, against widths or epochs; where there are intervals they are (low, high)."""
+    """Rates, as fractions, against widths or epochs; where there are intervals they are (low, high).
+
+    ``parts`` are what speakers have one by one, by place, where there are no intervals.
+    """
 
     x: Sequence[float]
     rates: Sequence[float]
     intervals: Sequence[Interval]
+    parts: Sequence[Sequence[float]] = ()
+
+    @property
+    def has_intervals(self) -> bool:
+        """Return whether there is an interval to draw."""
+        return any(self.intervals)
+
+    @property
+    def highest(self) -> float:
+        """Return the greatest rate or bound of an interval."""
+        return max(*self.rates, *(interval[1] for interval in self.intervals if interval is not None))
 
 
 def looks(n_series: int) -> list[Look]:
@@ -72,7 +86,7 @@ def draw_rates(
             )
         _label_places(axes, ticks, widths=widths)
         axes.set(xlabel=x_label, ylabel="EER (%)")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 108 * max(each.highest for each in series) or 1)
         return to_svg(figure, name=name, label=label)
 
 
@@ -86,6 +100,9 @@ def draw_differences(series: Sequence[Series], shown: Sequence[Look], *, name: s
         for index, (each, look) in enumerate(zip(series, shown, strict=True)):
             x = _place(each.x, ticks, index, len(series), widths=True)
             _draw_intervals(axes, x, each, look)
+            for place, part in zip(x, each.parts, strict=False):
+                places = np.full(len(part), place)
+                axes.scatter(places, 100 * np.array(part), s=9, color=colour(look.colour), alpha=0.4, linewidths=0)
             axes.plot(
                 x,
                 100 * np.array(each.rates),

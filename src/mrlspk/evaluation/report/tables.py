@@ -9,6 +9,7 @@ type Row = dict[str, object]
 
 # Lists inside a row of results, and the key that tells their items apart.
 _KEYED = {"dcf": "p_target", "false_accepts": "p_fa"}
+_NESTED = ("mcnemar", "signs")  # null where there are none
 
 
 def csv_files(document: Mapping[str, Any]) -> dict[str, str]:
@@ -30,7 +31,7 @@ def flat(values: Mapping[str, Any]) -> Row:
             row |= {name.replace("_ci", "_low"): low, name.replace("_ci", "_high"): high}
         elif isinstance(value, Mapping):
             row |= {f"{name}_{inner}": each for inner, each in flat(value).items()}
-        elif not isinstance(value, list):
+        elif not isinstance(value, list) and name not in _NESTED:
             row[name] = value
     return row
 

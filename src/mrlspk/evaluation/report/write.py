@@ -48,11 +48,9 @@ def write_report(document: Mapping[str, Any], folder: Path, *, force: bool = Fal
     from mrlspk.evaluation.report.page import render_page
     from mrlspk.evaluation.report.tables import csv_files
 
-    texts = {
-        PAGE: render_page(document),
-        DATA: json.dumps(document, indent=2, allow_nan=False) + "\n",
-        **csv_files(document),
-    }
+    data = json.dumps(document, indent=2, allow_nan=False)
+    plain = json.loads(data)  # so that page and tables are made from what the file holds
+    texts = {PAGE: render_page(plain), DATA: data + "\n", **csv_files(plain)}
     place = folder.resolve()
     partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
     try:

@@ -84,7 +84,7 @@ def test_comparison_names_a_winner_or_none():
 
 
 def test_run_is_drawn_against_epochs():
-    page = render_page(compare_document(models=("e1.pt", "e2.pt", "e3.pt", "e4.pt"), run=True, speakers=False))
+    page = render_page(compare_document(models=("e1.pt", "e2.pt", "e3.pt", "e4.pt"), run=True))
     assert "EER against epoch" in page
     assert 'data-path="run.checkpoints.2.epoch"' in page
     assert "Speaker by speaker" not in page

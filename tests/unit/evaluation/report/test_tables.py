@@ -50,14 +50,22 @@ def test_figures_that_were_not_asked_for_have_no_table():
 def test_comparison_has_a_row_for_each_pair_and_width():
     document = compare_document(models=("a.pt", "b.pt", "c.pt"))
     files = {name: _rows(text) for name, text in csv_files(document).items()}
-    assert list(files) == ["results.csv", "comparison.csv", "speakers.csv"]
+    assert list(files) == ["results.csv", "comparison.csv"]
     assert len(files["results.csv"]) == 3 * len(DIMS)
     pair = document["trials"][0]["results"][1]["pairs"][2]
     row = files["comparison.csv"][3 + 2]
     assert (row["a"], row["b"], float(row["delta_eer"])) == ("b.pt", "c.pt", pair["delta_eer"])
     assert [float(row["delta_low"]), float(row["delta_high"])] == pair["delta_ci"]
     assert int(row["mcnemar_only_a_wrong"]) == pair["mcnemar"]["only_a_wrong"]
-    assert int(row["signs_fewer"]) == pair["signs"]["fewer"]
+
+
+def test_comparison_over_few_speakers_has_a_row_for_each():
+    document = compare_document(speakers=True)
+    files = {name: _rows(text) for name, text in csv_files(document).items()}
+    pair = document["trials"][0]["results"][3]["pairs"][0]
+    assert int(files["comparison.csv"][3]["signs_fewer"]) == pair["signs"]["fewer"]
+    assert len(files["speakers.csv"]) == len(DIMS) * 24
+    assert float(files["speakers.csv"][-1]["delta"]) == pair["speakers"][-1]["delta"]
 
 
 def test_names_keep_their_commas_quotes_and_line_ends():
