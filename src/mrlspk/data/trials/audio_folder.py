@@ -18,16 +18,12 @@ class AudioFolder:
     """The audio of utterances, in a folder or as a ``wav.scp`` lists it.
 
     Args:
-        root: The folder, or the file ``wav.scp``.
-
-    Raises:
-        DataError: If there is nothing there.
+        root: The folder, in which there is nothing where it is not there, or the file ``wav.scp``.
     """
 
     def __init__(self, root: Path) -> None:
-        if not root.exists():
-            raise DataError("no such folder", root, "Give the folder that the utterances of the list lie in.")
         self.root = root
+        self._is_list = root.is_file()
 
     def find(self, utterance_id: str) -> Path | None:
         """Return the audio file of an utterance; None where there is none.
@@ -39,7 +35,7 @@ class AudioFolder:
         Raises:
             DataError: If several files could be meant, or the ``wav.scp`` has lines of another form.
         """
-        if self.root.is_dir():
+        if not self._is_list:
             return _find_file(self.root / utterance_id)
         path = self._listed.get(utterance_id)
         return path if path is not None and _is_file(path) else None
