@@ -20,7 +20,7 @@ class LineFormat:
     """Where the three fields of a line stand, and the labels that it may have.
 
     Args:
-        expected: The form, as messages show it.
+        expected: The form, as messages state it.
         label: Index of the label; the other fields are enrolment and test, in this order.
         is_target: What each label means.
         fix: How to mend a line.
@@ -45,13 +45,13 @@ class LineFormat:
 
 
 VOXCELEB = LineFormat(
-    "<0|1> <enroll> <test>",
+    "expected '<0|1> <enroll> <test>'",
     0,
     DIGITS,
     "Write 1 for one speaker or 0 for two, then two paths relative to the audio folder, without spaces.",
 )
 KALDI = LineFormat(
-    "<enroll> <test> <target|nontarget>",
+    "expected '<enroll> <test> <target|nontarget>'",
     2,
     DIGITS | WORDS,
     "Write two utterances without spaces, then target (or 1) for one speaker, nontarget (or 0) for two.",
@@ -92,7 +92,7 @@ def _format_of(columns: Sequence[Sequence[str]], file: TextFile) -> LineFormat |
     """Return the format that all lines have; None where there is none."""
     is_voxceleb, is_kaldi = (each.are_labels(columns[each.label]) for each in (VOXCELEB, KALDI))
     if is_voxceleb and is_kaldi and set(columns[KALDI.label]) <= DIGITS.keys():
-        what = f"every line can be read as '{VOXCELEB.expected}' and as '{KALDI.expected}'"
+        what = "expected lines that can be read one way, got digits both first and last"
         raise DataError(what, file.path, "Write target and nontarget as the last field of each line.")
     if is_kaldi:
         return KALDI
@@ -117,7 +117,7 @@ def _bad_lines(rows: Sequence[tuple[int, Sequence[str], str]], file: TextFile) -
     n_fitting = {each: sum(each.fits(fields) for _, fields, _ in rows) for each in (VOXCELEB, KALDI)}
     line_format = KALDI if n_fitting[KALDI] > n_fitting[VOXCELEB] else VOXCELEB
     faults = [
-        BadLine(f"{file.path}:{number}", f"expected '{line_format.expected}', got {shorten(text)!r}")
+        BadLine(f"{file.path}:{number}", f"{line_format.expected}, got {shorten(text)!r}")
         for number, fields, text in rows
         if not line_format.fits(fields)
     ]

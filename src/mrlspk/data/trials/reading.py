@@ -15,7 +15,6 @@ from mrlspk.data.trials.tables import is_header, parse_table
 from mrlspk.data.trials.trials import Trials
 from mrlspk.errors import DataError
 
-EXPECTED = f"'{VOXCELEB.expected}' a line"
 TABLE_SUFFIXES = {".csv", ".tsv"}
 SHOWN = 10
 
@@ -34,10 +33,10 @@ def read_trials(path: Path, enrolments: Path | None = None) -> Trials:
         DataError: If a file cannot be read, holds no trial, has lines of another form (all are found, ten are named),
             calls one pair target here and non-target there, or has models that no trial names.
     """
-    file = read_text_file(path, EXPECTED)
+    file = read_text_file(path, "a trial on each line")
     parsed = _parse(file)
     if not len(parsed.enroll_ids):
-        raise DataError(f"expected {EXPECTED}, got an empty file", path, "Name a list with trials in it.")
+        raise DataError(f"{VOXCELEB.expected} a line, got an empty file", path, "Name a list with trials in it.")
     ids = tuple({*parsed.enroll_ids, *parsed.test_ids})
     index = {id_: number for number, id_ in enumerate(ids)}
     sides = (parsed.enroll_ids, parsed.test_ids)

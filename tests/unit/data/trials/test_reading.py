@@ -102,7 +102,7 @@ def test_a_bad_line_of_a_kaldi_list_is_told_what_kaldi_has(tmp_path):
 
 
 def test_lines_that_can_be_read_two_ways_are_refused(tmp_path):
-    with pytest.raises(DataError, match="every line can be read as"):
+    with pytest.raises(DataError, match="got digits both first and last"):
         read(tmp_path, "1 a 1\n0 b 0\n")
 
 
