@@ -5,7 +5,8 @@ from scipy.stats import norm
 from mrlspk.errors import MetricError
 from mrlspk.metrics import bootstrap
 from mrlspk.metrics.bootstrap import bootstrap_speakers, interval, p_value, rate_interval, standard_error
-from mrlspk.metrics.dcf import min_dcf
+from mrlspk.metrics.dcf import act_dcf, min_dcf_threshold_at
+from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import equal_error_rate
 
 
@@ -37,14 +38,16 @@ def test_a_resample_of_speakers_is_the_trials_repeated(monkeypatch):
 
     monkeypatch.setattr(bootstrap.np.random, "default_rng", lambda _: Fixed())
     scores = np.round(scores, 1)
-    draws = bootstrap_speakers(scores, is_target, enroll, test, p_targets=[0.01, 0.5], n_resamples=2)
+    draws = bootstrap_speakers(scores, is_target, enroll, test, p_targets=[0.1, 0.5], n_resamples=2)
     for row, m in enumerate(counts):
         repeats = np.where(is_target, m[enroll], m[enroll] * m[test])
         for column in range(2):
             repeated = np.repeat(scores[:, column], repeats), np.repeat(is_target, repeats)
             assert draws.eer[row, column, 0] == pytest.approx(equal_error_rate(*repeated))
-            for index, p_target in enumerate((0.01, 0.5)):
-                expected = min_dcf(*repeated, p_target=p_target)
+            for index, p_target in enumerate((0.1, 0.5)):
+                threshold = min_dcf_threshold_at(operating_points(scores[:, column], is_target), p_target=p_target)
+                above = np.where(repeated[0] >= threshold, 1.0, -1.0)  # the Bayes threshold of such ratios lies between
+                expected = act_dcf(1e3 * above, repeated[1], p_target=p_target)
                 assert draws.min_dcf[row, column, index, 0] == pytest.approx(expected)
     for column in range(2):
         assert draws.eer[:, column, 1] == pytest.approx(equal_error_rate(scores[:, column], is_target))
@@ -90,9 +93,9 @@ def test_one_speaker_cannot_be_resampled():
         bootstrap_speakers(np.ones((2, 1)), np.array([True, False]), np.zeros(2, int), np.zeros(2, int), p_targets=[])
 
 
-def test_standard_error_takes_the_variance_of_pairs_off_once():
+def test_standard_error_takes_the_variance_of_pairs_off():
     speakers, pairs = np.array([-2.0, 2.0]), np.array([-1.0, 1.0])
-    assert standard_error(np.stack([speakers, pairs], axis=1)) == pytest.approx(np.sqrt(4 - 1))
+    assert standard_error(np.stack([speakers, pairs], axis=1)) == pytest.approx(np.sqrt(4 - 1.5))
 
 
 def test_standard_error_stays_above_zero_where_pairs_say_more():
@@ -128,6 +131,8 @@ def test_without_an_error_the_interval_reaches_what_chance_allows():
     assert low == 0.0
     assert (1 - high) ** 40 == pytest.approx(0.025)
     assert rate_interval(np.zeros((10, 2)), 1.0, n_speakers=40) == pytest.approx((1 - high, 1.0))
+    assert rate_interval(np.zeros((10, 2)), 0.0, n_speakers=40, weight=3.0) == pytest.approx((0.0, 3 * high))
+    assert rate_interval(np.zeros((10, 2)), 0.0, n_speakers=40, weight=100.0) == (0.0, 1.0)
 
 
 def test_intervals_hold_the_rate_of_all_speakers_as_often_as_they_say():
