@@ -61,6 +61,7 @@ def calibration_values(calibration: CalibrationFile | None) -> dict[str, Any] | 
     return {
         "path": str(calibration.path),
         "quality": content.quality,
+        "p_target": content.fit_p_target,
         "trials": [{"path": each.path, "sha256": each.sha256} for each in content.trials],
     }
 

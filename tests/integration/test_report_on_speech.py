@@ -1,0 +1,132 @@
+"""Two checkpoints on the three lists of real speech: the terminal, the JSON and the page tell the same."""
+
+import json
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+import torch
+
+LISTS = {"english": "test", "crosslingual": "test", "short": "test-short"}
+DIMS = ("--dims", "32,64,192", "--allow-untrained-dim")
+
+
+class Cells(HTMLParser):
+    """Collects (path, format, text) of every number of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self._open = [], None
+
+    def handle_starttag(self, _tag, attrs):
+        attributes = dict(attrs)
+        if "data-path" in attributes:
+            self._open = attributes["data-path"], attributes["data-format"]
+
+    def handle_data(self, data):
+        if self._open:
+            self.found.append((*self._open, data))
+            self._open = None
+
+
+def at(document, path):
+    for key in path.split("."):
+        document = document[int(key)] if isinstance(document, list) else document[key]
+    return document
+
+
+def as_shown(value, form):
+    """Return a number as a page shows it, written here anew."""
+    if value is None:
+        return "–"
+    text = {
+        "percent": f"{100 * value:.2f}",
+        "points": f"{100 * value:+.2f}",
+        "cost": f"{value:.4f}",
+        "cost_change": f"{value:+.4f}",
+        "score": f"{value:.4f}",
+        "share": f"{100 * value:g}",
+        "general": f"{value:g}",
+        "count": f"{value:,}",
+        "p": "< 0.001" if value < 0.001 else f"{value:.3f}",
+    }[form]
+    zero = form in {"points", "cost_change"} and float(text) == 0
+    return text.lstrip("+-") if zero else text.replace("-", "−")
+
+
+def check_page(folder, printed):
+    """Check that the page's numbers are those of report.json, and report.json those that were printed."""
+    document = json.loads((folder / "report.json").read_text())
+    for trials in document["trials"]:
+        trials.pop("curves", None)
+    assert document == printed
+    cells = Cells()
+    cells.feed((folder / "index.html").read_text())
+    assert len(cells.found) > 50
+    wrong = [(path, text) for path, form, text in cells.found if text != as_shown(at(document, path), form)]
+    assert wrong == []
+    return {path for path, _, _ in cells.found}
+
+
+def table_rows(text, n_lists):
+    """Return the rows of the table by width of each list, as words."""
+    starts = [i for i, line in enumerate(text.splitlines()) if line.startswith("width ")]
+    assert len(starts) == n_lists
+    lines = text.splitlines()
+    return [[line.split() for line in lines[start + 1 : start + 4]] for start, _ in pairwise([*starts, len(lines)])]
+
+
+@pytest.fixture(scope="module")
+def models(shared, tmp_path_factory):
+    """The small model trained on real speech, and the same with a disturbed head."""
+    folder = tmp_path_factory.mktemp("models")
+    first = shared / "pretrained" / "redimnet-small-speech.pt"
+    checkpoint = torch.load(first, map_location="cpu", weights_only=True)
+    weight = checkpoint["state_dict"]["linear.weight"]
+    generator = torch.Generator().manual_seed(0)
+    weight += 0.8 * weight.std() * torch.randn(weight.shape, generator=generator)
+    torch.save(checkpoint, folder / "disturbed.pt")
+    return str(first), str(folder / "disturbed.pt")
+
+
+@pytest.fixture
+def flags(shared):
+    speech = shared / "speech"
+    lists = [part for name in LISTS for part in ("--trials", speech / f"trials-{name}.txt")]
+    return [*lists, *(part for folder in LISTS.values() for part in ("--audio-root", speech / folder)), *DIMS]
+
+
+@pytest.fixture(autouse=True)
+def one_cache(tmp_path_factory, monkeypatch):
+    """Keep embeddings for all tests of this file."""
+    monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "speech-cache"))
+
+
+def test_report_of_each_checkpoint_tells_what_is_printed(run, models, flags, tmp_path):
+    for model in models:
+        folder = tmp_path / model.rpartition("/")[2]
+        outcome = run("eval", model, *flags, "--report", folder, "--json")
+        assert outcome.exit_code == 0, outcome.stderr
+        shown = check_page(folder, outcome.json)
+        assert {f"trials.{i}.results.{j}.eer" for i in range(3) for j in range(3)} <= shown
+        rows = table_rows(run("eval", model, *flags).stdout, len(LISTS))
+        for trials, listed in zip(outcome.json["trials"], rows, strict=True):
+            for result, row in zip(trials["results"], listed, strict=True):
+                costs = [f"{each['min_dcf']:.4f}" for each in result["dcf"]]
+                figures = [f"{100 * result['eer']:.2f}", *costs, f"{result['min_cllr']:.4f}"]
+                assert row == [str(result["dim"]), *figures, f"{result['threshold']:.4f}"]
+
+
+def test_report_of_the_comparison_tells_what_is_printed(run, models, flags, tmp_path):
+    outcome = run("compare", *models, *flags, "--report", tmp_path / "comparison", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    shown = check_page(tmp_path / "comparison", outcome.json)
+    assert {f"trials.{i}.results.{j}.pairs.0.delta_eer" for i in range(3) for j in range(3)} <= shown
+    rows = table_rows(run("compare", *models, *flags).stdout, len(LISTS))
+    for trials, listed in zip(outcome.json["trials"], rows, strict=True):
+        for width, row in zip(trials["results"], listed, strict=True):
+            (pair,) = width["pairs"]
+            eers = [f"{100 * model['eer']:.2f}" for model in width["models"]]
+            signs = [str(pair["signs"][key]) for key in ("fewer", "more", "equal")]
+            assert row == [str(width["dim"]), *eers, f"{100 * pair['delta_eer']:+.2f}", *signs, "–"]
+    assert outcome.json["trials"][2]["results"][2]["pairs"][0]["delta_eer"] > 0  # the disturbed head is worse
