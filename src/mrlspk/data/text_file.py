@@ -64,7 +64,7 @@ def split_table(file: TextFile, delimiter: str) -> TextTable:
     """Return the rows of a table that are not blank.
 
     Raises:
-        DataError: If a quoted cell cannot be read.
+        DataError: If a quoted cell cannot be read, or all cells are empty.
     """
     reader = csv.reader(io.StringIO(file.text, newline=""), delimiter=delimiter, skipinitialspace=True)
     table = TextTable([], [])
@@ -75,6 +75,8 @@ def split_table(file: TextFile, delimiter: str) -> TextTable:
                 table.numbers.append(reader.line_num)
     except csv.Error as error:
         raise DataError(f"is no table that can be read ({error})", f"{file.path}:{reader.line_num}") from error
+    if not table.rows:
+        raise DataError("expected a table, got empty cells", file.path)
     return table
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,7 +112,7 @@ def _parse(line: str) -> JsonTrial:
     return JsonTrial(enroll_id, utterances, _read_id(content[keys.test], "test"), is_target, (first, second), further)
 
 
-@cache
+@lru_cache
 def _find_keys(keys: tuple[str, ...]) -> Keys:
     """Tell the keys of an object apart; the objects of a file have the same keys, as a rule."""
     key_of = {column_name(key): key for key in keys}

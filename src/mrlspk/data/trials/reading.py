@@ -99,7 +99,7 @@ def _check_labels(
     pairs = enroll * len(ids) + test
     both = np.intersect1d(pairs[is_target], pairs[~is_target])
     if both.size:
-        shown = ", ".join(f"{ids[pair // len(ids)]} {ids[pair % len(ids)]}" for pair in both[:SHOWN])
+        shown = ", ".join(sorted(f"{ids[pair // len(ids)]} {ids[pair % len(ids)]}" for pair in both)[:SHOWN])
         more = f" and {both.size - SHOWN} more" if both.size > SHOWN else ""
         what = f"{both.size} pairs are target in one line and non-target in another: {shown}{more}"
         raise DataError(what, path, "Keep the right line of each pair.")

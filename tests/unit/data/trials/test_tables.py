@@ -105,6 +105,11 @@ def test_a_header_alone_is_an_empty_list(tmp_path):
         read(tmp_path, "enroll,test,target\n")
 
 
+def test_a_table_of_empty_cells_is_refused(tmp_path):
+    with pytest.raises(DataError, match="got empty cells"):
+        read(tmp_path, ",,\n,,\n")
+
+
 def test_a_cell_that_cannot_be_read_is_named_by_its_line(tmp_path):
     with pytest.raises(DataError, match="is no table that can be read") as caught:
         read(tmp_path, 'enroll,test,target\na,b,1\na,"' + "x" * 200_000 + '",0\n')
