@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from mrlspk.errors import MetricError
 from mrlspk.metrics.dcf import cost_weights
-from mrlspk.metrics.weighted_det import DetCorners, det_corners, equal_error_rates
+from mrlspk.metrics.weighted_det import det_corners, equal_error_rates
 
 # Weights of trials held at a time: 2 MB in float64, about what the cache of a core holds.
 WEIGHTS_PER_BLOCK = 262_144
@@ -72,25 +72,18 @@ def bootstrap_speakers(
         MetricError: If the arrays do not pair, a score is not finite, one kind of trial is absent, there are fewer than
             two speakers, or a prior is out of range.
     """
-    costs = [cost_weights(p_target) for p_target in p_targets]
-    columns = [det_corners(column, is_target) for column in scores.T]
-    best = [[_best_corner(column, *weights) for weights in costs] for column in columns]
+    columns = [_Column(column, is_target, [cost_weights(p_target) for p_target in p_targets]) for column in scores.T]
     resampler = _Resampler(is_target, enroll_speaker, test_speaker)
     rng = np.random.default_rng(seed)
-    eer = np.empty((n_resamples, len(columns), 2))
-    min_dcf = np.empty((n_resamples, len(columns), len(costs), 2))
+    draws = np.empty((n_resamples, len(columns), 1 + len(p_targets), 2))
     step = max(1, WEIGHTS_PER_BLOCK // is_target.size)
     for start in range(0, n_resamples, step):
-        rows = slice(start, min(start + step, n_resamples))
-        n = rows.stop - rows.start
-        for kind, weights in ((SPEAKERS, resampler.by_speaker(rng, n)), (PAIRS, resampler.by_pair(rng, n))):
+        block = draws[start : start + step]
+        for kind, weigh in ((SPEAKERS, resampler.by_speaker), (PAIRS, resampler.by_pair)):
+            weights = weigh(rng, len(block))
             for number, column in enumerate(columns):
-                p_miss, p_fa = column.rates(*weights)
-                eer[rows, number, kind] = equal_error_rates(p_miss, p_fa)
-                for prior, (miss, false_alarm) in enumerate(costs):
-                    at = best[number][prior]
-                    min_dcf[rows, number, prior, kind] = miss * p_miss[:, at] + false_alarm * p_fa[:, at]
-    return BootstrapDraws(eer, min_dcf)
+                block[:, number, :, kind] = column.figures(*weights)
+    return BootstrapDraws(eer=draws[:, :, 0], min_dcf=draws[:, :, 1:])
 
 
 def standard_error(draws: NDArray[np.float64]) -> float:
@@ -140,10 +133,24 @@ def rate_interval(
     return float(expit(low)), float(expit(high))
 
 
-def _best_corner(column: DetCorners, miss: float, false_alarm: float) -> int:
-    """Return the corner of least cost for the trials as they are."""
-    p_miss, p_fa = column.rates(np.ones((1, column.target.size)), np.ones((1, column.nontarget.size)))
-    return int(np.argmin(miss * p_miss + false_alarm * p_fa))
+class _Column:
+    """The figures of one column of scores, for any weights of its trials."""
+
+    def __init__(
+        self, scores: NDArray[np.floating], is_target: NDArray[np.bool_], costs: Sequence[tuple[float, float]]
+    ) -> None:
+        self._corners = det_corners(scores, is_target)
+        n_target = int(is_target.sum())
+        p_miss, p_fa = self._corners.rates(np.ones((1, n_target)), np.ones((1, is_target.size - n_target)))
+        self._costs = [(miss, fa, int(np.argmin(miss * p_miss + fa * p_fa))) for miss, fa in costs]
+
+    def figures(
+        self, target_weights: NDArray[np.float64], nontarget_weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the EER, and each cost at its threshold, (weightings, 1 + priors)."""
+        p_miss, p_fa = self._corners.rates(target_weights, nontarget_weights)
+        costs = [miss * p_miss[:, best] + fa * p_fa[:, best] for miss, fa, best in self._costs]
+        return np.stack([equal_error_rates(p_miss, p_fa), *costs], axis=1)
 
 
 class _Resampler:
