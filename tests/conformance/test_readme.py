@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -94,8 +95,9 @@ def workspace(tmp_path, monkeypatch):
     """A folder with all that the guides name: corpora, trial lists, recordings, a model to start from."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
-    for name in ("MRLSPK_MODEL", "MRLSPK_MIRROR", "MRLSPK_CACHE_DIR"):
+    for name in ("MRLSPK_MODEL", "MRLSPK_MIRROR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     for corpus, test in (("corpus", "test"), ("speech", "test"), ("speech", "test-short")):
         write_corpus(tmp_path / corpus / "train", 5, seed=0)
@@ -103,6 +105,14 @@ def workspace(tmp_path, monkeypatch):
         pairs = [(a, b) for index, a in enumerate(ids) for b in ids[index + 1 :]]
         lines = [f"{int(a.split('/')[0] == b.split('/')[0])} {a} {b}\n" for a, b in pairs]
         (tmp_path / corpus / ("trials-short.txt" if corpus == "speech" else "trials.txt")).write_text("".join(lines))
+    shutil.copytree(tmp_path / "corpus" / "test", tmp_path / "corpus" / "dev")
+    shutil.copy(tmp_path / "corpus" / "trials.txt", tmp_path / "corpus" / "calibration.txt")
+    recordings = [tmp_path / "speech" / "test-short" / id_ for id_ in ids[:2]]
+    folder = tmp_path / "speech" / "test" / "ls01688" / "142285"
+    folder.mkdir(parents=True)
+    for number, recording in enumerate(recordings, start=1):
+        shutil.copy(recording, folder / f"{number:05}.wav")
+        shutil.copy(recording, tmp_path / ("one.wav", "other.wav")[number - 1])
     backbone = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
     with torch.random.fork_rng():
         architecture = describe_architecture(backbone, (64, 128, 192))
@@ -132,7 +142,7 @@ def test_commands_run_in_the_order_of_the_guide(guide):
             raise result.exception
         assert result.exit_code == 0, f"mrlspk {' '.join(words)}\n{result.stderr}"
         done.append(words[0])
-    assert {"data", "train", "eval", "compare", "embed"} <= set(done)
+    assert {"data", "train", "eval", "compare", "calibrate", "verify", "embed"} <= set(done)
 
 
 def anchors(document):
