@@ -12,7 +12,7 @@ from mrlspk.data.inspection import OnProgress, inspect_files
 from mrlspk.data.manifest import DEPTHS, LAYOUT, list_audio, scan_corpus, speaker_of
 from mrlspk.data.names import is_utf8, name_fault, printable
 from mrlspk.data.problems import Decode, Problem, error, warning
-from mrlspk.data.trials import AudioFolder, BadLinesError, Trials, official_warning, read_trials
+from mrlspk.data.trials import AudioFolder, BadLinesError, Trials, official_match, official_warning, read_trials
 from mrlspk.errors import DataError, UsageError
 
 N_SAMPLED = 50  # files decoded by ``Decode.SAMPLE``
@@ -159,7 +159,7 @@ def _check_trials(path: Path, corpus: Path, found: Collection[str]) -> Iterator[
         yield warning("trials", str(path), f"expected both kinds of trial, got {counts}")
     if trials.n_repeated:
         yield warning("repeated_trial", str(path), f"expected each trial once, got {trials.n_repeated} again")
-    if difference := official_warning(trials):
+    if difference := official_warning(trials, official_match(trials)):
         yield warning("official_list", str(path), difference)
     yield from _check_labels(trials)
 

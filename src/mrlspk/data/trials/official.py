@@ -59,13 +59,17 @@ def official_match(trials: Trials) -> OfficialMatch | None:
     return next(matches, None)
 
 
-def official_warning(trials: Trials) -> str | None:
+def official_warning(trials: Trials, match: OfficialMatch | None) -> str | None:
     """Return in what way a list is not the official one that it may be taken for; None where there is nothing to say.
 
     That is a list with the file name of another, with the counts of one but other trials, or of VoxCeleb1 files and
     short of an official list, or beyond it, by a few trials.
+
+    Args:
+        trials: The list.
+        match: What `official_match` says of it.
     """
-    match, named = official_match(trials), _named(trials)
+    named = _named(trials)
     if named is not None and (match is None or match.name != named.name):
         found = f"{len(trials):,}" + (f", those of {match.name}" if match and match.by == "fingerprint" else "")
         return f"{trials.path} is named as {_describe(named)} trials, but holds {found}"

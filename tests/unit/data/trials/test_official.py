@@ -23,6 +23,10 @@ def read(tmp_path, lines, *, name="list.txt", end="\n"):
     return read_trials(tmp_path / name)
 
 
+def warning_of(trials):
+    return official_warning(trials, official_match(trials))
+
+
 def kaldi(line):
     label, enroll, test = line.split()
     return f"{enroll} {test} {'target' if label == '1' else 'nontarget'}"
@@ -44,13 +48,13 @@ def kaldi(line):
 def test_an_official_list_is_recognised_however_it_is_written(tmp_path, lines, change, end):
     trials = read(tmp_path, map(change, lines), end=end)
     assert official_match(trials) == OfficialMatch(OLD, "fingerprint")
-    assert official_warning(trials) is None
+    assert warning_of(trials) is None
 
 
 def test_other_trials_of_the_same_counts_are_said_to_have_the_counts(tmp_path, lines):
     trials = read(tmp_path, [*lines[1:], lines[0]])
     assert official_match(trials) == OfficialMatch(OLD, "counts")
-    assert "has the counts of VoxCeleb1-O (old) and other trials" in official_warning(trials)
+    assert "has the counts of VoxCeleb1-O (old) and other trials" in warning_of(trials)
 
 
 @pytest.mark.parametrize(
@@ -69,22 +73,22 @@ def test_other_trials_of_the_same_counts_are_said_to_have_the_counts(tmp_path, l
     ],
 )
 def test_a_list_that_may_be_taken_for_another_is_said_to_be_none(tmp_path, lines, name, kept, expected):
-    warning = official_warning(read(tmp_path, lines[:kept], name=name))
+    warning = warning_of(read(tmp_path, lines[:kept], name=name))
     assert warning is None if expected is None else expected in warning
 
 
 def test_lists_of_other_corpora_are_none(tmp_path):
     trials = read(tmp_path, ["1 a/1.wav a/2.wav", "0 a/1.wav b/1.wav"])
     assert official_match(trials) is None
-    assert official_warning(trials) is None
+    assert warning_of(trials) is None
 
 
 def test_counts_alone_make_no_list_of_voxceleb_of_other_files():
     ids = tuple(f"s/{n}.wav" for n in range(37_611))
     trials = Trials(ids, ids, np.arange(37_611) < 18_802, "list", "0")
     assert official_match(trials) is None
-    assert official_warning(trials) is None
-    assert official_warning(replace(trials, path="veri_test2.txt")) is not None
+    assert warning_of(trials) is None
+    assert warning_of(replace(trials, path="veri_test2.txt")) is not None
 
 
 def test_the_counts_of_the_official_lists_are_those_published():
