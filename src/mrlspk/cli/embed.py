@@ -80,7 +80,12 @@ def _payload(report: "EmbedReport") -> dict[str, object]:
     from mrlspk.workflows.write_embeddings import embedding_rows
 
     errors = [{"id": file_id, "message": message} for file_id, message in report.errors.items()]
-    return {"model": report.model, "fingerprint": report.fingerprint, "embeddings": embedding_rows(report), "errors": errors}
+    return {
+        "model": report.model,
+        "fingerprint": report.fingerprint,
+        "embeddings": embedding_rows(report),
+        "errors": errors,
+    }
 
 
 def _check_all(report: "EmbedReport") -> None:

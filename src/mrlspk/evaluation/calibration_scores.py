@@ -1,18 +1,15 @@
 """The trials that a calibration is fitted on: every list, whole and cut, in one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.trials import Trials, trial_speakers
-from mrlspk.encoding.embedding import Recording
 from mrlspk.errors import DataError
-from mrlspk.evaluation.cohort import NormRequest, warn_of_overlap
-from mrlspk.evaluation.embeddings import Embedder, Embeddings
-from mrlspk.evaluation.score_norm import ScoreNorm, join_cohort, normalise
-from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
+from mrlspk.evaluation.cohort import NormRequest
+from mrlspk.evaluation.embeddings import Embedder
+from mrlspk.evaluation.model_scores import ScoredList, score_model
 from mrlspk.evaluation.trial_list import TrialList
 
 type Crops = tuple[float | None, ...]
@@ -55,14 +52,9 @@ def score_for_fit(
     Raises:
         DataError: If an utterance cannot be embedded, the cohort cannot be used, or a cut leaves one kind of trial.
     """
-    paths = dict.fromkeys(path for each in lists for path in each.paths.values())
-    wanted = [Recording(path, seconds) for path in paths for seconds in dict.fromkeys((None, *crops))]
-    embeddings = embedder.embed([*wanted, *(norm.cohort.wanted if norm else ())])
-    score_norm = join_cohort(norm, embeddings) if norm else None
-    if score_norm:
-        for each in lists:
-            warn_of_overlap(score_norm.cohort, trial_speakers(each.trials).names, each.trials.path)
-    parts = [part for each in lists for part in _score_list(embeddings, each, dims, crops, score_norm)]
+    cuts = tuple(seconds for seconds in crops if seconds is not None)
+    scored = score_model(embedder, lists, dims, crops=cuts, norm=norm)
+    parts = [_part(each, seconds) for each in scored for seconds in crops]
     return FittingScores(
         np.concatenate([part.scores for part in parts]),
         np.concatenate([part.is_target for part in parts]),
@@ -71,31 +63,18 @@ def score_for_fit(
     )
 
 
-def _score_list(
-    embeddings: Embeddings, trial_list: TrialList, dims: tuple[int, ...], crops: Crops, norm: ScoreNorm | None
-) -> Iterator[FittingScores]:
-    trials, whole = trial_list.trials, embeddings.of(trial_list.paths)
-    seconds = _shorter_seconds(trials, embeddings.seconds_of(trial_list.paths))
-    for crop in crops:
-        cut = embeddings.of(trial_list.paths, crop_seconds=crop)
-        keep = np.array([test_id in cut for test_id in trials.test_ids])
-        kept = trials.only(keep)
-        if not (kept.n_target and kept.n_nontarget):
-            raise DataError(
-                f"{kept.n_target} target and {kept.n_nontarget} non-target trials have a test side of {crop:g} s "
-                "or more",
-                trials.path,
-                "Leave that length out of --durations.",
-            )
-        enroll, test = enrolment_side(whole, kept), test_side(cut, kept)
-        scores = score_sides(enroll, test, dims)
-        if norm is not None:
-            scores = normalise(scores, enroll, test, dims, norm)
-        shorter = np.minimum(seconds[keep], np.inf if crop is None else crop)
-        yield FittingScores(scores, kept.is_target, shorter, int(np.count_nonzero(~keep)))
-
-
-def _shorter_seconds(trials: Trials, seconds: Mapping[str, float]) -> NDArray[np.float64]:
-    enroll = {each: sum(seconds[one] for one in trials.enroll_utterances(each)) for each in {*trials.enroll_ids}}
-    sides = zip(trials.enroll_ids, trials.test_ids, strict=True)
-    return np.array([min(enroll[enroll_id], seconds[test_id]) for enroll_id, test_id in sides])
+def _part(each: ScoredList, seconds: float | None) -> FittingScores:
+    """Return the trials of one list at one length; None is the whole."""
+    if seconds is None:
+        return FittingScores(each.scored.scores, each.scored.is_target, each.shorter_seconds, 0)
+    cut = each.cropped[seconds]
+    if cut.scored is None or not cut.scored.both_kinds:
+        target = each.scored.is_target[cut.kept]
+        raise DataError(
+            f"{np.count_nonzero(target)} target and {np.count_nonzero(~target)} non-target trials have a test side "
+            f"of {seconds:g} s or more",
+            each.trial_list.trials.path,
+            "Leave that length out of --durations.",
+        )
+    shorter = np.minimum(each.shorter_seconds[cut.kept], seconds)
+    return FittingScores(cut.scored.scores, cut.scored.is_target, shorter, cut.n_left_out)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from mrlspk.evaluation.model_scores import CroppedTrials
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.metrics.dcf import min_dcf_at
@@ -47,7 +49,7 @@ def measure_durations(
     """Return the figures of each length, in the order of ``durations``; None among them is the whole recording."""
     results = []
     for seconds in durations:
-        part = CroppedTrials(whole, 0) if seconds is None else cropped[seconds]
+        part = CroppedTrials(whole, np.ones_like(whole.is_target)) if seconds is None else cropped[seconds]
         scored = part.scored
         results.append(
             DurationResult(

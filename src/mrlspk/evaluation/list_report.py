@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.data.metadata import Metadata
-from mrlspk.data.trials import OfficialMatch, official_match
+from mrlspk.data.trials import OfficialMatch
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.breakdown import (
     ColumnBreakdown,
@@ -105,7 +105,7 @@ def report_list(each: ScoredList, wanted: ListRequest) -> ListReport:
     return ListReport(
         path=trials.path,
         sha256=trials.sha256,
-        official=official_match(trials),
+        official=each.trial_list.official,
         source=each.trial_list.source,
         audio_root=each.trial_list.audio_root,
         n_target=trials.n_target,

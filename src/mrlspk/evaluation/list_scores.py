@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from mrlspk.data.trials import OfficialMatch, official_match
+from mrlspk.data.trials import OfficialMatch
 from mrlspk.evaluation.model_scores import ScoredList
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.trial_list import MissingAudio
@@ -40,7 +40,7 @@ class ListScores:
         return cls(
             trials.path,
             trials.sha256,
-            official_match(trials),
+            trial_list.official,
             trial_list.source,
             trial_list.missing,
             each.speakers_from,

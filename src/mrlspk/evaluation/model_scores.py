@@ -1,7 +1,7 @@
 """A model on trial lists: every utterance decoded and embedded once, every list scored at every width."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,15 @@ from mrlspk.models.encoder import Encoder
 
 @dataclass(frozen=True, eq=False)
 class CroppedTrials:
-    """Trials whose test side was cut, if there are any; ``n_left_out`` had one that was shorter than the cut."""
+    """Trials whose test side was cut, if there are any; ``kept`` (trials,) tells whose was long enough."""
 
     scored: ScoredTrials | None
-    n_left_out: int
+    kept: NDArray[np.bool_]
+
+    @property
+    def n_left_out(self) -> int:
+        """Trials whose test side is shorter than the cut."""
+        return int(np.count_nonzero(~self.kept))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,9 +137,8 @@ def _crop(
     trials, whole = trial_list.trials, embeddings.of(trial_list.paths)
     cut = embeddings.of(trial_list.paths, crop_seconds=seconds)
     keep = np.array([test_id in cut for test_id in trials.test_ids])
-    part = replace(speakers, enroll_speaker=speakers.enroll_speaker[keep], test_speaker=speakers.test_speaker[keep])
-    scored = _score(trials.only(keep), part, whole, cut, dims, norm) if keep.any() else None
-    return CroppedTrials(scored, int(np.count_nonzero(~keep)))
+    scored = _score(trials.only(keep), speakers.only(keep), whole, cut, dims, norm) if keep.any() else None
+    return CroppedTrials(scored, keep)
 
 
 def _score(

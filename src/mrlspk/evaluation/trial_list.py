@@ -1,13 +1,16 @@
 """A trial list together with the audio that it speaks of."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mrlspk.data.trials import AudioFolder, Trials, read_trials
+from mrlspk.data.trials import AudioFolder, OfficialMatch, Trials, official_match, official_warning, read_trials
 from mrlspk.errors import DataError, UsageError
+
+log = logging.getLogger("mrlspk.evaluation")
 
 SHOWN_MISSING = 10
 
@@ -30,6 +33,7 @@ class TrialList:
         audio_root: What its utterance ids are relative to.
         source: Why it is these trials that are scored.
         paths: Audio file by utterance id.
+        official: The published list that it is before anything is left out, if it is one.
         missing: What was left out for want of audio; None where nothing may be.
     """
 
@@ -37,6 +41,7 @@ class TrialList:
     audio_root: Path
     source: str
     paths: Mapping[str, Path]
+    official: OfficialMatch | None = None
     missing: MissingAudio | None = None
 
 
@@ -71,23 +76,26 @@ def read_trial_lists(
 
 
 def join_audio(trials: Trials, audio_root: Path, source: str, *, allow_missing: bool = False) -> TrialList:
-    """Return the trials with the audio file of each utterance.
+    """Return the trials with the audio file of each utterance; a list that may be taken for another is a warning.
 
     Raises:
         DataError: If they are all of one kind, or name audio that is not there and that is not allowed.
     """
     _check_kinds(trials, trials.path)
+    official = official_match(trials)
+    if warning := official_warning(trials, official):
+        log.warning("%s", warning)
     folder = AudioFolder(audio_root)
     found = {utterance_id: folder.find(utterance_id) for utterance_id in trials.utterance_ids}
     paths = {utterance_id: path for utterance_id, path in found.items() if path is not None}
     missing = [utterance_id for utterance_id in found if utterance_id not in paths]
     if not allow_missing:
         _check_nothing_missing(missing, trials, audio_root)
-        return TrialList(trials, audio_root, source, paths)
+        return TrialList(trials, audio_root, source, paths, official)
     kept = _without(trials, set(missing))
     _check_kinds(kept, f"{trials.path} without the {len(missing)} utterances that are not in {audio_root}")
     absent = MissingAudio(len(missing), len(trials) - len(kept), tuple(missing[:SHOWN_MISSING]))
-    return TrialList(kept, audio_root, source, {each: paths[each] for each in kept.utterance_ids}, absent)
+    return TrialList(kept, audio_root, source, {each: paths[each] for each in kept.utterance_ids}, official, absent)
 
 
 def _one_each(given: Sequence[Path], paths: Sequence[Path], flag: str, what: str) -> list[Path]:

@@ -1,3 +1,5 @@
+import numpy as np
+
 from mrlspk.evaluation.durations import measure_durations
 from mrlspk.evaluation.model_scores import CroppedTrials
 from mrlspk.metrics.dcf import min_dcf
@@ -5,9 +7,13 @@ from mrlspk.metrics.eer import equal_error_rate
 from scored_lists import drawn_trials, scored_trials
 
 
+def left_out(n_trials, n_left_out):
+    return np.arange(n_trials) >= n_left_out
+
+
 def test_each_length_has_the_figures_of_its_trials_in_the_order_asked_for():
     whole, short = drawn_trials(seed=1), drawn_trials(seed=2, shift=1)
-    one, full = measure_durations(whole, {1.0: CroppedTrials(short, 7)}, (1.0, None), 0.05)
+    one, full = measure_durations(whole, {1.0: CroppedTrials(short, left_out(555, 7))}, (1.0, None), 0.05)
     assert (one.seconds, one.n_left_out, one.n_target) == (1.0, 7, 120)
     assert (full.seconds, full.n_left_out) == (None, 0)
     for result, trials in ((one, short), (full, whole)):
@@ -17,12 +23,14 @@ def test_each_length_has_the_figures_of_its_trials_in_the_order_asked_for():
 
 
 def test_a_length_that_no_trial_has_has_no_figures():
-    (result,) = measure_durations(scored_trials([1], [0]), {9.0: CroppedTrials(None, 2)}, (9.0,), 0.05)
+    (result,) = measure_durations(scored_trials([1], [0]), {9.0: CroppedTrials(None, left_out(2, 2))}, (9.0,), 0.05)
     assert (result.n_target, result.n_nontarget, result.n_left_out) == (0, 0, 2)
     assert (result.results[0].eer, result.results[0].min_dcf) == (None, None)
 
 
 def test_a_length_with_one_kind_of_trial_has_no_figures():
     only_target = scored_trials([1, 2], [])
-    (result,) = measure_durations(scored_trials([1], [0]), {9.0: CroppedTrials(only_target, 1)}, (9.0,), 0.05)
+    (result,) = measure_durations(
+        scored_trials([1], [0]), {9.0: CroppedTrials(only_target, left_out(3, 1))}, (9.0,), 0.05
+    )
     assert (result.n_target, result.results[0].eer) == (2, None)
