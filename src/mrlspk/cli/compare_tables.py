@@ -9,8 +9,7 @@ from mrlspk.cli import output
 from mrlspk.cli.trial_options import heading, percent
 
 if TYPE_CHECKING:
-    from mrlspk.evaluation.comparison import ComparedTrials, ComparedWidth, Difference
-    from mrlspk.evaluation.comparison_report import ComparisonReport
+    from mrlspk.evaluation.comparison_report import ComparedTrials, ComparedWidth, ComparisonReport, Difference
 
 
 def comparison_tables(report: "ComparisonReport") -> Iterator[RenderableType]:

@@ -45,7 +45,8 @@ def _list_tables(trials: "ListReport") -> Iterator[RenderableType]:
     if trials.intervals.note:
         yield f"no intervals: {trials.intervals.note}"
     else:
-        yield f"95 % intervals over {trials.intervals.n_speakers} speakers, {trials.intervals.n_resamples} draws"
+        told = ", as far as target trials tell them" if trials.intervals.speakers_from == "target trials" else ""
+        yield f"95 % intervals over {trials.intervals.n_speakers} speakers{told}, {trials.intervals.n_resamples} draws"
     if trials.durations:
         yield ""
         yield _duration_table(trials.durations)

@@ -14,7 +14,7 @@ from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
     from mrlspk.config import Config
-    from mrlspk.evaluation.comparison import ComparedTrials
+    from mrlspk.evaluation.comparison_report import ComparedTrials
     from mrlspk.evaluation.list_report import ListReport
     from mrlspk.evaluation.sources import TrialRequest
 

@@ -1,100 +1,28 @@
 """Models on the same trials: differences with intervals and tests, and a winner only where they allow one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import numpy as np
 
-from mrlspk.data.trials import OfficialMatch
 from mrlspk.errors import DataError, UsageError
+from mrlspk.evaluation.comparison_report import ComparedTrials, ComparedWidth, Difference, ModelFigures
 from mrlspk.evaluation.intervals import (
     LEVEL,
-    IntervalNote,
     Resampling,
     column_intervals,
     describe_intervals,
     draw,
 )
 from mrlspk.evaluation.list_scores import ListScores
-from mrlspk.evaluation.paired import Interval, McNemar, Signs, SpeakerDifference, mcnemar, speaker_differences
+from mrlspk.evaluation.paired import mcnemar, speaker_differences
 from mrlspk.evaluation.scored_trials import ScoredTrials
-from mrlspk.evaluation.trial_list import MissingAudio
 from mrlspk.metrics.bootstrap import BootstrapDraws, interval, p_value
 from mrlspk.metrics.dcf import min_dcf_at
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at
 from mrlspk.metrics.holm import holm
-
-
-@dataclass(frozen=True)
-class ModelFigures:
-    """One model at one width: equal error rate in [0, 1], detection cost at the first prior, 95 % intervals or None."""
-
-    model: str
-    eer: float
-    eer_ci: Interval | None
-    min_dcf: float
-    min_dcf_ci: Interval | None
-
-
-@dataclass(frozen=True)
-class Difference:
-    """What model ``b`` has more of than model ``a``: below zero, ``b`` makes fewer errors.
-
-    Attributes:
-        a: Model.
-        b: Model.
-        delta_eer: Of the equal error rates.
-        delta_ci: Its 95 % interval over speakers; None where there are too few.
-        p_value: Two-sided, of no difference; it is below 0.05 exactly where the interval excludes zero.
-        p_holm: The same after Holm's correction for all comparisons of the report.
-        delta_min_dcf: Of the detection costs at the first prior.
-        delta_min_dcf_ci: Its interval.
-        min_dcf_p_value: Its p-value, uncorrected.
-        mcnemar: The decisions at each model's EER threshold, trial by trial.
-        signs: For how many speakers ``b`` has the lower equal error rate; None where there is an interval.
-        speakers: Speaker by speaker, where there is none.
-    """
-
-    a: str
-    b: str
-    delta_eer: float
-    delta_ci: Interval | None
-    p_value: float | None
-    p_holm: float | None
-    delta_min_dcf: float
-    delta_min_dcf_ci: Interval | None
-    min_dcf_p_value: float | None
-    mcnemar: McNemar
-    signs: Signs | None
-    speakers: tuple[SpeakerDifference, ...]
-
-
-@dataclass(frozen=True)
-class ComparedWidth:
-    """All models, and pairs of them, at one width; the winner's interval against every other lies below zero."""
-
-    dim: int
-    models: tuple[ModelFigures, ...]
-    pairs: tuple[Difference, ...]
-    winner: str | None
-
-
-@dataclass(frozen=True)
-class ComparedTrials:
-    """All models on one trial list; the attributes are those of `ListReport`."""
-
-    path: str
-    sha256: str
-    official: OfficialMatch | None
-    source: str
-    n_target: int
-    n_nontarget: int
-    n_speakers: int
-    missing: MissingAudio | None
-    intervals: IntervalNote
-    results: tuple[ComparedWidth, ...]
 
 
 def common_dims(dims_by_model: Mapping[str, Sequence[int]]) -> tuple[int, ...]:

@@ -3,8 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from mrlspk.evaluation.comparison import ComparedTrials
-from mrlspk.evaluation.comparison_report import ComparisonReport
+from mrlspk.evaluation.comparison_report import ComparedTrials, ComparisonReport
 from mrlspk.evaluation.document import settings_values
 
 NOTE = (

@@ -1,11 +1,84 @@
-"""All differences between models."""
+"""What a comparison of models finds."""
 
 from dataclasses import dataclass
 
 from mrlspk.config.evaluation import EvaluationConfig
+from mrlspk.data.trials import OfficialMatch
 from mrlspk.evaluation.cohort import NormRequest
-from mrlspk.evaluation.comparison import ComparedTrials
+from mrlspk.evaluation.intervals import IntervalNote
+from mrlspk.evaluation.paired import Interval, McNemar, Signs, SpeakerDifference
 from mrlspk.evaluation.run_checkpoints import RunCheckpoint
+from mrlspk.evaluation.trial_list import MissingAudio
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """One model at one width: equal error rate in [0, 1], detection cost at the first prior, 95 % intervals or None."""
+
+    model: str
+    eer: float
+    eer_ci: Interval | None
+    min_dcf: float
+    min_dcf_ci: Interval | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What model ``b`` has more of than model ``a``: below zero, ``b`` makes fewer errors.
+
+    Attributes:
+        a: Model.
+        b: Model.
+        delta_eer: Of the equal error rates.
+        delta_ci: Its 95 % interval over speakers; None where there are too few.
+        p_value: Two-sided, of no difference; it is below 0.05 exactly where the interval excludes zero.
+        p_holm: The same after Holm's correction for all comparisons of the report.
+        delta_min_dcf: Of the detection costs at the first prior.
+        delta_min_dcf_ci: Its interval.
+        min_dcf_p_value: Its p-value, uncorrected.
+        mcnemar: The decisions at each model's EER threshold, trial by trial.
+        signs: For how many speakers ``b`` has the lower equal error rate; None where there is an interval.
+        speakers: Speaker by speaker, where there is none.
+    """
+
+    a: str
+    b: str
+    delta_eer: float
+    delta_ci: Interval | None
+    p_value: float | None
+    p_holm: float | None
+    delta_min_dcf: float
+    delta_min_dcf_ci: Interval | None
+    min_dcf_p_value: float | None
+    mcnemar: McNemar
+    signs: Signs | None
+    speakers: tuple[SpeakerDifference, ...]
+
+
+@dataclass(frozen=True)
+class ComparedWidth:
+    """All models, and pairs of them, at one width; the winner's interval against every other lies below zero."""
+
+    dim: int
+    models: tuple[ModelFigures, ...]
+    pairs: tuple[Difference, ...]
+    winner: str | None
+
+
+@dataclass(frozen=True)
+class ComparedTrials:
+    """All models on one trial list; the attributes are those of `ListReport`."""
+
+    path: str
+    sha256: str
+    official: OfficialMatch | None
+    source: str
+    n_target: int
+    n_nontarget: int
+    n_speakers: int
+    missing: MissingAudio | None
+    intervals: IntervalNote
+    results: tuple[ComparedWidth, ...]
 
 
 @dataclass(frozen=True)

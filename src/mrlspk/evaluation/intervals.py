@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from mrlspk.evaluation.figures import WidthIntervals
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS, ScoredTrials
-from mrlspk.metrics.bootstrap import BootstrapDraws, bootstrap_speakers, interval
-from mrlspk.metrics.dcf import min_dcf_at
+from mrlspk.metrics.bootstrap import BootstrapDraws, bootstrap_speakers, rate_interval
+from mrlspk.metrics.dcf import cost_weights, min_dcf_at
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at
 
@@ -90,10 +90,17 @@ def column_intervals(
 ) -> WidthIntervals:
     """Return the intervals of one width."""
     points = operating_points(trials.scores[:, column], trials.is_target)
+    n_speakers = trials.n_speakers
     return WidthIntervals(
-        eer=interval(draws.eer[:, column], eer_at(points), level=LEVEL),
+        eer=rate_interval(draws.eer[:, column], eer_at(points), n_speakers=n_speakers, level=LEVEL),
         min_dcf=tuple(
-            interval(draws.min_dcf[:, column, index], min_dcf_at(points, p_target=p_target), level=LEVEL)
+            rate_interval(
+                draws.min_dcf[:, column, index],
+                min_dcf_at(points, p_target=p_target),
+                n_speakers=n_speakers,
+                weight=sum(cost_weights(p_target)),
+                level=LEVEL,
+            )
             for index, p_target in enumerate(p_targets)
         ),
     )
