@@ -54,7 +54,7 @@ class Series:
     @property
     def highest(self) -> float:
         """Return the greatest rate or bound of an interval."""
-        return max(*self.rates, *(interval[1] for interval in self.intervals if interval is not None))
+        return max([*self.rates, *(interval[1] for interval in self.intervals if interval is not None)])
 
 
 def looks(n_series: int) -> list[Look]:
@@ -184,7 +184,7 @@ def draw_bayes_errors(
             axes.plot(curve["log_odds"], curve["min_dcf"], color=colour(look.colour), linewidth=3, alpha=0.3)
         for value in log_odds:
             axes.axvline(value, color=colour("muted"), linewidth=0.8, linestyle=(0, (3, 2)))
-        highest = max(1.0, *(max(curve["act_dcf"]) for curve in curves))
+        highest = max([1.0, *(max(curve["act_dcf"]) for curve in curves)])
         axes.axhline(1, color=colour("muted"), linewidth=0.8)
         axes.set(xlabel="log odds of a target trial", ylabel="normalised cost")
         axes.set_ylim(0, 1.05 * min(highest, 2))

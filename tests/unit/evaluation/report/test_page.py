@@ -7,7 +7,7 @@ import matplotlib
 import pytest
 
 from mrlspk.evaluation.report.page import embedded_json, heat, render_page, short_names, visible
-from report_documents import compare_document, eval_document
+from report_documents import compare_document, eval_document, of_one_width, without_intervals
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +59,20 @@ def test_page_without_intervals_or_curves(plain_evaluation):
 
 
 def test_page_of_one_width(plain_evaluation):
-    document = deepcopy(plain_evaluation)
-    trials = document["trials"][0]
-    trials["results"] = trials["results"][-1:]
-    trials["curves"] = {key: value and value[-1:] for key, value in trials["curves"].items()}
-    assert render_page(document).count("<figure>") == 3
+    assert render_page(of_one_width(plain_evaluation)).count("<figure>") == 3
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        of_one_width(without_intervals(eval_document(seeds=(0,), extras=False))),
+        of_one_width(compare_document(speakers=True)),
+        of_one_width(compare_document(models=("e1.pt",), run=True, speakers=True)),
+    ],
+    ids=["evaluation", "comparison", "run of one checkpoint"],
+)
+def test_page_of_one_rate_without_an_interval(document):
+    assert "EER against" in render_page(document)
 
 
 def test_official_list_is_named_as_it_was_recognised():
