@@ -109,14 +109,14 @@ def test_metadata_breaks_the_figures_down(run, model, flags, many_speakers, tmp_
     assert outcome.exit_code == 0, outcome.stderr
     (column,) = outcome.json["trials"][0]["breakdown"]
     groups = {group["value"]: group for group in column["groups"]}
-    assert list(groups) == ["f", "m", "different"]
+    assert list(groups) == ["f", "m", "(different)"]
     assert (groups["f"]["n_target"], groups["f"]["n_nontarget"]) == (30, 10 * 9 // 2 * 9)
     scores, is_target = cosines(model, many_speakers)
     lines = [line.split() for line in many_speakers.trials.read_text().splitlines()]
     both_f = np.array([row[1] < "s10" and row[2] < "s10" for row in lines])
     expected = equal_error_rate(scores[both_f], is_target[both_f])
     assert groups["f"]["results"][1]["eer"] == pytest.approx(expected, abs=1e-9)
-    assert groups["different"]["results"][1]["eer"] is None
+    assert groups["(different)"]["results"][1]["eer"] is None
 
 
 def test_a_column_of_the_trial_list_breaks_the_figures_down(run, model, many_speakers, tmp_path):
@@ -171,7 +171,10 @@ def test_a_cohort_of_the_speakers_of_the_trials_is_told(run, model, flags, many_
     ("arguments", "message"),
     [
         (["--score-norm", "as"], "needs a cohort"),
-        (["--score-norm", "none", "--cohort", "."], "takes no cohort"),
+        (["--score-norm", "none", "--cohort", "."], "without a score normalisation"),
+        (["--cohort", "nowhere"], "without a score normalisation"),
+        (["--top-n", "5"], "without a score normalisation"),
+        (["--resamples", "1"], "expected 100 or more"),
         (["--score-norm", "s", "--cohort", ".", "--top-n", "5"], "whole cohort"),
         (["--durations", "1,x"], "expected seconds such as"),
         (["--durations", "0"], "expected seconds such as"),

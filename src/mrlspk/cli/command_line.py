@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-UNTOLD = {"as_json", "quiet", "debug", "report", "force"}  # which change how figures are shown, not the figures
+UNTOLD = {"as_json", "quiet", "debug", "report", "scores", "force"}  # they change what is shown or written, no figure
 
 
 def typed_command(context: typer.Context, **defaults: str) -> str:

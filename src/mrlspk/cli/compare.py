@@ -18,7 +18,7 @@ from mrlspk.cli.trial_options import (
     Dims,
     Enrolments,
     NoCache,
-    PTargets,
+    PTarget,
     ReportFolder,
     Resamples,
     ScoreNormChoice,
@@ -33,8 +33,8 @@ from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
     from mrlspk.encoding.locate import ModelFile
+    from mrlspk.evaluation.list_scores import ModelScores
     from mrlspk.evaluation.run_checkpoints import RunCheckpoint
-    from mrlspk.evaluation.scores_file import StoredScores
 
 STORED = ".npz"
 
@@ -55,7 +55,7 @@ def compare_command(
     allow_missing: AllowMissing = False,
     dims: Dims = None,
     allow_untrained_dim: AllowUntrainedDim = False,
-    p_target: PTargets = None,
+    p_target: PTarget = None,
     score_norm: ScoreNormChoice = None,
     cohort: CohortPath = None,
     top_n: TopN = None,
@@ -75,14 +75,11 @@ def compare_command(
     from mrlspk.evaluation.report import check_report, write_report
     from mrlspk.workflows.compare import ComparisonRequest, compare
 
-    check_norm(score_norm, cohort, top_n)
     if report is not None:
         check_report(report, force=force)
     run = _find_run(models)
-    files, stored = _find_models([str(each.path) for each in run] or models, quiet=quiet)
     request = ComparisonRequest(
-        models=files,
-        stored=stored,
+        models=_find_models([str(each.path) for each in run] or models, quiet=quiet),
         trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing),
         dims=parse_dims(dims),
         allow_untrained_dim=allow_untrained_dim,
@@ -91,13 +88,16 @@ def compare_command(
     settings = read_config(
         config,
         overrides,
-        p_target=p_target,
+        p_target=None if p_target is None else [p_target],
         score_norm=score_norm,
         cohort=cohort,
         top_n=top_n,
         n_resamples=resamples,
         cache=False if no_cache else None,
     )
+    check_norm(settings, cohort, top_n)
+    if score_norm is not None and not request.files:
+        raise UsageError("the scores are there already", "--score-norm", "Leave it out.")
     with output.progress("embedding", quiet=quiet) as on_progress:
         result = compare(
             request,
@@ -122,13 +122,15 @@ def _find_run(models: list[str]) -> "tuple[RunCheckpoint, ...]":
     return ()
 
 
-def _find_models(models: list[str], *, quiet: bool) -> "tuple[dict[str, ModelFile], dict[str, StoredScores]]":
-    """Return the checkpoints and the stored scores by the names that were typed."""
+def _find_models(models: list[str], *, quiet: bool) -> "dict[str, ModelFile | ModelScores]":
+    """Return the checkpoints and the stored scores by the names that were typed, in their order."""
     from mrlspk.evaluation.scores_file import read_scores
 
     if repeated := [model for model in dict.fromkeys(models) if models.count(model) > 1]:
         raise UsageError(f"{', '.join(repeated)} is named more than once", fix="Name different checkpoints.")
     if len(models) < 2:
         raise UsageError(f"expected two or more models, got {len(models)}", fix="Name a second one.")
-    stored = {model: read_scores(Path(model)) for model in models if Path(model).suffix == STORED}
-    return {model: resolve_model(model, quiet=quiet) for model in models if model not in stored}, stored
+    return {
+        model: read_scores(Path(model)) if Path(model).suffix == STORED else resolve_model(model, quiet=quiet)
+        for model in models
+    }

@@ -82,12 +82,11 @@ def eval_command(
 ) -> None:
     """Score trial lists; show EER and minDCF, with intervals over speakers, for every embedding width."""
     from mrlspk.evaluation.document import add_curves, evaluation_values
-    from mrlspk.evaluation.list_scores import ListScores
+    from mrlspk.evaluation.list_scores import keep_scores
     from mrlspk.evaluation.report.write import check_report, write_report
     from mrlspk.evaluation.scores_file import check_scores_target, write_scores
     from mrlspk.workflows.evaluate import EvaluationRequest, evaluate
 
-    check_norm(score_norm, cohort, top_n)
     if scores is not None:
         check_scores_target(scores, force=force)
     if report is not None:
@@ -114,6 +113,7 @@ def eval_command(
         n_resamples=resamples,
         cache=False if no_cache else None,
     )
+    check_norm(settings, cohort, top_n)
     file = resolve_model(model, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
         result = evaluate(
@@ -127,7 +127,7 @@ def eval_command(
     payload = evaluation_values(result, command_line=typed_command(ctx, model=file.typed))
     output.show("eval", payload, evaluation_tables(result), as_json=as_json)
     if scores is not None:
-        write_scores(scores, result.fingerprint, [ListScores.of(each) for each in result.scored])
+        write_scores(scores, keep_scores(result.fingerprint, result.scored_as, result.scored))
         output.note(f"scores: {scores}")
     if report is not None:
         write_report(output.document("eval", add_curves(payload, result)), report, force=force)

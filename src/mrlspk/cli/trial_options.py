@@ -12,6 +12,8 @@ from rich.text import Text
 
 from mrlspk.errors import UsageError
 
+FEWEST_RESAMPLES = 100  # as the configuration has it, which is not loaded for --help
+
 if TYPE_CHECKING:
     from mrlspk.config import Config
     from mrlspk.evaluation.comparison_report import ComparedTrials
@@ -19,12 +21,23 @@ if TYPE_CHECKING:
     from mrlspk.evaluation.sources import TrialRequest
 
 
+def _check_rate(value: float | None) -> float | None:
+    if value is not None and not 0 < value < 1:
+        raise typer.BadParameter(f"expected a share between 0 and 1, got {value}")
+    return value
+
+
 def _check_rates(values: list[float] | None) -> list[float] | None:
     """Return the values, each once, where all lie between 0 and 1."""
     for value in values or ():
-        if not 0 < value < 1:
-            raise typer.BadParameter(f"expected a share between 0 and 1, got {value}")
+        _check_rate(value)
     return list(dict.fromkeys(values)) if values else None
+
+
+def _check_resamples(value: int | None) -> int | None:
+    if value is not None and value != 0 and value < FEWEST_RESAMPLES:
+        raise typer.BadParameter(f"expected {FEWEST_RESAMPLES} or more, or 0 for none, got {value}")
+    return value
 
 
 class ScoreNorm(StrEnum):
@@ -65,6 +78,10 @@ PTargets = Annotated[
         "--p-target", callback=_check_rates, help="Prior of the detection cost; repeatable. Default: 0.01 and 0.05."
     ),
 ]
+PTarget = Annotated[
+    float | None,
+    typer.Option("--p-target", callback=_check_rate, help="Prior of the detection cost. Default: 0.01."),
+]
 FalseAcceptRates = Annotated[
     list[float] | None,
     typer.Option(
@@ -82,7 +99,10 @@ CohortPath = Annotated[
 ]
 TopN = Annotated[int | None, typer.Option(min=2, help="Highest cohort scores that AS-Norm takes. Default: 300.")]
 Resamples = Annotated[
-    int | None, typer.Option(min=0, help="Draws of speakers for the intervals; 0 for none. Default: 1000.")
+    int | None,
+    typer.Option(
+        callback=_check_resamples, help="Draws of speakers for intervals: 100 or more, or 0 for none. Default: 1000."
+    ),
 ]
 CalibrationChoice = Annotated[
     str | None,
@@ -113,15 +133,17 @@ def read_config(path: Path | None, overrides: Sequence[str] | None, **evaluation
     return load_config(path, [*(overrides or ()), *flags], environment=os.environ)
 
 
-def check_norm(score_norm: ScoreNorm | None, cohort: Path | None, top_n: int | None) -> None:
-    """Refuse flags of a normalisation that is not asked for.
+def check_norm(config: "Config", cohort: Path | None, top_n: int | None) -> None:
+    """Refuse flags of a normalisation that is not asked for, whatever asks for it.
 
     Raises:
-        UsageError: If ``--score-norm none`` stands beside another, or ``--top-n`` beside S-Norm.
+        UsageError: If ``--cohort`` or ``--top-n`` is given and scores are not normalised, or ``--top-n`` with S-Norm.
     """
-    if score_norm is ScoreNorm.NONE and (cohort or top_n):
-        raise UsageError("--score-norm none takes no cohort", "--cohort", "Leave one of them out.")
-    if score_norm is ScoreNorm.S and top_n:
+    score_norm = config.evaluation.score_norm
+    if score_norm == "none" and (cohort or top_n):
+        flag = "--cohort" if cohort else "--top-n"
+        raise UsageError("given without a score normalisation", flag, "Give --score-norm as, or leave it out.")
+    if score_norm == "s" and top_n:
         raise UsageError("S-Norm takes the whole cohort", "--top-n", "Leave it out, or give --score-norm as.")
 
 

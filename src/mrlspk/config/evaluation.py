@@ -3,11 +3,19 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 
 from mrlspk.config.base import StrictModel
 
+MIN_RESAMPLES = 100  # with fewer, chance makes intervals
+
 type Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _check_resamples(number: int) -> int:
+    if 0 < number < MIN_RESAMPLES or number < 0:
+        raise ValueError(f"expected {MIN_RESAMPLES} draws or more, or 0 for no intervals, got {number}")
+    return number
 
 
 class TrialListConfig(StrictModel):
@@ -31,7 +39,9 @@ class EvaluationConfig(StrictModel):
     false_accept_rates: tuple[Share, ...] = Field(
         (0.01, 0.001), description="Shares of non-target trials accepted for which eval gives a threshold."
     )
-    n_resamples: NonNegativeInt = Field(1000, description="Draws of speakers for 95 % intervals; 0 for none.")
+    n_resamples: Annotated[int, AfterValidator(_check_resamples)] = Field(
+        1000, description="Draws of speakers for 95 % intervals: 100 or more, or 0 for none."
+    )
     score_norm: Literal["none", "s", "as"] = Field("none", description="Score normalisation: none, S-Norm or AS-Norm.")
     cohort: Path | None = Field(
         None, description="Folder of speakers, or stored embeddings (.npz), that scores are normalised by."

@@ -98,7 +98,7 @@ def _table_records(file: TextFile, header: Sequence[str], rows: Iterator[tuple[i
 
 def _read_json(file: TextFile) -> tuple[list[str], Iterator[Record]]:
     records: list[Record] = []
-    for number, line in enumerate(file.text.splitlines(), start=1):
+    for number, line in enumerate(file.lines, start=1):
         if not line.strip():
             continue
         where = f"{file.path}:{number}"

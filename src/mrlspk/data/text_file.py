@@ -19,6 +19,11 @@ class TextFile:
     text: str
     sha256: str
 
+    @property
+    def lines(self) -> list[str]:
+        """The lines; only line feeds and carriage returns end one, not the other breaks that a text may hold."""
+        return self.text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+
 
 @dataclass(frozen=True)
 class TextTable:

@@ -12,8 +12,8 @@ from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at, eer_threshold_at
 
 SHOWN = 10
-MIXED = "different"
-UNKNOWN = "unknown"
+MIXED = "(different)"  # in brackets, so that no value of a table is taken for it
+UNKNOWN = "(unknown)"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class ConfidentErrors:
 
 @dataclass(frozen=True)
 class WorstSpeakers:
-    """The speakers with the most errors at the EER threshold of the full width, worst first."""
+    """The speakers with the highest error rates at the EER threshold of the full width, worst first."""
 
     dim: int
     speakers: tuple[SpeakerErrors, ...]
@@ -102,14 +102,16 @@ def break_down(
     trials: ScoredTrials, column: str, enroll_values: Sequence[str | None], test_values: Sequence[str | None]
 ) -> ColumnBreakdown:
     """Return the figures by value of ``column``; the values are each side's, (trials,), None where not known."""
-    labels = np.array([_label(*values) for values in zip(enroll_values, test_values, strict=True)])
-    last = [MIXED, UNKNOWN]
-    values = [*sorted(set(labels) - {*last}), *(value for value in last if value in labels)]
-    return ColumnBreakdown(column, tuple(_group(trials, value, labels == value) for value in values))
+    labels = [_label(*values) for values in zip(enroll_values, test_values, strict=True)]
+    values = sorted(set(labels), key=lambda value: (value in {MIXED, UNKNOWN}, value))
+    number = {value: index for index, value in enumerate(values)}
+    group_of_trial = np.array([number[label] for label in labels])
+    groups = (_group(trials, value, group_of_trial == index) for value, index in number.items())
+    return ColumnBreakdown(column, tuple(groups))
 
 
 def worst_speakers(trials: ScoredTrials) -> WorstSpeakers:
-    """Return up to ten speakers with errors, by the share of their trials that are decided wrongly at full width."""
+    """Return up to ten speakers with errors, by the mean of their miss and false-accept rates at full width."""
     threshold = eer_threshold_at(operating_points(trials.scores[:, -1], trials.is_target))
     accepted = trials.scores[:, -1] >= threshold
     n_speakers = len(trials.speakers)

@@ -15,6 +15,7 @@ from mrlspk.encoding.embedding import Recording
 from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.arrays_file import open_arrays
 from mrlspk.evaluation.embeddings import Embeddings
+from mrlspk.evaluation.scoring import Voices, join_voices
 from mrlspk.pretrained.records import file_sha256
 
 log = logging.getLogger("mrlspk.evaluation")
@@ -30,13 +31,13 @@ class Cohort:
         path: Its folder or file.
         fingerprint: SHA-256 in hex: of the utterance ids of a folder, of the bytes of a file.
         speakers: Names, sorted.
-        vectors: (speakers, embed_dim), each the mean of the speaker's embeddings at unit length.
+        voices: Of the speakers, each of all recordings.
     """
 
     path: Path
     fingerprint: str
     speakers: tuple[str, ...]
-    vectors: NDArray[np.float64]
+    voices: Voices
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,14 @@ class CohortSource:
             DataError: If it has fewer than two speakers.
         """
         vectors = self.stored if self.stored is not None else embeddings.of(self.recordings)
-        groups: dict[str, list[NDArray[np.float64]]] = {}
+        groups: dict[str, list[str]] = {}
         for utterance_id in sorted(vectors):
-            vector = vectors[utterance_id].astype(np.float64)
-            groups.setdefault(speaker_of(utterance_id), []).append(vector / np.linalg.norm(vector))
+            groups.setdefault(speaker_of(utterance_id), []).append(utterance_id)
         if len(groups) < MIN_VOICES:
             raise DataError(
                 f"expected {MIN_VOICES} speakers or more, got {len(groups)}", self.path, "Name more of them."
             )
-        means = np.stack([np.mean(group, axis=0) for group in groups.values()])
-        return Cohort(self.path, self.fingerprint, tuple(groups), means)
+        return Cohort(self.path, self.fingerprint, tuple(groups), join_voices(vectors, groups.values()))
 
     @property
     def n_speakers(self) -> int:

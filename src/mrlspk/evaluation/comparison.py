@@ -174,7 +174,7 @@ def _difference(
         dcf_draws = draws[1].min_dcf[:, 0, 0] - draws[0].min_dcf[:, 0, 0]
         delta_ci, p = interval(eer_draws, delta_eer, level=LEVEL), p_value(eer_draws, delta_eer)
         dcf_ci, dcf_p = interval(dcf_draws, delta_min_dcf, level=LEVEL), p_value(dcf_draws, delta_min_dcf)
-    signs, speakers = speaker_differences(*trials) if draws[0] is None else (None, ())
+    signs, speakers = (None, ()) if trials[0].has_intervals else speaker_differences(*trials)
     return Difference(
         a=a.model,
         b=b.model,

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mrlspk.evaluation.comparison_report import ComparedTrials, ComparisonReport
-from mrlspk.evaluation.document import settings_values
+from mrlspk.evaluation.intervals import LEVEL
 
 NOTE = (
     "p_value is of one comparison; p_holm holds for all {n} together (Holm 1979). A winner has intervals below zero "
@@ -14,7 +14,8 @@ NOTE = (
 
 def comparison_values(report: ComparisonReport, *, command_line: str) -> dict[str, Any]:
     """Return a comparison; ``command_line`` makes it again."""
-    n_comparisons = sum(len(width.pairs) for trials in report.trials for width in trials.results)
+    pairs = [pair for trials in report.trials for width in trials.results for pair in width.pairs]
+    n_comparisons = sum(pair.p_value is not None for pair in pairs)
     run = None
     if report.run:
         checkpoints = [{"model": str(each.path), "epoch": each.epoch} for each in report.run]
@@ -23,9 +24,16 @@ def comparison_values(report: ComparisonReport, *, command_line: str) -> dict[st
         "models": list(report.models),
         "fingerprints": report.fingerprints,
         "command_line": command_line,
-        "settings": settings_values(report.settings, dims=report.dims, seed=report.seed, norm=report.norm),
+        "settings": {
+            "dims": list(report.dims),
+            "p_targets": [report.p_target],
+            "n_resamples": report.resampling.n_resamples,
+            "seed": report.resampling.seed,
+            "level": LEVEL,
+        },
+        "scored_as": {name: asdict(each) for name, each in report.scored_as.items()},
         "n_comparisons": n_comparisons,
-        "note": NOTE.format(n=n_comparisons),
+        "note": NOTE.format(n=n_comparisons) if n_comparisons else None,
         "run": run,
         "trials": [_list_values(each) for each in report.trials],
     }

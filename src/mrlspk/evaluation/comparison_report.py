@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.trials import OfficialMatch
-from mrlspk.evaluation.cohort import NormRequest
-from mrlspk.evaluation.intervals import IntervalNote
+from mrlspk.evaluation.intervals import IntervalNote, Resampling
+from mrlspk.evaluation.list_scores import ScoredAs
 from mrlspk.evaluation.paired import Interval, McNemar, Signs, SpeakerDifference
 from mrlspk.evaluation.run_checkpoints import RunCheckpoint
 from mrlspk.evaluation.trial_list import MissingAudio
@@ -37,8 +36,8 @@ class Difference:
         delta_min_dcf_ci: Its interval.
         min_dcf_p_value: Its p-value, uncorrected.
         mcnemar: The decisions at each model's EER threshold, trial by trial.
-        signs: For how many speakers ``b`` has the lower equal error rate; None where there is an interval.
-        speakers: Speaker by speaker, where there is none.
+        signs: For how many speakers ``b`` has the lower equal error rate, where they are too few for an interval.
+        speakers: Speaker by speaker, likewise.
     """
 
     a: str
@@ -88,19 +87,19 @@ class ComparisonReport:
     Attributes:
         models: Names.
         fingerprints: Of each model's weights, by name.
+        scored_as: How each model's scores were made, by name.
         dims: Widths compared, rising.
-        settings: The configuration's section.
-        seed: Of the draws of speakers.
-        norm: The score normalisation of what was scored now; None for plain cosines.
+        p_target: Prior of the detection cost.
+        resampling: How speakers are drawn.
         run: The run whose checkpoints the models are, by epoch.
         trials: By list, in order.
     """
 
     models: tuple[str, ...]
     fingerprints: dict[str, str]
+    scored_as: dict[str, ScoredAs]
     dims: tuple[int, ...]
-    settings: EvaluationConfig
-    seed: int
-    norm: NormRequest | None
+    p_target: float
+    resampling: Resampling
     run: tuple[RunCheckpoint, ...]
     trials: tuple[ComparedTrials, ...]

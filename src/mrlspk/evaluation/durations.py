@@ -29,7 +29,7 @@ class DurationResult:
         seconds: Of the middle of the test side that is taken; None for the whole.
         n_target: Target trials.
         n_nontarget: Non-target trials.
-        n_left_out: Trials whose test side is shorter.
+        n_left_out: Trials of which a side is shorter.
         results: By width, rising.
     """
 

@@ -54,7 +54,7 @@ def describe_intervals(trials: ScoredTrials, resampling: Resampling, *, speakers
     if resampling.n_resamples == 0:
         note = "not asked for"
     elif not trials.has_intervals:
-        note = f"{trials.n_speakers} speakers: an interval over fewer than {MIN_SPEAKERS} means little"
+        note = f"{trials.n_speakers_of_rarer_kind} speakers: an interval over fewer than {MIN_SPEAKERS} means little"
     return IntervalNote(
         LEVEL, 0 if note else resampling.n_resamples, trials.n_speakers, speakers_from=speakers_from, note=note
     )
@@ -90,7 +90,7 @@ def column_intervals(
 ) -> WidthIntervals:
     """Return the intervals of one width."""
     points = operating_points(trials.scores[:, column], trials.is_target)
-    n_speakers = trials.n_speakers
+    n_speakers = trials.n_speakers_of_rarer_kind
     return WidthIntervals(
         eer=rate_interval(draws.eer[:, column], eer_at(points), n_speakers=n_speakers, level=LEVEL),
         min_dcf=tuple(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.data.metadata import Metadata
+from mrlspk.data.text_file import column_name
 from mrlspk.data.trials import OfficialMatch
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.breakdown import (
@@ -24,7 +25,7 @@ from mrlspk.evaluation.durations import DurationResult, measure_durations
 from mrlspk.evaluation.figures import WidthResult, measure
 from mrlspk.evaluation.intervals import IntervalNote, Resampling, describe_intervals, width_intervals
 from mrlspk.evaluation.model_scores import ScoredList
-from mrlspk.evaluation.trial_list import MissingAudio
+from mrlspk.evaluation.trial_list import MissingAudio, TrialList
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -59,12 +60,13 @@ class ListReport:
     Attributes:
         path: The list's file, or how its trials were made.
         sha256: Of the list.
+        enrolments_sha256: Of the file of enrolment models; None without one.
         official: The published list that it is, if it is one.
         source: Why it is these trials.
         audio_root: What its utterance ids are relative to.
         n_target: Target trials.
         n_nontarget: Non-target trials.
-        n_speakers: Speakers that intervals are drawn over.
+        n_speakers: Speakers of all trials.
         n_utterances: Utterances that were embedded.
         missing: What was left out for want of audio; None where nothing may be.
         intervals: What the intervals rest on.
@@ -77,6 +79,7 @@ class ListReport:
 
     path: str
     sha256: str
+    enrolments_sha256: str | None
     official: OfficialMatch | None
     source: str
     audio_root: Path
@@ -97,7 +100,7 @@ def report_list(each: ScoredList, wanted: ListRequest) -> ListReport:
     """Return the figures of one scored list.
 
     Raises:
-        UsageError: If a column is in neither table, or a width is not calibrated.
+        UsageError: If a width is not calibrated.
     """
     scored, trials = each.scored, each.trial_list.trials
     if wanted.calibration and (overlap := wanted.calibration.overlap(trials.sha256, scored.speakers)):
@@ -105,6 +108,7 @@ def report_list(each: ScoredList, wanted: ListRequest) -> ListReport:
     return ListReport(
         path=trials.path,
         sha256=trials.sha256,
+        enrolments_sha256=trials.enrolments_sha256,
         official=each.trial_list.official,
         source=each.trial_list.source,
         audio_root=each.trial_list.audio_root,
@@ -138,16 +142,30 @@ def _results(each: ScoredList, wanted: ListRequest) -> tuple[WidthResult, ...]:
     )
 
 
+def check_columns(lists: Sequence[TrialList], columns: Sequence[str], metadata: Metadata | None) -> None:
+    """Refuse, before any work, columns that neither a list nor the metadata has.
+
+    Raises:
+        UsageError: If there is one.
+    """
+    for column in columns:
+        for each in lists:
+            if column_name(column) in each.trials.columns:
+                continue
+            if metadata is None:
+                where = each.trials.path
+                raise UsageError(f"no column {column!r} in {where}", "--by", "Give a table with --metadata FILE.")
+            metadata.check_column(column)
+
+
 def _break_downs(each: ScoredList, columns: Sequence[str], metadata: Metadata | None) -> Iterator[ColumnBreakdown]:
     """Yield the breakdown by each column: of the trial list where it has one of the name, else of the metadata."""
     trials, scored = each.trial_list.trials, each.scored
     for column in columns:
-        if column.lower() in trials.columns:
-            values = trials.columns[column.lower()]
+        if own := trials.columns.get(column_name(column)):
+            values = [value or None for value in own]
             yield break_down(scored, column, values, values)
-        elif metadata is None:
-            raise UsageError(f"no column {column!r} in {trials.path}", "--by", "Give a table with --metadata FILE.")
-        else:
+        elif metadata is not None:
             enroll = _values(metadata, column, trials.enroll_ids, scored.enroll_speaker, scored.speakers)
             test = _values(metadata, column, trials.test_ids, scored.test_speaker, scored.speakers)
             yield break_down(scored, column, enroll, test)
@@ -156,4 +174,7 @@ def _break_downs(each: ScoredList, columns: Sequence[str], metadata: Metadata | 
 def _values(
     metadata: Metadata, column: str, ids: Sequence[str], speakers: NDArray[np.int64], names: Sequence[str]
 ) -> list[str | None]:
-    return [metadata.value(column, id_, names[speaker]) for id_, speaker in zip(ids, speakers, strict=True)]
+    """Return what the metadata says of one side of each trial, each utterance looked up once."""
+    sides = list(zip(ids, speakers.tolist(), strict=True))
+    known = {side: metadata.value(column, side[0], names[side[1]]) for side in set(sides)}
+    return [known[side] for side in sides]

@@ -7,6 +7,7 @@ from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.evaluation.calibration_file import CalibrationFile
 from mrlspk.evaluation.cohort import NormRequest
 from mrlspk.evaluation.list_report import ListReport
+from mrlspk.evaluation.list_scores import ScoredAs
 from mrlspk.evaluation.model_scores import ScoredList
 from mrlspk.evaluation.target import TargetWidth
 
@@ -40,3 +41,8 @@ class EvaluationReport:
     target_eer: float | None
     target_widths: tuple[TargetWidth, ...]
     scored: tuple[ScoredList, ...]
+
+    @property
+    def scored_as(self) -> ScoredAs:
+        """How the scores were made."""
+        return ScoredAs.of(self.norm, self.settings.max_seconds)

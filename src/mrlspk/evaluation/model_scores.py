@@ -22,14 +22,14 @@ from mrlspk.models.encoder import Encoder
 
 @dataclass(frozen=True, eq=False)
 class CroppedTrials:
-    """Trials whose test side was cut, if there are any; ``kept`` (trials,) tells whose was long enough."""
+    """Trials whose test side was cut, if there are any; ``kept`` (trials,) tells whose sides both were long enough."""
 
     scored: ScoredTrials | None
     kept: NDArray[np.bool_]
 
     @property
     def n_left_out(self) -> int:
-        """Trials whose test side is shorter than the cut."""
+        """Trials of which a side is shorter than the cut."""
         return int(np.count_nonzero(~self.kept))
 
 
@@ -117,12 +117,13 @@ def _score_list(
     speakers = trial_speakers(trials)
     if norm is not None:
         warn_of_overlap(norm.cohort, speakers.names, trials.path)
+    shorter_seconds = _shorter_seconds(trials, embeddings.seconds_of(trial_list.paths))
     return ScoredList(
         trial_list=trial_list,
         scored=_score(trials, speakers, whole, whole, dims, norm),
         speakers_from=speakers.source,
-        shorter_seconds=_shorter_seconds(trials, embeddings.seconds_of(trial_list.paths)),
-        cropped={seconds: _crop(embeddings, trial_list, speakers, seconds, dims, norm) for seconds in crops},
+        shorter_seconds=shorter_seconds,
+        cropped={each: _crop(embeddings, trial_list, speakers, shorter_seconds, each, dims, norm) for each in crops},
     )
 
 
@@ -130,13 +131,14 @@ def _crop(
     embeddings: Embeddings,
     trial_list: TrialList,
     speakers: TrialSpeakers,
+    shorter_seconds: NDArray[np.float64],
     seconds: float,
     dims: tuple[int, ...],
     norm: ScoreNorm | None,
 ) -> CroppedTrials:
     trials, whole = trial_list.trials, embeddings.of(trial_list.paths)
     cut = embeddings.of(trial_list.paths, crop_seconds=seconds)
-    keep = np.array([test_id in cut for test_id in trials.test_ids])
+    keep = np.array([test_id in cut for test_id in trials.test_ids]) & (shorter_seconds >= seconds)
     scored = _score(trials.only(keep), speakers.only(keep), whole, cut, dims, norm) if keep.any() else None
     return CroppedTrials(scored, keep)
 

@@ -41,6 +41,6 @@ def normalise(
     rows = len(enroll.first) + test.voices
     for column, dim in enumerate(dims):
         voices = np.concatenate([enroll.at_width(dim), test.at_width(dim)])
-        statistics = cohort_statistics(voices, norm.cohort.vectors, (dim,), top_n=norm.top_n)
+        statistics = cohort_statistics(voices, norm.cohort.voices.at_width(dim), (dim,), top_n=norm.top_n)
         normalised[:, column] = normalise_scores(scores[:, [column]], enroll.voices, rows, statistics)[:, 0]
     return normalised

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ class ScoredTrials:
         is_target: (trials,) True where both sides are of one speaker.
         enroll_speaker: (trials,) index into ``speakers`` of the enrolment side.
         test_speaker: (trials,) the same of the test side.
-        speakers: Names, sorted.
+        speakers: Names.
     """
 
     dims: tuple[int, ...]
@@ -44,16 +45,21 @@ class ScoredTrials:
         """Whether there are target and non-target trials, so that error rates exist."""
         return 0 < self.n_target < self.is_target.size
 
-    @property
+    @cached_property
     def n_speakers(self) -> int:
-        """Speakers that an interval can be drawn over: of target trials or of non-target ones, whichever are fewer."""
+        """Speakers of all trials: those that are drawn for intervals."""
+        return int(np.unique([self.enroll_speaker, self.test_speaker]).size)
+
+    @cached_property
+    def n_speakers_of_rarer_kind(self) -> int:
+        """Speakers of target trials or of non-target ones, whichever are fewer."""
         sides = np.stack([self.enroll_speaker, self.test_speaker])
         return min(np.unique(sides[:, kind]).size for kind in (self.is_target, ~self.is_target))
 
     @property
     def has_intervals(self) -> bool:
-        """Whether there are speakers enough for an interval to mean something."""
-        return self.n_speakers >= MIN_SPEAKERS
+        """Whether there are speakers enough of both kinds of trial for an interval to mean something."""
+        return self.n_speakers_of_rarer_kind >= MIN_SPEAKERS
 
     def only(self, keep: NDArray[np.bool_]) -> "ScoredTrials":
         """Return the trials where ``keep`` (trials,) is true."""

@@ -1,6 +1,6 @@
 """Trials scored at every width, from embeddings that are already there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,20 +14,18 @@ type Vectors = Mapping[str, NDArray[np.floating]]
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
-    """One side of every trial: voices, each of one utterance or of several.
+class Voices:
+    """Voices, each of one utterance or of several.
 
     A voice of several utterances is the mean of their embeddings, each cut to the width and brought to unit length.
 
     Attributes:
         vectors: (utterances, embed_dim), of any length, the utterances of a voice next to each other.
         first: (voices,) row of the first utterance of each voice.
-        voices: (trials,) voice of each trial.
     """
 
     vectors: NDArray[np.floating]
     first: NDArray[np.int64]
-    voices: NDArray[np.int64]
 
     @property
     def single(self) -> bool:
@@ -40,8 +38,31 @@ class Side:
         if self.single:
             return cut
         units = cut.astype(np.float64) / np.linalg.norm(cut.astype(np.float64), axis=1, keepdims=True)
-        means: NDArray[np.float64] = np.add.reduceat(units, self.first)
-        return means
+        sums: NDArray[np.float64] = np.add.reduceat(units, self.first)
+        return sums
+
+
+@dataclass(frozen=True, eq=False)
+class Side(Voices):
+    """One side of every trial; ``voices`` (trials,) is the voice of each."""
+
+    voices: NDArray[np.int64]
+
+
+def join_voices(vectors: Vectors, utterances: Iterable[Sequence[str]]) -> Voices:
+    """Return voices from the utterances of each.
+
+    Raises:
+        DataError: If an embedding is not finite.
+    """
+    groups = list(utterances)
+    names = [utterance for group in groups for utterance in group]
+    matrix = np.stack([vectors[name] for name in names])
+    finite = np.isfinite(matrix).all(axis=1)
+    if not finite.all():
+        where = names[int(np.argmin(finite))]
+        raise DataError("its embedding is not finite", where, "Check the recording, and the model on others.")
+    return Voices(matrix, np.cumsum([0, *(len(group) for group in groups[:-1])]))
 
 
 def enrolment_side(vectors: Vectors, trials: Trials) -> Side:
@@ -86,12 +107,6 @@ def _cosines(
 
 
 def _side(vectors: Vectors, voice_of_trial: Sequence[str], utterances: Mapping[str, Sequence[str]]) -> Side:
-    voices = {voice: index for index, voice in enumerate(sorted(utterances))}
-    names = [utterance for voice in voices for utterance in utterances[voice]]
-    matrix = np.stack([vectors[name] for name in names])
-    finite = np.isfinite(matrix).all(axis=1)
-    if not finite.all():
-        where = names[int(np.argmin(finite))]
-        raise DataError("its embedding is not finite", where, "Check the recording, and the model on others.")
-    sizes = [len(utterances[voice]) for voice in voices]
-    return Side(matrix, np.cumsum([0, *sizes[:-1]]), np.array([voices[voice] for voice in voice_of_trial]))
+    index = {voice: number for number, voice in enumerate(sorted(utterances))}
+    voices = join_voices(vectors, (utterances[voice] for voice in index))
+    return Side(voices.vectors, voices.first, np.array([index[voice] for voice in voice_of_trial]))

@@ -1,25 +1,29 @@
 """Score the same trial lists with two or more models."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from mrlspk.config import Config
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.cohort import NormRequest, build_norm_request
+from mrlspk.evaluation.cohort import build_norm_request
 from mrlspk.evaluation.comparison import common_dims, compare_scores
 from mrlspk.evaluation.comparison_report import ComparisonReport
 from mrlspk.evaluation.embeddings import build_embedder
 from mrlspk.evaluation.intervals import Resampling
-from mrlspk.evaluation.list_scores import ListScores
+from mrlspk.evaluation.list_scores import ModelScores, ScoredAs, keep_scores
 from mrlspk.evaluation.model_scores import choose_dims, score_model
 from mrlspk.evaluation.run_checkpoints import RunCheckpoint
-from mrlspk.evaluation.scores_file import StoredScores
 from mrlspk.evaluation.sources import TrialRequest, choose_trial_lists
 from mrlspk.models.checkpoints import LoadedModel
+
+log = logging.getLogger("mrlspk.evaluation")
 
 
 @dataclass(frozen=True)
@@ -27,20 +31,28 @@ class ComparisonRequest:
     """What is compared, beside what the configuration says.
 
     Attributes:
-        models: Checkpoint by the name that the report calls it.
-        stored: Scores that were kept, by the name that the report calls them.
-        trials: Which trials.
+        models: Checkpoint, or scores that were kept, by the name that the report calls it, in the order of the report.
+        trials: Which trials the checkpoints are scored on.
         dims: Prefix widths, rising; None: all that every model was trained for.
         allow_untrained_dim: Score widths that a model has but was not trained for.
         run: The run whose checkpoints the models are, by epoch: each is paired with the next only; else every two are.
     """
 
-    models: Mapping[str, ModelFile]
-    stored: Mapping[str, StoredScores]
+    models: Mapping[str, ModelFile | ModelScores]
     trials: TrialRequest = TrialRequest()
     dims: tuple[int, ...] | None = None
     allow_untrained_dim: bool = False
     run: tuple[RunCheckpoint, ...] = ()
+
+    @property
+    def files(self) -> dict[str, ModelFile]:
+        """The models that are to be scored."""
+        return {name: model for name, model in self.models.items() if isinstance(model, ModelFile)}
+
+    @property
+    def stored(self) -> dict[str, ModelScores]:
+        """The models whose scores were kept."""
+        return {name: model for name, model in self.models.items() if isinstance(model, ModelScores)}
 
 
 def compare(
@@ -54,7 +66,7 @@ def compare(
     """Return each model's figures and the differences, per list and width.
 
     Args:
-        request: What is wanted. Its order is that of the models, then of the stored scores.
+        request: What is wanted.
         config: Its ``evaluation`` section and ``seed`` are used.
         device: auto, cpu, cuda, cuda:N or mps.
         cache_dir: Folder in which embeddings are kept; None for nowhere.
@@ -62,20 +74,20 @@ def compare(
 
     Raises:
         CheckpointError: If a file is no model.
-        UsageError: If a model comes twice or alone, or a width cannot be had from each.
-        DataError: If there are no trials, a list or an utterance cannot be used, or stored scores are of other lists.
+        UsageError: If a model comes twice or alone, a width cannot be had from each, or trials are named for nothing.
+        DataError: If there are no trials, a list or an utterance cannot be used, or stored scores are of other trials.
     """
     _check_distinct(request)
     config = config or Config()
-    loaded = {name: load_located(file) for name, file in request.models.items()}
+    loaded = {name: load_located(file) for name, file in request.files.items()}
     dims = _choose_dims(request, loaded)
-    scoring = _Scoring(request, config, device, cache_dir, on_progress)
-    scores, fingerprints = scoring.score(loaded, dims)
-    for name, stored in request.stored.items():
-        scores[name], fingerprints[name] = stored.lists, stored.fingerprint
+    fresh = _score(request, loaded, dims, config, find_device(device), cache_dir, on_progress) if loaded else {}
+    known = fresh | request.stored
+    scores = {name: known[name] for name in request.models}
+    _warn_of_doubts(scores)
     settings = config.evaluation
     trials = compare_scores(
-        scores,
+        {name: each.lists for name, each in scores.items()},
         dims,
         settings.p_target[0],
         Resampling(settings.n_resamples, config.seed),
@@ -83,50 +95,37 @@ def compare(
     )
     return ComparisonReport(
         models=tuple(scores),
-        fingerprints=fingerprints,
+        fingerprints={name: each.fingerprint for name, each in scores.items()},
+        scored_as={name: each.scored_as for name, each in scores.items()},
         dims=dims,
-        settings=settings,
-        seed=config.seed,
-        norm=scoring.norm,
+        p_target=settings.p_target[0],
+        resampling=Resampling(settings.n_resamples, config.seed),
         run=request.run,
         trials=trials,
     )
 
 
-class _Scoring:
-    """The models scored one after the other, on the same lists."""
-
-    def __init__(
-        self,
-        request: ComparisonRequest,
-        config: Config,
-        device: str,
-        cache_dir: Path | None,
-        on_progress: Callable[[int, int], None] | None,
-    ) -> None:
-        self._request, self._config, self._device = request, config, device
-        self._cache_dir, self._on_progress = cache_dir, on_progress
-        self.norm: NormRequest | None = None
-
-    def score(
-        self, loaded: Mapping[str, LoadedModel], dims: tuple[int, ...]
-    ) -> tuple[dict[str, tuple[ListScores, ...]], dict[str, str]]:
-        """Return the scores of each model, and its fingerprint."""
-        scores: dict[str, tuple[ListScores, ...]] = {}
-        fingerprints: dict[str, str] = {}
-        if not loaded:
-            return scores, fingerprints
-        carried = {self._request.models[name].path: model.config for name, model in loaded.items()}
-        lists = choose_trial_lists(self._request.trials, config=self._config, carried=carried)
-        settings, device = self._config.evaluation, find_device(self._device)
-        for index, (name, model) in enumerate(loaded.items()):
-            progress = self._on_progress and _progress_of(index, len(loaded), self._on_progress)
-            encoder = model.encoder.to(device)
-            embedder = build_embedder(encoder, settings, cache_dir=self._cache_dir, on_progress=progress)
-            self.norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=encoder.embed_dim)
-            scored = score_model(embedder, lists, dims, norm=self.norm)
-            scores[name], fingerprints[name] = tuple(map(ListScores.of, scored)), embedder.fingerprint
-        return scores, fingerprints
+def _score(
+    request: ComparisonRequest,
+    loaded: Mapping[str, LoadedModel],
+    dims: tuple[int, ...],
+    config: Config,
+    device: torch.device,
+    cache_dir: Path | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> dict[str, ModelScores]:
+    """Return the scores of each checkpoint, one after the other, on the same lists."""
+    carried = {request.files[name].path: model.config for name, model in loaded.items()}
+    lists = choose_trial_lists(request.trials, config=config, carried=carried)
+    settings, scores = config.evaluation, {}
+    for index, (name, model) in enumerate(loaded.items()):
+        progress = on_progress and _progress_of(index, len(loaded), on_progress)
+        encoder = model.encoder.to(device)
+        embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=progress)
+        norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=encoder.embed_dim)
+        scored = score_model(embedder, lists, dims, norm=norm)
+        scores[name] = keep_scores(embedder.fingerprint, ScoredAs.of(norm, settings.max_seconds), scored)
+    return scores
 
 
 def _choose_dims(request: ComparisonRequest, loaded: Mapping[str, LoadedModel]) -> tuple[int, ...]:
@@ -144,12 +143,29 @@ def _choose_dims(request: ComparisonRequest, loaded: Mapping[str, LoadedModel]) 
     return request.dims
 
 
+def _warn_of_doubts(scores: Mapping[str, ModelScores]) -> None:
+    """Say so where two models are one, or were scored in different ways."""
+    seen: dict[tuple[str, ScoredAs], str] = {}
+    for name, each in scores.items():
+        first = seen.setdefault((each.fingerprint, each.scored_as), name)
+        if first != name:
+            log.warning("%s and %s have the same weights, scored in the same way", first, name)
+    (first, expected), *others = ((name, each.scored_as) for name, each in scores.items())
+    for name, found in others:
+        if found != expected:
+            log.warning("%s is scored in another way than %s: %s; %s", name, first, found, expected)
+
+
 def _check_distinct(request: ComparisonRequest) -> None:
-    count = len(request.models) + len(request.stored)
+    count = len(request.models)
     if count < 2:
         raise UsageError(f"expected two or more different models, got {count}", fix="Name a second checkpoint.")
+    if not request.files and request.trials != TrialRequest():
+        raise UsageError(
+            "the scores are there already: trials cannot be chosen", "--trials", "Leave out --trials and its like."
+        )
     seen: dict[Path, str] = {}
-    for name, file in request.models.items():
+    for name, file in request.files.items():
         first = seen.setdefault(file.path.resolve(), name)
         if first != name:
             raise UsageError(f"{first} and {name} are one file", fix="Name different checkpoints.")

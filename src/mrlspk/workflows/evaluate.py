@@ -14,7 +14,7 @@ from mrlspk.evaluation.calibration_file import find_calibration_for
 from mrlspk.evaluation.cohort import build_norm_request
 from mrlspk.evaluation.embeddings import build_embedder
 from mrlspk.evaluation.intervals import Resampling
-from mrlspk.evaluation.list_report import ListRequest, report_list
+from mrlspk.evaluation.list_report import ListRequest, check_columns, report_list
 from mrlspk.evaluation.model_report import EvaluationReport
 from mrlspk.evaluation.model_scores import choose_dims, score_model
 from mrlspk.evaluation.sources import TrialRequest, choose_trial_lists
@@ -77,6 +77,7 @@ def evaluate(
     loaded = load_located(model)
     dims = choose_dims(loaded.encoder, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
     lists = choose_trial_lists(request.trials, config=config, carried={model.path: loaded.config})
+    check_columns(lists, request.by, metadata)
     encoder = loaded.encoder.to(find_device(device))
     embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=on_progress)
     norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=encoder.embed_dim)

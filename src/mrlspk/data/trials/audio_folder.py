@@ -51,7 +51,7 @@ def read_wav_scp(path: Path) -> dict[str, Path]:
     Raises:
         DataError: If it cannot be read, or has a line of another form, a command, or a place in an archive.
     """
-    lines = read_text_file(path, f"'{ENTRY}' a line").text.splitlines()
+    lines = read_text_file(path, f"'{ENTRY}' a line").lines
     entries: dict[str, Path] = {}
     faults: list[BadLine] = []
     for number, line in enumerate(lines, start=1):

@@ -43,7 +43,7 @@ def read_enrolments(path: Path) -> Enrolments:
     file = read_text_file(path, f"'{EXPECTED}' a line")
     models: dict[str, tuple[str, ...]] = {}
     faults: list[BadLine] = []
-    lines = file.text.splitlines()
+    lines = file.lines
     for number, model, utterances in _entries(file):
         where, joined = f"{path}:{number}", (*models.get(model, ()), *utterances)
         if not (model and utterances):
@@ -60,7 +60,7 @@ def read_enrolments(path: Path) -> Enrolments:
 
 
 def _entries(file: TextFile) -> Iterator[Entry]:
-    lines = file.text.splitlines()
+    lines = file.lines
     first = next((line for line in lines if line.strip()), "")
     if first.lstrip().startswith("{"):
         yield from (_from_json(number, line) for number, line in enumerate(lines, start=1) if line.strip())

@@ -56,7 +56,7 @@ def parse_json_lines(file: TextFile) -> ParsedTrials:
     trials: list[JsonTrial] = []
     faults: list[BadLine] = []
     enrolments: dict[str, tuple[str, ...]] = {}
-    for number, line in enumerate(file.text.splitlines(), start=1):
+    for number, line in enumerate(file.lines, start=1):
         if not line.strip():
             continue
         try:

@@ -64,10 +64,12 @@ def parse_lines(file: TextFile) -> ParsedTrials:
     Raises:
         DataError: If a line has another form, or all of them could be read two ways.
     """
-    lines = file.text.splitlines()
+    lines = file.lines
     if set(map(len, map(str.split, lines))) <= {0, 3}:
         fields = file.text.split()  # no list a line is kept: three times as fast
         columns = fields[0::3], fields[1::3], fields[2::3]
+        if not fields:
+            return _parse(columns, VOXCELEB)
         if line_format := _format_of(columns, file):
             return _parse(columns, line_format)
     rows = [(number, line.split(), line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
