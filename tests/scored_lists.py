@@ -29,5 +29,5 @@ def drawn_trials(*, n_speakers=30, shift=3.0, noise=1.0, dims=(4, 8), seed=0):
     return ScoredTrials(dims, scores, is_target, enroll, test, names)
 
 
-def list_scores(scored, *, sha256="0" * 64, path="list"):
-    return ListScores(path, sha256, None, "--trials", None, "folders", scored)
+def list_scores(scored, *, sha256="0" * 64, trials_sha256="1" * 64, path="list"):
+    return ListScores(path, sha256, trials_sha256, None, "--trials", None, "folders", scored)

@@ -83,7 +83,7 @@ def test_validation_trials_of_one_run_are_scored_with_a_warning(run, tiny_corpus
 
 def test_validation_trials_need_no_warning_among_models_of_one_run(run, tiny_corpus, write_model, tmp_path):
     config = Config(data=DataConfig(train_dataset=tiny_corpus.root, val_dataset=None))
-    names = [write_model(tmp_path / "run" / name, config=config) for name in ("best.pt", "last.pt")]
+    names = [write_model(tmp_path / "run" / f"{seed}.pt", config=config, seed=seed) for seed in range(2)]
     shutil.copy(tiny_corpus.trials, tmp_path / "run" / "validation-trials.txt")
     outcome = run("compare", *names)
     assert outcome.exit_code == 0
@@ -182,6 +182,70 @@ def test_stored_scores_alone_need_neither_models_nor_audio(run, models, flags, t
     outcome = run("compare", *paths, "--json")
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.json["trials"][0]["results"][0]["pairs"][0]["delta_eer"] == expected
+
+
+def test_models_stand_in_the_order_typed_whatever_they_are(run, models, flags, tmp_path):
+    stored = tmp_path / "a.npz"
+    assert run("eval", models[0], *flags, "--scores", stored).exit_code == 0
+    for names in ([str(stored), models[1]], [models[1], str(stored)]):
+        document = run("compare", *names, *flags, "--json").json
+        pair = document["trials"][0]["results"][0]["pairs"][0]
+        assert document["models"] == [pair["a"], pair["b"]] == names
+
+
+def test_scores_made_in_another_way_are_told(run, models, flags, tmp_path, tiny_corpus):
+    plain, normalised = tmp_path / "a.npz", tmp_path / "an.npz"
+    assert run("eval", models[0], *flags, "--scores", plain).exit_code == 0
+    norm = ["--score-norm", "as", "--cohort", tiny_corpus.root, "--top-n", 3]
+    assert run("eval", models[0], *flags, *norm, "--scores", normalised).exit_code == 0
+    outcome = run("compare", plain, normalised, "--json")
+    assert outcome.exit_code == 0
+    assert "scored in another way" in outcome.stderr
+    assert [outcome.json["scored_as"][str(path)]["score_norm"] for path in (plain, normalised)] == ["none", "as"]
+    assert outcome.json["scored_as"][str(normalised)]["top_n"] == 3
+
+
+def test_one_model_under_two_names_is_told(run, models, flags, tmp_path):
+    shutil.copy(models[0], tmp_path / "copy.pt")
+    outcome = run("compare", models[0], "copy.pt", *flags)
+    assert outcome.exit_code == 0
+    assert "have the same weights" in outcome.stderr
+
+
+def test_other_trials_left_out_are_refused(run, models, flags, tmp_path, tiny_corpus):
+    paths = []
+    for number, name in enumerate(("1.wav", "2.wav")):
+        root = tmp_path / f"root{number}"
+        shutil.copytree(tiny_corpus.root, root)
+        (root / "speaker0" / "a" / name).unlink()
+        paths.append(tmp_path / f"{number}.npz")
+        missing = ["--audio-root", root, "--allow-missing", "--scores", paths[-1]]
+        assert run("eval", models[number], *flags[:2], *missing).exit_code == 0
+    outcome = run("compare", *paths)
+    assert outcome.exit_code == 3
+    assert "was scored on" in outcome.stderr
+
+
+def test_other_enrolments_are_refused(run, models, tiny_corpus, tmp_path):
+    trials, paths = tmp_path / "model-trials.txt", []
+    trials.write_text("1 m speaker0/b/1.wav\n0 m speaker1/b/1.wav\n")
+    for number, name in enumerate(("1.wav", "2.wav")):
+        enrolments = tmp_path / f"models{number}"
+        enrolments.write_text(f"m speaker0/a/{name}\n")
+        paths.append(tmp_path / f"{number}.npz")
+        flags = ["--trials", trials, "--audio-root", tiny_corpus.root, "--enroll", enrolments, "--scores", paths[-1]]
+        assert run("eval", models[number], *flags).exit_code == 0
+    assert run("compare", *paths).exit_code == 3
+
+
+@pytest.mark.parametrize("arguments", [["--trials", "x"], ["--audio-root", "."], ["--allow-missing"]])
+def test_stored_scores_alone_take_no_trials(run, models, flags, tmp_path, arguments):
+    paths = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for model, path in zip(models, paths, strict=False):
+        assert run("eval", model, *flags, "--scores", path).exit_code == 0
+    outcome = run("compare", *paths, *arguments)
+    assert outcome.exit_code == 2
+    assert "trials cannot be chosen" in outcome.stderr
 
 
 def test_scores_of_another_list_are_refused(run, models, flags, tmp_path, tiny_corpus):

@@ -35,6 +35,16 @@ def test_worst_speakers_count_trials_on_either_side(four):
     assert "c" not in by_name  # who has no error
 
 
+def test_misses_alone_make_a_worst_speaker():
+    scores = np.array([[0.9], [0.2], [0.3], [0.8], [0.7], [0.85], [0.1], [0.6], [0.05]])
+    is_target = np.arange(9) < 6
+    enroll, test = np.array([0, 0, 0, 1, 1, 1, 0, 1, 1]), np.array([0, 0, 0, 1, 1, 1, 2, 2, 2])
+    trials = ScoredTrials((4,), scores, is_target, enroll, test, ("a", "b", "c"))
+    worst = worst_speakers(trials).speakers  # the threshold lies at 0.45: a has two misses of three
+    found = [(each.speaker, each.p_miss, each.p_fa) for each in worst]
+    assert found == [("a", 2 / 3, 0), ("b", 0, 1 / 2), ("c", None, 1 / 3)]
+
+
 def test_speaker_figure_is_that_of_the_own_trials():
     trials = drawn_trials()
     mine = (trials.enroll_speaker == 3) | (trials.test_speaker == 3)

@@ -50,6 +50,33 @@ def test_equal_models_have_no_winner():
     assert (width.pairs[0].mcnemar.only_a_wrong, width.pairs[0].mcnemar.p_value) == (0, 1)
 
 
+def test_the_first_model_can_win():
+    a = drawn_trials(n_speakers=60)
+    (width, _) = compare({"better": a, "worse": worse(a, 3)}).results
+    assert width.winner == "better"
+    assert width.pairs[0].delta_ci[0] > 0
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_fewer_errors_within_the_interval_win_nothing(first):
+    a = drawn_trials(n_speakers=60)
+    near = worse(a, 0.2)
+    models = {"a": a, "near": near} if first else {"near": near, "a": a}
+    (width, _) = compare(models).results
+    (pair,) = width.pairs
+    assert pair.delta_eer != 0
+    assert pair.delta_ci[0] < 0 < pair.delta_ci[1]
+    assert width.winner is None
+
+
+def test_without_draws_many_speakers_are_not_listed():
+    a = drawn_trials(n_speakers=60)
+    by_model = {"a": [list_scores(a)], "b": [list_scores(worse(a, 3))]}
+    (compared,) = compare_scores(by_model, (4, 8), 0.05, Resampling(0, 0))
+    pair = compared.results[0].pairs[0]
+    assert (pair.delta_ci, pair.p_value, pair.signs, pair.speakers) == (None, None, None, ())
+
+
 def test_a_winner_must_beat_every_other():
     a = drawn_trials(n_speakers=60)
     (width, _) = compare({"good": a, "same": a, "bad": worse(a, 3)}).results
@@ -101,6 +128,7 @@ def test_mcnemar_counts_the_trials_that_one_model_alone_gets_wrong():
     "other",
     [
         pytest.param(lambda a: [list_scores(a, sha256="1" * 64)], id="another list"),
+        pytest.param(lambda a: [list_scores(a, trials_sha256="2" * 64)], id="other trials or enrolments of it"),
         pytest.param(lambda a: [list_scores(a.only(np.arange(a.is_target.size) > 0))], id="other trials left out"),
         pytest.param(lambda a: [list_scores(a)] * 2, id="another number of lists"),
     ],

@@ -5,9 +5,12 @@ import pytest
 
 from mrlspk.data.trials import OfficialMatch
 from mrlspk.errors import DataError, MrlspkError, UsageError
+from mrlspk.evaluation.list_scores import ModelScores, ScoredAs
 from mrlspk.evaluation.scores_file import check_scores_target, read_scores, write_scores
 from mrlspk.evaluation.trial_list import MissingAudio
 from scored_lists import drawn_trials, list_scores
+
+HOW = ScoredAs("as", 5, "c" * 64, 60.0)
 
 
 def test_scores_come_back_as_they_were(tmp_path):
@@ -19,14 +22,41 @@ def test_scores_come_back_as_they_were(tmp_path):
             missing=MissingAudio(3, 7, ("a/1", "b/2")),
         ),
     ]
-    write_scores(tmp_path / "scores.npz", "f" * 64, lists)
+    write_scores(tmp_path / "scores.npz", ModelScores("f" * 64, HOW, tuple(lists)))
     stored = read_scores(tmp_path / "scores.npz")
-    assert stored.fingerprint == "f" * 64
+    assert (stored.fingerprint, stored.scored_as) == ("f" * 64, HOW)
     for found, expected in zip(stored.lists, lists, strict=True):
         assert found.same_trials(expected)
         assert np.array_equal(found.scored.scores, expected.scored.scores)
         assert (found.scored.dims, found.scored.speakers) == (expected.scored.dims, expected.scored.speakers)
         assert (found.path, found.official, found.missing) == (expected.path, expected.official, expected.missing)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"scores": np.zeros((3, 2))}, id="scores of other trials"),
+        pytest.param({"scores": np.zeros((555, 1))}, id="fewer columns than widths"),
+        pytest.param({"scores": np.full((555, 2), np.nan)}, id="scores that are not finite"),
+        pytest.param({"dims": (8, 4)}, id="widths that fall"),
+        pytest.param({"dims": ("a", 8)}, id="widths that are no numbers"),
+        pytest.param({"is_target": np.ones(555, dtype=bool)}, id="one kind of trial"),
+        pytest.param({"enroll_speaker": np.full(555, 30)}, id="a speaker without a name"),
+    ],
+)
+def test_arrays_that_do_not_go_together_are_refused(tmp_path, changes):
+    path = tmp_path / "scores.npz"
+    write_scores(path, ModelScores("f" * 64, HOW, (list_scores(replace(drawn_trials(), **changes)),)))
+    with pytest.raises(DataError, match="eval --scores") as caught:
+        read_scores(path)
+    assert caught.value.where == path
+
+
+def test_a_file_without_lists_is_refused(tmp_path):
+    path = tmp_path / "scores.npz"
+    write_scores(path, ModelScores("f" * 64, HOW, ()))
+    with pytest.raises(DataError, match="0 lists"):
+        read_scores(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no scores", b"PK\x03\x04 cut"])
@@ -45,7 +75,7 @@ def test_other_arrays_are_refused(tmp_path):
 
 def test_a_cut_file_is_refused(tmp_path):
     path = tmp_path / "scores.npz"
-    write_scores(path, "f" * 64, [list_scores(drawn_trials())])
+    write_scores(path, ModelScores("f" * 64, HOW, (list_scores(drawn_trials()),)))
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(DataError, match="eval --scores"):
         read_scores(path)
