@@ -82,12 +82,37 @@ def test_calibration_is_not_overwritten_without_force(run, model, flags, tmp_pat
 
 
 def test_lists_are_fitted_together(run, model, flags, tiny_corpus, tmp_path):
-    second = shutil.copy(tiny_corpus.trials, tmp_path / "again.txt")
+    second = tmp_path / "again.txt"
+    second.write_text("".join(reversed(tiny_corpus.trials.read_text().splitlines(keepends=True))))
     once = run("calibrate", model, *flags, "--json").json
     both = run("calibrate", model, *flags, "--trials", second, "--force", "--json").json
     assert (both["n_target"], both["n_nontarget"]) == (48, 192)
     assert [each["path"] for each in both["trials"]] == [str(tiny_corpus.trials), str(second)]
     assert both["results"][1]["scale"] == pytest.approx(once["results"][1]["scale"], rel=1e-6)
+
+
+def test_list_given_twice_exits_3(run, model, flags, tiny_corpus, tmp_path):
+    again = shutil.copy(tiny_corpus.trials, tmp_path / "again.txt")
+    outcome = run("calibrate", model, *flags, "--trials", again)
+    assert outcome.exit_code == 3
+    assert f"again.txt: holds the same trials as {tiny_corpus.trials}" in outcome.stderr
+    other = shutil.copytree(tiny_corpus.root, tmp_path / "noisy")
+    roots = "--audio-root", tiny_corpus.root, "--audio-root", other
+    trials = "--trials", tiny_corpus.trials, "--trials", again
+    assert run("calibrate", model, *trials, *roots).exit_code == 0
+
+
+def test_prior_at_which_one_error_outweighs_all_is_told(run, model, flags):
+    stderr = run("calibrate", model, *flags, "--p-target", 0.5, "--p-target", 0.01, "--p-target", 0.99).stderr
+    assert "at a prior of 0.01, one false accept of 96 costs more than no score does" in stderr
+    assert "at a prior of 0.99, one miss of 24 costs more than no score does" in stderr
+    assert "at a prior of 0.5" not in stderr
+
+
+def test_flags_of_no_normalisation_exit_2(run, model, flags):
+    outcome = run("calibrate", model, *flags, "--top-n", 3)
+    assert outcome.exit_code == 2
+    assert "given without a score normalisation" in outcome.stderr
 
 
 def test_lengths_are_learned_from_cuts(run, model, flags):

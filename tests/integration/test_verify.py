@@ -1,10 +1,13 @@
 """``mrlspk verify``: two recordings, with and without a calibration, and bad input."""
 
+import json
+
 import numpy as np
 import pytest
 import soundfile
 
 import mrlspk
+from mrlspk.evaluation.score_norm import join_cohort
 
 CLOSE = 1e-6
 
@@ -94,8 +97,17 @@ def test_lengths_count_where_they_were_learned(run, model, pair, calibrate, tmp_
     assert score["threshold"] == pytest.approx((np.log(99) - bias) / width["scale"])
 
 
-def test_normalised_scores_take_the_cohort_of_the_calibration(run, model, pair, calibrate, tiny_corpus, tmp_path):
+def test_normalised_scores_take_the_cohort_of_the_calibration(
+    run, model, pair, calibrate, tiny_corpus, tmp_path, monkeypatch
+):
     calibrate("--score-norm", "s", "--cohort", tiny_corpus.root)
+    kinds = []
+
+    def join(request, embeddings):
+        kinds.append((request.kind, request.top_n))
+        return join_cohort(request, embeddings)
+
+    monkeypatch.setattr("mrlspk.workflows.verify.join_cohort", join)
     score = run("verify", *pair, "--model", model, "--json").json["scores"][1]
     cohort = {speaker: tiny_corpus.root / speaker for speaker in ("speaker0", "speaker1", "speaker2", "speaker3")}
     encoder, sides = mrlspk.load(model), []
@@ -107,6 +119,7 @@ def test_normalised_scores_take_the_cohort_of_the_calibration(run, model, pair, 
         ]
         sides.append((score["cosine"] - np.mean(cosines)) / np.std(cosines))
     assert score["score"] == pytest.approx(np.mean(sides), rel=1e-3)
+    assert kinds == [("s", None)]
     assert score["same"] == (score["score"] >= score["threshold"])
     other = tmp_path / "other"
     (tiny_corpus.root / "speaker0").rename(tmp_path / "speaker0")
@@ -126,6 +139,51 @@ def test_width_that_was_not_calibrated_is_scored_and_not_decided(run, model, pai
     assert narrow["same"] is None
     assert wide["same"] is not None
     assert "a width of 4 is not calibrated: no decision at it" in outcome.stderr
+
+
+def test_width_that_alone_is_asked_for_and_not_calibrated_gets_no_decision(run, model, pair, calibrate):
+    calibrate("--dims", 8)
+    outcome = run("verify", *pair, "--model", model, "--dims", 4)
+    assert outcome.exit_code == 0
+    assert "no decision: width 4 is not calibrated" in outcome.stdout
+    path = model.with_name("best.calibration.json")
+    command = f"mrlspk calibrate {model} --trials FILE --audio-root DIR --dims 4,8 -o {path} --force"
+    assert command in outcome.stdout
+    assert "decided at" not in outcome.stdout
+    assert "threshold" not in outcome.stdout
+    assert "LLR" not in outcome.stdout
+    untrained = run("verify", *pair, "--model", model, "--dims", 4, "--allow-untrained-dim")
+    assert f"{command} --allow-untrained-dim" in untrained.stdout
+
+
+def test_score_at_the_threshold_is_accepted(run, model, pair, calibrate):
+    calibrate("--dims", 8)
+    path = model.with_name("best.calibration.json")
+    score = run("verify", *pair, "--model", model, "--dims", 8, "--json").json["scores"][0]["score"]
+    content = json.loads(path.read_text())
+    (width,) = content["widths"]
+    width["false_accepts"][0] |= {"score": score, "llr": width["scale"] * score + width["offset"]}
+    for nudge, same in ((score, True), (np.nextafter(score, 2), False)):
+        width["false_accepts"][0]["score"] = nudge
+        path.write_text(json.dumps(content))
+        (found,) = run("verify", *pair, "--model", model, "--dims", 8, "--far", 0.1, "--json").json["scores"]
+        assert (found["threshold"], found["same"]) == (nudge, same)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"priors": []}, {"scale": 5e-324}, {"scale": 1e308}, {"duration_weight": 1.0}],
+)
+def test_calibration_that_contradicts_itself_exits_1(run, model, pair, calibrate, change):
+    calibrate("--dims", 8)
+    path = model.with_name("best.calibration.json")
+    content = json.loads(path.read_text())
+    content["widths"][0] |= change
+    path.write_text(json.dumps(content))
+    for flag in ((), ("--json",)):
+        outcome = run("verify", *pair, "--model", model, "--dims", 8, *flag)
+        assert (outcome.exit_code, outcome.stdout) == (1, "")
+        assert "is no calibration" in outcome.stderr
 
 
 def test_other_lengths_than_those_of_the_calibration_are_told(run, model, pair, calibrate, tmp_path):
@@ -190,3 +248,31 @@ def test_silence_is_scored_with_a_warning(run, model, pair, tmp_path):
     assert outcome.exit_code == 0
     assert [each["warnings"] for each in outcome.json["files"]] == [["silent"], []]
     assert "silent" in run("verify", tmp_path / "silence.wav", pair[0], "--model", model).stdout
+
+
+@pytest.mark.parametrize("silent", [(0,), (1,), (0, 1)], ids=["first", "second", "both"])
+def test_nothing_is_decided_of_silence(run, model, pair, calibrate, tmp_path, silent):
+    calibrate()
+    recordings = list(pair)
+    for side in silent:
+        recordings[side] = tmp_path / f"silence{side}.wav"
+        soundfile.write(recordings[side], np.zeros(8000), 16000)
+    outcome = run("verify", *recordings, "--model", model, "--json")
+    assert outcome.exit_code == 0
+    for score in outcome.json["scores"]:
+        assert score["same"] is score["llr"] is None
+        assert score["threshold"] is not None
+    names = " and ".join(str(recordings[side]) for side in silent)
+    assert outcome.json["undecided"].startswith(f"{names} {'are' if len(silent) > 1 else 'is'} silent")
+    assert "nothing is decided" in outcome.stderr
+    people = run("verify", *recordings, "--model", model)
+    assert f"no decision: {names}" in people.stdout
+    assert "times as likely" not in people.stdout
+    assert "decided at" not in people.stdout
+    assert "LLR" not in people.stdout
+
+
+def test_what_can_be_decided_leaves_nothing_undecided(run, model, pair, calibrate):
+    assert run("verify", *pair, "--model", model, "--json").json["undecided"] is None
+    calibrate()
+    assert run("verify", *pair, "--model", model, "--json").json["undecided"] is None

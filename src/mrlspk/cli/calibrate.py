@@ -77,7 +77,6 @@ def calibrate_command(
     """Fit thresholds and log-likelihood ratios to a trial list; verify and eval read them from beside the model."""
     from mrlspk.workflows.calibrate import CalibrationRequest, calibrate
 
-    check_norm(score_norm, cohort, top_n)
     request = CalibrationRequest(
         trials=tuple(trials),
         audio_roots=tuple(audio_root or ()),
@@ -94,6 +93,7 @@ def calibrate_command(
     settings = read_config(
         config, overrides, score_norm=score_norm, cohort=cohort, top_n=top_n, cache=False if no_cache else None
     )
+    check_norm(settings, cohort, top_n)
     file = resolve_model(model, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = calibrate(

@@ -1,7 +1,7 @@
 """``mrlspk verify``: two recordings, one speaker?"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,7 +64,8 @@ def verify_command(
             cache_dir=cache_folder(),
             on_progress=on_progress,
         )
-    output.show("verify", _payload(report), _human(report), as_json=as_json)
+    human = _human(report, allow_untrained_dim=allow_untrained_dim)
+    output.show("verify", _payload(report), human, as_json=as_json)
 
 
 def _payload(report: "VerifyReport") -> dict[str, object]:
@@ -80,6 +81,7 @@ def _payload(report: "VerifyReport") -> dict[str, object]:
             "quality": calibration.content.quality,
         },
         "decision": decision and {"p_target": decision.p_target, "far": decision.far},
+        "undecided": report.undecided,
         "files": [
             {"path": each.path, "seconds": each.seconds, "warnings": list(each.warnings)} for each in report.files
         ],
@@ -97,7 +99,7 @@ def _payload(report: "VerifyReport") -> dict[str, object]:
     }
 
 
-def _human(report: "VerifyReport") -> Iterator[RenderableType]:
+def _human(report: "VerifyReport", *, allow_untrained_dim: bool) -> Iterator[RenderableType]:
     rows = [(each.path, f"{each.seconds:.2f}", ", ".join(each.warnings)) for each in report.files]
     yield output.table(None, ("file", "seconds", "warnings"), rows)
     yield ""
@@ -105,7 +107,7 @@ def _human(report: "VerifyReport") -> Iterator[RenderableType]:
     if widest is not None:
         yield _answer(widest)
     yield output.table(None, *_scores(report))
-    yield from _grounds(report)
+    yield "\n" + (_grounds(report) if widest is not None else _no_decision(report, untrained=allow_untrained_dim))
 
 
 def _answer(score: "WidthScore") -> str:
@@ -119,36 +121,52 @@ def _answer(score: "WidthScore") -> str:
 
 
 def _scores(report: "VerifyReport") -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    """Return the columns and rows of the scores."""
+    """Return the columns and rows of the scores; what no width has is no column."""
     normalised = report.calibration is not None and report.calibration.content.cohort is not None
-    columns = ("width", "cosine", *(("score",) if normalised else ()), *_decided_columns(report))
-    rows: list[tuple[object, ...]] = []
-    for each in report.scores:
-        row: list[object] = [each.dim, f"{each.cosine:.4f}"]
-        row += [f"{each.score:.4f}"] if normalised else []
-        if each.threshold is not None and each.llr is not None:
-            row += [f"{each.threshold:.4f}", f"{each.llr:+.2f}", "yes" if each.same else "no"]
-        rows.append(tuple(row + [""] * (len(columns) - len(row))))
-    return columns, rows
+    columns: list[tuple[str, Callable[[WidthScore], object]]] = [
+        ("width", lambda each: each.dim),
+        ("cosine", lambda each: f"{each.cosine:.4f}"),
+    ]
+    if normalised:
+        columns.append(("score", lambda each: f"{each.score:.4f}"))
+    if any(each.threshold is not None for each in report.scores):
+        columns.append(("threshold", lambda each: _shown(each.threshold, ".4f")))
+    if any(each.llr is not None for each in report.scores):
+        columns.append(("LLR", lambda each: _shown(each.llr, "+.2f")))
+        columns.append(("one speaker", lambda each: "" if each.same is None else "yes" if each.same else "no"))
+    return tuple(name for name, _ in columns), [tuple(show(each) for _, show in columns) for each in report.scores]
 
 
-def _decided_columns(report: "VerifyReport") -> tuple[str, ...]:
-    return () if report.decision is None else ("threshold", "LLR", "one speaker")
+def _shown(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
 
 
-def _grounds(report: "VerifyReport") -> Iterator[str]:
-    """Say where the thresholds come from, or how to get some."""
+def _grounds(report: "VerifyReport") -> str:
+    """Return where the thresholds come from."""
+    decision, calibration = report.decision, report.calibration
+    if decision is None or calibration is None:
+        return ""
+    at = (
+        f"a prior of one speaker of {decision.p_target:g}, misses and false accepts costing the same"
+        if decision.p_target is not None
+        else f"a false-accept rate of {decision.far:g}, as measured in calibration"
+    )
+    return f"decided at {at}; calibration: {calibration.path}"
+
+
+def _no_decision(report: "VerifyReport", *, untrained: bool) -> str:
+    """Return why there is no decision, and how to come to one."""
     from mrlspk.evaluation.calibration_file import calibrate_command
 
-    if report.calibration is None or report.decision is None:
-        yield (
-            "\nno decision: this model has no calibration, and a threshold of another model or of other recordings "
+    if report.undecided is not None:
+        return f"no decision: {report.undecided}"
+    if report.calibration is None:
+        return (
+            "no decision: this model has no calibration, and a threshold of another model or of other recordings "
             f"means nothing here.\nTo calibrate: {calibrate_command(report.model)}"
         )
-        return
-    at = (
-        f"a prior of one speaker of {report.decision.p_target:g}, misses and false accepts costing the same"
-        if report.decision.p_target is not None
-        else f"a false-accept rate of {report.decision.far:g}, as measured in calibration"
-    )
-    yield f"\ndecided at {at}; calibration: {report.calibration.path}"
+    widths = [each.dim for each in report.scores]
+    command = calibrate_command(report.model, report.calibration.path, dims={*widths, *report.calibration.content.dims})
+    flag = " --allow-untrained-dim" if untrained else ""
+    named = f"width {widths[0]} is" if len(widths) == 1 else f"widths {', '.join(map(str, widths))} are"
+    return f"no decision: {named} not calibrated\nTo calibrate: {command}{flag}"

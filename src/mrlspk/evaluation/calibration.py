@@ -67,6 +67,10 @@ class Calibration(Record):
             raise ValueError(f"seconds_range must rise, got {self.seconds_range}")
         if (self.score_norm == "none") != (self.cohort is None):
             raise ValueError("score_norm and cohort do not go together")
+        if (self.score_norm == "as") != (self.top_n is not None):
+            raise ValueError("score_norm and top_n do not go together")
+        if not all(each.priors for each in self.widths):
+            raise ValueError("every width needs a threshold at one prior at least")
         return self
 
     @property

@@ -93,7 +93,8 @@ def read_calibration(path: Path, model: ModelFile, fingerprint: str) -> Calibrat
     Raises:
         CheckpointError: If the file cannot be read, is no calibration, or is that of another model.
     """
-    remedy = f"To calibrate: {calibrate_command(model, path)}"
+    beside = path.resolve() == calibration_path(model).resolve()
+    remedy = f"To calibrate: {calibrate_command(model, path)}" if beside else "Give a file of `mrlspk calibrate`."
     try:
         calibration = Calibration.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -104,7 +105,7 @@ def read_calibration(path: Path, model: ModelFile, fingerprint: str) -> Calibrat
         raise CheckpointError(
             f"is the calibration of another model than {model.typed}: its scores and thresholds mean nothing here",
             path,
-            f"{remedy}; or remove the file.",
+            f"{remedy}; or remove the file." if beside else f"To calibrate: {calibrate_command(model)}",
         )
     return calibration
 
@@ -119,10 +120,11 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
         partial.write_text(calibration.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def calibrate_command(model: ModelFile, path: Path | None = None) -> str:
-    """Return the command that calibrates a model, over the file at ``path`` if one is given."""
+def calibrate_command(model: ModelFile, path: Path | None = None, *, dims: Collection[int] = ()) -> str:
+    """Return the command that calibrates a model, at widths, over the file at ``path`` if one is given."""
+    widths = f" --dims {','.join(map(str, sorted(dims)))}" if dims else ""
     over = f" -o {shlex.quote(str(path))} --force" if path and path.exists() else ""
-    return f"mrlspk calibrate {shlex.quote(model.typed)} --trials FILE --audio-root DIR{over}"
+    return f"mrlspk calibrate {shlex.quote(model.typed)} --trials FILE --audio-root DIR{widths}{over}"
 
 
 def _problem(error: ValidationError) -> str:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import MetricError
 from mrlspk.evaluation.calibration_parts import (
+    MAX_SCALE,
+    MIN_SCALE,
     FalseAcceptThreshold,
     PriorThreshold,
     WidthCalibration,
@@ -38,8 +40,8 @@ def fit_widths(
         false_accept_rates: Rates to measure thresholds at.
 
     Raises:
-        MetricError: If the trials are all of one kind, higher scores do not speak for one speaker, or a false-accept
-            rate cannot be measured on them.
+        MetricError: If the trials are all of one kind, higher scores do not speak for one speaker, the scores are next
+            to all the same, or a false-accept rate cannot be measured on them.
     """
     log_seconds = None if shorter_seconds is None else np.log(shorter_seconds)
     widths = []
@@ -71,11 +73,7 @@ def _fit_width(
     features = scores[:, None] if log_seconds is None else np.stack([scores, log_seconds], axis=1)
     ridge = RIDGE * fit_p_target * (1 - fit_p_target)  # at a small prior the whole cost is small: the ridge with it
     model = fit_logistic(features, is_target, p_target=fit_p_target, ridge=ridge)
-    if not model.weights[0] > 0:
-        raise MetricError(
-            f"at width {dim} the scores of target trials are no higher than those of non-target trials",
-            fix="Check the trial list and the model; --dims leaves a width out.",
-        )
+    _check_scale(float(model.weights[0]), dim)
     return WidthCalibration(
         dim=dim,
         scale=float(model.weights[0]),
@@ -83,6 +81,16 @@ def _fit_width(
         duration_weight=None if log_seconds is None else float(model.weights[1]),
         priors=(),
         false_accepts=(),
+    )
+
+
+def _check_scale(scale: float, dim: int) -> None:
+    if MIN_SCALE <= scale <= MAX_SCALE:
+        return
+    found = "no higher than those of non-target trials" if scale < MIN_SCALE else "next to all the same"
+    raise MetricError(
+        f"at width {dim} the scores of target trials are {found}",
+        fix="Check the trial list and the model; --dims leaves a width out.",
     )
 
 

@@ -1,16 +1,25 @@
 """The parts of a calibration file."""
 
-from typing import Annotated
+import math
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, model_validator
 
 from mrlspk.errors import UsageError
 
 type Rate = Annotated[FiniteFloat, Field(gt=0, lt=1)]
 type Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 type Positive = Annotated[FiniteFloat, Field(gt=0)]
+
+# Beyond these, scores are next to no evidence, or next to all the same; and thresholds would lose their digits.
+MIN_SCALE, MAX_SCALE = 1e-6, 1e9
+LIMIT = 1e12
+ROUNDING = 1e-6
+
+type Scale = Annotated[FiniteFloat, Field(ge=MIN_SCALE, le=MAX_SCALE)]
+type Nats = Annotated[FiniteFloat, Field(ge=-LIMIT, le=LIMIT)]
 
 
 class Record(BaseModel):
@@ -29,8 +38,15 @@ class PriorThreshold(Record):
     """
 
     p_target: Rate
-    llr: FiniteFloat
+    llr: Nats
     score: FiniteFloat | None
+
+    @model_validator(mode="after")
+    def check_ratio(self) -> Self:
+        """Refuse a ratio that is not the prior's."""
+        if not math.isclose(self.llr, expected := bayes_threshold(self.p_target), rel_tol=ROUNDING, abs_tol=ROUNDING):
+            raise ValueError(f"the ratio of a prior of {self.p_target:g} is {expected:g}, got {self.llr:g}")
+        return self
 
 
 class FalseAcceptThreshold(Record):
@@ -45,7 +61,7 @@ class FalseAcceptThreshold(Record):
     """
 
     far: Rate
-    llr: FiniteFloat
+    llr: Nats
     score: FiniteFloat | None
     p_fa: Share
     p_miss: Share
@@ -56,7 +72,7 @@ class WidthCalibration(Record):
 
     Attributes:
         dim: The width.
-        scale: Above 0: a higher score speaks for one speaker.
+        scale: Above 0: a higher score speaks for one speaker. In nats by unit of the score.
         offset: In nats.
         duration_weight: In nats for each e-fold of the shorter side; None where lengths are not looked at.
         priors: Thresholds at the priors that were asked for.
@@ -64,11 +80,26 @@ class WidthCalibration(Record):
     """
 
     dim: PositiveInt
-    scale: Positive
-    offset: FiniteFloat
-    duration_weight: FiniteFloat | None
+    scale: Scale
+    offset: Nats
+    duration_weight: Nats | None
     priors: tuple[PriorThreshold, ...]
     false_accepts: tuple[FalseAcceptThreshold, ...]
+
+    @model_validator(mode="after")
+    def check_thresholds(self) -> Self:
+        """Refuse thresholds that are not where the line has them."""
+        thresholds: tuple[PriorThreshold | FalseAcceptThreshold, ...] = (*self.priors, *self.false_accepts)
+        for each in thresholds:
+            if (each.score is None) != (self.duration_weight is not None):
+                raise ValueError("thresholds are scores exactly where duration_weight is null")
+            if each.score is not None and not self._on_line(each.score, each.llr):
+                raise ValueError(f"a score of {each.score:g} has not the ratio {each.llr:g}")
+        return self
+
+    def _on_line(self, score: float, llr: float) -> bool:
+        size = max(abs(self.scale * score), abs(self.offset), abs(llr))
+        return abs(self.scale * score + self.offset - llr) <= ROUNDING * size
 
     def bias(self, log_seconds: NDArray[np.float64] | float | None) -> NDArray[np.float64] | float:
         """Return what is added to the scaled score, for logarithms of the shorter side in seconds."""

@@ -25,6 +25,7 @@ from mrlspk.evaluation.model_scores import choose_dims
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
 from mrlspk.evaluation.trial_list import TrialList, read_trial_lists
 from mrlspk.files import check_free
+from mrlspk.metrics.dcf import cost_weights
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -98,7 +99,7 @@ def calibrate(
         CheckpointError: If the file is no model.
         UsageError: If the model does not have a width, or what is asked for does not go together.
         DataError: If a list, an utterance or the cohort cannot be used, or too few trials are there.
-        MetricError: If higher scores do not speak for one speaker.
+        MetricError: If higher scores do not speak for one speaker, or are next to all the same.
         MrlspkError: If there is a calibration and ``force`` is false, or the file cannot be written.
     """
     out = request.out or calibration_path(model)
@@ -107,6 +108,7 @@ def calibrate(
     encoder = load_located(model).encoder
     dims = choose_dims(encoder, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
     lists = read_trial_lists(request.trials, request.audio_roots, source="--trials", enrolments=request.enrolments)
+    _check_repeats(lists)
     rates = _choose_rates(request.false_accept_rates, settings.false_accept_rates, lists)
     embedder = build_embedder(encoder.to(find_device(device)), settings, cache_dir=cache_dir, on_progress=on_progress)
     norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=encoder.embed_dim)
@@ -114,6 +116,7 @@ def calibrate(
     fitting = score_for_fit(embedder, lists, dims, crops=crops, norm=norm)
     _check_lengths(fitting, request.quality)
     p_targets = request.p_targets or settings.p_target
+    _check_priors(p_targets, fitting)
     widths = fit_widths(
         dims,
         fitting.scores,
@@ -133,6 +136,32 @@ def calibrate(
         n_left_out=fitting.n_left_out,
         results=measure_fit(calibration, fitting),
     )
+
+
+def _check_repeats(lists: Sequence[TrialList]) -> None:
+    """Refuse the same trials of the same audio twice: each would count double, and rates would seem measured finer."""
+    seen: dict[tuple[str, str | None, Path], TrialList] = {}
+    for each in lists:
+        trials = each.trials
+        first = seen.setdefault((trials.sha256, trials.enrolments_sha256, each.audio_root.resolve()), each)
+        if first is not each:
+            raise DataError(f"holds the same trials as {first.trials.path}", trials.path, "Name one of them.")
+
+
+def _check_priors(p_targets: Sequence[float], fitting: FittingScores) -> None:
+    """Say so where one error of one kind costs more, at a prior, than deciding without any score."""
+    n_target = np.count_nonzero(fitting.is_target)
+    n_nontarget = fitting.is_target.size - n_target
+    for p_target in p_targets:
+        miss, false_accept = cost_weights(p_target)
+        for kind, n, cost in (("false accept", n_nontarget, false_accept), ("miss", n_target, miss)):
+            if cost > n:
+                log.warning(
+                    "at a prior of %g, one %s of %d costs more than no score does: its costs are not measured",
+                    p_target,
+                    kind,
+                    n,
+                )
 
 
 def _choose_rates(

@@ -1,10 +1,9 @@
 """Two recordings: one speaker?"""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
 
 log = logging.getLogger("mrlspk.evaluation")
 
+SILENT = "silent"  # as the warning of a recording has it
 LENGTH_TOLERANCE = 1.25  # a shorter side that far out of the calibration's range is told
 
 
@@ -54,8 +54,8 @@ class WidthScore:
         cosine: In [-1, 1].
         score: The cosine, or the score that normalisation makes of it.
         threshold: One speaker at and above this score; None where the width is not calibrated.
-        same: Whether it is one speaker; None where the width is not calibrated.
-        llr: Natural-log likelihood ratio of one speaker against two; None where the width is not calibrated.
+        same: Whether it is one speaker; None where the width is not calibrated, or a recording is silent.
+        llr: Natural-log likelihood ratio of one speaker against two; None where ``same`` is.
     """
 
     dim: int
@@ -68,13 +68,24 @@ class WidthScore:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """Two recordings compared; ``calibration`` and ``decision`` are None where the model is not calibrated."""
+    """Two recordings compared.
+
+    Attributes:
+        model: Checkpoint.
+        fingerprint: Of the model.
+        files: The recordings.
+        calibration: None where the model is not calibrated.
+        decision: Where the thresholds lie; None likewise.
+        undecided: Why nothing can be said of these recordings, whatever their scores: one of them is silent.
+        scores: At each width.
+    """
 
     model: ModelFile
     fingerprint: str
     files: tuple[VerifiedFile, VerifiedFile]
     calibration: CalibrationFile | None
     decision: Decision | None
+    undecided: str | None
     scores: tuple[WidthScore, ...]
 
 
@@ -95,6 +106,8 @@ def verify(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> VerifyReport:
     """Return the scores of two recordings and, where the model is calibrated, the decisions.
+
+    Nothing is decided of a recording that is silent: two silences are much alike, and say nothing of a voice.
 
     Args:
         model: Checkpoint.
@@ -129,12 +142,16 @@ def verify(
     cosines, scores = _score(embedded.embeddings, widths, norm)
     seconds = min(embedded.seconds.values())
     _warn(found, widths, seconds)
+    files = _described(embedded, first, "a"), _described(embedded, second, "b")
+    undecided = _silence(files)
     judged = tuple(
         _judge(dim, cosine, score, seconds, found, decision)
         for dim, cosine, score in zip(widths, cosines.tolist(), scores.tolist(), strict=True)
     )
-    files = _described(embedded, first, "a"), _described(embedded, second, "b")
-    return VerifyReport(model, embedder.fingerprint, files, found, decision, judged)
+    if undecided is not None:
+        log.warning("%s: nothing is decided", undecided)
+        judged = tuple(replace(each, same=None, llr=None) for each in judged)
+    return VerifyReport(model, embedder.fingerprint, files, found, decision, undecided, judged)
 
 
 def _decide(
@@ -170,6 +187,15 @@ def _described(embedded: EmbeddedFiles, path: Path, name: str) -> VerifiedFile:
     return VerifiedFile(str(path), embedded.seconds[name], tuple(embedded.warnings.get(name, ())))
 
 
+def _silence(files: Sequence[VerifiedFile]) -> str | None:
+    """Return that recordings are silent; None where none is."""
+    silent = dict.fromkeys(each.path for each in files if SILENT in each.warnings)
+    if not silent:
+        return None
+    are = "are" if len(silent) > 1 else "is"
+    return f"{' and '.join(silent)} {are} silent, and a score of silence says nothing of a voice"
+
+
 def _score_norm(found: CalibrationFile | None, given: Path | None, embedder: Embedder) -> ScoreNorm | None:
     """Return the normalisation that the calibration was fitted with, if it was with one.
 
@@ -177,7 +203,7 @@ def _score_norm(found: CalibrationFile | None, given: Path | None, embedder: Emb
         UsageError: If a cohort is given and the calibration is of plain cosines.
         DataError: If the cohort is not there, or is another than the calibration's.
     """
-    if found is None or found.content.cohort is None:
+    if found is None or found.content.cohort is None or found.content.score_norm == "none":
         if given is not None:
             raise UsageError("there is no calibration of normalised scores", "--cohort", "Leave --cohort out.")
         return None
@@ -185,8 +211,9 @@ def _score_norm(found: CalibrationFile | None, given: Path | None, embedder: Emb
     source = find_cohort(path, fingerprint=embedder.fingerprint, embed_dim=embedder.encoder.embed_dim)
     if source.fingerprint != expected.fingerprint:
         raise DataError(f"is another cohort than that of {found.path}", path, f"Give that of {expected.path}.")
-    kind: Literal["s", "as"] = "as" if found.content.top_n else "s"
-    return join_cohort(NormRequest(kind, source, found.content.top_n), embedder.embed(source.wanted))
+    return join_cohort(
+        NormRequest(found.content.score_norm, source, found.content.top_n), embedder.embed(source.wanted)
+    )
 
 
 def _score(
@@ -224,4 +251,4 @@ def _judge(
         dim, p_target=decision.p_target, far=decision.far, shorter_seconds=seconds
     )
     llr = float(found.content.llrs(np.array([[score]]), (dim,), [seconds])[0, 0])
-    return WidthScore(dim, cosine, score, threshold, threshold is not None and score >= threshold, llr)
+    return WidthScore(dim, cosine, score, threshold, None if threshold is None else score >= threshold, llr)

@@ -12,16 +12,19 @@ from mrlspk.evaluation.calibration_parts import (
     WidthCalibration,
 )
 
+COHORT = CohortRecord(path="c", fingerprint="c")
+
 
 def width(dim=8, *, scale=10.0, offset=-4.0, duration_weight=None):
-    score = None if duration_weight is not None else 0.7
+    llr = float(np.log(99))
+    scores = [None, None] if duration_weight is not None else [(each - offset) / scale for each in (llr, 3.0)]
     return WidthCalibration(
         dim=dim,
         scale=scale,
         offset=offset,
         duration_weight=duration_weight,
-        priors=(PriorThreshold(p_target=0.01, llr=float(np.log(99)), score=score),),
-        false_accepts=(FalseAcceptThreshold(far=0.01, llr=3.0, score=score, p_fa=0.009, p_miss=0.2),),
+        priors=(PriorThreshold(p_target=0.01, llr=llr, score=scores[0]),),
+        false_accepts=(FalseAcceptThreshold(far=0.01, llr=3.0, score=scores[1], p_fa=0.009, p_miss=0.2),),
     )
 
 
@@ -108,7 +111,11 @@ def test_overlap_names_the_same_trials_or_the_same_speakers():
         ({"widths": (width(4), width(8, duration_weight=1.0))}, "duration_weight do not go together"),
         ({"quality": "duration"}, "duration_weight do not go together"),
         ({"score_norm": "as"}, "score_norm and cohort do not go together"),
-        ({"cohort": CohortRecord(path="c", fingerprint="c")}, "score_norm and cohort do not go together"),
+        ({"cohort": COHORT}, "score_norm and cohort do not go together"),
+        ({"score_norm": "as", "cohort": COHORT}, "score_norm and top_n do not go together"),
+        ({"score_norm": "s", "cohort": COHORT, "top_n": 5}, "score_norm and top_n do not go together"),
+        ({"top_n": 5}, "score_norm and top_n do not go together"),
+        ({"widths": (width(4), width(8).model_copy(update={"priors": ()}))}, "at one prior at least"),
         ({"seconds_range": (8.0, 2.0)}, "seconds_range must rise"),
         ({"version": 2}, "Input should be 1"),
         ({"trials": ()}, "at least 1 item"),
@@ -120,7 +127,39 @@ def test_parts_that_contradict_each_other_are_refused(changed, problem):
         calibration(**changed)
 
 
-@pytest.mark.parametrize("changed", [{"scale": 0.0}, {"scale": float("inf")}, {"offset": float("nan")}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"scale": 5e-324},
+        {"scale": -1.0},
+        {"scale": 1e308},
+        {"scale": float("inf")},
+        {"offset": 1e300},
+        {"offset": float("nan")},
+        {"duration_weight": -1e300},
+    ],
+)
 def test_width_of_no_use_is_refused(changed):
-    with pytest.raises(ValidationError):
-        width(**changed)
+    with pytest.raises(ValidationError, match=f"WidthCalibration\n{next(iter(changed))}\n"):
+        WidthCalibration(**(width().model_dump() | changed))
+
+
+@pytest.mark.parametrize("kind", ["priors", "false_accepts"])
+@pytest.mark.parametrize(
+    ("duration_weight", "score", "problem"),
+    [
+        (None, None, "thresholds are scores exactly where duration_weight is null"),
+        (1.0, 0.7, "thresholds are scores exactly where duration_weight is null"),
+        (None, 0.9, "a score of 0.9 has not the ratio"),
+    ],
+)
+def test_thresholds_are_where_the_line_has_them(kind, duration_weight, score, problem):
+    values = width(duration_weight=duration_weight).model_dump()
+    values[kind] = ({**values[kind][0], "score": score},)
+    with pytest.raises(ValidationError, match=problem):
+        WidthCalibration(**values)
+
+
+def test_ratio_of_a_prior_is_that_of_bayes_rule():
+    with pytest.raises(ValidationError, match=r"the ratio of a prior of 0\.01 is 4\.59512, got 3"):
+        PriorThreshold(p_target=0.01, llr=3.0, score=None)

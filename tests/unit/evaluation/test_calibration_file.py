@@ -75,6 +75,18 @@ def test_file_that_cannot_be_used_says_why_and_how_to_calibrate(model, tmp_path,
     assert f"mrlspk calibrate run/best.pt --trials FILE --audio-root DIR -o {path} --force" in str(caught.value)
 
 
+def test_only_a_calibration_beside_the_model_is_to_be_overwritten(model, tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"weights of years")
+    for path in (tmp_path / "model.pt", tmp_path, tmp_path / "absent.json"):
+        with pytest.raises(CheckpointError) as caught:
+            find_calibration(model, FINGERPRINT, path)
+        assert caught.value.fix == "Give a file of `mrlspk calibrate`."
+    write_calibration(tmp_path / "other.json", calibration(fingerprint="0" * 64))
+    with pytest.raises(CheckpointError, match="is the calibration of another model") as caught:
+        find_calibration(model, FINGERPRINT, tmp_path / "other.json")
+    assert caught.value.fix == "To calibrate: mrlspk calibrate run/best.pt --trials FILE --audio-root DIR"
+
+
 def test_calibration_is_used_with_its_own_normalisation_and_widths_only(model, tmp_path, caplog):
     write_calibration(tmp_path / "best.calibration.json", calibration())
     norm = NormRequest("as", CohortSource(Path("cohort"), "c" * 64, {}), 300)

@@ -86,6 +86,12 @@ def test_scores_that_are_the_wrong_way_round_are_refused():
         fit(-scores, is_target)
 
 
+def test_scores_that_are_next_to_all_the_same_are_refused():
+    scores, is_target = gaussian_scores(200)
+    with pytest.raises(MetricError, match="at width 8 the scores of target trials are next to all the same"):
+        fit(1e-12 * scores, is_target)
+
+
 def test_rate_that_only_refusing_every_trial_keeps_to_is_refused():
     with pytest.raises(MetricError, match="only refusing every trial keeps to a false-accept rate of 0.01"):
         fit(np.array([0.1, 0.9, 0.9]), np.array([False, True, False]), false_accept_rates=(0.01,))
