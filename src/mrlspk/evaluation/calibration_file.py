@@ -131,7 +131,9 @@ def _problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     if problem["loc"] == ("version",) and problem["type"] == "literal_error":
         return f"expected version {VERSION} of its format, got {problem['input']!r}"
-    return ": ".join((".".join(map(str, problem["loc"])), problem["msg"])).removeprefix(": ")
+    return ": ".join((".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, "))).removeprefix(
+        ": "
+    )
 
 
 def _mismatch(calibration: Calibration, norm: NormRequest | None, dims: Collection[int]) -> str | None:

@@ -141,9 +141,10 @@ def verify(
     norm = _score_norm(found, cohort, embedder)
     cosines, scores = _score(embedded.embeddings, widths, norm)
     seconds = min(embedded.seconds.values())
-    _warn(found, widths, seconds)
     files = _described(embedded, first, "a"), _described(embedded, second, "b")
     undecided = _silence(files)
+    if undecided is None:
+        _warn(found, widths, seconds)
     judged = tuple(
         _judge(dim, cosine, score, seconds, found, decision)
         for dim, cosine, score in zip(widths, cosines.tolist(), scores.tolist(), strict=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 
-from mrlspk.metrics.det import OperatingPoints, operating_points
+from mrlspk.metrics.det import OperatingPoints, operating_points, split_scores
 
 DET_POINTS = 300
 HISTOGRAM_BINS = 50
@@ -74,20 +74,33 @@ def bayes_error_curve(llrs: NDArray[np.floating], is_target: NDArray[np.bool_]) 
     Raises:
         MetricError: If a ratio is not finite, or one kind of trial is absent.
     """
-    points = operating_points(llrs, is_target)
-    corners = _is_corner(points.p_fa, points.p_miss)
+    target, nontarget = split_scores(llrs, is_target)
+    target.sort()
+    nontarget.sort()
+    p_miss, p_fa = _best_rates(target, nontarget)
     prior = expit(LOG_ODDS)
     least = np.minimum(prior, 1 - prior)
     weight_miss, weight_fa = prior / least, (1 - prior) / least
-    target, nontarget = np.sort(llrs[is_target]), np.sort(llrs[~is_target])
-    p_miss = np.searchsorted(target, -LOG_ODDS) / target.size
-    p_fa = 1 - np.searchsorted(nontarget, -LOG_ODDS) / nontarget.size
-    costs = np.outer(weight_miss, points.p_miss[corners]) + np.outer(weight_fa, points.p_fa[corners])
+    misses = np.searchsorted(target, -LOG_ODDS) / target.size
+    accepts = 1 - np.searchsorted(nontarget, -LOG_ODDS) / nontarget.size
     return {
         "log_odds": LOG_ODDS.tolist(),
-        "act_dcf": (weight_miss * p_miss + weight_fa * p_fa).tolist(),
-        "min_dcf": costs.min(axis=1).tolist(),
+        "act_dcf": (weight_miss * misses + weight_fa * accepts).tolist(),
+        "min_dcf": (np.outer(weight_miss, p_miss) + np.outer(weight_fa, p_fa)).min(axis=1).tolist(),
     }
+
+
+def _best_rates(
+    target: NDArray[np.float64], nontarget: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the misses and false accepts of the thresholds that any cost can be least at, both kinds of score rising.
+
+    Between two target scores with no non-target score between them only the lower is one, for it misses fewer.
+    """
+    accepted = nontarget.size - np.append(np.searchsorted(nontarget, target), nontarget.size)
+    first = np.append(True, np.diff(accepted) != 0)
+    p_miss = np.flatnonzero(first) / target.size
+    return p_miss, accepted[first] / nontarget.size
 
 
 def _is_corner(p_fa: NDArray[np.float64], p_miss: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -13,6 +13,8 @@ from mrlspk.files import whole_file
 
 PAGE, DATA = "index.html", "report.json"
 TABLES = ("results.csv", "comparison.csv", "durations.csv", "breakdown.csv", "speakers.csv", "errors.csv")
+FILES = (DATA, *TABLES, PAGE)  # the page last: where it is, the others are
+_NEW, _EARLIER = ".new", ".earlier"  # what is being written, and what made room for it
 _NEEDED = {"jinja2": "Jinja2", "matplotlib": "Matplotlib"}
 
 
@@ -37,8 +39,8 @@ def check_report(folder: Path, *, force: bool) -> None:
 def write_report(document: Mapping[str, Any], folder: Path, *, force: bool = False) -> None:
     """Write the report of a document of ``eval`` or ``compare``: the page, ``report.json`` and the CSV files.
 
-    All of it is made in a folder beside, which then takes the place of ``folder``. An empty folder is free; with
-    ``force`` an earlier report is replaced.
+    All of it is made first and put in its place then. An empty folder is free; with ``force`` an earlier report is
+    replaced. A folder that is there stays the same one, for it may be mounted, or a shell may stand in it.
 
     Raises:
         MissingDependencyError: If a package that draws it is not installed.
@@ -51,15 +53,11 @@ def write_report(document: Mapping[str, Any], folder: Path, *, force: bool = Fal
     data = json.dumps(document, indent=2, allow_nan=False)
     plain = json.loads(data)  # so that page and tables are made from what the file holds
     texts = {PAGE: render_page(plain), DATA: data + "\n", **csv_files(plain)}
-    place = folder.resolve()
-    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
     try:
-        try:
-            _write_texts(texts, partial)
-            _put_in_place(partial, place)
-        finally:
-            if partial.exists():
-                shutil.rmtree(partial)
+        if folder.exists():
+            _fill(folder.resolve(), texts)
+        else:
+            _make(folder.resolve(), texts)
     except OSError as error:
         raise MrlspkError(
             f"cannot be written: {error.strerror or error}", folder, "Give a folder that can be written and has room."
@@ -71,11 +69,13 @@ def _check_folder(folder: Path, *, force: bool) -> None:
         nearest = next(parent for parent in folder.absolute().parents if parent.exists())
         if not nearest.is_dir():
             raise MrlspkError(f"{nearest} is in the way", folder, "Give another folder.")
+        _check_access(nearest, folder)
         return
     if not folder.is_dir():
         raise MrlspkError("is no folder", folder, "Give another name.")
-    names = {path.name for path in folder.iterdir()}
-    if names - {PAGE, DATA, *TABLES}:
+    _check_access(folder, folder)
+    names = {path.name for path in folder.iterdir() if not _left_over(path)}
+    if names - set(FILES):
         raise MrlspkError("holds other files than a report", folder, "Give the report a folder of its own.")
     if names and not force:
         raise MrlspkError("exists", folder, "Give another name, or --force to replace the report.")
@@ -88,16 +88,59 @@ def _write_texts(texts: Mapping[str, str], folder: Path) -> None:
             partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
-def _put_in_place(partial: Path, place: Path) -> None:
-    """Rename ``partial`` to ``place``; an earlier report is set aside first, and comes back if that fails."""
-    earlier = place.with_name(f".{place.name}.{os.getpid()}.earlier.partial")
-    if not place.exists():
-        partial.rename(place)
-        return
-    place.rename(earlier)
+def _make(place: Path, texts: Mapping[str, str]) -> None:
+    """Write the files into a folder beside, and give it its name."""
+    new = place.with_name(f".{place.name}{_suffix()}")
     try:
-        partial.rename(place)
+        _write_texts(texts, new)
+        new.rename(place)
+    finally:
+        if new.exists():
+            shutil.rmtree(new)
+
+
+def _fill(place: Path, texts: Mapping[str, str]) -> None:
+    """Write the files into a folder within, and move them out of it; those of an earlier report make room first."""
+    new, earlier = place / f"{_NEW}{_suffix()}", place / f"{_EARLIER}{_suffix()}"
+    try:
+        _write_texts(texts, new)
+        earlier.mkdir()
+        try:
+            _move_files(place, earlier)
+            _move_files(new, place)
+        except OSError:
+            _move_files(earlier, place)
+            earlier.rmdir()
+            raise
+        shutil.rmtree(earlier)
+    finally:
+        if new.exists():
+            shutil.rmtree(new)
+
+
+def _move_files(source: Path, target: Path) -> None:
+    """Move the files of a report that are there; where one cannot be, those before it come back."""
+    moved = []
+    try:
+        for name in FILES:
+            if (source / name).exists():
+                (source / name).rename(target / name)
+                moved.append(name)
     except OSError:
-        earlier.rename(place)
+        for name in moved:
+            (target / name).rename(source / name)
         raise
-    shutil.rmtree(earlier)
+
+
+def _suffix() -> str:
+    return f".{os.getpid()}.partial"
+
+
+def _left_over(path: Path) -> bool:
+    """Return whether a write that was killed has left it."""
+    return path.name.startswith((_NEW, _EARLIER)) and path.name.endswith(".partial")
+
+
+def _check_access(folder: Path, report: Path) -> None:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise MrlspkError(f"{folder} cannot be written", report, "Give another folder.")

@@ -75,9 +75,11 @@ def test_histogram_matches_hand_count():
     assert histogram == {"edges": [0, 1, 2, 3, 4], "target": [0, 1, 0, 1], "nontarget": [1, 1, 0, 0]}
 
 
-def test_bayes_errors_are_the_detection_costs_of_each_prior():
+@pytest.mark.parametrize("decimals", [0, 1, 12])
+@pytest.mark.parametrize("scale", [2, -1, 0])
+def test_bayes_errors_are_the_detection_costs_of_each_prior(decimals, scale):
     scores, is_target = _scores(300, 900)
-    llrs = 2 * scores - 1.7
+    llrs = scale * scores.round(decimals) - 1.71234
     curve = bayes_error_curve(llrs, is_target)
     for log_odds, actual, least in list(zip(curve["log_odds"], curve["act_dcf"], curve["min_dcf"], strict=True))[::7]:
         prior = float(expit(log_odds))

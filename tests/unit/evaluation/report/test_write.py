@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -72,21 +73,62 @@ def test_failure_leaves_the_earlier_report_and_nothing_else(document, tmp_path, 
     assert _names(tmp_path) == ["report"]
 
 
-def test_earlier_report_comes_back_when_the_new_one_cannot_take_its_place(document, tmp_path, monkeypatch):
+@pytest.mark.parametrize("refused", ["report.json", "results.csv", "index.html"])
+@pytest.mark.parametrize("step", ["earlier", "new"])
+def test_earlier_report_comes_back_when_a_file_cannot_be_moved(document, tmp_path, monkeypatch, refused, step):
     folder = tmp_path / "report"
     write_report(document, folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     rename = type(folder).rename
 
-    def fail_for_the_new_one(self, target):
-        if target == folder and "earlier" not in self.name:
-            raise OSError(16, "Device or resource busy")
+    def fail_for_one(self, target):
+        moved = self.parent if step == "new" else target.parent
+        if self.name == refused and moved.name.startswith(f".{step}"):
+            raise OSError(5, "Input/output error")
         return rename(self, target)
 
-    monkeypatch.setattr("pathlib.Path.rename", fail_for_the_new_one)
-    with pytest.raises(MrlspkError, match="busy"):
-        write_report(document, folder, force=True)
-    assert _names(folder) == ["index.html", "report.json", "results.csv"]
+    monkeypatch.setattr("pathlib.Path.rename", fail_for_one)
+    with pytest.raises(MrlspkError, match="Input/output"):
+        write_report(document | {"model": "other.pt"}, folder, force=True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_folder_that_is_there_stays_the_same_one(document, tmp_path, monkeypatch):
+    folder = tmp_path / "report"
+    folder.mkdir(mode=0o750)
+    before = folder.stat()
+    monkeypatch.chdir(folder)
+    write_report(document, Path())
+    write_report(document, Path(), force=True)
+    assert _names(Path()) == ["index.html", "report.json", "results.csv"]
+    assert (folder.stat().st_ino, folder.stat().st_mode) == (before.st_ino, before.st_mode)
     assert _names(tmp_path) == ["report"]
+
+
+def test_page_comes_last(document, tmp_path, monkeypatch):
+    rename, moved = Path.rename, []
+
+    def note(self, target):
+        moved.append(Path(target).name)
+        return rename(self, target)
+
+    monkeypatch.setattr("pathlib.Path.rename", note)
+    write_report(document, tmp_path)
+    assert moved == ["report.json", "results.csv", "index.html"]
+
+
+def test_what_a_killed_write_left_is_not_in_the_way(document, tmp_path):
+    (tmp_path / ".new.123.partial").mkdir()
+    write_report(document, tmp_path)
+    write_report(document, tmp_path, force=True)
+    assert (tmp_path / "index.html").is_file()
+
+
+def test_folder_that_cannot_be_written_is_said_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, _mode: Path(path) != tmp_path)
+    for folder in (tmp_path, tmp_path / "new" / "report"):
+        with pytest.raises(MrlspkError, match="cannot be written"):
+            check_report(folder, force=False)
 
 
 @pytest.mark.parametrize("module", ["jinja2", "matplotlib"])
