@@ -1,7 +1,7 @@
 """``mrlspk eval``: trials scored at every width."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +32,9 @@ from mrlspk.cli.trial_options import (
     read_config,
     trial_request,
 )
+
+if TYPE_CHECKING:
+    from mrlspk.evaluation.model_report import EvaluationReport
 
 NO_CALIBRATION = "none"
 
@@ -81,16 +84,10 @@ def eval_command(
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Score trial lists; show EER and minDCF, with intervals over speakers, for every embedding width."""
-    from mrlspk.evaluation.document import add_curves, evaluation_values
-    from mrlspk.evaluation.list_scores import keep_scores
-    from mrlspk.evaluation.report.write import check_report, write_report
-    from mrlspk.evaluation.scores_file import check_scores_target, write_scores
+    from mrlspk.evaluation.document import evaluation_values
     from mrlspk.workflows.evaluate import EvaluationRequest, evaluate
 
-    if scores is not None:
-        check_scores_target(scores, force=force)
-    if report is not None:
-        check_report(report, force=force)
+    _check_targets(scores, report, force=force)
     request = EvaluationRequest(
         trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing),
         dims=parse_dims(dims),
@@ -126,6 +123,29 @@ def eval_command(
         )
     payload = evaluation_values(result, command_line=typed_command(ctx, model=file.typed))
     output.show("eval", payload, evaluation_tables(result), as_json=as_json)
+    _write_files(result, payload, scores, report, force=force)
+
+
+def _check_targets(scores: Path | None, report: Path | None, *, force: bool) -> None:
+    """Refuse, before any work, files that could not be written."""
+    from mrlspk.evaluation.report import check_report
+    from mrlspk.evaluation.scores_file import check_scores_target
+
+    if scores is not None:
+        check_scores_target(scores, force=force)
+    if report is not None:
+        check_report(report, force=force)
+
+
+def _write_files(
+    result: "EvaluationReport", payload: dict[str, Any], scores: Path | None, report: Path | None, *, force: bool
+) -> None:
+    """Write what was asked for, after the figures were shown: a full disk does not lose them."""
+    from mrlspk.evaluation.document import add_curves
+    from mrlspk.evaluation.list_scores import keep_scores
+    from mrlspk.evaluation.report import write_report
+    from mrlspk.evaluation.scores_file import write_scores
+
     if scores is not None:
         write_scores(scores, keep_scores(result.fingerprint, result.scored_as, result.scored))
         output.note(f"scores: {scores}")

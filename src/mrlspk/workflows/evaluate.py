@@ -10,7 +10,7 @@ from mrlspk.encoding.device import find_device
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.calibration_file import find_calibration_for
+from mrlspk.evaluation.calibration_file import CalibrationFile, find_calibration_for
 from mrlspk.evaluation.cohort import build_norm_request
 from mrlspk.evaluation.embeddings import build_embedder
 from mrlspk.evaluation.intervals import Resampling
@@ -86,15 +86,7 @@ def evaluate(
         calibration = find_calibration_for(model, embedder.fingerprint, request.calibration, norm=norm, dims=dims)
     crops = tuple(seconds for seconds in request.durations if seconds is not None)
     scored = score_model(embedder, lists, dims, crops=crops, norm=norm)
-    wanted = ListRequest(
-        p_targets=settings.p_target,
-        false_accept_rates=settings.false_accept_rates,
-        resampling=Resampling(settings.n_resamples, config.seed),
-        durations=request.durations,
-        by=request.by,
-        metadata=metadata,
-        calibration=calibration.content if calibration else None,
-    )
+    wanted = _build_list_request(config, request, metadata, calibration)
     reports = tuple(report_list(each, wanted) for each in scored)
     target = request.target_eer
     return EvaluationReport(
@@ -109,6 +101,20 @@ def evaluate(
         target_eer=target,
         target_widths=() if target is None else tuple(smallest_width(r.path, r.results, target) for r in reports),
         scored=scored,
+    )
+
+
+def _build_list_request(
+    config: Config, request: EvaluationRequest, metadata: Metadata | None, calibration: CalibrationFile | None
+) -> ListRequest:
+    return ListRequest(
+        p_targets=config.evaluation.p_target,
+        false_accept_rates=config.evaluation.false_accept_rates,
+        resampling=Resampling(config.evaluation.n_resamples, config.seed),
+        durations=request.durations,
+        by=request.by,
+        metadata=metadata,
+        calibration=calibration.content if calibration else None,
     )
 
 
