@@ -131,7 +131,7 @@ def test_lengths_are_learned_from_cuts(run, model, flags):
     ("arguments", "problem"),
     [
         (("--quality", "duration", "--durations", "full"), "the shorter side of every trial is 0.5 s"),
-        (("--durations", "0.3,2"), "0 target and 0 non-target trials have a test side of 2 s"),
+        (("--durations", "0.3,2"), "0 target and 0 non-target trials have both sides of 2 s"),
         (("--far", "0.001"), "a false-accept rate of 0.001 cannot be measured on 96 non-target trials"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import shutil
 from itertools import chain
+from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -43,6 +44,7 @@ def reports(tmp_path_factory):
         "compare": compare_document(),
         "run": compare_document(models=names, run=True),
         "few speakers": compare_document(speakers=True),
+        "scored apart": _scored_apart(),
         "hostile": _hostile_evaluation(),
         "hostile comparison": _hostile_comparison(),
     }
@@ -52,7 +54,7 @@ def reports(tmp_path_factory):
     return {name: folder / name for name in documents}
 
 
-KINDS = ("eval", "compare", "run", "few speakers", "hostile", "hostile comparison")
+KINDS = ("eval", "compare", "run", "few speakers", "scored apart", "hostile", "hostile comparison")
 
 
 @pytest.fixture
@@ -77,6 +79,20 @@ def open_page(browser, reports):
         context.close()
     assert complaints == []
     assert [url for url in requests if not url.endswith("/index.html")] == []
+
+
+def _scored_apart():
+    """A comparison of long names, of scores made in two ways, with lists with and without intervals."""
+    document = compare_document(models=tuple(f"{'long-' * 20}{number}.pt" for number in range(6)))
+    document["scored_as"][document["models"][0]] = {
+        "score_norm": "none",
+        "top_n": None,
+        "cohort": None,
+        "max_seconds": 7.25,
+    }
+    few = compare_document(models=document["models"], seeds=(1,), speakers=True)
+    document["trials"] += few["trials"]
+    return document
 
 
 def _hostile_evaluation():
@@ -124,7 +140,7 @@ def _shown(value, kind):
 
 def _value_at(document, path):
     for key in path.split("."):
-        document = document[int(key)] if isinstance(document, list) else (document or {}).get(key)
+        document = document[int(key)] if isinstance(document, list) else (document or {}).get(unquote(key))
     return document
 
 

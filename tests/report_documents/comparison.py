@@ -10,6 +10,7 @@ from mrlspk.metrics.eer import eer_threshold_at
 from report_documents.drawn import (
     COMMON,
     DIMS,
+    FEW_SPEAKERS,
     SETTINGS,
     draw_scores,
     eer_of,
@@ -29,12 +30,17 @@ def compare_document(*, models=("a.pt", "b.pt"), seeds=(0,), run=False, speakers
         "models": list(models),
         "fingerprints": {model: text_hash(model) for model in models},
         "command_line": "mrlspk compare " + " ".join(models),
-        "settings": SETTINGS,
-        "n_comparisons": len(DIMS) * len(models) * (len(models) - 1) // 2,
-        "note": "p-values of several comparisons: Holm's correction is shown beside each.",
+        "settings": {key: SETTINGS[key] for key in ("dims", "n_resamples", "seed", "level")} | {"p_targets": [0.01]},
+        "scored_as": {
+            model: {"score_norm": "as", "top_n": 300, "cohort": "c" * 64, "max_seconds": 60.0} for model in models
+        },
+        "n_comparisons": 0,
+        "note": "A sentence for programs.",
         "run": None,
         "trials": [_compare_list(seed, models, drawn[seed], speakers=speakers) for seed in seeds],
     }
+    pairs = [pair for trials in document["trials"] for result in trials["results"] for pair in result["pairs"]]
+    document["n_comparisons"] = sum(pair["p_value"] is not None for pair in pairs)
     if run:
         epochs = [{"model": model, "epoch": index + 1} for index, model in enumerate(models)]
         document["run"] = {"path": "checkpoints/first", "checkpoints": epochs}
@@ -47,6 +53,8 @@ def _of_model(seed, index):
 
 def _compare_list(seed, models, drawn, *, speakers):
     result = list_head(seed, drawn[0])
+    if speakers:
+        result["intervals"] |= FEW_SPEAKERS
     result["results"] = []
     for column, dim in enumerate(DIMS):
         rows = []
@@ -59,13 +67,18 @@ def _compare_list(seed, models, drawn, *, speakers):
             for a, b in combinations(range(len(models)), 2)
         ]
         best = min(rows, key=lambda row: row["eer"])
-        winner = (
-            best["model"]
-            if all(pair["delta_ci"] and pair["delta_ci"][0] * pair["delta_ci"][1] > 0 for pair in pairs)
-            else None
-        )
+        winner = best["model"] if all(_is_better(best["model"], pair) for pair in pairs) else None
         result["results"].append({"dim": dim, "models": rows, "pairs": pairs, "winner": winner})
     return result
+
+
+def _is_better(model, pair):
+    """Whether the interval of a pair says so; of a pair of two others nothing is asked."""
+    if model not in (pair["a"], pair["b"]):
+        return True
+    if pair["delta_ci"] is None:
+        return False
+    return pair["delta_ci"][1] < 0 if model == pair["b"] else pair["delta_ci"][0] > 0
 
 
 def _pair(models, drawn, rows, chosen, column, *, speakers):

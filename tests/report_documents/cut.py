@@ -2,6 +2,8 @@
 
 from copy import deepcopy
 
+from report_documents.drawn import FEW_SPEAKERS
+
 
 def of_one_width(document):
     """The document of the widest width alone."""
@@ -17,7 +19,7 @@ def without_intervals(document):
     """The document of an evaluation of lists that have too few speakers for intervals."""
     document = deepcopy(document)
     for trials in document["trials"]:
-        trials["intervals"] |= {"n_resamples": 0, "note": "its 8 speakers are too few"}
+        trials["intervals"] |= FEW_SPEAKERS
         for result in trials["results"]:
             result |= {"eer_ci": None, "min_dcf_ci": None}
             for dcf in result["dcf"]:

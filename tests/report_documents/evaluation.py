@@ -94,7 +94,7 @@ def _breakdown(drawn):
         counts = int(drawn.is_target[keep].sum()), int((~drawn.is_target[keep]).sum())
         groups.append({"value": value, "n_target": counts[0], "n_nontarget": counts[1], "results": results})
     none = [{"dim": dim, "eer": None} for dim in DIMS]
-    groups.append({"value": "unknown", "n_target": 0, "n_nontarget": 12, "results": none})
+    groups.append({"value": "(unknown)", "n_target": 0, "n_nontarget": 12, "results": none})
     return {"column": "gender", "groups": groups}
 
 

@@ -169,7 +169,7 @@ def _human(report: "CalibrateReport") -> Iterator[RenderableType]:
     yield "\n".join(each.path for each in content.trials)
     yield f"{report.n_target} target and {report.n_nontarget} non-target trials, the shorter side {low:g} to {high:g} s"
     if report.n_left_out:
-        yield f"{report.n_left_out} trials left out: their test side is shorter than the cut"
+        yield f"{report.n_left_out} trials left out: a side of them is shorter than the cut"
     yield "\nThe calibration on the trials that it was fitted on; eval on another list says how it holds:"
     yield output.table(None, *_figures(report))
     yield ""

@@ -23,7 +23,7 @@ class FittingScores:
         scores: (trials, widths).
         is_target: (trials,)
         shorter_seconds: (trials,) length of the shorter side; of an enrolment of several, their sum counts.
-        n_left_out: Trials whose test side was too short to be cut.
+        n_left_out: Trials of which a side was too short for a cut.
     """
 
     scores: NDArray[np.float64]
@@ -71,7 +71,7 @@ def _part(each: ScoredList, seconds: float | None) -> FittingScores:
     if cut.scored is None or not cut.scored.both_kinds:
         target = each.scored.is_target[cut.kept]
         raise DataError(
-            f"{np.count_nonzero(target)} target and {np.count_nonzero(~target)} non-target trials have a test side "
+            f"{np.count_nonzero(target)} target and {np.count_nonzero(~target)} non-target trials have both sides "
             f"of {seconds:g} s or more",
             each.trial_list.trials.path,
             "Leave that length out of --durations.",

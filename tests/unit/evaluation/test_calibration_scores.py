@@ -74,6 +74,6 @@ def test_lists_follow_each_other(embedder):
 
 
 def test_cut_that_leaves_one_kind_of_trial_is_refused(embedder):
-    with pytest.raises(DataError, match="1 target and 0 non-target trials have a test side of 2 s or more") as caught:
+    with pytest.raises(DataError, match="1 target and 0 non-target trials have both sides of 2 s or more") as caught:
         score_for_fit(embedder, [trial_list(ROWS[2:])], (3,), crops=(1.0, 2.0))
     assert caught.value.fix == "Leave that length out of --durations."

@@ -96,12 +96,18 @@ def _calibration(
     return PlotFigure("Calibration", svg, widths, note)
 
 
-def compare_figures(document: Mapping[str, Any], index: int) -> list[PlotFigure]:
-    """Return EER against width of each model, or against epoch for the checkpoints of a run, and the differences."""
+def compare_figures(document: Mapping[str, Any], index: int, names: Mapping[str, str]) -> list[PlotFigure]:
+    """Return EER against width of each model, or against epoch for the checkpoints of a run, and the differences.
+
+    Args:
+        document: Of ``compare``.
+        index: Of the list.
+        names: What each model is called.
+    """
     results = document["trials"][index]["results"]
     if document.get("run"):
         return [_against_epoch(document, index)]
-    models = document["models"]
+    models = [names[model] for model in document["models"]]
     shown = plots.looks(len(models))
     series = [_by_width([{"dim": each["dim"], **each["models"][i]} for each in results]) for i in range(len(models))]
     svg = plots.draw_rates(
@@ -117,11 +123,11 @@ def compare_figures(document: Mapping[str, Any], index: int) -> list[PlotFigure]
         note = "Bars are intervals of each model alone; whether two models differ is read from their differences."
     figures = [PlotFigure("EER against width", svg, list(zip(models, shown, strict=True)), note)]
     if 0 < len(results[0]["pairs"]) <= DRAWN_PAIRS:
-        figures.append(_differences(results, f"difference-{index}"))
+        figures.append(_differences(results, names, f"difference-{index}"))
     return figures
 
 
-def _differences(results: Sequence[Mapping[str, Any]], name: str) -> PlotFigure:
+def _differences(results: Sequence[Mapping[str, Any]], names: Mapping[str, str], name: str) -> PlotFigure:
     pairs = results[0]["pairs"]
     shown = plots.looks(len(pairs))
     dims = [each["dim"] for each in results]
@@ -140,8 +146,9 @@ def _differences(results: Sequence[Mapping[str, Any]], name: str) -> PlotFigure:
         name=name,
         label="Differences of the equal error rate with their intervals against the width; the table holds the values.",
     )
-    labels = [f"{pair['b']} − {pair['a']}" for pair in pairs]
-    note = "Below zero the first named has the lower error. "
+    labels = [f"{names[pair['b']]} − {names[pair['a']]}" for pair in pairs]
+    lower = names[pairs[0]["b"]] if len(pairs) == 1 else "the model before the minus sign"
+    note = f"Below zero {lower} has the lower error. "
     if series[0].has_intervals:
         note += "An interval that holds zero names no winner."
     elif any(series[0].parts):

@@ -5,6 +5,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from mrlspk.evaluation.report.names import name_of_key
+
 ABSENT = "–"
 
 
@@ -43,7 +45,7 @@ class Numbers:
         for key in path.split("."):
             if value is None:
                 return None
-            value = value[int(key)] if isinstance(value, list) else value.get(key)
+            value = value[int(key)] if isinstance(value, list) else value.get(name_of_key(key))
         return value
 
     def show(self, path: str, kind: str) -> Markup:

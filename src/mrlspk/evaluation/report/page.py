@@ -2,18 +2,39 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mrlspk.evaluation.report.figures import compare_figures, eval_overview, list_figures
+from mrlspk.evaluation.report.names import model_names, path_key, short_names
 from mrlspk.evaluation.report.numbers import Numbers
+from mrlspk.metrics.bootstrap import PAIRS_TAKEN_OFF
+
+NORMS = {"none": "none", "s": "S-Norm", "as": "AS-Norm"}
 
 
 def render_page(document: Mapping[str, Any]) -> str:
     """Return the HTML of a document of ``eval`` or ``compare``; equal documents give equal text."""
+    environment = _environment(document)
+    names = short_names([trials["path"] for trials in document["trials"]])
+    figures: dict[str, Any]
+    if document["command"] == "compare":
+        models = model_names(document["models"])
+        figures = {"lists": [compare_figures(document, index, models) for index in range(len(names))]}
+        _name_models(environment, document, models)
+    else:
+        figures = {
+            "overview": eval_overview(document, names),
+            "lists": [list_figures(document, index) for index in range(len(names))],
+        }
+    template = environment.get_template(f"{document['command']}.html.j2")
+    return template.render(document=document, names=names, figures=figures, data=embedded_json(document)) + "\n"
+
+
+def _environment(document: Mapping[str, Any]) -> Environment:
+    """Return what both pages are made with."""
     numbers = Numbers(document)
     environment = Environment(
         loader=PackageLoader("mrlspk.evaluation.report"),
@@ -23,27 +44,29 @@ def render_page(document: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    names = short_names([trials["path"] for trials in document["trials"]])
     environment.globals |= {
         "number": numbers.show,
         "interval": numbers.interval,
         "estimate": numbers.estimate,
         "heat": heat,
         "any_of": any_of,
-        "epoch_path": lambda model: _epoch_path(document, model),
-        "shorts": short_names,
         "short": lambda path: short_names([path])[0],
+        "norm_name": lambda norm: NORMS[norm],
+        "pairs_taken_off": f"{PAIRS_TAKEN_OFF:g}",
     }
-    figures: dict[str, Any]
-    if document["command"] == "compare":
-        figures = {"lists": [compare_figures(document, index) for index in range(len(names))]}
-    else:
-        figures = {
-            "overview": eval_overview(document, names),
-            "lists": [list_figures(document, index) for index in range(len(names))],
-        }
-    template = environment.get_template(f"{document['command']}.html.j2")
-    return template.render(document=document, names=names, figures=figures, data=embedded_json(document)) + "\n"
+    environment.tests["has_intervals"] = has_intervals
+    return environment
+
+
+def _name_models(environment: Environment, document: Mapping[str, Any], models: Mapping[str, str]) -> None:
+    """Give the templates of a comparison what they say of models by name."""
+    environment.globals |= {
+        "key": path_key,
+        "scored_alike": len({tuple(sorted(way.items())) for way in (document.get("scored_as") or {}).values()}) == 1,
+        "epoch_path": lambda model: _epoch_path(document, model),
+        "numbered": list(models.values()) != short_names(list(models)),
+    }
+    environment.filters["short_model"] = models.__getitem__
 
 
 def visible(value: object) -> object:
@@ -61,10 +84,9 @@ def embedded_json(document: Mapping[str, Any]) -> Markup:
     return Markup(text)  # noqa: S704 - escaped as JSON just above
 
 
-def short_names(paths: Sequence[str]) -> list[str]:
-    """Return the last part of each path; the whole of each where that would not tell them apart."""
-    names = [PurePosixPath(path.replace("\\", "/")).name or path for path in paths]
-    return names if len(set(names)) == len(names) else list(paths)
+def has_intervals(trials: Mapping[str, Any]) -> bool:
+    """Return whether the figures of a list have intervals."""
+    return bool((trials.get("intervals") or {}).get("n_resamples"))
 
 
 def any_of(rows: Sequence[Mapping[str, Any]], key: str) -> bool:

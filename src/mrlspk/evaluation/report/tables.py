@@ -45,7 +45,9 @@ def _keyed(name: str, item: Mapping[str, Any], key: float) -> Row:
 def _of_list(trials: Mapping[str, Any]) -> Row:
     """Return the columns that say which list a row is of."""
     official = trials.get("official")
-    return {"trials": trials["path"], "sha256": trials["sha256"], "official": official and official["name"]}
+    row: Row = {"trials": trials["path"], "sha256": trials["sha256"], "official": official and official["name"]}
+    enrolments = trials.get("enrolments_sha256")
+    return row | ({"enrolments_sha256": enrolments} if enrolments else {})
 
 
 def _eval_rows(lists: Sequence[Mapping[str, Any]]) -> dict[str, Iterator[Row]]:

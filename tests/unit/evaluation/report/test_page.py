@@ -1,3 +1,4 @@
+import hashlib
 import json
 import re
 from copy import deepcopy
@@ -6,7 +7,7 @@ from html import unescape
 import matplotlib
 import pytest
 
-from mrlspk.evaluation.report.page import embedded_json, heat, render_page, short_names, visible
+from mrlspk.evaluation.report.page import embedded_json, heat, render_page, visible
 from report_documents import compare_document, eval_document, of_one_width, without_intervals
 
 
@@ -45,17 +46,47 @@ def test_page_of_only_what_every_evaluation_has(plain_evaluation):
 
 
 def test_page_without_intervals_or_curves(plain_evaluation):
-    document = deepcopy(plain_evaluation)
-    trials = document["trials"][0]
-    del trials["curves"], trials["intervals"]
-    for result in trials["results"]:
-        result |= {"eer_ci": None, "min_dcf_ci": None}
-        for dcf in result["dcf"]:
-            dcf["min_dcf_ci"] = None
+    document = without_intervals(plain_evaluation)
+    del document["trials"][0]["curves"]
     page = render_page(document)
+    assert "No intervals: 24 speakers are too few." in page
     assert "In brackets" not in page
     assert 'class="interval"' not in page
     assert page.count("<figure>") == 1
+
+
+def _reproduce(page):
+    return _text(page[page.index('id="reproduce"') : page.index('id="definitions"')])
+
+
+def _text(page):
+    return " ".join(unescape(re.sub("<[^>]*>", " ", page)).split())
+
+
+def test_intervals_are_said_to_be_made_only_where_they_were():
+    document = eval_document(seeds=(0, 1), extras=False)
+    assert "intervals 95 %, 60 draws of the speakers, seed 0" in _reproduce(render_page(document))
+    assert "of the lists that have" not in _reproduce(render_page(document))
+    none = without_intervals(document)
+    assert "intervals none" in _reproduce(render_page(none))
+    some = document | {"trials": [document["trials"][0], none["trials"][1]]}
+    assert "seed 0 , of the lists that have speakers enough" in _reproduce(render_page(some))
+
+
+def test_interval_is_defined_as_it_is_computed(plain_evaluation):
+    text = _text(render_page(plain_evaluation))
+    assert "the variance that this brings is taken off 1.5 times" in text
+    assert "a normal interval, on the scale of the log-odds for a rate or a cost" in text
+    assert "For speakers like those of the list" in text
+    line = "95 % intervals for speakers like these, normal, their variance from 60 draws of the 24 speakers"
+    assert line in text
+
+
+def test_enrolment_models_are_named_where_there_are_any():
+    page = _text(render_page(eval_document(seeds=(0, 1), extras=False)))
+    assert hashlib.sha256(b"models1").hexdigest() in page
+    assert "of the enrolment models" in page
+    assert "of the enrolment models" not in render_page(eval_document(seeds=(0,), extras=False))
 
 
 def test_page_of_one_width(plain_evaluation):
@@ -92,6 +123,57 @@ def test_comparison_names_a_winner_or_none():
     assert table.count("<strong>b.pt</strong>") == 3
 
 
+def test_no_winner_is_asked_of_lists_without_intervals():
+    few = compare_document(speakers=True)
+    page = render_page(few)
+    assert 'id="winners"' not in page
+    assert "No list has intervals, so that no winner can be named." in page
+    assert "intervals none" in _reproduce(page)
+    both = compare_document()
+    both["trials"].append(few["trials"][0] | {"path": "few.txt"})
+    page = render_page(both)
+    table = page[page.index('id="winners"') : page.index("</table>")]
+    assert table.count("no interval") == 4
+
+
+def test_winner_and_p_values_are_said_as_they_are():
+    document = compare_document()
+    text = _text(render_page(document))
+    assert "The model whose difference to every other has an interval below zero" in text
+    assert "for all comparisons together read p Holm" in text
+    assert "p Holm holds for all 4 of this page together. The p of ΔminDCF is not corrected." in text
+    assert "p of ΔminDCF, not corrected" in text
+    assert document["note"] not in text[: text.index("mrlspk 0.1.0 · schema")]
+
+
+def test_mcnemar_is_no_verdict():
+    text = _text(render_page(compare_document(speakers=True)))
+    assert "p McNemar, too small" in text
+    assert "it is too small, and no verdict" in text
+
+
+def test_how_scores_were_made_is_said_once_or_model_by_model():
+    document = compare_document()
+    text = _reproduce(render_page(document))
+    assert "Scores of every model: files whole up to 60 s" in text
+    assert "normalisation: AS-Norm, the 300 nearest, cohort cccc" in text
+    document["scored_as"]["b.pt"] = {"score_norm": "none", "top_n": None, "cohort": None, "max_seconds": 5.5}
+    page = render_page(document)
+    assert "b.pt 5.5 none – –" in _reproduce(page)
+    assert "a.pt 60 AS-Norm 300 cccc" in _reproduce(page)
+    assert "The models were not scored in the same way" in page
+    assert 'data-path="scored_as.b%2Ept.max_seconds"' in page
+
+
+def test_long_names_of_models_stand_once_at_the_top():
+    models = tuple(f"/data/{'long' * 20}/{'name' * 20}-{number}/best.pt" for number in (1, 2))
+    page = render_page(compare_document(models=models))
+    for model in models:
+        assert page[: page.index("<script")].replace(f"compare {' '.join(models)}", "").count(model) == 1
+    assert f"model 2 {models[1]}" in _text(page)
+    assert "Below zero model 2 has the lower error." in page
+
+
 def test_run_is_drawn_against_epochs():
     page = render_page(compare_document(models=("e1.pt", "e2.pt", "e3.pt", "e4.pt"), run=True))
     assert "EER against epoch" in page
@@ -111,11 +193,6 @@ def test_run_is_drawn_against_epochs():
 )
 def test_what_does_not_print_is_shown_by_its_code(text, shown):
     assert visible(text) == shown
-
-
-def test_short_names_stay_different():
-    assert short_names(["a/list.txt", "b/other.txt", r"c:\d\third.txt"]) == ["list.txt", "other.txt", "third.txt"]
-    assert short_names(["a/list.txt", "b/list.txt"]) == ["a/list.txt", "b/list.txt"]
 
 
 def test_heat_is_the_place_between_least_and_greatest():

@@ -32,6 +32,13 @@ def test_results_hold_every_figure_of_every_list_and_width_unrounded(evaluation)
     assert row["official"] == ""
 
 
+def test_enrolment_models_are_told_where_there_are_any(evaluation):
+    rows = _rows(csv_files(evaluation)["results.csv"])
+    told = [trials["enrolments_sha256"] or "" for trials in evaluation["trials"] for _ in DIMS]
+    assert [row["enrolments_sha256"] for row in rows] == told
+    assert "enrolments_sha256" not in csv_files(eval_document(seeds=(0,), extras=False))["results.csv"]
+
+
 def test_further_tables_have_a_row_an_item(evaluation):
     files = {name: _rows(text) for name, text in csv_files(evaluation).items()}
     assert list(files) == ["results.csv", "durations.csv", "breakdown.csv", "speakers.csv", "errors.csv"]
