@@ -210,11 +210,14 @@ def _draw_intervals(axes: Axes, x: NDArray[np.float64], series: Series, look: Lo
 
 
 def _label_places(axes: Axes, ticks: Sequence[float], *, widths: bool) -> None:
+    places = np.log2(ticks) if widths else np.array(ticks, dtype=float)
+    if len(places) == 1:
+        axes.set_xlim(places[0] - 1, places[0] + 1)
     if widths:
-        places = np.log2(ticks)
         shown = _apart(places, float(np.ptp(places)))
         axes.set_xticks(places, [f"{tick:g}" if index in shown else "" for index, tick in enumerate(ticks)])
-        axes.margins(x=0.08)
+        if len(places) > 1:
+            axes.margins(x=0.08)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
