@@ -3,6 +3,7 @@
 import json
 from html.parser import HTMLParser
 from itertools import pairwise
+from urllib.parse import unquote
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ class Cells(HTMLParser):
 
 
 def at(document, path):
-    for key in path.split("."):
+    for key in map(unquote, path.split(".")):  # a model's name may hold dots
         document = document[int(key)] if isinstance(document, list) else document[key]
     return document
 

@@ -1,6 +1,8 @@
 import numpy as np
 
-from mrlspk.evaluation.intervals import Resampling, describe_intervals, width_intervals
+from mrlspk.evaluation.intervals import Resampling, describe_intervals, draw, width_intervals
+from mrlspk.metrics.bootstrap import rate_interval
+from mrlspk.metrics.dcf import min_dcf
 from mrlspk.metrics.eer import equal_error_rate
 from scored_lists import drawn_trials
 
@@ -11,6 +13,19 @@ def test_intervals_hold_the_figures_and_repeat_with_the_seed():
     assert first == again != other
     for width, scores in zip(first, trials.scores.T, strict=True):
         assert width.eer[0] < equal_error_rate(scores, trials.is_target) < width.eer[1]
+
+
+def test_intervals_are_those_of_the_draws_at_95_per_cent():
+    trials = drawn_trials()
+    draws = draw(trials, trials.scores, (0.05, 0.2), Resampling(200, 3))
+    for column, width in enumerate(width_intervals(trials, (0.05, 0.2), Resampling(200, 3))):
+        scores = trials.scores[:, column]
+        eer = equal_error_rate(scores, trials.is_target)
+        assert width.eer == rate_interval(draws.eer[:, column], eer, n_speakers=30, level=0.95)
+        for index, p_target in enumerate((0.05, 0.2)):
+            cost = min_dcf(scores, trials.is_target, p_target=p_target)
+            expected = rate_interval(draws.min_dcf[:, column, index], cost, n_speakers=30, weight=9, level=0.95)
+            assert width.min_dcf[index] == expected
 
 
 def test_few_speakers_have_no_intervals_and_the_note_says_why():
