@@ -24,7 +24,9 @@ def test_intervals_are_those_of_the_draws_at_95_per_cent():
         assert width.eer == rate_interval(draws.eer[:, column], eer, n_speakers=30, level=0.95)
         for index, p_target in enumerate((0.05, 0.2)):
             cost = min_dcf(scores, trials.is_target, p_target=p_target)
-            expected = rate_interval(draws.min_dcf[:, column, index], cost, n_speakers=30, weight=9, level=0.95)
+            expected = rate_interval(
+                draws.min_dcf[:, column, index], cost, n_speakers=30, weight=1 / p_target, level=0.95
+            )
             assert width.min_dcf[index] == expected
 
 
