@@ -96,6 +96,12 @@ def run(monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def speech_cache(tmp_path_factory, monkeypatch):
+    """Keep embeddings of real speech from one test to the next."""
+    monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "speech-cache"))
+
+
+@pytest.fixture
 def tiny_corpus(tmp_path):
     generator = np.random.default_rng(0)
     root = tmp_path / "corpus"

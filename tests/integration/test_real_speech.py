@@ -53,6 +53,7 @@ def test_main_job_on_real_speech(run, speech, tmp_path, monkeypatch):
     assert sum(value**2 for value in embedded.json["embeddings"][0]["embedding"]) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.usefixtures("speech_cache")
 def test_published_layout_gives_the_eer_of_its_reference_implementation(run, shared, speech):
     model = shared / "pretrained" / "redimnet-small-speech.pt"
     lists = [

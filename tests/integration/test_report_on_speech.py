@@ -8,6 +8,8 @@ from urllib.parse import unquote
 import pytest
 import torch
 
+pytestmark = pytest.mark.usefixtures("speech_cache")
+
 LISTS = {"english": "test", "crosslingual": "test", "short": "test-short"}
 DIMS = ("--dims", "32,64,192", "--allow-untrained-dim")
 
@@ -95,12 +97,6 @@ def flags(shared):
     speech = shared / "speech"
     lists = [part for name in LISTS for part in ("--trials", speech / f"trials-{name}.txt")]
     return [*lists, *(part for folder in LISTS.values() for part in ("--audio-root", speech / folder)), *DIMS]
-
-
-@pytest.fixture(autouse=True)
-def one_cache(tmp_path_factory, monkeypatch):
-    """Keep embeddings for all tests of this file."""
-    monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "speech-cache"))
 
 
 def test_report_of_each_checkpoint_tells_what_is_printed(run, models, flags, tmp_path):
