@@ -30,4 +30,4 @@ def drawn_trials(*, n_speakers=30, shift=3.0, noise=1.0, dims=(4, 8), seed=0):
 
 
 def list_scores(scored, *, sha256="0" * 64, trials_sha256="1" * 64, path="list"):
-    return ListScores(path, sha256, trials_sha256, None, "--trials", None, "folders", scored)
+    return ListScores(path, sha256, trials_sha256, None, "--trials", "audio", None, "folders", scored)

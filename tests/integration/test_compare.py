@@ -201,8 +201,33 @@ def test_scores_made_in_another_way_are_told(run, models, flags, tmp_path, tiny_
     outcome = run("compare", plain, normalised, "--json")
     assert outcome.exit_code == 0
     assert "scored in another way" in outcome.stderr
+    assert "AS-Norm, top 3, cohort" in outcome.stderr
     assert [outcome.json["scored_as"][str(path)]["score_norm"] for path in (plain, normalised)] == ["none", "as"]
     assert outcome.json["scored_as"][str(normalised)]["top_n"] == 3
+
+
+def test_audio_of_another_folder_is_told(run, models, flags, tmp_path, tiny_corpus):
+    other, paths = tmp_path / "elsewhere", [tmp_path / "a.npz", tmp_path / "b.npz"]
+    shutil.copytree(tiny_corpus.root, other)
+    assert run("eval", models[0], *flags, "--scores", paths[0]).exit_code == 0
+    assert run("eval", models[1], *flags[:2], "--audio-root", other, "--scores", paths[1]).exit_code == 0
+    outcome = run("compare", *paths)
+    assert outcome.exit_code == 0
+    assert f"from another folder than {paths[0]}: {other}" in outcome.stderr
+
+
+@pytest.mark.usefixtures("models")
+def test_two_priors_are_refused(run, flags):
+    outcome = run("compare", "a.pt", "b.pt", *flags, "--p-target", 0.1, "--p-target", 0.2)
+    assert outcome.exit_code == 2
+    assert "one prior" in outcome.stderr
+
+
+def test_without_draws_of_many_speakers_no_signs_are_promised(run, models, many_speakers):
+    flags = "--trials", many_speakers.trials, "--audio-root", many_speakers.root
+    table = run("compare", *models[:2], *flags, "--resamples", 0).stdout
+    assert "no intervals and no winner: not asked for" in table
+    assert "− + =" not in table
 
 
 def test_one_model_under_two_names_is_told(run, models, flags, tmp_path):
@@ -246,6 +271,15 @@ def test_stored_scores_alone_take_no_trials(run, models, flags, tmp_path, argume
     outcome = run("compare", *paths, *arguments)
     assert outcome.exit_code == 2
     assert "trials cannot be chosen" in outcome.stderr
+
+
+def test_stored_scores_alone_take_no_normalisation(run, models, flags, tmp_path):
+    paths = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for model, path in zip(models, paths, strict=False):
+        assert run("eval", model, *flags, "--scores", path).exit_code == 0
+    outcome = run("compare", *paths, "--score-norm", "as", "--cohort", ".")
+    assert outcome.exit_code == 2
+    assert "cannot be made otherwise" in outcome.stderr
 
 
 def test_scores_of_another_list_are_refused(run, models, flags, tmp_path, tiny_corpus):

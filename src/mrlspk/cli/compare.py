@@ -18,7 +18,7 @@ from mrlspk.cli.trial_options import (
     Dims,
     Enrolments,
     NoCache,
-    PTarget,
+    PTargets,
     ReportFolder,
     Resamples,
     ScoreNormChoice,
@@ -55,7 +55,7 @@ def compare_command(
     allow_missing: AllowMissing = False,
     dims: Dims = None,
     allow_untrained_dim: AllowUntrainedDim = False,
-    p_target: PTarget = None,
+    p_target: PTargets = None,
     score_norm: ScoreNormChoice = None,
     cohort: CohortPath = None,
     top_n: TopN = None,
@@ -77,6 +77,8 @@ def compare_command(
 
     if report is not None:
         check_report(report, force=force)
+    if p_target and len(p_target) > 1:
+        raise UsageError(f"models are compared at one prior, got {len(p_target)}", "--p-target", "Give one.")
     run = _find_run(models)
     request = ComparisonRequest(
         models=_find_models([str(each.path) for each in run] or models, quiet=quiet),
@@ -88,7 +90,7 @@ def compare_command(
     settings = read_config(
         config,
         overrides,
-        p_target=None if p_target is None else [p_target],
+        p_target=p_target,
         score_norm=score_norm,
         cohort=cohort,
         top_n=top_n,
@@ -96,8 +98,9 @@ def compare_command(
         cache=False if no_cache else None,
     )
     check_norm(settings, cohort, top_n)
-    if score_norm is not None and not request.files:
-        raise UsageError("the scores are there already", "--score-norm", "Leave it out.")
+    if (score_norm or cohort or top_n or no_cache) and not request.files:
+        fix = "Leave out --score-norm, --cohort, --top-n and --no-cache."
+        raise UsageError("the scores are there already: they cannot be made otherwise", fix=fix)
     with output.progress("embedding", quiet=quiet) as on_progress:
         result = compare(
             request,

@@ -43,7 +43,9 @@ def _table(trials: "ComparedTrials", names: Mapping[str, str]) -> RenderableType
 
 
 def _evidence_columns(pair: "Difference") -> tuple[str, ...]:
-    return ("95 %", "p") if pair.delta_ci else ("speakers − + =",)
+    if pair.delta_ci is not None:
+        return "95 %", "p"
+    return ("speakers − + =",) if pair.signs is not None else ()
 
 
 def _row(width: "ComparedWidth", names: Mapping[str, str]) -> Iterator[object]:
@@ -72,11 +74,10 @@ def _epoch_table(trials: "ComparedTrials", names: Mapping[str, str]) -> Renderab
 def _note(trials: "ComparedTrials") -> str:
     n_tests = sum(pair.p_value is not None for width in trials.results for pair in width.pairs)
     if trials.intervals.note:
-        return (
-            f"no intervals and no winner: {trials.intervals.note}; "
-            "− + = counts the speakers with fewer, more and as many errors"
-        )
-    return (
-        f"95 % intervals over {trials.intervals.n_speakers} speakers; {n_tests} tests: "
-        "see p_holm in --json for p-values that hold for all of them together"
-    )
+        signs = any(pair.signs for width in trials.results for pair in width.pairs)
+        counts = "; − + = counts the speakers with fewer, more and as many errors" if signs else ""
+        return f"no intervals and no winner: {trials.intervals.note}{counts}"
+    intervals = f"95 % intervals over {trials.intervals.n_speakers} speakers"
+    if n_tests < 2:
+        return intervals
+    return f"{intervals}; {n_tests} tests: p_holm in --json holds for all of them together"

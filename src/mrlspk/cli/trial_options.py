@@ -21,16 +21,11 @@ if TYPE_CHECKING:
     from mrlspk.evaluation.sources import TrialRequest
 
 
-def _check_rate(value: float | None) -> float | None:
-    if value is not None and not 0 < value < 1:
-        raise typer.BadParameter(f"expected a share between 0 and 1, got {value}")
-    return value
-
-
 def _check_rates(values: list[float] | None) -> list[float] | None:
     """Return the values, each once, where all lie between 0 and 1."""
     for value in values or ():
-        _check_rate(value)
+        if not 0 < value < 1:
+            raise typer.BadParameter(f"expected a share between 0 and 1, got {value}")
     return list(dict.fromkeys(values)) if values else None
 
 
@@ -77,10 +72,6 @@ PTargets = Annotated[
     typer.Option(
         "--p-target", callback=_check_rates, help="Prior of the detection cost; repeatable. Default: 0.01 and 0.05."
     ),
-]
-PTarget = Annotated[
-    float | None,
-    typer.Option("--p-target", callback=_check_rate, help="Prior of the detection cost. Default: 0.01."),
 ]
 FalseAcceptRates = Annotated[
     list[float] | None,

@@ -66,6 +66,13 @@ class FalseAcceptThreshold(Record):
     p_fa: Share
     p_miss: Share
 
+    @model_validator(mode="after")
+    def check_rate(self) -> Self:
+        """Refuse a threshold that does not keep to its rate."""
+        if self.p_fa > self.far:
+            raise ValueError(f"a threshold for {self.far:g} of false accepts has {self.p_fa:g}")
+        return self
+
 
 class WidthCalibration(Record):
     """One width: the ratio is ``scale * score + offset + duration_weight * log(shorter side in seconds)``.

@@ -54,10 +54,18 @@ def describe_intervals(trials: ScoredTrials, resampling: Resampling, *, speakers
     if resampling.n_resamples == 0:
         note = "not asked for"
     elif not trials.has_intervals:
-        note = f"{trials.n_speakers_of_rarer_kind} speakers: an interval over fewer than {MIN_SPEAKERS} means little"
+        note = f"{_count_speakers(trials)}: an interval over fewer than {MIN_SPEAKERS} means little"
     return IntervalNote(
         LEVEL, 0 if note else resampling.n_resamples, trials.n_speakers, speakers_from=speakers_from, note=note
     )
+
+
+def _count_speakers(trials: ScoredTrials) -> str:
+    """Return how many speakers there are; where one kind of trial has fewer, how many it has."""
+    target, nontarget = trials.n_speakers_by_kind
+    if min(target, nontarget) == trials.n_speakers:
+        return f"{trials.n_speakers} speakers"
+    return f"target trials of {target} speakers" if target < nontarget else f"non-target trials of {nontarget} speakers"
 
 
 def draw(
@@ -90,7 +98,7 @@ def column_intervals(
 ) -> WidthIntervals:
     """Return the intervals of one width."""
     points = operating_points(trials.scores[:, column], trials.is_target)
-    n_speakers = trials.n_speakers_of_rarer_kind
+    n_speakers = min(trials.n_speakers_by_kind)
     return WidthIntervals(
         eer=rate_interval(draws.eer[:, column], eer_at(points), n_speakers=n_speakers, level=LEVEL),
         min_dcf=tuple(

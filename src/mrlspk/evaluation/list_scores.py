@@ -24,6 +24,7 @@ class ListScores:
         trials_sha256: Of the trials that were scored, in their order, and of the file of enrolment models.
         official: The published list that it is, if it is one.
         source: Why it is these trials.
+        audio_root: What its utterance ids were relative to.
         missing: What was left out for want of audio; None where nothing may be.
         speakers_from: How the speakers of the trials are known.
         scored: The scores.
@@ -34,6 +35,7 @@ class ListScores:
     trials_sha256: str
     official: OfficialMatch | None
     source: str
+    audio_root: str
     missing: MissingAudio | None
     speakers_from: str
     scored: ScoredTrials
@@ -48,6 +50,7 @@ class ListScores:
             trials_sha256=_trials_sha256(trials),
             official=trial_list.official,
             source=trial_list.source,
+            audio_root=str(trial_list.audio_root),
             missing=trial_list.missing,
             speakers_from=each.speakers_from,
             scored=each.scored,
@@ -55,8 +58,18 @@ class ListScores:
 
     def same_trials(self, other: "ListScores") -> bool:
         """Return whether the other scores are of the same trials, with the same left out and the same enrolments."""
-        return (self.sha256, self.trials_sha256) == (other.sha256, other.trials_sha256) and np.array_equal(
-            self.scored.is_target, other.scored.is_target
+        mine, theirs = self.scored, other.scored
+        return (self.sha256, self.trials_sha256, mine.speakers) == (
+            other.sha256,
+            other.trials_sha256,
+            theirs.speakers,
+        ) and all(
+            np.array_equal(a, b)
+            for a, b in (
+                (mine.is_target, theirs.is_target),
+                (mine.enroll_speaker, theirs.enroll_speaker),
+                (mine.test_speaker, theirs.test_speaker),
+            )
         )
 
     def describe(self) -> str:
@@ -86,6 +99,12 @@ class ScoredAs:
         if norm is None:
             return cls("none", None, None, max_seconds)
         return cls(norm.kind, norm.top_n, norm.cohort.fingerprint, max_seconds)
+
+    def describe(self) -> str:
+        """Return it in words."""
+        kind = {"none": "plain cosines", "s": "S-Norm", "as": f"AS-Norm, top {self.top_n}"}[self.score_norm]
+        cohort = f", cohort {self.cohort[:12]}" if self.cohort else ""
+        return f"{kind}{cohort}, files whole up to {self.max_seconds:g} s"
 
 
 @dataclass(frozen=True)

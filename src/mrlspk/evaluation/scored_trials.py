@@ -51,15 +51,16 @@ class ScoredTrials:
         return int(np.unique([self.enroll_speaker, self.test_speaker]).size)
 
     @cached_property
-    def n_speakers_of_rarer_kind(self) -> int:
-        """Speakers of target trials or of non-target ones, whichever are fewer."""
+    def n_speakers_by_kind(self) -> tuple[int, int]:
+        """Speakers of the target trials, and of the non-target trials."""
         sides = np.stack([self.enroll_speaker, self.test_speaker])
-        return min(np.unique(sides[:, kind]).size for kind in (self.is_target, ~self.is_target))
+        target, nontarget = (np.unique(sides[:, kind]).size for kind in (self.is_target, ~self.is_target))
+        return target, nontarget
 
     @property
     def has_intervals(self) -> bool:
         """Whether there are speakers enough of both kinds of trial for an interval to mean something."""
-        return self.n_speakers_of_rarer_kind >= MIN_SPEAKERS
+        return min(self.n_speakers_by_kind) >= MIN_SPEAKERS
 
     def only(self, keep: NDArray[np.bool_]) -> "ScoredTrials":
         """Return the trials where ``keep`` (trials,) is true."""

@@ -3,9 +3,10 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from mrlspk.data.trials import OfficialMatch
 from mrlspk.errors import UsageError
@@ -17,7 +18,37 @@ from mrlspk.files import check_free, whole_file
 
 SUFFIX = ".npz"
 VERSION = 1
-ARRAYS = ("scores", "is_target", "enroll_speaker", "test_speaker", "speakers")
+KINDS = {"scores": "f", "is_target": "b", "enroll_speaker": "i", "test_speaker": "i", "speakers": "U"}
+ARRAYS = tuple(KINDS)
+
+
+class _Record(BaseModel):
+    """A part of the description: of exactly these keys and types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _List(_Record):
+    """What is said of one list, beside its arrays."""
+
+    path: str
+    sha256: str
+    trials_sha256: str
+    official: OfficialMatch | None
+    source: str
+    audio_root: str
+    missing: MissingAudio | None
+    speakers_from: str
+    dims: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+
+class _File(_Record):
+    """What is said of the model, and of each list."""
+
+    version: Literal[1]
+    fingerprint: str
+    scored_as: ScoredAs
+    lists: Annotated[tuple[_List, ...], Field(min_length=1)]
 
 
 def check_scores_target(path: Path, *, force: bool) -> None:
@@ -59,14 +90,12 @@ def read_scores(path: Path) -> ModelScores:
         DataError: If it is no such file.
     """
     with open_arrays(path, expected="scores that `mrlspk eval --scores` wrote", fix="Write them again.") as arrays:
-        described = json.loads(str(arrays["lists"]))
-        if described["version"] != VERSION or not described["lists"]:
-            raise ValueError(f"version {described['version']} with {len(described['lists'])} lists")
+        described = _File.model_validate_json(str(arrays["lists"]))  # whose error is a ValueError
         lists = tuple(
             _read_list(each, {name: arrays[f"{name}_{index}"] for name in ARRAYS})
-            for index, each in enumerate(described["lists"])
+            for index, each in enumerate(described.lists)
         )
-        return ModelScores(described["fingerprint"], ScoredAs(**described["scored_as"]), lists)
+        return ModelScores(described.fingerprint, described.scored_as, lists)
 
 
 def _describe(each: ListScores) -> dict[str, Any]:
@@ -76,31 +105,35 @@ def _describe(each: ListScores) -> dict[str, Any]:
         "trials_sha256": each.trials_sha256,
         "official": asdict(each.official) if each.official else None,
         "source": each.source,
+        "audio_root": each.audio_root,
         "missing": asdict(each.missing) if each.missing else None,
         "speakers_from": each.speakers_from,
         "dims": list(each.scored.dims),
     }
 
 
-def _read_list(described: dict[str, Any], arrays: dict[str, Any]) -> ListScores:
-    official, missing = described["official"], described["missing"]
+def _read_list(described: _List, arrays: dict[str, Any]) -> ListScores:
     scored = ScoredTrials(
-        dims=tuple(described["dims"]),
+        dims=described.dims,
         scores=arrays["scores"],
         is_target=arrays["is_target"],
         enroll_speaker=arrays["enroll_speaker"],
         test_speaker=arrays["test_speaker"],
         speakers=tuple(arrays["speakers"].tolist()),
     )
+    kinds = {name: arrays[name].dtype.kind for name in ARRAYS}
+    if kinds != KINDS:
+        raise ValueError(f"arrays of other kinds: {kinds}")
     _check(scored)
     return ListScores(
-        path=described["path"],
-        sha256=described["sha256"],
-        trials_sha256=described["trials_sha256"],
-        official=OfficialMatch(**official) if official else None,
-        source=described["source"],
-        missing=MissingAudio(**(missing | {"first": tuple(missing["first"])})) if missing else None,
-        speakers_from=described["speakers_from"],
+        path=described.path,
+        sha256=described.sha256,
+        trials_sha256=described.trials_sha256,
+        official=described.official,
+        source=described.source,
+        audio_root=described.audio_root,
+        missing=described.missing,
+        speakers_from=described.speakers_from,
         scored=scored,
     )
 
@@ -112,11 +145,11 @@ def _check(scored: ScoredTrials) -> None:
         ValueError: If they do not.
     """
     n_trials, n_dims = len(scored.is_target), len(scored.dims)
-    if list(scored.dims) != sorted({int(dim) for dim in scored.dims}) or not n_dims:
+    if list(scored.dims) != sorted(set(scored.dims)):
         raise ValueError(f"widths {scored.dims}")
     if scored.scores.shape != (n_trials, n_dims) or not np.isfinite(scored.scores).all():
         raise ValueError(f"scores of shape {scored.scores.shape}, or not finite")
-    if scored.is_target.dtype != np.bool_ or not scored.both_kinds:
+    if not scored.both_kinds:
         raise ValueError("trials of one kind")
     for side in (scored.enroll_speaker, scored.test_speaker):
         if side.shape != (n_trials,) or side.min() < 0 or side.max() >= len(scored.speakers):

@@ -150,10 +150,15 @@ def _warn_of_doubts(scores: Mapping[str, ModelScores]) -> None:
         first = seen.setdefault((each.fingerprint, each.scored_as), name)
         if first != name:
             log.warning("%s and %s have the same weights, scored in the same way", first, name)
-    (first, expected), *others = ((name, each.scored_as) for name, each in scores.items())
-    for name, found in others:
-        if found != expected:
-            log.warning("%s is scored in another way than %s: %s; %s", name, first, found, expected)
+    (first, expected), *others = scores.items()
+    for name, each in others:
+        if each.scored_as != expected.scored_as:
+            how = each.scored_as.describe(), expected.scored_as.describe()
+            log.warning("%s is scored in another way than %s: %s; %s", name, first, *how)
+        for mine, theirs in zip(each.lists, expected.lists, strict=False):
+            if mine.audio_root != theirs.audio_root:
+                roots = mine.audio_root, theirs.audio_root
+                log.warning("%s has its audio from another folder than %s: %s; %s", name, first, *roots)
 
 
 def _check_distinct(request: ComparisonRequest) -> None:
@@ -162,7 +167,8 @@ def _check_distinct(request: ComparisonRequest) -> None:
         raise UsageError(f"expected two or more different models, got {count}", fix="Name a second checkpoint.")
     if not request.files and request.trials != TrialRequest():
         raise UsageError(
-            "the scores are there already: trials cannot be chosen", "--trials", "Leave out --trials and its like."
+            "the scores are there already: trials cannot be chosen",
+            fix="Leave out --trials, --audio-root, --enroll and --allow-missing.",
         )
     seen: dict[Path, str] = {}
     for name, file in request.files.items():

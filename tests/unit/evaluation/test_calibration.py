@@ -163,3 +163,8 @@ def test_thresholds_are_where_the_line_has_them(kind, duration_weight, score, pr
 def test_ratio_of_a_prior_is_that_of_bayes_rule():
     with pytest.raises(ValidationError, match=r"the ratio of a prior of 0\.01 is 4\.59512, got 3"):
         PriorThreshold(p_target=0.01, llr=3.0, score=None)
+
+
+def test_threshold_that_does_not_keep_to_its_rate_is_refused():
+    with pytest.raises(ValueError, match="a threshold for 0.01 of false accepts has 1"):
+        FalseAcceptThreshold(far=0.01, llr=3.0, score=None, p_fa=1.0, p_miss=0.0)

@@ -131,6 +131,7 @@ def test_mcnemar_counts_the_trials_that_one_model_alone_gets_wrong():
         pytest.param(lambda a: [list_scores(a, trials_sha256="2" * 64)], id="other trials or enrolments of it"),
         pytest.param(lambda a: [list_scores(a.only(np.arange(a.is_target.size) > 0))], id="other trials left out"),
         pytest.param(lambda a: [list_scores(a)] * 2, id="another number of lists"),
+        pytest.param(lambda a: [list_scores(replace(a, speakers=a.speakers[::-1]))], id="other speakers"),
     ],
 )
 def test_models_scored_on_different_lists_are_refused(other):

@@ -41,8 +41,9 @@ def test_few_speakers_have_no_intervals_and_the_note_says_why():
 def test_speakers_of_the_rarer_kind_count():
     trials = drawn_trials(n_speakers=30)
     few = trials.only(~trials.is_target | (trials.enroll_speaker < 7))
-    assert (few.n_speakers, few.n_speakers_of_rarer_kind) == (30, 7)
-    assert "7 speakers" in describe_intervals(few, Resampling(200, 0), speakers_from="folders").note
+    assert (few.n_speakers, few.n_speakers_by_kind) == (30, (7, 30))
+    note = describe_intervals(few, Resampling(200, 0), speakers_from="folders").note
+    assert note.startswith("target trials of 7 speakers: an interval")
     assert width_intervals(few, (0.05,), Resampling(200, 0)) is None
 
 

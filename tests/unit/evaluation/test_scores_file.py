@@ -42,6 +42,10 @@ def test_scores_come_back_as_they_were(tmp_path):
         pytest.param({"dims": ("a", 8)}, id="widths that are no numbers"),
         pytest.param({"is_target": np.ones(555, dtype=bool)}, id="one kind of trial"),
         pytest.param({"enroll_speaker": np.full(555, 30)}, id="a speaker without a name"),
+        pytest.param({"enroll_speaker": np.zeros(555)}, id="speakers that are no whole numbers"),
+        pytest.param({"scores": np.zeros((555, 2), dtype=complex)}, id="scores that are not real"),
+        pytest.param({"scores": np.full((555, 2), "x")}, id="scores that are words"),
+        pytest.param({"speakers": (1, 2)}, id="names that are numbers"),
     ],
 )
 def test_arrays_that_do_not_go_together_are_refused(tmp_path, changes):
@@ -52,10 +56,21 @@ def test_arrays_that_do_not_go_together_are_refused(tmp_path, changes):
     assert caught.value.where == path
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"fingerprint": None}, {"scored_as": ScoredAs("as", [1], None, 60.0)}, {"scored_as": ScoredAs("x", 5, "c", 60.0)}],
+)
+def test_descriptions_of_other_types_are_refused(tmp_path, changes):
+    path = tmp_path / "scores.npz"
+    write_scores(path, replace(ModelScores("f" * 64, HOW, (list_scores(drawn_trials()),)), **changes))
+    with pytest.raises(DataError, match="eval --scores"):
+        read_scores(path)
+
+
 def test_a_file_without_lists_is_refused(tmp_path):
     path = tmp_path / "scores.npz"
     write_scores(path, ModelScores("f" * 64, HOW, ()))
-    with pytest.raises(DataError, match="0 lists"):
+    with pytest.raises(DataError, match="lists"):
         read_scores(path)
 
 

@@ -77,7 +77,8 @@ def _check_folder(folder: Path, *, force: bool) -> None:
     names = {path.name for path in folder.iterdir() if not _left_over(path)}
     if names - set(FILES):
         raise MrlspkError("holds other files than a report", folder, "Give the report a folder of its own.")
-    if names and not force:
+    earlier = any(any(path.iterdir()) for path in folder.glob(f"{_EARLIER}*.partial"))  # of a write that was killed
+    if (names or earlier) and not force:
         raise MrlspkError("exists", folder, "Give another name, or --force to replace the report.")
 
 
@@ -112,7 +113,8 @@ def _fill(place: Path, texts: Mapping[str, str]) -> None:
             _move_files(earlier, place)
             earlier.rmdir()
             raise
-        shutil.rmtree(earlier)
+        for path in filter(_left_over, list(place.iterdir())):
+            shutil.rmtree(path)
     finally:
         if new.exists():
             shutil.rmtree(new)

@@ -124,6 +124,19 @@ def test_what_a_killed_write_left_is_not_in_the_way(document, tmp_path):
     assert (tmp_path / "index.html").is_file()
 
 
+def test_what_killed_writes_left_goes_with_the_next_and_an_earlier_report_needs_force(document, tmp_path):
+    write_report(document, tmp_path / "report")
+    earlier = tmp_path / "report" / ".earlier.1.partial"  # a write was killed when the old files had made room
+    earlier.mkdir()
+    for path in [path for path in (tmp_path / "report").iterdir() if path.is_file()]:
+        path.rename(earlier / path.name)
+    (tmp_path / "report" / ".new.2.partial").mkdir()
+    with pytest.raises(MrlspkError, match="exists"):
+        write_report(document, tmp_path / "report")
+    write_report(document, tmp_path / "report", force=True)
+    assert [path.name for path in (tmp_path / "report").iterdir() if path.name.startswith(".")] == []
+
+
 def test_folder_that_cannot_be_written_is_said_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda path, _mode: Path(path) != tmp_path)
     for folder in (tmp_path, tmp_path / "new" / "report"):
