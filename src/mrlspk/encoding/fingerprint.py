@@ -7,6 +7,16 @@ from torch import Tensor, nn
 
 IGNORED_SETTINGS = frozenset({"training", "dims", "dropout", "momentum"})  # an embedding does not depend on these
 IGNORED_MODULES = (nn.Dropout, nn.Identity)
+# All that torch's modules in our models are built with and embeddings depend on. Other attributes of theirs are not
+# looked at, since another version of torch may have others.
+TORCH_SETTINGS = frozenset(
+    {
+        *("kernel_size", "stride", "padding", "padding_mode", "dilation", "groups"),  # convolutions
+        *("eps", "num_groups", "normalized_shape"),  # normalisations
+        "approximate",  # GELU
+        *("size", "scale_factor", "mode", "align_corners"),  # upsampling
+    }
+)
 
 
 def model_fingerprint(encoder: nn.Module) -> str:
@@ -27,8 +37,10 @@ def model_fingerprint(encoder: nn.Module) -> str:
 
 def _settings(module: nn.Module) -> list[tuple[str, object]]:
     """Return what the module was built with, as far as it is plain values: strides, groups, the kind of padding."""
-    public = {name: value for name, value in vars(module).items() if not name.startswith("_")}
-    return sorted((name, value) for name, value in public.items() if name not in IGNORED_SETTINGS and _is_plain(value))
+    public = {name: value for name, value in vars(module).items() if not name.startswith("_") and _is_plain(value)}
+    if type(module).__module__.startswith("torch.nn."):
+        return sorted((name, value) for name, value in public.items() if name in TORCH_SETTINGS)
+    return sorted((name, value) for name, value in public.items() if name not in IGNORED_SETTINGS)
 
 
 def _is_plain(value: object) -> bool:

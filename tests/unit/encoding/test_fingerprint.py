@@ -74,6 +74,33 @@ def test_strides_and_groups_count_where_the_weights_are_equal():
     assert model_fingerprint(one) != model_fingerprint(other)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (torch.nn.BatchNorm1d(4), torch.nn.BatchNorm1d(4, eps=1e-3)),
+        (torch.nn.GELU(), torch.nn.GELU("tanh")),
+        (torch.nn.GELU(), torch.nn.ReLU()),
+        (torch.nn.GroupNorm(2, 4), torch.nn.GroupNorm(4, 4)),
+        (torch.nn.Upsample(scale_factor=2), torch.nn.Upsample(scale_factor=2, mode="linear")),
+        (torch.nn.Conv1d(4, 4, 3, padding=1), torch.nn.Conv1d(4, 4, 3, padding=1, padding_mode="circular")),
+    ],
+)
+def test_what_torch_modules_were_built_with_counts(one, other):
+    other.load_state_dict(one.state_dict())
+    assert model_fingerprint(one) != model_fingerprint(other)
+
+
+def test_an_attribute_that_another_torch_gives_its_modules_does_not_count():
+    encoder = build()
+    same = model_fingerprint(encoder)
+    for module in encoder.modules():
+        if type(module).__module__.startswith("torch.nn."):
+            module.new_in_another_version = 1
+    assert model_fingerprint(encoder) == same
+    encoder.pool.new_of_ours = 1
+    assert model_fingerprint(encoder) != same
+
+
 def test_average_and_maximum_are_told_apart():
     parts = [build(TINY.model_copy(update={"pooling_func": name})) for name in ("TAP", "TSDP", "TMAP")]
     assert len({model_fingerprint(each) for each in parts}) == 3
