@@ -1,6 +1,7 @@
 """What ``eval`` shows beside the error rates of whole lists."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -169,6 +170,15 @@ def test_a_cohort_stored_by_another_model_is_refused(run, model, flags, tiny_cor
     outcome = run("eval", model, *flags, "--score-norm", "as", "--cohort", stored)
     assert outcome.exit_code == 3
     assert "another model" in outcome.stderr
+
+
+def test_a_cohort_of_one_speaker_is_refused_before_anything_is_embedded(run, model, flags, tiny_corpus, monkeypatch):
+    for speaker in range(1, 4):
+        shutil.rmtree(tiny_corpus.root / f"speaker{speaker}")
+    monkeypatch.setattr("mrlspk.workflows.evaluate.score_model", None)
+    outcome = run("eval", model, *flags, "--score-norm", "as", "--cohort", tiny_corpus.root)
+    assert outcome.exit_code == 3
+    assert "expected 2 speakers or more, got 1" in outcome.stderr
 
 
 def test_a_cohort_of_the_speakers_of_the_trials_is_told(run, model, flags, many_speakers):

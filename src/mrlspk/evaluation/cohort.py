@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -50,25 +51,23 @@ class CohortSource:
     stored: Mapping[str, NDArray[np.floating]] | None = None
 
     def embedded(self, embeddings: Embeddings) -> Cohort:
-        """Return the cohort, from the embeddings of its recordings or those that are stored.
-
-        Raises:
-            DataError: If it has fewer than two speakers.
-        """
+        """Return the cohort, from the embeddings of its recordings or those that are stored."""
         vectors = self.stored if self.stored is not None else embeddings.of(self.recordings)
-        groups: dict[str, list[str]] = {}
-        for utterance_id in sorted(vectors):
-            groups.setdefault(speaker_of(utterance_id), []).append(utterance_id)
-        if len(groups) < MIN_VOICES:
-            raise DataError(
-                f"expected {MIN_VOICES} speakers or more, got {len(groups)}", self.path, "Name more of them."
-            )
+        groups = self._by_speaker
         return Cohort(self.path, self.fingerprint, tuple(groups), join_voices(vectors, groups.values()))
 
     @property
     def n_speakers(self) -> int:
         """Number of speakers."""
-        return len(set(map(speaker_of, self.recordings if self.stored is None else self.stored)))
+        return len(self._by_speaker)
+
+    @cached_property
+    def _by_speaker(self) -> dict[str, list[str]]:
+        """The utterance ids of each speaker."""
+        groups: dict[str, list[str]] = {}
+        for utterance_id in sorted(self.recordings if self.stored is None else self.stored):
+            groups.setdefault(speaker_of(utterance_id), []).append(utterance_id)
+        return groups
 
     @property
     def wanted(self) -> tuple[Recording, ...]:
@@ -85,14 +84,17 @@ def find_cohort(path: Path, *, fingerprint: str, embed_dim: int) -> CohortSource
         embed_dim: Width of the model; narrower stored embeddings are refused.
 
     Raises:
-        DataError: If it is neither, or cannot be used with this model.
+        DataError: If it is neither, cannot be used with this model, or has fewer than two speakers.
     """
     if path.is_dir():
         manifest = scan_corpus(path)
         files = {utterance.utterance_id: utterance.path for utterance in manifest.utterances}
-        return CohortSource(path, manifest.fingerprint, files)
-    stored = _read_embeddings(path, fingerprint, embed_dim)
-    return CohortSource(path, file_sha256(path), {}, stored)
+        found = CohortSource(path, manifest.fingerprint, files)
+    else:
+        found = CohortSource(path, file_sha256(path), {}, _read_embeddings(path, fingerprint, embed_dim))
+    if found.n_speakers < MIN_VOICES:
+        raise DataError(f"expected {MIN_VOICES} speakers or more, got {found.n_speakers}", path, "Name more of them.")
+    return found
 
 
 def _read_embeddings(path: Path, fingerprint: str, embed_dim: int) -> dict[str, NDArray[np.floating]]:

@@ -132,14 +132,12 @@ def _compare_width(
     figures = tuple(
         _figures(model, each, p_target, own) for model, each, own in zip(models, scored, of_width, strict=True)
     )
-    every = list(combinations(range(len(figures)), 2))
-    chosen = list(pairwise(range(len(figures)))) if neighbours else every
-    pairs = {
-        (a, b): _difference((figures[a], figures[b]), (scored[a], scored[b]), (of_width[a], of_width[b]))
-        for a, b in dict.fromkeys([*chosen, *every])
-    }
-    winner = _winner(figures, list(pairs.values()))
-    return ComparedWidth(dim, figures, tuple(pairs[pair] for pair in chosen), winner)
+    indices = range(len(figures))
+    pairs = tuple(
+        _difference((figures[a], figures[b]), (scored[a], scored[b]), (of_width[a], of_width[b]))
+        for a, b in (pairwise(indices) if neighbours else combinations(indices, 2))
+    )
+    return ComparedWidth(dim, figures, pairs, _winner(figures, of_width))
 
 
 def _column(draws: BootstrapDraws | None, column: int) -> BootstrapDraws | None:
@@ -191,12 +189,16 @@ def _difference(
     )
 
 
-def _winner(figures: Sequence[ModelFigures], pairs: Sequence[Difference]) -> str | None:
-    """Return the model that every other is worse than, by intervals that exclude zero."""
-    beats = {(pair.a, pair.b) for pair in pairs if pair.delta_ci and pair.delta_ci[0] > 0}
-    beats |= {(pair.b, pair.a) for pair in pairs if pair.delta_ci and pair.delta_ci[1] < 0}
-    names = [each.model for each in figures]
-    return next((one for one in names if all((one, other) in beats for other in names if other != one)), None)
+def _winner(figures: Sequence[ModelFigures], draws: Sequence[BootstrapDraws | None]) -> str | None:
+    """Return the model that has fewer errors than every other, by intervals that lie below zero; None if none has."""
+    (best, best_draws), *others = sorted(zip(figures, draws, strict=True), key=lambda model: model[0].eer)
+    for other, other_draws in others:
+        if best_draws is None or other_draws is None:
+            return None
+        difference = best_draws.eer[:, 0] - other_draws.eer[:, 0]
+        if interval(difference, best.eer - other.eer, level=LEVEL)[1] >= 0:
+            return None
+    return best.model
 
 
 def _with_holm(compared: Sequence[ComparedTrials]) -> tuple[ComparedTrials, ...]:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from mrlspk.data.trials import OfficialMatch
+from mrlspk.evaluation.figures import Interval
 from mrlspk.evaluation.intervals import IntervalNote, Resampling
 from mrlspk.evaluation.list_scores import ScoredAs
-from mrlspk.evaluation.paired import Interval, McNemar, Signs, SpeakerDifference
+from mrlspk.evaluation.paired import McNemar, Signs, SpeakerDifference
 from mrlspk.evaluation.run_checkpoints import RunCheckpoint
 from mrlspk.evaluation.trial_list import MissingAudio
 

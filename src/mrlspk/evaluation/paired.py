@@ -11,8 +11,6 @@ from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_threshold_at
 from mrlspk.metrics.mcnemar import mcnemar_p_value
 
-type Interval = tuple[float, float]
-
 
 @dataclass(frozen=True)
 class McNemar:

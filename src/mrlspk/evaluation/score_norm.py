@@ -21,11 +21,7 @@ class ScoreNorm:
 
 
 def join_cohort(request: NormRequest, embeddings: Embeddings) -> ScoreNorm:
-    """Return the normalisation with its cohort's embeddings.
-
-    Raises:
-        DataError: If the cohort has fewer than two speakers.
-    """
+    """Return the normalisation with its cohort's embeddings."""
     return ScoreNorm(request.cohort.embedded(embeddings), request.top_n)
 
 
