@@ -305,6 +305,7 @@ def test_a_run_is_compared_epoch_by_epoch(run, flags, tmp_path, write_model):
         ("run/epoch-003.pt", "run/epoch-010.pt"),
     ]
     table = run("compare", "run", *flags).stdout
+    assert "− + =" not in table  # differences are not in the table of a run, nor spoken of below it
     assert [line.split()[0] for line in table.splitlines() if line.startswith(("2 ", "3 ", "10"))][-3:] == [
         "2",
         "3",

@@ -21,9 +21,10 @@ def comparison_tables(report: "ComparisonReport") -> Iterator[RenderableType]:
         yield heading(trials)
         if report.run:
             yield _epoch_table(trials, names)
+            yield "differences of neighbours, with what they rest on: --json or --report DIR"
         else:
             yield _table(trials, names)
-        yield _note(trials)
+            yield _note(trials)
 
 
 def _short_names(report: "ComparisonReport") -> dict[str, str]:
