@@ -35,6 +35,9 @@ class DataConfig(StrictModel):
         40, description="Speakers validated on: held out of train_dataset, or taken from val_dataset."
     )
     n_validation_trials: PositiveInt = Field(2000, description="Seeded validation trials, half of them target.")
+    validation_seconds: float | None = Field(
+        None, ge=0.1, description="Middle part of each validation utterance that is scored, seconds; null: all of it."
+    )
     sample_rate: Literal[16000] = Field(16000, description="Hz; audio at another rate is resampled.")
     chunk_duration: float = Field(3.0, ge=0.1, description="Seconds of a training crop; shorter files are repeated.")
     sampler: Literal["speaker_balanced", "shuffle"] = Field(

@@ -1,6 +1,7 @@
 """Section ``loss``: the training objective, applied at every width."""
 
-from typing import Literal, Self
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -15,9 +16,31 @@ class LossConfig(StrictModel):
     scale: PositiveFloat = Field(30.0, description="Factor on the cosine.")
     easy_margin: bool = Field(False, description="Apply the margin only where the cosine is positive.")
     num_subcenters: PositiveInt = Field(3, description="Centres per speaker, for SubCenter.")
-    margin_start_epoch: NonNegativeInt = Field(0, description="Epoch at which the margin begins to rise from 0.")
+    margin_shares: dict[PositiveInt, Annotated[float, Field(ge=0, le=1)]] = Field(
+        {16: 0.5, 32: 0.5}, description="Share of the margin at single widths; others have all of it."
+    )
+    margin_start: NonNegativeFloat = Field(0.0, description="Margin from which it rises, radians.")
+    margin_start_epoch: NonNegativeInt = Field(
+        0, description="Epoch at which the margin begins to rise from margin_start."
+    )
     margin_full_epoch: NonNegativeInt = Field(
         0, description="Epoch at which the margin is full, after margin_start_epoch; 0 for both: full from the start."
+    )
+    class_matrix: Literal["sliced", "per_width"] = Field(
+        "sliced", description="One matrix of class weights whose columns are cut for each width, or one per width."
+    )
+    n_dims_per_step: PositiveInt | None = Field(
+        None, description="Widths, drawn anew at each step, whose loss is taken; null: all."
+    )
+    distillation_weight: NonNegativeFloat = Field(
+        0.0, description="Weight of the similarity distillation beside the objective; head runs only."
+    )
+    distillation_temperature: PositiveFloat = Field(
+        0.05, description="What the cosines of a batch are divided by in the distillation."
+    )
+    distillation_teacher: Path | None = Field(
+        None,
+        description="Model whose similarities are taught: a path or name; null: the start's own full width.",
     )
     class_lr_multiplier: PositiveFloat = Field(
         1.0, description="Learning rate of the class weights, as a multiple of training.learning_rate."

@@ -8,6 +8,8 @@ from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveInt, model_v
 from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.config.base import StrictModel
 
+NARROW_DIMS = 16, 32  # trained though they are not published: small widths improve only when they are trained
+
 
 class PretrainedConfig(StrictModel):
     """The published model that training starts from."""
@@ -48,6 +50,12 @@ class ModelConfig(StrictModel):
         description="Loss weight of each width, in their order; null: all equal.",
     )
 
+    trained_dims: tuple[PositiveInt, ...] | None = Field(
+        None,
+        description="All widths whose loss is taken, rising; matryoshka_dims are those that the model is published "
+        "with. null: 16 and 32, as far as they are below the full width, and matryoshka_dims.",
+    )
+
     @model_validator(mode="after")
     def check_widths(self) -> Self:
         """Refuse widths that do not rise, and weights that do not pair with them."""
@@ -58,6 +66,20 @@ class ModelConfig(StrictModel):
             raise ValueError(f"{len(dims)} matryoshka_dims need {len(dims)} matryoshka_weights, got {len(weights)}")
         if weights is not None and not any(weights):
             raise ValueError("at least one of matryoshka_weights must be above zero")
+        return self
+
+    @model_validator(mode="after")
+    def check_trained_dims(self) -> Self:
+        """Refuse trained widths that do not rise, or that leave out one that is published."""
+        trained = self.trained_dims
+        if trained is None:
+            return self
+        if list(trained) != sorted(set(trained)):
+            raise ValueError(f"trained_dims must rise without repeats, got {list(trained)}")
+        if absent := sorted(set(self.matryoshka_dims) - set(trained)):
+            raise ValueError(f"trained_dims must hold all of matryoshka_dims, {absent} are missing")
+        if trained[-1] > self.embed_dim:
+            raise ValueError(f"trained_dims reach to {trained[-1]}, beyond the full width {self.embed_dim}")
         return self
 
     @model_validator(mode="after")
@@ -75,6 +97,13 @@ class ModelConfig(StrictModel):
         return self.matryoshka_dims[-1]
 
     @property
+    def dims_in_loss(self) -> tuple[int, ...]:
+        """All widths whose loss is taken, rising."""
+        narrow = {dim for dim in NARROW_DIMS if dim < self.embed_dim}
+        return self.trained_dims or tuple(sorted(narrow | set(self.matryoshka_dims)))
+
+    @property
     def weights(self) -> tuple[float, ...]:
-        """The loss weight of each width."""
-        return self.matryoshka_weights or (1.0,) * len(self.matryoshka_dims)
+        """The loss weight of each of ``dims_in_loss``: 1 for one that is not published."""
+        published = dict(zip(self.matryoshka_dims, self.matryoshka_weights or (), strict=False))
+        return tuple(published.get(dim, 1.0) for dim in self.dims_in_loss)

@@ -7,7 +7,9 @@ from pydantic import Field, NonNegativeInt, model_validator
 from mrlspk.config.base import StrictModel
 from mrlspk.config.data import DataConfig
 from mrlspk.config.evaluation import EvaluationConfig
+from mrlspk.config.features import FeaturesConfig
 from mrlspk.config.hardware import HardwareConfig
+from mrlspk.config.head import HeadConfig
 from mrlspk.config.logging import LoggingConfig
 from mrlspk.config.loss import LossConfig
 from mrlspk.config.model import ModelConfig
@@ -20,9 +22,11 @@ class Config(StrictModel):
     seed: NonNegativeInt = Field(42, description="Origin of every random choice.")
     deterministic: bool = Field(False, description="Deterministic algorithms only; slower on a GPU.")
     model: ModelConfig = ModelConfig()
+    head: HeadConfig = HeadConfig()
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
     data: DataConfig = DataConfig()
+    features: FeaturesConfig = FeaturesConfig()
     hardware: HardwareConfig = HardwareConfig()
     logging: LoggingConfig = LoggingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -39,9 +43,43 @@ class Config(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def check_head_only_keys(self) -> Self:
+        """Refuse what only a run that trains the head alone can do, where more is trained."""
+        if self.trains_head_alone:
+            return self
+        if self.loss.distillation_weight:
+            raise ValueError("loss.distillation_weight needs training.freeze_backbone_epochs null: it is of head runs")
+        if self.head.trained != "linear":
+            raise ValueError(f"head.trained {self.head.trained} needs training.freeze_backbone_epochs null")
+        return self
+
+    @property
+    def trains_head_alone(self) -> bool:
+        """Whether nothing before the head ever changes, so that it is computed once."""
+        return self.training.freeze_backbone_epochs is None and self.training.lora is None
+
+    @model_validator(mode="after")
     def check_best_width(self) -> Self:
         """Refuse to choose checkpoints by a width that is not trained."""
         best_by, dims = self.evaluation.best_by, self.model.matryoshka_dims
         if isinstance(best_by, int) and best_by not in dims:
             raise ValueError(f"evaluation.best_by {best_by} is not among model.matryoshka_dims {list(dims)}")
+        return self
+
+    @model_validator(mode="after")
+    def check_kept_for_average(self) -> Self:
+        """Refuse an average of more checkpoints than are kept."""
+        wanted, written = self.training.average_last, self.training.num_epochs // self.logging.save_interval
+        if wanted > min(self.logging.keep_last_n, written):
+            raise ValueError(
+                f"training.average_last {wanted} needs {wanted} kept checkpoints, but logging.keep_last_n is "
+                f"{self.logging.keep_last_n} and num_epochs / save_interval makes {written}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_norm_statistics(self) -> Self:
+        """Refuse to keep statistics of a network that has none yet."""
+        if self.training.freeze_norm_statistics and not self.model.pretrained.use_pretrained:
+            raise ValueError("training.freeze_norm_statistics needs a pretrained model, whose statistics it keeps")
         return self

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from mrlspk.config.loss import LossConfig
+from mrlspk.losses.distillation import SimilarityDistillation
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.losses.triplet import TripletLoss
@@ -19,17 +20,27 @@ def build_loss(config: LossConfig, *, dims: Sequence[int], weights: Sequence[flo
         weights: Loss weight of each width.
         n_speakers: Number of classes, those of speed perturbation among them; triplets need none.
     """
-    return MatryoshkaLoss(_build_single(config, max(dims), n_speakers), dims, weights)
+    distillation = SimilarityDistillation(config.distillation_temperature) if config.distillation_weight else None
+    return MatryoshkaLoss(
+        _build_single(config, dims, n_speakers),
+        dims,
+        weights,
+        n_dims_per_step=config.n_dims_per_step,
+        distillation=distillation,
+        distillation_weight=config.distillation_weight,
+    )
 
 
-def _build_single(config: LossConfig, embed_dim: int, n_speakers: int) -> nn.Module:
+def _build_single(config: LossConfig, dims: Sequence[int], n_speakers: int) -> nn.Module:
     if config.type == "Triplet":
         return TripletLoss(config.triplet_margin, config.triplet_mining)
     return AAMSoftmax(
         n_speakers,
-        embed_dim,
+        max(dims),
         margin=config.margin,
         scale=config.scale,
         easy_margin=config.easy_margin,
         n_subcenters=config.num_subcenters if config.type == "SubCenter" else 1,
+        margin_shares=config.margin_shares,
+        own_dims=tuple(dims) if config.class_matrix == "per_width" else (),
     )

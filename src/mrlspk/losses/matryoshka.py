@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
+
+from mrlspk.losses.distillation import SimilarityDistillation
 
 
 class MatryoshkaLossValue(NamedTuple):
-    """The weighted mean over the widths, to be back-propagated, and the detached loss of each width."""
+    """The weighted mean over the widths, to be back-propagated, and the detached loss of each width that was taken."""
 
     total: Tensor
     by_dim: dict[int, Tensor]
@@ -22,18 +25,50 @@ class MatryoshkaLoss(nn.Module):
         loss: Maps (batch, dim) embeddings and (batch,) speaker indices to a scalar, for every dim in ``dims``.
         dims: Prefix widths, in any order.
         weights: ``weights[i]`` belongs to ``dims[i]``; their sum is above zero.
+        n_dims_per_step: In training, take the loss of so many widths, drawn anew each time; None for all.
+        distillation: Added at every width where `forward` is given a teacher's embeddings; None for nothing.
+        distillation_weight: Factor on it.
     """
 
-    def __init__(self, loss: nn.Module, dims: Sequence[int], weights: Sequence[float]) -> None:
+    def __init__(
+        self,
+        loss: nn.Module,
+        dims: Sequence[int],
+        weights: Sequence[float],
+        *,
+        n_dims_per_step: int | None = None,
+        distillation: SimilarityDistillation | None = None,
+        distillation_weight: float = 1.0,
+    ) -> None:
         super().__init__()
         self.loss = loss
         self.weight_of = dict(zip(dims, weights, strict=True))
+        self.n_dims_per_step = n_dims_per_step
+        self.distillation, self.distillation_weight = distillation, distillation_weight
 
-    def forward(self, embedding: Tensor, speaker_index: Tensor) -> MatryoshkaLossValue:
-        """Return the losses of embeddings (batch, embed_dim) whose speakers are (batch,)."""
-        losses: dict[int, Tensor] = {dim: self.loss(embedding[:, :dim], speaker_index) for dim in self.weight_of}
-        total = embedding.new_zeros((), dtype=next(iter(losses.values())).dtype)
-        for dim, weight in self.weight_of.items():
+    def forward(self, embedding: Tensor, speaker_index: Tensor, teacher: Tensor | None = None) -> MatryoshkaLossValue:
+        """Return the losses of embeddings (batch, embed_dim) whose speakers are (batch,).
+
+        Args:
+            embedding: Of the model that is trained.
+            speaker_index: Classes.
+            teacher: (batch, any width) embeddings of the same crops by another model, for the distillation.
+        """
+        losses, total = dict[int, Tensor](), embedding.new_zeros((), dtype=torch.float32)
+        weight_of = self._draw()
+        for dim, weight in weight_of.items():
+            prefix = embedding[:, :dim]
+            losses[dim] = self.loss(prefix, speaker_index)
             total = total + weight * losses[dim]
+            if self.distillation is not None and teacher is not None:
+                total = total + weight * self.distillation_weight * self.distillation(prefix, teacher)
         by_dim = {dim: loss.detach() for dim, loss in losses.items()}
-        return MatryoshkaLossValue(total / sum(self.weight_of.values()), by_dim)
+        return MatryoshkaLossValue(total / sum(weight_of.values()), by_dim)
+
+    def _draw(self) -> dict[int, float]:
+        """Return the widths of this step with their weights; a width of weight zero is not drawn."""
+        if self.n_dims_per_step is None or not self.training:
+            return self.weight_of
+        weighted = [dim for dim, weight in self.weight_of.items() if weight > 0]
+        drawn = torch.randperm(len(weighted))[: self.n_dims_per_step].sort().values.tolist()
+        return {weighted[index]: self.weight_of[weighted[index]] for index in drawn}

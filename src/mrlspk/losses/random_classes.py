@@ -33,7 +33,7 @@ def random_start_loss(criterion: MatryoshkaLoss) -> float | None:
         total += weight * random_class_loss(
             loss.n_classes,
             scale=loss.scale,
-            margin=loss.margin,
+            margin=loss.margin_at(dim),
             dim=dim,
             easy_margin=loss.easy_margin,
             n_subcenters=loss.n_subcenters,

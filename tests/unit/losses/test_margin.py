@@ -108,7 +108,7 @@ def test_subcentres_take_the_nearest_centre_of_each_class(dim):
 @pytest.mark.parametrize("margin", [0.0, 0.2, 0.5, 1.0])
 def test_shifted_cosine_never_rises_with_the_angle(margin):
     cosine = torch.cos(torch.linspace(0, math.pi, 2001, dtype=torch.float64))
-    shifted = aam(margin=margin).add_margin(cosine)
+    shifted = aam(margin=margin).add_margin(cosine, MARGIN)
     assert (shifted.diff() <= 1e-12).all()
     assert (shifted <= cosine + 1e-12).all()
 
@@ -116,7 +116,7 @@ def test_shifted_cosine_never_rises_with_the_angle(margin):
 def test_easy_margin_leaves_negative_cosines_alone():
     cosine = torch.tensor([-0.9, -0.1, 0.1, 0.9])
     expected = [-0.9, -0.1, math.cos(math.acos(0.1) + MARGIN), math.cos(math.acos(0.9) + MARGIN)]
-    assert aam(easy_margin=True).add_margin(cosine).tolist() == pytest.approx(expected, abs=1e-6)
+    assert aam(easy_margin=True).add_margin(cosine, MARGIN).tolist() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])

@@ -1,0 +1,34 @@
+"""Section ``head``: how the Matryoshka head comes about, and what of it is trained."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat
+
+from mrlspk.config.base import StrictModel
+
+
+class HeadConfig(StrictModel):
+    """The rotation that training starts from, and how the head moves from there."""
+
+    start: Literal["pretrained", "random"] = Field(
+        "pretrained",
+        description="The head of the model to start from, or a new one: it is trained at the full width, then rotated.",
+    )
+    rotation: Literal["auto", "none", "svd", "class_svd", "between_within", "lda_qr"] = Field(
+        "auto",
+        description="Order of the embedding's values before training; auto: the best on held-out speakers, and none "
+        "for a model that has several widths already.",
+    )
+    within_shares: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (0.25, 0.5), min_length=1, description="Shares of the within-speaker scatter that between_within tries."
+    )
+    lda_shrinkages: tuple[PositiveFloat, ...] = Field(
+        (1.0, 4.0), min_length=1, description="Shrinkages that lda_qr tries."
+    )
+    trained: Literal["linear", "orthogonal", "none"] = Field(
+        "linear", description="What is trained while all else is frozen: the whole layer, a rotation of it, or nothing."
+    )
+    class_start: Literal["means", "random"] = Field("means", description="First class weights.")
+    start_decay: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Decay of head and class weights towards where they started, a share of the learning rate."
+    )
