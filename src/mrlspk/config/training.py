@@ -1,8 +1,16 @@
 """Section ``training``: how long, how fast, and which parts move."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from mrlspk.config.base import StrictModel
 
@@ -10,6 +18,20 @@ from mrlspk.config.base import StrictModel
 def _never_as_none(value: object) -> object:
     """Read 9999, which once meant never, as none."""
     return None if value == 9999 else value
+
+
+class LoraConfig(StrictModel):
+    """Low-rank adapters on dense layers of the frozen backbone."""
+
+    rank: PositiveInt = Field(8, description="Rank of what is added to each weight matrix.")
+    alpha: PositiveInt = Field(16, description="What is added counts alpha / rank times.")
+    dropout: NonNegativeFloat = Field(0.0, lt=1, description="Share of an adapter's input that is dropped in training.")
+    targets: tuple[Literal["attention", "pointwise"], ...] = Field(
+        ("attention", "pointwise"),
+        min_length=1,
+        description="Layers with adapters: attention (its projections and the feed-forward layers behind it), "
+        "pointwise (convolutions of size 1 without groups).",
+    )
 
 
 class TrainingConfig(StrictModel):
@@ -36,3 +58,36 @@ class TrainingConfig(StrictModel):
         description="Epochs for which only the head is trained, all else frozen and in evaluation mode; "
         "null (or 9999): always, 0: never.",
     )
+    backbone_lr_multiplier: PositiveFloat = Field(
+        1.0, description="Learning rate of all before the head, as a multiple of learning_rate."
+    )
+    layer_lr_decay: PositiveFloat = Field(
+        1.0,
+        le=1,
+        description="Further factor on it: once for the pooling, once more for each stage farther from the head.",
+    )
+    freeze_norm_statistics: bool = Field(
+        False, description="Keep the statistics of every BatchNorm as they came with the model, and train by them."
+    )
+    average_last: NonNegativeInt = Field(
+        0, description="Kept checkpoints averaged at the end, the last ones; best if it is better. 0: none."
+    )
+    lora: LoraConfig | None = Field(
+        None, description="Adapters on the backbone, which stays frozen; null: none. Needs the extra lora."
+    )
+
+    @model_validator(mode="after")
+    def check_adapters(self) -> Self:
+        """Refuse adapters on a backbone that is trained itself."""
+        if self.lora is not None and self.freeze_backbone_epochs is not None:
+            raise ValueError("lora needs freeze_backbone_epochs null: its adapters are trained, the backbone never")
+        return self
+
+    @model_validator(mode="after")
+    def check_average(self) -> Self:
+        """Refuse an average of one checkpoint, and one that the adapters could not hold."""
+        if self.average_last == 1:
+            raise ValueError("average_last must be 0 or at least 2, got 1")
+        if self.average_last and self.lora is not None:
+            raise ValueError("average_last and lora exclude each other: no adapter gives an average of merged weights")
+        return self

@@ -1,40 +1,89 @@
 """The optimiser, with every trained parameter in it, and the learning rate over a run."""
 
 import math
+import re
 from collections.abc import Iterator
+from typing import Any
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from mrlspk.config import Config
+from mrlspk.config.training import TrainingConfig
 from mrlspk.models.encoder import Encoder
+
+STAGE = re.compile(r"stage(\d+)")  # of a backbone's modules, those of ReDimNet2's halves of a stage too
+ADAPTER = ".lora_"  # in the name of every parameter of an adapter
 
 
 def build_optimiser(config: Config, encoder: Encoder, criterion: nn.Module) -> Optimizer:
     """Return the optimiser of an encoder and the class weights of its loss.
 
-    Matrices decay; biases, norms and stream weights do not. Class weights have their own learning rate. Parameters that
-    are frozen now but not for the whole run are in it too, and stay as they are until they get a gradient.
+    Matrices decay; biases, norms and stream weights do not. Each part has the rate of its depth (`layer_depths`), class
+    weights have their own; the head's groups come first. Parameters that are frozen now but not for the whole run are
+    in it too: they stay as they are until they get a gradient, and the others keep their state when that happens.
     """
     training = config.training
-    never = training.freeze_backbone_epochs is None
-    trained = list((encoder.head if never else encoder).parameters())
-    if not never:
-        fixed = {id(parameter) for parameter in _single_stream_weights(encoder)}
-        trained = [parameter for parameter in trained if id(parameter) not in fixed]
+    rates = _learning_rates(config, encoder)
+    by_rate: dict[float, list[nn.Parameter]] = {rate: [] for rate in rates.values()}
+    for name, parameter in _trained(encoder, head_only=training.freeze_backbone_epochs is None):
+        by_rate[rates[_part(name)]].append(parameter)
+    groups: list[dict[str, Any]] = []
+    for rate, parameters in by_rate.items():
+        matrices, vectors = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
+        groups.append({"params": matrices, "weight_decay": training.weight_decay, "peak_lr": rate})
+        groups.append({"params": vectors, "weight_decay": 0.0, "peak_lr": rate})
     class_rate = training.learning_rate * config.loss.class_lr_multiplier
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": training.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        {"params": list(criterion.parameters()), "weight_decay": training.weight_decay, "lr": class_rate},
-    ]
-    groups = [group for group in groups if group["params"]]
-    for group in groups:
-        group["peak_lr"] = group.get("lr", training.learning_rate)
+    groups.append(
+        {"params": list(criterion.parameters()), "weight_decay": training.weight_decay, "peak_lr": class_rate}
+    )
+    return make_optimiser(training, groups)
+
+
+def make_optimiser(training: TrainingConfig, groups: list[dict[str, Any]]) -> Optimizer:
+    """Return the configured optimiser of parameter groups, each with its ``peak_lr``; empty ones are left out."""
+    groups = [group | {"lr": group["peak_lr"]} for group in groups if group["params"]]
     if training.optimizer == "SGD":
         momentum = training.momentum
         return SGD(groups, lr=training.learning_rate, momentum=momentum, nesterov=momentum > 0)
     return AdamW(groups, lr=training.learning_rate, betas=training.betas)
+
+
+def layer_depths(encoder: Encoder) -> dict[str, int]:
+    """Return how far from the head each part of an encoder is, by the first two names of its parameters.
+
+    The head is at 0, the pooling and what mixes the streams for it at 1, the last stage at 2, the stem the deepest.
+    """
+    stages = [int(found[1]) for name, _ in encoder.backbone.named_children() if (found := STAGE.match(name))]
+    deepest = 3 + max(stages, default=-1)
+    depths = {"head": 0, "pool": 1, "spec": deepest}
+    for name, _ in encoder.backbone.named_children():
+        stage = STAGE.match(name)
+        depth = deepest - 1 - int(stage[1]) if stage else deepest if name.startswith("stem") else 1
+        depths[f"backbone.{name}"] = depth
+    return depths
+
+
+def _learning_rates(config: Config, encoder: Encoder) -> dict[str, float]:
+    """Return the peak rate of each part of an encoder; all before the head have the backbone's share."""
+    peak, training = config.training.learning_rate, config.training
+    share, decay = training.backbone_lr_multiplier, training.layer_lr_decay
+    return {part: peak * share * decay**depth if depth else peak for part, depth in layer_depths(encoder).items()}
+
+
+def _part(name: str) -> str:
+    """Return the part of an encoder that a parameter belongs to: its stage in the backbone, or what else it is in."""
+    first, second, *_ = name.split(".")
+    return f"{first}.{second}" if first == "backbone" else first
+
+
+def _trained(encoder: Encoder, *, head_only: bool) -> Iterator[tuple[str, nn.Parameter]]:
+    """Yield each parameter that the run trains at some time: adapters always, the backbone not where ``head_only``."""
+    fixed = {id(parameter) for parameter in _single_stream_weights(encoder)}
+    for name, parameter in encoder.named_parameters():
+        always = name.startswith("head.") or ADAPTER in name
+        if always or not (head_only or id(parameter) in fixed):
+            yield name, parameter
 
 
 def _single_stream_weights(encoder: Encoder) -> Iterator[nn.Parameter]:

@@ -1,0 +1,154 @@
+"""Low-rank adapters on a frozen backbone, through peft, and what they make of the model once they are merged."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor, nn
+
+from mrlspk.config.training import LoraConfig
+from mrlspk.errors import ConfigError, MissingDependencyError
+from mrlspk.models.encoder import Encoder
+from mrlspk.models.redimnet.blocks import FeedForward, SelfAttention
+
+NAME = "default"  # what peft calls an adapter that has no name
+BASE_LAYER = "base_layer"  # where peft keeps the layer that an adapter is on
+ENTRY = "adapters"  # of a checkpoint: what it takes to go on with them
+
+
+def build_adapters(config: LoraConfig, encoder: Encoder) -> None:
+    """Put adapters on the backbone, in place: they add nothing until trained (Hu et al. 2021, arXiv:2106.09685).
+
+    Args:
+        config: Section ``training.lora``.
+        encoder: Without adapters; the names of the adapted layers' weights change.
+
+    Raises:
+        ConfigError: If the backbone has no layer to put one on.
+        MissingDependencyError: If peft is not installed.
+    """
+    names = target_names(encoder, attention="attention" in config.targets, pointwise="pointwise" in config.targets)
+    if not names:
+        raise ConfigError(
+            f"the backbone has no layer of the kind {' or '.join(config.targets)} to put an adapter on",
+            "training.lora.targets",
+            "Name both kinds, or train without training.lora.",
+        )
+    inject(encoder, names, rank=config.rank, alpha=config.alpha, dropout=config.dropout)
+
+
+def target_names(encoder: Encoder, *, attention: bool, pointwise: bool) -> list[str]:
+    """Return the names of the layers that adapters go on.
+
+    Args:
+        encoder: Whose backbone is looked through; pooling and head are not.
+        attention: The projections of each self-attention, and the feed-forward layers behind it.
+        pointwise: Convolutions of size 1 without groups.
+    """
+    found = list[str]()
+    for name, module in encoder.named_modules():
+        if not name.startswith("backbone."):
+            continue
+        if attention and isinstance(module, SelfAttention | FeedForward):
+            found += [f"{name}.{child}" for child, layer in module.named_children() if isinstance(layer, nn.Linear)]
+        if pointwise and isinstance(module, nn.Conv1d | nn.Conv2d) and _is_pointwise(module):
+            found.append(name)
+    return found
+
+
+def _is_pointwise(layer: nn.Conv1d | nn.Conv2d) -> bool:
+    return layer.groups == 1 and set(layer.kernel_size) == {1} and set(layer.stride) == {1}
+
+
+def inject(encoder: Encoder, names: Sequence[str], *, rank: int, alpha: int, dropout: float = 0.0) -> None:
+    """Put an adapter on each layer of ``names``, in place; all else but the head is then frozen.
+
+    Raises:
+        MissingDependencyError: If peft is not installed.
+    """
+    peft = library()
+    options = peft.LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(names))
+    peft.inject_adapter_in_model(options, encoder, NAME)
+    del encoder.peft_config
+    encoder.head.requires_grad_()
+
+
+def library() -> ModuleType:
+    """Return peft.
+
+    Raises:
+        MissingDependencyError: If it is not installed.
+    """
+    try:
+        import peft
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            "adapters need peft", "training.lora", "Type: pip install 'mrlspk[lora]'"
+        ) from error
+    module: ModuleType = peft
+    return module
+
+
+def adapted_layers(encoder: Encoder) -> Iterator[tuple[str, Any]]:
+    """Yield each layer that has an adapter, as peft wraps it, by its name; none where there are no adapters."""
+    for name, module in encoder.named_modules():
+        if isinstance(getattr(module, "lora_A", None), nn.ModuleDict):
+            yield name, module
+
+
+def has_adapters(encoder: Encoder) -> bool:
+    """Return whether any layer of an encoder has an adapter."""
+    return any(True for _ in adapted_layers(encoder))
+
+
+def train_adapters(encoder: Encoder) -> None:
+    """Give adapters gradients and put them in training mode, after all of the backbone was frozen."""
+    for _, layer in adapted_layers(encoder):
+        for part in (layer.lora_A, layer.lora_B, layer.lora_dropout):
+            part.train()
+            part.requires_grad_()
+
+
+def merged(encoder: Encoder) -> Encoder:
+    """Return a plain encoder that has what the adapters add in its own weights; ``encoder`` itself if it has none."""
+    return _plain(encoder, merge=True) if has_adapters(encoder) else encoder
+
+
+def without_adapters(encoder: Encoder) -> Encoder:
+    """Return a plain encoder with the weights beneath the adapters; ``encoder`` itself if it has none."""
+    return _plain(encoder, merge=False) if has_adapters(encoder) else encoder
+
+
+def _plain(encoder: Encoder, *, merge: bool) -> Encoder:
+    plain = copy.deepcopy(encoder)
+    for name, layer in list(adapted_layers(plain)):
+        if merge:
+            layer.merge()
+        plain.set_submodule(name, layer.get_base_layer())
+    return plain
+
+
+def adapter_entries(encoder: Encoder) -> dict[str, Any]:
+    """Return what a checkpoint of the merged encoder lacks to go on from: adapters, and the weights beneath them."""
+    state = {name: values for name, values in encoder.state_dict().items() if _is_adapted(name)}
+    return {ENTRY: state} if state else {}
+
+
+def load_with_adapters(encoder: Encoder, contents: dict[str, Any]) -> None:
+    """Load the weights of a run's checkpoint into an encoder, with its adapters if it has any, bit for bit.
+
+    Raises:
+        KeyError: If the encoder has adapters and the checkpoint has none.
+        RuntimeError: If an entry is missing, unknown or of another shape.
+    """
+    state: dict[str, Tensor] = contents["model"]
+    if has_adapters(encoder):
+        own = encoder.state_dict()
+        state = {name: values for name, values in state.items() if name in own} | contents[ENTRY]
+    encoder.load_state_dict(state)
+
+
+def _is_adapted(name: str) -> bool:
+    """Return whether an entry is an adapter's, or of the layer beneath one."""
+    return ".lora_" in name or f".{BASE_LAYER}." in name
