@@ -1,0 +1,149 @@
+"""Heads made of a head: its normalisations folded into its linear map, the map turned, widened or begun anew."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mrlspk.models.head import MatryoshkaHead
+
+NEGLIGIBLE = 1e-8  # a direction with less than this share of the mean variance is rounding
+
+
+@dataclass(frozen=True, eq=False)
+class AffineMap:
+    """A linear map with an offset, in float64: ``weight`` (embed_dim, in_features) and ``bias`` (embed_dim,)."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def apply(self, pooled: Tensor) -> Tensor:
+        """Map (n, in_features) to (n, embed_dim) in float64, not yet of unit length."""
+        return pooled.to(self.weight) @ self.weight.T + self.bias
+
+
+def fold_head(head: MatryoshkaHead) -> AffineMap:
+    """Return what a head computes in evaluation mode as one affine map of the pooled values: nothing is lost."""
+    linear = _folded_linear(head)
+    scale, offset = _scale_and_offset(head.norm)
+    return AffineMap(linear.weight * scale, linear.weight @ offset + linear.bias)
+
+
+@torch.no_grad()
+def rotate_head(head: MatryoshkaHead, matrix: NDArray[np.float64]) -> MatryoshkaHead:
+    """Return a head whose embeddings are ``matrix`` times those of ``head`` in evaluation mode.
+
+    The input's normalisation is kept as it is, one of the output is folded into the linear map.
+
+    Args:
+        head: Any; it is not changed.
+        matrix: (embed_dim, embed_dim), orthogonal.
+
+    Raises:
+        ValueError: If the matrix is not of the head's width.
+    """
+    embed_dim, in_features = head.linear.weight.shape
+    if matrix.shape != (embed_dim, embed_dim):
+        raise ValueError(f"expected a matrix {embed_dim} by {embed_dim}, got {matrix.shape}")
+    linear = _folded_linear(head)
+    turn = torch.from_numpy(np.asarray(matrix, dtype=np.float64)).to(linear.weight.device)
+    rotated = _like(head, embed_dim)
+    rotated.linear.weight.copy_(turn @ linear.weight)
+    rotated.linear.bias.copy_(turn @ linear.bias)
+    return rotated
+
+
+@torch.no_grad()
+def widen_head(head: MatryoshkaHead, pooled: Tensor, *, embed_dim: int) -> MatryoshkaHead:
+    """Return a head of more values, whose first ones are those of ``head``, bit for bit.
+
+    Each further value is a principal direction of the normalised pooled vectors within what the head does not look at,
+    the one of most variance first. Its mean is zero, its root mean square that of the head's quietest value, so that it
+    hardly matters until it is trained and yet has a gradient.
+
+    Args:
+        head: Without normalisation of its output; `rotate_head` folds that.
+        pooled: (n, in_features), many more of them than values wanted.
+        embed_dim: Full width of the new head.
+
+    Raises:
+        ValueError: If the head normalises its output, is not narrower, or the pooled vectors have too few directions.
+    """
+    if not isinstance(head.output_norm, nn.Identity):
+        raise ValueError("the head normalises its output; fold that first")
+    narrow = head.linear.out_features
+    if embed_dim <= narrow:
+        raise ValueError(f"expected more than {narrow} values, got {embed_dim}")
+    scale, offset = _scale_and_offset(head.norm)
+    inputs = pooled.to(scale) * scale + offset
+    weight = head.linear.weight.double()
+    rows, deviation = _principal_outside(inputs, weight, embed_dim - narrow)
+    outputs = (inputs @ weight.T + head.linear.bias.double()).square().mean(0).sqrt()
+    rows *= (outputs[outputs > 0].min() / deviation)[:, None]
+    wide = _like(head, embed_dim)
+    wide.linear.weight.copy_(torch.cat([weight, rows]))
+    wide.linear.bias.copy_(torch.cat([head.linear.bias.double(), -(rows @ inputs.mean(0))]))
+    return wide
+
+
+@torch.no_grad()
+def standardise_head(head: MatryoshkaHead, pooled: Tensor) -> MatryoshkaHead:
+    """Return ``head`` with statistics of its input's normalisation from pooled vectors (n, in_features), n > 1.
+
+    Values then enter the linear map, which stays as it is, with mean 0 and variance 1: for a head that is not trained.
+    """
+    fresh, values = deepcopy(head), pooled.double()
+    assert fresh.norm.running_mean is not None  # as every head is built
+    assert fresh.norm.running_var is not None
+    fresh.norm.weight.fill_(1)
+    fresh.norm.bias.zero_()
+    fresh.norm.running_mean.copy_(values.mean(0))
+    fresh.norm.running_var.copy_(values.var(0))
+    return fresh
+
+
+def _folded_linear(head: MatryoshkaHead) -> AffineMap:
+    """Return the linear map, in float64, with a normalisation of the output folded into it."""
+    weight, bias = head.linear.weight.detach().double(), head.linear.bias.detach().double()
+    if isinstance(head.output_norm, nn.BatchNorm1d):
+        scale, offset = _scale_and_offset(head.output_norm)
+        return AffineMap(weight * scale[:, None], bias * scale + offset)
+    return AffineMap(weight, bias)
+
+
+def _scale_and_offset(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Return what a normalisation multiplies by and adds in evaluation mode, in float64."""
+    assert norm.running_mean is not None  # as every head is built
+    assert norm.running_var is not None
+    scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
+    return scale, norm.bias.detach().double() - norm.running_mean.double() * scale
+
+
+def _principal_outside(inputs: Tensor, weight: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:
+    """Return ``n_rows`` directions of most variance that are orthogonal to the rows of ``weight``, and deviations.
+
+    Raises:
+        ValueError: If (n, in_features) have fewer such directions.
+    """
+    centred = inputs - inputs.mean(0)
+    basis = torch.linalg.qr(weight.T)[0]
+    outside = centred - centred @ basis @ basis.T
+    values, vectors = torch.linalg.eigh(outside.T @ outside / len(outside))
+    values, vectors = values.flip(0)[:n_rows], vectors.flip(1)[:, :n_rows]
+    total = centred.square().sum(1).mean()
+    if len(values) < n_rows or values[-1] <= NEGLIGIBLE * total / inputs.shape[1]:
+        raise ValueError(f"{len(inputs)} pooled vectors do not give {n_rows} directions beyond the head's")
+    signs = vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()
+    return (vectors * signs).T.contiguous(), values.sqrt()
+
+
+def _like(head: MatryoshkaHead, embed_dim: int) -> MatryoshkaHead:
+    """Return a head with the normalisation of the input, device and mode of another, its linear map not yet filled."""
+    with torch.device("meta"):  # no random weights are drawn for a linear map that is filled anyway
+        fresh = MatryoshkaHead(head.linear.in_features, embed_dim)
+    fresh.to_empty(device=head.linear.weight.device)
+    fresh.norm.load_state_dict(head.norm.state_dict())
+    return fresh.train(head.training)
