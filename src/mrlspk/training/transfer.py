@@ -111,15 +111,17 @@ def take_class_weights(criterion: MatryoshkaLoss, loaded: LoadedModel, *, finger
         has_one = bool(loaded.transfer.left_out)
         found = "classifier in the file not used" if has_one else "no classifier in the file"
         return ClassWeights("rebuilt", None, loss.n_classes, f"{found}, {classes} speakers here: rebuilt")
-    if in_file != loss.n_classes:
+    saved, speeds = _saved_criterion(loaded), ""
+    if in_file == loss.n_classes * _speeds_in_file(loaded) != loss.n_classes:
+        saved, speeds = {name: _first_rows(values, loss) for name, values in saved.items()}, ", without other speeds,"
+    elif in_file != loss.n_classes:
         remark = f"classifier for {in_file:,} speakers in the file, {classes} here: rebuilt"
         return ClassWeights("rebuilt", in_file, loss.n_classes, remark)
-    saved = _saved_criterion(loaded)
     if not _same_corpus(loaded, fingerprint):
         remark = f"classifier for {in_file:,} speakers of another corpus in the file, {classes} here: rebuilt"
     elif _fits(saved, criterion.state_dict()):
         criterion.load_state_dict(saved)
-        return ClassWeights("kept", in_file, loss.n_classes, f"classifier for {classes} speakers kept")
+        return ClassWeights("kept", in_file, loss.n_classes, f"classifier for {classes} speakers{speeds} kept")
     else:
         remark = f"classifier for the same {classes} speakers in the file, of another shape: rebuilt"
     return ClassWeights("rebuilt", in_file, loss.n_classes, remark)
@@ -137,6 +139,18 @@ def _classes_in_file(loaded: LoadedModel) -> int | None:
         return len(weight) // centres
     published = loaded.contents.get("model_config", {}).get("num_classes")
     return published if loaded.transfer.left_out else None
+
+
+def _speeds_in_file(loaded: LoadedModel) -> int:
+    """Return at how many speeds a run of ours had each speaker as a class of its own; 1 where nothing says more."""
+    data = (loaded.config or {}).get("data")
+    others = data.get("speed_perturbation") if isinstance(data, dict) else None
+    return 1 + len(others) if isinstance(others, list | tuple) else 1
+
+
+def _first_rows(values: Any, loss: AAMSoftmax) -> Any:
+    """Return the class weights of speech as it is: those of other speeds come after them."""
+    return values[: loss.n_classes * loss.n_subcenters] if is_plain(values) and values.ndim else values
 
 
 def _saved_criterion(loaded: LoadedModel) -> dict[str, Any]:

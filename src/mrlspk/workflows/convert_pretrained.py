@@ -9,6 +9,7 @@ from mrlspk.encoding.locate import ModelFile
 from mrlspk.files import check_free
 from mrlspk.models.checkpoints import LoadedModel, check_form, portable_entries, save_model
 from mrlspk.pretrained.records import file_sha256
+from mrlspk.training.adapter_files import WEIGHTS, with_adapter
 from mrlspk.training.model_card import BaseCard
 from mrlspk.training.origin import describe_base
 
@@ -24,11 +25,20 @@ class ConvertedModel:
     bytes: int
 
 
-def convert_pretrained(model: ModelFile, output: Path, *, cache_dir: Path, force: bool = False) -> ConvertedModel:
+def convert_pretrained(
+    model: ModelFile, output: Path, *, cache_dir: Path, adapter: Path | None = None, force: bool = False
+) -> ConvertedModel:
     """Write ``model`` to ``output``, with the file that it first came in.
 
+    Args:
+        model: Of any layout.
+        output: File to write.
+        cache_dir: Folder of fetched models.
+        adapter: Folder of adapters that were trained on ``model``: they are merged into it, and their head is taken.
+        force: Overwrite.
+
     Raises:
-        CheckpointError: If the file is no checkpoint or does not load whole.
+        CheckpointError: If the file is no checkpoint or does not load whole, or the adapter is not of this model.
         UsageError: If ``output`` ends in neither .pt nor .safetensors, or is there and ``force`` is not given.
         MissingDependencyError: If a package that the form needs is not installed.
     """
@@ -36,7 +46,11 @@ def convert_pretrained(model: ModelFile, output: Path, *, cache_dir: Path, force
     check_free(output, force=force)
     loaded = load_located(model)
     base = describe_base(model, loaded, cache_dir=cache_dir)
-    entries = {"converted_from": _source(model.path, loaded, base)} | portable_entries(loaded)
+    source = _source(model.path, loaded, base)
+    if adapter is not None:
+        loaded = with_adapter(loaded, adapter)
+        source["adapter_sha256"] = file_sha256(adapter / WEIGHTS)
+    entries = {"converted_from": source} | portable_entries(loaded)
     save_model(output, entries)
     return ConvertedModel(output, loaded.family, loaded.encoder.dims, file_sha256(output), output.stat().st_size)
 

@@ -16,6 +16,10 @@ def convert_command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Checkpoint, or a name that `pretrained list` shows.")],
     *,
     out: Annotated[Path, typer.Option("-o", "--output", help="File to write: .pt or .safetensors.")],
+    adapter: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run's adapters, trained on MODEL: they are merged into it."),
+    ] = None,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -26,7 +30,9 @@ def convert_command(
     from mrlspk.workflows.convert_pretrained import convert_pretrained
 
     cache_dir = read_environment(os.environ).cache_dir
-    converted = convert_pretrained(resolve_model(model, quiet=quiet), out, cache_dir=cache_dir, force=force)
+    converted = convert_pretrained(
+        resolve_model(model, quiet=quiet), out, cache_dir=cache_dir, adapter=adapter, force=force
+    )
     payload = dataclasses.asdict(converted) | {"path": str(converted.path)}
     rows = [
         ("path", converted.path),
