@@ -14,6 +14,7 @@ from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, ConfigPath, Debug, OptionalDevice, Quiet
 from mrlspk.cli.options import Overrides as Sets
 from mrlspk.cli.train_progress import TrainProgress
+from mrlspk.cli.train_tables import verdict_pieces
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def train_command(
     from mrlspk.workflows.train import train  # torch, after the cheap check of the configuration
 
     with TrainProgress(quiet=quiet) as progress:
-        report = train(config, **options, observers=[progress])
+        report = train(config, **options, observers=[progress], on_stage=progress.stage)
     output.show("train", _payload(report), _human(report), as_json=as_json)
 
 
@@ -90,6 +91,8 @@ def _payload(report: "TrainReport") -> dict[str, object]:
         "best_epoch": report.best_epoch,
         "best": {str(dim): eer for dim, eer in report.best.items()},
         **_transfer(report.transfer),
+        **({"baselines": asdict(report.baselines)} if report.baselines else {}),
+        **({"verdict": asdict(report.verdict)} if report.verdict else {}),
     }
 
 
@@ -100,7 +103,10 @@ def _transfer(transfer: "Transfer | None") -> dict[str, object]:
 
 def _human(report: "TrainReport") -> Iterator[RenderableType]:
     rows = [(dim, f"{eer:.2%}") for dim, eer in report.best.items()]
-    yield f"best of {report.epochs} epochs: epoch {report.best_epoch}, by {report.best_by}"
+    if report.verdict:
+        yield from verdict_pieces(report.verdict)
+    if report.verdict is None or report.verdict.kept == "trained":
+        yield f"best of {report.epochs} epochs: epoch {report.best_epoch}, by {report.best_by}"
     yield output.table(None, ("width", "EER on held-out speakers"), rows)
     yield f"best checkpoint: {report.best_checkpoint}"
     yield f"last checkpoint: {report.last_checkpoint}"
@@ -118,6 +124,7 @@ def _plan(facts: "RunFacts") -> dict[str, object]:
         "frozen_parameters": facts.frozen_parameters,
         "steps_per_epoch": facts.steps_per_epoch,
         "epochs": facts.num_epochs,
+        **({"stored_vectors": facts.n_stored, "stored_bytes": facts.stored_bytes} if facts.n_stored else {}),
         **_transfer(facts.transfer),
         "config": facts.config,
     }

@@ -5,8 +5,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from mrlspk.cli import output
+from mrlspk.cli.train_tables import epoch_table
 
 if TYPE_CHECKING:
     from mrlspk.training.records import EpochRecord, RunFacts, StepRecord
@@ -19,6 +21,7 @@ class TrainProgress:
         self._quiet = quiet
         self._bar: Progress | None = None
         self._task = TaskID(0)
+        self._stages: dict[str, TaskID] = {}
         self._facts: RunFacts | None = None
 
     def __enter__(self) -> "TrainProgress":
@@ -41,6 +44,14 @@ class TrainProgress:
         if self._bar is not None:
             self._bar.stop()
 
+    def stage(self, name: str, done: int, total: int) -> None:
+        """Show how much of what training needs first is stored."""
+        if self._bar is None:
+            return
+        if name not in self._stages:
+            self._stages[name] = self._bar.add_task(f"storing {name}", total=total, loss=0.0, rate=0.0, speed=0.0)
+        self._bar.update(self._stages[name], completed=done, total=total)
+
     def run_started(self, facts: "RunFacts") -> None:
         """Say what is trained, on what."""
         self._facts = facts
@@ -52,6 +63,8 @@ class TrainProgress:
         )
         if facts.transfer:
             self._say(facts.transfer.sentence())
+        if facts.baselines:
+            self._show(epoch_table(facts.baselines, facts.baselines.rotation, "start"))
         if self._bar is not None:
             total = facts.steps_per_epoch * facts.num_epochs
             done = facts.steps_per_epoch * (facts.first_epoch - 1)
@@ -78,9 +91,15 @@ class TrainProgress:
             f"epoch {record.epoch}/{total}  loss {record.train_loss:.3f}  validation {record.validation.loss:.3f}  "
             f"EER {eers}  {record.seconds:.0f} s{best}"
         )
+        if self._facts and self._facts.baselines:
+            self._show(epoch_table(self._facts.baselines, record.validation.eer, f"epoch {record.epoch}"))
 
     def run_ended(self) -> None:
         """Nothing is left open: the bar ends with the command."""
+
+    def _show(self, table: Table) -> None:
+        if not self._quiet:
+            (self._bar.console if self._bar is not None else output.stderr_console()).print(table)
 
     def _say(self, text: str) -> None:
         if self._quiet:

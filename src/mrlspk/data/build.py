@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from mrlspk.config.data import DataConfig
 from mrlspk.data.augmentation import (
@@ -20,7 +21,7 @@ from mrlspk.data.augmentation import (
     Volume,
     list_recordings,
 )
-from mrlspk.data.dataset import CropDataset
+from mrlspk.data.dataset import CropDataset, SampleKey
 from mrlspk.data.manifest import Manifest, scan_corpus
 from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.trials import Trials, generate_trials
@@ -33,10 +34,10 @@ SHOWN = 5  # speakers named in a message
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Crops to train on, their order, and the speakers and trials to validate on."""
+    """The corpus and crops to train on, and the speakers and trials to validate on."""
 
+    corpus: Manifest
     train: CropDataset
-    sampler: ShuffleSampler | SpeakerBalancedSampler
     validation: Manifest
     validation_trials: Trials
 
@@ -66,7 +67,7 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
         augmentation=build_augmentation(config),
         sample_rate=config.sample_rate,
     )
-    return TrainingData(train, build_sampler(train, config, seed=seed), validation, trials)
+    return TrainingData(corpus, train, validation, trials)
 
 
 def build_augmentation(config: DataConfig) -> Augmentation | None:
@@ -89,12 +90,14 @@ def build_augmentation(config: DataConfig) -> Augmentation | None:
     return Augmentation(tuple(step for step in steps if step.probability > 0))
 
 
-def build_sampler(train: CropDataset, config: DataConfig, *, seed: int) -> ShuffleSampler | SpeakerBalancedSampler:
-    """Return the order of crops."""
+def build_sampler(
+    classes: NDArray[np.int64], config: DataConfig, *, seed: int
+) -> ShuffleSampler | SpeakerBalancedSampler:
+    """Return the order of crops whose classes are (crops,)."""
     if config.sampler == "shuffle":
-        return ShuffleSampler(len(train), seed=seed, n_crops=config.crops_per_epoch)
+        return ShuffleSampler(len(classes), seed=seed, n_crops=config.crops_per_epoch)
     return SpeakerBalancedSampler(
-        train.classes,
+        classes,
         utterances_per_speaker=config.utterances_per_speaker,
         seed=seed,
         n_crops=config.crops_per_epoch,
@@ -102,7 +105,7 @@ def build_sampler(train: CropDataset, config: DataConfig, *, seed: int) -> Shuff
 
 
 def build_train_loader(
-    data: TrainingData, config: DataConfig, *, batch_size: int, drop_last: bool = False
+    data: TrainingData, sampler: Sampler[SampleKey], config: DataConfig, *, batch_size: int, drop_last: bool = False
 ) -> "DataLoader[tuple[Tensor, int]]":
     """Return batches of crops (batch, samples) and classes (batch,), decoded by worker processes."""
     options: dict[str, Any] = {}
@@ -111,7 +114,7 @@ def build_train_loader(
     return DataLoader(
         data.train,
         batch_size,
-        sampler=data.sampler,
+        sampler=sampler,
         num_workers=config.num_workers,
         pin_memory=config.pin_memory and torch.cuda.is_available(),
         drop_last=drop_last,

@@ -10,10 +10,14 @@ from mrlspk.data.audio import SAMPLE_RATE
 
 @dataclass(frozen=True)
 class Recording:
-    """An audio file, whole or the middle ``crop_seconds`` of what it decodes to."""
+    """An audio file, whole or the middle ``crop_seconds`` of what it decodes to.
+
+    A file that is shorter than that counts as too short, unless ``short_is_whole``: then all of it is taken.
+    """
 
     path: Path
     crop_seconds: float | None = None
+    short_is_whole: bool = False
 
     def crop(self, waveform: Tensor) -> Tensor | None:
         """Return the part wanted of the whole file's (samples,); None where the file is shorter than that."""
@@ -21,6 +25,6 @@ class Recording:
             return waveform
         n_samples = round(self.crop_seconds * SAMPLE_RATE)
         if waveform.numel() < n_samples:
-            return None
+            return waveform if self.short_is_whole else None
         start = (waveform.numel() - n_samples) // 2
         return waveform[start : start + n_samples].clone()  # a view would keep the whole file in memory

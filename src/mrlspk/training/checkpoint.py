@@ -1,6 +1,6 @@
 """Checkpoints of a run: what to go on from, what to evaluate, which to keep."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,22 @@ from mrlspk.training.modules import TrainedModule
 from mrlspk.training.validation import ValidationResult
 
 BEST, LAST = "best.pt", "last.pt"
+ROTATION, TRAINED = "rotation.pt", "trained.pt"  # of a head run: where training started, and its best epoch
+ORIGIN = "rotation", "own_head", "baselines"  # entries that say where the run began
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: epochs and optimiser steps done, and the least value of what the best has least of."""
+    """How far a run is: epochs and optimiser steps done, and the least value of what the best has least of.
+
+    ``best_within_limit``: whether the full width of the best epoch is as good as it has to be, where there is a limit.
+    """
 
     epoch: NonNegativeInt = 0
     step: NonNegativeInt = 0
     best_value: float = float("inf")
     best_epoch: NonNegativeInt = 0
+    best_within_limit: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class RunState:
         config: Resolved.
         corpus: Fingerprints of the training utterances and of the validation trials.
         card: Of the run's checkpoints, without the figures of any.
+        origin: The entries `ORIGIN` of each checkpoint; filled before the first is written.
     """
 
     module: TrainedModule
@@ -52,13 +59,15 @@ class RunState:
     config: Config
     corpus: dict[str, str]
     card: ModelCard
+    origin: dict[str, Any] = field(default_factory=dict)
 
     def entries(self, progress: Progress, validation: ValidationResult) -> dict[str, Any]:
         """Return the checkpoint: tensors and plain values only."""
         return {
-            **encoder_entries(self.module.encoder, self.architecture),
+            **encoder_entries(self.module.current_encoder(), self.architecture),
+            **self.module.entries(),
+            **self.origin,
             "config": self.config.model_dump(mode="json"),
-            "criterion": self.module.criterion.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "progress": asdict(progress),
             "validation": asdict(validation),
@@ -89,8 +98,8 @@ class RunState:
                 "Bring the corpus back to what it was, or begin a new run with --init-from.",
             )
         try:
-            self.module.encoder.load_state_dict(contents["model"])
-            self.module.criterion.load_state_dict(contents["criterion"])
+            self.module.load_entries(contents)
+            self.origin.update({key: contents[key] for key in ORIGIN if key in contents})
             self.optimiser.load_state_dict(contents["optimiser"])
             self.fabric.strategy.precision.load_state_dict(contents["precision"])
             torch.set_rng_state(contents["rng"])
@@ -103,17 +112,22 @@ class RunState:
             ) from error
 
 
-def save_epoch(run_dir: Path, entries: dict[str, Any], *, is_best: bool, keep: bool, keep_last_n: int) -> None:
-    """Write where wanted ``best.pt`` with its card and ``epoch-NNN.pt``, then ``last.pt``.
+def save_with_card(path: Path, entries: dict[str, Any]) -> None:
+    """Write a checkpoint, and beside it the card that it holds, if it does."""
+    save_model(path, entries)
+    if card := read_card(entries, path):
+        write_card(path, card)
+
+
+def save_epoch(run_dir: Path, entries: dict[str, Any], *, best_name: str | None, keep: bool, keep_last_n: int) -> None:
+    """Write where wanted ``best_name`` with its card and ``epoch-NNN.pt``, then ``last.pt``.
 
     Kept ones beyond ``keep_last_n`` are removed.
 
     ``last.pt`` comes last: a run killed before it is resumed from the epoch before, and comes to the same best.
     """
-    if is_best:
-        save_model(run_dir / BEST, entries)
-        if card := read_card(entries, run_dir / BEST):
-            write_card(run_dir / BEST, card)
+    if best_name:
+        save_with_card(run_dir / best_name, entries)
     if keep and keep_last_n:
         save_model(run_dir / f"epoch-{entries['progress']['epoch']:03d}.pt", entries)
     save_model(run_dir / LAST, entries)

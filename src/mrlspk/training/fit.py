@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import batched, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader
 
 from mrlspk.config import Config
 from mrlspk.data.worker_errors import plain_errors
@@ -20,8 +19,8 @@ from mrlspk.errors import MrlspkError
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.random_classes import random_start_loss
 from mrlspk.losses.schedule import margin_at
-from mrlspk.training.checkpoint import Progress, RunState, save_epoch
-from mrlspk.training.modules import TrainedModule, set_training_mode
+from mrlspk.training.checkpoint import BEST, Progress, RunState, save_epoch
+from mrlspk.training.modules import TrainedModule
 from mrlspk.training.optimiser import LearningRate
 from mrlspk.training.records import EpochRecord, Observer, StepRecord
 from mrlspk.training.validation import ValidationResult, Validator
@@ -31,7 +30,17 @@ log = logging.getLogger("mrlspk.training")
 ENOUGH_STEPS = 50  # in an epoch, for its mean loss to tell whether class weights learn
 UNTRAINED_CLASSES = 0.95  # share of the loss of random class weights above which they have learnt nothing
 
-type Batch = tuple[Tensor, Tensor]
+type Batch = tuple[Tensor, ...]
+
+
+class Batches(Protocol):
+    """Batches of an epoch: inputs (batch, …), speaker indices (batch,), and what else the module takes."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield them."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +48,24 @@ class Run:
     """What a run works with: module and optimiser as Fabric wraps them, and bare in ``state``.
 
     The loader is bare: as Fabric wraps it, it would count epochs by itself, from 0 after a resume too.
+
+    ``full_width_limit`` is an equal error rate: an epoch whose full width is above it becomes the best only where none
+    is below; None for no limit. ``best_name`` is the file that the best epoch is written to.
     """
 
     fabric: Fabric
     module: Any
     optimiser: Any
     state: RunState
-    loader: DataLoader[Any]
+    loader: Batches
     sampler: Any
     learning_rate: LearningRate
     validator: Validator
     run_dir: Path
     config: Config
     max_batches: int | None
+    full_width_limit: float | None = None
+    best_name: str = BEST
 
 
 def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress:
@@ -61,10 +75,10 @@ def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress
         MrlspkError: If the loss is no longer a finite number.
         DataError: If an audio file cannot be read.
     """
-    config, encoder = run.config, run.state.module.encoder
+    config, module = run.config, run.state.module
     while progress.epoch < config.training.num_epochs:
         started = time.monotonic()
-        set_training_mode(encoder, backbone_frozen=is_frozen(config, progress.epoch))
+        module.set_mode(backbone_frozen=is_frozen(config, progress.epoch))
         run.sampler.set_epoch(progress.epoch)
         losses, margins = list[float](), list[float]()
         for record in _steps(run, progress.epoch, progress.step):
@@ -76,16 +90,12 @@ def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress
         train_loss = math.fsum(losses) / len(losses)
         if len(losses) >= ENOUGH_STEPS:
             _warn_of_untrained_classes(run, progress.epoch, train_loss, margin=math.fsum(margins) / len(margins))
-        validation = run.validator.validate(encoder)
-        value = best_value(config, validation)
-        is_best = value < progress.best_value
-        progress = replace(progress, epoch=progress.epoch + 1)
-        if is_best:
-            progress = replace(progress, best_value=value, best_epoch=progress.epoch)
+        validation = run.validator.validate(module.current_encoder())
+        progress, is_best = _count_epoch(run, progress, validation)
         save_epoch(
             run.run_dir,
             run.state.entries(progress, validation),
-            is_best=is_best,
+            best_name=run.best_name if is_best else None,
             keep=progress.epoch % config.logging.save_interval == 0,
             keep_last_n=config.logging.keep_last_n,
         )
@@ -93,6 +103,18 @@ def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress
         for observer in observers:
             observer.epoch_done(EpochRecord(progress.epoch, progress.step, train_loss, validation, is_best, seconds))
     return progress
+
+
+def _count_epoch(run: Run, progress: Progress, validation: ValidationResult) -> tuple[Progress, bool]:
+    """Return the progress with one more epoch, and whether that is the best."""
+    value, limit = best_value(run.config, validation), run.full_width_limit
+    within = limit is None or validation.eer[run.config.model.embed_dim] <= limit
+    before = (not progress.best_within_limit, progress.best_value)
+    is_best = not progress.best_epoch or (not within, value) < before
+    progress = replace(progress, epoch=progress.epoch + 1)
+    if is_best:
+        progress = replace(progress, best_value=value, best_epoch=progress.epoch, best_within_limit=within)
+    return progress, is_best
 
 
 def is_frozen(config: Config, epoch: int) -> bool:
@@ -132,7 +154,7 @@ def _steps(run: Run, epoch: int, step: int) -> Iterator[StepRecord]:
                 run.run_dir,
                 "Lower training.learning_rate or set hardware.precision=fp32; checkpoints of earlier epochs are whole.",
             )
-        crops = sum(len(labels) for _, labels in group)
+        crops = sum(len(batch[1]) for batch in group)
         started, ended = ended, time.monotonic()
         speed = crops / (ended - started)  # waiting for the batch included
         yield StepRecord(epoch + 1, step + number + 1, loss, loss_by_dim, rate, margin, norm, speed)
@@ -147,22 +169,22 @@ def take_step(
         fabric: Whose precision and device hold.
         module: A `TrainedModule`, as Fabric wraps it.
         optimiser: As Fabric wraps it.
-        group: Batches of (waveforms (batch, samples), speaker indices (batch,)); the loss is divided by their number.
+        group: Batches of what the module takes; the loss is divided by their number.
         max_grad_norm: Clip to it; None for no clipping.
     """
     optimiser.zero_grad(set_to_none=True)
-    total, by_dim = 0.0, dict[int, float]()
+    total, by_dim = 0.0, dict[int, list[float]]()
     for number, batch in enumerate(group, start=1):
-        waveform, speaker_index = fabric.to_device(batch)
         with fabric.no_backward_sync(module, enabled=number < len(group)):
-            value = module(waveform, speaker_index)
+            value = module(*fabric.to_device(batch))
             fabric.backward(value.total / len(group))
         total += value.total.item() / len(group)
         for dim, loss in value.by_dim.items():
-            by_dim[dim] = by_dim.get(dim, 0.0) + loss.item() / len(group)
+            by_dim.setdefault(dim, []).append(loss.item())
     norm = fabric.clip_gradients(module, optimiser, max_norm=max_grad_norm or math.inf, error_if_nonfinite=False)
     optimiser.step()
-    return total, by_dim, float(norm) if norm is not None else math.nan
+    means = {dim: math.fsum(losses) / len(losses) for dim, losses in sorted(by_dim.items())}
+    return total, means, float(norm) if norm is not None else math.nan
 
 
 def _set_margin(run: Run, epoch: float) -> float:
@@ -171,7 +193,9 @@ def _set_margin(run: Run, epoch: float) -> float:
     if not isinstance(loss, AAMSoftmax):
         return 0.0
     start, full = config.margin_start_epoch, config.margin_full_epoch
-    loss.margin = margin_at(epoch, start_epoch=start, full_epoch=full, margin=config.margin)
+    loss.margin = margin_at(
+        epoch, start_epoch=start, full_epoch=full, margin=config.margin, start_margin=config.margin_start
+    )
     return loss.margin
 
 

@@ -1,33 +1,70 @@
 """The encoder and its loss as one module, and which of its parts move."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from torch import Tensor, nn
 
+from mrlspk.config.architecture import Architecture
 from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
 from mrlspk.models.encoder import Encoder
 
+BATCH_NORMS = nn.BatchNorm1d, nn.BatchNorm2d
+
 
 class TrainedModule(nn.Module):
-    """What a step runs: the encoder, then the loss with its class weights."""
+    """What a step runs: the encoder, then the loss with its class weights.
 
-    def __init__(self, encoder: Encoder, criterion: MatryoshkaLoss) -> None:
+    Args:
+        encoder: Trained as a whole, or its head alone.
+        criterion: The loss.
+        keep_statistics: Train by the statistics that every BatchNorm of the encoder has, and keep them.
+    """
+
+    def __init__(self, encoder: Encoder, criterion: MatryoshkaLoss, *, keep_statistics: bool = False) -> None:
         super().__init__()
-        self.encoder, self.criterion = encoder, criterion
+        self.encoder, self.criterion, self._keep_statistics = encoder, criterion, keep_statistics
 
     def forward(self, waveform: Tensor, speaker_index: Tensor) -> MatryoshkaLossValue:
         """Return the losses of waveforms (batch, samples) whose speakers are (batch,)."""
         value: MatryoshkaLossValue = self.criterion(self.encoder(waveform), speaker_index)
         return value
 
+    def set_mode(self, *, backbone_frozen: bool) -> None:
+        """Put the parts that are trained in training mode, the others in evaluation mode without gradients."""
+        set_training_mode(self.encoder, backbone_frozen=backbone_frozen, keep_statistics=self._keep_statistics)
 
-def set_training_mode(encoder: Encoder, *, backbone_frozen: bool) -> None:
+    def current_encoder(self) -> Encoder:
+        """Return the encoder as training has it now: what is validated and saved."""
+        return self.encoder
+
+    def entries(self) -> dict[str, Any]:
+        """Return what a checkpoint holds beside the current encoder: tensors and plain values only."""
+        return {"criterion": self.criterion.state_dict()}
+
+    def load_entries(self, contents: Mapping[str, Any]) -> None:
+        """Take encoder, class weights and what else is trained out of a checkpoint's entries."""
+        self.encoder.load_state_dict(contents["model"])
+        self.criterion.load_state_dict(contents["criterion"])
+
+    def save_beside_best(self, run_dir: Path, architecture: Architecture) -> None:
+        """Write what belongs to the best model beside its checkpoint: nothing, where that holds all."""
+
+
+def set_training_mode(encoder: Encoder, *, backbone_frozen: bool, keep_statistics: bool = False) -> None:
     """Put the trained parts in training mode and the frozen ones in evaluation mode, without gradients.
 
-    A frozen BatchNorm neither learns nor counts: its statistics stay what they were, bit for bit.
+    A frozen BatchNorm neither learns nor counts: its statistics stay what they were, bit for bit. With
+    ``keep_statistics`` those of all others do too, while their weights are trained.
     """
     encoder.train()
     for part in (encoder.spec, encoder.backbone, encoder.pool):
         part.train(not backbone_frozen)
         part.requires_grad_(not backbone_frozen)
+    if keep_statistics:
+        for norm in (module for module in encoder.modules() if isinstance(module, BATCH_NORMS)):
+            norm.eval()
 
 
 def count_parameters(module: nn.Module, *, trained: bool) -> int:

@@ -1,42 +1,92 @@
-"""A run put together from its configuration, before anything is written."""
+"""A run put together from its configuration, before anything is written or computed."""
 
 import logging
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 
 from mrlspk.config import Config
-from mrlspk.data.build import TrainingData, build_train_loader, build_training_data, check_disjoint
+from mrlspk.data.build import TrainingData, build_sampler, build_training_data, check_disjoint
 from mrlspk.data.manifest import scan_corpus
+from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.trials import read_trials
 from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import ConfigError, MrlspkError
 from mrlspk.losses.build import build_loss
+from mrlspk.models.encoder import Encoder
 from mrlspk.training.checkpoint import Progress, RunState
-from mrlspk.training.fit import Run, count_steps, is_frozen, wrap
+from mrlspk.training.features.layout import store_bytes
+from mrlspk.training.fit import count_steps, is_frozen, wrap
+from mrlspk.training.head_module import HeadModule
+from mrlspk.training.head_optimiser import build_head_optimiser
 from mrlspk.training.model_card import BaseCard
-from mrlspk.training.modules import TrainedModule, count_parameters, set_training_mode
-from mrlspk.training.optimiser import build_learning_rate, build_optimiser
+from mrlspk.training.modules import TrainedModule, count_parameters
+from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.origin import begin_card, describe_base, resumed_base
 from mrlspk.training.records import RunFacts
 from mrlspk.training.resume import check_nothing_lost, find_resume_point
 from mrlspk.training.start import StartingPoint, build_fabric, build_start, origin_checkpoint
 from mrlspk.training.transfer import Transfer, report_transfer, take_class_weights
-from mrlspk.training.validation import Validator
 
 log = logging.getLogger("mrlspk.training")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that could start, from ``progress``."""
+    """The parts of a run that could start, from ``progress``.
 
-    run: Run
+    Attributes:
+        config: Resolved.
+        data: Corpora and trials.
+        start: What the encoder was; ``state`` has it as it is trained.
+        state: All that changes during the run.
+        wrapped: Module and optimiser as Fabric wraps them.
+        sampler: The order of an epoch: of the corpus, or of stored vectors in a run that trains the head alone.
+        progress: How far the run is.
+        resumes: Whether it goes on from a checkpoint of its own.
+        run_dir: Its folder.
+        class_weights_kept: Whether the class weights are those of the model to start from.
+        max_batches: End each epoch after so many batches.
+        facts: For those who watch.
+    """
+
+    config: Config
     data: TrainingData
-    facts: RunFacts
+    start: StartingPoint
+    state: RunState
+    wrapped: tuple[Any, Any]
+    sampler: ShuffleSampler | SpeakerBalancedSampler
     progress: Progress
+    resumes: bool
+    run_dir: Path
+    class_weights_kept: bool
+    max_batches: int | None
+    facts: RunFacts
+
+    @property
+    def fabric(self) -> Fabric:
+        """Device and precision."""
+        return self.state.fabric
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder that is trained, on its device."""
+        return self.state.module.encoder
+
+    @property
+    def class_means_wanted(self) -> bool:
+        """Whether the class weights are to begin where the speakers are."""
+        loaded = self.start.loaded is not None or self.config.trains_head_alone
+        return loaded and self.config.head.class_start == "means" and not self.class_weights_kept
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps."""
+        return self.facts.steps_per_epoch
 
 
 def prepare(
@@ -47,7 +97,7 @@ def prepare(
     resume: str = "never",
     max_batches: int | None = None,
 ) -> Prepared:
-    """Build all parts of a run without writing anything.
+    """Build all parts of a run that need no audio, without writing anything.
 
     Raises:
         ConfigError: If the batch is larger than the epoch, or the parts of the model do not fit together.
@@ -63,11 +113,51 @@ def prepare(
     origin = None if resume_point else origin_checkpoint(config, cache_dir=cache_dir, mirror=mirror)
     start = build_start(config, ModelFile(resume_point, str(resume_point)) if resume_point else origin)
     base = _base(config, start, origin, resume_point, cache_dir)
-    run, progress = _build_run(
-        config, data, start, base, run_dir=run_dir, resume_point=resume_point, max_batches=max_batches
+    state = _build_state(config, data, start, base, run_name=run_dir.name)
+    wrapped = wrap(state.fabric, state.module, state.optimiser)
+    progress = state.restore(resume_point) if resume_point else Progress()
+    if resume_point:
+        check_nothing_lost(resume_point)
+    state.module.set_mode(backbone_frozen=is_frozen(config, progress.epoch))
+    transfer = _carry_over(state.module, data, start, origin) if origin else None
+    sampler = build_sampler(data.train.classes_of(_n_passes(config)), config.data, seed=config.seed)
+    facts = _facts(state, data, run_dir, progress, transfer, count_epoch_steps(config, len(sampler), max_batches))
+    kept = transfer is not None and transfer.class_weights == "kept"
+    return Prepared(
+        config=config,
+        data=data,
+        start=start,
+        state=state,
+        wrapped=wrapped,
+        sampler=sampler,
+        progress=progress,
+        resumes=resume_point is not None,
+        run_dir=run_dir,
+        class_weights_kept=kept,
+        max_batches=max_batches,
+        facts=facts,
     )
-    transfer = _carry_over(run, data, start, origin) if origin else None
-    return Prepared(run, data, _facts(run, data, progress, transfer), progress)
+
+
+def count_epoch_steps(config: Config, n_crops: int, max_batches: int | None) -> int:
+    """Return the optimiser steps of an epoch of ``n_crops``.
+
+    Raises:
+        ConfigError: If they do not fill a batch.
+    """
+    n_batches = n_crops // config.training.batch_size
+    if not n_batches:
+        raise ConfigError(
+            f"an epoch of {n_crops} crops does not fill a batch of {config.training.batch_size}",
+            "training.batch_size",
+            "Lower it, or raise data.crops_per_epoch.",
+        )
+    return count_steps(n_batches, config, max_batches)
+
+
+def _n_passes(config: Config) -> int:
+    """Return how many crops of each utterance and speed an epoch can choose from, each by an index of its own."""
+    return config.features.crops_per_utterance if config.trains_head_alone else 1
 
 
 def _base(
@@ -81,68 +171,42 @@ def _base(
     return describe_base(origin, start.loaded, cache_dir=cache_dir) if origin else None
 
 
-def _carry_over(run: Run, data: TrainingData, start: StartingPoint, origin: ModelFile) -> Transfer | None:
-    """Take the class weights of the model to start from, where they fit; return what came of all of it."""
-    if start.loaded is None:
-        return None
-    weights = take_class_weights(run.state.module.criterion, start.loaded, fingerprint=data.train.fingerprint)
-    embed_dim = start.encoder.embed_dim
-    if start.head_rows_kept < embed_dim:
-        random_rows = embed_dim - start.head_rows_kept
-        log.warning("the model to start from has %d values: %d more begin at random", start.head_rows_kept, random_rows)
-    return report_transfer(origin.typed, start.loaded, weights, rows_kept=start.head_rows_kept, embed_dim=embed_dim)
-
-
-def _build_run(
-    config: Config,
-    data: TrainingData,
-    start: StartingPoint,
-    base: BaseCard | None,
-    *,
-    run_dir: Path,
-    resume_point: Path | None,
-    max_batches: int | None,
-) -> tuple[Run, Progress]:
-    model, fabric = config.model, build_fabric(config.hardware)
-    criterion = build_loss(
-        config.loss, dims=model.matryoshka_dims, weights=model.weights, n_speakers=data.train.n_classes
-    )
-    module = TrainedModule(start.encoder, criterion)
-    state = RunState(
+def _build_state(
+    config: Config, data: TrainingData, start: StartingPoint, base: BaseCard | None, *, run_name: str
+) -> RunState:
+    model = config.model
+    criterion = build_loss(config.loss, dims=model.dims_in_loss, weights=model.weights, n_speakers=data.train.n_classes)
+    module: TrainedModule
+    if config.trains_head_alone:
+        module = head_module = HeadModule(start.encoder, criterion, trained=config.head.trained)
+        optimiser = build_head_optimiser(config, head_module)
+    else:
+        module = TrainedModule(start.encoder, criterion)
+        optimiser = build_optimiser(config, start.encoder, criterion)
+    return RunState(
         module=module,
-        optimiser=build_optimiser(config, start.encoder, criterion),
-        fabric=fabric,
+        optimiser=optimiser,
+        fabric=build_fabric(config.hardware),
         architecture=start.architecture,
         config=config,
         corpus={"training": data.train.fingerprint, "validation": data.validation_trials.sha256},
-        card=begin_card(config, data, start, run_name=run_dir.name, base=base),
+        card=begin_card(config, data, start, run_name=run_name, base=base),
     )
-    wrapped, optimiser = wrap(fabric, module, state.optimiser)
-    progress = state.restore(resume_point) if resume_point else Progress()
-    if resume_point:
-        check_nothing_lost(resume_point)
-    set_training_mode(start.encoder, backbone_frozen=is_frozen(config, progress.epoch))
-    loader = build_train_loader(data, config.data, batch_size=config.training.batch_size, drop_last=True)
-    if not len(loader):
-        raise ConfigError(
-            f"an epoch of {len(data.sampler)} crops does not fill a batch of {config.training.batch_size}",
-            "training.batch_size",
-            "Lower it, or raise data.crops_per_epoch.",
+
+
+def _carry_over(module: TrainedModule, data: TrainingData, start: StartingPoint, origin: ModelFile) -> Transfer | None:
+    """Take the class weights of the model to start from, where they fit; return what came of all of it."""
+    if start.loaded is None:
+        return None
+    weights = take_class_weights(module.criterion, start.loaded, fingerprint=data.train.fingerprint)
+    embed_dim = start.encoder.embed_dim
+    if start.head_rows_kept < embed_dim:
+        log.warning(
+            "the model to start from has %d values: %d more begin untrained",
+            start.head_rows_kept,
+            embed_dim - start.head_rows_kept,
         )
-    run = Run(
-        fabric=fabric,
-        module=wrapped,
-        optimiser=optimiser,
-        state=state,
-        loader=loader,
-        sampler=data.sampler,
-        learning_rate=build_learning_rate(config, steps_per_epoch=count_steps(len(loader), config, max_batches)),
-        validator=_build_validator(config, data),
-        run_dir=run_dir,
-        config=config,
-        max_batches=max_batches,
-    )
-    return run, progress
+    return report_transfer(origin.typed, start.loaded, weights, rows_kept=start.head_rows_kept, embed_dim=embed_dim)
 
 
 def _set_up_torch(config: Config) -> None:
@@ -170,24 +234,15 @@ def _check_test_speakers(config: Config, data: TrainingData) -> None:
         check_disjoint(heard, scan_corpus(folder).speakers, where=str(folder))
 
 
-def _build_validator(config: Config, data: TrainingData) -> Validator:
-    return Validator(
-        data.validation,
-        data.validation_trials,
-        dims=config.model.matryoshka_dims,
-        weights=config.model.weights,
-        scale=config.loss.scale,
-        p_target=config.evaluation.p_target[0],
-        batch_size=config.evaluation.batch_size,
-        max_seconds=config.evaluation.max_seconds,
-    )
-
-
-def _facts(run: Run, data: TrainingData, progress: Progress, transfer: Transfer | None) -> RunFacts:
-    module = run.state.module
+def _facts(
+    state: RunState, data: TrainingData, run_dir: Path, progress: Progress, transfer: Transfer | None, steps: int
+) -> RunFacts:
+    config, module = state.config, state.module
+    n_stored = len(data.train) * _n_passes(config) if config.trains_head_alone else None
+    n_features = module.encoder.head.linear.in_features
     return RunFacts(
-        run_dir=str(run.run_dir),
-        config=run.config.model_dump(mode="json"),
+        run_dir=str(run_dir),
+        config=config.model_dump(mode="json"),
         n_speakers=len(data.train.speakers),
         n_utterances=len(data.train) // len(data.train.speeds),
         n_classes=data.train.n_classes,
@@ -195,8 +250,10 @@ def _facts(run: Run, data: TrainingData, progress: Progress, transfer: Transfer 
         n_validation_trials=len(data.validation_trials),
         trained_parameters=count_parameters(module, trained=True),
         frozen_parameters=count_parameters(module, trained=False),
-        steps_per_epoch=count_steps(len(run.loader), run.config, run.max_batches),
-        num_epochs=run.config.training.num_epochs,
+        steps_per_epoch=steps,
+        num_epochs=config.training.num_epochs,
         first_epoch=progress.epoch + 1,
         transfer=transfer,
+        n_stored=n_stored,
+        stored_bytes=None if n_stored is None else store_bytes(n_stored, n_features, config.features.dtype),
     )

@@ -3,13 +3,21 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mrlspk.training.baselines import Baselines
 from mrlspk.training.transfer import Transfer
 from mrlspk.training.validation import ValidationResult
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """Known before the first step; ``transfer`` is None from scratch, and for a run that is resumed."""
+    """Known before the first step.
+
+    Attributes:
+        transfer: None from scratch, and for a run that is resumed.
+        n_stored: Pooled vectors that an epoch of a head run goes through; None for a run of the network.
+        stored_bytes: What they take on disk.
+        baselines: What a head run has to beat, once it is known.
+    """
 
     run_dir: str
     config: dict[str, Any]
@@ -24,6 +32,9 @@ class RunFacts:
     num_epochs: int
     first_epoch: int
     transfer: Transfer | None
+    n_stored: int | None = None
+    stored_bytes: int | None = None
+    baselines: Baselines | None = None
 
 
 @dataclass(frozen=True)

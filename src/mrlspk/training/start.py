@@ -15,6 +15,7 @@ from mrlspk.encoding.locate import ModelFile, locate_model
 from mrlspk.errors import ConfigError
 from mrlspk.models.checkpoints import LoadedModel, with_widths
 from mrlspk.models.encoder import Encoder, build_encoder
+from mrlspk.models.head import MatryoshkaHead
 
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -34,6 +35,11 @@ class StartingPoint:
     architecture: Architecture
     loaded: LoadedModel | None = None
     head_rows_kept: int = 0
+
+    @property
+    def published_head(self) -> MatryoshkaHead | None:
+        """The head that the model came with, at its own width; None where all is random."""
+        return self.loaded.encoder.head if self.loaded else None
 
 
 def build_fabric(config: HardwareConfig) -> Fabric:
@@ -69,7 +75,8 @@ def build_start(config: Config, origin: ModelFile | None) -> StartingPoint:
         return StartingPoint(build_encoder(architecture), architecture)
     loaded = load_located(origin)
     encoder, kept = with_widths(loaded, dims)
-    return StartingPoint(encoder, loaded.architecture.model_copy(update={"matryoshka_dims": dims}), loaded, kept)
+    changed = {"matryoshka_dims": dims, "output_norm": False}
+    return StartingPoint(encoder, loaded.architecture.model_copy(update=changed), loaded, kept)
 
 
 def origin_checkpoint(config: Config, *, cache_dir: Path, mirror: str | None) -> ModelFile | None:

@@ -1,13 +1,17 @@
 """How good the encoder is on speakers that it is not trained on."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from mrlspk.data.manifest import Manifest, speaker_of
+from mrlspk.config import Config
+from mrlspk.data.build import TrainingData
+from mrlspk.data.manifest import Utterance, speaker_of
 from mrlspk.data.trials import Trials
 from mrlspk.encoding.embedding import Recording, embed_files
 from mrlspk.errors import DataError
@@ -16,11 +20,17 @@ from mrlspk.metrics.dcf import min_dcf_at
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at, mean_log_eer
 from mrlspk.models.encoder import Encoder
+from mrlspk.training.rotation import EmbeddedTrials
+
+HEAD_BATCH = 8192  # pooled vectors that go through the head together
 
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """Figures on held-out speakers; ``eer`` and ``min_dcf`` (at the first prior) by width."""
+    """Figures on held-out speakers; ``eer`` and ``min_dcf`` (at the first prior) by every width that is trained.
+
+    ``mean_log_eer`` is over the widths that the model is published with.
+    """
 
     loss: float
     eer: dict[int, float]
@@ -28,36 +38,101 @@ class ValidationResult:
     mean_log_eer: float
 
 
-class Validator:
-    """Scores an encoder on fixed trials among held-out speakers.
+class ValidationTrials:
+    """Fixed trials among held-out speakers, and what embeddings are worth on them.
 
     Args:
-        manifest: Their utterances.
-        trials: Whose ids are in ``manifest``.
-        dims: Widths, rising.
-        weights: Of the widths, in the loss.
+        utterances: Of the held-out speakers; those in no trial are left out.
+        trials: Whose ids are among them.
+        dims: Widths that are scored, rising.
+        published_dims: Those of them that the mean is over.
+        weights: Of ``dims``, in the loss.
         scale: Factor on the cosine, in the loss.
         p_target: Prior of the detection cost.
-        batch_size: Files of equal length embedded together.
-        max_seconds: Longer files are embedded in averaged windows.
     """
 
     def __init__(
         self,
-        manifest: Manifest,
+        utterances: tuple[Utterance, ...],
         trials: Trials,
         *,
         dims: tuple[int, ...],
+        published_dims: tuple[int, ...],
         weights: tuple[float, ...],
         scale: float,
         p_target: float,
-        batch_size: int,
-        max_seconds: float,
     ) -> None:
         wanted = set(trials.utterance_ids)
-        self._recordings = {u.utterance_id: Recording(u.path) for u in manifest.utterances if u.utterance_id in wanted}
-        self._trials, self._dims, self._weights = trials, dims, weights
-        self._scale, self._p_target = scale, p_target
+        self.utterances = tuple(each for each in utterances if each.utterance_id in wanted)
+        self.trials, self.dims, self.published_dims = trials, dims, published_dims
+        self._weights, self._scale, self._p_target = weights, scale, p_target
+        row = {utterance.utterance_id: index for index, utterance in enumerate(self.utterances)}
+        self._enroll, self._test = (
+            np.array([row[utterance_id] for utterance_id in side]) for side in (trials.enroll_ids, trials.test_ids)
+        )
+
+    def embedded(self, embeddings: NDArray[np.floating]) -> EmbeddedTrials:
+        """Return the trials with the embeddings (utterances, embed_dim) of `utterances`."""
+        return EmbeddedTrials(embeddings, self._enroll, self._test, self.trials.is_target)
+
+    def scores(self, embeddings: NDArray[np.floating], dims: tuple[int, ...]) -> NDArray[np.float64]:
+        """Return the cosines (trials, dims) of the embeddings (utterances, embed_dim) of `utterances`."""
+        return prefix_cosine_scores(embeddings, self._enroll, self._test, dims)
+
+    def eers(self, embeddings: NDArray[np.floating], dims: tuple[int, ...]) -> dict[int, float]:
+        """Return the equal error rate by width of the embeddings (utterances, embed_dim) of `utterances`."""
+        columns = zip(dims, self.scores(embeddings, dims).T, strict=True)
+        return {dim: eer_at(operating_points(column, self.trials.is_target)) for dim, column in columns}
+
+    def mean_log_eer(self, eer: dict[int, float]) -> float:
+        """Return the mean natural logarithm of the rates at the published widths."""
+        counts = {"n_target": self.trials.n_target, "n_nontarget": self.trials.n_nontarget}
+        return mean_log_eer([eer[dim] for dim in self.published_dims], **counts)
+
+    def result(self, embeddings: NDArray[np.floating]) -> ValidationResult:
+        """Return all figures of the embeddings (utterances, embed_dim) of `utterances`."""
+        columns = zip(self.dims, self.scores(embeddings, self.dims).T, strict=True)
+        points = {dim: operating_points(column, self.trials.is_target) for dim, column in columns}
+        eer = {dim: eer_at(at) for dim, at in points.items()}
+        return ValidationResult(
+            loss=self._loss(torch.from_numpy(np.asarray(embeddings, np.float32))),
+            eer=eer,
+            min_dcf={dim: min_dcf_at(at, p_target=self._p_target) for dim, at in points.items()},
+            mean_log_eer=self.mean_log_eer(eer),
+        )
+
+    def _loss(self, vectors: Tensor) -> float:
+        speakers = [speaker_of(utterance.utterance_id) for utterance in self.utterances]
+        index = {speaker: number for number, speaker in enumerate(dict.fromkeys(speakers))}
+        labels = torch.tensor([index[speaker] for speaker in speakers])
+        losses = [prototype_loss(vectors[:, :dim], labels, scale=self._scale) for dim in self.dims]
+        return float(np.average(losses, weights=self._weights))
+
+
+class Validator(Protocol):
+    """Finds out what an encoder is worth on held-out speakers."""
+
+    def validate(self, encoder: Encoder) -> ValidationResult:
+        """Return the figures; the encoder is left in evaluation mode."""
+
+
+class AudioValidator:
+    """Decodes and embeds the utterances of the trials each time: for encoders whose backbone changes.
+
+    Args:
+        trials: What is scored.
+        batch_size: Files of equal length embedded together.
+        max_seconds: Longer files are embedded in averaged windows.
+        crop_seconds: Middle part that is embedded, all of a shorter file; None for whole files.
+    """
+
+    def __init__(
+        self, trials: ValidationTrials, *, batch_size: int, max_seconds: float, crop_seconds: float | None = None
+    ) -> None:
+        self._trials = trials
+        self._recordings = {
+            each.utterance_id: Recording(each.path, crop_seconds, short_is_whole=True) for each in trials.utterances
+        }
         self._batch_size, self._max_seconds = batch_size, max_seconds
 
     def validate(self, encoder: Encoder) -> ValidationResult:
@@ -70,30 +145,45 @@ class Validator:
         found = embed_files(encoder, self._recordings, batch_size=self._batch_size, max_seconds=self._max_seconds)
         if found.errors:
             raise DataError("validation audio cannot be embedded:\n" + "\n".join(found.errors.values()))
-        row = {utterance_id: index for index, utterance_id in enumerate(found.embeddings)}
-        vectors = np.stack(list(found.embeddings.values()))
-        enroll, test = (
-            np.array([row[utterance_id] for utterance_id in side])
-            for side in (self._trials.enroll_ids, self._trials.test_ids)
-        )
-        columns = prefix_cosine_scores(vectors, enroll, test, self._dims).T
-        by_dim = zip(self._dims, columns, strict=True)
-        points = {dim: operating_points(column, self._trials.is_target) for dim, column in by_dim}
-        eer = {dim: eer_at(at) for dim, at in points.items()}
-        counts = {"n_target": self._trials.n_target, "n_nontarget": self._trials.n_nontarget}
-        speakers = [speaker_of(utterance_id) for utterance_id in row]
-        return ValidationResult(
-            loss=self._loss(torch.from_numpy(vectors), speakers),
-            eer=eer,
-            min_dcf={dim: min_dcf_at(at, p_target=self._p_target) for dim, at in points.items()},
-            mean_log_eer=mean_log_eer(list(eer.values()), **counts),
-        )
+        return self._trials.result(np.stack(list(found.embeddings.values())))
 
-    def _loss(self, vectors: Tensor, speakers: list[str]) -> float:
-        index = {speaker: number for number, speaker in enumerate(dict.fromkeys(speakers))}
-        labels = torch.tensor([index[speaker] for speaker in speakers])
-        losses = [prototype_loss(vectors[:, :dim], labels, scale=self._scale) for dim in self._dims]
-        return float(np.average(losses, weights=self._weights))
+
+class StoredValidator:
+    """Puts stored pooled vectors of the trials' utterances through the head: for a backbone that is frozen.
+
+    Args:
+        trials: What is scored.
+        pooled: (utterances, in_features of the head), of the trials' utterances in order.
+    """
+
+    def __init__(self, trials: ValidationTrials, pooled: Tensor) -> None:
+        self._trials, self._pooled = trials, pooled
+
+    def validate(self, encoder: Encoder) -> ValidationResult:
+        """Score all widths of what the head makes of the vectors."""
+        encoder.eval()
+        return self._trials.result(embed_pooled(encoder, self._pooled).numpy())
+
+
+@torch.inference_mode()
+def embed_pooled(encoder: Encoder, pooled: Tensor) -> Tensor:
+    """Map pooled vectors (n, in_features) to embeddings (n, embed_dim) on the CPU, in float32, not of unit length."""
+    device = encoder.head.linear.weight.device
+    parts = (pooled[start : start + HEAD_BATCH] for start in range(0, len(pooled), HEAD_BATCH))
+    return torch.cat([encoder.head(part.to(device).float()).cpu() for part in parts])
+
+
+def build_validation_trials(config: Config, data: TrainingData) -> ValidationTrials:
+    """Return the validation trials of a run, scored at every width that it trains."""
+    return ValidationTrials(
+        data.validation.utterances,
+        data.validation_trials,
+        dims=config.model.dims_in_loss,
+        published_dims=config.model.matryoshka_dims,
+        weights=config.model.weights,
+        scale=config.loss.scale,
+        p_target=config.evaluation.p_target[0],
+    )
 
 
 def prototype_loss(embeddings: Tensor, speaker_index: Tensor, *, scale: float) -> float:

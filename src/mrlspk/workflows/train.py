@@ -1,7 +1,7 @@
 """Train an encoder as a configuration says."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mrlspk.config import Config, dump_config
@@ -9,18 +9,28 @@ from mrlspk.data.trials import write_trials
 from mrlspk.evaluation.sources import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint
-from mrlspk.training.checkpoint import BEST, LAST
-from mrlspk.training.fit import fit
+from mrlspk.training.baselines import Baselines
+from mrlspk.training.checkpoint import BEST, LAST, Progress
+from mrlspk.training.fit import Run, fit
+from mrlspk.training.head_run import build_head_run, conclude
+from mrlspk.training.head_stores import OnStage, Stores
+from mrlspk.training.head_teacher import build_teacher
+from mrlspk.training.network_run import build_network_run
 from mrlspk.training.prepare import prepare
-from mrlspk.training.records import Observer
+from mrlspk.training.records import Observer, RunFacts
 from mrlspk.training.resume import resumed_config
 from mrlspk.training.run_log import build_run_log
 from mrlspk.training.transfer import Transfer
+from mrlspk.training.validation import build_validation_trials
+from mrlspk.training.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """A run that has ended; ``best`` is the EER by width of the best checkpoint, ``transfer`` None from scratch."""
+    """A run that has ended; ``best`` is the EER by width of the best checkpoint, ``transfer`` None from scratch.
+
+    ``baselines`` and ``verdict`` are of runs that train the head alone; ``verdict`` is None where nothing was trained.
+    """
 
     run_dir: Path
     best_checkpoint: Path
@@ -30,6 +40,8 @@ class TrainReport:
     best_by: str
     best: dict[int, float]
     transfer: Transfer | None
+    baselines: Baselines | None = None
+    verdict: Verdict | None = None
 
 
 def train(
@@ -41,6 +53,7 @@ def train(
     named_keys: Collection[str] = (),
     max_batches: int | None = None,
     observers: Sequence[Observer] = (),
+    on_stage: OnStage | None = None,
 ) -> TrainReport:
     """Train, validate and save.
 
@@ -52,6 +65,7 @@ def train(
         named_keys: Dotted keys that were asked for; a run that is resumed must have had the same values.
         max_batches: End each epoch after so many batches.
         observers: Watch the run, beside the logs that the configuration asks for.
+        on_stage: Called with (what is made, how much of it there is, all of it) while vectors are stored.
 
     Raises:
         ConfigError: If a resumed run had another configuration, or the batch is larger than the epoch.
@@ -61,27 +75,42 @@ def train(
     """
     config = resumed_config(resume, config, named_keys=named_keys)
     prepared = prepare(config, cache_dir=cache_dir, mirror=mirror, resume=resume, max_batches=max_batches)
-    run, data = prepared.run, prepared.data
-    run.run_dir.mkdir(parents=True, exist_ok=True)
-    with whole_file(run.run_dir / "config.yaml") as partial:
+    run_dir, facts = prepared.run_dir, prepared.facts
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with whole_file(run_dir / "config.yaml") as partial:
         partial.write_text(dump_config(config), encoding="utf-8")
-    write_trials(data.validation_trials, run.run_dir / VALIDATION_TRIALS)
-    watching = [*build_run_log(config.logging, run.run_dir), *observers]
+    write_trials(prepared.data.validation_trials, run_dir / VALIDATION_TRIALS)
+    trials, stores = build_validation_trials(config, prepared.data), Stores(config, prepared.encoder, on_stage)
+    head_run = None
+    if config.trains_head_alone:
+        teacher = build_teacher(config, prepared.data, cache_dir=cache_dir, mirror=mirror, on_stage=on_stage)
+        head_run = build_head_run(prepared, stores, trials, teacher=teacher)
+        run, facts = head_run.run, replace(facts, baselines=head_run.baselines)
+    else:
+        run = build_network_run(prepared, stores, trials)
+    progress = _watched_fit(run, prepared.progress, facts, [*build_run_log(config.logging, run_dir), *observers])
+    verdict = conclude(head_run) if head_run else None
+    best = read_checkpoint(run_dir / BEST)
+    return TrainReport(
+        run_dir=run_dir,
+        best_checkpoint=run_dir / BEST,
+        last_checkpoint=run_dir / (LAST if progress.epoch else BEST),
+        epochs=progress.epoch,
+        best_epoch=best["progress"]["epoch"],
+        best_by=str(config.evaluation.best_by),
+        best={dim: best["validation"]["eer"][dim] for dim in config.model.matryoshka_dims},
+        transfer=facts.transfer,
+        baselines=facts.baselines,
+        verdict=verdict,
+    )
+
+
+def _watched_fit(run: Run, progress: Progress, facts: RunFacts, watching: Sequence[Observer]) -> Progress:
+    """Train, and tell the observers; they close what they have open whatever happens."""
     try:
         for observer in watching:
-            observer.run_started(prepared.facts)
-        progress = fit(run, prepared.progress, watching)
+            observer.run_started(facts)
+        return fit(run, progress, watching)
     finally:
         for observer in watching:
             observer.run_ended()
-    validation = read_checkpoint(run.run_dir / BEST)["validation"]
-    return TrainReport(
-        run_dir=run.run_dir,
-        best_checkpoint=run.run_dir / BEST,
-        last_checkpoint=run.run_dir / LAST,
-        epochs=progress.epoch,
-        best_epoch=progress.best_epoch,
-        best_by=str(config.evaluation.best_by),
-        best=validation["eer"],
-        transfer=prepared.facts.transfer,
-    )

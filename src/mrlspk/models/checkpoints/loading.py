@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from mrlspk.models.checkpoints.layout import Family, Layout
 from mrlspk.models.checkpoints.reading import read_checkpoint
 from mrlspk.models.checkpoints.transfer import TransferReport, compare_states
 from mrlspk.models.encoder import Encoder, build_encoder
+from mrlspk.models.folding import rotate_head
 from mrlspk.models.head import MatryoshkaHead
 
 # What building a network from values of a file can raise: the last three where its size is beyond the machine.
@@ -119,14 +121,17 @@ def inspect_model(path: Path) -> ModelInspection:
 def with_widths(loaded: LoadedModel, dims: tuple[int, ...]) -> tuple[Encoder, int]:
     """Return the encoder with a head for ``dims``, and how many rows of the head come from the file.
 
-    Rows that both heads have are kept, with the head's normalisation; rows beyond them are random until trained.
+    Rows that both heads have are kept, with the head's normalisation; rows beyond them are random until trained. A
+    normalisation of the output is folded into the rows.
     """
     encoder = loaded.encoder
     old, kept = encoder.head, min(dims[-1], encoder.embed_dim)
-    head = MatryoshkaHead(old.linear.in_features, dims[-1], output_norm=loaded.architecture.output_norm)
-    state, source = head.state_dict(), old.state_dict()
-    for name, values in source.items():
-        if values.ndim and not name.startswith("norm."):
+    if loaded.architecture.output_norm:
+        old = rotate_head(old, np.eye(encoder.embed_dim))
+    head = MatryoshkaHead(old.linear.in_features, dims[-1])
+    state = head.state_dict()
+    for name, values in old.state_dict().items():
+        if name.startswith("linear."):
             state[name][:kept] = values[:kept]
         else:
             state[name] = values

@@ -1,0 +1,110 @@
+"""The head alone in training: pooled vectors of a frozen backbone through it, then the loss."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
+from mrlspk.models.encoder import Encoder
+from mrlspk.models.head import MatryoshkaHead
+from mrlspk.training.modules import TrainedModule
+
+Trained = Literal["linear", "orthogonal", "none"]
+
+
+class HeadModule(TrainedModule):
+    """What a step of a head run does. Everything before the linear layer, its normalisation too, never changes.
+
+    Args:
+        encoder: Of which the head is trained.
+        criterion: The loss with its class weights.
+        trained: ``linear``: the layer itself; ``orthogonal``: a rotation of what it puts out, by a parametrisation that
+            keeps it one; ``none``: nothing.
+    """
+
+    _start: MatryoshkaHead | None
+
+    def __init__(self, encoder: Encoder, criterion: MatryoshkaLoss, *, trained: Trained) -> None:
+        super().__init__(encoder, criterion)
+        self._trained = trained
+        self.turn = _identity_rotation(encoder.embed_dim) if trained == "orthogonal" else None
+        object.__setattr__(self, "_start", None)
+
+    def forward(self, pooled: Tensor, speaker_index: Tensor, teacher: Tensor | None = None) -> MatryoshkaLossValue:
+        """Return the losses of pooled vectors (batch, in_features) whose speakers are (batch,).
+
+        Args:
+            pooled: In float32.
+            speaker_index: Classes.
+            teacher: (batch, any width) embeddings that teach similarities; None: those of the head at the start, where
+                the loss takes any.
+        """
+        with torch.autocast(pooled.device.type, enabled=False):
+            embedding = self.encoder.head(pooled)
+            if self.turn is not None:
+                embedding = self.turn(embedding)
+            if teacher is None and self._start is not None:
+                with torch.no_grad():
+                    teacher = self._start(pooled)
+            value: MatryoshkaLossValue = self.criterion(embedding, speaker_index, teacher)
+        return value
+
+    def set_mode(self, *, backbone_frozen: bool = True) -> None:
+        """Freeze all but the part of the head that is trained, and the class weights."""
+        assert backbone_frozen
+        self.encoder.eval()
+        self.encoder.requires_grad_(requires_grad=False)
+        self.encoder.head.linear.requires_grad_(self._trained == "linear")
+        self.criterion.train()
+
+    def set_start(self, head: MatryoshkaHead) -> None:
+        """Say which head training starts from: it teaches similarities where nobody else does.
+
+        A rotation turns what this head puts out.
+        """
+        if self.turn is not None:
+            self.encoder.head.load_state_dict(head.state_dict())
+        if self.criterion.distillation is not None:
+            # Not a submodule: it is no part of what is trained, counted or saved.
+            object.__setattr__(self, "_start", head.eval().requires_grad_(requires_grad=False))
+
+    def current_encoder(self) -> Encoder:
+        """Return the encoder with the rotation, where one is trained, worked into its head."""
+        return self.encoder if self.turn is None else self.encoder.with_head(self._turned_head(), self.encoder.dims)
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the head that are trained."""
+        if self.turn is not None:
+            return list(self.turn.parameters())
+        return list(self.encoder.head.linear.parameters()) if self._trained == "linear" else []
+
+    def entries(self) -> dict[str, Any]:
+        """Return class weights, and the state of a rotation that is trained."""
+        return super().entries() | ({"turn": self.turn.state_dict()} if self.turn is not None else {})
+
+    def load_entries(self, contents: Mapping[str, Any]) -> None:
+        """Take head and class weights; with a rotation the head stays as it began, and the rotation is taken."""
+        if self.turn is None:
+            super().load_entries(contents)
+            return
+        self.criterion.load_state_dict(contents["criterion"])
+        self.turn.load_state_dict(contents["turn"])
+
+    @torch.no_grad()
+    def _turned_head(self) -> MatryoshkaHead:
+        assert self.turn is not None
+        head, turn = deepcopy(self.encoder.head), self.turn.weight.double()
+        head.linear.weight.copy_(turn @ head.linear.weight.double())
+        head.linear.bias.copy_(turn @ head.linear.bias.double())
+        return head
+
+
+def _identity_rotation(embed_dim: int) -> nn.Linear:
+    turn = nn.Linear(embed_dim, embed_dim, bias=False)
+    parametrizations.orthogonal(turn)
+    turn.weight = nn.Parameter(torch.eye(embed_dim))
+    return turn

@@ -1,0 +1,173 @@
+"""A run that trains the head alone, on stored vectors: what it begins with, and the verdict that it ends with."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mrlspk.errors import CheckpointError
+from mrlspk.models.checkpoints import read_checkpoint
+from mrlspk.models.head import MatryoshkaHead
+from mrlspk.training.baselines import Baselines
+from mrlspk.training.checkpoint import BEST, ROTATION, TRAINED, save_with_card
+from mrlspk.training.features.store import FeatureStore
+from mrlspk.training.first_head import train_first_head
+from mrlspk.training.fit import Run
+from mrlspk.training.head_module import HeadModule
+from mrlspk.training.head_optimiser import add_decay_to_start
+from mrlspk.training.head_start import embed_rows, set_means, start_head
+from mrlspk.training.head_stores import Stores
+from mrlspk.training.optimiser import build_learning_rate
+from mrlspk.training.prepare import Prepared
+from mrlspk.training.stored_batches import StoredBatches, Teacher
+from mrlspk.training.validation import StoredValidator, ValidationTrials, embed_pooled
+from mrlspk.training.verdict import Verdict, reach_verdict
+
+VERDICT = "verdict"  # entry of a checkpoint
+HEAD = "head."  # how the names of the head's entries begin
+
+
+@dataclass(frozen=True)
+class HeadRun:
+    """A run that `fit` takes, and what it has to beat on the validation trials.
+
+    Attributes:
+        run: The run.
+        trials: What is scored.
+        held_out: (utterances, in_features) pooled vectors of the trials' utterances.
+        baselines: Their rates before training.
+    """
+
+    run: Run
+    trials: ValidationTrials
+    held_out: Tensor
+    baselines: Baselines
+
+
+def build_head_run(prepared: Prepared, stores: Stores, trials: ValidationTrials, *, teacher: Teacher | None) -> HeadRun:
+    """Return the run; what it starts from is written as ``rotation.pt``, or read there by a run that is resumed.
+
+    Args:
+        prepared: The parts of the run.
+        stores: Of its encoder.
+        trials: Among held-out speakers.
+        teacher: Another model, whose similarities are taught; None for none.
+
+    Raises:
+        DataError: If an audio file cannot be read.
+        MrlspkError: If the vectors cannot be written.
+        CheckpointError: If a run that is resumed has lost its start.
+    """
+    module, config, path = _head_module(prepared), prepared.config, prepared.run_dir / ROTATION
+    held_out, crops = stores.held_out(trials), stores.crops(prepared.data)
+    validator = StoredValidator(trials, held_out)
+    if not prepared.resumes:
+        _write_start(prepared, stores, trials, held_out=held_out, crops=crops)
+    contents = _read_start(path)
+    baselines = Baselines(**contents["baselines"])
+    _begin_at(prepared, module, contents)
+    wrapped, optimiser = prepared.wrapped
+    run = Run(
+        fabric=prepared.fabric,
+        module=wrapped,
+        optimiser=optimiser,
+        state=prepared.state,
+        loader=StoredBatches(
+            crops,
+            prepared.data.train.classes_of(config.features.crops_per_utterance),
+            prepared.sampler,
+            batch_size=config.training.batch_size,
+            device=prepared.fabric.device,
+            teacher=teacher,
+        ),
+        sampler=prepared.sampler,
+        learning_rate=build_learning_rate(config, steps_per_epoch=prepared.steps_per_epoch),
+        validator=validator,
+        run_dir=prepared.run_dir,
+        config=config,
+        max_batches=prepared.max_batches,
+        full_width_limit=baselines.rotation[config.model.embed_dim],
+        best_name=TRAINED,
+    )
+    return HeadRun(run, trials, held_out, baselines)
+
+
+def conclude(head_run: HeadRun) -> Verdict:
+    """Write ``best.pt``: the best trained head, or the rotation where that is no worse; return why.
+
+    Raises:
+        CheckpointError: If a checkpoint of the run is not there any more.
+    """
+    run, config = head_run.run, head_run.run.config
+    encoder = run.state.module.current_encoder()
+    found = {name: read_checkpoint(run.run_dir / name) for name in (ROTATION, TRAINED)}
+    embeddings = [
+        embed_pooled(encoder.with_head(_head_of(contents, encoder.head), encoder.dims), head_run.held_out).numpy()
+        for contents in found.values()
+    ]
+    verdict = reach_verdict(head_run.trials, *embeddings, n_resamples=config.evaluation.n_resamples, seed=config.seed)
+    kept = found[TRAINED if verdict.kept == "trained" else ROTATION]
+    save_with_card(run.run_dir / BEST, kept | {VERDICT: asdict(verdict)})
+    return verdict
+
+
+def keep_rotation(run_dir: Path) -> None:
+    """Write ``best.pt`` of a run in which nothing is trained."""
+    save_with_card(run_dir / BEST, read_checkpoint(run_dir / ROTATION))
+
+
+def _head_module(prepared: Prepared) -> HeadModule:
+    module = prepared.state.module
+    assert isinstance(module, HeadModule)
+    return module
+
+
+def _write_start(
+    prepared: Prepared, stores: Stores, trials: ValidationTrials, *, held_out: Tensor, crops: FeatureStore
+) -> None:
+    """Find the head and the class weights that training starts from, and write them."""
+    state, module, data = prepared.state, prepared.state.module, prepared.data
+    vectors = stores.some_of_each_speaker(data.corpus)
+    own = prepared.start.published_head
+    if own is None or prepared.config.head.start == "random":
+        own = train_first_head(prepared, crops, vectors.pooled)
+    start = start_head(prepared, own, vectors, trials=trials, held_out=held_out)
+    state.origin.update(start.entries())
+    if prepared.class_means_wanted:
+        classes = data.train.classes
+        set_means(module.criterion, embed_rows(module.encoder, crops, len(classes)), torch.from_numpy(classes))
+    validation = StoredValidator(trials, held_out).validate(module.encoder)
+    save_with_card(prepared.run_dir / ROTATION, state.entries(prepared.progress, validation))
+
+
+def _read_start(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise CheckpointError("the run has lost where it started", path, "Begin a new run.")
+    return read_checkpoint(path)
+
+
+def _begin_at(prepared: Prepared, module: HeadModule, contents: dict[str, Any]) -> None:
+    """Let training begin, or go on, from what ``rotation.pt`` holds."""
+    config = prepared.config
+    head = _head_of(contents, module.encoder.head)
+    module.set_start(head)
+    module.set_mode()
+    if config.head.start_decay:
+        start: dict[nn.Parameter, Tensor] = {}
+        if config.head.trained == "linear":
+            linear = dict(head.linear.named_parameters())
+            start = {each: linear[name].detach() for name, each in module.encoder.head.linear.named_parameters()}
+        if config.head.class_start == "means":
+            classes = dict(module.criterion.named_parameters())
+            start |= {parameter: contents["criterion"][name] for name, parameter in classes.items()}
+        add_decay_to_start(prepared.state.optimiser, start, decay=config.head.start_decay)
+
+
+def _head_of(contents: dict[str, Any], like: MatryoshkaHead) -> MatryoshkaHead:
+    """Return the head in a checkpoint's entries, on the device of ``like``."""
+    head = MatryoshkaHead(like.linear.in_features, like.linear.out_features)
+    state = {name: values for name, values in contents["model"].items() if name.startswith(HEAD)}
+    head.load_state_dict({name.removeprefix(HEAD): values for name, values in state.items()})
+    return head.to(like.linear.weight.device).eval()

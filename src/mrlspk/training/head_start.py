@@ -1,0 +1,114 @@
+"""The head that training starts from: the model's own, turned, widened or cut, and class weights where speakers are."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mrlspk.losses.class_start import set_class_means
+from mrlspk.losses.margin import AAMSoftmax
+from mrlspk.losses.matryoshka import MatryoshkaLoss
+from mrlspk.models.encoder import Encoder
+from mrlspk.models.folding import AffineMap, fold_head, rotate_head, widen_head
+from mrlspk.models.head import MatryoshkaHead
+from mrlspk.models.rotation import Method
+from mrlspk.training.baselines import Baselines, score_baselines
+from mrlspk.training.features.store import FeatureStore
+from mrlspk.training.head_stores import SpeakerVectors
+from mrlspk.training.prepare import Prepared
+from mrlspk.training.rotation import RotationCandidates, RotationChoice, SpeakerEmbeddings, choose_rotation
+from mrlspk.training.validation import ValidationTrials, embed_pooled
+
+BLOCK = 16_384  # stored vectors that go through the head together
+
+
+@dataclass(frozen=True, eq=False)
+class HeadStart:
+    """Where training starts.
+
+    Attributes:
+        own: The head before it was turned, as one map of the pooled values.
+        choice: The rotation, and what it was chosen from.
+        baselines: What both are worth on the validation trials.
+    """
+
+    own: AffineMap
+    choice: RotationChoice
+    baselines: Baselines
+
+    def entries(self) -> dict[str, Any]:
+        """Return what a checkpoint of the same backbone says of it: tensors and plain values only."""
+        return {
+            "rotation": self.choice.entry(),
+            "own_head": {"weight": self.own.weight.float(), "bias": self.own.bias.float()},
+            "baselines": asdict(self.baselines),
+        }
+
+
+def start_head(
+    prepared: Prepared,
+    own_head: MatryoshkaHead,
+    vectors: SpeakerVectors,
+    *,
+    trials: ValidationTrials,
+    held_out: Tensor,
+) -> HeadStart:
+    """Give the run's encoder the head that training starts from; return what it is and what it is worth.
+
+    Args:
+        prepared: Of the run; the head of its encoder is changed.
+        own_head: What is turned; it is not changed.
+        vectors: Of the training speakers: the rotation is fitted on them.
+        trials: Among held-out speakers: the rotation is chosen on them.
+        held_out: (utterances, in_features) pooled vectors of the trials' utterances.
+    """
+    encoder, own = prepared.state.module.encoder, fold_head(own_head)
+    own_held_out = own.apply(held_out).numpy()
+    choice = choose_rotation(
+        SpeakerEmbeddings(own.apply(vectors.pooled).numpy(), vectors.speaker_index),
+        trials.embedded(own_held_out),
+        _candidates(prepared),
+    )
+    _fit_width(encoder, rotate_head(own_head, choice.rotation.matrix), vectors.pooled)
+    turned = embed_pooled(encoder, held_out).numpy()
+    return HeadStart(own, choice, score_baselines(trials, own_held_out, turned, method=choice.rotation.method))
+
+
+def wanted_rotation(prepared: Prepared) -> Method | Literal["auto"]:
+    """Return the method of rotation that a run wants: none for a model that has an order of its own already."""
+    loaded, wanted = prepared.start.loaded, prepared.config.head.rotation
+    if wanted == "auto" and loaded is not None and len(loaded.architecture.matryoshka_dims) > 1:
+        return "none"
+    return wanted
+
+
+def _candidates(prepared: Prepared) -> RotationCandidates:
+    """Return the rotations that a run tries; one of a method that is named is not held against others."""
+    head, wanted = prepared.config.head, wanted_rotation(prepared)
+    every = RotationCandidates(within_shares=head.within_shares, lda_shrinkages=head.lda_shrinkages)
+    return every if wanted == "auto" else replace(every, methods=(wanted,))
+
+
+def embed_rows(encoder: Encoder, store: FeatureStore, n_rows: int) -> Tensor:
+    """Return the embeddings (n_rows, embed_dim) of the first stored vectors, on the CPU, not of unit length."""
+    blocks = (np.arange(start, min(start + BLOCK, n_rows)) for start in range(0, n_rows, BLOCK))
+    return torch.cat([embed_pooled(encoder, store.rows(rows)) for rows in blocks])
+
+
+def set_means(criterion: MatryoshkaLoss, embeddings: Tensor, classes: Tensor) -> None:
+    """Set the class weights to the mean directions of embeddings (n, embed_dim); a loss without classes is left."""
+    if isinstance(criterion.loss, AAMSoftmax):
+        set_class_means(criterion.loss, embeddings, classes)
+
+
+def _fit_width(encoder: Encoder, head: MatryoshkaHead, pooled: Tensor) -> None:
+    """Give ``encoder`` the values of ``head``: its first ones, or all and further ones out of the pooled vectors."""
+    wanted = encoder.embed_dim
+    if wanted > head.linear.out_features:
+        head = widen_head(head, pooled, embed_dim=wanted)
+    state = head.state_dict()
+    for name in ("linear.weight", "linear.bias"):
+        state[name] = state[name][:wanted]
+    encoder.head.load_state_dict(state)

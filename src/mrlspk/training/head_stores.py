@@ -1,0 +1,90 @@
+"""The stored vectors that a run from a frozen backbone needs: crops to train on, whole utterances, held-out ones."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mrlspk.config import Config
+from mrlspk.data.build import TrainingData
+from mrlspk.data.manifest import Manifest, Utterance
+from mrlspk.models.encoder import Encoder
+from mrlspk.training.features.extraction import ensure_crops, ensure_whole
+from mrlspk.training.features.store import FeatureStore
+from mrlspk.training.validation import ValidationTrials
+
+type OnStage = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class SpeakerVectors:
+    """Pooled vectors (utterances, in_features) in float32, and (utterances,) who speaks."""
+
+    pooled: Tensor
+    speaker_index: NDArray[np.int64]
+
+
+class Stores:
+    """Makes the stores of one encoder as they are asked for, or finds them made.
+
+    Args:
+        config: Whose sections ``features``, ``data``, ``evaluation`` and ``hardware`` hold.
+        encoder: On its device; all before the head is used.
+        on_stage: Called with (what is made, rows there are, all rows).
+    """
+
+    def __init__(self, config: Config, encoder: Encoder, on_stage: OnStage | None) -> None:
+        self._config, self._encoder, self._on_stage = config, encoder, on_stage
+
+    def crops(self, data: TrainingData) -> FeatureStore:
+        """Return the crops that are trained on: as many passes over the corpus as configured."""
+        features, on_stage = self._config.features, self._on_stage
+        return ensure_crops(
+            self._encoder,
+            data.train,
+            folder=features.folder,
+            crops_per_item=features.crops_per_utterance,
+            dtype=features.dtype,
+            batch_size=features.batch_size,
+            num_workers=self._config.data.num_workers,
+            precision=self._config.hardware.precision,
+            on_progress=(lambda done, rows: on_stage("crops", done, rows)) if on_stage else None,
+        )
+
+    def some_of_each_speaker(self, corpus: Manifest) -> SpeakerVectors:
+        """Return whole utterances of every speaker, as many as configured, drawn by the seed."""
+        chosen = draw_utterances(corpus, self._config.features.utterances_per_speaker, seed=self._config.seed)
+        index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
+        speakers = np.array([index[utterance.speaker_id] for utterance in chosen], np.int64)
+        return SpeakerVectors(self._whole("utterances", chosen, None), speakers)
+
+    def held_out(self, trials: ValidationTrials) -> Tensor:
+        """Return the utterances of the validation trials, in their order, (utterances, in_features)."""
+        return self._whole("validation utterances", trials.utterances, self._config.data.validation_seconds)
+
+    def _whole(self, stage: str, utterances: tuple[Utterance, ...], crop_seconds: float | None) -> Tensor:
+        features, on_stage = self._config.features, self._on_stage
+        store = ensure_whole(
+            self._encoder,
+            utterances,
+            folder=features.folder,
+            dtype=features.dtype,
+            batch_size=self._config.evaluation.batch_size,
+            max_seconds=self._config.evaluation.max_seconds,
+            precision=self._config.hardware.precision,
+            crop_seconds=crop_seconds,
+            on_progress=(lambda done, rows: on_stage(stage, done, rows)) if on_stage else None,
+        )
+        return store.rows(np.arange(store.n_rows))
+
+
+def draw_utterances(corpus: Manifest, per_speaker: int, *, seed: int) -> tuple[Utterance, ...]:
+    """Return up to ``per_speaker`` utterances of every speaker, in the order of the corpus."""
+    rng = np.random.default_rng(seed)
+    chosen: set[str] = set()
+    for utterances in corpus.by_speaker().values():
+        picked = rng.permutation(len(utterances))[:per_speaker]
+        chosen.update(utterances[index].utterance_id for index in picked)
+    return tuple(utterance for utterance in corpus.utterances if utterance.utterance_id in chosen)

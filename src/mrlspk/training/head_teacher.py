@@ -1,0 +1,28 @@
+"""Another model whose similarities a head is taught."""
+
+from pathlib import Path
+
+from mrlspk.config import Config
+from mrlspk.data.build import TrainingData
+from mrlspk.encoding.device import find_device
+from mrlspk.encoding.loading import load_located
+from mrlspk.encoding.locate import locate_model
+from mrlspk.models.folding import fold_head
+from mrlspk.training.head_stores import OnStage, Stores
+from mrlspk.training.stored_batches import Teacher
+
+
+def build_teacher(
+    config: Config, data: TrainingData, *, cache_dir: Path, mirror: str | None, on_stage: OnStage | None
+) -> Teacher | None:
+    """Return the configured teacher, its vectors of the same crops stored; None where there is none.
+
+    Raises:
+        CheckpointError: If it is no whole model.
+        DownloadError: If it is a published model that cannot be fetched.
+    """
+    if config.loss.distillation_teacher is None or not config.loss.distillation_weight:
+        return None
+    file = locate_model(str(config.loss.distillation_teacher), cache_dir=cache_dir, mirror=mirror)
+    encoder = load_located(file).encoder.to(find_device(config.hardware.device))
+    return Teacher(Stores(config, encoder, on_stage).crops(data), fold_head(encoder.cpu().head))

@@ -1,0 +1,95 @@
+"""Batches of stored pooled vectors, in the order that a sampler gives."""
+
+from collections.abc import Iterator
+from itertools import batched
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
+from mrlspk.models.folding import AffineMap
+from mrlspk.training.features.store import FeatureStore
+
+RESIDENT_SHARE = 0.5  # of a GPU's free memory that the vectors may take
+BLOCK = 16_384  # vectors that are moved there at a time
+
+
+class Teacher:
+    """Embeddings of the same crops by another model.
+
+    Args:
+        store: Its pooled vectors, row by row those of the batches.
+        head: What makes embeddings of them.
+    """
+
+    def __init__(self, store: FeatureStore, head: AffineMap) -> None:
+        self._store = store
+        self._weight, self._bias = head.weight.float(), head.bias.float()
+
+    def rows(self, indices: NDArray[np.int64]) -> Tensor:
+        """Return the embeddings (n, its width) of some rows."""
+        return self._store.rows(indices) @ self._weight.T + self._bias
+
+
+class StoredBatches:
+    """An epoch of batches: pooled vectors (batch, in_features), classes (batch,) and, with a teacher, its embeddings.
+
+    The last batch, where it is not whole, is left out. On a GPU all vectors are kept there, as far as it has room.
+
+    Args:
+        store: The vectors.
+        classes: (rows,) of every row.
+        sampler: The order of rows; its epoch is set from outside.
+        batch_size: Vectors of a batch.
+        device: Where they are wanted.
+        teacher: Whose embeddings go with them; None for nobody.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        classes: NDArray[np.int64],
+        sampler: ShuffleSampler | SpeakerBalancedSampler,
+        *,
+        batch_size: int,
+        device: torch.device,
+        teacher: Teacher | None = None,
+    ) -> None:
+        self._store, self._classes, self._sampler = store, torch.from_numpy(classes), sampler
+        self._batch_size, self._device, self._teacher = batch_size, device, teacher
+        self._resident = _on_device(store, device) if _fits(store, device) else None
+
+    def __len__(self) -> int:
+        return len(self._sampler) // self._batch_size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        keys = iter(self._sampler)
+        for group in batched(keys, self._batch_size):
+            if len(group) == self._batch_size:
+                yield self._batch(np.fromiter((key.index for key in group), np.int64, len(group)))
+
+    def _pooled(self, rows: NDArray[np.int64]) -> Tensor:
+        if self._resident is None:
+            return self._store.rows(rows)
+        return self._resident[torch.from_numpy(rows).to(self._device)].float()
+
+    def _batch(self, rows: NDArray[np.int64]) -> tuple[Tensor, ...]:
+        indices = torch.from_numpy(rows)
+        batch = self._pooled(rows), self._classes[indices]
+        return batch if self._teacher is None else (*batch, self._teacher.rows(rows))
+
+
+def _fits(store: FeatureStore, device: torch.device) -> bool:
+    return device.type == "cuda" and store.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
+
+
+def _on_device(store: FeatureStore, device: torch.device) -> Tensor:
+    """Return all vectors (rows, in_features) on the device, in the number type that they are kept in."""
+    kind = torch.float16 if store.dtype == "float16" else torch.float32
+    vectors = torch.empty(store.n_rows, store.n_features, dtype=kind, device=device)
+    for start in range(0, store.n_rows, BLOCK):
+        stop = min(start + BLOCK, store.n_rows)
+        vectors[start:stop] = store.rows(np.arange(start, stop)).to(device, kind)
+    return vectors
