@@ -91,7 +91,9 @@ def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress
         if len(losses) >= ENOUGH_STEPS:
             _warn_of_untrained_classes(run, progress.epoch, train_loss, margin=math.fsum(margins) / len(margins))
         validation = run.validator.validate(module.current_encoder())
-        progress, is_best = _count_epoch(run, progress, validation)
+        progress, is_best = note_best(run, replace(progress, epoch=progress.epoch + 1), validation)
+        if is_best:
+            module.save_beside_best(run.run_dir, run.state.architecture)
         save_epoch(
             run.run_dir,
             run.state.entries(progress, validation),
@@ -105,13 +107,12 @@ def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress
     return progress
 
 
-def _count_epoch(run: Run, progress: Progress, validation: ValidationResult) -> tuple[Progress, bool]:
-    """Return the progress with one more epoch, and whether that is the best."""
+def note_best(run: Run, progress: Progress, validation: ValidationResult) -> tuple[Progress, bool]:
+    """Return the progress with these figures of its epoch as the best, where they are, and whether they are."""
     value, limit = best_value(run.config, validation), run.full_width_limit
     within = limit is None or validation.eer[run.config.model.embed_dim] <= limit
     before = (not progress.best_within_limit, progress.best_value)
     is_best = not progress.best_epoch or (not within, value) < before
-    progress = replace(progress, epoch=progress.epoch + 1)
     if is_best:
         progress = replace(progress, best_value=value, best_epoch=progress.epoch, best_within_limit=within)
     return progress, is_best

@@ -1,7 +1,7 @@
 """Low-rank adapters on a frozen backbone, through peft, and what they make of the model once they are merged."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -135,7 +135,7 @@ def adapter_entries(encoder: Encoder) -> dict[str, Any]:
     return {ENTRY: state} if state else {}
 
 
-def load_with_adapters(encoder: Encoder, contents: dict[str, Any]) -> None:
+def load_with_adapters(encoder: Encoder, contents: Mapping[str, Any]) -> None:
     """Load the weights of a run's checkpoint into an encoder, with its adapters if it has any, bit for bit.
 
     Raises:

@@ -25,6 +25,7 @@ from mrlspk.training.head_module import HeadModule
 from mrlspk.training.head_optimiser import build_head_optimiser
 from mrlspk.training.model_card import BaseCard
 from mrlspk.training.modules import TrainedModule, count_parameters
+from mrlspk.training.network_module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.origin import begin_card, describe_base, resumed_base
 from mrlspk.training.records import RunFacts
@@ -181,7 +182,7 @@ def _build_state(
         module = head_module = HeadModule(start.encoder, criterion, trained=config.head.trained)
         optimiser = build_head_optimiser(config, head_module)
     else:
-        module = TrainedModule(start.encoder, criterion)
+        module = build_network_module(config, start.encoder, criterion)
         optimiser = build_optimiser(config, start.encoder, criterion)
     return RunState(
         module=module,

@@ -12,7 +12,8 @@ from mrlspk.config import Config
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import Encoder
 from mrlspk.training.fit import is_frozen, take_step, wrap
-from mrlspk.training.modules import TrainedModule, set_training_mode
+from mrlspk.training.modules import TrainedModule
+from mrlspk.training.network_module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
 
 
@@ -83,11 +84,12 @@ def build_probe_step(config: Config, fabric: Fabric, encoder: Encoder, *, n_spea
     """Return the step that a run of ``config`` does once all that it ever trains is trained."""
     dims, weights = config.model.matryoshka_dims, config.model.weights
     criterion = build_loss(config.loss, dims=dims, weights=weights, n_speakers=n_speakers)
-    set_training_mode(encoder, backbone_frozen=is_frozen(config, config.training.num_epochs - 1))
+    module = build_network_module(config, encoder, criterion)
+    module.set_mode(backbone_frozen=is_frozen(config, config.training.num_epochs - 1))
     data = config.data
     return ProbeStep(
         fabric,
-        TrainedModule(encoder, criterion),
+        module,
         build_optimiser(config, encoder, criterion),
         n_samples=round(data.chunk_duration * data.sample_rate),
         crops_per_speaker=data.utterances_per_speaker,

@@ -9,6 +9,7 @@ from mrlspk.data.trials import write_trials
 from mrlspk.evaluation.sources import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint
+from mrlspk.training.averaged_best import average_last
 from mrlspk.training.baselines import Baselines
 from mrlspk.training.checkpoint import BEST, LAST, Progress
 from mrlspk.training.fit import Run, fit
@@ -110,7 +111,7 @@ def _watched_fit(run: Run, progress: Progress, facts: RunFacts, watching: Sequen
     try:
         for observer in watching:
             observer.run_started(facts)
-        return fit(run, progress, watching)
+        return average_last(run, fit(run, progress, watching))
     finally:
         for observer in watching:
             observer.run_ended()

@@ -1,0 +1,93 @@
+"""Which parts move, in every recipe."""
+
+import torch
+from torch import nn
+
+from mrlspk.config import load_config
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.losses.build import build_loss
+from mrlspk.models.encoder import build_encoder
+from mrlspk.training.lora import has_adapters
+from mrlspk.training.modules import TrainedModule
+from mrlspk.training.network_module import AdaptedModule, build_network_module
+from mrlspk.training.optimiser import build_optimiser
+
+BACKBONE = ReDimNetConfig(
+    F=8, C=4, block_1d_type="conv+att", group_divisor=2, stages_setup=((2, 1, 2, ((3, 3),), 2),), out_channels=8
+)
+STATISTICS = "running_mean", "running_var", "num_batches_tracked"
+
+
+def build(*overrides):
+    config = load_config(None, ["training.learning_rate=0.1", "loss.margin_shares={}", *overrides])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = build_encoder(describe_architecture(BACKBONE, (4, 8), output_norm=True))
+        criterion = build_loss(config.loss, dims=(4, 8), weights=(1, 1), n_speakers=4)
+        module = build_network_module(config, encoder, criterion)
+    return module, build_optimiser(config, encoder, criterion)
+
+
+def moved_by_two_steps(module, optimiser, *, backbone_frozen):
+    """Return the entries of the encoder that two steps have changed."""
+    module.set_mode(backbone_frozen=backbone_frozen)
+    before = {name: values.clone() for name, values in module.encoder.state_dict().items()}
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(2):
+        optimiser.zero_grad(set_to_none=True)
+        module(torch.randn(4, 6000, generator=generator), torch.arange(4)).total.backward()
+        optimiser.step()
+    return {name for name, values in module.encoder.state_dict().items() if not torch.equal(values, before[name])}
+
+
+def is_statistic(name):
+    return name.endswith(STATISTICS)
+
+
+def test_kept_statistics_stay_bit_for_bit_while_the_weights_of_norms_move():
+    module, optimiser = build("training.freeze_backbone_epochs=0", "training.freeze_norm_statistics=true")
+    moved = moved_by_two_steps(module, optimiser, backbone_frozen=False)
+    assert not any(map(is_statistic, moved))
+    norms = [n for n, part in module.encoder.named_modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert len(norms) == 9  # of the 2-D block, the squeeze, four 1-D blocks, the final convolution, head in and out
+    assert {f"{name}.weight" for name in norms} <= moved
+
+
+def test_statistics_follow_the_speech_where_they_are_not_kept():
+    module, optimiser = build("training.freeze_backbone_epochs=0")
+    moved = moved_by_two_steps(module, optimiser, backbone_frozen=False)
+    assert {name for name in module.encoder.state_dict() if is_statistic(name)} <= moved
+
+
+def test_kept_statistics_make_the_forward_pass_that_of_evaluation():
+    module, _ = build("training.freeze_backbone_epochs=0", "training.freeze_norm_statistics=true")
+    waveform = torch.randn(3, 6000)
+    module.set_mode(backbone_frozen=False)
+    training = module.encoder(waveform)
+    assert torch.allclose(training, module.encoder.eval()(waveform), atol=1e-6)
+
+
+def test_with_adapters_all_but_them_and_the_head_stays_bit_for_bit():
+    module, optimiser = build("training.lora={rank: 2, dropout: 0.1}")
+    assert isinstance(module, AdaptedModule)
+    moved = moved_by_two_steps(module, optimiser, backbone_frozen=True)
+    assert moved == {name for name in module.encoder.state_dict() if ".lora_" in name or name.startswith("head.")}
+    assert not has_adapters(module.current_encoder())
+
+
+def test_entries_of_a_module_with_adapters_restore_it_bit_for_bit():
+    module, optimiser = build("training.lora={rank: 2}")
+    moved_by_two_steps(module, optimiser, backbone_frozen=True)
+    contents = {"model": module.current_encoder().state_dict()} | module.entries()
+    again, _ = build("training.lora={rank: 2}")
+    again.load_entries(contents)
+    expected = module.state_dict()
+    assert all(torch.equal(values, expected[name]) for name, values in again.state_dict().items())
+
+
+def test_without_adapters_the_module_is_the_plain_one(tmp_path):
+    module, _ = build("training.freeze_backbone_epochs=0")
+    assert type(module) is TrainedModule
+    module.save_beside_best(tmp_path, describe_architecture(BACKBONE, (4, 8)))
+    assert not list(tmp_path.iterdir())
