@@ -22,6 +22,7 @@ from mrlspk.cli.eval import eval_command
 from mrlspk.cli.gpu_profile import gpu_profile_command
 from mrlspk.cli.options import DEBUG_KEY
 from mrlspk.cli.pretrained import pretrained_app
+from mrlspk.cli.rotate import rotate_command
 from mrlspk.cli.train import train_command
 from mrlspk.cli.verify import verify_command
 from mrlspk.errors import ConfigError, MrlspkError
@@ -100,6 +101,7 @@ def _read_dotenv(path: Path) -> None:
 app.add_typer(data_app, name="data")
 app.add_typer(pretrained_app, name="pretrained")
 app.command("train")(train_command)
+app.command("rotate")(rotate_command)
 app.command("eval")(eval_command)
 app.command("compare")(compare_command)
 app.command("calibrate")(calibrate_command)

@@ -2,6 +2,7 @@
 
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -44,6 +45,18 @@ def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> B
         training_set=_training_set(card.data) if card else None,
         base=beneath,
     )
+
+
+def describe_source(path: Path, loaded: LoadedModel, base: BaseCard) -> dict[str, Any]:
+    """Return what a file was and what is known of its terms, which then go where a file made out of it goes.
+
+    Args:
+        path: The file.
+        loaded: What is in it.
+        base: See `describe_base`.
+    """
+    source = {"file": path.name, "family": loaded.family, "sha256": base.sha256, "config": loaded.described}
+    return source | {"base": base.model_dump(mode="json")}
 
 
 def resumed_base(config: Config, loaded: LoadedModel, path: Path) -> BaseCard | None:

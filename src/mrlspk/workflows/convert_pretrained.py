@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
 from mrlspk.files import check_free
-from mrlspk.models.checkpoints import LoadedModel, check_form, portable_entries, save_model
+from mrlspk.models.checkpoints import check_form, portable_entries, save_model
 from mrlspk.pretrained.records import file_sha256
 from mrlspk.training.adapter_files import WEIGHTS, with_adapter
-from mrlspk.training.model_card import BaseCard
-from mrlspk.training.origin import describe_base
+from mrlspk.training.origin import describe_base, describe_source
 
 
 @dataclass(frozen=True)
@@ -46,16 +44,10 @@ def convert_pretrained(
     check_free(output, force=force)
     loaded = load_located(model)
     base = describe_base(model, loaded, cache_dir=cache_dir)
-    source = _source(model.path, loaded, base)
+    source = describe_source(model.path, loaded, base)
     if adapter is not None:
         loaded = with_adapter(loaded, adapter)
         source["adapter_sha256"] = file_sha256(adapter / WEIGHTS)
     entries = {"converted_from": source} | portable_entries(loaded)
     save_model(output, entries)
     return ConvertedModel(output, loaded.family, loaded.encoder.dims, file_sha256(output), output.stat().st_size)
-
-
-def _source(path: Path, loaded: LoadedModel, base: BaseCard) -> dict[str, Any]:
-    """Return what the file was and what is known of its terms, which then go where the new file goes."""
-    source = {"file": path.name, "family": loaded.family, "sha256": base.sha256, "config": loaded.described}
-    return source | {"base": base.model_dump(mode="json")}

@@ -13,7 +13,7 @@ from mrlspk.models.checkpoints.layout import Layout, checked_state, plain_entry,
 from mrlspk.models.encoder import Encoder
 
 FORMAT, FORMAT_VERSION = "mrlspk", 2
-SAID = "progress", "validation", "corpus", "card", "converted_from"  # plain values beside the network
+SAID = "progress", "validation", "corpus", "card", "converted_from", "rotation"  # plain values beside the network
 
 
 def encoder_entries(encoder: Encoder, architecture: Architecture) -> dict[str, Any]:

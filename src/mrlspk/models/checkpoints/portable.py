@@ -10,7 +10,7 @@ from mrlspk.models.checkpoints.loading import LoadedModel
 from mrlspk.models.checkpoints.own import encoder_entries, write_entries
 
 # What a run leaves in its checkpoints that says something of the model; the rest is for going on with the run.
-KEPT = "card", "validation", "corpus", "converted_from"
+KEPT = "card", "validation", "corpus", "converted_from", "rotation"
 
 
 def portable_entries(loaded: LoadedModel) -> dict[str, Any]:

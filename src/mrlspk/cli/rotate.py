@@ -1,0 +1,130 @@
+"""``mrlspk rotate``: a Matryoshka model out of any other, without training."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from mrlspk.cli import output
+from mrlspk.cli.model import cache_folder, resolve_model
+from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet, parse_dims
+from mrlspk.cli.trial_options import NoCache, choose_device, percent, read_config
+
+if TYPE_CHECKING:
+    from mrlspk.training.rotation import CandidateResult
+    from mrlspk.workflows.rotate import RotatedModel
+
+
+class MethodChoice(StrEnum):
+    """How the rotation comes about."""
+
+    AUTO = "auto"
+    SVD = "svd"
+    CLASS_SVD = "class_svd"
+    BETWEEN_WITHIN = "between_within"
+    LDA_QR = "lda_qr"
+
+
+def rotate_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, or a name that `pretrained list` shows.")],
+    *,
+    speech: Annotated[Path, typer.Option(help="Folder whose subfolders are speakers; none to be tested on.")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="File to write: .pt or .safetensors.")],
+    method: Annotated[
+        MethodChoice, typer.Option(help="Which rotation; auto: the best on speakers that it was not fitted to.")
+    ] = MethodChoice.AUTO,
+    dims: Annotated[
+        str | None,
+        typer.Option(
+            "--dims", help="Widths beside the full one, e.g. 16,32,64. Default: 64,128 and those that the model has."
+        ),
+    ] = None,
+    utterances_per_speaker: Annotated[int, typer.Option(min=1, help="Drawn of each speaker.")] = 10,
+    max_speakers: Annotated[int, typer.Option(min=1, help="Drawn of the folder.")] = 1000,
+    crop_seconds: Annotated[
+        float, typer.Option(min=0.3, help="Length of the middle parts of files that auto chooses on.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of all draws.")] = 0,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Files of equal length embedded together. Default: the configuration's.")
+    ] = None,
+    force: Force = False,
+    no_cache: NoCache = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Turn a model's embedding so that its first values hold the most; nothing is lost at full width."""
+    from mrlspk.workflows.rotate import RotateRequest, rotate
+
+    request = RotateRequest(
+        method=method.value,
+        dims=parse_dims(dims),
+        utterances_per_speaker=utterances_per_speaker,
+        max_speakers=max_speakers,
+        crop_seconds=crop_seconds,
+        seed=seed,
+    )
+    settings = read_config(None, None, batch_size=batch_size, cache=False if no_cache else None)
+    file = resolve_model(model, quiet=quiet)
+    with output.progress("embedding", quiet=quiet) as on_progress:
+        rotated = rotate(
+            file,
+            speech,
+            output=out,
+            request=request,
+            settings=settings.evaluation,
+            device=choose_device(device, settings),
+            cache_dir=cache_folder(),
+            force=force,
+            on_progress=on_progress,
+        )
+    output.show("rotate", _payload(rotated), _human(rotated), as_json=as_json)
+
+
+def _payload(rotated: "RotatedModel") -> dict[str, Any]:
+    entry = rotated.choice.entry()
+    rotation = {key: entry[key] for key in ("method", "parameter", "spectrum", "choice") if key in entry}
+    return {
+        "path": str(rotated.path),
+        "rotation": rotation,
+        "dims": list(rotated.dims),
+        "speakers": rotated.n_speakers,
+        "utterances": rotated.n_utterances,
+        "sha256": rotated.sha256,
+        "bytes": rotated.bytes,
+    }
+
+
+def _human(rotated: "RotatedModel") -> Iterator[RenderableType]:
+    rotation, results = rotated.choice.rotation, rotated.choice.results
+    if results:
+        header = ("rotation", *(f"EER % at {width}" for width in results[0].eer), "mean log EER")
+        yield output.table(None, header, (_row(result) for result in results))
+        counts = f"{rotated.choice.n_target} target and {rotated.choice.n_nontarget} non-target trials"
+        yield f"on {counts} of speakers that it was not fitted to"
+        yield ""
+    shares = (f"{dim}: {100 * rotation.spectrum[:dim].sum():.1f} %" for dim in rotated.dims)
+    yield output.facts(
+        [
+            ("path", rotated.path),
+            ("rotation", _name(rotation.method, rotation.parameter)),
+            ("fitted to", f"{rotated.n_utterances} utterances of {rotated.n_speakers} speakers"),
+            ("widths, and the energy they hold", ", ".join(shares)),
+            ("sha256", rotated.sha256),
+            ("bytes", f"{rotated.bytes:,}"),
+        ]
+    )
+
+
+def _row(result: "CandidateResult") -> tuple[str, ...]:
+    rates = map(percent, result.eer.values())
+    return _name(result.method, result.parameter), *rates, f"{result.mean_log_eer:.3f}"
+
+
+def _name(method: str, parameter: float | None) -> str:
+    return method if parameter is None else f"{method} {parameter:g}"

@@ -1,0 +1,185 @@
+"""A Matryoshka model out of any other, without training: its embedding turned so that short prefixes hold the most."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mrlspk.config.evaluation import EvaluationConfig
+from mrlspk.data.manifest import Manifest, scan_corpus
+from mrlspk.encoding.device import find_device
+from mrlspk.encoding.loading import load_located
+from mrlspk.encoding.locate import ModelFile
+from mrlspk.encoding.recording import Recording
+from mrlspk.errors import DataError, UsageError
+from mrlspk.evaluation.embeddings import Embedder, Embeddings, build_embedder
+from mrlspk.files import check_free
+from mrlspk.models.checkpoints import LoadedModel, check_form, encoder_entries, save_model
+from mrlspk.models.encoder import Encoder
+from mrlspk.models.folding import rotate_head
+from mrlspk.models.rotation import ENTRY, Method
+from mrlspk.pretrained.records import file_sha256
+from mrlspk.training.origin import describe_base, describe_source
+from mrlspk.training.rotation import RotationCandidates, RotationChoice, choose_over_folds
+from mrlspk.training.rotation_folds import check_speakers, draw_folds, draw_utterances, with_speaker
+
+log = logging.getLogger("mrlspk.training")
+
+DEFAULT_DIMS = 64, 128
+
+
+@dataclass(frozen=True)
+class RotateRequest:
+    """How a model is to be turned.
+
+    Attributes:
+        method: One of them; ``auto`` chooses on held-out speakers.
+        dims: Widths that the new model is to have beside its full one; None: 64, 128 and those that it has.
+        utterances_per_speaker: Drawn of each speaker.
+        max_speakers: Drawn of the corpus.
+        crop_seconds: Length of what the choice is made on.
+        seed: Of all draws.
+    """
+
+    method: Method | Literal["auto"] = "auto"
+    dims: tuple[int, ...] | None = None
+    utterances_per_speaker: int = 10
+    max_speakers: int = 1000
+    crop_seconds: float = 1.0
+    seed: int = 0
+
+    @property
+    def candidates(self) -> RotationCandidates:
+        """What there is to choose from."""
+        return RotationCandidates() if self.method == "auto" else RotationCandidates((self.method,))
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether there is more than one."""
+        return len(self.candidates.listed()) > 1
+
+
+@dataclass(frozen=True)
+class RotatedModel:
+    """A model that was written to ``path``, and the speech that its rotation was fitted to."""
+
+    path: Path
+    dims: tuple[int, ...]
+    choice: RotationChoice
+    n_speakers: int
+    n_utterances: int
+    sha256: str
+    bytes: int
+
+
+def rotate(
+    model: ModelFile,
+    speech: Path,
+    *,
+    output: Path,
+    request: RotateRequest,
+    settings: EvaluationConfig,
+    device: str = "auto",
+    cache_dir: Path,
+    force: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> RotatedModel:
+    """Write ``model`` to ``output`` with its embedding turned; cosines at its full width stay as they are.
+
+    Args:
+        model: Of any layout.
+        speech: Folder whose subfolders are speakers; none whom the model is to be tested on.
+        output: File to write: .pt or .safetensors.
+        request: How.
+        settings: Its ``batch_size``, ``max_seconds`` and ``cache`` are used.
+        device: auto, cpu, cuda, cuda:N or mps.
+        cache_dir: Folder of fetched models and of embeddings.
+        force: Overwrite.
+        on_progress: Called with (recordings done, all recordings).
+
+    Raises:
+        CheckpointError: If the file is no checkpoint or does not load whole.
+        DataError: If the speech cannot be used, or a choice is wanted and there are too few speakers.
+        UsageError: If a width is wider than the model, or ``output`` ends in neither .pt nor .safetensors.
+        MrlspkError: If ``output`` is there and ``force`` is false, or cannot be written.
+    """
+    check_form(output)
+    check_free(output, force=force)
+    loaded = load_located(model)
+    dims = choose_dims(loaded.encoder.dims, request.dims)
+    base = describe_base(model, loaded, cache_dir=cache_dir)
+    corpus = _draw(speech, request)
+    encoder = loaded.encoder.to(find_device(device))
+    embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=on_progress)
+    choice = _choose(corpus, _embed(corpus, embedder, request), request)
+    entries = {"converted_from": describe_source(model.path, loaded, base), ENTRY: choice.entry()}
+    save_model(output, entries | _network(loaded, choice, dims))
+    counts = len(corpus.speakers), len(corpus.utterances)
+    return RotatedModel(output, dims, choice, *counts, sha256=file_sha256(output), bytes=output.stat().st_size)
+
+
+def choose_dims(own: tuple[int, ...], dims: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the widths of a rotated model, rising, its full width among them.
+
+    Args:
+        own: Those of the model before.
+        dims: Asked for; None: 64 and 128 where it is wider, and its own.
+
+    Raises:
+        UsageError: If one of them is wider than the model.
+    """
+    full = own[-1]
+    if dims is None:
+        return tuple(sorted({*own, *(dim for dim in DEFAULT_DIMS if dim < full)}))
+    if too_wide := [dim for dim in dims if dim > full]:
+        raise UsageError(
+            f"the model has {full} values, a width of {too_wide[0]} cannot be had without training",
+            "--dims",
+            f"Name widths up to {full}.",
+        )
+    return tuple(sorted({*dims, full}))
+
+
+def _draw(speech: Path, request: RotateRequest) -> Manifest:
+    """Return the utterances to fit on, before any is decoded."""
+    per_speaker, max_speakers = request.utterances_per_speaker, request.max_speakers
+    corpus = draw_utterances(scan_corpus(speech), per_speaker=per_speaker, max_speakers=max_speakers, seed=request.seed)
+    if request.has_choice:
+        check_speakers(corpus)
+    return corpus
+
+
+def _embed(corpus: Manifest, embedder: Embedder, request: RotateRequest) -> Embeddings:
+    """Embed every utterance whole, and its middle where there is a choice to make."""
+    lengths = (None, request.crop_seconds) if request.has_choice else (None,)
+    try:
+        return embedder.embed(Recording(each.path, seconds) for each in corpus.utterances for seconds in lengths)
+    except DataError as error:
+        raise DataError(error.what, error.where, "Mend these recordings, or take them out.") from error
+
+
+def _choose(corpus: Manifest, embeddings: Embeddings, request: RotateRequest) -> RotationChoice:
+    """Return the rotation, fitted to all speakers."""
+    paths = {utterance.utterance_id: utterance.path for utterance in corpus.utterances}
+    whole = embeddings.of(paths)
+    vectors = with_speaker(corpus, whole)
+    if not request.has_choice:
+        return choose_over_folds((), request.candidates, refit=vectors)
+    crops = embeddings.of(paths, crop_seconds=request.crop_seconds)
+    if len(crops) < len(whole):
+        shorter = len(whole) - len(crops)
+        log.warning(
+            "%d of %d files are shorter than %g s: none is in a trial", shorter, len(whole), request.crop_seconds
+        )
+    folds = draw_folds(corpus, whole, crops, seed=request.seed)
+    return choose_over_folds(folds, request.candidates, refit=vectors)
+
+
+def _network(loaded: LoadedModel, choice: RotationChoice, dims: tuple[int, ...]) -> dict[str, Any]:
+    """Return the entries of the network with its head turned, and what the file says of the run that it came from."""
+    encoder: Encoder = loaded.encoder.cpu()
+    turned = encoder.with_head(rotate_head(encoder.head, choice.rotation.matrix), dims)
+    architecture = loaded.architecture.model_copy(update={"matryoshka_dims": dims, "output_norm": False})
+    known = {"config": loaded.config, "corpus": loaded.contents.get("corpus")}
+    return encoder_entries(turned, architecture) | {key: entry for key, entry in known.items() if entry is not None}
