@@ -75,6 +75,8 @@ class Config(StrictModel):
                 f"training.average_last {wanted} needs {wanted} kept checkpoints, but logging.keep_last_n is "
                 f"{self.logging.keep_last_n} and num_epochs / save_interval makes {written}"
             )
+        if wanted and self.head.trained != "linear":
+            raise ValueError("training.average_last needs head.trained linear: the mean of rotations is none")
         return self
 
     @model_validator(mode="after")

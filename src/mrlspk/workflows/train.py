@@ -16,6 +16,7 @@ from mrlspk.training.fit import Run, fit
 from mrlspk.training.head_run import build_head_run, conclude
 from mrlspk.training.head_stores import OnStage, Stores
 from mrlspk.training.head_teacher import build_teacher
+from mrlspk.training.lora import without_adapters
 from mrlspk.training.network_run import build_network_run
 from mrlspk.training.prepare import prepare
 from mrlspk.training.records import Observer, RunFacts
@@ -81,7 +82,8 @@ def train(
     with whole_file(run_dir / "config.yaml") as partial:
         partial.write_text(dump_config(config), encoding="utf-8")
     write_trials(prepared.data.validation_trials, run_dir / VALIDATION_TRIALS)
-    trials, stores = build_validation_trials(config, prepared.data), Stores(config, prepared.encoder, on_stage)
+    stores = Stores(config, without_adapters(prepared.encoder), on_stage)
+    trials = build_validation_trials(config, prepared.data)
     head_run = None
     if config.trains_head_alone:
         teacher = build_teacher(config, prepared.data, cache_dir=cache_dir, mirror=mirror, on_stage=on_stage)

@@ -1,0 +1,239 @@
+"""``mrlspk train`` in two stages, at rates by layer, with adapters, with an average at the end."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+import mrlspk
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.models.checkpoints import encoder_entries
+from mrlspk.models.encoder import build_encoder
+from mrlspk.training.optimiser import ADAPTER
+
+ATTENTIVE = ReDimNetConfig(
+    F=8,
+    C=4,
+    block_1d_type="att",
+    feat_agg_dropout=0.1,
+    stages_setup=((1, 1, 1, ((3, 3),), None), (2, 1, 1, ((3, 3),), 4)),
+)
+STATISTICS = "running_mean", "running_var", "num_batches_tracked"
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+def sets(*texts):
+    return [part for text in texts for part in ("--set", text)]
+
+
+LORA = sets("training.freeze_backbone_epochs=null", "training.lora={rank: 2, dropout: 0.1}")
+
+
+@pytest.fixture
+def origin(tmp_path):
+    """A model with attention, pointwise convolutions and statistics of its own, to start from."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        architecture = describe_architecture(ATTENTIVE, (4, 8))
+        encoder = build_encoder(architecture).train()
+        with torch.no_grad():
+            encoder(torch.randn(6, 8000))
+        torch.save(encoder_entries(encoder, architecture), tmp_path / "origin.pt")
+    return tmp_path / "origin.pt"
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    return tmp_path / "checkpoints"
+
+
+def moved(before, after):
+    """Return the entries of ``after`` that are not those of ``before``, bit for bit."""
+    assert before.keys() == after.keys()
+    return {name for name, values in after.items() if not torch.equal(values, before[name])}
+
+
+def same(first, second):
+    return first.keys() == second.keys() and not moved(first, second)
+
+
+def is_statistic(name):
+    return name.endswith(STATISTICS)
+
+
+def test_first_stage_leaves_the_backbone_and_its_statistics_bit_for_bit_and_the_second_moves_both(
+    train, origin, checkpoints
+):
+    rates = sets(
+        "training.freeze_backbone_epochs=2", "training.backbone_lr_multiplier=0.5", "training.layer_lr_decay=0.8"
+    )
+    outcome = train("--init-from", origin, *rates, name="two")
+    assert outcome.exit_code == 0, outcome.stderr
+    start = load(origin)["model"]
+    second, third = (load(checkpoints / "two" / f"epoch-00{epoch}.pt") for epoch in (2, 3))
+    assert {name.split(".")[0] for name in moved(start, second["model"])} == {"head"}
+    later = moved(second["model"], third["model"])
+    assert {name for name in start if is_statistic(name)} <= later
+    assert {"backbone.stem.0.weight", "backbone.stage1.2.weight", "pool.linear1.weight", "head.linear.weight"} <= later
+    steps = {int(state["step"]) for state in third["optimiser"]["state"].values()}
+    assert steps == {3, 9}  # three steps an epoch: the backbone's one epoch, and all of the head's
+
+
+def test_two_stage_run_that_is_resumed_in_its_second_stage_equals_the_uninterrupted_one(
+    run, train, origin, checkpoints
+):
+    options = "--init-from", origin, *sets("training.freeze_backbone_epochs=1", "training.layer_lr_decay=0.8")
+    assert train(*options, name="whole").exit_code == 0
+    assert_resumes_alike(run, checkpoints, after=2)
+
+
+def test_kept_statistics_are_those_of_the_model_to_start_from(train, origin, checkpoints):
+    kept = sets("training.freeze_norm_statistics=true", "model.pretrained.use_pretrained=true", "model.backbone=null")
+    outcome = train("--init-from", origin, *kept, name="kept")
+    assert outcome.exit_code == 0, outcome.stderr
+    changed = moved(load(origin)["model"], load(checkpoints / "kept" / "last.pt")["model"])
+    assert "backbone.stage0.3.conv_block.norm.weight" in changed
+    assert not any(map(is_statistic, changed))
+
+
+def assert_resumes_alike(run, checkpoints, *, after):
+    """Stop the run ``whole`` after an epoch, resume it elsewhere, and compare all that a checkpoint holds."""
+    whole, again = checkpoints / "whole", checkpoints / "again"
+    again.mkdir()
+    (again / "last.pt").write_bytes((whole / f"epoch-00{after}.pt").read_bytes())
+    (again / "best.pt").write_bytes((whole / "best.pt").read_bytes())
+    outcome = run("train", "--resume", again, "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    first, second = load(whole / "last.pt"), load(again / "last.pt")
+    for part in ("model", "criterion", *({"adapters"} & first.keys())):
+        assert same(first[part], second[part]), part
+    assert first["optimiser"]["state"].keys() == second["optimiser"]["state"].keys()
+    for key, state in first["optimiser"]["state"].items():
+        assert same(state, second["optimiser"]["state"][key])
+    assert (first["progress"], first["validation"]) == (second["progress"], second["validation"])
+
+
+def test_run_with_adapters_that_is_resumed_equals_the_uninterrupted_one(run, train, origin, checkpoints):
+    outcome = train("--init-from", origin, *LORA, name="whole")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert_resumes_alike(run, checkpoints, after=1)
+
+
+def test_with_adapters_the_weights_beneath_them_stay_and_the_model_has_them_merged(train, origin, checkpoints):
+    outcome = train("--init-from", origin, *LORA, name="lora")
+    assert outcome.exit_code == 0, outcome.stderr
+    start, last = load(origin)["model"], load(checkpoints / "lora" / "last.pt")
+    beneath = {name.replace(".base_layer.", "."): v for name, v in last["adapters"].items() if ".base_layer." in name}
+    assert all(torch.equal(values, start[name]) for name, values in beneath.items())
+    changed = moved(start, last["model"])
+    adapted = {name for name in beneath if name.endswith(".weight")}
+    assert changed == adapted | {name for name in start if name.startswith("head.")}
+    assert {name for name in last["adapters"] if ADAPTER in name}
+    report = json.loads((checkpoints / "lora" / "metrics.jsonl").read_text().splitlines()[0])
+    n_trained = sum(values.numel() for name, values in last["adapters"].items() if ADAPTER in name)
+    n_trained += sum(v.numel() for name, v in start.items() if name.startswith("head.") and not is_statistic(name))
+    assert report["trained_parameters"] == n_trained + last["criterion"]["loss.weight"].numel()
+
+
+def test_base_and_adapter_convert_to_the_best_checkpoint(run, train, origin, checkpoints, tmp_path, tiny_corpus):
+    assert train("--init-from", origin, *LORA, name="lora").exit_code == 0
+    best, adapter = checkpoints / "lora" / "best.pt", checkpoints / "lora" / "adapter"
+    assert sorted(path.name for path in adapter.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    outcome = run("pretrained", "convert", origin, "--adapter", adapter, "-o", "merged.pt", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["dims"] == [4, 8]
+    assert same(load(best)["model"], load(tmp_path / "merged.pt")["model"])
+    recording = tiny_corpus.root / tiny_corpus.utterance_ids[0]
+    first, second = (mrlspk.load(path).embed(recording) for path in (best, tmp_path / "merged.pt"))
+    assert (first == second).all()
+    source = load(tmp_path / "merged.pt")["converted_from"]
+    assert (source["file"], len(source["adapter_sha256"])) == ("origin.pt", 64)
+
+
+def test_adapter_of_another_base_and_a_folder_without_one_are_refused(
+    run, train, origin, checkpoints, write_model, tmp_path
+):
+    assert train("--init-from", origin, *LORA, *sets("training.num_epochs=1"), name="lora").exit_code == 0
+    adapter, other = checkpoints / "lora" / "adapter", write_model(tmp_path / "other.pt")
+    for model, folder, said in ((other, adapter, "another model"), (origin, tmp_path, "no such file of an adapter")):
+        outcome = run("pretrained", "convert", model, "--adapter", folder, "-o", "merged.pt")
+        assert outcome.exit_code == 1
+        assert said in " ".join(outcome.stderr.split())
+    assert not (tmp_path / "merged.pt").exists()
+
+
+def test_without_peft_adapters_end_with_the_line_to_type(train, origin, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    outcome = train("--init-from", origin, *LORA)
+    assert outcome.exit_code == 4
+    assert "pip install 'mrlspk[lora]'" in outcome.stderr
+
+
+def test_average_is_the_mean_of_the_kept_checkpoints_and_best_only_if_it_is_better(train, checkpoints):
+    outcome = train(*sets("training.average_last=2"), name="mean")
+    assert outcome.exit_code == 0, outcome.stderr
+    folder = checkpoints / "mean"
+    averaged = load(folder / "averaged.pt")
+    kept = [load(folder / f"epoch-00{epoch}.pt")["model"] for epoch in (2, 3)]
+    for name, values in averaged["model"].items():
+        if values.is_floating_point():
+            assert torch.allclose(values.double(), (kept[0][name].double() + kept[1][name].double()) / 2, atol=1e-6)
+        else:
+            assert torch.equal(values, kept[1][name])
+    assert averaged["averaged_epochs"] == [2, 3]
+    assert "optimiser" not in averaged
+    figures = {path.name: load(path)["validation"]["mean_log_eer"] for path in folder.glob("*.pt")}
+    epochs = min(value for name, value in figures.items() if name.startswith("epoch-"))
+    assert figures["best.pt"] == min(epochs, figures["averaged.pt"])
+    assert ("averaged_epochs" in load(folder / "best.pt")) == (figures["averaged.pt"] < epochs)
+
+
+def test_average_that_is_better_becomes_the_best_with_its_own_figures(train, checkpoints, monkeypatch):
+    from mrlspk.training import averaged_best
+
+    monkeypatch.setattr(averaged_best, "note_best", lambda _run, progress, _validation: (progress, True))
+    outcome = train(*sets("training.average_last=2"), name="mean")
+    assert outcome.exit_code == 0, outcome.stderr
+    best, averaged = (load(checkpoints / "mean" / name) for name in ("best.pt", "averaged.pt"))
+    assert same(best["model"], averaged["model"])
+    assert outcome.json["best"] == {str(dim): eer for dim, eer in averaged["validation"]["eer"].items()}
+    card = json.loads((checkpoints / "mean" / "best.card.json").read_text())
+    assert {str(each["dim"]): each["eer"] for each in card["results"]} == outcome.json["best"]
+
+
+def test_class_weights_of_a_run_at_two_speeds_start_one_at_a_single_speed(train, checkpoints):
+    assert train(*sets("training.num_epochs=1"), name="fast").exit_code == 0
+    first = checkpoints / "fast" / "last.pt"
+    margin = sets("data.speed_perturbation=[]", "loss.margin=0.5", "loss.margin_start=0.2", "loss.margin_full_epoch=1")
+    outcome = train("--init-from", first, *margin, *sets("training.learning_rate=1.0e-12"), name="margin")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["transfer"]["class_weights"] == "kept"
+    assert outcome.json["transfer"]["remark"] == "classifier for 2 speakers, without other speeds, kept"
+    before, after = (load(path)["criterion"]["loss.weight"] for path in (first, checkpoints / "margin" / "last.pt"))
+    assert len(before) == 4
+    assert torch.allclose(after, before[:2], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["training.average_last=4"], "needs 4 kept checkpoints"),
+        (["training.average_last=3", "logging.keep_last_n=2"], "logging.keep_last_n is 2"),
+        (["training.average_last=1"], "average_last must be 0 or at least 2"),
+        (["training.lora={}"], "lora needs freeze_backbone_epochs null"),
+        (
+            ["training.lora={}", "training.freeze_backbone_epochs=null", "training.average_last=2"],
+            "average_last and lora exclude each other",
+        ),
+        (["training.freeze_norm_statistics=true"], "needs a pretrained model"),
+    ],
+)
+def test_recipes_that_contradict_themselves_are_refused(train, texts, said):
+    outcome = train(*sets(*texts))
+    assert outcome.exit_code == 1
+    assert said in " ".join(outcome.stderr.split())
