@@ -191,6 +191,7 @@ def test_average_is_the_mean_of_the_kept_checkpoints_and_best_only_if_it_is_bett
     epochs = min(value for name, value in figures.items() if name.startswith("epoch-"))
     assert figures["best.pt"] == min(epochs, figures["averaged.pt"])
     assert ("averaged_epochs" in load(folder / "best.pt")) == (figures["averaged.pt"] < epochs)
+    assert ("averaged_epochs" in outcome.json) == (figures["averaged.pt"] < epochs)
 
 
 def test_average_that_is_better_becomes_the_best_with_its_own_figures(train, checkpoints, monkeypatch):
@@ -201,9 +202,22 @@ def test_average_that_is_better_becomes_the_best_with_its_own_figures(train, che
     assert outcome.exit_code == 0, outcome.stderr
     best, averaged = (load(checkpoints / "mean" / name) for name in ("best.pt", "averaged.pt"))
     assert same(best["model"], averaged["model"])
+    assert outcome.json["averaged_epochs"] == [2, 3]
     assert outcome.json["best"] == {str(dim): eer for dim, eer in averaged["validation"]["eer"].items()}
     card = json.loads((checkpoints / "mean" / "best.card.json").read_text())
     assert {str(each["dim"]): each["eer"] for each in card["results"]} == outcome.json["best"]
+
+
+def test_head_run_averages_heads_before_its_verdict(train, origin, checkpoints):
+    outcome = train(
+        "--init-from", origin, *sets("training.freeze_backbone_epochs=null", "training.average_last=2"), name="h"
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    kept = [load(checkpoints / "h" / f"epoch-00{epoch}.pt")["model"] for epoch in (2, 3)]
+    averaged = load(checkpoints / "h" / "averaged.pt")["model"]
+    assert {name.split(".")[0] for name in moved(load(origin)["model"], averaged)} == {"head"}
+    mean = (kept[0]["head.linear.weight"].double() + kept[1]["head.linear.weight"].double()) / 2
+    assert torch.allclose(averaged["head.linear.weight"].double(), mean, atol=1e-7)
 
 
 def test_class_weights_of_a_run_at_two_speeds_start_one_at_a_single_speed(train, checkpoints):

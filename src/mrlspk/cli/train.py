@@ -93,6 +93,7 @@ def _payload(report: "TrainReport") -> dict[str, object]:
         **_transfer(report.transfer),
         **({"baselines": asdict(report.baselines)} if report.baselines else {}),
         **({"verdict": asdict(report.verdict)} if report.verdict else {}),
+        **({"averaged_epochs": report.averaged_epochs} if report.averaged_epochs else {}),
     }
 
 
@@ -106,7 +107,8 @@ def _human(report: "TrainReport") -> Iterator[RenderableType]:
     if report.verdict:
         yield from verdict_pieces(report.verdict)
     if report.verdict is None or report.verdict.kept == "trained":
-        yield f"best of {report.epochs} epochs: epoch {report.best_epoch}, by {report.best_by}"
+        averaged = f"the mean of epochs {', '.join(map(str, report.averaged_epochs))}" if report.averaged_epochs else ""
+        yield f"best of {report.epochs} epochs: {averaged or f'epoch {report.best_epoch}'}, by {report.best_by}"
     yield output.table(None, ("width", "EER on held-out speakers"), rows)
     yield f"best checkpoint: {report.best_checkpoint}"
     yield f"last checkpoint: {report.last_checkpoint}"

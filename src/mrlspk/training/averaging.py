@@ -11,7 +11,7 @@ from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import read_checkpoint
 
 AVERAGED = "averaged.pt"
-ENTRY = "averaged_epochs"  # of a checkpoint: the epochs that its weights are the average of
+AVERAGED_EPOCHS = "averaged_epochs"  # entry of a checkpoint: the epochs that its weights are the average of
 STATES = "model", "criterion"  # what is averaged; class weights too, for a run that begins with the average
 # What tells of the last checkpoint alone, or lets a run go on: an average has neither.
 LEFT_OUT = "optimiser", "precision", "rng", "cuda_rng"
@@ -40,7 +40,7 @@ def average_checkpoints(paths: Sequence[Path]) -> dict[str, Any]:
     entries = {key: value for key, value in last.items() if key not in LEFT_OUT}
     for key in STATES:
         entries[key] = average_states([contents[key] for _, contents in checkpoints], paths=paths)
-    return entries | {ENTRY: [contents["progress"]["epoch"] for _, contents in checkpoints]}
+    return entries | {AVERAGED_EPOCHS: [contents["progress"]["epoch"] for _, contents in checkpoints]}
 
 
 def average_states(states: Sequence[dict[str, Tensor]], *, paths: Sequence[Path]) -> dict[str, Tensor]:

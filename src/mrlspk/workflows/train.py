@@ -10,6 +10,7 @@ from mrlspk.evaluation.sources import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint
 from mrlspk.training.averaged_best import average_last
+from mrlspk.training.averaging import AVERAGED_EPOCHS
 from mrlspk.training.baselines import Baselines
 from mrlspk.training.checkpoint import BEST, LAST, Progress
 from mrlspk.training.fit import Run, fit
@@ -32,6 +33,7 @@ class TrainReport:
     """A run that has ended; ``best`` is the EER by width of the best checkpoint, ``transfer`` None from scratch.
 
     ``baselines`` and ``verdict`` are of runs that train the head alone; ``verdict`` is None where nothing was trained.
+    ``averaged_epochs`` are those whose mean the best checkpoint is; none where it is of one epoch.
     """
 
     run_dir: Path
@@ -44,6 +46,7 @@ class TrainReport:
     transfer: Transfer | None
     baselines: Baselines | None = None
     verdict: Verdict | None = None
+    averaged_epochs: tuple[int, ...] = ()
 
 
 def train(
@@ -105,6 +108,7 @@ def train(
         transfer=facts.transfer,
         baselines=facts.baselines,
         verdict=verdict,
+        averaged_epochs=tuple(best.get(AVERAGED_EPOCHS, ())),
     )
 
 

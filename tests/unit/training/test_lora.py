@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from mrlspk.config import load_config
 from mrlspk.config.architecture import describe_architecture
@@ -25,6 +26,7 @@ from mrlspk.training.lora import (
 )
 from mrlspk.training.modules import TrainedModule, set_training_mode
 from mrlspk.training.optimiser import build_optimiser
+from mrlspk.training.probe_step import build_probe_step
 
 BACKBONE = ReDimNetConfig(
     F=8,
@@ -160,6 +162,17 @@ def test_a_checkpoint_without_adapters_restores_none():
     assert torch.equal(encoder.head.linear.weight, encoder_of(seed=3).head.linear.weight)
     with pytest.raises(KeyError, match="adapters"):
         load_with_adapters(adapted(), {"model": encoder.state_dict()})
+
+
+def test_the_step_that_measures_memory_has_the_adapters_of_the_run():
+    config = load_config(None, ["training.lora={rank: 2}", "model.matryoshka_dims=[4, 8]", "data.chunk_duration=0.4"])
+    encoder, fabric = encoder_of(), Fabric(accelerator="cpu", devices=1)
+    step = build_probe_step(config, fabric, encoder, n_speakers=3)
+    step.take(2)
+    adapters = {id(parameter) for name, parameter in encoder.named_parameters() if ".lora_" in name}
+    stepped = {id(parameter) for parameter in step.optimiser.state}
+    assert adapters <= stepped
+    assert id(encoder.backbone.stem[0].weight) not in stepped
 
 
 def test_a_backbone_without_attention_has_nothing_to_adapt_there():
