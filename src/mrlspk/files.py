@@ -1,9 +1,11 @@
-"""Files that are written whole or not at all, and never over others unasked."""
+"""Files that are written whole or not at all, never over others unasked, and by one process at a time."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from mrlspk.errors import MrlspkError
 
@@ -29,6 +31,32 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise MrlspkError(
             f"cannot be written: {error.strerror or error}", path, "Give a folder that can be written and has room."
         ) from error
+
+
+@contextmanager
+def locked(file: Path, *, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock file in the block, once no other process does; the end of a process frees its locks.
+
+    The empty lock file stays: to remove it could let two processes lock it at once.
+
+    Args:
+        file: The lock.
+        on_wait: Called where another process holds it.
+
+    Raises:
+        OSError: If the lock file or its folder cannot be made.
+    """
+    lock = FileLock(file, mode=0o666)  # of a shared folder other users may be the next
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        on_wait()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_free(path: Path, *, force: bool) -> None:

@@ -1,7 +1,10 @@
+import threading
+import time
+
 import pytest
 
 from mrlspk.errors import MrlspkError
-from mrlspk.files import check_free, whole_file
+from mrlspk.files import check_free, locked, whole_file
 
 
 def test_file_holds_what_was_written_and_nothing_lies_beside_it(tmp_path):
@@ -62,3 +65,22 @@ def test_a_name_below_a_file_is_refused(tmp_path):
     (tmp_path / "text").write_text("no folder")
     with pytest.raises(MrlspkError, match="text is in the way"):
         check_free(tmp_path / "text" / "deep" / "file.txt", force=True)
+
+
+def test_a_lock_is_held_by_one_at_a_time(tmp_path):
+    order, held = list[str](), threading.Event()
+
+    def other():
+        held.wait()
+        with locked(tmp_path / "new" / "lock", on_wait=lambda: order.append("waits")):
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with locked(tmp_path / "new" / "lock", on_wait=lambda: order.append("never")):
+        held.set()
+        while not order:
+            time.sleep(0.001)
+        order.append("first")
+    thread.join()
+    assert order == ["waits", "first", "other"]

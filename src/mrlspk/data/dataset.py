@@ -76,6 +76,20 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         classes: NDArray[np.int64] = np.add.outer(shifts, self._speaker_indices).ravel()
         return classes
 
+    def classes_of(self, n_passes: int) -> NDArray[np.int64]:
+        """Return the class of each crop where every index is taken ``n_passes`` times, one pass after another."""
+        return np.tile(self.classes, n_passes)
+
+    @property
+    def utterance_ids(self) -> list[str]:
+        """Ids of the utterances, in order; one for all speeds."""
+        return [utterance_id.decode() for utterance_id in self._ids]
+
+    def path_of(self, index: int) -> Path:
+        """Return the file that an index is cut from."""
+        utterance_id: str = self._ids[index % len(self._ids)].decode()
+        return self.root / utterance_id
+
     def __len__(self) -> int:
         return len(self._ids) * len(self.speeds)
 
@@ -87,8 +101,7 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         """
         rng = np.random.default_rng([self.seed, key.epoch, key.index, key.repeat])
         speed_index, utterance_index = divmod(key.index, len(self._ids))
-        path = self.root / self._ids[utterance_index].decode()
-        waveform = self._crop(path, self.speeds[speed_index], rng)
+        waveform = self._crop(self.path_of(key.index), self.speeds[speed_index], rng)
         if self.augmentation:
             waveform = self.augmentation(waveform, rng)
         return waveform, int(self._speaker_indices[utterance_index]) + speed_index * len(self.speakers)

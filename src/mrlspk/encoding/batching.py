@@ -17,24 +17,22 @@ from mrlspk.models.encoder import Encoder
 MAX_PENDING_SAMPLES = 20 * 60 * SAMPLE_RATE  # decoded audio that waits for others of its length
 
 
-class Batches:
+class Batches[Id]:
     """Waveforms that wait for others of their length, and are embedded with them.
 
     Args:
-        encoder: In evaluation mode.
+        embed: Maps (batch, samples) to one vector each (batch, values) on the CPU.
         batch_size: Waveforms of equal length that go through the network together.
-        max_seconds: See `embed_batch`.
-        on_embedded: Called with the id of a waveform and its embedding (embed_dim,) on the CPU.
+        on_embedded: Called with the id of a waveform and its vector (values,).
     """
 
     def __init__(
-        self, encoder: Encoder, *, batch_size: int, max_seconds: float, on_embedded: Callable[[str, Tensor], None]
+        self, embed: Callable[[Tensor], Tensor], *, batch_size: int, on_embedded: Callable[[Id, Tensor], None]
     ) -> None:
-        self._encoder, self._batch_size, self._max_seconds = encoder, batch_size, max_seconds
-        self._on_embedded = on_embedded
-        self._by_length: dict[int, dict[str, Tensor]] = {}
+        self._embed_batch, self._batch_size, self._on_embedded = embed, batch_size, on_embedded
+        self._by_length: dict[int, dict[Id, Tensor]] = {}
 
-    def add(self, file_id: str, waveform: Tensor) -> None:
+    def add(self, file_id: Id, waveform: Tensor) -> None:
         """Take one waveform (samples,); embed what makes a whole batch, or is too much to keep."""
         length = waveform.numel()
         batch = self._by_length.setdefault(length, {})
@@ -51,7 +49,7 @@ class Batches:
 
     def _embed(self, length: int) -> None:
         batch = self._by_length.pop(length)
-        vectors = embed_batch(self._encoder, torch.stack(list(batch.values())), max_seconds=self._max_seconds)
+        vectors = self._embed_batch(torch.stack(list(batch.values())))
         for file_id, vector in zip(batch, vectors, strict=True):
             self._on_embedded(file_id, vector)
 
@@ -60,16 +58,23 @@ class Batches:
 def embed_batch(encoder: Encoder, waveforms: Tensor, *, max_seconds: float) -> Tensor:
     """Map (batch, samples) to (batch, embed_dim) on the CPU, not yet of unit length.
 
-    More than ``max_seconds`` are cut into the fewest equal windows that are not longer, whose embeddings are averaged:
-    a linear mean, so that a prefix of it is the mean of the prefixes.
+    More than ``max_seconds`` are embedded in windows whose embeddings are averaged: a linear mean, so that a prefix of
+    it is the mean of the prefixes.
+    """
+    device = next(encoder.parameters()).device
+    return mean_over_windows(lambda window: encoder(window.to(device)), waveforms, max_seconds=max_seconds).cpu()
+
+
+def mean_over_windows(embed: Callable[[Tensor], Tensor], waveforms: Tensor, *, max_seconds: float) -> Tensor:
+    """Map (batch, samples) to the mean (batch, values) of what ``embed`` makes of windows of them.
+
+    The windows are the fewest equal ones that are not longer than ``max_seconds``.
     """
     samples = waveforms.shape[-1]
     n_windows = max(1, int(np.ceil(samples / (max_seconds * SAMPLE_RATE))))
     size = samples // n_windows
-    device = next(encoder.parameters()).device
     windows = (waveforms[:, start * size : (start + 1) * size] for start in range(n_windows))
-    embeddings: list[Tensor] = [encoder(window.to(device)) for window in windows]
-    return torch.stack(embeddings).mean(0).cpu()
+    return torch.stack([embed(window) for window in windows]).mean(0)
 
 
 def check_length(waveform: Tensor, min_samples: int, where: Path | str) -> None:

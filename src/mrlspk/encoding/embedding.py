@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mrlspk.data.audio import SAMPLE_RATE, load_audio, probe_audio
 from mrlspk.data.inspection import SILENT_PEAK
-from mrlspk.encoding.batching import Batches, check_direction, check_length
+from mrlspk.encoding.batching import Batches, check_direction, check_length, embed_batch
 from mrlspk.encoding.cache import EmbeddingCache
 from mrlspk.encoding.cached_run import CachedRun
 from mrlspk.encoding.kept import Kept
@@ -151,7 +151,8 @@ class _Notes:
 def _embed(
     encoder: Encoder, recordings: Iterable[tuple[str, Recording]], *, note: _Notes, batch_size: int, max_seconds: float
 ) -> None:
-    batches = Batches(encoder, batch_size=batch_size, max_seconds=max_seconds, on_embedded=note.embedded)
+    embed = partial(embed_batch, encoder, max_seconds=max_seconds)
+    batches = Batches(embed, batch_size=batch_size, on_embedded=note.embedded)
     for file_id, waveform in _decode(recordings, encoder.min_samples, note):
         batches.add(file_id, waveform)
     batches.embed_all()

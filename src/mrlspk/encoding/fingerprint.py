@@ -19,20 +19,26 @@ TORCH_SETTINGS = frozenset(
 )
 
 
-def model_fingerprint(encoder: nn.Module) -> str:
+def model_fingerprint(encoder: nn.Module, *, without: str | None = None) -> str:
     """Return a SHA-256 in hexadecimal over the architecture and every entry of the state dict.
 
     Models with one fingerprint embed alike: the file, the device, the widths trained for and how they were trained do
-    not enter.
+    not enter. Neither does the part called ``without``: models that differ in their ``head`` alone pool alike.
     """
     digest = hashlib.sha256()
     for name, module in encoder.named_modules():
-        if not isinstance(module, IGNORED_MODULES):
+        if not isinstance(module, IGNORED_MODULES) and not _is_of(name, without):
             digest.update(repr((name, type(module).__qualname__, _settings(module))).encode())
     for name, values in encoder.state_dict().items():
-        digest.update(repr((name, str(values.dtype), tuple(values.shape))).encode())
-        digest.update(_bytes(values))
+        if not _is_of(name, without):
+            digest.update(repr((name, str(values.dtype), tuple(values.shape))).encode())
+            digest.update(_bytes(values))
     return digest.hexdigest()
+
+
+def _is_of(name: str, part: str | None) -> bool:
+    """Return whether a module or an entry is ``part``, or lies in it."""
+    return part is not None and (name == part or name.startswith(f"{part}."))
 
 
 def _settings(module: nn.Module) -> list[tuple[str, object]]:

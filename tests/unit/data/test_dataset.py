@@ -103,3 +103,9 @@ def test_trial_dataset_gives_labelled_pairs(corpus):
         (4_000, 5_000, True),
         (4_000, 6_000, False),
     ]
+
+
+def test_every_index_has_the_file_of_its_utterance(corpus):
+    dataset = CropDataset(corpus, crop_seconds=0.1, seed=0, speeds=(1.0, 0.9))
+    assert dataset.utterance_ids == [each.utterance_id for each in corpus.utterances]
+    assert [dataset.path_of(index) for index in range(12)] == [each.path for each in corpus.utterances] * 2

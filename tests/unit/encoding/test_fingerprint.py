@@ -104,3 +104,20 @@ def test_an_attribute_that_another_torch_gives_its_modules_does_not_count():
 def test_average_and_maximum_are_told_apart():
     parts = [build(TINY.model_copy(update={"pooling_func": name})) for name in ("TAP", "TSDP", "TMAP")]
     assert len({model_fingerprint(each) for each in parts}) == 3
+
+
+def test_what_differs_in_the_part_left_out_has_one_fingerprint():
+    encoder, other = build(), build(dims=(4, 6))
+    assert model_fingerprint(encoder, without="head") == model_fingerprint(other, without="head")
+    assert model_fingerprint(encoder, without="head") != model_fingerprint(encoder)
+    for name, values in encoder.state_dict().items():
+        before = model_fingerprint(encoder, without="head")
+        values.view(-1)[-1] += 1
+        assert (model_fingerprint(encoder, without="head") == before) is name.startswith("head."), name
+
+
+def test_a_part_left_out_is_not_one_whose_name_begins_alike():
+    one = torch.nn.ModuleDict({"head": torch.nn.Linear(1, 1), "header": torch.nn.Linear(1, 1)})
+    before = model_fingerprint(one, without="head")
+    one["header"].bias.data += 1
+    assert model_fingerprint(one, without="head") != before

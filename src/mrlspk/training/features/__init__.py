@@ -1,0 +1,1 @@
+"""Pooled vectors computed once and stored, for heads that are trained on a frozen backbone."""

@@ -1,0 +1,145 @@
+"""Stores that are there in the end: reused, mended or made.
+
+Every shard is a function of key and number alone. An extraction that was killed goes on at the first shard without a
+checksum and ends byte for byte as if it had not been.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.data.dataset import CropDataset
+from mrlspk.data.manifest import Utterance
+from mrlspk.models.encoder import Encoder
+from mrlspk.training.features.crops import Crops
+from mrlspk.training.features.folder import begin_folder, check_room, find_missing, one_at_a_time
+from mrlspk.training.features.key import (
+    Key,
+    Precision,
+    crops_key,
+    layout_of,
+    store_name,
+    whole_key,
+)
+from mrlspk.training.features.layout import Layout, NumberType, Shard
+from mrlspk.training.features.pooling import pooling_function
+from mrlspk.training.features.shards import write_shard
+from mrlspk.training.features.store import FeatureStore, open_store
+from mrlspk.training.features.whole_files import WholeFiles
+
+type OnProgress = Callable[[int, int], None]
+
+
+class Source(Protocol):
+    """What makes the vectors of shards, in the order in which they are asked for."""
+
+    def vectors(
+        self, shards: Sequence[Shard], *, layout: Layout, on_rows: Callable[[int], None]
+    ) -> Iterator[NDArray[np.floating]]:
+        """Yield the vectors (rows, features) of each shard."""
+
+
+def ensure_crops(
+    encoder: Encoder,
+    dataset: CropDataset,
+    *,
+    folder: Path,
+    crops_per_item: int,
+    dtype: NumberType,
+    batch_size: int,
+    num_workers: int,
+    precision: Precision,
+    on_progress: OnProgress | None = None,
+) -> FeatureStore:
+    """Return the store of random crops, made as far as it is not there; all before the head is in evaluation mode then.
+
+    Row ``k * len(dataset) + index`` is ``dataset[SampleKey(index, epoch=k, repeat=0)]``, and its class
+    ``dataset.classes[index]``.
+
+    Args:
+        encoder: On the device where it is to run.
+        dataset: Of the crops.
+        folder: Of all stores.
+        crops_per_item: Crops of every index of the dataset.
+        dtype: Number type of the stored values.
+        batch_size: Crops that go through the network together.
+        num_workers: Processes that decode; 0: this one.
+        precision: Of the network.
+        on_progress: Called with (rows there are, all rows).
+
+    Raises:
+        DataError: If a file cannot be read, or gives a vector that cannot be stored.
+        MrlspkError: If the store cannot be written or the disk has no room for it.
+    """
+    key = crops_key(
+        encoder, dataset, crops_per_item=crops_per_item, dtype=dtype, batch_size=batch_size, precision=precision
+    )
+    source = Crops(pooling_function(encoder, precision=precision), dataset, batch_size, num_workers)
+    return _ensure(folder / store_name(key), key, source, on_progress)
+
+
+def ensure_whole(
+    encoder: Encoder,
+    utterances: Sequence[Utterance],
+    *,
+    folder: Path,
+    dtype: NumberType,
+    batch_size: int,
+    max_seconds: float,
+    precision: Precision,
+    crop_seconds: float | None = None,
+    on_progress: OnProgress | None = None,
+) -> FeatureStore:
+    """Return the store of one vector for every utterance, as `ensure_crops` does.
+
+    Args:
+        encoder: On the device where it is to run.
+        utterances: One row each.
+        folder: Of all stores.
+        dtype: Number type of the stored values.
+        batch_size: Files of equal length that go through the network together.
+        max_seconds: Of longer files the vectors of equal windows are averaged.
+        precision: Of the network.
+        crop_seconds: Take the middle of each file; one that is shorter is taken whole. None: all of it.
+        on_progress: Called with (rows there are, all rows).
+
+    Raises:
+        DataError: If a file cannot be read, is too short, or gives a vector that cannot be stored.
+        MrlspkError: If the store cannot be written or the disk has no room for it.
+    """
+    key = whole_key(
+        encoder,
+        utterances,
+        dtype=dtype,
+        batch_size=batch_size,
+        max_seconds=max_seconds,
+        crop_seconds=crop_seconds,
+        precision=precision,
+    )
+    pool = pooling_function(encoder, precision=precision)
+    source = WholeFiles(pool, utterances, batch_size, max_seconds, crop_seconds, encoder.min_samples)
+    return _ensure(folder / store_name(key), key, source, on_progress)
+
+
+def _ensure(folder: Path, key: Key, source: Source, on_progress: OnProgress | None) -> FeatureStore:
+    layout = layout_of(key)
+    with one_at_a_time(folder):
+        begin_folder(folder, key)
+        missing = find_missing(folder, layout)
+        check_room(folder, layout, missing)
+        n_done = layout.n_rows - sum(map(len, missing))
+
+        def on_rows(count: int) -> None:
+            nonlocal n_done
+            n_done += count
+            if on_progress:
+                on_progress(n_done, layout.n_rows)
+
+        on_rows(0)
+        vectors = source.vectors(missing, layout=layout, on_rows=on_rows)
+        for shard, values in zip(missing, vectors, strict=True):
+            write_shard(folder, shard, values, layout=layout)
+    return open_store(folder)
