@@ -1,0 +1,224 @@
+"""``mrlspk rotate``: on a tiny corpus, and on real speech."""
+
+from itertools import combinations
+from typing import get_args
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import mrlspk
+from conformance.reference import read_reference, write_published
+from mrlspk.cli.rotate import MethodChoice
+from mrlspk.models.rotation import Method, read_rotation
+
+SHORT = "--crop-seconds", 0.4  # the tiny files have half a second
+
+
+@pytest.fixture
+def rotate(run, write_model, tiny_corpus, tmp_path):
+    """Run the command on a tiny model and corpus."""
+    model = write_model(tmp_path / "model.pt")
+
+    def command(*arguments, speech=tiny_corpus.root, model=model, output="rotated.pt"):
+        return run("rotate", model, "--speech", speech, "-o", tmp_path / output, *SHORT, *arguments, "--json")
+
+    return command
+
+
+def cosines(model, paths, *, dim=None):
+    encoder = mrlspk.load(model, device="cpu")
+    vectors = np.stack([encoder.embed(path, dim=dim) for path in paths]).astype(np.float64)
+    return vectors @ vectors.T
+
+
+def test_the_command_offers_every_method_and_auto():
+    assert {*MethodChoice} == {"auto", *get_args(Method)} - {"none"}
+
+
+def test_rotated_model_is_used_like_any_other(rotate, run, tiny_corpus, tmp_path):
+    rotated = rotate()
+    assert rotated.exit_code == 0, rotated.stderr
+    report, path = rotated.json, tmp_path / "rotated.pt"
+    assert (report["command"], report["path"], report["dims"]) == ("rotate", str(path), [4, 8])
+    assert (report["speakers"], report["utterances"], report["bytes"]) == (4, 16, path.stat().st_size)
+    assert len(report["rotation"]["choice"]["candidates"]) == 7
+    assert sum(report["rotation"]["spectrum"]) == pytest.approx(1)
+
+    scored = run("eval", path, "--trials", tiny_corpus.trials, "--audio-root", tiny_corpus.root, "--json")
+    assert [result["dim"] for result in scored.json["trials"][0]["results"]] == [4, 8]
+    embedded = run("embed", tiny_corpus.root, "--model", path, "--dim", 4, "--json").json["embeddings"]
+    assert {(each["dim"], len(each["embedding"])) for each in embedded} == {(4, 4)}
+    inspected = run("pretrained", "inspect", path, "--json").json
+    assert (inspected["family"], inspected["dims"]) == ("mrlspk", [4, 8])
+
+
+@pytest.mark.parametrize("method", MethodChoice)
+def test_every_method_keeps_all_cosines_at_full_width(rotate, tiny_corpus, tmp_path, method):
+    assert rotate("--method", method).exit_code == 0
+    files = [tiny_corpus.root / utterance_id for utterance_id in tiny_corpus.utterance_ids]
+    before, after = (cosines(tmp_path / name, files) for name in ("model.pt", "rotated.pt"))
+    assert np.abs(before - after).max() < 1e-5
+
+
+def test_the_first_value_of_svd_carries_most_of_the_energy_of_the_speech(rotate, tiny_corpus, tmp_path):
+    report = rotate("--method", "svd").json
+    encoder = mrlspk.load(tmp_path / "rotated.pt", device="cpu")
+    values = np.stack([encoder.embed(tiny_corpus.root / each) for each in tiny_corpus.utterance_ids])
+    assert report["rotation"]["spectrum"] == pytest.approx((values**2).mean(0), abs=1e-5)
+    assert report["rotation"]["spectrum"] == sorted(report["rotation"]["spectrum"], reverse=True)
+    assert (report["rotation"]["parameter"], "choice" in report["rotation"]) == (None, False)
+
+
+def test_equal_arguments_make_equal_files_and_another_seed_draws_others(rotate):
+    draw = "--utterances-per-speaker", 2, "--method", "svd"
+    hashes = [rotate(*draw, *seed, output=name).json["sha256"]
+              for name, seed in (("a.pt", ()), ("b.pt", ()), ("c.pt", ("--seed", 1)))]  # fmt: skip
+    assert hashes[0] == hashes[1] != hashes[2]
+    assert rotate("--max-speakers", 1, "--method", "svd", "--force").json["speakers"] == 1
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_the_rotation_is_kept_by_the_file_and_by_what_is_converted_from_it(rotate, run, tmp_path, suffix):
+    report = rotate().json
+    kept = tmp_path / f"kept.{suffix}"
+    assert run("pretrained", "convert", tmp_path / "rotated.pt", "-o", kept).exit_code == 0
+    if suffix == "pt":
+        entries = [torch.load(path, weights_only=True) for path in (tmp_path / "rotated.pt", kept)]
+        assert entries[0]["rotation"] == entries[1]["rotation"]
+        rotation = read_rotation(entries[1]["rotation"], kept)
+        assert (rotation.method, rotation.spectrum.tolist()) == (
+            report["rotation"]["method"],
+            report["rotation"]["spectrum"],
+        )
+        assert entries[1]["rotation"]["choice"] == report["rotation"]["choice"]
+        model, turned = (mrlspk.load(tmp_path / name, device="cpu") for name in ("model.pt", "rotated.pt"))
+        noise = np.random.default_rng(0).normal(size=8000)
+        assert rotation.matrix @ model.embed(noise) == pytest.approx(turned.embed(noise), abs=1e-5)
+    assert "rotation" in run("pretrained", "inspect", kept).stdout
+
+
+def test_the_terms_of_the_model_go_with_it(rotate, tmp_path):
+    rotate("--method", "svd")
+    first = torch.load(tmp_path / "rotated.pt", weights_only=True)["converted_from"]
+    assert (first["file"], first["base"]["family"], first["base"]["licence"]) == ("model.pt", "redimnet", "unknown")
+    rotate("--method", "class_svd", model=tmp_path / "rotated.pt", output="again.pt")
+    second = torch.load(tmp_path / "again.pt", weights_only=True)["converted_from"]
+    assert (second["file"], second["base"]["base"]) == ("rotated.pt", first["base"])
+
+
+def test_a_normalisation_of_the_output_is_folded_in(run, tiny_corpus, tmp_path):
+    reference = read_reference("redimnet-opt-conv-hop240-tstp")
+    reference["config"] |= {"emb_bn": True}
+    model = write_with_output_norm(reference, tmp_path / "published.pt")
+    rotated = run(
+        "rotate", model, "--speech", tiny_corpus.root, "-o", tmp_path / "rotated.pt", "--method", "svd", "--json"
+    )
+    assert rotated.exit_code == 0, rotated.stderr
+    assert rotated.json["dims"] == [64, 128, 192]
+    files = [tiny_corpus.root / utterance_id for utterance_id in tiny_corpus.utterance_ids[::3]]
+    before, after = (cosines(path, files) for path in (model, tmp_path / "rotated.pt"))
+    assert np.abs(before - after).max() < 1e-5
+
+
+def write_with_output_norm(reference, path):
+    write_published(reference, path)
+    contents = torch.load(path, weights_only=True)
+    rng = torch.Generator().manual_seed(0)
+    for name, low in (("weight", 0.5), ("bias", -0.5), ("running_mean", -0.5), ("running_var", 0.5)):
+        contents["state_dict"][f"bn2.{name}"] = low + torch.rand(192, generator=rng)
+    contents["state_dict"]["bn2.num_batches_tracked"] = torch.tensor(1)
+    torch.save(contents, path)
+    return path
+
+
+def test_widths_beside_the_full_one_are_those_asked_for(rotate):
+    assert rotate("--dims", "2,3").json["dims"] == [2, 3, 8]
+    refused = rotate("--dims", "4,16", output="wide.pt")
+    assert refused.exit_code == 2
+    assert "a width of 16 cannot be had without training" in refused.stderr
+    assert rotate("--dims", "none").exit_code == 2
+
+
+def test_nothing_is_overwritten_unasked(rotate, tmp_path):
+    (tmp_path / "rotated.pt").write_text("mine")
+    assert (rotate().exit_code, (tmp_path / "rotated.pt").read_text()) == (1, "mine")
+    assert rotate("--force").exit_code == 0
+    assert rotate(output="model.onnx").exit_code == 2
+
+
+def test_speech_that_cannot_be_used_is_told_and_nothing_is_written(rotate, tiny_corpus, tmp_path):
+    assert rotate(speech=tmp_path / "absent").exit_code == 3
+    (tmp_path / "empty").mkdir()
+    assert rotate(speech=tmp_path / "empty").exit_code == 3
+    few = rotate("--utterances-per-speaker", 1)
+    assert few.exit_code == 3
+    assert "4 speakers with two files are needed, got 0" in few.stderr
+    assert "--method svd" in few.stderr
+    long = rotate("--crop-seconds", 3)
+    assert long.exit_code == 3
+    assert "16 of 16 files are shorter than 3 s" in long.stderr
+    (tiny_corpus.root / "speaker0" / "a" / "1.wav").write_text("no audio")
+    broken = rotate("--method", "svd")
+    assert broken.exit_code == 3
+    assert "1.wav" in broken.stderr
+    assert not (tmp_path / "rotated.pt").exists()
+
+
+def test_files_too_short_for_trials_are_fitted_on_all_the_same(rotate, tiny_corpus):
+    path = tiny_corpus.root / "speaker1" / "a" / "1.wav"
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, samples[:4800], rate)
+    rotated = rotate()
+    assert (rotated.exit_code, rotated.json["utterances"]) == (0, 16)
+    assert "1 of 16 files are shorter than 0.4 s" in rotated.stderr
+
+
+def test_what_people_see_names_the_choice(run, write_model, tiny_corpus, tmp_path):
+    arguments = "--speech", tiny_corpus.root, "-o", tmp_path / "rotated.pt", *SHORT
+    shown = run("rotate", write_model(tmp_path / "model.pt"), *arguments).stdout
+    for text in ("class_svd", "lda_qr 4", "EER % at 4", "16 utterances of 4 speakers", "8: 100.0 %"):
+        assert text in shown
+
+
+@pytest.mark.usefixtures("speech_cache")
+def test_rotation_of_real_speech_keeps_every_cosine_at_full_width(run, shared, tmp_path):
+    model, speech = shared / "pretrained" / "redimnet-small-speech.pt", tmp_path / "train"
+    speech.mkdir()
+    for language in ("ls", "ar"):
+        for speaker in sorted((shared / "speech" / "train").glob(f"{language}*"))[:8]:
+            (speech / speaker.name).symlink_to(speaker)
+    draw = "--utterances-per-speaker", 3, "--dims", "16,32,64,128"
+    files = [
+        sorted(speaker.rglob("*.wav"))[0]
+        for language in ("ls", "ar")
+        for speaker in sorted((shared / "speech" / "test").glob(f"{language}*"))
+    ]
+    before = cosines(model, files)
+    for method in ("svd", "auto"):
+        rotated = tmp_path / f"{method}.pt"
+        report = run("rotate", model, "--speech", speech, "-o", rotated, "--method", method, *draw, "--json")
+        assert report.exit_code == 0, report.stderr
+        assert report.json["dims"] == [16, 32, 64, 128, 192]
+        after = cosines(rotated, files)
+        assert len(files) == 10
+        assert np.abs(before - after).max() < 1e-5
+    assert report.json["rotation"]["choice"]["widths"] == [16, 32, 64]
+
+
+@pytest.mark.usefixtures("speech_cache")
+def test_rotated_prefixes_of_real_speech_are_nearer_to_the_whole_than_cut_ones(run, shared, tmp_path):
+    model, speech = shared / "pretrained" / "redimnet-small-speech.pt", shared / "speech"
+    drawn = "--method", "svd", "--max-speakers", 40, "--utterances-per-speaker", 2, "--dims", "32"
+    assert run("rotate", model, "--speech", speech / "train", "-o", tmp_path / "svd.pt", *drawn).exit_code == 0
+    files = [sorted(speaker.rglob("*.wav"))[0] for speaker in sorted((speech / "test").iterdir()) if speaker.is_dir()]
+    whole, turned = cosines(model, files), cosines(tmp_path / "svd.pt", files, dim=32)
+    vectors = np.stack([mrlspk.load(model, device="cpu").embed(path)[:32] for path in files])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    others = [*zip(*combinations(range(len(files)), 2), strict=True)]
+    errors = [
+        np.abs(each[others[0], others[1]] - whole[others[0], others[1]]).mean()
+        for each in (turned, vectors @ vectors.T)
+    ]
+    assert errors[0] < errors[1]
