@@ -67,12 +67,12 @@ def save_adapter(folder: Path, encoder: Encoder, architecture: Architecture) -> 
         MissingDependencyError: If peft is not installed.
         MrlspkError: If a file cannot be written.
     """
-    options = _peft_options(encoder)
+    options, safetensors = _peft_options(encoder), safetensors_file.library(folder)
     state = {PREFIX + name: values.detach().cpu().contiguous() for name, values in _kept_state(encoder).items()}
     base = model_fingerprint(without_adapters(encoder), without="head")
     header = json.dumps({"architecture": architecture.model_dump(mode="json"), "base": base})
     with whole_file(folder / WEIGHTS) as partial:
-        safetensors_file.library(folder).torch.save_file(state, partial, metadata={"format": "pt", HEADER: header})
+        partial.write_bytes(safetensors.torch.save(state, metadata={"format": "pt", HEADER: header}))
     with whole_file(folder / CONFIG) as partial:
         partial.write_text(json.dumps(options, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
