@@ -57,3 +57,10 @@ class LossConfig(StrictModel):
         if start and full <= start:
             raise ValueError(f"margin_full_epoch must be after margin_start_epoch, got {full} and {start}")
         return self
+
+    @model_validator(mode="after")
+    def check_teacher(self) -> Self:
+        """Refuse a teacher whose similarities have no weight."""
+        if self.distillation_teacher is not None and not self.distillation_weight:
+            raise ValueError("distillation_teacher needs distillation_weight above zero")
+        return self

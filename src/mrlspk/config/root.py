@@ -44,9 +44,13 @@ class Config(StrictModel):
 
     @model_validator(mode="after")
     def check_head_only_keys(self) -> Self:
-        """Refuse what only a run that trains the head alone can do, where more is trained."""
+        """Refuse what only a run that trains the head alone can do, where more is trained, and a run of nothing."""
         if self.trains_head_alone:
+            if self.head.trained == "none" and self.loss.type == "Triplet":
+                raise ValueError("head.trained none and loss.type Triplet leave nothing to train, classes neither")
             return self
+        if self.head.start == "random":
+            raise ValueError("head.start random needs training.freeze_backbone_epochs null: it is of head runs")
         if self.loss.distillation_weight:
             raise ValueError("loss.distillation_weight needs training.freeze_backbone_epochs null: it is of head runs")
         if self.head.trained != "linear":

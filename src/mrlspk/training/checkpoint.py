@@ -19,7 +19,9 @@ from mrlspk.training.modules import TrainedModule
 from mrlspk.training.validation import ValidationResult
 
 BEST, LAST = "best.pt", "last.pt"
-ROTATION, TRAINED = "rotation.pt", "trained.pt"  # of a head run: where training started, and its best epoch
+# Of a head run: what it has to beat, where training started if that is not the same, and its best epoch.
+ROTATION, START, TRAINED = "rotation.pt", "start.pt", "trained.pt"
+UNTRAINED = ROTATION, START
 ORIGIN = "rotation", "own_head", "baselines"  # entries that say where the run began
 
 

@@ -1,5 +1,7 @@
 """A linear head for a backbone that has none: trained at the full width, before it is turned."""
 
+from itertools import batched, islice
+
 import torch
 from torch import Tensor
 
@@ -42,11 +44,11 @@ def train_first_head(prepared: Prepared, crops: FeatureStore, pooled: Tensor) ->
         batch_size=config.training.batch_size,
         device=prepared.fabric.device,
     )
-    rate, step = build_learning_rate(config, steps_per_epoch=len(batches)), 0
+    rate, step = build_learning_rate(config, steps_per_epoch=prepared.steps_per_epoch), 0
     for epoch in range(config.training.num_epochs):
         prepared.sampler.set_epoch(epoch)
-        for batch in batches:
+        for group in batched(islice(batches, prepared.max_batches), config.training.accumulation_steps):
             rate.apply(optimiser, step)
-            take_step(prepared.fabric, wrapped, optimiser, [batch], max_grad_norm=config.training.max_grad_norm)
+            take_step(prepared.fabric, wrapped, optimiser, group, max_grad_norm=config.training.max_grad_norm)
             step += 1
     return module.encoder.head.cpu()

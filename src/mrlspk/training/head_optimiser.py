@@ -34,15 +34,17 @@ def add_decay_to_start(optimiser: Optimizer, start: Mapping[nn.Parameter, Tensor
 
     Args:
         optimiser: Not wrapped.
-        start: What each parameter was; one that is not named is left alone.
+        start: What each parameter was, each on its device by now; one that is not named is left alone.
         decay: Share of the way that is gone back in a step of learning rate 1.
     """
+
+    targets = {parameter: values.to(parameter) for parameter, values in start.items()}
 
     @torch.no_grad()
     def draw(stepped: Optimizer, _arguments: object, _keywords: object) -> None:
         for group in stepped.param_groups:
             for parameter in group["params"]:
-                if parameter in start:
-                    parameter.lerp_(start[parameter].to(parameter), min(1.0, decay * group["lr"]))
+                if parameter in targets:
+                    parameter.lerp_(targets[parameter], min(1.0, decay * group["lr"]))
 
     return optimiser.register_step_post_hook(draw)

@@ -18,7 +18,7 @@ from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import ConfigError, MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import Encoder
-from mrlspk.training.checkpoint import Progress, RunState
+from mrlspk.training.checkpoint import UNTRAINED, Progress, RunState
 from mrlspk.training.features.layout import store_bytes
 from mrlspk.training.fit import count_steps, is_frozen, wrap
 from mrlspk.training.head_module import HeadModule
@@ -107,7 +107,7 @@ def prepare(
         DownloadError: If a published model cannot be fetched.
     """
     resume_point = find_resume_point(resume, config.logging)
-    run_dir = resume_point.parent if resume_point else _new_run_dir(config)
+    run_dir = resume_point.parent if resume_point else _new_run_dir(config, begins_anew=resume == "auto")
     data = build_training_data(config.data, seed=config.seed)
     _check_test_speakers(config, data)
     _set_up_torch(config)
@@ -216,10 +216,14 @@ def _set_up_torch(config: Config) -> None:
     torch.set_flush_denormal(True)  # denormal weights make a CPU many times slower
 
 
-def _new_run_dir(config: Config) -> Path:
+def _new_run_dir(config: Config, *, begins_anew: bool) -> Path:
+    """Return the folder of a run that begins; ``begins_anew``: also where one of the name ended before its first epoch."""
     name = config.logging.run_name or datetime.now().strftime("%Y%m%d-%H%M%S")
     run_dir = config.logging.save_dir / name
-    if any(run_dir.glob("*.pt")):
+    found = {path.name for path in run_dir.glob("*.pt")}
+    if begins_anew and found and found <= {*UNTRAINED}:
+        log.warning("%s: the run was stopped before its first epoch ended, and begins anew", run_dir)
+    elif found:
         raise MrlspkError(
             "a run of this name exists", run_dir, "Choose another logging.run_name, or go on with --resume."
         )

@@ -82,7 +82,7 @@ class ProbeStep:
 
 def build_probe_step(config: Config, fabric: Fabric, encoder: Encoder, *, n_speakers: int) -> ProbeStep:
     """Return the step that a run of ``config`` does once all that it ever trains is trained."""
-    dims, weights = config.model.matryoshka_dims, config.model.weights
+    dims, weights = config.model.dims_in_loss, config.model.weights
     criterion = build_loss(config.loss, dims=dims, weights=weights, n_speakers=n_speakers)
     module = build_network_module(config, encoder, criterion)
     module.set_mode(backbone_frozen=is_frozen(config, config.training.num_epochs - 1))

@@ -8,7 +8,7 @@ from mrlspk.config import Config
 from mrlspk.config.logging import LoggingConfig
 from mrlspk.errors import CheckpointError, ConfigError
 from mrlspk.models.checkpoints import read_checkpoint
-from mrlspk.training.checkpoint import LAST
+from mrlspk.training.checkpoint import LAST, UNTRAINED
 
 # Keys on which no result depends: a resumed run may have other values.
 FREE_KEYS = ("hardware.device", "data.num_workers", "data.prefetch_factor", "data.pin_memory", "logging.")
@@ -29,6 +29,12 @@ def find_resume_point(resume: str, config: LoggingConfig) -> Path | None:
         return max(found)[1] if found else None
     path = Path(resume)
     path = path / LAST if path.is_dir() else path
+    if path.name == LAST and any(path.with_name(name).is_file() for name in UNTRAINED) and not path.is_file():
+        raise CheckpointError(
+            "the run was stopped before its first epoch ended: there is nothing to go on from",
+            path.parent,
+            f"Begin it anew: --resume auto with its configuration and logging.run_name={path.parent.name}.",
+        )
     if not path.is_file():
         raise CheckpointError("no checkpoint to resume from", path, "Give a run's folder or a checkpoint in it.")
     return path
