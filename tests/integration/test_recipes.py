@@ -34,17 +34,21 @@ def sets(*texts):
 LORA = sets("training.freeze_backbone_epochs=null", "training.lora={rank: 2, dropout: 0.1}")
 
 
-@pytest.fixture
-def origin(tmp_path):
-    """A model with attention, pointwise convolutions and statistics of its own, to start from."""
+def write_origin(path, dims=(4, 8)):
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        architecture = describe_architecture(ATTENTIVE, (4, 8))
+        architecture = describe_architecture(ATTENTIVE, dims)
         encoder = build_encoder(architecture).train()
         with torch.no_grad():
             encoder(torch.randn(6, 8000))
-        torch.save(encoder_entries(encoder, architecture), tmp_path / "origin.pt")
-    return tmp_path / "origin.pt"
+        torch.save(encoder_entries(encoder, architecture), path)
+    return path
+
+
+@pytest.fixture
+def origin(tmp_path):
+    """A model with attention, pointwise convolutions and statistics of its own, to start from."""
+    return write_origin(tmp_path / "origin.pt")
 
 
 @pytest.fixture
@@ -99,6 +103,39 @@ def test_kept_statistics_are_those_of_the_model_to_start_from(train, origin, che
     changed = moved(load(origin)["model"], load(checkpoints / "kept" / "last.pt")["model"])
     assert "backbone.stage0.3.conv_block.norm.weight" in changed
     assert not any(map(is_statistic, changed))
+
+
+@pytest.mark.parametrize("recipe", [[], LORA], ids=["all", "lora"])
+def test_turning_the_head_before_training_leaves_its_statistics_alone(train, checkpoints, tmp_path, recipe):
+    origin = write_origin(tmp_path / "one-width.pt", dims=(8,))
+    outcome = train("--init-from", origin, *recipe, *sets("training.num_epochs=1", "head.rotation=svd"), name="run")
+    assert outcome.exit_code == 0, outcome.stderr
+    counts = [
+        load(path)["model"]["head.norm.num_batches_tracked"].item() for path in (origin, checkpoints / "run/last.pt")
+    ]
+    assert counts == [1, 1 + 3]  # the batches of the epoch, and no other
+
+
+@pytest.mark.parametrize("dims", [(8,), (4, 8)], ids=["published", "matryoshka"])
+def test_class_weights_of_a_new_corpus_begin_where_its_speakers_are(train, checkpoints, tmp_path, tiny_corpus, dims):
+    origin = write_origin(tmp_path / "start.pt", dims=dims)
+    still = sets("training.learning_rate=1.0e-12", "training.num_epochs=1", "training.freeze_norm_statistics=true")
+    held = sets("model.pretrained.use_pretrained=true", "model.backbone=null", "head.rotation=auto")
+    outcome = train("--init-from", origin, *still, *held, name="run")
+    assert outcome.exit_code == 0, outcome.stderr
+    last, encoder = load(checkpoints / "run" / "last.pt"), mrlspk.load(checkpoints / "run" / "last.pt")
+    speakers = sorted({name.split("/")[0] for name in tiny_corpus.utterance_ids})
+    by_speaker = {
+        speaker: sum(encoder.embed(path) for path in sorted((tiny_corpus.root / speaker).rglob("*.wav")))
+        for speaker in speakers
+    }
+    means = torch.stack([torch.nn.functional.normalize(torch.from_numpy(v), dim=0) for v in by_speaker.values()])
+    weights = last["criterion"]["loss.weight"]
+    assert len(weights) == 4  # two speakers at two speeds
+    assert torch.allclose(weights[:2], weights[2:], atol=1e-6)
+    cosines = weights[:2] @ means.T
+    assert torch.allclose(cosines.amax(1), torch.ones(2), atol=1e-3)
+    assert len(set(cosines.argmax(1).tolist())) == 2
 
 
 def assert_resumes_alike(run, checkpoints, *, after):

@@ -3,6 +3,7 @@
 import torch
 
 from mrlspk.data.build import build_train_loader
+from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.training.fit import Run
 from mrlspk.training.head_start import set_means, start_head, wanted_rotation
 from mrlspk.training.head_stores import Stores
@@ -24,7 +25,7 @@ def build_network_run(prepared: Prepared, stores: Stores, trials: ValidationTria
     """
     config = prepared.config
     if prepared.start.published_head is not None and not prepared.resumes:
-        _turn(prepared, stores, trials)
+        _begin(prepared, stores, trials)
     module, optimiser = prepared.wrapped
     loader = build_train_loader(
         prepared.data, prepared.sampler, config.data, batch_size=config.training.batch_size, drop_last=True
@@ -49,16 +50,19 @@ def build_network_run(prepared: Prepared, stores: Stores, trials: ValidationTria
     )
 
 
-def _turn(prepared: Prepared, stores: Stores, trials: ValidationTrials) -> None:
-    """Turn the head of the model to start from, and let the class weights begin where the speakers are."""
-    own = prepared.start.published_head
-    if own is None or wanted_rotation(prepared) == "none":
+def _begin(prepared: Prepared, stores: Stores, trials: ValidationTrials) -> None:
+    """Turn the head of a model to start from that has one width only, and put class weights where the speakers are."""
+    own, module, train = prepared.start.published_head, prepared.state.module, prepared.data.train
+    turned = wanted_rotation(prepared) != "none"
+    with_means = prepared.class_means_wanted and isinstance(module.criterion.loss, AAMSoftmax)
+    if own is None or not (turned or with_means):
         return
-    module, train = prepared.state.module, prepared.data.train
-    vectors = stores.some_of_each_speaker(prepared.data.corpus)
-    start = start_head(prepared, own, vectors, trials=trials, held_out=stores.held_out(trials))
-    prepared.state.origin["rotation"] = start.entries()["rotation"]
-    if prepared.class_means_wanted:
+    module.encoder.eval()  # the head normalises by the statistics it has, and keeps them; an epoch sets its own mode
+    vectors = stores.whole(prepared.data.corpus)
+    if turned:
+        start = start_head(prepared, own, vectors, trials=trials, held_out=stores.held_out(trials))
+        prepared.state.origin["rotation"] = start.entries()["rotation"]
+    if with_means:
         speakers, n_speeds = torch.from_numpy(vectors.speaker_index), len(train.speeds)
         classes = torch.cat([speakers + number * len(train.speakers) for number in range(n_speeds)])
         set_means(module.criterion, embed_pooled(module.encoder, vectors.pooled).repeat(n_speeds, 1), classes)
