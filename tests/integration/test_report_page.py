@@ -184,6 +184,9 @@ def test_evaluation_shows_every_figure(open_page, reports):
             assert shown.issuperset(f"{at}.results.{row}.{key}" for key in keys)
             assert f"{at}.durations.4.results.{row}.eer" in shown
             assert f"{at}.breakdown.0.groups.1.results.{row}.eer" in shown
+            last = len(trials["results"]) - 1
+            assert {f"{at}.baselines.{i}.results.{row}.eer" in shown for i in (1, 2)} == {row < last}
+        assert {f"{at}.baselines.0.results.0.{key}" for key in ("dim", "eer")} <= shown
         assert f"{at}.worst_speakers.speakers.9.p_fa" in shown
         assert f"{at}.errors.misses.0.score" in shown
 

@@ -57,9 +57,23 @@ def _eval_list(seed, *, calibrated, extras):
     result["curves"] = score_curves(drawn.scores, drawn.is_target, DIMS, llrs=llrs)
     if extras:
         result["missing"] = {"n_utterances": 3, "n_trials": 17, "first": ["id9/x.wav", "id9/y.wav"]}
-        result |= {"durations": _durations(seed), "breakdown": [_breakdown(drawn)]}
+        result |= {"durations": _durations(seed), "breakdown": [_breakdown(drawn)], "baselines": _baselines(seed)}
         result |= {"worst_speakers": _worst(drawn), "errors": _errors(drawn)}
     return result
+
+
+def _baselines(seed):
+    """Of an own embedding that has all widths but the last."""
+    figures = {
+        noise: [
+            {"dim": dim, "eer": eer_of(drawn.scores[:, i], drawn.is_target), "min_dcf": 0.5}
+            for i, dim in enumerate(DIMS[:-1])
+        ]
+        for noise in (1.4, 1.2)
+        for drawn in (draw_scores(seed=seed, noise=noise),)
+    }
+    names = ("own", figures[1.4][-1:]), ("truncation", figures[1.4]), ("rotation", figures[1.2])
+    return [{"name": name, "results": results} for name, results in names]
 
 
 def _durations(seed):

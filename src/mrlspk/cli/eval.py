@@ -8,7 +8,7 @@ import typer
 from mrlspk.cli import output
 from mrlspk.cli.command_line import typed_command
 from mrlspk.cli.eval_tables import evaluation_tables
-from mrlspk.cli.model import cache_folder, resolve_model
+from mrlspk.cli.model import cache_folder, mirror_address, resolve_model
 from mrlspk.cli.options import AsJson, ConfigPath, Debug, Device, Force, Overrides, Quiet, parse_dims
 from mrlspk.cli.trial_options import (
     AllowMissing,
@@ -69,6 +69,10 @@ def eval_command(
     target_eer: Annotated[
         float | None, typer.Option(min=0, max=1, help="Name the smallest width whose EER is surely at most this.")
     ] = None,
+    baselines: Annotated[
+        bool,
+        typer.Option("--baselines", help="Score what the model came from too: its own embedding, that cut and turned."),
+    ] = False,
     resamples: Resamples = None,
     no_cache: NoCache = False,
     scores: Annotated[
@@ -98,6 +102,7 @@ def eval_command(
         calibration=None if calibration in {None, NO_CALIBRATION} else Path(str(calibration)),
         use_calibration=calibration != NO_CALIBRATION,
         target_eer=target_eer,
+        baselines=baselines,
     )
     settings = read_config(
         config,
@@ -119,6 +124,7 @@ def eval_command(
             config=settings,
             device=choose_device(device, settings),
             cache_dir=cache_folder(),
+            mirror=mirror_address(),
             on_progress=on_progress,
         )
     payload = evaluation_values(result, command_line=typed_command(ctx, model=file.typed))

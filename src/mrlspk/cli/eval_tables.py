@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 
 from mrlspk.cli import output
+from mrlspk.cli.baseline_tables import baseline_table
 from mrlspk.cli.trial_options import heading, percent, percent_interval
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def _list_tables(trials: "ListReport") -> Iterator[RenderableType]:
     else:
         told = ", as far as target trials tell them" if trials.intervals.speakers_from == "target trials" else ""
         yield f"95 % intervals over {trials.intervals.n_speakers} speakers{told}, {trials.intervals.n_resamples} draws"
+    if trials.baselines:
+        yield ""
+        yield baseline_table(trials)
     if trials.durations:
         yield ""
         yield _duration_table(trials.durations)

@@ -46,6 +46,17 @@ def cache_folder() -> Path:
     return read_environment(os.environ).cache_dir
 
 
+def mirror_address() -> str | None:
+    """Return the URL or folder that holds copies of the published files; None where none is named.
+
+    Raises:
+        ConfigError: If a variable of ours is unknown.
+    """
+    from mrlspk.config.environment import read_environment
+
+    return read_environment(os.environ).mirror
+
+
 def newest_best(runs: Path) -> str | None:
     """Return ``best.pt`` of the run that was written last, or None."""
     found = [(path.stat().st_mtime, str(path)) for path in runs.glob("*/best.pt")]

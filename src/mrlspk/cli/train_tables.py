@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from mrlspk.cli import output
+from mrlspk.cli.baseline_tables import LABELS, rate_table
 from mrlspk.cli.trial_options import percent
 
 if TYPE_CHECKING:
@@ -19,13 +20,11 @@ NOT_THERE = "–"
 def epoch_table(baselines: "Baselines", eer: dict[int, float], name: str) -> Table:
     """Return the equal error rates by width of what is to be beaten, and of one epoch."""
     rows = {
-        f"own embedding, {baselines.own_dim} values": dict.fromkeys(eer, baselines.own),
-        "own, truncated": baselines.truncation,
+        LABELS["truncation"]: baselines.truncation,
         f"rotation ({baselines.rotation_method})": baselines.rotation,
         name: eer,
     }
-    cells = ((label, *(_rate(found.get(dim)) for dim in eer)) for label, found in rows.items())
-    return output.table(None, ("EER %", *map(str, eer)), cells)
+    return rate_table(baselines.own_dim, baselines.own, rows, dims=tuple(eer))
 
 
 def verdict_pieces(verdict: "Verdict") -> Iterator[RenderableType]:
@@ -46,7 +45,3 @@ def _verdict_row(width: "WidthVerdict") -> tuple[object, ...]:
     else:
         sure = f"McNemar p = {width.p_value:.3g}" if width.p_value is not None else NOT_THERE
     return dim, percent(width.rotation), percent(width.trained), sure, width.outcome
-
-
-def _rate(eer: float | None) -> str:
-    return percent(eer)

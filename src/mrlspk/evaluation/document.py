@@ -71,7 +71,12 @@ def list_values(report: ListReport) -> dict[str, Any]:
     values = asdict(report)
     values["audio_root"] = str(report.audio_root)
     values["results"] = [width_values(each) for each in report.results]
-    optional = {"missing": report.missing, "durations": report.durations, "breakdown": report.breakdown}
+    optional = {
+        "missing": report.missing,
+        "durations": report.durations,
+        "breakdown": report.breakdown,
+        "baselines": report.baselines,
+    }
     return {key: value for key, value in values.items() if key not in optional or optional[key]}
 
 

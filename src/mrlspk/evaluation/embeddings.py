@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,12 @@ class Embeddings:
         names = {utterance_id: _name(Recording(path, crop_seconds)) for utterance_id, path in paths.items()}
         vectors = self.found.embeddings
         return {utterance_id: vectors[name] for utterance_id, name in names.items() if name in vectors}
+
+    def turned(self, matrix: NDArray[np.float64]) -> "Embeddings":
+        """Return the same embeddings, each multiplied by a matrix (embed_dim, embed_dim)."""
+        names, vectors = [*self.found.embeddings], np.stack([*self.found.embeddings.values()])
+        rows = (vectors @ matrix.T).astype(np.float32)
+        return Embeddings(replace(self.found, embeddings=dict(zip(names, rows, strict=True))))
 
     def seconds_of(self, paths: Mapping[str, Path]) -> dict[str, float]:
         """Return the length by utterance id."""

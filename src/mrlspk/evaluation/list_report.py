@@ -12,6 +12,7 @@ from mrlspk.data.metadata import Metadata
 from mrlspk.data.text_file import column_name
 from mrlspk.data.trials import OfficialMatch
 from mrlspk.errors import UsageError
+from mrlspk.evaluation.baselines import BaselineResults
 from mrlspk.evaluation.breakdown import (
     ColumnBreakdown,
     ConfidentErrors,
@@ -75,6 +76,7 @@ class ListReport:
         breakdown: By column.
         worst_speakers: Those with the most errors.
         errors: The trials that are most wrong.
+        baselines: The same trials scored by what the model came from; none where that was not asked for.
     """
 
     path: str
@@ -94,10 +96,11 @@ class ListReport:
     breakdown: tuple[ColumnBreakdown, ...]
     worst_speakers: WorstSpeakers
     errors: ConfidentErrors
+    baselines: tuple[BaselineResults, ...] = ()
 
 
-def report_list(each: ScoredList, wanted: ListRequest) -> ListReport:
-    """Return the figures of one scored list.
+def report_list(each: ScoredList, wanted: ListRequest, *, baselines: tuple[BaselineResults, ...] = ()) -> ListReport:
+    """Return the figures of one scored list, beside those of its baselines.
 
     Raises:
         UsageError: If a width is not calibrated.
@@ -123,6 +126,7 @@ def report_list(each: ScoredList, wanted: ListRequest) -> ListReport:
         breakdown=tuple(_break_downs(each, wanted.by, wanted.metadata)),
         worst_speakers=worst_speakers(scored),
         errors=confident_errors(scored, trials),
+        baselines=baselines,
     )
 
 

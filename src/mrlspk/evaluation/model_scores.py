@@ -98,6 +98,15 @@ def score_model(
     return tuple(_score_list(embeddings, each, dims, crops, score_norm) for each in lists)
 
 
+def score_lists(embeddings: Embeddings, lists: Sequence[TrialList], dims: tuple[int, ...]) -> tuple[ScoredList, ...]:
+    """Return each list, in order, scored by plain cosines of embeddings that are already there.
+
+    Raises:
+        DataError: If an embedding is not finite.
+    """
+    return tuple(_score_list(embeddings, each, dims, (), None) for each in lists)
+
+
 def _by_path(recordings: Sequence[Recording]) -> list[Recording]:
     """Return the recordings, each once, those of one path next to each other, so that it is decoded once."""
     groups: dict[Path, dict[Recording, None]] = {}

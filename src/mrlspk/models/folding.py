@@ -33,6 +33,21 @@ def fold_head(head: MatryoshkaHead) -> AffineMap:
 
 
 @torch.no_grad()
+def head_of(affine: AffineMap) -> MatryoshkaHead:
+    """Return a head, in evaluation mode, that computes a map of the pooled values: what `fold_head` undoes."""
+    embed_dim, in_features = affine.weight.shape
+    with torch.device("meta"):  # as in `_like`
+        head = MatryoshkaHead(in_features, embed_dim)
+    head.to_empty(device=affine.weight.device)
+    head.norm.reset_parameters()
+    scale, offset = _scale_and_offset(head.norm)
+    weight = affine.weight.double() / scale
+    head.linear.weight.copy_(weight)
+    head.linear.bias.copy_(affine.bias.double() - weight @ offset)
+    return head.eval()
+
+
+@torch.no_grad()
 def rotate_head(head: MatryoshkaHead, matrix: NDArray[np.float64]) -> MatryoshkaHead:
     """Return a head whose embeddings are ``matrix`` times those of ``head`` in evaluation mode.
 
@@ -40,7 +55,7 @@ def rotate_head(head: MatryoshkaHead, matrix: NDArray[np.float64]) -> Matryoshka
 
     Args:
         head: Any; it is not changed.
-        matrix: (embed_dim, embed_dim), orthogonal.
+        matrix: (embed_dim, embed_dim), orthogonal where cosines are to stay as they are.
 
     Raises:
         ValueError: If the matrix is not of the head's width.

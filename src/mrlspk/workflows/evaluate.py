@@ -1,24 +1,28 @@
 """Score trial lists with one model, at every width."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.config import Config
+from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.metadata import Metadata, read_metadata
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import UsageError
+from mrlspk.evaluation.baselines import BaselineResults, score_baselines
 from mrlspk.evaluation.calibration_file import CalibrationFile, find_calibration_for
 from mrlspk.evaluation.cohort import build_norm_request
-from mrlspk.evaluation.embeddings import build_embedder
+from mrlspk.evaluation.embeddings import Embedder, build_embedder
 from mrlspk.evaluation.intervals import Resampling
 from mrlspk.evaluation.list_report import ListRequest, check_columns, report_list
+from mrlspk.evaluation.model_origin import Origin, find_origin
 from mrlspk.evaluation.model_report import EvaluationReport
 from mrlspk.evaluation.model_scores import choose_dims, score_model
 from mrlspk.evaluation.sources import TrialRequest, choose_trial_lists
 from mrlspk.evaluation.target import smallest_width
+from mrlspk.evaluation.trial_list import TrialList
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class EvaluationRequest:
         calibration: Its file; None: the one beside the checkpoint, if there is one.
         use_calibration: Whether scores are calibrated at all.
         target_eer: Equal error rate, in [0, 1], that the smallest width is sought for; None for no search.
+        baselines: Whether the trials are scored by what the model came from too.
     """
 
     trials: TrialRequest = TrialRequest()
@@ -46,6 +51,7 @@ class EvaluationRequest:
     calibration: Path | None = None
     use_calibration: bool = True
     target_eer: float | None = None
+    baselines: bool = False
 
 
 def evaluate(
@@ -55,6 +61,7 @@ def evaluate(
     config: Config | None = None,
     device: str = "auto",
     cache_dir: Path | None = None,
+    mirror: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationReport:
     """Return the figures of ``model`` on each trial list.
@@ -64,20 +71,24 @@ def evaluate(
         request: What is wanted.
         config: Its ``evaluation`` section and ``seed`` are used.
         device: auto, cpu, cuda, cuda:N or mps.
-        cache_dir: Folder in which embeddings are kept; None for nowhere.
+        cache_dir: Folder in which embeddings and fetched models are kept; None for nowhere.
+        mirror: URL or folder with copies of the published files.
         on_progress: Called with (recordings done, all recordings).
 
     Raises:
-        CheckpointError: If the file is no model, or the calibration is not one of it.
+        CheckpointError: If the file is no model, the calibration is not one of it, or baselines are asked for and what
+            it came from is not known or not there.
         UsageError: If the model does not have a width, or what is asked for does not go together.
         DataError: If there are no trials, or a list, an utterance, the cohort or the metadata cannot be used.
     """
     config = config or Config()
     settings, metadata = config.evaluation, _read_metadata(request)
+    _check_baselines(request, settings)
     loaded = load_located(model)
     dims = choose_dims(loaded.encoder, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
     lists = choose_trial_lists(request.trials, config=config, carried={model.path: loaded.config})
     check_columns(lists, request.by, metadata)
+    origin = find_origin(loaded, model.path, cache_dir=cache_dir, mirror=mirror) if request.baselines else None
     encoder = loaded.encoder.to(find_device(device))
     embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=on_progress)
     norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=encoder.embed_dim)
@@ -87,7 +98,11 @@ def evaluate(
     crops = tuple(seconds for seconds in request.durations if seconds is not None)
     scored = score_model(embedder, lists, dims, crops=crops, norm=norm)
     wanted = _build_list_request(config, request, metadata, calibration)
-    reports = tuple(report_list(each, wanted) for each in scored)
+    baselines = _score_baselines(origin, embedder, lists, dims, p_target=settings.p_target[0])
+    reports = tuple(
+        report_list(each, wanted, baselines=its_baselines)
+        for each, its_baselines in zip(scored, baselines, strict=True)
+    )
     target = request.target_eer
     return EvaluationReport(
         model=model.path,
@@ -102,6 +117,24 @@ def evaluate(
         target_widths=() if target is None else tuple(smallest_width(r.path, r.results, target) for r in reports),
         scored=scored,
     )
+
+
+def _check_baselines(request: EvaluationRequest, settings: EvaluationConfig) -> None:
+    if request.baselines and settings.score_norm != "none":
+        raise UsageError(
+            "baselines are scored by plain cosines, the model by normalised scores",
+            "--baselines",
+            "Leave it out, or the score normalisation.",
+        )
+
+
+def _score_baselines(
+    origin: Origin | None, embedder: Embedder, lists: Sequence[TrialList], dims: tuple[int, ...], *, p_target: float
+) -> tuple[tuple[BaselineResults, ...], ...]:
+    """Return the baselines of each list; none where they are not asked for."""
+    if origin is None:
+        return ((),) * len(lists)
+    return score_baselines(origin, embedder, lists, dims=dims, p_target=p_target)
 
 
 def _build_list_request(

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from mrlspk.models.folding import fold_head, rotate_head, standardise_head, widen_head
+from mrlspk.models.folding import AffineMap, fold_head, head_of, rotate_head, standardise_head, widen_head
 from mrlspk.models.head import MatryoshkaHead
 
 
@@ -48,6 +48,16 @@ def test_folding_by_hand():
     head.linear.bias.data.fill_(7)
     folded = fold_head(head)  # 5 (6 (x - 2) / 2 + 1) + 7 = 15 x - 18
     assert (folded.weight.item(), folded.bias.item()) == (pytest.approx(15), pytest.approx(-18))
+
+
+def test_head_of_a_map_computes_it(make_head, pooled):
+    weight, bias = torch.randn(4, 6, generator=torch.Generator().manual_seed(2)), torch.arange(4.0)
+    head = head_of(AffineMap(weight, bias))
+    assert not head.training
+    with torch.no_grad():
+        assert torch.allclose(head(pooled), pooled @ weight.T + bias, atol=1e-5)
+    folded = fold_head(head_of(fold_head(make_head())))
+    assert torch.allclose(folded.weight, fold_head(make_head()).weight, rtol=1e-6)
 
 
 @pytest.mark.parametrize("output_norm", [False, True])

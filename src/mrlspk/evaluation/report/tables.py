@@ -53,6 +53,7 @@ def _of_list(trials: Mapping[str, Any]) -> Row:
 def _eval_rows(lists: Sequence[Mapping[str, Any]]) -> dict[str, Iterator[Row]]:
     return {
         "results": _results(lists),
+        "baselines": _nested(lists, "baselines"),
         "durations": _nested(lists, "durations"),
         "breakdown": _breakdown(lists),
         "speakers": _worst_speakers(lists),

@@ -1,0 +1,88 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.evaluation import EvaluationConfig
+from mrlspk.encoding.embedding import EmbeddedFiles
+from mrlspk.evaluation.baselines import score_baselines
+from mrlspk.evaluation.embeddings import Embeddings, build_embedder
+from mrlspk.evaluation.model_origin import Origin
+from mrlspk.evaluation.trial_list import read_trial_lists
+from mrlspk.metrics.dcf import min_dcf
+from mrlspk.metrics.eer import equal_error_rate
+from mrlspk.models.encoder import build_encoder
+
+TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
+
+
+def make_encoder(seed, dims):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build_encoder(describe_architecture(TINY, dims)).eval()
+
+
+@pytest.fixture
+def lists(tmp_path):
+    """All pairs of nine recordings of three voices; the second list is the first without its first trial."""
+    rng, time = np.random.default_rng(0), np.arange(6000) / 16000
+    names = [f"s{speaker}/{number}.wav" for speaker in range(3) for number in range(3)]
+    for index, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        voice = np.sin(2 * np.pi * (150 + 60 * (index // 3)) * time) + 0.3 * rng.normal(size=6000)
+        soundfile.write(tmp_path / name, 0.2 * voice, 16000)
+    lines = [f"{int(a[:2] == b[:2])} {a} {b}\n" for a, b in combinations(names, 2)]
+    for path, text in (("one.txt", lines), ("two.txt", lines[1:])):
+        (tmp_path / path).write_text("".join(text))
+    return read_trial_lists([tmp_path / "one.txt", tmp_path / "two.txt"], [tmp_path], source="--trials")
+
+
+def embedder_of(encoder):
+    return build_embedder(encoder, EvaluationConfig(), cache_dir=None)
+
+
+def by_hand(encoder, trial_list, matrix, dim):
+    """The scores of a list by a loop over its trials."""
+    vectors = {}
+    for name, path in trial_list.paths.items():
+        samples, _ = soundfile.read(path, dtype="float32")
+        with torch.no_grad():
+            whole = matrix @ encoder(torch.from_numpy(samples)[None])[0].double().numpy()
+        vectors[name] = whole[:dim] / np.linalg.norm(whole[:dim])
+    trials = trial_list.trials
+    return np.array([vectors[a] @ vectors[b] for a, b in zip(trials.enroll_ids, trials.test_ids, strict=True)])
+
+
+def test_baselines_are_the_figures_of_the_embedding_whole_cut_and_turned(lists):
+    model, own = make_encoder(0, (2, 4, 12)), make_encoder(1, (6,))
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(6, 6)))[0]
+    found = score_baselines(Origin(own, turn), embedder_of(model), lists, dims=(2, 4, 12), p_target=0.1)
+    for trial_list, baselines in zip(lists, found, strict=True):
+        assert [each.name for each in baselines] == ["own", "truncation", "rotation"]
+        assert [[width.dim for width in each.results] for each in baselines] == [[6], [2, 4], [2, 4]]
+        for each, matrix in zip(baselines, (np.eye(6), np.eye(6), turn), strict=True):
+            for width in each.results:
+                scores, is_target = by_hand(own, trial_list, matrix, width.dim), trial_list.trials.is_target
+                assert width.eer == pytest.approx(equal_error_rate(scores, is_target), abs=1e-9)
+                assert width.min_dcf == pytest.approx(min_dcf(scores, is_target, p_target=0.1), abs=1e-9)
+
+
+def test_without_a_rotation_there_is_no_such_baseline_and_without_a_common_width_only_the_whole(lists):
+    model, own = make_encoder(0, (4, 8)), make_encoder(1, (6,))
+    (first, _) = score_baselines(Origin(own, None), embedder_of(model), lists, dims=(4,), p_target=0.1)
+    assert [(each.name, len(each.results)) for each in first] == [("own", 1), ("truncation", 1)]
+    (first, _) = score_baselines(Origin(own, np.eye(6)), embedder_of(model), lists, dims=(8,), p_target=0.1)
+    assert [(each.name, len(each.results)) for each in first] == [("own", 1), ("truncation", 0)]
+
+
+def test_turned_embeddings_are_the_product_and_the_others_stay():
+    vectors = {"a": np.array([1, 2], np.float32), "b": np.array([3, 4], np.float32)}
+    before = Embeddings(EmbeddedFiles(vectors, {"a": 1.0, "b": 2.0}))
+    after = before.turned(np.array([[0.0, 1.0], [-1.0, 0.0]]))
+    assert {name: vector.tolist() for name, vector in after.found.embeddings.items()} == {"a": [2, -1], "b": [4, -3]}
+    assert after.found.seconds == before.found.seconds
+    assert before.found.embeddings["a"].tolist() == [1, 2]

@@ -1,0 +1,202 @@
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from mrlspk.config import load_config
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.errors import CheckpointError, UsageError
+from mrlspk.evaluation.model_origin import find_origin
+from mrlspk.models.checkpoints import encoder_entries, load_model
+from mrlspk.models.encoder import build_encoder
+from mrlspk.models.folding import fold_head, rotate_head
+from mrlspk.models.rotation import Rotation
+from mrlspk.pretrained.records import file_sha256
+
+TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
+TURN = np.linalg.qr(np.random.default_rng(0).normal(size=(8, 8)))[0]
+ROTATION = Rotation("svd", None, TURN, np.full(8, 1 / 8)).entry()
+WAVEFORM = torch.randn(2, 4000, generator=torch.Generator().manual_seed(0))
+
+
+def make_encoder(dims=(4, 8)):
+    """An encoder whose normalisation of pooled values has seen data."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        encoder = build_encoder(describe_architecture(TINY, dims))
+        torch.nn.init.normal_(encoder.head.norm.running_mean)
+        torch.nn.init.uniform_(encoder.head.norm.running_var, 0.5, 2)
+    return encoder.eval()
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a checkpoint and load it."""
+
+    def write_model(encoder=None, **entries):
+        encoder, path = encoder or make_encoder(), tmp_path / "model.pt"
+        torch.save(encoder_entries(encoder, describe_architecture(TINY, encoder.dims)) | entries, path)
+        return load_model(path), path
+
+    return write_model
+
+
+@pytest.fixture
+def find(write, tmp_path):
+    def find_of(encoder=None, **entries):
+        loaded, path = write(encoder, **entries)
+        return find_origin(loaded, path, cache_dir=tmp_path / "cache", mirror=None)
+
+    return find_of
+
+
+def run_config(base=None, *overrides):
+    """What a run that started from a file carries; None: from random weights."""
+    section = {"use_pretrained": base is not None, "pretrained_checkpoint": base and str(base)}
+    sets = [f"model.pretrained.{key}={'null' if value is None else value}" for key, value in section.items()]
+    backbone = [] if base else ["model.backbone={F: 8, C: 4, stages_setup: [[1, 1, 1, [[3, 3]], null]]}"]
+    return load_config(overrides=[*sets, *backbone, *overrides]).model_dump(mode="json")
+
+
+def own_head_of(encoder):
+    own = fold_head(encoder.head)
+    return {"weight": own.weight.float(), "bias": own.bias.float()}
+
+
+def test_the_head_in_the_file_gives_the_embedding_before_with_its_rotation(find):
+    before, trained = make_encoder(), make_encoder()
+    torch.nn.init.normal_(trained.head.linear.weight)
+    origin = find(trained, own_head=own_head_of(before), rotation=ROTATION, progress={"epoch": 2})
+    assert not origin.encoder.training
+    assert origin.turn == pytest.approx(TURN)
+    with torch.no_grad():
+        assert origin.encoder(WAVEFORM).numpy() == pytest.approx(before(WAVEFORM).numpy(), abs=1e-5)
+
+
+def test_the_head_in_the_file_may_be_wider_or_narrower_than_the_model(find):
+    origin = find(make_encoder((4, 12)), own_head=own_head_of(make_encoder()), rotation=ROTATION)
+    assert origin.encoder.embed_dim == 8
+
+
+def test_a_model_that_was_only_turned_is_turned_back(find):
+    before = make_encoder()
+    turned = before.with_head(rotate_head(before.head, TURN), before.dims)
+    origin = find(turned, rotation=ROTATION, converted_from={"file": "x.pt", "sha256": "0"})
+    with torch.no_grad():
+        assert origin.encoder(WAVEFORM).numpy() == pytest.approx(before(WAVEFORM).numpy(), abs=1e-5)
+        assert (turned(WAVEFORM).numpy()) == pytest.approx(before(WAVEFORM).numpy() @ TURN.T, abs=1e-5)
+    assert origin.turn == pytest.approx(TURN)
+
+
+def test_a_model_of_one_width_that_no_run_wrote_is_its_own_origin(find):
+    model = make_encoder((8,))
+    origin = find(model)
+    assert origin.turn is None
+    with torch.no_grad():
+        assert torch.equal(origin.encoder(WAVEFORM), model(WAVEFORM))
+
+
+def write_base(path, dims=(8,)):
+    encoder = make_encoder(dims)
+    torch.nn.init.normal_(encoder.backbone.stem[0].weight, std=0.5)
+    torch.save(encoder_entries(encoder, describe_architecture(TINY, dims)), path)
+    return encoder, {"base": {"model": path.name, "sha256": file_sha256(path)}}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_model_whose_backbone_was_trained_names_the_file_that_it_came_from(find, tmp_path, turned):
+    base, card = write_base(tmp_path / "base.pt")
+    rotation = {"rotation": ROTATION} if turned else {}
+    origin = find(config=run_config(tmp_path / "base.pt"), card=card, **rotation)
+    assert (origin.turn is not None) == turned
+    with torch.no_grad():
+        assert torch.equal(origin.encoder(WAVEFORM), base(WAVEFORM))
+
+
+@pytest.mark.parametrize("entries", [{"progress": {"epoch": 1}}, {"converted_from": {"adapter_sha256": "0"}}])
+def test_a_model_that_was_turned_and_then_trained_is_not_turned_back(find, entries):
+    with pytest.raises(CheckpointError, match="says nothing of what it came from"):
+        find(rotation=ROTATION, **entries)
+
+
+def test_a_base_that_changed_or_went_is_an_error_with_the_remedy(find, tmp_path):
+    _, card = write_base(tmp_path / "base.pt")
+    config = run_config(tmp_path / "base.pt")
+    (tmp_path / "base.pt").rename(tmp_path / "moved.pt")
+    with pytest.raises(CheckpointError, match=r"base\.pt, which is not to be had") as gone:
+        find(config=config, card=card)
+    assert "Bring that file back" in gone.value.fix
+    write_base(tmp_path / "base.pt", dims=(4, 8))
+    with pytest.raises(CheckpointError, match="is now another file"):
+        find(config=config, card=card)
+
+
+def test_a_base_whose_hash_is_not_known_is_taken_with_a_warning(find, tmp_path, caplog):
+    write_base(tmp_path / "base.pt")
+    with caplog.at_level(logging.WARNING, "mrlspk"):
+        find(config=run_config(tmp_path / "base.pt"), card={"base": {"model": "base.pt", "sha256": None}})
+    assert "does not say which file" in caplog.text
+
+
+def test_a_base_needs_a_folder_of_fetched_models(write, tmp_path):
+    _, card = write_base(tmp_path / "base.pt")
+    loaded, path = write(config=run_config(tmp_path / "base.pt"), card=card)
+    with pytest.raises(UsageError, match="no folder"):
+        find_origin(loaded, path, cache_dir=None, mirror=None)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (None, "says nothing of what it came from"),
+        (run_config(), "trained from random weights"),
+        (run_config("base.pt", "head.start=random"), "its head began from random weights"),
+        ({"no": "configuration"}, "its configuration cannot be used"),
+    ],
+)
+def test_a_model_that_does_not_say_what_it_came_from_is_refused(find, config, said):
+    with pytest.raises(CheckpointError, match=said) as error:
+        find(**({} if config is None else {"config": config}))
+    assert "--baselines" in error.value.fix
+
+
+@pytest.mark.parametrize("card", [{"base": None}, {"base": {"model": "base.pt"}}, {"base": {"sha256": 3}}, "text"])
+def test_a_card_that_does_not_name_the_base_is_refused(find, tmp_path, card):
+    write_base(tmp_path / "base.pt")
+    with pytest.raises(CheckpointError, match="card does not say"):
+        find(config=run_config(tmp_path / "base.pt"), card=card)
+
+
+WEIGHT, BIAS = own_head_of(make_encoder()).values()
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("text", "expected a weight and a bias"),
+        ({"weight": WEIGHT}, "expected a weight and a bias"),
+        ({"weight": WEIGHT.tolist(), "bias": BIAS}, "expected a weight and a bias"),
+        ({"weight": WEIGHT[:, 1:], "bias": BIAS}, "do not fit"),
+        ({"weight": WEIGHT, "bias": BIAS[1:]}, "do not fit"),
+        ({"weight": WEIGHT[:0], "bias": BIAS[:0]}, "do not fit"),
+        ({"weight": WEIGHT[0], "bias": BIAS}, "do not fit"),
+        ({"weight": WEIGHT * torch.nan, "bias": BIAS}, "no number"),
+        ({"weight": WEIGHT, "bias": BIAS / 0}, "no number"),
+        ({"weight": WEIGHT.long(), "bias": BIAS}, "no number"),
+    ],
+)
+def test_a_damaged_own_head_is_refused(find, entry, said):
+    with pytest.raises(CheckpointError, match=f"own_head is damaged: .*{said}"):
+        find(own_head=entry)
+
+
+def test_a_rotation_that_is_damaged_or_of_another_width_is_refused(find):
+    damaged = ROTATION | {"matrix": (2 * TURN).tolist()}
+    with pytest.raises(CheckpointError, match="rotation is damaged"):
+        find(rotation=damaged)
+    narrow = Rotation("none", None, np.eye(4), np.full(4, 0.25)).entry()
+    for entries in ({}, {"own_head": own_head_of(make_encoder())}):
+        with pytest.raises(CheckpointError, match="its rotation is of 4 values, and the embedding before has 8"):
+            find(rotation=narrow, **entries)
