@@ -1,7 +1,7 @@
 """Stores that are there in the end: reused, mended or made.
 
-Every shard is a function of key and number alone. An extraction that was killed goes on at the first shard without a
-checksum and ends byte for byte as if it had not been.
+Every shard is a function of key and number alone, on one device (a CPU: with one number of threads). An extraction that
+was killed goes on at the first shard without a checksum and ends byte for byte as if it had not been.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +16,7 @@ from mrlspk.data.manifest import Utterance
 from mrlspk.models.encoder import Encoder
 from mrlspk.training.features.crops import Crops
 from mrlspk.training.features.folder import begin_folder, check_room, find_missing, one_at_a_time
-from mrlspk.training.features.key import (
-    Key,
-    Precision,
-    crops_key,
-    layout_of,
-    store_name,
-    whole_key,
-)
+from mrlspk.training.features.key import Key, Precision, crops_key, layout_of, store_name, whole_key
 from mrlspk.training.features.layout import Layout, NumberType, Shard
 from mrlspk.training.features.pooling import pooling_function
 from mrlspk.training.features.shards import write_shard
