@@ -54,3 +54,27 @@ def test_class_weights_are_parameters_and_state():
 def test_unpaired_weights_are_refused():
     with pytest.raises(ValueError, match="shorter"):
         MatryoshkaLoss(aam(), (2, 8), (1.0,))
+
+
+def test_so_many_widths_are_drawn_in_a_step_and_none_without_weight(batch):
+    criterion = MatryoshkaLoss(aam(), (1, 2, 4, 8), (1.0, 0.0, 2.0, 3.0), n_dims_per_step=2)
+    torch.manual_seed(0)
+    values = [criterion(*batch) for _ in range(30)]
+    drawn = {tuple(value.by_dim) for value in values}
+    assert drawn == {(1, 4), (1, 8), (4, 8)}
+    weights = {1: 1.0, 4: 2.0, 8: 3.0}
+    for value in values:
+        total = sum(weights[dim] * loss.item() for dim, loss in value.by_dim.items())
+        assert value.total.item() == pytest.approx(total / sum(weights[dim] for dim in value.by_dim), rel=1e-6)
+
+
+def test_every_width_counts_in_evaluation_and_no_number_is_drawn(batch):
+    criterion = MatryoshkaLoss(aam(), (2, 4, 8), (1.0, 1.0, 1.0), n_dims_per_step=1).eval()
+    state = torch.get_rng_state()
+    assert set(criterion(*batch).by_dim) == {2, 4, 8}
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_more_widths_a_step_than_there_are_is_all_of_them(batch):
+    criterion = MatryoshkaLoss(aam(), (2, 8), (1.0, 1.0), n_dims_per_step=5)
+    assert set(criterion(*batch).by_dim) == {2, 8}

@@ -13,3 +13,14 @@ def test_margin_rises_linearly_between_its_epochs(epoch, expected):
 @pytest.mark.parametrize(("start", "full"), [(0, 0), (5, 5), (5, 0)])
 def test_margin_without_a_rise_is_full_from_the_start(start, full):
     assert margin_at(0, start_epoch=start, full_epoch=full, margin=0.2) == 0.2
+
+
+@pytest.mark.parametrize(("epoch", "expected"), [(0, 0.2), (1, 0.2), (2, 0.3), (2.5, 0.35), (4, 0.5), (9, 0.5)])
+def test_margin_rises_from_where_it_starts(epoch, expected):
+    found = margin_at(epoch, start_epoch=1, full_epoch=4, margin=0.5, start_margin=0.2)
+    assert found == pytest.approx(expected)
+
+
+def test_margin_may_fall_and_start_without_a_rise_is_not_read():
+    assert margin_at(1, start_epoch=0, full_epoch=2, margin=0.1, start_margin=0.3) == pytest.approx(0.2)
+    assert margin_at(0, start_epoch=0, full_epoch=0, margin=0.2, start_margin=0.1) == 0.2
