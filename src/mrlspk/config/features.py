@@ -13,8 +13,8 @@ class FeaturesConfig(StrictModel):
 
     folder: Path = Field(Path("features"), description="Folder that gets one folder for each set of vectors.")
     crops_per_utterance: PositiveInt = Field(4, description="Augmented crops of each utterance, at each speed.")
-    utterances_per_speaker: PositiveInt = Field(
-        10, description="Whole utterances of each speaker that the rotation is fitted on."
+    n_whole: PositiveInt = Field(
+        20_000, description="Whole utterances, drawn from the corpus, that the rotation is fitted on."
     )
     dtype: Literal["float16", "float32"] = Field("float16", description="Number type that is kept.")
     batch_size: PositiveInt = Field(64, description="Crops that go through the backbone together.")

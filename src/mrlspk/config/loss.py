@@ -17,7 +17,7 @@ class LossConfig(StrictModel):
     easy_margin: bool = Field(False, description="Apply the margin only where the cosine is positive.")
     num_subcenters: PositiveInt = Field(3, description="Centres per speaker, for SubCenter.")
     margin_shares: dict[PositiveInt, Annotated[float, Field(ge=0, le=1)]] = Field(
-        {16: 0.5, 32: 0.5}, description="Share of the margin at single widths; others have all of it."
+        {8: 0.0, 16: 0.0, 32: 0.5}, description="Share of the margin at single widths; others have all of it."
     )
     margin_start: NonNegativeFloat = Field(0.0, description="Margin from which it rises, radians.")
     margin_start_epoch: NonNegativeInt = Field(

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveInt, model_v
 from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.config.base import StrictModel
 
-NARROW_DIMS = 16, 32  # trained though they are not published: small widths improve only when they are trained
+NARROW_DIMS = 8, 16, 32  # trained though they are not published: small widths improve only when they are trained
 
 
 class PretrainedConfig(StrictModel):
@@ -53,7 +53,7 @@ class ModelConfig(StrictModel):
     trained_dims: tuple[PositiveInt, ...] | None = Field(
         None,
         description="All widths whose loss is taken, rising; matryoshka_dims are those that the model is published "
-        "with. null: 16 and 32, as far as they are below the full width, and matryoshka_dims.",
+        "with. null: 8, 16 and 32, as far as they are below the full width, and matryoshka_dims.",
     )
 
     @model_validator(mode="after")

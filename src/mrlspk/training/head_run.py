@@ -1,5 +1,6 @@
 """A run that trains the head alone, on stored vectors: what it begins with, and the verdict that it ends with."""
 
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import read_checkpoint
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.training.baselines import Baselines
-from mrlspk.training.checkpoint import BEST, ROTATION, TRAINED, save_with_card
+from mrlspk.training.checkpoint import BEST, ROTATION, START, TRAINED, save_with_card
 from mrlspk.training.features.store import FeatureStore
 from mrlspk.training.first_head import train_first_head
 from mrlspk.training.fit import Run
 from mrlspk.training.head_module import HeadModule
 from mrlspk.training.head_optimiser import add_decay_to_start
-from mrlspk.training.head_start import embed_rows, set_means, start_head
+from mrlspk.training.head_start import embed_rows, flatten_head, set_means, start_head, wanted_rotation
 from mrlspk.training.head_stores import Stores
 from mrlspk.training.optimiser import build_learning_rate
 from mrlspk.training.prepare import Prepared
@@ -38,16 +39,18 @@ class HeadRun:
         trials: What is scored.
         held_out: (utterances, in_features) pooled vectors of the trials' utterances.
         baselines: Their rates before training.
+        trains: Whether anything of the head is trained.
     """
 
     run: Run
     trials: ValidationTrials
     held_out: Tensor
     baselines: Baselines
+    trains: bool = True
 
 
 def build_head_run(prepared: Prepared, stores: Stores, trials: ValidationTrials, *, teacher: Teacher | None) -> HeadRun:
-    """Return the run; what it starts from is written as ``rotation.pt``, or read there by a run that is resumed.
+    """Return the run; the rotation and where training starts are written, or read by a run that is resumed.
 
     Args:
         prepared: The parts of the run.
@@ -60,12 +63,12 @@ def build_head_run(prepared: Prepared, stores: Stores, trials: ValidationTrials,
         MrlspkError: If the vectors cannot be written.
         CheckpointError: If a run that is resumed has lost its start.
     """
-    module, config, path = _head_module(prepared), prepared.config, prepared.run_dir / ROTATION
+    module, config = _head_module(prepared), prepared.config
     held_out, crops = stores.held_out(trials), stores.crops(prepared.data)
     validator = StoredValidator(trials, held_out)
     if not prepared.resumes:
         _write_start(prepared, stores, trials, held_out=held_out, crops=crops)
-    contents = _read_start(path)
+    contents = _read_start(prepared.run_dir)
     baselines = Baselines(**contents["baselines"])
     _begin_at(prepared, module, contents)
     wrapped, optimiser = prepared.wrapped
@@ -91,16 +94,21 @@ def build_head_run(prepared: Prepared, stores: Stores, trials: ValidationTrials,
         full_width_limit=baselines.rotation[config.model.embed_dim],
         best_name=TRAINED,
     )
-    return HeadRun(run, trials, held_out, baselines)
+    return HeadRun(run, trials, held_out, baselines, trains=config.head.trained != "none")
 
 
-def conclude(head_run: HeadRun) -> Verdict:
+def conclude(head_run: HeadRun) -> Verdict | None:
     """Write ``best.pt``: the best trained head, or the rotation where that is no worse; return why.
+
+    Where nothing is trained it is the rotation, and there is no verdict.
 
     Raises:
         CheckpointError: If a checkpoint of the run is not there any more.
     """
     run, config = head_run.run, head_run.run.config
+    if not head_run.trains:
+        save_with_card(run.run_dir / BEST, read_checkpoint(run.run_dir / ROTATION))
+        return None
     encoder = run.state.module.current_encoder()
     found = {name: read_checkpoint(run.run_dir / name) for name in (ROTATION, TRAINED)}
     embeddings = [
@@ -113,11 +121,6 @@ def conclude(head_run: HeadRun) -> Verdict:
     return verdict
 
 
-def keep_rotation(run_dir: Path) -> None:
-    """Write ``best.pt`` of a run in which nothing is trained."""
-    save_with_card(run_dir / BEST, read_checkpoint(run_dir / ROTATION))
-
-
 def _head_module(prepared: Prepared) -> HeadModule:
     module = prepared.state.module
     assert isinstance(module, HeadModule)
@@ -127,29 +130,40 @@ def _head_module(prepared: Prepared) -> HeadModule:
 def _write_start(
     prepared: Prepared, stores: Stores, trials: ValidationTrials, *, held_out: Tensor, crops: FeatureStore
 ) -> None:
-    """Find the head and the class weights that training starts from, and write them."""
-    state, module, data = prepared.state, prepared.state.module, prepared.data
-    vectors = stores.some_of_each_speaker(data.corpus)
+    """Write the rotation, and the head that training starts from where its spectrum is flattened."""
+    state, config, vectors = prepared.state, prepared.config, stores.whole(prepared.data.corpus)
     own = prepared.start.published_head
-    if own is None or prepared.config.head.start == "random":
+    if own is None or config.head.start == "random":
         own = train_first_head(prepared, crops, vectors.pooled)
     start = start_head(prepared, own, vectors, trials=trials, held_out=held_out)
     state.origin.update(start.entries())
+    (prepared.run_dir / START).unlink(missing_ok=True)  # of a run that was stopped before its first epoch ended
+    _write_untrained(ROTATION, prepared, trials, held_out=held_out, crops=crops)
+    if config.head.flatten and config.head.trained != "none" and wanted_rotation(prepared) != "none":
+        flatten_head(prepared, own, vectors)
+        _write_untrained(START, prepared, trials, held_out=held_out, crops=crops)
+
+
+def _write_untrained(
+    name: str, prepared: Prepared, trials: ValidationTrials, *, held_out: Tensor, crops: FeatureStore
+) -> None:
+    """Let the class weights begin where the speakers are, by the head as it is now, and write both."""
+    module, classes = prepared.state.module, prepared.data.train.classes
     if prepared.class_means_wanted:
-        classes = data.train.classes
         set_means(module.criterion, embed_rows(module.encoder, crops, len(classes)), torch.from_numpy(classes))
     validation = StoredValidator(trials, held_out).validate(module.encoder)
-    save_with_card(prepared.run_dir / ROTATION, state.entries(prepared.progress, validation))
+    save_with_card(prepared.run_dir / name, prepared.state.entries(prepared.progress, validation))
 
 
-def _read_start(path: Path) -> dict[str, Any]:
+def _read_start(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / (START if (run_dir / START).is_file() else ROTATION)
     if not path.is_file():
         raise CheckpointError("the run has lost where it started", path, "Begin a new run.")
     return read_checkpoint(path)
 
 
 def _begin_at(prepared: Prepared, module: HeadModule, contents: dict[str, Any]) -> None:
-    """Let training begin, or go on, from what ``rotation.pt`` holds."""
+    """Let training begin, or go on, from what the checkpoint of the start holds."""
     config = prepared.config
     head = _head_of(contents, module.encoder.head)
     module.set_start(head)
@@ -167,7 +181,7 @@ def _begin_at(prepared: Prepared, module: HeadModule, contents: dict[str, Any]) 
 
 def _head_of(contents: dict[str, Any], like: MatryoshkaHead) -> MatryoshkaHead:
     """Return the head in a checkpoint's entries, on the device of ``like``."""
-    head = MatryoshkaHead(like.linear.in_features, like.linear.out_features)
+    head = deepcopy(like)  # a new one would draw weights, and a run that goes on would draw other numbers after that
     state = {name: values for name, values in contents["model"].items() if name.startswith(HEAD)}
     head.load_state_dict({name.removeprefix(HEAD): values for name, values in state.items()})
-    return head.to(like.linear.weight.device).eval()
+    return head.eval()

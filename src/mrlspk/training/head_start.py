@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mrlspk.errors import DataError
 from mrlspk.losses.class_start import set_class_means
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.encoder import Encoder
+from mrlspk.models.flattening import flattening
 from mrlspk.models.folding import AffineMap, fold_head, rotate_head, widen_head
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.models.rotation import Method
@@ -63,6 +65,9 @@ def start_head(
         vectors: Of the training speakers: the rotation is fitted on them.
         trials: Among held-out speakers: the rotation is chosen on them.
         held_out: (utterances, in_features) pooled vectors of the trials' utterances.
+
+    Raises:
+        DataError: If no rotation can be fitted to so few vectors, or the head not be widened by them.
     """
     encoder, own = prepared.state.module.encoder, fold_head(own_head)
     own_held_out = own.apply(held_out).numpy()
@@ -76,12 +81,25 @@ def start_head(
     return HeadStart(own, choice, score_baselines(trials, own_held_out, turned, method=choice.rotation.method))
 
 
+def flatten_head(prepared: Prepared, own_head: MatryoshkaHead, vectors: SpeakerVectors) -> None:
+    """Give the run's encoder the head whose spectrum is flattened.
+
+    Args:
+        prepared: Of the run; the head of its encoder is changed.
+        own_head: What is turned; it is not changed.
+        vectors: Of the training speakers: the spectrum is theirs.
+    """
+    embeddings = fold_head(own_head).apply(vectors.pooled).numpy()
+    flat = flattening(embeddings, power=prepared.config.head.flatten)
+    _fit_width(prepared.state.module.encoder, rotate_head(own_head, flat), vectors.pooled)
+
+
 def wanted_rotation(prepared: Prepared) -> Method | Literal["auto"]:
-    """Return the method of rotation that a run wants: none for a model that has an order of its own already."""
-    loaded, wanted = prepared.start.loaded, prepared.config.head.rotation
-    if wanted == "auto" and loaded is not None and len(loaded.architecture.matryoshka_dims) > 1:
-        return "none"
-    return wanted
+    """Return the method of rotation that a run wants: none for a head that has an order of its own already."""
+    loaded, head = prepared.start.loaded, prepared.config.head
+    if head.rotation == "auto" and head.start == "pretrained" and loaded is not None:
+        return "none" if len(loaded.architecture.matryoshka_dims) > 1 else "auto"
+    return head.rotation
 
 
 def _candidates(prepared: Prepared) -> RotationCandidates:
@@ -104,10 +122,18 @@ def set_means(criterion: MatryoshkaLoss, embeddings: Tensor, classes: Tensor) ->
 
 
 def _fit_width(encoder: Encoder, head: MatryoshkaHead, pooled: Tensor) -> None:
-    """Give ``encoder`` the values of ``head``: its first ones, or all and further ones out of the pooled vectors."""
+    """Give ``encoder`` the values of ``head``: its first ones, or all and further ones out of the pooled vectors.
+
+    Raises:
+        DataError: If these do not give so many.
+    """
     wanted = encoder.embed_dim
     if wanted > head.linear.out_features:
-        head = widen_head(head, pooled, embed_dim=wanted)
+        try:
+            head = widen_head(head, pooled, embed_dim=wanted)
+        except ValueError as error:
+            fix = "Raise features.n_whole, name more speech, or lower the last of model.matryoshka_dims."
+            raise DataError(f"the head cannot be widened to {wanted} values: {error}", fix=fix) from error
     state = head.state_dict()
     for name in ("linear.weight", "linear.bias"):
         state[name] = state[name][:wanted]

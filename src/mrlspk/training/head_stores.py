@@ -53,9 +53,9 @@ class Stores:
             on_progress=(lambda done, rows: on_stage("crops", done, rows)) if on_stage else None,
         )
 
-    def some_of_each_speaker(self, corpus: Manifest) -> SpeakerVectors:
-        """Return whole utterances of every speaker, as many as configured, drawn by the seed."""
-        chosen = draw_utterances(corpus, self._config.features.utterances_per_speaker, seed=self._config.seed)
+    def whole(self, corpus: Manifest) -> SpeakerVectors:
+        """Return whole utterances, as many as configured, drawn by the seed; one of each speaker at least."""
+        chosen = draw_utterances(corpus, self._config.features.n_whole, seed=self._config.seed)
         index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
         speakers = np.array([index[utterance.speaker_id] for utterance in chosen], np.int64)
         return SpeakerVectors(self._whole("utterances", chosen, None), speakers)
@@ -80,11 +80,16 @@ class Stores:
         return store.rows(np.arange(store.n_rows))
 
 
-def draw_utterances(corpus: Manifest, per_speaker: int, *, seed: int) -> tuple[Utterance, ...]:
-    """Return up to ``per_speaker`` utterances of every speaker, in the order of the corpus."""
-    rng = np.random.default_rng(seed)
-    chosen: set[str] = set()
-    for utterances in corpus.by_speaker().values():
-        picked = rng.permutation(len(utterances))[:per_speaker]
-        chosen.update(utterances[index].utterance_id for index in picked)
-    return tuple(utterance for utterance in corpus.utterances if utterance.utterance_id in chosen)
+def draw_utterances(corpus: Manifest, n_utterances: int, *, seed: int) -> tuple[Utterance, ...]:
+    """Return so many utterances, or all, in the order of the corpus, and one more of each speaker whom the draw missed.
+
+    They are as unevenly shared out among the speakers as in the corpus itself.
+    """
+    order = np.random.default_rng(seed).permutation(len(corpus.utterances)).tolist()
+    drawn = set(order[:n_utterances])
+    heard = {corpus.utterances[index].speaker_id for index in drawn}
+    for index in order[n_utterances:]:
+        if (speaker := corpus.utterances[index].speaker_id) not in heard:
+            drawn.add(index)
+            heard.add(speaker)
+    return tuple(utterance for index, utterance in enumerate(corpus.utterances) if index in drawn)
