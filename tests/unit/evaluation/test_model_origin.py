@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from conformance.reference import read_reference, write_published
 from mrlspk.config import load_config
 from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNetConfig
@@ -138,6 +139,19 @@ def test_a_base_whose_hash_is_not_known_is_taken_with_a_warning(find, tmp_path, 
     with caplog.at_level(logging.WARNING, "mrlspk"):
         find(config=run_config(tmp_path / "base.pt"), card={"base": {"model": "base.pt", "sha256": None}})
     assert "does not say which file" in caplog.text
+
+
+def test_a_published_base_comes_from_the_mirror(write, tmp_path):
+    (tmp_path / "mirror").mkdir()
+    reference = read_reference("redimnet-opt-conv-hop240-tstp")
+    published = write_published(reference, tmp_path / "mirror" / "redimnet-b0-vox2-ptn.pt")
+    names = [f"model.pretrained.{key}" for key in ("model_name=b0", "train_type=ptn")]
+    config = load_config(overrides=names).model_dump(mode="json")
+    card = {"base": {"model": "redimnet-b0-vox2-ptn", "sha256": file_sha256(published)}}
+    loaded, path = write(config=config, card=card)
+    origin = find_origin(loaded, path, cache_dir=tmp_path / "cache", mirror=str(tmp_path / "mirror"))
+    assert origin.encoder.embed_dim == 192
+    assert (tmp_path / "cache").is_dir()
 
 
 def test_a_base_needs_a_folder_of_fetched_models(write, tmp_path):

@@ -41,8 +41,11 @@ def test_enrolment_models_are_told_where_there_are_any(evaluation):
 
 def test_further_tables_have_a_row_an_item(evaluation):
     files = {name: _rows(text) for name, text in csv_files(evaluation).items()}
-    assert list(files) == ["results.csv", "durations.csv", "breakdown.csv", "speakers.csv", "errors.csv"]
+    kinds = ("results", "baselines", "durations", "breakdown", "speakers", "errors")
+    assert list(files) == [f"{kind}.csv" for kind in kinds]
     first = evaluation["trials"][0]
+    assert len(files["baselines.csv"]) == 2 * (1 + 2 * (len(DIMS) - 1))
+    assert [files["baselines.csv"][0][key] for key in ("name", "dim")] == ["own", str(DIMS[-2])]
     assert len(files["durations.csv"]) == 2 * 5 * len(DIMS)
     assert len(files["breakdown.csv"]) == 2 * 3 * len(DIMS)
     assert files["speakers.csv"][0]["speaker"] == first["worst_speakers"]["speakers"][0]["speaker"]
