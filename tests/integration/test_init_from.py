@@ -138,7 +138,7 @@ def test_class_weights_of_the_same_speakers_are_kept(train, tmp_path):
 
 
 @pytest.mark.parametrize(("setting", "classes", "remark"), [
-    ("data.speed_perturbation=[]", 2, "classifier for 4 speakers in the file, 2 here: rebuilt"),
+    ("data.speed_perturbation=[0.9,1.1]", 6, "classifier for 4 speakers in the file, 6 here: rebuilt"),
     ("seed=1", 4, "classifier for 4 speakers of another corpus in the file, 4 here: rebuilt"),
     ("loss.type=SubCenter", 4, "classifier for the same 4 speakers in the file, of another shape: rebuilt"),
     ("model.matryoshka_dims=[4,6]", 4, "classifier for the same 4 speakers in the file, of another shape: rebuilt"),
