@@ -105,6 +105,6 @@ class HeadModule(TrainedModule):
 
 def _identity_rotation(embed_dim: int) -> nn.Linear:
     turn = nn.Linear(embed_dim, embed_dim, bias=False)
+    nn.init.eye_(turn.weight)
     parametrizations.orthogonal(turn)
-    turn.weight = nn.Parameter(torch.eye(embed_dim))
     return turn

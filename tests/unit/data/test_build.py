@@ -4,7 +4,7 @@ import soundfile
 
 from mrlspk.config.data import DataConfig
 from mrlspk.data.augmentation import GaussianNoise, RecordedNoise, RoomResponse, Volume
-from mrlspk.data.build import build_augmentation, build_train_loader, build_training_data, check_disjoint
+from mrlspk.data.build import build_augmentation, build_sampler, build_train_loader, build_training_data, check_disjoint
 from mrlspk.data.manifest import speaker_of
 from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.trials import read_trials
@@ -88,19 +88,35 @@ def test_real_corpus_splits_without_overlap(shared):
 
 def test_sampler_and_classes_follow_the_configuration(config):
     data = build_training_data(config, seed=0)
-    assert isinstance(data.sampler, ShuffleSampler)
-    assert (len(data.sampler), data.train.n_classes) == (16, 6)
+    sampler = build_sampler(data.train.classes, config, seed=0)
+    assert isinstance(sampler, ShuffleSampler)
+    assert (len(sampler), data.train.n_classes) == (16, 6)
     balanced = changed(
         config, sampler="speaker_balanced", utterances_per_speaker=2, crops_per_epoch=10, speed_perturbation=(0.9,)
     )
     data = build_training_data(balanced, seed=0)
-    assert isinstance(data.sampler, SpeakerBalancedSampler)
-    assert (len(data.sampler), data.train.n_classes) == (10, 12)
+    sampler = build_sampler(data.train.classes, balanced, seed=0)
+    assert isinstance(sampler, SpeakerBalancedSampler)
+    assert (len(sampler), data.train.n_classes) == (10, 12)
+
+
+def test_corpus_is_what_is_trained_on(config):
+    data = build_training_data(config, seed=0)
+    assert data.corpus.speakers == data.train.speakers
+    assert [utterance.utterance_id for utterance in data.corpus.utterances] == data.train.utterance_ids
+
+
+def test_classes_repeat_with_each_pass_over_the_corpus(config):
+    train = build_training_data(changed(config, speed_perturbation=(0.9,)), seed=0).train
+    assert len(train) == 32
+    assert train.classes.tolist() == [*train.classes[:16], *(train.classes[:16] + 6)]
+    assert train.classes_of(3).tolist() == train.classes.tolist() * 3
 
 
 def test_loader_gives_batches_of_crops_and_classes(config):
     data = build_training_data(config, seed=0)
-    batches = list(build_train_loader(data, config, batch_size=6))
+    sampler = build_sampler(data.train.classes, config, seed=0)
+    batches = list(build_train_loader(data, sampler, config, batch_size=6))
     assert [tuple(waveforms.shape) for waveforms, _ in batches] == [(6, 3_200), (6, 3_200), (4, 3_200)]
 
 

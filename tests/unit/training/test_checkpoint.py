@@ -16,14 +16,14 @@ def entries(epoch):
 
 def test_only_the_last_kept_checkpoints_stay(tmp_path):
     for epoch in range(1, 6):
-        save_epoch(tmp_path, entries(epoch), is_best=epoch == 2, keep=True, keep_last_n=2)
+        save_epoch(tmp_path, entries(epoch), best_name="best.pt" if epoch == 2 else None, keep=True, keep_last_n=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "epoch-004.pt", "epoch-005.pt", "last.pt"]
     assert torch.load(tmp_path / "best.pt", weights_only=True)["value"] == 2
     assert torch.load(tmp_path / "last.pt", weights_only=True)["value"] == 5
 
 
 def test_none_are_kept_where_none_are_wanted(tmp_path):
-    save_epoch(tmp_path, entries(1), is_best=True, keep=True, keep_last_n=0)
+    save_epoch(tmp_path, entries(1), best_name="best.pt", keep=True, keep_last_n=0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
 
 

@@ -1,8 +1,19 @@
 import numpy as np
 import pytest
+import soundfile
 import torch
 
-from mrlspk.training.validation import prototype_loss
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.data.manifest import Utterance, scan_corpus
+from mrlspk.data.same_session import SameSession
+from mrlspk.data.trials import generate_trials
+from mrlspk.metrics.eer import equal_error_rate
+from mrlspk.models.encoder import build_encoder
+from mrlspk.training.features.extraction import ensure_whole
+from mrlspk.training.validation import AudioValidator, StoredValidator, ValidationTrials, prototype_loss
+
+TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
 
 
 def test_prototype_loss_matches_a_loop():
@@ -25,3 +36,81 @@ def test_speaker_with_one_utterance_is_no_query_but_a_rival():
     pair = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     found = prototype_loss(pair, torch.tensor([0, 0, 1]), scale=1.0)
     assert found == pytest.approx(np.log(1 + np.exp(-1)))
+
+
+@pytest.fixture
+def voices(tmp_path):
+    """Three speakers of three files, two of one length."""
+    generator = np.random.default_rng(0)
+    for speaker, hertz in enumerate((150, 300, 600)):
+        for number, n_samples in enumerate((4000, 4000, 6000)):
+            path = tmp_path / f"s{speaker}/{number}.wav"
+            path.parent.mkdir(exist_ok=True)
+            tone = np.sin(2 * np.pi * hertz * np.arange(n_samples) / 16_000)
+            soundfile.write(path, 0.2 * tone + 0.05 * generator.normal(size=n_samples), 16_000)
+    return scan_corpus(tmp_path)
+
+
+@pytest.fixture
+def encoder():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return build_encoder(describe_architecture(TINY, (4, 8)))
+
+
+def trials_among(corpus):
+    return ValidationTrials(
+        corpus.utterances,
+        generate_trials(corpus, 18, seed=0, path="drawn", same_session=SameSession.ALLOW),
+        dims=(2, 4, 8),
+        published_dims=(4, 8),
+        weights=(1.0, 1.0, 2.0),
+        scale=10.0,
+        p_target=0.05,
+    )
+
+
+@pytest.mark.parametrize("crop_seconds", [None, 0.3])
+@pytest.mark.parametrize("max_seconds", [60.0, 0.2])
+def test_stored_vectors_give_the_figures_of_the_audio(voices, encoder, tmp_path, crop_seconds, max_seconds):
+    trials = trials_among(voices)
+    options = {"batch_size": 2, "max_seconds": max_seconds, "crop_seconds": crop_seconds}
+    store = ensure_whole(
+        encoder, trials.utterances, folder=tmp_path / "stores", dtype="float32", precision="fp32", **options
+    )
+    stored = StoredValidator(trials, store.rows(np.arange(store.n_rows))).validate(encoder)
+    heard = AudioValidator(trials, **options).validate(encoder)
+    assert (stored.eer, stored.min_dcf, stored.mean_log_eer) == (heard.eer, heard.min_dcf, heard.mean_log_eer)
+    assert stored.loss == pytest.approx(heard.loss, rel=1e-5)
+
+
+def test_figures_are_those_of_the_metrics_on_their_own(voices):
+    trials = trials_among(voices)
+    embeddings = np.random.default_rng(1).normal(size=(len(trials.utterances), 8)).astype(np.float32)
+    found = trials.result(embeddings)
+    row = {utterance.utterance_id: index for index, utterance in enumerate(trials.utterances)}
+    for dim in (2, 4, 8):
+        scores = []
+        for enroll, test in zip(trials.trials.enroll_ids, trials.trials.test_ids, strict=True):
+            a, b = (embeddings[row[each], :dim].astype(np.float64) for each in (enroll, test))
+            scores.append(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+        assert found.eer[dim] == pytest.approx(equal_error_rate(np.array(scores), trials.trials.is_target))
+    assert found.mean_log_eer == pytest.approx(np.mean(np.log([found.eer[4], found.eer[8]])))
+    speakers = torch.tensor([int(utterance.speaker_id[1]) for utterance in trials.utterances])
+    losses = [prototype_loss(torch.from_numpy(embeddings[:, :dim]), speakers, scale=10.0) for dim in (2, 4, 8)]
+    assert found.loss == pytest.approx((losses[0] + losses[1] + 2 * losses[2]) / 4, rel=1e-6)
+
+
+def test_utterances_in_no_trial_are_left_out(voices):
+    trials = trials_among(voices)
+    others = Utterance("s9/0.wav", "s9", voices.root / "s9/0.wav")
+    again = ValidationTrials(
+        (others, *voices.utterances),
+        trials.trials,
+        dims=(4, 8),
+        published_dims=(8,),
+        weights=(1.0, 1.0),
+        scale=10.0,
+        p_target=0.05,
+    )
+    assert again.utterances == trials.utterances
