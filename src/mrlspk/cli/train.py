@@ -106,7 +106,9 @@ def _human(report: "TrainReport") -> Iterator[RenderableType]:
     rows = [(dim, f"{eer:.2%}") for dim, eer in report.best.items()]
     if report.verdict:
         yield from verdict_pieces(report.verdict)
-    if report.verdict is None or report.verdict.kept == "trained":
+    if not report.epochs:
+        yield f"nothing was trained: {report.best_checkpoint.name} is the rotation"
+    elif report.verdict is None or report.verdict.kept == "trained":
         averaged = f"the mean of epochs {', '.join(map(str, report.averaged_epochs))}" if report.averaged_epochs else ""
         yield f"best of {report.epochs} epochs: {averaged or f'epoch {report.best_epoch}'}, by {report.best_by}"
     yield output.table(None, ("width", "EER on held-out speakers"), rows)

@@ -94,7 +94,8 @@ def train(
         run, facts = head_run.run, replace(facts, baselines=head_run.baselines)
     else:
         run = build_network_run(prepared, stores, trials)
-    progress = _watched_fit(run, prepared.progress, facts, [*build_run_log(config.logging, run_dir), *observers])
+    watching = [*build_run_log(config.logging, run_dir), *observers]
+    progress = _watched_fit(run, prepared.progress, facts, watching, trains=head_run is None or head_run.trains)
     verdict = conclude(head_run) if head_run else None
     best = read_checkpoint(run_dir / BEST)
     return TrainReport(
@@ -112,12 +113,14 @@ def train(
     )
 
 
-def _watched_fit(run: Run, progress: Progress, facts: RunFacts, watching: Sequence[Observer]) -> Progress:
-    """Train, and tell the observers; they close what they have open whatever happens."""
+def _watched_fit(
+    run: Run, progress: Progress, facts: RunFacts, watching: Sequence[Observer], *, trains: bool
+) -> Progress:
+    """Train, if that is wanted, and tell the observers; they close what they have open whatever happens."""
     try:
         for observer in watching:
             observer.run_started(facts)
-        return average_last(run, fit(run, progress, watching))
+        return average_last(run, fit(run, progress, watching)) if trains else progress
     finally:
         for observer in watching:
             observer.run_ended()
