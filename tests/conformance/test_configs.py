@@ -21,7 +21,7 @@ LEAVES = [key for key in known_keys() if not any(other.startswith(f"{key}.") for
 def dotted_keys(content: dict[str, Any], prefix: str = "") -> Iterator[str]:
     """Yield the dotted keys of a YAML mapping that hold values."""
     for name, value in content.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and prefix + name not in LEAVES:  # the value of some keys is a mapping
             yield from dotted_keys(value, f"{prefix}{name}.")
         else:
             yield prefix + name

@@ -43,7 +43,7 @@ class LossConfig(StrictModel):
         description="Model whose similarities are taught: a path or name; null: the start's own full width.",
     )
     class_lr_multiplier: PositiveFloat = Field(
-        1.0, description="Learning rate of the class weights, as a multiple of training.learning_rate."
+        10.0, description="Learning rate of the class weights, as a multiple of training.learning_rate."
     )
     triplet_margin: PositiveFloat = Field(0.3, description="Margin on the cosine distance, for Triplet.")
     triplet_mining: Literal["batch_hard", "semi_hard", "all"] = Field(

@@ -37,17 +37,19 @@ class LoraConfig(StrictModel):
 class TrainingConfig(StrictModel):
     """Optimiser, schedule and the parts that are frozen."""
 
-    num_epochs: PositiveInt = Field(30, description="Passes over the training set.")
-    batch_size: int = Field(64, ge=2, description="Crops per step of the network; batch normalisation needs 2.")
+    num_epochs: PositiveInt = Field(5, description="Passes over the training set.")
+    batch_size: int = Field(
+        512, ge=2, description="Crops, or stored vectors, per step; batch normalisation needs 2."
+    )
     accumulation_steps: PositiveInt = Field(1, description="Batches whose gradients make one optimiser step.")
     max_grad_norm: PositiveFloat | None = Field(1.0, description="Clip the gradient to this norm; null: never.")
-    learning_rate: PositiveFloat = Field(1e-4, description="Peak learning rate.")
+    learning_rate: PositiveFloat = Field(2e-4, description="Peak learning rate.")
     lr_scheduler: Literal["cosine", "step", "exponential"] = Field("cosine", description="Decay after warm-up.")
     lr_step_epochs: PositiveInt = Field(10, description="Epochs between two falls of the step schedule.")
     lr_gamma: PositiveFloat = Field(
         0.5, le=1, description="Factor of each fall (step), or of each epoch (exponential)."
     )
-    warmup_epochs: NonNegativeFloat = Field(1.0, description="Epochs, or a part of one, of linear warm-up.")
+    warmup_epochs: NonNegativeFloat = Field(0.5, description="Epochs, or a part of one, of linear warm-up.")
     min_lr: NonNegativeFloat = Field(1e-6, description="Floor of the learning rate.")
     optimizer: Literal["AdamW", "SGD"] = Field("AdamW", description="Optimiser.")
     weight_decay: NonNegativeFloat = Field(1e-3, description="Decay of weight matrices; biases and norms have none.")

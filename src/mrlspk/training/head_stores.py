@@ -26,54 +26,56 @@ class SpeakerVectors:
     speaker_index: NDArray[np.int64]
 
 
+@dataclass(frozen=True, eq=False)
 class Stores:
     """Makes the stores of one encoder as they are asked for, or finds them made.
 
-    Args:
+    Attributes:
         config: Whose sections ``features``, ``data``, ``evaluation`` and ``hardware`` hold.
         encoder: On its device; all before the head is used.
         on_stage: Called with (what is made, rows there are, all rows).
     """
 
-    def __init__(self, config: Config, encoder: Encoder, on_stage: OnStage | None) -> None:
-        self._config, self._encoder, self._on_stage = config, encoder, on_stage
+    config: Config
+    encoder: Encoder
+    on_stage: OnStage | None = None
 
     def crops(self, data: TrainingData) -> FeatureStore:
         """Return the crops that are trained on: as many passes over the corpus as configured."""
-        features, on_stage = self._config.features, self._on_stage
+        features, on_stage = self.config.features, self.on_stage
         return ensure_crops(
-            self._encoder,
+            self.encoder,
             data.train,
             folder=features.folder,
             crops_per_item=features.crops_per_utterance,
             dtype=features.dtype,
             batch_size=features.batch_size,
-            num_workers=self._config.data.num_workers,
-            precision=self._config.hardware.precision,
+            num_workers=self.config.data.num_workers,
+            precision=self.config.hardware.precision,
             on_progress=(lambda done, rows: on_stage("crops", done, rows)) if on_stage else None,
         )
 
     def whole(self, corpus: Manifest) -> SpeakerVectors:
         """Return whole utterances, as many as configured, drawn by the seed; one of each speaker at least."""
-        chosen = draw_utterances(corpus, self._config.features.n_whole, seed=self._config.seed)
+        chosen = draw_utterances(corpus, self.config.features.n_whole, seed=self.config.seed)
         index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
         speakers = np.array([index[utterance.speaker_id] for utterance in chosen], np.int64)
         return SpeakerVectors(self._whole("utterances", chosen, None), speakers)
 
     def held_out(self, trials: ValidationTrials) -> Tensor:
         """Return the utterances of the validation trials, in their order, (utterances, in_features)."""
-        return self._whole("validation utterances", trials.utterances, self._config.data.validation_seconds)
+        return self._whole("validation utterances", trials.utterances, self.config.data.validation_seconds)
 
     def _whole(self, stage: str, utterances: tuple[Utterance, ...], crop_seconds: float | None) -> Tensor:
-        features, on_stage = self._config.features, self._on_stage
+        features, on_stage = self.config.features, self.on_stage
         store = ensure_whole(
-            self._encoder,
+            self.encoder,
             utterances,
             folder=features.folder,
             dtype=features.dtype,
-            batch_size=self._config.evaluation.batch_size,
-            max_seconds=self._config.evaluation.max_seconds,
-            precision=self._config.hardware.precision,
+            batch_size=self.config.evaluation.batch_size,
+            max_seconds=self.config.evaluation.max_seconds,
+            precision=self.config.hardware.precision,
             crop_seconds=crop_seconds,
             on_progress=(lambda done, rows: on_stage(stage, done, rows)) if on_stage else None,
         )
