@@ -37,7 +37,6 @@ def add_decay_to_start(optimiser: Optimizer, start: Mapping[nn.Parameter, Tensor
         start: What each parameter was, each on its device by now; one that is not named is left alone.
         decay: Share of the way that is gone back in a step of learning rate 1.
     """
-
     targets = {parameter: values.to(parameter) for parameter, values in start.items()}
 
     @torch.no_grad()
