@@ -148,3 +148,17 @@ def test_sizes_are_read_with_their_units(text, mib):
 def test_a_size_without_a_known_unit_is_a_usage_error(text):
     with pytest.raises(UsageError, match="12GiB"):
         parse_memory(text)
+
+
+def test_batch_of_a_run_that_trains_the_head_alone_is_that_of_the_stored_vectors(run, tmp_path, write_model):
+    target = tmp_path / "fitted.yaml"
+    sets = [
+        f"model.pretrained.pretrained_checkpoint={write_model(tmp_path / 'model.pt')}",
+        "model.matryoshka_dims=[4, 8]",
+        "hardware.device=cpu",
+        f"data.train_dataset={tmp_path / 'no-corpus'}",
+    ]
+    flags = [flag for key in sets for flag in ("--set", key)]
+    assert run("gpu-profile", *flags, "--vram-limit", "8GiB", "--write", target).exit_code == 0
+    fitted = load_config(target)
+    assert (fitted.features.batch_size, fitted.training.batch_size) == (1024, load_config(None).training.batch_size)

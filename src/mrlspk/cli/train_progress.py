@@ -22,6 +22,7 @@ class TrainProgress:
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._stages: dict[str, TaskID] = {}
+        self._tenths: dict[str, int] = {}
         self._facts: RunFacts | None = None
 
     def __enter__(self) -> "TrainProgress":
@@ -45,8 +46,12 @@ class TrainProgress:
             self._bar.stop()
 
     def stage(self, name: str, done: int, total: int) -> None:
-        """Show how much of what training needs first is stored."""
+        """Show how much of what training needs first is stored: by a bar, or by a line for every tenth."""
         if self._bar is None:
+            tenth = 10 * done // total
+            if tenth > self._tenths.get(name, 0):
+                self._tenths[name] = tenth
+                self._say(f"storing {name}: {done:,} of {total:,}")
             return
         if name not in self._stages:
             self._stages[name] = self._bar.add_task(f"storing {name}", total=total, loss=0.0, rate=0.0, speed=0.0)

@@ -11,9 +11,9 @@ FLOOR = 0.5  # added to each direction's energy, in units of the mean, so that q
 def flattening(embeddings: NDArray[np.floating], *, power: float) -> NDArray[np.float64]:
     """Return the rotation ``svd`` of embeddings with each row scaled by its energy to the power of minus ``power``.
 
-    The energy of a row is its share of the second moment of unit embeddings, plus `FLOOR` times the mean share. Whitening
-    would be a power of 0.5, which turns up noise as much as voices. (To take the loudest directions away altogether is
-    Mu and Viswanath 2018, arXiv:1702.01417.)
+    The energy of a row is its share of the second moment of unit embeddings, plus `FLOOR` times the mean share.
+    Whitening would be a power of 0.5, which turns up noise as much as voices. (To take the loudest directions away
+    altogether is Mu and Viswanath 2018, arXiv:1702.01417.)
 
     Args:
         embeddings: (n, embed_dim), of any length but zero.

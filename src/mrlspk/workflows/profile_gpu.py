@@ -121,9 +121,17 @@ def profile_gpu(
 
 
 def write_config(config: Config, profile: GpuProfile, path: Path) -> None:
-    """Write ``config`` with the batch and accumulation of ``profile``, as `mrlspk train` takes it."""
-    chosen = {"batch_size": profile.batch_size, "accumulation_steps": profile.accumulation_steps}
-    fitted = config.model_copy(update={"training": config.training.model_copy(update=chosen)})
+    """Write ``config`` with the batch and accumulation of ``profile``, as `mrlspk train` takes it.
+
+    In a run that trains the head alone the network sees crops only while they are stored: the batch is that of
+    ``features``.
+    """
+    if config.trains_head_alone:
+        stored = config.features.model_copy(update={"batch_size": profile.batch_size})
+        fitted = config.model_copy(update={"features": stored})
+    else:
+        chosen = {"batch_size": profile.batch_size, "accumulation_steps": profile.accumulation_steps}
+        fitted = config.model_copy(update={"training": config.training.model_copy(update=chosen)})
     origin = f"measured on {profile.device}" if profile.device else "predicted without a GPU"
     heading = f"# Batch and accumulation by mrlspk gpu-profile, {origin}, for {profile.limit_mib:.0f} MiB.\n"
     with whole_file(path) as partial:

@@ -71,7 +71,7 @@ def ensure_crops(
         encoder, dataset, crops_per_item=crops_per_item, dtype=dtype, batch_size=batch_size, precision=precision
     )
     source = Crops(pooling_function(encoder, precision=precision), dataset, batch_size, num_workers)
-    return _ensure(folder / store_name(key), key, source, on_progress)
+    return ensure_store(folder, key, source, on_progress=on_progress)
 
 
 def ensure_whole(
@@ -114,11 +114,17 @@ def ensure_whole(
     )
     pool = pooling_function(encoder, precision=precision)
     source = WholeFiles(pool, utterances, batch_size, max_seconds, crop_seconds, encoder.min_samples)
-    return _ensure(folder / store_name(key), key, source, on_progress)
+    return ensure_store(folder, key, source, on_progress=on_progress)
 
 
-def _ensure(folder: Path, key: Key, source: Source, on_progress: OnProgress | None) -> FeatureStore:
-    layout = layout_of(key)
+def ensure_store(folder: Path, key: Key, source: Source, *, on_progress: OnProgress | None = None) -> FeatureStore:
+    """Return the store of a key in its folder below ``folder``; ``source`` makes what is not there.
+
+    Raises:
+        DataError: If the source cannot make a vector.
+        MrlspkError: If the store cannot be written or the disk has no room for it.
+    """
+    folder, layout = folder / store_name(key), layout_of(key)
     with one_at_a_time(folder):
         begin_folder(folder, key)
         missing = find_missing(folder, layout)

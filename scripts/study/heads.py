@@ -1,0 +1,178 @@
+"""Heads trained on stored vectors, right and wrong, for the study."""
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from mrlspk.losses.class_start import set_class_means
+from mrlspk.losses.distillation import SimilarityDistillation
+from mrlspk.losses.margin import AAMSoftmax
+from mrlspk.losses.matryoshka import MatryoshkaLoss
+from mrlspk.models.folding import standardise_head
+from mrlspk.models.head import MatryoshkaHead
+from mrlspk.training.fit import take_step
+from mrlspk.training.head_module import HeadModule, Trained
+from mrlspk.training.head_optimiser import add_decay_to_start
+from mrlspk.training.optimiser import LearningRate
+from mrlspk.training.validation import embed_pooled
+from study.material import Material
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a head is trained; the defaults are those of `mrlspk train`, and of every recipe that does not say otherwise.
+
+    Attributes:
+        dims: Widths whose loss is taken.
+        epochs: Passes over the stored crops.
+        learning_rate: Peak; warm-up over half an epoch, then a cosine.
+        class_rate: Learning rate of the class weights, times that.
+        start_decay: Decay of head and class weights towards their start.
+        class_start: ``means``, ``random``, or ``fixed``: random and never trained.
+        trained: What of the head.
+        margin_shares: Of the margin, by width.
+        distillation: Weight of the similarity distillation from the start's full width.
+        classify: Whether the margin loss counts at all.
+        batch_norm_moves: Whether the normalisation of the head's input is trained and follows the batches.
+    """
+
+    dims: tuple[int, ...] = (8, 16, 32, 64, 128, 192)
+    epochs: int = 5
+    batch_size: int = 512
+    learning_rate: float = 2e-4
+    class_rate: float = 10.0
+    start_decay: float = 0.0
+    class_start: str = "means"
+    trained: Trained = "linear"
+    margin: float = 0.2
+    margin_shares: dict[int, float] = field(default_factory=lambda: {8: 0.0, 16: 0.0, 32: 0.5})
+    scale: float = 30.0
+    distillation: float = 0.0
+    classify: bool = True
+    batch_norm_moves: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedHead:
+    """A head, how many values of it and of its classes were trained, and the loss at both ends."""
+
+    head: MatryoshkaHead
+    n_trained: int
+    first_loss: float
+    last_loss: float
+
+
+class _DistillationOnly(nn.Module):
+    """Stands in the place of a loss over speakers where similarities alone are taught."""
+
+    def forward(self, embedding: Tensor, _speaker_index: Tensor) -> Tensor:
+        return embedding.new_zeros(())
+
+
+def train_head(
+    material: Material, head: MatryoshkaHead, speakers: NDArray[np.int64], how: Training, *, seed: int
+) -> TrainedHead:
+    """Return ``head`` trained on the stored crops of some speakers."""
+    torch.manual_seed(seed)
+    rows = np.flatnonzero(np.isin(material.crop_classes % material.n_speakers, speakers))
+    classes = np.unique(material.crop_classes[rows], return_inverse=True)[1]
+    encoder = material.encoder.with_head(deepcopy(head), tuple(sorted({*how.dims, head.linear.out_features})))
+    module = HeadModule(encoder, _criterion(how, head.linear.out_features, int(classes.max()) + 1), trained=how.trained)
+    module.set_start(deepcopy(head))
+    module.set_mode()
+    if how.batch_norm_moves:
+        encoder.head.train().requires_grad_(requires_grad=True)
+    loss = module.criterion.loss
+    if isinstance(loss, AAMSoftmax):
+        _start_classes(material, module, rows, classes, how)
+    groups = [
+        {
+            "params": [p for p in encoder.head.parameters() if p.requires_grad] or module.trained_parameters(),
+            "peak_lr": how.learning_rate,
+        }
+    ]
+    if isinstance(loss, AAMSoftmax) and how.class_start != "fixed":
+        groups.append({"params": [loss.weight], "peak_lr": how.learning_rate * how.class_rate})
+    optimiser = AdamW([{**group, "weight_decay": 0.0} for group in groups], lr=how.learning_rate)
+    if how.start_decay:
+        start = {p: p.detach().clone() for group in groups for p in group["params"]}
+        add_decay_to_start(optimiser, start, decay=how.start_decay)
+    losses = list(_steps(material, module, optimiser, rows, classes, how, seed))
+    n_trained = sum(p.numel() for group in groups for p in group["params"])
+    tenth = max(1, len(losses) // 10)
+    return TrainedHead(
+        module.current_encoder().head.eval(), n_trained, float(np.mean(losses[:tenth])), float(np.mean(losses[-tenth:]))
+    )
+
+
+def random_head(
+    material: Material, embed_dim: int, pooled: Tensor, *, seed: int, standardised: bool = True
+) -> MatryoshkaHead:
+    """Return a head of random weights; its input is standardised by pooled vectors, unless training is to do that."""
+    torch.manual_seed(seed)
+    head = MatryoshkaHead(material.encoder.head.linear.in_features, embed_dim).eval()
+    return standardise_head(head, pooled) if standardised else head
+
+
+def _criterion(how: Training, embed_dim: int, n_classes: int) -> MatryoshkaLoss:
+    loss = AAMSoftmax(n_classes, embed_dim, margin=how.margin, scale=how.scale, margin_shares=how.margin_shares)
+    distillation = SimilarityDistillation(0.05) if how.distillation else None
+    return MatryoshkaLoss(
+        loss if how.classify else _DistillationOnly(),
+        how.dims,
+        [1.0] * len(how.dims),
+        distillation=distillation,
+        distillation_weight=how.distillation,
+    )
+
+
+def _start_classes(
+    material: Material, module: HeadModule, rows: NDArray[np.int64], classes: NDArray[np.int64], how: Training
+) -> None:
+    if how.class_start == "means":
+        embeddings = embed_pooled(module.encoder, material.crops.rows(rows))
+        set_class_means(module.criterion.loss, embeddings, torch.from_numpy(classes))
+    elif how.class_start == "fixed":
+        module.criterion.loss.requires_grad_(requires_grad=False)
+
+
+def _steps(
+    material: Material,
+    module: HeadModule,
+    optimiser: AdamW,
+    rows: NDArray[np.int64],
+    classes: NDArray[np.int64],
+    how: Training,
+    seed: int,
+) -> Iterator[float]:
+    """Train, and yield the loss of every step."""
+    fabric, n_batches, step = Fabric(accelerator="cpu", devices=1), len(rows) // how.batch_size, 0
+    rate = LearningRate(
+        "cosine",
+        steps_per_epoch=n_batches,
+        num_epochs=how.epochs,
+        warmup_epochs=0.5,
+        floor=0.01,
+        step_epochs=1,
+        gamma=1.0,
+    )
+    for epoch in range(how.epochs):
+        order = np.random.default_rng([seed, epoch]).permutation(len(rows))
+        for batch in range(n_batches):
+            chosen = order[batch * how.batch_size : (batch + 1) * how.batch_size]
+            group = [(material.crops.rows(rows[chosen]), torch.from_numpy(classes[chosen]))]
+            rate.apply(optimiser, step)
+            yield take_step(fabric, module, optimiser, group, max_grad_norm=1.0)[0]
+            step += 1
+
+
+def widths_up_to(embed_dim: int, dims: Sequence[int]) -> tuple[int, ...]:
+    """Return the widths that an embedding has."""
+    return tuple(dim for dim in dims if dim <= embed_dim)

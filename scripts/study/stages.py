@@ -1,0 +1,39 @@
+"""Results that are kept under the fingerprint of what they depend on, so that a study goes on where it was stopped."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mrlspk.files import whole_file
+
+
+def fingerprint(inputs: Mapping[str, Any]) -> str:
+    """Return a short name for plain values: equal ones have equal names."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+class Stages:
+    """Computes what is not there yet, and keeps it as JSON.
+
+    Args:
+        folder: Where results lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.n_reused = self.n_made = 0
+
+    def result(self, name: str, inputs: Mapping[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the result of a stage: kept from before where its inputs were the same, or made and kept now."""
+        path = self.folder / f"{name}-{fingerprint(inputs)}.json"
+        if path.is_file():
+            self.n_reused += 1
+        else:
+            content = make()
+            with whole_file(path) as partial:
+                partial.write_text(json.dumps({"inputs": inputs, "result": content}, indent=1, default=str))
+            self.n_made += 1
+        found: dict[str, Any] = json.loads(path.read_text())["result"]
+        return found
