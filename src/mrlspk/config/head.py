@@ -27,8 +27,8 @@ class HeadConfig(StrictModel):
     )
     flatten: Annotated[float, Field(ge=0, lt=0.5)] = Field(
         0.2,
-        description="Power by which the spectrum of the turned embedding is flattened before training: 0 leaves it, "
-        "towards 0.5 all directions become alike. The rotation itself, that training has to beat, stays as it is.",
+        description="Power by which the spectrum is flattened before the whole layer is trained: 0 leaves it, towards "
+        "0.5 all directions become alike. The rotation, which training has to beat, stays as it is.",
     )
     trained: Literal["linear", "orthogonal", "none"] = Field(
         "linear", description="What is trained while all else is frozen: the whole layer, a rotation of it, or nothing."

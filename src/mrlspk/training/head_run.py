@@ -139,7 +139,7 @@ def _write_start(
     state.origin.update(start.entries())
     (prepared.run_dir / START).unlink(missing_ok=True)  # of a run that was stopped before its first epoch ended
     _write_untrained(ROTATION, prepared, trials, held_out=held_out, crops=crops)
-    if config.head.flatten and config.head.trained != "none" and wanted_rotation(prepared) != "none":
+    if config.head.flatten and config.head.trained == "linear" and wanted_rotation(prepared) != "none":
         flatten_head(prepared, own, vectors)
         _write_untrained(START, prepared, trials, held_out=held_out, crops=crops)
 
