@@ -164,3 +164,27 @@ def train(run, tmp_path, tiny_corpus, monkeypatch):
         return run("train", "--config", "tiny.yaml", *named, *arguments, "--json")
 
     return command
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    """Where the runs of `train` and `head` are."""
+    return tmp_path / "checkpoints"
+
+
+@pytest.fixture
+def single_width(write_model, tmp_path):
+    """A model of one width, as published ones are, in the folder of the runs: ``origin.pt``."""
+    return write_model(tmp_path / "origin.pt", dims=(8,))
+
+
+@pytest.fixture
+def head(train, single_width):
+    """Train a head by settings, on ``single_width`` unless another model is given, its spectrum as it is."""
+
+    def command(*settings, name=None, model=single_width, flags=()):
+        fixed = "training.freeze_backbone_epochs=null", "head.flatten=0", "loss.margin_shares={4: 0.5}"
+        sets = [part for text in (*fixed, *settings) for part in ("--set", text)]
+        return train("--init-from", model, *sets, *flags, name=name)
+
+    return command

@@ -73,9 +73,9 @@ class ModelCard(CardPart):
     results: tuple[WidthCard, ...] = ()
 
     def with_results(self, validation: ValidationResult, *, epoch: int) -> "ModelCard":
-        """Return the card of the checkpoint of ``epoch``."""
+        """Return the card of the checkpoint of ``epoch``, with the figures of the widths that the model has."""
         results = tuple(
-            WidthCard(dim=dim, eer=eer, min_dcf=validation.min_dcf[dim]) for dim, eer in validation.eer.items()
+            WidthCard(dim=dim, eer=validation.eer[dim], min_dcf=validation.min_dcf[dim]) for dim in self.dims
         )
         return self.model_copy(update={"epoch": epoch, "results": results})
 

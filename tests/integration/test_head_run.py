@@ -1,0 +1,204 @@
+"""``mrlspk train`` of the head alone, on stored vectors: from the rotation to the verdict, stopped and resumed."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import mrlspk
+from head_runs import linear, load, moved, ran, same, sets
+
+
+def test_run_leaves_what_it_began_with_what_it_came_to_and_the_better_of_both(head, checkpoints):
+    report, folder = ran(head(name="one")), checkpoints / "one"
+    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".md") == [
+        "best.card.json", "best.pt", "config.yaml", "epoch-001.pt", "epoch-002.pt", "epoch-003.pt", "last.pt",
+        "metrics.jsonl", "rotation.card.json", "rotation.pt", "trained.card.json", "trained.pt",
+        "validation-trials.txt",
+    ]  # fmt: skip
+    assert (report["epochs"], report["last_checkpoint"]) == (3, "checkpoints/one/last.pt")
+    baselines, verdict = report["baselines"], report["verdict"]
+    assert set(baselines["rotation"]) == set(baselines["truncation"]) == {"4", "8"}
+    assert (baselines["own_dim"], baselines["own"]) == (8, baselines["rotation"]["8"])
+    assert [width["dim"] for width in verdict["widths"]] == [4, 8]
+    assert {str(width["dim"]): width["rotation"] for width in verdict["widths"]} == baselines["rotation"]
+    trained = load(folder / "trained.pt")
+    assert trained["progress"]["epoch"] == trained["progress"]["best_epoch"]
+    assert {str(dim): eer for dim, eer in trained["validation"]["eer"].items()} == {
+        str(width["dim"]): width["trained"] for width in verdict["widths"]
+    }
+    kept, best = load(folder / f"{verdict['kept']}.pt"), load(folder / "best.pt")
+    assert same(kept["model"], best["model"])
+    assert best["verdict"]["reason"] == verdict["reason"]
+    assert {"rotation", "own_head", "baselines"} <= best.keys()
+
+
+def test_rotation_keeps_the_cosines_of_the_model_and_is_told_in_its_checkpoint(
+    head, single_width, checkpoints, tiny_corpus
+):
+    ran(head("training.num_epochs=1", "head.rotation=svd", name="one"))
+    files = [tiny_corpus.root / each for each in tiny_corpus.utterance_ids]
+    before, after = (
+        np.stack([mrlspk.load(path).embed(file) for file in files]).astype(np.float64)
+        for path in (single_width, checkpoints / "one" / "rotation.pt")
+    )
+    assert np.abs(after @ after.T - before @ before.T).max() < 1e-5
+    entry = load(checkpoints / "one" / "rotation.pt")["rotation"]
+    matrix = np.array(entry["matrix"])
+    assert entry["method"] == "svd"
+    turned = matrix @ load(single_width)["model"]["head.linear.weight"].double().numpy()
+    assert np.allclose(linear(checkpoints / "one" / "rotation.pt").numpy(), turned, atol=1e-6)
+
+
+def test_second_run_reads_no_audio(head, monkeypatch, tmp_path):
+    first = ran(head(name="first"))
+    stored = {path: path.stat().st_mtime_ns for path in (tmp_path / "features").rglob("*.npy")}
+    assert len(stored) == 3  # crops, whole utterances, those of validation
+
+    def refuse(*_arguments, **_options):
+        raise AssertionError("audio was read")
+
+    for name in ("mrlspk.data.dataset.random_crop", "mrlspk.training.features.whole_files.load_audio"):
+        monkeypatch.setattr(name, refuse)
+    again = ran(head(name="second"))
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "features").rglob("*.npy")} == stored
+    assert again["verdict"] == first["verdict"]
+
+
+def test_dry_run_tells_the_vectors_and_writes_nothing(head, tmp_path):
+    before = {*tmp_path.iterdir()}
+    plan = ran(head("features.crops_per_utterance=3", "features.dtype=float32", flags=["--dry-run"]))
+    assert plan["stored_vectors"] == 8 * 2 * 3  # utterances of two speakers, at two speeds
+    n_features = load(tmp_path / "origin.pt")["model"]["head.linear.weight"].shape[1]
+    values = plan["stored_vectors"] * n_features * 4
+    assert values < plan["stored_bytes"] < values + 256  # the header of its one shard
+    assert plan["trained_parameters"] == 8 * n_features + 8 + 4 * 8
+    assert {*tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("trained", ["linear", "orthogonal"])
+def test_over_an_epoch_head_and_classes_move_and_nothing_before_the_linear_layer_does(
+    head, single_width, checkpoints, trained
+):
+    ran(head(f"head.trained={trained}", "training.num_epochs=1", name="one"))
+    start, last = (load(checkpoints / "one" / name) for name in ("rotation.pt", "last.pt"))
+    for before in (load(single_width), start):
+        assert moved(before["model"], last["model"]) == {"head.linear.weight", "head.linear.bias"}
+    assert moved(start["criterion"], last["criterion"]) == {"loss.weight"}
+    assert any(name.endswith("running_var") for name in last["model"])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["head.trained=linear", "head.start_decay=5", "loss.n_dims_per_step=1"],
+        ["head.trained=linear", "head.flatten=0.3", "loss.distillation_weight=0.5", "loss.type=SubCenter"],
+        ["head.trained=orthogonal", "head.start_decay=5", "loss.n_dims_per_step=1", "loss.distillation_weight=0.5"],
+    ],
+    ids=["decay", "flattened", "orthogonal"],
+)
+def test_resumed_run_equals_the_uninterrupted_one(head, run, checkpoints, settings):
+    report = ran(head(*settings, name="whole"))
+    whole, again = checkpoints / "whole", checkpoints / "again"
+    again.mkdir()
+    for path in [*whole.glob("rotation.pt"), *whole.glob("start.pt")]:
+        (again / path.name).write_bytes(path.read_bytes())
+    for name in ("trained.pt", "last.pt"):  # the first epoch is the best so far
+        (again / name).write_bytes((whole / "epoch-001.pt").read_bytes())
+    resumed = ran(run("train", "--resume", again, "--json"))
+    first, second = load(whole / "last.pt"), load(again / "last.pt")
+    for part in ("model", "criterion", *({"turn"} & first.keys())):
+        assert same(first[part], second[part]), part
+    for key, state in first["optimiser"]["state"].items():
+        assert same(state, second["optimiser"]["state"][key])
+    assert torch.equal(first["rng"], second["rng"])
+    assert (first["progress"], first["validation"]) == (second["progress"], second["validation"])
+    assert (report["verdict"], report["baselines"]) == (resumed["verdict"], resumed["baselines"])
+    assert same(load(whole / "best.pt")["model"], load(again / "best.pt")["model"])
+
+
+def test_run_killed_before_its_first_epoch_begins_anew(head, run, checkpoints, monkeypatch):
+    ran(head("head.flatten=0.3", "training.num_epochs=1", name="whole"))
+
+    def kill(*_arguments):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mrlspk.workflows.train.fit", kill)
+        with pytest.raises(RuntimeError, match="killed"):
+            head("head.flatten=0.3", "training.num_epochs=1", name="one")
+    folder = checkpoints / "one"
+    assert {path.name for path in folder.glob("*.pt")} == {"rotation.pt", "start.pt"}
+    refused = head("training.num_epochs=1", name="one")
+    assert (refused.exit_code, "--resume" in refused.stderr) == (1, True)
+    by_path = run("train", "--resume", folder)
+    assert by_path.exit_code == 1
+    assert "stopped before its first epoch ended" in " ".join(by_path.stderr.split())
+    assert "logging.run_name=one" in by_path.stderr
+    settings = sets(
+        "model.backbone=null",
+        "model.pretrained.use_pretrained=true",
+        "model.pretrained.pretrained_checkpoint=origin.pt",
+        "training.freeze_backbone_epochs=null",
+        "head.flatten=0.3",
+        "loss.margin_shares={4: 0.5}",
+        "training.num_epochs=1",
+        "logging.run_name=one",
+    )
+    outcome = run("train", "--config", "tiny.yaml", *settings, "--resume", "auto", "--json")
+    ran(outcome)
+    assert "begins anew" in outcome.stderr
+    assert same(load(checkpoints / "whole" / "last.pt")["model"], load(folder / "last.pt")["model"])
+
+
+def test_where_nothing_is_trained_the_rotation_is_the_best(head, checkpoints):
+    report = ran(head("head.trained=none", "head.flatten=0.3", name="one"))
+    assert "verdict" not in report
+    assert (report["epochs"], report["best_epoch"]) == (0, 0)
+    assert report["best"] == report["baselines"]["rotation"]
+    assert report["best_checkpoint"] == report["last_checkpoint"] == "checkpoints/one/best.pt"
+    rotation, best = (load(checkpoints / "one" / name) for name in ("rotation.pt", "best.pt"))
+    assert same(rotation["model"], best["model"])
+    assert {path.name for path in (checkpoints / "one").glob("*.pt")} == {"rotation.pt", "best.pt"}
+    assert json.loads((checkpoints / "one" / "metrics.jsonl").read_text())["event"] == "run"
+
+
+def test_ruined_head_is_a_regression_and_the_rotation_is_kept(head, many_speakers, checkpoints, monkeypatch):
+    def ruin(_fabric, module, *_arguments, **_options):
+        torch.nn.init.zeros_(module.module.encoder.head.linear.weight)  # every embedding is the bias
+        return 1.0, {}, 0.0
+
+    monkeypatch.setattr("mrlspk.training.fit.take_step", ruin)
+    corpus = f"data.train_dataset={many_speakers.root}", "data.n_validation_speakers=20", "data.n_validation_trials=120"
+    report = ran(head(*corpus, "training.num_epochs=1", "evaluation.n_resamples=200", name="one"))
+    verdict, folder = report["verdict"], checkpoints / "one"
+    assert [width["outcome"] for width in verdict["widths"]] == ["REGRESSION", "REGRESSION"]
+    assert [width["trained"] for width in verdict["widths"]] == [0.5, 0.5]
+    assert all(0 < width["delta_ci"][0] < width["delta_ci"][1] for width in verdict["widths"])
+    assert (verdict["kept"], verdict["reason"]) == ("rotation", "the trained head is worse at 4, 8")
+    rotation, trained, best = (load(folder / name) for name in ("rotation.pt", "trained.pt", "best.pt"))
+    assert same(rotation["model"], best["model"])
+    assert moved(best["model"], trained["model"]) == {"head.linear.weight"}
+    assert report["best"] == report["baselines"]["rotation"]
+    assert best["verdict"]["kept"] == "rotation"
+    assert not trained["progress"]["best_within_limit"]
+
+
+def test_absurd_rate_does_not_replace_the_rotation(head, checkpoints):
+    absurd = "training.learning_rate=1000", "training.warmup_epochs=0", "training.num_epochs=1", "evaluation.best_by=8"
+    report = ran(head(*absurd, name="one"))
+    best, limit = load(checkpoints / "one" / "best.pt"), report["baselines"]["rotation"]["8"]
+    assert best["validation"]["eer"][8] <= limit
+    assert same(best["model"], load(checkpoints / "one" / f"{report['verdict']['kept']}.pt")["model"])
+
+
+def test_terminal_shows_the_verdict(run, head, single_width):
+    ran(head("training.num_epochs=1", flags=["--dry-run"]))  # the configuration is written and good
+    options = sets("training.freeze_backbone_epochs=null", "training.num_epochs=1", "head.flatten=0")
+    outcome = run("train", "--config", "tiny.yaml", "--init-from", single_width, *options)
+    assert outcome.exit_code == 0, outcome.stderr
+    said = " ".join(outcome.stdout.split())
+    assert "trained head against rotation" in said
+    assert "best.pt is" in said
+    assert "rotation (" in " ".join(outcome.stderr.split())
