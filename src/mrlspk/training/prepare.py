@@ -217,7 +217,7 @@ def _set_up_torch(config: Config) -> None:
 
 
 def _new_run_dir(config: Config, *, begins_anew: bool) -> Path:
-    """Return the folder of a run that begins; ``begins_anew``: also where one of the name ended before its first epoch."""
+    """Return the folder of a run that begins; ``begins_anew``: also where one of its name ended before an epoch did."""
     name = config.logging.run_name or datetime.now().strftime("%Y%m%d-%H%M%S")
     run_dir = config.logging.save_dir / name
     found = {path.name for path in run_dir.glob("*.pt")}
