@@ -29,6 +29,18 @@ def test_new_head_on_a_matryoshka_model_has_no_order_to_keep(head, write_model, 
     assert len(load(newest)["rotation"]["choice"]["candidates"]) > 2
 
 
+@pytest.mark.parametrize("setting", ["head.rotation=svd", "head.start=random"])
+def test_class_weights_begin_anew_with_a_head_that_is_turned_or_new(head, checkpoints, tmp_path, setting):
+    ran(head("training.num_epochs=1", name="first"))
+    trained = load(checkpoints / "first" / "trained.pt")
+    torch.save({name: entry for name, entry in trained.items() if name != "criterion"}, tmp_path / "without.pt")
+    ran(head("training.num_epochs=1", setting, model=tmp_path / "without.pt", name="without"))
+    report = ran(head("training.num_epochs=1", setting, model=checkpoints / "first" / "trained.pt", name="with"))
+    assert report["transfer"]["class_weights"] == "rebuilt"
+    weights = [load(checkpoints / name / "rotation.pt")["criterion"]["loss.weight"] for name in ("with", "without")]
+    assert torch.equal(*weights)
+
+
 def test_random_weights_get_a_head_too(train, checkpoints):
     outcome = train(*sets("training.freeze_backbone_epochs=null", "training.num_epochs=1"), name="one")
     report = ran(outcome)

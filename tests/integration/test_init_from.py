@@ -142,6 +142,7 @@ def test_class_weights_of_the_same_speakers_are_kept(train, tmp_path):
     ("seed=1", 4, "classifier for 4 speakers of another corpus in the file, 4 here: rebuilt"),
     ("loss.type=SubCenter", 4, "classifier for the same 4 speakers in the file, of another shape: rebuilt"),
     ("model.matryoshka_dims=[4,6]", 4, "classifier for the same 4 speakers in the file, of another shape: rebuilt"),
+    ("head.rotation=svd", 4, "classifier for the same 4 speakers in the file, of a head that is not kept: rebuilt"),
 ])  # fmt: skip
 def test_class_weights_of_others_are_rebuilt_and_both_numbers_said(train, setting, classes, remark):
     assert train("--set", "training.num_epochs=1", name="first").exit_code == 0

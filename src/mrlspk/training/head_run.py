@@ -18,7 +18,7 @@ from mrlspk.training.first_head import train_first_head
 from mrlspk.training.fit import Run
 from mrlspk.training.head_module import HeadModule
 from mrlspk.training.head_optimiser import add_decay_to_start
-from mrlspk.training.head_start import embed_rows, flatten_head, set_means, start_head, wanted_rotation
+from mrlspk.training.head_start import embed_rows, flatten_head, set_means, start_head
 from mrlspk.training.head_stores import Stores
 from mrlspk.training.optimiser import build_learning_rate
 from mrlspk.training.prepare import Prepared
@@ -139,7 +139,7 @@ def _write_start(
     state.origin.update(start.entries())
     (prepared.run_dir / START).unlink(missing_ok=True)  # of a run that was stopped before its first epoch ended
     _write_untrained(ROTATION, prepared, trials, held_out=held_out, crops=crops)
-    if config.head.flatten and config.head.trained == "linear" and wanted_rotation(prepared) != "none":
+    if config.head.flatten and config.head.trained == "linear" and prepared.wanted_rotation != "none":
         flatten_head(prepared, own, vectors)
         _write_untrained(START, prepared, trials, held_out=held_out, crops=crops)
 

@@ -1,7 +1,7 @@
 """The head that training starts from: the model's own, turned, widened or cut, and class weights where speakers are."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from mrlspk.models.encoder import Encoder
 from mrlspk.models.flattening import flattening
 from mrlspk.models.folding import AffineMap, fold_head, rotate_head, widen_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.models.rotation import Method
 from mrlspk.training.baselines import Baselines, score_baselines
 from mrlspk.training.features.store import FeatureStore
 from mrlspk.training.head_stores import SpeakerVectors
@@ -94,17 +93,9 @@ def flatten_head(prepared: Prepared, own_head: MatryoshkaHead, vectors: SpeakerV
     _fit_width(prepared.state.module.encoder, rotate_head(own_head, flat), vectors.pooled)
 
 
-def wanted_rotation(prepared: Prepared) -> Method | Literal["auto"]:
-    """Return the method of rotation that a run wants: none for a head that has an order of its own already."""
-    loaded, head = prepared.start.loaded, prepared.config.head
-    if head.rotation == "auto" and head.start == "pretrained" and loaded is not None:
-        return "none" if len(loaded.architecture.matryoshka_dims) > 1 else "auto"
-    return head.rotation
-
-
 def _candidates(prepared: Prepared) -> RotationCandidates:
     """Return the rotations that a run tries; one of a method that is named is not held against others."""
-    head, wanted = prepared.config.head, wanted_rotation(prepared)
+    head, wanted = prepared.config.head, prepared.wanted_rotation
     every = RotationCandidates(within_shares=head.within_shares, lda_shrinkages=head.lda_shrinkages)
     return every if wanted == "auto" else replace(every, methods=(wanted,))
 

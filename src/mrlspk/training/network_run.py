@@ -5,7 +5,7 @@ import torch
 from mrlspk.data.build import build_train_loader
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.training.fit import Run
-from mrlspk.training.head_start import set_means, start_head, wanted_rotation
+from mrlspk.training.head_start import set_means, start_head
 from mrlspk.training.head_stores import Stores
 from mrlspk.training.optimiser import build_learning_rate
 from mrlspk.training.prepare import Prepared
@@ -53,7 +53,7 @@ def build_network_run(prepared: Prepared, stores: Stores, trials: ValidationTria
 def _begin(prepared: Prepared, stores: Stores, trials: ValidationTrials) -> None:
     """Turn the head of a model to start from that has one width only, and put class weights where the speakers are."""
     own, module, train = prepared.start.published_head, prepared.state.module, prepared.data.train
-    turned = wanted_rotation(prepared) != "none"
+    turned = prepared.wanted_rotation != "none"
     with_means = prepared.class_means_wanted and isinstance(module.criterion.loss, AAMSoftmax)
     if own is None or not (turned or with_means):
         return

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -18,6 +18,7 @@ from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import ConfigError, MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import Encoder
+from mrlspk.models.rotation import Method
 from mrlspk.training.checkpoint import UNTRAINED, Progress, RunState
 from mrlspk.training.features.layout import store_bytes
 from mrlspk.training.fit import count_steps, is_frozen, wrap
@@ -30,7 +31,7 @@ from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.origin import begin_card, describe_base, resumed_base
 from mrlspk.training.records import RunFacts
 from mrlspk.training.resume import check_nothing_lost, find_resume_point
-from mrlspk.training.start import StartingPoint, build_fabric, build_start, origin_checkpoint
+from mrlspk.training.start import StartingPoint, build_fabric, build_start, origin_checkpoint, wanted_rotation
 from mrlspk.training.transfer import Transfer, report_transfer, take_class_weights
 
 log = logging.getLogger("mrlspk.training")
@@ -85,6 +86,11 @@ class Prepared:
         return loaded and self.config.head.class_start == "means" and not self.class_weights_kept
 
     @property
+    def wanted_rotation(self) -> Method | Literal["auto"]:
+        """How the head of the model to start from is turned; none where it stays as it is."""
+        return wanted_rotation(self.config.head, self.start.loaded)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps."""
         return self.facts.steps_per_epoch
@@ -120,7 +126,7 @@ def prepare(
     if resume_point:
         check_nothing_lost(resume_point)
     state.module.set_mode(backbone_frozen=is_frozen(config, progress.epoch))
-    transfer = _carry_over(state.module, data, start, origin) if origin else None
+    transfer = _carry_over(state, data, start, origin) if origin else None
     sampler = build_sampler(data.train.classes_of(_n_passes(config)), config.data, seed=config.seed)
     facts = _facts(state, data, run_dir, progress, transfer, count_epoch_steps(config, len(sampler), max_batches))
     kept = transfer is not None and transfer.class_weights == "kept"
@@ -195,11 +201,15 @@ def _build_state(
     )
 
 
-def _carry_over(module: TrainedModule, data: TrainingData, start: StartingPoint, origin: ModelFile) -> Transfer | None:
+def _carry_over(state: RunState, data: TrainingData, start: StartingPoint, origin: ModelFile) -> Transfer | None:
     """Take the class weights of the model to start from, where they fit; return what came of all of it."""
     if start.loaded is None:
         return None
-    weights = take_class_weights(module.criterion, start.loaded, fingerprint=data.train.fingerprint)
+    head = state.config.head
+    same_head = head.start == "pretrained" and wanted_rotation(head, start.loaded) == "none"
+    weights = take_class_weights(
+        state.module.criterion, start.loaded, fingerprint=data.train.fingerprint, same_head=same_head
+    )
     embed_dim = start.encoder.embed_dim
     if start.head_rows_kept < embed_dim:
         log.warning(

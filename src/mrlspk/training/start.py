@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning_fabric import Fabric
 
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture, describe_architecture
 from mrlspk.config.hardware import HardwareConfig
+from mrlspk.config.head import HeadConfig
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile, locate_model
@@ -16,6 +17,7 @@ from mrlspk.errors import ConfigError
 from mrlspk.models.checkpoints import LoadedModel, with_widths
 from mrlspk.models.encoder import Encoder, build_encoder
 from mrlspk.models.head import MatryoshkaHead
+from mrlspk.models.rotation import Method
 
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -40,6 +42,13 @@ class StartingPoint:
     def published_head(self) -> MatryoshkaHead | None:
         """The head that the model came with, at its own width; None where all is random."""
         return self.loaded.encoder.head if self.loaded else None
+
+
+def wanted_rotation(head: HeadConfig, loaded: LoadedModel | None) -> Method | Literal["auto"]:
+    """Return the method of rotation that a run wants: none for a head that has an order of its own already."""
+    if head.rotation == "auto" and head.start == "pretrained" and loaded is not None:
+        return "none" if len(loaded.architecture.matryoshka_dims) > 1 else "auto"
+    return head.rotation
 
 
 def build_fabric(config: HardwareConfig) -> Fabric:

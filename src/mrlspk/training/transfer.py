@@ -95,13 +95,16 @@ def report_transfer(
     )
 
 
-def take_class_weights(criterion: MatryoshkaLoss, loaded: LoadedModel, *, fingerprint: str) -> ClassWeights:
+def take_class_weights(
+    criterion: MatryoshkaLoss, loaded: LoadedModel, *, fingerprint: str, same_head: bool
+) -> ClassWeights:
     """Give the loss the class weights of a training checkpoint of ours, where they are of the same speakers.
 
     Args:
         criterion: Of this run; changed where the weights are kept.
         loaded: The model to start from.
         fingerprint: Of the training corpus of this run.
+        same_head: Whether the head begins as the model has it: class weights say nothing of one that is turned or new.
     """
     loss, in_file = criterion.loss, _classes_in_file(loaded)
     if not isinstance(loss, AAMSoftmax):
@@ -119,6 +122,8 @@ def take_class_weights(criterion: MatryoshkaLoss, loaded: LoadedModel, *, finger
         return ClassWeights("rebuilt", in_file, loss.n_classes, remark)
     if not _same_corpus(loaded, fingerprint):
         remark = f"classifier for {in_file:,} speakers of another corpus in the file, {classes} here: rebuilt"
+    elif not same_head:
+        remark = f"classifier for the same {classes} speakers in the file, of a head that is not kept: rebuilt"
     elif _fits(saved, criterion.state_dict()):
         criterion.load_state_dict(saved)
         return ClassWeights("kept", in_file, loss.n_classes, f"classifier for {classes} speakers{speeds} kept")
