@@ -62,15 +62,23 @@ def study(material: Material, stages: Stages) -> Results:
     for recipe in all_recipes():
         print(f"{material.name}: {recipe.name}", file=sys.stderr)
         found[recipe.name] = {
-            "lists": [_stage(stages, "lists", test_recipe, material, recipe, seed) for seed in recipe.seeds],
-            "held_out": [_stage(stages, "held-out", hold_out_recipe, material, recipe, seed) for seed in recipe.seeds],
+            "lists": [_on_lists(stages, material, recipe, seed) for seed in recipe.seeds],
+            "held_out": [_held_out(stages, material, recipe, seed) for seed in recipe.seeds],
         }
     return found
 
 
-def _stage(stages: Stages, name: str, make: Any, material: Material, recipe: Recipe, seed: int) -> dict[str, Any]:
-    inputs = {"material": material.fingerprint, "recipe": recipe.name, "options": recipe.options, "seed": seed}
-    return stages.result(name, inputs, lambda: make(material, recipe, seed))
+def _on_lists(stages: Stages, material: Material, recipe: Recipe, seed: int) -> dict[str, Any]:
+    return stages.result("lists", _inputs(material, recipe, seed), lambda: test_recipe(material, recipe, seed))
+
+
+def _held_out(stages: Stages, material: Material, recipe: Recipe, seed: int) -> dict[str, Any]:
+    inputs = _inputs(material, recipe, seed) | {"folds": material.fold_fingerprint}
+    return stages.result("held-out", inputs, lambda: hold_out_recipe(material, recipe, seed))
+
+
+def _inputs(material: Material, recipe: Recipe, seed: int) -> dict[str, Any]:
+    return {"material": material.fingerprint, "recipe": recipe.name, "options": recipe.options, "seed": seed}
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from mrlspk.evaluation.breakdown import speaker_eer
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at, mean_log_eer
-from study.material import Fold, Material, ScoredSet, languages_of
+from study.material import LANGUAGES, Material, ScoredSet, languages_of
 from study.recipes import DIMS, Fitted, Recipe
 
 CHOSEN_BY = 16, 32, 64, 128, 192  # widths whose mean log EER on held-out speakers chooses a recipe
@@ -24,17 +24,29 @@ def test_recipe(material: Material, recipe: Recipe, seed: int) -> dict[str, Any]
 
 
 def hold_out_recipe(material: Material, recipe: Recipe, seed: int) -> dict[str, Any]:
-    """Return the mean log EER, and the rates, of a recipe fitted without the speakers of each fold in turn."""
-    folds = []
+    """Return the mean log EER, and the rates, of a recipe fitted without the speakers of each fold in turn.
+
+    The mean is over folds, the languages of a fold, and `CHOSEN_BY`.
+    """
+    sets = []
     for fold in material.folds:
         fitted = recipe.fit(material, fold.speakers, seed)
-        rates = _pooled_rates(fold.held_out, fitted)
-        folds.append({"eer": {str(dim): rate for dim, rate in rates.items()}, "mean_log_eer": _mean_log(fold, rates)})
-    return {"folds": folds, "mean_log_eer": float(np.mean([each["mean_log_eer"] for each in folds]))}
+        sets += [(each, _pooled_rates(each, fitted)) for each in fold.held_out]
+    by_set = [
+        {"language": _language(each), "eer": {str(dim): rate for dim, rate in rates.items()}} for each, rates in sets
+    ]
+    return {
+        "sets": by_set,
+        "mean_log_eer": float(np.mean([_mean_log(each, rates) for each, rates in sets])),
+    }
 
 
-def _mean_log(fold: Fold, rates: dict[int, float]) -> float:
-    trials = fold.held_out.trials
+def _language(scored_set: ScoredSet) -> str:
+    return LANGUAGES[scored_set.trials.enroll_ids[0][:2]]
+
+
+def _mean_log(scored_set: ScoredSet, rates: dict[int, float]) -> float:
+    trials = scored_set.trials
     eers = [rates[dim] for dim in CHOSEN_BY if dim in rates]
     return mean_log_eer(eers, n_target=trials.n_target, n_nontarget=trials.n_nontarget)
 

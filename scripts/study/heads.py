@@ -17,7 +17,7 @@ from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.folding import standardise_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.training.fit import take_step
+from mrlspk.training.fit import take_step, wrap
 from mrlspk.training.head_module import HeadModule, Trained
 from mrlspk.training.head_optimiser import add_decay_to_start
 from mrlspk.training.optimiser import LearningRate
@@ -54,7 +54,7 @@ class Training:
     margin: float = 0.2
     margin_shares: dict[int, float] = field(default_factory=lambda: {8: 0.0, 16: 0.0, 32: 0.5})
     scale: float = 30.0
-    distillation: float = 0.0
+    distillation: float = 1.0
     classify: bool = True
     batch_norm_moves: bool = False
 
@@ -154,6 +154,7 @@ def _steps(
 ) -> Iterator[float]:
     """Train, and yield the loss of every step."""
     fabric, n_batches, step = Fabric(accelerator="cpu", devices=1), len(rows) // how.batch_size, 0
+    wrapped, wrapped_optimiser = wrap(fabric, module, optimiser)
     rate = LearningRate(
         "cosine",
         steps_per_epoch=n_batches,
@@ -168,8 +169,8 @@ def _steps(
         for batch in range(n_batches):
             chosen = order[batch * how.batch_size : (batch + 1) * how.batch_size]
             group = [(material.crops.rows(rows[chosen]), torch.from_numpy(classes[chosen]))]
-            rate.apply(optimiser, step)
-            yield take_step(fabric, module, optimiser, group, max_grad_norm=1.0)[0]
+            rate.apply(wrapped_optimiser, step)
+            yield take_step(fabric, wrapped, wrapped_optimiser, group, max_grad_norm=1.0)[0]
             step += 1
 
 

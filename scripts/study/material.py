@@ -12,8 +12,8 @@ from torch import Tensor
 from mrlspk.config.data import DataConfig
 from mrlspk.data.build import build_augmentation
 from mrlspk.data.dataset import CropDataset
-from mrlspk.data.manifest import Manifest, Utterance, scan_corpus
-from mrlspk.data.trials import Trials, generate_trials, read_trials, trial_speakers
+from mrlspk.data.manifest import Manifest, Utterance, scan_corpus, session_of, speaker_of
+from mrlspk.data.trials import Trials, read_trials, trial_speakers
 from mrlspk.encoding.fingerprint import model_fingerprint
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.metrics.cosine import prefix_cosine_scores
@@ -24,7 +24,10 @@ from mrlspk.training.features.store import FeatureStore
 
 LISTS = {"english": "test", "crosslingual": "test", "short": "test-short"}
 LANGUAGES = {"ls": "English", "ar": "Arabic"}
-N_HELD_OUT, TRIALS_A_FOLD = 40, 20_000
+N_FOLDS, ENGLISH_A_FOLD = 3, 40  # the Arabic speakers are shared out among the folds
+FEWEST_SPEAKERS = 4  # of a language, for trials among them to say anything
+PLAIN_PASSES = 2  # undisturbed crops of every utterance, for the trials among held-out speakers
+MOST_TARGET, MOST_NONTARGET = 4_000, 20_000  # trials of a language in a fold
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +58,10 @@ class ScoredSet:
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Speakers to fit on, by index, and trials among the others."""
+    """Speakers to fit on, by index, and trials among the others, each language apart."""
 
     speakers: NDArray[np.int64]
-    held_out: ScoredSet
+    held_out: tuple[ScoredSet, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,7 @@ class Material:
         folds: For choosing recipes.
         lists: For the final figures; no recipe is chosen or fitted on them.
         fingerprint: Of backbone and vectors.
+        fold_fingerprint: Of who is held out.
     """
 
     name: str
@@ -88,6 +92,7 @@ class Material:
     folds: tuple[Fold, ...]
     lists: tuple[ScoredSet, ...]
     fingerprint: dict[str, object]
+    fold_fingerprint: dict[str, object]
 
 
 def gather(
@@ -120,12 +125,11 @@ def gather(
         speeds=(1.0, *data.speed_perturbation),
         augmentation=build_augmentation(data),
     )
-    crops = ensure_crops(
-        encoder, dataset, crops_per_item=passes, batch_size=64, num_workers=1,
-        dtype="float16", precision="fp32", folder=work / "features",
-    )  # fmt: skip
+    stored = {"batch_size": 64, "num_workers": 1, "dtype": "float16", "precision": "fp32", "folder": work / "features"}
+    crops = ensure_crops(encoder, dataset, crops_per_item=passes, **stored)
+    plain = CropDataset(corpus, crop_seconds=data.chunk_duration, seed=1)
+    probes = _rows(ensure_crops(encoder, plain, crops_per_item=PLAIN_PASSES, **stored))
     index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
-    middle = _rows(ensure_whole(encoder, corpus.utterances, crop_seconds=2.0, **options))
     folds = [unseen] if unseen else draw_folds(corpus)
     return Material(
         name=name,
@@ -135,38 +139,56 @@ def gather(
         crops=crops,
         crop_classes=dataset.classes_of(passes),
         n_speakers=len(corpus.speakers),
-        folds=tuple(_fold(corpus, middle, held_out, index) for held_out in folds),
+        folds=tuple(_fold(corpus, probes, held_out, index) for held_out in folds),
         lists=tuple(_list(each, root, encoder, speech, options) for each, root in LISTS.items()),
-        fingerprint={
-            "model": model_fingerprint(encoder),
-            "crops": crops.key,
-            "folds": [sorted(each) for each in folds],
-        },
+        fingerprint={"model": model_fingerprint(encoder), "crops": crops.key},
+        fold_fingerprint={"folds": [sorted(each) for each in folds], "trials": [MOST_TARGET, MOST_NONTARGET]},
     )
 
 
-def draw_folds(corpus: Manifest, n_folds: int = 2) -> list[list[str]]:
-    """Return disjoint groups of speakers with two utterances, as many of each language as the corpus has."""
+def draw_folds(corpus: Manifest) -> list[list[str]]:
+    """Return groups of speakers with two utterances; no speaker is in two of them."""
     groups = corpus.by_speaker()
-    eligible = [speaker for speaker in corpus.speakers if len(groups[speaker]) > 1]
     rng = np.random.default_rng(0)
-    folds: list[list[str]] = [[] for _ in range(n_folds)]
+    folds: list[list[str]] = [[] for _ in range(N_FOLDS)]
     for prefix in LANGUAGES:
-        speakers = rng.permutation([speaker for speaker in eligible if speaker.startswith(prefix)]).tolist()
-        share = round(N_HELD_OUT * len(speakers) / len(eligible))
+        eligible = [each for each in corpus.speakers if each.startswith(prefix) and len(groups[each]) > 1]
+        order = rng.permutation(eligible).tolist()
         for number, fold in enumerate(folds):
-            fold += speakers[number * share : (number + 1) * share]
+            fold += order[number::N_FOLDS][:ENGLISH_A_FOLD]
     return folds
 
 
-def _fold(corpus: Manifest, middle: Tensor, held_out: Sequence[str], index: dict[str, int]) -> Fold:
-    part = corpus.only_speakers(set(held_out))
-    trials = generate_trials(part, TRIALS_A_FOLD, seed=0, path="held out")
-    wanted = set(trials.utterance_ids)
-    rows = [number for number, each in enumerate(corpus.utterances) if each.utterance_id in wanted]
-    row = {corpus.utterances[number].utterance_id: place for place, number in enumerate(rows)}
+def _fold(corpus: Manifest, probes: Tensor, held_out: Sequence[str], index: dict[str, int]) -> Fold:
     fitted = np.array([number for speaker, number in index.items() if speaker not in set(held_out)], np.int64)
-    return Fold(fitted, ScoredSet("held out", trials, middle[rows], row))
+    by_language = [[each for each in held_out if each.startswith(prefix)] for prefix in LANGUAGES]
+    enough = [speakers for speakers in by_language if len(speakers) >= FEWEST_SPEAKERS]
+    return Fold(fitted, tuple(_held_out(corpus, probes, speakers) for speakers in enough))
+
+
+def _held_out(corpus: Manifest, probes: Tensor, speakers: Sequence[str]) -> ScoredSet:
+    """Return trials among speakers of one language: target ones between sessions, where a speaker has several."""
+    n = len(corpus.utterances)
+    rows = [
+        row for row, utterance in enumerate(corpus.utterances * PLAIN_PASSES) if utterance.speaker_id in set(speakers)
+    ]
+    of = [corpus.utterances[row % n] for row in rows]
+    speaker, session = (np.array([name(each.utterance_id) for each in of]) for name in (speaker_of, session_of))
+    has_sessions = np.array([len(set(session[speaker == each])) > 1 for each in speaker])
+    enroll, test = np.triu_indices(len(rows), 1)
+    same = speaker[enroll] == speaker[test]
+    utterance = np.array(rows) % n
+    apart = np.where(has_sessions[enroll], session[enroll] != session[test], utterance[enroll] != utterance[test])
+    rng = np.random.default_rng(0)
+    target, nontarget = (
+        rng.permutation(np.flatnonzero(kind))[:most]
+        for kind, most in ((same & apart, MOST_TARGET), (~same, MOST_NONTARGET))
+    )
+    ids = [f"{each.utterance_id}#{row // n}" for each, row in zip(of, rows, strict=True)]
+    chosen = np.concatenate([target, nontarget])
+    sides = (tuple(ids[place] for place in side[chosen]) for side in (enroll, test))
+    trials = Trials(*sides, np.arange(len(chosen)) < len(target), path="held out", sha256="")
+    return ScoredSet("held out", trials, probes[rows], {each: place for place, each in enumerate(ids)})
 
 
 def _list(name: str, root: str, encoder: Encoder, speech: Path, options: dict[str, object]) -> ScoredSet:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from study.material import Material
 
 DIMS = 8, 16, 32, 64, 128, 192, 256
 POWER = Config().head.flatten
-DEFAULT = "flattened, AAM on 8 … 192 (default)"
+OWN = "own embedding, truncated"
+DEFAULT = "flattened, AAM on 8 … 192 and distillation (default)"
 
 type Embed = Callable[[Tensor, int], NDArray[np.float64]]
 """Maps pooled vectors (n, in_features) and a width to embeddings (n, at least that width)."""
@@ -61,11 +62,12 @@ class Recipe:
 
 def all_recipes() -> tuple[Recipe, ...]:
     """Return the recipes in the order of the tables."""
-    narrow = Training(dims=(64, 128, 192))
+    plain, taught = Training(distillation=0.0), Training()
+    narrow = replace(plain, dims=(64, 128, 192))
     return (
-        Recipe("own embedding, truncated", _truncated, {}, random=False),
+        Recipe(OWN, _truncated, {}, random=False),
         Recipe("predecessor: random head, classes never trained", _predecessor, {"epochs": 5}, random=True),
-        _trained("random head, trained classes", Training(), start="random"),
+        _trained("random head, trained classes", plain, start="random"),
         Recipe("random head for each width", _separate_heads, {}, random=True),
         _rotation("svd"),
         _rotation("class_svd"),
@@ -75,18 +77,18 @@ def all_recipes() -> tuple[Recipe, ...]:
         _rotation("lda_qr", 4.0),
         Recipe("LDA, unshrunk (no rotation)", _lda, {}, random=False),
         _trained("svd, AAM on 64, 128, 192", narrow),
-        _trained("svd, AAM on 8 … 192", Training()),
-        _trained("svd, AAM, random first classes", Training(class_start="random")),
-        _trained("svd, distillation alone", Training(classify=False, distillation=1.0)),
-        _trained("svd, AAM and distillation", Training(distillation=1.0)),
-        _trained("svd, orthogonal, AAM", Training(trained="orthogonal")),
+        _trained("svd, AAM on 8 … 192", plain),
+        _trained("svd, AAM, random first classes", replace(plain, class_start="random")),
+        _trained("svd, distillation alone", replace(taught, classify=False)),
+        _trained("svd, AAM and distillation", taught),
+        _trained("svd, orthogonal, AAM", replace(plain, trained="orthogonal")),
         Recipe("flattened, no training", _flattened, {"power": POWER}, random=False),
         _trained("flattened, AAM on 64, 128, 192", narrow, start="flat"),
-        _trained(DEFAULT, Training(), start="flat"),
-        _trained("flattened, AAM, 3 times the epochs", Training(epochs=15), start="flat"),
-        _trained("flattened, AAM and distillation", Training(distillation=1.0), start="flat"),
-        _trained("flattened, AAM, decay to the start", Training(start_decay=200.0), start="flat"),
-        _trained("flattened, AAM on 8 … 256, 256 values", Training(dims=DIMS), start="flat", embed_dim=256),
+        _trained("flattened, AAM on 8 … 192", plain, start="flat"),
+        _trained("flattened, AAM, 3 times the epochs", replace(plain, epochs=15), start="flat"),
+        _trained("flattened, AAM, decay to the start", replace(plain, start_decay=200.0), start="flat"),
+        _trained(DEFAULT, taught, start="flat"),
+        _trained("flattened, AAM, distillation, 256 values", replace(taught, dims=DIMS), start="flat", embed_dim=256),
     )
 
 
@@ -171,7 +173,12 @@ def _predecessor(material: Material, speakers: NDArray[np.int64], seed: int) -> 
     Its normalisation is trained and follows the batches, its learning rate is 1e-4, its widths are 64 to 256.
     """
     how = Training(
-        dims=(64, 128, 192, 256), learning_rate=1e-4, class_start="fixed", margin_shares={}, batch_norm_moves=True
+        dims=(64, 128, 192, 256),
+        distillation=0.0,
+        learning_rate=1e-4,
+        class_start="fixed",
+        margin_shares={},
+        batch_norm_moves=True,
     )
     started = time.monotonic()
     head = random_head(material, 256, material.whole, seed=seed, standardised=False)
@@ -186,7 +193,11 @@ def _separate_heads(material: Material, speakers: NDArray[np.int64], seed: int) 
     whole, heads, n_trained = material.whole[np.isin(material.speaker_index, speakers)], {}, 0
     for dim in DIMS[:-1]:
         found = train_head(
-            material, random_head(material, dim, whole, seed=seed), speakers, Training(dims=(dim,)), seed=seed
+            material,
+            random_head(material, dim, whole, seed=seed),
+            speakers,
+            Training(dims=(dim,), distillation=0.0),
+            seed=seed,
         )
         heads[dim], n_trained = fold_head(found.head), n_trained + found.n_trained
     seconds = time.monotonic() - started

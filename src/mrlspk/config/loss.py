@@ -32,8 +32,10 @@ class LossConfig(StrictModel):
     n_dims_per_step: PositiveInt | None = Field(
         None, description="Widths, drawn anew at each step, whose loss is taken; null: all."
     )
-    distillation_weight: NonNegativeFloat = Field(
-        0.0, description="Weight of the similarity distillation beside the objective; head runs only."
+    distillation_weight: NonNegativeFloat | None = Field(
+        None,
+        description="Weight of the similarity distillation beside the objective, in runs that train the head alone; "
+        "null: 1 in these, 0 in others.",
     )
     distillation_temperature: PositiveFloat = Field(
         0.05, description="What the cosines of a batch are divided by in the distillation."
@@ -61,6 +63,6 @@ class LossConfig(StrictModel):
     @model_validator(mode="after")
     def check_teacher(self) -> Self:
         """Refuse a teacher whose similarities have no weight."""
-        if self.distillation_teacher is not None and not self.distillation_weight:
+        if self.distillation_teacher is not None and self.distillation_weight == 0:
             raise ValueError("distillation_teacher needs distillation_weight above zero")
         return self

@@ -58,6 +58,12 @@ class Config(StrictModel):
         return self
 
     @property
+    def distillation_weight(self) -> float:
+        """Weight of the similarity distillation: as configured, or as suits the kind of run."""
+        wanted = self.loss.distillation_weight
+        return float(self.trains_head_alone) if wanted is None else wanted
+
+    @property
     def trains_head_alone(self) -> bool:
         """Whether nothing before the head ever changes, so that it is computed once."""
         return self.training.freeze_backbone_epochs is None and self.training.lora is None

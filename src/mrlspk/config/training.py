@@ -38,9 +38,7 @@ class TrainingConfig(StrictModel):
     """Optimiser, schedule and the parts that are frozen."""
 
     num_epochs: PositiveInt = Field(5, description="Passes over the training set.")
-    batch_size: int = Field(
-        512, ge=2, description="Crops, or stored vectors, per step; batch normalisation needs 2."
-    )
+    batch_size: int = Field(512, ge=2, description="Crops, or stored vectors, per step; batch normalisation needs 2.")
     accumulation_steps: PositiveInt = Field(1, description="Batches whose gradients make one optimiser step.")
     max_grad_norm: PositiveFloat | None = Field(1.0, description="Clip the gradient to this norm; null: never.")
     learning_rate: PositiveFloat = Field(2e-4, description="Peak learning rate.")

@@ -11,7 +11,14 @@ from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.losses.triplet import TripletLoss
 
 
-def build_loss(config: LossConfig, *, dims: Sequence[int], weights: Sequence[float], n_speakers: int) -> MatryoshkaLoss:
+def build_loss(
+    config: LossConfig,
+    *,
+    dims: Sequence[int],
+    weights: Sequence[float],
+    n_speakers: int,
+    distillation_weight: float = 0.0,
+) -> MatryoshkaLoss:
     """Return the objective at every width; ``weights[i]`` belongs to ``dims[i]``.
 
     Args:
@@ -19,15 +26,16 @@ def build_loss(config: LossConfig, *, dims: Sequence[int], weights: Sequence[flo
         dims: Prefix widths; the largest is the full width.
         weights: Loss weight of each width.
         n_speakers: Number of classes, those of speed perturbation among them; triplets need none.
+        distillation_weight: Of the similarity distillation; 0 for none.
     """
-    distillation = SimilarityDistillation(config.distillation_temperature) if config.distillation_weight else None
+    distillation = SimilarityDistillation(config.distillation_temperature) if distillation_weight else None
     return MatryoshkaLoss(
         _build_single(config, dims, n_speakers),
         dims,
         weights,
         n_dims_per_step=config.n_dims_per_step,
         distillation=distillation,
-        distillation_weight=config.distillation_weight,
+        distillation_weight=distillation_weight,
     )
 
 

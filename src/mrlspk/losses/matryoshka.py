@@ -1,6 +1,6 @@
 """One loss applied to several prefixes of the same embedding."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -64,6 +64,11 @@ class MatryoshkaLoss(nn.Module):
                 total = total + weight * self.distillation_weight * self.distillation(prefix, teacher)
         by_dim = {dim: loss.detach() for dim, loss in losses.items()}
         return MatryoshkaLossValue(total / sum(weight_of.values()), by_dim)
+
+    def mean(self, by_dim: Mapping[int, float]) -> float:
+        """Return the weighted mean of losses of some widths, without the distillation."""
+        weighted = sum(self.weight_of[dim] * loss for dim, loss in by_dim.items())
+        return weighted / sum(self.weight_of[dim] for dim in by_dim)
 
     def _draw(self) -> dict[int, float]:
         """Return the widths of this step with their weights; a width of weight zero is not drawn."""

@@ -30,7 +30,7 @@ def train_first_head(prepared: Prepared, crops: FeatureStore, pooled: Tensor) ->
     encoder, embed_dim = prepared.state.module.encoder, prepared.config.model.embed_dim
     fresh = MatryoshkaHead(encoder.head.linear.in_features, embed_dim)
     head = standardise_head(fresh, pooled)
-    loss = config.loss.model_copy(update={"distillation_weight": 0.0, "n_dims_per_step": None})
+    loss = config.loss.model_copy(update={"n_dims_per_step": None})
     criterion = build_loss(loss, dims=(embed_dim,), weights=(1.0,), n_speakers=data.train.n_classes)
     module = HeadModule(encoder.with_head(head, (embed_dim,)), criterion, trained="linear")
     module.set_mode()

@@ -80,16 +80,18 @@ def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress
         started = time.monotonic()
         module.set_mode(backbone_frozen=is_frozen(config, progress.epoch))
         run.sampler.set_epoch(progress.epoch)
-        losses, margins = list[float](), list[float]()
+        losses, without_teacher, margins = list[float](), list[float](), list[float]()
         for record in _steps(run, progress.epoch, progress.step):
             losses.append(record.loss)
+            without_teacher.append(module.criterion.mean(record.loss_by_dim))
             margins.append(record.margin)
             progress = replace(progress, step=record.step)
             for observer in observers:
                 observer.step_done(record)
         train_loss = math.fsum(losses) / len(losses)
         if len(losses) >= ENOUGH_STEPS:
-            _warn_of_untrained_classes(run, progress.epoch, train_loss, margin=math.fsum(margins) / len(margins))
+            class_loss, margin = (math.fsum(values) / len(values) for values in (without_teacher, margins))
+            _warn_of_untrained_classes(run, progress.epoch, class_loss, margin=margin)
         validation = run.validator.validate(module.current_encoder())
         progress, is_best = note_best(run, replace(progress, epoch=progress.epoch + 1), validation)
         if is_best:

@@ -21,7 +21,7 @@ def build_teacher(
         CheckpointError: If it is no whole model.
         DownloadError: If it is a published model that cannot be fetched.
     """
-    if config.loss.distillation_teacher is None or not config.loss.distillation_weight:
+    if config.loss.distillation_teacher is None or not config.distillation_weight:
         return None
     file = locate_model(str(config.loss.distillation_teacher), cache_dir=cache_dir, mirror=mirror)
     encoder = load_located(file).encoder.to(find_device(config.hardware.device))

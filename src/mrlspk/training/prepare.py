@@ -182,7 +182,13 @@ def _build_state(
     config: Config, data: TrainingData, start: StartingPoint, base: BaseCard | None, *, run_name: str
 ) -> RunState:
     model = config.model
-    criterion = build_loss(config.loss, dims=model.dims_in_loss, weights=model.weights, n_speakers=data.train.n_classes)
+    criterion = build_loss(
+        config.loss,
+        dims=model.dims_in_loss,
+        weights=model.weights,
+        n_speakers=data.train.n_classes,
+        distillation_weight=config.distillation_weight,
+    )
     module: TrainedModule
     if config.trains_head_alone:
         module = head_module = HeadModule(start.encoder, criterion, trained=config.head.trained)

@@ -29,9 +29,11 @@ def published():
     return encoder
 
 
-def build(published, trained, **keys):
+def build(published, trained, *, distillation_weight=0.0, **keys):
     torch.manual_seed(1)
-    criterion = build_loss(LossConfig(**keys), dims=(4, 8), weights=(1.0, 1.0), n_speakers=3)
+    criterion = build_loss(
+        LossConfig(**keys), dims=(4, 8), weights=(1.0, 1.0), n_speakers=3, distillation_weight=distillation_weight
+    )
     module = HeadModule(copy.deepcopy(published), criterion, trained=trained)
     module.set_start(copy.deepcopy(published.head))
     module.set_mode()
