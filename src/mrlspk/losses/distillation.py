@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+NEVER = -1e4  # in a crop's own place: its share is zero, and its logarithm a number
+
 
 class SimilarityDistillation(nn.Module):
     """Divergence between two models' rankings of the batch, seen from each of its crops.
@@ -21,16 +23,19 @@ class SimilarityDistillation(nn.Module):
         super().__init__()
         self.temperature = temperature
 
-    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return the divergence, in nats, of embeddings (batch, dim) from those of the teacher, (batch, any width)."""
+    def forward(self, student: Tensor, ranking: Tensor) -> Tensor:
+        """Return the divergence, in nats, of embeddings (batch, dim) from a teacher's `ranking` (batch, batch)."""
         with torch.autocast(student.device.type, enabled=False):
-            log_student = functional.log_softmax(self._similarities(student.float()), dim=1)
-            with torch.no_grad():
-                log_teacher = functional.log_softmax(self._similarities(teacher.float()), dim=1)
-            return functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
+            own = self._log_shares(student)
+            return functional.kl_div(own, ranking, reduction="batchmean", log_target=True)
 
-    def _similarities(self, embedding: Tensor) -> Tensor:
-        """Return the cosines of each crop to the others, (batch, batch - 1), divided by the temperature."""
-        unit = functional.normalize(embedding, dim=1)
-        others = ~torch.eye(len(unit), dtype=torch.bool, device=unit.device)
-        return (unit @ unit.T)[others].view(len(unit), -1) / self.temperature
+    @torch.no_grad()
+    def ranking(self, teacher: Tensor) -> Tensor:
+        """Return the logarithms (batch, batch) of the distributions that a teacher's (batch, any width) give."""
+        with torch.autocast(teacher.device.type, enabled=False):
+            return self._log_shares(teacher)
+
+    def _log_shares(self, embedding: Tensor) -> Tensor:
+        unit = functional.normalize(embedding.float(), dim=1)
+        itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
+        return functional.log_softmax((unit @ unit.T / self.temperature).masked_fill(itself, NEVER), dim=1)

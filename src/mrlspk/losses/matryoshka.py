@@ -55,13 +55,15 @@ class MatryoshkaLoss(nn.Module):
             teacher: (batch, any width) embeddings of the same crops by another model, for the distillation.
         """
         losses, total = dict[int, Tensor](), embedding.new_zeros((), dtype=torch.float32)
-        weight_of = self._draw()
+        weight_of, ranking = self._draw(), None
+        if self.distillation is not None and teacher is not None:
+            ranking = self.distillation.ranking(teacher)
         for dim, weight in weight_of.items():
             prefix = embedding[:, :dim]
             losses[dim] = self.loss(prefix, speaker_index)
             total = total + weight * losses[dim]
-            if self.distillation is not None and teacher is not None:
-                total = total + weight * self.distillation_weight * self.distillation(prefix, teacher)
+            if self.distillation is not None and ranking is not None:
+                total = total + weight * self.distillation_weight * self.distillation(prefix, ranking)
         by_dim = {dim: loss.detach() for dim, loss in losses.items()}
         return MatryoshkaLossValue(total / sum(weight_of.values()), by_dim)
 
