@@ -1,6 +1,7 @@
 """``mrlspk train`` of the head alone, on stored vectors: from the rotation to the verdict, stopped and resumed."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -118,7 +119,8 @@ def test_resumed_run_equals_the_uninterrupted_one(head, run, checkpoints, settin
     assert same(load(whole / "best.pt")["model"], load(again / "best.pt")["model"])
 
 
-def test_run_killed_before_its_first_epoch_begins_anew(head, run, checkpoints, monkeypatch):
+@pytest.mark.parametrize("written", [set(), {"trained.pt"}, {"trained.pt", "epoch-001.pt"}])
+def test_run_killed_before_its_first_epoch_begins_anew(head, run, checkpoints, monkeypatch, written):
     ran(head("head.flatten=0.3", "training.num_epochs=1", name="whole"))
 
     def kill(*_arguments):
@@ -130,6 +132,8 @@ def test_run_killed_before_its_first_epoch_begins_anew(head, run, checkpoints, m
             head("head.flatten=0.3", "training.num_epochs=1", name="one")
     folder = checkpoints / "one"
     assert {path.name for path in folder.glob("*.pt")} == {"rotation.pt", "start.pt"}
+    for name in written:  # before last.pt, of the first epoch
+        shutil.copy(checkpoints / "whole" / name, folder)
     refused = head("training.num_epochs=1", name="one")
     assert (refused.exit_code, "--resume" in refused.stderr) == (1, True)
     by_path = run("train", "--resume", folder)
@@ -152,7 +156,7 @@ def test_run_killed_before_its_first_epoch_begins_anew(head, run, checkpoints, m
     assert same(load(checkpoints / "whole" / "last.pt")["model"], load(folder / "last.pt")["model"])
 
 
-def test_where_nothing_is_trained_the_rotation_is_the_best(head, checkpoints):
+def test_where_nothing_is_trained_the_rotation_is_the_best(head, run, checkpoints):
     report = ran(head("head.trained=none", "head.flatten=0.3", name="one"))
     assert "verdict" not in report
     assert (report["epochs"], report["best_epoch"]) == (0, 0)
@@ -162,12 +166,14 @@ def test_where_nothing_is_trained_the_rotation_is_the_best(head, checkpoints):
     assert same(rotation["model"], best["model"])
     assert {path.name for path in (checkpoints / "one").glob("*.pt")} == {"rotation.pt", "best.pt"}
     assert json.loads((checkpoints / "one" / "metrics.jsonl").read_text())["event"] == "run"
+    again = run("train", "--resume", checkpoints / "one")
+    assert (again.exit_code, "ended with nothing trained" in " ".join(again.stderr.split())) == (1, True)
 
 
 def test_ruined_head_is_a_regression_and_the_rotation_is_kept(head, many_speakers, checkpoints, monkeypatch):
     def ruin(_fabric, module, *_arguments, **_options):
         torch.nn.init.zeros_(module.module.encoder.head.linear.weight)  # every embedding is the bias
-        return 1.0, {}, 0.0
+        return 1.0, {8: 1.0}, 0.0
 
     monkeypatch.setattr("mrlspk.training.fit.take_step", ruin)
     corpus = f"data.train_dataset={many_speakers.root}", "data.n_validation_speakers=20", "data.n_validation_trials=120"

@@ -51,8 +51,9 @@ class Config(StrictModel):
             return self
         if self.head.start == "random":
             raise ValueError("head.start random needs training.freeze_backbone_epochs null: it is of head runs")
-        if self.loss.distillation_weight:
-            raise ValueError("loss.distillation_weight needs training.freeze_backbone_epochs null: it is of head runs")
+        if self.loss.distillation_weight or self.loss.distillation_teacher is not None:
+            key = "distillation_weight" if self.loss.distillation_weight else "distillation_teacher"
+            raise ValueError(f"loss.{key} needs training.freeze_backbone_epochs null: it is of head runs")
         if self.head.trained != "linear":
             raise ValueError(f"head.trained {self.head.trained} needs training.freeze_backbone_epochs null")
         return self

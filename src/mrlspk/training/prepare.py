@@ -19,7 +19,7 @@ from mrlspk.errors import ConfigError, MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.rotation import Method
-from mrlspk.training.checkpoint import UNTRAINED, Progress, RunState
+from mrlspk.training.checkpoint import ROTATION, TRAINED, UNTRAINED, Progress, RunState
 from mrlspk.training.features.layout import store_bytes
 from mrlspk.training.fit import count_steps, is_frozen, wrap
 from mrlspk.training.head_module import HeadModule
@@ -237,7 +237,7 @@ def _new_run_dir(config: Config, *, begins_anew: bool) -> Path:
     name = config.logging.run_name or datetime.now().strftime("%Y%m%d-%H%M%S")
     run_dir = config.logging.save_dir / name
     found = {path.name for path in run_dir.glob("*.pt")}
-    if begins_anew and found and found <= {*UNTRAINED}:
+    if begins_anew and ROTATION in found and found <= {*UNTRAINED, TRAINED, "epoch-001.pt"}:
         log.warning("%s: the run was stopped before its first epoch ended, and begins anew", run_dir)
     elif found:
         raise MrlspkError(

@@ -85,6 +85,10 @@ def test_adapters_make_it_no_head_run():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        (
+            ["loss.distillation_teacher=other.pt", "training.freeze_backbone_epochs=0"],
+            "loss.distillation_teacher needs training.freeze_backbone_epochs null",
+        ),
         (["loss.distillation_teacher=other.pt", "loss.distillation_weight=0"], "distillation_weight above zero"),
         (
             [

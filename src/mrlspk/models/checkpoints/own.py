@@ -1,5 +1,6 @@
 """Our own layout: weights, the architecture that rebuilds the network, and what a run adds to them."""
 
+import io
 from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -29,8 +30,9 @@ def encoder_entries(encoder: Encoder, architecture: Architecture) -> dict[str, A
 
 def write_entries(path: Path, entries: dict[str, Any]) -> None:
     """Write a checkpoint to ``path``; equal entries make equal files, for no name of a file is written into it."""
-    with path.open("wb") as file:
-        torch.save(entries, file)
+    buffer = io.BytesIO()  # straight into a file, a full disk would end torch.save in an error that does not say so
+    torch.save(entries, buffer)
+    path.write_bytes(buffer.getbuffer())
 
 
 def read_own(contents: dict[str, Any], path: Path) -> Layout:

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import encoder_entries, load_model
-from mrlspk.models.checkpoints.own import FORMAT_VERSION, UPGRADES, upgrade_from_1
+from mrlspk.models.checkpoints.own import FORMAT_VERSION, UPGRADES, upgrade_from_1, write_entries
 from mrlspk.models.encoder import build_encoder
 
 TINY = describe_architecture(
@@ -94,3 +95,9 @@ def test_damaged_older_format_is_refused(format_1, load, change):
 def test_entries_are_read_without_running_anything(encoder, tmp_path):
     torch.save(encoder_entries(encoder, TINY), tmp_path / "model.pt")
     assert torch.load(tmp_path / "model.pt", weights_only=True)["format"] == "mrlspk"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_full_disk_is_an_error_of_the_disk(encoder):
+    with pytest.raises(OSError, match="No space left"):
+        write_entries(Path("/dev/full"), encoder_entries(encoder, TINY))
