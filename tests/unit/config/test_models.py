@@ -17,9 +17,9 @@ def test_a_configuration_does_not_change():
 
 
 def test_full_width_is_the_last_and_weights_are_equal_unless_given():
-    model = ModelConfig(matryoshka_dims=(16, 32))
-    assert (model.embed_dim, model.weights) == (32, (1.0, 1.0))
-    assert ModelConfig(matryoshka_dims=(16, 32), matryoshka_weights=(2, 0)).weights == (2.0, 0.0)
+    model = ModelConfig(matryoshka_dims=(4, 8))
+    assert (model.embed_dim, model.weights) == (8, (1.0, 1.0))
+    assert ModelConfig(matryoshka_dims=(4, 8), matryoshka_weights=(2, 0)).weights == (2.0, 0.0)
 
 
 @pytest.mark.parametrize(
