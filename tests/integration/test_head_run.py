@@ -156,6 +156,17 @@ def test_run_killed_before_its_first_epoch_begins_anew(head, run, checkpoints, m
     assert same(load(checkpoints / "whole" / "last.pt")["model"], load(folder / "last.pt")["model"])
 
 
+def test_copy_of_a_run_goes_on_from_an_earlier_epoch(head, run, checkpoints):
+    ran(head("head.flatten=0.3", name="whole"))
+    whole, copy = checkpoints / "whole", checkpoints / "copy"
+    refused = run("train", "--resume", whole / "epoch-001.pt")
+    assert (refused.exit_code, "copy it whole" in " ".join(refused.stderr.split())) == (1, True)
+    shutil.copytree(whole, copy)
+    (copy / "epoch-001.pt").rename(copy / "last.pt")
+    ran(run("train", "--resume", copy, "--json"))
+    assert same(load(whole / "last.pt")["model"], load(copy / "last.pt")["model"])
+
+
 def test_where_nothing_is_trained_the_rotation_is_the_best(head, run, checkpoints):
     report = ran(head("head.trained=none", "head.flatten=0.3", name="one"))
     assert "verdict" not in report

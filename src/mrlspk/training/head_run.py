@@ -158,7 +158,9 @@ def _write_untrained(
 def _read_start(run_dir: Path) -> dict[str, Any]:
     path = run_dir / (START if (run_dir / START).is_file() else ROTATION)
     if not path.is_file():
-        raise CheckpointError("the run has lost where it started", path, "Begin a new run.")
+        raise CheckpointError(
+            "the run has lost where it started", path, "Bring rotation.pt and start.pt back, or begin a new run."
+        )
     return read_checkpoint(path)
 
 

@@ -65,7 +65,7 @@ def check_nothing_lost(point: Path) -> None:
         raise CheckpointError(
             f"its run has come further, to epoch {there}: going on from epoch {here} would overwrite that",
             point,
-            "Resume from the folder, or copy the checkpoint into a folder of its own as last.pt.",
+            "Resume from the folder, or copy it whole and let the checkpoint be last.pt in the copy.",
         )
 
 
