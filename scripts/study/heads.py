@@ -48,7 +48,7 @@ class Training:
     batch_size: int = 512
     learning_rate: float = 2e-4
     class_rate: float = 10.0
-    start_decay: float = 0.0
+    start_decay: float = 200.0
     class_start: str = "means"
     trained: Trained = "linear"
     margin: float = 0.2

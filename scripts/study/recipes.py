@@ -21,7 +21,7 @@ from study.material import Material
 DIMS = 8, 16, 32, 64, 128, 192, 256
 POWER = Config().head.flatten
 OWN = "own embedding, truncated"
-DEFAULT = "flattened, AAM on 8 … 192 and distillation (default)"
+DEFAULT = "flattened, AAM, distillation, decay"
 
 type Embed = Callable[[Tensor, int], NDArray[np.float64]]
 """Maps pooled vectors (n, in_features) and a width to embeddings (n, at least that width)."""
@@ -62,7 +62,8 @@ class Recipe:
 
 def all_recipes() -> tuple[Recipe, ...]:
     """Return the recipes in the order of the tables."""
-    plain, taught = Training(distillation=0.0), Training()
+    taught = Training(start_decay=0.0)
+    plain = replace(taught, distillation=0.0)
     narrow = replace(plain, dims=(64, 128, 192))
     return (
         Recipe(OWN, _truncated, {}, random=False),
@@ -87,8 +88,9 @@ def all_recipes() -> tuple[Recipe, ...]:
         _trained("flattened, AAM on 8 … 192", plain, start="flat"),
         _trained("flattened, AAM, 3 times the epochs", replace(plain, epochs=15), start="flat"),
         _trained("flattened, AAM, decay to the start", replace(plain, start_decay=200.0), start="flat"),
-        _trained(DEFAULT, taught, start="flat"),
-        _trained("flattened, AAM, distillation, 256 values", replace(taught, dims=DIMS), start="flat", embed_dim=256),
+        _trained("flattened, AAM and distillation", taught, start="flat"),
+        _trained(DEFAULT, Training(), start="flat"),
+        _trained(f"{DEFAULT}, 256 values", Training(dims=DIMS), start="flat", embed_dim=256),
     )
 
 
@@ -175,6 +177,7 @@ def _predecessor(material: Material, speakers: NDArray[np.int64], seed: int) -> 
     how = Training(
         dims=(64, 128, 192, 256),
         distillation=0.0,
+        start_decay=0.0,
         learning_rate=1e-4,
         class_start="fixed",
         margin_shares={},
@@ -196,7 +199,7 @@ def _separate_heads(material: Material, speakers: NDArray[np.int64], seed: int) 
             material,
             random_head(material, dim, whole, seed=seed),
             speakers,
-            Training(dims=(dim,), distillation=0.0),
+            Training(dims=(dim,), distillation=0.0, start_decay=0.0),
             seed=seed,
         )
         heads[dim], n_trained = fold_head(found.head), n_trained + found.n_trained

@@ -35,6 +35,14 @@ class DataConfig(StrictModel):
         40, description="Speakers validated on: held out of train_dataset, or taken from val_dataset."
     )
     n_validation_trials: PositiveInt = Field(2000, description="Seeded validation trials, half of them target.")
+    validation_match: str | None = Field(
+        None,
+        description="Column of validation_metadata, such as language or gender, that both speakers of a non-target "
+        "validation trial agree in; null: any two.",
+    )
+    validation_metadata: Path | None = Field(
+        None, description="CSV, TSV or JSON lines that say it of each speaker, for validation_match."
+    )
     validation_seconds: float | None = Field(
         None, ge=0.1, description="Middle part of each validation utterance that is scored, seconds; null: all of it."
     )
@@ -64,6 +72,13 @@ class DataConfig(StrictModel):
     musan_snr_range: Range = Field((5.0, 20.0), description="Signal-to-noise ratio of noise recordings, dB.")
     rir_dataset: Path | None = Field(None, description="Folder of room impulse responses; null: none.")
     rir_probability: Probability = Field(0.5, description="Share of crops with a room response.")
+
+    @model_validator(mode="after")
+    def check_validation_match(self) -> Self:
+        """Refuse a column without a table, and a table without a column."""
+        if (self.validation_match is None) != (self.validation_metadata is None):
+            raise ValueError("validation_match and validation_metadata go together: give both or none")
+        return self
 
     @model_validator(mode="after")
     def check_speeds(self) -> Self:

@@ -35,5 +35,7 @@ class HeadConfig(StrictModel):
     )
     class_start: Literal["means", "random"] = Field("means", description="First class weights.")
     start_decay: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Decay of head and class weights towards where they started, a share of the learning rate."
+        200.0,
+        description="Decay of head and class weights towards where they started, times the learning rate, in runs that "
+        "train the head alone.",
     )

@@ -23,6 +23,7 @@ from mrlspk.data.augmentation import (
 )
 from mrlspk.data.dataset import CropDataset, SampleKey
 from mrlspk.data.manifest import Manifest, scan_corpus
+from mrlspk.data.metadata import read_metadata, speaker_values
 from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.trials import Trials, generate_trials
 from mrlspk.errors import DataError
@@ -58,7 +59,10 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
             logger.warning("%s: %d speakers to validate on", validation.root, len(validation.speakers))
     check_disjoint(corpus.speakers, validation.speakers, where="data.val_dataset")
     path = f"generated from {validation.root}"
-    trials = generate_trials(validation, config.n_validation_trials, seed=seed, path=path)
+    match = None
+    if config.validation_match is not None and config.validation_metadata is not None:
+        match = speaker_values(validation, read_metadata(config.validation_metadata), config.validation_match)
+    trials = generate_trials(validation, config.n_validation_trials, seed=seed, path=path, match=match)
     train = CropDataset(
         corpus,
         crop_seconds=config.chunk_duration,

@@ -2,12 +2,16 @@
 
 import difflib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from mrlspk.data.manifest import Manifest
 from mrlspk.data.text_file import TextFile, column_name, delimiter_of, find_column, read_text_file, shorten, split_table
 from mrlspk.errors import DataError, UsageError
+
+log = logging.getLogger("mrlspk.data")
 
 KEYS = "utterance_id", "speaker_id", "utterance", "speaker", "utt", "spk", "id"  # else the first column is the key
 EXPECTED = "a table with a header, or JSON lines"
@@ -116,3 +120,17 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def speaker_values(manifest: Manifest, metadata: Metadata, column: str) -> Mapping[str, str]:
+    """Return what the metadata says of each speaker; those of whom it says nothing are counted in a warning."""
+    found = {
+        speaker: metadata.value(column, group[0].utterance_id, speaker)
+        for speaker, group in manifest.by_speaker().items()
+    }
+    values = {speaker: value for speaker, value in found.items() if value is not None}
+    if len(values) < len(found):
+        n_without = len(found) - len(values)
+        message = "%s: %d of %d speakers have no %s in %s: they have target trials only"
+        log.warning(message, manifest.root, n_without, len(found), column, metadata.path)
+    return values

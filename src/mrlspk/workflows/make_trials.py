@@ -1,12 +1,12 @@
 """Trial lists drawn from folders of speech and written."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.data.manifest import Manifest, scan_corpus
-from mrlspk.data.metadata import Metadata, read_metadata
+from mrlspk.data.metadata import read_metadata, speaker_values
 from mrlspk.data.same_session import SameSession
 from mrlspk.data.trials import Trials, generate_trials, write_trials
 from mrlspk.errors import UsageError
@@ -66,7 +66,7 @@ def make_trials(
     drawn: list[tuple[Path, Manifest, Trials]] = []
     for folder, path in zip(folders, paths, strict=True):
         manifest = scan_corpus(folder)
-        values = _values(manifest, table, match) if table is not None and match is not None else None
+        values = speaker_values(manifest, table, match) if table is not None and match is not None else None
         trials = generate_trials(manifest, n_trials, seed=seed, path=str(path), same_session=same_session, match=values)
         if len(trials) < n_trials:
             log.warning("%s: %d trials, not %d: it has no more of this kind", folder, len(trials), n_trials)
@@ -87,20 +87,6 @@ def _name_lists(folders: Sequence[Path], output: Path) -> list[Path]:
     while len({folder.parts[-n_parts:] for folder in resolved}) < len(resolved):
         n_parts += 1
     return [output / f"{'-'.join(folder.parts[-n_parts:])}.txt" for folder in resolved]
-
-
-def _values(manifest: Manifest, metadata: Metadata, column: str) -> Mapping[str, str]:
-    """Return what the metadata says of each speaker; those of whom it says nothing are counted in a warning."""
-    found = {
-        speaker: metadata.value(column, group[0].utterance_id, speaker)
-        for speaker, group in manifest.by_speaker().items()
-    }
-    values = {speaker: value for speaker, value in found.items() if value is not None}
-    if len(values) < len(found):
-        n_without = len(found) - len(values)
-        message = "%s: %d of %d speakers have no %s in %s: they have target trials only"
-        log.warning(message, manifest.root, n_without, len(found), column, metadata.path)
-    return values
 
 
 def _report(path: Path, manifest: Manifest, trials: Trials) -> WrittenTrials:

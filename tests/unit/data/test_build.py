@@ -55,6 +55,29 @@ def test_validation_corpus_of_its_own(config, tmp_path):
     assert data.validation.root == root
 
 
+def test_speakers_of_a_nontarget_validation_trial_agree_where_that_is_wanted(config, tmp_path):
+    root = write_corpus(tmp_path / "val", ["v1", "v2", "v3", "v4"])
+    table = tmp_path / "speakers.csv"
+    table.write_text("speaker,language\nv1,en\nv2,en\nv3,ar\nv4,ar\n")
+    options = {"val_dataset": root, "n_validation_speakers": 4}
+    matched = {"validation_match": "language", "validation_metadata": table}
+    free, within = (build_training_data(changed(config, **options, **more), seed=0) for more in ({}, matched))
+
+    def pairs(data):
+        trials = data.validation_trials
+        sides = (map(speaker_of, side) for side in (trials.enroll_ids, trials.test_ids))
+        return {tuple(sorted(pair)) for pair in zip(*sides, strict=True) if len(set(pair)) == 2}
+
+    assert pairs(within) == {("v1", "v2"), ("v3", "v4")}
+    assert len(pairs(free)) > 2
+
+
+@pytest.mark.parametrize("given", [{"validation_match": "language"}, {"validation_metadata": "speakers.csv"}])
+def test_column_and_table_of_matched_trials_go_together(config, given):
+    with pytest.raises(ValueError, match="go together"):
+        changed(config, **given)
+
+
 def test_validation_speaker_who_is_trained_on_is_an_error(config, tmp_path):
     root = write_corpus(tmp_path / "val", ["s1", "v2"])
     with pytest.raises(DataError, match="got 1 of the same: s1"):
