@@ -22,6 +22,7 @@ from study.material import Material, gather
 from study.recipes import Recipe, all_recipes
 from study.stages import Stages
 
+VERSION = 2  # of what recipes do; raised where it changes, so that nothing older is kept
 PASSES = 4  # stored crops of every utterance
 TEMPLATE = Path(__file__).parent / "study" / "matryoshka-recipes.md.in"
 
@@ -78,7 +79,8 @@ def _held_out(stages: Stages, material: Material, recipe: Recipe, seed: int) -> 
 
 
 def _inputs(material: Material, recipe: Recipe, seed: int) -> dict[str, Any]:
-    return {"material": material.fingerprint, "recipe": recipe.name, "options": recipe.options, "seed": seed}
+    how = {"recipe": recipe.name, "options": recipe.options, "seed": seed, "version": VERSION}
+    return {"material": material.fingerprint} | how
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from mrlspk.config import Config
 from mrlspk.losses.class_start import set_class_means
 from mrlspk.losses.distillation import SimilarityDistillation
 from mrlspk.losses.margin import AAMSoftmax
@@ -23,6 +24,8 @@ from mrlspk.training.head_optimiser import add_decay_to_start
 from mrlspk.training.optimiser import LearningRate
 from mrlspk.training.validation import embed_pooled
 from study.material import Material
+
+_DEFAULT = Config()
 
 
 @dataclass(frozen=True)
@@ -43,18 +46,18 @@ class Training:
         batch_norm_moves: Whether the normalisation of the head's input is trained and follows the batches.
     """
 
-    dims: tuple[int, ...] = (8, 16, 32, 64, 128, 192)
-    epochs: int = 5
-    batch_size: int = 512
-    learning_rate: float = 2e-4
-    class_rate: float = 10.0
-    start_decay: float = 200.0
-    class_start: str = "means"
-    trained: Trained = "linear"
-    margin: float = 0.2
-    margin_shares: dict[int, float] = field(default_factory=lambda: {8: 0.0, 16: 0.0, 32: 0.5})
-    scale: float = 30.0
-    distillation: float = 1.0
+    dims: tuple[int, ...] = _DEFAULT.model.dims_in_loss
+    epochs: int = _DEFAULT.training.num_epochs
+    batch_size: int = _DEFAULT.training.batch_size
+    learning_rate: float = _DEFAULT.training.learning_rate
+    class_rate: float = _DEFAULT.loss.class_lr_multiplier
+    start_decay: float = _DEFAULT.head.start_decay
+    class_start: str = _DEFAULT.head.class_start
+    trained: Trained = _DEFAULT.head.trained
+    margin: float = _DEFAULT.loss.margin
+    margin_shares: dict[int, float] = field(default_factory=lambda: dict(_DEFAULT.loss.margin_shares))
+    scale: float = _DEFAULT.loss.scale
+    distillation: float = _DEFAULT.distillation_weight
     classify: bool = True
     batch_norm_moves: bool = False
 
@@ -123,7 +126,7 @@ def random_head(
 
 def _criterion(how: Training, embed_dim: int, n_classes: int) -> MatryoshkaLoss:
     loss = AAMSoftmax(n_classes, embed_dim, margin=how.margin, scale=how.scale, margin_shares=how.margin_shares)
-    distillation = SimilarityDistillation(0.05) if how.distillation else None
+    distillation = SimilarityDistillation(_DEFAULT.loss.distillation_temperature) if how.distillation else None
     return MatryoshkaLoss(
         loss if how.classify else _DistillationOnly(),
         how.dims,
@@ -159,7 +162,7 @@ def _steps(
         "cosine",
         steps_per_epoch=n_batches,
         num_epochs=how.epochs,
-        warmup_epochs=0.5,
+        warmup_epochs=_DEFAULT.training.warmup_epochs,
         floor=0.01,
         step_epochs=1,
         gamma=1.0,
@@ -170,7 +173,7 @@ def _steps(
             chosen = order[batch * how.batch_size : (batch + 1) * how.batch_size]
             group = [(material.crops.rows(rows[chosen]), torch.from_numpy(classes[chosen]))]
             rate.apply(wrapped_optimiser, step)
-            yield take_step(fabric, wrapped, wrapped_optimiser, group, max_grad_norm=1.0)[0]
+            yield take_step(fabric, wrapped, wrapped_optimiser, group, max_grad_norm=_DEFAULT.training.max_grad_norm)[0]
             step += 1
 
 

@@ -34,6 +34,7 @@ TINY_RUN = {
         "matryoshka_dims": [4, 8],
     },
     "training": {"num_epochs": 3, "batch_size": 4, "learning_rate": 0.01, "freeze_backbone_epochs": 0},
+    "head": {"start_decay": 0},
     "data": {
         "val_dataset": None,
         "n_validation_speakers": 2,

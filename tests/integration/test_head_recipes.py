@@ -20,7 +20,9 @@ def test_new_head_is_trained_first_then_turned(head, single_width, checkpoints):
 def test_new_head_on_a_matryoshka_model_has_no_order_to_keep(head, write_model, tmp_path):
     several = write_model(tmp_path / "several.pt", dims=(4, 8))
     methods = {
-        start: ran(head(f"head.start={start}", "training.num_epochs=1", model=several))["baselines"]["rotation_method"]
+        start: ran(head(f"head.start={start}", "training.num_epochs=1", model=several, name=start))["baselines"][
+            "rotation_method"
+        ]
         for start in ("pretrained", "random")
     }
     assert methods["pretrained"] == "none"

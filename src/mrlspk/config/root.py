@@ -58,6 +58,16 @@ class Config(StrictModel):
             raise ValueError(f"head.trained {self.head.trained} needs training.freeze_backbone_epochs null")
         return self
 
+    @model_validator(mode="after")
+    def check_start_decay(self) -> Self:
+        """Refuse a decay that puts head or class weights back to their start at every step."""
+        pull = self.head.start_decay * self.training.learning_rate
+        if self.trains_head_alone and pull >= 1:
+            raise ValueError(
+                f"head.start_decay times training.learning_rate is {pull:g}: from 1 on every step is undone; lower either"
+            )
+        return self
+
     @property
     def distillation_weight(self) -> float:
         """Weight of the similarity distillation: as configured, or as suits the kind of run."""

@@ -30,7 +30,8 @@ def add_decay_to_start(optimiser: Optimizer, start: Mapping[nn.Parameter, Tensor
     """Make each step of the optimiser draw parameters towards their values at the start, by ``decay`` x learning rate.
 
     As AdamW's decay towards zero (Loshchilov and Hutter 2019, arXiv:1711.05101), with the start in zero's place (L2-SP,
-    Li et al. 2018, arXiv:1802.01483).
+    Li et al. 2018, arXiv:1802.01483). The learning rate is that of the first group, for all: class weights, which learn
+    faster, would else be held faster too.
 
     Args:
         optimiser: Not wrapped.
@@ -41,9 +42,8 @@ def add_decay_to_start(optimiser: Optimizer, start: Mapping[nn.Parameter, Tensor
 
     @torch.no_grad()
     def draw(stepped: Optimizer, _arguments: object, _keywords: object) -> None:
-        for group in stepped.param_groups:
-            for parameter in group["params"]:
-                if parameter in targets:
-                    parameter.lerp_(targets[parameter], min(1.0, decay * group["lr"]))
+        share = min(1.0, decay * stepped.param_groups[0]["lr"])
+        for parameter, target in targets.items():
+            parameter.lerp_(target, share)
 
     return optimiser.register_step_post_hook(draw)

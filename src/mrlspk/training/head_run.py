@@ -19,7 +19,7 @@ from mrlspk.training.fit import Run
 from mrlspk.training.head_module import HeadModule
 from mrlspk.training.head_optimiser import add_decay_to_start
 from mrlspk.training.head_start import embed_rows, flatten_head, set_means, start_head
-from mrlspk.training.head_stores import Stores
+from mrlspk.training.head_stores import SpeakerVectors, Stores
 from mrlspk.training.optimiser import build_learning_rate
 from mrlspk.training.prepare import Prepared
 from mrlspk.training.stored_batches import StoredBatches, Teacher
@@ -64,10 +64,12 @@ def build_head_run(prepared: Prepared, stores: Stores, trials: ValidationTrials,
         CheckpointError: If a run that is resumed has lost its start.
     """
     module, config = _head_module(prepared), prepared.config
-    held_out, crops = stores.held_out(trials), stores.crops(prepared.data)
+    held_out = stores.held_out(trials)
+    vectors = None if prepared.resumes else stores.whole(prepared.data.corpus)  # before crops: faults show early
+    crops = stores.crops(prepared.data)
     validator = StoredValidator(trials, held_out)
-    if not prepared.resumes:
-        _write_start(prepared, stores, trials, held_out=held_out, crops=crops)
+    if vectors is not None:
+        _write_start(prepared, vectors, trials, held_out=held_out, crops=crops)
     contents = _read_start(prepared.run_dir)
     baselines = Baselines(**contents["baselines"])
     _begin_at(prepared, module, contents)
@@ -128,10 +130,10 @@ def _head_module(prepared: Prepared) -> HeadModule:
 
 
 def _write_start(
-    prepared: Prepared, stores: Stores, trials: ValidationTrials, *, held_out: Tensor, crops: FeatureStore
+    prepared: Prepared, vectors: SpeakerVectors, trials: ValidationTrials, *, held_out: Tensor, crops: FeatureStore
 ) -> None:
     """Write the rotation, and the head that training starts from where its spectrum is flattened."""
-    state, config, vectors = prepared.state, prepared.config, stores.whole(prepared.data.corpus)
+    state, config = prepared.state, prepared.config
     own = prepared.start.published_head
     if own is None or config.head.start == "random":
         own = train_first_head(prepared, crops, vectors.pooled)

@@ -157,7 +157,9 @@ def count_epoch_steps(config: Config, n_crops: int, max_batches: int | None) -> 
         raise ConfigError(
             f"an epoch of {n_crops} crops does not fill a batch of {config.training.batch_size}",
             "training.batch_size",
-            "Lower it, or raise data.crops_per_epoch.",
+            "Lower it, or raise features.crops_per_utterance."
+            if config.trains_head_alone
+            else "Lower it, or raise data.crops_per_epoch.",
         )
     return count_steps(n_batches, config, max_batches)
 

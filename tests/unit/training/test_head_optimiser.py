@@ -32,19 +32,18 @@ def test_each_step_goes_back_towards_the_start_by_its_share():
     assert other.item() == pytest.approx(free, rel=1e-5)
 
 
-def test_way_back_follows_the_rate_of_the_group_and_ends_at_the_start():
+@pytest.mark.parametrize(("decay", "left"), [(2.0, 0.8), (30.0, 0.0)])  # not beyond the start
+def test_way_back_follows_the_rate_of_the_first_group_for_all_and_ends_at_the_start(decay, left):
     slow, fast = nn.Parameter(torch.tensor([1.0])), nn.Parameter(torch.tensor([1.0]))
     optimiser = torch.optim.SGD([{"params": [slow], "lr": 0.1}, {"params": [fast], "lr": 1.0}])
     start = {slow: torch.tensor([0.0]), fast: torch.tensor([0.0])}
-    handle = add_decay_to_start(optimiser, start, decay=2.0)
+    handle = add_decay_to_start(optimiser, start, decay=decay)
     for parameter in (slow, fast):
         parameter.grad = torch.zeros(1)
     optimiser.step()
-    assert slow.item() == pytest.approx(0.8)
-    assert fast.item() == 0.0  # not beyond it
     handle.remove()
     optimiser.step()
-    assert slow.item() == pytest.approx(0.8)
+    assert [slow.item(), fast.item()] == pytest.approx([left, left])
 
 
 def test_start_is_kept_as_it_was_given():
