@@ -64,7 +64,7 @@ class Config(StrictModel):
         pull = self.head.start_decay * self.training.learning_rate
         if self.trains_head_alone and pull >= 1:
             raise ValueError(
-                f"head.start_decay times training.learning_rate is {pull:g}: from 1 on every step is undone; lower either"
+                f"head.start_decay times training.learning_rate is {pull:g}: from 1 on steps are undone; lower either"
             )
         return self
 

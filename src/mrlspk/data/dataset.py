@@ -12,6 +12,7 @@ from mrlspk.data.audio import SAMPLE_RATE, load_audio
 from mrlspk.data.augmentation import Augmentation, change_speed, samples_before_speed
 from mrlspk.data.crop import random_crop
 from mrlspk.data.manifest import Manifest
+from mrlspk.data.one_thread import one_thread
 from mrlspk.data.trials import Trials
 
 
@@ -101,9 +102,10 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         """
         rng = np.random.default_rng([self.seed, key.epoch, key.index, key.repeat])
         speed_index, utterance_index = divmod(key.index, len(self._ids))
-        waveform = self._crop(self.path_of(key.index), self.speeds[speed_index], rng)
-        if self.augmentation:
-            waveform = self.augmentation(waveform, rng)
+        with one_thread():
+            waveform = self._crop(self.path_of(key.index), self.speeds[speed_index], rng)
+            if self.augmentation:
+                waveform = self.augmentation(waveform, rng)
         return waveform, int(self._speaker_indices[utterance_index]) + speed_index * len(self.speakers)
 
     def _crop(self, path: Path, speed: float, rng: np.random.Generator) -> Tensor:

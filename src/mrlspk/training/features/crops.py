@@ -1,7 +1,6 @@
 """Pooled vectors of random crops, shard after shard."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import batched
 from typing import Any
@@ -70,8 +69,7 @@ class Crops:
         for shard in shards:
             parts: list[NDArray[np.floating]] = []
             for rows in batched(shard.rows, self.batch_size):
-                with _one_thread():
-                    waveforms, _ = next(batches)
+                waveforms, _ = next(batches)
                 paths = [self.dataset.path_of(row % n_items) for row in rows]
                 parts.append(as_stored(self.pool(waveforms), paths, dtype=layout.dtype))
                 on_rows(len(rows))
@@ -87,14 +85,3 @@ class Crops:
             generator=torch.Generator(),  # the loader's draws are its own: those of the network do not depend on it
             **options,
         )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let this process decode in one thread, as those of a loader do: sums over more differ in their last bits."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
