@@ -113,6 +113,11 @@ def workspace(tmp_path, monkeypatch):
     for number, recording in enumerate(recordings, start=1):
         shutil.copy(recording, folder / f"{number:05}.wav")
         shutil.copy(recording, tmp_path / ("one.wav", "other.wav")[number - 1])
+    speakers = "".join(f"train{number},English\n" for number in range(5))
+    (tmp_path / "speakers.csv").write_text(f"speaker,language\n{speakers}")
+    for name in ("musan", "rirs"):
+        (tmp_path / "speech" / name).mkdir()
+        shutil.copy(recordings[0], tmp_path / "speech" / name / "1.wav")
     backbone = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
     with torch.random.fork_rng():
         architecture = describe_architecture(backbone, (64, 128, 192))
@@ -123,10 +128,12 @@ def workspace(tmp_path, monkeypatch):
 
 def made_small(words):
     """Return a command of the guides so that it takes seconds: a short run, and no model to be fetched."""
+    if words[0] == "rotate":
+        return [*words, "--crop-seconds", "0.3"]
     if words[0] != "train" or "--resume" in words:
         return words
     small = [part for key, value in SMALL_RUN.items() for part in ("--set", f"{key}={value}")]
-    start = [] if "--config" in words else ["--init-from", "model.pt"]
+    start = [] if {"--config", "--init-from"} & set(words) else ["--init-from", "model.pt"]
     return [*words, *small, *start, *([] if "--debug-batches" in words else ["--debug-batches", "1"])]
 
 

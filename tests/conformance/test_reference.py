@@ -25,7 +25,8 @@ def test_configuration_reference_is_current():
 def test_configuration_reference_names_every_key():
     rendered = render_reference()
     leaves = {key.rsplit(".", 1)[-1] for key in known_keys()}
-    sections = {"model", "loss", "training", "data", "hardware", "logging", "evaluation", "pretrained"}
+    sections = {"model", "head", "loss", "training", "data", "features", "hardware", "logging", "evaluation"}
+    sections |= {"pretrained"}
     assert [key for key in leaves - sections if f"| `{key}` |" not in rendered] == []
 
 
