@@ -67,6 +67,7 @@ def config(tmp_path_factory):
                 "val_dataset": None,
                 "n_validation_speakers": HELD_OUT,
                 "augmentation": False,
+                "num_workers": 0,
             },
             "features": {"folder": root / "features", "crops_per_utterance": 1},
             "hardware": {"device": "cpu"},

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import mrlspk
 from mrlspk.cli.app import app
-from mrlspk.encoding import batching
+from mrlspk.encoding import embedding
 
 
 @pytest.fixture
@@ -304,9 +304,9 @@ def test_batch_size_is_the_flags_else_the_configurations(run, model, tmp_path, m
     for name in ("a.wav", "b.wav", "c.wav"):
         write_wav(tmp_path / "in" / name)
     batches = []
-    whole = batching.embed_batch
+    whole = embedding.embed_batch
     monkeypatch.setattr(
-        batching, "embed_batch", lambda encoder, x, **options: batches.append(len(x)) or whole(encoder, x, **options)
+        embedding, "embed_batch", lambda encoder, x, **options: batches.append(len(x)) or whole(encoder, x, **options)
     )
     monkeypatch.setenv("MRLSPK_EVALUATION__BATCH_SIZE", "2")
     for flags in ((), ("--batch-size", 3)):

@@ -30,16 +30,17 @@ def assert_goes_on_to_the_same(root, folder):
 
 def test_two_processes_that_want_one_store_make_it_once(tiny_corpus, folder):
     moments = Counter()
-    with Child(tiny_corpus.root, folder) as first, Child(tiny_corpus.root, folder) as second:
+    with Child(tiny_corpus.root, folder) as first:
         assert first.next_moment() == "not in place"  # it holds the lock, and writes the key
-        assert second.next_moment() == "waiting"
-        second.let_go_on()
-        while moment := first.next_moment():
-            moments[moment] += 1
-        assert first.exit_code() == 0
-        second.moment = None
-        assert second.next_moment() is None  # it neither pools nor writes
-        assert second.exit_code() == 0
+        with Child(tiny_corpus.root, folder) as second:
+            assert second.next_moment() == "waiting"
+            second.let_go_on()
+            while moment := first.next_moment():
+                moments[moment] += 1
+            assert first.exit_code() == 0
+            second.moment = None
+            assert second.next_moment() is None  # it neither pools nor writes
+            assert second.exit_code() == 0
     assert moments["pooled"] == 64  # 128 crops in twos
 
 

@@ -72,7 +72,7 @@ def test_rotation_has_the_rate_of_the_model_at_the_full_width_and_less_than_trun
 
 
 def test_absurd_rate_is_a_regression_and_the_rotation_is_kept(head, tmp_path):
-    report = head("training.learning_rate=100", "training.warmup_epochs=0", name="absurd")
+    report = head("training.learning_rate=100", "training.warmup_epochs=0", "head.start_decay=0", name="absurd")
     verdict, folder = report["verdict"], tmp_path / "checkpoints" / "absurd"
     outcomes = {width["dim"]: width["outcome"] for width in verdict["widths"]}
     assert outcomes[192] == "REGRESSION"

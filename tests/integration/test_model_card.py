@@ -122,6 +122,7 @@ def test_card_survives_a_resume_without_the_base_model_at_hand(run, train, mirro
     base = read_card(run_dir)["base"]
     resumed.mkdir()
     shutil.copy(run_dir / "epoch-001.pt", resumed / "last.pt")
+    shutil.copy(run_dir / "best.pt", resumed / "best.pt")
     shutil.rmtree(mirror)
     shutil.rmtree(tmp_path / "cache")
     outcome = run("train", "--resume", resumed, "--json")
@@ -137,7 +138,8 @@ def test_resumed_run_whose_checkpoints_had_no_card_gets_one(run, train, tmp_path
     resumed.mkdir()
     contents = load(tmp_path / "checkpoints" / "one" / "epoch-001.pt")
     del contents["card"]
-    torch.save(contents, resumed / "last.pt")
+    for name in ("last.pt", "best.pt"):
+        torch.save(contents, resumed / name)
     assert run("train", "--resume", resumed).exit_code == 0
     base = load(resumed / "last.pt")["card"]["base"]
     assert (base["model"], base["sha256"], base["non_commercial"]) == (NAME, None, True)

@@ -1,7 +1,6 @@
 """``mrlspk train``: a run as a configuration says."""
 
 import json
-import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -68,7 +67,6 @@ def train_command(
         return
     from mrlspk.workflows.train import train  # torch, after the cheap check of the configuration
 
-    logging.getLogger("mrlspk.training").setLevel(logging.WARNING if quiet else logging.INFO)
     with TrainProgress(quiet=quiet) as progress:
         report = train(config, **options, observers=[progress], on_stage=progress.stage)
     output.show("train", _payload(report), _human(report), as_json=as_json)

@@ -1,5 +1,6 @@
 """What a terminal shows of a run while it goes on."""
 
+import logging
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ class TrainProgress:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
+        self._log = logging.getLogger("mrlspk.training")
+        self._level = self._log.level
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._stages: dict[str, TaskID] = {}
@@ -26,6 +29,9 @@ class TrainProgress:
         self._facts: RunFacts | None = None
 
     def __enter__(self) -> "TrainProgress":
+        self._level = self._log.level
+        if not self._quiet:
+            self._log.setLevel(logging.INFO)  # what is stored, how large it is, and where
         if not self._quiet and sys.stderr.isatty():
             figures = TextColumn("loss {task.fields[loss]:.3f}  lr {task.fields[rate]:.2e}  {task.fields[speed]:.0f}/s")
             columns = (
@@ -42,6 +48,7 @@ class TrainProgress:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        self._log.setLevel(self._level)
         if self._bar is not None:
             self._bar.stop()
 

@@ -52,6 +52,7 @@ def prepared():
             "training.num_epochs=8",
             "training.batch_size=24",
             "training.learning_rate=0.02",
+            "head.start_decay=0",
             "training.warmup_epochs=0",
             "loss.distillation_weight=0.5",
             "loss.n_dims_per_step=1",

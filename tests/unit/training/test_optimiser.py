@@ -203,6 +203,6 @@ def test_frozen_parts_wait_in_the_optimiser_and_the_others_keep_their_state_acro
     average = optimiser.state[head]["exp_avg"].clone()
     step(frozen=False)
     assert (int(optimiser.state[head]["step"]), int(optimiser.state[stem]["step"])) == (4, 1)
-    assert torch.allclose(optimiser.state[head]["exp_avg"], 0.9 * average + 0.1 * head.grad)
+    assert torch.allclose(optimiser.state[head]["exp_avg"], 0.9 * average + 0.1 * head.grad, rtol=1e-4, atol=1e-5)
     assert not torch.equal(stem, before["backbone.stem.0.weight"])
     assert not torch.equal(encoder.backbone.stage0[3].conv_block.norm.running_mean, before[NORM])

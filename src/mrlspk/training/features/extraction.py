@@ -138,7 +138,7 @@ def ensure_store(folder: Path, key: Key, source: Source, *, on_progress: OnProgr
                 on_progress(n_done, layout.n_rows)
 
         on_rows(0)
-        vectors = source.vectors(missing, layout=layout, on_rows=on_rows)
+        vectors = source.vectors(missing, layout=layout, on_rows=on_rows) if missing else iter(())
         for shard, values in zip(missing, vectors, strict=True):
             write_shard(folder, shard, values, layout=layout)
     return open_store(folder)
