@@ -17,7 +17,7 @@ from mrlspk.config import Config
 from mrlspk.training.features.extraction import ensure_store
 from mrlspk.training.features.key import crops_key, whole_key
 from mrlspk.training.features.layout import Layout, Shard
-from mrlspk.training.head_stores import draw_utterances
+from mrlspk.training.head_stores import sample_utterances
 from mrlspk.training.prepare import Prepared, prepare
 from mrlspk.training.validation import build_validation_trials
 from mrlspk.workflows.train import train
@@ -85,7 +85,7 @@ def fill_stores(prepared: Prepared) -> None:
     index = {speaker: number for number, speaker in enumerate((*data.train.speakers, *data.validation.speakers))}
     n_features = encoder.head.linear.in_features
     trials = build_validation_trials(config, data)
-    for utterances in (draw_utterances(data.corpus, features.n_whole, seed=config.seed), trials.utterances):
+    for utterances in (sample_utterances(data.corpus, features.n_whole, seed=config.seed), trials.utterances):
         key = whole_key(
             encoder,
             utterances,

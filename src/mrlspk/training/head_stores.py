@@ -57,7 +57,7 @@ class Stores:
 
     def whole(self, corpus: Manifest) -> SpeakerVectors:
         """Return whole utterances, as many as configured, drawn by the seed; one of each speaker at least."""
-        chosen = draw_utterances(corpus, self.config.features.n_whole, seed=self.config.seed)
+        chosen = sample_utterances(corpus, self.config.features.n_whole, seed=self.config.seed)
         index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
         speakers = np.array([index[utterance.speaker_id] for utterance in chosen], np.int64)
         return SpeakerVectors(self._whole("utterances", chosen, None), speakers)
@@ -82,7 +82,7 @@ class Stores:
         return store.rows(np.arange(store.n_rows))
 
 
-def draw_utterances(corpus: Manifest, n_utterances: int, *, seed: int) -> tuple[Utterance, ...]:
+def sample_utterances(corpus: Manifest, n_utterances: int, *, seed: int) -> tuple[Utterance, ...]:
     """Return so many utterances, or all, in the order of the corpus, and one more of each speaker whom the draw missed.
 
     They are as unevenly shared out among the speakers as in the corpus itself.
