@@ -160,3 +160,15 @@ def test_first_stage_of_a_published_model_begins_at_its_rotation_with_its_statis
     gram, turned_gram = (weight.double().T @ weight.double() for weight in (before, seen[0]["head.linear.weight"]))
     assert torch.allclose(gram, turned_gram, atol=1e-6)
     assert load(tmp_path / "checkpoints" / "two" / "last.pt")["rotation"]["method"] == "svd"
+
+
+@pytest.mark.parametrize("frozen", ["null", "0"])
+def test_a_rotation_is_chosen_on_training_speakers_where_there_are_enough(head, many_speakers, checkpoints, frozen):
+    settings = f"data.train_dataset={many_speakers.root}", "training.num_epochs=1", "data.n_validation_trials=20"
+    report = ran(head(*settings, f"training.freeze_backbone_epochs={frozen}", name="one"))
+    choice = load(checkpoints / "one" / "last.pt")["rotation"]["choice"]
+    assert (
+        choice["n_target"] == 22 * 3
+    )  # every pair of the files of each training speaker, of whom two are validated on
+    assert len(choice["candidates"]) == 7
+    assert report["best_checkpoint"]

@@ -18,7 +18,7 @@ from mrlspk.training.first_head import train_first_head
 from mrlspk.training.fit import Run
 from mrlspk.training.head_module import HeadModule
 from mrlspk.training.head_optimiser import add_decay_to_start
-from mrlspk.training.head_start import embed_rows, flatten_head, set_means, start_head
+from mrlspk.training.head_start import embed_rows, flatten_head, has_choice, set_means, start_head
 from mrlspk.training.head_stores import SpeakerVectors, Stores
 from mrlspk.training.optimiser import build_learning_rate
 from mrlspk.training.prepare import Prepared
@@ -65,7 +65,9 @@ def build_head_run(prepared: Prepared, stores: Stores, trials: ValidationTrials,
     """
     module, config = _head_module(prepared), prepared.config
     held_out = stores.held_out(trials)
-    vectors = None if prepared.resumes else stores.whole(prepared.data.corpus)  # before crops: faults show early
+    vectors = None
+    if not prepared.resumes:  # before the crops, so that faults show early
+        vectors = stores.whole(prepared.data.corpus, with_choice=has_choice(prepared))
     crops = stores.crops(prepared.data)
     validator = StoredValidator(trials, held_out)
     if vectors is not None:

@@ -19,7 +19,15 @@ from mrlspk.training.baselines import Baselines, score_baselines
 from mrlspk.training.features.store import FeatureStore
 from mrlspk.training.head_stores import SpeakerVectors
 from mrlspk.training.prepare import Prepared
-from mrlspk.training.rotation import RotationCandidates, RotationChoice, SpeakerEmbeddings, choose_rotation
+from mrlspk.training.rotation import (
+    EmbeddedTrials,
+    RotationCandidates,
+    RotationChoice,
+    SpeakerEmbeddings,
+    choose_over_folds,
+    choose_rotation,
+)
+from mrlspk.training.rotation_folds import draw_folds
 from mrlspk.training.validation import ValidationTrials, embed_pooled
 
 BLOCK = 16_384  # stored vectors that go through the head together
@@ -61,8 +69,8 @@ def start_head(
     Args:
         prepared: Of the run; the head of its encoder is changed.
         own_head: What is turned; it is not changed.
-        vectors: Of the training speakers: the rotation is fitted on them.
-        trials: Among held-out speakers: the rotation is chosen on them.
+        vectors: Of the training speakers: the rotation is fitted on them, and chosen by holding some of them out.
+        trials: Among other speakers, by whom the rotation is chosen where there are too few for that.
         held_out: (utterances, in_features) pooled vectors of the trials' utterances.
 
     Raises:
@@ -70,11 +78,7 @@ def start_head(
     """
     encoder, own = prepared.state.module.encoder, fold_head(own_head)
     own_held_out = own.apply(held_out).numpy()
-    choice = choose_rotation(
-        SpeakerEmbeddings(own.apply(vectors.pooled).numpy(), vectors.speaker_index),
-        trials.embedded(own_held_out),
-        _candidates(prepared),
-    )
+    choice = _choose(prepared, own, vectors, trials.embedded(own_held_out))
     _fit_width(encoder, rotate_head(own_head, choice.rotation.matrix), vectors.pooled)
     turned = embed_pooled(encoder, held_out).numpy()
     return HeadStart(own, choice, score_baselines(trials, own_held_out, turned, method=choice.rotation.method))
@@ -91,6 +95,23 @@ def flatten_head(prepared: Prepared, own_head: MatryoshkaHead, vectors: SpeakerV
     embeddings = fold_head(own_head).apply(vectors.pooled).numpy()
     flat = flattening(embeddings, power=prepared.config.head.flatten)
     _fit_width(prepared.state.module.encoder, rotate_head(own_head, flat), vectors.pooled)
+
+
+def has_choice(prepared: Prepared) -> bool:
+    """Return whether there are several rotations to choose from."""
+    return len(_candidates(prepared).listed()) > 1
+
+
+def _choose(prepared: Prepared, own: AffineMap, vectors: SpeakerVectors, held_out: EmbeddedTrials) -> RotationChoice:
+    """Return the rotation that is best on training speakers held out in turn, or, with too few, on other speakers."""
+    candidates, embeddings = _candidates(prepared), own.apply(vectors.pooled).numpy()
+    fit = SpeakerEmbeddings(embeddings, vectors.speaker_index)
+    if vectors.short is None:
+        return choose_rotation(fit, held_out, candidates)
+    ids = [utterance.utterance_id for utterance in vectors.corpus.utterances]
+    whole, short = (dict(zip(ids, each, strict=True)) for each in (embeddings, own.apply(vectors.short).numpy()))
+    folds = draw_folds(vectors.corpus, whole, short, seed=prepared.config.seed)
+    return choose_over_folds(folds, candidates, refit=fit)
 
 
 def _candidates(prepared: Prepared) -> RotationCandidates:

@@ -13,17 +13,27 @@ from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.models.encoder import Encoder
 from mrlspk.training.features.extraction import ensure_crops, ensure_whole
 from mrlspk.training.features.store import FeatureStore
+from mrlspk.training.rotation_folds import CHOICE_SECONDS, FEWEST_SPEAKERS
 from mrlspk.training.validation import ValidationTrials
 
 type OnStage = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SpeakerVectors:
-    """Pooled vectors (utterances, in_features) in float32, and (utterances,) who speaks."""
+    """Pooled vectors of whole utterances.
 
+    Attributes:
+        corpus: The utterances.
+        pooled: (utterances, in_features) in float32.
+        speaker_index: (utterances,) who speaks.
+        short: (utterances, in_features) of the middle `CHOICE_SECONDS` of each; None where they are not wanted.
+    """
+
+    corpus: Manifest
     pooled: Tensor
     speaker_index: NDArray[np.int64]
+    short: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +65,21 @@ class Stores:
             on_progress=(lambda done, rows: on_stage("crops", done, rows)) if on_stage else None,
         )
 
-    def whole(self, corpus: Manifest) -> SpeakerVectors:
-        """Return whole utterances, as many as configured, drawn by the seed; one of each speaker at least."""
+    def whole(self, corpus: Manifest, *, with_choice: bool) -> SpeakerVectors:
+        """Return whole utterances, as many as configured, drawn by the seed; one of each speaker at least.
+
+        Args:
+            corpus: Of the training speakers, all of them.
+            with_choice: Whether a rotation is to be chosen: where enough speakers have two utterances, short pieces
+                of them come too.
+        """
         chosen = sample_utterances(corpus, self.config.features.n_whole, seed=self.config.seed)
         index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
         speakers = np.array([index[utterance.speaker_id] for utterance in chosen], np.int64)
-        return SpeakerVectors(self._whole("utterances", chosen, None), speakers)
+        pooled, short = self._whole("utterances", chosen, None), None
+        if with_choice and np.count_nonzero(np.bincount(speakers) > 1) >= FEWEST_SPEAKERS:
+            short = self._whole("short pieces", chosen, CHOICE_SECONDS)
+        return SpeakerVectors(Manifest(corpus.root, chosen), pooled, speakers, short)
 
     def held_out(self, trials: ValidationTrials) -> Tensor:
         """Return the utterances of the validation trials, in their order, (utterances, in_features)."""

@@ -5,7 +5,7 @@ import torch
 from mrlspk.data.build import build_train_loader
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.training.fit import Run
-from mrlspk.training.head_start import set_means, start_head
+from mrlspk.training.head_start import has_choice, set_means, start_head
 from mrlspk.training.head_stores import Stores
 from mrlspk.training.optimiser import build_learning_rate
 from mrlspk.training.prepare import Prepared
@@ -58,7 +58,7 @@ def _begin(prepared: Prepared, stores: Stores, trials: ValidationTrials) -> None
     if own is None or not (turned or with_means):
         return
     module.encoder.eval()  # the head normalises by the statistics it has, and keeps them; an epoch sets its own mode
-    vectors = stores.whole(prepared.data.corpus)
+    vectors = stores.whole(prepared.data.corpus, with_choice=turned and has_choice(prepared))
     if turned:
         start = start_head(prepared, own, vectors, trials=trials, held_out=stores.held_out(trials))
         prepared.state.origin["rotation"] = start.entries()["rotation"]

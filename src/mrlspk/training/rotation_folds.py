@@ -14,6 +14,7 @@ from mrlspk.training.rotation import EmbeddedTrials, Fold, SpeakerEmbeddings
 N_FOLDS = 5
 FEWEST_SPEAKERS = 4  # two to hold out, and two to fit on
 TRIALS_PER_FOLD = 10_000
+CHOICE_SECONDS = 1.0  # of the crops that the trials are of
 
 type Vectors = Mapping[str, NDArray[np.floating]]
 
