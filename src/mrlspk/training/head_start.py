@@ -108,9 +108,14 @@ def _choose(prepared: Prepared, own: AffineMap, vectors: SpeakerVectors, held_ou
     fit = SpeakerEmbeddings(embeddings, vectors.speaker_index)
     if vectors.short is None:
         return choose_rotation(fit, held_out, candidates)
-    ids = [utterance.utterance_id for utterance in vectors.corpus.utterances]
-    whole, short = (dict(zip(ids, each, strict=True)) for each in (embeddings, own.apply(vectors.short).numpy()))
-    folds = draw_folds(vectors.corpus, whole, short, seed=prepared.config.seed)
+    whole, short = (
+        {utterance.utterance_id: vector for utterance, vector in zip(corpus.utterances, found, strict=True)}
+        for corpus, found in (
+            (vectors.corpus, embeddings),
+            (vectors.short.corpus, own.apply(vectors.short.pooled).numpy()),
+        )
+    )
+    folds = draw_folds(vectors.short.corpus, whole, short, seed=prepared.config.seed)
     return choose_over_folds(folds, candidates, refit=fit)
 
 

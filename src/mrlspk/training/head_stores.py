@@ -13,10 +13,24 @@ from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.models.encoder import Encoder
 from mrlspk.training.features.extraction import ensure_crops, ensure_whole
 from mrlspk.training.features.store import FeatureStore
-from mrlspk.training.rotation_folds import CHOICE_SECONDS, FEWEST_SPEAKERS
+from mrlspk.training.rotation_folds import (
+    CHOICE_SECONDS,
+    CHOICE_SPEAKERS,
+    CHOICE_UTTERANCES,
+    FEWEST_SPEAKERS,
+    draw_utterances,
+)
 from mrlspk.training.validation import ValidationTrials
 
 type OnStage = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class ShortPieces:
+    """Pooled vectors (utterances, in_features) of the middle `CHOICE_SECONDS` of utterances, in float32."""
+
+    corpus: Manifest
+    pooled: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +41,13 @@ class SpeakerVectors:
         corpus: The utterances.
         pooled: (utterances, in_features) in float32.
         speaker_index: (utterances,) who speaks.
-        short: (utterances, in_features) of the middle `CHOICE_SECONDS` of each; None where they are not wanted.
+        short: Pieces of some of them, to choose a rotation on; None where there is no choice, or too few speakers.
     """
 
     corpus: Manifest
     pooled: Tensor
     speaker_index: NDArray[np.int64]
-    short: Tensor | None = None
+    short: ShortPieces | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +90,13 @@ class Stores:
         chosen = sample_utterances(corpus, self.config.features.n_whole, seed=self.config.seed)
         index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
         speakers = np.array([index[utterance.speaker_id] for utterance in chosen], np.int64)
-        pooled, short = self._whole("utterances", chosen, None), None
+        found, short = Manifest(corpus.root, chosen), None
+        pooled = self._whole("utterances", chosen, None)
         if with_choice and np.count_nonzero(np.bincount(speakers) > 1) >= FEWEST_SPEAKERS:
-            short = self._whole("short pieces", chosen, CHOICE_SECONDS)
-        return SpeakerVectors(Manifest(corpus.root, chosen), pooled, speakers, short)
+            limits = {"per_speaker": CHOICE_UTTERANCES, "max_speakers": CHOICE_SPEAKERS}
+            some = draw_utterances(found, **limits, seed=self.config.seed)
+            short = ShortPieces(some, self._whole("short pieces", some.utterances, CHOICE_SECONDS))
+        return SpeakerVectors(found, pooled, speakers, short)
 
     def held_out(self, trials: ValidationTrials) -> Tensor:
         """Return the utterances of the validation trials, in their order, (utterances, in_features)."""

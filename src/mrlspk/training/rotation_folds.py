@@ -14,7 +14,8 @@ from mrlspk.training.rotation import EmbeddedTrials, Fold, SpeakerEmbeddings
 N_FOLDS = 5
 FEWEST_SPEAKERS = 4  # two to hold out, and two to fit on
 TRIALS_PER_FOLD = 10_000
-CHOICE_SECONDS = 1.0  # of the crops that the trials are of
+# What a choice is made on, unless somebody says otherwise: utterances of a speaker, speakers, and the length of a crop.
+CHOICE_UTTERANCES, CHOICE_SPEAKERS, CHOICE_SECONDS = 10, 1000, 1.0
 
 type Vectors = Mapping[str, NDArray[np.floating]]
 

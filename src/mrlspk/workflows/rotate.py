@@ -22,7 +22,15 @@ from mrlspk.models.rotation import ENTRY, Method
 from mrlspk.pretrained.records import file_sha256
 from mrlspk.training.origin import describe_base, describe_source
 from mrlspk.training.rotation import RotationCandidates, RotationChoice, choose_over_folds
-from mrlspk.training.rotation_folds import CHOICE_SECONDS, check_speakers, draw_folds, draw_utterances, with_speaker
+from mrlspk.training.rotation_folds import (
+    CHOICE_SECONDS,
+    CHOICE_SPEAKERS,
+    CHOICE_UTTERANCES,
+    check_speakers,
+    draw_folds,
+    draw_utterances,
+    with_speaker,
+)
 
 log = logging.getLogger("mrlspk.training")
 
@@ -44,8 +52,8 @@ class RotateRequest:
 
     method: Method | Literal["auto"] = "auto"
     dims: tuple[int, ...] | None = None
-    utterances_per_speaker: int = 10
-    max_speakers: int = 1000
+    utterances_per_speaker: int = CHOICE_UTTERANCES
+    max_speakers: int = CHOICE_SPEAKERS
     crop_seconds: float = CHOICE_SECONDS
     seed: int = 0
 
