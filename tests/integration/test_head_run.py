@@ -219,3 +219,12 @@ def test_terminal_shows_the_verdict(run, head, single_width):
     assert "trained head against rotation" in said
     assert "best.pt is" in said
     assert "rotation (" in " ".join(outcome.stderr.split())
+
+
+@pytest.mark.parametrize(("flatten", "start"), [(0.3, "start.pt"), (0, "rotation.pt")])
+def test_run_that_has_lost_its_start_is_not_gone_on_with(head, run, checkpoints, flatten, start):
+    ran(head("head.trained=linear", f"head.flatten={flatten}", "training.num_epochs=1", name="one"))
+    (checkpoints / "one" / start).unlink()
+    outcome = run("train", "--resume", checkpoints / "one")
+    assert outcome.exit_code == 1
+    assert f"{start}: the run has lost where it started" in outcome.stderr

@@ -22,7 +22,7 @@ BEST, LAST = "best.pt", "last.pt"
 # Of a head run: what it has to beat, where training started if that is not the same, and its best epoch.
 ROTATION, START, TRAINED = "rotation.pt", "start.pt", "trained.pt"
 UNTRAINED = ROTATION, START
-ORIGIN = "rotation", "own_head", "baselines"  # entries that say where the run began
+ORIGIN = "rotation", "own_head", "baselines", "start"  # entries that say where the run began
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -72,7 +71,7 @@ def build_head_run(prepared: Prepared, stores: Stores, trials: ValidationTrials,
     validator = StoredValidator(trials, held_out)
     if vectors is not None:
         _write_start(prepared, vectors, trials, held_out=held_out, crops=crops)
-    contents = _read_start(prepared.run_dir)
+    contents = _read_start(prepared)
     baselines = Baselines(**contents["baselines"])
     _begin_at(prepared, module, contents)
     wrapped, optimiser = prepared.wrapped
@@ -140,11 +139,12 @@ def _write_start(
     if own is None or config.head.start == "random":
         own = train_first_head(prepared, crops, vectors.pooled)
     start = start_head(prepared, own, vectors, trials=trials, held_out=held_out)
-    state.origin.update(start.entries())
+    state.origin.update(start.entries() | {"start": ROTATION})
     (prepared.run_dir / START).unlink(missing_ok=True)  # of a run that was stopped before its first epoch ended
     _write_untrained(ROTATION, prepared, trials, held_out=held_out, crops=crops)
     if config.head.flatten and config.head.trained == "linear" and prepared.wanted_rotation != "none":
         flatten_head(prepared, own, vectors)
+        state.origin["start"] = START
         _write_untrained(START, prepared, trials, held_out=held_out, crops=crops)
 
 
@@ -159,8 +159,9 @@ def _write_untrained(
     save_with_card(prepared.run_dir / name, prepared.state.entries(prepared.progress, validation))
 
 
-def _read_start(run_dir: Path) -> dict[str, Any]:
-    path = run_dir / (START if (run_dir / START).is_file() else ROTATION)
+def _read_start(prepared: Prepared) -> dict[str, Any]:
+    """Return the checkpoint that training starts from, as the run's own checkpoints name it."""
+    path = prepared.run_dir / str(prepared.state.origin.get("start", ROTATION))
     if not path.is_file():
         raise CheckpointError(
             "the run has lost where it started", path, "Bring rotation.pt and start.pt back, or begin a new run."
