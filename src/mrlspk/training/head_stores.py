@@ -92,9 +92,9 @@ class Stores:
         speakers = np.array([index[utterance.speaker_id] for utterance in chosen], np.int64)
         found, short = Manifest(corpus.root, chosen), None
         pooled = self._whole("utterances", chosen, None)
-        if with_choice and np.count_nonzero(np.bincount(speakers) > 1) >= FEWEST_SPEAKERS:
-            limits = {"per_speaker": CHOICE_UTTERANCES, "max_speakers": CHOICE_SPEAKERS}
-            some = draw_utterances(found, **limits, seed=self.config.seed)
+        limits = {"per_speaker": CHOICE_UTTERANCES, "max_speakers": CHOICE_SPEAKERS}
+        some = draw_utterances(found, **limits, seed=self.config.seed)
+        if with_choice and sum(len(each) > 1 for each in some.by_speaker().values()) >= FEWEST_SPEAKERS:
             short = ShortPieces(some, self._whole("short pieces", some.utterances, CHOICE_SECONDS))
         return SpeakerVectors(found, pooled, speakers, short)
 
