@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from mrlspk.cli.app import app
 from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.data.one_thread import one_thread
 from mrlspk.models.checkpoints import encoder_entries
 from mrlspk.models.encoder import build_encoder
 
@@ -94,6 +95,13 @@ def run(monkeypatch, tmp_path):
         return Outcome(result.exit_code, result.stdout, result.stderr)
 
     return invoke
+
+
+@pytest.fixture
+def in_one_thread():
+    """Compute in one thread: for tensors this small the others only wait for each other."""
+    with one_thread():
+        yield
 
 
 @pytest.fixture

@@ -24,14 +24,7 @@ from mrlspk.training.features import layout
 from mrlspk.training.features.extraction import ensure_crops
 from mrlspk.training.features.layout import store_bytes
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Compute in one thread: for tensors this small the others only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("in_one_thread")
 
 
 @pytest.fixture

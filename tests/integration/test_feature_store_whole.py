@@ -19,13 +19,7 @@ HALF_ULP = 2**-11  # relative, of float16
 WHOLE = {"dtype": "float32", "batch_size": 3, "max_seconds": 60.0, "precision": "fp32"}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Compute in one thread: for tensors this small the others only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("in_one_thread")
 
 
 @pytest.fixture
