@@ -91,7 +91,7 @@ class TrainProgress:
                 completed=record.step,
                 loss=record.loss,
                 rate=record.learning_rate,
-                speed=record.crops_per_second,
+                speed=record.utterances_per_second,
             )
 
     def epoch_done(self, record: "EpochRecord") -> None:

@@ -4,7 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from mrlspk.config.base import StrictModel
 
@@ -58,6 +58,9 @@ class DataConfig(StrictModel):
     num_workers: NonNegativeInt = Field(8, description="Decoding processes; 0: the main one.")
     pin_memory: bool = Field(True, description="Page-locked batches, where there is a GPU.")
     prefetch_factor: PositiveInt = Field(2, description="Batches that each worker keeps ready.")
+    worker_timeout_seconds: NonNegativeFloat = Field(
+        600.0, description="Time without a batch after which the decoding processes count as dead; 0: never."
+    )
 
     augmentation: bool = Field(True, description="Disturb training crops as the keys below say; false: not at all.")
     speed_perturbation: tuple[Annotated[float, Field(ge=0.5, le=2)], ...] = Field(

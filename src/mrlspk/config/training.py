@@ -38,7 +38,20 @@ class TrainingConfig(StrictModel):
     """Optimiser, schedule and the parts that are frozen."""
 
     num_epochs: PositiveInt = Field(5, description="Passes over the training set.")
-    batch_size: int = Field(512, ge=2, description="Crops, or stored vectors, per step; batch normalisation needs 2.")
+    early_stopping_epochs: PositiveInt | None = Field(
+        None, description="End after so many epochs without a better one; null: never."
+    )
+    max_nonfinite_steps: PositiveInt = Field(
+        10, description="Steps in a row left out, for a loss that is no finite number, after which the run ends."
+    )
+    batch_size: Annotated[int, Field(ge=2)] | Literal["auto"] = Field(
+        512,
+        description="Crops, or stored vectors, of a batch in each process; batch normalisation needs 2. auto: as many as "
+        "the GPU has room for.",
+    )
+    target_batch: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="With batch_size auto: crops of an optimiser step, reached by accumulation; null: one batch."
+    )
     accumulation_steps: PositiveInt = Field(1, description="Batches whose gradients make one optimiser step.")
     max_grad_norm: PositiveFloat | None = Field(1.0, description="Clip the gradient to this norm; null: never.")
     learning_rate: PositiveFloat = Field(2e-4, description="Peak learning rate.")
@@ -75,6 +88,20 @@ class TrainingConfig(StrictModel):
     lora: LoraConfig | None = Field(
         None, description="Adapters on the backbone, which stays frozen; null: none. Needs the extra lora."
     )
+
+    @property
+    def batch(self) -> int:
+        """Crops of a batch in each process; whoever reads it has found out before what auto means."""
+        if self.batch_size == "auto":
+            raise TypeError("training.batch_size is auto: it has to be chosen before it is read")
+        return self.batch_size
+
+    @model_validator(mode="after")
+    def check_target(self) -> Self:
+        """Refuse a target that nothing would reach."""
+        if self.target_batch is not None and self.batch_size != "auto":
+            raise ValueError("target_batch needs batch_size auto; with a batch of your own set accumulation_steps")
+        return self
 
     @model_validator(mode="after")
     def check_adapters(self) -> Self:

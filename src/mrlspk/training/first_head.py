@@ -41,7 +41,7 @@ def train_first_head(prepared: Prepared, crops: FeatureStore, pooled: Tensor) ->
         crops,
         data.train.classes_of(config.features.crops_per_utterance),
         prepared.sampler,
-        batch_size=config.training.batch_size,
+        batch_size=config.training.batch,
         device=prepared.fabric.device,
     )
     rate, step = build_learning_rate(config, steps_per_epoch=prepared.steps_per_epoch), 0

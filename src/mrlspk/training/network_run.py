@@ -28,7 +28,7 @@ def build_network_run(prepared: Prepared, stores: Stores, trials: ValidationTria
         _begin(prepared, stores, trials)
     module, optimiser = prepared.wrapped
     loader = build_train_loader(
-        prepared.data, prepared.sampler, config.data, batch_size=config.training.batch_size, drop_last=True
+        prepared.data, prepared.sampler, config.data, batch_size=config.training.batch, drop_last=True
     )
     return Run(
         fabric=prepared.fabric,

@@ -152,10 +152,10 @@ def count_epoch_steps(config: Config, n_crops: int, max_batches: int | None) -> 
     Raises:
         ConfigError: If they do not fill a batch.
     """
-    n_batches = n_crops // config.training.batch_size
+    n_batches = n_crops // config.training.batch
     if not n_batches:
         raise ConfigError(
-            f"an epoch of {n_crops} crops does not fill a batch of {config.training.batch_size}",
+            f"an epoch of {n_crops} crops does not fill a batch of {config.training.batch}",
             "training.batch_size",
             "Lower it, or raise features.crops_per_utterance."
             if config.trains_head_alone

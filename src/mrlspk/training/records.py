@@ -1,6 +1,6 @@
 """What a run tells those who watch it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mrlspk.training.baselines import Baselines
@@ -17,6 +17,11 @@ class RunFacts:
         n_stored: Pooled vectors that an epoch of a head run goes through; None for a run of the network.
         stored_bytes: What they take on disk.
         baselines: What a head run has to beat, once it is known.
+        first_step: Optimiser steps that were done before: above 0 where a run goes on.
+        resumes: Whether it goes on from a checkpoint of its own.
+        n_processes: That share the work.
+        effective_batch: Crops of an optimiser step, over all processes and accumulated batches.
+        parameters: Values of each part of the model: front end, backbone, pooling, head, class weights.
     """
 
     run_dir: str
@@ -35,11 +40,24 @@ class RunFacts:
     n_stored: int | None = None
     stored_bytes: int | None = None
     baselines: Baselines | None = None
+    first_step: int = 0
+    resumes: bool = False
+    n_processes: int = 1
+    effective_batch: int = 0
+    parameters: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One optimiser step; losses are means over its batches, the rate is that of the first parameter group."""
+    """One optimiser step; losses are means over its batches, the rate is that of the first parameter group.
+
+    Attributes:
+        loss: Not a finite number where the step was left out; ``loss_by_dim`` and ``gradient_norm`` may be none either.
+        utterances_per_second: Of all processes, waiting for data included.
+        waiting_share: Part of the step's time, in [0, 1], in which this process waited for its batches.
+        memory_mib: Most memory so far: reserved on the GPU, or resident of this process on a CPU.
+        n_skipped: Steps left out so far in the run, for a loss that was no finite number.
+    """
 
     epoch: int
     step: int
@@ -48,12 +66,15 @@ class StepRecord:
     learning_rate: float
     margin: float
     gradient_norm: float
-    crops_per_second: float
+    utterances_per_second: float
+    waiting_share: float
+    memory_mib: float
+    n_skipped: int = 0
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch, validated."""
+    """One epoch, validated; ``train_loss`` is the mean over the steps that were not left out."""
 
     epoch: int
     step: int

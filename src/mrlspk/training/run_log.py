@@ -66,7 +66,7 @@ class ScalarLog(ABC):
             "train/learning_rate": record.learning_rate,
             "train/margin": record.margin,
             "train/gradient_norm": record.gradient_norm,
-            "train/crops_per_second": record.crops_per_second,
+            "train/utterances_per_second": record.utterances_per_second,
         }
         scalars |= {f"train/loss_{dim}": loss for dim, loss in record.loss_by_dim.items()}
         self.write_scalars(scalars, record.step)
