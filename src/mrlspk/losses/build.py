@@ -7,7 +7,7 @@ from torch import nn
 from mrlspk.config.loss import LossConfig
 from mrlspk.losses.distillation import SimilarityDistillation
 from mrlspk.losses.margin import AAMSoftmax
-from mrlspk.losses.matryoshka import MatryoshkaLoss
+from mrlspk.losses.matryoshka import GatherRows, MatryoshkaLoss
 from mrlspk.losses.triplet import TripletLoss
 
 
@@ -18,6 +18,8 @@ def build_loss(
     weights: Sequence[float],
     n_speakers: int,
     distillation_weight: float = 0.0,
+    seed: int = 0,
+    gather_rows: GatherRows | None = None,
 ) -> MatryoshkaLoss:
     """Return the objective at every width; ``weights[i]`` belongs to ``dims[i]``.
 
@@ -27,6 +29,8 @@ def build_loss(
         weights: Loss weight of each width.
         n_speakers: Number of classes, those of speed perturbation among them; triplets need none.
         distillation_weight: Of the similarity distillation; 0 for none.
+        seed: Of the draws of widths.
+        gather_rows: Maps (batch, ...) to the rows of all processes; None where there is one.
     """
     distillation = SimilarityDistillation(config.distillation_temperature) if distillation_weight else None
     return MatryoshkaLoss(
@@ -36,6 +40,8 @@ def build_loss(
         n_dims_per_step=config.n_dims_per_step,
         distillation=distillation,
         distillation_weight=distillation_weight,
+        seed=seed,
+        gather_rows=gather_rows,
     )
 
 

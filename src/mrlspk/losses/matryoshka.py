@@ -1,12 +1,15 @@
 """One loss applied to several prefixes of the same embedding."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from mrlspk.losses.distillation import SimilarityDistillation
+from mrlspk.losses.triplet import TripletLoss
+
+type GatherRows = Callable[[Tensor], Tensor]
 
 
 class MatryoshkaLossValue(NamedTuple):
@@ -19,7 +22,9 @@ class MatryoshkaLossValue(NamedTuple):
 class MatryoshkaLoss(nn.Module):
     """Weighted mean of ``loss`` over prefixes of the embedding (Kusupati et al. 2022, arXiv:2205.13147, eq. 1).
 
-    Parameters of ``loss``, such as class weights, are parameters of this module.
+    Parameters of ``loss``, such as class weights, are parameters of this module. Where several processes share a batch,
+    triplets and distillation see the crops of all of them, and are the same in each; a loss by classes is each
+    process's own. The mean gradient of the processes is that of the whole batch.
 
     Args:
         loss: Maps (batch, dim) embeddings and (batch,) speaker indices to a scalar, for every dim in ``dims``.
@@ -28,6 +33,8 @@ class MatryoshkaLoss(nn.Module):
         n_dims_per_step: In training, take the loss of so many widths, drawn anew each time; None for all.
         distillation: Added at every width where `forward` is given a teacher's embeddings; None for nothing.
         distillation_weight: Factor on it.
+        seed: Of the draws of widths, which depend on nothing else: all processes draw the same.
+        gather_rows: Maps (batch, ...) to the rows of all processes; None where there is one.
     """
 
     def __init__(
@@ -39,12 +46,16 @@ class MatryoshkaLoss(nn.Module):
         n_dims_per_step: int | None = None,
         distillation: SimilarityDistillation | None = None,
         distillation_weight: float = 1.0,
+        seed: int = 0,
+        gather_rows: GatherRows | None = None,
     ) -> None:
         super().__init__()
         self.loss = loss
         self.weight_of = dict(zip(dims, weights, strict=True))
         self.n_dims_per_step = n_dims_per_step
         self.distillation, self.distillation_weight = distillation, distillation_weight
+        self.gather_rows = gather_rows
+        self._draws = torch.Generator().manual_seed(seed)
 
     def forward(self, embedding: Tensor, speaker_index: Tensor, teacher: Tensor | None = None) -> MatryoshkaLossValue:
         """Return the losses of embeddings (batch, embed_dim) whose speakers are (batch,).
@@ -55,15 +66,17 @@ class MatryoshkaLoss(nn.Module):
             teacher: (batch, any width) embeddings of the same crops by another model, for the distillation.
         """
         losses, total = dict[int, Tensor](), embedding.new_zeros((), dtype=torch.float32)
-        weight_of, ranking = self._draw(), None
+        weight_of, of_all, ranking = self._draw(), embedding, None
+        if self._is_over_batch:
+            embedding, speaker_index = self._of_all(embedding), self._of_all(speaker_index)
         if self.distillation is not None and teacher is not None:
-            ranking = self.distillation.ranking(teacher)
+            of_all = embedding if self._is_over_batch else self._of_all(embedding)
+            ranking = self.distillation.ranking(self._of_all(teacher))
         for dim, weight in weight_of.items():
-            prefix = embedding[:, :dim]
-            losses[dim] = self.loss(prefix, speaker_index)
+            losses[dim] = self.loss(embedding[:, :dim], speaker_index)
             total = total + weight * losses[dim]
             if self.distillation is not None and ranking is not None:
-                total = total + weight * self.distillation_weight * self.distillation(prefix, ranking)
+                total = total + weight * self.distillation_weight * self.distillation(of_all[:, :dim], ranking)
         by_dim = {dim: loss.detach() for dim, loss in losses.items()}
         return MatryoshkaLossValue(total / sum(weight_of.values()), by_dim)
 
@@ -72,10 +85,33 @@ class MatryoshkaLoss(nn.Module):
         weighted = sum(self.weight_of[dim] * loss for dim, loss in by_dim.items())
         return weighted / sum(self.weight_of[dim] for dim in by_dim)
 
+    def draws_state(self) -> Tensor:
+        """Return where the draws of widths are, as bytes (n,)."""
+        return self._draws.get_state()
+
+    def load_draws_state(self, state: Tensor) -> None:
+        """Let the draws of widths go on from a `draws_state`.
+
+        Raises:
+            RuntimeError, TypeError: If it is none.
+        """
+        self._draws.set_state(state)
+
+    @property
+    def _is_over_batch(self) -> bool:
+        """Whether the loss of a crop depends on the others of its batch."""
+        return isinstance(self.loss, TripletLoss)
+
+    def _of_all(self, rows: Tensor) -> Tensor:
+        """Return the rows of all processes, in float32 where they are no whole numbers: gradients are summed in it."""
+        if self.gather_rows is None:
+            return rows
+        return self.gather_rows(rows.float() if rows.is_floating_point() else rows)
+
     def _draw(self) -> dict[int, float]:
         """Return the widths of this step with their weights; a width of weight zero is not drawn."""
         if self.n_dims_per_step is None or not self.training:
             return self.weight_of
         weighted = [dim for dim, weight in self.weight_of.items() if weight > 0]
-        drawn = torch.randperm(len(weighted))[: self.n_dims_per_step].sort().values.tolist()
+        drawn = torch.randperm(len(weighted), generator=self._draws)[: self.n_dims_per_step].sort().values.tolist()
         return {weighted[index]: self.weight_of[weighted[index]] for index in drawn}

@@ -91,7 +91,7 @@ class HeadModule(TrainedModule):
         if self.turn is None:
             super().load_entries(contents)
             return
-        self.criterion.load_state_dict(contents["criterion"])
+        self.load_criterion(contents)
         self.turn.load_state_dict(contents["turn"])
 
     @torch.no_grad()

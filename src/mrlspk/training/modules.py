@@ -10,6 +10,7 @@ from mrlspk.config.architecture import Architecture
 from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
 from mrlspk.models.encoder import Encoder
 
+DRAWS = "draws"  # entry of a checkpoint: where the loss is in its draws of widths
 BATCH_NORMS = nn.BatchNorm1d, nn.BatchNorm2d
 
 
@@ -41,12 +42,19 @@ class TrainedModule(nn.Module):
 
     def entries(self) -> dict[str, Any]:
         """Return what a checkpoint holds beside the current encoder: tensors and plain values only."""
-        return {"criterion": self.criterion.state_dict()}
+        draws = {DRAWS: self.criterion.draws_state()} if self.criterion.n_dims_per_step else {}
+        return {"criterion": self.criterion.state_dict(), **draws}
 
     def load_entries(self, contents: Mapping[str, Any]) -> None:
         """Take encoder, class weights and what else is trained out of a checkpoint's entries."""
         self.encoder.load_state_dict(contents["model"])
+        self.load_criterion(contents)
+
+    def load_criterion(self, contents: Mapping[str, Any]) -> None:
+        """Take class weights, and where the draws of widths were; checkpoints of older versions do not say it."""
         self.criterion.load_state_dict(contents["criterion"])
+        if DRAWS in contents:
+            self.criterion.load_draws_state(contents[DRAWS])
 
     def save_beside_best(self, run_dir: Path, architecture: Architecture) -> None:
         """Write what belongs to the best model beside its checkpoint: nothing, where that holds all."""

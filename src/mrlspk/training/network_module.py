@@ -35,7 +35,7 @@ class AdaptedModule(TrainedModule):
     def load_entries(self, contents: Mapping[str, Any]) -> None:
         """Take the weights beneath the adapters, adapters, head and class weights."""
         load_with_adapters(self.encoder, contents)
-        self.criterion.load_state_dict(contents["criterion"])
+        self.load_criterion(contents)
 
     def save_beside_best(self, run_dir: Path, architecture: Architecture) -> None:
         """Write adapters and head as peft does."""

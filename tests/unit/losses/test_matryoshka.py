@@ -58,7 +58,6 @@ def test_unpaired_weights_are_refused():
 
 def test_so_many_widths_are_drawn_in_a_step_and_none_without_weight(batch):
     criterion = MatryoshkaLoss(aam(), (1, 2, 4, 8), (1.0, 0.0, 2.0, 3.0), n_dims_per_step=2)
-    torch.manual_seed(0)
     values = [criterion(*batch) for _ in range(30)]
     drawn = {tuple(value.by_dim) for value in values}
     assert drawn == {(1, 4), (1, 8), (4, 8)}
@@ -66,6 +65,18 @@ def test_so_many_widths_are_drawn_in_a_step_and_none_without_weight(batch):
     for value in values:
         total = sum(weights[dim] * loss.item() for dim, loss in value.by_dim.items())
         assert value.total.item() == pytest.approx(total / sum(weights[dim] for dim in value.by_dim), rel=1e-6)
+
+
+def test_draws_of_widths_depend_on_their_seed_alone_and_go_on_from_their_state(batch):
+    first, second = (MatryoshkaLoss(aam(), (1, 2, 4, 8), (1.0,) * 4, n_dims_per_step=2, seed=5) for _ in range(2))
+    state = torch.get_rng_state()
+    drawn = [tuple(first(*batch).by_dim) for _ in range(20)]
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(9)
+    assert [tuple(second(*batch).by_dim) for _ in range(10)] == drawn[:10]
+    restored = MatryoshkaLoss(aam(), (1, 2, 4, 8), (1.0,) * 4, n_dims_per_step=2, seed=6)
+    restored.load_draws_state(second.draws_state())
+    assert [tuple(restored(*batch).by_dim) for _ in range(10)] == drawn[10:]
 
 
 def test_every_width_counts_in_evaluation_and_no_number_is_drawn(batch):

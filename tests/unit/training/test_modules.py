@@ -1,5 +1,6 @@
 """Which parts move, in every recipe."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -84,6 +85,19 @@ def test_entries_of_a_module_with_adapters_restore_it_bit_for_bit():
     again.load_entries(contents)
     expected = module.state_dict()
     assert all(torch.equal(values, expected[name]) for name, values in again.state_dict().items())
+
+
+@pytest.mark.parametrize("overrides", [[], ["training.lora={rank: 2}"]])
+def test_draws_of_widths_go_on_from_what_a_checkpoint_holds(overrides):
+    def drawn(module, n_steps):
+        return [tuple(module.criterion(torch.ones(2, 8), torch.tensor([0, 1])).by_dim) for _ in range(n_steps)]
+
+    first, again, old = (build("loss.n_dims_per_step=1", *overrides)[0] for _ in range(3))
+    drawn(first, 7)
+    contents = {"model": first.current_encoder().state_dict()} | first.entries()
+    again.load_entries(contents)
+    assert drawn(again, 20) == drawn(first, 20)
+    old.load_entries({name: entry for name, entry in contents.items() if name != "draws"})
 
 
 def test_without_adapters_the_module_is_the_plain_one(tmp_path):
