@@ -18,7 +18,7 @@ from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.folding import standardise_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.training.fit import take_step, wrap
+from mrlspk.training.step import Stepper, wrap
 from mrlspk.training.head_module import HeadModule, Trained
 from mrlspk.training.head_optimiser import add_decay_to_start
 from mrlspk.training.optimiser import LearningRate
@@ -158,6 +158,7 @@ def _steps(
     """Train, and yield the loss of every step."""
     fabric, n_batches, step = Fabric(accelerator="cpu", devices=1), len(rows) // how.batch_size, 0
     wrapped, wrapped_optimiser = wrap(fabric, module, optimiser)
+    stepper = Stepper(fabric, wrapped, wrapped_optimiser, max_grad_norm=_DEFAULT.training.max_grad_norm)
     rate = LearningRate(
         "cosine",
         steps_per_epoch=n_batches,
@@ -173,7 +174,7 @@ def _steps(
             chosen = order[batch * how.batch_size : (batch + 1) * how.batch_size]
             group = [(material.crops.rows(rows[chosen]), torch.from_numpy(classes[chosen]))]
             rate.apply(wrapped_optimiser, step)
-            yield take_step(fabric, wrapped, wrapped_optimiser, group, max_grad_norm=_DEFAULT.training.max_grad_norm)[0]
+            yield stepper.step(group).loss
             step += 1
 
 

@@ -53,6 +53,21 @@ class DownloadError(MrlspkError):
     exit_code = 4
 
 
+class StoppedError(MrlspkError):
+    """Work that a signal has ended, after what was done was saved; its exit code is that of a shell.
+
+    Args:
+        what: How far it was.
+        number: The signal.
+        where: What goes on from there.
+        fix: How it goes on.
+    """
+
+    def __init__(self, what: str, number: int, *, where: str | Path | None = None, fix: str | None = None) -> None:
+        super().__init__(what, where, fix)
+        self.exit_code = 128 + number
+
+
 class MissingDependencyError(MrlspkError):
     """Something outside that is missing: a library of the system or an optional package."""
 

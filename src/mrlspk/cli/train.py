@@ -31,6 +31,10 @@ def train_command(
         str,
         typer.Option(help="never, auto (logging.run_name, else the newest run), or the path of a run or checkpoint."),
     ] = "never",
+    allow_changes: Annotated[
+        bool,
+        typer.Option("--allow-changes", help="With --resume: go on with another configuration, corpus or world size."),
+    ] = False,
     init_from: Annotated[
         str | None, typer.Option("--init-from", help="Start from this model: a path or a name.")
     ] = None,
@@ -46,30 +50,38 @@ def train_command(
     """Train a Matryoshka encoder: projection only, two-stage, or from scratch."""
     from mrlspk.config import load_config, named_keys
     from mrlspk.config.environment import Environment
+    from mrlspk.config.launch import read_launch
 
     if init_from is not None and resume != "never":
         raise UsageError("exclude each other", "--resume and --init-from", "A resumed run has its weights: give one.")
+    if allow_changes and resume == "never":
+        raise UsageError("is of a run that is resumed", "--allow-changes", "Give --resume too, or leave it out.")
     environment = Environment()
     sets = [*(overrides or ()), *_flag_overrides(init_from, device)]
     config = load_config(config_path, sets, environment=os.environ)
-    options: dict[str, Any] = {
-        "cache_dir": environment.cache_dir,
-        "mirror": environment.mirror,
-        "resume": resume,
-        "named_keys": named_keys(config_path, sets, environment=os.environ),
-        "max_batches": debug_batches,
-    }
+    launch = read_launch(os.environ)
+    options: dict[str, Any] = {"launch": launch, "named_keys": named_keys(config_path, sets, environment=os.environ)}
+    from mrlspk.training.prepare import Source  # torch, after the cheap check of the configuration
+
+    source = Source(
+        cache_dir=environment.cache_dir,
+        mirror=environment.mirror,
+        resume=resume,
+        allow_changes=allow_changes,
+        max_batches=debug_batches,
+    )
     if dry_run:
         from mrlspk.workflows.plan_training import plan_training
 
-        facts = plan_training(config, **options)
+        facts = plan_training(config, source, **options)
         output.show("train", _plan(facts), _human_plan(facts), as_json=as_json)
         return
-    from mrlspk.workflows.train import train  # torch, after the cheap check of the configuration
+    from mrlspk.workflows.train import train
 
-    with TrainProgress(quiet=quiet) as progress:
-        report = train(config, **options, observers=[progress], on_stage=progress.stage)
-    output.show("train", _payload(report), _human(report), as_json=as_json)
+    with TrainProgress(quiet=quiet or not launch.is_first) as progress:
+        report = train(config, source, **options, observers=[progress], on_stage=progress.stage)
+    if launch.is_first:
+        output.show("train", _payload(report), _human(report), as_json=as_json)
 
 
 def _flag_overrides(init_from: str | None, device: str | None) -> Iterator[str]:

@@ -14,7 +14,7 @@ class LoggingConfig(StrictModel):
     run_name: str | None = Field(None, pattern=r"^[^/\\]+$", description="Folder of the run; null: date and time.")
     save_interval: PositiveInt = Field(1, description="Epochs between two kept checkpoints.")
     save_every_steps: PositiveInt | None = Field(
-        None, description="Optimiser steps of an epoch between two writings of last.pt; null: not by steps."
+        None, description="Optimiser steps between two writings of last.pt; null: not by steps."
     )
     save_every_minutes: PositiveFloat | None = Field(
         30.0, description="Minutes between two writings of last.pt within an epoch; null: not by time."

@@ -5,9 +5,11 @@ from dataclasses import asdict
 
 from mrlspk.models.checkpoints import save_model
 from mrlspk.training.averaging import AVERAGED, average_checkpoints, kept_checkpoints
-from mrlspk.training.checkpoint import Progress, save_with_card
-from mrlspk.training.fit import Run, note_best
+from mrlspk.training.best import note_best
+from mrlspk.training.checkpoint import save_with_card
+from mrlspk.training.fit import Run
 from mrlspk.training.model_card import ENTRY
+from mrlspk.training.progress import Progress
 
 
 def average_last(run: Run, progress: Progress) -> Progress:
@@ -30,6 +32,8 @@ def average_last(run: Run, progress: Progress) -> Progress:
         "validation": asdict(validation),
         ENTRY: run.state.card.with_results(validation, epoch=progress.epoch).entry(),
     }
+    if not run.ranks.is_first:
+        return progress
     save_model(run.run_dir / AVERAGED, entries)
     if is_best:
         save_with_card(run.run_dir / run.best_name, entries)

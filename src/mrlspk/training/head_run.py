@@ -20,7 +20,7 @@ from mrlspk.training.head_optimiser import add_decay_to_start
 from mrlspk.training.head_start import embed_rows, flatten_head, has_choice, set_means, start_head
 from mrlspk.training.head_stores import SpeakerVectors, Stores
 from mrlspk.training.optimiser import build_learning_rate
-from mrlspk.training.prepare import Prepared
+from mrlspk.training.prepare import Prepared, build_stepper
 from mrlspk.training.stored_batches import StoredBatches, Teacher
 from mrlspk.training.validation import StoredValidator, ValidationTrials, embed_pooled
 from mrlspk.training.verdict import Verdict, reach_verdict
@@ -68,29 +68,30 @@ def build_head_run(prepared: Prepared, stores: Stores, trials: ValidationTrials,
     if not prepared.resumes:  # before the crops, so that faults show early
         vectors = stores.whole(prepared.data.corpus, with_choice=has_choice(prepared))
     crops = stores.crops(prepared.data)
-    validator = StoredValidator(trials, held_out)
-    if vectors is not None:
+    ranks = prepared.state.ranks
+    if vectors is not None and ranks.is_first:
         _write_start(prepared, vectors, trials, held_out=held_out, crops=crops)
+    ranks.wait()
+    if vectors is not None:
+        ranks.share_tensors(module.state_dict().values())
+        prepared.state.origin.update(ranks.share(prepared.state.origin))
     contents = _read_start(prepared)
     baselines = Baselines(**contents["baselines"])
     _begin_at(prepared, module, contents)
-    wrapped, optimiser = prepared.wrapped
     run = Run(
-        fabric=prepared.fabric,
-        module=wrapped,
-        optimiser=optimiser,
+        stepper=build_stepper(prepared),
         state=prepared.state,
         loader=StoredBatches(
             crops,
             prepared.data.train.classes_of(config.features.crops_per_utterance),
-            prepared.sampler,
-            batch_size=config.training.batch,
+            prepared.batches,
             device=prepared.fabric.device,
             teacher=teacher,
         ),
-        sampler=prepared.sampler,
+        batches=prepared.batches,
+        name_crop=prepared.name_crop,
         learning_rate=build_learning_rate(config, steps_per_epoch=prepared.steps_per_epoch),
-        validator=validator,
+        validator=StoredValidator(trials, held_out, ranks=ranks),
         run_dir=prepared.run_dir,
         config=config,
         max_batches=prepared.max_batches,

@@ -78,3 +78,16 @@ def set_training_mode(encoder: Encoder, *, backbone_frozen: bool, keep_statistic
 def count_parameters(module: nn.Module, *, trained: bool) -> int:
     """Return the number of values that do, or do not, get a gradient."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad == trained)
+
+
+def count_by_part(module: TrainedModule) -> dict[str, int]:
+    """Return the number of values of each part of encoder and loss."""
+    encoder = module.encoder
+    parts = {
+        "front end": encoder.spec,
+        "backbone": encoder.backbone,
+        "pooling": encoder.pool,
+        "head": encoder.head,
+        "class weights": module.criterion,
+    }
+    return {name: sum(parameter.numel() for parameter in part.parameters()) for name, part in parts.items()}

@@ -8,7 +8,7 @@ from mrlspk.training.fit import Run
 from mrlspk.training.head_start import has_choice, set_means, start_head
 from mrlspk.training.head_stores import Stores
 from mrlspk.training.optimiser import build_learning_rate
-from mrlspk.training.prepare import Prepared
+from mrlspk.training.prepare import Prepared, build_stepper
 from mrlspk.training.validation import AudioValidator, ValidationTrials, embed_pooled
 
 
@@ -26,23 +26,19 @@ def build_network_run(prepared: Prepared, stores: Stores, trials: ValidationTria
     config = prepared.config
     if prepared.start.published_head is not None and not prepared.resumes:
         _begin(prepared, stores, trials)
-    module, optimiser = prepared.wrapped
-    loader = build_train_loader(
-        prepared.data, prepared.sampler, config.data, batch_size=config.training.batch, drop_last=True
-    )
     return Run(
-        fabric=prepared.fabric,
-        module=module,
-        optimiser=optimiser,
+        stepper=build_stepper(prepared),
         state=prepared.state,
-        loader=loader,
-        sampler=prepared.sampler,
+        loader=build_train_loader(prepared.data, prepared.batches, config.data),
+        batches=prepared.batches,
+        name_crop=prepared.name_crop,
         learning_rate=build_learning_rate(config, steps_per_epoch=prepared.steps_per_epoch),
         validator=AudioValidator(
             trials,
             batch_size=config.evaluation.batch_size,
             max_seconds=config.evaluation.max_seconds,
             crop_seconds=config.data.validation_seconds,
+            ranks=prepared.state.ranks,
         ),
         run_dir=prepared.run_dir,
         config=config,
@@ -66,3 +62,4 @@ def _begin(prepared: Prepared, stores: Stores, trials: ValidationTrials) -> None
         speakers, n_speeds = torch.from_numpy(vectors.speaker_index), len(train.speeds)
         classes = torch.cat([speakers + number * len(train.speakers) for number in range(n_speeds)])
         set_means(module.criterion, embed_pooled(module.encoder, vectors.pooled).repeat(n_speeds, 1), classes)
+    prepared.state.ranks.share_tensors(module.state_dict().values())

@@ -120,8 +120,8 @@ class LearningRate:
         self.kind, self.steps_per_epoch, self.num_epochs = kind, steps_per_epoch, num_epochs
         self.warmup_epochs, self.floor, self.step_epochs, self.gamma = warmup_epochs, floor, step_epochs, gamma
 
-    def factor(self, step: int) -> float:
-        """Return the share of the peak at optimiser step ``step``, counted from 0."""
+    def factor(self, step: float) -> float:
+        """Return the share of the peak at optimiser step ``step``, counted from 0; it may lie between two."""
         epoch = step / self.steps_per_epoch
         if epoch < self.warmup_epochs:
             return max(self.floor, (step + 1) / (self.warmup_epochs * self.steps_per_epoch + 1))
@@ -132,7 +132,7 @@ class LearningRate:
         exponent = math.floor(after / self.step_epochs) if self.kind == "step" else after
         return float(max(self.floor, self.gamma**exponent))
 
-    def apply(self, optimiser: Optimizer, step: int) -> float:
+    def apply(self, optimiser: Optimizer, step: float) -> float:
         """Set the rate of every group for ``step``; return that of the first."""
         factor = self.factor(step)
         for group in optimiser.param_groups:

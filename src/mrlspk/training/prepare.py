@@ -1,6 +1,7 @@
 """A run put together from its configuration, before anything is written or computed."""
 
 import logging
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,31 +11,55 @@ import torch
 from lightning_fabric import Fabric
 
 from mrlspk.config import Config
+from mrlspk.data.batches import RankBatches
 from mrlspk.data.build import TrainingData, build_sampler, build_training_data, check_disjoint
+from mrlspk.data.dataset import SampleKey
 from mrlspk.data.manifest import scan_corpus
-from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.trials import read_trials
 from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import ConfigError, MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.rotation import Method
-from mrlspk.training.checkpoint import ROTATION, TRAINED, UNTRAINED, Progress, RunState
+from mrlspk.training.checkpoint import UNTRAINED, RunState, effective_batch
 from mrlspk.training.features.layout import store_bytes
-from mrlspk.training.fit import count_steps, is_frozen, wrap
+from mrlspk.training.fit import is_frozen
 from mrlspk.training.head_module import HeadModule
 from mrlspk.training.head_optimiser import build_head_optimiser
 from mrlspk.training.model_card import BaseCard
-from mrlspk.training.modules import TrainedModule, count_parameters
+from mrlspk.training.modules import TrainedModule, count_by_part, count_parameters
 from mrlspk.training.network_module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.origin import begin_card, describe_base, resumed_base
+from mrlspk.training.progress import Progress
+from mrlspk.training.ranks import Ranks
 from mrlspk.training.records import RunFacts
+from mrlspk.training.restore import restore
 from mrlspk.training.resume import check_nothing_lost, find_resume_point
-from mrlspk.training.start import StartingPoint, build_fabric, build_start, origin_checkpoint, wanted_rotation
+from mrlspk.training.start import StartingPoint, build_start, origin_checkpoint, wanted_rotation
+from mrlspk.training.step import Stepper, wrap
 from mrlspk.training.transfer import Transfer, report_transfer, take_class_weights
 
 log = logging.getLogger("mrlspk.training")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a run comes from, and how much of it is wanted.
+
+    Attributes:
+        cache_dir: Folder of fetched models.
+        mirror: URL or folder with copies of the published files.
+        resume: ``never``, ``auto`` or the path of a run or checkpoint.
+        allow_changes: Go on with another corpus, configuration or number of processes.
+        max_batches: End each epoch after so many batches.
+    """
+
+    cache_dir: Path
+    mirror: str | None = None
+    resume: str = "never"
+    allow_changes: bool = False
+    max_batches: int | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +72,7 @@ class Prepared:
         start: What the encoder was; ``state`` has it as it is trained.
         state: All that changes during the run.
         wrapped: Module and optimiser as Fabric wraps them.
-        sampler: The order of an epoch: of the corpus, or of stored vectors in a run that trains the head alone.
+        batches: Which crops make which batch: of the corpus, or of stored vectors in a run that trains the head alone.
         progress: How far the run is.
         resumes: Whether it goes on from a checkpoint of its own.
         run_dir: Its folder.
@@ -61,7 +86,7 @@ class Prepared:
     start: StartingPoint
     state: RunState
     wrapped: tuple[Any, Any]
-    sampler: ShuffleSampler | SpeakerBalancedSampler
+    batches: RankBatches
     progress: Progress
     resumes: bool
     run_dir: Path
@@ -90,21 +115,24 @@ class Prepared:
         """How the head of the model to start from is turned; none where it stays as it is."""
         return wanted_rotation(self.config.head, self.start.loaded)
 
+    def name_crop(self, key: SampleKey) -> str:
+        """Return the utterance that a crop, or a stored vector, is cut from."""
+        return self.data.train.path_of(key.index).relative_to(self.data.train.root).as_posix()
+
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps."""
         return self.facts.steps_per_epoch
 
 
-def prepare(
-    config: Config,
-    *,
-    cache_dir: Path,
-    mirror: str | None = None,
-    resume: str = "never",
-    max_batches: int | None = None,
-) -> Prepared:
+def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> Prepared:
     """Build all parts of a run that need no audio, without writing anything.
+
+    Args:
+        config: Resolved.
+        fabric: Launched, unless nothing is to be trained.
+        ranks: Its processes.
+        source: Where the run comes from.
 
     Raises:
         ConfigError: If the batch is larger than the epoch, or the parts of the model do not fit together.
@@ -112,56 +140,81 @@ def prepare(
         CheckpointError: If the model to start from is not whole.
         DownloadError: If a published model cannot be fetched.
     """
-    resume_point = find_resume_point(resume, config.logging)
-    run_dir = resume_point.parent if resume_point else _new_run_dir(config, begins_anew=resume == "auto")
+    resume_point, run_dir = ranks.share(_find_run(config, source.resume) if ranks.is_first else None)
     data = build_training_data(config.data, seed=config.seed)
     _check_test_speakers(config, data)
     _set_up_torch(config)
-    origin = None if resume_point else origin_checkpoint(config, cache_dir=cache_dir, mirror=mirror)
+    origin = None if resume_point else origin_checkpoint(config, cache_dir=source.cache_dir, mirror=source.mirror)
     start = build_start(config, ModelFile(resume_point, str(resume_point)) if resume_point else origin)
-    base = _base(config, start, origin, resume_point, cache_dir)
-    state = _build_state(config, data, start, base, run_name=run_dir.name)
-    wrapped = wrap(state.fabric, state.module, state.optimiser)
-    progress = state.restore(resume_point) if resume_point else Progress()
+    base = _base(config, start, origin, resume_point, source.cache_dir)
+    state = _build_state(config, data, start, base, fabric=fabric, ranks=ranks, run_name=run_dir.name)
+    state.module.set_mode(backbone_frozen=is_frozen(config, config.training.num_epochs - 1))  # all that is ever trained
+    wrapped = wrap(fabric, state.module, state.optimiser)
+    progress = Progress()
     if resume_point:
+        ids = data.train.utterance_ids
+        progress = restore(state, resume_point, utterance_ids=ids, allow_changes=source.allow_changes)
         check_nothing_lost(resume_point)
     state.module.set_mode(backbone_frozen=is_frozen(config, progress.epoch))
     transfer = _carry_over(state, data, start, origin) if origin else None
-    sampler = build_sampler(data.train.classes_of(_n_passes(config)), config.data, seed=config.seed)
-    facts = _facts(state, data, run_dir, progress, transfer, count_epoch_steps(config, len(sampler), max_batches))
-    kept = transfer is not None and transfer.class_weights == "kept"
+    batches = build_batches(config, data, ranks)
     return Prepared(
         config=config,
         data=data,
         start=start,
         state=state,
         wrapped=wrapped,
-        sampler=sampler,
+        batches=batches,
         progress=progress,
         resumes=resume_point is not None,
         run_dir=run_dir,
-        class_weights_kept=kept,
-        max_batches=max_batches,
-        facts=facts,
+        class_weights_kept=transfer is not None and transfer.class_weights == "kept",
+        max_batches=source.max_batches,
+        facts=_facts(state, data, run_dir, progress, transfer, count_steps(config, len(batches), source.max_batches)),
     )
 
 
-def count_epoch_steps(config: Config, n_crops: int, max_batches: int | None) -> int:
-    """Return the optimiser steps of an epoch of ``n_crops``.
+def build_stepper(prepared: Prepared) -> Stepper:
+    """Return what takes the steps of a run."""
+    config, (module, optimiser) = prepared.config, prepared.wrapped
+    return Stepper(
+        prepared.fabric,
+        module,
+        optimiser,
+        max_grad_norm=config.training.max_grad_norm,
+        ranks=prepared.state.ranks,
+        crops_side_by_side=config.data.utterances_per_speaker,
+    )
+
+
+def _find_run(config: Config, resume: str) -> tuple[Path | None, Path]:
+    """Return the checkpoint that a run goes on from, if any, and its folder."""
+    point = find_resume_point(resume, config.logging)
+    return point, point.parent if point else _new_run_dir(config, begins_anew=resume == "auto")
+
+
+def build_batches(config: Config, data: TrainingData, ranks: Ranks) -> RankBatches:
+    """Return which crops make which batch.
 
     Raises:
-        ConfigError: If they do not fill a batch.
+        ConfigError: If an epoch does not fill one.
     """
-    n_batches = n_crops // config.training.batch
-    if not n_batches:
+    sampler = build_sampler(data.train.classes_of(_n_passes(config)), config.data, seed=config.seed)
+    batches = RankBatches(sampler, batch_size=config.training.batch, rank=ranks.number, n_ranks=ranks.size)
+    if not len(batches):
         raise ConfigError(
-            f"an epoch of {n_crops} crops does not fill a batch of {config.training.batch}",
+            f"an epoch of {len(sampler)} crops does not fill a batch of {batches.crops_of_all}",
             "training.batch_size",
             "Lower it, or raise features.crops_per_utterance."
             if config.trains_head_alone
             else "Lower it, or raise data.crops_per_epoch.",
         )
-    return count_steps(n_batches, config, max_batches)
+    return batches
+
+
+def count_steps(config: Config, n_batches: int, max_batches: int | None) -> int:
+    """Return the optimiser steps of an epoch."""
+    return math.ceil(min(n_batches, max_batches or n_batches) / config.training.accumulation_steps)
 
 
 def _n_passes(config: Config) -> int:
@@ -181,7 +234,14 @@ def _base(
 
 
 def _build_state(
-    config: Config, data: TrainingData, start: StartingPoint, base: BaseCard | None, *, run_name: str
+    config: Config,
+    data: TrainingData,
+    start: StartingPoint,
+    base: BaseCard | None,
+    *,
+    fabric: Fabric,
+    ranks: Ranks,
+    run_name: str,
 ) -> RunState:
     model = config.model
     criterion = build_loss(
@@ -201,7 +261,8 @@ def _build_state(
     return RunState(
         module=module,
         optimiser=optimiser,
-        fabric=build_fabric(config.hardware),
+        fabric=fabric,
+        ranks=ranks,
         architecture=start.architecture,
         config=config,
         corpus={"training": data.train.fingerprint, "validation": data.validation_trials.sha256},
@@ -239,8 +300,8 @@ def _new_run_dir(config: Config, *, begins_anew: bool) -> Path:
     name = config.logging.run_name or datetime.now().strftime("%Y%m%d-%H%M%S")
     run_dir = config.logging.save_dir / name
     found = {path.name for path in run_dir.glob("*.pt")}
-    if begins_anew and ROTATION in found and found <= {*UNTRAINED, TRAINED, "epoch-001.pt"}:
-        log.warning("%s: the run was stopped before its first epoch ended, and begins anew", run_dir)
+    if begins_anew and found and found <= set(UNTRAINED):
+        log.warning("%s: the run was stopped before its first step, and begins anew", run_dir)
     elif found:
         raise MrlspkError(
             "a run of this name exists", run_dir, "Choose another logging.run_name, or go on with --resume."
@@ -276,6 +337,11 @@ def _facts(
         steps_per_epoch=steps,
         num_epochs=config.training.num_epochs,
         first_epoch=progress.epoch + 1,
+        first_step=progress.step,
+        resumes=progress != Progress(),
+        n_processes=state.ranks.size,
+        effective_batch=effective_batch(config, state.ranks),
+        parameters=count_by_part(module),
         transfer=transfer,
         n_stored=n_stored,
         stored_bytes=None if n_stored is None else store_bytes(n_stored, n_features, config.features.dtype),

@@ -1,17 +1,33 @@
 """Going on with a run: which checkpoint, and with which configuration."""
 
+import logging
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from mrlspk.config import Config
 from mrlspk.config.logging import LoggingConfig
 from mrlspk.errors import CheckpointError, ConfigError
 from mrlspk.models.checkpoints import read_checkpoint
-from mrlspk.training.checkpoint import BEST, LAST, UNTRAINED
+from mrlspk.training.checkpoint import LAST, UNTRAINED
 
-# Keys on which no result depends: a resumed run may have other values.
-FREE_KEYS = ("hardware.device", "data.num_workers", "data.prefetch_factor", "data.pin_memory", "logging.")
+log = logging.getLogger("mrlspk.training")
+
+# Keys on which no result depends: a resumed run may have other values. How many processes there are is compared with
+# what the checkpoint says, since a launcher may say it in place of the keys.
+FREE_KEYS = (
+    "hardware.device",
+    "hardware.devices",
+    "hardware.nodes",
+    "data.num_workers",
+    "data.prefetch_factor",
+    "data.pin_memory",
+    "data.worker_timeout_seconds",
+    "logging.",
+)
+CHOSEN_KEYS = "training.batch_size", "training.accumulation_steps", "training.target_batch"  # by batch_size auto
 
 
 def find_resume_point(resume: str, config: LoggingConfig) -> Path | None:
@@ -30,25 +46,14 @@ def find_resume_point(resume: str, config: LoggingConfig) -> Path | None:
     path = Path(resume)
     path = path / LAST if path.is_dir() else path
     if path.name == LAST and not path.is_file() and any(path.with_name(name).is_file() for name in UNTRAINED):
-        raise _nothing_to_go_on_from(path.parent)
+        raise CheckpointError(
+            "the run was stopped before its first step: there is nothing to go on from",
+            path.parent,
+            f"Begin it anew: --resume auto with its configuration and logging.run_name={path.parent.name}.",
+        )
     if not path.is_file():
         raise CheckpointError("no checkpoint to resume from", path, "Give a run's folder or a checkpoint in it.")
     return path
-
-
-def _nothing_to_go_on_from(run_dir: Path) -> CheckpointError:
-    """Return the error of a run that has a start and no epoch."""
-    if (run_dir / BEST).is_file():
-        return CheckpointError(
-            "the run has ended with nothing trained: there is nothing to go on from",
-            run_dir,
-            f"Take its {BEST}, or begin a new run.",
-        )
-    return CheckpointError(
-        "the run was stopped before its first epoch ended: there is nothing to go on from",
-        run_dir,
-        f"Begin it anew: --resume auto with its configuration and logging.run_name={run_dir.name}.",
-    )
 
 
 def check_nothing_lost(point: Path) -> None:
@@ -60,16 +65,25 @@ def check_nothing_lost(point: Path) -> None:
     last = point.with_name(LAST)
     if point == last or not last.is_file():
         return
-    there, here = (read_checkpoint(path)["progress"]["epoch"] for path in (last, point))
+    there, here = (_place(read_checkpoint(path)["progress"]) for path in (last, point))
     if there > here:
         raise CheckpointError(
-            f"its run has come further, to epoch {there}: going on from epoch {here} would overwrite that",
+            f"its run has come further, to {_shown(there)}: going on from {_shown(here)} would overwrite that",
             point,
             "Resume from the folder, or copy it whole and let the checkpoint be last.pt in the copy.",
         )
 
 
-def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str]) -> Config:
+def _place(progress: dict[str, Any]) -> tuple[int, int]:
+    return progress["epoch"], progress.get("n_crops", 0)
+
+
+def _shown(place: tuple[int, int]) -> str:
+    epoch, n_crops = place
+    return f"epoch {epoch}" + (f" and {n_crops} crops of the next" if n_crops else "")
+
+
+def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str], allow_changes: bool = False) -> Config:
     """Return the configuration to train with: that of the run that is resumed, if one is.
 
     Args:
@@ -77,6 +91,7 @@ def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str]) -
         asked: The configuration from files, variables and flags.
         named_keys: Dotted keys that these set. A run that is resumed must have had the same values, but for
             ``FREE_KEYS``, which are taken from ``asked``.
+        allow_changes: Take the other keys from ``asked`` too, and say which changed.
 
     Raises:
         ConfigError: If it had others; they are named.
@@ -92,19 +107,35 @@ def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str]) -
             f"holds no configuration to train with: {error}", point, "Resume from a checkpoint that mrlspk train wrote."
         ) from error
     wanted, changed = asked.model_dump(mode="json"), []
-    for key in sorted(named_keys):
+    chosen = CHOSEN_KEYS if asked.training.batch_size == "auto" else ()
+    for key in sorted(set(named_keys) - set(chosen)):
         old, new = _value(saved, key), _value(wanted, key)
         if key.startswith(FREE_KEYS):
             _set_value(saved, key, new)
         elif old != new:
             changed.append(f"{key} was {old}, now {new}")
-    if changed:
+    if changed and not allow_changes:
         raise ConfigError(
             f"the run was begun with another configuration: {'; '.join(changed)}",
             point.parent,
-            "Resume without these, or begin a new run.",
+            "Resume without these, allow them with --allow-changes, or begin a new run.",
         )
-    return Config.model_validate(saved)
+    if not changed:
+        return Config.model_validate(saved)
+    log.warning("the run goes on with another configuration: %s", "; ".join(changed))
+    for key in sorted(set(named_keys) - set(chosen)):
+        _set_value(saved, key, _value(wanted, key))
+    return _valid(saved, point)
+
+
+def _valid(values: dict[str, Any], point: Path) -> Config:
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+        raise ConfigError(
+            f"what was changed does not fit the run's other settings: {problems}", point.parent, "Change both."
+        ) from error
 
 
 def _value(config: Any, key: str) -> Any:
@@ -117,5 +148,7 @@ def _value(config: Any, key: str) -> Any:
 def _set_value(config: dict[str, Any], key: str, value: Any) -> None:
     *sections, leaf = key.split(".")
     for part in sections:
+        if config[part] is None:
+            config[part] = {}
         config = config[part]
     config[leaf] = value

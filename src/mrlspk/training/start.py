@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture, describe_architecture
 from mrlspk.config.hardware import HardwareConfig
 from mrlspk.config.head import HeadConfig
+from mrlspk.config.launch import Launch
 from mrlspk.encoding.device import find_device
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile, locate_model
@@ -19,6 +22,7 @@ from mrlspk.models.encoder import Encoder, build_encoder
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.models.rotation import Method
 
+ALONE = Launch()
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
@@ -51,18 +55,55 @@ def wanted_rotation(head: HeadConfig, loaded: LoadedModel | None) -> Method | Li
     return head.rotation
 
 
-def build_fabric(config: HardwareConfig) -> Fabric:
-    """Return Fabric on one device, with the number format of section ``hardware``.
+def build_fabric(config: HardwareConfig, *, launch: Launch = ALONE, leaves_unused: bool = False) -> Fabric:
+    """Return Fabric with the devices, processes and number format of section ``hardware``; nothing is started yet.
+
+    Args:
+        config: Of the run.
+        launch: How this process was started; torchrun and SLURM say how many there are.
+        leaves_unused: Whether some steps leave trained parameters without a gradient.
 
     Raises:
-        ConfigError: If the device does not have that number format.
+        ConfigError: If the device does not have that number format, or there cannot be so many processes on it.
         MissingDependencyError: If this machine has no such device.
     """
     device = find_device(config.device)
     if config.precision == "fp16" and device.type != "cuda":
         raise ConfigError(f"fp16 needs a GPU, and the device is {device.type}", "hardware.precision", "Take bf16.")
-    devices = [device.index or 0] if device.type == "cuda" else 1
-    return Fabric(accelerator=device.type, devices=devices, precision=PRECISIONS[config.precision])
+    processes, nodes = launch.processes or config.devices, launch.nodes or config.nodes
+    precision = PRECISIONS[config.precision]
+    if processes * nodes == 1:
+        devices = [device.index or 0] if device.type == "cuda" else 1
+        return Fabric(accelerator=device.type, devices=devices, precision=precision)
+    _check_shared_devices(config, device, processes)
+    strategy = DDPStrategy(find_unused_parameters=leaves_unused)
+    return Fabric(accelerator=device.type, devices=processes, num_nodes=nodes, strategy=strategy, precision=precision)
+
+
+def leaves_unused(config: Config) -> bool:
+    """Return whether some steps of a run leave parameters that it trains without a gradient."""
+    frozen_at_first = bool(config.training.freeze_backbone_epochs)
+    return frozen_at_first or (config.loss.n_dims_per_step is not None and config.loss.class_matrix == "per_width")
+
+
+def _check_shared_devices(config: HardwareConfig, device: torch.device, processes: int) -> None:
+    """Refuse several processes on one device that is no CPU.
+
+    Raises:
+        ConfigError: If there would be.
+    """
+    if device.type == "mps" or device.index is not None:
+        raise ConfigError(
+            f"{processes} processes on a machine cannot share the device {config.device}",
+            "hardware.device",
+            "Take cuda or cpu; each process has the GPU of its number.",
+        )
+    if device.type == "cuda" and processes > torch.cuda.device_count():
+        raise ConfigError(
+            f"{processes} processes on a machine need as many GPUs, and there are {torch.cuda.device_count()}",
+            "hardware.devices",
+            "Start as many processes as there are GPUs.",
+        )
 
 
 def build_start(config: Config, origin: ModelFile | None) -> StartingPoint:

@@ -1,23 +1,23 @@
 """What a run would be, without training or writing anything."""
 
 from collections.abc import Collection
-from pathlib import Path
 
 from mrlspk.config import Config
-from mrlspk.training.prepare import prepare
+from mrlspk.config.launch import Launch
+from mrlspk.training.prepare import Source, prepare
+from mrlspk.training.ranks import Ranks
 from mrlspk.training.records import RunFacts
 from mrlspk.training.resume import resumed_config
+from mrlspk.training.start import ALONE, build_fabric
 
 
 def plan_training(
-    config: Config,
-    *,
-    cache_dir: Path,
-    mirror: str | None = None,
-    resume: str = "never",
-    named_keys: Collection[str] = (),
-    max_batches: int | None = None,
+    config: Config, source: Source, *, launch: Launch = ALONE, named_keys: Collection[str] = ()
 ) -> RunFacts:
-    """Build every part of a run and return its sizes; the arguments and errors are those of `train`."""
-    config = resumed_config(resume, config, named_keys=named_keys)
-    return prepare(config, cache_dir=cache_dir, mirror=mirror, resume=resume, max_batches=max_batches).facts
+    """Build every part of a run in this process and return its sizes; the arguments and errors are those of `train`."""
+    config = resumed_config(source.resume, config, named_keys=named_keys, allow_changes=source.allow_changes)
+    hardware = config.hardware
+    processes = (launch.processes or hardware.devices) * (launch.nodes or hardware.nodes)
+    fabric = build_fabric(hardware.model_copy(update={"devices": 1, "nodes": 1}))
+    planned = Ranks(0, processes, fabric.device, are_started=False)
+    return prepare(config, fabric, planned, source=source).facts

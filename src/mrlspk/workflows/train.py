@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mrlspk.config import Config, dump_config
+from mrlspk.config.launch import Launch
 from mrlspk.data.trials import write_trials
 from mrlspk.evaluation.sources import VALIDATION_TRIALS
 from mrlspk.files import whole_file
@@ -12,17 +13,22 @@ from mrlspk.models.checkpoints import read_checkpoint
 from mrlspk.training.averaged_best import average_last
 from mrlspk.training.averaging import AVERAGED_EPOCHS
 from mrlspk.training.baselines import Baselines
-from mrlspk.training.checkpoint import BEST, LAST, Progress
+from mrlspk.training.checkpoint import BEST, LAST
+from mrlspk.training.corpus_list import write_corpus
+from mrlspk.training.disk import check_space, checkpoint_bytes
 from mrlspk.training.fit import Run, fit
 from mrlspk.training.head_run import build_head_run, conclude
 from mrlspk.training.head_stores import OnStage, Stores
 from mrlspk.training.head_teacher import build_teacher
+from mrlspk.training.launch import launch as start_processes
 from mrlspk.training.lora import without_adapters
 from mrlspk.training.network_run import build_network_run
-from mrlspk.training.prepare import prepare
+from mrlspk.training.prepare import Prepared, Source, prepare
+from mrlspk.training.progress import Progress
 from mrlspk.training.records import Observer, RunFacts
 from mrlspk.training.resume import resumed_config
 from mrlspk.training.run_log import build_run_log
+from mrlspk.training.start import ALONE, build_fabric, leaves_unused
 from mrlspk.training.transfer import Transfer
 from mrlspk.training.validation import build_validation_trials
 from mrlspk.training.verdict import Verdict
@@ -51,24 +57,23 @@ class TrainReport:
 
 def train(
     config: Config,
+    source: Source,
     *,
-    cache_dir: Path,
-    mirror: str | None = None,
-    resume: str = "never",
+    launch: Launch = ALONE,
     named_keys: Collection[str] = (),
-    max_batches: int | None = None,
     observers: Sequence[Observer] = (),
     on_stage: OnStage | None = None,
 ) -> TrainReport:
     """Train, validate and save.
 
+    With several processes each of them calls it, and each returns the report; the first alone writes and is watched.
+
     Args:
         config: The whole configuration; that of a run that is resumed takes its place.
-        cache_dir: Folder of fetched models.
-        mirror: URL or folder with copies of the published files.
-        resume: ``never``, ``auto`` or the path of a run or checkpoint.
-        named_keys: Dotted keys that were asked for; a run that is resumed must have had the same values.
-        max_batches: End each epoch after so many batches.
+        source: Where the run comes from.
+        launch: How this process was started.
+        named_keys: Dotted keys that were asked for; a run that is resumed must have had the same values, unless
+            ``source`` allows changes.
         observers: Watch the run, beside the logs that the configuration asks for.
         on_stage: Called with (what is made, how much of it there is, all of it) while vectors are stored.
 
@@ -77,26 +82,60 @@ def train(
         DataError: If the corpus is at fault, or speakers of training, validation and test meet.
         CheckpointError: If the model to start from is not whole.
         DownloadError: If a published model cannot be fetched.
+        StoppedError: If a signal asked for it, after all is saved.
     """
-    config = resumed_config(resume, config, named_keys=named_keys)
-    prepared = prepare(config, cache_dir=cache_dir, mirror=mirror, resume=resume, max_batches=max_batches)
-    run_dir, facts = prepared.run_dir, prepared.facts
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with whole_file(run_dir / "config.yaml") as partial:
-        partial.write_text(dump_config(config), encoding="utf-8")
-    write_trials(prepared.data.validation_trials, run_dir / VALIDATION_TRIALS)
-    stores = Stores(config, without_adapters(prepared.encoder), on_stage)
+    config = resumed_config(source.resume, config, named_keys=named_keys, allow_changes=source.allow_changes)
+    fabric = build_fabric(config.hardware, launch=launch, leaves_unused=leaves_unused(config))
+    ranks = start_processes(fabric)  # nothing is written before all are there: each has read the same until now
+    config = choose_batch(config, cache_dir=source.cache_dir, mirror=source.mirror, ranks=ranks)
+    prepared = prepare(config, fabric, ranks, source=source)
+    if ranks.is_first:
+        _write_beginning(prepared)
+    stores = Stores(config, without_adapters(prepared.encoder), on_stage, ranks)
     trials = build_validation_trials(config, prepared.data)
-    head_run = None
+    head_run, facts = None, prepared.facts
     if config.trains_head_alone:
-        teacher = build_teacher(config, prepared.data, cache_dir=cache_dir, mirror=mirror, on_stage=on_stage)
+        teacher = build_teacher(
+            config,
+            prepared.data,
+            cache_dir=source.cache_dir,
+            mirror=source.mirror,
+            on_stage=on_stage,
+            ranks=ranks,
+        )
         head_run = build_head_run(prepared, stores, trials, teacher=teacher)
         run, facts = head_run.run, replace(facts, baselines=head_run.baselines)
     else:
         run = build_network_run(prepared, stores, trials)
-    watching = [*build_run_log(config.logging, run_dir), *observers]
-    progress = _watched_fit(run, prepared.progress, facts, watching, trains=head_run is None or head_run.trains)
-    verdict = conclude(head_run) if head_run else None
+    watching = [*build_run_log(config.logging, prepared.run_dir, module=run.state.module), *observers]
+    progress = _watched_fit(
+        run,
+        prepared.progress,
+        facts,
+        watching if ranks.is_first else [],
+        trains=head_run is None or head_run.trains,
+    )
+    verdict = ranks.share(conclude(head_run) if head_run and ranks.is_first else None)
+    return _report(prepared, progress, facts, verdict)
+
+
+def _write_beginning(prepared: Prepared) -> None:
+    """Write what a run is of, once its disk is known to have room for it."""
+    config, run_dir, state = prepared.config, prepared.run_dir, prepared.state
+    check_space(
+        run_dir,
+        checkpoint_bytes=checkpoint_bytes(state.module, state.optimiser),
+        n_kept=config.logging.keep_last_n,
+    )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with whole_file(run_dir / "config.yaml") as partial:
+        partial.write_text(dump_config(config), encoding="utf-8")
+    write_trials(prepared.data.validation_trials, run_dir / VALIDATION_TRIALS)
+    write_corpus(run_dir, prepared.data.train.utterance_ids)
+
+
+def _report(prepared: Prepared, progress: Progress, facts: RunFacts, verdict: Verdict | None) -> TrainReport:
+    run_dir, config = prepared.run_dir, prepared.config
     best = read_checkpoint(run_dir / BEST)
     return TrainReport(
         run_dir=run_dir,

@@ -1,0 +1,59 @@
+"""When a run is saved within an epoch, and how it is at the end of one."""
+
+import time
+from pathlib import Path
+
+from mrlspk.config.logging import LoggingConfig
+from mrlspk.models.checkpoints import save_model
+from mrlspk.training.checkpoint import LAST, RunState, save_epoch
+from mrlspk.training.progress import Progress
+from mrlspk.training.validation import ValidationResult
+
+
+class Saver:
+    """Writes the checkpoints of a run; every process calls it, the first one writes.
+
+    Args:
+        state: Of the run.
+        run_dir: Where they go.
+        config: How often.
+    """
+
+    def __init__(self, state: RunState, run_dir: Path, config: LoggingConfig) -> None:
+        self._state, self._run_dir, self._config = state, run_dir, config
+        self._saved = time.monotonic()
+
+    @property
+    def is_time(self) -> bool:
+        """Whether so much time has gone by, in the first process, that ``last.pt`` is due."""
+        minutes = self._config.save_every_minutes
+        return self._state.ranks.is_first and minutes is not None and time.monotonic() - self._saved >= 60 * minutes
+
+    def is_due(self, n_steps: int) -> bool:
+        """Return whether it is due after so many steps of the run."""
+        interval = self._config.save_every_steps
+        return interval is not None and n_steps % interval == 0
+
+    def save_within(self, progress: Progress) -> None:
+        """Write ``last.pt`` at a moment without figures: within an epoch, or before it is validated.
+
+        Raises:
+            MrlspkError: If it cannot be written; the one before is as it was.
+        """
+        of_all = self._state.entries_of_all()
+        if self._state.ranks.is_first:
+            save_model(self._run_dir / LAST, self._state.entries(progress, None) | of_all)
+        self._saved = time.monotonic()
+
+    def save_epoch(self, progress: Progress, validation: ValidationResult, *, best_name: str | None) -> None:
+        """Write what an epoch leaves: `save_epoch`.
+
+        Raises:
+            MrlspkError: If a file cannot be written; ``last.pt`` is then as it was.
+        """
+        of_all = self._state.entries_of_all()
+        if self._state.ranks.is_first:
+            entries = self._state.entries(progress, validation) | of_all
+            keep, keep_last_n = progress.epoch % self._config.save_interval == 0, self._config.keep_last_n
+            save_epoch(self._run_dir, entries, best_name=best_name, keep=keep, keep_last_n=keep_last_n)
+        self._saved = time.monotonic()
