@@ -1,14 +1,13 @@
-"""Batches of stored pooled vectors, in the order that a sampler gives."""
+"""Batches of stored pooled vectors: which rows make which, a batch sampler says."""
 
 from collections.abc import Iterator
-from itertools import batched
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
+from mrlspk.data.batches import RankBatches
 from mrlspk.models.folding import AffineMap
 from mrlspk.training.features.store import FeatureStore
 
@@ -36,13 +35,12 @@ class Teacher:
 class StoredBatches:
     """An epoch of batches: pooled vectors (batch, in_features), classes (batch,) and, with a teacher, its embeddings.
 
-    The last batch, where it is not whole, is left out. On a GPU all vectors are kept there, as far as it has room.
+    On a GPU all vectors are kept there, as far as it has room.
 
     Args:
         store: The vectors.
         classes: (rows,) of every row.
-        sampler: The order of rows; its epoch is set from outside.
-        batch_size: Vectors of a batch.
+        batches: Rows of each batch of this process; where they begin is set from outside.
         device: Where they are wanted.
         teacher: Whose embeddings go with them; None for nobody.
     """
@@ -51,24 +49,21 @@ class StoredBatches:
         self,
         store: FeatureStore,
         classes: NDArray[np.int64],
-        sampler: ShuffleSampler | SpeakerBalancedSampler,
+        batches: RankBatches,
         *,
-        batch_size: int,
         device: torch.device,
         teacher: Teacher | None = None,
     ) -> None:
-        self._store, self._classes, self._sampler = store, torch.from_numpy(classes), sampler
-        self._batch_size, self._device, self._teacher = batch_size, device, teacher
+        self._store, self._classes, self._batches = store, torch.from_numpy(classes), batches
+        self._device, self._teacher = device, teacher
         self._resident = _on_device(store, device) if _fits(store, device) else None
 
     def __len__(self) -> int:
-        return len(self._sampler) // self._batch_size
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        keys = iter(self._sampler)
-        for group in batched(keys, self._batch_size):
-            if len(group) == self._batch_size:
-                yield self._batch(np.fromiter((key.index for key in group), np.int64, len(group)))
+        for keys in self._batches:
+            yield self._batch(np.fromiter((key.index for key in keys), np.int64, len(keys)))
 
     def _pooled(self, rows: NDArray[np.int64]) -> Tensor:
         if self._resident is None:

@@ -11,10 +11,12 @@ from torch.nn import functional
 from mrlspk.config import load_config
 from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.data.batches import RankBatches
 from mrlspk.data.sampler import ShuffleSampler
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.training.first_head import train_first_head
+from mrlspk.training.step import Stepper
 from stored_rows import Rows
 
 TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), None),))
@@ -68,7 +70,7 @@ def prepared():
         data=SimpleNamespace(train=train),
         state=SimpleNamespace(module=SimpleNamespace(encoder=encoder)),
         fabric=Fabric(accelerator="cpu", devices=1),
-        sampler=ShuffleSampler(len(classes), seed=0),
+        batches=RankBatches(ShuffleSampler(len(classes), seed=0), batch_size=12, n_ranks=2),
         steps_per_epoch=5,
         max_batches=None,
     )
@@ -105,15 +107,13 @@ def test_encoder_of_the_run_is_not_changed(prepared):
 
 
 def test_epochs_end_after_so_many_batches_where_that_is_asked_for(prepared, monkeypatch):
-    from mrlspk.training import first_head as module
+    steps, take_step = [], Stepper.step
 
-    steps, take_step = [], module.take_step
+    def counted(stepper, group):
+        steps.append(sum(len(classes) for _, classes in group))
+        return take_step(stepper, group)
 
-    def counted(*arguments, **options):
-        steps.append(1)
-        return take_step(*arguments, **options)
-
-    monkeypatch.setattr(module, "take_step", counted)
+    monkeypatch.setattr(Stepper, "step", counted)
     prepared.max_batches, prepared.steps_per_epoch = 2, 2
     first_head(prepared)
-    assert len(steps) == 8 * 2
+    assert steps == [24] * 8 * 2  # each with the crops of both processes

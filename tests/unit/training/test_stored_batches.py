@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from mrlspk.data.batches import RankBatches
 from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.models.folding import AffineMap
 from mrlspk.training.stored_batches import StoredBatches, Teacher
@@ -16,8 +17,9 @@ def rows_of_numbers(n=12, factor=1.0):
     return Rows(factor * torch.arange(n, dtype=torch.float32)[:, None] + torch.tensor([0.0, 100.0]))
 
 
-def batches_of(sampler, batch_size, **options):
-    return StoredBatches(rows_of_numbers(), CLASSES, sampler, batch_size=batch_size, device=CPU, **options)
+def batches_of(sampler, batch_size, *, rank=0, n_ranks=1, **options):
+    order = RankBatches(sampler, batch_size=batch_size, rank=rank, n_ranks=n_ranks)
+    return StoredBatches(rows_of_numbers(), CLASSES, order, device=CPU, **options)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,13 @@ def test_last_batch_that_is_not_whole_is_left_out():
     batches = batches_of(sampler, 5)
     assert [len(classes) for _, classes in batches] == [5, 5]
     assert len(batches) == 2
+
+
+def test_processes_share_the_rows_of_an_epoch():
+    sampler = ShuffleSampler(12, seed=3)
+    shares = [list(batches_of(sampler, 3, rank=rank, n_ranks=2)) for rank in (0, 1)]
+    for (first, _), (second, _), (both, _) in zip(*shares, batches_of(sampler, 6), strict=True):
+        assert torch.equal(torch.cat((first, second)), both)
 
 
 def test_epoch_may_be_longer_than_the_store():
