@@ -75,8 +75,7 @@ class Encoder(nn.Module):
         """Map (batch, samples) at 16 kHz to pooled statistics (batch, in_features of the head), in float32."""
         frames = self.backbone(self.features(waveform))
         with torch.autocast(waveform.device.type, enabled=False):
-            statistics: Tensor = self.pool(frames[..., self.skipped_frames :].float())
-        return statistics
+            return self.backbone.calls.call(self.pool, frames[..., self.skipped_frames :].float())
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Map (batch, samples) at 16 kHz to (batch, embed_dim), not yet of unit length, in float32."""

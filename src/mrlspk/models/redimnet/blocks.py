@@ -19,7 +19,8 @@ class ChannelNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise each position over its channels."""
+        """Normalise each position over its channels: under autocast in float32, as torch's own norms do."""
+        x = x.to(self.weight.dtype)
         variance, mean = torch.var_mean(x, 1, keepdim=True, correction=0)
         shape = (-1,) + (1,) * (x.ndim - 2)
         scale = self.weight.view(shape) * torch.rsqrt(variance + self.eps)

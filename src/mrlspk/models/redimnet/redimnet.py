@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mrlspk.models.redimnet.blocks import ChannelNorm, TimeContextBlock, conv_block_2d, count_groups
+from mrlspk.models.redimnet.calls import Calls, Streams
 from mrlspk.models.redimnet.streams import To1d, To2d, WeightedSum
 
 type Stage = tuple[int, int, int, tuple[tuple[int, int], ...], int | None]
@@ -28,6 +29,9 @@ class ReDimNet(nn.Module):
         group_divisor: Channels per group of the 2-D convolutions; None for dense ones.
         out_channels: Width of a final 1 x 1 convolution; None for none.
         dropout: Share of each stage's output that is dropped in training.
+
+    Attributes:
+        calls: How its parts are called; may be set anew at any time.
     """
 
     time_stride = 1
@@ -46,7 +50,7 @@ class ReDimNet(nn.Module):
     ) -> None:
         super().__init__()
         width = n_mels * channels
-        self.n_stages, self.dropout = len(stages), dropout
+        self.n_stages, self.dropout, self.calls = len(stages), dropout, Calls()
         self.out_channels = out_channels or width
         self.stem = nn.Sequential(nn.Conv2d(1, channels, 3, padding="same"), ChannelNorm(channels), To1d())
         bands = n_mels
@@ -71,12 +75,18 @@ class ReDimNet(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (batch, mels, frames) to (batch, out_channels, frames)."""
-        streams = [self.stem(features.unsqueeze(1))]
+        streams = [self.calls.call(self.stem, features.unsqueeze(1))]
         for index in range(self.n_stages):
-            out = self.get_submodule(f"stage{index}")(streams)
-            streams.append(functional.dropout(out, self.dropout, self.training))
-        final: Tensor = self.mfa(self.fin_wght1d(streams))
-        return final
+            streams += self._run_stage(f"stage{index}", streams)
+        return self.calls.call(self.mfa, self.fin_wght1d(streams))
+
+    def _run_stage(self, name: str, streams: Sequence[Tensor]) -> list[Tensor]:
+        stage = self.get_submodule(name)
+
+        def run(streams: Streams) -> list[Tensor]:
+            return [functional.dropout(self.calls.call(stage, streams), self.dropout, self.training)]
+
+        return self.calls.stage(run, [stage], streams)
 
 
 def _squeeze(wide: int, channels: int, group_divisor: int | None) -> nn.Module:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mrlspk.models.redimnet.blocks import ChannelNorm, TimeContextBlock, conv_block_2d
+from mrlspk.models.redimnet.calls import Calls, Streams
 from mrlspk.models.redimnet.streams import To1d, To2d, WeightedSum
 
 type Stage2 = tuple[tuple[int, int], int, float, tuple[tuple[int, int], ...], int | None]
@@ -44,6 +45,9 @@ class ReDimNet2(nn.Module):
         embed_bands: Add a learned vector per band at each stage.
         dual_streams: A stage with a 1-D block gives two streams: before that block and behind it.
         norm_streams: Normalise each stream, in one group per channel of the stem.
+
+    Attributes:
+        calls: How its parts are called; may be set anew at any time.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class ReDimNet2(nn.Module):
         super().__init__()
         self.width = width = n_mels * channels
         self.n_stages, self.time_stride = len(stages), math.prod(strides[1] for strides, *_ in stages)
-        self._n_groups = channels if norm_streams else 0
+        self._n_groups, self.calls = channels if norm_streams else 0, Calls()
         self.stem = nn.Sequential(nn.Conv2d(1, channels, 3, padding="same"), ChannelNorm(channels), To1d())
         self.stem_gnorm = self._norm()
         bands, time_stride, n_streams = n_mels, 1, 1
@@ -94,10 +98,10 @@ class ReDimNet2(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map features (batch, mels, frames) to (batch, out_channels, frames); frames that strides leave over go."""
         frames = features.shape[-1] // self.time_stride * self.time_stride
-        streams = [self.stem_gnorm(self.stem(features[..., :frames].unsqueeze(1)))]
+        streams = [self.stem_gnorm(self.calls.call(self.stem, features[..., :frames].unsqueeze(1)))]
         for index in range(self.n_stages):
             streams += self._run_stage(f"stage{index}", streams)
-        final: Tensor = self.head(self.fin_to2d(self.fin_wght1d(streams)))
+        final = self.calls.call(self.head, self.fin_to2d(self.fin_wght1d(streams)))
         return final.flatten(1, -2)
 
     def _norm(self) -> nn.Module:
@@ -120,14 +124,19 @@ class ReDimNet2(nn.Module):
         self.add_module(f"{name}_up_1d", nn.Sequential(*at_full_rate()))
         return 2
 
-    def _run_stage(self, name: str, streams: list[Tensor]) -> list[Tensor]:
+    def _run_stage(self, name: str, streams: Sequence[Tensor]) -> list[Tensor]:
+        call = self.calls.call
         if hasattr(self, name):
-            return [self.get_submodule(name)(streams)]
-        before, context, up_before, up_behind = (
-            self.get_submodule(name + part) for part in ("_pre", "_1d", "_up_2d", "_up_1d")
-        )
-        pooled = before(streams)
-        return [up_before(pooled), up_behind(context(pooled))]
+            stage = self.get_submodule(name)
+            return self.calls.stage(lambda streams: [call(stage, streams)], [stage], streams)
+        parts = [self.get_submodule(name + part) for part in ("_pre", "_1d", "_up_2d", "_up_1d")]
+        before, context, up_before, up_behind = parts
+
+        def run(streams: Streams) -> list[Tensor]:
+            pooled = call(before, streams)
+            return [call(up_before, pooled), call(up_behind, call(context, pooled))]
+
+        return self.calls.stage(run, parts, streams)
 
     def _final(self, channels: int, bands: int, out_channels: int | None, *, final_2d: bool) -> tuple[nn.Module, int]:
         """Return the final convolution, and how many values a frame has behind it."""
