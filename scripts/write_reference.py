@@ -1,7 +1,8 @@
 """Write the documents that say what the code says.
 
-docs/configuration.md comes from the configuration's models, docs/commands.md from the commands' own help, and the
-tables of docs/pretrained-models.md from the registry.
+docs/configuration.md comes from the configuration's models, docs/commands.md from the commands' own help, the
+tables of docs/pretrained-models.md from the registry, and those of keys in docs/migration.md from what
+``mrlspk config migrate`` goes by.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,12 +14,14 @@ from typer.testing import CliRunner
 
 from mrlspk.cli.app import app
 from mrlspk.cli.pretrained.list_models import DESCRIBED, describe
+from mrlspk.config.migration_table import render_tables
 from mrlspk.config.reference import render_reference
 from mrlspk.pretrained import list_models
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 BEGIN, END = "<!-- from the registry -->\n", "<!-- end -->"
+BEGIN_KEYS = "<!-- from migration.yaml -->\n"
 
 INTRODUCTION = """\
 # Commands
@@ -61,9 +64,18 @@ def render_models(text: str) -> str:
         markdown_table(DESCRIBED, (describe(model) for model in models)),
         markdown_table(("family", "trained on", "files named in", "EER stated in"), rows),
     )
-    before, _, rest = text.partition(BEGIN)
+    return _between(text, BEGIN, "\n".join(("", *tables, "")))
+
+
+def render_migration(text: str) -> str:
+    """Return the text of docs/migration.md with the tables of old keys between its markers."""
+    return _between(text, BEGIN_KEYS, render_tables() + "\n")
+
+
+def _between(text: str, begin: str, tables: str) -> str:
+    before, _, rest = text.partition(begin)
     _, _, after = rest.partition(END)
-    return before + BEGIN + "\n".join(("", *tables, "")) + END + after
+    return before + begin + tables + END + after
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -73,9 +85,10 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main() -> None:
-    """Write the three files."""
-    models = DOCS / "pretrained-models.md"
-    models.write_text(render_models(models.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the four files."""
+    for name, render in (("pretrained-models.md", render_models), ("migration.md", render_migration)):
+        file = DOCS / name
+        file.write_text(render(file.read_text(encoding="utf-8")), encoding="utf-8")
     (DOCS / "configuration.md").write_text(render_reference(), encoding="utf-8")
     (DOCS / "commands.md").write_text(render_commands(), encoding="utf-8")
 

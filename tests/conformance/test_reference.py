@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mrlspk.config.migration_table import old_keys
 from mrlspk.config.reference import render_reference
 from mrlspk.config.sources import known_keys
 from mrlspk.pretrained import list_models
@@ -44,6 +45,12 @@ def test_tables_of_published_models_are_current(script):
     text = (ROOT / "docs" / "pretrained-models.md").read_text(encoding="utf-8")
     assert text == script["render_models"](text), REFRESH
     assert all(f"\n| {model.name} |" in text for model in list_models())
+
+
+def test_tables_of_migrated_keys_are_current(script):
+    text = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
+    assert text == script["render_migration"](text), REFRESH
+    assert [key for key in old_keys() if f"\n| `{key}` | " not in text] == []
 
 
 def test_migration_names_only_keys_that_exist():

@@ -16,6 +16,7 @@ from mrlspk import __version__
 COMMANDS = {
     ("data", "check"),
     ("data", "demo"),
+    ("config", "migrate"),
     ("pretrained", "list"),
     ("pretrained", "fetch"),
     ("train",),

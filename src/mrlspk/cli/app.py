@@ -16,6 +16,7 @@ from mrlspk import __version__
 from mrlspk.cli import output
 from mrlspk.cli.calibrate import calibrate_command
 from mrlspk.cli.compare import compare_command
+from mrlspk.cli.config import config_app
 from mrlspk.cli.data import data_app
 from mrlspk.cli.embed import embed_command
 from mrlspk.cli.eval import eval_command
@@ -100,6 +101,7 @@ def _read_dotenv(path: Path) -> None:
 
 app.add_typer(data_app, name="data")
 app.add_typer(pretrained_app, name="pretrained")
+app.add_typer(config_app, name="config")
 app.command("train")(train_command)
 app.command("rotate")(rotate_command)
 app.command("eval")(eval_command)

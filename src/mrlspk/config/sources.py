@@ -51,7 +51,7 @@ def load_config(
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise _as_config_error(error, origins) from error
+        raise as_config_error(error, origins) from error
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
@@ -184,7 +184,7 @@ def _insert(values: dict[str, Any], keys: tuple[str, ...], value: Any, origin: s
     node[keys[-1]] = value
 
 
-def _as_config_error(error: ValidationError, origins: Mapping[tuple[str, ...], str]) -> ConfigError:
+def as_config_error(error: ValidationError, origins: Mapping[tuple[str, ...], str]) -> ConfigError:
     """Turn every problem that pydantic found into one message with places and remedies."""
     lines, fixes = [], []
     for problem in error.errors():

@@ -1,0 +1,82 @@
+"""A configuration file of redimnet-mrl written anew in the keys of this program."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mrlspk.config import named_keys
+from mrlspk.config.migration import DroppedKey, MappedKey, migrate
+from mrlspk.config.migration_additions import AddedKey
+from mrlspk.config.migration_file import kept_keys, render_file
+from mrlspk.config.root import Config
+from mrlspk.config.sources import known_keys
+from mrlspk.errors import ConfigError
+from mrlspk.files import check_free, whole_file
+from mrlspk.pretrained import is_published
+
+
+@dataclass(frozen=True)
+class MigratedConfig:
+    """What became of the old file.
+
+    Attributes:
+        written: The new file.
+        keys: What it holds, by dotted key: all that differs from the defaults.
+        mapped: Old keys that have a place here.
+        dropped: Those that have none.
+        added: Keys that the new file needs to mean the same.
+        warnings: What the user should know before training.
+    """
+
+    written: Path
+    keys: dict[str, Any]
+    mapped: tuple[MappedKey, ...]
+    dropped: tuple[DroppedKey, ...]
+    added: tuple[AddedKey, ...]
+    warnings: tuple[str, ...]
+
+
+def migrate_config(old: Path, output: Path, *, force: bool = False) -> MigratedConfig:
+    """Write to ``output`` what ``old`` means, as ``mrlspk train --config`` takes it.
+
+    Raises:
+        ConfigError: If ``old`` is not YAML, is no configuration of redimnet-mrl, or holds a value that is not allowed.
+        MrlspkError: If ``output`` is there and ``force`` is false, or if it cannot be written.
+    """
+    check_free(output, force=force)
+    migration = migrate(_read(old), str(old))
+    with whole_file(output) as partial:
+        partial.write_text(render_file(migration, old.name), encoding="utf-8")
+    return MigratedConfig(
+        written=output,
+        keys=kept_keys(migration),
+        mapped=migration.mapped,
+        dropped=migration.dropped,
+        added=migration.added,
+        warnings=(*migration.warnings, *_unpublished(migration.config)),
+    )
+
+
+def _read(path: Path) -> dict[Any, Any]:
+    """Return the content of a file of redimnet-mrl.
+
+    Raises:
+        ConfigError: If it is not YAML, holds nothing, or needs no migration.
+    """
+    named = named_keys(path)
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not content:
+        raise ConfigError("holds no key", path, "Give the config.yaml of redimnet-mrl.")
+    if named <= set(known_keys()):
+        raise ConfigError("is a configuration of mrlspk already", path, "mrlspk train --config takes it as it is.")
+    return dict(content)
+
+
+def _unpublished(config: Config) -> list[str]:
+    """Return a warning where the configuration names a model that nobody published."""
+    pretrained = config.model.pretrained
+    if not pretrained.use_pretrained or pretrained.pretrained_checkpoint or is_published(pretrained.published_name):
+        return []
+    return [f"{pretrained.published_name} is not among the published models: see mrlspk pretrained list"]
