@@ -14,7 +14,7 @@ AVERAGED = "averaged.pt"
 AVERAGED_EPOCHS = "averaged_epochs"  # entry of a checkpoint: the epochs that its weights are the average of
 STATES = "model", "criterion"  # what is averaged; class weights too, for a run that begins with the average
 # What tells of the last checkpoint alone, or lets a run go on: an average has neither.
-LEFT_OUT = "optimiser", "precision", "random_states", "processes"
+LEFT_OUT = "optimiser", "precision", "random_states", "processes", "draws"
 
 
 def kept_checkpoints(run_dir: Path, n: int) -> list[Path]:

@@ -4,23 +4,24 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import batched, islice
 from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.data.batches import RankBatches
 from mrlspk.data.dataset import SampleKey
-from mrlspk.data.worker_errors import plain_errors
 from mrlspk.errors import StoppedError
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.schedule import margin_at
+from mrlspk.training.acceleration import fixed_shapes
 from mrlspk.training.best import is_out_of_patience, note_best
 from mrlspk.training.checkpoint import BEST, LAST, RunState
 from mrlspk.training.class_weights_watch import warn_of_untrained_classes
-from mrlspk.training.peak_memory import peak_memory_mib
+from mrlspk.training.device_batches import DeviceBatches
 from mrlspk.training.nonfinite import stop_at_nonfinite
 from mrlspk.training.optimiser import LearningRate
+from mrlspk.training.peak_memory import peak_memory_mib
 from mrlspk.training.progress import Progress
 from mrlspk.training.random_state import seed_apart
 from mrlspk.training.ranks import Ranks
@@ -130,15 +131,16 @@ def _train_epoch(
     run.state.module.set_mode(backbone_frozen=is_frozen(run.config, progress.epoch))
     run.stepper.look_at_modes()
     began_at = progress
-    for record, result, after in _steps(run, progress, saver=saver, stop=stop):
-        before, progress = progress, after
-        for observer in observers:
-            observer.step_done(record)
-        stop_at_nonfinite(run, progress, before=before)
-        *flags, is_time = result.asks
-        if saver.is_due(progress.step) or is_time or any(flags):
-            saver.save_within(progress)
-            _leave_if_asked(run, progress, flags)
+    with fixed_shapes(searched=not run.config.deterministic):
+        for record, result, after in _steps(run, progress, saver=saver, stop=stop):
+            before, progress = progress, after
+            for observer in observers:
+                observer.step_done(record)
+            stop_at_nonfinite(run, progress, before=before)
+            *flags, is_time = result.asks
+            if saver.is_due(progress.step) or is_time or any(flags):
+                saver.save_within(progress)
+                _leave_if_asked(run, progress, flags)
     if progress != began_at:
         saver.save_within(progress)
     return progress
@@ -151,10 +153,10 @@ def _steps(
     accumulation, ranks = run.config.training.accumulation_steps, run.ranks
     run.batches.go_to(progress.epoch, n_crops_done=progress.n_crops)
     n_left = run.n_batches - progress.n_crops // run.batches.crops_of_all
-    groups = batched(plain_errors(islice(run.loader, n_left)), accumulation)
-    began = time.monotonic()
-    while group := next(groups, None):
-        waited = time.monotonic() - began
+    batches = DeviceBatches(islice(run.loader, n_left), run.state.fabric.device)
+    began, waited_before = time.monotonic(), 0.0
+    for group in batched(batches, accumulation):
+        waited, waited_before = batches.waited_seconds - waited_before, batches.waited_seconds
         at = progress.n_crops / run.crops_per_step  # steps of the epoch before this one
         steps_per_epoch = math.ceil(run.n_batches / accumulation)
         margin = _set_margin(run, progress.epoch + at / steps_per_epoch)

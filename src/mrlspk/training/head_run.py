@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import read_checkpoint
 from mrlspk.models.head import MatryoshkaHead
+from mrlspk.training.agreement import by_first
 from mrlspk.training.baselines import Baselines
 from mrlspk.training.checkpoint import BEST, ROTATION, START, TRAINED, save_with_card
 from mrlspk.training.features.store import FeatureStore
@@ -69,10 +70,9 @@ def build_head_run(prepared: Prepared, stores: Stores, trials: ValidationTrials,
         vectors = stores.whole(prepared.data.corpus, with_choice=has_choice(prepared))
     crops = stores.crops(prepared.data)
     ranks = prepared.state.ranks
-    if vectors is not None and ranks.is_first:
-        _write_start(prepared, vectors, trials, held_out=held_out, crops=crops)
-    ranks.wait()
     if vectors is not None:
+        found = vectors
+        by_first(ranks, lambda: _write_start(prepared, found, trials, held_out=held_out, crops=crops))
         ranks.share_tensors(module.state_dict().values())
         prepared.state.origin.update(ranks.share(prepared.state.origin))
     contents = _read_start(prepared)

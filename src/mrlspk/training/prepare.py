@@ -21,6 +21,8 @@ from mrlspk.errors import ConfigError, MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.rotation import Method
+from mrlspk.training.acceleration import build_acceleration, set_tf32
+from mrlspk.training.agreement import by_first
 from mrlspk.training.checkpoint import UNTRAINED, RunState, effective_batch
 from mrlspk.training.features.layout import store_bytes
 from mrlspk.training.fit import is_frozen
@@ -140,7 +142,7 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> 
         CheckpointError: If the model to start from is not whole.
         DownloadError: If a published model cannot be fetched.
     """
-    resume_point, run_dir = ranks.share(_find_run(config, source.resume) if ranks.is_first else None)
+    resume_point, run_dir = by_first(ranks, lambda: _find_run(config, source.resume))
     data = build_training_data(config.data, seed=config.seed)
     _check_test_speakers(config, data)
     _set_up_torch(config)
@@ -250,6 +252,8 @@ def _build_state(
         weights=model.weights,
         n_speakers=data.train.n_classes,
         distillation_weight=config.distillation_weight,
+        seed=config.seed,
+        gather_rows=None if ranks.size == 1 else ranks.gather_rows,
     )
     module: TrainedModule
     if config.trains_head_alone:
@@ -257,6 +261,7 @@ def _build_state(
         optimiser = build_head_optimiser(config, head_module)
     else:
         module = build_network_module(config, start.encoder, criterion)
+        build_acceleration(config.hardware, start.encoder, fabric.device)
         optimiser = build_optimiser(config, start.encoder, criterion)
     return RunState(
         module=module,
@@ -292,6 +297,7 @@ def _carry_over(state: RunState, data: TrainingData, start: StartingPoint, origi
 def _set_up_torch(config: Config) -> None:
     torch.manual_seed(config.seed)
     torch.use_deterministic_algorithms(config.deterministic)
+    set_tf32(allowed=config.hardware.tf32)
     torch.set_flush_denormal(True)  # denormal weights make a CPU many times slower
 
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import read_checkpoint
-from mrlspk.training.checkpoint import GENERATORS, ORIGIN, PROCESSES, RunState, effective_batch
+from mrlspk.training.checkpoint import DRAWS, GENERATORS, ORIGIN, PROCESSES, RunState, effective_batch
 from mrlspk.training.corpus_list import describe_difference
 from mrlspk.training.progress import Progress
 from mrlspk.training.random_state import seed_apart, set_random_state
@@ -28,7 +28,7 @@ def restore(state: RunState, path: Path, *, utterance_ids: list[str], allow_chan
         allow_changes: Go on where corpus or processes are others, and say what changed.
 
     Raises:
-        CheckpointError: If the file is not the checkpoint of a run of this architecture, corpus and number of processes.
+        CheckpointError: If the file is not the checkpoint of a run of this architecture, corpus and processes.
     """
     contents = read_checkpoint(path)
     if "corpus" not in contents:
@@ -40,6 +40,7 @@ def restore(state: RunState, path: Path, *, utterance_ids: list[str], allow_chan
     try:
         state.module.load_entries(contents)
         state.origin.update({key: contents[key] for key in ORIGIN if key in contents})
+        state.module.criterion.load_draws_state(contents[DRAWS])
         state.optimiser.load_state_dict(contents["optimiser"])
         state.fabric.strategy.precision.load_state_dict(contents["precision"])
         progress = TypeAdapter(Progress).validate_python(contents["progress"])
@@ -82,8 +83,8 @@ def _compare_processes(state: RunState, before: dict[str, int], path: Path, *, a
     if (before["n"], before["effective_batch"]) == (n, crops):
         return
     changed = (
-        f"it was trained by {before['n']} processes with {before['effective_batch']} crops a step, and now there would be "
-        f"{n} with {crops}"
+        f"it was trained by {before['n']} processes with {before['effective_batch']} crops a step, "
+        f"and now there would be {n} with {crops}"
     )
     if not allow_changes:
         raise CheckpointError(

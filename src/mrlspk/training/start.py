@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture, describe_architecture

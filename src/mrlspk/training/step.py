@@ -48,9 +48,9 @@ class StepResult:
 class Stepper:
     """Takes optimiser steps on the mean gradient of all batches of a group, over all processes.
 
-    A step whose loss is no finite number, or whose gradient is none where no loss scale explains it, is left out: weights,
-    optimiser and statistics of normalisations stay as they were. Where a GPU runs out of memory, every batch is from
-    then on taken in two parts, so that the step is of the same crops.
+    A step whose loss is no finite number, or whose gradient is none where no loss scale explains it, is left out:
+    weights, optimiser and statistics of normalisations stay as they were. Where a GPU runs out of memory, every batch
+    is from then on taken in two parts, so that the step is of the same crops.
 
     Attributes:
         fabric: Whose precision and device hold.
@@ -170,8 +170,8 @@ class Stepper:
         if self.fabric.device.type == "cuda":
             torch.cuda.empty_cache()
         log.warning(
-            "memory ran out with batches of %d: from now on each is taken in two parts of %d, with twice the accumulation; "
-            "lower training.batch_size for the next run",
+            "memory ran out with batches of %d: from now on each is taken in two parts of %d, with twice the "
+            "accumulation; lower training.batch_size for the next run",
             batch,
             part,
         )

@@ -32,6 +32,7 @@ from mrlspk.training.start import ALONE, build_fabric, leaves_unused
 from mrlspk.training.transfer import Transfer
 from mrlspk.training.validation import build_validation_trials
 from mrlspk.training.verdict import Verdict
+from mrlspk.workflows.choose_batch import choose_batch
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from mrlspk.config import load_config
-from mrlspk.training.checkpoint import Progress
-from mrlspk.training.fit import note_best
+from mrlspk.training.best import is_out_of_patience, note_best
+from mrlspk.training.progress import Progress
 from mrlspk.training.validation import ValidationResult
 
 
@@ -48,3 +48,14 @@ def test_progress_says_whether_its_best_is_within_the_limit():
 def test_limit_holds_by_a_single_width_too():
     best, progress = best_of([(0.3, 0.0), (0.2, 0.0)], limit=0.25, best_by="8")
     assert (best, progress.best_value) == ([1, 2], 0.2)
+
+
+@pytest.mark.parametrize(
+    ("patience", "epoch", "best_epoch", "n_crops", "expected"),
+    [(2, 3, 1, 0, True), (2, 2, 1, 0, False), (2, 5, 1, 8, False), (1, 4, 4, 0, False), (None, 9, 1, 0, False)],
+)
+def test_run_ends_after_as_many_epochs_without_a_better_one_as_are_waited_for(
+    patience, epoch, best_epoch, n_crops, expected
+):
+    progress = Progress(epoch=epoch, best_epoch=best_epoch, n_crops=n_crops)
+    assert is_out_of_patience(progress, patience) is expected

@@ -10,9 +10,9 @@ from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.config.loss import LossConfig
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
-from mrlspk.training.fit import take_step
 from mrlspk.training.head_module import HeadModule
 from mrlspk.training.modules import count_parameters
+from mrlspk.training.step import Stepper
 
 TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), None),))
 
@@ -49,9 +49,9 @@ def run_steps(module, n_steps=20, rate=0.05):
     optimiser = torch.optim.AdamW([*module.trained_parameters(), *module.criterion.parameters()], lr=rate)
     fabric = Fabric(accelerator="cpu", devices=1)
     wrapped, wrapped_optimiser = fabric.setup(module, optimiser)
+    stepper = Stepper(fabric, wrapped, wrapped_optimiser, max_grad_norm=1.0)
     for _ in range(n_steps):
-        batch = pooled(module), torch.arange(12) % 3
-        take_step(fabric, wrapped, wrapped_optimiser, [batch], max_grad_norm=1.0)
+        stepper.step([(pooled(module), torch.arange(12) % 3)])
     return optimiser
 
 
