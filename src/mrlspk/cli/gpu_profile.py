@@ -1,5 +1,6 @@
 """``mrlspk gpu-profile``: how much memory a run takes, and the batch that fits."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -30,6 +31,13 @@ def gpu_profile_command(
     target_batch: Annotated[
         int | None, typer.Option(min=2, help="Crops of an optimiser step, reached by accumulation.")
     ] = None,
+    fastest: Annotated[
+        bool, typer.Option("--fastest", help="Choose the batch of most crops a second, not the largest; needs a GPU.")
+    ] = False,
+    stand_in: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoint of the same architecture that is tried instead of a model that is not here."),
+    ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Write a configuration with the batch that fits, for mrlspk train.")
     ] = None,
@@ -45,27 +53,30 @@ def gpu_profile_command(
     from mrlspk.config import load_config
     from mrlspk.config.environment import Environment
     from mrlspk.files import check_free
-    from mrlspk.workflows.profile_gpu import profile_gpu, write_config
+    from mrlspk.workflows.profile_gpu import Wishes, profile_gpu, write_config
 
     if write is not None:
         check_free(write, force=force)
     environment = Environment()
     sets = overrides or []
     config = load_config(config_path, sets, environment=os.environ)
-    probed = (
-        load_config(config_path, [*sets, f"hardware.device={device}"], environment=os.environ) if device else config
-    )
+    tried = load_config(config_path, [*sets, *_only_tried(device, stand_in)], environment=os.environ)
+    wishes = Wishes(limit_mib, target_batch, fastest=fastest)
     with output.progress("taking steps", quiet=quiet):
-        profile = profile_gpu(
-            probed,
-            vram_limit_mib=limit_mib,
-            target_batch=target_batch,
-            cache_dir=environment.cache_dir,
-            mirror=environment.mirror,
-        )
+        profile = profile_gpu(tried, wishes, cache_dir=environment.cache_dir, mirror=environment.mirror)
     if write is not None:
         write_config(config, profile, write)
     output.show("gpu-profile", _payload(profile, write), _human(profile, write), as_json=as_json)
+
+
+def _only_tried(device: str | None, stand_in: Path | None) -> Iterator[str]:
+    """Yield the settings that flags stand for, which hold while steps are taken and are not written."""
+    if device is not None:
+        yield f"hardware.device={device}"
+    if stand_in is not None:
+        yield "model.backbone=null"
+        yield "model.pretrained.use_pretrained=true"
+        yield f"model.pretrained.pretrained_checkpoint={json.dumps(str(stand_in))}"
 
 
 def parse_memory(text: str | None) -> float | None:
@@ -85,9 +96,14 @@ def parse_memory(text: str | None) -> float | None:
 
 
 def _payload(profile: "GpuProfile", written: Path | None) -> dict[str, object]:
-    measured = [{key: value for key, value in asdict(point).items() if value is not None} for point in profile.measured]
-    payload = asdict(profile) | {"prediction": profile.prediction, "measured": measured}
-    return payload if written is None else payload | {"written": str(written)}
+    measured = [_known(asdict(point)) for point in profile.measured]
+    computed = {"prediction": profile.prediction, "usable_mib": profile.usable_mib, "measured": measured}
+    device = {"device": profile.device}  # null without a GPU, as promised; other figures that are not known are absent
+    return _known(asdict(profile)) | device | computed | ({} if written is None else {"written": str(written)})
+
+
+def _known(values: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _human(profile: "GpuProfile", written: Path | None) -> Iterator[RenderableType]:
@@ -95,12 +111,32 @@ def _human(profile: "GpuProfile", written: Path | None) -> Iterator[RenderableTy
         yield f"A prediction for {profile.limit_mib:.0f} MiB from steps on the CPU: there is no GPU to measure on."
     else:
         yield f"{profile.device}, {profile.total_mib:.0f} MiB, planned with {profile.limit_mib:.0f} MiB"
-    classes = "" if profile.speakers_counted else ", assumed: the training corpus is not there"
-    yield f"classes: {profile.n_speakers}{classes}"
-    columns = ("batch", "peak MiB, predicted" if profile.prediction else "peak MiB, reserved")
-    yield output.table(None, columns, [(point.batch, f"{point.peak_mib:.0f}") for point in profile.measured])
-    yield f"training.batch_size: {profile.batch_size}"
-    yield f"training.accumulation_steps: {profile.accumulation_steps}"
+    yield f"free: {profile.free_mib:.0f} MiB, of which {profile.share:.0%} may be taken: {profile.usable_mib:.0f} MiB"
+    assumed = "" if profile.speakers_counted else ", assumed: the training corpus is not there"
+    if profile.key == "training.batch_size":
+        yield f"classes: {profile.n_speakers}{assumed}"
+    yield _table(profile)
+    yield f"{profile.key}: {profile.batch_size}, the {profile.chosen} that fits{_shared(profile)}"
+    if profile.key == "training.batch_size":
+        yield f"training.accumulation_steps: {profile.accumulation_steps}"
+    else:
+        yield "The head alone is trained: crops go through the network once, and their vectors are stored."
     yield f"expected peak: {profile.predicted_peak_mib:.0f} of {profile.usable_mib:.0f} usable MiB"
     if written is not None:
         yield f"configuration written to {written}"
+
+
+def _table(profile: "GpuProfile") -> RenderableType:
+    """Return what each batch takes, and how many crops a second go through where it was measured."""
+    columns = ["batch", "peak MiB, predicted" if profile.prediction else "peak MiB, reserved"]
+    columns += [] if profile.prediction else ["utterances/s"]
+    rows = [
+        [point.batch, f"{point.peak_mib:.0f}"]
+        + ([] if profile.prediction else [f"{point.utterances_per_second or 0:.0f}"])
+        for point in profile.measured
+    ]
+    return output.table(None, columns, rows)
+
+
+def _shared(profile: "GpuProfile") -> str:
+    return "" if profile.n_processes == 1 else f", in each of {profile.n_processes} processes"

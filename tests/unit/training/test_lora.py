@@ -4,7 +4,6 @@ import sys
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from mrlspk.config import load_config
 from mrlspk.config.architecture import describe_architecture
@@ -24,9 +23,9 @@ from mrlspk.training.lora import (
     train_adapters,
     without_adapters,
 )
+from mrlspk.training.memory.train_probe import build_train_probe
 from mrlspk.training.modules import TrainedModule, set_training_mode
 from mrlspk.training.optimiser import build_optimiser
-from mrlspk.training.probe_step import build_probe_step
 
 BACKBONE = ReDimNetConfig(
     F=8,
@@ -166,8 +165,8 @@ def test_a_checkpoint_without_adapters_restores_none():
 
 def test_the_step_that_measures_memory_has_the_adapters_of_the_run():
     config = load_config(None, ["training.lora={rank: 2}", "model.matryoshka_dims=[4, 8]", "data.chunk_duration=0.4"])
-    encoder, fabric = encoder_of(), Fabric(accelerator="cpu", devices=1)
-    step = build_probe_step(config, fabric, encoder, n_speakers=3)
+    encoder = encoder_of()
+    step = build_train_probe(config, encoder, device=torch.device("cpu"), n_speakers=3)
     step.take(2)
     adapters = {id(parameter) for name, parameter in encoder.named_parameters() if ".lora_" in name}
     stepped = {id(parameter) for parameter in step.optimiser.state}

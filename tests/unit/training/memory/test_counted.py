@@ -7,10 +7,10 @@ from torch import nn
 from mrlspk.config import load_config
 from mrlspk.config.architecture import describe_architecture
 from mrlspk.models.encoder import build_encoder
-from mrlspk.training.memory_probe import MIB, fit_line
-from mrlspk.training.probe_step import build_probe_step
-from mrlspk.training.saved_memory import LiveBytes, SavedBytes, count_step, predict_memory
-from mrlspk.training.start import build_fabric
+from mrlspk.training.memory.counted import LiveBytes, SavedBytes, count_pass, predict, predict_memory
+from mrlspk.training.memory.model import MIB, fit_line
+from mrlspk.training.memory.pooling_probe import build_pooling_probe
+from mrlspk.training.memory.train_probe import build_train_probe
 
 SETTINGS = (
     "model.pretrained.use_pretrained=false",
@@ -21,12 +21,28 @@ SETTINGS = (
 )
 
 
+CPU = torch.device("cpu")
+
+
+def configured(*overrides):
+    config = load_config(None, [*SETTINGS, *overrides])
+    return config, build_encoder(describe_architecture(config.model.backbone, config.model.matryoshka_dims))
+
+
 @pytest.fixture
 def build_step():
-    def build(*overrides, n_speakers=50):
-        config = load_config(None, [*SETTINGS, *overrides])
-        encoder = build_encoder(describe_architecture(config.model.backbone, config.model.matryoshka_dims))
-        return build_probe_step(config, build_fabric(config.hardware), encoder, n_speakers=n_speakers)
+    def build(*overrides, n_speakers=50, **options):
+        config, encoder = configured(*overrides)
+        return build_train_probe(config, encoder, device=CPU, n_speakers=n_speakers, **options)
+
+    return build
+
+
+@pytest.fixture
+def build_pass():
+    def build(*overrides):
+        config, encoder = configured(HEAD_ONLY, *overrides)
+        return build_pooling_probe(config, encoder, device=CPU)
 
     return build
 
@@ -66,7 +82,7 @@ def test_two_batch_sizes_predict_a_third_within_two_per_cent(build_step, frozen,
     step = build_step(frozen, f"hardware.precision={precision}")
     model, points = predict_memory(step, (2, 4))
     resident = sum(tensor.nbytes for tensor in step.resident())
-    counted = count_step(step, 12)
+    counted = count_pass(step, 12)
     saved = fit_line([(point.batch, point.saved_mib) for point in points])
     assert saved.fixed_mib + 12 * saved.mib_per_crop == pytest.approx(counted.saved / MIB, rel=0.02)
     peak = resident + max(counted.peaks)
@@ -79,8 +95,63 @@ def test_a_frozen_backbone_saves_next_to_nothing_and_needs_far_less(build_step):
     assert head_only[0].peak_mib(64) < full[0].peak_mib(64) / 2
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_two_batch_sizes_predict_a_third_pass_without_gradients(build_pass, precision):
+    probe = build_pass(f"hardware.precision={precision}")
+    model, points = predict_memory(probe, (2, 4))
+    resident = sum(tensor.nbytes for tensor in probe.resident())
+    counted = count_pass(probe, 12)
+    assert (counted.saved, [point.saved_mib for point in points]) == (0, [0, 0])
+    assert model.peak_mib(12) == pytest.approx((resident + max(counted.peaks)) / MIB, rel=0.02)
+
+
+def test_vectors_are_stored_by_a_pass_without_gradients_in_evaluation_mode(build_pass):
+    probe, seen = build_pass(), []
+    norms = [module for module in probe.encoder.backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    probe.encoder.backbone.register_forward_hook(lambda *_: seen.append(torch.is_inference_mode_enabled()))
+    probe.take(3)
+    assert seen == [True]
+    assert norms
+    assert not any(norm.training or norm.num_batches_tracked for norm in norms)
+
+
+def test_a_pass_that_stores_vectors_needs_less_than_a_step_of_the_head(build_step, build_pass):
+    of_step, of_pass = (predict_memory(probe)[0].peak_mib(64) for probe in (build_step(HEAD_ONLY), build_pass()))
+    assert of_pass < of_step
+
+
+def test_a_prediction_is_the_largest_round_batch_within_the_share_of_what_is_free(build_step):
+    found = predict(build_step(FULL), limit_mib=1536)
+    assert found.card.free_mib == 1536 - 512
+    usable = 0.9 * (1536 - 512)
+    assert found.batch % 8 == 0
+    assert found.model.peak_mib(found.batch) <= usable < found.model.peak_mib(found.batch + 8)
+
+
+def test_stages_computed_anew_save_less(build_step):
+    kept, anew = (
+        predict_memory(build_step(FULL, f"hardware.gradient_checkpointing={value}")) for value in ("false", "true")
+    )
+    assert anew[1][1].saved_mib < kept[1][1].saved_mib
+    assert anew[0].peak_mib(64) < kept[0].peak_mib(64)
+
+
+def test_several_processes_hold_gradients_once_more(build_step):
+    one, two = build_step(FULL), build_step(FULL, n_processes=2)
+    trained = sum(p.nbytes for p in one.module.parameters() if p.requires_grad)
+    held = [sum(tensor.nbytes for tensor in probe.resident()) for probe in (one, two)]
+    assert held[1] - held[0] == trained
+
+
+def test_nothing_is_compiled_where_it_is_counted(build_step):
+    probe = build_step(FULL, "hardware.compile=true")
+    assert not probe.compiled
+    assert not probe.module.encoder.backbone.calls.compiled
+    probe.take(2)
+
+
 def test_a_step_counts_no_less_than_autograd_saves(build_step):
-    counted = count_step(build_step(FULL), 4)
+    counted = count_pass(build_step(FULL), 4)
     assert max(counted.peaks) > counted.saved > 0.9 * counted.peaks[0]
 
 

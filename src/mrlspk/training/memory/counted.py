@@ -1,4 +1,4 @@
-"""What a step will need on a GPU, counted on the CPU: the bytes that autograd saves, and all that lives beside them."""
+"""What a pass will take on a GPU, counted on the CPU: what autograd saves, and all that lives beside it."""
 
 import weakref
 from collections.abc import Iterable, Sequence
@@ -11,26 +11,29 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mrlspk.training.memory_probe import MIB, MemoryModel, MemoryPoint, fit_line
-from mrlspk.training.probe_step import ProbeStep
+from mrlspk.training.memory.card import imagined_card
+from mrlspk.training.memory.model import MIB, MemoryModel, MemoryPoint, fit_line
+from mrlspk.training.memory.probe import Probe
+from mrlspk.training.memory.search import Found
 
 PROBED_BATCHES = (2, 4)
 
 
 @dataclass(frozen=True)
-class CountedStep:
-    """The bytes of one step.
+class CountedPass:
+    """The bytes of one pass.
 
     Attributes:
         batch: Crops.
         saved: What autograd keeps from the forward for the backward pass, parameters and buffers not among it.
-        peaks: The most that was alive, beside what is resident: in the encoder's forward pass, in the loss and its
-            gradient, and from there on. Each is a straight line over batch sizes; the highest of them is not.
+        peaks: The most that was alive, beside what is resident, in each phase: of a training step in the encoder's
+            forward pass, in the loss and its gradient, and from there on. Each is a straight line over batch sizes; the
+            highest of them is not.
     """
 
     batch: int
     saved: int
-    peaks: tuple[int, int, int]
+    peaks: tuple[int, ...]
 
 
 class SavedBytes(saved_tensors_hooks):
@@ -92,26 +95,31 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._now -= self._sizes.pop(key)
 
 
-def count_step(step: ProbeStep, batch_size: int) -> CountedStep:
-    """Take a step, whose optimiser has its states already, and return its bytes."""
-    step.forget()
-    resident = list(step.resident())
+def count_pass(probe: Probe, batch_size: int) -> CountedPass:
+    """Take a pass, whose optimiser, if it has one, has its states already, and return its bytes."""
+    probe.forget()
+    resident = list(probe.resident())
     peaks: list[int] = []
     saved, live = SavedBytes(resident), LiveBytes(resident)
     with saved, live:
-        with step.between_phases(lambda: peaks.append(live.take_peak())):
-            step.take(batch_size)
+        with probe.between_phases(lambda: peaks.append(live.take_peak())):
+            probe.take(batch_size)
         peaks.append(live.take_peak())
-    step.forget()
-    encoder, loss, rest = peaks
-    return CountedStep(batch_size, saved.total, (encoder, loss, rest))
+    probe.forget()
+    return CountedPass(batch_size, saved.total, tuple(peaks))
 
 
-def predict_memory(step: ProbeStep, batches: Sequence[int] = PROBED_BATCHES) -> tuple[MemoryModel, list[MemoryPoint]]:
-    """Return memory as a function of the batch, and the points that it was fitted to, from steps on the CPU."""
-    step.take(min(batches))  # the optimiser makes its states at its first step
-    resident_mib = sum(tensor.nbytes for tensor in step.resident()) / MIB
-    counts = [count_step(step, batch) for batch in batches]
+def predict(probe: Probe, *, limit_mib: float) -> Found:
+    """Return the largest batch that a GPU of ``limit_mib`` is predicted to have room for, by a probe on the CPU."""
+    card, (model, points) = imagined_card(limit_mib), predict_memory(probe)
+    return Found(card, model, tuple(points), model.largest_batch(card.usable_mib))
+
+
+def predict_memory(probe: Probe, batches: Sequence[int] = PROBED_BATCHES) -> tuple[MemoryModel, list[MemoryPoint]]:
+    """Return memory as a function of the batch, and the points that it was fitted to, from passes on the CPU."""
+    probe.take(min(batches))  # the optimiser makes its states at its first step
+    resident_mib = sum(tensor.nbytes for tensor in probe.resident()) / MIB
+    counts = [count_pass(probe, batch) for batch in batches]
     phases = zip(*(count.peaks for count in counts), strict=True)
     lines = [
         fit_line([(batch, resident_mib + peak / MIB) for batch, peak in zip(batches, peaks, strict=True)])
