@@ -1,0 +1,166 @@
+"""A run on Weights & Biases."""
+
+import json
+import logging
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import ValidationError
+from torch import nn
+
+from mrlspk.errors import MrlspkError
+from mrlspk.files import whole_file
+from mrlspk.training.records import RunFacts, StepRecord
+from mrlspk.training.run_log.entries import Entry, read_entries
+from mrlspk.training.run_log.histograms import module_histograms
+from mrlspk.training.run_log.scalars import ScalarLog, scalars_of, summary_of
+
+if TYPE_CHECKING:
+    import wandb
+
+log = logging.getLogger("mrlspk.training")
+
+RUN_FILE = "wandb.json"
+RETRIES, TIMEOUT_SECONDS = 2, 10.0  # of a request for the run: without a network, they are waited for twice
+
+
+class WandbLog(ScalarLog):
+    """Weights & Biases, where it can be had; WANDB_MODE=offline keeps the run on this machine.
+
+    The id of the run there is kept in the run's folder, so that a run that goes on is the same run there. Whatever of
+    ``metrics.jsonl`` is not there yet is sent then: of an offline run, which has a folder for each start, the newest
+    folder holds all.
+
+    A row there is a line of ``metrics.jsonl``. Rows are numbered so that those that a resumed run sends again are
+    known, and refused: twice the optimiser step, and one more for an epoch; curves are drawn over ``step``.
+
+    Args:
+        run_dir: Folder of the run.
+        metrics: The file ``metrics.jsonl``.
+        interval: Optimiser steps between two of them that are sent.
+        project: The project there.
+        name: The run's name there.
+        tags: Its tags there.
+        watched: Send histograms of its weights and gradients with every step that is sent; None for none.
+    """
+
+    name = "Weights & Biases"
+    remedy = "WANDB_API_KEY in .env lets it in, WANDB_MODE=offline keeps the run on this machine"
+
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        metrics: Path,
+        interval: int,
+        project: str,
+        name: str,
+        tags: tuple[str, ...],
+        watched: nn.Module | None = None,
+    ) -> None:
+        super().__init__(metrics=metrics, interval=interval)
+        self._run_dir, self._project, self._run_name, self._tags = run_dir, project, name, tags
+        self._watched = watched
+        self._run: wandb.Run
+
+    def open(self, facts: RunFacts) -> None:
+        """Open the run, say where it is, and send what is not there yet.
+
+        Raises:
+            MrlspkError: If the file that has its id cannot be read or written.
+        """
+        import wandb
+
+        self._run = run = wandb.init(
+            id=_run_id(self._run_dir / RUN_FILE, resumes=facts.resumes),
+            resume="allow",
+            project=self._project,
+            name=self._run_name,
+            tags=self._tags,
+            dir=str(self._run_dir),
+            settings=wandb.Settings(x_graphql_retry_max=RETRIES, x_graphql_timeout_seconds=TIMEOUT_SECONDS),
+        )
+        self._say_where()
+        # After init, which would let the values of before win; W&B has no type for it.
+        run.config.update(facts.config, allow_val_change=True)  # type: ignore[no-untyped-call]
+        run.summary.update(summary_of(facts))
+        run.define_metric("step")
+        run.define_metric("*", step_metric="step")
+        for entry in read_entries(self._metrics):
+            if row_of(entry) >= run.starting_step:
+                self.send(entry)
+
+    def _say_where(self) -> None:
+        run = self._run
+        if run.url:
+            log.info("%s: %s", self.name, run.url)
+        elif run.offline:
+            folder = run.settings.sync_dir
+            log.info("%s: offline, in %s; 'wandb sync %s' uploads it", self.name, folder, folder)
+        else:
+            log.info("%s: disabled by WANDB_MODE", self.name)
+
+    def step_done(self, record: StepRecord) -> None:
+        """Send every ``interval``-th step, and the histograms that belong to it."""
+        if self._is_open and self._watched is not None and record.step % self._interval == 0:
+            with self._outlived():
+                self._send_histograms(self._watched, 2 * record.step)
+        super().step_done(record)
+
+    def _send_histograms(self, module: nn.Module, row: int) -> None:
+        import wandb
+
+        histograms = {
+            name: wandb.Histogram(np_histogram=(np.array(found.counts), np.array(found.edges)))
+            for name, found in module_histograms(module)
+        }
+        self._run.log(histograms, step=row, commit=False)
+
+    def send(self, entry: Entry) -> None:
+        """Log the scalars of a line as a row, and the best figures in the summary too."""
+        scalars = scalars_of(entry)
+        self._run.log({"step": entry["step"], **scalars}, step=row_of(entry), commit=True)
+        best = {name: value for name, value in scalars.items() if name.startswith("best/")}
+        if best:
+            self._run.summary.update(best)
+
+    def close(self) -> None:
+        """Finish the run, as a failed one where an error is on its way."""
+        self._run.finish(exit_code=1 if sys.exception() else 0)
+
+    def failures(self) -> tuple[type[Exception], ...]:
+        """Return what absence, settings, the network and a dead service raise."""
+        try:
+            from wandb.errors import Error
+            from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
+        except ImportError:
+            return (ImportError,)
+        return (Error, HandleAbandonedError, MailboxClosedError, OSError, ValidationError)
+
+
+def row_of(entry: Entry) -> int:
+    """Return the number of the row that a step or an epoch is there."""
+    step: int = entry["step"]
+    return 2 * step + 1 if entry["event"] == "epoch" else 2 * step
+
+
+def _run_id(path: Path, *, resumes: bool) -> str:
+    """Return the id that ``path`` has for a run that goes on, or a new one, which is kept there.
+
+    Raises:
+        MrlspkError: If the file cannot be read or written.
+    """
+    if resumes and path.exists():
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["id"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise MrlspkError(
+                "expected the id of the run on Weights & Biases", path, "Remove it: a new run begins there."
+            ) from error
+    run_id = secrets.token_hex(4)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps({"id": run_id}) + "\n", encoding="utf-8")
+    return run_id
