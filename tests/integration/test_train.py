@@ -23,12 +23,14 @@ def test_run_leaves_checkpoints_configuration_trials_and_log(train, tmp_path):
     assert set(report["best"]) == {"4", "8"}
     assert sorted(path.name for path in run_dir.iterdir()) == [
         "best.card.json", "best.card.md", "best.pt",
-        "config.yaml", "epoch-001.pt", "epoch-002.pt", "epoch-003.pt", "last.pt",
+        "config.yaml", "corpus.txt.gz", "epoch-001.pt", "epoch-002.pt", "epoch-003.pt", "last.pt",
         "metrics.jsonl", "validation-trials.txt",
     ]  # fmt: skip
     last = load(run_dir / "last.pt")
     assert last["progress"] | {"best_value": 0, "best_epoch": 0} == {
-        "epoch": 3, "step": 9, "best_value": 0, "best_epoch": 0, "best_within_limit": True,
+        "epoch": 3, "step": 9, "n_crops": 0, "best_value": 0, "best_epoch": 0, "best_within_limit": True,
+        "so_far": {"n_steps": 0, "loss": 0, "class_loss": 0, "margin": 0},
+        "n_skipped": 0, "n_skipped_in_a_row": 0, "n_parts": 1,
     }  # fmt: skip
     assert last["config"] == yaml.safe_load((run_dir / "config.yaml").read_text())
     assert last["criterion"]["loss.weight"].shape == (2 * 2, 8)  # two speakers at two speeds
@@ -36,74 +38,6 @@ def test_run_leaves_checkpoints_configuration_trials_and_log(train, tmp_path):
     assert events == ["run", *["step"] * 3, "epoch", *["step"] * 3, "epoch", *["step"] * 3, "epoch"]
     best = load(run_dir / "best.pt")
     assert {str(dim): eer for dim, eer in best["validation"]["eer"].items()} == report["best"]
-
-
-def test_resume_matches_uninterrupted_run(run, train, tmp_path):
-    assert train(name="whole").exit_code == 0
-    whole = load(tmp_path / "checkpoints" / "whole" / "last.pt")
-    # The schedule depends on the number of epochs, so the first run is stopped rather than configured to end early.
-    second = load(tmp_path / "checkpoints" / "whole" / "epoch-001.pt")
-    resumed = tmp_path / "checkpoints" / "resumed"
-    resumed.mkdir()
-    torch.save(second, resumed / "last.pt")
-    outcome = run("train", "--resume", resumed, "--json")  # its own configuration holds
-    assert outcome.exit_code == 0, outcome.stderr
-    again = load(resumed / "last.pt")
-    for part in ("model", "criterion"):
-        assert all(torch.equal(again[part][name], value) for name, value in whole[part].items())
-    for key, state in whole["optimiser"]["state"].items():
-        assert all(torch.equal(again["optimiser"]["state"][key][name], value) for name, value in state.items())
-    assert again["progress"] == whole["progress"]
-    assert again["validation"] == whole["validation"]
-
-
-def test_resume_with_another_configuration_names_only_what_changed(run, train):
-    assert train(name="one").exit_code == 0
-    for outcome in (
-        train("--resume", "auto", "--set", "training.batch_size=2", name="one"),
-        run("train", "--resume", "auto", "--set", "training.batch_size=2"),
-    ):
-        assert outcome.exit_code == 1
-        assert "another configuration: training.batch_size was 4, now 2\n" in outcome.stderr
-
-
-def test_resume_takes_another_device_and_other_workers(run, train, tmp_path):
-    assert train(name="one").exit_code == 0
-    rewind(tmp_path / "checkpoints" / "one", "epoch-001.pt")
-    outcome = run("train", "--resume", "auto", "--device", "cpu", "--set", "data.num_workers=1", "--json")
-    assert outcome.exit_code == 0, outcome.stderr
-    config = load(tmp_path / "checkpoints" / "one" / "last.pt")["config"]
-    assert (config["hardware"]["device"], config["data"]["num_workers"]) == ("cpu", 1)
-
-
-def rewind(run_dir, name):
-    """Leave a run as a kill after the epoch of checkpoint ``name`` would."""
-    epoch = load(run_dir / name)["progress"]["epoch"]
-    best_epoch = load(run_dir / name)["progress"]["best_epoch"]
-    kept = {f"epoch-{number:03}.pt": (run_dir / f"epoch-{number:03}.pt").read_bytes() for number in (epoch, best_epoch)}
-    for path in run_dir.glob("*.pt"):
-        path.unlink()
-    (run_dir / "last.pt").write_bytes(kept[name])
-    (run_dir / "best.pt").write_bytes(kept[f"epoch-{best_epoch:03}.pt"])
-
-
-def test_resume_refuses_another_corpus(run, train, tmp_path, tiny_corpus):
-    assert train(name="one").exit_code == 0
-    rewind(tmp_path / "checkpoints" / "one", "epoch-002.pt")
-    (tiny_corpus.root / tiny_corpus.utterance_ids[0]).unlink()
-    outcome = run("train", "--resume", "auto")
-    assert outcome.exit_code == 1
-    assert "the corpus is not the one that it was trained on" in outcome.stderr
-
-
-def test_resume_from_an_earlier_epoch_overwrites_nothing(run, train, tmp_path):
-    assert train(name="one").exit_code == 0
-    run_dir = tmp_path / "checkpoints" / "one"
-    before = {path.name: path.read_bytes() for path in run_dir.glob("*.pt")}
-    outcome = run("train", "--resume", run_dir / "epoch-001.pt")
-    assert outcome.exit_code == 1
-    assert "come further, to epoch 3" in outcome.stderr
-    assert before == {path.name: path.read_bytes() for path in run_dir.glob("*.pt")}
 
 
 def test_last_checkpoint_is_written_after_the_best(tmp_path, monkeypatch):

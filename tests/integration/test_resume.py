@@ -1,0 +1,261 @@
+"""``mrlspk train --resume``: a run that goes on, at any step, as if nothing had happened; and what it refuses."""
+
+import gzip
+import json
+
+import pytest
+import torch
+
+from mrlspk.training.step import Stepper
+
+MEASURED = {"seconds", "utterances_per_second", "waiting_share", "memory_mib"}
+EVERY_STEP = "--set", "logging.save_every_steps=1"
+
+
+class CrashError(Exception):
+    """What ends a run in the middle of a step."""
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+def logged(run_dir):
+    """Return the steps and epochs of a log, without what is measured."""
+    entries = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    kept = [entry for entry in entries if entry["event"] != "run"]
+    return [{key: value for key, value in entry.items() if key not in MEASURED} for entry in kept]
+
+
+def same(a, b):
+    """Return whether two entries of checkpoints are equal bit for bit."""
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+@pytest.fixture
+def crash_at(monkeypatch):
+    """Let runs crash within the n-th step that they take; None lets them be."""
+    step = Stepper.step
+
+    def set_up(number):
+        taken = []
+
+        def crash(self, group, **options):
+            taken.append(True)
+            if len(taken) == number:
+                raise CrashError
+            return step(self, group, **options)
+
+        monkeypatch.setattr(Stepper, "step", crash)
+
+    return set_up
+
+
+def equal_runs(whole, other, *, but=()):
+    """Return whether two runs left the same: every checkpoint but for its run's name, and the log."""
+    names = {path.name for path in whole.glob("*.pt")}
+    assert names == {path.name for path in other.glob("*.pt")}
+    for name in sorted(names):
+        one, two = ({**load(folder / name), "config": None, "card": None} for folder in (whole, other))
+        assert list(one) == list(two)
+        assert [key for key in one if not same(one[key], two[key]) and key not in but] == [], name
+    return logged(whole) == logged(other)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (),
+        ("loss.n_dims_per_step=1", "training.accumulation_steps=2", "training.optimizer=SGD"),
+        ("loss.margin_full_epoch=2", "training.freeze_backbone_epochs=1", "data.sampler=shuffle"),
+    ],
+)
+@pytest.mark.usefixtures("in_one_thread")
+def test_run_that_crashed_at_any_step_ends_as_one_that_did_not(train, checkpoints, crash_at, settings):
+    """Dropout, augmentation, accumulation, drawn widths, a rising margin, a backbone freed on the way."""
+    sets = [part for text in settings for part in ("--set", text)]
+    assert train(*EVERY_STEP, *sets, name="whole").exit_code == 0
+    n_steps = load(checkpoints / "whole" / "last.pt")["progress"]["step"]
+    for number in (1, 2, 2, 3):  # steps from one crash to the next
+        crash_at(number)
+        with pytest.raises(CrashError):
+            train(*EVERY_STEP, *sets, "--resume", "auto", name="crashed")
+    assert load(checkpoints / "crashed" / "last.pt")["progress"]["step"] == 4 < n_steps
+    crash_at(None)
+    outcome = train(*EVERY_STEP, *sets, "--resume", "auto", name="crashed")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert equal_runs(checkpoints / "whole", checkpoints / "crashed")
+
+
+def test_steps_after_the_last_checkpoint_are_taken_again_and_logged_once(train, checkpoints, crash_at):
+    every_second = "--set", "logging.save_every_steps=2"
+    assert train(*every_second, name="whole").exit_code == 0
+    crash_at(6)
+    with pytest.raises(CrashError):
+        train(*every_second, name="crashed")
+    assert load(checkpoints / "crashed" / "last.pt")["progress"]["step"] == 4
+    assert [entry["step"] for entry in logged(checkpoints / "crashed") if entry["event"] == "step"][-1] == 5
+    crash_at(None)
+    assert train(*every_second, "--resume", "auto", name="crashed").exit_code == 0
+    assert equal_runs(checkpoints / "whole", checkpoints / "crashed")
+
+
+def test_run_that_failed_while_it_was_validated_takes_no_step_again(train, checkpoints, monkeypatch):
+    from mrlspk.training import fit
+
+    assert train(name="whole").exit_code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(fit, "note_best", lambda *_: (_ for _ in ()).throw(CrashError()))
+        with pytest.raises(CrashError):
+            train(name="failed")
+    progress = load(checkpoints / "failed" / "last.pt")["progress"]
+    assert (progress["epoch"], progress["step"], progress["n_crops"]) == (0, 3, 12)
+    assert train("--resume", "auto", name="failed").exit_code == 0
+    assert equal_runs(checkpoints / "whole", checkpoints / "failed")
+
+
+def test_time_alone_makes_a_checkpoint_due(train, checkpoints, crash_at):
+    crash_at(3)
+    with pytest.raises(CrashError):
+        train("--set", "logging.save_every_minutes=1e-9", name="timed")
+    assert load(checkpoints / "timed" / "last.pt")["progress"]["step"] == 2
+    crash_at(3)
+    with pytest.raises(CrashError):
+        train("--set", "logging.save_every_minutes=60", name="hourly")
+    assert load(checkpoints / "hourly" / "last.pt")["progress"]["step"] == 0
+
+
+def test_run_that_failed_in_its_first_step_is_gone_on_with(train, checkpoints, crash_at):
+    assert train(name="whole").exit_code == 0
+    crash_at(1)
+    with pytest.raises(CrashError):
+        train(name="failed")
+    crash_at(None)
+    assert train("--resume", "auto", name="failed").exit_code == 0
+    assert equal_runs(checkpoints / "whole", checkpoints / "failed")
+
+
+def test_resume_matches_uninterrupted_run(run, train, tmp_path):
+    assert train(name="whole").exit_code == 0
+    whole = load(tmp_path / "checkpoints" / "whole" / "last.pt")
+    # The schedule depends on the number of epochs, so the first run is stopped rather than configured to end early.
+    second = load(tmp_path / "checkpoints" / "whole" / "epoch-001.pt")
+    resumed = tmp_path / "checkpoints" / "resumed"
+    resumed.mkdir()
+    torch.save(second, resumed / "last.pt")
+    outcome = run("train", "--resume", resumed, "--json")  # its own configuration holds
+    assert outcome.exit_code == 0, outcome.stderr
+    again = load(resumed / "last.pt")
+    for part in ("model", "criterion"):
+        assert all(torch.equal(again[part][name], value) for name, value in whole[part].items())
+    for key, state in whole["optimiser"]["state"].items():
+        assert all(torch.equal(again["optimiser"]["state"][key][name], value) for name, value in state.items())
+    assert again["progress"] == whole["progress"]
+    assert again["validation"] == whole["validation"]
+
+
+def test_resume_with_another_configuration_names_only_what_changed(run, train):
+    assert train(name="one").exit_code == 0
+    for outcome in (
+        train("--resume", "auto", "--set", "training.batch_size=2", name="one"),
+        run("train", "--resume", "auto", "--set", "training.batch_size=2"),
+    ):
+        assert outcome.exit_code == 1
+        assert "another configuration: training.batch_size was 4, now 2\n" in outcome.stderr
+
+
+def test_resume_takes_another_device_and_other_workers(run, train, tmp_path):
+    assert train(name="one").exit_code == 0
+    rewind(tmp_path / "checkpoints" / "one", "epoch-001.pt")
+    outcome = run("train", "--resume", "auto", "--device", "cpu", "--set", "data.num_workers=1", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    config = load(tmp_path / "checkpoints" / "one" / "last.pt")["config"]
+    assert (config["hardware"]["device"], config["data"]["num_workers"]) == ("cpu", 1)
+
+
+def rewind(run_dir, name):
+    """Leave a run as a kill after the epoch of checkpoint ``name`` would."""
+    epoch = load(run_dir / name)["progress"]["epoch"]
+    best_epoch = load(run_dir / name)["progress"]["best_epoch"]
+    kept = {f"epoch-{number:03}.pt": (run_dir / f"epoch-{number:03}.pt").read_bytes() for number in (epoch, best_epoch)}
+    for path in run_dir.glob("*.pt"):
+        path.unlink()
+    (run_dir / "last.pt").write_bytes(kept[name])
+    (run_dir / "best.pt").write_bytes(kept[f"epoch-{best_epoch:03}.pt"])
+
+
+def test_another_corpus_is_told_and_has_to_be_allowed(run, train, tmp_path, tiny_corpus):
+    assert train(name="one").exit_code == 0
+    rewind(tmp_path / "checkpoints" / "one", "epoch-002.pt")
+    trained = (path for path in tiny_corpus.root.rglob("*.wav"))
+    speakers = {line.split("/")[0] for line in ids_of(tmp_path / "checkpoints" / "one")}
+    gone = next(path for path in sorted(trained) if path.parts[-3] in speakers)
+    gone.unlink()
+    outcome = run("train", "--resume", "auto")
+    assert outcome.exit_code == 1
+    name = gone.relative_to(tiny_corpus.root).as_posix()
+    assert f"the corpus is not the one that it was trained on: 1 utterances removed ({name})" in outcome.stderr
+    assert "--allow-changes" in outcome.stderr
+    allowed = run("train", "--resume", "auto", "--allow-changes", "--json")
+    assert allowed.exit_code == 0, allowed.stderr
+    assert f"another corpus: 1 utterances removed ({name})" in allowed.stderr
+    assert name not in ids_of(tmp_path / "checkpoints" / "one")
+
+
+def ids_of(run_dir):
+    return gzip.decompress((run_dir / "corpus.txt.gz").read_bytes()).decode().splitlines()
+
+
+def test_changes_of_the_configuration_have_to_be_allowed(train, checkpoints):
+    assert train(name="one").exit_code == 0
+    longer = "--resume", "auto", "--set", "training.num_epochs=4"
+    outcome = train(*longer, name="one")
+    assert outcome.exit_code == 1
+    assert "training.num_epochs was 3, now 4" in outcome.stderr
+    assert "--allow-changes" in outcome.stderr
+    allowed = train(*longer, "--allow-changes", name="one")
+    assert allowed.exit_code == 0, allowed.stderr
+    assert "goes on with another configuration: training.num_epochs was 3, now 4" in allowed.stderr
+    last = load(checkpoints / "one" / "last.pt")
+    assert (last["progress"]["epoch"], last["progress"]["step"]) == (4, 12)
+    assert last["config"]["training"]["num_epochs"] == 4
+
+
+def test_changes_that_the_model_cannot_take_are_refused_and_nothing_is_lost(train, checkpoints):
+    assert train(name="one").exit_code == 0
+    before = (checkpoints / "one" / "last.pt").read_bytes()
+    outcome = train("--resume", "auto", "--allow-changes", "--set", "data.speed_perturbation=[]", name="one")
+    assert outcome.exit_code == 1
+    assert "training cannot go on from it" in outcome.stderr
+    assert (checkpoints / "one" / "last.pt").read_bytes() == before
+
+
+def test_step_of_another_size_has_to_be_allowed_and_an_equal_one_is_free(train, checkpoints, crash_at):
+    crash_at(6)
+    with pytest.raises(CrashError):
+        train(*EVERY_STEP, name="one")
+    crash_at(None)
+    halves = "--set", "training.batch_size=2", "--set", "training.accumulation_steps=2"
+    allowed = train(*EVERY_STEP, *halves, "--resume", "auto", "--allow-changes", name="one")
+    assert allowed.exit_code == 0, allowed.stderr
+    steps = [entry["step"] for entry in logged(checkpoints / "one") if entry["event"] == "step"]
+    assert steps == [*range(1, 10)]
+
+
+def test_allowing_changes_is_of_runs_that_are_resumed(train):
+    outcome = train("--allow-changes", name="one")
+    assert (outcome.exit_code, "--resume" in outcome.stderr) == (2, True)
+
+
+def test_resume_from_an_earlier_epoch_overwrites_nothing(run, train, tmp_path):
+    assert train(name="one").exit_code == 0
+    run_dir = tmp_path / "checkpoints" / "one"
+    before = {path.name: path.read_bytes() for path in run_dir.glob("*.pt")}
+    outcome = run("train", "--resume", run_dir / "epoch-001.pt")
+    assert outcome.exit_code == 1
+    assert "come further, to epoch 3" in outcome.stderr
+    assert before == {path.name: path.read_bytes() for path in run_dir.glob("*.pt")}

@@ -1,0 +1,43 @@
+import random
+
+import numpy as np
+import torch
+
+from mrlspk.training.random_state import random_state, seed_apart, set_random_state
+
+CPU = torch.device("cpu")
+
+
+def draw():
+    """Return numbers of every generator; those with a second normal number kept back are asked for one alone."""
+    return [
+        random.random(),
+        random.gauss(),
+        np.random.rand(),
+        np.random.randn(),
+        torch.rand(3).tolist(),
+        torch.randn(1),
+    ]
+
+
+def test_every_generator_goes_on_where_it_was(tmp_path):
+    draw()
+    torch.save(random_state(CPU), tmp_path / "state.pt")
+    expected = draw()
+    draw()
+    set_random_state(torch.load(tmp_path / "state.pt", weights_only=True), CPU)
+    assert draw() == expected
+
+
+def test_first_process_draws_on_and_the_others_apart():
+    state = random_state(CPU)
+    drawn = []
+    for rank in (0, 1, 2, 1):
+        set_random_state(state, CPU)
+        seed_apart(42, rank)
+        drawn.append(draw())
+    set_random_state(state, CPU)
+    assert drawn[0] == draw()
+    assert drawn[1] == drawn[3]
+    assert all(a != b for a, b in zip(drawn[1], drawn[2], strict=True))
+    assert all(a != b for a, b in zip(drawn[0], drawn[1], strict=True))
