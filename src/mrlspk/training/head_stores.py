@@ -13,6 +13,7 @@ from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.models.encoder import Encoder
 from mrlspk.training.features.extraction import ensure_crops, ensure_whole
 from mrlspk.training.features.store import FeatureStore
+from mrlspk.training.ranks import ALONE, Ranks
 from mrlspk.training.rotation_folds import (
     CHOICE_SECONDS,
     CHOICE_SPEAKERS,
@@ -57,12 +58,14 @@ class Stores:
     Attributes:
         config: Whose sections ``features``, ``data``, ``evaluation`` and ``hardware`` hold.
         encoder: On its device; all before the head is used.
-        on_stage: Called with (what is made, rows there are, all rows).
+        on_stage: Called in the first process with (what is made, rows there are, all rows).
+        ranks: The processes that make the stores together; every method must be called by all.
     """
 
     config: Config
     encoder: Encoder
     on_stage: OnStage | None = None
+    ranks: Ranks = ALONE
 
     def crops(self, data: TrainingData) -> FeatureStore:
         """Return the crops that are trained on: as many passes over the corpus as configured."""
@@ -77,6 +80,7 @@ class Stores:
             num_workers=self.config.data.num_workers,
             precision=self.config.hardware.precision,
             on_progress=(lambda done, rows: on_stage("crops", done, rows)) if on_stage else None,
+            ranks=self.ranks,
         )
 
     def whole(self, corpus: Manifest, *, with_choice: bool) -> SpeakerVectors:
@@ -114,6 +118,7 @@ class Stores:
             precision=self.config.hardware.precision,
             crop_seconds=crop_seconds,
             on_progress=(lambda done, rows: on_stage(stage, done, rows)) if on_stage else None,
+            ranks=self.ranks,
         )
         return store.rows(np.arange(store.n_rows))
 

@@ -4,18 +4,24 @@ from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
-from mrlspk.encoding.device import find_device
 from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import locate_model
 from mrlspk.models.folding import fold_head
 from mrlspk.training.head_stores import OnStage, Stores
+from mrlspk.training.ranks import Ranks
 from mrlspk.training.stored_batches import Teacher
 
 
 def build_teacher(
-    config: Config, data: TrainingData, *, cache_dir: Path, mirror: str | None, on_stage: OnStage | None
+    config: Config,
+    data: TrainingData,
+    *,
+    cache_dir: Path,
+    mirror: str | None,
+    on_stage: OnStage | None,
+    ranks: Ranks,
 ) -> Teacher | None:
-    """Return the configured teacher, its vectors of the same crops stored; None where there is none.
+    """Return the configured teacher, its vectors of the same crops stored by all processes; None where there is none.
 
     Raises:
         CheckpointError: If it is no whole model.
@@ -24,5 +30,5 @@ def build_teacher(
     if config.loss.distillation_teacher is None or not config.distillation_weight:
         return None
     file = locate_model(str(config.loss.distillation_teacher), cache_dir=cache_dir, mirror=mirror)
-    encoder = load_located(file).encoder.to(find_device(config.hardware.device))
-    return Teacher(Stores(config, encoder, on_stage).crops(data), fold_head(encoder.cpu().head))
+    encoder = load_located(file).encoder.to(ranks.device)
+    return Teacher(Stores(config, encoder, on_stage, ranks).crops(data), fold_head(encoder.cpu().head))

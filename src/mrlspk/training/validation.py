@@ -20,6 +20,8 @@ from mrlspk.metrics.dcf import min_dcf_at
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at, mean_log_eer
 from mrlspk.models.encoder import Encoder
+from mrlspk.training.agreement import by_first
+from mrlspk.training.ranks import ALONE, Ranks
 from mrlspk.training.rotation import EmbeddedTrials
 
 HEAD_BATCH = 8192  # pooled vectors that go through the head together
@@ -113,23 +115,32 @@ class Validator(Protocol):
     """Finds out what an encoder is worth on held-out speakers."""
 
     def validate(self, encoder: Encoder) -> ValidationResult:
-        """Return the figures; the encoder is left in evaluation mode."""
+        """Return the figures, the same in all processes of a run; the encoder is left in evaluation mode."""
 
 
 class AudioValidator:
     """Decodes and embeds the utterances of the trials each time: for encoders whose backbone changes.
+
+    Each process embeds its part of them; the figures are computed once, over all.
 
     Args:
         trials: What is scored.
         batch_size: Files of equal length embedded together.
         max_seconds: Longer files are embedded in averaged windows.
         crop_seconds: Middle part that is embedded, all of a shorter file; None for whole files.
+        ranks: The processes that share the work.
     """
 
     def __init__(
-        self, trials: ValidationTrials, *, batch_size: int, max_seconds: float, crop_seconds: float | None = None
+        self,
+        trials: ValidationTrials,
+        *,
+        batch_size: int,
+        max_seconds: float,
+        crop_seconds: float | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self._trials = trials
+        self._trials, self._ranks = trials, ranks
         self._recordings = {
             each.utterance_id: Recording(each.path, crop_seconds, short_is_whole=True) for each in trials.utterances
         }
@@ -142,10 +153,17 @@ class AudioValidator:
             DataError: If an utterance cannot be embedded.
         """
         encoder.eval()
-        found = embed_files(encoder, self._recordings, batch_size=self._batch_size, max_seconds=self._max_seconds)
-        if found.errors:
-            raise DataError("validation audio cannot be embedded:\n" + "\n".join(found.errors.values()))
-        return self._trials.result(np.stack(list(found.embeddings.values())))
+        own = {each: self._recordings[each] for each in self._ranks.part(list(self._recordings))}
+        found = embed_files(encoder, own, batch_size=self._batch_size, max_seconds=self._max_seconds)
+        vectors, errors = dict[str, NDArray[np.float32]](), dict[str, str]()
+        for of_one, its_errors in self._ranks.gather((found.embeddings, found.errors)):
+            vectors |= of_one
+            errors |= its_errors
+        if errors:
+            raise DataError("validation audio cannot be embedded:\n" + "\n".join(errors.values()))
+        return by_first(
+            self._ranks, lambda: self._trials.result(np.stack([vectors[each] for each in self._recordings]))
+        )
 
 
 class StoredValidator:
@@ -154,15 +172,16 @@ class StoredValidator:
     Args:
         trials: What is scored.
         pooled: (utterances, in_features of the head), of the trials' utterances in order.
+        ranks: The processes that the first one tells the figures.
     """
 
-    def __init__(self, trials: ValidationTrials, pooled: Tensor) -> None:
-        self._trials, self._pooled = trials, pooled
+    def __init__(self, trials: ValidationTrials, pooled: Tensor, *, ranks: Ranks = ALONE) -> None:
+        self._trials, self._pooled, self._ranks = trials, pooled, ranks
 
     def validate(self, encoder: Encoder) -> ValidationResult:
         """Score all widths of what the head makes of the vectors."""
         encoder.eval()
-        return self._trials.result(embed_pooled(encoder, self._pooled).numpy())
+        return by_first(self._ranks, lambda: self._trials.result(embed_pooled(encoder, self._pooled).numpy()))
 
 
 @torch.inference_mode()

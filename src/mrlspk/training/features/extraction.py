@@ -4,35 +4,23 @@ Every shard is a function of key and number alone, on one device (a CPU: with on
 was killed goes on at the first shard without a checksum and ends byte for byte as if it had not been.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import Utterance
 from mrlspk.models.encoder import Encoder
+from mrlspk.training.agreement import by_first, failing_together
 from mrlspk.training.features.crops import Crops
-from mrlspk.training.features.folder import begin_folder, check_room, find_missing, one_at_a_time
+from mrlspk.training.features.folder import begin_folder, check_room, check_seen, find_missing, one_at_a_time
 from mrlspk.training.features.key import Key, Precision, crops_key, layout_of, store_name, whole_key
-from mrlspk.training.features.layout import Layout, NumberType, Shard
+from mrlspk.training.features.layout import NumberType, Shard
+from mrlspk.training.features.making import OnProgress, Source, make_shards
 from mrlspk.training.features.pooling import pooling_function
-from mrlspk.training.features.shards import write_shard
 from mrlspk.training.features.store import FeatureStore, open_store
 from mrlspk.training.features.whole_files import WholeFiles
-
-type OnProgress = Callable[[int, int], None]
-
-
-class Source(Protocol):
-    """What makes the vectors of shards, in the order in which they are asked for."""
-
-    def vectors(
-        self, shards: Sequence[Shard], *, layout: Layout, on_rows: Callable[[int], None]
-    ) -> Iterator[NDArray[np.floating]]:
-        """Yield the vectors (rows, features) of each shard."""
+from mrlspk.training.ranks import ALONE, Ranks
 
 
 def ensure_crops(
@@ -46,6 +34,7 @@ def ensure_crops(
     num_workers: int,
     precision: Precision,
     on_progress: OnProgress | None = None,
+    ranks: Ranks = ALONE,
 ) -> FeatureStore:
     """Return the store of random crops, made as far as it is not there; all before the head is in evaluation mode then.
 
@@ -61,17 +50,21 @@ def ensure_crops(
         batch_size: Crops that go through the network together.
         num_workers: Processes that decode; 0: this one.
         precision: Of the network.
-        on_progress: Called with (rows there are, all rows).
+        on_progress: Called with (rows there are, all rows); see `make_shards`.
+        ranks: The processes that make it together, each on its device; all must call this.
 
     Raises:
         DataError: If a file cannot be read, or gives a vector that cannot be stored.
         MrlspkError: If the store cannot be written or the disk has no room for it.
     """
-    key = crops_key(
-        encoder, dataset, crops_per_item=crops_per_item, dtype=dtype, batch_size=batch_size, precision=precision
+    key = by_first(
+        ranks,
+        lambda: crops_key(
+            encoder, dataset, crops_per_item=crops_per_item, dtype=dtype, batch_size=batch_size, precision=precision
+        ),
     )
     source = Crops(pooling_function(encoder, precision=precision), dataset, batch_size, num_workers)
-    return ensure_store(folder, key, source, on_progress=on_progress)
+    return ensure_store(folder, key, source, on_progress=on_progress, ranks=ranks)
 
 
 def ensure_whole(
@@ -85,6 +78,7 @@ def ensure_whole(
     precision: Precision,
     crop_seconds: float | None = None,
     on_progress: OnProgress | None = None,
+    ranks: Ranks = ALONE,
 ) -> FeatureStore:
     """Return the store of one vector for every utterance, as `ensure_crops` does.
 
@@ -97,48 +91,62 @@ def ensure_whole(
         max_seconds: Of longer files the vectors of equal windows are averaged.
         precision: Of the network.
         crop_seconds: Take the middle of each file; one that is shorter is taken whole. None: all of it.
-        on_progress: Called with (rows there are, all rows).
+        on_progress: Called with (rows there are, all rows); see `make_shards`.
+        ranks: The processes that make it together, each on its device; all must call this.
 
     Raises:
         DataError: If a file cannot be read, is too short, or gives a vector that cannot be stored.
         MrlspkError: If the store cannot be written or the disk has no room for it.
     """
-    key = whole_key(
-        encoder,
-        utterances,
-        dtype=dtype,
-        batch_size=batch_size,
-        max_seconds=max_seconds,
-        crop_seconds=crop_seconds,
-        precision=precision,
+    key = by_first(
+        ranks,
+        lambda: whole_key(
+            encoder,
+            utterances,
+            dtype=dtype,
+            batch_size=batch_size,
+            max_seconds=max_seconds,
+            crop_seconds=crop_seconds,
+            precision=precision,
+        ),
     )
     pool = pooling_function(encoder, precision=precision)
     source = WholeFiles(pool, utterances, batch_size, max_seconds, crop_seconds, encoder.min_samples)
-    return ensure_store(folder, key, source, on_progress=on_progress)
+    return ensure_store(folder, key, source, on_progress=on_progress, ranks=ranks)
 
 
-def ensure_store(folder: Path, key: Key, source: Source, *, on_progress: OnProgress | None = None) -> FeatureStore:
+def ensure_store(
+    folder: Path,
+    key: Key,
+    source: Source,
+    *,
+    on_progress: OnProgress | None = None,
+    ranks: Ranks = ALONE,
+) -> FeatureStore:
     """Return the store of a key in its folder below ``folder``; ``source`` makes what is not there.
+
+    With several processes the first alone holds the lock and looks what is missing.
 
     Raises:
         DataError: If the source cannot make a vector.
-        MrlspkError: If the store cannot be written or the disk has no room for it.
+        MrlspkError: If the store cannot be written or the disk has no room for it, or if a process does not see it.
     """
     folder, layout = folder / store_name(key), layout_of(key)
-    with one_at_a_time(folder):
-        begin_folder(folder, key)
-        missing = find_missing(folder, layout)
-        check_room(folder, layout, missing)
-        n_done = layout.n_rows - sum(map(len, missing))
+    with ExitStack() as held:
+        missing = by_first(ranks, lambda: _begin(folder, key, held))
+        with failing_together(ranks):
+            check_seen(folder)
+        make_shards(folder, missing, source, layout=layout, ranks=ranks, on_progress=on_progress)
+        with failing_together(ranks):
+            store = open_store(folder)
+    return store
 
-        def on_rows(count: int) -> None:
-            nonlocal n_done
-            n_done += count
-            if on_progress:
-                on_progress(n_done, layout.n_rows)
 
-        on_rows(0)
-        vectors = source.vectors(missing, layout=layout, on_rows=on_rows) if missing else iter(())
-        for shard, values in zip(missing, vectors, strict=True):
-            write_shard(folder, shard, values, layout=layout)
-    return open_store(folder)
+def _begin(folder: Path, key: Key, held: ExitStack) -> list[Shard]:
+    """Leave the folder ready to be written to, its lock with ``held``; return the shards that are missing."""
+    layout = layout_of(key)
+    held.enter_context(one_at_a_time(folder))
+    begin_folder(folder, key)
+    missing = find_missing(folder, layout)
+    check_room(folder, layout, missing)
+    return missing

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mrlspk.errors import MrlspkError
 from mrlspk.files import locked
-from mrlspk.training.features.key import Key, read_key, write_key
+from mrlspk.training.features.key import KEY_FILE, Key, read_key, write_key
 from mrlspk.training.features.layout import Layout, Shard
 from mrlspk.training.features.shards import ShardState, inspect_shard
 
@@ -53,6 +53,17 @@ def begin_folder(folder: Path, key: Key) -> None:
         fix = "Give a folder that can be written."
         raise MrlspkError(f"cannot be written: {error.strerror or error}", folder, fix) from error
     write_key(folder, key)
+
+
+def check_seen(folder: Path) -> None:
+    """Refuse a folder that another process has begun, and this one does not see.
+
+    Raises:
+        MrlspkError: If it is so.
+    """
+    if not (folder / KEY_FILE).is_file():
+        what = "the first process has begun a store here, and another one does not see it"
+        raise MrlspkError(what, folder, "Name in features.folder one that all machines share.")
 
 
 def _key_fault(folder: Path, key: Key) -> str | None:
