@@ -8,10 +8,12 @@ from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.data.manifest import Utterance, scan_corpus
 from mrlspk.data.same_session import SameSession
 from mrlspk.data.trials import generate_trials
+from mrlspk.errors import DataError
 from mrlspk.metrics.eer import equal_error_rate
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.features.extraction import ensure_whole
 from mrlspk.training.validation import AudioValidator, StoredValidator, ValidationTrials, prototype_loss
+from two_processes import in_two
 
 TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
 
@@ -114,3 +116,41 @@ def test_utterances_in_no_trial_are_left_out(voices):
         p_target=0.05,
     )
     assert again.utterances == trials.utterances
+
+
+def shared_figures(ranks, root, encoder, options, stored):
+    """Return the figures of both validators in one of several processes, and the error over a file that is bad."""
+    voices = scan_corpus(root)
+    trials = trials_among(voices)
+    heard = AudioValidator(trials, ranks=ranks, **options)
+    figures = heard.validate(encoder), StoredValidator(trials, stored, ranks=ranks).validate(encoder)
+    ranks.wait()
+    bad = trials.utterances[1].path
+    if ranks.number == 1:
+        bad.write_bytes(b"no audio")
+    ranks.wait()
+    try:
+        heard.validate(encoder)
+    except DataError as error:
+        return figures, error.what
+    return figures, None
+
+
+def test_two_processes_share_the_work_and_have_the_figures_of_one(voices, encoder, tmp_path):
+    trials = trials_among(voices)
+    options = {"batch_size": 2, "max_seconds": 60.0}
+    store = ensure_whole(
+        encoder, trials.utterances, folder=tmp_path / "stores", dtype="float32", precision="fp32", **options
+    )
+    pooled = store.rows(np.arange(store.n_rows))
+    alone = AudioValidator(trials, **options).validate(encoder), StoredValidator(trials, pooled).validate(encoder)
+    first, second = in_two(shared_figures, voices.root, encoder, options, pooled)
+    assert first == second
+    for found, expected in zip(first[0], alone, strict=True):
+        assert (found.eer, found.min_dcf, found.mean_log_eer) == (
+            expected.eer,
+            expected.min_dcf,
+            expected.mean_log_eer,
+        )
+        assert found.loss == pytest.approx(expected.loss, rel=1e-5)
+    assert str(trials.utterances[1].path) in first[1]
