@@ -27,6 +27,8 @@ class TrainProgress:
         self._stages: dict[str, TaskID] = {}
         self._tenths: dict[str, int] = {}
         self._facts: RunFacts | None = None
+        self._waiting_shares: list[float] = []  # of the steps of this epoch
+        self._last: StepRecord | None = None
 
     def __enter__(self) -> "TrainProgress":
         self._level = self._log.level
@@ -73,17 +75,24 @@ class TrainProgress:
             f"{facts.n_validation_speakers} other speakers; {facts.trained_parameters:,} values trained, "
             f"{facts.frozen_parameters:,} frozen"
         )
+        if facts.n_processes > 1:
+            self._say(f"{facts.n_processes} processes, {facts.effective_batch} crops a step")
+        if facts.resumes:
+            self._say(f"goes on in epoch {facts.first_epoch}, after step {facts.first_step}")
         if facts.transfer:
             self._say(facts.transfer.sentence())
         if facts.baselines:
             self._show(epoch_table(facts.baselines, facts.baselines.rotation, "start"))
         if self._bar is not None:
             total = facts.steps_per_epoch * facts.num_epochs
-            done = facts.steps_per_epoch * (facts.first_epoch - 1)
-            self._task = self._bar.add_task("training", total=total, completed=done, loss=0.0, rate=0.0, speed=0.0)
+            self._task = self._bar.add_task(
+                "training", total=total, completed=facts.first_step, loss=0.0, rate=0.0, speed=0.0
+            )
 
     def step_done(self, record: "StepRecord") -> None:
         """Move the bar."""
+        self._waiting_shares.append(record.waiting_share)
+        self._last = record
         if self._bar is not None:
             self._bar.update(
                 self._task,
@@ -101,10 +110,18 @@ class TrainProgress:
         best = "  best" if record.is_best else ""
         self._say(
             f"epoch {record.epoch}/{total}  loss {record.train_loss:.3f}  validation {record.validation.loss:.3f}  "
-            f"EER {eers}  {record.seconds:.0f} s{best}"
+            f"EER {eers}  {record.seconds:.0f} s{self._epoch_steps()}{best}"
         )
         if self._facts and self._facts.baselines:
             self._show(epoch_table(self._facts.baselines, record.validation.eer, f"epoch {record.epoch}"))
+
+    def _epoch_steps(self) -> str:
+        """Return what is to be said of the steps of an epoch that has ended: waiting, memory, steps left out."""
+        shares, self._waiting_shares = self._waiting_shares, []
+        if not shares or self._last is None:
+            return ""
+        left_out = f"  {self._last.n_skipped} steps left out" if self._last.n_skipped else ""
+        return f"  {sum(shares) / len(shares):.0%} waiting for data  {self._last.memory_mib:,.0f} MiB{left_out}"
 
     def run_ended(self) -> None:
         """Nothing is left open: the bar ends with the command."""

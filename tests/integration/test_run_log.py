@@ -1,0 +1,148 @@
+"""Logs of runs that are killed and go on; Weights & Biases offline, without a network, without a key."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from wandb.proto.wandb_internal_pb2 import Record
+from wandb.sdk.internal.datastore import DataStore
+
+from logged_runs import expected_scalars, read_lines
+
+TESTS = Path(__file__).parents[1]
+
+START = """
+import logging, os, signal, sys
+from pathlib import Path
+import torch
+from logged_runs import build, epoch, facts, step, tell
+assert "wandb" not in sys.modules
+logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+here, module = Path.cwd(), torch.nn.Linear(3, 2)
+module(torch.ones(1, 3)).sum().backward()
+"""
+
+KILLED = """
+tell(build(here, module=module, wandb=True, wandb_watch_model=True), *map(step, (1, 2, 3, 4)), epoch(1), step(5),
+     step(6), ended=False)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+RESUMED = """
+again = epoch(1), *map(step, (5, 6, 7, 8)), epoch(2, is_best=False)
+tell(build(here, module=module, wandb=True), *again, of=facts(4, 1, config={"seed": 1, "training": {"batch": 2}}))
+"""
+
+UNREACHED = """
+tell(build(here, tensorboard=False, wandb=True), step(2), epoch(1))
+"""
+
+
+def start(tmp_path, code, **variables):
+    """Run ``code`` in a process of its own, with none of the variables of Weights & Biases but these."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    environment = kept | {"PYTHONPATH": str(TESTS), "HOME": str(tmp_path), "WANDB_SILENT": "true"} | variables
+    command = [sys.executable, "-c", START + code]
+    return subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def read_offline(folder):
+    """Return the run's record, its rows without what W&B adds, and the last value of each key of the summary."""
+    (path,) = folder.glob("*.wandb")
+    store = DataStore()
+    store.open_for_scan(str(path))
+    run, rows, summary = None, [], {}
+    while data := store.scan_data():
+        record = Record.FromString(data)
+        if record.HasField("run"):
+            run = record.run
+        elif record.HasField("history"):
+            row = {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+            rows.append({name: value for name, value in row.items() if not name.startswith("_")})
+        elif record.HasField("summary"):
+            summary |= {item.key: json.loads(item.value_json) for item in record.summary.update}
+    store.close()
+    return run, rows, summary
+
+
+def by_scalar(rows):
+    """Return {scalar: {step: value}}; a step that has a scalar twice is an error."""
+    found = {}
+    for row in rows:
+        for name, value in row.items():
+            if name != "step":
+                assert row["step"] not in found.setdefault(name, {}), (name, row["step"])
+                found[name][row["step"]] = value
+    return found
+
+
+def test_killed_run_goes_on_in_tensorboard_and_offline_in_the_same_wandb_run(tmp_path):
+    killed = start(tmp_path, KILLED, WANDB_MODE="offline")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (first,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
+    assert f"INFO Weights & Biases: offline, in {first}; 'wandb sync {first}' uploads it" in killed.stderr
+    resumed = start(tmp_path, RESUMED, WANDB_MODE="offline")
+    assert resumed.returncode == 0, resumed.stderr
+    lines = read_lines(tmp_path)
+    expected = expected_scalars(lines)
+    assert [line["step"] for line in lines if line["event"] != "run"] == [2, 4, 4, 6, 8, 8]
+
+    (second,) = set((tmp_path / "run" / "wandb").glob("offline-run-*")) - {first}
+    run, rows, summary = read_offline(second)
+    assert run.run_id == json.loads((tmp_path / "run" / "wandb.json").read_text())["id"]
+    assert read_offline(first)[0].run_id == run.run_id
+    assert (run.project, run.display_name) == ("mrlspk", "run")
+    assert by_scalar(rows) == expected  # the newest folder holds all, from the first step on
+    best = {name: values for name, values in expected.items() if name.startswith("best/")}
+    assert {name: summary[name] for name in best} == {name: values[4] for name, values in best.items()}
+    assert (summary["parameters/backbone"], summary["run/effective_batch"]) == (7, 16)
+    check_histograms(read_offline(first)[1])
+
+    events = EventAccumulator(str(tmp_path / "logs" / "run"))
+    events.Reload()
+    found = {name: {event.step: event.value for event in events.Scalars(name)} for name in events.Tags()["scalars"]}
+    assert found == {name: pytest.approx(values, rel=1e-6) for name, values in expected.items()}
+    assert all(len(events.Scalars(name)) == len(values) for name, values in expected.items())
+
+
+def check_histograms(rows):
+    """Each logged step has those of weights and gradients; the gradient of each weight of the layer is 1."""
+    steps = [row for row in rows if "train/loss" in row]
+    assert steps
+    names = {f"{kind}/{name}.values" for kind in ("parameters", "gradients") for name in ("weight", "bias")}
+    assert all(names <= set(row) for row in steps)
+    assert sum(steps[0]["gradients/weight.values"]) == 6
+
+
+def test_wandb_without_a_network_does_not_stop_the_run(tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"  # bound, and nobody listens
+        done = start(tmp_path, UNREACHED, WANDB_BASE_URL=address, WANDB_API_KEY="0" * 40)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("WARNING Weights & Biases cannot be used") == 1
+    assert "Traceback" not in done.stderr
+    assert [line["event"] for line in read_lines(tmp_path)] == ["run", "step", "epoch"]
+
+
+def test_wandb_without_a_key_does_not_stop_the_run(train, tmp_path, monkeypatch):
+    train("--dry-run")  # writes the configuration
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = "logging.wandb=true", "training.num_epochs=1", "logging.run_name=tracked"
+    sets = [part for text in settings for part in ("--set", text)]
+    command = [sys.executable, "-m", "mrlspk", "train", "--config", "tiny.yaml", *sets]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("warning: Weights & Biases cannot be used: No API key configured") == 1
+    assert "WANDB_MODE=offline" in done.stderr
+    assert (tmp_path / "checkpoints" / "tracked" / "best.pt").exists()
