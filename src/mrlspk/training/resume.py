@@ -11,7 +11,7 @@ from mrlspk.config import Config
 from mrlspk.config.logging import LoggingConfig
 from mrlspk.errors import CheckpointError, ConfigError
 from mrlspk.models.checkpoints import read_checkpoint
-from mrlspk.training.checkpoint import LAST, UNTRAINED
+from mrlspk.training.checkpoint import BEST, LAST, UNTRAINED
 
 log = logging.getLogger("mrlspk.training")
 
@@ -46,14 +46,25 @@ def find_resume_point(resume: str, config: LoggingConfig) -> Path | None:
     path = Path(resume)
     path = path / LAST if path.is_dir() else path
     if path.name == LAST and not path.is_file() and any(path.with_name(name).is_file() for name in UNTRAINED):
-        raise CheckpointError(
-            "the run was stopped before its first step: there is nothing to go on from",
-            path.parent,
-            f"Begin it anew: --resume auto with its configuration and logging.run_name={path.parent.name}.",
-        )
+        raise _nothing_to_go_on_from(path.parent)
     if not path.is_file():
         raise CheckpointError("no checkpoint to resume from", path, "Give a run's folder or a checkpoint in it.")
     return path
+
+
+def _nothing_to_go_on_from(run_dir: Path) -> CheckpointError:
+    """Return the error of a run that has a start and no step."""
+    if (run_dir / BEST).is_file():
+        return CheckpointError(
+            "the run has ended with nothing trained: there is nothing to go on from",
+            run_dir,
+            f"Take its {BEST}, or begin a new run.",
+        )
+    return CheckpointError(
+        "the run was stopped before its first step: there is nothing to go on from",
+        run_dir,
+        f"Begin it anew: --resume auto with its configuration and logging.run_name={run_dir.name}.",
+    )
 
 
 def check_nothing_lost(point: Path) -> None:

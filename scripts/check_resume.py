@@ -1,0 +1,264 @@
+"""Kill training runs at random moments, let each go on, and compare what they leave with a run that nobody killed.
+
+Two kinds of run on real speech, both with decoding processes and augmentation: end to end, and the head alone. Each is
+run once in peace. Then the same is begun again and killed (SIGKILL), resumed with --resume auto, killed again, until
+it has been killed as often as asked; half of the moments are within the writing of a checkpoint. A run that comes to its
+end before that is compared and begun anew. Exits 1 where any checkpoint, step or epoch differs in a single bit.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+RUN = "killed"
+MEASURED = "seconds", "utterances_per_second", "waiting_share", "memory_mib"  # fields of a log that no two runs share
+POLL_SECONDS = 0.001
+ENDS = ".pt", ".json", ".yaml", ".txt", ".gz"
+
+COMMON: dict[str, Any] = {
+    "data": {
+        "val_dataset": None,
+        "n_validation_speakers": 3,
+        "n_validation_trials": 60,
+        "chunk_duration": 0.5,
+        "num_workers": 2,
+        "noise_probability": 0.5,
+        "speed_perturbation": [0.9],
+    },
+    "logging": {"tensorboard": False, "log_interval": 1, "run_name": RUN, "save_every_steps": 2},
+    "hardware": {"device": "cpu"},
+}
+END_TO_END: dict[str, Any] = {
+    "model": {
+        "pretrained": {"use_pretrained": False},
+        "backbone": {
+            "F": 8,
+            "C": 4,
+            "block_1d_type": "conv",
+            "stages_setup": [[1, 1, 1, [[3, 3]], None]],
+            "feat_agg_dropout": 0.2,
+        },
+        "matryoshka_dims": [4, 8],
+    },
+    "loss": {"n_dims_per_step": 1},
+    "training": {"num_epochs": 3, "batch_size": 8, "learning_rate": 0.01, "freeze_backbone_epochs": 0},
+}
+HEAD: dict[str, Any] = {
+    "model": {"matryoshka_dims": [16, 64], "pretrained": {"use_pretrained": True}},
+    "training": {"num_epochs": 6, "batch_size": 16},
+    "features": {"crops_per_utterance": 2, "batch_size": 8},
+    "evaluation": {"n_resamples": 0},
+}
+
+
+@dataclass
+class Killed:
+    """A run in a folder of its own.
+
+    Attributes:
+        folder: Where it is started; its configuration is ``run.yaml`` there.
+        kills: The moments at which it was killed, in words.
+    """
+
+    folder: Path
+    kills: list[str] = field(default_factory=list)
+
+    @property
+    def run_dir(self) -> Path:
+        """Where its checkpoints are."""
+        return self.folder / "checkpoints" / RUN
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Start the command; it goes on where it was."""
+        command = [sys.executable, "-m", "mrlspk", "train", "--config", "run.yaml", "--resume", "auto", "--quiet"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+        with (self.folder / "stderr.txt").open("ab") as stderr:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,
+            )
+
+    def run(self) -> float:
+        """Run it to its end; return the seconds in which it wrote."""
+        process, began = self.start(), self.written()
+        while process.poll() is None and self.written() == began:
+            time.sleep(POLL_SECONDS)
+        first = time.monotonic()
+        self.check(process.wait())
+        return time.monotonic() - first
+
+    def run_and_kill(self, moments: random.Random, *, within_seconds: float) -> bool:
+        """Let it go on and kill it, with all its processes; return whether it was killed before its end."""
+        process, began = self.start(), self.written()
+        while process.poll() is None and self.written() == began:
+            time.sleep(POLL_SECONDS)
+        pause, in_save = moments.uniform(0, within_seconds), moments.random() < 0.5
+        end = time.monotonic() + pause
+        while process.poll() is None and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
+        while in_save and process.poll() is None and not self.partial():
+            pass
+        moment = f"{pause:.2f} s on" + (f", while {', '.join(self.partial())} was written" if in_save else "")
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+        if code == -signal.SIGKILL:
+            self.kills.append(moment)
+            return True
+        self.check(code)
+        return False
+
+    def check(self, code: int) -> None:
+        """Refuse a run that failed."""
+        if code:
+            raise SystemExit(
+                f"the run in {self.folder} failed with {code}:\n{(self.folder / 'stderr.txt').read_text()}"
+            )
+
+    def written(self) -> list[tuple[str, float]]:
+        """Return the files of the run and when they were written."""
+        found = [path for name in ("checkpoints", "features") for path in (self.folder / name).rglob("*")]
+        return sorted((str(path), _time(path)) for path in found)
+
+    def partial(self) -> list[str]:
+        """Return the files that are being written."""
+        return [path.name for path in self.run_dir.glob(".*.partial")]
+
+
+def _time(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def differences(expected: Path, found: Path) -> list[str]:
+    """Return how two folders of runs differ, but for what no two runs share: nothing where they are equal bit for bit."""
+    names = {path.name for folder in (expected, found) for path in folder.iterdir() if path.name.endswith(ENDS)}
+    told = []
+    for name in sorted(names):
+        paths = expected / name, found / name
+        if not all(path.is_file() for path in paths):
+            told.append(f"{name}: is in one of the two alone")
+        elif name.endswith(".pt"):
+            told += differing(*(torch.load(path, weights_only=True) for path in paths), name)
+        elif paths[0].read_bytes() != paths[1].read_bytes():
+            told.append(f"{name}: other bytes")
+    lines = [[*log_lines(folder / "metrics.jsonl")] for folder in (expected, found)]
+    if lines[0] != lines[1]:
+        told.append(f"metrics.jsonl: {len(lines[0])} and {len(lines[1])} lines, or other figures in them")
+    return told
+
+
+def log_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the steps and epochs of a log without what is measured."""
+    for line in path.read_text().splitlines():
+        entry = json.loads(line)
+        if entry["event"] in {"step", "epoch"}:
+            yield {key: value for key, value in entry.items() if key not in MEASURED}
+
+
+def differing(a: Any, b: Any, where: str) -> list[str]:
+    """Return where two entries of checkpoints differ."""
+    if isinstance(a, dict) and isinstance(b, dict) and list(a) == list(b):
+        return [text for key in a for text in differing(a[key], b[key], f"{where}/{key}")]
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
+        return [text for index in range(len(a)) for text in differing(a[index], b[index], f"{where}/{index}")]
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        same = a.dtype == b.dtype and a.shape == b.shape and a.numpy().tobytes() == b.numpy().tobytes()
+    else:
+        same = type(a) is type(b) and (a == b or (isinstance(a, float) and math.isnan(a) and math.isnan(b)))
+    return [] if same else [where]
+
+
+def compare_killed(config: dict[str, Any], folder: Path, *, n_kills: int, seed: int) -> tuple[list[str], list[str]]:
+    """Run a configuration in peace, and killed; return the moments and what differs.
+
+    Args:
+        config: Of the run.
+        folder: For both.
+        n_kills: How often to kill.
+        seed: Of the moments.
+    """
+    runs = [Killed(folder / name) for name in ("in-peace", "killed")]
+    for run in runs:
+        run.folder.mkdir(parents=True)
+        (run.folder / "run.yaml").write_text(yaml.safe_dump(config))
+    peace, killed = runs
+    seconds, moments, told = peace.run(), random.Random(seed), list[str]()
+    while len(killed.kills) < n_kills:
+        if not killed.run_and_kill(moments, within_seconds=2 * seconds / (n_kills + 1)):
+            told += differences(peace.run_dir, killed.run_dir)
+            shutil.rmtree(killed.folder / "checkpoints")
+            shutil.rmtree(killed.folder / "features", ignore_errors=True)
+    killed.check(killed.start().wait())
+    return killed.kills, told + differences(peace.run_dir, killed.run_dir)
+
+
+def speech_of(shared: Path, folder: Path, *, n_speakers: int) -> Path:
+    """Return a corpus of the first speakers of the shared speech, by links."""
+    corpus = folder / "speech"
+    for speaker in sorted((shared / "speech" / "train").iterdir())[:n_speakers]:
+        target = corpus / speaker.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(speaker.absolute())
+    return corpus
+
+
+def configuration(kind: str, corpus: Path, shared: Path) -> dict[str, Any]:
+    """Return the configuration of a kind of run."""
+    parts = END_TO_END if kind == "end-to-end" else HEAD
+    config = COMMON | parts
+    config["data"] = COMMON["data"] | {"train_dataset": str(corpus)}
+    if kind == "head":
+        checkpoint = next((shared / "pretrained").glob("*.pt"))
+        config["model"] = HEAD["model"] | {
+            "pretrained": {"use_pretrained": True, "pretrained_checkpoint": str(checkpoint.absolute())}
+        }
+    return config
+
+
+def main() -> int:
+    """Print the moments and what differs; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=Path(os.environ.get("MRLSPK_SHARED", "../shared")))
+    parser.add_argument("--kinds", nargs="+", choices=["end-to-end", "head"], default=["end-to-end", "head"])
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--speakers", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    failed = False
+    for kind in arguments.kinds:
+        with tempfile.TemporaryDirectory() as name:
+            corpus = speech_of(arguments.shared, Path(name), n_speakers=arguments.speakers)
+            config = configuration(kind, corpus, arguments.shared)
+            kills, told = compare_killed(config, Path(name), n_kills=arguments.kills, seed=arguments.seed)
+        print(f"{kind}: killed {len(kills)} times")
+        for moment in kills:
+            print(f"  {moment}")
+        print("  equal bit for bit" if not told else "  DIFFERS:\n  " + "\n  ".join(told), flush=True)
+        failed = failed or bool(told)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
