@@ -1,0 +1,79 @@
+"""What a run does where losses are no numbers, or nothing gets better."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from mrlspk.training.modules import TrainedModule
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+def events(run_dir, kind):
+    entries = map(json.loads, (run_dir / "metrics.jsonl").read_text().splitlines())
+    return [entry for entry in entries if entry["event"] == kind]
+
+
+@pytest.fixture
+def poison(monkeypatch):
+    """Let the loss of some steps, counted from 1, be no number: of all crops, as a network that overflows has it."""
+    forward, taken = TrainedModule.forward, []
+
+    def set_up(is_bad):
+        def poisoned(self, waveform, speaker_index):
+            if self.training:
+                taken.append(True)
+            bad = is_bad(len(taken))
+            return forward(self, waveform * math.inf if bad else waveform, speaker_index)
+
+        monkeypatch.setattr(TrainedModule, "forward", poisoned)
+
+    return set_up
+
+
+@pytest.mark.usefixtures("in_one_thread")
+def test_steps_whose_loss_is_no_number_are_left_out_and_counted(train, checkpoints, poison):
+    poison(lambda step: step in {2, 3, 8})
+    outcome = train(name="one")
+    assert outcome.exit_code == 0, outcome.stderr
+    steps, epochs = (events(checkpoints / "one", kind) for kind in ("step", "epoch"))
+    assert [entry["loss"] is None for entry in steps] == [False, True, True, False, False, False, False, True, False]
+    assert [entry["n_skipped"] for entry in steps] == [0, 1, 2, 2, 2, 2, 2, 3, 3]
+    assert epochs[0]["train_loss"] == pytest.approx(steps[0]["loss"])
+    assert epochs[2]["train_loss"] == pytest.approx((steps[6]["loss"] + steps[8]["loss"]) / 2)
+    last = load(checkpoints / "one" / "last.pt")
+    assert last["progress"]["n_skipped"] == 3
+    assert all(value.isfinite().all() for value in last["model"].values() if value.is_floating_point())
+
+
+def test_too_many_in_a_row_end_the_run_and_name_the_utterances(train, run, checkpoints, poison, tiny_corpus):
+    poison(lambda step: step in {2, 4, 5})
+    outcome = train(
+        "--set", "training.max_nonfinite_steps=2", "--set", "logging.save_every_steps=1", name="one"
+    )
+    assert outcome.exit_code == 1
+    assert "no finite number in 2 steps in a row, the last of them step 5 of epoch 2" in " ".join(outcome.stderr.split())
+    told = json.loads((checkpoints / "one" / "nonfinite-step.json").read_text())
+    assert (told["epoch"], told["step"]) == (2, 5)
+    assert len(told["utterance_ids"]) == 4
+    assert set(told["utterance_ids"]) <= set(tiny_corpus.utterance_ids)
+    last = load(checkpoints / "one" / "last.pt")
+    assert last["progress"]["step"] == 4
+    assert last["progress"]["n_skipped_in_a_row"] == 1
+
+
+def test_run_ends_early_where_nothing_gets_better(train, checkpoints):
+    still = "training.learning_rate=1e-30", "training.min_lr=0", "training.freeze_norm_statistics=false"
+    frozen = "loss.class_lr_multiplier=1", "training.freeze_backbone_epochs=0", "training.num_epochs=9"
+    sets = [part for text in (*still, *frozen, "training.early_stopping_epochs=2") for part in ("--set", text)]
+    outcome = train(*sets, "--set", "evaluation.best_by=loss", name="one")
+    assert outcome.exit_code == 0, outcome.stderr
+    best, epochs = outcome.json["best_epoch"], outcome.json["epochs"]
+    assert epochs == best + 2 < 9
+    assert "no better one since epoch" in outcome.stderr
+    again = train(*sets, "--set", "evaluation.best_by=loss", "--resume", "auto", name="one")
+    assert (again.exit_code, again.json["epochs"]) == (0, epochs)
