@@ -5,6 +5,8 @@ import hashlib
 import torch
 from torch import Tensor, nn
 
+from mrlspk.models.sync_batchnorm import STANDS_FOR
+
 IGNORED_SETTINGS = frozenset({"training", "dims", "dropout", "momentum"})  # an embedding does not depend on these
 IGNORED_MODULES = (nn.Dropout, nn.Identity)
 # All that torch's modules in our models are built with and embeddings depend on. Other attributes of theirs are not
@@ -28,7 +30,7 @@ def model_fingerprint(encoder: nn.Module, *, without: str | None = None) -> str:
     digest = hashlib.sha256()
     for name, module in encoder.named_modules():
         if not isinstance(module, IGNORED_MODULES) and not _is_of(name, without):
-            digest.update(repr((name, type(module).__qualname__, _settings(module))).encode())
+            digest.update(repr((name, _kind(module).__qualname__, _settings(module))).encode())
     for name, values in encoder.state_dict().items():
         if not _is_of(name, without):
             digest.update(repr((name, str(values.dtype), tuple(values.shape))).encode())
@@ -41,10 +43,15 @@ def _is_of(name: str, part: str | None) -> bool:
     return part is not None and (name == part or name.startswith(f"{part}."))
 
 
+def _kind(module: nn.Module) -> type[nn.Module]:
+    """Return the class of a module, or the one that it stands for in training."""
+    return STANDS_FOR.get(type(module), type(module))
+
+
 def _settings(module: nn.Module) -> list[tuple[str, object]]:
     """Return what the module was built with, as far as it is plain values: strides, groups, the kind of padding."""
     public = {name: value for name, value in vars(module).items() if not name.startswith("_") and _is_plain(value)}
-    if type(module).__module__.startswith("torch.nn."):
+    if _kind(module).__module__.startswith("torch.nn."):
         return sorted((name, value) for name, value in public.items() if name in TORCH_SETTINGS)
     return sorted((name, value) for name, value in public.items() if name not in IGNORED_SETTINGS)
 
