@@ -3,13 +3,10 @@
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
 
 from mrlspk.config.data import DataConfig
 from mrlspk.data.augmentation import (
@@ -21,7 +18,9 @@ from mrlspk.data.augmentation import (
     Volume,
     list_recordings,
 )
-from mrlspk.data.dataset import CropDataset, SampleKey
+from mrlspk.data.batches import RankBatches
+from mrlspk.data.dataset import CropDataset
+from mrlspk.data.loader import WatchedLoader
 from mrlspk.data.manifest import Manifest, scan_corpus
 from mrlspk.data.metadata import read_metadata, speaker_values
 from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
@@ -108,22 +107,16 @@ def build_sampler(
     )
 
 
-def build_train_loader(
-    data: TrainingData, sampler: Sampler[SampleKey], config: DataConfig, *, batch_size: int, drop_last: bool = False
-) -> "DataLoader[tuple[Tensor, int]]":
+def build_train_loader(data: TrainingData, batches: RankBatches, config: DataConfig) -> WatchedLoader:
     """Return batches of crops (batch, samples) and classes (batch,), decoded by worker processes."""
-    options: dict[str, Any] = {}
-    if config.num_workers:
-        options = {"prefetch_factor": config.prefetch_factor, "persistent_workers": True}
-    return DataLoader(
+    return WatchedLoader(
         data.train,
-        batch_size,
-        sampler=sampler,
+        batches,
         num_workers=config.num_workers,
+        prefetch_factor=config.prefetch_factor,
+        keeps_workers=True,
+        timeout_seconds=config.worker_timeout_seconds,
         pin_memory=config.pin_memory and torch.cuda.is_available(),
-        drop_last=drop_last,
-        generator=torch.Generator(),  # the loader's draws are its own: those of the network do not depend on workers
-        **options,
     )
 
 

@@ -1,19 +1,116 @@
-"""Errors of decoding processes, as they were before they travelled."""
+"""Errors of decoding processes: as they were before they travelled, or put together from what a dead one left."""
 
-from collections.abc import Iterable, Iterator
+import errno
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from mrlspk.errors import DataError
+from mrlspk.errors import DataError, MrlspkError
 
-_MARK = f"{DataError.__module__}.{DataError.__qualname__}: "
+SHOWN = 5  # files named in a message
+
+_KILLED = re.compile(r"DataLoader worker \(pid (?P<pid>\d+)\) is killed by signal: (?P<how>.+?)\. ")
+_EXITED = re.compile(r"DataLoader worker \(pid (?P<pid>\d+)\) exited unexpectedly with (?P<how>exit code \d+)")
+_GONE = re.compile(r"DataLoader worker \(pid\(s\) (?P<pid>\d+)[\d, ]*\) exited unexpectedly")
+_LATE = re.compile(r"DataLoader timed out after")
+_NO_ROOM = re.compile(
+    r"(unable to (allocate|open) shared memory|unable to mmap|received 0 items of ancdata|Too many open files)"
+    r".*"
+)
+_NO_RESOURCES = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+
+_MORE_SHARED_MEMORY = (
+    "Lower data.num_workers or data.prefetch_factor, or enlarge /dev/shm (in a container: --shm-size) and the limit of "
+    "open files (ulimit -n)"
+)
+_FIXES = {
+    "SIGKILL": "The kernel does that where memory runs out, and says so in its log (dmesg): lower data.num_workers, "
+    "or give the run more memory",
+    "SIGBUS": f"Shared memory is full, or a file changed while it was read. {_MORE_SHARED_MEMORY}",
+}
+_LOOK = "Look at the file: write it again, or take it out of the corpus. data.num_workers=0 shows the error itself"
 
 
-def plain_errors[Batch](batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield the batches of a loader; a `DataError` of a worker loses the traceback that the loader put into its text.
+def plain_error(error: MrlspkError) -> MrlspkError | None:
+    """Return an error of a worker without the traceback that the loader put into its text; None where there is none."""
+    _, mark, text = error.what.rpartition(f"{type(error).__module__}.{type(error).__qualname__}: ")
+    return type(error)(text.strip(), error.where, error.fix) if mark else None
 
-    Raises:
-        DataError: If the loader does.
+
+def is_timeout(error: RuntimeError | OSError) -> bool:
+    """Return whether a loader says that no batch came in time."""
+    return _LATE.match(str(error)) is not None
+
+
+def dead_worker(error: RuntimeError | OSError) -> tuple[int, str] | None:
+    """Return the process that a loader's error says is dead, and how it ended; None for another error."""
+    for text in _texts(error):
+        if found := _KILLED.search(text):
+            return int(found["pid"]), f"was killed by {_signal_name(found['how'])}"
+        if found := _EXITED.search(text):
+            return int(found["pid"]), f"ended with {found['how']}"
+    found = _GONE.match(str(error))
+    return (int(found["pid"]), "ended without saying why") if found else None
+
+
+def death_error(pid: int, how: str, paths: Sequence[Path], *, hint: str = "") -> MrlspkError:
+    """Return the error of a dead worker.
+
+    Args:
+        pid: Its process.
+        how: As `dead_worker` says it.
+        paths: What it was reading; where that cannot be told, what all of them were.
+        hint: What else it may have been reading.
     """
-    try:
-        yield from batches
-    except DataError as error:
-        raise DataError(error.what.rpartition(_MARK)[2].strip(), error.where, error.fix) from error
+    name = how.rpartition(" ")[2]
+    fix = _FIXES.get(name)
+    if not paths:
+        fix = fix or "Go on with --resume auto; data.num_workers=0 shows the error itself"
+        return MrlspkError(f"decoding process {pid} {how}, between two files", "data.num_workers", f"{fix}.")
+    what = f"the process that was reading it {how}{_others(paths)}"
+    if fix:
+        return MrlspkError(what, paths[0], f"{fix}. If it is this file every time, look at it{hint}.")
+    return DataError(what, paths[0], f"{_LOOK}{hint}.")
+
+
+def timeout_error(seconds: float, paths: Sequence[Path], *, hint: str = "") -> MrlspkError:
+    """Return the error of workers that gave no batch for so long, by what they were reading."""
+    key = "data.worker_timeout_seconds"
+    if not paths:
+        what = f"no batch for {seconds:g} s, though no process is reading a file"
+        return MrlspkError(what, key, f"The machine is overloaded, or shared memory is full. {_MORE_SHARED_MEMORY}.")
+    what = f"still being read, and no batch for {seconds:g} s{_others(paths)}"
+    fix = f"Look at the file and at the disk or network that it comes from{hint}; if they are merely slow, raise {key}."
+    return DataError(what, paths[0], fix)
+
+
+def resources_error(error: RuntimeError | OSError) -> MrlspkError | None:
+    """Return the error of processes or batches that found no room in what processes share; None for another error."""
+    found = _NO_ROOM.search(str(error))
+    if found is None and not (isinstance(error, OSError) and error.errno in _NO_RESOURCES):
+        return None
+    reason = found[0] if found else error
+    what = f"no room for batches in the memory that processes share: {reason}"
+    return MrlspkError(what, "data.num_workers", f"{_MORE_SHARED_MEMORY}.")
+
+
+def _texts(error: BaseException) -> Iterator[str]:
+    """Yield the text of an error and of those that led to it: only the first of them may say how a process ended."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield str(cause)
+        cause = cause.__cause__ or cause.__context__
+
+
+def _signal_name(description: str) -> str:
+    """Return the name of a signal that the system describes."""
+    return next((each.name for each in signal.Signals if signal.strsignal(each) == description), description)
+
+
+def _others(paths: Sequence[Path]) -> str:
+    """Return the end of a sentence that names further files."""
+    if len(paths) == 1:
+        return ""
+    names = ", ".join(str(path) for path in paths[1:SHOWN]) + (", …" if len(paths) > SHOWN else "")
+    return f"; others are at {names}"

@@ -79,6 +79,7 @@ class Stores:
             batch_size=features.batch_size,
             num_workers=self.config.data.num_workers,
             precision=self.config.hardware.precision,
+            worker_timeout_seconds=self.config.data.worker_timeout_seconds,
             on_progress=(lambda done, rows: on_stage("crops", done, rows)) if on_stage else None,
             ranks=self.ranks,
         )

@@ -3,16 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
 from mrlspk.data.dataset import CropDataset, SampleKey
-from mrlspk.data.worker_errors import plain_errors
+from mrlspk.data.loader import WatchedLoader
 from mrlspk.training.features.layout import Layout, Shard
 from mrlspk.training.features.pooling import as_stored
 
@@ -49,12 +48,14 @@ class Crops:
         dataset: Of the crops.
         batch_size: Crops that go through the network together.
         num_workers: Processes that decode; 0: this one.
+        timeout_seconds: Without a batch, after which they count as dead; 0: never.
     """
 
     pool: Callable[[Tensor], Tensor]
     dataset: CropDataset
     batch_size: int
     num_workers: int
+    timeout_seconds: float = 0.0
 
     def vectors(
         self, shards: Sequence[Shard], *, layout: Layout, on_rows: Callable[[int], None]
@@ -63,9 +64,10 @@ class Crops:
 
         Raises:
             DataError: If a file cannot be read, or gives a vector that cannot be stored.
+            MrlspkError: If memory runs out.
         """
         n_items = len(self.dataset)
-        batches = plain_errors(self._loader(ShardBatches(shards, n_items=n_items, batch_size=self.batch_size)))
+        batches = iter(self._loader(ShardBatches(shards, n_items=n_items, batch_size=self.batch_size)))
         for shard in shards:
             parts: list[NDArray[np.floating]] = []
             for rows in batched(shard.rows, self.batch_size):
@@ -75,13 +77,11 @@ class Crops:
                 on_rows(len(rows))
             yield np.concatenate(parts)
 
-    def _loader(self, order: ShardBatches) -> "DataLoader[Any]":
-        options: dict[str, Any] = {"prefetch_factor": 2} if self.num_workers else {}
-        return DataLoader(
+    def _loader(self, order: ShardBatches) -> WatchedLoader:
+        return WatchedLoader(
             self.dataset,
-            batch_sampler=order,
+            order,
             num_workers=self.num_workers,
+            timeout_seconds=self.timeout_seconds,
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator(),  # the loader's draws are its own: those of the network do not depend on it
-            **options,
         )

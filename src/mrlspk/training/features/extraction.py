@@ -33,6 +33,7 @@ def ensure_crops(
     batch_size: int,
     num_workers: int,
     precision: Precision,
+    worker_timeout_seconds: float = 0.0,
     on_progress: OnProgress | None = None,
     ranks: Ranks = ALONE,
 ) -> FeatureStore:
@@ -50,6 +51,7 @@ def ensure_crops(
         batch_size: Crops that go through the network together.
         num_workers: Processes that decode; 0: this one.
         precision: Of the network.
+        worker_timeout_seconds: Without a batch, after which they count as dead; 0: never.
         on_progress: Called with (rows there are, all rows); see `make_shards`.
         ranks: The processes that make it together, each on its device; all must call this.
 
@@ -63,7 +65,8 @@ def ensure_crops(
             encoder, dataset, crops_per_item=crops_per_item, dtype=dtype, batch_size=batch_size, precision=precision
         ),
     )
-    source = Crops(pooling_function(encoder, precision=precision), dataset, batch_size, num_workers)
+    pool = pooling_function(encoder, precision=precision)
+    source = Crops(pool, dataset, batch_size, num_workers, worker_timeout_seconds)
     return ensure_store(folder, key, source, on_progress=on_progress, ranks=ranks)
 
 

@@ -1,0 +1,96 @@
+"""What each decoding process is reading, told by the process itself while it still can."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from multiprocessing.sharedctypes import RawArray
+
+from torch import Tensor
+from torch.utils.data import Dataset, get_worker_info
+
+from mrlspk.data.dataset import CropDataset, SampleKey
+
+
+class Board:
+    """A place for each worker in memory that all processes share; each writes its own, so that no lock is needed.
+
+    Args:
+        n_workers: Places.
+    """
+
+    def __init__(self, n_workers: int) -> None:
+        self._pids = RawArray("q", n_workers)
+        self._reading = RawArray("q", n_workers)  # an index of the dataset plus 1; 0: none
+
+    def enter(self, worker: int) -> None:
+        """Say which process a worker is; to be called by itself."""
+        self._pids[worker] = os.getpid()
+
+    def begin(self, worker: int, index: int) -> None:
+        """Say that a worker reads what an index of the dataset is cut from."""
+        self._reading[worker] = index + 1
+
+    def end(self, worker: int) -> None:
+        """Say that it no longer does."""
+        self._reading[worker] = 0
+
+    def indices(self, pid: int | None = None) -> list[int]:
+        """Return what is being read by a process, or by all; what one that died was reading stays."""
+        return [index for found, index in self._entries() if pid in {None, found}]
+
+    def kill_readers(self) -> None:
+        """End the processes that are reading: nobody waits for them any more, and they cannot be asked."""
+        for pid, _ in self._entries():
+            os.kill(pid, signal.SIGKILL)
+
+    def _entries(self) -> Iterator[tuple[int, int]]:
+        """Yield process and index of each worker that is reading."""
+        for pid, number in zip(self._pids, self._reading, strict=True):
+            if number:
+                yield pid, number - 1
+
+
+class NotedDataset(Dataset[tuple[Tensor, int]]):
+    """The samples of a dataset; the board says which of them a worker is at.
+
+    Args:
+        dataset: Of the samples.
+        board: With a place for each worker.
+    """
+
+    def __init__(self, dataset: CropDataset, board: Board) -> None:
+        self._dataset, self._board = dataset, board
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, key: SampleKey) -> tuple[Tensor, int]:
+        """Return a crop (samples,) and its class, in a worker.
+
+        Raises:
+            DataError: If the file cannot be read.
+        """
+        info = get_worker_info()
+        assert info is not None
+        worker = info.id
+        self._board.begin(worker, key.index)
+        try:
+            return self._dataset[key]
+        finally:
+            self._board.end(worker)
+
+    def begin_worker(self, worker: int) -> None:
+        """Enter the board, and leave it to the main process to answer signals that are sent to all of a run."""
+        self._board.enter(worker)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if hasattr(signal, "sigwaitinfo"):  # not on macOS
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            threading.Thread(target=_end_for_parent, args=(os.getppid(),), name="sigterm", daemon=True).start()
+
+
+def _end_for_parent(parent: int) -> None:
+    """End this process at a SIGTERM of its parent, or of anyone once the parent is gone."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent and os.getppid() == parent:
+        pass
+    os._exit(0)
