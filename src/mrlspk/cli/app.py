@@ -79,7 +79,7 @@ def root(
     os.environ.setdefault("WANDB_SILENT", "true")
     # Read when torch is first imported: threads that spin while they wait slow a machine that decodes too, up to 8x.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logger = logging.getLogger("mrlspk")
     logger.handlers = [output.WarningHandler()]
     logger.propagate = False

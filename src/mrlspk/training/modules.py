@@ -1,6 +1,6 @@
 """The encoder and its loss as one module, and which of its parts move."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,18 @@ def set_training_mode(encoder: Encoder, *, backbone_frozen: bool, keep_statistic
     for part in (encoder.spec, encoder.backbone, encoder.pool):
         part.train(not backbone_frozen)
         part.requires_grad_(not backbone_frozen)
+    for constant in constants(encoder):
+        constant.requires_grad_(requires_grad=False)
     if keep_statistics:
         for norm in (module for module in encoder.modules() if isinstance(module, BATCH_NORMS)):
             norm.eval()
+
+
+def constants(encoder: Encoder) -> Iterator[nn.Parameter]:
+    """Yield the weights of sums over one stream: nothing depends on them, published state dicts carry them."""
+    for name, parameter in encoder.backbone.named_parameters():
+        if name.endswith(".w") and parameter.shape[1] == 1:
+            yield parameter
 
 
 def count_parameters(module: nn.Module, *, trained: bool) -> int:

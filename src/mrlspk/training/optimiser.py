@@ -11,6 +11,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from mrlspk.config import Config
 from mrlspk.config.training import TrainingConfig
 from mrlspk.models.encoder import Encoder
+from mrlspk.training.modules import constants
 
 STAGE = re.compile(r"stage(\d+)")  # of a backbone's modules, those of ReDimNet2's halves of a stage too
 ADAPTER = ".lora_"  # in the name of every parameter of an adapter
@@ -79,18 +80,11 @@ def _part(name: str) -> str:
 
 def _trained(encoder: Encoder, *, head_only: bool) -> Iterator[tuple[str, nn.Parameter]]:
     """Yield each parameter that the run trains at some time: adapters always, the backbone not where ``head_only``."""
-    fixed = {id(parameter) for parameter in _single_stream_weights(encoder)}
+    fixed = {id(parameter) for parameter in constants(encoder)}
     for name, parameter in encoder.named_parameters():
         always = name.startswith("head.") or ADAPTER in name
         if always or not (head_only or id(parameter) in fixed):
             yield name, parameter
-
-
-def _single_stream_weights(encoder: Encoder) -> Iterator[nn.Parameter]:
-    """Yield the weights of sums over one stream: constants that published state dicts carry."""
-    for name, parameter in encoder.backbone.named_parameters():
-        if name.endswith(".w") and parameter.shape[1] == 1:
-            yield parameter
 
 
 class LearningRate:
