@@ -1,5 +1,6 @@
 """The most memory that this process has held."""
 
+import resource
 import sys
 
 import torch
@@ -20,7 +21,5 @@ def peak_memory_mib(device: torch.device) -> float:
 
 
 def _resident_bytes() -> int:
-    import resource  # a module of Unix, which is all that we run on; an import above would say so to every reader
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
