@@ -11,9 +11,13 @@ MIB = 2**20
 
 
 class MadeUpCard:
-    """Memory in MiB; what the allocator has reserved stays until it is emptied."""
+    """Memory in MiB; what the allocator has reserved stays until it is emptied.
 
-    def __init__(self, total, *, others=0.0, context=0.0):
+    Its clock goes on by ``tick`` seconds with each look at it, and by what passes take.
+    """
+
+    def __init__(self, total, *, others=0.0, context=0.0, tick=0.0):
+        self.tick = tick
         self.total, self.others, self.context = total, others, context
         self.fraction, self.reserved, self.peak, self.seconds = 1.0, 0.0, 0.0, 0.0
         self.fractions = []
@@ -35,11 +39,17 @@ class MadeUpCard:
     def empty(self):
         self.reserved = 0.0
 
+    def look_at_clock(self):
+        self.seconds += self.tick
+        return self.seconds
+
     def reset_peak(self, _device):
         self.peak = self.reserved
 
-    def install(self, monkeypatch):
-        """Put this card in the place of the machine's."""
+    def install(self, monkeypatch, *, collects=False):
+        """Put this card in the place of the machine's; without ``collects`` no time goes into freeing cycles."""
+        if not collects:
+            monkeypatch.setattr(card_module, "gc", SimpleNamespace(collect=lambda: None))
         free_mib = lambda: self.total - self.others - self.context - self.reserved  # noqa: E731
         functions = {
             "mem_get_info": lambda _device: (int(free_mib() * MIB), int(self.total * MIB)),
@@ -56,7 +66,7 @@ class MadeUpCard:
         }
         for name, function in functions.items():
             monkeypatch.setattr(torch.cuda, name, function)
-        monkeypatch.setattr(card_module, "time", SimpleNamespace(perf_counter=lambda: self.seconds))
+        monkeypatch.setattr(card_module, "time", SimpleNamespace(perf_counter=self.look_at_clock))
         return self
 
 

@@ -34,7 +34,10 @@ def test_a_prediction_has_the_keys_of_the_contract(run, config):
     assert 0 < report["measured"][0]["peak_mib"] < report["measured"][1]["peak_mib"]
     assert report["batch_size"] % 8 == 0
     assert report["accumulation_steps"] == 1
-    assert report["predicted_peak_mib"] <= 0.9 * 2048
+    assert (report["share"], report["free_mib"]) == (0.9, 2048 - 512)
+    assert report["predicted_peak_mib"] <= report["usable_mib"] == pytest.approx(0.9 * (2048 - 512))
+    assert (report["key"], report["chosen"], report["n_processes"]) == ("training.batch_size", "largest", 1)
+    assert not any("utterances_per_second" in point for point in report["measured"])  # unknown: absent
     assert (report["n_speakers"], report["speakers_counted"]) == (5994, False)
 
 
@@ -42,6 +45,8 @@ def test_a_table_says_that_it_is_a_prediction(run, config):
     outcome = run("gpu-profile", "--config", config, "--vram-limit", "2GiB")
     assert outcome.stdout.startswith("A prediction")
     assert "5994, assumed" in outcome.stdout
+    assert "free: 1536 MiB, of which 90% may be taken: 1382 MiB" in outcome.stdout
+    assert "utterances/s" not in outcome.stdout
 
 
 def test_classes_are_counted_where_the_corpus_is_there(run, config, tiny_corpus):
@@ -78,6 +83,7 @@ def test_the_written_configuration_is_the_given_one_with_the_batch(run, config, 
     assert written.training.accumulation_steps == report["accumulation_steps"] > 1
     keys = {"batch_size": 3, "accumulation_steps": 1}
     assert written.model_copy(update={"training": written.training.model_copy(update=keys)}) == given
+    assert "a prediction, not measured on a GPU" in target.read_text()
 
 
 def test_the_device_flag_is_not_written(run, tmp_path):
@@ -107,7 +113,7 @@ def test_without_a_gpu_a_limit_is_needed(run, config):
 
 def test_a_model_that_does_not_fit_is_an_error_with_a_remedy_and_writes_nothing(run, config, tmp_path):
     target = tmp_path / "fitted.yaml"
-    outcome = run("gpu-profile", "--config", config, "--vram-limit", "560MiB", "--write", target)
+    outcome = run("gpu-profile", "--config", config, "--vram-limit", "520MiB", "--write", target)
     assert outcome.exit_code == 1
     assert "not even a batch of 2 fits" in outcome.stderr
     assert "hardware.precision=bf16" in outcome.stderr
@@ -150,15 +156,71 @@ def test_a_size_without_a_known_unit_is_a_usage_error(text):
         parse_memory(text)
 
 
-def test_batch_of_a_run_that_trains_the_head_alone_is_that_of_the_stored_vectors(run, tmp_path, write_model):
-    target = tmp_path / "fitted.yaml"
+@pytest.fixture
+def head_run(tmp_path, write_model):
+    """Flags of a run that trains the head of a small model."""
     sets = [
         f"model.pretrained.pretrained_checkpoint={write_model(tmp_path / 'model.pt')}",
         "model.matryoshka_dims=[4, 8]",
         "hardware.device=cpu",
         f"data.train_dataset={tmp_path / 'no-corpus'}",
     ]
-    flags = [flag for key in sets for flag in ("--set", key)]
-    assert run("gpu-profile", *flags, "--vram-limit", "8GiB", "--write", target).exit_code == 0
+    return [flag for key in sets for flag in ("--set", key)]
+
+
+def test_batch_of_a_run_that_trains_the_head_alone_is_that_of_its_pass_over_crops(run, tmp_path, head_run):
+    target = tmp_path / "fitted.yaml"
+    outcome = run("gpu-profile", *head_run, "--vram-limit", "8GiB", "--write", target)
+    assert outcome.exit_code == 0
+    assert "features.batch_size: 1024" in outcome.stdout
+    assert "training.batch_size" not in outcome.stdout
     fitted = load_config(target)
     assert (fitted.features.batch_size, fitted.training.batch_size) == (1024, load_config(None).training.batch_size)
+
+
+def test_the_key_of_the_batch_is_in_the_document(run, head_run):
+    report = run("gpu-profile", *head_run, "--vram-limit", "8GiB", "--json").json
+    assert (report["key"], report["batch_size"], report["accumulation_steps"]) == ("features.batch_size", 1024, 1)
+
+
+def test_auto_is_a_batch_that_can_be_profiled_and_is_resolved_in_what_is_written(run, config, tmp_path):
+    target = tmp_path / "fitted.yaml"
+    sets = "training.batch_size=auto", "training.target_batch=4096"
+    flags = [flag for key in sets for flag in ("--set", key)]
+    report = run("gpu-profile", "--config", config, *flags, "--vram-limit", "2GiB", "--write", target, "--json").json
+    written = load_config(target).training
+    assert (written.batch_size, written.accumulation_steps) == (report["batch_size"], report["accumulation_steps"])
+    assert report["batch_size"] * report["accumulation_steps"] >= 4096 == report["target_batch"]
+    assert written.target_batch is None
+
+
+def test_the_fastest_batch_cannot_be_predicted(run, config):
+    outcome = run("gpu-profile", "--config", config, "--vram-limit", "2GiB", "--fastest")
+    assert outcome.exit_code == 2
+    assert "--fastest" in outcome.stderr
+
+
+def test_a_stand_in_is_measured_and_the_model_that_is_not_here_is_written(run, tmp_path, write_model):
+    target = tmp_path / "fitted.yaml"
+    sets = "model.matryoshka_dims=[4, 8]", "training.freeze_backbone_epochs=0", "hardware.device=cpu"
+    flags = [flag for key in sets for flag in ("--set", key)]
+    stand_in = write_model(tmp_path / "stand-in.pt")
+    outcome = run("gpu-profile", *flags, "--vram-limit", "2GiB", "--stand-in", stand_in, "--write", target)
+    assert outcome.exit_code == 0
+    pretrained = load_config(target).model.pretrained
+    assert (pretrained.published_name, pretrained.pretrained_checkpoint) == ("redimnet-b2-vox2-ft_lm", None)
+    assert "stand-in" not in target.read_text()
+
+
+def test_auto_without_a_gpu_ends_with_1_and_names_the_command(run, config, tiny_corpus):
+    sets = "training.batch_size=auto", f"data.train_dataset={tiny_corpus.root}"
+    flags = [flag for key in sets for flag in ("--set", key)]
+    outcome = run("train", "--config", config, *flags)
+    assert outcome.exit_code == 1
+    assert "gpu-profile --vram-limit" in outcome.stderr
+
+
+def test_auto_of_a_run_that_trains_the_head_needs_no_gpu(head, checkpoints):
+    assert head("training.batch_size=auto", "training.num_epochs=1", name="auto").exit_code == 0
+    batch = load_config(checkpoints / "auto" / "config.yaml").training.batch_size
+    assert 2 <= batch <= 512

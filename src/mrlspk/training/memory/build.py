@@ -15,7 +15,7 @@ from mrlspk.training.start import build_start, origin_checkpoint
 def build_probe(
     config: Config, device: torch.device, *, n_speakers: int, n_processes: int, cache_dir: Path, mirror: str | None
 ) -> Probe:
-    """Return what a run of ``config`` does over and over with crops, in this process alone, and set up torch as it does.
+    """Return what a run of ``config`` does over and over with crops, in this process alone; torch is set up as for it.
 
     Args:
         config: Whose batch size does not count.

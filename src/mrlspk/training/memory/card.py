@@ -83,24 +83,19 @@ def measure_on_card(probe: Probe) -> Measure:
     """
 
     def measure(batch_size: int) -> MemoryPoint | None:
-        empty(probe)
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(probe.device)
         seconds = _seconds_of_pass(probe, batch_size)
         peak_mib = torch.cuda.max_memory_reserved(probe.device) / MIB
-        empty(probe)  # here, where no exception holds the frames of a pass that failed
+        probe.forget()
+        gc.collect()  # here, where no exception holds the frames of a pass that failed
+        torch.cuda.empty_cache()
         if seconds is None:
             log.info("a batch of %d does not fit", batch_size)
             return None
         return MemoryPoint(batch_size, peak_mib, utterances_per_second=batch_size / seconds)
 
     return measure
-
-
-def empty(probe: Probe) -> None:
-    """Free all that passes left behind, whole or failed."""
-    probe.forget()
-    gc.collect()
-    torch.cuda.empty_cache()
 
 
 def ran_out_of_memory(error: RuntimeError) -> bool:

@@ -86,7 +86,8 @@ class LeakyProbe(MadeUpProbe):
         super().take(batch_size)
 
 
-def test_running_out_of_memory_leaves_nothing_behind(card):
+def test_running_out_of_memory_leaves_nothing_behind(monkeypatch):
+    card = MadeUpCard(10_000).install(monkeypatch, collects=True)
     gc.disable()  # what is freed here is freed by the measurement
     try:
         probe = LeakyProbe(card, torch.OutOfMemoryError("no room"))
