@@ -14,6 +14,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 from wandb.sdk.internal.datastore import DataStore
 
 from logged_runs import expected_scalars, read_lines
+from wandb_server import wandb_server
 
 TESTS = Path(__file__).parents[1]
 
@@ -47,7 +48,8 @@ tell(build(here, tensorboard=False, wandb=True), step(2), epoch(1))
 def start(tmp_path, code, **variables):
     """Run ``code`` in a process of its own, with none of the variables of Weights & Biases but these."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    environment = kept | {"PYTHONPATH": str(TESTS), "HOME": str(tmp_path), "WANDB_SILENT": "true"} | variables
+    environment = kept | {"PYTHONPATH": str(TESTS), "HOME": str(tmp_path), "WANDB_SILENT": "true"}
+    environment |= {"WANDB_ERROR_REPORTING": "false"} | variables
     command = [sys.executable, "-c", START + code]
     return subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
@@ -111,6 +113,23 @@ def test_killed_run_goes_on_in_tensorboard_and_offline_in_the_same_wandb_run(tmp
     found = {name: {event.step: event.value for event in events.Scalars(name)} for name in events.Tags()["scalars"]}
     assert found == {name: pytest.approx(values, rel=1e-6) for name, values in expected.items()}
     assert all(len(events.Scalars(name)) == len(values) for name, values in expected.items())
+
+
+def test_killed_run_goes_on_online_in_the_same_wandb_run(tmp_path):
+    with wandb_server() as (address, runs):
+        online = {"WANDB_BASE_URL": address, "WANDB_API_KEY": "0" * 40}
+        killed = start(tmp_path, KILLED.replace("wandb_watch_model=True", ""), **online)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        resumed = start(tmp_path, RESUMED, **online)
+    assert resumed.returncode == 0, resumed.stderr
+    ((run_id, run),) = runs.items()
+    for said in (killed.stderr, resumed.stderr):
+        assert f"INFO Weights & Biases: {address}/someone/mrlspk/runs/{run_id}" in said
+    rows = [{name: value for name, value in json.loads(row).items() if name[0] != "_"} for row in run.rows]
+    assert by_scalar(rows) == expected_scalars(read_lines(tmp_path))
+    assert json.loads(run.config)["training"]["value"] == {"batch": 2}
+    assert json.loads(run.summary)["best/epoch"] == 1
+    assert run.exit_codes[-1] == 0
 
 
 def check_histograms(rows):

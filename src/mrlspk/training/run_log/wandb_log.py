@@ -4,7 +4,9 @@ import json
 import logging
 import secrets
 import sys
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +27,7 @@ log = logging.getLogger("mrlspk.training")
 
 RUN_FILE = "wandb.json"
 RETRIES, TIMEOUT_SECONDS = 2, 10.0  # of a request for the run: without a network, they are waited for twice
+PATIENCE_SECONDS = 60.0  # for the last figures at the end
 
 
 class WandbLog(ScalarLog):
@@ -128,8 +131,28 @@ class WandbLog(ScalarLog):
             self._run.summary.update(best)
 
     def close(self) -> None:
-        """Finish the run, as a failed one where an error is on its way."""
-        self._run.finish(exit_code=1 if sys.exception() else 0)
+        """Finish the run, as a failed one where an error is on its way; what comes after it is not kept waiting long.
+
+        Without a network, W&B would wait here for hours, and the run's results with it.
+        """
+        exit_code, ending = (1 if sys.exception() else 0), Future[None]()
+
+        def finish() -> None:
+            try:
+                ending.set_result(self._run.finish(exit_code=exit_code))
+            except self.failures() as error:
+                ending.set_exception(error)
+
+        Thread(target=finish, name="wandb-finish", daemon=True).start()
+        try:
+            ending.result(timeout=PATIENCE_SECONDS)
+        except TimeoutError:
+            log.warning(
+                "%s still has figures to send, and goes on trying until this process is stopped; all else is done "
+                "without it, and 'wandb sync %s' sends them later",
+                self.name,
+                self._run.settings.sync_dir,
+            )
 
     def failures(self) -> tuple[type[Exception], ...]:
         """Return what absence, settings, the network and a dead service raise."""
@@ -138,7 +161,7 @@ class WandbLog(ScalarLog):
             from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
         except ImportError:
             return (ImportError,)
-        return (Error, HandleAbandonedError, MailboxClosedError, OSError, ValidationError)
+        return (Error, HandleAbandonedError, MailboxClosedError, ImportError, OSError, ValidationError)
 
 
 def row_of(entry: Entry) -> int:
