@@ -86,6 +86,20 @@ def by_scalar(rows):
     return found
 
 
+def without_histograms(rows):
+    return [{name: row[name] for name in row if not name.startswith(("parameters/", "gradients/"))} for row in rows]
+
+
+def read_tensorboard(tmp_path):
+    """Return {scalar: {step: value}}; a step that has a scalar twice is an error."""
+    events, found = EventAccumulator(str(tmp_path / "logs" / "run")), {}
+    events.Reload()
+    for name in events.Tags()["scalars"]:
+        found[name] = {event.step: event.value for event in events.Scalars(name)}
+        assert len(found[name]) == len(events.Scalars(name)), name
+    return found
+
+
 def test_killed_run_goes_on_in_tensorboard_and_offline_in_the_same_wandb_run(tmp_path):
     killed = start(tmp_path, KILLED, WANDB_MODE="offline")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -108,11 +122,7 @@ def test_killed_run_goes_on_in_tensorboard_and_offline_in_the_same_wandb_run(tmp
     assert (summary["parameters/backbone"], summary["run/effective_batch"]) == (7, 16)
     check_histograms(read_offline(first)[1])
 
-    events = EventAccumulator(str(tmp_path / "logs" / "run"))
-    events.Reload()
-    found = {name: {event.step: event.value for event in events.Scalars(name)} for name in events.Tags()["scalars"]}
-    assert found == {name: pytest.approx(values, rel=1e-6) for name, values in expected.items()}
-    assert all(len(events.Scalars(name)) == len(values) for name, values in expected.items())
+    assert read_tensorboard(tmp_path) == {name: pytest.approx(values, rel=1e-6) for name, values in expected.items()}
 
 
 def test_killed_run_goes_on_online_in_the_same_wandb_run(tmp_path):
@@ -165,3 +175,18 @@ def test_wandb_without_a_key_does_not_stop_the_run(train, tmp_path, monkeypatch)
     assert done.stderr.count("warning: Weights & Biases cannot be used: No API key configured") == 1
     assert "WANDB_MODE=offline" in done.stderr
     assert (tmp_path / "checkpoints" / "tracked" / "best.pt").exists()
+
+
+def test_trained_run_has_the_same_figures_in_all_logs(train, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    wanted = "logging.tensorboard=true", "logging.wandb=true", "logging.wandb_watch_model=true"
+    outcome = train(*(part for text in wanted for part in ("--set", text)), name="run")
+    assert outcome.exit_code == 0, outcome.stderr
+    expected = expected_scalars(read_lines(tmp_path / "checkpoints"))
+    assert set(expected["train/loss"]) == set(range(1, 10))
+    (folder,) = (tmp_path / "checkpoints" / "run" / "wandb").glob("offline-run-*")
+    assert f"'wandb sync checkpoints/run/wandb/{folder.name}' uploads it" in outcome.stderr
+    rows = read_offline(folder)[1]
+    assert by_scalar(without_histograms(rows)) == expected
+    assert any(name.startswith("gradients/") for name in rows[0])
+    assert read_tensorboard(tmp_path) == {name: pytest.approx(values, rel=1e-6) for name, values in expected.items()}
