@@ -43,8 +43,11 @@ def set_random_state(state: dict[str, Any], device: torch.device) -> None:
 
 
 def seed_apart(seed: int, rank: int) -> None:
-    """Let a process that is not the first draw other numbers than the others do."""
+    """Let each process draw by the seed, and other numbers than the others do.
+
+    torch goes on in the first process with what the seed of the run has given it: the weights have been drawn there.
+    """
+    random.seed(seed + rank)
+    np.random.seed((seed + rank) % 2**32)
     if rank:
-        random.seed(seed + rank)
-        np.random.seed((seed + rank) % 2**32)
         torch.manual_seed(seed + rank)
