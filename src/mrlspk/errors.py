@@ -10,9 +10,13 @@ class MrlspkError(Exception):
         what: What was expected and what was found.
         where: The file (and line), flag or configuration key at fault.
         fix: What the user can do about it.
+
+    Attributes:
+        is_told: Whether another process of a run has the same error, and shows it.
     """
 
     exit_code = 1
+    is_told = False
 
     def __init__(self, what: str, where: str | Path | None = None, fix: str | None = None) -> None:
         self.what, self.where, self.fix = what, where, fix

@@ -42,7 +42,8 @@ class RootGroup(TyperGroup):
         except MrlspkError as error:
             if ctx.meta.get(DEBUG_KEY):
                 raise
-            output.show_error(error)
+            if not error.is_told:
+                output.show_error(error)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             output.note("interrupted")
@@ -79,7 +80,6 @@ def root(
     os.environ.setdefault("WANDB_SILENT", "true")
     # Read when torch is first imported: threads that spin while they wait slow a machine that decodes too, up to 8x.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logger = logging.getLogger("mrlspk")
     logger.handlers = [output.WarningHandler()]
     logger.propagate = False

@@ -1,6 +1,7 @@
 """``mrlspk train``: a run as a configuration says."""
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -78,10 +79,19 @@ def train_command(
         return
     from mrlspk.workflows.train import train
 
+    _hear_failures_alone(is_first=launch.is_first)
     with TrainProgress(quiet=quiet or not launch.is_first) as progress:
         report = train(config, source, **options, observers=[progress], on_stage=progress.stage)
     if launch.is_first:
         output.show("train", _payload(report), _human(report), as_json=as_json)
+
+
+def _hear_failures_alone(*, is_first: bool) -> None:
+    """Let Fabric, whose import sets its own level, tell of processes that died alone, and the first process warn."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric.strategies.launchers.subprocess_script").setLevel(logging.INFO)
+    if not is_first:
+        logging.getLogger("mrlspk").setLevel(logging.ERROR)
 
 
 def _flag_overrides(init_from: str | None, device: str | None) -> Iterator[str]:

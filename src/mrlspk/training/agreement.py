@@ -11,6 +11,12 @@ from mrlspk.errors import MrlspkError
 from mrlspk.training.ranks import Ranks
 
 
+def told_once[Error: MrlspkError](ranks: Ranks, error: Error) -> Error:
+    """Return an error that all processes raise, to be shown by the first of them alone."""
+    error.is_told = not ranks.is_first
+    return error
+
+
 def by_first[Value](ranks: Ranks, make: Callable[[], Value]) -> Value:
     """Return what ``make`` gives in the first process, which alone calls it, in all of them.
 
@@ -25,7 +31,7 @@ def by_first[Value](ranks: Ranks, make: Callable[[], Value]) -> Value:
             outcome = error
     outcome = ranks.share(outcome)
     if isinstance(outcome, MrlspkError):
-        raise outcome
+        raise told_once(ranks, outcome)
     found: Value = outcome
     return found
 
@@ -44,4 +50,4 @@ def failing_together(ranks: Ranks) -> Iterator[None]:
         own = error
     for found in ranks.gather(own):
         if found is not None:
-            raise found
+            raise told_once(ranks, found)

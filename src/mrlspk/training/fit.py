@@ -15,6 +15,7 @@ from mrlspk.errors import StoppedError
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.schedule import margin_at
 from mrlspk.training.acceleration import fixed_shapes
+from mrlspk.training.agreement import told_once
 from mrlspk.training.best import is_out_of_patience, note_best
 from mrlspk.training.checkpoint import BEST, LAST, RunState
 from mrlspk.training.class_weights_watch import warn_of_untrained_classes
@@ -221,9 +222,10 @@ def _leave_if_asked(run: Run, progress: Progress, flags: Sequence[float]) -> Non
     """
     if number := asked_signal(flags):
         run.ranks.wait()
-        raise StoppedError(
+        error = StoppedError(
             f"stopped by {signal_name(number)} after step {progress.step}, in epoch {progress.epoch + 1}; all is saved",
             number,
             where=run.run_dir / LAST,
             fix=f"Go on with --resume {run.run_dir}.",
         )
+        raise told_once(run.ranks, error)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mrlspk.errors import MrlspkError
 from mrlspk.files import whole_file
+from mrlspk.training.agreement import by_first, told_once
 from mrlspk.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -29,16 +30,15 @@ def stop_at_nonfinite(run: "Run", progress: Progress, *, before: Progress) -> No
     if progress.n_skipped_in_a_row < allowed:
         return
     path = run.run_dir / BATCH
-    if run.ranks.is_first:
-        _write_crops(run, progress, path, before=before)
-    run.ranks.wait()
-    raise MrlspkError(
+    by_first(run.ranks, lambda: _write_crops(run, progress, path, before=before))
+    error = MrlspkError(
         f"the loss, or its gradient, was no finite number in {allowed} steps in a row, the last of them step "
         f"{progress.step} of epoch {progress.epoch + 1}; its utterances are in {path.name}",
         path,
         "Listen to them. Lower training.learning_rate or take hardware.precision=fp32 and go on with --resume auto "
         "--allow-changes: the weights are those before the first of these steps.",
     )
+    raise told_once(run.ranks, error)
 
 
 def _write_crops(run: "Run", progress: Progress, path: Path, *, before: Progress) -> None:

@@ -21,8 +21,9 @@ from mrlspk.errors import ConfigError, MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.rotation import Method
+from mrlspk.models.sync_batchnorm import build_sync_batchnorm
 from mrlspk.training.acceleration import build_acceleration, set_tf32
-from mrlspk.training.agreement import by_first
+from mrlspk.training.agreement import by_first, failing_together
 from mrlspk.training.checkpoint import UNTRAINED, RunState, effective_batch
 from mrlspk.training.features.layout import store_bytes
 from mrlspk.training.fit import is_frozen
@@ -143,20 +144,22 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> 
         DownloadError: If a published model cannot be fetched.
     """
     resume_point, run_dir = by_first(ranks, lambda: _find_run(config, source.resume))
-    data = build_training_data(config.data, seed=config.seed)
-    _check_test_speakers(config, data)
-    _set_up_torch(config)
-    origin = None if resume_point else origin_checkpoint(config, cache_dir=source.cache_dir, mirror=source.mirror)
-    start = build_start(config, ModelFile(resume_point, str(resume_point)) if resume_point else origin)
-    base = _base(config, start, origin, resume_point, source.cache_dir)
-    state = _build_state(config, data, start, base, fabric=fabric, ranks=ranks, run_name=run_dir.name)
+    with failing_together(ranks):  # a machine that lacks a file lets nobody wait
+        data = build_training_data(config.data, seed=config.seed)
+        _check_test_speakers(config, data)
+        _set_up_torch(config)
+        origin = None if resume_point else origin_checkpoint(config, cache_dir=source.cache_dir, mirror=source.mirror)
+        start = build_start(config, ModelFile(resume_point, str(resume_point)) if resume_point else origin)
+        base = _base(config, start, origin, resume_point, source.cache_dir)
+        state = _build_state(config, data, start, base, fabric=fabric, ranks=ranks, run_name=run_dir.name)
     state.module.set_mode(backbone_frozen=is_frozen(config, config.training.num_epochs - 1))  # all that is ever trained
     wrapped = wrap(fabric, state.module, state.optimiser)
     progress = Progress()
     if resume_point:
         ids = data.train.utterance_ids
-        progress = restore(state, resume_point, utterance_ids=ids, allow_changes=source.allow_changes)
-        check_nothing_lost(resume_point)
+        with failing_together(ranks):
+            progress = restore(state, resume_point, utterance_ids=ids, allow_changes=source.allow_changes)
+            check_nothing_lost(resume_point)
     state.module.set_mode(backbone_frozen=is_frozen(config, progress.epoch))
     transfer = _carry_over(state, data, start, origin) if origin else None
     batches = build_batches(config, data, ranks)
@@ -261,6 +264,7 @@ def _build_state(
         optimiser = build_head_optimiser(config, head_module)
     else:
         module = build_network_module(config, start.encoder, criterion)
+        build_sync_batchnorm(config.hardware, start.encoder, device=fabric.device, n_processes=ranks.size)
         build_acceleration(config.hardware, start.encoder, fabric.device)
         optimiser = build_optimiser(config, start.encoder, criterion)
     return RunState(

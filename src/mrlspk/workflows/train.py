@@ -10,6 +10,7 @@ from mrlspk.data.trials import write_trials
 from mrlspk.evaluation.sources import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint
+from mrlspk.training.agreement import by_first
 from mrlspk.training.averaged_best import average_last
 from mrlspk.training.averaging import AVERAGED_EPOCHS
 from mrlspk.training.baselines import Baselines
@@ -90,8 +91,7 @@ def train(
     ranks = start_processes(fabric)  # nothing is written before all are there: each has read the same until now
     config = choose_batch(config, cache_dir=source.cache_dir, mirror=source.mirror, ranks=ranks)
     prepared = prepare(config, fabric, ranks, source=source)
-    if ranks.is_first:
-        _write_beginning(prepared)
+    by_first(ranks, lambda: _write_beginning(prepared))
     stores = Stores(config, without_adapters(prepared.encoder), on_stage, ranks)
     trials = build_validation_trials(config, prepared.data)
     head_run, facts = None, prepared.facts

@@ -41,6 +41,16 @@ def blocks(ranks):
     return [block_of(ranks, failing) for failing in ((), (0,), (1,), (0, 1))]
 
 
+def is_told(ranks):
+    """Return whether another process shows an error that one had."""
+    try:
+        with failing_together(ranks):
+            if ranks.number == 1:
+                fail("of one")
+    except DataError as error:
+        return error.is_told
+
+
 def error(what):
     return DataError, what, "a.wav", "Mend it.", 3
 
@@ -63,3 +73,7 @@ def test_alone_values_and_errors_pass_as_they_are():
     with pytest.raises(ConfigError) as found, failing_together(ALONE):
         raise raised
     assert found.value is raised
+
+
+def test_error_of_all_is_shown_by_the_first_alone():
+    assert in_two(is_told) == [False, True]

@@ -29,15 +29,17 @@ def test_every_generator_goes_on_where_it_was(tmp_path):
     assert draw() == expected
 
 
-def test_first_process_draws_on_and_the_others_apart():
+def test_processes_draw_apart_by_the_seed_alone_and_torch_goes_on_in_the_first():
     state = random_state(CPU)
+    expected = [torch.rand(3).tolist(), torch.randn(1)]
     drawn = []
-    for rank in (0, 1, 2, 1):
+    for rank in (0, 1, 2, 1, 0):
         set_random_state(state, CPU)
+        random.random(), np.random.rand()  # whatever has been drawn before
         seed_apart(42, rank)
         drawn.append(draw())
-    set_random_state(state, CPU)
-    assert drawn[0] == draw()
+    assert drawn[0][4:] == expected
+    assert drawn[0] == drawn[4]
     assert drawn[1] == drawn[3]
     assert all(a != b for a, b in zip(drawn[1], drawn[2], strict=True))
     assert all(a != b for a, b in zip(drawn[0], drawn[1], strict=True))
