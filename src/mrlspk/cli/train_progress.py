@@ -120,7 +120,7 @@ class TrainProgress:
         shares, self._waiting_shares = self._waiting_shares, []
         if not shares or self._last is None:
             return ""
-        left_out = f"  {self._last.n_skipped} steps left out" if self._last.n_skipped else ""
+        left_out = f"  steps left out so far: {self._last.n_skipped}" if self._last.n_skipped else ""
         return f"  {sum(shares) / len(shares):.0%} waiting for data  {self._last.memory_mib:,.0f} MiB{left_out}"
 
     def run_ended(self) -> None:

@@ -31,7 +31,7 @@ def test_epoch_says_how_long_it_waited_and_what_memory_it_took(told):
 
 def test_steps_that_were_left_out_are_counted(told):
     line = told(facts(), step(1), step(2, math.nan), epoch(1))[-1]
-    assert "64 MiB  1 steps left out" in line
+    assert "64 MiB  steps left out so far: 1" in line
 
 
 def test_each_epoch_speaks_of_its_own_steps(told):

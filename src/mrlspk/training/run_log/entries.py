@@ -66,7 +66,7 @@ def drop_redone(path: Path, facts: RunFacts) -> None:
             if entry is not None and _is_kept(entry, facts):
                 new.write(line.rstrip(b"\n") + b"\n")
     if n_broken:
-        log.warning("%s: %d lines were not whole, and are removed", path, n_broken)
+        log.warning("%s: lines that were not whole are removed: %d", path, n_broken)
 
 
 def _read_line(line: bytes) -> Entry | None:

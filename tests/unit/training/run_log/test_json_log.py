@@ -51,7 +51,7 @@ def test_line_that_a_kill_cut_is_dropped_and_said(tmp_path, caplog, half):
         file.write(half)
     tell(build(tmp_path, tensorboard=False), step(6), of=facts(4, 2))
     assert [line.get("step") for line in read_lines(tmp_path)] == [None, 2, 4, None, 6]
-    assert "1 lines were not whole" in caplog.text
+    assert "lines that were not whole are removed: 1" in caplog.text
 
 
 def test_last_line_without_its_end_is_kept_and_ended(tmp_path):
