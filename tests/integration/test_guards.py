@@ -52,11 +52,11 @@ def test_steps_whose_loss_is_no_number_are_left_out_and_counted(train, checkpoin
 
 def test_too_many_in_a_row_end_the_run_and_name_the_utterances(train, run, checkpoints, poison, tiny_corpus):
     poison(lambda step: step in {2, 4, 5})
-    outcome = train(
-        "--set", "training.max_nonfinite_steps=2", "--set", "logging.save_every_steps=1", name="one"
-    )
+    outcome = train("--set", "training.max_nonfinite_steps=2", "--set", "logging.save_every_steps=1", name="one")
     assert outcome.exit_code == 1
-    assert "no finite number in 2 steps in a row, the last of them step 5 of epoch 2" in " ".join(outcome.stderr.split())
+    assert "no finite number in 2 steps in a row, the last of them step 5 of epoch 2" in " ".join(
+        outcome.stderr.split()
+    )
     told = json.loads((checkpoints / "one" / "nonfinite-step.json").read_text())
     assert (told["epoch"], told["step"]) == (2, 5)
     assert len(told["utterance_ids"]) == 4
@@ -77,3 +77,39 @@ def test_run_ends_early_where_nothing_gets_better(train, checkpoints):
     assert "no better one since epoch" in outcome.stderr
     again = train(*sets, "--set", "evaluation.best_by=loss", "--resume", "auto", name="one")
     assert (again.exit_code, again.json["epochs"]) == (0, epochs)
+
+
+def test_disk_that_fills_up_keeps_the_last_good_checkpoint(train, checkpoints, monkeypatch):
+    """A limit on the size of a file stands for the full disk: the system refuses to write more, in the midst of it."""
+    import resource
+    import signal
+
+    from mrlspk.training import saving
+
+    assert train(name="whole").exit_code == 0
+    save_epoch, limits = saving.save_epoch, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def save_on_a_full_disk(run_dir, entries, **options):
+        if entries["progress"]["epoch"] < 2:
+            return save_epoch(run_dir, entries, **options)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+        try:
+            return save_epoch(run_dir, entries, **options)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(saving, "save_epoch", save_on_a_full_disk)
+            outcome = train(name="full")
+    finally:
+        signal.signal(signal.SIGXFSZ, before)
+    said = " ".join(outcome.stderr.split())
+    assert outcome.exit_code == 1
+    assert "cannot be written" in said
+    assert "checkpoints/full/last.pt, of step 6 (1 epochs done), is whole: make room" in said
+    assert not list((checkpoints / "full").glob(".*.partial"))
+    assert train("--resume", "auto", name="full").exit_code == 0
+    whole, full = (load(checkpoints / name / "last.pt") for name in ("whole", "full"))
+    assert all(torch.equal(full["model"][name], values) for name, values in whole["model"].items())

@@ -1,11 +1,17 @@
 """When a run is saved within an epoch, and how it is at the end of one."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mrlspk.config.logging import LoggingConfig
+from mrlspk.errors import MrlspkError
 from mrlspk.models.checkpoints import save_model
+from mrlspk.training.agreement import failing_together
 from mrlspk.training.checkpoint import LAST, RunState, save_epoch
+from mrlspk.training.disk import with_last_good
 from mrlspk.training.progress import Progress
 from mrlspk.training.validation import ValidationResult
 
@@ -38,22 +44,31 @@ class Saver:
         """Write ``last.pt`` at a moment without figures: within an epoch, or before it is validated.
 
         Raises:
-            MrlspkError: If it cannot be written; the one before is as it was.
+            MrlspkError: If it cannot be written; the one before is as it was, and is named.
         """
-        of_all = self._state.entries_of_all()
-        if self._state.ranks.is_first:
-            save_model(self._run_dir / LAST, self._state.entries(progress, None) | of_all)
-        self._saved = time.monotonic()
+        with self._writing() as of_all:
+            if self._state.ranks.is_first:
+                save_model(self._run_dir / LAST, self._state.entries(progress, None) | of_all)
 
     def save_epoch(self, progress: Progress, validation: ValidationResult, *, best_name: str | None) -> None:
         """Write what an epoch leaves: `save_epoch`.
 
         Raises:
-            MrlspkError: If a file cannot be written; ``last.pt`` is then as it was.
+            MrlspkError: If a file cannot be written; ``last.pt`` is then as it was, and is named.
         """
+        with self._writing() as of_all:
+            if self._state.ranks.is_first:
+                entries = self._state.entries(progress, validation) | of_all
+                keep, keep_last_n = progress.epoch % self._config.save_interval == 0, self._config.keep_last_n
+                save_epoch(self._run_dir, entries, best_name=best_name, keep=keep, keep_last_n=keep_last_n)
+
+    @contextmanager
+    def _writing(self) -> Iterator[dict[str, Any]]:
+        """Give what all processes add to a checkpoint; an error of the first is one of all."""
         of_all = self._state.entries_of_all()
-        if self._state.ranks.is_first:
-            entries = self._state.entries(progress, validation) | of_all
-            keep, keep_last_n = progress.epoch % self._config.save_interval == 0, self._config.keep_last_n
-            save_epoch(self._run_dir, entries, best_name=best_name, keep=keep, keep_last_n=keep_last_n)
+        with failing_together(self._state.ranks):
+            try:
+                yield of_all
+            except MrlspkError as error:
+                raise with_last_good(error, self._run_dir) from error
         self._saved = time.monotonic()
