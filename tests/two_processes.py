@@ -53,7 +53,7 @@ def _received(connection):
 def _run(named, arguments, folder, number, n_processes, connection):
     warnings.simplefilter("error")
     torch.set_num_threads(1)
-    meeting = {"init_method": f"file://{folder / 'meeting'}", "timeout": timedelta(seconds=60)}
+    meeting = {"init_method": f"file://{folder / 'meeting'}", "timeout": timedelta(minutes=5)}
     distributed.init_process_group("gloo", rank=number, world_size=n_processes, **meeting)
     try:
         found = _load(*named)(Ranks(number, n_processes), *arguments)
