@@ -18,7 +18,10 @@ from mrlspk.training.features.extraction import ensure_store
 from mrlspk.training.features.key import crops_key, whole_key
 from mrlspk.training.features.layout import Layout, Shard
 from mrlspk.training.head_stores import sample_utterances
-from mrlspk.training.prepare import Prepared, prepare
+from mrlspk.training.prepare import prepare
+from mrlspk.training.prepared import Prepared, Source
+from mrlspk.training.ranks import ranks_of
+from mrlspk.training.start import build_fabric
 from mrlspk.training.validation import build_validation_trials
 from mrlspk.workflows.train import train
 
@@ -102,7 +105,8 @@ def fill_stores(prepared: Prepared) -> None:
 
 @pytest.mark.benchmark(group="head")
 def test_eight_epochs_on_stored_vectors(benchmark, config, tmp_path):
-    fill_stores(prepare(config, cache_dir=tmp_path))
-    report = benchmark.pedantic(train, args=(config,), kwargs={"cache_dir": tmp_path}, rounds=1, iterations=1)
+    source, fabric = Source(cache_dir=tmp_path), build_fabric(config.hardware)
+    fill_stores(prepare(config, fabric, ranks_of(fabric), source=source))
+    report = benchmark.pedantic(train, args=(config, source), rounds=1, iterations=1)
     assert report.epochs == 8
     assert len(report.verdict.widths) == 6

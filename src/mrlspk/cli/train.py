@@ -62,7 +62,7 @@ def train_command(
     config = load_config(config_path, sets, environment=os.environ)
     launch = read_launch(os.environ)
     options: dict[str, Any] = {"launch": launch, "named_keys": named_keys(config_path, sets, environment=os.environ)}
-    from mrlspk.training.prepare import Source  # torch, after the cheap check of the configuration
+    from mrlspk.training.prepared import Source  # torch, after the cheap check of the configuration
 
     source = Source(
         cache_dir=environment.cache_dir,

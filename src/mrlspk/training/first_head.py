@@ -15,7 +15,7 @@ from mrlspk.training.head_module import HeadModule
 from mrlspk.training.head_optimiser import build_head_optimiser
 from mrlspk.training.head_start import embed_rows, set_means
 from mrlspk.training.optimiser import build_learning_rate
-from mrlspk.training.prepare import Prepared
+from mrlspk.training.prepared import Prepared
 from mrlspk.training.start import PRECISIONS
 from mrlspk.training.step import Stepper, wrap
 from mrlspk.training.stored_batches import StoredBatches

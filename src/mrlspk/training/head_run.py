@@ -21,7 +21,7 @@ from mrlspk.training.head_optimiser import add_decay_to_start
 from mrlspk.training.head_start import embed_rows, flatten_head, has_choice, set_means, start_head
 from mrlspk.training.head_stores import SpeakerVectors, Stores
 from mrlspk.training.optimiser import build_learning_rate
-from mrlspk.training.prepare import Prepared, build_stepper
+from mrlspk.training.prepared import Prepared, build_stepper
 from mrlspk.training.stored_batches import StoredBatches, Teacher
 from mrlspk.training.validation import StoredValidator, ValidationTrials, embed_pooled
 from mrlspk.training.verdict import Verdict, reach_verdict

@@ -18,7 +18,7 @@ from mrlspk.models.head import MatryoshkaHead
 from mrlspk.training.baselines import Baselines, score_baselines
 from mrlspk.training.features.store import FeatureStore
 from mrlspk.training.head_stores import SpeakerVectors
-from mrlspk.training.prepare import Prepared
+from mrlspk.training.prepared import Prepared
 from mrlspk.training.rotation import (
     EmbeddedTrials,
     RotationCandidates,

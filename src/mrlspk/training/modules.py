@@ -71,7 +71,7 @@ def set_training_mode(encoder: Encoder, *, backbone_frozen: bool, keep_statistic
         part.train(not backbone_frozen)
         part.requires_grad_(not backbone_frozen)
     for constant in constants(encoder):
-        constant.requires_grad_(requires_grad=False)
+        constant.requires_grad = False
     if keep_statistics:
         for norm in (module for module in encoder.modules() if isinstance(module, BATCH_NORMS)):
             norm.eval()

@@ -8,7 +8,7 @@ from mrlspk.training.fit import Run
 from mrlspk.training.head_start import has_choice, set_means, start_head
 from mrlspk.training.head_stores import Stores
 from mrlspk.training.optimiser import build_learning_rate
-from mrlspk.training.prepare import Prepared, build_stepper
+from mrlspk.training.prepared import Prepared, build_stepper
 from mrlspk.training.validation import AudioValidator, ValidationTrials, embed_pooled
 
 

@@ -2,10 +2,7 @@
 
 import logging
 import math
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -13,119 +10,35 @@ from lightning_fabric import Fabric
 from mrlspk.config import Config
 from mrlspk.data.batches import RankBatches
 from mrlspk.data.build import TrainingData, build_sampler, build_training_data, check_disjoint
-from mrlspk.data.dataset import SampleKey
 from mrlspk.data.manifest import scan_corpus
 from mrlspk.data.trials import read_trials
 from mrlspk.encoding.locate import ModelFile
-from mrlspk.errors import ConfigError, MrlspkError
+from mrlspk.errors import ConfigError
 from mrlspk.losses.build import build_loss
-from mrlspk.models.encoder import Encoder
-from mrlspk.models.rotation import Method
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm
 from mrlspk.training.acceleration import build_acceleration, set_tf32
 from mrlspk.training.agreement import by_first, failing_together
-from mrlspk.training.checkpoint import UNTRAINED, RunState, effective_batch
-from mrlspk.training.features.layout import store_bytes
+from mrlspk.training.checkpoint import RunState
 from mrlspk.training.fit import is_frozen
 from mrlspk.training.head_module import HeadModule
 from mrlspk.training.head_optimiser import build_head_optimiser
 from mrlspk.training.model_card import BaseCard
-from mrlspk.training.modules import TrainedModule, count_by_part, count_parameters
+from mrlspk.training.modules import TrainedModule
 from mrlspk.training.network_module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.origin import begin_card, describe_base, resumed_base
+from mrlspk.training.prepared import Prepared, Source
 from mrlspk.training.progress import Progress
 from mrlspk.training.ranks import Ranks
-from mrlspk.training.records import RunFacts
 from mrlspk.training.restore import restore
-from mrlspk.training.resume import check_nothing_lost, find_resume_point
+from mrlspk.training.resume import check_nothing_lost
+from mrlspk.training.run_facts import describe_run, n_passes
+from mrlspk.training.run_folder import find_run
 from mrlspk.training.start import StartingPoint, build_start, origin_checkpoint, wanted_rotation
-from mrlspk.training.step import Stepper, wrap
+from mrlspk.training.step import wrap
 from mrlspk.training.transfer import Transfer, report_transfer, take_class_weights
 
 log = logging.getLogger("mrlspk.training")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a run comes from, and how much of it is wanted.
-
-    Attributes:
-        cache_dir: Folder of fetched models.
-        mirror: URL or folder with copies of the published files.
-        resume: ``never``, ``auto`` or the path of a run or checkpoint.
-        allow_changes: Go on with another corpus, configuration or number of processes.
-        max_batches: End each epoch after so many batches.
-    """
-
-    cache_dir: Path
-    mirror: str | None = None
-    resume: str = "never"
-    allow_changes: bool = False
-    max_batches: int | None = None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The parts of a run that could start, from ``progress``.
-
-    Attributes:
-        config: Resolved.
-        data: Corpora and trials.
-        start: What the encoder was; ``state`` has it as it is trained.
-        state: All that changes during the run.
-        wrapped: Module and optimiser as Fabric wraps them.
-        batches: Which crops make which batch: of the corpus, or of stored vectors in a run that trains the head alone.
-        progress: How far the run is.
-        resumes: Whether it goes on from a checkpoint of its own.
-        run_dir: Its folder.
-        class_weights_kept: Whether the class weights are those of the model to start from.
-        max_batches: End each epoch after so many batches.
-        facts: For those who watch.
-    """
-
-    config: Config
-    data: TrainingData
-    start: StartingPoint
-    state: RunState
-    wrapped: tuple[Any, Any]
-    batches: RankBatches
-    progress: Progress
-    resumes: bool
-    run_dir: Path
-    class_weights_kept: bool
-    max_batches: int | None
-    facts: RunFacts
-
-    @property
-    def fabric(self) -> Fabric:
-        """Device and precision."""
-        return self.state.fabric
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder that is trained, on its device."""
-        return self.state.module.encoder
-
-    @property
-    def class_means_wanted(self) -> bool:
-        """Whether the class weights are to begin where the speakers are."""
-        loaded = self.start.loaded is not None or self.config.trains_head_alone
-        return loaded and self.config.head.class_start == "means" and not self.class_weights_kept
-
-    @property
-    def wanted_rotation(self) -> Method | Literal["auto"]:
-        """How the head of the model to start from is turned; none where it stays as it is."""
-        return wanted_rotation(self.config.head, self.start.loaded)
-
-    def name_crop(self, key: SampleKey) -> str:
-        """Return the utterance that a crop, or a stored vector, is cut from."""
-        return self.data.train.path_of(key.index).relative_to(self.data.train.root).as_posix()
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimiser steps."""
-        return self.facts.steps_per_epoch
 
 
 def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> Prepared:
@@ -143,7 +56,7 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> 
         CheckpointError: If the model to start from is not whole.
         DownloadError: If a published model cannot be fetched.
     """
-    resume_point, run_dir = by_first(ranks, lambda: _find_run(config, source.resume))
+    resume_point, run_dir = by_first(ranks, lambda: find_run(config.logging, source.resume))
     with failing_together(ranks):  # a machine that lacks a file lets nobody wait
         data = build_training_data(config.data, seed=config.seed)
         _check_test_speakers(config, data)
@@ -175,27 +88,15 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> 
         run_dir=run_dir,
         class_weights_kept=transfer is not None and transfer.class_weights == "kept",
         max_batches=source.max_batches,
-        facts=_facts(state, data, run_dir, progress, transfer, count_steps(config, len(batches), source.max_batches)),
+        facts=describe_run(
+            state,
+            data,
+            progress,
+            run_dir=run_dir,
+            transfer=transfer,
+            steps_per_epoch=count_steps(config, len(batches), source.max_batches),
+        ),
     )
-
-
-def build_stepper(prepared: Prepared) -> Stepper:
-    """Return what takes the steps of a run."""
-    config, (module, optimiser) = prepared.config, prepared.wrapped
-    return Stepper(
-        prepared.fabric,
-        module,
-        optimiser,
-        max_grad_norm=config.training.max_grad_norm,
-        ranks=prepared.state.ranks,
-        crops_side_by_side=config.data.utterances_per_speaker,
-    )
-
-
-def _find_run(config: Config, resume: str) -> tuple[Path | None, Path]:
-    """Return the checkpoint that a run goes on from, if any, and its folder."""
-    point = find_resume_point(resume, config.logging)
-    return point, point.parent if point else _new_run_dir(config, begins_anew=resume == "auto")
 
 
 def build_batches(config: Config, data: TrainingData, ranks: Ranks) -> RankBatches:
@@ -204,7 +105,7 @@ def build_batches(config: Config, data: TrainingData, ranks: Ranks) -> RankBatch
     Raises:
         ConfigError: If an epoch does not fill one.
     """
-    sampler = build_sampler(data.train.classes_of(_n_passes(config)), config.data, seed=config.seed)
+    sampler = build_sampler(data.train.classes_of(n_passes(config)), config.data, seed=config.seed)
     batches = RankBatches(sampler, batch_size=config.training.batch, rank=ranks.number, n_ranks=ranks.size)
     if not len(batches):
         raise ConfigError(
@@ -220,11 +121,6 @@ def build_batches(config: Config, data: TrainingData, ranks: Ranks) -> RankBatch
 def count_steps(config: Config, n_batches: int, max_batches: int | None) -> int:
     """Return the optimiser steps of an epoch."""
     return math.ceil(min(n_batches, max_batches or n_batches) / config.training.accumulation_steps)
-
-
-def _n_passes(config: Config) -> int:
-    """Return how many crops of each utterance and speed an epoch can choose from, each by an index of its own."""
-    return config.features.crops_per_utterance if config.trains_head_alone else 1
 
 
 def _base(
@@ -305,20 +201,6 @@ def _set_up_torch(config: Config) -> None:
     torch.set_flush_denormal(True)  # denormal weights make a CPU many times slower
 
 
-def _new_run_dir(config: Config, *, begins_anew: bool) -> Path:
-    """Return the folder of a run that begins; ``begins_anew``: also where one of its name ended before an epoch did."""
-    name = config.logging.run_name or datetime.now().strftime("%Y%m%d-%H%M%S")
-    run_dir = config.logging.save_dir / name
-    found = {path.name for path in run_dir.glob("*.pt")}
-    if begins_anew and found and found <= set(UNTRAINED):
-        log.warning("%s: the run was stopped before its first step, and begins anew", run_dir)
-    elif found:
-        raise MrlspkError(
-            "a run of this name exists", run_dir, "Choose another logging.run_name, or go on with --resume."
-        )
-    return run_dir
-
-
 def _check_test_speakers(config: Config, data: TrainingData) -> None:
     """Refuse test lists and folders whose speakers are trained or validated on."""
     heard = {*data.train.speakers, *data.validation.speakers}
@@ -326,33 +208,3 @@ def _check_test_speakers(config: Config, data: TrainingData) -> None:
         check_disjoint(heard, read_trials(trial_list.path).speakers, where=str(trial_list.path))
     for folder in config.evaluation.test_datasets.values():
         check_disjoint(heard, scan_corpus(folder).speakers, where=str(folder))
-
-
-def _facts(
-    state: RunState, data: TrainingData, run_dir: Path, progress: Progress, transfer: Transfer | None, steps: int
-) -> RunFacts:
-    config, module = state.config, state.module
-    n_stored = len(data.train) * _n_passes(config) if config.trains_head_alone else None
-    n_features = module.encoder.head.linear.in_features
-    return RunFacts(
-        run_dir=str(run_dir),
-        config=config.model_dump(mode="json"),
-        n_speakers=len(data.train.speakers),
-        n_utterances=len(data.train) // len(data.train.speeds),
-        n_classes=data.train.n_classes,
-        n_validation_speakers=len(data.validation.speakers),
-        n_validation_trials=len(data.validation_trials),
-        trained_parameters=count_parameters(module, trained=True),
-        frozen_parameters=count_parameters(module, trained=False),
-        steps_per_epoch=steps,
-        num_epochs=config.training.num_epochs,
-        first_epoch=progress.epoch + 1,
-        first_step=progress.step,
-        resumes=progress != Progress(),
-        n_processes=state.ranks.size,
-        effective_batch=effective_batch(config, state.ranks),
-        parameters=count_by_part(module),
-        transfer=transfer,
-        n_stored=n_stored,
-        stored_bytes=None if n_stored is None else store_bytes(n_stored, n_features, config.features.dtype),
-    )

@@ -4,7 +4,8 @@ from collections.abc import Collection
 
 from mrlspk.config import Config
 from mrlspk.config.launch import Launch
-from mrlspk.training.prepare import Source, prepare
+from mrlspk.training.prepare import prepare
+from mrlspk.training.prepared import Source
 from mrlspk.training.ranks import Ranks
 from mrlspk.training.records import RunFacts
 from mrlspk.training.resume import resumed_config

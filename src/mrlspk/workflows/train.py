@@ -24,7 +24,8 @@ from mrlspk.training.head_teacher import build_teacher
 from mrlspk.training.launch import launch as start_processes
 from mrlspk.training.lora import without_adapters
 from mrlspk.training.network_run import build_network_run
-from mrlspk.training.prepare import Prepared, Source, prepare
+from mrlspk.training.prepare import prepare
+from mrlspk.training.prepared import Prepared, Source
 from mrlspk.training.progress import Progress
 from mrlspk.training.records import Observer, RunFacts
 from mrlspk.training.resume import resumed_config
