@@ -9,12 +9,14 @@ from torch import Tensor
 
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import read_checkpoint
+from mrlspk.training.checkpoint import GENERATORS, PROCESSES
+from mrlspk.training.modules import DRAWS
 
 AVERAGED = "averaged.pt"
 AVERAGED_EPOCHS = "averaged_epochs"  # entry of a checkpoint: the epochs that its weights are the average of
 STATES = "model", "criterion"  # what is averaged; class weights too, for a run that begins with the average
 # What tells of the last checkpoint alone, or lets a run go on: an average has neither.
-LEFT_OUT = "optimiser", "precision", "random_states", "processes", "draws"
+LEFT_OUT = "optimiser", "precision", GENERATORS, PROCESSES, DRAWS
 
 
 def kept_checkpoints(run_dir: Path, n: int) -> list[Path]:

@@ -25,8 +25,6 @@ UNTRAINED = ROTATION, START
 ORIGIN = "rotation", "own_head", "baselines", "start"  # entries that say where the run began
 GENERATORS, PROCESSES = "random_states", "processes"  # entries: of each process its generators, and how they share work
 
-DRAWS = "draws"  # entry: where the loss's draws of widths are
-
 
 @dataclass(frozen=True)
 class RunState:
@@ -72,7 +70,6 @@ class RunState:
             **({"validation": asdict(validation)} if validation else {}),
             "corpus": self.corpus,
             ENTRY: card.entry(),
-            DRAWS: self.module.criterion.draws_state(),
             "precision": self.fabric.strategy.precision.state_dict(),
         }
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import read_checkpoint
-from mrlspk.training.checkpoint import DRAWS, GENERATORS, ORIGIN, PROCESSES, RunState, effective_batch
+from mrlspk.training.checkpoint import GENERATORS, ORIGIN, PROCESSES, RunState, effective_batch
 from mrlspk.training.corpus_list import describe_difference
 from mrlspk.training.progress import Progress
 from mrlspk.training.random_state import seed_apart, set_random_state
@@ -40,7 +40,6 @@ def restore(state: RunState, path: Path, *, utterance_ids: list[str], allow_chan
     try:
         state.module.load_entries(contents)
         state.origin.update({key: contents[key] for key in ORIGIN if key in contents})
-        state.module.criterion.load_draws_state(contents[DRAWS])
         state.optimiser.load_state_dict(contents["optimiser"])
         state.fabric.strategy.precision.load_state_dict(contents["precision"])
         progress = TypeAdapter(Progress).validate_python(contents["progress"])

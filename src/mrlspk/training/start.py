@@ -1,6 +1,7 @@
 """What a run starts from: Fabric on the right device, and an encoder."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,9 @@ from mrlspk.models.head import MatryoshkaHead
 from mrlspk.models.rotation import Method
 
 ALONE = Launch()
+# That processes have with each other: the first may wait for the lock of a store, or check a large one. Launchers find
+# out that one is dead.
+PATIENCE = timedelta(days=1)
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
@@ -71,12 +75,18 @@ def build_fabric(config: HardwareConfig, *, launch: Launch = ALONE, leaves_unuse
     if config.precision == "fp16" and device.type != "cuda":
         raise ConfigError(f"fp16 needs a GPU, and the device is {device.type}", "hardware.precision", "Take bf16.")
     processes, nodes = launch.processes or config.devices, launch.nodes or config.nodes
+    if launch.processes and config.devices not in {1, processes}:
+        raise ConfigError(
+            f"{config.devices} processes on each machine are configured, and {processes} were started",
+            "hardware.devices",
+            "Start as many with torchrun or srun, or leave the key out.",
+        )
     precision = PRECISIONS[config.precision]
     if processes * nodes == 1:
         devices = [device.index or 0] if device.type == "cuda" else 1
         return Fabric(accelerator=device.type, devices=devices, precision=precision)
     _check_shared_devices(config, device, processes)
-    strategy = DDPStrategy(find_unused_parameters=leaves_unused)
+    strategy = DDPStrategy(find_unused_parameters=leaves_unused, timeout=PATIENCE)
     return Fabric(accelerator=device.type, devices=processes, num_nodes=nodes, strategy=strategy, precision=precision)
 
 

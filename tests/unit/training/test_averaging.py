@@ -11,7 +11,7 @@ def checkpoint(weight, *, count, epoch):
         "model": {"norm.weight": torch.tensor(weight), "norm.num_batches_tracked": torch.tensor(count)},
         "criterion": {"loss.weight": torch.tensor([[float(epoch)]])},
         "optimiser": {"state": {}},
-        "rng": torch.zeros(1),
+        "random_states": torch.zeros(1),
         "progress": {"epoch": epoch, "step": 10 * epoch},
         "corpus": {"training": "abc"},
     }
@@ -40,7 +40,7 @@ def test_floats_are_averaged_and_counts_are_those_of_the_last(run_dir):
 
 
 def test_an_average_holds_nothing_to_go_on_from(run_dir):
-    assert not average_checkpoints(kept_checkpoints(run_dir, 2)).keys() & {"optimiser", "rng"}
+    assert not average_checkpoints(kept_checkpoints(run_dir, 2)).keys() & {"optimiser", "random_states"}
 
 
 def test_sums_are_taken_in_double_precision(tmp_path):
