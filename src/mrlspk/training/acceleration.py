@@ -1,5 +1,6 @@
 """What section ``hardware`` asks of an encoder and of torch's kernels, before the first step."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,8 @@ from mrlspk.config.hardware import HardwareConfig
 from mrlspk.errors import MissingDependencyError
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.redimnet.calls import Calls
+
+log = logging.getLogger("mrlspk.training")
 
 
 def build_acceleration(config: HardwareConfig, encoder: Encoder, device: torch.device) -> None:
@@ -29,6 +32,18 @@ def build_acceleration(config: HardwareConfig, encoder: Encoder, device: torch.d
     if config.channels_last:
         encoder.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     encoder.backbone.calls = Calls(compiled=config.compile, recomputed=config.gradient_checkpointing)
+
+
+def warn_of_idle_keys(config: HardwareConfig) -> None:
+    """Name the keys of section ``hardware`` that do nothing where the network is only passed to store vectors."""
+    asked = {
+        "hardware.compile": config.compile,
+        "hardware.channels_last": config.channels_last,
+        "hardware.gradient_checkpointing": config.gradient_checkpointing,
+        "hardware.sync_batchnorm": config.sync_batchnorm,
+    }
+    if idle := [key for key, is_asked in asked.items() if is_asked]:
+        log.warning("of no use where the head alone is trained: %s", ", ".join(idle))
 
 
 def set_tf32(*, allowed: bool) -> None:

@@ -16,7 +16,7 @@ from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import ConfigError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm
-from mrlspk.training.acceleration import build_acceleration, set_tf32
+from mrlspk.training.acceleration import build_acceleration, set_tf32, warn_of_idle_keys
 from mrlspk.training.agreement import by_first, failing_together
 from mrlspk.training.checkpoint import RunState
 from mrlspk.training.fit import is_frozen
@@ -158,6 +158,7 @@ def _build_state(
     if config.trains_head_alone:
         module = head_module = HeadModule(start.encoder, criterion, trained=config.head.trained)
         optimiser = build_head_optimiser(config, head_module)
+        warn_of_idle_keys(config.hardware)
     else:
         module = build_network_module(config, start.encoder, criterion)
         build_sync_batchnorm(config.hardware, start.encoder, device=fabric.device, n_processes=ranks.size)
