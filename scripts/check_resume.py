@@ -27,7 +27,7 @@ import yaml
 
 RUN = "killed"
 MEASURED = "seconds", "utterances_per_second", "waiting_share", "memory_mib"  # fields of a log that no two runs share
-POLL_SECONDS = 0.001
+POLL_SECONDS = 0.005
 ENDS = ".pt", ".json", ".yaml", ".txt", ".gz"
 
 COMMON: dict[str, Any] = {

@@ -1,0 +1,53 @@
+"""Runs that are killed at random moments, a few times each; `scripts/check_resume.py` kills twenty times."""
+
+import importlib.util
+import random
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "check_resume.py"
+SEED, N_KILLS = 1, 3
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("check_resume", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("kind", ["end-to-end", "head"])
+def test_killed_run_ends_bit_for_bit_as_one_that_nobody_killed(script, shared, tmp_path, kind):
+    corpus = script.speech_of(shared, tmp_path, n_speakers=8)
+    config = script.configuration(kind, corpus, shared)
+    kills, told = script.compare_killed(config, tmp_path, n_kills=N_KILLS, seed=SEED)
+    assert len(kills) == N_KILLS
+    assert told == []
+
+
+def test_moments_of_the_seed_are_within_a_save_and_between_two():
+    moments = random.Random(SEED)
+    within = [moments.uniform(0, 1) >= 0 and moments.random() < 0.5 for _ in range(N_KILLS)]
+    assert set(within) == {True, False}
+
+
+def test_every_difference_is_found(script, tmp_path):
+    import torch
+
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        folder.mkdir()
+        torch.save({"a": [torch.zeros(2), 1.0], "b": float("nan")}, folder / "last.pt")
+        (folder / "metrics.jsonl").write_text('{"event": "step", "loss": 1.0, "waiting_share": 0.1}\n')
+    assert script.differences(one, two) == []
+    torch.save({"a": [torch.tensor([0.0, -0.0]), 1.0], "b": 0.0}, two / "last.pt")
+    (two / "best.pt").write_bytes(b"")
+    (two / "metrics.jsonl").write_text('{"event": "step", "loss": 1.5, "waiting_share": 0.2}\n')
+    assert script.differences(one, two) == [
+        "best.pt: is in one of the two alone",
+        "last.pt/a/0",
+        "last.pt/b",
+        "metrics.jsonl: 1 and 1 lines, or other figures in them",
+    ]
