@@ -1,14 +1,20 @@
-"""Compare the memory that gpu-profile predicts on the CPU with what steps take on a GPU, as a Markdown table.
+"""Compare what gpu-profile predicts with what passes take on a GPU, as a Markdown table.
 
-For each model, frozen or not, in fp32 and bf16, and for each card size: the batch that the prediction chooses, its
-predicted peak, and the peak of steps of that batch on the GPU, whose allocator is held to the card size. Exits 1 where
-a peak is off by more than a tenth, or a step runs out of memory. With --predict-only it needs no GPU and shows
-predictions alone.
+For each model, trained whole or its head only, in fp32 and bf16, and for each card size, with the GPU's allocator held
+to what would be free on such a card: the batch that the prediction on the CPU chooses, and what it takes; the batch
+that the command chooses by measuring, and what the line through the other batches said of it. Exits 1 where a figure
+is off by more than a tenth, a chosen batch runs out of memory, or time runs out.
+
+    python scripts/check_gpu_profile.py --minutes 8      # everything, on a GPU
+    python scripts/check_gpu_profile.py --predict-only   # the table of docs/gpu.md that needs none
+
+It reads no audio, and so needs neither FFmpeg nor torchcodec.
 """
 
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -17,35 +23,66 @@ from pathlib import Path
 import torch
 
 from mrlspk.config import Config, load_config
-from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.config.published import PublishedReDimNetConfig
-from mrlspk.models.encoder import build_encoder
-from mrlspk.training.memory_probe import CUDA_CONTEXT_MIB, MIB, MemoryModel, measure_on_card, usable_memory
-from mrlspk.training.probe_step import ProbeStep, build_probe_step
-from mrlspk.training.saved_memory import predict_memory
-from mrlspk.training.start import build_fabric
+from mrlspk.training.memory.build import build_probe
+from mrlspk.training.memory.card import held_to, imagined_card, measure_on_card, read_card
+from mrlspk.training.memory.counted import predict_memory
+from mrlspk.training.memory.model import MemoryModel
+from mrlspk.training.memory.probe import Probe
+from mrlspk.training.memory.search import search_card
 from mrlspk.workflows.profile_gpu import VOXCELEB2_SPEAKERS
 
 ARCHITECTURES = Path(__file__).resolve().parent.parent / "tests" / "conformance" / "data" / "redimnet"
 TRAINED = {"head only": "null", "everything": "0"}
+PRECISIONS = "fp32", "bf16"
 TOLERANCE = 0.1
+MEASURED_COLUMNS = (
+    "model", "trained", "precision", "card",
+    "predicted batch", "predicted MiB", "measured MiB", "off by",
+    "measured batch", "by its line MiB", "measured MiB", "off by", "utterances/s",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Case:
-    """One row of the table; ``measured_mib`` is None where memory ran out or nothing was measured."""
+class Figure:
+    """A batch, what was expected of it, and what it took; None where memory ran out or no batch was found to fit."""
 
-    names: tuple[str, str, str]
-    card_gib: int
     batch: int
-    predicted_mib: float
+    expected_mib: float
     measured_mib: float | None
 
     @property
     def error(self) -> float | None:
-        """How far the prediction is above the measurement, as a share of it."""
-        return None if self.measured_mib is None else self.predicted_mib / self.measured_mib - 1
+        """How far the expectation is above the measurement, as a share of it."""
+        return None if self.measured_mib is None else self.expected_mib / self.measured_mib - 1
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it fitted, and took what was expected."""
+        return self.error is not None and abs(self.error) <= TOLERANCE
+
+    @property
+    def cells(self) -> list[str]:
+        """Batch, expected and measured MiB, and how far they are apart."""
+        measured = "out of memory" if self.measured_mib is None else f"{self.measured_mib:,.0f}"
+        return [
+            f"{self.batch:,}", f"{self.expected_mib:,.0f}", measured, "" if self.error is None else f"{self.error:+z.1%}"
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a case came to on a card: by the prediction, and by measuring."""
+
+    predicted: Figure
+    measured: Figure
+    utterances_per_second: float
+
+    @property
+    def is_good(self) -> bool:
+        """Whether both are."""
+        return self.predicted.is_good and self.measured.is_good
 
 
 def read_backbone(model: str) -> ReDimNetConfig:
@@ -54,19 +91,9 @@ def read_backbone(model: str) -> ReDimNetConfig:
     return PublishedReDimNetConfig.model_validate(reference["config"]).backbone()
 
 
-def build_step(config: Config, device: str) -> ProbeStep:
-    """Return the step of ``config`` on a device, with random weights."""
-    backbone = config.model.backbone
-    assert backbone is not None
-    fabric = build_fabric(config.hardware.model_copy(update={"device": device}))
-    encoder = build_encoder(describe_architecture(backbone, config.model.matryoshka_dims))
-    return build_probe_step(config, fabric, encoder, n_speakers=VOXCELEB2_SPEAKERS)
-
-
-def check(names: tuple[str, str, str], cards: list[int], *, predict_only: bool) -> Iterator[Case]:
-    """Yield a case for each card size."""
-    model, trained, precision = names
-    config = load_config(
+def configure(model: str, trained: str, precision: str) -> Config:
+    """Return the configuration of a case, with random weights."""
+    return load_config(
         None,
         [
             "model.pretrained.use_pretrained=false",
@@ -75,32 +102,67 @@ def check(names: tuple[str, str, str], cards: list[int], *, predict_only: bool) 
             f"hardware.precision={precision}",
         ],
     )
-    prediction, _ = predict_memory(build_step(config, "cpu"))
-    step = None if predict_only else build_step(config, "cuda")
+
+
+def build(config: Config, device: str) -> Probe:
+    """Return the pass of a case on a device."""
+    options = {"n_speakers": VOXCELEB2_SPEAKERS, "n_processes": 1, "cache_dir": Path(), "mirror": None}
+    return build_probe(config, torch.device(device), **options)
+
+
+def check_card(probe: Probe, prediction: MemoryModel, card_gib: int) -> Row:
+    """Take passes on a GPU that is held to a card of ``card_gib`` GiB."""
+    limit_mib = 1024.0 * card_gib
+    found = search_card(probe, limit_mib=limit_mib)
+    point = next((point for point in found.points if point.batch == found.batch), None)
+    predicted_batch = prediction.largest_batch(imagined_card(limit_mib).usable_mib)
+    with held_to(read_card(probe.device, limit_mib=limit_mib), probe.device):
+        predicted_point = measure_on_card(probe)(predicted_batch) if predicted_batch else None
+    return Row(
+        Figure(predicted_batch, prediction.peak_mib(predicted_batch), predicted_point and predicted_point.peak_mib),
+        Figure(found.batch, found.model.peak_mib(found.batch), point and point.peak_mib),
+        (point and point.utterances_per_second) or 0.0,
+    )
+
+
+def measure(cases: list[tuple[str, str, str]], cards: list[int], *, minutes: float) -> bool:
+    """Print a row for each case and card; return whether all are good and none is left."""
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}\n")
+    _print_row(MEASURED_COLUMNS)
+    _print_row(["---"] * len(MEASURED_COLUMNS))
+    ends, is_good = time.monotonic() + 60 * minutes, True
+    for case in cases:
+        config = configure(*case)
+        if time.monotonic() > ends:
+            print(f"time is up before {', '.join(case)}")
+            return False
+        prediction, _ = predict_memory(build(config, "cpu"))
+        probe = build(config, "cuda")
+        for card in cards:
+            row = check_card(probe, prediction, card)
+            is_good &= row.is_good
+            cells = [*case, f"{card} GiB", *row.predicted.cells, *row.measured.cells]
+            _print_row([*cells, f"{row.utterances_per_second:,.0f}"])
+    return is_good
+
+
+def predict_only(cases: list[tuple[str, str, str]], cards: list[int]) -> None:
+    """Print a row for each case: batch and peak of each card."""
+    _print_row(["model", "trained", "precision", *(f"{card} GiB" for card in cards)])
+    _print_row(["---"] * (3 + len(cards)))
+    for case in cases:
+        prediction, _ = predict_memory(build(configure(*case), "cpu"))
+        _print_row([*case, *_predicted_cells(prediction, cards)])
+
+
+def _predicted_cells(prediction: MemoryModel, cards: list[int]) -> Iterator[str]:
     for card in cards:
-        yield check_card(names, prediction, step, card)
+        batch = prediction.largest_batch(imagined_card(1024 * card).usable_mib)
+        yield f"{batch:,} ({prediction.peak_mib(batch):,.0f})" if batch else "none"
 
 
-def check_card(names: tuple[str, str, str], prediction: MemoryModel, step: ProbeStep | None, card: int) -> Case:
-    """Measure the batch that is predicted to fit a card of ``card`` GiB; without a step, predict it only."""
-    batch = prediction.largest_batch(usable_memory(1024 * card))
-    measured = None
-    if step is not None and batch:
-        allowed = (1024 * card - CUDA_CONTEXT_MIB) * MIB
-        torch.cuda.set_per_process_memory_fraction(
-            min(1.0, allowed / torch.cuda.get_device_properties(step.fabric.device).total_memory), step.fabric.device
-        )
-        measured = measure_on_card(step)(batch)
-    return Case(names, card, batch, prediction.peak_mib(batch), measured)
-
-
-def show(case: Case, *, predict_only: bool) -> None:
-    """Print a row."""
-    row = [*case.names, f"{case.card_gib} GiB", case.batch, f"{case.predicted_mib:.0f}"]
-    if not predict_only:
-        row.append("out of memory" if case.measured_mib is None else f"{case.measured_mib:.0f}")
-        row.append("" if case.error is None else f"{case.error:+.1%}")
-    print("| " + " | ".join(map(str, row)) + " |", flush=True)
+def _print_row(cells: list[str] | tuple[str, ...]) -> None:
+    print("|" + "|".join(f" {cell} " if cell != "---" else cell for cell in cells) + "|", flush=True)
 
 
 def main() -> int:
@@ -108,21 +170,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["b0", "b2", "b6"], help="names of reference vectors")
     parser.add_argument("--cards", nargs="+", type=int, default=[8, 12, 16, 24], help="card sizes in GiB")
+    parser.add_argument("--minutes", type=float, default=8.0, help="begin no case after so long")
     parser.add_argument("--predict-only", action="store_true", help="measure nothing")
     arguments = parser.parse_args()
-    if not (arguments.predict_only or torch.cuda.is_available()):
-        parser.error("there is no GPU here; --predict-only shows predictions alone")
-    columns = ["model", "trained", "precision", "card", "batch", "predicted MiB"]
-    columns += [] if arguments.predict_only else ["measured MiB", "prediction off by"]
-    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
-    cases = []
-    for names in product(arguments.models, TRAINED, ("fp32", "bf16")):
-        for case in check(names, arguments.cards, predict_only=arguments.predict_only):
-            show(case, predict_only=arguments.predict_only)
-            cases.append(case)
+    cases = list(product(arguments.models, TRAINED, PRECISIONS))
     if arguments.predict_only:
+        predict_only(cases, arguments.cards)
         return 0
-    return int(any(case.error is None or abs(case.error) > TOLERANCE for case in cases))
+    if not torch.cuda.is_available():
+        parser.error("there is no GPU here; --predict-only shows predictions alone")
+    return 0 if measure(cases, arguments.cards, minutes=arguments.minutes) else 1
 
 
 if __name__ == "__main__":

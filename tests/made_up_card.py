@@ -60,7 +60,7 @@ class MadeUpCard:
             "synchronize": lambda _device: None,
             "get_per_process_memory_fraction": lambda _device: self.fraction,
             "set_per_process_memory_fraction": self.hold,
-            "get_device_name": lambda _device: "made-up card",
+            "get_device_name": lambda _device=None: "made-up card",
             "get_rng_state": lambda _device: torch.zeros(1),
             "set_rng_state": lambda _state, _device: None,
         }

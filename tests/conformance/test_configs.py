@@ -14,6 +14,7 @@ from mrlspk.config.sources import known_keys
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+FITTED = sorted((ROOT / "configs" / "gpu").glob("*.yaml"))  # written by `mrlspk gpu-profile`
 SOURCE = ROOT / "src" / "mrlspk"
 LEAVES = [key for key in known_keys() if not any(other.startswith(f"{key}.") for other in known_keys())]
 
@@ -36,9 +37,30 @@ def read_keys() -> frozenset[str]:
     return frozenset(keys_read(Config, outside, inside))
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*CONFIGS, *FITTED], ids=lambda path: path.name)
 def test_every_example_loads(path):
     assert isinstance(load_config(path), Config)
+
+
+def test_there_is_a_fitted_configuration_for_every_size_of_card():
+    assert {path.name for path in FITTED} == {f"{gib}gib.yaml" for gib in (8, 12, 16, 24, 40, 80)}
+    assert {path.parent for path in (ROOT / "configs").rglob("*.yaml")} == {ROOT / "configs", ROOT / "configs" / "gpu"}
+
+
+@pytest.mark.parametrize("path", FITTED, ids=lambda path: path.name)
+def test_a_fitted_configuration_is_the_recipe_in_bf16_with_a_batch(path):
+    fitted, recipe = load_config(path), load_config(ROOT / "configs" / "fine-tune.yaml", ["hardware.precision=bf16"])
+    batch, steps = fitted.training.batch_size, fitted.training.accumulation_steps
+    assert 512 <= batch * steps < 512 + steps
+    chosen = {"batch_size": batch, "accumulation_steps": steps}
+    assert fitted == recipe.model_copy(update={"training": recipe.training.model_copy(update=chosen)})
+
+
+@pytest.mark.parametrize("path", FITTED, ids=lambda path: path.name)
+def test_a_fitted_configuration_says_whether_it_was_measured_and_for_which_card(path):
+    heading = path.read_text(encoding="utf-8").splitlines()[:2]
+    assert "a prediction, not measured on a GPU" in heading[0]
+    assert f"a card of {1024 * int(path.stem.removesuffix('gib'))} MiB" in heading[1]
 
 
 def test_default_yaml_equals_the_defaults():

@@ -113,7 +113,7 @@ def test_without_a_gpu_a_limit_is_needed(run, config):
 
 def test_a_model_that_does_not_fit_is_an_error_with_a_remedy_and_writes_nothing(run, config, tmp_path):
     target = tmp_path / "fitted.yaml"
-    outcome = run("gpu-profile", "--config", config, "--vram-limit", "520MiB", "--write", target)
+    outcome = run("gpu-profile", "--config", config, "--vram-limit", "513MiB", "--write", target)
     assert outcome.exit_code == 1
     assert "not even a batch of 2 fits" in outcome.stderr
     assert "hardware.precision=bf16" in outcome.stderr

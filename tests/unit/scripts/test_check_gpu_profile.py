@@ -1,0 +1,72 @@
+"""The script that compares predictions with a GPU, on a made-up one and without the package that decodes audio."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from made_up_card import MadeUpCard, MadeUpProbe
+from mrlspk.training.memory.model import Line, MemoryModel
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import check_gpu_profile
+
+    monkeypatch.setattr(check_gpu_profile, "configure", lambda *_case: None)
+    return check_gpu_profile
+
+
+@pytest.fixture
+def measured(script, monkeypatch):
+    """Run the comparison on a GPU whose passes take 100 MiB a crop, where the CPU says so much."""
+
+    def run(predicted_per_crop, *, seen=100, cards=(8,)):
+        card = MadeUpCard(80_000, context=500).install(monkeypatch)
+        model = MemoryModel((Line(0.0, predicted_per_crop),))
+        monkeypatch.setattr(script, "build", lambda _config, _device: MadeUpProbe(card, per_crop=seen))
+        monkeypatch.setattr(script, "predict_memory", lambda _probe: (model, []))
+        return script.measure([("b2", "everything", "bf16")], list(cards), minutes=1)
+
+    return run
+
+
+def test_a_prediction_within_a_tenth_is_good(measured, capsys):
+    assert measured(95, cards=(8, 12))
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if "everything" in line]
+    # 0.9 * (8,192 - 512) = 6,912 MiB: 72 crops of 95, and 64 of 100 in a round batch
+    assert [cell.strip() for cell in rows[0]] == [
+        "b2", "everything", "bf16", "8 GiB", "72", "6,840", "7,200", "-5.0%", "64", "6,400", "6,400", "+0.0%", "100",
+    ]  # fmt: skip
+    assert len(rows) == 2
+
+
+@pytest.mark.parametrize("predicted", [85, 115])
+def test_a_prediction_beyond_a_tenth_is_not(measured, predicted):
+    assert not measured(predicted)
+
+
+def test_a_chosen_batch_that_runs_out_of_memory_is_not_good(measured, capsys):
+    assert not measured(60)
+    assert "out of memory" in capsys.readouterr().out
+
+
+def test_cases_beyond_the_time_are_said_and_not_good(script, measured, capsys, monkeypatch):
+    monkeypatch.setattr(script, "time", SimpleNamespace(monotonic=iter((0.0, 61.0)).__next__))
+    assert not measured(100)
+    assert "time is up before b2, everything, bf16" in capsys.readouterr().out
+
+
+def test_it_runs_where_torchcodec_is_not_installed():
+    code = (
+        "import sys, runpy; sys.modules['torchcodec'] = None; sys.argv = ['check_gpu_profile.py', '--help'];"
+        "runpy.run_path('scripts/check_gpu_profile.py', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "--predict-only" in done.stdout
