@@ -19,6 +19,7 @@ from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.data.one_thread import one_thread
 from mrlspk.models.checkpoints import encoder_entries
 from mrlspk.models.encoder import build_encoder
+from several_processes import runs_in
 
 TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
 
@@ -95,6 +96,19 @@ def run(monkeypatch, tmp_path):
         return Outcome(result.exit_code, result.stdout, result.stderr)
 
     return invoke
+
+
+@pytest.fixture(scope="session")
+def processes(tmp_path_factory):
+    """A folder with a corpus of its own, and runs of several processes in it; names of runs are used once."""
+    yield from runs_in(tmp_path_factory)
+
+
+@pytest.fixture
+def runs(processes):
+    """The same; no process is left to the next test."""
+    yield processes
+    processes.starter.end()
 
 
 @pytest.fixture

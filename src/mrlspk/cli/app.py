@@ -42,8 +42,9 @@ class RootGroup(TyperGroup):
         except MrlspkError as error:
             if ctx.meta.get(DEBUG_KEY):
                 raise
-            if not error.is_told:
-                output.show_error(error)
+            if error.is_told:  # the first process answers for all; a launcher ends it early where another one fails
+                raise typer.Exit from error
+            output.show_error(error)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             output.note("interrupted")

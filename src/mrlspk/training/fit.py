@@ -190,6 +190,7 @@ def _end_epoch(
     """Validate an epoch whose steps are done, tell of it, and save it; return the progress."""
     module, so_far = run.state.module, progress.so_far
     warn_of_untrained_classes(module.criterion, so_far, epoch=progress.epoch)
+    run.ranks.share_tensors(module.buffers())  # statistics of the last step are each process's own
     validation = run.validator.validate(module.current_encoder())
     progress, is_best = note_best(run, progress.after_epoch(), validation)
     if is_best and run.ranks.is_first:

@@ -1,0 +1,173 @@
+"""Runs by several processes: the same whoever starts them, and what one process comes to."""
+
+import json
+
+import pytest
+
+from compared_runs import differences, load, losses
+from several_processes import ALIKE, HEAD, SCRIPTS, free_port, resume, slurm_variables, train
+
+EVERY_STEP = "logging.save_every_steps=1"
+
+
+@pytest.fixture(scope="module")
+def whole(processes):
+    """The run that all others are compared with."""
+    return processes.whole("whole")
+
+
+def apart(one, other):
+    """Return how far the losses of two runs are apart at most, as a share where they are above 1."""
+    a, b = losses(one), losses(other)
+    assert a.keys() == b.keys()
+    return max(abs(a[key] - b[key]) / max(1, abs(a[key])) for key in a)
+
+
+def test_documented_command_trains_in_two_processes_and_leaves_one_run(runs, whole):
+    command = [SCRIPTS / "torchrun", "--nproc-per-node", "2", "--master-port", free_port(), "-m", "mrlspk"]
+    started = runs.starter.run(*command, *train("torchrun"), cwd=runs.folder)
+    assert started.exit_code() == 0, started.stderr
+    assert json.loads(started.stdout)["run_dir"] == "checkpoints/torchrun"  # one document, though two processes ran
+    assert [line for line in started.stderr.splitlines() if "epoch 1/2" in line] == [
+        line for line in started.stderr.splitlines() if line.startswith("epoch 1/2")
+    ]
+    assert started.stderr.count("epoch 1/2") == 1
+    assert "2 processes, 4 crops a step" in started.stderr
+    assert differences(whole, runs.dir("torchrun")) == []
+    events = [json.loads(line)["event"] for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    assert events == ["run", *["step"] * 3, "epoch", *["step"] * 3, "epoch"]
+    assert load(whole / "last.pt")["processes"] == {"n": 2, "effective_batch": 4}
+
+
+def test_two_machines_train_as_one_with_as_many_processes(runs, whole):
+    meeting = ["--nnodes", "2", "--master-addr", "127.0.0.1", "--master-port", free_port(), "--nproc-per-node", "1"]
+    nodes = [
+        runs.starter.fork(
+            "torchrun", *meeting, "--node-rank", rank, "-m", "mrlspk", *train("machines"), cwd=runs.folder
+        )
+        for rank in "01"
+    ]
+    assert [node.exit_code() for node in nodes] == [0, 0], nodes[0].stderr + nodes[1].stderr
+    assert (json.loads(nodes[0].stdout)["epochs"], nodes[1].stdout) == (2, "")
+    assert differences(whole, runs.dir("machines")) == []
+
+
+def test_processes_that_the_first_one_starts_train_as_those_of_torchrun(runs, whole):
+    command = [SCRIPTS / "python", "-m", "mrlspk", *train("started", "hardware.devices=2")]
+    started = runs.starter.run(*command, cwd=runs.folder)
+    assert started.exit_code() == 0, started.stderr
+    assert json.loads(started.stdout)["epochs"] == 2
+    assert differences(whole, runs.dir("started")) == []
+
+
+def test_console_script_starts_the_other_processes_too(runs, whole):
+    started = runs.fabric("script", flags=("--quiet",))
+    assert (started.exit_code(), started.stderr) == (0, "")
+    assert json.loads(started.stdout)["epochs"] == 2
+    assert differences(whole, runs.dir("script")) == []
+
+
+def test_processes_of_slurm_train_as_those_of_torchrun(runs, whole):
+    assert differences(whole, runs.whole("slurm", variables=slurm_variables)) == []
+
+
+def test_each_process_sees_its_own_crops(runs):
+    seen = {}
+    runs.alone("seen-by-one", "training.batch_size=4", fault="note_crops")
+    runs.whole("seen-by-two", fault="note_crops")
+    for kind in ("trained", "validated"):
+        seen = {rank: (runs.folder / f"{kind}-{rank}.txt").read_text().split("\n")[:-1] for rank in ("alone", "0", "1")}
+        assert len(seen["0"]) == len(seen["1"]) == len(seen["alone"]) / 2
+        if kind == "validated":
+            assert not set(seen["0"]) & set(seen["1"])
+            assert sorted(seen["0"] + seen["1"]) == sorted(seen["alone"])
+            continue
+        pairs = [seen[rank][at : at + 2] for at in range(0, len(seen["0"]), 2) for rank in ("0", "1")]
+        assert sum(pairs, []) == seen["alone"]  # two crops of each process make a batch of four of one
+        assert len({line for line in seen["alone"] if line.startswith("0 ")}) > 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "in_parts"),
+    [
+        (ALIKE, True),
+        ((*HEAD, "loss.distillation_weight=0"), True),
+        ((*HEAD, "loss.distillation_teacher=origin.pt", "loss.distillation_weight=1"), False),
+        ((*ALIKE, "loss.type=Triplet", "data.utterances_per_speaker=2"), False),
+    ],
+    ids=["end-to-end", "head", "taught-head", "triplets"],
+)
+def test_losses_are_those_of_one_process_with_as_many_crops_a_step(runs, request, settings, in_parts):
+    """Of accumulated batches too, but for what looks at a whole batch: it sees all processes, and no batch but one."""
+    name = request.node.callspec.id
+    one = runs.alone(f"{name}-one", *settings, "training.batch_size=4")
+    assert apart(one, runs.whole(f"{name}-two", *settings)) < 1e-5
+    if in_parts:
+        assert apart(one, runs.alone(f"{name}-parts", *settings, "training.accumulation_steps=2")) < 1e-5
+
+
+@pytest.mark.parametrize("settings", [(), HEAD], ids=["all", "head"])
+def test_run_that_crashed_goes_on_bit_for_bit(runs, request, settings):
+    name = request.node.callspec.id
+    expected = runs.whole(f"{name}-whole", EVERY_STEP, *settings)
+    crashed = runs.start(f"{name}-crashed", EVERY_STEP, *settings, fault="crash_in_fifth_step")
+    assert [each.exit_code() for each in crashed] == [9, 9]
+    assert load(runs.dir(f"{name}-crashed") / "last.pt")["progress"]["step"] == 4
+    again = runs.whole(f"{name}-crashed", EVERY_STEP, *settings, flags=("--resume", "auto"))
+    assert differences(expected, again) == []
+
+
+def test_other_processes_are_refused_and_converted_where_a_step_is_the_same(runs):
+    expected = runs.whole("kept", EVERY_STEP, *ALIKE)
+    for each in runs.start("converted", EVERY_STEP, *ALIKE, fault="crash_in_fifth_step"):
+        assert each.exit_code() == 9
+    refused = runs.starter.fork("mrlspk", *resume("converted"), cwd=runs.folder)
+    assert refused.exit_code() == 1
+    told = " ".join(refused.stderr.split())
+    assert "it was trained by 2 processes with 4 crops a step, and now there would be 1 with 2" in told
+    assert "Start 2, or convert it with --allow-changes" in told
+    assert "--set training.accumulation_steps=2" in told
+    command = resume("converted", "training.accumulation_steps=2", flags=("--allow-changes",))
+    allowed = runs.starter.fork("mrlspk", *command, cwd=runs.folder)
+    assert allowed.exit_code() == 0, allowed.stderr
+    assert apart(expected, runs.dir("converted")) < 1e-5
+    assert load(runs.dir("converted") / "last.pt")["processes"] == {"n": 1, "effective_batch": 4}
+
+
+def test_head_run_of_two_processes_stores_and_writes_what_one_does(runs):
+    settings = *HEAD, "head.rotation=auto"
+    found = {}
+    for n in (1, 2):
+        features = f"features.folder=features-{n}"
+        options = {"n_processes": n}
+        found[n] = runs.whole(f"head-{n}", *settings, features, f"training.batch_size={4 // n}", **options)
+    stores = [
+        {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+        for folder in (runs.folder / "features-1", runs.folder / "features-2")
+    ]
+    without = [{name: data for name, data in store.items() if ".locks" not in name} for store in stores]
+    assert len(without[0]) > 3
+    assert without[0] == without[1]
+    assert {path.name for path in found[1].iterdir()} == {path.name for path in found[2].iterdir()}
+    rotations = [load(found[n] / "rotation.pt") for n in (1, 2)]
+    assert all((rotations[0]["model"][name] == value).all() for name, value in rotations[1]["model"].items())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (*HEAD, "training.lora={rank: 2, targets: [pointwise]}"),
+        ("training.freeze_backbone_epochs=1",),
+        ("loss.n_dims_per_step=1", "loss.class_matrix=per_width"),
+        ("training.average_last=2", "loss.type=SubCenter", "data.sampler=shuffle"),
+        ("training.early_stopping_epochs=1", "training.num_epochs=4", "data.num_workers=1"),
+    ],
+    ids=["adapters", "two-stages", "drawn-widths", "averaged", "ends-early"],
+)
+def test_recipe_runs_in_two_processes(runs, request, settings):
+    name = request.node.callspec.id
+    run_dir = runs.whole(name, *settings)
+    best = load(run_dir / "best.pt")
+    assert best["processes" if name != "averaged" else "model"]
+    if name == "averaged":
+        assert (run_dir / "averaged.pt").is_file()

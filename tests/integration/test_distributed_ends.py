@@ -1,0 +1,110 @@
+"""Runs by several processes that are stopped, or lose one: all end, whoever started them, and nothing is lost."""
+
+import os
+import signal
+
+import pytest
+
+from compared_runs import differences, load
+from forked_commands import until
+
+LONG = "training.num_epochs=20", "data.num_workers=1"
+PARTIAL = "**/.*.partial"
+
+
+@pytest.fixture(scope="module")
+def whole(processes):
+    """The long run that nobody has stopped."""
+    return processes.whole("long", *LONG)
+
+
+def begun(runs, name, started):
+    """Wait until a run takes steps."""
+    log = runs.dir(name) / "metrics.jsonl"
+
+    def takes_steps():
+        assert started.ask(started.pid) is None, started.stderr
+        return log.exists() and '"step"' in log.read_text()
+
+    until(takes_steps, "no step was taken")
+
+
+def ended(started):
+    """Wait until no process of a run is left; return the exit code of the first."""
+    code = started.exit_code()
+    until(lambda: not started.processes(), f"left behind: {started.processes()}")
+    return code
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("launcher", ["torchrun", "fabric"])
+def test_stopped_run_is_saved_and_goes_on(runs, whole, launcher, number):
+    """Ctrl-C in a terminal is SIGINT to all processes that torchrun or the first of the run has not set apart."""
+    name = f"stopped-{launcher}-{number.name}"
+    started = getattr(runs, launcher)(name, *LONG)
+    begun(runs, name, started)
+    started.send(number, to_all=number == signal.SIGINT)
+    code = ended(started)
+    assert code == (128 + number if launcher == "fabric" else 1), started.stderr
+    assert started.stdout == ""
+    assert started.stderr.count(f"stopped by {number.name} after step") == 1
+    assert f"Go on with --resume checkpoints/{name}." in started.stderr
+    assert [*runs.folder.glob(PARTIAL)] == []
+    assert load(runs.dir(name) / "last.pt")["progress"]["step"] < load(whole / "last.pt")["progress"]["step"]
+    assert differences(whole, runs.whole(name, *LONG, flags=("--resume", "auto"))) == []
+
+
+@pytest.mark.parametrize(("launcher", "dies"), [("torchrun", "1"), ("fabric", "1"), ("fabric", "0")])
+def test_run_ends_with_a_process_that_is_killed(runs, launcher, dies):
+    name = f"killed-{launcher}-{dies}"
+    started = getattr(runs, launcher)(name, *LONG)
+    begun(runs, name, started)
+    pid = started.pid if dies == "0" else started.child(LOCAL_RANK=dies)
+    os.kill(pid, signal.SIGKILL)
+    assert ended(started) != 0
+    if launcher == "torchrun":
+        assert "Signal 9 (SIGKILL)" in started.stderr
+    assert load(runs.dir(name) / "last.pt")["processes"]["n"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "told"),
+    [
+        ("bug_in_second", 1, "ZeroDivisionError: a bug in the second process"),
+        ("bad_file_for_second", 3, "wav: is no audio\nTake it out of the corpus."),
+    ],
+)
+def test_error_of_one_process_is_shown_and_ends_the_others_without_a_launcher(runs, fault, code, told):
+    first, second = runs.start(fault, *LONG[:1], fault=fault)
+    assert (ended(second), ended(first)) == (code, 1)
+    assert told in second.stderr
+    assert ("Traceback" in second.stderr) == (code == 1)
+    assert (first.stdout, second.stdout) == ("", "")
+    assert load(runs.dir(fault) / "last.pt")["processes"]["n"] == 2
+
+
+def test_file_that_one_machine_lacks_is_an_error_of_all_shown_once(runs):
+    processes = runs.start("lacking", fault="no_corpus_for_second")
+    assert [each.exit_code() for each in processes] == [3, 0]
+    assert "error: nowhere: no such folder" in processes[0].stderr
+    assert processes[1].stderr == ""
+    assert not runs.dir("lacking").exists()
+
+
+def test_full_disk_is_an_error_of_all_shown_once(runs):
+    processes = runs.start("full", fault="full_disk_at_second_save")
+    assert [each.exit_code() for each in processes] == [1, 0]
+    assert "Traceback" not in processes[0].stderr
+    assert "error: " in processes[0].stderr
+    assert processes[1].stderr == ""
+    assert load(runs.dir("full") / "last.pt")["progress"]["step"] == 0
+
+
+def test_statistics_of_the_saved_model_are_those_that_were_validated(runs):
+    """Each process takes its own in a step: a run that goes on just before it validates has those of the first."""
+    name, command = "at-the-end", ("training.num_epochs=1",)
+    expected = runs.whole(f"{name}-whole", *command)
+    for each in runs.start(name, *command, fault="crash_in_validation"):
+        assert each.exit_code() == 9
+    assert load(runs.dir(name) / "last.pt")["progress"]["n_crops"] == 12
+    assert differences(expected, runs.whole(name, *command, flags=("--resume", "auto"))) == []
