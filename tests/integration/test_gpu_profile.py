@@ -212,15 +212,16 @@ def test_a_stand_in_is_measured_and_the_model_that_is_not_here_is_written(run, t
     assert "stand-in" not in target.read_text()
 
 
-def test_auto_without_a_gpu_ends_with_1_and_names_the_command(run, config, tiny_corpus):
+@pytest.mark.parametrize("flags", [(), ("--dry-run",)])
+def test_auto_without_a_gpu_ends_with_1_and_names_the_command(run, config, tiny_corpus, flags):
     sets = "training.batch_size=auto", f"data.train_dataset={tiny_corpus.root}"
-    flags = [flag for key in sets for flag in ("--set", key)]
-    outcome = run("train", "--config", config, *flags)
+    outcome = run("train", "--config", config, *(flag for key in sets for flag in ("--set", key)), *flags)
     assert outcome.exit_code == 1
     assert "gpu-profile --vram-limit" in outcome.stderr
 
 
 def test_auto_of_a_run_that_trains_the_head_needs_no_gpu(head, checkpoints):
+    assert head("training.batch_size=auto", flags=("--dry-run",), name="auto").exit_code == 0
     assert head("training.batch_size=auto", "training.num_epochs=1", name="auto").exit_code == 0
     batch = load_config(checkpoints / "auto" / "config.yaml").training.batch_size
     assert 2 <= batch <= 512

@@ -10,6 +10,7 @@ from mrlspk.training.ranks import Ranks
 from mrlspk.training.records import RunFacts
 from mrlspk.training.resume import resumed_config
 from mrlspk.training.start import ALONE, build_fabric
+from mrlspk.workflows.choose_batch import choose_batch
 
 
 def plan_training(
@@ -21,4 +22,5 @@ def plan_training(
     processes = (launch.processes or hardware.devices) * (launch.nodes or hardware.nodes)
     fabric = build_fabric(hardware.model_copy(update={"devices": 1, "nodes": 1}))
     planned = Ranks(0, processes, fabric.device, are_started=False)
+    config = choose_batch(config, cache_dir=source.cache_dir, mirror=source.mirror, ranks=planned)
     return prepare(config, fabric, planned, source=source).facts
