@@ -1,5 +1,6 @@
 """Every example configuration loads, and every key of the configuration is shown and read."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -61,6 +62,15 @@ def test_a_fitted_configuration_says_whether_it_was_measured_and_for_which_card(
     heading = path.read_text(encoding="utf-8").splitlines()[:2]
     assert "a prediction, not measured on a GPU" in heading[0]
     assert f"a card of {1024 * int(path.stem.removesuffix('gib'))} MiB" in heading[1]
+
+
+@pytest.mark.parametrize("path", FITTED, ids=lambda path: path.name)
+def test_the_document_has_the_figures_of_a_fitted_configuration(path):
+    _, expected, usable = re.findall(r"\d+", path.read_text(encoding="utf-8").splitlines()[1])
+    training = load_config(path).training
+    cells = path.stem.removesuffix("gib") + " GiB", training.batch_size, training.accumulation_steps
+    row = "| {} | {} | {} | {:,} | {:,} |".format(*cells, int(expected), int(usable))
+    assert row in (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
 
 
 def test_default_yaml_equals_the_defaults():
