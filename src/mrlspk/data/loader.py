@@ -84,12 +84,15 @@ class WatchedLoader:
         with self._explained():
             batches = iter(self._loader)
             _DEATHS.watch(self)
-        while True:
-            with self._explained():
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch
+        try:
+            while True:
+                with self._explained():
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield batch
+        finally:
+            del batches  # processes that are not kept end here, not where somebody forgets the error
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -97,16 +100,18 @@ class WatchedLoader:
         try:
             with _DEATHS.told_to(self):
                 yield
-        except MrlspkError as error:
-            if (plain := plain_error(error)) is None:
+        except (MrlspkError, RuntimeError, OSError) as error:
+            ours = plain_error(error) if isinstance(error, MrlspkError) else self._explain(error)
+            if ours is None:
                 raise
-            raise plain from error
-        except (RuntimeError, OSError) as error:
-            if (ours := self._explain(error)) is None:
-                raise
-            raise ours from error
+            try:
+                raise ours from error.with_traceback(None)
+            finally:
+                del (
+                    ours
+                )  # it would hold itself, by this frame, and the processes: each would be waited for when it goes
 
-    def _explain(self, error: RuntimeError | OSError) -> MrlspkError | None:
+    def _explain(self, error: Exception) -> MrlspkError | None:
         """Return what a loader's error means; None for one that is not the loader's own."""
         if is_timeout(error):
             ours = timeout_error(self._timeout_seconds, self._paths(), hint=self._hint)

@@ -38,12 +38,12 @@ def plain_error(error: MrlspkError) -> MrlspkError | None:
     return type(error)(text.strip(), error.where, error.fix) if mark else None
 
 
-def is_timeout(error: RuntimeError | OSError) -> bool:
+def is_timeout(error: Exception) -> bool:
     """Return whether a loader says that no batch came in time."""
     return _LATE.match(str(error)) is not None
 
 
-def dead_worker(error: RuntimeError | OSError) -> tuple[int, str] | None:
+def dead_worker(error: Exception) -> tuple[int, str] | None:
     """Return the process that a loader's error says is dead, and how it ended; None for another error."""
     for text in _texts(error):
         if found := _KILLED.search(text):
@@ -85,7 +85,7 @@ def timeout_error(seconds: float, paths: Sequence[Path], *, hint: str = "") -> M
     return DataError(what, paths[0], fix)
 
 
-def resources_error(error: RuntimeError | OSError) -> MrlspkError | None:
+def resources_error(error: Exception) -> MrlspkError | None:
     """Return the error of processes or batches that found no room in what processes share; None for another error."""
     found = _NO_ROOM.search(str(error))
     if found is None and not (isinstance(error, OSError) and error.errno in _NO_RESOURCES):

@@ -4,6 +4,7 @@ import soundfile
 
 from mrlspk.config.data import DataConfig
 from mrlspk.data.augmentation import GaussianNoise, RecordedNoise, RoomResponse, Volume
+from mrlspk.data.batches import RankBatches
 from mrlspk.data.build import build_augmentation, build_sampler, build_train_loader, build_training_data, check_disjoint
 from mrlspk.data.manifest import speaker_of
 from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
@@ -139,8 +140,9 @@ def test_classes_repeat_with_each_pass_over_the_corpus(config):
 def test_loader_gives_batches_of_crops_and_classes(config):
     data = build_training_data(config, seed=0)
     sampler = build_sampler(data.train.classes, config, seed=0)
-    batches = list(build_train_loader(data, sampler, config, batch_size=6))
-    assert [tuple(waveforms.shape) for waveforms, _ in batches] == [(6, 3_200), (6, 3_200), (4, 3_200)]
+    loader = build_train_loader(data, RankBatches(sampler, batch_size=6), config)
+    assert [tuple(waveforms.shape) for waveforms, _ in loader] == [(6, 3_200), (6, 3_200)]
+    assert len(loader) == 2
 
 
 def test_augmentation_has_the_steps_of_the_configuration(config, tmp_path):

@@ -32,7 +32,7 @@ def write_entries(path: Path, entries: dict[str, Any]) -> None:
     """Write a checkpoint to ``path``; equal entries make equal files, for no name of a file is written into it."""
     buffer = io.BytesIO()  # straight into a file, a full disk would end torch.save in an error that does not say so
     torch.save(entries, buffer)
-    path.write_bytes(buffer.getbuffer())
+    path.write_bytes(buffer.getvalue())  # no copy; a view of it can crash CPython 3.12 when writing fails
 
 
 def read_own(contents: dict[str, Any], path: Path) -> Layout:

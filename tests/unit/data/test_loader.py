@@ -1,0 +1,220 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from mrlspk.data.augmentation import Augmentation, RecordedNoise
+from mrlspk.data.batches import RankBatches
+from mrlspk.data.dataset import CropDataset
+from mrlspk.data.loader import WatchedLoader
+from mrlspk.data.manifest import scan_corpus
+from mrlspk.data.sampler import ShuffleSampler
+from mrlspk.errors import DataError, MissingDependencyError, MrlspkError
+
+MARKED = "b/session/2.wav"
+SOON = 0.3  # seconds in which a signal has surely come
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    for speaker in "abc":
+        for name in "123":
+            path = tmp_path / "corpus" / speaker / "session" / f"{name}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, np.random.default_rng(ord(speaker)).normal(0, 0.1, 3_000), 16_000)
+    return scan_corpus(tmp_path / "corpus")
+
+
+class Faulty(CropDataset):
+    """Does something else where it is to read the marked file."""
+
+    def __init__(self, corpus, fault, **options):
+        super().__init__(corpus, crop_seconds=0.1, seed=0, **options)
+        self.fault = fault
+
+    def _crop(self, path, speed, rng):
+        if path == self.root / MARKED:
+            self.fault()
+        return super()._crop(path, speed, rng)
+
+
+def loader_of(dataset, *, n_workers=2, batch_size=3, **options):
+    batches = RankBatches(ShuffleSampler(len(dataset), seed=0), batch_size=batch_size)
+    return WatchedLoader(dataset, batches, num_workers=n_workers, **options)
+
+
+def caught_by(loader):
+    try:
+        list(loader)
+    except MrlspkError as error:
+        return error.with_traceback(
+            None
+        )  # whose frames keep the processes, which are slow to go when they are found late
+    raise AssertionError("no error")
+
+
+def kill_itself(number):
+    return lambda: os.kill(os.getpid(), number)
+
+
+def test_processes_give_the_batches_of_one(corpus):
+    dataset = CropDataset(corpus, crop_seconds=0.1, seed=0)
+    alone, shared_out = (list(loader_of(dataset, n_workers=n)) for n in (0, 2))
+    assert len(alone) == len(shared_out) == len(loader_of(dataset)) == 3
+    for (waveforms, classes), (other_waveforms, other_classes) in zip(alone, shared_out, strict=True):
+        assert torch.equal(waveforms, other_waveforms)
+        assert torch.equal(classes, other_classes)
+
+
+def test_processes_that_are_kept_serve_the_next_epoch(corpus):
+    pids = []
+
+    class Noting(CropDataset):
+        def __getitem__(self, key):
+            waveform, _ = super().__getitem__(key)
+            return waveform, os.getpid()
+
+    loader = loader_of(Noting(corpus, crop_seconds=0.1, seed=0), keeps_workers=True)
+    for _ in range(2):
+        pids.append({int(pid) for _, of_batch in loader for pid in of_batch})
+    assert pids[0] == pids[1]
+    assert len(pids[0]) == 2
+    assert os.getpid() not in pids[0]
+
+
+def test_process_that_hangs_over_a_file_is_an_error_with_the_file(corpus, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)  # nobody ever writes: who opens it waits for ever
+    error = caught_by(loader_of(Faulty(corpus, lambda: pipe.open("rb")), timeout_seconds=0.5))
+    assert isinstance(error, DataError)
+    assert error.where == corpus.root / MARKED
+    assert "no batch for 0.5 s" in error.what
+    assert "data.worker_timeout_seconds" in error.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "fix"),
+    [
+        ("SIGKILL", MrlspkError, "where memory runs out"),
+        ("SIGBUS", MrlspkError, "enlarge /dev/shm"),
+        ("SIGSEGV", DataError, "out of the corpus"),
+        ("SIGABRT", DataError, "out of the corpus"),
+    ],
+)
+def test_process_that_is_killed_over_a_file_is_an_error_with_file_and_signal(corpus, name, kind, fix):
+    error = caught_by(loader_of(Faulty(corpus, kill_itself(signal.Signals[name]))))
+    assert type(error) is kind
+    assert error.where == corpus.root / MARKED
+    assert error.what == f"the process that was reading it was killed by {name}"
+    assert fix in error.fix
+
+
+def test_process_that_leaves_over_a_file_is_an_error_with_the_file(corpus):
+    error = caught_by(loader_of(Faulty(corpus, lambda: os._exit(7))))
+    assert (error.where, error.exit_code) == (corpus.root / MARKED, 3)
+    assert "ended with exit code 7" in error.what
+
+
+def test_recordings_that_disturb_are_named_as_a_second_guess(corpus):
+    noise = RecordedNoise(tuple(each.path for each in corpus.utterances), 0.5, (5.0, 20.0))
+    dataset = Faulty(corpus, kill_itself(signal.SIGSEGV), augmentation=Augmentation((noise,)))
+    assert "recordings of noise and rooms" in caught_by(loader_of(dataset)).fix
+
+
+class PidAsClass(CropDataset):
+    def __getitem__(self, key):
+        return super().__getitem__(key)[0], os.getpid()
+
+
+def test_death_between_two_batches_is_told_when_the_next_is_asked_for(corpus):
+    loader = loader_of(PidAsClass(corpus, crop_seconds=0.1, seed=0), batch_size=1, prefetch_factor=1, n_workers=1)
+    batches = iter(loader)
+    _, pids = next(batches)
+    time.sleep(SOON)  # until the worker has nothing to do
+    os.kill(int(pids[0]), signal.SIGKILL)
+    time.sleep(SOON)  # the news comes here, where nobody expects it
+    error = caught_by(batches)
+    assert "was killed by SIGKILL, between two files" in error.what
+    assert error.where == "data.num_workers"
+
+
+def test_death_between_two_epochs_is_told_in_the_next(corpus):
+    loader = loader_of(PidAsClass(corpus, crop_seconds=0.1, seed=0), keeps_workers=True, n_workers=1)
+    pid = int(next(iter(list(loader)))[1][0])
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(SOON)
+    assert "was killed by SIGKILL" in caught_by(loader).what
+
+
+def test_death_of_a_worker_of_the_past_says_nothing_to_a_new_loader(corpus, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    caught_by(loader_of(Faulty(corpus, lambda: (tmp_path / "pipe").open("rb")), timeout_seconds=0.3))
+    time.sleep(SOON)  # the process that hung has been killed
+    assert len(list(loader_of(CropDataset(corpus, crop_seconds=0.1, seed=0)))) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_to_all_of_a_run_are_left_to_the_main_process(corpus, number):
+    batches = iter(loader_of(PidAsClass(corpus, crop_seconds=0.1, seed=0), batch_size=1, prefetch_factor=1))
+    _, pids = next(batches)
+    sender = subprocess.run([sys.executable, "-c", f"import os; os.kill({int(pids[0])}, {int(number)})"], check=True)
+    assert sender.returncode == 0
+    time.sleep(SOON)
+    assert len(list(batches)) == 8
+
+
+def raise_in_worker(error):
+    def fault():
+        raise error
+
+    return fault
+
+
+@pytest.mark.parametrize("kind", [DataError, MissingDependencyError])
+def test_errors_of_a_worker_are_told_without_its_traceback(corpus, kind):
+    given = kind("what", "where", "fix")
+    error = caught_by(loader_of(Faulty(corpus, raise_in_worker(given))))
+    assert type(error) is kind
+    assert str(error) == str(given) == "where: what\nfix"
+
+
+def test_bug_in_a_worker_keeps_its_traceback(corpus):
+    with pytest.raises(RuntimeError, match="in fault"):
+        list(loader_of(Faulty(corpus, raise_in_worker(RuntimeError("a bug")))))
+
+
+FULL_SHARED_MEMORY = """
+import sys
+from pathlib import Path
+from mrlspk.data.batches import RankBatches
+from mrlspk.data.dataset import CropDataset
+from mrlspk.data.loader import WatchedLoader
+from mrlspk.data.manifest import scan_corpus
+from mrlspk.data.sampler import ShuffleSampler
+from mrlspk.errors import MrlspkError
+
+dataset = CropDataset(scan_corpus(Path(sys.argv[1])), crop_seconds=1.0, seed=0)
+batches = RankBatches(ShuffleSampler(len(dataset), seed=0), batch_size=3)
+try:
+    list(WatchedLoader(dataset, batches, num_workers=1, timeout_seconds=20))
+except MrlspkError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_full_shared_memory_is_an_error_that_says_so(corpus):
+    mount = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=100k tmpfs /dev/shm && exec "$@"', "sh"]
+    if not shutil.which("unshare") or subprocess.run([*mount, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs a user who may mount a small /dev/shm of its own")
+    command = [*mount, sys.executable, "-c", FULL_SHARED_MEMORY, str(corpus.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = " ".join(done.stdout.split())
+    assert said.startswith("MrlspkError data.num_workers: no room for batches in the memory that processes share")
+    assert "enlarge /dev/shm" in said
