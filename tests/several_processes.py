@@ -107,6 +107,11 @@ def slurm_variables(rank, n_processes, port):
     }
 
 
+def node_variables(rank, _n_processes, port):
+    """Return what a user sets on each of several machines with one process."""
+    return {"NODE_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+
+
 class Runs:
     """Starts runs in a folder.
 

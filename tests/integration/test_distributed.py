@@ -1,12 +1,18 @@
 """Runs by several processes: the same whoever starts them, and what one process comes to."""
 
 import json
+import shlex
+from pathlib import Path
 
 import pytest
+import typer
 
 from compared_runs import differences, load, losses
-from several_processes import ALIKE, HEAD, SCRIPTS, free_port, resume, slurm_variables, train
+from mrlspk.cli.app import app
+from several_processes import ALIKE, HEAD, SCRIPTS, free_port, node_variables, resume, slurm_variables, train
 
+TRIPLETS = "loss.type=Triplet", "loss.triplet_mining=batch_hard", "data.utterances_per_speaker=2"
+PAGE = Path(__file__).parents[2] / "docs" / "distributed.md"
 EVERY_STEP = "logging.save_every_steps=1"
 
 
@@ -23,14 +29,33 @@ def apart(one, other):
     return max(abs(a[key] - b[key]) / max(1, abs(a[key])) for key in a)
 
 
+def documented(*beginnings):
+    """Return the commands in the code of the page that begin so, in words."""
+    blocks = PAGE.read_text().split("```sh\n")[1:]
+    lines = [line for block in blocks for line in block.partition("```")[0].splitlines()]
+    return [shlex.split(line) for line in lines if line.startswith(beginnings)]
+
+
+def made_small(words, *, n_processes, port):
+    """Return the words of torchrun that are before those of ``mrlspk``, for this machine."""
+    small = {"8": str(n_processes), "node0": "127.0.0.1", "29500": port}
+    return [small.get(word, word) for word in words[1 : words.index("mrlspk") + 1]]
+
+
+@pytest.mark.parametrize("words", documented("mrlspk", "torchrun", "srun"), ids=" ".join)
+def test_commands_of_the_page_have_such_flags(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    Path("run.yaml").touch()
+    command = typer.main.get_command(app).commands["train"]
+    command.make_context("train", words[words.index("train") + 1 :])  # raises for an unknown flag
+
+
 def test_documented_command_trains_in_two_processes_and_leaves_one_run(runs, whole):
-    command = [SCRIPTS / "torchrun", "--nproc-per-node", "2", "--master-port", free_port(), "-m", "mrlspk"]
+    (words,) = documented("torchrun --nproc-per-node")
+    command = [SCRIPTS / "torchrun", "--master-port", free_port(), *made_small(words, n_processes=2, port="")]
     started = runs.starter.run(*command, *train("torchrun"), cwd=runs.folder)
     assert started.exit_code() == 0, started.stderr
     assert json.loads(started.stdout)["run_dir"] == "checkpoints/torchrun"  # one document, though two processes ran
-    assert [line for line in started.stderr.splitlines() if "epoch 1/2" in line] == [
-        line for line in started.stderr.splitlines() if line.startswith("epoch 1/2")
-    ]
     assert started.stderr.count("epoch 1/2") == 1
     assert "2 processes, 4 crops a step" in started.stderr
     assert differences(whole, runs.dir("torchrun")) == []
@@ -40,16 +65,19 @@ def test_documented_command_trains_in_two_processes_and_leaves_one_run(runs, who
 
 
 def test_two_machines_train_as_one_with_as_many_processes(runs, whole):
-    meeting = ["--nnodes", "2", "--master-addr", "127.0.0.1", "--master-port", free_port(), "--nproc-per-node", "1"]
+    port = free_port()
     nodes = [
-        runs.starter.fork(
-            "torchrun", *meeting, "--node-rank", rank, "-m", "mrlspk", *train("machines"), cwd=runs.folder
-        )
-        for rank in "01"
+        runs.starter.fork("torchrun", *made_small(words, n_processes=1, port=port), *train("machines"), cwd=runs.folder)
+        for words in documented("torchrun --nnodes")
     ]
     assert [node.exit_code() for node in nodes] == [0, 0], nodes[0].stderr + nodes[1].stderr
     assert (json.loads(nodes[0].stdout)["epochs"], nodes[1].stdout) == (2, "")
     assert differences(whole, runs.dir("machines")) == []
+
+
+def test_machines_without_torchrun_train_as_those_with_it(runs, whole):
+    run_dir = runs.whole("nodes", "hardware.nodes=2", variables=node_variables)
+    assert differences(whole, run_dir) == []
 
 
 def test_processes_that_the_first_one_starts_train_as_those_of_torchrun(runs, whole):
@@ -93,9 +121,10 @@ def test_each_process_sees_its_own_crops(runs):
         (ALIKE, True),
         ((*HEAD, "loss.distillation_weight=0"), True),
         ((*HEAD, "loss.distillation_teacher=origin.pt", "loss.distillation_weight=1"), False),
-        ((*ALIKE, "loss.type=Triplet", "data.utterances_per_speaker=2"), False),
+        ((*ALIKE, *TRIPLETS), False),
+        ((*HEAD, *TRIPLETS), False),
     ],
-    ids=["end-to-end", "head", "taught-head", "triplets"],
+    ids=["end-to-end", "head", "taught-head", "triplets", "head-triplets"],
 )
 def test_losses_are_those_of_one_process_with_as_many_crops_a_step(runs, request, settings, in_parts):
     """Of accumulated batches too, but for what looks at a whole batch: it sees all processes, and no batch but one."""

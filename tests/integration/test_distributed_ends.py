@@ -1,6 +1,8 @@
 """Runs by several processes that are stopped, or lose one: all end, whoever started them, and nothing is lost."""
 
+import gzip
 import os
+import shutil
 import signal
 
 import pytest
@@ -64,6 +66,18 @@ def test_run_ends_with_a_process_that_is_killed(runs, launcher, dies):
     assert ended(started) != 0
     if launcher == "torchrun":
         assert "Signal 9 (SIGKILL)" in started.stderr
+    assert load(runs.dir(name) / "last.pt")["processes"]["n"] == 2
+
+
+@pytest.mark.parametrize("launcher", ["torchrun", "fabric"])
+def test_run_ends_with_a_process_that_finds_a_file_unreadable(runs, whole, launcher):
+    name = f"unreadable-{launcher}"
+    shutil.copytree(runs.folder / "corpus", runs.folder / name)
+    bad = gzip.decompress((whole / "corpus.txt.gz").read_bytes()).decode().split()[0]
+    (runs.folder / name / bad).write_text("no audio")
+    started = getattr(runs, launcher)(name, *LONG, f"data.train_dataset={name}")
+    assert ended(started) != 0
+    assert f"error: {name}/{bad}: " in started.stderr
     assert load(runs.dir(name) / "last.pt")["processes"]["n"] == 2
 
 
