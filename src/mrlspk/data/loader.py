@@ -22,6 +22,7 @@ from mrlspk.data.worker_errors import (
     plain_error,
     resources_error,
     timeout_error,
+    without_frames,
 )
 from mrlspk.errors import MrlspkError
 
@@ -105,7 +106,7 @@ class WatchedLoader:
             if ours is None:
                 raise
             try:
-                raise ours from error.with_traceback(None)
+                raise ours from without_frames(error)
             finally:
                 del (
                     ours

@@ -45,7 +45,7 @@ def is_timeout(error: Exception) -> bool:
 
 def dead_worker(error: Exception) -> tuple[int, str] | None:
     """Return the process that a loader's error says is dead, and how it ended; None for another error."""
-    for text in _texts(error):
+    for text in map(str, _chain(error)):
         if found := _KILLED.search(text):
             return int(found["pid"]), f"was killed by {_signal_name(found['how'])}"
         if found := _EXITED.search(text):
@@ -95,12 +95,21 @@ def resources_error(error: Exception) -> MrlspkError | None:
     return MrlspkError(what, "data.num_workers", f"{_MORE_SHARED_MEMORY}.")
 
 
-def _texts(error: BaseException) -> Iterator[str]:
-    """Yield the text of an error and of those that led to it: only the first of them may say how a process ended."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield str(cause)
-        cause = cause.__cause__ or cause.__context__
+def without_frames(error: Exception) -> Exception:
+    """Return an error of a loader after it, and those that led to it, have let go of the frames they came through.
+
+    The frames hold the processes, which then would end late, each after seconds: when the garbage collector finds them.
+    """
+    for each in _chain(error):
+        each.with_traceback(None)
+    return error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that led to it: only the first of them may say how a process ended."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _signal_name(description: str) -> str:
