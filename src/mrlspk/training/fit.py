@@ -153,7 +153,7 @@ def _steps(
     """Take the steps that are left of an epoch; yield what each was, and the progress after it."""
     accumulation, ranks = run.config.training.accumulation_steps, run.ranks
     run.batches.go_to(progress.epoch, n_crops_done=progress.n_crops)
-    n_left = run.n_batches - progress.n_crops // run.batches.crops_of_all
+    n_left = max(0, run.n_batches - progress.n_crops // run.batches.crops_of_all)
     batches = DeviceBatches(islice(run.loader, n_left), run.state.fabric.device)
     began, waited_before = time.monotonic(), 0.0
     for group in batched(batches, accumulation):

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from mrlspk.config import Config, dump_config
@@ -18,7 +19,7 @@ from mrlspk.training.checkpoint import BEST, LAST
 from mrlspk.training.corpus_list import write_corpus
 from mrlspk.training.disk import check_space, checkpoint_bytes
 from mrlspk.training.fit import Run, fit
-from mrlspk.training.head_run import build_head_run, conclude
+from mrlspk.training.head_run import HeadRun, build_head_run, conclude
 from mrlspk.training.head_stores import OnStage, Stores
 from mrlspk.training.head_teacher import build_teacher
 from mrlspk.training.launch import launch as start_processes
@@ -93,22 +94,8 @@ def train(
     config = choose_batch(config, cache_dir=source.cache_dir, mirror=source.mirror, ranks=ranks)
     prepared = prepare(config, fabric, ranks, source=source)
     by_first(ranks, lambda: _write_beginning(prepared))
-    stores = Stores(config, without_adapters(prepared.encoder), on_stage, ranks)
-    trials = build_validation_trials(config, prepared.data)
-    head_run, facts = None, prepared.facts
-    if config.trains_head_alone:
-        teacher = build_teacher(
-            config,
-            prepared.data,
-            cache_dir=source.cache_dir,
-            mirror=source.mirror,
-            on_stage=on_stage,
-            ranks=ranks,
-        )
-        head_run = build_head_run(prepared, stores, trials, teacher=teacher)
-        run, facts = head_run.run, replace(facts, baselines=head_run.baselines)
-    else:
-        run = build_network_run(prepared, stores, trials)
+    run, head_run = _build_run(prepared, source, on_stage)
+    facts = replace(prepared.facts, baselines=head_run.baselines) if head_run else prepared.facts
     watching = [*build_run_log(config.logging, prepared.run_dir, module=run.state.module), *observers]
     progress = _watched_fit(
         run,
@@ -117,8 +104,22 @@ def train(
         watching if ranks.is_first else [],
         trains=head_run is None or head_run.trains,
     )
-    verdict = ranks.share(conclude(head_run) if head_run and ranks.is_first else None)
+    verdict = by_first(ranks, partial(conclude, head_run)) if head_run else None
     return _report(prepared, progress, facts, verdict)
+
+
+def _build_run(prepared: Prepared, source: Source, on_stage: OnStage | None) -> tuple[Run, HeadRun | None]:
+    """Return the run, and what it has to beat where it trains the head alone."""
+    config, ranks = prepared.config, prepared.state.ranks
+    stores = Stores(config, without_adapters(prepared.encoder), on_stage, ranks)
+    trials = build_validation_trials(config, prepared.data)
+    if not config.trains_head_alone:
+        return build_network_run(prepared, stores, trials), None
+    teacher = build_teacher(
+        config, prepared.data, cache_dir=source.cache_dir, mirror=source.mirror, on_stage=on_stage, ranks=ranks
+    )
+    head_run = build_head_run(prepared, stores, trials, teacher=teacher)
+    return head_run.run, head_run
 
 
 def _write_beginning(prepared: Prepared) -> None:
@@ -130,8 +131,8 @@ def _write_beginning(prepared: Prepared) -> None:
         n_kept=config.logging.keep_last_n,
     )
     run_dir.mkdir(parents=True, exist_ok=True)
-    with whole_file(run_dir / "config.yaml") as partial:
-        partial.write_text(dump_config(config), encoding="utf-8")
+    with whole_file(run_dir / "config.yaml") as unfinished:
+        unfinished.write_text(dump_config(config), encoding="utf-8")
     write_trials(prepared.data.validation_trials, run_dir / VALIDATION_TRIALS)
     write_corpus(run_dir, prepared.data.train.utterance_ids)
 
