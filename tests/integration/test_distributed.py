@@ -13,6 +13,7 @@ from several_processes import ALIKE, HEAD, SCRIPTS, free_port, node_variables, r
 
 TRIPLETS = "loss.type=Triplet", "loss.triplet_mining=batch_hard", "data.utterances_per_speaker=2"
 PAGE = Path(__file__).parents[2] / "docs" / "distributed.md"
+STILL = "training.learning_rate=1e-30", "training.min_lr=0", "evaluation.best_by=loss", "training.num_epochs=4"
 EVERY_STEP = "logging.save_every_steps=1"
 
 
@@ -189,14 +190,21 @@ def test_head_run_of_two_processes_stores_and_writes_what_one_does(runs):
         ("training.freeze_backbone_epochs=1",),
         ("loss.n_dims_per_step=1", "loss.class_matrix=per_width"),
         ("training.average_last=2", "loss.type=SubCenter", "data.sampler=shuffle"),
-        ("training.early_stopping_epochs=1", "training.num_epochs=4", "data.num_workers=1"),
+        (*ALIKE, *STILL, "training.early_stopping_epochs=1", "data.num_workers=1"),
     ],
     ids=["adapters", "two-stages", "drawn-widths", "averaged", "ends-early"],
 )
 def test_recipe_runs_in_two_processes(runs, request, settings):
     name = request.node.callspec.id
     run_dir = runs.whole(name, *settings)
-    best = load(run_dir / "best.pt")
-    assert best["processes" if name != "averaged" else "model"]
-    if name == "averaged":
-        assert (run_dir / "averaged.pt").is_file()
+    last = load(run_dir / "last.pt")
+    assert last["processes"] == {"n": 2, "effective_batch": 4}
+    assert last["progress"]["epoch"] == 2
+    assert (run_dir / "averaged.pt").exists() == (name == "averaged")
+
+
+def test_dry_run_shows_one_plan_of_all_processes(runs):
+    first, second = runs.start("planned", flags=("--dry-run",))
+    assert (first.exit_code(), second.exit_code()) == (0, 0), first.stderr + second.stderr
+    assert (json.loads(first.stdout)["steps_per_epoch"], second.stdout) == (3, "")  # 12 crops, 2 of each process a step
+    assert not runs.dir("planned").exists()

@@ -10,7 +10,7 @@ import pytest
 from compared_runs import differences, load
 from forked_commands import until
 
-LONG = "training.num_epochs=20", "data.num_workers=1"
+LONG = "training.num_epochs=12", "data.num_workers=1"
 PARTIAL = "**/.*.partial"
 
 

@@ -74,8 +74,10 @@ def train_command(
     if dry_run:
         from mrlspk.workflows.plan_training import plan_training
 
+        _hear_failures_alone(is_first=launch.is_first)
         facts = plan_training(config, source, **options)
-        output.show("train", _plan(facts), _human_plan(facts), as_json=as_json)
+        if launch.is_first:
+            output.show("train", _plan(facts), _human_plan(facts), as_json=as_json)
         return
     from mrlspk.workflows.train import train
 

@@ -91,7 +91,11 @@ def _compare_processes(state: RunState, before: dict[str, int], path: Path, *, a
             path,
             f"Start {before['n']}, or convert it with --allow-changes; {_same_step(state, before['effective_batch'])}.",
         )
-    log.warning("%s; a step of as many crops is the same up to rounding, any other changes what is learnt", changed)
+    log.warning(
+        "%s; a step of as many crops is the same up to rounding, but for what looks at a batch as a whole (triplets, "
+        "distillation, trained statistics); any other changes what is learnt",
+        changed,
+    )
 
 
 def _same_step(state: RunState, wanted: int) -> str:

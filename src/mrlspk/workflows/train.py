@@ -11,7 +11,7 @@ from mrlspk.data.trials import write_trials
 from mrlspk.evaluation.sources import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint
-from mrlspk.training.agreement import by_first
+from mrlspk.training.agreement import by_first, failing_together
 from mrlspk.training.averaged_best import average_last
 from mrlspk.training.averaging import AVERAGED_EPOCHS
 from mrlspk.training.baselines import Baselines
@@ -160,8 +160,9 @@ def _watched_fit(
 ) -> Progress:
     """Train, if that is wanted, and tell the observers; they close what they have open whatever happens."""
     try:
-        for observer in watching:
-            observer.run_started(facts)
+        with failing_together(run.ranks):
+            for observer in watching:
+                observer.run_started(facts)
         return average_last(run, fit(run, progress, watching)) if trains else progress
     finally:
         for observer in watching:
