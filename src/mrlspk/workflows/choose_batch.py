@@ -39,8 +39,7 @@ def choose_batch(config: Config, *, cache_dir: Path, mirror: str | None = None, 
         CheckpointError: If the model to start from is not whole.
         DownloadError: If a published model cannot be fetched.
     """
-    training = config.training
-    if training.batch_size != "auto":
+    if config.training.batch_size != "auto":
         return config
     if not config.trains_head_alone and ranks.device.type != "cuda":
         raise ConfigError(
@@ -52,18 +51,23 @@ def choose_batch(config: Config, *, cache_dir: Path, mirror: str | None = None, 
     largest, why = STORED_BATCH, "of stored vectors, which take next to no memory"
     if not config.trains_head_alone:
         found = _smallest(config, n_classes, cache_dir=cache_dir, mirror=mirror, ranks=ranks)
-        peak_mib, card = found.model.peak_mib(found.batch), found.card
-        largest, why = found.batch, f"fit: {peak_mib:.0f} MiB at {found.batch}, {card.usable_mib:.0f} may be taken"
+        peak_mib, usable_mib = found.model.peak_mib(found.batch), found.card.usable_mib
+        largest, why = found.batch, f"fit: {peak_mib:.0f} MiB at {found.batch}, {usable_mib:.0f} may be taken"
+    resolved = _resolve(config, min(largest, max(MIN_BATCH, n_crops // ranks.size)), n_processes=ranks.size)
+    if ranks.is_first:
+        batch, steps = resolved.training.batch, resolved.training.accumulation_steps
+        log.info("training.batch_size auto: %d in each of %d processes, times %d; %s", batch, ranks.size, steps, why)
+    return resolved
+
+
+def _resolve(config: Config, largest: int, *, n_processes: int) -> Config:
+    """Return ``config`` with the batch that is the largest or makes the target."""
+    training = config.training
     batch, steps = split_target(
-        min(largest, max(MIN_BATCH, n_crops // ranks.size)),
-        training.target_batch,
-        n_processes=ranks.size,
-        multiple_of=crops_side_by_side(config),
+        largest, training.target_batch, n_processes=n_processes, multiple_of=crops_side_by_side(config)
     )
     if training.target_batch is None:
         steps = training.accumulation_steps
-    if ranks.is_first:
-        log.info("training.batch_size auto: %d in each of %d processes, times %d; %s", batch, ranks.size, steps, why)
     chosen = {"batch_size": batch, "accumulation_steps": steps, "target_batch": None}
     return config.model_copy(update={"training": training.model_copy(update=chosen)})
 
@@ -80,6 +84,8 @@ def _smallest(config: Config, n_classes: int, *, cache_dir: Path, mirror: str | 
     ranks.wait()  # the first exchange takes memory for itself, before it is asked what is free
     with torch.random.fork_rng([ranks.device]):
         found = _search(config, n_classes, cache_dir=cache_dir, mirror=mirror, ranks=ranks)
+    if config.hardware.compile:
+        torch.compiler.reset()
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(ranks.device)

@@ -1,6 +1,6 @@
 """Which batch a GPU has room for: measured on it, or predicted for one that is not here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -103,36 +103,27 @@ def profile_gpu(config: Config, wishes: Wishes, *, cache_dir: Path, mirror: str 
         CheckpointError: If the model to start from is not whole.
         DownloadError: If a published model cannot be fetched.
     """
-    device = find_device(config.hardware.device)
-    if device.type != "cuda":
-        _check_predictable(wishes)
-        device = torch.device("cpu")
-    n_speakers, counted = _count_classes(config)
+    device = _find_device(config, wishes)
+    n_classes, counted = _count_classes(config)
     n_processes = config.hardware.devices * config.hardware.nodes
-    target_batch = wishes.target_batch or config.training.target_batch
     probe = build_probe(
-        config, device, n_speakers=n_speakers, n_processes=n_processes, cache_dir=cache_dir, mirror=mirror
+        config, device, n_speakers=n_classes, n_processes=n_processes, cache_dir=cache_dir, mirror=mirror
     )
-    found = _search(probe, wishes)
-    side_by_side = crops_side_by_side(config)
-    check_fits(found, least=max(MIN_BATCH, side_by_side))
-    batch_size, steps = split_target(found.batch, target_batch, n_processes=n_processes, multiple_of=side_by_side)
-    if device.type == "cuda":
-        found = search_at(probe, found, batch_size)
+    found, steps = _search(probe, config, wishes)
     return GpuProfile(
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         **_memory(found.card),
         share=USED_SHARE,
-        n_speakers=n_speakers,
+        n_speakers=n_classes,
         speakers_counted=counted,
         key="features.batch_size" if config.trains_head_alone else "training.batch_size",
         chosen="fastest" if wishes.fastest else "largest",
         measured=found.points,
-        batch_size=batch_size,
+        batch_size=found.batch,
         accumulation_steps=steps,
         n_processes=n_processes,
-        target_batch=target_batch,
-        predicted_peak_mib=found.model.peak_mib(batch_size),
+        target_batch=wishes.target_batch or config.training.target_batch,
+        predicted_peak_mib=found.model.peak_mib(found.batch),
     )
 
 
@@ -174,7 +165,15 @@ def write_config(config: Config, profile: GpuProfile, path: Path) -> None:
         partial.write_text(heading + dump_config(with_batch(config, profile)), encoding="utf-8")
 
 
-def _check_predictable(wishes: Wishes) -> None:
+def _find_device(config: Config, wishes: Wishes) -> torch.device:
+    """Return the GPU to measure on, or else the CPU to predict on.
+
+    Raises:
+        UsageError: If there is no GPU, and what is asked for cannot be predicted.
+    """
+    device = find_device(config.hardware.device)
+    if device.type == "cuda":
+        return device
     if wishes.limit_mib is None:
         raise UsageError(
             "there is no GPU to measure on, so memory can only be predicted for a card of a given size",
@@ -187,13 +186,29 @@ def _check_predictable(wishes: Wishes) -> None:
             "--fastest",
             "Leave it out here, or run the command where the GPU is.",
         )
+    return torch.device("cpu")
 
 
-def _search(probe: Probe, wishes: Wishes) -> Found:
-    if probe.device.type == "cuda":
-        return search_card(probe, limit_mib=wishes.limit_mib, fastest=wishes.fastest)
-    assert wishes.limit_mib is not None  # it has been checked
-    return predict(probe, limit_mib=wishes.limit_mib)
+def _search(probe: Probe, config: Config, wishes: Wishes) -> tuple[Found, int]:
+    """Return the search with the batch that fits or, where there is a target, makes it, and the accumulation.
+
+    Raises:
+        MrlspkError: If not even the smallest batch fits.
+    """
+    on_gpu, side_by_side = probe.device.type == "cuda", crops_side_by_side(config)
+    if on_gpu:
+        found = search_card(probe, limit_mib=wishes.limit_mib, fastest=wishes.fastest)
+    else:
+        assert wishes.limit_mib is not None  # it has been checked
+        found = predict(probe, limit_mib=wishes.limit_mib)
+    check_fits(found, least=max(MIN_BATCH, side_by_side))
+    batch_size, steps = split_target(
+        found.batch,
+        wishes.target_batch or config.training.target_batch,
+        n_processes=config.hardware.devices * config.hardware.nodes,
+        multiple_of=side_by_side,
+    )
+    return (search_at(probe, found, batch_size) if on_gpu else replace(found, batch=batch_size)), steps
 
 
 def _memory(card: CardMemory) -> dict[str, float]:
