@@ -108,9 +108,7 @@ class WatchedLoader:
             try:
                 raise ours from without_frames(error)
             finally:
-                del (
-                    ours
-                )  # it would hold itself, by this frame, and the processes: each would be waited for when it goes
+                del ours  # by this frame it would hold itself, and with it the processes
 
     def _explain(self, error: Exception) -> MrlspkError | None:
         """Return what a loader's error means; None for one that is not the loader's own."""
