@@ -1,12 +1,15 @@
 """Our own layout: weights, the architecture that rebuilds the network, and what a run adds to them."""
 
 import io
+import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mrlspk.config.architecture import Architecture, ReDimNet2Architecture, ReDimNetArchitecture
 from mrlspk.errors import CheckpointError
@@ -29,10 +32,35 @@ def encoder_entries(encoder: Encoder, architecture: Architecture) -> dict[str, A
 
 
 def write_entries(path: Path, entries: dict[str, Any]) -> None:
-    """Write a checkpoint to ``path``; equal entries make equal files, for no name of a file is written into it."""
+    """Write a checkpoint to ``path``; equal entries make equal files, byte for byte.
+
+    No name of a file is written into it, and entries are told apart by what they are, not by which object they are.
+    """
     buffer = io.BytesIO()  # straight into a file, a full disk would end torch.save in an error that does not say so
-    torch.save(entries, buffer)
+    torch.save(_apart(entries), buffer)
     path.write_bytes(buffer.getvalue())  # no copy; a view of it can crash CPython 3.12 when writing fails
+
+
+def _apart(value: Any) -> Any:
+    """Return ``value`` with containers that are each an object of its own, of equal texts one, and no part of a tensor.
+
+    Pickle writes an object that comes again as a reference to the first: whether two equal texts are one object, which
+    depends on where they come from, would else make other bytes. So would the rest of what a tensor is a part of.
+    """
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, OrderedDict):
+        ordered = OrderedDict((_apart(key), _apart(item)) for key, item in value.items())
+        if "_metadata" in vars(value):  # versions of modules, in a state dict
+            vars(ordered)["_metadata"] = _apart(vars(value)["_metadata"])
+        return ordered
+    if isinstance(value, dict):
+        return {_apart(key): _apart(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_apart, value))
+    if isinstance(value, Tensor) and value.untyped_storage().nbytes() > value.nbytes:
+        return value.clone()
+    return value
 
 
 def read_own(contents: dict[str, Any], path: Path) -> Layout:
