@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mrlspk import __version__
-from mrlspk.errors import MrlspkError
+from mrlspk.errors import MrlspkError, StoppedError
 
 SCHEMA_VERSION = 1
 PIPE_WIDTH = 120  # characters of a line where stdout is no terminal
@@ -77,8 +77,8 @@ def note(text: str) -> None:
 
 
 def show_error(error: MrlspkError) -> None:
-    """Print what went wrong, where, and how to mend it on stderr."""
-    note(f"error: {error}")
+    """Print what went wrong, where, and how to mend it on stderr; to be stopped is nothing that went wrong."""
+    note(str(error) if isinstance(error, StoppedError) else f"error: {error}")
 
 
 def stdout_console() -> Console:
