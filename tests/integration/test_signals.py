@@ -1,5 +1,6 @@
 """Commands that are stopped by a signal: their exit code, and what they leave behind."""
 
+import json
 import os
 import pty
 import re
@@ -92,6 +93,9 @@ def test_training_stopped_by_a_signal_leaves_whole_files(start, tmp_path, number
     assert partial_files(tmp_path) == []
     checkpoints = {path.name: torch.load(path, weights_only=True) for path in run_dir.glob("*.pt")}
     assert all(checkpoint["config"]["logging"]["run_name"] == "endless" for checkpoint in checkpoints.values())
+    steps = [json.loads(line) for line in metrics.read_text().splitlines()]
+    assert checkpoints["last.pt"]["progress"]["step"] == max(entry.get("step", 0) for entry in steps)
+    assert f"stopped by {signal.Signals(number).name} after step" in log.read_text()
 
 
 def read_until(pattern, terminal, process):
