@@ -1,40 +1,19 @@
 """``mrlspk train --resume``: a run that goes on, at any step, as if nothing had happened; and what it refuses."""
 
 import gzip
-import json
 import shutil
 
 import pytest
 import torch
 
+from compared_runs import differences, load, logged
 from mrlspk.training.step import Stepper
 
-MEASURED = {"seconds", "utterances_per_second", "waiting_share", "memory_mib"}
 EVERY_STEP = "--set", "logging.save_every_steps=1"
 
 
 class CrashError(Exception):
     """What ends a run in the middle of a step."""
-
-
-def load(path):
-    return torch.load(path, weights_only=True)
-
-
-def logged(run_dir):
-    """Return the steps and epochs of a log, without what is measured."""
-    entries = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    kept = [entry for entry in entries if entry["event"] != "run"]
-    return [{key: value for key, value in entry.items() if key not in MEASURED} for entry in kept]
-
-
-def same(a, b):
-    """Return whether two entries of checkpoints are equal bit for bit."""
-    if isinstance(a, dict):
-        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
 
 
 @pytest.fixture
@@ -54,17 +33,6 @@ def crash_at(monkeypatch):
         monkeypatch.setattr(Stepper, "step", crash)
 
     return set_up
-
-
-def equal_runs(whole, other):
-    """Return whether two runs left the same: every checkpoint, bit for bit, but for its run's name, and the log."""
-    names = {path.name for path in whole.glob("*.pt")}
-    assert names == {path.name for path in other.glob("*.pt")}
-    for name in sorted(names):
-        one, two = ({**load(folder / name), "config": None, "card": None} for folder in (whole, other))
-        assert list(one) == list(two)
-        assert [key for key in one if not same(one[key], two[key])] == [], name
-    return logged(whole) == logged(other)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +57,7 @@ def test_run_that_crashed_at_any_step_ends_as_one_that_did_not(train, checkpoint
     crash_at(None)
     outcome = train(*EVERY_STEP, *sets, "--resume", "auto", name="crashed")
     assert outcome.exit_code == 0, outcome.stderr
-    assert equal_runs(checkpoints / "whole", checkpoints / "crashed")
+    assert differences(checkpoints / "whole", checkpoints / "crashed") == []
 
 
 @pytest.mark.usefixtures("in_one_thread")
@@ -121,7 +89,7 @@ def test_steps_after_the_last_checkpoint_are_taken_again_and_logged_once(train, 
     assert [entry["step"] for entry in logged(checkpoints / "crashed") if entry["event"] == "step"][-1] == 5
     crash_at(None)
     assert train(*every_second, "--resume", "auto", name="crashed").exit_code == 0
-    assert equal_runs(checkpoints / "whole", checkpoints / "crashed")
+    assert differences(checkpoints / "whole", checkpoints / "crashed") == []
 
 
 def test_run_that_failed_while_it_was_validated_takes_no_step_again(train, checkpoints, monkeypatch):
@@ -135,7 +103,7 @@ def test_run_that_failed_while_it_was_validated_takes_no_step_again(train, check
     progress = load(checkpoints / "failed" / "last.pt")["progress"]
     assert (progress["epoch"], progress["step"], progress["n_crops"]) == (0, 3, 12)
     assert train("--resume", "auto", name="failed").exit_code == 0
-    assert equal_runs(checkpoints / "whole", checkpoints / "failed")
+    assert differences(checkpoints / "whole", checkpoints / "failed") == []
 
 
 def test_time_alone_makes_a_checkpoint_due(train, checkpoints, crash_at):
@@ -156,7 +124,7 @@ def test_run_that_failed_in_its_first_step_is_gone_on_with(train, checkpoints, c
         train(name="failed")
     crash_at(None)
     assert train("--resume", "auto", name="failed").exit_code == 0
-    assert equal_runs(checkpoints / "whole", checkpoints / "failed")
+    assert differences(checkpoints / "whole", checkpoints / "failed") == []
 
 
 def test_resume_matches_uninterrupted_run(run, train, tmp_path):
