@@ -11,6 +11,7 @@ from compared_runs import differences, load
 from forked_commands import until
 
 LONG = "training.num_epochs=12", "data.num_workers=1"
+ENDLESS = "training.num_epochs=100_000", "data.num_workers=1"
 PARTIAL = "**/.*.partial"
 
 
@@ -56,15 +57,16 @@ def test_stopped_run_is_saved_and_goes_on(runs, whole, launcher, number):
     assert differences(whole, runs.whole(name, *LONG, flags=("--resume", "auto"))) == []
 
 
-@pytest.mark.parametrize(("launcher", "dies"), [("torchrun", "1"), ("fabric", "1"), ("fabric", "0")])
+@pytest.mark.parametrize(
+    ("launcher", "dies"), [("torchrun", "second"), ("torchrun", "torchrun"), ("fabric", "second"), ("fabric", "first")]
+)
 def test_run_ends_with_a_process_that_is_killed(runs, launcher, dies):
     name = f"killed-{launcher}-{dies}"
-    started = getattr(runs, launcher)(name, *LONG)
+    started = getattr(runs, launcher)(name, *ENDLESS)
     begun(runs, name, started)
-    pid = started.pid if dies == "0" else started.child(LOCAL_RANK=dies)
-    os.kill(pid, signal.SIGKILL)
+    os.kill(started.child(LOCAL_RANK="1") if dies == "second" else started.pid, signal.SIGKILL)
     assert ended(started) != 0
-    if launcher == "torchrun":
+    if (launcher, dies) == ("torchrun", "second"):
         assert "Signal 9 (SIGKILL)" in started.stderr
     assert load(runs.dir(name) / "last.pt")["processes"]["n"] == 2
 
@@ -75,7 +77,7 @@ def test_run_ends_with_a_process_that_finds_a_file_unreadable(runs, whole, launc
     shutil.copytree(runs.folder / "corpus", runs.folder / name)
     bad = gzip.decompress((whole / "corpus.txt.gz").read_bytes()).decode().split()[0]
     (runs.folder / name / bad).write_text("no audio")
-    started = getattr(runs, launcher)(name, *LONG, f"data.train_dataset={name}")
+    started = getattr(runs, launcher)(name, *ENDLESS, f"data.train_dataset={name}")
     assert ended(started) != 0
     assert f"error: {name}/{bad}: " in started.stderr
     assert load(runs.dir(name) / "last.pt")["processes"]["n"] == 2
@@ -89,7 +91,7 @@ def test_run_ends_with_a_process_that_finds_a_file_unreadable(runs, whole, launc
     ],
 )
 def test_error_of_one_process_is_shown_and_ends_the_others_without_a_launcher(runs, fault, code, told):
-    first, second = runs.start(fault, *LONG[:1], fault=fault)
+    first, second = runs.start(fault, *ENDLESS[:1], fault=fault)
     assert (ended(second), ended(first)) == (code, 1)
     assert told in second.stderr
     assert ("Traceback" in second.stderr) == (code == 1)

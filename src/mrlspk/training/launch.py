@@ -5,6 +5,7 @@ import threading
 import time
 
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import TorchElasticEnvironment
 
 from mrlspk.training.ranks import Ranks, ranks_of
 
@@ -16,11 +17,12 @@ def launch(fabric: Fabric) -> Ranks:
     """Start the other processes, where nobody else did, connect them all, and return them.
 
     Those that this started leave when the one that started them is gone: a collective call of NCCL would wait for it
-    for ever. The other way round Fabric ends all processes of the machine when one that it started fails.
+    for ever. The other way round Fabric ends all processes of the machine when one that it started fails. Those of
+    torchrun leave with it too: nobody would end them any more.
     """
     fabric.launch()
     ranks = ranks_of(fabric)
-    if _is_started_by_first(fabric, ranks):
+    if _is_started_by_first(fabric, ranks) or _is_started_by_torchrun(fabric):
         threading.Thread(target=_leave_after, args=(os.getppid(),), name="parent-observer", daemon=True).start()
     return ranks
 
@@ -29,6 +31,11 @@ def _is_started_by_first(fabric: Fabric, ranks: Ranks) -> bool:
     """Return whether the first process of this machine is the parent of this one: with torchrun and SLURM it is not."""
     started = ranks.gather((fabric.node_rank, fabric.local_rank, os.getpid()))
     return fabric.local_rank > 0 and (fabric.node_rank, 0, os.getppid()) in started
+
+
+def _is_started_by_torchrun(fabric: Fabric) -> bool:
+    """Return whether torchrun is the parent; it is not asked of a process that is alone."""
+    return isinstance(getattr(fabric.strategy, "cluster_environment", None), TorchElasticEnvironment)
 
 
 def _leave_after(parent: int) -> None:
