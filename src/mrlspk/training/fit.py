@@ -27,7 +27,7 @@ from mrlspk.training.progress import Progress
 from mrlspk.training.random_state import seed_apart
 from mrlspk.training.ranks import Ranks
 from mrlspk.training.records import EpochRecord, Observer, StepRecord
-from mrlspk.training.saving import Saver
+from mrlspk.training.saving import Saver, build_saver
 from mrlspk.training.step import Batch, Stepper, StepResult
 from mrlspk.training.stop_request import StopRequest, asked_signal, signal_name
 from mrlspk.training.validation import Validator
@@ -101,7 +101,7 @@ def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress
     """
     training = run.config.training
     run.stepper.n_parts = progress.n_parts
-    saver = Saver(run.state, run.run_dir, run.config.logging)
+    saver = build_saver(run.config.logging, run.state, run.run_dir)
     with StopRequest() as stop:
         if progress == Progress():
             seed_apart(run.config.seed, run.ranks.number)

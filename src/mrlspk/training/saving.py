@@ -22,23 +22,36 @@ class Saver:
     Args:
         state: Of the run.
         run_dir: Where they go.
-        config: How often.
+        every_steps: Steps of the run between two writings of ``last.pt``; None: not by steps.
+        every_minutes: Minutes between two; None: not by time.
+        keep_every: Epochs between two that are kept.
+        keep_last_n: Kept ones.
     """
 
-    def __init__(self, state: RunState, run_dir: Path, config: LoggingConfig) -> None:
-        self._state, self._run_dir, self._config = state, run_dir, config
+    def __init__(
+        self,
+        state: RunState,
+        run_dir: Path,
+        *,
+        every_steps: int | None,
+        every_minutes: float | None,
+        keep_every: int,
+        keep_last_n: int,
+    ) -> None:
+        self._state, self._run_dir = state, run_dir
+        self._every_steps, self._every_minutes = every_steps, every_minutes
+        self._keep_every, self._keep_last_n = keep_every, keep_last_n
         self._saved = time.monotonic()
 
     @property
     def is_time(self) -> bool:
         """Whether so much time has gone by, in the first process, that ``last.pt`` is due."""
-        minutes = self._config.save_every_minutes
+        minutes = self._every_minutes
         return self._state.ranks.is_first and minutes is not None and time.monotonic() - self._saved >= 60 * minutes
 
     def is_due(self, n_steps: int) -> bool:
         """Return whether it is due after so many steps of the run."""
-        interval = self._config.save_every_steps
-        return interval is not None and n_steps % interval == 0
+        return self._every_steps is not None and n_steps % self._every_steps == 0
 
     def save_within(self, progress: Progress) -> None:
         """Write ``last.pt`` at a moment without figures: within an epoch, or before it is validated.
@@ -59,8 +72,8 @@ class Saver:
         with self._writing() as of_all:
             if self._state.ranks.is_first:
                 entries = self._state.entries(progress, validation) | of_all
-                keep, keep_last_n = progress.epoch % self._config.save_interval == 0, self._config.keep_last_n
-                save_epoch(self._run_dir, entries, best_name=best_name, keep=keep, keep_last_n=keep_last_n)
+                keep = progress.epoch % self._keep_every == 0
+                save_epoch(self._run_dir, entries, best_name=best_name, keep=keep, keep_last_n=self._keep_last_n)
 
     @contextmanager
     def _writing(self) -> Iterator[dict[str, Any]]:
@@ -72,3 +85,15 @@ class Saver:
             except MrlspkError as error:
                 raise with_last_good(error, self._run_dir) from error
         self._saved = time.monotonic()
+
+
+def build_saver(config: LoggingConfig, state: RunState, run_dir: Path) -> Saver:
+    """Return what saves a run as often as section ``logging`` says."""
+    return Saver(
+        state,
+        run_dir,
+        every_steps=config.save_every_steps,
+        every_minutes=config.save_every_minutes,
+        keep_every=config.save_interval,
+        keep_last_n=config.keep_last_n,
+    )

@@ -27,6 +27,7 @@ ALONE = Launch()
 # That processes have with each other: the first may wait for the lock of a store, or check a large one. Launchers find
 # out that one is dead.
 PATIENCE = timedelta(days=1)
+STRATEGIES = {"ddp": DDPStrategy}
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
@@ -86,7 +87,7 @@ def build_fabric(config: HardwareConfig, *, launch: Launch = ALONE, leaves_unuse
         devices = [device.index or 0] if device.type == "cuda" else 1
         return Fabric(accelerator=device.type, devices=devices, precision=precision)
     _check_shared_devices(config, device, processes)
-    strategy = DDPStrategy(find_unused_parameters=leaves_unused, timeout=PATIENCE)
+    strategy = STRATEGIES[config.strategy](find_unused_parameters=leaves_unused, timeout=PATIENCE)
     return Fabric(accelerator=device.type, devices=processes, num_nodes=nodes, strategy=strategy, precision=precision)
 
 
