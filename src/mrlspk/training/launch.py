@@ -5,7 +5,7 @@ import threading
 import time
 
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import TorchElasticEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from mrlspk.training.ranks import Ranks, ranks_of
 
