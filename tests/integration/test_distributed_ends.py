@@ -11,7 +11,7 @@ from compared_runs import differences, load
 from forked_commands import until
 
 LONG = "training.num_epochs=12", "data.num_workers=1"
-ENDLESS = "training.num_epochs=100_000", "data.num_workers=1"
+ENDLESS = ("training.num_epochs=100_000",)
 PARTIAL = "**/.*.partial"
 
 
@@ -58,11 +58,12 @@ def test_stopped_run_is_saved_and_goes_on(runs, whole, launcher, number):
 
 
 @pytest.mark.parametrize(
-    ("launcher", "dies"), [("torchrun", "second"), ("torchrun", "torchrun"), ("fabric", "second"), ("fabric", "first")]
+    ("launcher", "dies", "workers"),
+    [("torchrun", "second", 0), ("torchrun", "torchrun", 0), ("fabric", "second", 0), ("fabric", "first", 1)],
 )
-def test_run_ends_with_a_process_that_is_killed(runs, launcher, dies):
+def test_run_ends_with_a_process_that_is_killed(runs, launcher, dies, workers):
     name = f"killed-{launcher}-{dies}"
-    started = getattr(runs, launcher)(name, *ENDLESS)
+    started = getattr(runs, launcher)(name, *ENDLESS, f"data.num_workers={workers}")
     begun(runs, name, started)
     os.kill(started.child(LOCAL_RANK="1") if dies == "second" else started.pid, signal.SIGKILL)
     assert ended(started) != 0
@@ -91,7 +92,7 @@ def test_run_ends_with_a_process_that_finds_a_file_unreadable(runs, whole, launc
     ],
 )
 def test_error_of_one_process_is_shown_and_ends_the_others_without_a_launcher(runs, fault, code, told):
-    first, second = runs.start(fault, *ENDLESS[:1], fault=fault)
+    first, second = runs.start(fault, *ENDLESS, fault=fault)
     assert (ended(second), ended(first)) == (code, 1)
     assert told in second.stderr
     assert ("Traceback" in second.stderr) == (code == 1)
