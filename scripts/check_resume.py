@@ -1,8 +1,8 @@
 """Kill training runs at random moments, let each go on, and compare what they leave with a run that nobody killed.
 
 Two kinds of run on real speech, both with decoding processes and augmentation: end to end, and the head alone. Each is
-run once in peace. Then the same is begun again and killed (SIGKILL), resumed with --resume auto, killed again, until
-it has been killed as often as asked; half of the moments are within the writing of a checkpoint. A run that comes to its
+run once in peace. Then the same is begun again and killed (SIGKILL), resumed with --resume auto, killed again, until it
+has been killed as often as asked; half of the moments are within the writing of a checkpoint. A run that comes to its
 end before that is compared and begun anew. Exits 1 where any checkpoint, step or epoch differs in a single bit.
 """
 
@@ -152,7 +152,7 @@ def _time(path: Path) -> float:
 
 
 def differences(expected: Path, found: Path) -> list[str]:
-    """Return how two folders of runs differ, but for what no two runs share: nothing where they are equal bit for bit."""
+    """Return how two folders of runs differ, bit for bit, but for what no two runs share."""
     names = {path.name for folder in (expected, found) for path in folder.iterdir() if path.name.endswith(ENDS)}
     told = []
     for name in sorted(names):

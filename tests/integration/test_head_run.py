@@ -15,7 +15,8 @@ from mrlspk.training.step import StepResult
 def test_run_leaves_what_it_began_with_what_it_came_to_and_the_better_of_both(head, checkpoints):
     report, folder = ran(head(name="one")), checkpoints / "one"
     assert sorted(path.name for path in folder.iterdir() if path.suffix != ".md") == [
-        "best.card.json", "best.pt", "config.yaml", "corpus.txt.gz", "epoch-001.pt", "epoch-002.pt", "epoch-003.pt", "last.pt",
+        "best.card.json", "best.pt", "config.yaml", "corpus.txt.gz", "epoch-001.pt", "epoch-002.pt", "epoch-003.pt",
+        "last.pt",
         "metrics.jsonl", "rotation.card.json", "rotation.pt", "trained.card.json", "trained.pt",
         "validation-trials.txt",
     ]  # fmt: skip

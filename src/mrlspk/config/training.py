@@ -46,8 +46,8 @@ class TrainingConfig(StrictModel):
     )
     batch_size: Annotated[int, Field(ge=2)] | Literal["auto"] = Field(
         512,
-        description="Crops, or stored vectors, of a batch in each process; batch normalisation needs 2. auto: as many as "
-        "the GPU has room for.",
+        description="Crops, or stored vectors, of a batch in each process; batch normalisation needs 2. auto: as many "
+        "as the GPU has room for.",
     )
     target_batch: Annotated[int, Field(ge=2)] | None = Field(
         None, description="With batch_size auto: crops of an optimiser step, reached by accumulation; null: one batch."
