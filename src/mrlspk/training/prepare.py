@@ -18,7 +18,7 @@ from mrlspk.losses.build import build_loss
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm
 from mrlspk.training.acceleration import build_acceleration, set_tf32, warn_of_idle_keys
 from mrlspk.training.agreement import by_first, failing_together
-from mrlspk.training.checkpoint import RunState
+from mrlspk.training.checkpoint import BEST, TRAINED, RunState
 from mrlspk.training.fit import is_frozen
 from mrlspk.training.head_module import HeadModule
 from mrlspk.training.head_optimiser import build_head_optimiser
@@ -31,7 +31,7 @@ from mrlspk.training.prepared import Prepared, Source
 from mrlspk.training.progress import Progress
 from mrlspk.training.ranks import Ranks
 from mrlspk.training.restore import restore
-from mrlspk.training.resume import check_nothing_lost
+from mrlspk.training.resume import check_best_is_there, check_nothing_lost
 from mrlspk.training.run_facts import describe_run, n_passes
 from mrlspk.training.run_folder import find_run
 from mrlspk.training.start import StartingPoint, build_start, origin_checkpoint, wanted_rotation
@@ -73,6 +73,8 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> 
         with failing_together(ranks):
             progress = restore(state, resume_point, utterance_ids=ids, allow_changes=source.allow_changes)
             check_nothing_lost(resume_point)
+            best_name = TRAINED if config.trains_head_alone else BEST
+            check_best_is_there(run_dir / best_name, progress.best_epoch)
     state.module.set_mode(backbone_frozen=is_frozen(config, progress.epoch))
     transfer = _carry_over(state, data, start, origin) if origin else None
     batches = build_batches(config, data, ranks)
@@ -93,6 +95,7 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> 
             data,
             progress,
             run_dir=run_dir,
+            resumes=resume_point is not None,
             transfer=transfer,
             steps_per_epoch=count_steps(config, len(batches), source.max_batches),
         ),

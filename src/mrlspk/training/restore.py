@@ -1,6 +1,7 @@
 """A run brought back to where a checkpoint left it."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def restore(state: RunState, path: Path, *, utterance_ids: list[str], allow_chan
         state.optimiser.load_state_dict(contents["optimiser"])
         state.fabric.strategy.precision.load_state_dict(contents["precision"])
         progress = TypeAdapter(Progress).validate_python(contents["progress"])
+        if contents["config"]["training"]["batch_size"] != state.config.training.batch_size:
+            progress = replace(progress, n_parts=1)  # what ran out of memory was a batch of another size
         _restore_generators(state, contents[GENERATORS])
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise CheckpointError(

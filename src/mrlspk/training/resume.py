@@ -36,20 +36,53 @@ def find_resume_point(resume: str, config: LoggingConfig) -> Path | None:
     ``auto`` is the run called ``run_name`` where the configuration names one, else the newest under ``save_dir``.
 
     Raises:
-        CheckpointError: If a path is given that leads to no checkpoint.
+        CheckpointError: If a path is given that leads to no checkpoint, or the run has lost its last one.
     """
     if resume == "never":
         return None
     if resume == "auto":
         found = [(path.stat().st_mtime, path) for path in config.save_dir.glob(f"{config.run_name or '*'}/{LAST}")]
+        if not found and config.run_name is not None:
+            _check_last_not_gone(config.save_dir / config.run_name / LAST)
         return max(found)[1] if found else None
     path = Path(resume)
     path = path / LAST if path.is_dir() else path
+    _check_last_not_gone(path)
     if path.name == LAST and not path.is_file() and any(path.with_name(name).is_file() for name in UNTRAINED):
         raise _nothing_to_go_on_from(path.parent)
     if not path.is_file():
         raise CheckpointError("no checkpoint to resume from", path, "Give a run's folder or a checkpoint in it.")
     return path
+
+
+def _check_last_not_gone(path: Path) -> None:
+    """Refuse a run that has kept epochs and no ``last.pt``, and name the newest of them.
+
+    Raises:
+        CheckpointError: If it is such a run.
+    """
+    kept = _newest_kept(path.parent)
+    if path.name == LAST and kept is not None and not path.is_file():
+        raise CheckpointError("is gone, though the run has kept epochs", path, f"Go on with --resume {kept}.")
+
+
+def _newest_kept(run_dir: Path) -> Path | None:
+    return max(run_dir.glob("epoch-*.pt"), default=None)
+
+
+def _read(point: Path) -> dict[str, Any]:
+    """Return the entries of a run's checkpoint.
+
+    Raises:
+        CheckpointError: If it is damaged; where that is the last one, the newest kept one is named.
+    """
+    try:
+        return read_checkpoint(point)
+    except CheckpointError as error:
+        kept = _newest_kept(point.parent)
+        if point.name != LAST or kept is None:
+            raise
+        raise CheckpointError(error.what, point, f"Take it away, and go on with --resume {kept}.") from error
 
 
 def _nothing_to_go_on_from(run_dir: Path) -> CheckpointError:
@@ -76,12 +109,30 @@ def check_nothing_lost(point: Path) -> None:
     last = point.with_name(LAST)
     if point == last or not last.is_file():
         return
-    there, here = (_place(read_checkpoint(path)["progress"]) for path in (last, point))
+    there, here = (_place(_read(path)["progress"]) for path in (last, point))
     if there > here:
         raise CheckpointError(
             f"its run has come further, to {_shown(there)}: going on from {_shown(here)} would overwrite that",
             point,
             "Resume from the folder, or copy it whole and let the checkpoint be last.pt in the copy.",
+        )
+
+
+def check_best_is_there(best: Path, best_epoch: int) -> None:
+    """Refuse to go on with a run whose best checkpoint is gone: without it, the run could not end.
+
+    Args:
+        best: Where it has to be.
+        best_epoch: Which epoch it is of; 0: there was none yet.
+
+    Raises:
+        CheckpointError: If it is not there.
+    """
+    if best_epoch and not best.is_file():
+        kept = best.with_name(f"epoch-{best_epoch:03d}.pt")
+        copied = f"Copy {kept.name}, which is the same" if kept.is_file() else "Bring it back, or copy another epoch"
+        raise CheckpointError(
+            f"is gone, the best checkpoint of the run (epoch {best_epoch})", best, f"{copied}, to {best.name}."
         )
 
 
@@ -112,7 +163,7 @@ def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str], a
     if point is None:
         return asked
     try:
-        saved = Config.model_validate(read_checkpoint(point)["config"]).model_dump(mode="json")
+        saved = Config.model_validate(_read(point)["config"]).model_dump(mode="json")
     except (KeyError, ValueError) as error:
         raise CheckpointError(
             f"holds no configuration to train with: {error}", point, "Resume from a checkpoint that mrlspk train wrote."
@@ -121,7 +172,7 @@ def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str], a
     chosen = CHOSEN_KEYS if asked.training.batch_size == "auto" else ()
     for key in sorted(set(named_keys) - set(chosen)):
         old, new = _value(saved, key), _value(wanted, key)
-        if key.startswith(FREE_KEYS):
+        if _is_free(key, saved):
             _set_value(saved, key, new)
         elif old != new:
             changed.append(f"{key} was {old}, now {new}")
@@ -132,11 +183,18 @@ def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str], a
             "Resume without these, allow them with --allow-changes, or begin a new run.",
         )
     if not changed:
-        return Config.model_validate(saved)
+        return _valid(saved, point)
     log.warning("the run goes on with another configuration: %s", "; ".join(changed))
     for key in sorted(set(named_keys) - set(chosen)):
         _set_value(saved, key, _value(wanted, key))
     return _valid(saved, point)
+
+
+def _is_free(key: str, saved: dict[str, Any]) -> bool:
+    """Return whether no result of a run with the configuration ``saved`` depends on a key."""
+    if key == "logging.save_interval" and saved["training"]["average_last"]:
+        return False  # it says which epochs are averaged
+    return key.startswith(FREE_KEYS)
 
 
 def _valid(values: dict[str, Any], point: Path) -> Config:

@@ -18,6 +18,7 @@ def describe_run(
     progress: Progress,
     *,
     run_dir: Path,
+    resumes: bool,
     transfer: Transfer | None,
     steps_per_epoch: int,
 ) -> RunFacts:
@@ -39,7 +40,7 @@ def describe_run(
         num_epochs=config.training.num_epochs,
         first_epoch=progress.epoch + 1,
         first_step=progress.step,
-        resumes=progress != Progress(),
+        resumes=resumes,
         n_processes=state.ranks.size,
         effective_batch=effective_batch(config, state.ranks),
         parameters=count_by_part(module),

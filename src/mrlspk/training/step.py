@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mrlspk.errors import MrlspkError
+from mrlspk.training.device_errors import ran_out_of_memory
 from mrlspk.training.modules import TrainedModule
 from mrlspk.training.ranks import ALONE, Ranks
 from mrlspk.training.statistics import Statistics
@@ -94,7 +95,16 @@ class Stepper:
             self._take_smaller_parts(group)
             values = self._gradients(group)
             if values is None:
-                raise _out_of_memory(len(group[0][1]) // self.n_parts, "that was a batch in parts already")
+                raise self._no_room(len(group[0][1]) // self.n_parts, "that was a batch in parts already")
+        try:
+            return self._change_weights(values, asks)
+        except RuntimeError as error:
+            if not ran_out_of_memory(error):
+                raise
+            raise self._no_room(len(group[0][1]) // self.n_parts, "the optimiser found none") from error
+
+    def _change_weights(self, values: dict[int, list[tuple[float, Tensor]]], asks: Sequence[float]) -> StepResult:
+        """Clip the gradient and take the step, or leave it out; return what came of it."""
         norm = self.fabric.clip_gradients(
             self.module, self.optimiser, max_norm=self.max_grad_norm or math.inf, error_if_nonfinite=False
         )
@@ -129,7 +139,9 @@ class Stepper:
                     self.fabric.backward(value.total * share)
                 for dim, loss in ((0, value.total.detach()), *value.by_dim.items()):
                     found[dim].append((share, loss))
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not ran_out_of_memory(error):
+                raise
             if self.ranks.size > 1:
                 raise _out_of_memory(
                     len(group[0][1]) // self.n_parts, "the other processes wait for this one"

@@ -218,3 +218,22 @@ def test_numbers_asked_for_come_with_the_step():
         [(torch.ones(2), torch.ones(2))], asks=(1.0, 0.0)
     )
     assert result.asks == (1.0, 0.0)
+
+
+def test_optimiser_without_room_is_told_and_a_bug_keeps_its_traceback(monkeypatch):
+    module, batch = Squares(), (torch.ones(2), torch.ones(2))
+
+    def fail_with(text):
+        def fail(*_arguments, **_options):
+            raise RuntimeError(text)
+
+        return fail
+
+    monkeypatch.setattr(torch.optim.SGD, "step", fail_with("CUDA error: out of memory"))
+    stepper = stepper_of(module, torch.optim.SGD(module.parameters(), lr=0.1))
+    with pytest.raises(MrlspkError, match="the optimiser found no room"):
+        stepper.step([batch])
+    monkeypatch.setattr(torch.optim.SGD, "step", fail_with("sizes do not match"))
+    stepper = stepper_of(module, torch.optim.SGD(module.parameters(), lr=0.1))
+    with pytest.raises(RuntimeError, match="sizes do not match"):
+        stepper.step([batch])

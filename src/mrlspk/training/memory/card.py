@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from mrlspk.training.device_errors import ran_out_of_memory
 from mrlspk.training.memory.model import MIB, MemoryPoint
 from mrlspk.training.memory.probe import Probe
 
@@ -19,8 +20,6 @@ USED_SHARE = 0.9  # of the free memory; the rest is for fragments and for kernel
 # they are. Of one that is not here this is taken to be theirs: some hundred MiB on present cards.
 CUDA_CONTEXT_MIB = 512.0
 TIMED_PASSES = 3
-# How libraries that ask for memory by themselves say that there is none.
-NO_ROOM = "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDA error: out of memory"
 
 type Measure = Callable[[int], MemoryPoint | None]
 
@@ -96,11 +95,6 @@ def measure_on_card(probe: Probe) -> Measure:
         return MemoryPoint(batch_size, peak_mib, utterances_per_second=batch_size / seconds)
 
     return measure
-
-
-def ran_out_of_memory(error: RuntimeError) -> bool:
-    """Return whether it says that a GPU has no memory left: PyTorch's allocator, or a library beneath it."""
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in NO_ROOM)
 
 
 def _seconds_of_pass(probe: Probe, batch_size: int) -> float | None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from made_up_card import MadeUpCard, MadeUpProbe
-from mrlspk.training.memory.card import held_to, imagined_card, measure_on_card, ran_out_of_memory, read_card
+from mrlspk.training.device_errors import ran_out_of_memory
+from mrlspk.training.memory.card import held_to, imagined_card, measure_on_card, read_card
 
 GPU = MadeUpProbe.device
 
