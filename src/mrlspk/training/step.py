@@ -143,7 +143,7 @@ class Stepper:
             if not ran_out_of_memory(error):
                 raise
             if self.ranks.size > 1:
-                raise _out_of_memory(
+                raise self._no_room(
                     len(group[0][1]) // self.n_parts, "the other processes wait for this one"
                 ) from error
             return None
@@ -173,9 +173,9 @@ class Stepper:
         batch = len(group[0][1])
         part, rest = divmod(batch, 2 * self.n_parts)
         if self.n_parts >= MOST_PARTS:
-            raise _out_of_memory(batch // self.n_parts, "its batches are taken in two parts already")
+            raise self._no_room(batch // self.n_parts, "its batches are taken in two parts already")
         if part < LEAST_PART or rest or part % self.crops_side_by_side:
-            raise _out_of_memory(batch, f"a batch of {batch} cannot be halved")
+            raise self._no_room(batch, f"a batch of {batch} cannot be halved")
         self.n_parts *= 2
         self._statistics.bring_back()
         self.optimiser.zero_grad(set_to_none=True)
@@ -186,6 +186,15 @@ class Stepper:
             "accumulation; lower training.batch_size for the next run",
             batch,
             part,
+        )
+
+    def _no_room(self, batch: int, why: str) -> Exception:
+        """Return the error of memory that cannot be had."""
+        return MrlspkError(
+            f"the GPU has run out of memory at {batch} crops at once: {why}",
+            "training.batch_size",
+            "Lower it and raise training.accumulation_steps by as much, take hardware.gradient_checkpointing=true or "
+            "hardware.precision=bf16, and go on with --resume auto --allow-changes (mrlspk gpu-profile: what fits).",
         )
 
 
@@ -199,12 +208,3 @@ def _split(batch: Batch, n_parts: int) -> list[Batch]:
     if n_parts == 1:
         return [batch]
     return list(zip(*(entry.chunk(n_parts) for entry in batch), strict=True))
-
-
-def _out_of_memory(batch: int, why: str) -> MrlspkError:
-    return MrlspkError(
-        f"the GPU has run out of memory at {batch} crops at once: {why}",
-        "training.batch_size",
-        "Lower it and raise training.accumulation_steps by as much, take hardware.gradient_checkpointing=true or "
-        "hardware.precision=bf16, and go on with --resume auto --allow-changes; mrlspk gpu-profile measures what fits.",
-    )

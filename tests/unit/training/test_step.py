@@ -231,7 +231,7 @@ def test_optimiser_without_room_is_told_and_a_bug_keeps_its_traceback(monkeypatc
 
     monkeypatch.setattr(torch.optim.SGD, "step", fail_with("CUDA error: out of memory"))
     stepper = stepper_of(module, torch.optim.SGD(module.parameters(), lr=0.1))
-    with pytest.raises(MrlspkError, match="the optimiser found no room"):
+    with pytest.raises(MrlspkError, match="the optimiser found none"):
         stepper.step([batch])
     monkeypatch.setattr(torch.optim.SGD, "step", fail_with("sizes do not match"))
     stepper = stepper_of(module, torch.optim.SGD(module.parameters(), lr=0.1))

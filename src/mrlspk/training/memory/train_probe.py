@@ -27,7 +27,10 @@ class WholeBatches(Stepper):
     """Takes optimiser steps without taking smaller parts of a batch where memory runs out."""
 
     def _take_smaller_parts(self, group: Sequence[Batch]) -> None:
-        raise torch.OutOfMemoryError(f"there is no room for {len(group[0][1])} crops")
+        raise self._no_room(len(group[0][1]), "no smaller parts are taken")
+
+    def _no_room(self, batch: int, why: str) -> Exception:
+        return torch.OutOfMemoryError(f"there is no room for {batch} crops: {why}")
 
 
 class TrainProbe:
