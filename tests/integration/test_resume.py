@@ -135,6 +135,8 @@ def test_resume_matches_uninterrupted_run(run, train, tmp_path):
     resumed = tmp_path / "checkpoints" / "resumed"
     resumed.mkdir()
     torch.save(second, resumed / "last.pt")
+    best = f"epoch-{second['progress']['best_epoch']:03}.pt"
+    shutil.copy(tmp_path / "checkpoints" / "whole" / best, resumed / "best.pt")
     outcome = run("train", "--resume", resumed, "--json")  # its own configuration holds
     assert outcome.exit_code == 0, outcome.stderr
     again = load(resumed / "last.pt")
