@@ -10,6 +10,13 @@ from mrlspk.errors import MrlspkError
 RECORDS = [*map(step, (1, 2, 3, 4)), epoch(1), *map(step, (5, 6, 7, 8)), epoch(2, is_best=False)]
 
 
+def make_older(tmp_path):
+    """Name the event files as those of starts a second ago: of one second and process, names give the tenth first."""
+    for path in (tmp_path / "logs" / "run").iterdir():
+        *before, second, rest = path.name.split(".", 4)
+        path.rename(path.with_name(".".join((*before, f"{int(second) - 1:010}", rest))))
+
+
 def read_events(tmp_path):
     events = EventAccumulator(str(tmp_path / "logs" / "run"))
     events.Reload()
@@ -57,6 +64,7 @@ def test_tensorboard_has_configuration_and_summary_as_text(tmp_path):
 )
 def test_resumed_run_has_nothing_twice_and_nothing_lost(tmp_path, n_before, again, first_step, first_epoch):
     tell(build(tmp_path), *RECORDS[:n_before], ended=False)  # its writer is not closed, as a kill leaves it
+    make_older(tmp_path)
     tell(build(tmp_path), *RECORDS[again:], of=facts(first_step, first_epoch))
     check_scalars(tmp_path)
     assert [event.step for event in read_events(tmp_path).Scalars("validation/loss")] == [4, 8]
