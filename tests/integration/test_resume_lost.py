@@ -94,3 +94,9 @@ def test_run_saved_before_its_first_step_is_told_as_one_that_goes_on(train, chec
     starts = [json.loads(line) for line in (checkpoints / "one" / "metrics.jsonl").read_text().splitlines()]
     assert [entry["resumes"] for entry in starts if entry["event"] == "run"] == [False, True]
     assert differences(checkpoints / "whole", checkpoints / "one") == []
+
+
+def test_what_a_kill_left_half_written_is_removed(run, stopped):
+    (stopped / ".last.pt.12345.partial").write_bytes(b"half")
+    assert run("train", "--resume", stopped, "--json").exit_code == 0
+    assert [path.name for path in stopped.glob(".*")] == []

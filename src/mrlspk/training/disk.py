@@ -1,4 +1,4 @@
-"""Room for the checkpoints of a run: asked for before it begins, and what is left where it has run out."""
+"""Room for the checkpoints of a run: made and asked for before it begins, and what is left where it has run out."""
 
 import logging
 import shutil
@@ -66,6 +66,19 @@ def check_space(folder: Path, *, checkpoint_bytes: int, n_kept: int) -> None:
             found,
             n_kept,
         )
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a run that was killed while it wrote has left: each may be as large as a checkpoint.
+
+    Raises:
+        MrlspkError: If one cannot be removed.
+    """
+    try:
+        for unfinished in folder.glob(".*.partial"):
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise MrlspkError(f"cannot be written: {error.strerror}", folder, "Make the folder writable.") from error
 
 
 def with_last_good(error: MrlspkError, run_dir: Path) -> MrlspkError:

@@ -17,7 +17,7 @@ from mrlspk.training.averaging import AVERAGED_EPOCHS
 from mrlspk.training.baselines import Baselines
 from mrlspk.training.checkpoint import BEST, LAST
 from mrlspk.training.corpus_list import write_corpus
-from mrlspk.training.disk import check_space, checkpoint_bytes
+from mrlspk.training.disk import check_space, checkpoint_bytes, remove_unfinished
 from mrlspk.training.fit import Run, fit
 from mrlspk.training.head_run import HeadRun, build_head_run, conclude
 from mrlspk.training.head_stores import OnStage, Stores
@@ -125,6 +125,7 @@ def _build_run(prepared: Prepared, source: Source, on_stage: OnStage | None) -> 
 def _write_beginning(prepared: Prepared) -> None:
     """Write what a run is of, once its disk is known to have room for it."""
     config, run_dir, state = prepared.config, prepared.run_dir, prepared.state
+    remove_unfinished(run_dir)
     check_space(
         run_dir,
         checkpoint_bytes=checkpoint_bytes(state.module, state.optimiser),
