@@ -83,7 +83,7 @@ class WandbLog(ScalarLog):
             project=self._project,
             name=self._run_name,
             tags=self._tags,
-            dir=str(self._run_dir),
+            dir=str(self._run_dir.absolute()),  # W&B writes by a process of its own, which may be elsewhere
             settings=wandb.Settings(x_graphql_retry_max=RETRIES, x_graphql_timeout_seconds=TIMEOUT_SECONDS),
         )
         self._say_where()
