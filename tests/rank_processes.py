@@ -3,7 +3,7 @@
 import torch
 from torch import distributed
 
-from mrlspk.training.ranks import Ranks
+from mrlspk.training.processes.ranks import Ranks
 
 
 def speak(number, address, answers):

@@ -96,7 +96,7 @@ def no_corpus_for_second():
 def full_disk_at_second_save():
     """Let the disk be full when a checkpoint is written for the second time."""
     from mrlspk.errors import MrlspkError
-    from mrlspk.training import saving
+    from mrlspk.training.checkpoints import saving
 
     plain, written = saving.save_model, []
 

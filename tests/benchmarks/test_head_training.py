@@ -17,10 +17,10 @@ from mrlspk.config import Config
 from mrlspk.training.features.extraction import ensure_store
 from mrlspk.training.features.key import crops_key, whole_key
 from mrlspk.training.features.layout import Layout, Shard
-from mrlspk.training.head_stores import sample_utterances
+from mrlspk.training.head.stores import sample_utterances
 from mrlspk.training.prepare import prepare
 from mrlspk.training.prepared import Prepared, Source
-from mrlspk.training.ranks import ranks_of
+from mrlspk.training.processes.ranks import ranks_of
 from mrlspk.training.start import build_fabric
 from mrlspk.training.validation import build_validation_trials
 from mrlspk.workflows.train import train

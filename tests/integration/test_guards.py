@@ -84,7 +84,7 @@ def test_disk_that_fills_up_keeps_the_last_good_checkpoint(train, checkpoints, m
     import resource
     import signal
 
-    from mrlspk.training import saving
+    from mrlspk.training.checkpoints import saving
 
     assert train(name="whole").exit_code == 0
     save_epoch, limits = saving.save_epoch, resource.getrlimit(resource.RLIMIT_FSIZE)

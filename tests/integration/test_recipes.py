@@ -232,7 +232,7 @@ def test_average_is_the_mean_of_the_kept_checkpoints_and_best_only_if_it_is_bett
 
 
 def test_average_that_is_better_becomes_the_best_with_its_own_figures(train, checkpoints, monkeypatch):
-    from mrlspk.training import averaged_best
+    from mrlspk.training.checkpoints import averaged_best
 
     monkeypatch.setattr(averaged_best, "note_best", lambda _run, progress, _validation: (progress, True))
     outcome = train(*sets("training.average_last=2"), name="mean")

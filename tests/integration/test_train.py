@@ -38,7 +38,7 @@ def test_run_leaves_checkpoints_configuration_trials_and_log(train, tmp_path):
 
 
 def test_last_checkpoint_is_written_after_the_best(tmp_path, monkeypatch):
-    from mrlspk.training import checkpoint
+    from mrlspk.training.checkpoints import checkpoint
 
     written = []
     monkeypatch.setattr(checkpoint, "save_model", lambda path, _entries: written.append(path.name))

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from mrlspk.config import Config
-from mrlspk.training.progress import Progress
+from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.validation import ValidationResult
 
 

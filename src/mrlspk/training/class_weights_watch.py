@@ -5,7 +5,7 @@ import logging
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.losses.random_classes import random_start_loss
-from mrlspk.training.progress import EpochSoFar
+from mrlspk.training.checkpoints.progress import EpochSoFar
 
 log = logging.getLogger("mrlspk.training")
 

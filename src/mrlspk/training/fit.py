@@ -15,19 +15,19 @@ from mrlspk.errors import StoppedError
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.schedule import margin_at
 from mrlspk.training.acceleration import fixed_shapes
-from mrlspk.training.agreement import told_once
 from mrlspk.training.best import is_out_of_patience, note_best
-from mrlspk.training.checkpoint import BEST, LAST, RunState
+from mrlspk.training.checkpoints.checkpoint import BEST, LAST, RunState
+from mrlspk.training.checkpoints.progress import Progress
+from mrlspk.training.checkpoints.random_state import seed_apart
+from mrlspk.training.checkpoints.saving import Saver, build_saver
 from mrlspk.training.class_weights_watch import warn_of_untrained_classes
 from mrlspk.training.device_batches import DeviceBatches
 from mrlspk.training.nonfinite import stop_at_nonfinite
 from mrlspk.training.optimiser import LearningRate
 from mrlspk.training.peak_memory import peak_memory_mib
-from mrlspk.training.progress import Progress
-from mrlspk.training.random_state import seed_apart
-from mrlspk.training.ranks import Ranks
+from mrlspk.training.processes.agreement import told_once
+from mrlspk.training.processes.ranks import Ranks
 from mrlspk.training.records import EpochRecord, Observer, StepRecord
-from mrlspk.training.saving import Saver, build_saver
 from mrlspk.training.step import Batch, Stepper, StepResult
 from mrlspk.training.stop_request import StopRequest, asked_signal, signal_name
 from mrlspk.training.validation import Validator

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from mrlspk.errors import MrlspkError
 from mrlspk.files import whole_file
-from mrlspk.training.agreement import by_first, told_once
-from mrlspk.training.progress import Progress
+from mrlspk.training.checkpoints.progress import Progress
+from mrlspk.training.processes.agreement import by_first, told_once
 
 if TYPE_CHECKING:
     from mrlspk.training.fit import Run

@@ -17,23 +17,23 @@ from mrlspk.errors import ConfigError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm
 from mrlspk.training.acceleration import build_acceleration, set_tf32, warn_of_idle_keys
-from mrlspk.training.agreement import by_first, failing_together
-from mrlspk.training.checkpoint import BEST, TRAINED, RunState
+from mrlspk.training.cards.model_card import BaseCard
+from mrlspk.training.cards.origin import begin_card, describe_base, resumed_base
+from mrlspk.training.checkpoints.checkpoint import BEST, TRAINED, RunState
+from mrlspk.training.checkpoints.progress import Progress
+from mrlspk.training.checkpoints.restore import restore
+from mrlspk.training.checkpoints.resume import check_best_is_there, check_nothing_lost
+from mrlspk.training.checkpoints.run_folder import find_run
 from mrlspk.training.fit import is_frozen
-from mrlspk.training.head_module import HeadModule
-from mrlspk.training.head_optimiser import build_head_optimiser
-from mrlspk.training.model_card import BaseCard
+from mrlspk.training.head.module import HeadModule
+from mrlspk.training.head.optimiser import build_head_optimiser
 from mrlspk.training.modules import TrainedModule
-from mrlspk.training.network_module import build_network_module
+from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
-from mrlspk.training.origin import begin_card, describe_base, resumed_base
 from mrlspk.training.prepared import Prepared, Source
-from mrlspk.training.progress import Progress
-from mrlspk.training.ranks import Ranks
-from mrlspk.training.restore import restore
-from mrlspk.training.resume import check_best_is_there, check_nothing_lost
+from mrlspk.training.processes.agreement import by_first, failing_together
+from mrlspk.training.processes.ranks import Ranks
 from mrlspk.training.run_facts import describe_run, n_passes
-from mrlspk.training.run_folder import find_run
 from mrlspk.training.start import StartingPoint, build_start, origin_checkpoint, wanted_rotation
 from mrlspk.training.step import wrap
 from mrlspk.training.transfer import Transfer, report_transfer, take_class_weights

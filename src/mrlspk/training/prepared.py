@@ -12,8 +12,8 @@ from mrlspk.data.build import TrainingData
 from mrlspk.data.dataset import SampleKey
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.rotation import Method
-from mrlspk.training.checkpoint import RunState
-from mrlspk.training.progress import Progress
+from mrlspk.training.checkpoints.checkpoint import RunState
+from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.records import RunFacts
 from mrlspk.training.start import StartingPoint, wanted_rotation
 from mrlspk.training.step import Stepper

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mrlspk.training.baselines import Baselines
+from mrlspk.training.head.baselines import Baselines
 from mrlspk.training.transfer import Transfer
 from mrlspk.training.validation import ValidationResult
 

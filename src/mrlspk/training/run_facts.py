@@ -4,10 +4,10 @@ from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
-from mrlspk.training.checkpoint import RunState, effective_batch
+from mrlspk.training.checkpoints.checkpoint import RunState, effective_batch
+from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.features.layout import store_bytes
 from mrlspk.training.modules import count_by_part, count_parameters
-from mrlspk.training.progress import Progress
 from mrlspk.training.records import RunFacts
 from mrlspk.training.transfer import Transfer
 

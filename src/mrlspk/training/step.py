@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from mrlspk.errors import MrlspkError
 from mrlspk.training.device_errors import ran_out_of_memory
 from mrlspk.training.modules import TrainedModule
-from mrlspk.training.ranks import ALONE, Ranks
+from mrlspk.training.processes.ranks import ALONE, Ranks
 from mrlspk.training.statistics import Statistics
 
 log = logging.getLogger("mrlspk.training")

@@ -20,9 +20,9 @@ from mrlspk.metrics.dcf import min_dcf_at
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at, mean_log_eer
 from mrlspk.models.encoder import Encoder
-from mrlspk.training.agreement import by_first
-from mrlspk.training.ranks import ALONE, Ranks
-from mrlspk.training.rotation import EmbeddedTrials
+from mrlspk.training.head.rotation import EmbeddedTrials
+from mrlspk.training.processes.agreement import by_first
+from mrlspk.training.processes.ranks import ALONE, Ranks
 
 HEAD_BATCH = 8192  # pooled vectors that go through the head together
 

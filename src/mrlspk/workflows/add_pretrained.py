@@ -9,8 +9,8 @@ from mrlspk.encoding.loading import load_located
 from mrlspk.encoding.locate import ModelFile
 from mrlspk.models.checkpoints import portable_entries, write_entries
 from mrlspk.pretrained.zoo import ModelFacts, ZooModel, add_to_zoo, check_name, zoo_path
-from mrlspk.training.model_card import read_card
-from mrlspk.training.origin import describe_base
+from mrlspk.training.cards.model_card import read_card
+from mrlspk.training.cards.origin import describe_base
 
 
 @dataclass(frozen=True)

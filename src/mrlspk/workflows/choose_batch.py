@@ -12,7 +12,7 @@ from mrlspk.errors import ConfigError
 from mrlspk.training.memory.build import build_probe
 from mrlspk.training.memory.model import MIN_BATCH, split_target
 from mrlspk.training.memory.search import Found, check_fits, search_card
-from mrlspk.training.ranks import ALONE, Ranks
+from mrlspk.training.processes.ranks import ALONE, Ranks
 from mrlspk.workflows.profile_gpu import crops_side_by_side
 
 log = logging.getLogger("mrlspk.training")

@@ -8,8 +8,8 @@ from mrlspk.encoding.locate import ModelFile
 from mrlspk.files import check_free
 from mrlspk.models.checkpoints import check_form, portable_entries, save_model
 from mrlspk.pretrained.records import file_sha256
-from mrlspk.training.adapter_files import WEIGHTS, with_adapter
-from mrlspk.training.origin import describe_base, describe_source
+from mrlspk.training.cards.origin import describe_base, describe_source
+from mrlspk.training.network.adapter_files import WEIGHTS, with_adapter
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from mrlspk.models.encoder import Encoder
 from mrlspk.models.folding import rotate_head
 from mrlspk.models.rotation import ENTRY, Method
 from mrlspk.pretrained.records import file_sha256
-from mrlspk.training.origin import describe_base, describe_source
-from mrlspk.training.rotation import RotationCandidates, RotationChoice, choose_over_folds
-from mrlspk.training.rotation_folds import (
+from mrlspk.training.cards.origin import describe_base, describe_source
+from mrlspk.training.head.rotation import RotationCandidates, RotationChoice, choose_over_folds
+from mrlspk.training.head.rotation_folds import (
     CHOICE_SECONDS,
     CHOICE_SPEAKERS,
     CHOICE_UTTERANCES,

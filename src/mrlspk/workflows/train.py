@@ -11,30 +11,30 @@ from mrlspk.data.trials import write_trials
 from mrlspk.evaluation.sources import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint
-from mrlspk.training.agreement import by_first, failing_together
-from mrlspk.training.averaged_best import average_last
-from mrlspk.training.averaging import AVERAGED_EPOCHS
-from mrlspk.training.baselines import Baselines
-from mrlspk.training.checkpoint import BEST, LAST
-from mrlspk.training.corpus_list import write_corpus
-from mrlspk.training.disk import check_space, checkpoint_bytes, remove_unfinished
+from mrlspk.training.checkpoints.averaged_best import average_last
+from mrlspk.training.checkpoints.averaging import AVERAGED_EPOCHS
+from mrlspk.training.checkpoints.checkpoint import BEST, LAST
+from mrlspk.training.checkpoints.corpus_list import write_corpus
+from mrlspk.training.checkpoints.disk import check_space, checkpoint_bytes, remove_unfinished
+from mrlspk.training.checkpoints.progress import Progress
+from mrlspk.training.checkpoints.resume import resumed_config
 from mrlspk.training.fit import Run, fit
-from mrlspk.training.head_run import HeadRun, build_head_run, conclude
-from mrlspk.training.head_stores import OnStage, Stores
-from mrlspk.training.head_teacher import build_teacher
-from mrlspk.training.launch import launch as start_processes
-from mrlspk.training.lora import without_adapters
-from mrlspk.training.network_run import build_network_run
+from mrlspk.training.head.baselines import Baselines
+from mrlspk.training.head.run import HeadRun, build_head_run, conclude
+from mrlspk.training.head.stores import OnStage, Stores
+from mrlspk.training.head.teacher import build_teacher
+from mrlspk.training.head.verdict import Verdict
+from mrlspk.training.network.lora import without_adapters
+from mrlspk.training.network.run import build_network_run
 from mrlspk.training.prepare import prepare
 from mrlspk.training.prepared import Prepared, Source
-from mrlspk.training.progress import Progress
+from mrlspk.training.processes.agreement import by_first, failing_together
+from mrlspk.training.processes.launch import launch as start_processes
 from mrlspk.training.records import Observer, RunFacts
-from mrlspk.training.resume import resumed_config
 from mrlspk.training.run_log import build_run_log
 from mrlspk.training.start import ALONE, build_fabric, leaves_unused
 from mrlspk.training.transfer import Transfer
 from mrlspk.training.validation import build_validation_trials
-from mrlspk.training.verdict import Verdict
 from mrlspk.workflows.choose_batch import choose_batch
 
 

@@ -15,9 +15,9 @@ from mrlspk.models.encoder import build_encoder
 from mrlspk.models.redimnet.calls import Calls
 from mrlspk.training import acceleration
 from mrlspk.training.acceleration import build_acceleration, fixed_shapes, set_tf32
-from mrlspk.training.adapter_files import save_adapter
-from mrlspk.training.lora import build_adapters, merged, train_adapters
 from mrlspk.training.modules import set_training_mode
+from mrlspk.training.network.adapter_files import save_adapter
+from mrlspk.training.network.lora import build_adapters, merged, train_adapters
 
 BACKBONE = ReDimNetConfig(
     F=8,

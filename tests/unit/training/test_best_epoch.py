@@ -6,7 +6,7 @@ import pytest
 
 from mrlspk.config import load_config
 from mrlspk.training.best import is_out_of_patience, note_best
-from mrlspk.training.progress import Progress
+from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.validation import ValidationResult
 
 

@@ -9,9 +9,9 @@ from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
-from mrlspk.training.lora import has_adapters
 from mrlspk.training.modules import TrainedModule
-from mrlspk.training.network_module import AdaptedModule, build_network_module
+from mrlspk.training.network.lora import has_adapters
+from mrlspk.training.network.module import AdaptedModule, build_network_module
 from mrlspk.training.optimiser import build_optimiser
 
 BACKBONE = ReDimNetConfig(

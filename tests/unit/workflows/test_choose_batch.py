@@ -11,7 +11,7 @@ import torch
 from made_up_card import MadeUpCard, MadeUpProbe
 from mrlspk.config import load_config
 from mrlspk.errors import ConfigError, MrlspkError
-from mrlspk.training.ranks import ALONE, Ranks
+from mrlspk.training.processes.ranks import ALONE, Ranks
 from mrlspk.workflows import choose_batch as module
 from mrlspk.workflows.choose_batch import choose_batch
 

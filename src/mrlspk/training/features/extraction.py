@@ -11,7 +11,6 @@ from pathlib import Path
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import Utterance
 from mrlspk.models.encoder import Encoder
-from mrlspk.training.agreement import by_first, failing_together
 from mrlspk.training.features.crops import Crops
 from mrlspk.training.features.folder import begin_folder, check_room, check_seen, find_missing, one_at_a_time
 from mrlspk.training.features.key import Key, Precision, crops_key, layout_of, store_name, whole_key
@@ -20,7 +19,8 @@ from mrlspk.training.features.making import OnProgress, Source, make_shards
 from mrlspk.training.features.pooling import pooling_function
 from mrlspk.training.features.store import FeatureStore, open_store
 from mrlspk.training.features.whole_files import WholeFiles
-from mrlspk.training.ranks import ALONE, Ranks
+from mrlspk.training.processes.agreement import by_first, failing_together
+from mrlspk.training.processes.ranks import ALONE, Ranks
 
 
 def ensure_crops(

@@ -8,10 +8,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.training.agreement import failing_together
 from mrlspk.training.features.layout import Layout, Shard
 from mrlspk.training.features.shards import write_shard
-from mrlspk.training.ranks import Ranks
+from mrlspk.training.processes.agreement import failing_together
+from mrlspk.training.processes.ranks import Ranks
 
 type OnProgress = Callable[[int, int], None]
 

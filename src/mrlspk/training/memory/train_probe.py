@@ -15,7 +15,7 @@ from mrlspk.models.encoder import Encoder
 from mrlspk.training.acceleration import build_acceleration, fixed_shapes
 from mrlspk.training.fit import is_frozen
 from mrlspk.training.modules import TrainedModule
-from mrlspk.training.network_module import build_network_module
+from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.start import PRECISIONS
 from mrlspk.training.step import Batch, Stepper, wrap

@@ -14,8 +14,8 @@ from mrlspk.errors import MissingDependencyError
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.redimnet.calls import Calls, statistics_kept
 from mrlspk.training.acceleration import check_compiler
-from mrlspk.training.lora import build_adapters, train_adapters
 from mrlspk.training.modules import set_training_mode
+from mrlspk.training.network.lora import build_adapters, train_adapters
 
 FIRST = ReDimNetConfig(
     F=8,

@@ -1,0 +1,163 @@
+"""What a model comes from, for its card: the terms and the training set of the model that training starts from."""
+
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mrlspk.config import Config
+from mrlspk.data.build import TrainingData
+from mrlspk.encoding.locate import ModelFile
+from mrlspk.errors import CheckpointError
+from mrlspk.models.checkpoints import LoadedModel
+from mrlspk.pretrained.fetch import cached_path
+from mrlspk.pretrained.records import file_sha256, recorded_sha256
+from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
+from mrlspk.pretrained.zoo import UNKNOWN_LICENCE
+from mrlspk.training.cards.model_card import BaseCard, DataCard, ModelCard, TrialsCard, read_card
+from mrlspk.training.start import StartingPoint
+
+
+def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> BaseCard:
+    """Return what is known of a model: from the registry, from the zoo, or from its own card.
+
+    Args:
+        file: How it was asked for. A published file is known by its SHA-256 too.
+        loaded: What is in it.
+        cache_dir: Folder of fetched models, where the SHA-256 of some is recorded.
+
+    Raises:
+        CheckpointError: If its card is damaged.
+    """
+    sha256 = file_sha256(file.path)
+    if published := file.published or _published_as(sha256, cache_dir):
+        return _published_card(published, sha256)
+    card = read_card(loaded.contents, file.path) if loaded.family == "mrlspk" else None
+    beneath = card.base if card else _converted_from(loaded, file.path, cache_dir)
+    terms = file.own or beneath
+    return BaseCard(
+        model=_shown(file.typed),
+        sha256=sha256,
+        family=loaded.architecture.family if loaded.family == "mrlspk" else loaded.family,
+        licence=terms.licence if terms else UNKNOWN_LICENCE,
+        non_commercial=terms.non_commercial if terms else None,
+        training_set=_training_set(card.data) if card else None,
+        base=beneath,
+    )
+
+
+def describe_source(path: Path, loaded: LoadedModel, base: BaseCard) -> dict[str, Any]:
+    """Return what a file was and what is known of its terms, which then go where a file made out of it goes.
+
+    Args:
+        path: The file.
+        loaded: What is in it.
+        base: See `describe_base`.
+    """
+    source = {"file": path.name, "family": loaded.family, "sha256": base.sha256, "config": loaded.described}
+    return source | {"base": base.model_dump(mode="json")}
+
+
+def resumed_base(config: Config, loaded: LoadedModel, path: Path) -> BaseCard | None:
+    """Return what the run that wrote a checkpoint started from; None where that was nothing.
+
+    A checkpoint without a card has only its configuration to tell.
+
+    Raises:
+        CheckpointError: If its card is damaged.
+    """
+    card, pretrained = read_card(loaded.contents, path), config.model.pretrained
+    if card is not None or not pretrained.use_pretrained:
+        return card.base if card else None
+    model = str(pretrained.pretrained_checkpoint or pretrained.published_name)
+    if is_published(model):
+        return _published_card(find_model(model), None)
+    return BaseCard(
+        model=_shown(model),
+        sha256=None,
+        family=loaded.architecture.family,
+        licence=UNKNOWN_LICENCE,
+        non_commercial=None,
+        training_set=None,
+    )
+
+
+def begin_card(
+    config: Config, data: TrainingData, start: StartingPoint, *, run_name: str, base: BaseCard | None
+) -> ModelCard:
+    """Return the card of a run's checkpoints, but for the figures of each."""
+    corpus, held_out, trials = data.train, data.validation, data.validation_trials
+    return ModelCard(
+        title=f"{run_name}: Matryoshka speaker embeddings",
+        mrlspk_version=installed_version("mrlspk"),
+        family=start.architecture.family,
+        parameters=sum(parameter.numel() for parameter in start.encoder.parameters()),
+        dims=start.encoder.dims,
+        base=base,
+        data=DataCard(
+            folder=corpus.root.resolve().name,
+            speakers=len(corpus.speakers),
+            utterances=len(corpus) // len(corpus.speeds),
+            fingerprint=corpus.fingerprint,
+        ),
+        trials=TrialsCard(
+            description=f"{len(trials):,} trials generated among {len(held_out.speakers):,} speakers of "
+            f"{held_out.root.resolve().name}, seed {config.seed}",
+            sha256=trials.sha256,
+            n_target=trials.n_target,
+            n_nontarget=trials.n_nontarget,
+            p_target=config.evaluation.p_target[0],
+        ),
+    )
+
+
+def _published_as(sha256: str, cache_dir: Path) -> PublishedModel | None:
+    """Return the published model whose file has this SHA-256, as the registry or the fetch of it here says."""
+    known = ((model, model.sha256 or _recorded(model, cache_dir)) for model in list_models())
+    return next((model for model, its_sha256 in known if its_sha256 == sha256), None)
+
+
+def _converted_from(loaded: LoadedModel, path: Path, cache_dir: Path) -> BaseCard | None:
+    """Return the model that a file of ours was converted from, if that is what it says.
+
+    Raises:
+        CheckpointError: If what it says is no description of a model.
+    """
+    source = loaded.contents.get("converted_from")
+    if not isinstance(source, dict):
+        return None
+    sha256 = source.get("sha256")
+    published = _published_as(sha256, cache_dir) if isinstance(sha256, str) else None
+    if published:
+        return _published_card(published, sha256)
+    try:
+        return BaseCard.model_validate(source["base"]) if source.get("base") else None
+    except ValidationError as error:
+        raise CheckpointError(
+            f"what it was converted from is damaged: {error.errors()[0]['msg']}", path, "Convert it again."
+        ) from error
+
+
+def _recorded(model: PublishedModel, cache_dir: Path) -> str | None:
+    return recorded_sha256(cached_path(model, cache_dir), strict=False)
+
+
+def _published_card(model: PublishedModel, sha256: str | None) -> BaseCard:
+    return BaseCard(
+        model=model.name,
+        sha256=sha256,
+        family=model.family,
+        licence=model.licence,
+        non_commercial=model.non_commercial,
+        training_set=model.training_set,
+    )
+
+
+def _shown(typed: str) -> str:
+    """Return a name or path as typed; of an absolute path only the file's name, for a card goes to other machines."""
+    return Path(typed).name if Path(typed).is_absolute() else typed
+
+
+def _training_set(data: DataCard) -> str:
+    return f"{data.folder}: {data.utterances:,} utterances of {data.speakers:,} speakers"

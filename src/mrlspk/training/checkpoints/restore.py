@@ -1,0 +1,114 @@
+"""A run brought back to where a checkpoint left it."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from mrlspk.errors import CheckpointError
+from mrlspk.models.checkpoints import read_checkpoint
+from mrlspk.training.checkpoints.checkpoint import GENERATORS, ORIGIN, PROCESSES, RunState, effective_batch
+from mrlspk.training.checkpoints.corpus_list import describe_difference
+from mrlspk.training.checkpoints.progress import Progress
+from mrlspk.training.checkpoints.random_state import seed_apart, set_random_state
+
+log = logging.getLogger("mrlspk.training")
+
+BEGIN_ANEW = "Begin a new run with --init-from."
+
+
+def restore(state: RunState, path: Path, *, utterance_ids: list[str], allow_changes: bool) -> Progress:
+    """Load model, class weights, optimiser and generators of a run from ``path``; return how far it was.
+
+    Args:
+        state: Of the run that goes on.
+        path: The checkpoint.
+        utterance_ids: Of the training corpus, to be compared with the run's own.
+        allow_changes: Go on where corpus or processes are others, and say what changed.
+
+    Raises:
+        CheckpointError: If the file is not the checkpoint of a run of this architecture, corpus and processes.
+    """
+    contents = read_checkpoint(path)
+    if "corpus" not in contents:
+        raise CheckpointError("it does not say what corpus it was trained on", path, BEGIN_ANEW)
+    if GENERATORS not in contents or PROCESSES not in contents:
+        raise CheckpointError("it is no checkpoint that training can go on from to the step", path, BEGIN_ANEW)
+    _compare_corpora(state, contents, path, utterance_ids=utterance_ids, allow_changes=allow_changes)
+    _compare_processes(state, contents[PROCESSES], path, allow_changes=allow_changes)
+    try:
+        state.module.load_entries(contents)
+        state.origin.update({key: contents[key] for key in ORIGIN if key in contents})
+        state.optimiser.load_state_dict(contents["optimiser"])
+        state.fabric.strategy.precision.load_state_dict(contents["precision"])
+        progress = TypeAdapter(Progress).validate_python(contents["progress"])
+        if contents["config"]["training"]["batch_size"] != state.config.training.batch_size:
+            progress = replace(progress, n_parts=1)  # what ran out of memory was a batch of another size
+        _restore_generators(state, contents[GENERATORS])
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"training cannot go on from it: {error}", path, "Resume with the corpus and configuration of its run."
+        ) from error
+    return progress
+
+
+def _restore_generators(state: RunState, states: list[dict[str, Any]]) -> None:
+    """Bring this process's generators back; one that the run did not have before begins a stream of its own."""
+    number = state.ranks.number
+    if number < len(states):
+        set_random_state(states[number], state.fabric.device)
+    else:
+        seed_apart(state.config.seed, number)
+
+
+def _compare_corpora(
+    state: RunState, contents: dict[str, Any], path: Path, *, utterance_ids: list[str], allow_changes: bool
+) -> None:
+    """Refuse another corpus, or say what changed."""
+    if contents["corpus"] == state.corpus:
+        return
+    changed = describe_difference(path.parent, utterance_ids) or "the validation trials are others"
+    if not allow_changes:
+        raise CheckpointError(
+            f"the corpus is not the one that it was trained on: {changed}",
+            path,
+            "Bring the corpus back to what it was, go on with --allow-changes, or begin a new run with --init-from.",
+        )
+    log.warning("the run goes on with another corpus: %s", changed)
+
+
+def _compare_processes(state: RunState, before: dict[str, int], path: Path, *, allow_changes: bool) -> None:
+    """Refuse another number of processes, or of crops in a step, or say what changed."""
+    n, crops = state.ranks.size, effective_batch(state.config, state.ranks)
+    if (before["n"], before["effective_batch"]) == (n, crops):
+        return
+    changed = (
+        f"it was trained by {before['n']} processes with {before['effective_batch']} crops a step, "
+        f"and now there would be {n} with {crops}"
+    )
+    if not allow_changes:
+        raise CheckpointError(
+            changed,
+            path,
+            f"Start {before['n']}, or convert it with --allow-changes; {_same_step(state, before['effective_batch'])}.",
+        )
+    log.warning(
+        "%s; a step of as many crops is the same up to rounding, but for what looks at a batch as a whole (triplets, "
+        "distillation, trained statistics); any other changes what is learnt",
+        changed,
+    )
+
+
+def _same_step(state: RunState, wanted: int) -> str:
+    """Return the setting by which a step has as many crops as before."""
+    per_batch = state.config.training.batch * state.ranks.size
+    if wanted % per_batch == 0:
+        return f"a step has as many crops as before with --set training.accumulation_steps={wanted // per_batch}"
+    if wanted % state.ranks.size == 0:
+        return (
+            f"a step has as many crops as before with --set training.batch_size={wanted // state.ranks.size} "
+            "--set training.accumulation_steps=1"
+        )
+    return "no batch size gives a step as many crops as before"

@@ -1,0 +1,223 @@
+"""Going on with a run: which checkpoint, and with which configuration."""
+
+import logging
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mrlspk.config import Config
+from mrlspk.config.logging import LoggingConfig
+from mrlspk.errors import CheckpointError, ConfigError
+from mrlspk.models.checkpoints import read_checkpoint
+from mrlspk.training.checkpoints.checkpoint import BEST, LAST, UNTRAINED
+
+log = logging.getLogger("mrlspk.training")
+
+# Keys on which no result depends: a resumed run may have other values. How many processes there are is compared with
+# what the checkpoint says, since a launcher may say it in place of the keys.
+FREE_KEYS = (
+    "hardware.device",
+    "hardware.devices",
+    "hardware.nodes",
+    "data.num_workers",
+    "data.prefetch_factor",
+    "data.pin_memory",
+    "data.worker_timeout_seconds",
+    "logging.",
+)
+CHOSEN_KEYS = "training.batch_size", "training.accumulation_steps", "training.target_batch"  # by batch_size auto
+
+
+def find_resume_point(resume: str, config: LoggingConfig) -> Path | None:
+    """Return the checkpoint that ``--resume`` means: None for ``never``, or for ``auto`` where no run was begun.
+
+    ``auto`` is the run called ``run_name`` where the configuration names one, else the newest under ``save_dir``.
+
+    Raises:
+        CheckpointError: If a path is given that leads to no checkpoint, or the run has lost its last one.
+    """
+    if resume == "never":
+        return None
+    if resume == "auto":
+        found = [(path.stat().st_mtime, path) for path in config.save_dir.glob(f"{config.run_name or '*'}/{LAST}")]
+        if not found and config.run_name is not None:
+            _check_last_not_gone(config.save_dir / config.run_name / LAST)
+        return max(found)[1] if found else None
+    path = Path(resume)
+    path = path / LAST if path.is_dir() else path
+    _check_last_not_gone(path)
+    if path.name == LAST and not path.is_file() and any(path.with_name(name).is_file() for name in UNTRAINED):
+        raise _nothing_to_go_on_from(path.parent)
+    if not path.is_file():
+        raise CheckpointError("no checkpoint to resume from", path, "Give a run's folder or a checkpoint in it.")
+    return path
+
+
+def _check_last_not_gone(path: Path) -> None:
+    """Refuse a run that has kept epochs and no ``last.pt``, and name the newest of them.
+
+    Raises:
+        CheckpointError: If it is such a run.
+    """
+    kept = _newest_kept(path.parent)
+    if path.name == LAST and kept is not None and not path.is_file():
+        raise CheckpointError("is gone, though the run has kept epochs", path, f"Go on with --resume {kept}.")
+
+
+def _newest_kept(run_dir: Path) -> Path | None:
+    return max(run_dir.glob("epoch-*.pt"), default=None)
+
+
+def _read(point: Path) -> dict[str, Any]:
+    """Return the entries of a run's checkpoint.
+
+    Raises:
+        CheckpointError: If it is damaged; where that is the last one, the newest kept one is named.
+    """
+    try:
+        return read_checkpoint(point)
+    except CheckpointError as error:
+        kept = _newest_kept(point.parent)
+        if point.name != LAST or kept is None:
+            raise
+        raise CheckpointError(error.what, point, f"Take it away, and go on with --resume {kept}.") from error
+
+
+def _nothing_to_go_on_from(run_dir: Path) -> CheckpointError:
+    """Return the error of a run that has a start and no step."""
+    if (run_dir / BEST).is_file():
+        return CheckpointError(
+            "the run has ended with nothing trained: there is nothing to go on from",
+            run_dir,
+            f"Take its {BEST}, or begin a new run.",
+        )
+    return CheckpointError(
+        "the run was stopped before its first step: there is nothing to go on from",
+        run_dir,
+        f"Begin it anew: --resume auto with its configuration and logging.run_name={run_dir.name}.",
+    )
+
+
+def check_nothing_lost(point: Path) -> None:
+    """Refuse to go on from a checkpoint whose run has come further: its later checkpoints would be overwritten.
+
+    Raises:
+        CheckpointError: If it has.
+    """
+    last = point.with_name(LAST)
+    if point == last or not last.is_file():
+        return
+    there, here = (_place(_read(path)["progress"]) for path in (last, point))
+    if there > here:
+        raise CheckpointError(
+            f"its run has come further, to {_shown(there)}: going on from {_shown(here)} would overwrite that",
+            point,
+            "Resume from the folder, or copy it whole and let the checkpoint be last.pt in the copy.",
+        )
+
+
+def check_best_is_there(best: Path, best_epoch: int) -> None:
+    """Refuse to go on with a run whose best checkpoint is gone: without it, the run could not end.
+
+    Args:
+        best: Where it has to be.
+        best_epoch: Which epoch it is of; 0: there was none yet.
+
+    Raises:
+        CheckpointError: If it is not there.
+    """
+    if best_epoch and not best.is_file():
+        kept = best.with_name(f"epoch-{best_epoch:03d}.pt")
+        copied = f"Copy {kept.name}, which is the same" if kept.is_file() else "Bring it back, or copy another epoch"
+        raise CheckpointError(
+            f"is gone, the best checkpoint of the run (epoch {best_epoch})", best, f"{copied}, to {best.name}."
+        )
+
+
+def _place(progress: dict[str, Any]) -> tuple[int, int]:
+    return progress["epoch"], progress.get("n_crops", 0)
+
+
+def _shown(place: tuple[int, int]) -> str:
+    epoch, n_crops = place
+    return f"epoch {epoch}" + (f" and {n_crops} crops of the next" if n_crops else "")
+
+
+def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str], allow_changes: bool = False) -> Config:
+    """Return the configuration to train with: that of the run that is resumed, if one is.
+
+    Args:
+        resume: ``never``, ``auto`` or a path.
+        asked: The configuration from files, variables and flags.
+        named_keys: Dotted keys that these set. A run that is resumed must have had the same values, but for
+            ``FREE_KEYS``, which are taken from ``asked``.
+        allow_changes: Take the other keys from ``asked`` too, and say which changed.
+
+    Raises:
+        ConfigError: If it had others; they are named.
+        CheckpointError: If there is no such run, or its checkpoint holds no configuration.
+    """
+    point = find_resume_point(resume, asked.logging)
+    if point is None:
+        return asked
+    try:
+        saved = Config.model_validate(_read(point)["config"]).model_dump(mode="json")
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"holds no configuration to train with: {error}", point, "Resume from a checkpoint that mrlspk train wrote."
+        ) from error
+    wanted, changed = asked.model_dump(mode="json"), []
+    chosen = CHOSEN_KEYS if asked.training.batch_size == "auto" else ()
+    for key in sorted(set(named_keys) - set(chosen)):
+        old, new = _value(saved, key), _value(wanted, key)
+        if _is_free(key, saved):
+            _set_value(saved, key, new)
+        elif old != new:
+            changed.append(f"{key} was {old}, now {new}")
+    if changed and not allow_changes:
+        raise ConfigError(
+            f"the run was begun with another configuration: {'; '.join(changed)}",
+            point.parent,
+            "Resume without these, allow them with --allow-changes, or begin a new run.",
+        )
+    if not changed:
+        return _valid(saved, point)
+    log.warning("the run goes on with another configuration: %s", "; ".join(changed))
+    for key in sorted(set(named_keys) - set(chosen)):
+        _set_value(saved, key, _value(wanted, key))
+    return _valid(saved, point)
+
+
+def _is_free(key: str, saved: dict[str, Any]) -> bool:
+    """Return whether no result of a run with the configuration ``saved`` depends on a key."""
+    if key == "logging.save_interval" and saved["training"]["average_last"]:
+        return False  # it says which epochs are averaged
+    return key.startswith(FREE_KEYS)
+
+
+def _valid(values: dict[str, Any], point: Path) -> Config:
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+        raise ConfigError(
+            f"what was changed does not fit the run's other settings: {problems}", point.parent, "Change both."
+        ) from error
+
+
+def _value(config: Any, key: str) -> Any:
+    """Return what is at a dotted key; a section that is null has nothing below it."""
+    for part in key.split("."):
+        config = config.get(part) if config is not None else None
+    return config
+
+
+def _set_value(config: dict[str, Any], key: str, value: Any) -> None:
+    *sections, leaf = key.split(".")
+    for part in sections:
+        if config[part] is None:
+            config[part] = {}
+        config = config[part]
+    config[leaf] = value

@@ -1,0 +1,152 @@
+"""Adapters in peft's own files, beside the head that was trained with them, and the model that they make of a base."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypedDict
+
+from pydantic import PositiveInt, TypeAdapter, ValidationError
+from torch import Tensor
+
+from mrlspk.config.architecture import Architecture, ReDimNet2Architecture, ReDimNetArchitecture
+from mrlspk.encoding.fingerprint import model_fingerprint
+from mrlspk.errors import CheckpointError
+from mrlspk.files import whole_file
+from mrlspk.models.checkpoints import LoadedModel, safetensors_file
+from mrlspk.models.encoder import Encoder, build_encoder
+from mrlspk.training.network.lora import NAME, adapted_layers, inject, library, merged, without_adapters
+
+FOLDER, CONFIG, WEIGHTS = "adapter", "adapter_config.json", "adapter_model.safetensors"
+PREFIX = "base_model.model."  # what peft writes before every name
+HEADER = "mrlspk"  # the key of the header of the weights that holds what mrlspk has to know beside them
+HEAD = "head."
+
+
+class _Options(TypedDict):
+    """What mrlspk reads of peft's options; the rest is as it writes it."""
+
+    r: PositiveInt
+    lora_alpha: PositiveInt
+    target_modules: list[str]
+
+
+class _Header(TypedDict):
+    """What mrlspk writes beside the weights."""
+
+    architecture: ReDimNetArchitecture | ReDimNet2Architecture
+    base: str
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What is in an adapter's folder.
+
+    Attributes:
+        names: Layers with an adapter.
+        rank: Of each.
+        alpha: What they add counts alpha / rank times.
+        architecture: Of the model that they make.
+        base: Fingerprint of the model that they are for, but for its head.
+        state: Weights of the adapters and of the head, by their names in an adapted encoder.
+    """
+
+    names: tuple[str, ...]
+    rank: int
+    alpha: int
+    architecture: Architecture
+    base: str
+    state: dict[str, Tensor]
+
+
+def save_adapter(folder: Path, encoder: Encoder, architecture: Architecture) -> None:
+    """Write the adapters and the head of ``encoder`` to ``folder``, so that peft too can load them.
+
+    ``PeftModel.from_pretrained(base, folder)`` takes an encoder of this architecture, with a head of the same widths.
+
+    Raises:
+        MissingDependencyError: If peft is not installed.
+        MrlspkError: If a file cannot be written.
+    """
+    options, safetensors = _peft_options(encoder), safetensors_file.library(folder)
+    state = {PREFIX + name: values.detach().cpu().contiguous() for name, values in _kept_state(encoder).items()}
+    base = model_fingerprint(without_adapters(encoder), without="head")
+    header = json.dumps({"architecture": architecture.model_dump(mode="json"), "base": base})
+    with whole_file(folder / WEIGHTS) as partial:
+        partial.write_bytes(safetensors.torch.save(state, metadata={"format": "pt", HEADER: header}))
+    with whole_file(folder / CONFIG) as partial:
+        partial.write_text(json.dumps(options, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _kept_state(encoder: Encoder) -> dict[str, Tensor]:
+    """Return adapters and head by the names that peft gives them in a file."""
+    state = encoder.state_dict()
+    return {name.replace(f".{NAME}.", "."): state[name] for name in state if ".lora_" in name or name.startswith(HEAD)}
+
+
+def _peft_options(encoder: Encoder) -> dict[str, Any]:
+    """Return the content of peft's ``adapter_config.json``."""
+    layers = dict(adapted_layers(encoder))
+    first = next(iter(layers.values()))
+    config = library().LoraConfig(
+        r=first.r[NAME], lora_alpha=first.lora_alpha[NAME], inference_mode=True, modules_to_save=["head"]
+    )
+    options: dict[str, Any] = config.to_dict()
+    return options | {"target_modules": sorted(layers)}
+
+
+def load_adapter(folder: Path) -> Adapter:
+    """Return the adapter in ``folder``.
+
+    Raises:
+        CheckpointError: If a file is missing or damaged, or another program wrote it.
+        MissingDependencyError: If peft is not installed.
+    """
+    library()
+    safetensors = safetensors_file.library(folder)
+    for path in (folder / CONFIG, folder / WEIGHTS):
+        if not path.is_file():
+            raise CheckpointError("no such file of an adapter", path, "Give the folder adapter of a run of mrlspk.")
+    try:
+        options = TypeAdapter(_Options).validate_json((folder / CONFIG).read_bytes())
+        with safetensors.safe_open(folder / WEIGHTS, framework="pt") as file:
+            header = TypeAdapter(_Header).validate_json((file.metadata() or {})[HEADER])
+            state = {name.removeprefix(PREFIX): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (KeyError, ValidationError, safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"is damaged, or no adapter that mrlspk wrote: {error}", folder, "Give the folder adapter of a run."
+        ) from error
+    return Adapter(
+        tuple(options["target_modules"]),
+        options["r"],
+        options["lora_alpha"],
+        header["architecture"],
+        header["base"],
+        state,
+    )
+
+
+def with_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
+    """Return the model that the adapter in ``folder`` makes of ``loaded``, merged; what a run said of it is left out.
+
+    Raises:
+        CheckpointError: If the folder holds no adapter of mrlspk's, or one for another model.
+        MissingDependencyError: If peft is not installed.
+    """
+    adapter = load_adapter(folder)
+    if model_fingerprint(loaded.encoder, without="head") != adapter.base:
+        raise CheckpointError(
+            "the adapter was trained on another model", folder, "Give the model that its run started from."
+        )
+    encoder = build_encoder(adapter.architecture)
+    beneath = {name: values for name, values in loaded.encoder.state_dict().items() if not name.startswith(HEAD)}
+    try:
+        encoder.load_state_dict(beneath | {name: v for name, v in adapter.state.items() if name.startswith(HEAD)})
+        inject(encoder, adapter.names, rank=adapter.rank, alpha=adapter.alpha)
+        own = {name.replace(f".{NAME}.", "."): name for name in encoder.state_dict() if ".lora_" in name}
+        state = {name: values for name, values in adapter.state.items() if not name.startswith(HEAD)}
+        encoder.load_state_dict({own[name]: values for name, values in state.items()}, strict=False)
+        if own.keys() != state.keys():
+            raise KeyError(*sorted(own.keys() ^ state.keys())[:1])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"the adapter does not fit its own description: {error}", folder) from error
+    return replace(loaded, encoder=merged(encoder).eval(), architecture=adapter.architecture, config=None, contents={})

@@ -1,0 +1,1 @@
+"""The processes of a run: started, and agreed on what they do."""

@@ -1,0 +1,129 @@
+"""Verdicts on scores made by hand: two values an embedding, one good at each width, so that rates can be counted."""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mrlspk.data.manifest import Utterance
+from mrlspk.data.trials import Trials
+from mrlspk.training.head.baselines import score_baselines
+from mrlspk.training.head.verdict import reach_verdict
+from mrlspk.training.validation import ValidationTrials
+
+WIDTHS = 2, 4
+
+
+def trials_of(n_speakers, *, per_speaker=3, published=WIDTHS):
+    """All pairs of the utterances of so many speakers."""
+    ids = [f"s{speaker:02}/{number}.wav" for speaker in range(n_speakers) for number in range(per_speaker)]
+    pairs = list(combinations(ids, 2))
+    is_target = np.array([a.split("/")[0] == b.split("/")[0] for a, b in pairs])
+    trials = Trials(*map(tuple, zip(*pairs, strict=True)), is_target, path="by hand", sha256="0" * 64)
+    utterances = tuple(Utterance(each, each.split("/")[0], Path(each)) for each in ids)
+    return ValidationTrials(
+        utterances,
+        trials,
+        dims=WIDTHS,
+        published_dims=published,
+        weights=(1.0, 1.0),
+        scale=30.0,
+        p_target=0.05,
+    )
+
+
+def embed(n_speakers, *, narrow, wide, seed=0, per_speaker=3):
+    """Embeddings of four values: their first two as noisy as ``narrow`` says, the others as ``wide``."""
+    rng = np.random.default_rng(seed)
+    angle = 2 * np.pi * np.arange(n_speakers) / n_speakers
+    own = np.repeat(np.column_stack([np.cos(angle), np.sin(angle)]), per_speaker, axis=0)
+    noise = rng.normal(size=(len(own), 4))
+    return np.concatenate([own + narrow * noise[:, :2], 10 * (own + wide * noise[:, 2:])], axis=1)
+
+
+def verdict_of(n_speakers, before, after, *, n_resamples=200, published=WIDTHS):
+    trials = trials_of(n_speakers, published=published)
+    first, second = (embed(n_speakers, **noise) for noise in (before, after))
+    return reach_verdict(trials, first, second, n_resamples=n_resamples, seed=1)
+
+
+def test_less_noise_wins_at_every_width_and_the_head_is_kept():
+    verdict = verdict_of(24, {"narrow": 0.5, "wide": 0.5}, {"narrow": 0.02, "wide": 0.02})
+    assert [width.outcome for width in verdict.widths] == ["WIN", "WIN"]
+    assert all(width.delta_ci[1] < 0 and width.p_value is None for width in verdict.widths)
+    assert verdict.kept == "trained"
+    assert verdict.trained_mean_log_eer < verdict.rotation_mean_log_eer
+
+
+def test_more_noise_at_one_published_width_is_a_regression_there_and_keeps_the_rotation():
+    verdict = verdict_of(24, {"narrow": 0.05, "wide": 0.5}, {"narrow": 0.5, "wide": 0.02})
+    assert [width.outcome for width in verdict.widths] == ["REGRESSION", "WIN"]
+    assert (verdict.kept, verdict.reason) == ("rotation", "the trained head is worse at 2")
+
+
+def test_width_that_is_not_published_may_be_worse():
+    verdict = verdict_of(24, {"narrow": 0.05, "wide": 0.5}, {"narrow": 0.5, "wide": 0.02}, published=(4,))
+    assert [(width.published, width.outcome) for width in verdict.widths] == [(False, "REGRESSION"), (True, "WIN")]
+    assert verdict.kept == "trained"
+
+
+def test_same_embeddings_are_even_and_the_rotation_stays():
+    noise = {"narrow": 0.5, "wide": 0.5}
+    verdict = verdict_of(24, noise, noise)
+    assert [width.outcome for width in verdict.widths] == ["EVEN", "EVEN"]
+    assert verdict.kept == "rotation"
+    assert verdict.reason == "the trained head's mean log EER is not below the rotation's"
+
+
+def test_full_width_that_is_worse_at_all_keeps_the_rotation():
+    trials = trials_of(24)
+    before = embed(24, narrow=0.5, wide=0.3)
+    after = embed(24, narrow=0.02, wide=0.3)
+    after[0, 2:], after[3, 2:] = before[3, 2:], before[0, 2:].copy()  # one utterance each of two speakers, swapped
+    verdict = reach_verdict(trials, before, after, n_resamples=200, seed=1)
+    full = verdict.widths[-1]
+    assert (full.outcome, full.trained > full.rotation) == ("EVEN", True)
+    assert verdict.trained_mean_log_eer < verdict.rotation_mean_log_eer
+    assert (verdict.kept, verdict.reason) == ("rotation", "the trained head is worse at the full width")
+
+
+@pytest.mark.parametrize(("n_speakers", "n_resamples"), [(6, 200), (24, 0)])
+def test_without_enough_speakers_or_draws_the_decisions_are_counted(n_speakers, n_resamples):
+    before, after = {"narrow": 0.6, "wide": 0.6}, {"narrow": 0.01, "wide": 0.01}
+    verdict = verdict_of(n_speakers, before, after, n_resamples=n_resamples)
+    assert all(width.delta_ci is None and width.p_value is not None for width in verdict.widths)
+    assert [width.outcome for width in verdict.widths] == ["WIN", "WIN"]
+    back = verdict_of(n_speakers, after, before, n_resamples=n_resamples)
+    assert [width.outcome for width in back.widths] == ["REGRESSION", "REGRESSION"]
+    assert [width.p_value for width in back.widths] == [width.p_value for width in verdict.widths]
+
+
+def test_difference_of_single_decisions_is_even():
+    trials = trials_of(6)
+    before = embed(6, narrow=0.2, wide=0.2)
+    after = before.copy()
+    after[0] = embed(6, narrow=0.2, wide=0.2, seed=5)[0]
+    verdict = reach_verdict(trials, before, after, n_resamples=0, seed=1)
+    assert {width.outcome for width in verdict.widths} == {"EVEN"}
+
+
+def test_baselines_are_the_rates_of_both_embeddings():
+    trials = trials_of(2, per_speaker=2)  # six trials, two of them target
+    degrees = np.radians([[0, 0], [10, 100], [90, 90], [100, 10]])  # the second pair of values mixes up the speakers
+    narrow, wide = (np.column_stack([np.cos(column), np.sin(column)]) for column in degrees.T)
+    own = np.concatenate([narrow, 10 * wide], axis=1)
+    turned = np.concatenate([narrow, 0.1 * wide], axis=1)
+    found = score_baselines(trials, own, turned, method="svd")
+    assert (found.own_dim, found.rotation_method) == (4, "svd")
+    assert found.truncation[2] == found.rotation[2] == found.rotation[4] == 0
+    assert found.own == found.truncation[4] == 0.5  # one of two target trials, two of four others
+    half = 0.5 / 4  # a rate of zero counts as half an error among the four non-target trials
+    assert found.rotation_mean_log_eer == pytest.approx(np.log(half))
+
+
+def test_width_beyond_the_own_embedding_has_no_truncation():
+    trials = trials_of(4)
+    both = embed(4, narrow=0.1, wide=0.1)
+    found = score_baselines(trials, both[:, :3], both, method="none")
+    assert (found.own_dim, set(found.truncation), set(found.rotation)) == (3, {2}, {2, 4})
