@@ -18,8 +18,8 @@ from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.folding import standardise_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.training.head_module import HeadModule, Trained
-from mrlspk.training.head_optimiser import add_decay_to_start
+from mrlspk.training.head.module import HeadModule, Trained
+from mrlspk.training.head.optimiser import add_decay_to_start
 from mrlspk.training.optimiser import LearningRate
 from mrlspk.training.step import Stepper, wrap
 from mrlspk.training.validation import embed_pooled
