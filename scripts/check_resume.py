@@ -111,13 +111,14 @@ class Killed:
         process, began = self.start(), self.written()
         while process.poll() is None and self.written() == began:
             time.sleep(POLL_SECONDS)
+        written = list[str]()
         pause, in_save = moments.uniform(0, within_seconds), moments.random() < 0.5
         end = time.monotonic() + pause
         while process.poll() is None and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
-        while in_save and process.poll() is None and not self.partial():
+        while in_save and process.poll() is None and not (written := self.partial(process.pid)):
             pass
-        moment = f"{pause:.2f} s on" + (f", while {', '.join(self.partial())} was written" if in_save else "")
+        moment = f"{pause:.2f} s on" + (f", while {', '.join(written)} was written" if in_save else "")
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
@@ -139,9 +140,9 @@ class Killed:
         found = [path for name in ("checkpoints", "features") for path in (self.folder / name).rglob("*")]
         return sorted((str(path), _time(path)) for path in found)
 
-    def partial(self) -> list[str]:
-        """Return the files that are being written."""
-        return [path.name for path in self.run_dir.glob(".*.partial")]
+    def partial(self, pid: int) -> list[str]:
+        """Return the files that a process is writing."""
+        return [path.name for path in self.run_dir.glob(f".*.{pid}.partial")]
 
 
 def _time(path: Path) -> float:

@@ -34,7 +34,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(file: Path, *, on_wait: Callable[[], None]) -> Iterator[None]:
+def locked(file: Path, *, on_wait: Callable[[], None], patience_seconds: float | None = None) -> Iterator[None]:
     """Hold a lock file in the block, once no other process does; the end of a process frees its locks.
 
     The empty lock file stays: to remove it could let two processes lock it at once.
@@ -42,9 +42,10 @@ def locked(file: Path, *, on_wait: Callable[[], None]) -> Iterator[None]:
     Args:
         file: The lock.
         on_wait: Called where another process holds it.
+        patience_seconds: How long to wait for that one; None: as long as it takes.
 
     Raises:
-        OSError: If the lock file or its folder cannot be made.
+        OSError: If the lock file or its folder cannot be made; a `TimeoutError`, which is one, if patience ran out.
     """
     lock = FileLock(file, mode=0o666)  # of a shared folder other users may be the next
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ def locked(file: Path, *, on_wait: Callable[[], None]) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         on_wait()
-        lock.acquire()
+        lock.acquire(timeout=-1 if patience_seconds is None else patience_seconds)
     try:
         yield
     finally:

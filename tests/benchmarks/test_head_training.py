@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mrlspk.config import Config
+from mrlspk.training.checkpoints.run_folder import find_run
 from mrlspk.training.features.extraction import ensure_store
 from mrlspk.training.features.key import crops_key, whole_key
 from mrlspk.training.features.layout import Layout, Shard
@@ -106,7 +107,8 @@ def fill_stores(prepared: Prepared) -> None:
 @pytest.mark.benchmark(group="head")
 def test_eight_epochs_on_stored_vectors(benchmark, config, tmp_path):
     source, fabric = Source(cache_dir=tmp_path), build_fabric(config.hardware)
-    fill_stores(prepare(config, fabric, ranks_of(fabric), source=source))
+    folder = find_run(config.logging, source.resume)
+    fill_stores(prepare(config, fabric, ranks_of(fabric), source=source, folder=folder))
     report = benchmark.pedantic(train, args=(config, source), rounds=1, iterations=1)
     assert report.epochs == 8
     assert len(report.verdict.widths) == 6

@@ -249,3 +249,20 @@ def test_resume_from_an_earlier_epoch_overwrites_nothing(run, train, tmp_path):
     assert outcome.exit_code == 1
     assert "come further, to epoch 3" in outcome.stderr
     assert before == {path.name: path.read_bytes() for path in run_dir.glob("*.pt")}
+
+
+def test_run_that_another_process_is_training_is_left_to_it(train, checkpoints, monkeypatch):
+    from mrlspk.files import locked
+    from mrlspk.training.checkpoints import run_folder
+
+    assert train("--set", "training.num_epochs=1", name="one").exit_code == 0
+    before = {path.name: path.read_bytes() for path in (checkpoints / "one").iterdir()}
+    monkeypatch.setattr(run_folder, "PATIENCE_SECONDS", 0.05)
+    for name in ("one", "two"):  # one that goes on, and one that would begin
+        with locked(checkpoints / ".locks" / f"{name}.lock", on_wait=lambda: None):
+            outcome = train("--resume", "auto", "--set", "training.num_epochs=1", name=name)
+        assert outcome.exit_code == 1
+        assert "another process is training this run" in outcome.stderr
+    assert before == {path.name: path.read_bytes() for path in (checkpoints / "one").iterdir()}
+    assert not (checkpoints / "two").exists()
+    assert train("--resume", "auto", "--set", "training.num_epochs=1", name="two").exit_code == 0

@@ -23,7 +23,7 @@ from mrlspk.training.checkpoints.checkpoint import BEST, TRAINED, RunState
 from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.restore import restore
 from mrlspk.training.checkpoints.resume import check_best_is_there, check_nothing_lost
-from mrlspk.training.checkpoints.run_folder import find_run
+from mrlspk.training.checkpoints.run_folder import RunFolder
 from mrlspk.training.fit import is_frozen
 from mrlspk.training.head.module import HeadModule
 from mrlspk.training.head.optimiser import build_head_optimiser
@@ -31,7 +31,7 @@ from mrlspk.training.modules import TrainedModule
 from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.prepared import Prepared, Source
-from mrlspk.training.processes.agreement import by_first, failing_together
+from mrlspk.training.processes.agreement import failing_together
 from mrlspk.training.processes.ranks import Ranks
 from mrlspk.training.run_facts import describe_run, n_passes
 from mrlspk.training.start import StartingPoint, build_start, origin_checkpoint, wanted_rotation
@@ -41,7 +41,7 @@ from mrlspk.training.transfer import Transfer, report_transfer, take_class_weigh
 log = logging.getLogger("mrlspk.training")
 
 
-def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> Prepared:
+def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source, folder: RunFolder) -> Prepared:
     """Build all parts of a run that need no audio, without writing anything.
 
     Args:
@@ -49,6 +49,7 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> 
         fabric: Launched, unless nothing is to be trained.
         ranks: Its processes.
         source: Where the run comes from.
+        folder: Where it is written.
 
     Raises:
         ConfigError: If the batch is larger than the epoch, or the parts of the model do not fit together.
@@ -56,7 +57,7 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> 
         CheckpointError: If the model to start from is not whole.
         DownloadError: If a published model cannot be fetched.
     """
-    resume_point, run_dir = by_first(ranks, lambda: find_run(config.logging, source.resume))
+    resume_point, run_dir = folder.resume_point, folder.path
     with failing_together(ranks):  # a machine that lacks a file lets nobody wait
         data = build_training_data(config.data, seed=config.seed)
         _check_test_speakers(config, data)
@@ -67,14 +68,7 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> 
         state = _build_state(config, data, start, base, fabric=fabric, ranks=ranks, run_name=run_dir.name)
     state.module.set_mode(backbone_frozen=is_frozen(config, config.training.num_epochs - 1))  # all that is ever trained
     wrapped = wrap(fabric, state.module, state.optimiser)
-    progress = Progress()
-    if resume_point:
-        ids = data.train.utterance_ids
-        with failing_together(ranks):
-            progress = restore(state, resume_point, utterance_ids=ids, allow_changes=source.allow_changes)
-            check_nothing_lost(resume_point)
-            best_name = TRAINED if config.trains_head_alone else BEST
-            check_best_is_there(run_dir / best_name, progress.best_epoch)
+    progress = _go_on(state, resume_point, data, source) if resume_point else Progress()
     state.module.set_mode(backbone_frozen=is_frozen(config, progress.epoch))
     transfer = _carry_over(state, data, start, origin) if origin else None
     batches = build_batches(config, data, ranks)
@@ -100,6 +94,17 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source) -> 
             steps_per_epoch=count_steps(config, len(batches), source.max_batches),
         ),
     )
+
+
+def _go_on(state: RunState, resume_point: Path, data: TrainingData, source: Source) -> Progress:
+    """Bring a run back to a checkpoint of its own; return how far it was."""
+    with failing_together(state.ranks):
+        ids = data.train.utterance_ids
+        progress = restore(state, resume_point, utterance_ids=ids, allow_changes=source.allow_changes)
+        check_nothing_lost(resume_point)
+        best_name = TRAINED if state.config.trains_head_alone else BEST
+        check_best_is_there(resume_point.with_name(best_name), progress.best_epoch)
+    return progress
 
 
 def build_batches(config: Config, data: TrainingData, ranks: Ranks) -> RankBatches:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from mrlspk.config import Config
 from mrlspk.config.launch import Launch
 from mrlspk.training.checkpoints.resume import resumed_config
+from mrlspk.training.checkpoints.run_folder import find_run
 from mrlspk.training.prepare import prepare
 from mrlspk.training.prepared import Source
 from mrlspk.training.processes.ranks import Ranks
@@ -23,4 +24,5 @@ def plan_training(
     fabric = build_fabric(hardware.model_copy(update={"devices": 1, "nodes": 1}))
     planned = Ranks(0, processes, fabric.device, are_started=False)
     config = choose_batch(config, cache_dir=source.cache_dir, mirror=source.mirror, ranks=planned)
-    return prepare(config, fabric, planned, source=source).facts
+    folder = find_run(config.logging, source.resume)
+    return prepare(config, fabric, planned, source=source, folder=folder).facts

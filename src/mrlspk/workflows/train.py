@@ -1,6 +1,7 @@
 """Train an encoder as a configuration says."""
 
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from mrlspk.training.checkpoints.corpus_list import write_corpus
 from mrlspk.training.checkpoints.disk import check_space, checkpoint_bytes, remove_unfinished
 from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.resume import resumed_config
+from mrlspk.training.checkpoints.run_folder import find_run, one_at_a_time
 from mrlspk.training.fit import Run, fit
 from mrlspk.training.head.baselines import Baselines
 from mrlspk.training.head.run import HeadRun, build_head_run, conclude
@@ -92,11 +94,26 @@ def train(
     fabric = build_fabric(config.hardware, launch=launch, leaves_unused=leaves_unused(config))
     ranks = start_processes(fabric)  # nothing is written before all are there: each has read the same until now
     config = choose_batch(config, cache_dir=source.cache_dir, mirror=source.mirror, ranks=ranks)
-    prepared = prepare(config, fabric, ranks, source=source)
+    folder = by_first(ranks, lambda: find_run(config.logging, source.resume))
+    with ExitStack() as stack:
+        hold = partial(stack.enter_context, one_at_a_time(folder))
+        if folder.resume_point:
+            by_first(ranks, hold)
+        prepared = prepare(config, fabric, ranks, source=source, folder=folder)
+        if not folder.resume_point:  # nothing is written where nothing can begin
+            by_first(ranks, hold)
+        return _train(prepared, source, observers=observers, on_stage=on_stage)
+
+
+def _train(
+    prepared: Prepared, source: Source, *, observers: Sequence[Observer], on_stage: OnStage | None
+) -> TrainReport:
+    """Write what the run is of, train it, and return what came of it."""
+    ranks = prepared.state.ranks
     by_first(ranks, lambda: _write_beginning(prepared))
     run, head_run = _build_run(prepared, source, on_stage)
     facts = replace(prepared.facts, baselines=head_run.baselines) if head_run else prepared.facts
-    watching = [*build_run_log(config.logging, prepared.run_dir, module=run.state.module), *observers]
+    watching = [*build_run_log(run.config.logging, run.run_dir, module=run.state.module), *observers]
     progress = _watched_fit(
         run,
         prepared.progress,

@@ -1,26 +1,41 @@
 """The folder of a run, and the checkpoint in it that the run goes on from."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from mrlspk.config.logging import LoggingConfig
 from mrlspk.errors import MrlspkError
-from mrlspk.training.checkpoints.checkpoint import UNTRAINED
+from mrlspk.files import locked
+from mrlspk.training.checkpoints.checkpoint import LAST, UNTRAINED
 from mrlspk.training.checkpoints.resume import find_resume_point
 
 log = logging.getLogger("mrlspk.training")
 
+PATIENCE_SECONDS = 20.0  # with processes that outlive a run that was killed
 
-def find_run(config: LoggingConfig, resume: str) -> tuple[Path | None, Path]:
-    """Return the checkpoint that a run goes on from, if any, and its folder.
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run is written, and the checkpoint that it goes on from; None where it begins."""
+
+    path: Path
+    resume_point: Path | None = None
+
+
+def find_run(config: LoggingConfig, resume: str) -> RunFolder:
+    """Return the folder of a run that begins, or that ``resume`` goes on with.
 
     Raises:
         CheckpointError: If there is nothing to go on from.
         MrlspkError: If a run of its name exists.
     """
     point = find_resume_point(resume, config)
-    return point, point.parent if point else _new_run_dir(config, begins_anew=resume == "auto")
+    return RunFolder(point.parent, point) if point else RunFolder(_new_run_dir(config, begins_anew=resume == "auto"))
 
 
 def _new_run_dir(config: LoggingConfig, *, begins_anew: bool) -> Path:
@@ -35,3 +50,34 @@ def _new_run_dir(config: LoggingConfig, *, begins_anew: bool) -> Path:
             "a run of this name exists", run_dir, "Choose another logging.run_name, or go on with --resume."
         )
     return run_dir
+
+
+@contextmanager
+def one_at_a_time(folder: RunFolder) -> Iterator[None]:
+    """Hold the lock of a run in the block: two processes that train in one folder would overwrite each other's files.
+
+    The lock is beside the folder. Decoding processes of a run that was killed hold it until they notice.
+
+    Raises:
+        MrlspkError: If another process has it for longer than that, or began the run meanwhile, or it cannot be made.
+    """
+    file = folder.path.parent / ".locks" / f"{folder.path.name}.lock"
+    fix = "Wait for it, end it, or choose another logging.run_name."
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(
+                locked(file, on_wait=partial(_say_that_it_waits, folder.path), patience_seconds=PATIENCE_SECONDS)
+            )
+        except TimeoutError as error:
+            raise MrlspkError("another process is training this run", folder.path, fix) from error
+        except OSError as error:
+            raise MrlspkError(
+                f"cannot be locked: {error.strerror or error}", file, "Give a folder that can be written."
+            ) from error
+        if folder.resume_point is None and (folder.path / LAST).is_file():
+            raise MrlspkError("another process has begun this run meanwhile", folder.path, fix)
+        yield
+
+
+def _say_that_it_waits(run_dir: Path) -> None:
+    log.warning("waiting up to %g s for another process that has the run %s", PATIENCE_SECONDS, run_dir)
