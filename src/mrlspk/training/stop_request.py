@@ -44,7 +44,8 @@ class StopRequest:
             return
         self.number = number
         log.warning(
-            "%s: the run is saved at the end of this step; a second signal ends it at once", signal_name(number)
+            "%s: the run is saved once this step, or this validation, is done; a second signal ends it at once",
+            signal_name(number),
         )
 
 
