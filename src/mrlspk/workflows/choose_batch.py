@@ -13,6 +13,7 @@ from mrlspk.training.memory.build import build_probe
 from mrlspk.training.memory.model import MIN_BATCH, split_target
 from mrlspk.training.memory.search import Found, check_fits, search_card
 from mrlspk.training.processes.ranks import ALONE, Ranks
+from mrlspk.training.run_facts import n_passes
 from mrlspk.workflows.profile_gpu import crops_side_by_side
 
 log = logging.getLogger("mrlspk.training")
@@ -75,8 +76,7 @@ def _resolve(config: Config, largest: int, *, n_processes: int) -> Config:
 def _count(config: Config) -> tuple[int, int]:
     """Return classes of the loss, and crops of an epoch."""
     train = build_training_data(config.data, seed=config.seed).train
-    passes = config.features.crops_per_utterance if config.trains_head_alone else 1
-    return train.n_classes, config.data.crops_per_epoch or passes * len(train)
+    return train.n_classes, config.data.crops_per_epoch or n_passes(config) * len(train)
 
 
 def _smallest(config: Config, n_classes: int, *, cache_dir: Path, mirror: str | None, ranks: Ranks) -> Found:

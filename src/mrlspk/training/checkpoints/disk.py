@@ -4,11 +4,11 @@ import logging
 import shutil
 from pathlib import Path
 
-import torch
 from torch import nn
 from torch.optim import SGD, Optimizer
 
-from mrlspk.errors import MrlspkError
+from mrlspk.errors import CheckpointError, MrlspkError
+from mrlspk.models.checkpoints import read_checkpoint
 from mrlspk.training.checkpoints.checkpoint import BEST, LAST
 
 log = logging.getLogger("mrlspk.training")
@@ -85,13 +85,19 @@ def with_last_good(error: MrlspkError, run_dir: Path) -> MrlspkError:
     """Return the error of a checkpoint that could not be written, which names the one that the run can go on from."""
     last, best = run_dir / LAST, run_dir / BEST
     if last.is_file():
-        progress = torch.load(last, weights_only=True, mmap=True)["progress"]
-        fix = f"{last}, of step {progress['step']} ({progress['epoch']} epochs done), is whole"
-        return MrlspkError(error.what, error.where, f"{fix}: make room, and go on with --resume {run_dir}.")
+        return MrlspkError(error.what, error.where, f"{_said_of(last)}: make room, and go on with --resume {run_dir}.")
     whole = f" {best} is whole." if best.is_file() else ""
     return MrlspkError(
         error.what, error.where, f"The run has nothing to go on from yet: make room, and begin anew.{whole}"
     )
+
+
+def _said_of(last: Path) -> str:
+    try:
+        progress = read_checkpoint(last)["progress"]
+    except CheckpointError as error:
+        return f"{last} cannot be read either ({error.what})"
+    return f"{last}, of step {progress['step']} ({progress['epoch']} epochs done), is whole"
 
 
 def _megabytes(n_bytes: int) -> str:

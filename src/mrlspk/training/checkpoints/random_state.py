@@ -22,12 +22,18 @@ def random_state(device: torch.device) -> dict[str, Any]:
             "state": {**numpy["state"], "key": torch.from_numpy(numpy["state"]["key"].astype(np.int64))},
         },
         "torch": torch.get_rng_state(),
-        "device": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "device": _device_state(device),
     }
 
 
+def _device_state(device: torch.device) -> torch.Tensor | None:
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.mps.get_rng_state() if device.type == "mps" else None
+
+
 def set_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Bring every generator back to a `random_state`; one of another kind of device leaves the device's as it is.
+    """Bring every generator back to a `random_state`; without one of the device, the device's stays as it is.
 
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: If it is none.
@@ -40,6 +46,8 @@ def set_random_state(state: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(state["torch"])
     if state["device"] is not None and device.type == "cuda":
         torch.cuda.set_rng_state(state["device"], device)
+    elif state["device"] is not None and device.type == "mps":
+        torch.mps.set_rng_state(state["device"])
 
 
 def seed_apart(seed: int, rank: int) -> None:

@@ -168,14 +168,11 @@ def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str], a
         raise CheckpointError(
             f"holds no configuration to train with: {error}", point, "Resume from a checkpoint that mrlspk train wrote."
         ) from error
-    wanted, changed = asked.model_dump(mode="json"), []
-    chosen = CHOSEN_KEYS if asked.training.batch_size == "auto" else ()
-    for key in sorted(set(named_keys) - set(chosen)):
-        old, new = _value(saved, key), _value(wanted, key)
-        if _is_free(key, saved):
-            _set_value(saved, key, new)
-        elif old != new:
-            changed.append(f"{key} was {old}, now {new}")
+    wanted, keys = asked.model_dump(mode="json"), set(named_keys)
+    if asked.training.batch_size == "auto":
+        keys -= set(CHOSEN_KEYS)
+        log.info("training.batch_size auto: a run that goes on keeps its %s", saved["training"]["batch_size"])
+    changed = _take_free_keys(saved, wanted, keys)
     if changed and not allow_changes:
         raise ConfigError(
             f"the run was begun with another configuration: {'; '.join(changed)}",
@@ -185,7 +182,7 @@ def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str], a
     if not changed:
         return _valid(saved, point)
     log.warning("the run goes on with another configuration: %s", "; ".join(changed))
-    for key in sorted(set(named_keys) - set(chosen)):
+    for key in keys:
         _set_value(saved, key, _value(wanted, key))
     return _valid(saved, point)
 
@@ -195,6 +192,18 @@ def _is_free(key: str, saved: dict[str, Any]) -> bool:
     if key == "logging.save_interval" and saved["training"]["average_last"]:
         return False  # it says which epochs are averaged
     return key.startswith(FREE_KEYS)
+
+
+def _take_free_keys(saved: dict[str, Any], wanted: dict[str, Any], keys: Collection[str]) -> list[str]:
+    """Give ``saved`` the free keys that are wanted; return what differs in the others."""
+    changed = []
+    for key in sorted(keys):
+        old, new = _value(saved, key), _value(wanted, key)
+        if _is_free(key, saved):
+            _set_value(saved, key, new)
+        elif old != new:
+            changed.append(f"{key} was {old}, now {new}")
+    return changed
 
 
 def _valid(values: dict[str, Any], point: Path) -> Config:
