@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -243,6 +244,26 @@ def test_average_that_is_better_becomes_the_best_with_its_own_figures(train, che
     assert outcome.json["best"] == {str(dim): eer for dim, eer in averaged["validation"]["eer"].items()}
     card = json.loads((checkpoints / "mean" / "best.card.json").read_text())
     assert {str(each["dim"]): each["eer"] for each in card["results"]} == outcome.json["best"]
+
+
+def test_run_that_is_extended_has_its_average_to_beat(train, checkpoints, monkeypatch):
+    from mrlspk.training.checkpoints import averaged_best
+
+    def unbeatable(_run, progress, _validation):
+        return replace(progress, best_value=-100.0, best_epoch=progress.epoch), True
+
+    with monkeypatch.context() as patched:
+        patched.setattr(averaged_best, "note_best", unbeatable)
+        assert train(*sets("training.average_last=2"), name="mean").exit_code == 0
+    before = (checkpoints / "mean" / "best.pt").read_bytes()
+    longer = *sets("training.average_last=2", "training.num_epochs=4"), "--resume", "auto", "--allow-changes"
+    outcome = train(*longer, name="mean")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert (checkpoints / "mean" / "best.pt").read_bytes() == before
+    assert (
+        load(checkpoints / "mean" / "last.pt")["progress"] | {"best_value": -100.0, "best_epoch": 3}
+        == load(checkpoints / "mean" / "last.pt")["progress"]
+    )
 
 
 def test_head_run_averages_heads_before_its_verdict(train, origin, checkpoints):

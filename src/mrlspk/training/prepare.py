@@ -19,6 +19,7 @@ from mrlspk.models.sync_batchnorm import build_sync_batchnorm
 from mrlspk.training.acceleration import build_acceleration, set_tf32, warn_of_idle_keys
 from mrlspk.training.cards.model_card import BaseCard
 from mrlspk.training.cards.origin import begin_card, describe_base, resumed_base
+from mrlspk.training.checkpoints.averaging import with_best_of
 from mrlspk.training.checkpoints.checkpoint import BEST, TRAINED, RunState
 from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.restore import restore
@@ -102,8 +103,10 @@ def _go_on(state: RunState, resume_point: Path, data: TrainingData, source: Sour
         ids = data.train.utterance_ids
         progress = restore(state, resume_point, utterance_ids=ids, allow_changes=source.allow_changes)
         check_nothing_lost(resume_point)
-        best_name = TRAINED if state.config.trains_head_alone else BEST
-        check_best_is_there(resume_point.with_name(best_name), progress.best_epoch)
+        best = resume_point.with_name(TRAINED if state.config.trains_head_alone else BEST)
+        check_best_is_there(best, progress.best_epoch)
+        if state.config.training.average_last and progress.best_epoch:
+            progress = with_best_of(progress, best)
     return progress
 
 

@@ -1,6 +1,7 @@
 """The average of a run's last checkpoints: often a little better than each, at no cost but one validation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import read_checkpoint
 from mrlspk.training.checkpoints.checkpoint import GENERATORS, PROCESSES
+from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.modules import DRAWS
 
 AVERAGED = "averaged.pt"
@@ -43,6 +45,21 @@ def average_checkpoints(paths: Sequence[Path]) -> dict[str, Any]:
     for key in STATES:
         entries[key] = average_states([contents[key] for _, contents in checkpoints], paths=paths)
     return entries | {AVERAGED_EPOCHS: [contents["progress"]["epoch"] for _, contents in checkpoints]}
+
+
+def with_best_of(progress: Progress, best: Path) -> Progress:
+    """Return the progress of a run whose best checkpoint may be an average, made after the last epoch was saved.
+
+    A run that is extended then has that to beat, and not the best of its epochs.
+
+    Raises:
+        CheckpointError: If the best checkpoint cannot be read.
+    """
+    contents = read_checkpoint(best)
+    if AVERAGED_EPOCHS not in contents:
+        return progress
+    names = "best_value", "best_epoch", "best_within_limit"
+    return replace(progress, **{name: contents["progress"][name] for name in names})
 
 
 def average_states(states: Sequence[dict[str, Tensor]], *, paths: Sequence[Path]) -> dict[str, Tensor]:
