@@ -11,15 +11,21 @@ from torch.utils.data import Dataset, get_worker_info
 
 from mrlspk.data.dataset import CropDataset, SampleKey
 
+CHECK_SECONDS = 2.0  # between two looks at the process that a worker decodes for
+
 
 class Board:
     """A place for each worker in memory that all processes share; each writes its own, so that no lock is needed.
 
     Args:
         n_workers: Places.
+
+    Attributes:
+        owner: The process that made it, for which the workers work.
     """
 
     def __init__(self, n_workers: int) -> None:
+        self.owner = os.getpid()
         self._pids = RawArray("q", n_workers)
         self._reading = RawArray("q", n_workers)  # an index of the dataset plus 1; 0: none
 
@@ -84,13 +90,29 @@ class NotedDataset(Dataset[tuple[Tensor, int]]):
         """Enter the board, and leave it to the main process to answer signals that are sent to all of a run."""
         self._board.enter(worker)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        if hasattr(signal, "sigtimedwait"):  # not on macOS
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-            threading.Thread(target=_end_for_parent, args=(os.getppid(),), name="sigterm", daemon=True).start()
+            threading.Thread(target=_end_for_owner, args=(self._board.owner,), name="sigterm", daemon=True).start()
 
 
-def _end_for_parent(parent: int) -> None:
-    """End this process at a SIGTERM of its parent, or of anyone once the parent is gone."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent and os.getppid() == parent:
-        pass
+def _end_for_owner(owner: int) -> None:
+    """End this process at a SIGTERM of the one that it decodes for, or once that one is gone.
+
+    That one need not be its parent: where processes are made by a server of their own, the server is.
+    """
+    while is_running(owner):
+        found = signal.sigtimedwait({signal.SIGTERM}, CHECK_SECONDS)
+        if found is not None and found.si_pid == owner:
+            break
     os._exit(0)
+
+
+def is_running(pid: int) -> bool:
+    """Return whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return True

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -218,3 +219,20 @@ def test_full_shared_memory_is_an_error_that_says_so(corpus):
     said = " ".join(done.stdout.split())
     assert said.startswith("MrlspkError data.num_workers: no room for batches in the memory that processes share")
     assert "enlarge /dev/shm" in said
+
+
+def test_worker_ends_with_the_process_that_it_decodes_for_and_not_with_its_parent_alone(monkeypatch):
+    """Where a server makes the processes, the one that asked for them is no parent of theirs."""
+    from mrlspk.data import reading
+
+    told = iter([None, SimpleNamespace(si_pid=1), SimpleNamespace(si_pid=os.getpid())])
+    monkeypatch.setattr(reading.signal, "sigtimedwait", lambda *_: next(told))
+    monkeypatch.setattr(reading.os, "_exit", lambda code: (_ for _ in ()).throw(SystemExit(code)))
+    with pytest.raises(SystemExit):
+        reading._end_for_owner(os.getpid())
+    assert next(told, "all heard") == "all heard"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    assert not reading.is_running(gone.pid)
+    with pytest.raises(SystemExit):
+        reading._end_for_owner(gone.pid)
