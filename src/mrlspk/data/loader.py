@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 import torch
 from torch.utils.data import DataLoader, Sampler
@@ -67,6 +67,7 @@ class WatchedLoader:
             generator=torch.Generator(),  # its draws are its own: those of the network do not depend on workers
             **options,
         )
+        finalize(self, _end_processes, self._loader).atexit = False  # type: ignore[misc]
 
     def __len__(self) -> int:
         """Return the batches of a whole iteration."""
@@ -133,6 +134,13 @@ class WatchedLoader:
         return " and at the recordings of noise and rooms, of which one may have been read for it"
 
 
+def _end_processes(loader: "DataLoader[Any]") -> None:
+    """End the processes of a loader that nobody asks any more; how they end is of no interest then."""
+    with _DEATHS.ignored():
+        if loader._iterator is not None:
+            loader._iterator._shutdown_workers()  # type: ignore[attr-defined]  # it has some where there is an iterator
+
+
 class _Deaths:
     """Brings the news that a process has died to where a batch is asked for.
 
@@ -143,7 +151,7 @@ class _Deaths:
 
     def __init__(self) -> None:
         self._loaders: WeakSet[WatchedLoader] = WeakSet()
-        self._waits = False
+        self._waits, self._ignores = False, False
         self._kept: RuntimeError | None = None
         self._raise_at_once: Any = None
 
@@ -169,7 +177,18 @@ class _Deaths:
         finally:
             self._waits = False
 
+    @contextmanager
+    def ignored(self) -> Iterator[None]:
+        """Let no error be raised or kept in the block."""
+        before, self._ignores = self._ignores, True
+        try:
+            yield
+        finally:
+            self._ignores = before
+
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._ignores:
+            return
         try:
             self._raise_at_once(number, frame)
         except RuntimeError as error:
