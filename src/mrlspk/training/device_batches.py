@@ -4,9 +4,8 @@ import time
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor
 
-type Batch = tuple[Tensor, ...]
+from mrlspk.training.step import Batch
 
 
 class DeviceBatches:

@@ -1,7 +1,6 @@
 """The fit loop: epochs of steps, each epoch validated and saved; it can be left and taken up again at any step."""
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -131,7 +130,6 @@ def _train_epoch(
     """Take the steps of an epoch that are left, and save; return the progress."""
     run.state.module.set_mode(backbone_frozen=is_frozen(run.config, progress.epoch))
     run.stepper.look_at_modes()
-    began_at = progress
     with fixed_shapes(searched=not run.config.deterministic):
         for record, result, after in _steps(run, progress, saver=saver, stop=stop):
             before, progress = progress, after
@@ -142,8 +140,7 @@ def _train_epoch(
             if saver.is_due(progress.step) or is_time or any(flags):
                 saver.save_within(progress)
                 _leave_if_asked(run, progress, flags)
-    if progress != began_at:
-        saver.save_within(progress)
+    saver.save_within(progress)
     return progress
 
 
@@ -159,9 +156,9 @@ def _steps(
     for group in batched(batches, accumulation):
         waited, waited_before = batches.waited_seconds - waited_before, batches.waited_seconds
         at = progress.n_crops / run.crops_per_step  # steps of the epoch before this one
-        steps_per_epoch = math.ceil(run.n_batches / accumulation)
-        margin = _set_margin(run, progress.epoch + at / steps_per_epoch)
-        rate = run.learning_rate.apply(run.state.optimiser, progress.epoch * steps_per_epoch + at)
+        n_steps = run.learning_rate.steps_per_epoch
+        margin = _set_margin(run, progress.epoch + at / n_steps)
+        rate = run.learning_rate.apply(run.state.optimiser, progress.epoch * n_steps + at)
         result = run.stepper.step(group, asks=(*stop.flags, saver.is_time))
         n_crops = ranks.size * sum(len(batch[1]) for batch in group)
         class_loss = run.state.module.criterion.mean(result.loss_by_dim)

@@ -41,6 +41,7 @@ class Saver:
         self._state, self._run_dir = state, run_dir
         self._every_steps, self._every_minutes = every_steps, every_minutes
         self._keep_every, self._keep_last_n = keep_every, keep_last_n
+        self._last: Progress | None = None
         self._saved = time.monotonic()
 
     @property
@@ -54,14 +55,19 @@ class Saver:
         return self._every_steps is not None and n_steps % self._every_steps == 0
 
     def save_within(self, progress: Progress) -> None:
-        """Write ``last.pt`` at a moment without figures: within an epoch, or before it is validated.
+        """Write ``last.pt`` at a moment without figures, if it is not there of that moment already.
+
+        Such moments are within an epoch, and before it is validated.
 
         Raises:
             MrlspkError: If it cannot be written; the one before is as it was, and is named.
         """
+        if progress == self._last:
+            return
         with self._writing() as of_all:
             if self._state.ranks.is_first:
                 save_model(self._run_dir / LAST, self._state.entries(progress, None) | of_all)
+        self._last = progress
 
     def save_epoch(self, progress: Progress, validation: ValidationResult, *, best_name: str | None) -> None:
         """Write what an epoch leaves: `save_epoch`.
