@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from mrlspk.data.manifest import list_audio
-from mrlspk.encoding.cache import EmbeddingCache
-from mrlspk.encoding.embedding import EmbeddedFiles, Recording, embed_files
+from mrlspk.inference.cache import EmbeddingCache
+from mrlspk.inference.embedding import EmbeddedFiles, Recording, embed_files
 from mrlspk.models.checkpoints import load_model
 from mrlspk.models.encoder import Encoder
 

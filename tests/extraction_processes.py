@@ -16,9 +16,9 @@ from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.data.augmentation import Augmentation, GaussianNoise, Volume
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import scan_corpus
+from mrlspk.feature_store import layout
+from mrlspk.feature_store.extraction import ensure_crops
 from mrlspk.models.encoder import build_encoder
-from mrlspk.training.features import layout
-from mrlspk.training.features.extraction import ensure_crops
 
 TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
 ROWS_PER_SHARD = 4
@@ -61,7 +61,7 @@ class Child:
 
     def __init__(self, root, folder, **options):
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["mrlspk.training.features.extraction", "extraction_processes"])
+        context.set_forkserver_preload(["mrlspk.feature_store.extraction", "extraction_processes"])
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_extract, args=(theirs, root, folder, OPTIONS | options))
         self._process.start()

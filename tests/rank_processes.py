@@ -3,7 +3,7 @@
 import torch
 from torch import distributed
 
-from mrlspk.training.processes.ranks import Ranks
+from mrlspk.distributed import Ranks
 
 
 def speak(number, address, answers):
@@ -12,29 +12,29 @@ def speak(number, address, answers):
     distributed.init_process_group("gloo", init_method=f"file://{address}", rank=number, world_size=2)
     ranks = Ranks(number, 2)
     answers.put((number, dict(heard_by(ranks))))
-    ranks.wait()
+    ranks.barrier()
     distributed.destroy_process_group()
 
 
 def heard_by(ranks):
-    number = ranks.number
+    number = ranks.rank
     yield "is_first", ranks.is_first
-    yield "part", ranks.part("abcde")
-    yield "sum", ranks.sum([1.0 + number, 0.1, float(number)])
-    yield "share", ranks.share({"from": number} if ranks.is_first else None)
-    yield "gather", ranks.gather(("number", number))
+    yield "part", ranks.shard("abcde")
+    yield "sum", ranks.all_reduce([1.0 + number, 0.1, float(number)])
+    yield "share", ranks.broadcast({"from": number} if ranks.is_first else None)
+    yield "gather", ranks.all_gather(("number", number))
     tensors = [torch.full((2,), float(number)), torch.tensor([number + 5], dtype=torch.int64)]
-    ranks.share_tensors(tensors)
+    ranks.broadcast_tensors(tensors)
     yield "share_tensors", [tensor.tolist() for tensor in tensors]
-    yield "gather_rows", ranks.gather_rows(torch.tensor([[1, 2], [3, 4]]) + 10 * number).tolist()
+    yield "gather_rows", ranks.all_gather_rows(torch.tensor([[1, 2], [3, 4]]) + 10 * number).tolist()
     yield "gradient", gradient_of_gathered_rows(ranks)
 
 
 def gradient_of_gathered_rows(ranks):
     """The first process has the rows 1 and 2, the second 3 and 4; each weighs all four in its own way."""
-    rows = torch.tensor([[1.0], [2.0]]) + 2 * ranks.number
+    rows = torch.tensor([[1.0], [2.0]]) + 2 * ranks.rank
     rows.requires_grad_()
-    gathered = ranks.gather_rows(rows)
-    weights = torch.tensor([[1.0], [10.0], [100.0], [1000.0]]) * (ranks.number + 1)
+    gathered = ranks.all_gather_rows(rows)
+    weights = torch.tensor([[1.0], [10.0], [100.0], [1000.0]]) * (ranks.rank + 1)
     (weights * gathered**2).sum().backward()
     return gathered.tolist(), rows.grad.tolist()

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import distributed
 
-from mrlspk.training.processes.ranks import Ranks
+from mrlspk.distributed import Ranks
 
 
 def in_two(function, *arguments, n_processes=2):
@@ -20,7 +20,7 @@ def in_two(function, *arguments, n_processes=2):
     pickled.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mrlspk.training.processes.ranks", "mrlspk.losses"])
+    context.set_forkserver_preload(["mrlspk.distributed", "mrlspk.losses"])
     named = function.__code__.co_filename, function.__qualname__
     with TemporaryDirectory() as folder:
         pairs = [context.Pipe(duplex=False) for _ in range(n_processes)]

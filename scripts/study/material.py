@@ -14,13 +14,13 @@ from mrlspk.data.build import build_augmentation
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import Manifest, Utterance, scan_corpus, session_of, speaker_of
 from mrlspk.data.trials import Trials, read_trials, trial_speakers
-from mrlspk.encoding.fingerprint import model_fingerprint
 from mrlspk.evaluation.scored_trials import ScoredTrials
+from mrlspk.feature_store.extraction import ensure_crops, ensure_whole
+from mrlspk.feature_store.store import FeatureStore
+from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.metrics.cosine import prefix_cosine_scores
 from mrlspk.models.checkpoints import load_model
 from mrlspk.models.encoder import Encoder
-from mrlspk.training.features.extraction import ensure_crops, ensure_whole
-from mrlspk.training.features.store import FeatureStore
 
 LISTS = {"english": "test", "crosslingual": "test", "short": "test-short"}
 LANGUAGES = {"ls": "English", "ar": "Arabic"}

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrlspk.config import Config
-from mrlspk.models.flattening import flattening
 from mrlspk.models.folding import AffineMap, fold_head, rotate_head, widen_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.models.rotation import Method, fit_rotation
+from mrlspk.rotation.closed_form import Method, fit_rotation
+from mrlspk.rotation.flattening import flattening
 from study.heads import Training, random_head, train_head
 from study.material import Material
 

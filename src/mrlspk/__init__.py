@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mrlspk.errors import MrlspkError
 
 if TYPE_CHECKING:
-    from mrlspk.encoding.speaker_encoder import SpeakerEncoder, load
+    from mrlspk.inference.speaker_encoder import SpeakerEncoder, load
 
 __version__ = version("mrlspk")
 __all__ = ["MrlspkError", "SpeakerEncoder", "__version__", "load"]
@@ -18,7 +18,7 @@ __all__ = ["MrlspkError", "SpeakerEncoder", "__version__", "load"]
 def __getattr__(name: str) -> Any:
     """Import the names that need torch at their first use."""
     if name in {"SpeakerEncoder", "load"}:
-        from mrlspk.encoding import speaker_encoder
+        from mrlspk.inference import speaker_encoder
 
         return getattr(speaker_encoder, name)
     raise AttributeError(f"module 'mrlspk' has no attribute {name!r}")

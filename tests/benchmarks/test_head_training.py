@@ -14,14 +14,14 @@ import pytest
 from numpy.typing import NDArray
 
 from mrlspk.config import Config
+from mrlspk.distributed import ranks_of
+from mrlspk.feature_store.extraction import ensure_store
+from mrlspk.feature_store.key import crops_key, whole_key
+from mrlspk.feature_store.layout import Layout, Shard
 from mrlspk.training.checkpoints.run_folder import find_run
-from mrlspk.training.features.extraction import ensure_store
-from mrlspk.training.features.key import crops_key, whole_key
-from mrlspk.training.features.layout import Layout, Shard
 from mrlspk.training.head.stores import sample_utterances
 from mrlspk.training.prepare import prepare
 from mrlspk.training.prepared import Prepared, Source
-from mrlspk.training.processes.ranks import ranks_of
 from mrlspk.training.start import build_fabric
 from mrlspk.training.validation import build_validation_trials
 from mrlspk.workflows.train import train

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import mrlspk
 from mrlspk.cli.app import app
-from mrlspk.encoding import embedding
+from mrlspk.inference import embedding
 
 
 @pytest.fixture

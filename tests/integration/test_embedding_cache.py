@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from mrlspk.encoding.cache import EmbeddingCache
-from mrlspk.encoding.cache_database import FILE_NAME
-from mrlspk.encoding.embedding import Recording, embed_files
-from mrlspk.encoding.kept import Kept
+from mrlspk.inference.cache import EmbeddingCache
+from mrlspk.inference.cache_database import FILE_NAME
+from mrlspk.inference.embedding import Recording, embed_files
+from mrlspk.inference.kept import Kept
 from mrlspk.models.checkpoints import load_model
 
 SHARED, OWN = 150, 50  # entries that both writers write, and those that one of them does

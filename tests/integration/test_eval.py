@@ -11,7 +11,7 @@ import mrlspk
 from mrlspk.config import Config
 from mrlspk.config.data import DataConfig
 from mrlspk.config.evaluation import EvaluationConfig, TrialListConfig
-from mrlspk.encoding import embedding
+from mrlspk.inference import embedding
 
 
 def eer_of(scores, is_target):

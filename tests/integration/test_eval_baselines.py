@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from mrlspk.encoding import embedding
+from mrlspk.inference import embedding
 
 ONE_EPOCH = "--set", "training.num_epochs=1"
 HEAD_ALONE = "--set", "training.freeze_backbone_epochs=null"

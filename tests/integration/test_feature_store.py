@@ -20,9 +20,9 @@ from extraction_processes import (
 )
 from mrlspk.data.dataset import SampleKey
 from mrlspk.errors import DataError, MrlspkError
-from mrlspk.training.features import layout
-from mrlspk.training.features.extraction import ensure_crops
-from mrlspk.training.features.layout import store_bytes
+from mrlspk.feature_store import layout
+from mrlspk.feature_store.extraction import ensure_crops
+from mrlspk.feature_store.layout import store_bytes
 
 pytestmark = pytest.mark.usefixtures("in_one_thread")
 

@@ -8,8 +8,8 @@ import pytest
 from extraction_processes import OPTIONS, contents, small_shards, tiny_dataset, tiny_encoder
 from mrlspk.data.manifest import scan_corpus
 from mrlspk.errors import DataError, MrlspkError
-from mrlspk.training.features import layout
-from mrlspk.training.features.extraction import ensure_crops, ensure_whole
+from mrlspk.feature_store import layout
+from mrlspk.feature_store.extraction import ensure_crops, ensure_whole
 from two_processes import in_two
 
 pytestmark = pytest.mark.usefixtures("in_one_thread")
@@ -57,9 +57,7 @@ def make_and_die(ranks, root, folder):
     encoder = tiny_encoder()
     layout.SHARD_BYTES = small_shards(encoder)
     pooled = []
-    encoder.pool.register_forward_hook(
-        lambda *_: os._exit(1) if ranks.number and len(pooled) == 3 else pooled.append(1)
-    )
+    encoder.pool.register_forward_hook(lambda *_: os._exit(1) if ranks.rank and len(pooled) == 3 else pooled.append(1))
     ensure_crops(encoder, tiny_dataset(root), folder=folder, ranks=ranks, **OPTIONS)
 
 
@@ -114,7 +112,7 @@ def test_a_folder_that_cannot_be_locked_ends_both(tiny_corpus, tmp_path):
 
 def make_apart(ranks, root, folder):
     """Make the store in a folder that each process has for itself."""
-    return make_or_say(ranks, root, Path(folder) / str(ranks.number))
+    return make_or_say(ranks, root, Path(folder) / str(ranks.rank))
 
 
 def test_a_folder_that_another_process_does_not_see_ends_both(tiny_corpus, tmp_path):

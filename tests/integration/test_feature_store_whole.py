@@ -10,9 +10,9 @@ from mrlspk.data.audio import load_audio
 from mrlspk.data.dataset import CropDataset, SampleKey
 from mrlspk.data.manifest import Manifest, scan_corpus
 from mrlspk.errors import DataError
+from mrlspk.feature_store import layout
+from mrlspk.feature_store.extraction import ensure_crops, ensure_whole
 from mrlspk.models.checkpoints import load_model
-from mrlspk.training.features import layout
-from mrlspk.training.features.extraction import ensure_crops, ensure_whole
 
 HALF_ULP = 2**-11  # relative, of float16
 

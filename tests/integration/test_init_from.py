@@ -7,7 +7,7 @@ import torch
 import mrlspk
 from conformance.reference import read_reference, write_predecessor, write_published
 from mrlspk.config import load_config
-from mrlspk.encoding.locate import ModelFile
+from mrlspk.inference.locate import ModelFile
 from mrlspk.models.checkpoints import load_model
 from mrlspk.training.start import build_start
 

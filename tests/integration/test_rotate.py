@@ -10,7 +10,7 @@ import torch
 import mrlspk
 from conformance.reference import read_reference, write_published
 from mrlspk.cli.rotate import MethodChoice
-from mrlspk.models.rotation import Method, read_rotation
+from mrlspk.rotation.closed_form import Method, read_rotation
 
 SHORT = "--crop-seconds", 0.4  # the tiny files have half a second
 

@@ -32,9 +32,9 @@ from mrlspk.cli.trial_options import (
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
-    from mrlspk.encoding.locate import ModelFile
     from mrlspk.evaluation.list_scores import ModelScores
     from mrlspk.evaluation.run_checkpoints import RunCheckpoint
+    from mrlspk.inference.locate import ModelFile
 
 STORED = ".npz"
 

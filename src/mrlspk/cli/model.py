@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mrlspk.cli import output
 
 if TYPE_CHECKING:
-    from mrlspk.encoding.locate import ModelFile
+    from mrlspk.inference.locate import ModelFile
 
 DEFAULT_MODEL = "redimnet-b2-vox2-ft_lm"
 RUNS = Path("checkpoints")
@@ -25,7 +25,7 @@ def resolve_model(model: str | None, *, quiet: bool) -> "ModelFile":
         DownloadError: If a published model is not there and cannot be fetched.
     """
     from mrlspk.config.environment import read_environment
-    from mrlspk.encoding.locate import locate_model
+    from mrlspk.inference.locate import locate_model
 
     environment = read_environment(os.environ)
     if model is None:

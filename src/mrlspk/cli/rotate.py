@@ -14,7 +14,7 @@ from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet, parse_dims
 from mrlspk.cli.trial_options import NoCache, choose_device, percent, read_config
 
 if TYPE_CHECKING:
-    from mrlspk.training.head.rotation import CandidateResult
+    from mrlspk.rotation.selection import CandidateResult
     from mrlspk.workflows.rotate import RotatedModel
 
 

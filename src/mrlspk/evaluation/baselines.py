@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mrlspk.encoding.fingerprint import model_fingerprint
-from mrlspk.encoding.recording import Recording
 from mrlspk.evaluation.embeddings import Embedder
 from mrlspk.evaluation.model_origin import Origin
 from mrlspk.evaluation.model_scores import score_lists
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.trial_list import TrialList
+from mrlspk.inference.fingerprint import model_fingerprint
+from mrlspk.inference.recording import Recording
 from mrlspk.metrics.dcf import min_dcf_at
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import CheckpointError
 from mrlspk.evaluation.calibration import VERSION, Calibration
 from mrlspk.evaluation.cohort import NormRequest
 from mrlspk.files import whole_file
+from mrlspk.inference.locate import ModelFile
 
 log = logging.getLogger("mrlspk.evaluation")
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.manifest import scan_corpus, speaker_of
-from mrlspk.encoding.embedding import Recording
 from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.arrays_file import open_arrays
 from mrlspk.evaluation.embeddings import Embeddings
 from mrlspk.evaluation.scoring import Voices, join_voices
+from mrlspk.inference.embedding import Recording
 from mrlspk.pretrained.records import file_sha256
 
 log = logging.getLogger("mrlspk.evaluation")

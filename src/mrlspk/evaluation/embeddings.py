@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.encoding.cache import EmbeddingCache
-from mrlspk.encoding.embedding import EmbeddedFiles, Recording, embed_files
-from mrlspk.encoding.fingerprint import model_fingerprint
 from mrlspk.errors import DataError
+from mrlspk.inference.cache import EmbeddingCache
+from mrlspk.inference.embedding import EmbeddedFiles, Recording, embed_files
+from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.models.encoder import Encoder
 
 log = logging.getLogger("mrlspk.evaluation")

@@ -11,16 +11,16 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from mrlspk.config import Config
-from mrlspk.encoding.loading import load_located
-from mrlspk.encoding.locate import locate_model
 from mrlspk.errors import CheckpointError, UsageError
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import locate_model
 from mrlspk.models.checkpoints import LoadedModel
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.folding import AffineMap, head_of, rotate_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.models.rotation import ENTRY as ROTATION
-from mrlspk.models.rotation import read_rotation
 from mrlspk.pretrained.records import file_sha256
+from mrlspk.rotation.closed_form import ENTRY as ROTATION
+from mrlspk.rotation.closed_form import read_rotation
 
 log = logging.getLogger("mrlspk.evaluation")
 

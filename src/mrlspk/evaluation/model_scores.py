@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.data.trials import Trials, TrialSpeakers, trial_speakers
-from mrlspk.encoding.embedding import Recording
-from mrlspk.encoding.widths import check_dims
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.cohort import NormRequest, warn_of_overlap
 from mrlspk.evaluation.embeddings import Embedder, Embeddings
@@ -17,6 +15,8 @@ from mrlspk.evaluation.score_norm import ScoreNorm, join_cohort, normalise
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
 from mrlspk.evaluation.trial_list import TrialList
+from mrlspk.inference.embedding import Recording
+from mrlspk.inference.widths import check_dims
 from mrlspk.models.encoder import Encoder
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from mrlspk.config import Config
 from mrlspk.data.batches import RankBatches
 from mrlspk.data.dataset import SampleKey
+from mrlspk.distributed import Ranks, told_once
 from mrlspk.errors import StoppedError
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.schedule import margin_at
@@ -24,8 +25,6 @@ from mrlspk.training.device_batches import DeviceBatches
 from mrlspk.training.nonfinite import stop_at_nonfinite
 from mrlspk.training.optimiser import LearningRate
 from mrlspk.training.peak_memory import peak_memory_mib
-from mrlspk.training.processes.agreement import told_once
-from mrlspk.training.processes.ranks import Ranks
 from mrlspk.training.records import EpochRecord, Observer, StepRecord
 from mrlspk.training.step import Batch, Stepper, StepResult
 from mrlspk.training.stop_request import StopRequest, asked_signal, signal_name
@@ -103,7 +102,7 @@ def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress
     saver = build_saver(run.config.logging, run.state, run.run_dir)
     with StopRequest() as stop:
         if progress == Progress():
-            seed_apart(run.config.seed, run.ranks.number)
+            seed_apart(run.config.seed, run.ranks.rank)
             saver.save_within(progress)  # so that there is something to go on from at any moment
         while progress.epoch < training.num_epochs:
             if is_out_of_patience(progress, training.early_stopping_epochs):
@@ -114,7 +113,7 @@ def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress
             started = time.monotonic()
             progress = _train_epoch(run, progress, observers, saver=saver, stop=stop)
             progress = _end_epoch(run, progress, observers, saver=saver, started=started)
-            _leave_if_asked(run, progress, run.ranks.sum(stop.flags))
+            _leave_if_asked(run, progress, run.ranks.all_reduce(stop.flags))
     return progress
 
 
@@ -160,7 +159,7 @@ def _steps(
         margin = _set_margin(run, progress.epoch + at / n_steps)
         rate = run.learning_rate.apply(run.state.optimiser, progress.epoch * n_steps + at)
         result = run.stepper.step(group, asks=(*stop.flags, saver.is_time))
-        n_crops = ranks.size * sum(len(batch[1]) for batch in group)
+        n_crops = ranks.world_size * sum(len(batch[1]) for batch in group)
         class_loss = run.state.module.criterion.mean(result.loss_by_dim)
         n_parts = run.stepper.n_parts
         progress = progress.after_step(result, class_loss=class_loss, margin=margin, n_crops=n_crops, n_parts=n_parts)
@@ -187,7 +186,7 @@ def _end_epoch(
     """Validate an epoch whose steps are done, tell of it, and save it; return the progress."""
     module, so_far = run.state.module, progress.so_far
     warn_of_untrained_classes(module.criterion, so_far, epoch=progress.epoch)
-    run.ranks.share_tensors(module.buffers())  # statistics of the last step are each process's own
+    run.ranks.broadcast_tensors(module.buffers())  # statistics of the last step are each process's own
     validation = run.validator.validate(module.current_encoder())
     progress, is_best = note_best(run, progress.after_epoch(), validation)
     if is_best and run.ranks.is_first:
@@ -219,7 +218,7 @@ def _leave_if_asked(run: Run, progress: Progress, flags: Sequence[float]) -> Non
         StoppedError: If one did.
     """
     if number := asked_signal(flags):
-        run.ranks.wait()
+        run.ranks.barrier()
         error = StoppedError(
             f"stopped by {signal_name(number)} after step {progress.step}, in epoch {progress.epoch + 1}; all is saved",
             number,

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mrlspk.distributed import on_rank_zero, told_once
 from mrlspk.errors import MrlspkError
 from mrlspk.files import whole_file
 from mrlspk.training.checkpoints.progress import Progress
-from mrlspk.training.processes.agreement import by_first, told_once
 
 if TYPE_CHECKING:
     from mrlspk.training.fit import Run
@@ -30,7 +30,7 @@ def stop_at_nonfinite(run: "Run", progress: Progress, *, before: Progress) -> No
     if progress.n_skipped_in_a_row < allowed:
         return
     path = run.run_dir / BATCH
-    by_first(run.ranks, lambda: _write_crops(run, progress, path, before=before))
+    on_rank_zero(run.ranks, lambda: _write_crops(run, progress, path, before=before))
     error = MrlspkError(
         f"the loss, or its gradient, was no finite number in {allowed} steps in a row, the last of them step "
         f"{progress.step} of epoch {progress.epoch + 1}; its utterances are in {path.name}",

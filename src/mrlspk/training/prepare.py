@@ -12,8 +12,9 @@ from mrlspk.data.batches import RankBatches
 from mrlspk.data.build import TrainingData, build_sampler, build_training_data, check_disjoint
 from mrlspk.data.manifest import scan_corpus
 from mrlspk.data.trials import read_trials
-from mrlspk.encoding.locate import ModelFile
+from mrlspk.distributed import Ranks, failing_together
 from mrlspk.errors import ConfigError
+from mrlspk.inference.locate import ModelFile
 from mrlspk.losses.build import build_loss
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm
 from mrlspk.training.acceleration import build_acceleration, set_tf32, warn_of_idle_keys
@@ -32,8 +33,6 @@ from mrlspk.training.modules import TrainedModule
 from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.prepared import Prepared, Source
-from mrlspk.training.processes.agreement import failing_together
-from mrlspk.training.processes.ranks import Ranks
 from mrlspk.training.run_facts import describe_run, n_passes
 from mrlspk.training.start import StartingPoint, build_start, origin_checkpoint, wanted_rotation
 from mrlspk.training.step import wrap
@@ -117,7 +116,7 @@ def build_batches(config: Config, data: TrainingData, ranks: Ranks) -> RankBatch
         ConfigError: If an epoch does not fill one.
     """
     sampler = build_sampler(data.train.classes_of(n_passes(config)), config.data, seed=config.seed)
-    batches = RankBatches(sampler, batch_size=config.training.batch, rank=ranks.number, n_ranks=ranks.size)
+    batches = RankBatches(sampler, batch_size=config.training.batch, rank=ranks.rank, n_ranks=ranks.world_size)
     if not len(batches):
         raise ConfigError(
             f"an epoch of {len(sampler)} crops does not fill a batch of {batches.crops_of_all}",
@@ -163,7 +162,7 @@ def _build_state(
         n_speakers=data.train.n_classes,
         distillation_weight=config.distillation_weight,
         seed=config.seed,
-        gather_rows=None if ranks.size == 1 else ranks.gather_rows,
+        gather_rows=None if ranks.world_size == 1 else ranks.all_gather_rows,
     )
     module: TrainedModule
     if config.trains_head_alone:
@@ -172,7 +171,7 @@ def _build_state(
         warn_of_idle_keys(config.hardware)
     else:
         module = build_network_module(config, start.encoder, criterion)
-        build_sync_batchnorm(config.hardware, start.encoder, device=fabric.device, n_processes=ranks.size)
+        build_sync_batchnorm(config.hardware, start.encoder, device=fabric.device, n_processes=ranks.world_size)
         build_acceleration(config.hardware, start.encoder, fabric.device)
         optimiser = build_optimiser(config, start.encoder, criterion)
     return RunState(

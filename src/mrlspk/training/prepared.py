@@ -11,7 +11,7 @@ from mrlspk.data.batches import RankBatches
 from mrlspk.data.build import TrainingData
 from mrlspk.data.dataset import SampleKey
 from mrlspk.models.encoder import Encoder
-from mrlspk.models.rotation import Method
+from mrlspk.rotation.closed_form import Method
 from mrlspk.training.checkpoints.checkpoint import RunState
 from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.records import RunFacts

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
+from mrlspk.feature_store.layout import store_bytes
 from mrlspk.training.checkpoints.checkpoint import RunState, effective_batch
 from mrlspk.training.checkpoints.progress import Progress
-from mrlspk.training.features.layout import store_bytes
 from mrlspk.training.modules import count_by_part, count_parameters
 from mrlspk.training.records import RunFacts
 from mrlspk.training.transfer import Transfer
@@ -41,7 +41,7 @@ def describe_run(
         first_epoch=progress.epoch + 1,
         first_step=progress.step,
         resumes=resumes,
-        n_processes=state.ranks.size,
+        n_processes=state.ranks.world_size,
         effective_batch=effective_batch(config, state.ranks),
         parameters=count_by_part(module),
         transfer=transfer,

@@ -14,14 +14,14 @@ from mrlspk.config.architecture import Architecture, describe_architecture
 from mrlspk.config.hardware import HardwareConfig
 from mrlspk.config.head import HeadConfig
 from mrlspk.config.launch import Launch
-from mrlspk.encoding.device import find_device
-from mrlspk.encoding.loading import load_located
-from mrlspk.encoding.locate import ModelFile, locate_model
 from mrlspk.errors import ConfigError
+from mrlspk.inference.device import find_device
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import ModelFile, locate_model
 from mrlspk.models.checkpoints import LoadedModel, with_widths
 from mrlspk.models.encoder import Encoder, build_encoder
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.models.rotation import Method
+from mrlspk.rotation.closed_form import Method
 
 ALONE = Launch()
 # That processes have with each other: the first may wait for the lock of a store, or check a large one. Launchers find

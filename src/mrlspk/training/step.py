@@ -12,10 +12,10 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
 
+from mrlspk.distributed import ALONE, Ranks
 from mrlspk.errors import MrlspkError
 from mrlspk.training.device_errors import ran_out_of_memory
 from mrlspk.training.modules import TrainedModule
-from mrlspk.training.processes.ranks import ALONE, Ranks
 from mrlspk.training.statistics import Statistics
 
 log = logging.getLogger("mrlspk.training")
@@ -142,7 +142,7 @@ class Stepper:
         except RuntimeError as error:
             if not ran_out_of_memory(error):
                 raise
-            if self.ranks.size > 1:
+            if self.ranks.world_size > 1:
                 raise self._no_room(
                     len(group[0][1]) // self.n_parts, "the other processes wait for this one"
                 ) from error
@@ -160,8 +160,8 @@ class Stepper:
             weighted[dim].append(share * number)
             shares[dim].append(share)
         means = [sum(weighted[dim]) / sum(shares[dim]) for dim in weighted]
-        sums = self.ranks.sum([*means, *asks])
-        total, *by_dim = (value / self.ranks.size for value in sums[: len(means)])
+        sums = self.ranks.all_reduce([*means, *asks])
+        total, *by_dim = (value / self.ranks.world_size for value in sums[: len(means)])
         return total, dict(zip(list(weighted)[1:], by_dim, strict=True)), tuple(sums[len(means) :])
 
     def _take_smaller_parts(self, group: Sequence[Batch]) -> None:

@@ -13,16 +13,15 @@ from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
 from mrlspk.data.manifest import Utterance, speaker_of
 from mrlspk.data.trials import Trials
-from mrlspk.encoding.embedding import Recording, embed_files
+from mrlspk.distributed import ALONE, Ranks, on_rank_zero
 from mrlspk.errors import DataError
+from mrlspk.inference.embedding import Recording, embed_files
 from mrlspk.metrics.cosine import prefix_cosine_scores
 from mrlspk.metrics.dcf import min_dcf_at
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at, mean_log_eer
 from mrlspk.models.encoder import Encoder
-from mrlspk.training.head.rotation import EmbeddedTrials
-from mrlspk.training.processes.agreement import by_first
-from mrlspk.training.processes.ranks import ALONE, Ranks
+from mrlspk.rotation.selection import EmbeddedTrials
 
 HEAD_BATCH = 8192  # pooled vectors that go through the head together
 
@@ -153,15 +152,15 @@ class AudioValidator:
             DataError: If an utterance cannot be embedded.
         """
         encoder.eval()
-        own = {each: self._recordings[each] for each in self._ranks.part(list(self._recordings))}
+        own = {each: self._recordings[each] for each in self._ranks.shard(list(self._recordings))}
         found = embed_files(encoder, own, batch_size=self._batch_size, max_seconds=self._max_seconds)
         vectors, errors = dict[str, NDArray[np.float32]](), dict[str, str]()
-        for of_one, its_errors in self._ranks.gather((found.embeddings, found.errors)):
+        for of_one, its_errors in self._ranks.all_gather((found.embeddings, found.errors)):
             vectors |= of_one
             errors |= its_errors
         if errors:
             raise DataError("validation audio cannot be embedded:\n" + "\n".join(errors.values()))
-        return by_first(
+        return on_rank_zero(
             self._ranks, lambda: self._trials.result(np.stack([vectors[each] for each in self._recordings]))
         )
 
@@ -181,7 +180,7 @@ class StoredValidator:
     def validate(self, encoder: Encoder) -> ValidationResult:
         """Score all widths of what the head makes of the vectors."""
         encoder.eval()
-        return by_first(self._ranks, lambda: self._trials.result(embed_pooled(encoder, self._pooled).numpy()))
+        return on_rank_zero(self._ranks, lambda: self._trials.result(embed_pooled(encoder, self._pooled).numpy()))
 
 
 @torch.inference_mode()

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from mrlspk.encoding.loading import load_located
-from mrlspk.encoding.locate import ModelFile
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import ModelFile
 from mrlspk.models.checkpoints import portable_entries, write_entries
 from mrlspk.pretrained.zoo import ModelFacts, ZooModel, add_to_zoo, check_name, zoo_path
 from mrlspk.training.cards.model_card import read_card

@@ -9,9 +9,6 @@ import numpy as np
 
 from mrlspk.config import Config
 from mrlspk.data.trials import trial_speakers
-from mrlspk.encoding.device import find_device
-from mrlspk.encoding.loading import load_located
-from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import DataError
 from mrlspk.evaluation.calibration import VERSION, Calibration, Quality
 from mrlspk.evaluation.calibration_figures import WidthFit, measure_fit
@@ -25,6 +22,9 @@ from mrlspk.evaluation.model_scores import choose_dims
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
 from mrlspk.evaluation.trial_list import TrialList, read_trial_lists
 from mrlspk.files import check_free
+from mrlspk.inference.device import find_device
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import ModelFile
 from mrlspk.metrics.dcf import cost_weights
 
 log = logging.getLogger("mrlspk.evaluation")

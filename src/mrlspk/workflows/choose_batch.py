@@ -8,11 +8,11 @@ import torch
 
 from mrlspk.config import Config
 from mrlspk.data.build import build_training_data
+from mrlspk.distributed import ALONE, Ranks
 from mrlspk.errors import ConfigError
 from mrlspk.training.memory.build import build_probe
 from mrlspk.training.memory.model import MIN_BATCH, split_target
 from mrlspk.training.memory.search import Found, check_fits, search_card
-from mrlspk.training.processes.ranks import ALONE, Ranks
 from mrlspk.training.run_facts import n_passes
 from mrlspk.workflows.profile_gpu import crops_side_by_side
 
@@ -48,16 +48,18 @@ def choose_batch(config: Config, *, cache_dir: Path, mirror: str | None = None, 
             "training.batch_size",
             "Give a number; `mrlspk gpu-profile --vram-limit 12GiB` predicts what a card of that size has room for.",
         )
-    n_classes, n_crops = ranks.share(_count(config) if ranks.is_first else None)
+    n_classes, n_crops = ranks.broadcast(_count(config) if ranks.is_first else None)
     largest, why = STORED_BATCH, "of stored vectors, which take next to no memory"
     if not config.trains_head_alone:
         found = _smallest(config, n_classes, cache_dir=cache_dir, mirror=mirror, ranks=ranks)
         peak_mib, usable_mib = found.model.peak_mib(found.batch), found.card.usable_mib
         largest, why = found.batch, f"fit: {peak_mib:.0f} MiB at {found.batch}, {usable_mib:.0f} may be taken"
-    resolved = _resolve(config, min(largest, max(MIN_BATCH, n_crops // ranks.size)), n_processes=ranks.size)
+    resolved = _resolve(config, min(largest, max(MIN_BATCH, n_crops // ranks.world_size)), n_processes=ranks.world_size)
     if ranks.is_first:
         batch, steps = resolved.training.batch, resolved.training.accumulation_steps
-        log.info("training.batch_size auto: %d in each of %d processes, times %d; %s", batch, ranks.size, steps, why)
+        log.info(
+            "training.batch_size auto: %d in each of %d processes, times %d; %s", batch, ranks.world_size, steps, why
+        )
     return resolved
 
 
@@ -81,7 +83,7 @@ def _count(config: Config) -> tuple[int, int]:
 
 def _smallest(config: Config, n_classes: int, *, cache_dir: Path, mirror: str | None, ranks: Ranks) -> Found:
     """Return the search on the GPU that has room for the least."""
-    ranks.wait()  # the first exchange takes memory for itself, before it is asked what is free
+    ranks.barrier()  # the first exchange takes memory for itself, before it is asked what is free
     with torch.random.fork_rng([ranks.device]):
         found = _search(config, n_classes, cache_dir=cache_dir, mirror=mirror, ranks=ranks)
     if config.hardware.compile:
@@ -89,7 +91,7 @@ def _smallest(config: Config, n_classes: int, *, cache_dir: Path, mirror: str | 
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(ranks.device)
-    smallest = min(ranks.gather(found), key=lambda each: each.batch)
+    smallest = min(ranks.all_gather(found), key=lambda each: each.batch)
     check_fits(smallest, least=max(MIN_BATCH, crops_side_by_side(config)))
     return smallest
 
@@ -97,6 +99,6 @@ def _smallest(config: Config, n_classes: int, *, cache_dir: Path, mirror: str | 
 def _search(config: Config, n_classes: int, *, cache_dir: Path, mirror: str | None, ranks: Ranks) -> Found:
     """Return the search on the GPU of this process; what it was made with is gone then."""
     probe = build_probe(
-        config, ranks.device, n_speakers=n_classes, n_processes=ranks.size, cache_dir=cache_dir, mirror=mirror
+        config, ranks.device, n_speakers=n_classes, n_processes=ranks.world_size, cache_dir=cache_dir, mirror=mirror
     )
     return search_card(probe)

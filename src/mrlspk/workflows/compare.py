@@ -8,9 +8,6 @@ from pathlib import Path
 import torch
 
 from mrlspk.config import Config
-from mrlspk.encoding.device import find_device
-from mrlspk.encoding.loading import load_located
-from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.cohort import build_norm_request
 from mrlspk.evaluation.comparison import common_dims, compare_scores
@@ -21,6 +18,9 @@ from mrlspk.evaluation.list_scores import ModelScores, ScoredAs, keep_scores
 from mrlspk.evaluation.model_scores import choose_dims, score_model
 from mrlspk.evaluation.run_checkpoints import RunCheckpoint
 from mrlspk.evaluation.sources import TrialRequest, choose_trial_lists
+from mrlspk.inference.device import find_device
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import ModelFile
 from mrlspk.models.checkpoints import LoadedModel
 
 log = logging.getLogger("mrlspk.evaluation")

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrlspk.encoding.loading import load_located
-from mrlspk.encoding.locate import ModelFile
 from mrlspk.files import check_free
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import ModelFile
 from mrlspk.models.checkpoints import check_form, portable_entries, save_model
 from mrlspk.pretrained.records import file_sha256
 from mrlspk.training.cards.origin import describe_base, describe_source

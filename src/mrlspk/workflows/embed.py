@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from mrlspk.config import Config
 from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.names import printable
-from mrlspk.encoding.device import find_device
-from mrlspk.encoding.embedding import Recording, embed_files
-from mrlspk.encoding.fingerprint import model_fingerprint
-from mrlspk.encoding.loading import load_located
-from mrlspk.encoding.locate import ModelFile
-from mrlspk.encoding.widths import check_dims
 from mrlspk.errors import DataError, UsageError
+from mrlspk.inference.device import find_device
+from mrlspk.inference.embedding import Recording, embed_files
+from mrlspk.inference.fingerprint import model_fingerprint
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.widths import check_dims
 from mrlspk.models.head import truncate
 
 

@@ -7,9 +7,6 @@ from pathlib import Path
 from mrlspk.config import Config
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.metadata import Metadata, read_metadata
-from mrlspk.encoding.device import find_device
-from mrlspk.encoding.loading import load_located
-from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.baselines import BaselineResults, score_baselines
 from mrlspk.evaluation.calibration_file import CalibrationFile, find_calibration_for
@@ -23,6 +20,9 @@ from mrlspk.evaluation.model_scores import choose_dims, score_model
 from mrlspk.evaluation.sources import TrialRequest, choose_trial_lists
 from mrlspk.evaluation.target import smallest_width
 from mrlspk.evaluation.trial_list import TrialList
+from mrlspk.inference.device import find_device
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import ModelFile
 
 
 @dataclass(frozen=True)

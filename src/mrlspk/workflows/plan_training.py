@@ -4,11 +4,11 @@ from collections.abc import Collection
 
 from mrlspk.config import Config
 from mrlspk.config.launch import Launch
+from mrlspk.distributed import Ranks
 from mrlspk.training.checkpoints.resume import resumed_config
 from mrlspk.training.checkpoints.run_folder import find_run
 from mrlspk.training.prepare import prepare
 from mrlspk.training.prepared import Source
-from mrlspk.training.processes.ranks import Ranks
 from mrlspk.training.records import RunFacts
 from mrlspk.training.start import ALONE, build_fabric
 from mrlspk.workflows.choose_batch import choose_batch

@@ -8,9 +8,9 @@ import torch
 
 from mrlspk.config import Config, dump_config
 from mrlspk.data.manifest import scan_corpus
-from mrlspk.encoding.device import find_device
 from mrlspk.errors import UsageError
 from mrlspk.files import whole_file
+from mrlspk.inference.device import find_device
 from mrlspk.training.memory.build import build_probe
 from mrlspk.training.memory.card import USED_SHARE, CardMemory
 from mrlspk.training.memory.counted import predict

@@ -8,21 +8,19 @@ from typing import Any, Literal
 
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.manifest import Manifest, scan_corpus
-from mrlspk.encoding.device import find_device
-from mrlspk.encoding.loading import load_located
-from mrlspk.encoding.locate import ModelFile
-from mrlspk.encoding.recording import Recording
 from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.embeddings import Embedder, Embeddings, build_embedder
 from mrlspk.files import check_free
+from mrlspk.inference.device import find_device
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.recording import Recording
 from mrlspk.models.checkpoints import LoadedModel, check_form, encoder_entries, save_model
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.folding import rotate_head
-from mrlspk.models.rotation import ENTRY, Method
 from mrlspk.pretrained.records import file_sha256
-from mrlspk.training.cards.origin import describe_base, describe_source
-from mrlspk.training.head.rotation import RotationCandidates, RotationChoice, choose_over_folds
-from mrlspk.training.head.rotation_folds import (
+from mrlspk.rotation.closed_form import ENTRY, Method
+from mrlspk.rotation.folds import (
     CHOICE_SECONDS,
     CHOICE_SPEAKERS,
     CHOICE_UTTERANCES,
@@ -31,6 +29,8 @@ from mrlspk.training.head.rotation_folds import (
     draw_utterances,
     with_speaker,
 )
+from mrlspk.rotation.selection import RotationCandidates, RotationChoice, choose_over_folds
+from mrlspk.training.cards.origin import describe_base, describe_source
 
 log = logging.getLogger("mrlspk.training")
 

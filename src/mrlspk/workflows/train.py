@@ -9,6 +9,7 @@ from pathlib import Path
 from mrlspk.config import Config, dump_config
 from mrlspk.config.launch import Launch
 from mrlspk.data.trials import write_trials
+from mrlspk.distributed import failing_together, on_rank_zero
 from mrlspk.evaluation.sources import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint
@@ -26,12 +27,11 @@ from mrlspk.training.head.run import HeadRun, build_head_run, conclude
 from mrlspk.training.head.stores import OnStage, Stores
 from mrlspk.training.head.teacher import build_teacher
 from mrlspk.training.head.verdict import Verdict
+from mrlspk.training.launch import launch as start_processes
 from mrlspk.training.network.lora import without_adapters
 from mrlspk.training.network.run import build_network_run
 from mrlspk.training.prepare import prepare
 from mrlspk.training.prepared import Prepared, Source
-from mrlspk.training.processes.agreement import by_first, failing_together
-from mrlspk.training.processes.launch import launch as start_processes
 from mrlspk.training.records import Observer, RunFacts
 from mrlspk.training.run_log import build_run_log
 from mrlspk.training.start import ALONE, build_fabric, leaves_unused
@@ -94,14 +94,14 @@ def train(
     fabric = build_fabric(config.hardware, launch=launch, leaves_unused=leaves_unused(config))
     ranks = start_processes(fabric)  # nothing is written before all are there: each has read the same until now
     config = choose_batch(config, cache_dir=source.cache_dir, mirror=source.mirror, ranks=ranks)
-    folder = by_first(ranks, lambda: find_run(config.logging, source.resume))
+    folder = on_rank_zero(ranks, lambda: find_run(config.logging, source.resume))
     with ExitStack() as stack:
         hold = partial(stack.enter_context, one_at_a_time(folder))
         if folder.resume_point:
-            by_first(ranks, hold)
+            on_rank_zero(ranks, hold)
         prepared = prepare(config, fabric, ranks, source=source, folder=folder)
         if not folder.resume_point:  # nothing is written where nothing can begin
-            by_first(ranks, hold)
+            on_rank_zero(ranks, hold)
         return _train(prepared, source, observers=observers, on_stage=on_stage)
 
 
@@ -110,7 +110,7 @@ def _train(
 ) -> TrainReport:
     """Write what the run is of, train it, and return what came of it."""
     ranks = prepared.state.ranks
-    by_first(ranks, lambda: _write_beginning(prepared))
+    on_rank_zero(ranks, lambda: _write_beginning(prepared))
     run, head_run = _build_run(prepared, source, on_stage)
     facts = replace(prepared.facts, baselines=head_run.baselines) if head_run else prepared.facts
     watching = [*build_run_log(run.config.logging, run.run_dir, module=run.state.module), *observers]
@@ -121,7 +121,7 @@ def _train(
         watching if ranks.is_first else [],
         trains=head_run is None or head_run.trains,
     )
-    verdict = by_first(ranks, partial(conclude, head_run)) if head_run else None
+    verdict = on_rank_zero(ranks, partial(conclude, head_run)) if head_run else None
     return _report(prepared, progress, facts, verdict)
 
 

@@ -10,10 +10,6 @@ from numpy.typing import NDArray
 
 from mrlspk.config import Config
 from mrlspk.data.trials import Trials
-from mrlspk.encoding.device import find_device
-from mrlspk.encoding.embedding import EmbeddedFiles, Recording, embed_files
-from mrlspk.encoding.loading import load_located
-from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import CheckpointError, DataError, UsageError
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command, find_calibration
 from mrlspk.evaluation.cohort import NormRequest, find_cohort
@@ -21,6 +17,10 @@ from mrlspk.evaluation.embeddings import Embedder, build_embedder
 from mrlspk.evaluation.model_scores import choose_dims
 from mrlspk.evaluation.score_norm import ScoreNorm, join_cohort, normalise
 from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
+from mrlspk.inference.device import find_device
+from mrlspk.inference.embedding import EmbeddedFiles, Recording, embed_files
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import ModelFile
 
 log = logging.getLogger("mrlspk.evaluation")
 

@@ -8,11 +8,11 @@ import torch
 from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.encoding.embedding import EmbeddedFiles
 from mrlspk.evaluation.baselines import score_baselines
 from mrlspk.evaluation.embeddings import Embeddings, build_embedder
 from mrlspk.evaluation.model_origin import Origin
 from mrlspk.evaluation.trial_list import read_trial_lists
+from mrlspk.inference.embedding import EmbeddedFiles
 from mrlspk.metrics.dcf import min_dcf
 from mrlspk.metrics.eer import equal_error_rate
 from mrlspk.models.encoder import build_encoder

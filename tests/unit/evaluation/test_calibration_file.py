@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import CheckpointError, MrlspkError
 from mrlspk.evaluation.calibration_file import (
     calibration_path,
@@ -13,6 +12,7 @@ from mrlspk.evaluation.calibration_file import (
     write_calibration,
 )
 from mrlspk.evaluation.cohort import CohortSource, NormRequest
+from mrlspk.inference.locate import ModelFile
 from mrlspk.pretrained.zoo import ZooModel
 from unit.evaluation.test_calibration import calibration, width
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from mrlspk.data.trials import Trials
-from mrlspk.encoding.embedding import EmbeddedFiles
 from mrlspk.errors import DataError
 from mrlspk.evaluation import embeddings
 from mrlspk.evaluation.calibration_scores import score_for_fit
 from mrlspk.evaluation.embeddings import Embedder
 from mrlspk.evaluation.trial_list import TrialList
+from mrlspk.inference.embedding import EmbeddedFiles
 
 SECONDS = {"a1": 1.0, "a2": 2.0, "b1": 4.0, "b2": 8.0}
 

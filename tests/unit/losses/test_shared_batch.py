@@ -61,9 +61,9 @@ def steps(network, rows):
 
 def shared_steps(ranks, objectives):
     """Return the `steps` of half the batch, by objective."""
-    half = slice(8 * ranks.number, 8 * ranks.number + 8)
+    half = slice(8 * ranks.rank, 8 * ranks.rank + 8)
     return {
-        name: steps(DistributedDataParallel(Network(*objective, ranks.gather_rows)), half)
+        name: steps(DistributedDataParallel(Network(*objective, ranks.all_gather_rows)), half)
         for name, objective in objectives.items()
     }
 

@@ -7,8 +7,8 @@ from torch import nn
 from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.config.hardware import HardwareConfig
-from mrlspk.encoding.fingerprint import model_fingerprint
 from mrlspk.errors import ConfigError
+from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.folding import fold_head
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm, synchronise

@@ -9,9 +9,9 @@ from mrlspk.data.manifest import Utterance, scan_corpus
 from mrlspk.data.same_session import SameSession
 from mrlspk.data.trials import generate_trials
 from mrlspk.errors import DataError
+from mrlspk.feature_store.extraction import ensure_whole
 from mrlspk.metrics.eer import equal_error_rate
 from mrlspk.models.encoder import build_encoder
-from mrlspk.training.features.extraction import ensure_whole
 from mrlspk.training.validation import AudioValidator, StoredValidator, ValidationTrials, prototype_loss
 from two_processes import in_two
 
@@ -124,11 +124,11 @@ def shared_figures(ranks, root, encoder, options, stored):
     trials = trials_among(voices)
     heard = AudioValidator(trials, ranks=ranks, **options)
     figures = heard.validate(encoder), StoredValidator(trials, stored, ranks=ranks).validate(encoder)
-    ranks.wait()
+    ranks.barrier()
     bad = trials.utterances[1].path
-    if ranks.number == 1:
+    if ranks.rank == 1:
         bad.write_bytes(b"no audio")
-    ranks.wait()
+    ranks.barrier()
     try:
         heard.validate(encoder)
     except DataError as error:

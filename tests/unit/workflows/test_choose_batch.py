@@ -10,8 +10,8 @@ import torch
 
 from made_up_card import MadeUpCard, MadeUpProbe
 from mrlspk.config import load_config
+from mrlspk.distributed import ALONE, Ranks
 from mrlspk.errors import ConfigError, MrlspkError
-from mrlspk.training.processes.ranks import ALONE, Ranks
 from mrlspk.workflows import choose_batch as module
 from mrlspk.workflows.choose_batch import choose_batch
 
@@ -26,13 +26,13 @@ class MadeUpRanks(Ranks):
     batches: tuple[int, ...] = ()
     shared: tuple[int, int] | None = None
 
-    def share(self, value):
+    def broadcast(self, value):
         return value if self.is_first else self.shared
 
-    def gather(self, value):
+    def all_gather(self, value):
         return [value, *(replace(value, batch=batch) for batch in self.batches)]
 
-    def wait(self):
+    def barrier(self):
         return None
 
 
@@ -81,7 +81,7 @@ def test_auto_is_the_largest_batch_that_fits_or_makes_the_target(overrides, expe
 @pytest.mark.usefixtures("card")
 @pytest.mark.parametrize(("target", "expected"), [("null", (64, 1)), ("512", (64, 2))])
 def test_the_process_with_the_least_room_decides_for_all(target, expected, tmp_path):
-    ranks = MadeUpRanks(size=4, device=GPU, batches=(88, 64, 72))
+    ranks = MadeUpRanks(world_size=4, device=GPU, batches=(88, 64, 72))
     training = choose(auto(f"training.target_batch={target}"), tmp_path, ranks)
     assert (training.batch_size, training.accumulation_steps) == expected
 
@@ -89,14 +89,14 @@ def test_the_process_with_the_least_room_decides_for_all(target, expected, tmp_p
 @pytest.mark.usefixtures("card")
 def test_a_process_without_room_is_an_error_in_all(tmp_path):
     with pytest.raises(MrlspkError, match="not even a batch of 2"):
-        choose(auto(), tmp_path, MadeUpRanks(size=2, device=GPU, batches=(0,)))
+        choose(auto(), tmp_path, MadeUpRanks(world_size=2, device=GPU, batches=(0,)))
 
 
 @pytest.mark.usefixtures("card")
 def test_no_batch_is_larger_than_an_epoch(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "_count", lambda _config: (5, 50))
     assert choose(auto(), tmp_path).batch_size == 50
-    assert choose(auto(), tmp_path, MadeUpRanks(size=2, device=GPU, batches=(88,))).batch_size == 25
+    assert choose(auto(), tmp_path, MadeUpRanks(world_size=2, device=GPU, batches=(88,))).batch_size == 25
 
 
 @pytest.mark.usefixtures("card")
@@ -107,7 +107,7 @@ def test_what_was_chosen_is_logged_once(caplog, tmp_path):
         "training.batch_size auto: 86 in each of 1 processes, times 6; fit: 8800 MiB at 88, 9000 may be taken"
     ]
     caplog.clear()
-    choose(auto(), tmp_path, MadeUpRanks(number=1, size=2, device=GPU, batches=(88,), shared=(5994, 100_000)))
+    choose(auto(), tmp_path, MadeUpRanks(rank=1, world_size=2, device=GPU, batches=(88,), shared=(5994, 100_000)))
     assert not [record for record in caplog.records if "auto" in record.getMessage()]
 
 
@@ -124,7 +124,7 @@ def test_without_a_gpu_auto_is_an_error_that_names_the_command(tmp_path):
 def test_stored_vectors_need_no_gpu(overrides, size, expected, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "_count", lambda _config: (5994, 100_000))
     config = load_config(None, ["training.batch_size=auto", *overrides])
-    training = choose(config, tmp_path, MadeUpRanks(size=size))
+    training = choose(config, tmp_path, MadeUpRanks(world_size=size))
     assert (training.batch_size, training.accumulation_steps) == expected
 
 

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
-from mrlspk.encoding.locate import ModelFile
 from mrlspk.errors import CheckpointError
+from mrlspk.inference.locate import ModelFile
 from mrlspk.models.checkpoints import LoadedModel
 from mrlspk.pretrained.fetch import cached_path
 from mrlspk.pretrained.records import file_sha256, recorded_sha256

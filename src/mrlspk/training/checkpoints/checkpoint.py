@@ -9,13 +9,13 @@ from torch.optim import Optimizer
 
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
+from mrlspk.distributed import Ranks
 from mrlspk.models.checkpoints import encoder_entries, save_model
 from mrlspk.training.cards.files import write_card
 from mrlspk.training.cards.model_card import ENTRY, ModelCard, read_card
 from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.random_state import random_state
 from mrlspk.training.modules import TrainedModule
-from mrlspk.training.processes.ranks import Ranks
 from mrlspk.training.validation import ValidationResult
 
 BEST, LAST = "best.pt", "last.pt"
@@ -76,14 +76,14 @@ class RunState:
     def entries_of_all(self) -> dict[str, Any]:
         """Return what a checkpoint to go on from holds of all processes; every one must call it."""
         return {
-            GENERATORS: self.ranks.gather(random_state(self.fabric.device)),
-            PROCESSES: {"n": self.ranks.size, "effective_batch": effective_batch(self.config, self.ranks)},
+            GENERATORS: self.ranks.all_gather(random_state(self.fabric.device)),
+            PROCESSES: {"n": self.ranks.world_size, "effective_batch": effective_batch(self.config, self.ranks)},
         }
 
 
 def effective_batch(config: Config, ranks: Ranks) -> int:
     """Return the crops of an optimiser step, over all processes and accumulated batches."""
-    return config.training.batch * config.training.accumulation_steps * ranks.size
+    return config.training.batch * config.training.accumulation_steps * ranks.world_size
 
 
 def save_with_card(path: Path, entries: dict[str, Any]) -> None:

@@ -56,7 +56,7 @@ def restore(state: RunState, path: Path, *, utterance_ids: list[str], allow_chan
 
 def _restore_generators(state: RunState, states: list[dict[str, Any]]) -> None:
     """Bring this process's generators back; one that the run did not have before begins a stream of its own."""
-    number = state.ranks.number
+    number = state.ranks.rank
     if number < len(states):
         set_random_state(states[number], state.fabric.device)
     else:
@@ -81,7 +81,7 @@ def _compare_corpora(
 
 def _compare_processes(state: RunState, before: dict[str, int], path: Path, *, allow_changes: bool) -> None:
     """Refuse another number of processes, or of crops in a step, or say what changed."""
-    n, crops = state.ranks.size, effective_batch(state.config, state.ranks)
+    n, crops = state.ranks.world_size, effective_batch(state.config, state.ranks)
     if (before["n"], before["effective_batch"]) == (n, crops):
         return
     changed = (
@@ -103,12 +103,12 @@ def _compare_processes(state: RunState, before: dict[str, int], path: Path, *, a
 
 def _same_step(state: RunState, wanted: int) -> str:
     """Return the setting by which a step has as many crops as before."""
-    per_batch = state.config.training.batch * state.ranks.size
+    per_batch = state.config.training.batch * state.ranks.world_size
     if wanted % per_batch == 0:
         return f"a step has as many crops as before with --set training.accumulation_steps={wanted // per_batch}"
-    if wanted % state.ranks.size == 0:
+    if wanted % state.ranks.world_size == 0:
         return (
-            f"a step has as many crops as before with --set training.batch_size={wanted // state.ranks.size} "
+            f"a step has as many crops as before with --set training.batch_size={wanted // state.ranks.world_size} "
             "--set training.accumulation_steps=1"
         )
     return "no batch size gives a step as many crops as before"

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mrlspk.config.logging import LoggingConfig
+from mrlspk.distributed import failing_together
 from mrlspk.errors import MrlspkError
 from mrlspk.models.checkpoints import save_model
 from mrlspk.training.checkpoints.checkpoint import LAST, RunState, save_epoch
 from mrlspk.training.checkpoints.disk import with_last_good
 from mrlspk.training.checkpoints.progress import Progress
-from mrlspk.training.processes.agreement import failing_together
 from mrlspk.training.validation import ValidationResult
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrlspk.data.batches import RankBatches
+from mrlspk.feature_store.store import FeatureStore
 from mrlspk.models.folding import AffineMap
-from mrlspk.training.features.store import FeatureStore
 
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that the vectors may take
 BLOCK = 16_384  # vectors that are moved there at a time

@@ -7,10 +7,10 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from mrlspk.data.batches import RankBatches
+from mrlspk.feature_store.store import FeatureStore
 from mrlspk.losses.build import build_loss
 from mrlspk.models.folding import standardise_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.training.features.store import FeatureStore
 from mrlspk.training.head.batches import StoredBatches
 from mrlspk.training.head.module import HeadModule
 from mrlspk.training.head.optimiser import build_head_optimiser

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mrlspk.distributed import on_rank_zero
 from mrlspk.errors import CheckpointError
+from mrlspk.feature_store.store import FeatureStore
 from mrlspk.models.checkpoints import read_checkpoint
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.training.checkpoints.checkpoint import BEST, ROTATION, START, TRAINED, save_with_card
-from mrlspk.training.features.store import FeatureStore
 from mrlspk.training.fit import Run
 from mrlspk.training.head.baselines import Baselines
 from mrlspk.training.head.batches import StoredBatches, Teacher
@@ -23,7 +24,6 @@ from mrlspk.training.head.stores import SpeakerVectors, Stores
 from mrlspk.training.head.verdict import Verdict, reach_verdict
 from mrlspk.training.optimiser import build_learning_rate
 from mrlspk.training.prepared import Prepared, build_stepper
-from mrlspk.training.processes.agreement import by_first
 from mrlspk.training.validation import StoredValidator, ValidationTrials, embed_pooled
 
 VERDICT = "verdict"  # entry of a checkpoint
@@ -72,9 +72,9 @@ def build_head_run(prepared: Prepared, stores: Stores, trials: ValidationTrials,
     ranks = prepared.state.ranks
     if vectors is not None:
         found = vectors
-        by_first(ranks, lambda: _write_start(prepared, found, trials, held_out=held_out, crops=crops))
-        ranks.share_tensors(module.state_dict().values())
-        prepared.state.origin.update(ranks.share(prepared.state.origin))
+        on_rank_zero(ranks, lambda: _write_start(prepared, found, trials, held_out=held_out, crops=crops))
+        ranks.broadcast_tensors(module.state_dict().values())
+        prepared.state.origin.update(ranks.broadcast(prepared.state.origin))
     contents = _read_start(prepared)
     baselines = Baselines(**contents["baselines"])
     _begin_at(prepared, module, contents)

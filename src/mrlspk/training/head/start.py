@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from mrlspk.errors import DataError
+from mrlspk.feature_store.store import FeatureStore
 from mrlspk.losses.class_start import set_class_means
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.encoder import Encoder
-from mrlspk.models.flattening import flattening
 from mrlspk.models.folding import AffineMap, fold_head, rotate_head, widen_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.training.features.store import FeatureStore
-from mrlspk.training.head.baselines import Baselines, score_baselines
-from mrlspk.training.head.rotation import (
+from mrlspk.rotation.flattening import flattening
+from mrlspk.rotation.folds import draw_folds
+from mrlspk.rotation.selection import (
     EmbeddedTrials,
     RotationCandidates,
     RotationChoice,
@@ -25,7 +25,7 @@ from mrlspk.training.head.rotation import (
     choose_over_folds,
     choose_rotation,
 )
-from mrlspk.training.head.rotation_folds import draw_folds
+from mrlspk.training.head.baselines import Baselines, score_baselines
 from mrlspk.training.head.stores import SpeakerVectors
 from mrlspk.training.prepared import Prepared
 from mrlspk.training.validation import ValidationTrials, embed_pooled

@@ -10,17 +10,11 @@ from torch import Tensor
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
 from mrlspk.data.manifest import Manifest, Utterance
+from mrlspk.distributed import ALONE, Ranks
+from mrlspk.feature_store.extraction import ensure_crops, ensure_whole
+from mrlspk.feature_store.store import FeatureStore
 from mrlspk.models.encoder import Encoder
-from mrlspk.training.features.extraction import ensure_crops, ensure_whole
-from mrlspk.training.features.store import FeatureStore
-from mrlspk.training.head.rotation_folds import (
-    CHOICE_SECONDS,
-    CHOICE_SPEAKERS,
-    CHOICE_UTTERANCES,
-    FEWEST_SPEAKERS,
-    draw_utterances,
-)
-from mrlspk.training.processes.ranks import ALONE, Ranks
+from mrlspk.rotation.folds import CHOICE_SECONDS, CHOICE_SPEAKERS, CHOICE_UTTERANCES, FEWEST_SPEAKERS, draw_utterances
 from mrlspk.training.validation import ValidationTrials
 
 type OnStage = Callable[[str, int, int], None]

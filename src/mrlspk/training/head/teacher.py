@@ -4,12 +4,12 @@ from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
-from mrlspk.encoding.loading import load_located
-from mrlspk.encoding.locate import locate_model
+from mrlspk.distributed import Ranks
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import locate_model
 from mrlspk.models.folding import fold_head
 from mrlspk.training.head.batches import Teacher
 from mrlspk.training.head.stores import OnStage, Stores
-from mrlspk.training.processes.ranks import Ranks
 
 
 def build_teacher(

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from mrlspk.config import Config
+from mrlspk.feature_store.key import Precision
+from mrlspk.feature_store.pooling import pooling_function
 from mrlspk.models.encoder import Encoder
-from mrlspk.training.features.key import Precision
-from mrlspk.training.features.pooling import pooling_function
 
 
 class PoolingProbe:

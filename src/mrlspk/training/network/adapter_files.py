@@ -9,9 +9,9 @@ from pydantic import PositiveInt, TypeAdapter, ValidationError
 from torch import Tensor
 
 from mrlspk.config.architecture import Architecture, ReDimNet2Architecture, ReDimNetArchitecture
-from mrlspk.encoding.fingerprint import model_fingerprint
 from mrlspk.errors import CheckpointError
 from mrlspk.files import whole_file
+from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.models.checkpoints import LoadedModel, safetensors_file
 from mrlspk.models.encoder import Encoder, build_encoder
 from mrlspk.training.network.lora import NAME, adapted_layers, inject, library, merged, without_adapters

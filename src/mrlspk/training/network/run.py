@@ -62,4 +62,4 @@ def _begin(prepared: Prepared, stores: Stores, trials: ValidationTrials) -> None
         speakers, n_speeds = torch.from_numpy(vectors.speaker_index), len(train.speeds)
         classes = torch.cat([speakers + number * len(train.speakers) for number in range(n_speeds)])
         set_means(module.criterion, embed_pooled(module.encoder, vectors.pooled).repeat(n_speeds, 1), classes)
-    prepared.state.ranks.share_tensors(module.state_dict().values())
+    prepared.state.ranks.broadcast_tensors(module.state_dict().values())

@@ -1,0 +1,162 @@
+"""Everything that stored vectors depend on, as plain values whose SHA-256 names the store."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from mrlspk.data.augmentation import Augmentation, Disturbance
+from mrlspk.data.dataset import CropDataset
+from mrlspk.data.manifest import Utterance
+from mrlspk.errors import DataError, MrlspkError
+from mrlspk.feature_store.layout import Layout, NumberType, plan_layout
+from mrlspk.files import whole_file
+from mrlspk.inference.fingerprint import model_fingerprint
+from mrlspk.models.encoder import Encoder
+
+FORMAT = 1  # rises when the same key comes to give other vectors, or a store another form
+KEY_FILE = "key.json"
+
+type Key = dict[str, Any]
+type Precision = Literal["fp32", "bf16", "fp16"]
+
+
+def crops_key(
+    encoder: Encoder,
+    dataset: CropDataset,
+    *,
+    crops_per_item: int,
+    dtype: NumberType,
+    batch_size: int,
+    precision: Precision,
+) -> Key:
+    """Return the key of ``crops_per_item`` random crops of every index of a dataset.
+
+    Raises:
+        DataError: If an utterance, or a recording of the augmentation, is gone.
+    """
+    layout = plan_layout(crops_per_item * len(dataset), encoder.head.linear.in_features, dtype)
+    ids = dataset.utterance_ids
+    return _key(encoder, layout, kind="crops", batch_size=batch_size, precision=precision) | {
+        "manifest": listing_sha256(ids, (dataset.root / utterance_id for utterance_id in ids)),
+        "crops_per_item": crops_per_item,
+        "crop_samples": dataset.n_samples,
+        "sample_rate": dataset.sample_rate,
+        "speeds": [float(speed) for speed in dataset.speeds],
+        "augmentation": describe_augmentation(dataset.augmentation),
+        "seed": dataset.seed,
+    }
+
+
+def whole_key(
+    encoder: Encoder,
+    utterances: Sequence[Utterance],
+    *,
+    dtype: NumberType,
+    batch_size: int,
+    max_seconds: float,
+    crop_seconds: float | None,
+    precision: Precision,
+) -> Key:
+    """Return the key of one vector for every utterance.
+
+    Raises:
+        DataError: If an utterance is gone.
+    """
+    layout = plan_layout(len(utterances), encoder.head.linear.in_features, dtype)
+    ids, paths = [each.utterance_id for each in utterances], (each.path for each in utterances)
+    return _key(encoder, layout, kind="whole", batch_size=batch_size, precision=precision) | {
+        "manifest": listing_sha256(ids, paths),
+        "max_seconds": float(max_seconds),
+        "crop_seconds": None if crop_seconds is None else float(crop_seconds),
+    }
+
+
+def describe_augmentation(augmentation: Augmentation | None) -> list[dict[str, Any]]:
+    """Return each step as plain values; of recordings the SHA-256 of their listing stands for them."""
+    return [_describe_step(step) for step in (augmentation.steps if augmentation else ())]
+
+
+def listing_sha256(names: Iterable[str], paths: Iterable[Path]) -> str:
+    """Return a SHA-256 over names and the sizes of their files, in order.
+
+    Raises:
+        DataError: If a file cannot be looked at.
+    """
+    digest = hashlib.sha256()
+    for name, path in zip(names, paths, strict=True):
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise DataError(f"cannot be looked at ({error.strerror})", path, "Check the path.") from error
+        digest.update(json.dumps((name, size)).encode())
+    return digest.hexdigest()
+
+
+def store_name(key: Key) -> str:
+    """Return the name of the folder of a store."""
+    canonical = json.dumps(key, sort_keys=True, separators=(",", ":"))
+    return f"{key['kind']}-{hashlib.sha256(canonical.encode()).hexdigest()[:16]}"
+
+
+def layout_of(key: Key) -> Layout:
+    """Return how the rows of a store lie in its shards."""
+    return Layout(**{field.name: key[field.name] for field in fields(Layout)})
+
+
+def write_key(folder: Path, key: Key) -> None:
+    """Write the key into the folder of its store.
+
+    Raises:
+        MrlspkError: If it cannot be written.
+    """
+    with whole_file(folder / KEY_FILE) as partial:
+        partial.write_text(json.dumps(key, indent=1, sort_keys=True) + "\n")
+
+
+def read_key(folder: Path) -> Key:
+    """Return the key of the store in a folder, which is named by it.
+
+    Raises:
+        MrlspkError: If there is none, it is damaged, or this version does not read its format.
+    """
+    path, fix = folder / KEY_FILE, "Run the extraction again, or remove the folder."
+    try:
+        key: Key = json.loads(path.read_bytes())
+    except OSError as error:
+        raise MrlspkError(f"expected the key of a feature store ({error.strerror})", path, fix) from error
+    except ValueError as error:
+        raise MrlspkError("expected the key of a feature store, got what is not JSON", path, fix) from error
+    if not isinstance(key, dict) or "kind" not in key or store_name(key) != folder.name:
+        raise MrlspkError("is not the key that the folder is named by", path, fix)
+    if key["format"] != FORMAT:
+        raise MrlspkError(f"expected format {FORMAT} of a feature store, got {key['format']}", path, fix)
+    return key
+
+
+def _key(encoder: Encoder, layout: Layout, *, kind: str, batch_size: int, precision: Precision) -> Key:
+    """Return what the keys of all kinds hold; the device is not in it."""
+    return {
+        "format": FORMAT,
+        "kind": kind,
+        "encoder": model_fingerprint(encoder, without="head"),
+        "torch": torch.__version__.partition("+")[0],  # behind the plus stands the device it was built for
+        "precision": precision,
+        "batch_size": batch_size,
+        **asdict(layout),
+    }
+
+
+def _describe_step(step: Disturbance) -> dict[str, Any]:
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(step).items()}
+    paths = values.pop("paths", None)
+    if paths:
+        folder = os.path.commonpath([path.parent for path in paths])
+        names = (path.relative_to(folder).as_posix() for path in paths)
+        values["recordings"] = listing_sha256(names, paths)
+    return {"step": type(step).__name__, **values}

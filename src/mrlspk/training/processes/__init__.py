@@ -1,1 +1,0 @@
-"""The processes of a run: started, and agreed on what they do."""

@@ -1,0 +1,235 @@
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
+from mrlspk.data.augmentation import Augmentation, GaussianNoise, RecordedNoise, RoomResponse, Volume
+from mrlspk.data.dataset import CropDataset
+from mrlspk.data.manifest import scan_corpus
+from mrlspk.errors import DataError
+from mrlspk.feature_store import layout
+from mrlspk.feature_store.key import crops_key, read_key, store_name, whole_key, write_key
+from mrlspk.models.encoder import build_encoder
+from mrlspk.models.head import MatryoshkaHead
+
+TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
+TINY2 = ReDimNet2Config(F=8, C=4, block_1d_type="conv", stages_setup=(((1, 1), 1, 1, ((3, 3),), None),))
+CROPS = {"crops_per_item": 2, "dtype": "float16", "batch_size": 4, "precision": "fp32"}
+WHOLE = {"dtype": "float16", "batch_size": 4, "precision": "fp32", "max_seconds": 60.0, "crop_seconds": None}
+
+
+def build(backbone=TINY, dims=(4, 8), seed=0):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build_encoder(describe_architecture(backbone, dims))
+
+
+def write_audio(path, n_samples=100):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.zeros(n_samples), 16_000)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    for name in ("a/1/1.wav", "a/1/2.wav", "b/1/1.wav"):
+        write_audio(tmp_path / "corpus" / name)
+    return scan_corpus(tmp_path / "corpus")
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    paths = tuple(tmp_path / "noise" / name for name in ("free/1.wav", "free/2.wav"))
+    for path in paths:
+        write_audio(path)
+    return paths
+
+
+@pytest.fixture
+def augmentation(recordings):
+    return Augmentation(
+        (
+            RoomResponse(recordings[:1], 0.5),
+            RecordedNoise(recordings, 0.5, (5.0, 20.0)),
+            GaussianNoise(0.5, (10.0, 30.0)),
+            Volume(0.5, (-6.0, 6.0)),
+        )
+    )
+
+
+@pytest.fixture
+def dataset(corpus, augmentation):
+    return build_dataset(corpus, augmentation)
+
+
+def build_dataset(corpus, augmentation, **changed):
+    options = {"crop_seconds": 0.2, "seed": 0, "speeds": (1.0, 0.9)} | changed
+    return CropDataset(corpus, augmentation=augmentation, **options)
+
+
+def test_a_key_is_plain_and_tells_the_shape(dataset, tmp_path):
+    encoder = build()
+    key = crops_key(encoder, dataset, **CROPS)
+    folder = tmp_path / store_name(key)
+    write_key(folder, key)
+    assert read_key(folder) == key
+    kind, _, digits = folder.name.partition("-")
+    assert (kind, len(bytes.fromhex(digits))) == ("crops", 8)
+    assert (key["n_rows"], key["n_features"]) == (
+        12,
+        encoder.head.linear.in_features,
+    )  # 3 utterances, 2 speeds, 2 crops
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"crops_per_item": 3}, {"dtype": "float32"}, {"batch_size": 5}, {"precision": "bf16"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_argument_counts(dataset, change):
+    encoder = build()
+    assert crops_key(encoder, dataset, **CROPS | change) != crops_key(encoder, dataset, **CROPS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"crop_seconds": 0.3},
+        {"seed": 1},
+        {"speeds": (1.0,)},
+        {"speeds": (1.0, 1.1)},
+        {"speeds": (0.9, 1.0)},
+        {"sample_rate": 8000, "crop_seconds": 0.4},  # of as many samples
+    ],
+    ids=str,
+)
+def test_each_setting_of_the_dataset_counts(corpus, augmentation, dataset, change):
+    encoder, changed = build(), build_dataset(corpus, augmentation, **change)
+    assert crops_key(encoder, changed, **CROPS) != crops_key(encoder, dataset, **CROPS)
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        *((place, {"probability": 0.4}) for place in range(4)),
+        *((place, {"snr_range": (5.0, 21.0)}) for place in (1, 2)),
+        *((place, {"snr_range": (6.0, 20.0)}) for place in (1, 2)),
+        (3, {"gain_range": (-6.0, 7.0)}),
+    ],
+    ids=str,
+)
+def test_each_setting_of_the_augmentation_counts(corpus, augmentation, dataset, place, change):
+    steps = list(augmentation.steps)
+    steps[place] = replace(steps[place], **change)
+    changed = build_dataset(corpus, Augmentation(tuple(steps)))
+    assert crops_key(build(), changed, **CROPS) != crops_key(build(), dataset, **CROPS)
+
+
+def test_which_steps_there_are_and_their_order_count(corpus, augmentation):
+    steps = augmentation.steps
+    some = [None, Augmentation(steps), Augmentation(steps[::-1]), Augmentation(steps[1:]), Augmentation(steps[:3])]
+    names = {store_name(crops_key(build(), build_dataset(corpus, each), **CROPS)) for each in some}
+    assert len(names) == len(some)
+
+
+def test_the_listing_of_recordings_counts_wherever_they_lie(corpus, augmentation, dataset, recordings, tmp_path):
+    before = crops_key(build(), dataset, **CROPS)
+    (tmp_path / "noise").rename(tmp_path / "moved")
+    moved = tuple(tmp_path / "moved" / path.relative_to(tmp_path / "noise") for path in recordings)
+
+    def key_of(noises):
+        room, noise, *others = augmentation.steps
+        steps = (replace(room, paths=moved[:1]), replace(noise, paths=noises), *others)
+        return crops_key(build(), build_dataset(corpus, Augmentation(steps)), **CROPS)
+
+    assert key_of(moved) == before
+    assert key_of(moved[:1]) != before
+    assert key_of(moved[::-1]) != before
+    renamed = moved[1].rename(moved[1].with_name("3.wav"))
+    assert key_of((moved[0], renamed)) != before
+    renamed.rename(moved[1])
+    write_audio(moved[1], 101)
+    assert key_of(moved) != before
+
+
+def test_the_listing_of_utterances_counts_wherever_they_lie(corpus, augmentation, dataset):
+    before, root = crops_key(build(), dataset, **CROPS), corpus.root
+
+    def key_of(root):
+        return crops_key(build(), build_dataset(scan_corpus(root), augmentation), **CROPS)
+
+    moved = root.rename(root.with_name("moved"))
+    assert key_of(moved) == before
+    write_audio(moved / "a/1/1.wav", 101)
+    assert key_of(moved) != before
+    write_audio(moved / "a/1/1.wav")
+    assert key_of(moved) == before
+    (moved / "a/1/2.wav").rename(moved / "a/1/3.wav")
+    assert key_of(moved) != before
+
+
+def test_all_before_the_head_counts_and_the_head_does_not(dataset):
+    encoder = build()
+    before = crops_key(encoder, dataset, **CROPS)
+    for name, values in encoder.state_dict().items():
+        kept = values.clone()
+        values.view(-1)[-1] += 1
+        changes = crops_key(encoder, dataset, **CROPS) != before
+        assert changes is not name.startswith("head."), name
+        values.copy_(kept)
+    other = MatryoshkaHead(encoder.head.linear.in_features, 6, output_norm=True)
+    assert crops_key(encoder.with_head(other, (2, 6)), dataset, **CROPS) == before
+    assert crops_key(copy.deepcopy(encoder).eval(), dataset, **CROPS) == before
+
+
+@pytest.mark.parametrize("change", [{"pad_right_samples": 100}, {"before_pool_offset": 1}], ids=str)
+def test_padding_and_skipped_frames_count(dataset, change):
+    changed = ReDimNet2Config.model_validate(TINY2.model_dump() | change)
+    assert crops_key(build(changed), dataset, **CROPS) != crops_key(build(TINY2), dataset, **CROPS)
+
+
+def test_device_and_build_of_torch_do_not_count(dataset, monkeypatch):
+    encoder = build()
+    before = crops_key(encoder, dataset, **CROPS)
+    encoder.head.to("meta")  # another device, of what is not hashed
+    assert crops_key(encoder, dataset, **CROPS) == before
+    for build_of_torch in ("+cpu", "+cu130", ""):
+        monkeypatch.setattr(torch, "__version__", torch.__version__.partition("+")[0] + build_of_torch)
+        assert crops_key(encoder, dataset, **CROPS) == before
+    monkeypatch.setattr(torch, "__version__", "1.0.0")
+    assert crops_key(encoder, dataset, **CROPS) != before
+
+
+def test_size_of_shards_counts(dataset, monkeypatch):
+    before = crops_key(build(), dataset, **CROPS)
+    monkeypatch.setattr(layout, "SHARD_BYTES", layout.SHARD_BYTES // 2)
+    assert crops_key(build(), dataset, **CROPS) != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"dtype": "float32"}, {"batch_size": 5}, {"precision": "bf16"}, {"max_seconds": 30.0}, {"crop_seconds": 2.0}],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_setting_of_whole_files_counts(corpus, change):
+    utterances = corpus.utterances
+    key = whole_key(build(), utterances, **WHOLE)
+    assert store_name(key).startswith("whole-")
+    assert whole_key(build(), utterances, **WHOLE | change) != key
+    assert whole_key(build(seed=1), utterances, **WHOLE) != key
+    assert whole_key(build(), utterances[:2], **WHOLE) != key
+    assert whole_key(build(), utterances[::-1], **WHOLE) != key
+
+
+def test_an_utterance_that_is_gone_is_named(corpus, dataset):
+    path = Path(corpus.root, "b/1/1.wav")
+    path.unlink()
+    for make in (lambda: whole_key(build(), corpus.utterances, **WHOLE), lambda: crops_key(build(), dataset, **CROPS)):
+        with pytest.raises(DataError, match="cannot be looked at") as caught:
+            make()
+        assert caught.value.where == path

@@ -1,0 +1,173 @@
+"""What happens to the cache's file, and what becomes of the work then."""
+
+import contextlib
+import hashlib
+import sqlite3
+
+import numpy as np
+import pytest
+
+from mrlspk.inference.cache import EmbeddingCache
+from mrlspk.inference.cache_database import FILE_NAME
+from mrlspk.inference.content import FileState
+from mrlspk.inference.kept import Kept
+
+KEYS = [hashlib.sha256(bytes([number])).digest() for number in range(200)]
+ENTRIES = {key: Kept(np.full(64, number, np.float32), float(number)) for number, key in enumerate(KEYS)}
+FILES = {b"/a\xff.wav": (FileState(1, 2**62, 3), b"s" * 32)}
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """A cache that holds entries."""
+    cache = EmbeddingCache(tmp_path / "deep" / "cache")
+    cache.write(ENTRIES, FILES)
+    cache.close()
+    return cache
+
+
+def values(found):
+    return {key: float(kept.vector[0]) for key, kept in found.items()}
+
+
+ALL = {key: float(number) for number, key in enumerate(KEYS)}
+
+
+def test_what_was_written_is_found_by_this_and_by_the_next(cache):
+    for each in (cache, EmbeddingCache(cache.folder)):
+        assert values(each.find([*KEYS, b"absent"])) == ALL
+        assert each.find_files([b"/a\xff.wav", b"/b.wav"]) == FILES
+        each.close()
+
+
+def test_more_keys_than_one_query_holds_are_found(cache, monkeypatch):
+    monkeypatch.setattr("mrlspk.inference.cache_database.KEYS_PER_QUERY", 7)
+    assert values(cache.find(KEYS)) == ALL
+
+
+def test_an_entry_is_replaced(cache):
+    cache.write({KEYS[0]: Kept(np.full(64, 7, np.float32), 1.0)}, {})
+    assert values(cache.find(KEYS[:1])) == {KEYS[0]: 7.0}
+
+
+def damage_text(path):
+    path.write_text("this is not a database\n" * 100)
+
+
+def damage_cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def damage_header(path):
+    path.write_bytes(path.read_bytes()[:50])
+
+
+def damage_middle(path):
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xa5" * (len(content) - 4096))
+
+
+def damage_other_tables(path):
+    path.unlink()
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE embeddings (x)")
+        other.execute("CREATE TABLE files (y)")
+
+
+@pytest.mark.parametrize("damage", [damage_text, damage_cut, damage_header, damage_middle, damage_other_tables])
+def test_a_damaged_file_is_set_aside_with_one_warning_and_a_new_one_takes_its_place(cache, damage, caplog):
+    path = cache.folder / FILE_NAME
+    damage(path)
+    damaged = path.read_bytes()
+    again = EmbeddingCache(cache.folder)
+    assert again.find(KEYS) == {}
+    again.write(ENTRIES, FILES)
+    assert values(again.find(KEYS)) == ALL
+    again.close()
+    assert [record.getMessage().count("is damaged") for record in caplog.records] == [1]
+    assert str(path) in caplog.text
+    assert (cache.folder / f"{FILE_NAME}.damaged").read_bytes() == damaged
+    caplog.clear()
+    assert values(EmbeddingCache(cache.folder).find(KEYS)) == ALL
+    assert not caplog.records
+
+
+def test_an_emptied_file_is_a_new_cache(cache, caplog):
+    (cache.folder / FILE_NAME).write_bytes(b"")
+    again = EmbeddingCache(cache.folder)
+    assert again.find(KEYS) == {}
+    again.write(ENTRIES, FILES)
+    assert values(again.find(KEYS)) == ALL
+    assert not caplog.records
+
+
+def test_a_damaged_entry_is_left_out_with_a_warning_and_can_be_replaced(cache, caplog):
+    path = cache.folder / FILE_NAME
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("UPDATE embeddings SET packed = 'short' WHERE key = ?", KEYS[:1])
+        other.execute("UPDATE embeddings SET packed = zeroblob(600) WHERE key = ?", KEYS[1:2])
+    assert set(cache.find(KEYS)) == set(KEYS[2:])
+    assert "2 damaged entries" in caplog.text
+    cache.write(ENTRIES, {})
+    assert values(cache.find(KEYS)) == ALL
+
+
+def test_a_file_that_another_process_has_set_aside_is_not_set_aside_again(cache, caplog):
+    path = cache.folder / FILE_NAME
+    cache.find(KEYS)
+    damage_text(path)
+    path.rename(cache.folder / "set-aside-by-another")
+    EmbeddingCache(cache.folder).write(ENTRIES, {})
+    assert values(cache.find(KEYS)) == ALL  # of the new file, where the one that was open is damaged
+    assert not (cache.folder / f"{FILE_NAME}.damaged").exists()
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("obstacle", ["file in place of the folder", "folder in place of the file"])
+def test_a_folder_that_cannot_be_used_is_told_once(tmp_path, caplog, obstacle):
+    folder = tmp_path / "cache"
+    if obstacle.startswith("file"):
+        folder.write_text("in the way")
+    else:
+        (folder / FILE_NAME).mkdir(parents=True)
+    cache = EmbeddingCache(folder)
+    for _ in range(2):
+        assert cache.find(KEYS) == {}
+        cache.write(ENTRIES, FILES)
+        cache.close()
+    assert len(caplog.records) == 1
+    assert f"embeddings are not kept: {folder}" in caplog.text
+
+
+def test_what_cannot_be_written_is_told_once_and_what_is_there_is_read_on(cache, caplog):
+    path = cache.folder / FILE_NAME
+    cache.find(KEYS)
+    cache._database._connection.execute("PRAGMA query_only = ON")  # SQLite's own refusal of a read-only file
+    more = {b"more": Kept(None, 1.0)}
+    for _ in range(2):
+        cache.write(more, {})
+        assert values(cache.find(KEYS)) == ALL
+    assert [record.getMessage() for record in caplog.records] == [
+        f"embeddings are not kept: {path}: attempt to write a readonly database"
+    ]
+
+
+def test_a_full_disk_is_told_once_and_leaves_the_old_entries(cache, caplog):
+    cache.find(KEYS)
+    connection = cache._database._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite then answers as on a full disk
+    cache.write({bytes([0, number]): Kept(np.zeros(20_000, np.float32), 1.0) for number in range(9)}, {})
+    cache.write({b"more": Kept(None, 1.0)}, {})
+    assert [record.getMessage().endswith("database or disk is full") for record in caplog.records] == [True]
+    cache.close()
+    assert values(EmbeddingCache(cache.folder).find([*KEYS, bytes([0, 0]), b"more"])) == ALL
+
+
+def test_a_lock_that_is_not_given_back_is_told_once_and_the_work_goes_on(cache, caplog, monkeypatch):
+    monkeypatch.setattr("mrlspk.inference.cache_database.BUSY_SECONDS", 0.05)
+    with contextlib.closing(sqlite3.connect(cache.folder / FILE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        cache.write({b"more": Kept(None, 1.0)}, {})
+        assert values(cache.find(KEYS)) == ALL
+    assert [record.getMessage().endswith("database is locked") for record in caplog.records] == [True]

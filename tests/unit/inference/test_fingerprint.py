@@ -1,0 +1,123 @@
+import copy
+
+import pytest
+import torch
+
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
+from mrlspk.inference.fingerprint import model_fingerprint
+from mrlspk.models.encoder import build_encoder
+
+STAGES = ((1, 1, 1, ((3, 3),), 4),)
+TINY = ReDimNetConfig(F=8, C=4, stages_setup=STAGES)
+TINY2 = ReDimNet2Config(F=8, C=4, block_1d_type="conv", stages_setup=(((1, 1), 1, 1, ((3, 3),), None),))
+
+
+def build(backbone=TINY, dims=(4, 8)):
+    """An encoder whose weights are all 0.5, whatever its architecture."""
+    encoder = build_encoder(describe_architecture(backbone, dims)).eval()
+    entries = {name: torch.full_like(values, 1).float() / 2 for name, values in encoder.state_dict().items()}
+    encoder.load_state_dict(entries)
+    return encoder
+
+
+def test_it_is_a_sha256_that_does_not_change_from_one_build_to_the_next():
+    assert model_fingerprint(build()) == model_fingerprint(build())
+    assert len(bytes.fromhex(model_fingerprint(build()))) == 32
+
+
+def test_every_entry_of_the_state_dict_counts():
+    encoder = build()
+    whole = model_fingerprint(encoder)
+    for name, values in encoder.state_dict().items():
+        kept = values.clone()
+        values.view(-1)[-1] += 1
+        assert model_fingerprint(encoder) != whole, name
+        values.copy_(kept)
+    assert model_fingerprint(encoder) == whole
+
+
+def test_precision_of_the_weights_counts():
+    assert model_fingerprint(build().double()) != model_fingerprint(build())
+
+
+def test_layout_in_memory_widths_dropout_and_mode_do_not_count():
+    encoder = build()
+    same = model_fingerprint(encoder)
+    assert model_fingerprint(copy.deepcopy(encoder).to(memory_format=torch.channels_last)) == same
+    assert model_fingerprint(copy.deepcopy(encoder).train()) == same
+    assert model_fingerprint(build(dims=(2, 4, 8))) == same
+    assert model_fingerprint(build(TINY.model_copy(update={"feat_agg_dropout": 0.2}))) == same
+
+
+@pytest.mark.parametrize(
+    ("backbone", "change"),
+    [
+        (TINY, {"hop_length": 240}),
+        (TINY, {"feat_type": "tf"}),
+        (TINY, {"pooling_func": "TAP"}),
+        (TINY, {"stages_setup": ((1, 1, 1, ((3, 3),), None),)}),
+        (TINY2, {"pad_right_samples": 100}),
+        (TINY2, {"before_pool_offset": 1}),
+        (TINY2, {"hop_length": 240}),
+    ],
+)
+def test_architecture_counts_where_the_weights_are_equal(backbone, change):
+    changed = type(backbone).model_validate(backbone.model_dump() | change)
+    assert model_fingerprint(build(changed)) != model_fingerprint(build(backbone))
+
+
+def test_strides_and_groups_count_where_the_weights_are_equal():
+    one = torch.nn.Conv1d(4, 4, 1)
+    other = torch.nn.Conv1d(4, 4, 1, stride=2)
+    other.load_state_dict(one.state_dict())
+    assert model_fingerprint(one) != model_fingerprint(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (torch.nn.BatchNorm1d(4), torch.nn.BatchNorm1d(4, eps=1e-3)),
+        (torch.nn.GELU(), torch.nn.GELU("tanh")),
+        (torch.nn.GELU(), torch.nn.ReLU()),
+        (torch.nn.GroupNorm(2, 4), torch.nn.GroupNorm(4, 4)),
+        (torch.nn.Upsample(scale_factor=2), torch.nn.Upsample(scale_factor=2, mode="linear")),
+        (torch.nn.Conv1d(4, 4, 3, padding=1), torch.nn.Conv1d(4, 4, 3, padding=1, padding_mode="circular")),
+    ],
+)
+def test_what_torch_modules_were_built_with_counts(one, other):
+    other.load_state_dict(one.state_dict())
+    assert model_fingerprint(one) != model_fingerprint(other)
+
+
+def test_an_attribute_that_another_torch_gives_its_modules_does_not_count():
+    encoder = build()
+    same = model_fingerprint(encoder)
+    for module in encoder.modules():
+        if type(module).__module__.startswith("torch.nn."):
+            module.new_in_another_version = 1
+    assert model_fingerprint(encoder) == same
+    encoder.pool.new_of_ours = 1
+    assert model_fingerprint(encoder) != same
+
+
+def test_average_and_maximum_are_told_apart():
+    parts = [build(TINY.model_copy(update={"pooling_func": name})) for name in ("TAP", "TSDP", "TMAP")]
+    assert len({model_fingerprint(each) for each in parts}) == 3
+
+
+def test_what_differs_in_the_part_left_out_has_one_fingerprint():
+    encoder, other = build(), build(dims=(4, 6))
+    assert model_fingerprint(encoder, without="head") == model_fingerprint(other, without="head")
+    assert model_fingerprint(encoder, without="head") != model_fingerprint(encoder)
+    for name, values in encoder.state_dict().items():
+        before = model_fingerprint(encoder, without="head")
+        values.view(-1)[-1] += 1
+        assert (model_fingerprint(encoder, without="head") == before) is name.startswith("head."), name
+
+
+def test_a_part_left_out_is_not_one_whose_name_begins_alike():
+    one = torch.nn.ModuleDict({"head": torch.nn.Linear(1, 1), "header": torch.nn.Linear(1, 1)})
+    before = model_fingerprint(one, without="head")
+    one["header"].bias.data += 1
+    assert model_fingerprint(one, without="head") != before

@@ -1,0 +1,75 @@
+import zipfile
+from datetime import UTC, datetime
+
+import pytest
+
+from mrlspk.errors import CheckpointError, DownloadError
+from mrlspk.inference.locate import locate_model
+from mrlspk.pretrained.fetch import cached_path
+from mrlspk.pretrained.registry import find_model
+from mrlspk.pretrained.zoo import ModelFacts, add_to_zoo, zoo_path
+
+NAME = "redimnet-b0-vox2-ptn"  # its SHA-256 is not known beforehand
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def own(tmp_path):
+    facts = ModelFacts(family="redimnet", dims=(64,))
+    added = datetime(2026, 3, 4, tzinfo=UTC)
+    return add_to_zoo(
+        "mine", facts, lambda path: path.write_bytes(b"mine"), cache_dir=tmp_path, added=added, force=False
+    )
+
+
+def test_name_of_ones_own_leads_to_its_verified_file(own, tmp_path):
+    found = locate_model("mine", cache_dir=tmp_path)
+    assert (found.path, found.typed, found.published, found.own) == (zoo_path("mine", tmp_path), "mine", None, own)
+    found.path.write_bytes(b"other")
+    with pytest.raises(CheckpointError, match="expected SHA-256"):
+        locate_model("mine", cache_dir=tmp_path)
+
+
+def test_published_name_leads_to_its_fetched_file_and_what_the_registry_says(tmp_path):
+    (tmp_path / "mirror").mkdir()
+    with zipfile.ZipFile(tmp_path / "mirror" / "b0-vox2-ptn.pt", "w") as archive:
+        archive.writestr("data", b"published")
+    found = locate_model(NAME, cache_dir=tmp_path / "cache", mirror=str(tmp_path / "mirror"))
+    assert found.path == cached_path(find_model(NAME), tmp_path / "cache")
+    assert (found.typed, found.published, found.own) == (NAME, find_model(NAME), None)
+
+
+@pytest.mark.usefixtures("own")
+def test_file_comes_before_a_name_and_a_folder_does_not(tmp_path):
+    (tmp_path / "mine").mkdir()
+    assert locate_model("mine", cache_dir=tmp_path).own is not None
+    (tmp_path / "mine").rmdir()
+    (tmp_path / "mine").write_bytes(b"a file")
+    found = locate_model("mine", cache_dir=tmp_path)
+    assert (str(found.path), found.own) == ("mine", None)
+
+
+def test_published_name_that_cannot_be_fetched_says_what_to_type(tmp_path):
+    with pytest.raises(DownloadError) as caught:
+        locate_model(NAME, cache_dir=tmp_path / "cache", mirror=str(tmp_path / "gone"))
+    assert f"mrlspk pretrained fetch {NAME}" in caught.value.fix
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize(
+    ("typed", "guess"), [("minee", "mine"), ("redimnet-b0-vox2-pnt", NAME), ("../x/best.pt", None)]
+)
+def test_unknown_name_is_answered_with_the_nearest(tmp_path, typed, guess):
+    with pytest.raises(CheckpointError, match="no such checkpoint file, and no published model") as caught:
+        locate_model(typed, cache_dir=tmp_path)
+    assert caught.value.fix.startswith(f"Did you mean {guess}?" if guess else "Check the path;")
+
+
+def test_exported_model_is_refused(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"onnx")
+    with pytest.raises(CheckpointError, match="an exported .onnx model cannot be used yet"):
+        locate_model("model.onnx", cache_dir=tmp_path)

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import torch
+
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.errors import DataError, UsageError
+from mrlspk.inference.speaker_encoder import SpeakerEncoder, load
+from mrlspk.models.encoder import build_encoder
+
+TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), 4),))
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    torch.manual_seed(0)
+    return SpeakerEncoder(build_encoder(describe_architecture(TINY, (4, 8))).eval())
+
+
+@pytest.fixture
+def samples():
+    return (0.1 * np.random.default_rng(0).normal(size=8000)).astype(np.float32)
+
+
+class Constant(torch.nn.Module):
+    """Embeds everything as one vector whose float32 square at unit length is above 1."""
+
+    min_samples, dims, embed_dim = 400, (3,), 3
+
+    def __init__(self):
+        super().__init__()
+        rows = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0))
+        units = torch.nn.functional.normalize(rows, dim=-1).numpy()
+        self.row = torch.nn.Parameter(rows[int(np.argmax([float(unit @ unit) for unit in units]))])
+
+    def forward(self, waveform):
+        return self.row.expand(len(waveform), -1)
+
+
+def test_similarity_of_a_recording_with_itself_is_no_more_than_one(samples):
+    assert SpeakerEncoder(Constant()).similarity(samples, samples) <= 1.0
+
+
+def test_arrays_of_every_layout_give_the_embedding_of_their_samples(encoder, samples):
+    expected = encoder.embed(samples)
+    strided = np.repeat(samples, 2)[::2]
+    for array in (samples[::-1].copy()[::-1], np.frombuffer(samples.tobytes(), np.float32), strided, list(samples)):
+        assert encoder.embed(array) == pytest.approx(expected, abs=1e-6)
+    assert encoder.embed(samples.astype(">f4")) == pytest.approx(expected, abs=1e-6)
+    assert encoder.embed(torch.from_numpy(samples).double()) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("audio", [None, b"audio", [[0.1], [0.2, 0.3]], np.zeros(8000, np.int16), np.zeros((2, 8000))])
+def test_what_is_no_audio_is_a_data_error(encoder, audio):
+    with pytest.raises(DataError, match="expected floating-point samples"):
+        encoder.embed(audio)
+
+
+def test_width_that_cannot_be_had_is_told_in_words_of_python(encoder, samples):
+    for dim in (6, 16):
+        with pytest.raises(UsageError) as caught:
+            encoder.embed(samples, dim=dim)
+        assert "--" not in str(caught.value)
+        assert "4, 8" in str(caught.value)
+
+
+def test_device_that_is_none_is_a_usage_error(tmp_path):
+    for name in ("gpu", "cuda:x", "xpu"):
+        with pytest.raises(UsageError, match="expected auto, cpu, cuda, cuda:N or mps"):
+            load(tmp_path / "model.pt", device=name)

@@ -1,0 +1,53 @@
+import os
+import subprocess
+import sys
+
+from lightning_fabric import Fabric
+
+from mrlspk.distributed import ALONE
+from mrlspk.training.launch import launch
+
+SCRIPT = """
+import os, sys, time
+from pathlib import Path
+from lightning_fabric import Fabric
+from mrlspk.training import launch
+
+launch.CHECK_SECONDS = launch.GRACE_SECONDS = 0.1
+ranks = launch.launch(Fabric(accelerator="cpu", devices=2, strategy="ddp"))
+folder = Path(sys.argv[1])
+(folder / str(ranks.rank)).write_text(f"{ranks.world_size} processes")
+ranks.barrier()
+if sys.argv[2] == "stays":
+    sys.exit()
+if ranks.is_first:
+    os._exit(7)
+time.sleep(60)  # as a collective call that waits for those who are gone
+(folder / "left behind").touch()
+"""
+
+
+def run(tmp_path, first):
+    """Run the script in two processes that Fabric starts; return once both have ended."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    clean = {name: value for name, value in os.environ.items() if name not in {"LOCAL_RANK", "NODE_RANK", "WORLD_SIZE"}}
+    command = [sys.executable, str(script), str(tmp_path), first]  # its output ends with that of both
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=clean)
+
+
+def test_one_process_is_alone():
+    assert launch(Fabric(accelerator="cpu", devices=1)) == ALONE
+
+
+def test_fabric_starts_the_second_process_by_the_same_command(tmp_path):
+    ended = run(tmp_path, "stays")
+    assert ended.returncode == 0, ended.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"script.py", "0", "1"}
+    assert (tmp_path / "1").read_text() == "2 processes"
+
+
+def test_process_whose_parent_is_gone_leaves(tmp_path):
+    assert run(tmp_path, "dies").returncode == 7
+    assert (tmp_path / "1").is_file()
+    assert not (tmp_path / "left behind").exists()
