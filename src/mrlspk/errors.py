@@ -6,10 +6,14 @@ from pathlib import Path
 class MrlspkError(Exception):
     """What went wrong, where, and how to mend it.
 
+    A parameter of the library that a text mentions stands in backticks, with its value if it has one:
+    ```Give `audio_root` too.```, ```Resume with `resume=runs/a`.``` The command line shows its flag instead.
+
     Args:
         what: What was expected and what was found.
-        where: The file (and line), flag or configuration key at fault.
+        where: The file (and line) or configuration key at fault.
         fix: What the user can do about it.
+        parameter: The parameter at fault, such as ``allow_untrained_dim``; the command line shows its flag.
 
     Attributes:
         is_told: Whether another process of a run has the same error, and shows it.
@@ -18,12 +22,20 @@ class MrlspkError(Exception):
     exit_code = 1
     is_told = False
 
-    def __init__(self, what: str, where: str | Path | None = None, fix: str | None = None) -> None:
-        self.what, self.where, self.fix = what, where, fix
+    def __init__(
+        self,
+        what: str,
+        where: str | Path | None = None,
+        fix: str | None = None,
+        *,
+        parameter: str | None = None,
+    ) -> None:
+        self.what, self.where, self.fix, self.parameter = what, where, fix, parameter
         super().__init__(what)
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.what}" if self.where is not None else self.what
+        places = [str(place) for place in (self.parameter, self.where) if place is not None]
+        text = ": ".join([", ".join(places), self.what]) if places else self.what
         return f"{text}\n{self.fix}" if self.fix else text
 
 

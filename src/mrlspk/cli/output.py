@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mrlspk import __version__
+from mrlspk.cli.flags import error_text, with_flags
 from mrlspk.errors import MrlspkError, StoppedError
 
 SCHEMA_VERSION = 1
@@ -78,7 +79,8 @@ def note(text: str) -> None:
 
 def show_error(error: MrlspkError) -> None:
     """Print what went wrong, where, and how to mend it on stderr; to be stopped is nothing that went wrong."""
-    note(str(error) if isinstance(error, StoppedError) else f"error: {error}")
+    text = error_text(error)
+    note(text if isinstance(error, StoppedError) else f"error: {text}")
 
 
 def stdout_console() -> Console:
@@ -110,4 +112,4 @@ class WarningHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print ``warning: …``; information goes without its level."""
         prefix = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
-        note(prefix + record.getMessage())
+        note(prefix + with_flags(record.getMessage()))

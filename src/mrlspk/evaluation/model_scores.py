@@ -63,7 +63,7 @@ def choose_dims(
     try:
         return check_dims(encoder.dims, dims, allow_untrained=allow_untrained)
     except UsageError as error:
-        raise UsageError(error.what, f"--dims, {model}", error.fix) from error
+        raise UsageError(error.what, model, error.fix, parameter="dims") from error
 
 
 def score_model(

@@ -77,7 +77,9 @@ class SpeakerEncoder:
         try:
             return check_dims(self.dims, None if dim is None else (dim,))[-1]
         except UsageError as error:  # whose remedy is a flag of the command line
-            raise UsageError(error.what, "dim", f"Its widths: {', '.join(map(str, self.dims))}.") from error
+            raise UsageError(
+                error.what, parameter="dim", fix=f"Its widths: {', '.join(map(str, self.dims))}."
+            ) from error
 
 
 def load(model: str | PathLike[str], *, device: str = "auto") -> SpeakerEncoder:

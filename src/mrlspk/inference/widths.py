@@ -18,12 +18,14 @@ def check_dims(
     for dim in dims:
         if not 0 < dim <= trained[-1]:
             raise UsageError(
-                f"the model has {trained[-1]} values, a width of {dim} cannot be had", "--dim", f"Its widths: {known}."
+                f"the model has {trained[-1]} values, so it has no width {dim}",
+                fix=f"Its widths: {known}.",
+                parameter="dim",
             )
         if dim not in trained and not allow_untrained:
             raise UsageError(
                 f"the model was not trained for a width of {dim}",
-                "--dim",
-                f"Its widths: {known}. --allow-untrained-dim takes the first {dim} values all the same.",
+                fix=f"Its widths: {known}. `allow_untrained_dim=True` takes the first {dim} values anyway.",
+                parameter="dim",
             )
     return dims
