@@ -252,14 +252,14 @@ def test_resume_from_an_earlier_epoch_overwrites_nothing(run, train, tmp_path):
 
 
 def test_run_that_another_process_is_training_is_left_to_it(train, checkpoints, monkeypatch):
-    from mrlspk.files import locked
+    from mrlspk.files import one_at_a_time
     from mrlspk.training.checkpoints import run_folder
 
     assert train("--set", "training.num_epochs=1", name="one").exit_code == 0
     before = {path.name: path.read_bytes() for path in (checkpoints / "one").iterdir()}
     monkeypatch.setattr(run_folder, "PATIENCE_SECONDS", 0.05)
     for name in ("one", "two"):  # one that goes on, and one that would begin
-        with locked(checkpoints / ".locks" / f"{name}.lock", on_wait=lambda: None):
+        with one_at_a_time(checkpoints / ".locks" / f"{name}.lock", on_wait=lambda: None):
             outcome = train("--resume", "auto", "--set", "training.num_epochs=1", name=name)
         assert outcome.exit_code == 1
         assert "another process is training this run" in outcome.stderr

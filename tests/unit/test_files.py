@@ -1,10 +1,11 @@
+import hashlib
 import threading
 import time
 
 import pytest
 
-from mrlspk.errors import MrlspkError
-from mrlspk.files import check_free, locked, whole_file
+from mrlspk.errors import DownloadError, MrlspkError
+from mrlspk.files import check_free, file_sha256, one_at_a_time, whole_file
 
 
 def test_file_holds_what_was_written_and_nothing_lies_beside_it(tmp_path):
@@ -72,15 +73,48 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path):
 
     def other():
         held.wait()
-        with locked(tmp_path / "new" / "lock", on_wait=lambda: order.append("waits")):
+        with one_at_a_time(tmp_path / "new" / "lock", on_wait=lambda: order.append("waits")):
             order.append("other")
 
     thread = threading.Thread(target=other)
     thread.start()
-    with locked(tmp_path / "new" / "lock", on_wait=lambda: order.append("never")):
+    with one_at_a_time(tmp_path / "new" / "lock", on_wait=lambda: order.append("never")):
         held.set()
         while not order:
             time.sleep(0.001)
         order.append("first")
     thread.join()
     assert order == ["waits", "first", "other"]
+
+
+def test_lock_held_too_long_raises_the_given_error(tmp_path):
+    busy = MrlspkError("another process is at work")
+    with one_at_a_time(tmp_path / "lock", on_wait=lambda: None):  # noqa: SIM117
+        with (
+            pytest.raises(MrlspkError) as caught,
+            one_at_a_time(tmp_path / "lock", on_wait=lambda: None, patience_seconds=0.01, busy=busy),
+        ):
+            pytest.fail("the lock is held twice")
+    assert caught.value is busy
+
+
+def test_lock_that_cannot_be_created_raises_the_given_type(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    lock = one_at_a_time(
+        tmp_path / "file" / "lock", on_wait=lambda: None, error_type=DownloadError, fix="Give another cache."
+    )
+    with pytest.raises(DownloadError, match="cannot be locked") as caught, lock:
+        pytest.fail("there is no lock")
+    assert caught.value.fix == "Give another cache."
+
+
+def test_error_in_a_locked_block_is_not_changed(tmp_path):
+    with pytest.raises(PermissionError), one_at_a_time(tmp_path / "lock", on_wait=lambda: None):
+        raise PermissionError
+
+
+def test_sha256_matches_hashlib_and_progress_ends_at_the_size(tmp_path):
+    path, content, seen = tmp_path / "file", bytes(range(256)) * 5000, list[tuple[int, int]]()
+    path.write_bytes(content)
+    assert file_sha256(path, lambda *at: seen.append(at)) == hashlib.sha256(content).hexdigest()
+    assert seen == [(1 << 20, len(content)), (len(content), len(content))]

@@ -5,9 +5,9 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,13 +17,14 @@ from mrlspk import __version__
 from mrlspk.cli.flags import error_text, with_flags
 from mrlspk.errors import MrlspkError, StoppedError
 
+if TYPE_CHECKING:
+    from mrlspk.files import OnProgress
+
 SCHEMA_VERSION = 1
 PIPE_WIDTH = 120  # characters of a line where stdout is no terminal
 
 # Control characters but tab and line feed, and halves of surrogate pairs, which text from files can hold.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-
-type OnProgress = Callable[[int, int], None]
 
 
 def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableType], *, as_json: bool) -> None:
@@ -95,7 +96,7 @@ def stderr_console() -> Console:
 
 
 @contextmanager
-def progress(description: str, *, quiet: bool) -> Iterator[OnProgress | None]:
+def progress(description: str, *, quiet: bool) -> Iterator["OnProgress | None"]:
     """Give a function of (done, total) that draws a bar on stderr; None where no bar is wanted."""
     if quiet or not sys.stderr.isatty():
         yield None

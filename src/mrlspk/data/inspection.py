@@ -1,7 +1,7 @@
 """Audio files looked at one by one: what their headers say, and what decoding shows."""
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,13 @@ from torch import Tensor
 from mrlspk.data.audio import SAMPLE_RATE, AudioInfo, load_audio, probe_audio
 from mrlspk.data.problems import Problem, error, warning
 from mrlspk.errors import DataError
+from mrlspk.files import OnProgress
 
 TOO_SHORT_SAMPLES = 256  # at 16 kHz; the network needs more
 SILENT_PEAK = 1e-4  # -80 dB of full scale
 DURATION_TOLERANCE = 0.1  # share by which a lossy file's header may be wrong
 MAX_JOBS = 8
 FILES_PER_TASK = 64
-
-type OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.arrays_file import open_arrays
 from mrlspk.evaluation.embeddings import Embeddings
 from mrlspk.evaluation.scoring import Voices, join_voices
+from mrlspk.files import file_sha256
 from mrlspk.inference.embedding import Recording
-from mrlspk.pretrained.records import file_sha256
 
 log = logging.getLogger("mrlspk.evaluation")
 

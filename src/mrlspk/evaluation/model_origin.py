@@ -12,13 +12,13 @@ from torch import Tensor
 
 from mrlspk.config import Config
 from mrlspk.errors import CheckpointError, UsageError
+from mrlspk.files import file_sha256
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import locate_model
 from mrlspk.models.checkpoints import LoadedModel
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.folding import AffineMap, head_of, rotate_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.pretrained.records import file_sha256
 from mrlspk.rotation.closed_form import ENTRY as ROTATION
 from mrlspk.rotation.closed_form import read_rotation
 

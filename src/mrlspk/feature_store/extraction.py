@@ -12,13 +12,14 @@ from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import Utterance
 from mrlspk.distributed import ALONE, Ranks, failing_together, on_rank_zero
 from mrlspk.feature_store.crops import Crops
-from mrlspk.feature_store.folder import begin_folder, check_room, check_seen, find_missing, one_at_a_time
+from mrlspk.feature_store.folder import begin_folder, check_room, check_seen, find_missing, lock_store
 from mrlspk.feature_store.key import Key, Precision, crops_key, layout_of, store_name, whole_key
 from mrlspk.feature_store.layout import NumberType, Shard
-from mrlspk.feature_store.making import OnProgress, Source, make_shards
+from mrlspk.feature_store.making import Source, make_shards
 from mrlspk.feature_store.pooling import pooling_function
 from mrlspk.feature_store.store import FeatureStore, open_store
 from mrlspk.feature_store.whole_files import WholeFiles
+from mrlspk.files import OnProgress
 from mrlspk.models.encoder import Encoder
 
 
@@ -147,7 +148,7 @@ def ensure_store(
 def _begin(folder: Path, key: Key, held: ExitStack) -> list[Shard]:
     """Leave the folder ready to be written to, its lock with ``held``; return the shards that are missing."""
     layout = layout_of(key)
-    held.enter_context(one_at_a_time(folder))
+    held.enter_context(lock_store(folder))
     begin_folder(folder, key)
     missing = find_missing(folder, layout)
     check_room(folder, layout, missing)

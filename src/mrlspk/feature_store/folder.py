@@ -2,34 +2,27 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mrlspk.errors import MrlspkError
 from mrlspk.feature_store.key import KEY_FILE, Key, read_key, write_key
 from mrlspk.feature_store.layout import Layout, Shard
 from mrlspk.feature_store.shards import ShardState, inspect_shard
-from mrlspk.files import locked
+from mrlspk.files import one_at_a_time
 
 log = logging.getLogger("mrlspk.training")
 
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
-@contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold the lock of a store in the block; the lock files are in a folder beside the stores."""
-    file = folder.parent / ".locks" / f"{folder.name}.lock"
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(
-                locked(file, on_wait=lambda: log.warning("waiting for another process that makes %s", folder))
-            )
-        except OSError as error:
-            fix = "Give a folder that can be written."
-            raise MrlspkError(f"cannot be locked: {error.strerror or error}", file, fix) from error
-        yield
+def lock_store(folder: Path) -> AbstractContextManager[None]:
+    """Return the lock of a store; the lock files are in a folder beside the stores."""
+    return one_at_a_time(
+        folder.parent / ".locks" / f"{folder.name}.lock",
+        on_wait=lambda: log.warning("waiting for another process that makes %s", folder),
+    )
 
 
 def begin_folder(folder: Path, key: Key) -> None:

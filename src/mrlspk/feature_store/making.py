@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from mrlspk.distributed import Ranks, failing_together
 from mrlspk.feature_store.layout import Layout, Shard
 from mrlspk.feature_store.shards import write_shard
-
-type OnProgress = Callable[[int, int], None]
+from mrlspk.files import OnProgress
 
 
 class Source(Protocol):

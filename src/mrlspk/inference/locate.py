@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.errors import CheckpointError, DownloadError
+from mrlspk.files import OnProgress
 from mrlspk.pretrained.fetch import FetchedModel, fetch_model
-from mrlspk.pretrained.records import OnProgress
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
 from mrlspk.pretrained.zoo import ZooModel, find_in_zoo, read_zoo, verified_path
 

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mrlspk.errors import DownloadError
+from mrlspk.files import OnProgress, file_sha256
 from mrlspk.pretrained import transfer
 from mrlspk.pretrained.addresses import shown
 from mrlspk.pretrained.expected import Expected
 from mrlspk.pretrained.partial import Partial
 from mrlspk.pretrained.records import (
     OTHER_FOLDER,
-    OnProgress,
     Record,
     RecordError,
-    file_sha256,
     read_record,
     record_path,
     write_record,

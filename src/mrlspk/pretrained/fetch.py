@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.errors import DownloadError, UsageError
+from mrlspk.files import OnProgress, file_sha256
 from mrlspk.pretrained.addresses import file_name, fingerprint
 from mrlspk.pretrained.download import download, finish
 from mrlspk.pretrained.expected import Expected, expect
-from mrlspk.pretrained.lock import one_at_a_time
 from mrlspk.pretrained.partial import Partial
-from mrlspk.pretrained.records import OnProgress, Record, file_sha256, is_sha256, read_record, write_record
+from mrlspk.pretrained.records import Record, is_sha256, lock_model, read_record, write_record
 from mrlspk.pretrained.registry import PublishedModel, find_model
 
 
@@ -127,7 +127,7 @@ def _fetch(
             wanted.name,
             f"With network, run: mrlspk pretrained fetch {wanted.name} --cache-dir {wanted.cache_dir}",
         )
-    with one_at_a_time(path, wanted.cache_dir):
+    with lock_model(path, wanted.cache_dir):
         if path.is_file() and not force:  # another process has brought it in the meantime
             finish(path, read_record(path, strict=False))
             return _verify(wanted, given, on_progress)

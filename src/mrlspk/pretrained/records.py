@@ -1,20 +1,18 @@
-"""SHA-256 of files, and the small text files that are kept beside fetched ones."""
+"""The small files beside fetched ones: recorded SHA-256 and locks."""
 
-import hashlib
+import logging
 import re
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.errors import DownloadError, MrlspkError
-from mrlspk.files import whole_file
+from mrlspk.files import one_at_a_time, whole_file
 
-CHUNK_BYTES = 1 << 20
 OTHER_FOLDER = "Free disk space, or give a folder that can be written with --cache-dir or MRLSPK_CACHE_DIR."
 
 GIVEN = "# given with --sha256"  # sha256sum passes over such a line
-
-type OnProgress = Callable[[int, int], None]
+logger = logging.getLogger("mrlspk.pretrained")
 
 
 @dataclass(frozen=True)
@@ -27,18 +25,6 @@ class Record:
 
 class RecordError(DownloadError):
     """A small file beside a fetched one that cannot be written."""
-
-
-def file_sha256(path: Path, on_progress: OnProgress | None = None) -> str:
-    """Return the SHA-256 of a file in hexadecimal; ``on_progress`` is called with (bytes so far, bytes in all)."""
-    digest, done, total = hashlib.sha256(), 0, path.stat().st_size
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-            done += len(chunk)
-            if on_progress is not None:
-                on_progress(done, total)
-    return digest.hexdigest()
 
 
 def is_sha256(text: str) -> bool:
@@ -99,3 +85,21 @@ def write_whole(path: Path, text: str) -> None:
 def record_path(path: Path) -> Path:
     """Return where the SHA-256 of ``path`` is recorded."""
     return path.with_name(f"{path.name}.sha256")
+
+
+def lock_model(path: Path, cache_dir: Path) -> AbstractContextManager[None]:
+    """Return the lock of a file in the cache; the lock files have a folder of their own.
+
+    Raises:
+        DownloadError: If the folder of ``path`` or of the lock cannot be created.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DownloadError(f"cannot be locked: {error.strerror or error}", path, OTHER_FOLDER) from error
+    return one_at_a_time(
+        cache_dir / ".locks" / "-".join((*path.relative_to(cache_dir).parts[:-1], f"{path.name}.lock")),
+        on_wait=lambda: logger.warning("waiting for another process that fetches %s", path),
+        error_type=DownloadError,
+        fix=OTHER_FOLDER,
+    )

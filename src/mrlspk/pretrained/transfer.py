@@ -12,9 +12,9 @@ import urllib3.exceptions
 from requests import codes
 
 from mrlspk.errors import DownloadError
+from mrlspk.files import OnProgress
 from mrlspk.pretrained.addresses import fingerprint, shown
 from mrlspk.pretrained.partial import Origin, Partial
-from mrlspk.pretrained.records import OnProgress
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 CHUNK_BYTES = 1 << 16

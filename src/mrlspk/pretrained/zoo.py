@@ -9,9 +9,8 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from mrlspk.errors import CheckpointError, MrlspkError, UsageError
-from mrlspk.files import check_free, whole_file
-from mrlspk.pretrained.lock import one_at_a_time
-from mrlspk.pretrained.records import file_sha256
+from mrlspk.files import check_free, file_sha256, whole_file
+from mrlspk.pretrained.records import lock_model
 from mrlspk.pretrained.registry import Sha256, is_published
 
 FOLDER = "zoo"
@@ -123,7 +122,7 @@ def add_to_zoo(
         MrlspkError: If there is a model of this name, or a file cannot be written.
     """
     path, entry = zoo_path(name, cache_dir), _entry_path(name, cache_dir)
-    with one_at_a_time(path, cache_dir.expanduser()):
+    with lock_model(path, cache_dir.expanduser()):
         check_name(name, cache_dir, force=force)
         with whole_file(path) as partial:
             write(partial)

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from mrlspk.data.corpora.voxceleb import PUBLISHED_COUNTS
-from mrlspk.data.inspection import OnProgress, inspect_files
+from mrlspk.data.inspection import inspect_files
 from mrlspk.data.manifest import DEPTHS, LAYOUT, list_audio, scan_corpus, speaker_of
 from mrlspk.data.names import is_utf8, name_fault, printable
 from mrlspk.data.problems import Decode, Problem, error, warning
 from mrlspk.data.trials import AudioFolder, BadLinesError, Trials, official_match, official_warning, read_trials
 from mrlspk.errors import DataError, UsageError
+from mrlspk.files import OnProgress
 
 N_SAMPLED = 50  # files decoded by ``Decode.SAMPLE``
 SAMPLE_SEED = 0

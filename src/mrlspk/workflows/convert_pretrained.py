@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrlspk.files import check_free
+from mrlspk.files import check_free, file_sha256
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile
 from mrlspk.models.checkpoints import check_form, portable_entries, save_model
-from mrlspk.pretrained.records import file_sha256
 from mrlspk.training.cards.origin import describe_base, describe_source
 from mrlspk.training.network.adapter_files import WEIGHTS, with_adapter
 

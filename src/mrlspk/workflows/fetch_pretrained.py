@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from mrlspk.files import OnProgress
 from mrlspk.pretrained.fetch import FetchedModel, fetch_model
-from mrlspk.pretrained.records import OnProgress
 
 
 def fetch_pretrained(

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mrlspk.files import file_sha256
 from mrlspk.models.checkpoints import ModelInspection, inspect_model
-from mrlspk.pretrained.records import file_sha256
 
 
 @dataclass(frozen=True)

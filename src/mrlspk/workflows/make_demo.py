@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mrlspk.data.corpora.demo import OnProgress, make_voices, write_voices
+from mrlspk.data.corpora.demo import make_voices, write_voices
 from mrlspk.data.corpora.espeak import Voice
 from mrlspk.data.manifest import scan_corpus
 from mrlspk.data.trials import generate_trials, write_trials
 from mrlspk.errors import MrlspkError, UsageError
+from mrlspk.files import OnProgress
 
 NOTE = "Synthetic voices (eSpeak NG): they prove that the installation works and say nothing about accuracy."
 MARKER = "demo.json"  # tells a demo corpus from a folder that must not be replaced

@@ -10,7 +10,7 @@ from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.manifest import Manifest, scan_corpus
 from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.embeddings import Embedder, Embeddings, build_embedder
-from mrlspk.files import check_free
+from mrlspk.files import check_free, file_sha256
 from mrlspk.inference.device import find_device
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile
@@ -18,7 +18,6 @@ from mrlspk.inference.recording import Recording
 from mrlspk.models.checkpoints import LoadedModel, check_form, encoder_entries, save_model
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.folding import rotate_head
-from mrlspk.pretrained.records import file_sha256
 from mrlspk.rotation.closed_form import ENTRY, Method
 from mrlspk.rotation.folds import (
     CHOICE_SECONDS,

@@ -20,7 +20,7 @@ from mrlspk.training.checkpoints.corpus_list import write_corpus
 from mrlspk.training.checkpoints.disk import check_space, checkpoint_bytes, remove_unfinished
 from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.resume import resumed_config
-from mrlspk.training.checkpoints.run_folder import find_run, one_at_a_time
+from mrlspk.training.checkpoints.run_folder import find_run, lock_run
 from mrlspk.training.fit import Run, fit
 from mrlspk.training.head.baselines import Baselines
 from mrlspk.training.head.run import HeadRun, build_head_run, conclude
@@ -96,7 +96,7 @@ def train(
     config = choose_batch(config, cache_dir=source.cache_dir, mirror=source.mirror, ranks=ranks)
     folder = on_rank_zero(ranks, lambda: find_run(config.logging, source.resume))
     with ExitStack() as stack:
-        hold = partial(stack.enter_context, one_at_a_time(folder))
+        hold = partial(stack.enter_context, lock_run(folder))
         if folder.resume_point:
             on_rank_zero(ranks, hold)
         prepared = prepare(config, fabric, ranks, source=source, folder=folder)

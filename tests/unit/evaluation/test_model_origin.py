@@ -10,10 +10,10 @@ from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.evaluation.model_origin import find_origin
+from mrlspk.files import file_sha256
 from mrlspk.models.checkpoints import encoder_entries, load_model
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.folding import fold_head, rotate_head
-from mrlspk.pretrained.records import file_sha256
 from mrlspk.rotation.closed_form import Rotation
 
 TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))

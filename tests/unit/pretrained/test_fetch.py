@@ -71,7 +71,7 @@ def test_part_of_a_forced_download_is_in_nobodys_way(mirror, cache_dir, monkeypa
     path = fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror)).path
     path.with_name(f".{path.name}.partial").write_bytes(b"part")
     with monkeypatch.context() as patched:
-        patched.setattr(fetch, "one_at_a_time", fail)
+        patched.setattr(fetch, "lock_model", fail)
         assert fetch_model(NAME, cache_dir=cache_dir, offline=True).path == path
     fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), force=True)
     assert files_in(cache_dir) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]

@@ -1,6 +1,5 @@
 """A small corpus of synthetic voices in VoxCeleb's layout: it proves an installation and nothing about accuracy."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +8,7 @@ import torch
 
 from mrlspk.data.audio import save_m4a
 from mrlspk.data.corpora.espeak import Synthesiser, Voice
-
-type OnProgress = Callable[[int, int], None]
+from mrlspk.files import OnProgress
 
 N_SESSIONS = 2
 SESSION_PITCH = 3  # a speaker's pitch moves by up to this from one session to another, of 100

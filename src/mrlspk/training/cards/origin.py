@@ -9,10 +9,11 @@ from pydantic import ValidationError
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
 from mrlspk.errors import CheckpointError
+from mrlspk.files import file_sha256
 from mrlspk.inference.locate import ModelFile
 from mrlspk.models.checkpoints import LoadedModel
 from mrlspk.pretrained.fetch import cached_path
-from mrlspk.pretrained.records import file_sha256, recorded_sha256
+from mrlspk.pretrained.records import recorded_sha256
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
 from mrlspk.pretrained.zoo import UNKNOWN_LICENCE
 from mrlspk.training.cards.model_card import BaseCard, DataCard, ModelCard, TrialsCard, read_card

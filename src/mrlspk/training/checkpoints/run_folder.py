@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mrlspk.config.logging import LoggingConfig
 from mrlspk.errors import MrlspkError
-from mrlspk.files import locked
+from mrlspk.files import one_at_a_time
 from mrlspk.training.checkpoints.checkpoint import LAST, UNTRAINED
 from mrlspk.training.checkpoints.resume import find_resume_point
 
@@ -53,7 +53,7 @@ def _new_run_dir(config: LoggingConfig, *, begins_anew: bool) -> Path:
 
 
 @contextmanager
-def one_at_a_time(folder: RunFolder) -> Iterator[None]:
+def lock_run(folder: RunFolder) -> Iterator[None]:
     """Hold the lock of a run in the block: two processes that train in one folder would overwrite each other's files.
 
     The lock is beside the folder. Decoding processes of a run that was killed hold it until they notice.
@@ -61,19 +61,13 @@ def one_at_a_time(folder: RunFolder) -> Iterator[None]:
     Raises:
         MrlspkError: If another process has it for longer than that, or began the run meanwhile, or it cannot be made.
     """
-    file = folder.path.parent / ".locks" / f"{folder.path.name}.lock"
     fix = "Wait for it, end it, or choose another logging.run_name."
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(
-                locked(file, on_wait=partial(_say_that_it_waits, folder.path), patience_seconds=PATIENCE_SECONDS)
-            )
-        except TimeoutError as error:
-            raise MrlspkError("another process is training this run", folder.path, fix) from error
-        except OSError as error:
-            raise MrlspkError(
-                f"cannot be locked: {error.strerror or error}", file, "Give a folder that can be written."
-            ) from error
+    with one_at_a_time(
+        folder.path.parent / ".locks" / f"{folder.path.name}.lock",
+        on_wait=partial(_say_that_it_waits, folder.path),
+        patience_seconds=PATIENCE_SECONDS,
+        busy=MrlspkError("another process is training this run", folder.path, fix),
+    ):
         if folder.resume_point is None and (folder.path / LAST).is_file():
             raise MrlspkError("another process has begun this run meanwhile", folder.path, fix)
         yield
