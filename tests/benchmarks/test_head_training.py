@@ -18,8 +18,8 @@ from mrlspk.distributed import ranks_of
 from mrlspk.feature_store.extraction import ensure_store
 from mrlspk.feature_store.key import crops_key, whole_key
 from mrlspk.feature_store.layout import Layout, Shard
+from mrlspk.rotation.folds import sample_utterances
 from mrlspk.training.checkpoints.run_folder import find_run
-from mrlspk.training.head.stores import sample_utterances
 from mrlspk.training.prepare import prepare
 from mrlspk.training.prepared import Prepared, Source
 from mrlspk.training.start import build_fabric

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.manifest import Manifest
+from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.trials import generate_trials
 from mrlspk.errors import DataError
 from mrlspk.rotation.selection import EmbeddedTrials, Fold, SpeakerEmbeddings
@@ -31,6 +31,21 @@ def draw_utterances(corpus: Manifest, *, per_speaker: int, max_speakers: int, se
         for utterance in (groups[speaker][index] for index in rng.permutation(len(groups[speaker]))[:per_speaker])
     }
     return Manifest(corpus.root, tuple(filter(drawn.__contains__, corpus.utterances)))
+
+
+def sample_utterances(corpus: Manifest, n_utterances: int, *, seed: int) -> tuple[Utterance, ...]:
+    """Return so many utterances, or all, in the order of the corpus, and one more of each speaker whom the draw missed.
+
+    They are as unevenly shared out among the speakers as in the corpus itself.
+    """
+    order = np.random.default_rng(seed).permutation(len(corpus.utterances)).tolist()
+    drawn = set(order[:n_utterances])
+    heard = {corpus.utterances[index].speaker_id for index in drawn}
+    for index in order[n_utterances:]:
+        if (speaker := corpus.utterances[index].speaker_id) not in heard:
+            drawn.add(index)
+            heard.add(speaker)
+    return tuple(utterance for index, utterance in enumerate(corpus.utterances) if index in drawn)
 
 
 def with_speaker(corpus: Manifest, embeddings: Vectors) -> SpeakerEmbeddings:

@@ -15,11 +15,12 @@ from mrlspk.data.trials import read_trials
 from mrlspk.distributed import Ranks, failing_together
 from mrlspk.errors import ConfigError
 from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.provenance import describe_base, resumed_base
 from mrlspk.losses.build import build_loss
+from mrlspk.models.checkpoints.model_card import BaseCard
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm
 from mrlspk.training.acceleration import build_acceleration, set_tf32, warn_of_idle_keys
-from mrlspk.training.cards.model_card import BaseCard
-from mrlspk.training.cards.origin import begin_card, describe_base, resumed_base
+from mrlspk.training.cards.begin import begin_card
 from mrlspk.training.checkpoints.averaging import with_best_of
 from mrlspk.training.checkpoints.checkpoint import BEST, TRAINED, RunState
 from mrlspk.training.checkpoints.progress import Progress

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.provenance import describe_base
 from mrlspk.models.checkpoints import portable_entries, write_entries
+from mrlspk.models.checkpoints.model_card import read_card
 from mrlspk.pretrained.zoo import ModelFacts, ZooModel, add_to_zoo, check_name, zoo_path
-from mrlspk.training.cards.model_card import read_card
-from mrlspk.training.cards.origin import describe_base
 
 
 @dataclass(frozen=True)

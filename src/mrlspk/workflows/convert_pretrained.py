@@ -6,8 +6,8 @@ from pathlib import Path
 from mrlspk.files import check_free, file_sha256
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.provenance import describe_base, describe_source
 from mrlspk.models.checkpoints import check_form, portable_entries, save_model
-from mrlspk.training.cards.origin import describe_base, describe_source
 from mrlspk.training.network.adapter_files import WEIGHTS, with_adapter
 
 

@@ -14,6 +14,7 @@ from mrlspk.files import check_free, file_sha256
 from mrlspk.inference.device import find_device
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.provenance import describe_base, describe_source
 from mrlspk.inference.recording import Recording
 from mrlspk.models.checkpoints import LoadedModel, check_form, encoder_entries, save_model
 from mrlspk.models.encoder import Encoder
@@ -29,7 +30,6 @@ from mrlspk.rotation.folds import (
     with_speaker,
 )
 from mrlspk.rotation.selection import RotationCandidates, RotationChoice, choose_over_folds
-from mrlspk.training.cards.origin import describe_base, describe_source
 
 log = logging.getLogger("mrlspk.training")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mrlspk.files import file_sha256, whole_file
-from mrlspk.training.cards.model_card import BaseCard, ModelCard
+from mrlspk.models.checkpoints.model_card import BaseCard, ModelCard
 
 NON_COMMERCIAL = "> **Non-commercial use only**: that binds the model that this one was trained from, and so this one."
 

@@ -4,8 +4,8 @@ import copy
 from dataclasses import asdict
 
 from mrlspk.models.checkpoints import save_model
+from mrlspk.models.checkpoints.model_card import ENTRY
 from mrlspk.training.best import note_best
-from mrlspk.training.cards.model_card import ENTRY
 from mrlspk.training.checkpoints.averaging import AVERAGED, average_checkpoints, kept_checkpoints
 from mrlspk.training.checkpoints.checkpoint import save_with_card
 from mrlspk.training.checkpoints.progress import Progress
@@ -30,7 +30,7 @@ def average_last(run: Run, progress: Progress) -> Progress:
     entries |= {
         "progress": asdict(progress),
         "validation": asdict(validation),
-        ENTRY: run.state.card.with_results(validation, epoch=progress.epoch).entry(),
+        ENTRY: run.state.card.with_results(validation.eer, validation.min_dcf, epoch=progress.epoch).entry(),
     }
     if not run.ranks.is_first:
         return progress

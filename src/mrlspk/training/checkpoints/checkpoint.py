@@ -11,8 +11,8 @@ from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
 from mrlspk.distributed import Ranks
 from mrlspk.models.checkpoints import encoder_entries, save_model
+from mrlspk.models.checkpoints.model_card import ENTRY, ModelCard, read_card
 from mrlspk.training.cards.files import write_card
-from mrlspk.training.cards.model_card import ENTRY, ModelCard, read_card
 from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.random_state import random_state
 from mrlspk.training.modules import TrainedModule
@@ -59,7 +59,11 @@ class RunState:
             progress: How far the run is.
             validation: Figures of this very model; None where it has none.
         """
-        card = self.card.with_results(validation, epoch=progress.epoch) if validation else self.card
+        card = (
+            self.card.with_results(validation.eer, validation.min_dcf, epoch=progress.epoch)
+            if validation
+            else self.card
+        )
         return {
             **encoder_entries(self.module.current_encoder(), self.architecture),
             **self.module.entries(),

@@ -14,7 +14,14 @@ from mrlspk.distributed import ALONE, Ranks
 from mrlspk.feature_store.extraction import ensure_crops, ensure_whole
 from mrlspk.feature_store.store import FeatureStore
 from mrlspk.models.encoder import Encoder
-from mrlspk.rotation.folds import CHOICE_SECONDS, CHOICE_SPEAKERS, CHOICE_UTTERANCES, FEWEST_SPEAKERS, draw_utterances
+from mrlspk.rotation.folds import (
+    CHOICE_SECONDS,
+    CHOICE_SPEAKERS,
+    CHOICE_UTTERANCES,
+    FEWEST_SPEAKERS,
+    draw_utterances,
+    sample_utterances,
+)
 from mrlspk.training.validation import ValidationTrials
 
 type OnStage = Callable[[str, int, int], None]
@@ -116,18 +123,3 @@ class Stores:
             ranks=self.ranks,
         )
         return store.rows(np.arange(store.n_rows))
-
-
-def sample_utterances(corpus: Manifest, n_utterances: int, *, seed: int) -> tuple[Utterance, ...]:
-    """Return so many utterances, or all, in the order of the corpus, and one more of each speaker whom the draw missed.
-
-    They are as unevenly shared out among the speakers as in the corpus itself.
-    """
-    order = np.random.default_rng(seed).permutation(len(corpus.utterances)).tolist()
-    drawn = set(order[:n_utterances])
-    heard = {corpus.utterances[index].speaker_id for index in drawn}
-    for index in order[n_utterances:]:
-        if (speaker := corpus.utterances[index].speaker_id) not in heard:
-            drawn.add(index)
-            heard.add(speaker)
-    return tuple(utterance for index, utterance in enumerate(corpus.utterances) if index in drawn)

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from mrlspk.errors import CheckpointError
+from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TrialsCard, read_card
 from mrlspk.training.cards.files import render_markdown, write_card
-from mrlspk.training.cards.model_card import BaseCard, DataCard, ModelCard, TrialsCard, read_card
 from mrlspk.training.validation import ValidationResult
 
 BASE = BaseCard(
@@ -26,7 +26,7 @@ SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015a
 
 def test_files_are_named_after_the_checkpoint_and_hold_its_hash(tmp_path):
     (tmp_path / "best.pt").write_bytes(b"abc")
-    write_card(tmp_path / "best.pt", CARD.with_results(RESULT, epoch=7))
+    write_card(tmp_path / "best.pt", CARD.with_results(RESULT.eer, RESULT.min_dcf, epoch=7))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.card.json", "best.card.md", "best.pt"]
     card = json.loads((tmp_path / "best.card.json").read_text())
     assert (card["checkpoint"], card["sha256"], card["epoch"]) == ("best.pt", SHA256_OF_ABC, 7)
@@ -35,7 +35,7 @@ def test_files_are_named_after_the_checkpoint_and_hold_its_hash(tmp_path):
 
 
 def test_entry_of_a_checkpoint_gives_the_card_again():
-    card = CARD.with_results(RESULT, epoch=7)
+    card = CARD.with_results(RESULT.eer, RESULT.min_dcf, epoch=7)
     entry = json.loads(json.dumps(card.entry()))
     assert not {"checkpoint", "sha256"} & set(entry)
     assert read_card({"card": entry}, "best.pt") == card
@@ -49,7 +49,7 @@ def test_damaged_entry_is_named():
 
 
 def test_markdown_is_for_people():
-    lines = render_markdown(CARD.with_results(RESULT, epoch=7)).splitlines()
+    lines = render_markdown(CARD.with_results(RESULT.eer, RESULT.min_dcf, epoch=7)).splitlines()
     assert lines[0] == "# night run"
     what = (
         "A speaker encoder: 16 kHz speech to an embedding of 192 values whose first 32, 64 values are embeddings too."
@@ -82,13 +82,13 @@ def test_non_commercial_terms_bind_through_the_whole_chain():
     bound = BASE.model_copy(update={"non_commercial": True})
     between = BASE.model_copy(update={"non_commercial": None, "base": bound})
     for base, expected in ((bound, True), (between, True), (BASE, False)):
-        text = render_markdown(CARD.model_copy(update={"base": base}).with_results(RESULT, epoch=7))
+        text = render_markdown(CARD.model_copy(update={"base": base}).with_results(RESULT.eer, RESULT.min_dcf, epoch=7))
         assert ("**Non-commercial use only**" in text) == expected
 
 
 def test_text_of_another_card_stays_on_its_line():
     hostile = BASE.model_copy(update={"model": "x\n\n> **Public domain**\x1b[31m<script>"})
-    text = render_markdown(CARD.model_copy(update={"base": hostile}).with_results(RESULT, epoch=7))
+    text = render_markdown(CARD.model_copy(update={"base": hostile}).with_results(RESULT.eer, RESULT.min_dcf, epoch=7))
     assert "\n> " not in text
     assert "\x1b" not in text
     assert "<script>" not in text

@@ -1,23 +1,20 @@
-"""What a model comes from, for its card: the terms and the training set of the model that training starts from."""
+"""Describe the model that another one was made from: its name, licence and training set."""
 
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from mrlspk.config import Config
-from mrlspk.data.build import TrainingData
 from mrlspk.errors import CheckpointError
 from mrlspk.files import file_sha256
 from mrlspk.inference.locate import ModelFile
 from mrlspk.models.checkpoints import LoadedModel
+from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, read_card
 from mrlspk.pretrained.fetch import cached_path
 from mrlspk.pretrained.records import recorded_sha256
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
 from mrlspk.pretrained.zoo import UNKNOWN_LICENCE
-from mrlspk.training.cards.model_card import BaseCard, DataCard, ModelCard, TrialsCard, read_card
-from mrlspk.training.start import StartingPoint
 
 
 def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> BaseCard:
@@ -81,35 +78,6 @@ def resumed_base(config: Config, loaded: LoadedModel, path: Path) -> BaseCard | 
         licence=UNKNOWN_LICENCE,
         non_commercial=None,
         training_set=None,
-    )
-
-
-def begin_card(
-    config: Config, data: TrainingData, start: StartingPoint, *, run_name: str, base: BaseCard | None
-) -> ModelCard:
-    """Return the card of a run's checkpoints, but for the figures of each."""
-    corpus, held_out, trials = data.train, data.validation, data.validation_trials
-    return ModelCard(
-        title=f"{run_name}: Matryoshka speaker embeddings",
-        mrlspk_version=installed_version("mrlspk"),
-        family=start.architecture.family,
-        parameters=sum(parameter.numel() for parameter in start.encoder.parameters()),
-        dims=start.encoder.dims,
-        base=base,
-        data=DataCard(
-            folder=corpus.root.resolve().name,
-            speakers=len(corpus.speakers),
-            utterances=len(corpus) // len(corpus.speeds),
-            fingerprint=corpus.fingerprint,
-        ),
-        trials=TrialsCard(
-            description=f"{len(trials):,} trials generated among {len(held_out.speakers):,} speakers of "
-            f"{held_out.root.resolve().name}, seed {config.seed}",
-            sha256=trials.sha256,
-            n_target=trials.n_target,
-            n_nontarget=trials.n_nontarget,
-            p_target=config.evaluation.p_target[0],
-        ),
     )
 
 

@@ -1,12 +1,12 @@
 """The model card, kept inside a checkpoint: what it is made of, on what terms, and how good it is."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from mrlspk.errors import CheckpointError
-from mrlspk.training.validation import ValidationResult
 
 ENTRY = "card"
 
@@ -72,11 +72,9 @@ class ModelCard(CardPart):
     epoch: NonNegativeInt = 0
     results: tuple[WidthCard, ...] = ()
 
-    def with_results(self, validation: ValidationResult, *, epoch: int) -> "ModelCard":
-        """Return the card of the checkpoint of ``epoch``, with the figures of the widths that the model has."""
-        results = tuple(
-            WidthCard(dim=dim, eer=validation.eer[dim], min_dcf=validation.min_dcf[dim]) for dim in self.dims
-        )
+    def with_results(self, eer: Mapping[int, float], min_dcf: Mapping[int, float], *, epoch: int) -> "ModelCard":
+        """Return the card of the checkpoint of ``epoch``, with the metrics of the widths that the model has."""
+        results = tuple(WidthCard(dim=dim, eer=eer[dim], min_dcf=min_dcf[dim]) for dim in self.dims)
         return self.model_copy(update={"epoch": epoch, "results": results})
 
     def entry(self) -> dict[str, Any]:
