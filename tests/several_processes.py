@@ -4,40 +4,12 @@ import socket
 import sys
 from pathlib import Path
 
-import numpy as np
-import soundfile
-import torch
 import yaml
 
+from factories import TINY_RUN, tiny_run, write_tiny_model, write_voices
 from forked_commands import Starter
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
-from mrlspk.models.checkpoints import encoder_entries
-from mrlspk.models.encoder import build_encoder
 
 SCRIPTS = Path(sys.executable).parent
-BACKBONE = {"F": 8, "C": 4, "block_1d_type": "conv", "stages_setup": [[1, 1, 1, [[3, 3]], None]]}
-CONFIG = {
-    "model": {
-        "pretrained": {"use_pretrained": False},
-        "backbone": BACKBONE | {"feat_agg_dropout": 0.2},
-        "matryoshka_dims": [4, 8],
-    },
-    "training": {"num_epochs": 2, "batch_size": 2, "learning_rate": 0.01, "freeze_backbone_epochs": 0},
-    "head": {"start_decay": 0},
-    "data": {
-        "train_dataset": "corpus",
-        "val_dataset": None,
-        "n_validation_speakers": 2,
-        "n_validation_trials": 40,
-        "chunk_duration": 0.4,
-        "sampler": "speaker_balanced",
-        "speed_perturbation": [0.9],
-        "crops_per_epoch": 12,
-        "num_workers": 0,
-    },
-    "logging": {"tensorboard": False, "log_interval": 1},
-}
 # The same losses in any number of processes: no statistics of a batch, nothing that a process draws for itself.
 PRETRAINED = "model.backbone=null", "model.pretrained={use_pretrained: true, pretrained_checkpoint: origin.pt}"
 HEAD = *PRETRAINED, "training.freeze_backbone_epochs=null"
@@ -46,18 +18,10 @@ ALIKE = *PRETRAINED, "training.freeze_norm_statistics=true"
 
 def write_folder(folder):
     """Write a corpus of four voices, a model of one width, and the configuration of a run."""
-    generator, time = np.random.default_rng(0), np.arange(8000) / 16000
-    for speaker in range(4):
-        for number in range(4):
-            path = folder / "corpus" / f"speaker{speaker}" / "ab"[number // 2] / f"{number}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            voice = np.sin(2 * np.pi * (120 + 90 * speaker + 10 * number) * time)
-            soundfile.write(path, 0.2 * voice + 0.05 * generator.normal(size=8000), 16000)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        architecture = describe_architecture(ReDimNetConfig.model_validate(BACKBONE), (8,))
-        torch.save(encoder_entries(build_encoder(architecture), architecture), folder / "origin.pt")
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
+    write_voices(folder / "corpus")
+    write_tiny_model(folder / "origin.pt")
+    run = tiny_run("corpus", training=TINY_RUN["training"] | {"num_epochs": 2, "batch_size": 2})
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(run))
 
 
 def free_port():

@@ -9,46 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 import yaml
 from typer.testing import CliRunner
 
+from factories import tiny_run, write_tiny_model, write_voices
 from mrlspk.cli.app import app
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.data.one_thread import one_thread
-from mrlspk.models.checkpoints import encoder_entries
-from mrlspk.models.encoder import build_encoder
 from several_processes import runs_in
-
-TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
-
-TINY_RUN = {
-    "model": {
-        "pretrained": {"use_pretrained": False},
-        "backbone": {
-            "F": 8,
-            "C": 4,
-            "block_1d_type": "conv",
-            "stages_setup": [[1, 1, 1, [[3, 3]], None]],
-            "feat_agg_dropout": 0.2,
-        },
-        "matryoshka_dims": [4, 8],
-    },
-    "training": {"num_epochs": 3, "batch_size": 4, "learning_rate": 0.01, "freeze_backbone_epochs": 0},
-    "head": {"start_decay": 0},
-    "data": {
-        "val_dataset": None,
-        "n_validation_speakers": 2,
-        "n_validation_trials": 40,
-        "chunk_duration": 0.4,
-        "sampler": "speaker_balanced",
-        "speed_perturbation": [0.9],
-        "crops_per_epoch": 12,
-        "num_workers": 0,
-    },
-    "logging": {"tensorboard": False, "log_interval": 1},
-}
 
 
 @dataclass(frozen=True)
@@ -126,17 +93,7 @@ def speech_cache(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def tiny_corpus(tmp_path):
-    generator = np.random.default_rng(0)
-    root = tmp_path / "corpus"
-    time = np.arange(8000) / 16000
-    for speaker in range(4):
-        for session in ("a", "b"):
-            folder = root / f"speaker{speaker}" / session
-            folder.mkdir(parents=True)
-            for number in (1, 2):
-                voice = np.sin(2 * np.pi * (120 + 90 * speaker + 10 * number) * time)
-                soundfile.write(folder / f"{number}.wav", 0.2 * voice + 0.05 * generator.normal(size=8000), 16000)
-    corpus = TinyCorpus(root, tmp_path / "trials.txt")
+    corpus = TinyCorpus(write_voices(tmp_path / "corpus"), tmp_path / "trials.txt")
     corpus.write_all_trials()
     return corpus
 
@@ -164,13 +121,8 @@ def write_model():
     """Write a checkpoint of a tiny encoder of random weights, as a run would leave it."""
 
     def write(path, *, dims=(4, 8), config=None, seed=0):
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            architecture = describe_architecture(TINY, dims)
-            entries = encoder_entries(build_encoder(architecture), architecture)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(entries | ({} if config is None else {"config": config.model_dump(mode="json")}), path)
-        return path
+        entries = {} if config is None else {"config": config.model_dump(mode="json")}
+        return write_tiny_model(path, dims, seed=seed, **entries)
 
     return write
 
@@ -179,8 +131,7 @@ def write_model():
 def train(run, tmp_path, tiny_corpus, monkeypatch):
     """Run ``mrlspk train`` in a folder of its own on the tiny corpus."""
     monkeypatch.chdir(tmp_path)
-    config = TINY_RUN | {"data": TINY_RUN["data"] | {"train_dataset": str(tiny_corpus.root)}}
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(tiny_run(tiny_corpus.root)))
 
     def command(*arguments, name=None):
         named = ["--set", f"logging.run_name={name}"] if name else []

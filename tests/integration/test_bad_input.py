@@ -10,7 +10,7 @@ import soundfile
 import torch
 import yaml
 
-from integration.conftest import TINY_RUN
+from factories import TINY_RUN
 from mrlspk.data.audio import save_m4a
 
 

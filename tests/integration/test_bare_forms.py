@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml
 
-from integration.conftest import TINY_RUN
+from factories import TINY_RUN
 
 
 @pytest.fixture

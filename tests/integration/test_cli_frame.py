@@ -10,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from integration.conftest import TINY_RUN
+from factories import TINY_RUN
 from mrlspk import __version__
 
 COMMANDS = {

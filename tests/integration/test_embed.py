@@ -235,7 +235,7 @@ def test_width_that_the_model_does_not_have_exits_2(run, model, tmp_path):
     path = write_wav(tmp_path / "a.wav")
     outcome = run("embed", path, "--model", model, "--dim", 16)
     assert outcome.exit_code == 2
-    assert "a width of 16 cannot be had" in outcome.stderr
+    assert "so it has no width 16" in outcome.stderr
     untrained = run("embed", path, "--model", model, "--dim", 6)
     assert untrained.exit_code == 2
     assert "--allow-untrained-dim" in untrained.stderr

@@ -191,8 +191,8 @@ def test_silence_is_scored_with_a_warning(run, model, tiny_corpus, flags):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--dims", "16"], "a width of 16 cannot be had"),
-        (["--dims", "16", "--allow-untrained-dim"], "a width of 16 cannot be had"),
+        (["--dims", "16"], "so it has no width 16"),
+        (["--dims", "16", "--allow-untrained-dim"], "so it has no width 16"),
         (["--dims", "5"], "not trained for a width of 5"),
         (["--dims", "four"], "expected widths such as 64,128"),
         (["--p-target", "1.5"], "expected a share between 0 and 1"),

@@ -136,7 +136,7 @@ def test_widths_beside_the_full_one_are_those_asked_for(rotate):
     assert rotate("--dims", "2,3").json["dims"] == [2, 3, 8]
     refused = rotate("--dims", "4,16", output="wide.pt")
     assert refused.exit_code == 2
-    assert "a width of 16 cannot be had without training" in refused.stderr
+    assert "so it has no width 16 without training" in refused.stderr
     assert rotate("--dims", "none").exit_code == 2
 
 

@@ -221,7 +221,7 @@ def test_decision_without_a_calibration_exits_1(run, model, pair):
         (("--far", 0.3), "a false-accept rate of 0.3 was not measured"),
         (("--p-target", 1.5), "a prior lies between 0 and 1"),
         (("--dims", 5), "was not trained for a width of 5"),
-        (("--dims", 16), "a width of 16 cannot be had"),
+        (("--dims", 16), "so it has no width 16"),
         (("--cohort", "somewhere"), "no calibration of normalised scores"),
     ],
 )

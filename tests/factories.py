@@ -1,0 +1,85 @@
+"""Tiny networks, corpora and configurations that tests share."""
+
+import copy
+
+import numpy as np
+import soundfile
+import torch
+
+from mrlspk.config import Config
+from mrlspk.config.architecture import describe_architecture
+from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.models.checkpoints import encoder_entries
+from mrlspk.models.encoder import build_encoder
+
+RATE = 16_000
+TINY_BACKBONE = {"F": 8, "C": 4, "block_1d_type": "conv", "stages_setup": [[1, 1, 1, [[3, 3]], None]]}
+TINY = ReDimNetConfig.model_validate(TINY_BACKBONE)
+
+TINY_RUN = {
+    "model": {
+        "pretrained": {"use_pretrained": False},
+        "backbone": TINY_BACKBONE | {"feat_agg_dropout": 0.2},
+        "matryoshka_dims": [4, 8],
+    },
+    "training": {"num_epochs": 3, "batch_size": 4, "learning_rate": 0.01, "freeze_backbone_epochs": 0},
+    "head": {"start_decay": 0},
+    "data": {
+        "val_dataset": None,
+        "n_validation_speakers": 2,
+        "n_validation_trials": 40,
+        "chunk_duration": 0.4,
+        "sampler": "speaker_balanced",
+        "speed_perturbation": [0.9],
+        "crops_per_epoch": 12,
+        "num_workers": 0,
+    },
+    "logging": {"tensorboard": False, "log_interval": 1},
+}
+
+
+def tiny_encoder(dims=(8,), *, backbone=TINY, seed=0):
+    """Return an encoder of seeded random weights, in evaluation mode; torch's own generator is left as it was."""
+    return tiny_model(dims, backbone=backbone, seed=seed)[0]
+
+
+def tiny_model(dims=(8,), *, backbone=TINY, seed=0):
+    """Return `tiny_encoder` and its architecture."""
+    architecture = describe_architecture(backbone, tuple(dims))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build_encoder(architecture).eval(), architecture
+
+
+def write_tiny_model(path, dims=(8,), *, backbone=TINY, seed=0, **entries):
+    """Write the checkpoint of a tiny encoder, with further entries; return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(encoder_entries(*tiny_model(dims, backbone=backbone, seed=seed)) | entries, path)
+    return path
+
+
+def write_voices(root, n_speakers=4, *, sessions=("a", "b"), files=("1", "2"), seconds=0.5, seed=0):
+    """Write a tone of its own for each speaker, in noise: ``speakerN/SESSION/FILE.wav`` for each session and file."""
+    generator, time = np.random.default_rng(seed), np.arange(round(seconds * RATE)) / RATE
+    for speaker in range(n_speakers):
+        for session in sessions:
+            for number, name in enumerate(files, start=1):
+                path = root / f"speaker{speaker}" / session / f"{name}.wav"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                voice = np.sin(2 * np.pi * (120 + 90 * speaker + 10 * number) * time)
+                soundfile.write(path, 0.2 * voice + 0.05 * generator.normal(size=len(time)), RATE)
+    return root
+
+
+def tiny_run(corpus, **sections):
+    """Return the values of a tiny run on a corpus; ``sections`` are merged into those of `TINY_RUN`."""
+    values = copy.deepcopy(TINY_RUN)
+    values["data"]["train_dataset"] = str(corpus)
+    for section, changes in sections.items():
+        values[section] = values.get(section, {}) | changes
+    return values
+
+
+def tiny_config(corpus, **sections):
+    """Return `tiny_run` as a configuration."""
+    return Config.model_validate(tiny_run(corpus, **sections))
