@@ -17,7 +17,7 @@ from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import locate_model
 from mrlspk.models.checkpoints import LoadedModel
 from mrlspk.models.encoder import Encoder
-from mrlspk.models.folding import AffineMap, head_of, rotate_head
+from mrlspk.models.folding import AffineMap, head_of
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.rotation.closed_form import ENTRY as ROTATION
 from mrlspk.rotation.closed_form import read_rotation
@@ -65,11 +65,11 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
     contents, encoder = loaded.contents, loaded.encoder
     turn = read_rotation(contents[ROTATION], path).matrix if ROTATION in contents else None
     if OWN_HEAD in contents:
-        head = _own_head(contents[OWN_HEAD], encoder.head.linear.in_features, path)
+        head = _own_head(contents[OWN_HEAD], encoder.pooled_dim, path)
         own = encoder.with_head(head, (head.linear.out_features,)).eval()
     elif turn is not None and _is_turned_only(contents):
         _check_turn(turn, encoder, path)
-        own = encoder.with_head(rotate_head(encoder.head, turn.T), encoder.dims).eval()
+        own = encoder.rotated(turn.T, encoder.dims).eval()
     elif len(encoder.dims) == 1 and loaded.config is None:
         own = encoder
     else:

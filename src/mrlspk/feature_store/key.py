@@ -40,7 +40,7 @@ def crops_key(
     Raises:
         DataError: If an utterance, or a recording of the augmentation, is gone.
     """
-    layout = plan_layout(crops_per_item * len(dataset), encoder.head.linear.in_features, dtype)
+    layout = plan_layout(crops_per_item * len(dataset), encoder.pooled_dim, dtype)
     ids = dataset.utterance_ids
     return _key(encoder, layout, kind="crops", batch_size=batch_size, precision=precision) | {
         "manifest": listing_sha256(ids, (dataset.root / utterance_id for utterance_id in ids)),
@@ -68,7 +68,7 @@ def whole_key(
     Raises:
         DataError: If an utterance is gone.
     """
-    layout = plan_layout(len(utterances), encoder.head.linear.in_features, dtype)
+    layout = plan_layout(len(utterances), encoder.pooled_dim, dtype)
     ids, paths = [each.utterance_id for each in utterances], (each.path for each in utterances)
     return _key(encoder, layout, kind="whole", batch_size=batch_size, precision=precision) | {
         "manifest": listing_sha256(ids, paths),

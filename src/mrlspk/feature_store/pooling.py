@@ -17,13 +17,12 @@ AUTOCAST: dict[Precision, torch.dtype | None] = {"fp32": None, "bf16": torch.bfl
 
 
 def pooling_function(encoder: Encoder, *, precision: Precision) -> Callable[[Tensor], Tensor]:
-    """Put all before the head in evaluation mode; return what maps (batch, samples) to (batch, in_features).
+    """Put an encoder in evaluation mode; return a function from (batch, samples) to (batch, pooled_dim).
 
     The vectors are float32 and on the CPU; the network runs where the encoder is, under autocast to ``precision``.
     """
-    for part in (encoder.spec, encoder.backbone, encoder.pool):
-        part.eval()
-    device, half = next(encoder.parameters()).device, AUTOCAST[precision]
+    encoder.eval()
+    device, half = encoder.device, AUTOCAST[precision]
 
     @torch.inference_mode()
     def pool(waveforms: Tensor) -> Tensor:

@@ -1,16 +1,22 @@
-"""The encoder: waveform to features, backbone, pooling, head."""
+"""Encoder: waveform to log-mel features, backbone, pooling and head; nothing outside `models` touches its parts."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
+from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mrlspk.config.architecture import Architecture
 from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
 from mrlspk.errors import ConfigError
+from mrlspk.models.folding import AffineMap, fold_head, rotate_head
 from mrlspk.models.head import MatryoshkaHead
+from mrlspk.models.redimnet.calls import Calls
 from mrlspk.models.redimnet.features import LogMelFeatures
 from mrlspk.models.redimnet.pooling import Pooling, pooling_by_name
 from mrlspk.models.redimnet.redimnet import ReDimNet
@@ -55,6 +61,16 @@ class Encoder(nn.Module):
         return self.head.linear.out_features
 
     @property
+    def pooled_dim(self) -> int:
+        """The number of pooled values that the head reads."""
+        return self.head.linear.in_features
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the parameters."""
+        return next(self.parameters()).device
+
+    @property
     def min_samples(self) -> int:
         """The fewest samples that make an embedding."""
         strides = -(-(self.skipped_frames + MIN_FRAMES) // self.backbone.time_stride)
@@ -65,6 +81,38 @@ class Encoder(nn.Module):
         """Return an encoder of the same parts with another head."""
         parts = self.spec, self.backbone, self.pool
         return Encoder(*parts, head, dims, padding=self.padding, skipped_frames=self.skipped_frames)
+
+    def rotated(self, matrix: NDArray[np.float64], dims: tuple[int, ...]) -> "Encoder":
+        """Return an encoder of the same parts whose embeddings are ``matrix`` (embed_dim, embed_dim) times these."""
+        return self.with_head(rotate_head(self.head, matrix), dims)
+
+    def copy_head(self) -> MatryoshkaHead:
+        """Return a copy of the head; unlike a new head, it draws no random numbers."""
+        return deepcopy(self.head)
+
+    def load_head(self, state: Mapping[str, Any]) -> None:
+        """Load the state dict of a head of the same widths."""
+        self.head.load_state_dict(state)
+
+    def folded_head(self) -> AffineMap:
+        """Return what the head computes in evaluation mode as one affine map of the pooled values, in float64."""
+        return fold_head(self.head)
+
+    def linear_parameters(self) -> dict[str, nn.Parameter]:
+        """Return ``weight`` and ``bias`` of the linear layer of the head."""
+        return dict(self.head.linear.named_parameters())
+
+    def optimise(self, *, channels_last: bool, compiled: bool, recomputed: bool) -> None:
+        """Speed up the backbone, or save its memory, in place; parameters keep their names and values.
+
+        Args:
+            channels_last: Store its weights in the channels-last memory format.
+            compiled: Call its parts through torch.compile where gradients are on.
+            recomputed: Compute the inner activations of each stage again in the backward pass.
+        """
+        if channels_last:
+            self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.backbone.calls = Calls(compiled=compiled, recomputed=recomputed)
 
     def features(self, waveform: Tensor) -> Tensor:
         """Map (batch, samples) at 16 kHz to log-mel features (batch, mels, frames), in float32."""
@@ -77,12 +125,15 @@ class Encoder(nn.Module):
         with torch.autocast(waveform.device.type, enabled=False):
             return self.backbone.calls.call(self.pool, frames[..., self.skipped_frames :].float())
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Map (batch, samples) at 16 kHz to (batch, embed_dim), not yet of unit length, in float32."""
-        pooled = self.pooled(waveform)
-        with torch.autocast(waveform.device.type, enabled=False):
+    def project(self, pooled: Tensor) -> Tensor:
+        """Map pooled statistics (batch, pooled_dim) to (batch, embed_dim) by the head, in float32."""
+        with torch.autocast(pooled.device.type, enabled=False):
             embedding: Tensor = self.head(pooled)
         return embedding
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Map (batch, samples) at 16 kHz to (batch, embed_dim), not yet of unit length, in float32."""
+        return self.project(self.pooled(waveform))
 
 
 def build_encoder(config: Architecture, *, empty: bool = False) -> Encoder:

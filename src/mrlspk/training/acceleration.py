@@ -9,7 +9,6 @@ import torch
 from mrlspk.config.hardware import HardwareConfig
 from mrlspk.errors import MissingDependencyError
 from mrlspk.models.encoder import Encoder
-from mrlspk.models.redimnet.calls import Calls
 
 log = logging.getLogger("mrlspk.training")
 
@@ -29,9 +28,9 @@ def build_acceleration(config: HardwareConfig, encoder: Encoder, device: torch.d
     """
     if config.compile:
         check_compiler(device)
-    if config.channels_last:
-        encoder.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    encoder.backbone.calls = Calls(compiled=config.compile, recomputed=config.gradient_checkpointing)
+    encoder.optimise(
+        channels_last=config.channels_last, compiled=config.compile, recomputed=config.gradient_checkpointing
+    )
 
 
 def warn_of_idle_keys(config: HardwareConfig) -> None:

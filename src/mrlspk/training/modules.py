@@ -1,6 +1,6 @@
 """The encoder and its loss as one module, and which of its parts move."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from mrlspk.config.architecture import Architecture
 from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
 from mrlspk.models.encoder import Encoder
+from mrlspk.models.parts import parameters_by_part, set_training_mode
 
 DRAWS = "draws"  # entry of a checkpoint: where the loss is in its draws of widths
-BATCH_NORMS = nn.BatchNorm1d, nn.BatchNorm2d
 
 
 class TrainedModule(nn.Module):
@@ -60,30 +60,6 @@ class TrainedModule(nn.Module):
         """Write what belongs to the best model beside its checkpoint: nothing, where that holds all."""
 
 
-def set_training_mode(encoder: Encoder, *, backbone_frozen: bool, keep_statistics: bool = False) -> None:
-    """Put the trained parts in training mode and the frozen ones in evaluation mode, without gradients.
-
-    A frozen BatchNorm neither learns nor counts: its statistics stay what they were, bit for bit. With
-    ``keep_statistics`` those of all others do too, while their weights are trained.
-    """
-    encoder.train()
-    for part in (encoder.spec, encoder.backbone, encoder.pool):
-        part.train(not backbone_frozen)
-        part.requires_grad_(not backbone_frozen)
-    for constant in constants(encoder):
-        constant.requires_grad = False
-    if keep_statistics:
-        for norm in (module for module in encoder.modules() if isinstance(module, BATCH_NORMS)):
-            norm.eval()
-
-
-def constants(encoder: Encoder) -> Iterator[nn.Parameter]:
-    """Yield the weights of sums over one stream: nothing depends on them, published state dicts carry them."""
-    for name, parameter in encoder.backbone.named_parameters():
-        if name.endswith(".w") and parameter.shape[1] == 1:
-            yield parameter
-
-
 def count_parameters(module: nn.Module, *, trained: bool) -> int:
     """Return the number of values that do, or do not, get a gradient."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad == trained)
@@ -91,12 +67,5 @@ def count_parameters(module: nn.Module, *, trained: bool) -> int:
 
 def count_by_part(module: TrainedModule) -> dict[str, int]:
     """Return the number of values of each part of encoder and loss."""
-    encoder = module.encoder
-    parts = {
-        "front end": encoder.spec,
-        "backbone": encoder.backbone,
-        "pooling": encoder.pool,
-        "head": encoder.head,
-        "class weights": module.criterion,
-    }
-    return {name: sum(parameter.numel() for parameter in part.parameters()) for name, part in parts.items()}
+    n_class_weights = sum(parameter.numel() for parameter in module.criterion.parameters())
+    return parameters_by_part(module.encoder) | {"class weights": n_class_weights}

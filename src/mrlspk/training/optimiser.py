@@ -1,7 +1,6 @@
 """The optimiser, with every trained parameter in it, and the learning rate over a run."""
 
 import math
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +10,8 @@ from torch.optim import SGD, AdamW, Optimizer
 from mrlspk.config import Config
 from mrlspk.config.training import TrainingConfig
 from mrlspk.models.encoder import Encoder
-from mrlspk.training.modules import constants
+from mrlspk.models.parts import constants, layer_depths, part_of
 
-STAGE = re.compile(r"stage(\d+)")  # of a backbone's modules, those of ReDimNet2's halves of a stage too
 ADAPTER = ".lora_"  # in the name of every parameter of an adapter
 
 
@@ -28,7 +26,7 @@ def build_optimiser(config: Config, encoder: Encoder, criterion: nn.Module) -> O
     rates = _learning_rates(config, encoder)
     by_rate: dict[float, list[nn.Parameter]] = {rate: [] for rate in rates.values()}
     for name, parameter in _trained(encoder, head_only=training.freeze_backbone_epochs is None):
-        by_rate[rates[_part(name)]].append(parameter)
+        by_rate[rates[part_of(name)]].append(parameter)
     groups: list[dict[str, Any]] = []
     for rate, parameters in by_rate.items():
         matrices, vectors = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
@@ -50,32 +48,11 @@ def make_optimiser(training: TrainingConfig, groups: list[dict[str, Any]]) -> Op
     return AdamW(groups, lr=training.learning_rate, betas=training.betas)
 
 
-def layer_depths(encoder: Encoder) -> dict[str, int]:
-    """Return how far from the head each part of an encoder is, by the first two names of its parameters.
-
-    The head is at 0, the pooling and what mixes the streams for it at 1, the last stage at 2, the stem the deepest.
-    """
-    stages = [int(found[1]) for name, _ in encoder.backbone.named_children() if (found := STAGE.match(name))]
-    deepest = 3 + max(stages, default=-1)
-    depths = {"head": 0, "pool": 1, "spec": deepest}
-    for name, _ in encoder.backbone.named_children():
-        stage = STAGE.match(name)
-        depth = deepest - 1 - int(stage[1]) if stage else deepest if name.startswith("stem") else 1
-        depths[f"backbone.{name}"] = depth
-    return depths
-
-
 def _learning_rates(config: Config, encoder: Encoder) -> dict[str, float]:
     """Return the peak rate of each part of an encoder; all before the head have the backbone's share."""
     peak, training = config.training.learning_rate, config.training
     share, decay = training.backbone_lr_multiplier, training.layer_lr_decay
     return {part: peak * share * decay**depth if depth else peak for part, depth in layer_depths(encoder).items()}
-
-
-def _part(name: str) -> str:
-    """Return the part of an encoder that a parameter belongs to: its stage in the backbone, or what else it is in."""
-    first, second, *_ = name.split(".")
-    return f"{first}.{second}" if first == "backbone" else first
 
 
 def _trained(encoder: Encoder, *, head_only: bool) -> Iterator[tuple[str, nn.Parameter]]:

@@ -25,7 +25,6 @@ def describe_run(
     """Return the sizes of a run, and where it goes on from."""
     config, module = state.config, state.module
     n_stored = len(data.train) * n_passes(config) if config.trains_head_alone else None
-    n_features = module.encoder.head.linear.in_features
     return RunFacts(
         run_dir=str(run_dir),
         config=config.model_dump(mode="json"),
@@ -46,7 +45,9 @@ def describe_run(
         parameters=count_by_part(module),
         transfer=transfer,
         n_stored=n_stored,
-        stored_bytes=None if n_stored is None else store_bytes(n_stored, n_features, config.features.dtype),
+        stored_bytes=None
+        if n_stored is None
+        else store_bytes(n_stored, module.encoder.pooled_dim, config.features.dtype),
     )
 
 

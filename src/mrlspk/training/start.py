@@ -49,8 +49,8 @@ class StartingPoint:
 
     @property
     def published_head(self) -> MatryoshkaHead | None:
-        """The head that the model came with, at its own width; None where all is random."""
-        return self.loaded.encoder.head if self.loaded else None
+        """A copy of the head that the model came with, at its own width; None where all is random."""
+        return self.loaded.encoder.copy_head() if self.loaded else None
 
 
 def wanted_rotation(head: HeadConfig, loaded: LoadedModel | None) -> Method | Literal["auto"]:

@@ -186,9 +186,8 @@ class StoredValidator:
 @torch.inference_mode()
 def embed_pooled(encoder: Encoder, pooled: Tensor) -> Tensor:
     """Map pooled vectors (n, in_features) to embeddings (n, embed_dim) on the CPU, in float32, not of unit length."""
-    device = encoder.head.linear.weight.device
     parts = (pooled[start : start + HEAD_BATCH] for start in range(0, len(pooled), HEAD_BATCH))
-    return torch.cat([encoder.head(part.to(device).float()).cpu() for part in parts])
+    return torch.cat([encoder.project(part.to(encoder.device).float()).cpu() for part in parts])
 
 
 def build_validation_trials(config: Config, data: TrainingData) -> ValidationTrials:

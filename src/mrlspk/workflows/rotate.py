@@ -18,7 +18,6 @@ from mrlspk.inference.provenance import describe_base, describe_source
 from mrlspk.inference.recording import Recording
 from mrlspk.models.checkpoints import LoadedModel, check_form, encoder_entries, save_model
 from mrlspk.models.encoder import Encoder
-from mrlspk.models.folding import rotate_head
 from mrlspk.rotation.closed_form import ENTRY, Method
 from mrlspk.rotation.folds import (
     CHOICE_SECONDS,
@@ -186,7 +185,7 @@ def _choose(corpus: Manifest, embeddings: Embeddings, request: RotateRequest) ->
 def _network(loaded: LoadedModel, choice: RotationChoice, dims: tuple[int, ...]) -> dict[str, Any]:
     """Return the entries of the network with its head turned, and what the file says of the run that it came from."""
     encoder: Encoder = loaded.encoder.cpu()
-    turned = encoder.with_head(rotate_head(encoder.head, choice.rotation.matrix), dims)
+    turned = encoder.rotated(choice.rotation.matrix, dims)
     architecture = loaded.architecture.model_copy(update={"matryoshka_dims": dims, "output_norm": False})
     known = {"config": loaded.config, "corpus": loaded.contents.get("corpus")}
     return encoder_entries(turned, architecture) | {key: entry for key, entry in known.items() if entry is not None}

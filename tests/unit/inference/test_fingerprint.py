@@ -26,6 +26,37 @@ def test_it_is_a_sha256_that_does_not_change_from_one_build_to_the_next():
     assert len(bytes.fromhex(model_fingerprint(build()))) == 32
 
 
+def numbered(backbone):
+    """An encoder whose entries hold 0 to 6 in turn, so that no random number or filter bank decides the fingerprint."""
+    encoder = build_encoder(describe_architecture(backbone, (4, 8)))
+    for values in encoder.state_dict().values():
+        values.copy_((torch.arange(values.numel()) % 7).reshape(values.shape))
+    return encoder
+
+
+@pytest.mark.parametrize(
+    ("backbone", "whole", "without_head"),
+    [
+        (
+            ReDimNetConfig(F=8, C=4, block_1d_type="conv+att", stages_setup=((2, 1, 2, ((3, 3),), 2),), out_channels=8),
+            "1c5c0c4d8f0bd77f1dcca5a63a6561aedf28d9e3ba2b125efc1abccf1efdc31f",
+            "b0ac0b624ebbe7329daf76af73ed4a09d5783e2c285f92d768105d25e31161cc",
+        ),
+        (
+            ReDimNet2Config(
+                F=8, C=4, stages_setup=(((2, 2), 1, 2, ((3, 3),), 2),), out_channels=8, pad_right_samples=8000
+            ),
+            "66060e1e64527df4de75a32e548b86174bffa24894cf17221cccd5fc4ea8b4c8",
+            "860e8a43788402865a93abca42ed54725c8febf4452985433b3fa4fff55fb061",
+        ),
+    ],
+)
+def test_fingerprint_of_0_1_0_still_holds(backbone, whole, without_head):
+    encoder = numbered(backbone)
+    assert model_fingerprint(encoder) == whole
+    assert model_fingerprint(encoder, without="head") == without_head
+
+
 def test_every_entry_of_the_state_dict_counts():
     encoder = build()
     whole = model_fingerprint(encoder)

@@ -11,8 +11,8 @@ from mrlspk.errors import ConfigError
 from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.folding import fold_head
+from mrlspk.models.parts import set_training_mode
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm, synchronise
-from mrlspk.training.modules import set_training_mode
 
 BACKBONE = ReDimNetConfig(
     F=8, C=4, block_1d_type="conv+att", group_divisor=2, stages_setup=((2, 1, 2, ((3, 3),), 2),), out_channels=8

@@ -12,10 +12,10 @@ from mrlspk.errors import MissingDependencyError
 from mrlspk.models.checkpoints import load_model
 from mrlspk.models.checkpoints.own import encoder_entries, write_entries
 from mrlspk.models.encoder import build_encoder
+from mrlspk.models.parts import set_training_mode
 from mrlspk.models.redimnet.calls import Calls
 from mrlspk.training import acceleration
 from mrlspk.training.acceleration import build_acceleration, fixed_shapes, set_tf32
-from mrlspk.training.modules import set_training_mode
 from mrlspk.training.network.adapter_files import save_adapter
 from mrlspk.training.network.lora import build_adapters, merged, train_adapters
 

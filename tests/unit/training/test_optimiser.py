@@ -8,8 +8,9 @@ from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
-from mrlspk.training.modules import TrainedModule, set_training_mode
-from mrlspk.training.optimiser import LearningRate, build_learning_rate, build_optimiser, layer_depths
+from mrlspk.models.parts import layer_depths, set_training_mode
+from mrlspk.training.modules import TrainedModule
+from mrlspk.training.optimiser import LearningRate, build_learning_rate, build_optimiser
 
 TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
 NORM = "backbone.stage0.3.conv_block.norm.running_mean"

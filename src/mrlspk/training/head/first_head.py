@@ -33,7 +33,7 @@ def train_first_head(prepared: Prepared, crops: FeatureStore, pooled: Tensor) ->
     """
     config, data = prepared.config, prepared.data
     encoder, embed_dim = prepared.state.module.encoder, prepared.config.model.embed_dim
-    fresh = MatryoshkaHead(encoder.head.linear.in_features, embed_dim)
+    fresh = MatryoshkaHead(encoder.pooled_dim, embed_dim)
     head = standardise_head(fresh, pooled)
     loss = config.loss.model_copy(update={"n_dims_per_step": None})
     criterion = build_loss(loss, dims=(embed_dim,), weights=(1.0,), n_speakers=data.train.n_classes)
@@ -54,7 +54,7 @@ def train_first_head(prepared: Prepared, crops: FeatureStore, pooled: Tensor) ->
             rate.apply(optimiser, step)
             stepper.step(group)
             step += 1
-    return module.encoder.head.cpu()
+    return module.encoder.copy_head().cpu()
 
 
 def _alone(prepared: Prepared) -> Fabric:

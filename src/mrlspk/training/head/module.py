@@ -1,7 +1,6 @@
 """The head alone in training: pooled vectors of a frozen backbone through it, then the loss."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any, Literal
 
 import torch
@@ -44,7 +43,7 @@ class HeadModule(TrainedModule):
                 the loss takes any.
         """
         with torch.autocast(pooled.device.type, enabled=False):
-            embedding = self.encoder.head(pooled)
+            embedding = self.encoder.project(pooled)
             if self.turn is not None:
                 embedding = self.turn(embedding)
             if teacher is None and self._start is not None:
@@ -58,7 +57,8 @@ class HeadModule(TrainedModule):
         assert backbone_frozen
         self.encoder.eval()
         self.encoder.requires_grad_(requires_grad=False)
-        self.encoder.head.linear.requires_grad_(self._trained == "linear")
+        for parameter in self.encoder.linear_parameters().values():
+            parameter.requires_grad_(self._trained == "linear")
         self.criterion.train()
 
     def set_start(self, head: MatryoshkaHead) -> None:
@@ -67,7 +67,7 @@ class HeadModule(TrainedModule):
         A rotation turns what this head puts out.
         """
         if self.turn is not None:
-            self.encoder.head.load_state_dict(head.state_dict())
+            self.encoder.load_head(head.state_dict())
         if self.criterion.distillation is not None:
             # Not a submodule: it is no part of what is trained, counted or saved.
             object.__setattr__(self, "_start", head.eval().requires_grad_(requires_grad=False))
@@ -80,7 +80,7 @@ class HeadModule(TrainedModule):
         """Return the parameters of the head that are trained."""
         if self.turn is not None:
             return list(self.turn.parameters())
-        return list(self.encoder.head.linear.parameters()) if self._trained == "linear" else []
+        return list(self.encoder.linear_parameters().values()) if self._trained == "linear" else []
 
     def entries(self) -> dict[str, Any]:
         """Return class weights, and the state of a rotation that is trained."""
@@ -97,7 +97,7 @@ class HeadModule(TrainedModule):
     @torch.no_grad()
     def _turned_head(self) -> MatryoshkaHead:
         assert self.turn is not None
-        head, turn = deepcopy(self.encoder.head), self.turn.weight.double()
+        head, turn = self.encoder.copy_head(), self.turn.weight.double()
         head.linear.weight.copy_(turn @ head.linear.weight.double())
         head.linear.bias.copy_(turn @ head.linear.bias.double())
         return head

@@ -1,6 +1,5 @@
 """A run that trains the head alone, on stored vectors: what it begins with, and the verdict that it ends with."""
 
-from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from mrlspk.distributed import on_rank_zero
 from mrlspk.errors import CheckpointError
 from mrlspk.feature_store.store import FeatureStore
 from mrlspk.models.checkpoints import read_checkpoint
+from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.training.checkpoints.checkpoint import BEST, ROTATION, START, TRAINED, save_with_card
 from mrlspk.training.fit import Run
@@ -116,7 +116,7 @@ def conclude(head_run: HeadRun) -> Verdict | None:
     encoder = run.state.module.current_encoder()
     found = {name: read_checkpoint(run.run_dir / name) for name in (ROTATION, TRAINED)}
     embeddings = [
-        embed_pooled(encoder.with_head(_head_of(contents, encoder.head), encoder.dims), head_run.held_out).numpy()
+        embed_pooled(encoder.with_head(_head_of(contents, encoder), encoder.dims), head_run.held_out).numpy()
         for contents in found.values()
     ]
     verdict = reach_verdict(head_run.trials, *embeddings, n_resamples=config.evaluation.n_resamples, seed=config.seed)
@@ -173,23 +173,23 @@ def _read_start(prepared: Prepared) -> dict[str, Any]:
 def _begin_at(prepared: Prepared, module: HeadModule, contents: dict[str, Any]) -> None:
     """Let training begin, or go on, from what the checkpoint of the start holds."""
     config = prepared.config
-    head = _head_of(contents, module.encoder.head)
+    head = _head_of(contents, module.encoder)
     module.set_start(head)
     module.set_mode()
     if config.head.start_decay:
         start: dict[nn.Parameter, Tensor] = {}
         if config.head.trained == "linear":
             linear = dict(head.linear.named_parameters())
-            start = {each: linear[name].detach() for name, each in module.encoder.head.linear.named_parameters()}
+            start = {each: linear[name].detach() for name, each in module.encoder.linear_parameters().items()}
         if config.head.class_start == "means":
             classes = dict(module.criterion.named_parameters())
             start |= {parameter: contents["criterion"][name] for name, parameter in classes.items()}
         add_decay_to_start(prepared.state.optimiser, start, decay=config.head.start_decay)
 
 
-def _head_of(contents: dict[str, Any], like: MatryoshkaHead) -> MatryoshkaHead:
+def _head_of(contents: dict[str, Any], like: Encoder) -> MatryoshkaHead:
     """Return the head in a checkpoint's entries, on the device of ``like``."""
-    head = deepcopy(like)  # a new one would draw weights, and a run that goes on would draw other numbers after that
+    head = like.copy_head()  # a new head would draw weights, and a resumed run would draw other numbers after that
     state = {name: values for name, values in contents["model"].items() if name.startswith(HEAD)}
     head.load_state_dict({name.removeprefix(HEAD): values for name, values in state.items()})
     return head.eval()

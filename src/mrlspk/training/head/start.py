@@ -154,4 +154,4 @@ def _fit_width(encoder: Encoder, head: MatryoshkaHead, pooled: Tensor) -> None:
     state = head.state_dict()
     for name in ("linear.weight", "linear.bias"):
         state[name] = state[name][:wanted]
-    encoder.head.load_state_dict(state)
+    encoder.load_head(state)

@@ -7,7 +7,6 @@ from mrlspk.data.build import TrainingData
 from mrlspk.distributed import Ranks
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import locate_model
-from mrlspk.models.folding import fold_head
 from mrlspk.training.head.batches import Teacher
 from mrlspk.training.head.stores import OnStage, Stores
 
@@ -31,4 +30,4 @@ def build_teacher(
         return None
     file = locate_model(str(config.loss.distillation_teacher), cache_dir=cache_dir, mirror=mirror)
     encoder = load_located(file).encoder.to(ranks.device)
-    return Teacher(Stores(config, encoder, on_stage, ranks).crops(data), fold_head(encoder.cpu().head))
+    return Teacher(Stores(config, encoder, on_stage, ranks).crops(data), encoder.cpu().folded_head())

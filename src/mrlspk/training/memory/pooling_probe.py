@@ -16,7 +16,7 @@ class PoolingProbe:
     """Front end, backbone and pooling of random waveforms, without gradients; the vectors are brought to the CPU.
 
     Args:
-        encoder: On its device; all before the head is put in evaluation mode.
+        encoder: On its device; put in evaluation mode.
         precision: Of the network.
         n_samples: Length of a crop.
     """

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mrlspk.config.training import LoraConfig
 from mrlspk.errors import ConfigError, MissingDependencyError
 from mrlspk.models.encoder import Encoder
+from mrlspk.models.parts import train_head
 from mrlspk.models.redimnet.blocks import FeedForward, SelfAttention
 
 NAME = "default"  # what peft calls an adapter that has no name
@@ -71,7 +72,7 @@ def inject(encoder: Encoder, names: Sequence[str], *, rank: int, alpha: int, dro
     options = peft.LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(names))
     peft.inject_adapter_in_model(options, encoder, NAME)
     del encoder.peft_config
-    encoder.head.requires_grad_()
+    train_head(encoder)
 
 
 def library() -> ModuleType:

@@ -7,11 +7,11 @@ from torch import nn
 from mrlspk.config import load_config
 from mrlspk.config.architecture import describe_architecture
 from mrlspk.models.encoder import build_encoder
+from mrlspk.models.parts import constants
 from mrlspk.training.memory.counted import LiveBytes, SavedBytes, count_pass, predict, predict_memory
 from mrlspk.training.memory.model import MIB, fit_line
 from mrlspk.training.memory.pooling_probe import build_pooling_probe
 from mrlspk.training.memory.train_probe import build_train_probe
-from mrlspk.training.modules import constants
 
 SETTINGS = (
     "model.pretrained.use_pretrained=false",

@@ -1,0 +1,67 @@
+"""Freeze, count and order the parameters of an encoder by its parts."""
+
+import re
+from collections.abc import Iterator
+
+from torch import nn
+
+from mrlspk.models.encoder import Encoder
+
+BATCH_NORMS = nn.BatchNorm1d, nn.BatchNorm2d
+STAGE = re.compile(r"stage(\d+)")  # of a backbone's modules, those of ReDimNet2's halves of a stage too
+
+
+def set_training_mode(encoder: Encoder, *, backbone_frozen: bool, keep_statistics: bool = False) -> None:
+    """Put the trained parts in training mode and the frozen ones in evaluation mode, without gradients.
+
+    A frozen BatchNorm neither learns nor counts: its statistics stay what they were, bit for bit. With
+    ``keep_statistics`` those of all others do too, while their weights are trained.
+    """
+    encoder.train()
+    for part in (encoder.spec, encoder.backbone, encoder.pool):
+        part.train(not backbone_frozen)
+        part.requires_grad_(not backbone_frozen)
+    for constant in constants(encoder):
+        constant.requires_grad = False
+    if keep_statistics:
+        for norm in (module for module in encoder.modules() if isinstance(module, BATCH_NORMS)):
+            norm.eval()
+
+
+def train_head(encoder: Encoder) -> None:
+    """Give all parameters of the head gradients, after the rest was frozen."""
+    encoder.head.requires_grad_()
+
+
+def constants(encoder: Encoder) -> Iterator[nn.Parameter]:
+    """Yield the weights of sums over one stream: nothing depends on them, published state dicts carry them."""
+    for name, parameter in encoder.backbone.named_parameters():
+        if name.endswith(".w") and parameter.shape[1] == 1:
+            yield parameter
+
+
+def layer_depths(encoder: Encoder) -> dict[str, int]:
+    """Return how far from the head each part of an encoder is, by the first two names of its parameters.
+
+    The head is at 0, the pooling and what mixes the streams for it at 1, the last stage at 2, the stem the deepest.
+    """
+    stages = [int(found[1]) for name, _ in encoder.backbone.named_children() if (found := STAGE.match(name))]
+    deepest = 3 + max(stages, default=-1)
+    depths = {"head": 0, "pool": 1, "spec": deepest}
+    for name, _ in encoder.backbone.named_children():
+        stage = STAGE.match(name)
+        depth = deepest - 1 - int(stage[1]) if stage else deepest if name.startswith("stem") else 1
+        depths[f"backbone.{name}"] = depth
+    return depths
+
+
+def part_of(name: str) -> str:
+    """Return the part of an encoder, as `layer_depths` names it, that the parameter called ``name`` belongs to."""
+    first, second, *_ = name.split(".")
+    return f"{first}.{second}" if first == "backbone" else first
+
+
+def parameters_by_part(encoder: Encoder) -> dict[str, int]:
+    """Return the number of parameter values in front end, backbone, pooling and head."""
+    parts = {"front end": encoder.spec, "backbone": encoder.backbone, "pooling": encoder.pool, "head": encoder.head}
+    return {name: sum(parameter.numel() for parameter in part.parameters()) for name, part in parts.items()}
