@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrlspk.config.data import DataConfig
+from mrlspk.data.audio_source import FileSource
 from mrlspk.data.build import build_augmentation
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import Manifest, Utterance, scan_corpus, session_of, speaker_of
@@ -193,7 +194,10 @@ def _held_out(corpus: Manifest, probes: Tensor, speakers: Sequence[str]) -> Scor
 
 def _list(name: str, root: str, encoder: Encoder, speech: Path, options: dict[str, object]) -> ScoredSet:
     trials = read_trials(speech / f"trials-{name}.txt")
-    utterances = [Utterance(each, each.partition("/")[0], speech / root / each) for each in trials.utterance_ids]
+    utterances = [
+        Utterance(each, speaker_of(each), session_of(each), FileSource(str(speech / root / each)))
+        for each in trials.utterance_ids
+    ]
     pooled = _rows(ensure_whole(encoder, utterances, **options))  # type: ignore[arg-type]
     return ScoredSet(name, trials, pooled, {each.utterance_id: row for row, each in enumerate(utterances)})
 

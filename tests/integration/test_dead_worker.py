@@ -17,10 +17,10 @@ def fault_at(monkeypatch):
     plain_crop = dataset.random_crop
 
     def put(fault):
-        def crop(path, *arguments, **options):
-            if path.name == "2.wav" and path.parent.name == "b":
+        def crop(source, *arguments, **options):
+            if source.path.name == "2.wav" and source.path.parent.name == "b":
                 fault()
-            return plain_crop(path, *arguments, **options)
+            return plain_crop(source, *arguments, **options)
 
         monkeypatch.setattr(dataset, "random_crop", crop)
 

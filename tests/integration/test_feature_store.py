@@ -232,7 +232,7 @@ def test_a_vector_beyond_float16_names_its_utterance(encoder, dataset, folder, t
     encoder.pool.register_forward_hook(lambda *arguments: arguments[-1] * 1e6)
     with pytest.raises(DataError, match="beyond float16") as caught:
         extract(encoder, dataset, folder)
-    assert caught.value.where == tiny_corpus.root / tiny_corpus.utterance_ids[0]
+    assert caught.value.where == str(tiny_corpus.root / tiny_corpus.utterance_ids[0])
 
 
 def test_a_folder_that_cannot_be_written_is_named(encoder, dataset, tmp_path):

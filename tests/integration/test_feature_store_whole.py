@@ -85,7 +85,7 @@ def test_a_whole_file_that_cannot_be_pooled_is_named(encoder, folder, tiny_corpu
     soundfile.write(path, np.ones(n_samples), 16_000)
     with pytest.raises(DataError, match=message) as caught:
         ensure_whole(encoder, scan_corpus(tiny_corpus.root).utterances, folder=folder, **WHOLE)
-    assert caught.value.where == path
+    assert caught.value.where == str(path)
 
 
 @pytest.fixture

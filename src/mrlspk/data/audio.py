@@ -1,14 +1,15 @@
 """Audio files to waveforms: one function over soundfile (WAV, FLAC, Ogg) and torchcodec (M4A, AAC, MP3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import soundfile
 import torch
 import torchaudio
 from torch import Tensor
 
+from mrlspk.data.audio_source import AudioSource, FileSource, RangeSource, as_source
 from mrlspk.data.containers import COPY_AGAIN, check_complete
 from mrlspk.data.names import NOT_UTF8, RENAME, is_utf8, printable
 from mrlspk.errors import DataError, MissingDependencyError
@@ -33,56 +34,56 @@ class AudioInfo:
 
 
 def load_audio(
-    path: str | Path, *, sample_rate: int = SAMPLE_RATE, start_seconds: float = 0.0, seconds: float | None = None
+    audio: AudioSource | str | Path,
+    *,
+    sample_rate: int = SAMPLE_RATE,
+    start_seconds: float = 0.0,
+    seconds: float | None = None,
 ) -> Tensor:
     """Return a mono float32 waveform (samples,) at ``sample_rate``.
 
-    A range is decoded without what follows it, and shorter than asked for where the file ends earlier.
+    A range is decoded without what follows it, and is shorter than asked for if the audio ends earlier.
 
     Args:
-        path: A file with one of `AUDIO_SUFFIXES`.
+        audio: A source or a file with one of `AUDIO_SUFFIXES`.
         sample_rate: Hz of the waveform; other audio is resampled.
-        start_seconds: Where the range begins.
-        seconds: Length of the range; None for all that follows.
+        start_seconds: Where the range begins, from the beginning of the source.
+        seconds: Length of the range; None for everything that follows.
 
     Raises:
-        DataError: If the file is absent, empty, cut short or not audio, has a name that is not UTF-8, holds values that
-            are not numbers, or ends before ``start_seconds``.
+        DataError: If the audio is absent, empty, cut short or not audio, has a name that is not UTF-8, holds values
+            that are not numbers, or ends before ``start_seconds``.
         MissingDependencyError: If the format needs FFmpeg's libraries and they are absent.
     """
-    path = _checked(Path(path))
-    read = _read_by_soundfile if path.suffix.lower() in SOUNDFILE_SUFFIXES else _read_by_torchcodec
-    waveform, file_rate = read(path, start_seconds, seconds)
-    if not waveform.numel():
-        raise DataError(
-            f"expected audio at {start_seconds:.2f} s, got none", path, "Remove the file, or record it again."
-        )
+    source = _checked(as_source(audio))
+    length = _within(source, start_seconds, seconds)
+    read = _read_by_soundfile if source.suffix in SOUNDFILE_SUFFIXES else _read_by_torchcodec
+    waveform, file_rate = read(source, source.start_seconds + start_seconds, length)
+    is_beyond = source.seconds is not None and start_seconds >= source.seconds
+    if is_beyond or not waveform.numel():
+        fix = "Remove the file, or record it again."
+        raise DataError(f"expected audio at {start_seconds:.2f} s, got none", str(source), fix)
     if not torch.isfinite(waveform).all():
-        raise DataError("holds samples that are not finite numbers", path, "Write the file again, e.g. as 16-bit PCM.")
+        fix = "Write the file again, e.g. as 16-bit PCM."
+        raise DataError("holds samples that are not finite numbers", str(source), fix)
     if file_rate != sample_rate:
         waveform = torchaudio.functional.resample(waveform, file_rate, sample_rate)
-    return waveform if seconds is None else waveform[: round(seconds * sample_rate)]
+    return waveform if length is None else waveform[: round(length * sample_rate)]
 
 
-def probe_audio(path: str | Path) -> AudioInfo:
+def probe_audio(audio: AudioSource | str | Path) -> AudioInfo:
     """Return what the header says, without decoding.
 
     Raises:
-        DataError: If the file is absent, empty, cut short or not audio, or its name is not UTF-8.
+        DataError: If the audio is absent, empty, cut short or not audio, or its name is not UTF-8.
         MissingDependencyError: If the format needs FFmpeg's libraries and they are absent.
     """
-    path = _checked(Path(path))
-    if path.suffix.lower() in SOUNDFILE_SUFFIXES:
-        try:
-            info = soundfile.info(str(path))
-        except soundfile.LibsndfileError as error:
-            raise _undecodable(path, error) from error
-        return AudioInfo(info.samplerate, info.channels, info.frames / info.samplerate)
-    metadata = _open_decoder(path).metadata
-    seconds = metadata.duration_seconds
-    if seconds is None:  # a stream without a header
-        seconds = load_audio(path).numel() / SAMPLE_RATE
-    return AudioInfo(metadata.sample_rate, metadata.num_channels, seconds)
+    source = _checked(as_source(audio))
+    info = _probe_by_soundfile(source) if source.suffix in SOUNDFILE_SUFFIXES else _probe_by_torchcodec(source)
+    if source.start_seconds == 0 and source.seconds is None:
+        return info
+    left = max(info.seconds - source.start_seconds, 0.0)
+    return replace(info, seconds=left if source.seconds is None else min(source.seconds, left))
 
 
 def save_m4a(path: Path, waveform: Tensor, *, waveform_rate: int = SAMPLE_RATE) -> None:
@@ -94,27 +95,45 @@ def save_m4a(path: Path, waveform: Tensor, *, waveform_rate: int = SAMPLE_RATE) 
     try:
         from torchcodec.encoders import AudioEncoder
     except IMPORT_ERRORS as error:
-        raise _without_ffmpeg(path) from error
+        raise _without_ffmpeg(FileSource(str(path))) from error
     AudioEncoder(waveform[None], sample_rate=waveform_rate).to_file(str(path), sample_rate=SAMPLE_RATE)
 
 
-def _checked(path: Path) -> Path:
-    """Return ``path`` where it is a file of a known format that is all there."""
-    if not is_utf8(str(path)):  # the decoders take no other names
-        raise DataError(NOT_UTF8, printable(path), RENAME)
-    if path.suffix.lower() not in AUDIO_SUFFIXES:
-        expected = ", ".join(sorted(AUDIO_SUFFIXES))
-        raise DataError(f"expected a file ending in {expected}, got {path.suffix or 'no suffix'!r}", path)
-    if not path.is_file():
-        raise DataError("no such file", path, "Check the path.")
-    check_complete(path)
-    return path
+def _within(source: AudioSource, start_seconds: float, seconds: float | None) -> float | None:
+    """Return the seconds to decode, none of them beyond the end of the source; None for everything that follows."""
+    if source.seconds is None:
+        return seconds
+    left = max(source.seconds - start_seconds, 0.0)
+    return left if seconds is None else min(seconds, left)
 
 
-def _read_by_soundfile(path: Path, start_seconds: float, seconds: float | None) -> tuple[Tensor, int]:
+def _checked(source: AudioSource) -> AudioSource:
+    """Return ``source`` if it is complete and its suffix is known."""
+    if not is_utf8(str(source)):  # the decoders take no other names
+        raise DataError(NOT_UTF8, printable(str(source)), RENAME)
+    if source.suffix not in AUDIO_SUFFIXES:
+        expected, found = ", ".join(sorted(AUDIO_SUFFIXES)), source.suffix or "no suffix"
+        raise DataError(f"expected a file ending in {expected}, got {found!r}", str(source))
+    if source.path is not None and not source.path.is_file():
+        raise DataError("no such file", str(source), "Check the path.")
+    check_complete(source)
+    return source
+
+
+def _encoded(source: AudioSource) -> str | BinaryIO:
+    """Return what a decoder reads: the path of a file, which is faster, or else the open source."""
+    if source.path is not None:
+        return str(source.path)
+    try:
+        return source.open()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", str(source)) from error
+
+
+def _read_by_soundfile(source: AudioSource, start_seconds: float, seconds: float | None) -> tuple[Tensor, int]:
     """Return (samples,) and its rate; a file of fewer samples than its header counts is an error."""
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(_encoded(source)) as file:
             rate: int = file.samplerate
             start = min(round(start_seconds * rate), file.frames)
             count = file.frames - start if seconds is None else min(_length(seconds, rate), file.frames - start)
@@ -123,15 +142,15 @@ def _read_by_soundfile(path: Path, start_seconds: float, seconds: float | None) 
             file.seek(start)
             samples = file.read(count, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise _undecodable(path, error) from error
+        raise _undecodable(source, error) from error
     if len(samples) < count:
-        raise DataError(f"cut short: expected {count} samples, got {len(samples)}", path, COPY_AGAIN)
+        raise DataError(f"cut short: expected {count} samples, got {len(samples)}", str(source), COPY_AGAIN)
     return torch.from_numpy(samples).mean(dim=1), rate
 
 
-def _read_by_torchcodec(path: Path, start_seconds: float, seconds: float | None) -> tuple[Tensor, int]:
+def _read_by_torchcodec(source: AudioSource, start_seconds: float, seconds: float | None) -> tuple[Tensor, int]:
     """Return (samples,) and its rate, decoded from a little before the range."""
-    decoder = _open_decoder(path)
+    decoder = _open_decoder(source)
     rate: int = decoder.metadata.sample_rate
     origin: float = decoder.metadata.begin_stream_seconds or 0.0  # an MP3 stream does not begin at zero
     begin = origin + start_seconds
@@ -144,7 +163,7 @@ def _read_by_torchcodec(path: Path, start_seconds: float, seconds: float | None)
     except RUNTIME_ERRORS as error:
         if "No audio frames were decoded" in str(error):  # the range begins behind the end
             return torch.empty(0), rate
-        raise _undecodable(path, error) from error
+        raise _undecodable(source, error) from error
     skipped = max(round((begin - decoded.pts_seconds) * rate), 0)
     return decoded.data.mean(dim=0)[skipped:], rate
 
@@ -154,30 +173,50 @@ def _length(seconds: float, rate: int) -> int:
     return round(seconds * rate) + 4
 
 
-def _open_decoder(path: Path) -> Any:
+def _probe_by_soundfile(source: AudioSource) -> AudioInfo:
+    try:
+        info = soundfile.info(_encoded(source))
+    except soundfile.LibsndfileError as error:
+        raise _undecodable(source, error) from error
+    return AudioInfo(info.samplerate, info.channels, info.frames / info.samplerate)
+
+
+def _probe_by_torchcodec(source: AudioSource) -> AudioInfo:
+    metadata = _open_decoder(source).metadata
+    seconds = metadata.duration_seconds
+    if seconds is None:  # a stream without a header
+        whole = source.whole if isinstance(source, RangeSource) else source
+        seconds = load_audio(whole).numel() / SAMPLE_RATE
+    return AudioInfo(metadata.sample_rate, metadata.num_channels, seconds)
+
+
+def _open_decoder(source: AudioSource) -> Any:
     try:
         from torchcodec.decoders import AudioDecoder
     except IMPORT_ERRORS as error:
-        raise _without_ffmpeg(path) from error
+        raise _without_ffmpeg(source) from error
     try:
-        return AudioDecoder(str(path))
+        return AudioDecoder(_encoded(source))
     except RUNTIME_ERRORS as error:
-        raise _undecodable(path, error) from error
+        raise _undecodable(source, error) from error
 
 
-def _without_ffmpeg(path: Path) -> MissingDependencyError:
+def _without_ffmpeg(source: AudioSource) -> MissingDependencyError:
     return MissingDependencyError(
-        f"{path.suffix} files need FFmpeg's shared libraries (version 4 to 8), which were not found",
-        path,
+        f"{source.suffix} files need FFmpeg's shared libraries (version 4 to 8), which were not found",
+        str(source),
         "Install FFmpeg: 'apt-get install ffmpeg' on Debian and Ubuntu, 'brew install ffmpeg' on macOS; "
         "or convert the audio to WAV or FLAC.",
     )
 
 
-def _undecodable(path: Path, error: Exception) -> DataError:
+def _undecodable(source: AudioSource, error: Exception) -> DataError:
     """Turn a decoder's complaint into ours, without the decoder's own source lines."""
-    if path.stat().st_size == 0:
-        return DataError(f"expected {path.suffix} audio, got an empty file (0 bytes)", path, COPY_AGAIN)
+    if source.size() == 0:
+        return DataError(f"expected {source.suffix} audio, got an empty file (0 bytes)", str(source), COPY_AGAIN)
     reason = str(error).rsplit(".cpp:", 1)[-1].partition(", ")[2] or str(error)
-    reason = reason.replace(f"'{path}'", "").replace(str(path), "").replace(" : ", ": ").strip().rstrip(".")
-    return DataError(f"expected {path.suffix} audio, got what no decoder reads ({reason})", path, COPY_AGAIN)
+    for name in (f"'{source}'", str(source)):
+        reason = reason.replace(name, "")
+    reason = reason.replace(" : ", ": ").strip().rstrip(".")
+    what = f"expected {source.suffix} audio, got what no decoder reads ({reason})"
+    return DataError(what, str(source), COPY_AGAIN)

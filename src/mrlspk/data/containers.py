@@ -3,32 +3,32 @@
 Decoders read a WAV file that was cut short without a word, and call a cut MPEG-4 file "invalid data".
 """
 
-from pathlib import Path
 from typing import BinaryIO
 
+from mrlspk.data.audio_source import AudioSource
 from mrlspk.errors import DataError
 
 COPY_AGAIN = "Copy or download the file again."
 UNKNOWN_SIZES = {0, 0xFFFFFFFF}  # what a program writes into a WAV header when it cannot go back and fill it in
 
 
-def check_complete(path: Path) -> None:
-    """Compare the sizes stated in a ``.wav`` or ``.m4a`` file with the file's own; other formats pass.
+def check_complete(source: AudioSource) -> None:
+    """Compare the sizes stated in ``.wav`` or ``.m4a`` audio with its own; other formats pass.
 
     Raises:
-        DataError: If the file ends before its own header says it does.
+        DataError: If it ends before its own header says it does, or cannot be read.
     """
-    check = {".wav": _check_riff, ".m4a": _check_mp4}.get(path.suffix.lower())
+    check = {".wav": _check_riff, ".m4a": _check_mp4}.get(source.suffix)
     if check is None:
         return
     try:
-        with path.open("rb") as file:
-            check(file, path, path.stat().st_size)
+        with source.open() as file:
+            check(file, str(source), source.size())
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", path) from error
+        raise DataError(f"cannot be read ({error.strerror})", str(source)) from error
 
 
-def _check_riff(file: BinaryIO, path: Path, size: int) -> None:
+def _check_riff(file: BinaryIO, where: str, size: int) -> None:
     """Walk the chunks of a RIFF file up to its samples; anything else is left to the decoder."""
     header = file.read(12)
     if header[:4] != b"RIFF" or header[8:] != b"WAVE":
@@ -38,14 +38,14 @@ def _check_riff(file: BinaryIO, path: Path, size: int) -> None:
         length = int.from_bytes(chunk[4:], "little")
         if chunk[:4] == b"data":
             if length not in UNKNOWN_SIZES and position + 8 + length > size:
-                raise _cut_short(path, length, size - position - 8)
+                raise _cut_short(where, length, size - position - 8)
             return
         position += 8 + length + length % 2
         file.seek(position)
-    raise DataError("cut short: a WAV header without samples", path, COPY_AGAIN)
+    raise DataError("cut short: a WAV header without samples", where, COPY_AGAIN)
 
 
-def _check_mp4(file: BinaryIO, path: Path, size: int) -> None:
+def _check_mp4(file: BinaryIO, where: str, size: int) -> None:
     """Walk the top-level boxes of an MPEG-4 file; anything else is left to the decoder."""
     position, has_index = 0, False
     while len(header := file.read(16)) >= 8:
@@ -57,13 +57,13 @@ def _check_mp4(file: BinaryIO, path: Path, size: int) -> None:
         elif length == 0:  # reaches to the end of the file
             length = size - position
         if position + length > size:
-            raise _cut_short(path, length, size - position)
+            raise _cut_short(where, length, size - position)
         has_index = has_index or name == b"moov"
         position += max(length, 8)
         file.seek(position)
     if position and not has_index:
-        raise DataError("cut short: an MPEG-4 file without its index (no 'moov' box)", path, COPY_AGAIN)
+        raise DataError("cut short: an MPEG-4 file without its index (no 'moov' box)", where, COPY_AGAIN)
 
 
-def _cut_short(path: Path, expected: int, found: int) -> DataError:
-    return DataError(f"cut short: expected {expected} bytes of audio, got {max(found, 0)}", path, COPY_AGAIN)
+def _cut_short(where: str, expected: int, found: int) -> DataError:
+    return DataError(f"cut short: expected {expected} bytes of audio, got {max(found, 0)}", where, COPY_AGAIN)

@@ -1,19 +1,20 @@
-"""Training crops with their classes, and labelled pairs for verification."""
+"""Cut training crops and label them with their classes."""
 
+import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mrlspk.data.audio import SAMPLE_RATE, load_audio
+from mrlspk.data.audio import SAMPLE_RATE
+from mrlspk.data.audio_source import AudioSource, FileSource
 from mrlspk.data.augmentation import Augmentation, change_speed, samples_before_speed
 from mrlspk.data.crop import random_crop
-from mrlspk.data.manifest import Manifest
+from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.one_thread import one_thread
-from mrlspk.data.trials import Trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,26 @@ class SampleKey:
     index: int
     epoch: int
     repeat: int
+
+
+class PickledSources:
+    """The sources of utterances in two arrays; a source takes as many bytes as its pickle, some hundred."""
+
+    def __init__(self, utterances: Sequence[Utterance]) -> None:
+        pickles = [pickle.dumps(utterance.source) for utterance in utterances]
+        self._bytes = np.frombuffer(b"".join(pickles), np.uint8)
+        self._ends = np.cumsum([len(each) for each in pickles])
+
+    def __getitem__(self, index: int) -> AudioSource:
+        start = self._ends[index - 1] if index else 0
+        source: AudioSource = pickle.loads(self._bytes[start : self._ends[index]])
+        return source
+
+
+def _are_files_of_ids(manifest: Manifest) -> bool:
+    """Return whether every utterance is the file that its id names below the root, as in a tree of folders."""
+    prefix = str(manifest.root / "_")[:-1]
+    return all(each.source == FileSource(prefix + each.utterance_id) for each in manifest.utterances)
 
 
 class CropDataset(Dataset[tuple[Tensor, int]]):
@@ -60,6 +81,7 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         self.sample_rate = sample_rate
         # Arrays, not objects: counting references to a million of them would copy the memory that workers share.
         self._ids = np.array([utterance.utterance_id.encode() for utterance in manifest.utterances])
+        self._sources = None if _are_files_of_ids(manifest) else PickledSources(manifest.utterances)
         index_of = {speaker: index for index, speaker in enumerate(self.speakers)}
         self._speaker_indices = np.array(
             [index_of[utterance.speaker_id] for utterance in manifest.utterances], np.int64
@@ -86,10 +108,16 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         """Ids of the utterances, in order; one for all speeds."""
         return [utterance_id.decode() for utterance_id in self._ids]
 
-    def path_of(self, index: int) -> Path:
-        """Return the file that an index is cut from."""
+    def source_of(self, index: int) -> AudioSource:
+        """Return the audio that an index is cut from."""
+        if self._sources is not None:
+            return self._sources[index % len(self._ids)]
+        return FileSource(str(self.root / self.utterance_id(index)))
+
+    def utterance_id(self, index: int) -> str:
+        """Return the id of the utterance that an index is cut from."""
         utterance_id: str = self._ids[index % len(self._ids)].decode()
-        return self.root / utterance_id
+        return utterance_id
 
     def __len__(self) -> int:
         return len(self._ids) * len(self.speeds)
@@ -103,41 +131,13 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         rng = np.random.default_rng([self.seed, key.epoch, key.index, key.repeat])
         speed_index, utterance_index = divmod(key.index, len(self._ids))
         with one_thread():
-            waveform = self._crop(self.path_of(key.index), self.speeds[speed_index], rng)
+            waveform = self._crop(self.source_of(key.index), self.speeds[speed_index], rng)
             if self.augmentation:
                 waveform = self.augmentation(waveform, rng)
         return waveform, int(self._speaker_indices[utterance_index]) + speed_index * len(self.speakers)
 
-    def _crop(self, path: Path, speed: float, rng: np.random.Generator) -> Tensor:
+    def _crop(self, source: AudioSource, speed: float, rng: np.random.Generator) -> Tensor:
         """Return (n_samples,) at a speed."""
         n_read = samples_before_speed(self.n_samples, speed)
-        waveform = random_crop(path, n_read, rng, sample_rate=self.sample_rate)
+        waveform = random_crop(source, n_read, rng, sample_rate=self.sample_rate)
         return waveform if speed == 1 else change_speed(waveform, speed)[: self.n_samples]
-
-
-class TrialDataset(Dataset[tuple[Tensor, Tensor, bool]]):
-    """Labelled pairs: both waveforms (samples,) of a trial, whole, and whether one speaker said both.
-
-    Args:
-        trials: The trials.
-        root: Folder that their ids are relative to.
-        sample_rate: Hz.
-    """
-
-    def __init__(self, trials: Trials, root: Path, *, sample_rate: int = SAMPLE_RATE) -> None:
-        self.trials = trials
-        self.root = root
-        self.sample_rate = sample_rate
-
-    def __len__(self) -> int:
-        return len(self.trials)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, bool]:
-        """Return enrolment, test and is_target.
-
-        Raises:
-            DataError: If a file is absent or cannot be read.
-        """
-        enroll = load_audio(self.root / self.trials.enroll_ids[index], sample_rate=self.sample_rate)
-        test = load_audio(self.root / self.trials.test_ids[index], sample_rate=self.sample_rate)
-        return enroll, test, bool(self.trials.is_target[index])

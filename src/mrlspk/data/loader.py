@@ -4,7 +4,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 from weakref import WeakSet, finalize
@@ -114,16 +113,16 @@ class WatchedLoader:
     def _explain(self, error: Exception) -> MrlspkError | None:
         """Return what a loader's error means; None for one that is not the loader's own."""
         if is_timeout(error):
-            ours = timeout_error(self._timeout_seconds, self._paths(), hint=self._hint)
+            ours = timeout_error(self._timeout_seconds, self._names(), hint=self._hint)
             self._board.kill_readers()
             return ours
         if dead := dead_worker(error):
             pid, how = dead
-            return death_error(pid, how, self._paths(pid), hint=self._hint)
+            return death_error(pid, how, self._names(pid), hint=self._hint)
         return resources_error(error)
 
-    def _paths(self, pid: int | None = None) -> list[Path]:
-        return [self._dataset.path_of(index) for index in self._board.indices(pid)]
+    def _names(self, pid: int | None = None) -> list[str]:
+        return [str(self._dataset.source_of(index)) for index in self._board.indices(pid)]
 
     @property
     def _hint(self) -> str:

@@ -3,12 +3,14 @@
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from sys import intern
 
 from mrlspk.data.audio import AUDIO_SUFFIXES
+from mrlspk.data.audio_source import AudioSource, FileSource
 from mrlspk.data.names import check_name, printable
 from mrlspk.errors import DataError
 
@@ -20,11 +22,30 @@ DEPTHS = {2, 3}  # speaker/file and speaker/session/file
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One audio file; ``utterance_id`` is its path relative to the corpus, with forward slashes."""
+    """One utterance of a corpus.
+
+    Attributes:
+        utterance_id: Unique in the corpus; of a file, its path relative to the corpus, with forward slashes.
+        speaker_id: Who speaks.
+        session_id: When and where; two utterances of one speaker with the same id are of one session.
+        source: Where the audio is.
+    """
 
     utterance_id: str
     speaker_id: str
-    path: Path
+    session_id: str
+    source: AudioSource
+
+    @property
+    def path(self) -> Path:
+        """The file of the audio.
+
+        Raises:
+            DataError: If the audio is not a file of its own.
+        """
+        if self.source.path is None:
+            raise DataError("expected a file of its own", str(self.source))
+        return self.source.path
 
 
 @dataclass(frozen=True)
@@ -92,8 +113,14 @@ def scan_corpus(root: Path) -> Manifest:
         check_name(audio_id, root)
     if misplaced:
         logger.warning("%s: %d audio files that are not at %s are left out", root, misplaced, LAYOUT)
-    root_text = str(root)
-    return Manifest(root, tuple(Utterance(id_, speaker_of(id_), Path(root_text, id_)) for id_ in ids))
+    return Manifest(root, tuple(_utterances(root, ids)))
+
+
+def _utterances(root: Path, ids: Sequence[str]) -> Iterator[Utterance]:
+    """Yield utterances; those of a speaker or session share one string, of which a million would take memory."""
+    prefix = str(root / "_")[:-1]
+    for id_ in ids:
+        yield Utterance(id_, intern(speaker_of(id_)), intern(session_of(id_)), FileSource(prefix + id_))
 
 
 def list_audio(root: Path) -> list[str]:

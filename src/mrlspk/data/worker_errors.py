@@ -4,7 +4,6 @@ import errno
 import re
 import signal
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from mrlspk.errors import DataError, MrlspkError
 
@@ -54,35 +53,35 @@ def dead_worker(error: Exception) -> tuple[int, str] | None:
     return (int(found["pid"]), "ended without saying why") if found else None
 
 
-def death_error(pid: int, how: str, paths: Sequence[Path], *, hint: str = "") -> MrlspkError:
+def death_error(pid: int, how: str, names: Sequence[str], *, hint: str = "") -> MrlspkError:
     """Return the error of a dead worker.
 
     Args:
         pid: Its process.
         how: As `dead_worker` says it.
-        paths: What it was reading; where that cannot be told, what all of them were.
+        names: What it was reading; where that cannot be told, what all of them were.
         hint: What else it may have been reading.
     """
     name = how.rpartition(" ")[2]
     fix = _FIXES.get(name)
-    if not paths:
+    if not names:
         fix = fix or "Go on with --resume auto; data.num_workers=0 shows the error itself"
         return MrlspkError(f"decoding process {pid} {how}, between two files", "data.num_workers", f"{fix}.")
-    what = f"the process that was reading it {how}{_others(paths)}"
+    what = f"the process that was reading it {how}{_others(names)}"
     if fix:
-        return MrlspkError(what, paths[0], f"{fix}. If it is this file every time, look at it{hint}.")
-    return DataError(what, paths[0], f"{_LOOK}{hint}.")
+        return MrlspkError(what, names[0], f"{fix}. If it is this file every time, look at it{hint}.")
+    return DataError(what, names[0], f"{_LOOK}{hint}.")
 
 
-def timeout_error(seconds: float, paths: Sequence[Path], *, hint: str = "") -> MrlspkError:
+def timeout_error(seconds: float, names: Sequence[str], *, hint: str = "") -> MrlspkError:
     """Return the error of workers that gave no batch for so long, by what they were reading."""
     key = "data.worker_timeout_seconds"
-    if not paths:
+    if not names:
         what = f"no batch for {seconds:g} s, though no process is reading a file"
         return MrlspkError(what, key, f"The machine is overloaded, or shared memory is full. {_MORE_SHARED_MEMORY}.")
-    what = f"still being read, and no batch for {seconds:g} s{_others(paths)}"
+    what = f"still being read, and no batch for {seconds:g} s{_others(names)}"
     fix = f"Look at the file and at the disk or network that it comes from{hint}; if they are merely slow, raise {key}."
-    return DataError(what, paths[0], fix)
+    return DataError(what, names[0], fix)
 
 
 def resources_error(error: Exception) -> MrlspkError | None:
@@ -117,9 +116,9 @@ def _signal_name(description: str) -> str:
     return next((each.name for each in signal.Signals if signal.strsignal(each) == description), description)
 
 
-def _others(paths: Sequence[Path]) -> str:
+def _others(names: Sequence[str]) -> str:
     """Return the end of a sentence that names further files."""
-    if len(paths) == 1:
+    if len(names) == 1:
         return ""
-    names = ", ".join(str(path) for path in paths[1:SHOWN]) + (", …" if len(paths) > SHOWN else "")
-    return f"; others are at {names}"
+    shown = ", ".join(names[1:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    return f"; others are at {shown}"

@@ -72,8 +72,8 @@ class Crops:
             parts: list[NDArray[np.floating]] = []
             for rows in batched(shard.rows, self.batch_size):
                 waveforms, _ = next(batches)
-                paths = [self.dataset.path_of(row % n_items) for row in rows]
-                parts.append(as_stored(self.pool(waveforms), paths, dtype=layout.dtype))
+                names = [str(self.dataset.source_of(row % n_items)) for row in rows]
+                parts.append(as_stored(self.pool(waveforms), names, dtype=layout.dtype))
                 on_rows(len(rows))
             yield np.concatenate(parts)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 
+from mrlspk.data.audio_source import AudioSource, as_source
 from mrlspk.data.augmentation import Augmentation, Disturbance
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import Utterance
@@ -43,7 +44,7 @@ def crops_key(
     layout = plan_layout(crops_per_item * len(dataset), encoder.pooled_dim, dtype)
     ids = dataset.utterance_ids
     return _key(encoder, layout, kind="crops", batch_size=batch_size, precision=precision) | {
-        "manifest": listing_sha256(ids, (dataset.root / utterance_id for utterance_id in ids)),
+        "manifest": listing_sha256(ids, map(dataset.source_of, range(len(ids)))),
         "crops_per_item": crops_per_item,
         "crop_samples": dataset.n_samples,
         "sample_rate": dataset.sample_rate,
@@ -69,9 +70,9 @@ def whole_key(
         DataError: If an utterance is gone.
     """
     layout = plan_layout(len(utterances), encoder.pooled_dim, dtype)
-    ids, paths = [each.utterance_id for each in utterances], (each.path for each in utterances)
+    ids, sources = [each.utterance_id for each in utterances], (each.source for each in utterances)
     return _key(encoder, layout, kind="whole", batch_size=batch_size, precision=precision) | {
-        "manifest": listing_sha256(ids, paths),
+        "manifest": listing_sha256(ids, sources),
         "max_seconds": float(max_seconds),
         "crop_seconds": None if crop_seconds is None else float(crop_seconds),
     }
@@ -82,19 +83,22 @@ def describe_augmentation(augmentation: Augmentation | None) -> list[dict[str, A
     return [_describe_step(step) for step in (augmentation.steps if augmentation else ())]
 
 
-def listing_sha256(names: Iterable[str], paths: Iterable[Path]) -> str:
-    """Return a SHA-256 over names and the sizes of their files, in order.
+def listing_sha256(names: Iterable[str], sources: Iterable[AudioSource]) -> str:
+    """Return a SHA-256 over names and the sizes of their audio in bytes, in order.
+
+    Of a range, the two ends are part of it.
 
     Raises:
         DataError: If a file cannot be looked at.
     """
     digest = hashlib.sha256()
-    for name, path in zip(names, paths, strict=True):
+    for name, source in zip(names, sources, strict=True):
         try:
-            size = path.stat().st_size
+            size = source.size()
         except OSError as error:
-            raise DataError(f"cannot be looked at ({error.strerror})", path, "Check the path.") from error
-        digest.update(json.dumps((name, size)).encode())
+            raise DataError(f"cannot be looked at ({error.strerror})", str(source), "Check the path.") from error
+        ends = (source.start_seconds, source.seconds)
+        digest.update(json.dumps((name, size) if ends == (0, None) else (name, size, *ends)).encode())
     return digest.hexdigest()
 
 
@@ -158,5 +162,5 @@ def _describe_step(step: Disturbance) -> dict[str, Any]:
     if paths:
         folder = os.path.commonpath([path.parent for path in paths])
         names = (path.relative_to(folder).as_posix() for path in paths)
-        values["recordings"] = listing_sha256(names, paths)
+        values["recordings"] = listing_sha256(names, map(as_source, paths))
     return {"step": type(step).__name__, **values}

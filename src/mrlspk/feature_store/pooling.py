@@ -1,7 +1,6 @@
 """Waveforms to pooled vectors, in the number type of a store."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -32,20 +31,20 @@ def pooling_function(encoder: Encoder, *, precision: Precision) -> Callable[[Ten
     return pool
 
 
-def as_stored(vectors: Tensor, paths: Sequence[Path], *, dtype: NumberType) -> NDArray[np.floating]:
-    """Return vectors (batch, features) in the number type of a store; ``paths`` are the files they come from.
+def as_stored(vectors: Tensor, names: Sequence[str], *, dtype: NumberType) -> NDArray[np.floating]:
+    """Return vectors (batch, features) in the number type of a store; ``names`` are the recordings they come from.
 
     Raises:
         DataError: If a vector is not finite, or is beyond the number type.
     """
-    _refuse(~torch.isfinite(vectors).all(1), paths, "its pooled vector is not finite", "Check the recording.")
+    _refuse(~torch.isfinite(vectors).all(1), names, "its pooled vector is not finite", "Check the recording.")
     stored = vectors.to(getattr(torch, dtype))
     what = f"its pooled vector is beyond {dtype}: the largest value is {float(vectors.abs().max()):.6g}"
-    _refuse(~torch.isfinite(stored).all(1), paths, what, "Store the vectors as float32.")
+    _refuse(~torch.isfinite(stored).all(1), names, what, "Store the vectors as float32.")
     array: NDArray[np.floating] = stored.numpy()
     return array
 
 
-def _refuse(at_fault: Tensor, paths: Sequence[Path], what: str, fix: str) -> None:
+def _refuse(at_fault: Tensor, names: Sequence[str], what: str, fix: str) -> None:
     if at_fault.any():
-        raise DataError(what, paths[int(at_fault.nonzero()[0])], fix)
+        raise DataError(what, names[int(at_fault.nonzero()[0])], fix)

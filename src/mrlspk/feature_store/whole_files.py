@@ -49,7 +49,8 @@ class WholeFiles:
             def put(
                 row: int, vector: Tensor, *, vectors: NDArray[np.floating] = vectors, start: int = shard.start
             ) -> None:
-                vectors[row - start] = as_stored(vector[None], [self.utterances[row].path], dtype=layout.dtype)[0]
+                name = str(self.utterances[row].source)
+                vectors[row - start] = as_stored(vector[None], [name], dtype=layout.dtype)[0]
                 on_rows(1)
 
             batches = Batches[int](self._pool_windows, batch_size=self.batch_size, on_embedded=put)
@@ -59,10 +60,10 @@ class WholeFiles:
             yield vectors
 
     def _load(self, utterance: Utterance) -> Tensor:
-        whole = load_audio(utterance.path)
+        whole = load_audio(utterance.source)
         middle = Recording(utterance.path, self.crop_seconds).crop(whole)
         waveform = whole if middle is None else middle
-        check_length(waveform, self.min_samples, utterance.path)
+        check_length(waveform, self.min_samples, str(utterance.source))
         return waveform
 
     def _pool_windows(self, waveforms: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ class Prepared:
 
     def name_crop(self, key: SampleKey) -> str:
         """Return the utterance that a crop, or a stored vector, is cut from."""
-        return self.data.train.path_of(key.index).relative_to(self.data.train.root).as_posix()
+        return self.data.train.utterance_id(key.index)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -92,7 +92,7 @@ def test_what_is_not_audio_is_an_error_that_names_the_file(tmp_path, suffix, con
     path.write_bytes(content)
     with pytest.raises(DataError, match=f"expected .{suffix} audio, got") as caught:
         load_audio(path)
-    assert caught.value.where == path
+    assert caught.value.where == str(path)
     assert caught.value.fix
 
 

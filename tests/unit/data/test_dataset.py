@@ -8,12 +8,12 @@ from torch.utils.data import DataLoader
 
 from mrlspk.data import crop
 from mrlspk.data.audio import AudioInfo, load_audio
+from mrlspk.data.audio_source import RangeSource
 from mrlspk.data.augmentation import Augmentation, GaussianNoise
 from mrlspk.data.crop import random_crop, repeat_to
-from mrlspk.data.dataset import CropDataset, SampleKey, TrialDataset
-from mrlspk.data.manifest import scan_corpus
+from mrlspk.data.dataset import CropDataset, SampleKey
+from mrlspk.data.manifest import Manifest, Utterance, scan_corpus
 from mrlspk.data.sampler import ShuffleSampler
-from mrlspk.data.trials import read_trials
 from mrlspk.errors import DataError
 
 
@@ -96,16 +96,18 @@ def test_unreadable_file_names_itself(corpus):
         CropDataset(corpus, crop_seconds=0.2, seed=0)[SampleKey(0, 0, 0)]
 
 
-def test_trial_dataset_gives_labelled_pairs(corpus):
-    (corpus.root / "trials.txt").write_text("1 a/session/1.wav a/session/2.wav\n0 a/session/1.wav b/session/1.wav\n")
-    dataset = TrialDataset(read_trials(corpus.root / "trials.txt"), corpus.root)
-    assert [(len(enroll), len(test), is_target) for enroll, test, is_target in (dataset[0], dataset[1])] == [
-        (4_000, 5_000, True),
-        (4_000, 6_000, False),
-    ]
-
-
 def test_every_index_has_the_file_of_its_utterance(corpus):
     dataset = CropDataset(corpus, crop_seconds=0.1, seed=0, speeds=(1.0, 0.9))
     assert dataset.utterance_ids == [each.utterance_id for each in corpus.utterances]
-    assert [dataset.path_of(index) for index in range(12)] == [each.path for each in corpus.utterances] * 2
+    assert [dataset.source_of(index) for index in range(12)] == [each.source for each in corpus.utterances] * 2
+
+
+def test_ranges_of_a_recording_are_cut_as_files_are(corpus, tmp_path):
+    whole = corpus.utterances[0].source
+    ranges = [Utterance(f"x/{n}", "x", "x", RangeSource(whole, n / 16, 1 / 16)) for n in range(3)]
+    dataset = CropDataset(Manifest(tmp_path, tuple(ranges)), crop_seconds=0.03, seed=0)
+    assert [dataset.source_of(index) for index in range(3)] == [each.source for each in ranges]
+    for index in range(3):
+        waveform, _ = dataset[SampleKey(index, 0, 0)]
+        assert torch.equal(places(waveform).diff(), torch.ones(479, dtype=torch.long))
+        assert index * 1_000 <= places(waveform).min() <= places(waveform).max() < (index + 1) * 1_000

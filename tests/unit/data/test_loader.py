@@ -40,10 +40,10 @@ class Faulty(CropDataset):
         super().__init__(corpus, crop_seconds=0.1, seed=0, **options)
         self.fault = fault
 
-    def _crop(self, path, speed, rng):
-        if path == self.root / MARKED:
+    def _crop(self, source, speed, rng):
+        if source.path == self.root / MARKED:
             self.fault()
-        return super()._crop(path, speed, rng)
+        return super()._crop(source, speed, rng)
 
 
 def loader_of(dataset, *, n_workers=2, batch_size=3, **options):
@@ -95,7 +95,7 @@ def test_process_that_hangs_over_a_file_is_an_error_with_the_file(corpus, tmp_pa
     os.mkfifo(pipe)  # nobody ever writes: who opens it waits for ever
     error = caught_by(loader_of(Faulty(corpus, lambda: pipe.open("rb")), timeout_seconds=0.5))
     assert isinstance(error, DataError)
-    assert error.where == corpus.root / MARKED
+    assert error.where == str(corpus.root / MARKED)
     assert "no batch for 0.5 s" in error.what
     assert "data.worker_timeout_seconds" in error.fix
 
@@ -112,14 +112,14 @@ def test_process_that_hangs_over_a_file_is_an_error_with_the_file(corpus, tmp_pa
 def test_process_that_is_killed_over_a_file_is_an_error_with_file_and_signal(corpus, name, kind, fix):
     error = caught_by(loader_of(Faulty(corpus, kill_itself(signal.Signals[name]))))
     assert type(error) is kind
-    assert error.where == corpus.root / MARKED
+    assert error.where == str(corpus.root / MARKED)
     assert error.what == f"the process that was reading it was killed by {name}"
     assert fix in error.fix
 
 
 def test_process_that_leaves_over_a_file_is_an_error_with_the_file(corpus):
     error = caught_by(loader_of(Faulty(corpus, lambda: os._exit(7))))
-    assert (error.where, error.exit_code) == (corpus.root / MARKED, 3)
+    assert (error.where, error.exit_code) == (str(corpus.root / MARKED), 3)
     assert "ended with exit code 7" in error.what
 
 

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from mrlspk.data.audio_source import FileSource
 from mrlspk.data.manifest import Utterance, list_audio, scan_corpus
 from mrlspk.errors import DataError
 
@@ -19,9 +20,9 @@ def test_scan_lists_speakers_and_utterances_in_order_without_opening_audio(tmp_p
     root = make_tree(tmp_path, "b/s/2.wav", "b/s/1.M4A", "a/1.flac", "b/s/notes.txt", "a/.hidden.wav", ".c/s/1.wav")
     manifest = scan_corpus(root)
     assert manifest.utterances == (
-        Utterance("a/1.flac", "a", root / "a/1.flac"),
-        Utterance("b/s/1.M4A", "b", root / "b/s/1.M4A"),
-        Utterance("b/s/2.wav", "b", root / "b/s/2.wav"),
+        Utterance("a/1.flac", "a", "a", FileSource(f"{root}/a/1.flac")),
+        Utterance("b/s/1.M4A", "b", "b/s", FileSource(f"{root}/b/s/1.M4A")),
+        Utterance("b/s/2.wav", "b", "b/s", FileSource(f"{root}/b/s/2.wav")),
     )
     assert manifest.speakers == ("a", "b")
     assert [u.utterance_id for u in manifest.by_speaker()["b"]] == ["b/s/1.M4A", "b/s/2.wav"]

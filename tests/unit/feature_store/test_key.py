@@ -232,4 +232,4 @@ def test_an_utterance_that_is_gone_is_named(corpus, dataset):
     for make in (lambda: whole_key(build(), corpus.utterances, **WHOLE), lambda: crops_key(build(), dataset, **CROPS)):
         with pytest.raises(DataError, match="cannot be looked at") as caught:
             make()
-        assert caught.value.where == path
+        assert caught.value.where == str(path)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,7 @@ from mrlspk.feature_store.pooling import as_stored, pooling_function
 from mrlspk.models.encoder import build_encoder
 
 TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), 4),))
-PATHS = [Path("a.wav"), Path("b.wav")]
+NAMES = ["a.wav", "b.wav"]
 
 
 @pytest.fixture
@@ -41,8 +39,8 @@ def test_half_precision_is_that_of_autocast(encoder):
 
 def test_float16_rounds_and_float32_does_not():
     vectors = torch.tensor([[1 / 3, 65504.0], [2**-24, -1.0]])  # the largest and the smallest of float16 among them
-    assert np.array_equal(as_stored(vectors, PATHS, dtype="float32"), vectors.numpy())
-    halves = as_stored(vectors, PATHS, dtype="float16")
+    assert np.array_equal(as_stored(vectors, NAMES, dtype="float32"), vectors.numpy())
+    halves = as_stored(vectors, NAMES, dtype="float16")
     assert halves.dtype == np.float16
     assert halves.tolist() == [[1365 / 4096, 65504.0], [2**-24, -1.0]]  # 11 bits of a third
 
@@ -51,14 +49,14 @@ def test_float16_rounds_and_float32_does_not():
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_a_vector_that_is_not_finite_names_its_file(value, dtype):
     with pytest.raises(DataError, match="its pooled vector is not finite") as caught:
-        as_stored(torch.tensor([[1.0, 2.0], [1.0, value]]), PATHS, dtype=dtype)
-    assert caught.value.where == PATHS[1]
+        as_stored(torch.tensor([[1.0, 2.0], [1.0, value]]), NAMES, dtype=dtype)
+    assert caught.value.where == NAMES[1]
 
 
 def test_a_value_beyond_float16_names_its_file_and_the_remedy():
     vectors = torch.tensor([[1.0, -70_000.0], [1.0, 2.0]])
     with pytest.raises(DataError, match="beyond float16: the largest value is 70000") as caught:
-        as_stored(vectors, PATHS, dtype="float16")
-    assert caught.value.where == PATHS[0]
+        as_stored(vectors, NAMES, dtype="float16")
+    assert caught.value.where == NAMES[0]
     assert "float32" in caught.value.fix
-    assert as_stored(vectors, PATHS, dtype="float32").shape == (2, 2)
+    assert as_stored(vectors, NAMES, dtype="float32").shape == (2, 2)

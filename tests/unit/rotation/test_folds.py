@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mrlspk.data.audio_source import FileSource
 from mrlspk.data.manifest import Manifest, Utterance, speaker_of
 from mrlspk.errors import DataError
 from mrlspk.rotation.folds import check_speakers, draw_folds, draw_utterances, with_speaker
@@ -10,7 +11,10 @@ from mrlspk.rotation.folds import check_speakers, draw_folds, draw_utterances, w
 
 def corpus_of(**n_utterances):
     ids = [f"{speaker}/x/{number}.wav" for speaker, count in sorted(n_utterances.items()) for number in range(count)]
-    return Manifest(Path("speech"), tuple(Utterance(each, speaker_of(each), Path("speech", each)) for each in ids))
+    return Manifest(
+        Path("speech"),
+        tuple(Utterance(each, speaker_of(each), speaker_of(each), FileSource(f"speech/{each}")) for each in ids),
+    )
 
 
 def vectors_of(corpus, *, width=4, seed=0):

@@ -5,6 +5,7 @@ import torch
 
 from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.data.audio_source import FileSource
 from mrlspk.data.manifest import Utterance, scan_corpus
 from mrlspk.data.same_session import SameSession
 from mrlspk.data.trials import generate_trials
@@ -105,7 +106,7 @@ def test_figures_are_those_of_the_metrics_on_their_own(voices):
 
 def test_utterances_in_no_trial_are_left_out(voices):
     trials = trials_among(voices)
-    others = Utterance("s9/0.wav", "s9", voices.root / "s9/0.wav")
+    others = Utterance("s9/0.wav", "s9", "s9", FileSource(f"{voices.root}/s9/0.wav"))
     again = ValidationTrials(
         (others, *voices.utterances),
         trials.trials,

@@ -3,15 +3,20 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from mrlspk.data.audio_source import FileSource
 from mrlspk.data.manifest import Manifest, Utterance, session_of, speaker_of
 from mrlspk.data.same_session import SameSession
 from mrlspk.data.trials import generate_trials, read_trials, write_trials
 from mrlspk.errors import DataError
 
 
+def utterance(utterance_id):
+    return Utterance(utterance_id, speaker_of(utterance_id), session_of(utterance_id), FileSource(utterance_id))
+
+
 def corpus(tmp_path, sizes, n_sessions=1):
     ids = [f"s{s}/{n % n_sessions}/{n:03}.wav" for s, size in enumerate(sizes) for n in range(size)]
-    return Manifest(tmp_path, tuple(Utterance(i, speaker_of(i), tmp_path / i) for i in sorted(ids)))
+    return Manifest(tmp_path, tuple(utterance(i) for i in sorted(ids)))
 
 
 def draw(manifest, n_trials, seed=0, **options):
@@ -21,7 +26,7 @@ def draw(manifest, n_trials, seed=0, **options):
 @pytest.mark.parametrize("name", ["s1/a b.wav", "s1/a\u3000b.wav", "s1/a\tb.wav", "s1/a.wav "])
 def test_no_list_is_made_that_could_not_be_read(tmp_path, name):
     ids = [name, "s1/2.wav", "s2/1.wav"]
-    manifest = Manifest(tmp_path, tuple(Utterance(i, speaker_of(i), tmp_path / i) for i in ids))
+    manifest = Manifest(tmp_path, tuple(utterance(i) for i in ids))
     with pytest.raises(DataError, match="white space") as caught:
         draw(manifest, 10)
     assert caught.value.where == name
@@ -86,7 +91,7 @@ def test_the_draw_of_a_seed_stays_what_it_was(tmp_path, sizes, n_trials, sha256)
 
 def test_target_trials_never_within_a_session_leave_out_who_has_but_one(tmp_path):
     ids = ["s0/a/1.wav", "s0/a/2.wav", "s1/a/1.wav", "s1/a/2.wav", "s1/b/1.wav"]
-    manifest = Manifest(tmp_path, tuple(Utterance(i, speaker_of(i), tmp_path / i) for i in ids))
+    manifest = Manifest(tmp_path, tuple(utterance(i) for i in ids))
     trials = draw(manifest, 100, same_session=SameSession.NEVER)
     target = [pair for pair in zip(trials.enroll_ids, trials.test_ids, trials.is_target, strict=True) if pair[2]]
     assert [pair[:2] for pair in target] == [("s1/a/1.wav", "s1/b/1.wav"), ("s1/a/2.wav", "s1/b/1.wav")]

@@ -1,11 +1,11 @@
 """Verdicts on scores made by hand: two values an embedding, one good at each width, so that rates can be counted."""
 
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mrlspk.data.audio_source import FileSource
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.trials import Trials
 from mrlspk.training.head.baselines import score_baselines
@@ -21,7 +21,7 @@ def trials_of(n_speakers, *, per_speaker=3, published=WIDTHS):
     pairs = list(combinations(ids, 2))
     is_target = np.array([a.split("/")[0] == b.split("/")[0] for a, b in pairs])
     trials = Trials(*map(tuple, zip(*pairs, strict=True)), is_target, path="by hand", sha256="0" * 64)
-    utterances = tuple(Utterance(each, each.split("/")[0], Path(each)) for each in ids)
+    utterances = tuple(Utterance(each, each.split("/")[0], each.split("/")[0], FileSource(each)) for each in ids)
     return ValidationTrials(
         utterances,
         trials,

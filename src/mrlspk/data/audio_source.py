@@ -1,0 +1,177 @@
+"""Name a piece of encoded audio: a file, a member of a tar archive, or a range of either."""
+
+import io
+import os
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from mrlspk.errors import DataError
+
+
+class AudioSource(Protocol):
+    """Encoded audio that `mrlspk.data.audio` decodes; ``str(source)`` names it in messages.
+
+    A source is hashable, small and picklable: it travels to the decoding processes. It never holds an open file.
+    """
+
+    __slots__ = ()
+
+    def open(self) -> BinaryIO:
+        """Open the encoded audio for reading, at its first byte.
+
+        Raises:
+            OSError: If it cannot be opened.
+        """
+        ...
+
+    def size(self) -> int:
+        """Return the number of bytes that `open` gives.
+
+        Raises:
+            OSError: If there is no such audio.
+        """
+        ...
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the format in lower case, such as ``.wav``: it selects the decoder."""
+        ...
+
+    @property
+    def path(self) -> Path | None:
+        """The file that holds exactly the bytes of `open`; None if there is no such file."""
+        return None
+
+    @property
+    def start_seconds(self) -> float:
+        """Where the source begins in the decoded audio."""
+        return 0.0
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of the source in the decoded audio; None: to its end."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource(AudioSource):
+    """A whole file; ``location`` is its path as text, which takes a third of the memory of a `Path`."""
+
+    location: str
+
+    def __str__(self) -> str:
+        return self.location
+
+    def open(self) -> BinaryIO:
+        """Open the file."""
+        return self.path.open("rb")
+
+    def size(self) -> int:
+        """Return the size of the file."""
+        return self.path.stat().st_size
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the file in lower case."""
+        return self.path.suffix.lower()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.location)
+
+
+@dataclass(frozen=True, slots=True)
+class TarMember(AudioSource):
+    """A file in an uncompressed tar archive; `list_tar` finds where its bytes are.
+
+    Args:
+        archive: Path of the archive.
+        name: Of the member.
+        offset: Of its first byte in the archive.
+        length: In bytes.
+    """
+
+    archive: str
+    name: str
+    offset: int
+    length: int
+
+    def __str__(self) -> str:
+        return f"{self.archive}:{self.name}"
+
+    def open(self) -> BinaryIO:
+        """Read the member into memory."""
+        with Path(self.archive).open("rb") as file:
+            file.seek(self.offset)
+            return io.BytesIO(file.read(self.length))
+
+    def size(self) -> int:
+        """Return the size of the member as the archive states it."""
+        return self.length
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the member in lower case."""
+        return os.path.splitext(self.name)[1].lower()  # noqa: PTH122 - the name is no path of this system
+
+
+@dataclass(frozen=True, slots=True)
+class RangeSource(AudioSource):
+    """A part of a longer recording.
+
+    Args:
+        whole: The recording; not itself a range.
+        start_seconds: Where the part begins.
+        seconds: Length of the part; None: to the end of the recording.
+    """
+
+    whole: AudioSource
+    start_seconds: float
+    seconds: float | None = None
+
+    def __str__(self) -> str:
+        end = "" if self.seconds is None else f"{self.start_seconds + self.seconds:.2f}"
+        return f"{self.whole}[{self.start_seconds:.2f}:{end}]"
+
+    def open(self) -> BinaryIO:
+        """Open the whole recording."""
+        return self.whole.open()
+
+    def size(self) -> int:
+        """Return the size of the whole recording."""
+        return self.whole.size()
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the whole recording."""
+        return self.whole.suffix
+
+    @property
+    def path(self) -> Path | None:
+        """The file of the whole recording, if it is one."""
+        return self.whole.path
+
+
+def as_source(audio: AudioSource | str | Path) -> AudioSource:
+    """Return the source of a path, or a source as it is."""
+    return FileSource(str(Path(audio))) if isinstance(audio, str | Path) else audio
+
+
+def list_tar(archive: Path) -> tuple[TarMember, ...]:
+    """Return the files in an uncompressed tar archive, in its order.
+
+    Raises:
+        DataError: If it cannot be read or is not an uncompressed tar archive.
+    """
+    try:
+        with tarfile.open(archive, "r:") as file:
+            members = [each for each in file if each.isfile()]
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", archive, "Check the path.") from error
+    except tarfile.TarError as error:
+        fix = "Unpack it, or pack it again without compression."
+        raise DataError(f"expected an uncompressed tar archive ({error})", archive, fix) from error
+    return tuple(TarMember(str(archive), each.name, each.offset_data, each.size) for each in members)
