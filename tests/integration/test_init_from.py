@@ -7,7 +7,6 @@ import torch
 import mrlspk
 from conformance.reference import read_reference, write_predecessor, write_published
 from mrlspk.config import load_config
-from mrlspk.inference.locate import ModelFile
 from mrlspk.models.checkpoints import load_model
 from mrlspk.training.start import build_start
 
@@ -43,7 +42,7 @@ def write_layout(kind, path):
 def test_every_tensor_of_a_published_model_comes_over_bit_for_bit(shared):
     path = shared / "pretrained" / "redimnet-small-speech.pt"
     config = load_config(overrides=["model.matryoshka_dims=[64,192,256]"])
-    start = build_start(config, ModelFile(path, str(path)))
+    start = build_start(config, load_model(path))
     ours, theirs = start.encoder.state_dict(), load(path)["state_dict"]
     names = {name: name.replace("head.norm.", "bn.").replace("head.linear.", "linear.") for name in ours}
     assert set(names.values()) == set(theirs)

@@ -2,6 +2,8 @@
 
 import gzip
 import shutil
+import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -266,3 +268,50 @@ def test_run_that_another_process_is_training_is_left_to_it(train, checkpoints, 
     assert before == {path.name: path.read_bytes() for path in (checkpoints / "one").iterdir()}
     assert not (checkpoints / "two").exists()
     assert train("--resume", "auto", "--set", "training.num_epochs=1", name="two").exit_code == 0
+
+
+@pytest.fixture
+def files_read(monkeypatch):
+    """Return the names of the checkpoints that are loaded, and of those whose checksums are verified."""
+    loaded, verified = [], []
+    load_file, verify = torch.load, zipfile.ZipFile.testzip
+
+    def count_load(path, **options):
+        loaded.append(Path(path).name)
+        return load_file(path, **options)
+
+    def count_verify(archive):
+        verified.append(Path(archive.filename).name)
+        return verify(archive)
+
+    monkeypatch.setattr(torch, "load", count_load)
+    monkeypatch.setattr(zipfile.ZipFile, "testzip", count_verify)
+    return loaded, verified
+
+
+def test_resume_reads_and_verifies_the_checkpoint_once(train, files_read):
+    assert train("--set", "training.num_epochs=1", name="one").exit_code == 0
+    for names in files_read:
+        names.clear()
+    assert train("--set", "training.num_epochs=1", "--resume", "auto", name="one").exit_code == 0
+    assert files_read == (["last.pt", "best.pt"], ["last.pt", "best.pt"])  # the best is read for the report
+
+
+def test_checkpoint_replaced_while_waiting_for_the_lock_is_read_again(train, checkpoints, files_read, monkeypatch):
+    from mrlspk.workflows import train as workflow
+
+    assert train(name="one").exit_code == 0
+    shutil.copy(checkpoints / "one" / "epoch-002.pt", checkpoints / "one" / "last.pt")
+    find_run = workflow.find_run
+
+    def replace_last(*arguments):  # as the process does that has the lock until now
+        shutil.copy(checkpoints / "one" / "epoch-003.pt", checkpoints / "one" / "newer.pt")
+        (checkpoints / "one" / "newer.pt").replace(checkpoints / "one" / "last.pt")
+        return find_run(*arguments)
+
+    monkeypatch.setattr(workflow, "find_run", replace_last)
+    files_read[0].clear()
+    outcome = train("--resume", "auto", name="one")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert files_read[0] == ["last.pt", "last.pt", "best.pt"]
+    assert [entry["step"] for entry in logged(checkpoints / "one") if entry["event"] == "step"] == [*range(1, 10)]

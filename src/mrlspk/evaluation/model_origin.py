@@ -15,18 +15,15 @@ from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.files import file_sha256
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import locate_model
-from mrlspk.models.checkpoints import LoadedModel
+from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.folding import AffineMap, head_of
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.rotation.closed_form import ENTRY as ROTATION
 from mrlspk.rotation.closed_form import read_rotation
 
 log = logging.getLogger("mrlspk.evaluation")
 
-OWN_HEAD = "own_head"  # the entry of a checkpoint that holds the head before it was turned
-CARD = "card"
-OF_A_RUN = "progress", "validation", CARD  # what a checkpoint that was trained has of these, as converted too
+OF_A_RUN = schema.PROGRESS, schema.VALIDATION, schema.CARD  # a trained checkpoint has one of them, converted too
 AS_WRITTEN = "Give the checkpoint as it was written, or leave --baselines out."
 LEAVE_OUT = "Leave --baselines out: there is nothing to hold it against."
 
@@ -63,9 +60,9 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
         UsageError: If it names a file and there is no ``cache_dir``.
     """
     contents, encoder = loaded.contents, loaded.encoder
-    turn = read_rotation(contents[ROTATION], path).matrix if ROTATION in contents else None
-    if OWN_HEAD in contents:
-        head = _own_head(contents[OWN_HEAD], encoder.pooled_dim, path)
+    turn = read_rotation(contents[schema.ROTATION], path).matrix if schema.ROTATION in contents else None
+    if schema.OWN_HEAD in contents:
+        head = _own_head(contents[schema.OWN_HEAD], encoder.pooled_dim, path)
         own = encoder.with_head(head, (head.linear.out_features,)).eval()
     elif turn is not None and _is_turned_only(contents):
         _check_turn(turn, encoder, path)
@@ -80,7 +77,7 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
 
 def _is_turned_only(contents: dict[str, Any]) -> bool:
     """Return whether a model that was turned is as `mrlspk rotate` wrote it, not trained since."""
-    source = contents.get("converted_from")
+    source = contents.get(schema.CONVERTED_FROM)
     adapted = isinstance(source, dict) and "adapter_sha256" in source
     return not adapted and not any(entry in contents for entry in OF_A_RUN)
 
@@ -101,7 +98,7 @@ def _own_head(entry: Any, in_features: int, path: Path) -> MatryoshkaHead:
         problem = "it holds what is no number"
     else:
         return head_of(AffineMap(weight.double(), bias.double()))
-    raise CheckpointError(f"its {OWN_HEAD} is damaged: {problem}", path, AS_WRITTEN)
+    raise CheckpointError(f"its {schema.OWN_HEAD} is damaged: {problem}", path, AS_WRITTEN)
 
 
 def _check_turn(turn: NDArray[np.float64] | None, own: Encoder, path: Path) -> None:
@@ -143,8 +140,8 @@ def _named_base(loaded: LoadedModel, path: Path) -> tuple[str, str | None]:
     """
     if loaded.config is None:
         raise CheckpointError(
-            f"it says nothing of what it came from: no {OWN_HEAD}, no {ROTATION} that was not trained since, and no "
-            "configuration of a run",
+            f"it says nothing of what it came from: no {schema.OWN_HEAD}, no {schema.ROTATION} that was not trained "
+            "since, and no configuration of a run",
             path,
             "Give the checkpoint that `mrlspk train` or `mrlspk rotate` wrote, or leave --baselines out.",
         )
@@ -157,10 +154,10 @@ def _named_base(loaded: LoadedModel, path: Path) -> tuple[str, str | None]:
     if not pretrained.use_pretrained:
         raise CheckpointError("it was trained from random weights: no model came before it", path, LEAVE_OUT)
     if config.head.start == "random":
-        problem = f"its head began from random weights, and the file has lost what it was then ({OWN_HEAD})"
+        problem = f"its head began from random weights, and the file has lost what it was then ({schema.OWN_HEAD})"
         raise CheckpointError(problem, path, AS_WRITTEN)
     name = str(pretrained.pretrained_checkpoint or pretrained.published_name)
-    return name, _base_sha256(loaded.contents.get(CARD), path)
+    return name, _base_sha256(loaded.contents.get(schema.CARD), path)
 
 
 def _base_sha256(card: Any, path: Path) -> str | None:

@@ -9,7 +9,7 @@ from mrlspk.config import Config
 from mrlspk.errors import CheckpointError
 from mrlspk.files import file_sha256
 from mrlspk.inference.locate import ModelFile
-from mrlspk.models.checkpoints import LoadedModel
+from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, read_card
 from mrlspk.pretrained.fetch import cached_path
 from mrlspk.pretrained.records import recorded_sha256
@@ -93,7 +93,7 @@ def _converted_from(loaded: LoadedModel, path: Path, cache_dir: Path) -> BaseCar
     Raises:
         CheckpointError: If what it says is no description of a model.
     """
-    source = loaded.contents.get("converted_from")
+    source = loaded.contents.get(schema.CONVERTED_FROM)
     if not isinstance(source, dict):
         return None
     sha256 = source.get("sha256")

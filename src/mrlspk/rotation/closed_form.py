@@ -15,7 +15,6 @@ Method = Literal["none", "svd", "class_svd", "between_within", "lda_qr"]
 METHODS: tuple[Method, ...] = get_args(Method)
 WITH_PARAMETER = "between_within", "lda_qr"
 
-ENTRY = "rotation"  # of a checkpoint
 NEGLIGIBLE = 1e-10  # an eigenvalue below this share of the largest is zero
 ORTHOGONAL = 1e-10  # how far a rotation times its transpose may be from the identity
 

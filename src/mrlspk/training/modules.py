@@ -8,10 +8,9 @@ from torch import Tensor, nn
 
 from mrlspk.config.architecture import Architecture
 from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
+from mrlspk.models.checkpoints import schema
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.parts import parameters_by_part, set_training_mode
-
-DRAWS = "draws"  # entry of a checkpoint: where the loss is in its draws of widths
 
 
 class TrainedModule(nn.Module):
@@ -42,19 +41,19 @@ class TrainedModule(nn.Module):
 
     def entries(self) -> dict[str, Any]:
         """Return what a checkpoint holds beside the current encoder: tensors and plain values only."""
-        draws = {DRAWS: self.criterion.draws_state()} if self.criterion.n_dims_per_step else {}
-        return {"criterion": self.criterion.state_dict(), **draws}
+        draws = {schema.DRAWS: self.criterion.draws_state()} if self.criterion.n_dims_per_step else {}
+        return {schema.CRITERION: self.criterion.state_dict(), **draws}
 
     def load_entries(self, contents: Mapping[str, Any]) -> None:
         """Take encoder, class weights and what else is trained out of a checkpoint's entries."""
-        self.encoder.load_state_dict(contents["model"])
+        self.encoder.load_state_dict(contents[schema.MODEL])
         self.load_criterion(contents)
 
     def load_criterion(self, contents: Mapping[str, Any]) -> None:
         """Take class weights, and where the draws of widths were; checkpoints of older versions do not say it."""
-        self.criterion.load_state_dict(contents["criterion"])
-        if DRAWS in contents:
-            self.criterion.load_draws_state(contents[DRAWS])
+        self.criterion.load_state_dict(contents[schema.CRITERION])
+        if schema.DRAWS in contents:
+            self.criterion.load_draws_state(contents[schema.DRAWS])
 
     def save_beside_best(self, run_dir: Path, architecture: Architecture) -> None:
         """Write what belongs to the best model beside its checkpoint: nothing, where that holds all."""

@@ -14,6 +14,7 @@ from mrlspk.data.manifest import scan_corpus
 from mrlspk.data.trials import read_trials
 from mrlspk.distributed import Ranks, failing_together
 from mrlspk.errors import ConfigError
+from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile
 from mrlspk.inference.provenance import describe_base, resumed_base
 from mrlspk.losses.build import build_loss
@@ -25,7 +26,12 @@ from mrlspk.training.checkpoints.averaging import with_best_of
 from mrlspk.training.checkpoints.checkpoint import BEST, TRAINED, RunState
 from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.restore import restore
-from mrlspk.training.checkpoints.resume import check_best_is_there, check_nothing_lost
+from mrlspk.training.checkpoints.resume import (
+    ResumePoint,
+    check_best_is_there,
+    check_nothing_lost,
+    read_resume_point,
+)
 from mrlspk.training.checkpoints.run_folder import RunFolder
 from mrlspk.training.fit import is_frozen
 from mrlspk.training.head.module import HeadModule
@@ -42,7 +48,15 @@ from mrlspk.training.transfer import Transfer, report_transfer, take_class_weigh
 log = logging.getLogger("mrlspk.training")
 
 
-def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source, folder: RunFolder) -> Prepared:
+def prepare(
+    config: Config,
+    fabric: Fabric,
+    ranks: Ranks,
+    *,
+    source: Source,
+    folder: RunFolder,
+    resumed: ResumePoint | None = None,
+) -> Prepared:
     """Build all parts of a run that need no audio, without writing anything.
 
     Args:
@@ -51,6 +65,7 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source, fol
         ranks: Its processes.
         source: Where the run comes from.
         folder: Where it is written.
+        resumed: The checkpoint that ``folder`` names, if that was read: it is not read again.
 
     Raises:
         ConfigError: If the batch is larger than the epoch, or the parts of the model do not fit together.
@@ -58,18 +73,21 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source, fol
         CheckpointError: If the model to start from is not whole.
         DownloadError: If a published model cannot be fetched.
     """
-    resume_point, run_dir = folder.resume_point, folder.path
+    run_dir, point = folder.path, None
     with failing_together(ranks):  # a machine that lacks a file lets nobody wait
         data = build_training_data(config.data, seed=config.seed)
         _check_test_speakers(config, data)
         _set_up_torch(config)
-        origin = None if resume_point else origin_checkpoint(config, cache_dir=source.cache_dir, mirror=source.mirror)
-        start = build_start(config, ModelFile(resume_point, str(resume_point)) if resume_point else origin)
-        base = _base(config, start, origin, resume_point, source.cache_dir)
+        if folder.resume_point:  # whoever had the lock until now may have written another one
+            point = read_resume_point(folder.resume_point, known=resumed)
+        origin = None if point else origin_checkpoint(config, cache_dir=source.cache_dir, mirror=source.mirror)
+        loaded = point.model() if point else load_located(origin) if origin else None
+        start = build_start(config, loaded)
+        base = _base(config, start, origin, point, source.cache_dir)
         state = _build_state(config, data, start, base, fabric=fabric, ranks=ranks, run_name=run_dir.name)
     state.module.set_mode(backbone_frozen=is_frozen(config, config.training.num_epochs - 1))  # all that is ever trained
     wrapped = wrap(fabric, state.module, state.optimiser)
-    progress = _go_on(state, resume_point, data, source) if resume_point else Progress()
+    progress = _go_on(state, point, data, source) if point else Progress()
     state.module.set_mode(backbone_frozen=is_frozen(config, progress.epoch))
     transfer = _carry_over(state, data, start, origin) if origin else None
     batches = build_batches(config, data, ranks)
@@ -81,7 +99,7 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source, fol
         wrapped=wrapped,
         batches=batches,
         progress=progress,
-        resumes=resume_point is not None,
+        resumes=point is not None,
         run_dir=run_dir,
         class_weights_kept=transfer is not None and transfer.class_weights == "kept",
         max_batches=source.max_batches,
@@ -90,20 +108,20 @@ def prepare(config: Config, fabric: Fabric, ranks: Ranks, *, source: Source, fol
             data,
             progress,
             run_dir=run_dir,
-            resumes=resume_point is not None,
+            resumes=point is not None,
             transfer=transfer,
             steps_per_epoch=count_steps(config, len(batches), source.max_batches),
         ),
     )
 
 
-def _go_on(state: RunState, resume_point: Path, data: TrainingData, source: Source) -> Progress:
-    """Bring a run back to a checkpoint of its own; return how far it was."""
+def _go_on(state: RunState, point: ResumePoint, data: TrainingData, source: Source) -> Progress:
+    """Bring a run back to a checkpoint of its own; return its progress."""
     with failing_together(state.ranks):
         ids = data.train.utterance_ids
-        progress = restore(state, resume_point, utterance_ids=ids, allow_changes=source.allow_changes)
-        check_nothing_lost(resume_point)
-        best = resume_point.with_name(TRAINED if state.config.trains_head_alone else BEST)
+        progress = restore(state, point, utterance_ids=ids, allow_changes=source.allow_changes)
+        check_nothing_lost(point)
+        best = point.path.with_name(TRAINED if state.config.trains_head_alone else BEST)
         check_best_is_there(best, progress.best_epoch)
         if state.config.training.average_last and progress.best_epoch:
             progress = with_best_of(progress, best)
@@ -135,13 +153,13 @@ def count_steps(config: Config, n_batches: int, max_batches: int | None) -> int:
 
 
 def _base(
-    config: Config, start: StartingPoint, origin: ModelFile | None, resume_point: Path | None, cache_dir: Path
+    config: Config, start: StartingPoint, origin: ModelFile | None, point: ResumePoint | None, cache_dir: Path
 ) -> BaseCard | None:
     """Return what the run's models come from, for their cards."""
     if start.loaded is None:
         return None
-    if resume_point:
-        return resumed_base(config, start.loaded, resume_point)
+    if point:
+        return resumed_base(config, start.loaded, point.path)
     return describe_base(origin, start.loaded, cache_dir=cache_dir) if origin else None
 
 

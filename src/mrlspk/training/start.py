@@ -16,7 +16,6 @@ from mrlspk.config.head import HeadConfig
 from mrlspk.config.launch import Launch
 from mrlspk.errors import ConfigError
 from mrlspk.inference.device import find_device
-from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile, locate_model
 from mrlspk.models.checkpoints import LoadedModel, with_widths
 from mrlspk.models.encoder import Encoder, build_encoder
@@ -117,24 +116,20 @@ def _check_shared_devices(config: HardwareConfig, device: torch.device, processe
         )
 
 
-def build_start(config: Config, origin: ModelFile | None) -> StartingPoint:
-    """Return the encoder of a checkpoint with the configured widths, or one of random weights.
+def build_start(config: Config, loaded: LoadedModel | None) -> StartingPoint:
+    """Return a loaded encoder with the configured widths, or one of random weights.
 
-    Front end, backbone, pooling, the head's normalisation and the rows that both heads have are the checkpoint's.
+    Front end, backbone, pooling, the head's normalisation and the rows that both heads have are those of ``loaded``.
 
     Args:
-        config: Whose ``model`` says the widths, and the backbone where there is no checkpoint.
-        origin: A published or an own model; None for random weights.
-
-    Raises:
-        CheckpointError: If the checkpoint is not whole, or of another family than its name promises.
+        config: Whose ``model`` says the widths, and the backbone where no model is loaded.
+        loaded: The model to start or resume from; None for random weights.
     """
     dims = config.model.matryoshka_dims
-    if origin is None:
+    if loaded is None:
         assert config.model.backbone is not None  # the configuration has checked it
         architecture: Architecture = describe_architecture(config.model.backbone, dims)
         return StartingPoint(build_encoder(architecture), architecture)
-    loaded = load_located(origin)
     encoder, kept = with_widths(loaded, dims)
     changed = {"matryoshka_dims": dims, "output_norm": False}
     return StartingPoint(encoder, loaded.architecture.model_copy(update=changed), loaded, kept)

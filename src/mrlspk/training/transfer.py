@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
-from mrlspk.models.checkpoints import LoadedModel
+from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.checkpoints.transfer import is_plain
 
 type Carried = Literal["kept", "rebuilt"]
@@ -159,12 +159,12 @@ def _first_rows(values: Any, loss: AAMSoftmax) -> Any:
 
 
 def _saved_criterion(loaded: LoadedModel) -> dict[str, Any]:
-    saved = loaded.contents.get("criterion")
+    saved = loaded.contents.get(schema.CRITERION)
     return saved if isinstance(saved, dict) else {}
 
 
 def _same_corpus(loaded: LoadedModel, fingerprint: str) -> bool:
-    corpus = loaded.contents.get("corpus")
+    corpus = loaded.contents.get(schema.CORPUS)
     return isinstance(corpus, dict) and corpus.get("training") == fingerprint
 
 

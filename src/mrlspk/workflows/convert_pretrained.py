@@ -7,7 +7,7 @@ from mrlspk.files import check_free, file_sha256
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile
 from mrlspk.inference.provenance import describe_base, describe_source
-from mrlspk.models.checkpoints import check_form, portable_entries, save_model
+from mrlspk.models.checkpoints import check_form, portable_entries, save_model, schema
 from mrlspk.training.network.adapter_files import WEIGHTS, with_adapter
 
 
@@ -47,6 +47,6 @@ def convert_pretrained(
     if adapter is not None:
         loaded = with_adapter(loaded, adapter)
         source["adapter_sha256"] = file_sha256(adapter / WEIGHTS)
-    entries = {"converted_from": source} | portable_entries(loaded)
+    entries = {schema.CONVERTED_FROM: source} | portable_entries(loaded)
     save_model(output, entries)
     return ConvertedModel(output, loaded.family, loaded.encoder.dims, file_sha256(output), output.stat().st_size)

@@ -16,9 +16,9 @@ from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile
 from mrlspk.inference.provenance import describe_base, describe_source
 from mrlspk.inference.recording import Recording
-from mrlspk.models.checkpoints import LoadedModel, check_form, encoder_entries, save_model
+from mrlspk.models.checkpoints import LoadedModel, check_form, encoder_entries, save_model, schema
 from mrlspk.models.encoder import Encoder
-from mrlspk.rotation.closed_form import ENTRY, Method
+from mrlspk.rotation.closed_form import Method
 from mrlspk.rotation.folds import (
     CHOICE_SECONDS,
     CHOICE_SPEAKERS,
@@ -119,7 +119,7 @@ def rotate(
     encoder = loaded.encoder.to(find_device(device))
     embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=on_progress)
     choice = _choose(corpus, _embed(corpus, embedder, request), request)
-    entries = {"converted_from": describe_source(model.path, loaded, base), ENTRY: choice.entry()}
+    entries = {schema.CONVERTED_FROM: describe_source(model.path, loaded, base), schema.ROTATION: choice.entry()}
     save_model(output, entries | _network(loaded, choice, dims))
     counts = len(corpus.speakers), len(corpus.utterances)
     return RotatedModel(output, dims, choice, *counts, sha256=file_sha256(output), bytes=output.stat().st_size)
@@ -187,5 +187,5 @@ def _network(loaded: LoadedModel, choice: RotationChoice, dims: tuple[int, ...])
     encoder: Encoder = loaded.encoder.cpu()
     turned = encoder.rotated(choice.rotation.matrix, dims)
     architecture = loaded.architecture.model_copy(update={"matryoshka_dims": dims, "output_norm": False})
-    known = {"config": loaded.config, "corpus": loaded.contents.get("corpus")}
+    known = {schema.CONFIG: loaded.config, schema.CORPUS: loaded.contents.get(schema.CORPUS)}
     return encoder_entries(turned, architecture) | {key: entry for key, entry in known.items() if entry is not None}

@@ -12,14 +12,13 @@ from mrlspk.data.trials import write_trials
 from mrlspk.distributed import failing_together, on_rank_zero
 from mrlspk.evaluation.sources import VALIDATION_TRIALS
 from mrlspk.files import whole_file
-from mrlspk.models.checkpoints import read_checkpoint
+from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.training.checkpoints.averaged_best import average_last
-from mrlspk.training.checkpoints.averaging import AVERAGED_EPOCHS
 from mrlspk.training.checkpoints.checkpoint import BEST, LAST
 from mrlspk.training.checkpoints.corpus_list import write_corpus
 from mrlspk.training.checkpoints.disk import check_space, checkpoint_bytes, remove_unfinished
 from mrlspk.training.checkpoints.progress import Progress
-from mrlspk.training.checkpoints.resume import resumed_config
+from mrlspk.training.checkpoints.resume import configure_resumed
 from mrlspk.training.checkpoints.run_folder import find_run, lock_run
 from mrlspk.training.fit import Run, fit
 from mrlspk.training.head.baselines import Baselines
@@ -90,7 +89,9 @@ def train(
         DownloadError: If a published model cannot be fetched.
         StoppedError: If a signal asked for it, after all is saved.
     """
-    config = resumed_config(source.resume, config, named_keys=named_keys, allow_changes=source.allow_changes)
+    config, resumed = configure_resumed(
+        source.resume, config, named_keys=named_keys, allow_changes=source.allow_changes
+    )
     fabric = build_fabric(config.hardware, launch=launch, leaves_unused=leaves_unused(config))
     ranks = start_processes(fabric)  # nothing is written before all are there: each has read the same until now
     config = choose_batch(config, cache_dir=source.cache_dir, mirror=source.mirror, ranks=ranks)
@@ -99,9 +100,10 @@ def train(
         hold = partial(stack.enter_context, lock_run(folder))
         if folder.resume_point:
             on_rank_zero(ranks, hold)
-        prepared = prepare(config, fabric, ranks, source=source, folder=folder)
+        prepared = prepare(config, fabric, ranks, source=source, folder=folder, resumed=resumed)
         if not folder.resume_point:  # nothing is written where nothing can begin
             on_rank_zero(ranks, hold)
+        del resumed  # so that its tensors are not kept in memory through the run
         return _train(prepared, source, observers=observers, on_stage=on_stage)
 
 
@@ -163,13 +165,13 @@ def _report(prepared: Prepared, progress: Progress, facts: RunFacts, verdict: Ve
         best_checkpoint=run_dir / BEST,
         last_checkpoint=run_dir / (LAST if progress.epoch else BEST),
         epochs=progress.epoch,
-        best_epoch=best["progress"]["epoch"],
+        best_epoch=best[schema.PROGRESS]["epoch"],
         best_by=str(config.evaluation.best_by),
-        best={dim: best["validation"]["eer"][dim] for dim in config.model.matryoshka_dims},
+        best={dim: best[schema.VALIDATION]["eer"][dim] for dim in config.model.matryoshka_dims},
         transfer=facts.transfer,
         baselines=facts.baselines,
         verdict=verdict,
-        averaged_epochs=tuple(best.get(AVERAGED_EPOCHS, ())),
+        averaged_epochs=tuple(best.get(schema.AVERAGED_EPOCHS, ())),
     )
 
 

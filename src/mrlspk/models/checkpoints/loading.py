@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mrlspk.config.architecture import Architecture
 from mrlspk.errors import CheckpointError, ConfigError
-from mrlspk.models.checkpoints import own, predecessor, published
+from mrlspk.models.checkpoints import own, predecessor, published, schema
 from mrlspk.models.checkpoints.layout import Family, Layout
 from mrlspk.models.checkpoints.reading import read_checkpoint
 from mrlspk.models.checkpoints.transfer import TransferReport, compare_states
@@ -75,7 +75,16 @@ def load_model(path: Path) -> LoadedModel:
         CheckpointError: If the file is no checkpoint, if its configuration holds anything unknown, or if any entry of
             the network is missing, unknown or of another shape.
     """
-    layout = _read_layout(path)
+    return load_entries(read_checkpoint(path), path)
+
+
+def load_entries(entries: dict[str, Any], path: Path) -> LoadedModel:
+    """Return the model among the entries that `read_checkpoint` read from ``path``, whole.
+
+    Raises:
+        CheckpointError: As `load_model`.
+    """
+    layout = _layout_of(entries, path)
     encoder, report = _empty_encoder(layout, path)
     if not report.is_whole:
         raise CheckpointError(
@@ -105,7 +114,7 @@ def inspect_model(path: Path) -> ModelInspection:
     Raises:
         CheckpointError: If the file is no checkpoint, or its configuration holds anything unknown.
     """
-    layout = _read_layout(path)
+    layout = _layout_of(read_checkpoint(path), path)
     encoder, report = _empty_encoder(layout, path)
     return ModelInspection(
         family=layout.family,
@@ -113,7 +122,7 @@ def inspect_model(path: Path) -> ModelInspection:
         parameters=sum(parameter.numel() for parameter in encoder.parameters()),
         embed_dim=encoder.embed_dim,
         dims=encoder.dims,
-        other_entries=tuple(sorted(map(str, layout.contents.keys() - {"model_config", "config"}))),
+        other_entries=tuple(sorted(map(str, layout.contents.keys() - {"model_config", schema.CONFIG}))),
         transfer=report,
     )
 
@@ -139,9 +148,8 @@ def with_widths(loaded: LoadedModel, dims: tuple[int, ...]) -> tuple[Encoder, in
     return encoder.with_head(head, dims), kept
 
 
-def _read_layout(path: Path) -> Layout:
-    contents = read_checkpoint(path)
-    if contents.get("format") == own.FORMAT:
+def _layout_of(contents: dict[str, Any], path: Path) -> Layout:
+    if contents.get(schema.FORMAT) == schema.FORMAT_NAME:
         return own.read_own(contents, path)
     if contents.keys() >= published.KEYS:
         return published.read_published(contents, path)

@@ -7,8 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from mrlspk.errors import CheckpointError
-
-ENTRY = "card"
+from mrlspk.models.checkpoints import schema
 
 
 class CardPart(BaseModel):
@@ -88,14 +87,14 @@ def read_card(contents: dict[str, Any], path: Path) -> ModelCard | None:
     Raises:
         CheckpointError: If the entry is no card.
     """
-    entry = contents.get(ENTRY)
+    entry = contents.get(schema.CARD)
     if entry is None:
         return None
     try:
         return ModelCard.model_validate(entry)
     except ValidationError as error:
         problem = error.errors()[0]
-        place = ".".join(map(str, (ENTRY, *problem["loc"])))
+        place = ".".join(map(str, (schema.CARD, *problem["loc"])))
         raise CheckpointError(
             f"its model card is damaged: {place}: {problem['msg']}", path, "Give the checkpoint as it was written."
         ) from error

@@ -13,21 +13,21 @@ from torch import Tensor
 
 from mrlspk.config.architecture import Architecture, ReDimNet2Architecture, ReDimNetArchitecture
 from mrlspk.errors import CheckpointError
+from mrlspk.models.checkpoints import schema
 from mrlspk.models.checkpoints.layout import Layout, checked_state, plain_entry, plain_options, validate_options
 from mrlspk.models.encoder import Encoder
 
-FORMAT, FORMAT_VERSION = "mrlspk", 2
-SAID = "progress", "validation", "corpus", "card", "converted_from", "rotation"  # plain values beside the network
+NETWORK = {schema.MODEL, schema.ARCHITECTURE, schema.CONFIG}  # entries that a `Layout` holds by other names
 
 
 def encoder_entries(encoder: Encoder, architecture: Architecture) -> dict[str, Any]:
     """Return the entries from which `load_model` rebuilds ``encoder``; a checkpoint may hold more beside them."""
     return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "mrlspk_version": installed_version("mrlspk"),
-        "architecture": architecture.model_dump(mode="json"),
-        "model": encoder.state_dict(),
+        schema.FORMAT: schema.FORMAT_NAME,
+        schema.FORMAT_VERSION: schema.LATEST_VERSION,
+        schema.MRLSPK_VERSION: installed_version("mrlspk"),
+        schema.ARCHITECTURE: architecture.model_dump(mode="json"),
+        schema.MODEL: encoder.state_dict(),
     }
 
 
@@ -70,20 +70,23 @@ def read_own(contents: dict[str, Any], path: Path) -> Layout:
         CheckpointError: If its format is newer than this version reads, or its architecture is not valid.
     """
     contents = upgrade(contents, path)
-    contents |= {key: plain_entry(contents[key], path, key) for key in SAID if key in contents}
-    if not isinstance(contents.get("criterion", {}), dict):
-        raise CheckpointError(f"its criterion is a {type(contents['criterion']).__name__}, expected a dict", path)
-    options = plain_options(contents.get("architecture"), path, "architecture")
+    plain = {key: plain_entry(contents[key], path, key) for key in schema.PLAIN if key in contents}
+    contents = contents | plain
+    criterion = contents.get(schema.CRITERION, {})
+    if not isinstance(criterion, dict):
+        raise CheckpointError(f"its {schema.CRITERION} is a {type(criterion).__name__}, expected a dict", path)
+    options = plain_options(contents.get(schema.ARCHITECTURE), path, schema.ARCHITECTURE)
+    config = contents.get(schema.CONFIG)
     second = options.get("family") == "redimnet2"
     model: type[ReDimNetArchitecture] | type[ReDimNet2Architecture]
     model = ReDimNet2Architecture if second else ReDimNetArchitecture
     return Layout(
         family="mrlspk",
-        architecture=validate_options(model, options, path, "architecture"),
-        state=checked_state(contents.get("model"), path),
+        architecture=validate_options(model, options, path, schema.ARCHITECTURE),
+        state=checked_state(contents.get(schema.MODEL), path),
         described=options,
-        config=None if contents.get("config") is None else plain_options(contents["config"], path, "config"),
-        contents={key: value for key, value in contents.items() if key not in {"model", "architecture", "config"}},
+        config=None if config is None else plain_options(config, path, schema.CONFIG),
+        contents={key: value for key, value in contents.items() if key not in NETWORK},
     )
 
 
@@ -93,18 +96,19 @@ def upgrade(contents: dict[str, Any], path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: If its format is newer than this version reads, or is none.
     """
-    version = contents.get("format_version")
+    version = contents.get(schema.FORMAT_VERSION)
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise CheckpointError(f"expected a format version of 1 or more, got {version!r}", path)
-    if version > FORMAT_VERSION:
-        written = contents.get("mrlspk_version")
+    if version > schema.LATEST_VERSION:
+        written = contents.get(schema.MRLSPK_VERSION)
         raise CheckpointError(
-            f"has format version {version}, and mrlspk {installed_version('mrlspk')} reads up to {FORMAT_VERSION}",
+            f"has format version {version}, and mrlspk {installed_version('mrlspk')} reads up to "
+            f"{schema.LATEST_VERSION}",
             path,
             f"It was written by mrlspk {written}: install that version or a later one.",
         )
     try:
-        for step in range(version, FORMAT_VERSION):
+        for step in range(version, schema.LATEST_VERSION):
             contents = UPGRADES[step](contents)
     except (KeyError, TypeError) as error:
         raise CheckpointError(
@@ -115,7 +119,8 @@ def upgrade(contents: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def upgrade_from_1(contents: dict[str, Any]) -> dict[str, Any]:
     """Return entries of format 1 in format 2, which says the family: all of format 1 were ReDimNet."""
-    return contents | {"architecture": {**contents["architecture"], "family": "redimnet"}, "format_version": 2}
+    architecture = {**contents[schema.ARCHITECTURE], "family": "redimnet"}
+    return contents | {schema.ARCHITECTURE: architecture, schema.FORMAT_VERSION: 2}
 
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: upgrade_from_1}

@@ -5,20 +5,17 @@ from typing import Any
 
 from mrlspk.errors import UsageError
 from mrlspk.files import whole_file
-from mrlspk.models.checkpoints import safetensors_file
+from mrlspk.models.checkpoints import safetensors_file, schema
 from mrlspk.models.checkpoints.loading import LoadedModel
 from mrlspk.models.checkpoints.own import encoder_entries, write_entries
-
-# What a run leaves in its checkpoints that says something of the model; the rest is for going on with the run.
-KEPT = "card", "validation", "corpus", "converted_from", "rotation"
 
 
 def portable_entries(loaded: LoadedModel) -> dict[str, Any]:
     """Return the entries of a checkpoint of ours that holds the model and what is known of it, but no run."""
     entries = encoder_entries(loaded.encoder, loaded.architecture)
     if loaded.config is not None:
-        entries["config"] = loaded.config
-    return entries | {key: loaded.contents[key] for key in KEPT if key in loaded.contents}
+        entries[schema.CONFIG] = loaded.config
+    return entries | {key: loaded.contents[key] for key in schema.PORTABLE if key in loaded.contents}
 
 
 def check_form(path: Path) -> None:

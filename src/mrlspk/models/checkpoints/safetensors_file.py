@@ -9,9 +9,10 @@ from torch import Tensor
 
 from mrlspk.errors import CheckpointError, MissingDependencyError
 from mrlspk.files import whole_file
+from mrlspk.models.checkpoints import schema
 
 SUFFIX = ".safetensors"
-_STATE, _HEADER = "model", "mrlspk"  # the entry that holds the tensors, and the key of the header that holds the rest
+_HEADER = "mrlspk"  # the key of the header that holds every entry but the tensors
 
 
 def write_entries(path: Path, entries: dict[str, Any]) -> None:
@@ -22,9 +23,9 @@ def write_entries(path: Path, entries: dict[str, Any]) -> None:
         MissingDependencyError: If safetensors is not installed.
     """
     safetensors = library(path)
-    state: dict[str, Tensor] = {name: values.contiguous() for name, values in entries[_STATE].items()}
+    state: dict[str, Tensor] = {name: values.contiguous() for name, values in entries[schema.MODEL].items()}
     try:
-        rest = json.dumps({key: value for key, value in entries.items() if key != _STATE})
+        rest = json.dumps({key: value for key, value in entries.items() if key != schema.MODEL})
     except (TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"what it says beside its weights cannot be written as JSON: {error}", path, "Convert it to .pt."
@@ -56,7 +57,7 @@ def read_entries(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"is damaged or no safetensors file: {error}", path, "Write it again.") from error
     if not isinstance(rest, dict):
         raise CheckpointError("its header is not a mapping", path, "Write it again with `mrlspk pretrained convert`.")
-    return rest | {_STATE: state}
+    return rest | {schema.MODEL: state}
 
 
 def library(path: Path) -> ModuleType:

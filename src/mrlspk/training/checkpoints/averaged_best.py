@@ -3,8 +3,7 @@
 import copy
 from dataclasses import asdict
 
-from mrlspk.models.checkpoints import save_model
-from mrlspk.models.checkpoints.model_card import ENTRY
+from mrlspk.models.checkpoints import save_model, schema
 from mrlspk.training.best import note_best
 from mrlspk.training.checkpoints.averaging import AVERAGED, average_checkpoints, kept_checkpoints
 from mrlspk.training.checkpoints.checkpoint import save_with_card
@@ -24,13 +23,13 @@ def average_last(run: Run, progress: Progress) -> Progress:
         return progress
     entries = average_checkpoints(kept_checkpoints(run.run_dir, wanted))
     encoder = copy.deepcopy(run.state.module.current_encoder())
-    encoder.load_state_dict(entries["model"])
+    encoder.load_state_dict(entries[schema.MODEL])
     validation = run.validator.validate(encoder)
     progress, is_best = note_best(run, progress, validation)
     entries |= {
-        "progress": asdict(progress),
-        "validation": asdict(validation),
-        ENTRY: run.state.card.with_results(validation.eer, validation.min_dcf, epoch=progress.epoch).entry(),
+        schema.PROGRESS: asdict(progress),
+        schema.VALIDATION: asdict(validation),
+        schema.CARD: run.state.card.with_results(validation.eer, validation.min_dcf, epoch=progress.epoch).entry(),
     }
     if not run.ranks.is_first:
         return progress

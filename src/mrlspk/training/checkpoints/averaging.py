@@ -9,16 +9,10 @@ import torch
 from torch import Tensor
 
 from mrlspk.errors import CheckpointError
-from mrlspk.models.checkpoints import read_checkpoint
-from mrlspk.training.checkpoints.checkpoint import GENERATORS, PROCESSES
+from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.training.checkpoints.progress import Progress
-from mrlspk.training.modules import DRAWS
 
 AVERAGED = "averaged.pt"
-AVERAGED_EPOCHS = "averaged_epochs"  # entry of a checkpoint: the epochs that its weights are the average of
-STATES = "model", "criterion"  # what is averaged; class weights too, for a run that begins with the average
-# What tells of the last checkpoint alone, or lets a run go on: an average has neither.
-LEFT_OUT = "optimiser", "precision", GENERATORS, PROCESSES, DRAWS
 
 
 def kept_checkpoints(run_dir: Path, n: int) -> list[Path]:
@@ -41,10 +35,10 @@ def average_checkpoints(paths: Sequence[Path]) -> dict[str, Any]:
     """
     checkpoints = [(path, read_checkpoint(path)) for path in paths]
     last = checkpoints[-1][1]
-    entries = {key: value for key, value in last.items() if key not in LEFT_OUT}
-    for key in STATES:
+    entries = {key: value for key, value in last.items() if key not in schema.LAST_ONLY}
+    for key in schema.AVERAGED:
         entries[key] = average_states([contents[key] for _, contents in checkpoints], paths=paths)
-    return entries | {AVERAGED_EPOCHS: [contents["progress"]["epoch"] for _, contents in checkpoints]}
+    return entries | {schema.AVERAGED_EPOCHS: [contents[schema.PROGRESS]["epoch"] for _, contents in checkpoints]}
 
 
 def with_best_of(progress: Progress, best: Path) -> Progress:
@@ -56,10 +50,10 @@ def with_best_of(progress: Progress, best: Path) -> Progress:
         CheckpointError: If the best checkpoint cannot be read.
     """
     contents = read_checkpoint(best)
-    if AVERAGED_EPOCHS not in contents:
+    if schema.AVERAGED_EPOCHS not in contents:
         return progress
     names = "best_value", "best_epoch", "best_within_limit"
-    return replace(progress, **{name: contents["progress"][name] for name in names})
+    return replace(progress, **{name: contents[schema.PROGRESS][name] for name in names})
 
 
 def average_states(states: Sequence[dict[str, Tensor]], *, paths: Sequence[Path]) -> dict[str, Tensor]:

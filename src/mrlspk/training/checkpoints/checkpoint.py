@@ -10,8 +10,8 @@ from torch.optim import Optimizer
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
 from mrlspk.distributed import Ranks
-from mrlspk.models.checkpoints import encoder_entries, save_model
-from mrlspk.models.checkpoints.model_card import ENTRY, ModelCard, read_card
+from mrlspk.models.checkpoints import encoder_entries, save_model, schema
+from mrlspk.models.checkpoints.model_card import ModelCard, read_card
 from mrlspk.training.cards.files import write_card
 from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.random_state import random_state
@@ -22,8 +22,6 @@ BEST, LAST = "best.pt", "last.pt"
 # Of a head run: what it has to beat, where training started if that is not the same, and its best epoch.
 ROTATION, START, TRAINED = "rotation.pt", "start.pt", "trained.pt"
 UNTRAINED = ROTATION, START
-ORIGIN = "rotation", "own_head", "baselines", "start"  # entries that say where the run began
-GENERATORS, PROCESSES = "random_states", "processes"  # entries: of each process its generators, and how they share work
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class RunState:
         config: Resolved.
         corpus: Fingerprints of the training utterances and of the validation trials.
         card: Of the run's checkpoints, without the figures of any.
-        origin: The entries `ORIGIN` of each checkpoint; filled before the first is written.
+        origin: The entries `schema.RUN_START` of each checkpoint; filled before the first is written.
     """
 
     module: TrainedModule
@@ -68,20 +66,20 @@ class RunState:
             **encoder_entries(self.module.current_encoder(), self.architecture),
             **self.module.entries(),
             **self.origin,
-            "config": self.config.model_dump(mode="json"),
-            "optimiser": self.optimiser.state_dict(),
-            "progress": asdict(progress),
-            **({"validation": asdict(validation)} if validation else {}),
-            "corpus": self.corpus,
-            ENTRY: card.entry(),
-            "precision": self.fabric.strategy.precision.state_dict(),
+            schema.CONFIG: self.config.model_dump(mode="json"),
+            schema.OPTIMISER: self.optimiser.state_dict(),
+            schema.PROGRESS: asdict(progress),
+            **({schema.VALIDATION: asdict(validation)} if validation else {}),
+            schema.CORPUS: self.corpus,
+            schema.CARD: card.entry(),
+            schema.PRECISION: self.fabric.strategy.precision.state_dict(),
         }
 
     def entries_of_all(self) -> dict[str, Any]:
         """Return what a checkpoint to go on from holds of all processes; every one must call it."""
         return {
-            GENERATORS: self.ranks.all_gather(random_state(self.fabric.device)),
-            PROCESSES: {"n": self.ranks.world_size, "effective_batch": effective_batch(self.config, self.ranks)},
+            schema.RANDOM_STATES: self.ranks.all_gather(random_state(self.fabric.device)),
+            schema.PROCESSES: {"n": self.ranks.world_size, "effective_batch": effective_batch(self.config, self.ranks)},
         }
 
 
@@ -107,7 +105,7 @@ def save_epoch(run_dir: Path, entries: dict[str, Any], *, best_name: str | None,
     if best_name:
         save_with_card(run_dir / best_name, entries)
     if keep and keep_last_n:
-        save_model(run_dir / f"epoch-{entries['progress']['epoch']:03d}.pt", entries)
+        save_model(run_dir / f"epoch-{entries[schema.PROGRESS]['epoch']:03d}.pt", entries)
     save_model(run_dir / LAST, entries)
     kept = sorted(run_dir.glob("epoch-*.pt"))
     for old in kept[: max(0, len(kept) - keep_last_n)]:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import SGD, Optimizer
 
 from mrlspk.errors import CheckpointError, MrlspkError
-from mrlspk.models.checkpoints import read_checkpoint
+from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.training.checkpoints.checkpoint import BEST, LAST
 
 log = logging.getLogger("mrlspk.training")
@@ -94,7 +94,7 @@ def with_last_good(error: MrlspkError, run_dir: Path) -> MrlspkError:
 
 def _said_of(last: Path) -> str:
     try:
-        progress = read_checkpoint(last)["progress"]
+        progress = read_checkpoint(last)[schema.PROGRESS]
     except CheckpointError as error:
         return f"{last} cannot be read either ({error.what})"
     return f"{last}, of step {progress['step']} ({progress['epoch']} epochs done), is whole"

@@ -8,45 +8,46 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from mrlspk.errors import CheckpointError
-from mrlspk.models.checkpoints import read_checkpoint
-from mrlspk.training.checkpoints.checkpoint import GENERATORS, ORIGIN, PROCESSES, RunState, effective_batch
+from mrlspk.models.checkpoints import schema
+from mrlspk.training.checkpoints.checkpoint import RunState, effective_batch
 from mrlspk.training.checkpoints.corpus_list import describe_difference
 from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.random_state import seed_apart, set_random_state
+from mrlspk.training.checkpoints.resume import ResumePoint
 
 log = logging.getLogger("mrlspk.training")
 
 BEGIN_ANEW = "Begin a new run with --init-from."
 
 
-def restore(state: RunState, path: Path, *, utterance_ids: list[str], allow_changes: bool) -> Progress:
-    """Load model, class weights, optimiser and generators of a run from ``path``; return how far it was.
+def restore(state: RunState, point: ResumePoint, *, utterance_ids: list[str], allow_changes: bool) -> Progress:
+    """Load model, classifier weights, optimiser and random generators from a checkpoint; return the progress.
 
     Args:
-        state: Of the run that goes on.
-        path: The checkpoint.
-        utterance_ids: Of the training corpus, to be compared with the run's own.
-        allow_changes: Go on where corpus or processes are others, and say what changed.
+        state: Of the run that is resumed.
+        point: The checkpoint.
+        utterance_ids: Of the training corpus, compared with those that the run was trained on.
+        allow_changes: Accept another corpus or number of processes, and warn of what changed.
 
     Raises:
-        CheckpointError: If the file is not the checkpoint of a run of this architecture, corpus and processes.
+        CheckpointError: If the checkpoint is not of a run of this architecture, corpus and processes.
     """
-    contents = read_checkpoint(path)
-    if "corpus" not in contents:
+    path, entries = point.path, point.entries
+    if schema.CORPUS not in entries:
         raise CheckpointError("it does not say what corpus it was trained on", path, BEGIN_ANEW)
-    if GENERATORS not in contents or PROCESSES not in contents:
+    if schema.RANDOM_STATES not in entries or schema.PROCESSES not in entries:
         raise CheckpointError("it is no checkpoint that training can go on from to the step", path, BEGIN_ANEW)
-    _compare_corpora(state, contents, path, utterance_ids=utterance_ids, allow_changes=allow_changes)
-    _compare_processes(state, contents[PROCESSES], path, allow_changes=allow_changes)
+    _compare_corpora(state, entries, path, utterance_ids=utterance_ids, allow_changes=allow_changes)
+    _compare_processes(state, entries[schema.PROCESSES], path, allow_changes=allow_changes)
     try:
-        state.module.load_entries(contents)
-        state.origin.update({key: contents[key] for key in ORIGIN if key in contents})
-        state.optimiser.load_state_dict(contents["optimiser"])
-        state.fabric.strategy.precision.load_state_dict(contents["precision"])
-        progress = TypeAdapter(Progress).validate_python(contents["progress"])
-        if contents["config"]["training"]["batch_size"] != state.config.training.batch_size:
-            progress = replace(progress, n_parts=1)  # what ran out of memory was a batch of another size
-        _restore_generators(state, contents[GENERATORS])
+        state.module.load_entries(entries)
+        state.origin.update({key: entries[key] for key in schema.RUN_START if key in entries})
+        state.optimiser.load_state_dict(entries[schema.OPTIMISER])
+        state.fabric.strategy.precision.load_state_dict(entries[schema.PRECISION])
+        progress = TypeAdapter(Progress).validate_python(entries[schema.PROGRESS])
+        if entries[schema.CONFIG]["training"]["batch_size"] != state.config.training.batch_size:
+            progress = replace(progress, n_parts=1)  # the batch that ran out of memory was of another size
+        _restore_generators(state, entries[schema.RANDOM_STATES])
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise CheckpointError(
             f"training cannot go on from it: {error}", path, "Resume with the corpus and configuration of its run."
@@ -64,10 +65,10 @@ def _restore_generators(state: RunState, states: list[dict[str, Any]]) -> None:
 
 
 def _compare_corpora(
-    state: RunState, contents: dict[str, Any], path: Path, *, utterance_ids: list[str], allow_changes: bool
+    state: RunState, entries: dict[str, Any], path: Path, *, utterance_ids: list[str], allow_changes: bool
 ) -> None:
     """Refuse another corpus, or say what changed."""
-    if contents["corpus"] == state.corpus:
+    if entries[schema.CORPUS] == state.corpus:
         return
     changed = describe_difference(path.parent, utterance_ids) or "the validation trials are others"
     if not allow_changes:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 from mrlspk.config import Config
 from mrlspk.config.logging import LoggingConfig
 from mrlspk.errors import CheckpointError, ConfigError
-from mrlspk.models.checkpoints import read_checkpoint
+from mrlspk.models.checkpoints import LoadedModel, load_entries, read_checkpoint, schema
 from mrlspk.training.checkpoints.checkpoint import BEST, LAST, UNTRAINED
 
 log = logging.getLogger("mrlspk.training")
@@ -70,19 +71,54 @@ def _newest_kept(run_dir: Path) -> Path | None:
     return max(run_dir.glob("epoch-*.pt"), default=None)
 
 
-def _read(point: Path) -> dict[str, Any]:
-    """Return the entries of a run's checkpoint.
+@dataclass(frozen=True)
+class ResumePoint:
+    """A checkpoint to resume from, as it was read.
+
+    Attributes:
+        path: Its file.
+        entries: All that it holds, as `mrlspk.models.checkpoints.schema` names it.
+        stamp: Inode, size and time of change of the file, which tell whether it was replaced since.
+    """
+
+    path: Path
+    entries: dict[str, Any]
+    stamp: tuple[int, int, int]
+
+    def model(self) -> LoadedModel:
+        """Return the encoder that the checkpoint holds.
+
+        Raises:
+            CheckpointError: If it is no whole model.
+        """
+        return load_entries(self.entries, self.path)
+
+
+def read_resume_point(path: Path, *, known: ResumePoint | None = None) -> ResumePoint:
+    """Return the checkpoint in ``path``; the file is not read again if it is still the one that is ``known``.
 
     Raises:
-        CheckpointError: If it is damaged; where that is the last one, the newest kept one is named.
+        CheckpointError: If it is damaged; where that is ``last.pt``, the newest kept epoch is named.
     """
+    stamp = _stamp(path)
+    if known is not None and (known.path, known.stamp) == (path, stamp):
+        return known
     try:
-        return read_checkpoint(point)
+        return ResumePoint(path, read_checkpoint(path), stamp)
     except CheckpointError as error:
-        kept = _newest_kept(point.parent)
-        if point.name != LAST or kept is None:
+        kept = _newest_kept(path.parent)
+        if path.name != LAST or kept is None:
             raise
-        raise CheckpointError(error.what, point, f"Take it away, and go on with --resume {kept}.") from error
+        raise CheckpointError(error.what, path, f"Take it away, and go on with --resume {kept}.") from error
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """Return inode, size and time of change of a file."""
+    try:
+        found = path.stat()
+    except OSError:  # reading it says what is wrong
+        return 0, 0, 0
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _nothing_to_go_on_from(run_dir: Path) -> CheckpointError:
@@ -100,20 +136,20 @@ def _nothing_to_go_on_from(run_dir: Path) -> CheckpointError:
     )
 
 
-def check_nothing_lost(point: Path) -> None:
-    """Refuse to go on from a checkpoint whose run has come further: its later checkpoints would be overwritten.
+def check_nothing_lost(point: ResumePoint) -> None:
+    """Refuse to resume from a checkpoint whose run has come further: its later checkpoints would be overwritten.
 
     Raises:
         CheckpointError: If it has.
     """
-    last = point.with_name(LAST)
-    if point == last or not last.is_file():
+    last = point.path.with_name(LAST)
+    if point.path == last or not last.is_file():
         return
-    there, here = (_place(_read(path)["progress"]) for path in (last, point))
+    there, here = (_place(each.entries[schema.PROGRESS]) for each in (read_resume_point(last), point))
     if there > here:
         raise CheckpointError(
             f"its run has come further, to {_shown(there)}: going on from {_shown(here)} would overwrite that",
-            point,
+            point.path,
             "Resume from the folder, or copy it whole and let the checkpoint be last.pt in the copy.",
         )
 
@@ -145,28 +181,51 @@ def _shown(place: tuple[int, int]) -> str:
     return f"epoch {epoch}" + (f" and {n_crops} crops of the next" if n_crops else "")
 
 
-def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str], allow_changes: bool = False) -> Config:
-    """Return the configuration to train with: that of the run that is resumed, if one is.
+def configure_resumed(
+    resume: str, asked: Config, *, named_keys: Collection[str], allow_changes: bool = False
+) -> tuple[Config, ResumePoint | None]:
+    """Return the configuration to train with, and the checkpoint that is resumed, if one is.
 
     Args:
         resume: ``never``, ``auto`` or a path.
         asked: The configuration from files, variables and flags.
-        named_keys: Dotted keys that these set. A run that is resumed must have had the same values, but for
-            ``FREE_KEYS``, which are taken from ``asked``.
-        allow_changes: Take the other keys from ``asked`` too, and say which changed.
+        named_keys: As for `resumed_config`.
+        allow_changes: As for `resumed_config`.
 
     Raises:
-        ConfigError: If it had others; they are named.
-        CheckpointError: If there is no such run, or its checkpoint holds no configuration.
+        ConfigError: If the run had another configuration.
+        CheckpointError: If there is no such run, or its checkpoint cannot be resumed from.
     """
-    point = find_resume_point(resume, asked.logging)
-    if point is None:
-        return asked
+    path = find_resume_point(resume, asked.logging)
+    if path is None:
+        return asked, None
+    point = read_resume_point(path)
+    return resumed_config(point, asked, named_keys=named_keys, allow_changes=allow_changes), point
+
+
+def resumed_config(
+    point: ResumePoint, asked: Config, *, named_keys: Collection[str], allow_changes: bool = False
+) -> Config:
+    """Return the configuration to resume a run with: its own, with the changes that are free or allowed.
+
+    Args:
+        point: The checkpoint of the run.
+        asked: The configuration from files, variables and flags.
+        named_keys: Dotted keys that these set. The run must have had the same values, but for ``FREE_KEYS``, which are
+            taken from ``asked``.
+        allow_changes: Take the other keys from ``asked`` too, and warn of what changed.
+
+    Raises:
+        ConfigError: If the run had other values; they are named.
+        CheckpointError: If the checkpoint holds no configuration.
+    """
     try:
-        saved = Config.model_validate(_read(point)["config"]).model_dump(mode="json")
+        saved = Config.model_validate(point.entries[schema.CONFIG]).model_dump(mode="json")
     except (KeyError, ValueError) as error:
         raise CheckpointError(
-            f"holds no configuration to train with: {error}", point, "Resume from a checkpoint that mrlspk train wrote."
+            f"holds no configuration to train with: {error}",
+            point.path,
+            "Resume from a checkpoint that mrlspk train wrote.",
         ) from error
     wanted, keys = asked.model_dump(mode="json"), set(named_keys)
     if asked.training.batch_size == "auto":
@@ -176,15 +235,15 @@ def resumed_config(resume: str, asked: Config, *, named_keys: Collection[str], a
     if changed and not allow_changes:
         raise ConfigError(
             f"the run was begun with another configuration: {'; '.join(changed)}",
-            point.parent,
+            point.path.parent,
             "Resume without these, allow them with --allow-changes, or begin a new run.",
         )
     if not changed:
-        return _valid(saved, point)
+        return _valid(saved, point.path)
     log.warning("the run goes on with another configuration: %s", "; ".join(changed))
     for key in keys:
         _set_value(saved, key, _value(wanted, key))
-    return _valid(saved, point)
+    return _valid(saved, point.path)
 
 
 def _is_free(key: str, saved: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
+from mrlspk.models.checkpoints import schema
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.training.modules import TrainedModule
@@ -84,7 +85,7 @@ class HeadModule(TrainedModule):
 
     def entries(self) -> dict[str, Any]:
         """Return class weights, and the state of a rotation that is trained."""
-        return super().entries() | ({"turn": self.turn.state_dict()} if self.turn is not None else {})
+        return super().entries() | ({schema.TURN: self.turn.state_dict()} if self.turn is not None else {})
 
     def load_entries(self, contents: Mapping[str, Any]) -> None:
         """Take head and class weights; with a rotation the head stays as it began, and the rotation is taken."""
@@ -92,7 +93,7 @@ class HeadModule(TrainedModule):
             super().load_entries(contents)
             return
         self.load_criterion(contents)
-        self.turn.load_state_dict(contents["turn"])
+        self.turn.load_state_dict(contents[schema.TURN])
 
     @torch.no_grad()
     def _turned_head(self) -> MatryoshkaHead:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mrlspk.distributed import on_rank_zero
 from mrlspk.errors import CheckpointError
 from mrlspk.feature_store.store import FeatureStore
-from mrlspk.models.checkpoints import read_checkpoint
+from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.training.checkpoints.checkpoint import BEST, ROTATION, START, TRAINED, save_with_card
@@ -26,7 +26,6 @@ from mrlspk.training.optimiser import build_learning_rate
 from mrlspk.training.prepared import Prepared, build_stepper
 from mrlspk.training.validation import StoredValidator, ValidationTrials, embed_pooled
 
-VERDICT = "verdict"  # entry of a checkpoint
 HEAD = "head."  # how the names of the head's entries begin
 
 
@@ -76,7 +75,7 @@ def build_head_run(prepared: Prepared, stores: Stores, trials: ValidationTrials,
         ranks.broadcast_tensors(module.state_dict().values())
         prepared.state.origin.update(ranks.broadcast(prepared.state.origin))
     contents = _read_start(prepared)
-    baselines = Baselines(**contents["baselines"])
+    baselines = Baselines(**contents[schema.BASELINES])
     _begin_at(prepared, module, contents)
     run = Run(
         stepper=build_stepper(prepared),
@@ -121,7 +120,7 @@ def conclude(head_run: HeadRun) -> Verdict | None:
     ]
     verdict = reach_verdict(head_run.trials, *embeddings, n_resamples=config.evaluation.n_resamples, seed=config.seed)
     kept = found[TRAINED if verdict.kept == "trained" else ROTATION]
-    save_with_card(run.run_dir / BEST, kept | {VERDICT: asdict(verdict)})
+    save_with_card(run.run_dir / BEST, kept | {schema.VERDICT: asdict(verdict)})
     return verdict
 
 
@@ -140,12 +139,12 @@ def _write_start(
     if own is None or config.head.start == "random":
         own = train_first_head(prepared, crops, vectors.pooled)
     start = start_head(prepared, own, vectors, trials=trials, held_out=held_out)
-    state.origin.update(start.entries() | {"start": ROTATION})
+    state.origin.update(start.entries() | {schema.START: ROTATION})
     (prepared.run_dir / START).unlink(missing_ok=True)  # of a run that was stopped before its first epoch ended
     _write_untrained(ROTATION, prepared, trials, held_out=held_out, crops=crops)
     if config.head.flatten and config.head.trained == "linear" and prepared.wanted_rotation != "none":
         flatten_head(prepared, own, vectors)
-        state.origin["start"] = START
+        state.origin[schema.START] = START
         _write_untrained(START, prepared, trials, held_out=held_out, crops=crops)
 
 
@@ -162,7 +161,7 @@ def _write_untrained(
 
 def _read_start(prepared: Prepared) -> dict[str, Any]:
     """Return the checkpoint that training starts from, as the run's own checkpoints name it."""
-    path = prepared.run_dir / str(prepared.state.origin.get("start", ROTATION))
+    path = prepared.run_dir / str(prepared.state.origin.get(schema.START, ROTATION))
     if not path.is_file():
         raise CheckpointError(
             "the run has lost where it started", path, "Bring rotation.pt and start.pt back, or begin a new run."
@@ -183,13 +182,13 @@ def _begin_at(prepared: Prepared, module: HeadModule, contents: dict[str, Any]) 
             start = {each: linear[name].detach() for name, each in module.encoder.linear_parameters().items()}
         if config.head.class_start == "means":
             classes = dict(module.criterion.named_parameters())
-            start |= {parameter: contents["criterion"][name] for name, parameter in classes.items()}
+            start |= {parameter: contents[schema.CRITERION][name] for name, parameter in classes.items()}
         add_decay_to_start(prepared.state.optimiser, start, decay=config.head.start_decay)
 
 
 def _head_of(contents: dict[str, Any], like: Encoder) -> MatryoshkaHead:
     """Return the head in a checkpoint's entries, on the device of ``like``."""
     head = like.copy_head()  # a new head would draw weights, and a resumed run would draw other numbers after that
-    state = {name: values for name, values in contents["model"].items() if name.startswith(HEAD)}
+    state = {name: values for name, values in contents[schema.MODEL].items() if name.startswith(HEAD)}
     head.load_state_dict({name.removeprefix(HEAD): values for name, values in state.items()})
     return head.eval()

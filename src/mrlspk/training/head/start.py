@@ -12,6 +12,7 @@ from mrlspk.feature_store.store import FeatureStore
 from mrlspk.losses.class_start import set_class_means
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
+from mrlspk.models.checkpoints import schema
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.folding import AffineMap, fold_head, rotate_head, widen_head
 from mrlspk.models.head import MatryoshkaHead
@@ -50,9 +51,9 @@ class HeadStart:
     def entries(self) -> dict[str, Any]:
         """Return what a checkpoint of the same backbone says of it: tensors and plain values only."""
         return {
-            "rotation": self.choice.entry(),
-            "own_head": {"weight": self.own.weight.float(), "bias": self.own.bias.float()},
-            "baselines": asdict(self.baselines),
+            schema.ROTATION: self.choice.entry(),
+            schema.OWN_HEAD: {"weight": self.own.weight.float(), "bias": self.own.bias.float()},
+            schema.BASELINES: asdict(self.baselines),
         }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from mrlspk.config import Config
+from mrlspk.inference.loading import load_located
 from mrlspk.training.acceleration import set_tf32
 from mrlspk.training.memory.pooling_probe import build_pooling_probe
 from mrlspk.training.memory.probe import Probe
@@ -31,7 +32,8 @@ def build_probe(
     """
     torch.use_deterministic_algorithms(config.deterministic)
     set_tf32(allowed=config.hardware.tf32)
-    encoder = build_start(config, origin_checkpoint(config, cache_dir=cache_dir, mirror=mirror)).encoder
+    origin = origin_checkpoint(config, cache_dir=cache_dir, mirror=mirror)
+    encoder = build_start(config, load_located(origin) if origin else None).encoder
     if config.trains_head_alone:
         return build_pooling_probe(config, encoder, device=device)
     return build_train_probe(config, encoder, device=device, n_speakers=n_speakers, n_processes=n_processes)

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from mrlspk.config.training import LoraConfig
 from mrlspk.errors import ConfigError, MissingDependencyError
+from mrlspk.models.checkpoints import schema
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.parts import train_head
 from mrlspk.models.redimnet.blocks import FeedForward, SelfAttention
 
 NAME = "default"  # what peft calls an adapter that has no name
 BASE_LAYER = "base_layer"  # where peft keeps the layer that an adapter is on
-ENTRY = "adapters"  # of a checkpoint: what it takes to go on with them
 
 
 def build_adapters(config: LoraConfig, encoder: Encoder) -> None:
@@ -133,7 +133,7 @@ def _plain(encoder: Encoder, *, merge: bool) -> Encoder:
 def adapter_entries(encoder: Encoder) -> dict[str, Any]:
     """Return what a checkpoint of the merged encoder lacks to go on from: adapters, and the weights beneath them."""
     state = {name: values for name, values in encoder.state_dict().items() if _is_adapted(name)}
-    return {ENTRY: state} if state else {}
+    return {schema.ADAPTERS: state} if state else {}
 
 
 def load_with_adapters(encoder: Encoder, contents: Mapping[str, Any]) -> None:
@@ -143,10 +143,10 @@ def load_with_adapters(encoder: Encoder, contents: Mapping[str, Any]) -> None:
         KeyError: If the encoder has adapters and the checkpoint has none.
         RuntimeError: If an entry is missing, unknown or of another shape.
     """
-    state: dict[str, Tensor] = contents["model"]
+    state: dict[str, Tensor] = contents[schema.MODEL]
     if has_adapters(encoder):
         own = encoder.state_dict()
-        state = {name: values for name, values in state.items() if name in own} | contents[ENTRY]
+        state = {name: values for name, values in state.items() if name in own} | contents[schema.ADAPTERS]
     encoder.load_state_dict(state)
 
 

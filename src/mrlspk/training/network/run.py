@@ -4,6 +4,7 @@ import torch
 
 from mrlspk.data.build import build_train_loader
 from mrlspk.losses.margin import AAMSoftmax
+from mrlspk.models.checkpoints import schema
 from mrlspk.training.fit import Run
 from mrlspk.training.head.start import has_choice, set_means, start_head
 from mrlspk.training.head.stores import Stores
@@ -57,7 +58,7 @@ def _begin(prepared: Prepared, stores: Stores, trials: ValidationTrials) -> None
     vectors = stores.whole(prepared.data.corpus, with_choice=turned and has_choice(prepared))
     if turned:
         start = start_head(prepared, own, vectors, trials=trials, held_out=stores.held_out(trials))
-        prepared.state.origin["rotation"] = start.entries()["rotation"]
+        prepared.state.origin[schema.ROTATION] = start.choice.entry()
     if with_means:
         speakers, n_speeds = torch.from_numpy(vectors.speaker_index), len(train.speeds)
         classes = torch.cat([speakers + number * len(train.speakers) for number in range(n_speeds)])

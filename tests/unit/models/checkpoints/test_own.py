@@ -9,7 +9,8 @@ from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.backbone import ReDimNetConfig
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import encoder_entries, load_model
-from mrlspk.models.checkpoints.own import FORMAT_VERSION, UPGRADES, upgrade_from_1, write_entries
+from mrlspk.models.checkpoints.own import UPGRADES, upgrade_from_1, write_entries
+from mrlspk.models.checkpoints.schema import LATEST_VERSION
 from mrlspk.models.encoder import build_encoder
 
 TINY = describe_architecture(
@@ -66,12 +67,12 @@ def test_format_1_is_upgraded_to_one_that_says_the_family(format_1, encoder, loa
 
 
 def test_every_older_format_has_its_upgrade():
-    assert sorted(UPGRADES) == list(range(1, FORMAT_VERSION))
+    assert sorted(UPGRADES) == list(range(1, LATEST_VERSION))
 
 
 def test_newer_format_is_refused_with_the_version_that_is_needed(encoder, load):
-    entries = encoder_entries(encoder, TINY) | {"format_version": FORMAT_VERSION + 1, "mrlspk_version": "7.3.0"}
-    with pytest.raises(CheckpointError, match=f"has format version {FORMAT_VERSION + 1}, and mrlspk") as caught:
+    entries = encoder_entries(encoder, TINY) | {"format_version": LATEST_VERSION + 1, "mrlspk_version": "7.3.0"}
+    with pytest.raises(CheckpointError, match=f"has format version {LATEST_VERSION + 1}, and mrlspk") as caught:
         load(entries)
     assert re.search(r"written by mrlspk 7\.3\.0: install that version or a later one", caught.value.fix)
     assert __version__ in caught.value.what
