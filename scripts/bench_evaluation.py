@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.metrics.bootstrap import bootstrap_speakers, rate_interval
 from mrlspk.metrics.cllr import cllr, min_cllr_at
 from mrlspk.metrics.cosine import prefix_cosine_scores
 from mrlspk.metrics.dcf import act_dcf, min_dcf_at, min_dcf_threshold_at
 from mrlspk.metrics.det import operating_points, threshold_at_far
 from mrlspk.metrics.eer import accuracy_at, eer_at, eer_threshold_at
+from mrlspk.metrics.significance import bootstrap_speakers, rate_interval
 
 DIMS = (8, 16, 32, 64, 128, 192, 256)
 P_TARGETS = (0.01, 0.05)

@@ -18,9 +18,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.metrics.bootstrap import bootstrap_speakers, p_value, rate_interval
 from mrlspk.metrics.dcf import min_dcf
 from mrlspk.metrics.eer import equal_error_rate
+from mrlspk.metrics.significance import bootstrap_speakers, p_value, rate_interval
 
 # Standard deviations of the effects of speakers; scores of either kind have a deviation of 1.
 TARGET_EFFECT, NONTARGET_EFFECT = 0.6, 0.5

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from mrlspk.data.trials import read_trials, trial_speakers
-from mrlspk.metrics.bootstrap import bootstrap_speakers
 from mrlspk.metrics.cllr import cllr, min_cllr_at
 from mrlspk.metrics.cosine import prefix_cosine_scores
 from mrlspk.metrics.dcf import act_dcf, min_dcf_at, min_dcf_threshold_at
 from mrlspk.metrics.det import operating_points, threshold_at_far
 from mrlspk.metrics.eer import accuracy_at, eer_at, eer_threshold_at
+from mrlspk.metrics.significance import bootstrap_speakers
 
 DIMS = (8, 16, 32, 64, 128, 192, 256)
 P_TARGETS = (0.01, 0.05)

@@ -226,7 +226,7 @@ def test_two_priors_are_refused(run, flags):
 def test_without_draws_of_many_speakers_no_signs_are_promised(run, models, many_speakers):
     flags = "--trials", many_speakers.trials, "--audio-root", many_speakers.root
     table = run("compare", *models[:2], *flags, "--resamples", 0).stdout
-    assert "no intervals and no winner: not asked for" in table
+    assert "no intervals and no winner: not requested" in table
     assert "− + =" not in table
 
 

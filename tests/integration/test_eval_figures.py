@@ -42,7 +42,7 @@ def test_enough_speakers_give_intervals_around_the_figures(run, model, flags):
 def test_no_draws_give_no_intervals(run, model, flags):
     outcome = run("eval", model, *flags, "--resamples", 0, "--json")
     assert all(result["eer_ci"] is None for result in results_of(outcome))
-    assert outcome.json["trials"][0]["intervals"]["note"] == "not asked for"
+    assert outcome.json["trials"][0]["intervals"]["note"] == "not requested"
 
 
 def test_few_speakers_give_no_intervals_and_the_reason(run, model, tiny_corpus):

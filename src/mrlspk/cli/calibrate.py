@@ -137,8 +137,8 @@ def _width_payload(fit: "WidthFit") -> dict[str, Any]:
         "scale": width.scale,
         "offset": width.offset,
         "duration_weight": width.duration_weight,
-        "cllr": fit.cllr,
-        "min_cllr": fit.min_cllr,
+        "cllr": fit.metrics.cllr,
+        "min_cllr": fit.metrics.min_cllr,
         "cllr_by_score": fit.cllr_by_score,
         "dcf": [
             {
@@ -148,7 +148,7 @@ def _width_payload(fit: "WidthFit") -> dict[str, Any]:
                 "llr_threshold": prior.llr,
                 "threshold": prior.score,
             }
-            for cost, prior in zip(fit.dcf, width.priors, strict=True)
+            for cost, prior in zip(fit.metrics.dcf, width.priors, strict=True)
         ],
         "false_accepts": [
             {
@@ -179,15 +179,15 @@ def _human(report: "CalibrateReport") -> Iterator[RenderableType]:
 
 def _figures(report: "CalibrateReport") -> tuple[list[str], list[list[str]]]:
     by_score = report.file.content.quality is not None
-    costs = [name for each in report.results[0].dcf for name in _cost_names(each.p_target)]
+    costs = [name for each in report.results[0].metrics.dcf for name in _cost_names(each.p_target)]
     columns = ["width", "minCllr", "Cllr", *(["Cllr without lengths"] if by_score else []), *costs]
     rows = [
         [
             str(fit.width.dim),
-            f"{fit.min_cllr:.4f}",
-            f"{fit.cllr:.4f}",
+            f"{fit.metrics.min_cllr:.4f}",
+            f"{fit.metrics.cllr:.4f}",
             *([f"{fit.cllr_by_score:.4f}"] if fit.cllr_by_score is not None else []),
-            *(f"{value:.4f}" for cost in fit.dcf for value in (cost.min_dcf, cost.act_dcf)),
+            *(f"{value:.4f}" for cost in fit.metrics.dcf for value in (cost.min_dcf, cost.act_dcf)),
         ]
         for fit in report.results
     ]

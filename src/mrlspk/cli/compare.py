@@ -71,7 +71,7 @@ def compare_command(
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Score the same trials with two or more models; show where they differ, and whether that can be believed."""
-    from mrlspk.evaluation.comparison_document import comparison_values
+    from mrlspk.evaluation.documents import comparison_values
     from mrlspk.evaluation.report import check_report, write_report
     from mrlspk.workflows.compare import ComparisonRequest, compare
 

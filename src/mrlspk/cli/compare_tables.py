@@ -9,7 +9,8 @@ from mrlspk.cli import output
 from mrlspk.cli.trial_options import heading, percent
 
 if TYPE_CHECKING:
-    from mrlspk.evaluation.comparison_report import ComparedTrials, ComparedWidth, ComparisonReport, Difference
+    from mrlspk.evaluation.comparison import ComparedTrials, ComparisonReport
+    from mrlspk.evaluation.paired_comparison import ComparedWidth, Difference
 
 
 def comparison_tables(report: "ComparisonReport") -> Iterator[RenderableType]:
@@ -36,7 +37,7 @@ def _short_names(report: "ComparisonReport") -> dict[str, str]:
 
 def _table(trials: "ComparedTrials", names: Mapping[str, str]) -> RenderableType:
     first = trials.results[0]
-    columns = ["width", *(f"EER % {names[each.model]}" for each in first.models)]
+    columns = ["width", *(f"EER % {names[model]}" for model in first.models)]
     for pair in first.pairs:
         columns += [f"{names[pair.b]} − {names[pair.a]}", *_evidence_columns(pair)]
     columns.append("winner")
@@ -51,8 +52,8 @@ def _evidence_columns(pair: "Difference") -> tuple[str, ...]:
 
 def _row(width: "ComparedWidth", names: Mapping[str, str]) -> Iterator[object]:
     yield width.dim
-    for model in width.models:
-        yield percent(model.eer)
+    for metrics in width.models.values():
+        yield percent(metrics.eer)
     for pair in width.pairs:
         yield f"{100 * pair.delta_eer:+.2f}"
         if pair.delta_ci is not None and pair.p_value is not None:
@@ -66,8 +67,8 @@ def _row(width: "ComparedWidth", names: Mapping[str, str]) -> Iterator[object]:
 def _epoch_table(trials: "ComparedTrials", names: Mapping[str, str]) -> RenderableType:
     columns = ["epoch", *(f"EER % {width.dim}" for width in trials.results)]
     rows = [
-        (names[model.model], *(percent(width.models[index].eer) for width in trials.results))
-        for index, model in enumerate(trials.results[0].models)
+        (names[model], *(percent(width.models[model].eer) for width in trials.results))
+        for model in trials.results[0].models
     ]
     return output.table(None, columns, rows)
 

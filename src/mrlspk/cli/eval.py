@@ -88,7 +88,7 @@ def eval_command(
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Score trial lists; show EER and minDCF, with intervals over speakers, for every embedding width."""
-    from mrlspk.evaluation.document import evaluation_values
+    from mrlspk.evaluation.documents import evaluation_values
     from mrlspk.workflows.evaluate import EvaluationRequest, evaluate
 
     _check_targets(scores, report, force=force)
@@ -147,7 +147,7 @@ def _write_files(
     result: "EvaluationReport", payload: dict[str, Any], scores: Path | None, report: Path | None, *, force: bool
 ) -> None:
     """Write what was asked for, after the figures were shown: a full disk does not lose them."""
-    from mrlspk.evaluation.document import add_curves
+    from mrlspk.evaluation.documents import add_curves
     from mrlspk.evaluation.list_scores import keep_scores
     from mrlspk.evaluation.report import write_report
     from mrlspk.evaluation.scores_file import write_scores

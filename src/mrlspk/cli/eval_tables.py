@@ -1,6 +1,6 @@
 """What ``mrlspk eval`` shows on a terminal."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -11,11 +11,10 @@ from mrlspk.cli.trial_options import heading, percent, percent_interval
 
 if TYPE_CHECKING:
     from mrlspk.evaluation.breakdown import ColumnBreakdown
-    from mrlspk.evaluation.durations import DurationResult
-    from mrlspk.evaluation.figures import WidthResult
     from mrlspk.evaluation.list_report import ListReport
     from mrlspk.evaluation.model_report import EvaluationReport
     from mrlspk.evaluation.target import TargetWidth
+    from mrlspk.metrics.width_metrics import WidthMetrics
 
 
 def evaluation_tables(report: "EvaluationReport") -> Iterator[RenderableType]:
@@ -53,13 +52,13 @@ def _list_tables(trials: "ListReport") -> Iterator[RenderableType]:
         yield baseline_table(trials)
     if trials.durations:
         yield ""
-        yield _duration_table(trials.durations)
+        yield _duration_table(trials)
     for column in trials.breakdown:
         yield ""
-        yield _column_table(column)
+        yield _column_table(column, [each.dim for each in trials.results])
 
 
-def _width_table(results: "Iterable[WidthResult]") -> RenderableType:
+def _width_table(results: "Iterable[WidthMetrics]") -> RenderableType:
     results = list(results)
     first = results[0]
     calibrated = first.cllr is not None
@@ -71,7 +70,7 @@ def _width_table(results: "Iterable[WidthResult]") -> RenderableType:
     return output.table(None, columns, (_width_row(each) for each in results))
 
 
-def _width_row(result: "WidthResult") -> Iterator[object]:
+def _width_row(result: "WidthMetrics") -> Iterator[object]:
     yield result.dim
     yield percent(result.eer)
     if result.eer_ci is not None:
@@ -86,28 +85,32 @@ def _width_row(result: "WidthResult") -> Iterator[object]:
     yield f"{result.threshold:.4f}"
 
 
-def _duration_table(durations: "Iterable[DurationResult]") -> RenderableType:
-    durations = list(durations)
-    columns = ["EER %", *(str(each.dim) for each in durations[0].results), "trials", "left out"]
+def _duration_table(trials: "ListReport") -> RenderableType:
+    dims = [each.dim for each in trials.results]
+    columns = ["EER %", *map(str, dims), "trials", "left out"]
     rows = [
         (
             "whole" if each.seconds is None else f"{each.seconds:g} s",
-            *(percent(width.eer) for width in each.results),
+            *_eer_cells(each.results, dims),
             each.n_target + each.n_nontarget,
             each.n_left_out,
         )
-        for each in durations
+        for each in trials.durations
     ]
     return output.table("by length of the test side", columns, rows)
 
 
-def _column_table(column: "ColumnBreakdown") -> RenderableType:
-    columns = ["EER %", *(str(each.dim) for each in column.groups[0].results), "target", "non-target"]
+def _column_table(column: "ColumnBreakdown", dims: Sequence[int]) -> RenderableType:
+    columns = ["EER %", *map(str, dims), "target", "non-target"]
     rows = [
-        (group.value, *(percent(width.eer) for width in group.results), group.n_target, group.n_nontarget)
-        for group in column.groups
+        (group.value, *_eer_cells(group.results, dims), group.n_target, group.n_nontarget) for group in column.groups
     ]
     return output.table(f"by {column.column}", columns, rows)
+
+
+def _eer_cells(results: "Iterable[WidthMetrics]", dims: Sequence[int]) -> list[str]:
+    eers = {each.dim: each.eer for each in results}
+    return [percent(eers.get(dim)) for dim in dims]
 
 
 def _target_line(found: "TargetWidth", target: float | None) -> str:

@@ -16,7 +16,7 @@ FEWEST_RESAMPLES = 100  # as the configuration has it, which is not loaded for -
 
 if TYPE_CHECKING:
     from mrlspk.config import Config
-    from mrlspk.evaluation.comparison_report import ComparedTrials
+    from mrlspk.evaluation.comparison import ComparedTrials
     from mrlspk.evaluation.list_report import ListReport
     from mrlspk.evaluation.sources import TrialRequest
 

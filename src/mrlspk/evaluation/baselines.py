@@ -11,20 +11,9 @@ from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.trial_list import TrialList
 from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.inference.recording import Recording
-from mrlspk.metrics.dcf import min_dcf_at
-from mrlspk.metrics.det import operating_points
-from mrlspk.metrics.eer import eer_at
+from mrlspk.metrics.width_metrics import WidthMetrics, measure_widths
 
 type Baseline = Literal["own", "truncation", "rotation"]
-
-
-@dataclass(frozen=True)
-class BaselineFigures:
-    """One width of a baseline; ``min_dcf`` is at the first prior."""
-
-    dim: int
-    eer: float
-    min_dcf: float
 
 
 @dataclass(frozen=True)
@@ -32,7 +21,7 @@ class BaselineResults:
     """One baseline on one list: ``own`` at its full width alone, the others at every width scored that it has."""
 
     name: Baseline
-    results: tuple[BaselineFigures, ...]
+    results: tuple[WidthMetrics, ...]
 
 
 def score_baselines(
@@ -66,9 +55,7 @@ def score_baselines(
 
 
 def _results(name: Baseline, scored: ScoredTrials, dims: tuple[int, ...], p_target: float) -> BaselineResults:
-    return BaselineResults(name, tuple(_figures(scored, dim, p_target) for dim in dims))
-
-
-def _figures(scored: ScoredTrials, dim: int, p_target: float) -> BaselineFigures:
-    points = operating_points(scored.scores[:, scored.dims.index(dim)], scored.is_target)
-    return BaselineFigures(dim, eer_at(points), min_dcf_at(points, p_target=p_target))
+    trials = scored.at(dims)
+    return BaselineResults(
+        name, measure_widths(trials.scores, trials.is_target, dims, p_targets=[p_target], brief=True)
+    )

@@ -10,6 +10,7 @@ from mrlspk.data.trials import Trials
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at, eer_threshold_at
+from mrlspk.metrics.width_metrics import WidthMetrics, measure_widths
 
 SHOWN = 10
 MIXED = "(different)"  # in brackets, so that no value of a table is taken for it
@@ -17,21 +18,16 @@ UNKNOWN = "(unknown)"
 
 
 @dataclass(frozen=True)
-class WidthEer:
-    """The equal error rate at one width; None where there is only one kind of trial."""
-
-    dim: int
-    eer: float | None
-
-
-@dataclass(frozen=True)
 class Group:
-    """The trials whose two sides have one value, or whose sides differ, or of which one is not known."""
+    """The trials with the same value on both sides, with different values, or with an unknown value.
+
+    ``results`` is empty if there is only one kind of trial.
+    """
 
     value: str
     n_target: int
     n_nontarget: int
-    results: tuple[WidthEer, ...]
+    results: tuple[WidthMetrics, ...]
 
 
 @dataclass(frozen=True)
@@ -88,14 +84,6 @@ class WorstSpeakers:
 
     dim: int
     speakers: tuple[SpeakerErrors, ...]
-
-
-def width_eers(trials: ScoredTrials) -> tuple[WidthEer, ...]:
-    """Return the equal error rate of each width."""
-    if not trials.both_kinds:
-        return tuple(WidthEer(dim, None) for dim in trials.dims)
-    columns = zip(trials.dims, trials.scores.T, strict=True)
-    return tuple(WidthEer(dim, eer_at(operating_points(scores, trials.is_target))) for dim, scores in columns)
 
 
 def break_down(
@@ -172,7 +160,8 @@ def _label(enroll: str | None, test: str | None) -> str:
 
 def _group(trials: ScoredTrials, value: str, keep: NDArray[np.bool_]) -> Group:
     part = trials.only(keep)
-    return Group(value, part.n_target, part.n_nontarget, width_eers(part))
+    results = measure_widths(part.scores, part.is_target, part.dims, brief=True) if part.both_kinds else ()
+    return Group(value, part.n_target, part.n_nontarget, results)
 
 
 def _count(trials: ScoredTrials, chosen: NDArray[np.bool_], n_speakers: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The figures by length of the shorter side, found by cutting the test side."""
+"""Measure how the metrics depend on duration by cropping the test side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,37 +7,26 @@ import numpy as np
 
 from mrlspk.evaluation.model_scores import CroppedTrials
 from mrlspk.evaluation.scored_trials import ScoredTrials
-from mrlspk.metrics.dcf import min_dcf_at
-from mrlspk.metrics.det import operating_points
-from mrlspk.metrics.eer import eer_at
-
-
-@dataclass(frozen=True)
-class DurationWidth:
-    """One width at one length; the figures are None where there is only one kind of trial."""
-
-    dim: int
-    eer: float | None
-    min_dcf: float | None
+from mrlspk.metrics.width_metrics import WidthMetrics, measure_widths
 
 
 @dataclass(frozen=True)
 class DurationResult:
-    """All widths at one length.
+    """All widths at one duration.
 
     Attributes:
-        seconds: Of the middle of the test side that is taken; None for the whole.
+        seconds: Length of the crop from the middle of the test side; None for the whole recording.
         n_target: Target trials.
         n_nontarget: Non-target trials.
-        n_left_out: Trials of which a side is shorter.
-        results: By width, rising.
+        n_left_out: Trials with a shorter side.
+        results: By width, rising; empty if there is only one kind of trial.
     """
 
     seconds: float | None
     n_target: int
     n_nontarget: int
     n_left_out: int
-    results: tuple[DurationWidth, ...]
+    results: tuple[WidthMetrics, ...]
 
 
 def measure_durations(
@@ -46,7 +35,7 @@ def measure_durations(
     durations: Sequence[float | None],
     p_target: float,
 ) -> tuple[DurationResult, ...]:
-    """Return the figures of each length, in the order of ``durations``; None among them is the whole recording."""
+    """Return the metrics of each duration, in the given order; None among them is the whole recording."""
     results = []
     for seconds in durations:
         part = CroppedTrials(whole, np.ones_like(whole.is_target)) if seconds is None else cropped[seconds]
@@ -57,16 +46,13 @@ def measure_durations(
                 scored.n_target if scored else 0,
                 scored.n_nontarget if scored else 0,
                 part.n_left_out,
-                _widths(scored, whole.dims, p_target),
+                _measure(scored, p_target),
             )
         )
     return tuple(results)
 
 
-def _widths(scored: ScoredTrials | None, dims: Sequence[int], p_target: float) -> tuple[DurationWidth, ...]:
-    if scored is None or not scored.both_kinds:
-        return tuple(DurationWidth(dim, None, None) for dim in dims)
-    points = [operating_points(scores, scored.is_target) for scores in scored.scores.T]
-    return tuple(
-        DurationWidth(dim, eer_at(at), min_dcf_at(at, p_target=p_target)) for dim, at in zip(dims, points, strict=True)
-    )
+def _measure(trials: ScoredTrials | None, p_target: float) -> tuple[WidthMetrics, ...]:
+    if trials is None or not trials.both_kinds:
+        return ()
+    return measure_widths(trials.scores, trials.is_target, trials.dims, p_targets=[p_target], brief=True)

@@ -23,10 +23,10 @@ from mrlspk.evaluation.breakdown import (
 )
 from mrlspk.evaluation.calibration import Calibration
 from mrlspk.evaluation.durations import DurationResult, measure_durations
-from mrlspk.evaluation.figures import WidthResult, measure
-from mrlspk.evaluation.intervals import IntervalNote, Resampling, describe_intervals, width_intervals
 from mrlspk.evaluation.model_scores import ScoredList
+from mrlspk.evaluation.scored_trials import IntervalNote, Resampling, describe_intervals
 from mrlspk.evaluation.trial_list import MissingAudio, TrialList
+from mrlspk.metrics.width_metrics import WidthMetrics, measure_widths
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -91,7 +91,7 @@ class ListReport:
     n_utterances: int
     missing: MissingAudio | None
     intervals: IntervalNote
-    results: tuple[WidthResult, ...]
+    results: tuple[WidthMetrics, ...]
     durations: tuple[DurationResult, ...]
     breakdown: tuple[ColumnBreakdown, ...]
     worst_speakers: WorstSpeakers
@@ -130,17 +130,19 @@ def report_list(each: ScoredList, wanted: ListRequest, *, baselines: tuple[Basel
     )
 
 
-def _results(each: ScoredList, wanted: ListRequest) -> tuple[WidthResult, ...]:
+def _results(each: ScoredList, wanted: ListRequest) -> tuple[WidthMetrics, ...]:
     scored, calibration = each.scored, wanted.calibration
     llrs, thresholds = None, None
     if calibration is not None:
         llrs = calibration.llrs(scored.scores, scored.dims, each.shorter_seconds)
         thresholds = [calibration.score_threshold(dim, p_target=wanted.p_targets[0]) for dim in scored.dims]
-    return measure(
-        scored,
+    return measure_widths(
+        scored.scores,
+        scored.is_target,
+        scored.dims,
         p_targets=wanted.p_targets,
         false_accept_rates=wanted.false_accept_rates,
-        intervals=width_intervals(scored, wanted.p_targets, wanted.resampling),
+        resamples=scored.resample(wanted.p_targets, wanted.resampling),
         llrs=llrs,
         calibrated_thresholds=thresholds,
     )

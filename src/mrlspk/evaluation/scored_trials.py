@@ -1,4 +1,4 @@
-"""Trials with a score at every width: what every figure, interval and comparison is made from."""
+"""Trials with a score at every width, and resamples of their speakers for intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,22 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-MIN_SPEAKERS = 20  # below, an interval over speakers means little
+from mrlspk.metrics.significance import LEVEL, BootstrapResamples, bootstrap_speakers
+
+MIN_SPEAKERS = 20  # an interval over fewer speakers means little
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Settings of the bootstrap over speakers.
+
+    Attributes:
+        n_resamples: Number of resamples; 0 for no intervals.
+        seed: Of the resamples.
+    """
+
+    n_resamples: int
+    seed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +57,12 @@ class ScoredTrials:
 
     @property
     def both_kinds(self) -> bool:
-        """Whether there are target and non-target trials, so that error rates exist."""
+        """Whether there are target and non-target trials, so that error rates are defined."""
         return 0 < self.n_target < self.is_target.size
 
     @cached_property
     def n_speakers(self) -> int:
-        """Speakers of all trials: those that are drawn for intervals."""
+        """Speakers of all trials, who are resampled for intervals."""
         return int(np.unique([self.enroll_speaker, self.test_speaker]).size)
 
     @cached_property
@@ -59,7 +74,7 @@ class ScoredTrials:
 
     @property
     def has_intervals(self) -> bool:
-        """Whether there are speakers enough of both kinds of trial for an interval to mean something."""
+        """Whether both kinds of trial have enough speakers for an interval."""
         return min(self.n_speakers_by_kind) >= MIN_SPEAKERS
 
     def only(self, keep: NDArray[np.bool_]) -> "ScoredTrials":
@@ -77,3 +92,56 @@ class ScoredTrials:
         """Return the scores of some of the widths."""
         columns = [self.dims.index(dim) for dim in dims]
         return replace(self, dims=tuple(dims), scores=self.scores[:, columns])
+
+    def resample(self, p_targets: Sequence[float], resampling: Resampling) -> BootstrapResamples | None:
+        """Return resamples of the speakers; None if no intervals are asked for or there are too few speakers."""
+        if not (resampling.n_resamples and self.has_intervals):
+            return None
+        return bootstrap_speakers(
+            self.scores,
+            self.is_target,
+            self.enroll_speaker,
+            self.test_speaker,
+            p_targets=p_targets,
+            n_resamples=resampling.n_resamples,
+            seed=resampling.seed,
+        )
+
+
+@dataclass(frozen=True)
+class IntervalNote:
+    """The basis of the intervals of one list.
+
+    Attributes:
+        level: Share of repetitions in which an interval should contain the true rate.
+        n_resamples: Number of resamples; 0 without intervals.
+        n_speakers: Speakers that are resampled.
+        speakers_from: How the speakers of the trials are known.
+        note: Why there are no intervals; None if there are.
+    """
+
+    level: float
+    n_resamples: int
+    n_speakers: int
+    speakers_from: str
+    note: str | None
+
+
+def describe_intervals(trials: ScoredTrials, resampling: Resampling, *, speakers_from: str) -> IntervalNote:
+    """Return the basis of the intervals of these trials, or why they have none."""
+    note = None
+    if resampling.n_resamples == 0:
+        note = "not requested"
+    elif not trials.has_intervals:
+        note = f"{_count_speakers(trials)}: an interval over fewer than {MIN_SPEAKERS} means little"
+    return IntervalNote(
+        LEVEL, 0 if note else resampling.n_resamples, trials.n_speakers, speakers_from=speakers_from, note=note
+    )
+
+
+def _count_speakers(trials: ScoredTrials) -> str:
+    """Return the number of speakers; if one kind of trial has fewer, the number of its speakers."""
+    target, nontarget = trials.n_speakers_by_kind
+    if min(target, nontarget) == trials.n_speakers:
+        return f"{trials.n_speakers} speakers"
+    return f"target trials of {target} speakers" if target < nontarget else f"non-target trials of {nontarget} speakers"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrlspk.evaluation.figures import WidthResult
+from mrlspk.metrics.width_metrics import WidthMetrics
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class TargetWidth:
     reason: str | None
 
 
-def smallest_width(path: str, results: Sequence[WidthResult], target: float) -> TargetWidth:
+def smallest_width(path: str, results: Sequence[WidthMetrics], target: float) -> TargetWidth:
     """Return the smallest width whose equal error rate is at most ``target``, in [0, 1]; results rise by width."""
     estimated = next((each.dim for each in results if each.eer <= target), None)
     if any(each.eer_ci is None for each in results):

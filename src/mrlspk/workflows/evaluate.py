@@ -12,11 +12,11 @@ from mrlspk.evaluation.baselines import BaselineResults, score_baselines
 from mrlspk.evaluation.calibration_file import CalibrationFile, find_calibration_for
 from mrlspk.evaluation.cohort import build_norm_request
 from mrlspk.evaluation.embeddings import Embedder, build_embedder
-from mrlspk.evaluation.intervals import Resampling
 from mrlspk.evaluation.list_report import ListRequest, check_columns, report_list
 from mrlspk.evaluation.model_origin import Origin, find_origin
 from mrlspk.evaluation.model_report import EvaluationReport
 from mrlspk.evaluation.model_scores import choose_dims, score_model
+from mrlspk.evaluation.scored_trials import Resampling
 from mrlspk.evaluation.sources import TrialRequest, choose_trial_lists
 from mrlspk.evaluation.target import smallest_width
 from mrlspk.evaluation.trial_list import TrialList

@@ -5,7 +5,7 @@ import pytest
 
 from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.comparison import common_dims, compare_scores
-from mrlspk.evaluation.intervals import Resampling
+from mrlspk.evaluation.scored_trials import Resampling
 from mrlspk.metrics.eer import equal_error_rate
 from scored_lists import drawn_trials, list_scores
 
@@ -27,7 +27,7 @@ def test_differences_are_those_of_the_figures():
     compared = compare({"a": a, "b": worse(a, 2)})
     for column, width in enumerate(compared.results):
         eers = [equal_error_rate(each.scores[:, column], a.is_target) for each in (a, worse(a, 2))]
-        assert [model.eer for model in width.models] == eers
+        assert [model.eer for model in width.models.values()] == eers
         assert width.pairs[0].delta_eer == pytest.approx(eers[1] - eers[0])  # above zero: b makes more errors
 
 

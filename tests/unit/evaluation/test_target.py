@@ -1,16 +1,13 @@
 import pytest
 
-from mrlspk.evaluation.figures import WidthIntervals, measure
 from mrlspk.evaluation.target import smallest_width
-from scored_lists import drawn_trials
+from mrlspk.metrics.width_metrics import WidthMetrics
 
 
 def results(eers, tops):
-    """Return results of widths 4 and 8 with the figures given, the interval's top end beside each."""
-    trials = drawn_trials()
-    intervals = None if tops is None else [WidthIntervals((0.0, top), ((0, 1),)) for top in tops]
-    measured = measure(trials, p_targets=(0.05,), false_accept_rates=(), intervals=intervals)
-    return [type(each)(**(vars(each) | {"eer": eer})) for each, eer in zip(measured, eers, strict=True)]
+    """Return widths 4 and 8 with the given equal error rates and upper ends of their intervals."""
+    intervals = [None] * 2 if tops is None else [(0.0, top) for top in tops]
+    return [WidthMetrics(dim, eer, ci) for dim, eer, ci in zip((4, 8), eers, intervals, strict=True)]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from mrlspk.evaluation.report.figures import compare_figures, eval_overview, list_figures
 from mrlspk.evaluation.report.names import model_names, path_key, short_names
 from mrlspk.evaluation.report.numbers import Numbers
-from mrlspk.metrics.bootstrap import PAIRS_TAKEN_OFF
+from mrlspk.metrics.significance import PAIRS_SUBTRACTED
 
 NORMS = {"none": "none", "s": "S-Norm", "as": "AS-Norm"}
 
@@ -52,7 +52,7 @@ def _environment(document: Mapping[str, Any]) -> Environment:
         "any_of": any_of,
         "short": lambda path: short_names([path])[0],
         "norm_name": lambda norm: NORMS[norm],
-        "pairs_taken_off": f"{PAIRS_TAKEN_OFF:g}",
+        "pairs_taken_off": f"{PAIRS_SUBTRACTED:g}",
     }
     environment.tests["has_intervals"] = has_intervals
     return environment

@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.data.trials import trial_speakers
-from mrlspk.evaluation.intervals import LEVEL
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
-from mrlspk.metrics.bootstrap import bootstrap_speakers, interval
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at, eer_threshold_at
-from mrlspk.metrics.mcnemar import mcnemar_p_value
+from mrlspk.metrics.significance import LEVEL, bootstrap_speakers, interval, mcnemar_p_value
 from mrlspk.training.validation import ValidationTrials
 
 Outcome = Literal["WIN", "EVEN", "REGRESSION"]

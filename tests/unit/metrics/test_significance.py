@@ -3,11 +3,19 @@ import pytest
 from scipy.stats import norm
 
 from mrlspk.errors import MetricError
-from mrlspk.metrics import bootstrap
-from mrlspk.metrics.bootstrap import bootstrap_speakers, interval, p_value, rate_interval, standard_error
+from mrlspk.metrics import significance
 from mrlspk.metrics.dcf import act_dcf, min_dcf_threshold_at
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import equal_error_rate
+from mrlspk.metrics.significance import (
+    bootstrap_speakers,
+    holm,
+    interval,
+    mcnemar_p_value,
+    p_value,
+    rate_interval,
+    standard_error,
+)
 
 
 def simulated(n_speakers, *, per_speaker, seed, shifts=(2.5, 2.5)):
@@ -36,7 +44,7 @@ def test_a_resample_of_speakers_is_the_trials_repeated(monkeypatch):
         def standard_exponential(self, size):
             return np.ones(size)
 
-    monkeypatch.setattr(bootstrap.np.random, "default_rng", lambda _: Fixed())
+    monkeypatch.setattr(significance.np.random, "default_rng", lambda _: Fixed())
     scores = np.round(scores, 1)
     draws = bootstrap_speakers(scores, is_target, enroll, test, p_targets=[0.1, 0.5], n_resamples=2)
     for row, m in enumerate(counts):
@@ -83,7 +91,7 @@ def test_every_resample_holds_both_kinds_of_trial():
 
 def test_a_non_target_trial_within_one_speaker_counts_with_that_speaker():
     arrays = np.array([[1.0], [0.5], [0.0]]), np.array([True, False, False]), np.array([0, 0, 0]), np.array([0, 0, 1])
-    resampler = bootstrap._Resampler(*arrays[1:])
+    resampler = significance._Resampler(*arrays[1:])
     target, nontarget = resampler.by_speaker(np.random.default_rng(0), 50)
     assert np.array_equal(target[:, 0], nontarget[:, 0])
 
@@ -156,3 +164,42 @@ def test_equal_models_rarely_seem_to_differ_and_a_halved_error_is_seen():
             found.append(p_value(draws.eer[:, 1] - draws.eer[:, 0], eers[1] - eers[0]))
     assert sum(p <= 0.05 for p in p_values[2.5]) <= 7
     assert np.median(p_values[4.0]) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("only_a_wrong", "only_b_wrong", "expected"),
+    [
+        (0, 0, 1.0),
+        (1, 0, 1.0),
+        (5, 0, 2 / 32),
+        (0, 5, 2 / 32),
+        (4, 1, 2 * (1 + 5) / 32),
+        (3, 3, 1.0),
+    ],
+)
+def test_p_value_counts_throws_of_a_coin(only_a_wrong, only_b_wrong, expected):
+    assert mcnemar_p_value(only_a_wrong, only_b_wrong) == pytest.approx(expected)
+
+
+def test_negative_counts_are_refused():
+    with pytest.raises(MetricError, match="counts"):
+        mcnemar_p_value(-1, 2)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "expected"),
+    [
+        ([], []),
+        ([0.2], [0.2]),
+        ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]),  # 3 x 0.01, 2 x 0.03, and 0.04 no less than that
+        ([0.5, 0.6], [1.0, 1.0]),
+        ([0.0, 1.0], [0.0, 1.0]),
+    ],
+)
+def test_adjusted_values_match_hand_count(p_values, expected):
+    assert holm(p_values) == pytest.approx(expected)
+
+
+def test_what_is_no_p_value_is_refused():
+    with pytest.raises(MetricError, match="p-values"):
+        holm([0.5, float("nan")])
