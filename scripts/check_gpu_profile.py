@@ -23,8 +23,7 @@ from pathlib import Path
 import torch
 
 from mrlspk.config import Config, load_config
-from mrlspk.config.backbone import ReDimNetConfig
-from mrlspk.config.published import PublishedReDimNetConfig
+from mrlspk.config.architecture import PublishedReDimNetConfig, ReDimNetConfig
 from mrlspk.training.memory.build import build_probe
 from mrlspk.training.memory.card import held_to, imagined_card, measure_on_card, read_card
 from mrlspk.training.memory.counted import predict_memory

@@ -18,8 +18,7 @@ from typer.testing import CliRunner
 
 from mrlspk.cli.app import app
 from mrlspk.config import load_config
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.published import PublishedReDimNetConfig
+from mrlspk.config.architecture import PublishedReDimNetConfig, describe_architecture
 from mrlspk.models.checkpoints import encoder_entries
 from mrlspk.models.encoder import build_encoder
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.data.augmentation import Augmentation, GaussianNoise, Volume
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import scan_corpus

@@ -7,8 +7,7 @@ import soundfile
 import torch
 
 from mrlspk.config import Config
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.models.checkpoints import encoder_entries
 from mrlspk.models.encoder import build_encoder
 

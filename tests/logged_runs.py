@@ -5,7 +5,7 @@ import math
 
 from torch import nn
 
-from mrlspk.config.logging import LoggingConfig
+from mrlspk.config.run import LoggingConfig
 from mrlspk.training.records import EpochRecord, RunFacts, StepRecord
 from mrlspk.training.run_log import build_run_log
 from mrlspk.training.validation import ValidationResult

@@ -1,24 +1,56 @@
 """Matryoshka speaker embeddings: one forward pass, a good embedding at every prefix width.
 
-``mrlspk.load(MODEL)`` gives a `SpeakerEncoder`; importing the package alone does not import torch.
+``mrlspk.load(MODEL)`` returns a `SpeakerEncoder`; importing the package alone does not import torch.
 """
 
+import os
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mrlspk.errors import MrlspkError
 
 if TYPE_CHECKING:
-    from mrlspk.inference.speaker_encoder import SpeakerEncoder, load
+    from mrlspk.inference.speaker_encoder import SpeakerEncoder
 
 __version__ = version("mrlspk")
 __all__ = ["MrlspkError", "SpeakerEncoder", "__version__", "load"]
 
 
+def load(
+    model: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    cache_dir: str | os.PathLike[str] | None = None,
+    mirror: str | None = None,
+) -> "SpeakerEncoder":
+    """Return the encoder of a checkpoint; a published model is downloaded at its first use.
+
+    Args:
+        model: A path, or a name that ``mrlspk pretrained list`` shows.
+        device: auto, cpu, cuda, cuda:N or mps.
+        cache_dir: Folder of fetched models. Default: ``MRLSPK_CACHE_DIR``, else ``~/.cache/mrlspk``.
+        mirror: URL or folder with copies of the published files. Default: ``MRLSPK_MIRROR``.
+
+    Raises:
+        ConfigError: If ``MRLSPK_CACHE_DIR`` or ``MRLSPK_MIRROR`` is not allowed.
+        UsageError: If there is no device of this name.
+        MissingDependencyError: If this machine has no such device.
+        CheckpointError: If the file is not a checkpoint or does not fit its own configuration.
+        DownloadError: If a published model cannot be fetched.
+    """
+    from mrlspk.config.sources import read_environment
+    from mrlspk.inference import speaker_encoder
+
+    environment = read_environment(os.environ, strict=False)
+    folder = environment.cache_dir if cache_dir is None else Path(cache_dir)
+    return speaker_encoder.load(model, device=device, cache_dir=folder, mirror=mirror or environment.mirror)
+
+
 def __getattr__(name: str) -> Any:
     """Import the names that need torch at their first use."""
-    if name in {"SpeakerEncoder", "load"}:
-        from mrlspk.inference import speaker_encoder
+    if name == "SpeakerEncoder":
+        from mrlspk.inference.speaker_encoder import SpeakerEncoder
 
-        return getattr(speaker_encoder, name)
+        return SpeakerEncoder
     raise AttributeError(f"module 'mrlspk' has no attribute {name!r}")

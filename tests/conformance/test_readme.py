@@ -13,8 +13,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from mrlspk.cli.app import app
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.models.checkpoints import encoder_entries
 from mrlspk.models.encoder import build_encoder
 

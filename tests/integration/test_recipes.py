@@ -8,8 +8,7 @@ import pytest
 import torch
 
 import mrlspk
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.models.checkpoints import encoder_entries
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.optimiser import ADAPTER

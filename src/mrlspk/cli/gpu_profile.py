@@ -51,7 +51,7 @@ def gpu_profile_command(
     limit_mib = parse_memory(vram_limit)
 
     from mrlspk.config import load_config
-    from mrlspk.config.environment import Environment
+    from mrlspk.config.sources import Environment
     from mrlspk.files import check_free
     from mrlspk.workflows.profile_gpu import Wishes, profile_gpu, write_config
 

@@ -24,7 +24,7 @@ def resolve_model(model: str | None, *, quiet: bool) -> "ModelFile":
         CheckpointError: If there is no such file.
         DownloadError: If a published model is not there and cannot be fetched.
     """
-    from mrlspk.config.environment import read_environment
+    from mrlspk.config.sources import read_environment
     from mrlspk.inference.locate import locate_model
 
     environment = read_environment(os.environ)
@@ -41,7 +41,7 @@ def cache_folder() -> Path:
     Raises:
         ConfigError: If a variable of ours is unknown.
     """
-    from mrlspk.config.environment import read_environment
+    from mrlspk.config.sources import read_environment
 
     return read_environment(os.environ).cache_dir
 
@@ -52,7 +52,7 @@ def mirror_address() -> str | None:
     Raises:
         ConfigError: If a variable of ours is unknown.
     """
-    from mrlspk.config.environment import read_environment
+    from mrlspk.config.sources import read_environment
 
     return read_environment(os.environ).mirror
 

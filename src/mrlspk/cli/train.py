@@ -50,8 +50,8 @@ def train_command(
 ) -> None:
     """Train a Matryoshka encoder: projection only, two-stage, or from scratch."""
     from mrlspk.config import load_config, named_keys
-    from mrlspk.config.environment import Environment
     from mrlspk.config.launch import read_launch
+    from mrlspk.config.sources import Environment
 
     if init_from is not None and resume != "never":
         raise UsageError("exclude each other", "--resume and --init-from", "A resumed run has its weights: give one.")

@@ -1,15 +1,17 @@
 """A configuration of redimnet-mrl in the keys of this program."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
-from mrlspk.config.migration_additions import AddedKey, additions
+from mrlspk.config.architecture import PublishedReDimNetConfig
 from mrlspk.config.migration_rules import outcome_of
-from mrlspk.config.migration_table import flatten, nearest_old_key, old_keys
-from mrlspk.config.predecessor_values import PredecessorValues
+from mrlspk.config.model import HeadConfig
+from mrlspk.config.predecessor import PredecessorValues, flatten, nearest_old_key, old_keys
 from mrlspk.config.root import Config
 from mrlspk.config.sources import as_config_error, known_keys
 from mrlspk.errors import ConfigError
@@ -30,6 +32,15 @@ class DroppedKey:
     """An old key that has no place here, and why."""
 
     old: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class AddedKey:
+    """A key that no old one says, though the old program did what it says; or one that the others need."""
+
+    new: str
+    value: Any
     reason: str
 
 
@@ -147,3 +158,84 @@ def _validated(mapped: tuple[MappedKey, ...], added: tuple[AddedKey, ...], origi
         return Config.model_validate(values)
     except ValidationError as error:
         raise as_config_error(error, origins) from error
+
+
+def additions(old: PredecessorValues) -> Iterator[AddedKey]:
+    """Yield what the old program did unasked, where that is not the default here, and what its choices need here."""
+    if old.is_whole:
+        yield from _absent(old)
+    if old.from_scratch:
+        stages = PublishedReDimNetConfig.model_fields["stages_setup"].default
+        yield AddedKey("model.backbone.stages_setup", stages, "the stages of redimnet-mrl's own networks")
+    if old.get("training.lr_scheduler") == "step":
+        yield AddedKey("training.lr_step_epochs", 30, "redimnet-mrl's step schedule")
+        yield AddedKey("training.lr_gamma", 0.1, "redimnet-mrl's step schedule")
+    if old.get("training.lr_scheduler") == "exponential":
+        yield AddedKey("training.lr_gamma", 0.95, "redimnet-mrl's exponential schedule")
+    if old.get("loss.type") == "Triplet":
+        yield AddedKey("data.sampler", "speaker_balanced", "Triplet needs two crops of a speaker in a batch")
+        yield AddedKey("data.utterances_per_speaker", 2, "Triplet needs two crops of a speaker in a batch")
+    rate, decay = old.number("training.learning_rate"), HeadConfig().start_decay
+    if old.trains_head_alone and rate is not None and rate * decay >= 1:
+        yield AddedKey("head.start_decay", 0.0, f"at this learning rate the default, {decay:g}, would undo each step")
+
+
+def _absent(old: PredecessorValues) -> Iterator[AddedKey]:
+    """Yield what the old program took for keys that its file need not have."""
+    reason = "what redimnet-mrl did without"
+    if "advanced.use_pretrained" not in old.values:
+        yield AddedKey("model.pretrained.use_pretrained", value=False, reason=f"{reason} advanced.use_pretrained")
+    if "advanced.train_type" not in old.values and not old.from_scratch:
+        yield AddedKey("model.pretrained.train_type", "ptn", f"{reason} advanced.train_type")
+    if "advanced.freeze_backbone_epochs" not in old.values:
+        yield AddedKey("training.freeze_backbone_epochs", 0, f"{reason} advanced.freeze_backbone_epochs")
+    if "evaluation.use_eer_for_best_model" not in old.values:
+        yield AddedKey("evaluation.best_by", "loss", f"{reason} evaluation.use_eer_for_best_model")
+
+
+HEADING = """\
+# {origin} of redimnet-mrl, by mrlspk config migrate: the keys that differ from the defaults of mrlspk.
+# Beside each stands the old key that it comes from, or why it is there.
+"""
+
+
+def kept_keys(migration: Migration) -> dict[str, Any]:
+    """Return the keys that differ from the defaults, with their values, in the order of the configuration."""
+    default = Config()
+    written = [*(key.new for key in migration.mapped), *(key.new for key in migration.added)]
+    values = {key: value_at(migration.config, key) for key in dict.fromkeys(written)}
+    differing = {key: value for key, value in values.items() if value != value_at(default, key)}
+    order = list(Config.model_fields)
+    return dict(sorted(differing.items(), key=lambda entry: order.index(entry[0].split(".")[0])))
+
+
+def render_file(migration: Migration, origin: str) -> str:
+    """Return the text of the new file; ``origin`` is the name of the old one."""
+    notes = {key.new: key.reason for key in migration.added}
+    for mapped in migration.mapped:
+        notes[mapped.new] = f"{notes[mapped.new]}, {mapped.old}" if mapped.new in notes else mapped.old
+    tree: dict[str, Any] = {}
+    for key, value in kept_keys(migration).items():
+        *sections, name = key.split(".")
+        node = tree
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[name] = f"{_flow(value)}  # {notes[key]}"
+    return HEADING.format(origin=json.dumps(origin)) + "\n".join([*_lines(tree, 0), ""])
+
+
+def _lines(tree: dict[str, Any], depth: int) -> Iterator[str]:
+    """Yield the lines of a section, its plain keys before the sections in it, a blank line before those at the top."""
+    for name, value in sorted(tree.items(), key=lambda entry: isinstance(entry[1], dict)):
+        if isinstance(value, dict):
+            yield from () if depth else [""]
+            yield f"{'  ' * depth}{name}:"
+            yield from _lines(value, depth + 1)
+        else:
+            yield f"{'  ' * depth}{name}: {value}"
+
+
+def _flow(value: Any) -> str:
+    """Return a value as YAML on one line."""
+    text = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=2**31).strip()[1:-1]
+    return json.dumps(value) if "\n" in text else text

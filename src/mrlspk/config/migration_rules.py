@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mrlspk.config.migration_table import OldKey
-from mrlspk.config.predecessor_values import PUBLISHED_WIDTH, PredecessorValues, as_number
+from mrlspk.config.predecessor import PUBLISHED_WIDTH, OldKey, PredecessorValues, as_number
 
 NOISE_DRAWN, VOLUME_DRAWN = [20.0, 40.0], [-3.0, 3.0]  # by the old code, whatever its file said
 

@@ -1,11 +1,11 @@
 """Section ``model``: which network, from which weights, with which widths."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig
 from mrlspk.config.base import StrictModel
 
 NARROW_DIMS = 8, 16, 32  # trained though they are not published: small widths improve only when they are trained
@@ -107,3 +107,37 @@ class ModelConfig(StrictModel):
         """The loss weight of each of ``dims_in_loss``: 1 for one that is not published."""
         published = dict(zip(self.matryoshka_dims, self.matryoshka_weights or (), strict=False))
         return tuple(published.get(dim, 1.0) for dim in self.dims_in_loss)
+
+
+class HeadConfig(StrictModel):
+    """The rotation that training starts from, and how the head moves from there."""
+
+    start: Literal["pretrained", "random"] = Field(
+        "pretrained",
+        description="The head of the model to start from, or a new one: it is trained at the full width, then rotated.",
+    )
+    rotation: Literal["auto", "none", "svd", "class_svd", "between_within", "lda_qr"] = Field(
+        "auto",
+        description="Order of the embedding's values before training; auto: the best on held-out speakers, and none "
+        "for a model that has several widths already.",
+    )
+    within_shares: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (0.25, 0.5), min_length=1, description="Shares of the within-speaker scatter that between_within tries."
+    )
+    lda_shrinkages: tuple[PositiveFloat, ...] = Field(
+        (1.0, 4.0), min_length=1, description="Shrinkages that lda_qr tries."
+    )
+    flatten: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+        0.2,
+        description="Power by which the spectrum is flattened before the whole layer is trained: 0 leaves it, towards "
+        "0.5 all directions become alike. The rotation, which training has to beat, stays as it is.",
+    )
+    trained: Literal["linear", "orthogonal", "none"] = Field(
+        "linear", description="What is trained while all else is frozen: the whole layer, a rotation of it, or nothing."
+    )
+    class_start: Literal["means", "random"] = Field("means", description="First class weights.")
+    start_decay: Annotated[float, Field(ge=0)] = Field(
+        200.0,
+        description="Decay of head and class weights towards where they started, times the learning rate, in runs that "
+        "train the head alone.",
+    )

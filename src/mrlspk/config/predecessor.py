@@ -1,10 +1,16 @@
 """The training configuration inside the checkpoints of redimnet-mrl: known keys only."""
 
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
+import yaml
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig
 from mrlspk.config.base import StrictModel
 
 
@@ -53,3 +59,126 @@ class PredecessorConfig(StrictModel):
     evaluation: dict[str, Any] = Field(default_factory=dict)
     seed: int = 0
     deterministic: bool = False
+
+
+PUBLISHED_WIDTH = 192  # of every published ReDimNet
+
+
+@dataclass(frozen=True)
+class PredecessorValues:
+    """Values by dotted key, as they stand in the file."""
+
+    values: Mapping[str, Any]
+
+    def get(self, key: str) -> Any:
+        """Return what the file says of ``key``, None where it says nothing."""
+        return self.values.get(key)
+
+    def number(self, key: str) -> float | None:
+        """Return the number that the file gives ``key``; None where it gives none, or something else."""
+        return as_number(self.values.get(key))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether redimnet-mrl could have started from the file: without section ``advanced`` it did not."""
+        return any(key.startswith("advanced.") for key in self.values)
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether training starts from random weights; a whole file that does not say so says that."""
+        return not self.values.get("advanced.use_pretrained", not self.is_whole)
+
+    @property
+    def full_width(self) -> int | None:
+        """The widest of the widths; None where the file gives none."""
+        dims = self.get("model.mrl_dims")
+        whole = [dim for dim in dims if isinstance(dim, int)] if isinstance(dims, list) else []
+        return max(whole, default=None)
+
+    @property
+    def trains_head_alone(self) -> bool:
+        """Whether the backbone stays frozen for as long as the run lasts."""
+        if self.from_scratch:
+            return False
+        epochs = self.number("advanced.freeze_backbone_epochs")
+        if epochs is None:
+            return "advanced.freeze_backbone_epochs" in self.values or not self.is_whole
+        limit = self.number("training.num_epochs")
+        return epochs >= (9999 if limit is None else min(limit, 9999)) and epochs > 0
+
+
+def as_number(value: Any) -> float | None:
+    """Return a number that is written as one, or as text such as 1e-4, which YAML takes for text; else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+TOP = "top level"
+
+
+@dataclass(frozen=True)
+class OldKey:
+    """A dotted key of redimnet-mrl; ``new`` is its key here, None where there is none.
+
+    Attributes:
+        remark: What changed, or why the key went; it may be empty for a key that means what it meant.
+    """
+
+    old: str
+    new: str | None
+    remark: str
+
+    @property
+    def section(self) -> str:
+        """The section that it stands in."""
+        return self.old.split(".")[0] if "." in self.old else TOP
+
+
+@cache
+def old_keys() -> Mapping[str, OldKey]:
+    """Return every key of redimnet-mrl by its dotted name, in the order of its file."""
+    text = files("mrlspk.config").joinpath("migration.yaml").read_text(encoding="utf-8")
+    rows = (
+        OldKey(key if section == TOP else f"{section}.{key}", **entry)
+        for section, entries in yaml.safe_load(text).items()
+        for key, entry in entries.items()
+    )
+    return {row.old: row for row in rows}
+
+
+def flatten(content: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the dotted keys of a file and their values; what a key holds stays whole.
+
+    A section that holds nothing gives nothing; one that holds a value in place of keys is given as a key.
+    """
+    sections = {row.section for row in old_keys().values()} - {TOP}
+    for name, value in content.items():
+        if name in sections and value is None:
+            continue
+        if isinstance(value, Mapping) and name not in old_keys():
+            yield from ((f"{name}.{key}", inner) for key, inner in value.items())
+        else:
+            yield str(name), value
+
+
+def nearest_old_key(key: str) -> str | None:
+    """Return the key of redimnet-mrl most like an unknown one; None where none is."""
+    return next(iter(difflib.get_close_matches(key, old_keys(), 1, 0.7)), None)
+
+
+def render_tables() -> str:
+    """Return the tables of docs/migration.md, one under the name of each section."""
+    pieces: list[str] = []
+    section = ""
+    for row in old_keys().values():
+        if row.section != section:
+            section = row.section
+            heading = "Top level" if section == TOP else f"`{section}`"
+            pieces.append(f"\n### {heading}\n\n| old key | new key | remark |\n|---|---|---|\n")
+        cells = f"`{row.old}`", f"`{row.new}`" if row.new else "none", row.remark
+        pieces.append("| " + " | ".join(cell for cell in cells).rstrip() + " |\n")
+    return "".join(pieces)

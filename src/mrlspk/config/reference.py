@@ -6,10 +6,9 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel
 
-from mrlspk.config.environment import Environment
 from mrlspk.config.evaluation import TrialListConfig
 from mrlspk.config.root import Config
-from mrlspk.config.sources import PREFIX, section_of
+from mrlspk.config.sources import PREFIX, Environment, section_of
 
 TITLE = """\
 # Configuration

@@ -5,14 +5,11 @@ from typing import Self
 from pydantic import Field, NonNegativeInt, model_validator
 
 from mrlspk.config.base import StrictModel
-from mrlspk.config.data import DataConfig
+from mrlspk.config.data import DataConfig, FeaturesConfig
 from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.config.features import FeaturesConfig
-from mrlspk.config.hardware import HardwareConfig
-from mrlspk.config.head import HeadConfig
-from mrlspk.config.logging import LoggingConfig
 from mrlspk.config.loss import LossConfig
-from mrlspk.config.model import ModelConfig
+from mrlspk.config.model import HeadConfig, ModelConfig
+from mrlspk.config.run import HardwareConfig, LoggingConfig
 from mrlspk.config.training import TrainingConfig
 
 

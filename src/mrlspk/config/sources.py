@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mrlspk.config.root import Config
 from mrlspk.errors import ConfigError
@@ -52,6 +53,59 @@ def load_config(
         return Config.model_validate(values)
     except ValidationError as error:
         raise as_config_error(error, origins) from error
+
+
+class Environment(BaseModel):
+    """Settings that belong to no single run: the default model, the cache and the mirror."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str | None = Field(None, description="Default MODEL of every command: a path or a published name.")
+    cache_dir: Path = Field(Path.home() / ".cache" / "mrlspk", description="Folder of fetched models.")
+    mirror: str | None = Field(None, description="URL or folder that holds copies of the published files.")
+
+    @field_validator("cache_dir")
+    @classmethod
+    def _expand(cls, folder: Path) -> Path:
+        try:
+            return folder.expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"there is no such user: {folder}") from error
+
+    @field_validator("mirror")
+    @classmethod
+    def _check_mirror(cls, mirror: str | None) -> str | None:
+        """Accept a folder, and an http or https address that a file name can be appended to."""
+        if mirror is None:
+            return None
+        if "://" not in mirror:
+            return str(cls._expand(Path(mirror)))
+        address = urlsplit(mirror)
+        if address.scheme not in {"http", "https"} or not address.hostname or "?" in mirror or "#" in mirror:
+            raise ValueError("expected a folder, or an http or https address without query and fragment")
+        return mirror
+
+
+def read_environment(variables: Mapping[str, str], *, strict: bool = True) -> Environment:
+    """Return the settings of the program; an empty variable counts as not set.
+
+    Args:
+        variables: Names and values, such as ``os.environ``.
+        strict: Refuse unknown variables whose names begin with ``MRLSPK_``.
+
+    Raises:
+        ConfigError: If a variable is unknown (the nearest known one is named) or a value is not allowed.
+    """
+    if strict:
+        check_environment(variables)
+    given = {name.upper(): value for name, value in variables.items() if value}
+    values = {field: given.get(f"{PREFIX}{field.upper()}") for field in Environment.model_fields}
+    try:
+        return Environment.model_validate({field: value for field, value in values.items() if value is not None})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = f"{PREFIX}{problem['loc'][0]}".upper()
+        raise ConfigError(problem["msg"].removeprefix("Value error, "), name, f"Fix {name}, or unset it.") from error
 
 
 def check_environment(environment: Mapping[str, str]) -> None:

@@ -9,7 +9,6 @@ import torchaudio
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from mrlspk.config.environment import Environment
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.audio import SAMPLE_RATE, load_audio
 from mrlspk.errors import DataError, UsageError
@@ -82,11 +81,15 @@ class SpeakerEncoder:
             ) from error
 
 
-def load(model: str | PathLike[str], *, device: str = "auto") -> SpeakerEncoder:
-    """Return the encoder that a checkpoint's path or a name means.
+def load(
+    model: str | PathLike[str], *, cache_dir: Path, mirror: str | None = None, device: str = "auto"
+) -> SpeakerEncoder:
+    """Return the encoder of a checkpoint; see `mrlspk.load`.
 
     Args:
         model: A path, or a name that ``mrlspk pretrained list`` shows.
+        cache_dir: Folder of fetched models.
+        mirror: URL or folder with copies of the published files.
         device: auto, cpu, cuda, cuda:N or mps.
 
     Raises:
@@ -96,8 +99,7 @@ def load(model: str | PathLike[str], *, device: str = "auto") -> SpeakerEncoder:
         DownloadError: If a published model cannot be fetched.
     """
     target = find_device(device)
-    environment = Environment()
-    file = locate_model(str(model), cache_dir=environment.cache_dir, mirror=environment.mirror)
+    file = locate_model(str(model), cache_dir=cache_dir, mirror=mirror)
     return SpeakerEncoder(load_located(file).encoder.to(target))
 
 

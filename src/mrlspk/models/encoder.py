@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mrlspk.config.architecture import Architecture
-from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
+from mrlspk.config.architecture import Architecture, ReDimNet2Config, ReDimNetConfig
 from mrlspk.errors import ConfigError
 from mrlspk.models.folding import AffineMap, fold_head, rotate_head
 from mrlspk.models.head import MatryoshkaHead

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mrlspk.config.hardware import HardwareConfig
+from mrlspk.config.run import HardwareConfig
 from mrlspk.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from mrlspk.config.hardware import HardwareConfig
+from mrlspk.config.run import HardwareConfig
 from mrlspk.errors import MissingDependencyError
 from mrlspk.models.encoder import Encoder
 

@@ -11,9 +11,9 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture, describe_architecture
-from mrlspk.config.hardware import HardwareConfig
-from mrlspk.config.head import HeadConfig
 from mrlspk.config.launch import Launch
+from mrlspk.config.model import HeadConfig
+from mrlspk.config.run import HardwareConfig
 from mrlspk.errors import ConfigError
 from mrlspk.inference.device import find_device
 from mrlspk.inference.locate import ModelFile, locate_model

@@ -7,9 +7,7 @@ from typing import Any
 import yaml
 
 from mrlspk.config import named_keys
-from mrlspk.config.migration import DroppedKey, MappedKey, migrate
-from mrlspk.config.migration_additions import AddedKey
-from mrlspk.config.migration_file import kept_keys, render_file
+from mrlspk.config.migration import AddedKey, DroppedKey, MappedKey, kept_keys, migrate, render_file
 from mrlspk.config.root import Config
 from mrlspk.config.sources import known_keys
 from mrlspk.errors import ConfigError

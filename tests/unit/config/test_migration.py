@@ -4,11 +4,9 @@ import pytest
 import yaml
 
 from mrlspk.config import Config, load_config
-from mrlspk.config.migration import migrate
-from mrlspk.config.migration_file import kept_keys, render_file
-from mrlspk.config.migration_table import old_keys
-from mrlspk.config.predecessor import PredecessorAdvanced, PredecessorModel
-from mrlspk.config.published import PublishedReDimNetConfig
+from mrlspk.config.architecture import PublishedReDimNetConfig
+from mrlspk.config.migration import kept_keys, migrate, render_file
+from mrlspk.config.predecessor import PredecessorAdvanced, PredecessorModel, old_keys
 from mrlspk.config.sources import known_keys
 from mrlspk.errors import ConfigError
 from predecessor_file import DROPPED, MEANT, old_names, old_values

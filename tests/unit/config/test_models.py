@@ -2,12 +2,11 @@ import pytest
 from pydantic import ValidationError
 
 from mrlspk.config import Config
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import PublishedReDimNetConfig, ReDimNetConfig
 from mrlspk.config.data import DataConfig
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.config.loss import LossConfig
 from mrlspk.config.model import ModelConfig, PretrainedConfig
-from mrlspk.config.published import PublishedReDimNetConfig
 from mrlspk.config.training import TrainingConfig
 
 

@@ -5,8 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.evaluation.baselines import score_baselines
 from mrlspk.evaluation.embeddings import Embeddings, build_embedder

@@ -6,8 +6,7 @@ import torch
 
 from conformance.reference import read_reference, write_published
 from mrlspk.config import load_config
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.evaluation.model_origin import find_origin
 from mrlspk.files import file_sha256

@@ -7,8 +7,7 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
+from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
 from mrlspk.data.augmentation import Augmentation, GaussianNoise, RecordedNoise, RoomResponse, Volume
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import scan_corpus

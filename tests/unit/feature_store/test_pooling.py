@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.errors import DataError
 from mrlspk.feature_store.pooling import as_stored, pooling_function
 from mrlspk.models.encoder import build_encoder

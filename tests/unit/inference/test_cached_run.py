@@ -9,8 +9,7 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.inference import cached_run, content, embedding
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import Recording, embed_files

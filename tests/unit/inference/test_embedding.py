@@ -3,8 +3,7 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.inference import embedding
 from mrlspk.inference.batching import embed_batch
 from mrlspk.inference.embedding import Recording, embed_files

@@ -3,8 +3,7 @@ import copy
 import pytest
 import torch
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
+from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
 from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.models.encoder import build_encoder
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+import mrlspk
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.errors import DataError, UsageError
-from mrlspk.inference.speaker_encoder import SpeakerEncoder, load
+from mrlspk.inference.speaker_encoder import SpeakerEncoder
 from mrlspk.models.encoder import build_encoder
 
 TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), 4),))
@@ -67,4 +67,4 @@ def test_width_that_cannot_be_had_is_told_in_words_of_python(encoder, samples):
 def test_device_that_is_none_is_a_usage_error(tmp_path):
     for name in ("gpu", "cuda:x", "xpu"):
         with pytest.raises(UsageError, match="expected auto, cpu, cuda, cuda:N or mps"):
-            load(tmp_path / "model.pt", device=name)
+            mrlspk.load(tmp_path / "model.pt", device=name)

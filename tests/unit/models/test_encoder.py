@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.models.encoder import build_encoder
 
 TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), 4),), out_channels=8)

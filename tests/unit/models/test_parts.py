@@ -7,8 +7,7 @@ import pytest
 import torch
 
 import mrlspk
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import constants, parameters_by_part, part_of, set_training_mode, train_head
 

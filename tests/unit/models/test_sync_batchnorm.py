@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
-from mrlspk.config.hardware import HardwareConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from mrlspk.config.run import HardwareConfig
 from mrlspk.errors import ConfigError
 from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.models.encoder import build_encoder

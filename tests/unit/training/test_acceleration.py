@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch._dynamo.exc import TorchDynamoException
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
-from mrlspk.config.hardware import HardwareConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from mrlspk.config.run import HardwareConfig
 from mrlspk.config.training import LoraConfig
 from mrlspk.errors import MissingDependencyError
 from mrlspk.models.checkpoints import load_model

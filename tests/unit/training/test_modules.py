@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from mrlspk.config import load_config
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.modules import TrainedModule

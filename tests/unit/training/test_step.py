@@ -6,8 +6,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.config.loss import LossConfig
 from mrlspk.errors import MrlspkError
 from mrlspk.losses.build import build_loss

@@ -3,8 +3,7 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.data.audio_source import FileSource
 from mrlspk.data.manifest import Utterance, scan_corpus
 from mrlspk.data.same_session import SameSession

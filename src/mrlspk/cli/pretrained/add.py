@@ -27,7 +27,7 @@ def add_command(
 
     What only training needs (optimiser, class weights) is left out. The file is verified every time it is used.
     """
-    from mrlspk.config.environment import read_environment
+    from mrlspk.config.sources import read_environment
     from mrlspk.workflows.add_pretrained import add_pretrained
 
     environment = read_environment(os.environ)

@@ -26,7 +26,7 @@ def convert_command(
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Write a model of any layout in mrlspk's own, without the state of its run: as .pt or .safetensors."""
-    from mrlspk.config.environment import read_environment
+    from mrlspk.config.sources import read_environment
     from mrlspk.workflows.convert_pretrained import convert_pretrained
 
     cache_dir = read_environment(os.environ).cache_dir

@@ -26,7 +26,7 @@ def fetch_command(
     A download that broke off goes on where it stopped. MRLSPK_MIRROR names an address or a folder that holds copies of
     the published files.
     """
-    from mrlspk.config.environment import read_environment
+    from mrlspk.config.sources import read_environment
     from mrlspk.workflows.fetch_pretrained import fetch_pretrained
 
     environment = read_environment(os.environ)

@@ -34,7 +34,7 @@ def list_command(
 
     Exits 1 where an entry of your own is damaged, after all others are shown.
     """
-    from mrlspk.config.environment import read_environment
+    from mrlspk.config.sources import read_environment
     from mrlspk.workflows.list_pretrained import list_pretrained
 
     models = list_pretrained(cache_dir or read_environment(os.environ).cache_dir)

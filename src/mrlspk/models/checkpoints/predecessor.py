@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.config.predecessor import PredecessorConfig
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints.layout import Layout, checked_state, plain_options, validate_options

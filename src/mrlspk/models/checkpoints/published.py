@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.published import (
+from mrlspk.config.architecture import (
     PublishedReDimNet2Config,
     PublishedReDimNetConfig,
+    describe_architecture,
     published_family,
 )
 from mrlspk.models.checkpoints.layout import Layout, checked_state, plain_options, validate_options

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mrlspk.config import Config
-from mrlspk.config.logging import LoggingConfig
+from mrlspk.config.run import LoggingConfig
 from mrlspk.errors import CheckpointError, ConfigError
 from mrlspk.models.checkpoints import LoadedModel, load_entries, read_checkpoint, schema
 from mrlspk.training.checkpoints.checkpoint import BEST, LAST, UNTRAINED

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from mrlspk.config.logging import LoggingConfig
+from mrlspk.config.run import LoggingConfig
 from mrlspk.errors import MrlspkError
 from mrlspk.files import one_at_a_time
 from mrlspk.training.checkpoints.checkpoint import LAST, UNTRAINED

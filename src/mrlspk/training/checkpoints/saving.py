@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mrlspk.config.logging import LoggingConfig
+from mrlspk.config.run import LoggingConfig
 from mrlspk.distributed import failing_together
 from mrlspk.errors import MrlspkError
 from mrlspk.models.checkpoints import save_model

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import nn
 
-from mrlspk.config.logging import LoggingConfig
+from mrlspk.config.run import LoggingConfig
 from mrlspk.training.records import Observer
 from mrlspk.training.run_log.json_log import JsonLog
 from mrlspk.training.run_log.tensorboard_log import TensorBoardLog

@@ -3,8 +3,7 @@
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
+from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
 from mrlspk.errors import ConfigError
 from mrlspk.models.encoder import build_encoder
 

@@ -3,9 +3,13 @@ import json
 import pytest
 import torch
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
-from mrlspk.config.published import PublishedReDimNet2Config, PublishedReDimNetConfig
+from mrlspk.config.architecture import (
+    PublishedReDimNet2Config,
+    PublishedReDimNetConfig,
+    ReDimNet2Config,
+    ReDimNetConfig,
+    describe_architecture,
+)
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import encoder_entries, inspect_model, load_model, with_widths
 from mrlspk.models.encoder import build_encoder

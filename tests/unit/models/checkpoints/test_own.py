@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from mrlspk import __version__
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import encoder_entries, load_model
 from mrlspk.models.checkpoints.own import UPGRADES, upgrade_from_1, write_entries

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import encoder_entries, load_model, read_checkpoint
 from mrlspk.models.encoder import build_encoder

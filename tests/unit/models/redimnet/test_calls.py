@@ -7,8 +7,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
+from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
 from mrlspk.config.training import LoraConfig
 from mrlspk.errors import MissingDependencyError
 from mrlspk.models.encoder import build_encoder

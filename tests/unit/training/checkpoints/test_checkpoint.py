@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from mrlspk.config.logging import LoggingConfig
+from mrlspk.config.run import LoggingConfig
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import save_model
 from mrlspk.training.checkpoints.checkpoint import save_epoch

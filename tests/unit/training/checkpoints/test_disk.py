@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch.optim import SGD, AdamW
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.config.loss import LossConfig
 from mrlspk.errors import MrlspkError
 from mrlspk.losses.build import build_loss

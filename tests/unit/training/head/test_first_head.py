@@ -9,8 +9,7 @@ from lightning_fabric import Fabric
 from torch.nn import functional
 
 from mrlspk.config import load_config
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.data.batches import RankBatches
 from mrlspk.data.sampler import ShuffleSampler
 from mrlspk.models.encoder import build_encoder

@@ -5,8 +5,7 @@ import torch
 from lightning_fabric import Fabric
 from torch.nn import functional
 
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNetConfig
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.config.loss import LossConfig
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder

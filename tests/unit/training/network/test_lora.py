@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from mrlspk.config import load_config
-from mrlspk.config.architecture import describe_architecture
-from mrlspk.config.backbone import ReDimNet2Config, ReDimNetConfig
+from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
 from mrlspk.config.loss import LossConfig
 from mrlspk.config.training import LoraConfig
 from mrlspk.errors import ConfigError, MissingDependencyError

@@ -2,20 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from mrlspk.config.environment import read_environment
+from mrlspk.config.sources import read_environment
 from mrlspk.errors import ConfigError
 
 
 @pytest.fixture
 def read(monkeypatch, tmp_path):
-    """Read the settings with these variables of ours and no others."""
+    """Read the settings from these variables of ours."""
     monkeypatch.setenv("HOME", str(tmp_path))
 
     def read_with(**variables):
-        for name in ("MODEL", "CACHE_DIR", "MIRROR"):
-            monkeypatch.delenv(f"MRLSPK_{name}", raising=False)
-        for name, value in variables.items():
-            monkeypatch.setenv(f"MRLSPK_{name}", value)
         return read_environment({f"MRLSPK_{name}": value for name, value in variables.items()})
 
     return read_with
