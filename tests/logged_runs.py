@@ -6,9 +6,8 @@ import math
 from torch import nn
 
 from mrlspk.config.run import LoggingConfig
-from mrlspk.training.records import EpochRecord, RunFacts, StepRecord
+from mrlspk.training.records import EpochRecord, RunFacts, StepRecord, ValidationResult
 from mrlspk.training.run_log import build_run_log
-from mrlspk.training.validation import ValidationResult
 
 CONFIG = {"seed": 1, "training": {"learning_rate": 0.5}}
 

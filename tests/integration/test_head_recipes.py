@@ -115,7 +115,7 @@ def test_class_weights_that_stay_random_are_noticed(head, class_start, warns):
     steps = "data.crops_per_epoch=200", "training.num_epochs=1", "training.learning_rate=1.0e-9", "training.min_lr=0"
     outcome = head(*steps, f"head.class_start={class_start}", "loss.margin=0.5")
     ran(outcome)
-    assert ("what random class weights give" in " ".join(outcome.stderr.split())) == warns
+    assert ("that of random classifier weights" in " ".join(outcome.stderr.split())) == warns
 
 
 def test_matryoshka_model_is_turned_by_a_named_method_alone(head, write_model, checkpoints, tmp_path):

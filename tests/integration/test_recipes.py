@@ -232,9 +232,9 @@ def test_average_is_the_mean_of_the_kept_checkpoints_and_best_only_if_it_is_bett
 
 
 def test_average_that_is_better_becomes_the_best_with_its_own_figures(train, checkpoints, monkeypatch):
-    from mrlspk.training.checkpoints import averaged_best
+    from mrlspk.training import selection
 
-    monkeypatch.setattr(averaged_best, "note_best", lambda _run, progress, _validation: (progress, True))
+    monkeypatch.setattr(selection, "note_best", lambda _config, progress, _validation, **_limit: (progress, True))
     outcome = train(*sets("training.average_last=2"), name="mean")
     assert outcome.exit_code == 0, outcome.stderr
     best, averaged = (load(checkpoints / "mean" / name) for name in ("best.pt", "averaged.pt"))
@@ -246,13 +246,13 @@ def test_average_that_is_better_becomes_the_best_with_its_own_figures(train, che
 
 
 def test_run_that_is_extended_has_its_average_to_beat(train, checkpoints, monkeypatch):
-    from mrlspk.training.checkpoints import averaged_best
+    from mrlspk.training import selection
 
-    def unbeatable(_run, progress, _validation):
+    def unbeatable(_config, progress, _validation, **_limit):
         return replace(progress, best_value=-100.0, best_epoch=progress.epoch), True
 
     with monkeypatch.context() as patched:
-        patched.setattr(averaged_best, "note_best", unbeatable)
+        patched.setattr(selection, "note_best", unbeatable)
         assert train(*sets("training.average_last=2"), name="mean").exit_code == 0
     before = (checkpoints / "mean" / "best.pt").read_bytes()
     longer = *sets("training.average_last=2", "training.num_epochs=4"), "--resume", "auto", "--allow-changes"

@@ -99,7 +99,7 @@ def test_run_that_failed_while_it_was_validated_takes_no_step_again(train, check
 
     assert train(name="whole").exit_code == 0
     with monkeypatch.context() as patched:
-        patched.setattr(fit, "note_best", lambda *_: (_ for _ in ()).throw(CrashError()))
+        patched.setattr(fit, "note_best", lambda *_, **__: (_ for _ in ()).throw(CrashError()))
         with pytest.raises(CrashError):
             train(name="failed")
     progress = load(checkpoints / "failed" / "last.pt")["progress"]

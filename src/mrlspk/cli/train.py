@@ -19,8 +19,7 @@ from mrlspk.cli.train_tables import verdict_pieces
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
-    from mrlspk.training.records import RunFacts
-    from mrlspk.training.transfer import Transfer
+    from mrlspk.training.records import RunFacts, WarmStart
     from mrlspk.workflows.train import TrainReport
 
 
@@ -121,7 +120,7 @@ def _payload(report: "TrainReport") -> dict[str, object]:
     }
 
 
-def _transfer(transfer: "Transfer | None") -> dict[str, object]:
+def _transfer(transfer: "WarmStart | None") -> dict[str, object]:
     """Return what was taken over from another model; nothing where nothing was."""
     return {"transfer": asdict(transfer)} if transfer else {}
 

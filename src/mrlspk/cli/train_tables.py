@@ -11,8 +11,8 @@ from mrlspk.cli.baseline_tables import LABELS, rate_table
 from mrlspk.cli.trial_options import percent
 
 if TYPE_CHECKING:
-    from mrlspk.training.head.baselines import Baselines
     from mrlspk.training.head.verdict import Verdict, WidthVerdict
+    from mrlspk.training.records import Baselines
 
 NOT_THERE = "–"
 

@@ -1,87 +1,37 @@
 """The fit loop: epochs of steps, each epoch validated and saved; it can be left and taken up again at any step."""
 
+import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import batched, islice
 from pathlib import Path
 
-from mrlspk.config import Config
-from mrlspk.data.batches import RankBatches
-from mrlspk.data.dataset import SampleKey
-from mrlspk.distributed import Ranks, told_once
-from mrlspk.errors import StoppedError
+from mrlspk.distributed import on_rank_zero, told_once
+from mrlspk.errors import MrlspkError, StoppedError
+from mrlspk.files import whole_file
 from mrlspk.losses.margin import AAMSoftmax
+from mrlspk.losses.matryoshka import MatryoshkaLoss
+from mrlspk.losses.random_classes import random_start_loss
 from mrlspk.losses.schedule import margin_at
 from mrlspk.training.acceleration import fixed_shapes
-from mrlspk.training.best import is_out_of_patience, note_best
-from mrlspk.training.checkpoints.checkpoint import BEST, LAST, RunState
-from mrlspk.training.checkpoints.progress import Progress
+from mrlspk.training.checkpoints.checkpoint import LAST
 from mrlspk.training.checkpoints.random_state import seed_apart
 from mrlspk.training.checkpoints.saving import Saver, build_saver
-from mrlspk.training.class_weights_watch import warn_of_untrained_classes
 from mrlspk.training.device_batches import DeviceBatches
-from mrlspk.training.nonfinite import stop_at_nonfinite
-from mrlspk.training.optimiser import LearningRate
+from mrlspk.training.modules import is_frozen
 from mrlspk.training.peak_memory import peak_memory_mib
-from mrlspk.training.records import EpochRecord, Observer, StepRecord
-from mrlspk.training.step import Batch, Stepper, StepResult
+from mrlspk.training.records import EpochRecord, EpochSoFar, Observer, Progress, StepRecord
+from mrlspk.training.run import Run
+from mrlspk.training.selection import is_out_of_patience, note_best
+from mrlspk.training.step import StepResult
 from mrlspk.training.stop_request import StopRequest, asked_signal, signal_name
-from mrlspk.training.validation import Validator
 
 log = logging.getLogger("mrlspk.training")
 
-
-@dataclass(frozen=True)
-class Run:
-    """What a run works with.
-
-    The loader is bare: as Fabric wraps it, it would count epochs by itself, from 0 after a resume too.
-
-    Attributes:
-        stepper: Takes the steps.
-        state: What checkpoints are of.
-        loader: Batches of this process, as ``batches`` says; each is inputs, classes and what else the module takes.
-        batches: Which crops make which batch.
-        name_crop: Returns the utterance that a crop is cut from.
-        learning_rate: Over the run.
-        validator: Of each epoch.
-        run_dir: Where the run is written to.
-        config: Resolved.
-        max_batches: End each epoch after so many.
-        full_width_limit: An equal error rate: an epoch whose full width is above it becomes the best only where none is
-            below; None for no limit.
-        best_name: The file that the best epoch is written to.
-    """
-
-    stepper: Stepper
-    state: RunState
-    loader: Iterable[Batch]
-    batches: RankBatches
-    name_crop: Callable[[SampleKey], str]
-    learning_rate: LearningRate
-    validator: Validator
-    run_dir: Path
-    config: Config
-    max_batches: int | None
-    full_width_limit: float | None = None
-    best_name: str = BEST
-
-    @property
-    def ranks(self) -> Ranks:
-        """The processes of the run."""
-        return self.state.ranks
-
-    @property
-    def n_batches(self) -> int:
-        """Batches of an epoch."""
-        return min(len(self.batches), self.max_batches or len(self.batches))
-
-    @property
-    def crops_per_step(self) -> int:
-        """Crops of a whole optimiser step, of all processes."""
-        return self.batches.crops_of_all * self.config.training.accumulation_steps
+NONFINITE_STEP = "nonfinite-step.json"
+ENOUGH_STEPS = 50  # in an epoch, for its mean loss to show whether classifier weights learn
+UNTRAINED_SHARE = 0.95  # of the loss of random classifier weights: above it they have learnt nothing
 
 
 def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress:
@@ -117,12 +67,6 @@ def fit(run: Run, progress: Progress, observers: Sequence[Observer]) -> Progress
     return progress
 
 
-def is_frozen(config: Config, epoch: int) -> bool:
-    """Return whether only the head is trained in ``epoch``, counted from 0."""
-    frozen_epochs = config.training.freeze_backbone_epochs
-    return frozen_epochs is None or epoch < frozen_epochs
-
-
 def _train_epoch(
     run: Run, progress: Progress, observers: Sequence[Observer], *, saver: Saver, stop: StopRequest
 ) -> Progress:
@@ -134,7 +78,7 @@ def _train_epoch(
             before, progress = progress, after
             for observer in observers:
                 observer.step_done(record)
-            stop_at_nonfinite(run, progress, before=before)
+            _abort_after_nonfinite_steps(run, progress, before=before)
             *flags, is_time = result.asks
             if saver.is_due(progress.step) or is_time or any(flags):
                 saver.save_within(progress)
@@ -162,7 +106,12 @@ def _steps(
         n_crops = ranks.world_size * sum(len(batch[1]) for batch in group)
         class_loss = run.state.module.criterion.mean(result.loss_by_dim)
         n_parts = run.stepper.n_parts
-        progress = progress.after_step(result, class_loss=class_loss, margin=margin, n_crops=n_crops, n_parts=n_parts)
+        if result.is_done:
+            progress = progress.after_step(
+                loss=result.loss, class_loss=class_loss, margin=margin, n_crops=n_crops, n_parts=n_parts
+            )
+        else:
+            progress = progress.after_skipped_step(n_crops=n_crops, n_parts=n_parts)
         began, seconds = time.monotonic(), time.monotonic() - began
         record = StepRecord(
             epoch=progress.epoch + 1,
@@ -185,10 +134,10 @@ def _end_epoch(
 ) -> Progress:
     """Validate an epoch whose steps are done, tell of it, and save it; return the progress."""
     module, so_far = run.state.module, progress.so_far
-    warn_of_untrained_classes(module.criterion, so_far, epoch=progress.epoch)
+    _warn_of_untrained_classifier(module.criterion, so_far, epoch=progress.epoch)
     run.ranks.broadcast_tensors(module.buffers())  # statistics of the last step are each process's own
     validation = run.validator.validate(module.current_encoder())
-    progress, is_best = note_best(run, progress.after_epoch(), validation)
+    progress, is_best = note_best(run.config, progress.after_epoch(), validation, full_width_limit=run.full_width_limit)
     if is_best and run.ranks.is_first:
         module.save_beside_best(run.run_dir, run.state.architecture)
     seconds = time.monotonic() - started
@@ -226,3 +175,61 @@ def _leave_if_asked(run: Run, progress: Progress, flags: Sequence[float]) -> Non
             fix=f"Go on with --resume {run.run_dir}.",
         )
         raise told_once(run.ranks, error)
+
+
+def _warn_of_untrained_classifier(criterion: MatryoshkaLoss, so_far: EpochSoFar, *, epoch: int) -> None:
+    """Warn if a whole epoch has left the loss at the value of random classifier weights.
+
+    Args:
+        criterion: Its margin becomes the mean of the epoch; the next step sets its own.
+        so_far: Steps of the epoch.
+        epoch: Counted from 0.
+    """
+    if so_far.n_steps < ENOUGH_STEPS:
+        return
+    if isinstance(criterion.loss, AAMSoftmax):
+        criterion.loss.margin = so_far.margin / so_far.n_steps
+    random_loss, class_loss = random_start_loss(criterion), so_far.class_loss / so_far.n_steps
+    if random_loss is not None and class_loss > UNTRAINED_SHARE * random_loss:
+        log.warning(
+            "epoch %d: the mean loss %.2f is that of random classifier weights (%.2f): they are not being trained, "
+            "or training.learning_rate is far too low",
+            epoch + 1,
+            class_loss,
+            random_loss,
+        )
+
+
+def _abort_after_nonfinite_steps(run: Run, progress: Progress, *, before: Progress) -> None:
+    """Abort after ``training.max_nonfinite_steps`` skipped steps in a row.
+
+    Args:
+        run: Its weights are those before the first of these steps.
+        progress: After the last step.
+        before: Before the last step.
+
+    Raises:
+        MrlspkError: If there were so many; it names a file with the crops of the last step.
+    """
+    allowed = run.config.training.max_nonfinite_steps
+    if progress.n_skipped_in_a_row < allowed:
+        return
+    path = run.run_dir / NONFINITE_STEP
+    on_rank_zero(run.ranks, lambda: _write_crops(run, progress, path, before=before))
+    error = MrlspkError(
+        f"loss or gradient was not finite in {allowed} steps in a row, the last of them step {progress.step} "
+        f"of epoch {progress.epoch + 1}; {path.name} lists its utterances",
+        path,
+        "Listen to them. Lower training.learning_rate or set hardware.precision=fp32, and resume with "
+        "`resume=auto` and `allow_changes=True`: the weights are those before the first of these steps.",
+    )
+    raise told_once(run.ranks, error)
+
+
+def _write_crops(run: Run, progress: Progress, path: Path, *, before: Progress) -> None:
+    n_batches = run.config.training.accumulation_steps
+    keys = run.batches.crops_at(progress.epoch, n_crops_done=before.n_crops, n_batches=n_batches)
+    names = [run.name_crop(key) for key in keys[: progress.n_crops - before.n_crops]]
+    found = {"epoch": progress.epoch + 1, "step": progress.step, "utterance_ids": names}
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
 from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
 from mrlspk.models.checkpoints import schema
@@ -57,6 +58,12 @@ class TrainedModule(nn.Module):
 
     def save_beside_best(self, run_dir: Path, architecture: Architecture) -> None:
         """Write what belongs to the best model beside its checkpoint: nothing, where that holds all."""
+
+
+def is_frozen(config: Config, epoch: int) -> bool:
+    """Return whether only the head is trained in ``epoch``, counted from 0."""
+    frozen_epochs = config.training.freeze_backbone_epochs
+    return frozen_epochs is None or epoch < frozen_epochs
 
 
 def count_parameters(module: nn.Module, *, trained: bool) -> int:

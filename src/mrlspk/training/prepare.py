@@ -24,7 +24,6 @@ from mrlspk.training.acceleration import build_acceleration, set_tf32, warn_of_i
 from mrlspk.training.cards.begin import begin_card
 from mrlspk.training.checkpoints.averaging import with_best_of
 from mrlspk.training.checkpoints.checkpoint import BEST, TRAINED, RunState
-from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.restore import restore
 from mrlspk.training.checkpoints.resume import (
     ResumePoint,
@@ -33,17 +32,17 @@ from mrlspk.training.checkpoints.resume import (
     read_resume_point,
 )
 from mrlspk.training.checkpoints.run_folder import RunFolder
-from mrlspk.training.fit import is_frozen
 from mrlspk.training.head.module import HeadModule
 from mrlspk.training.head.optimiser import build_head_optimiser
-from mrlspk.training.modules import TrainedModule
+from mrlspk.training.modules import TrainedModule, is_frozen
 from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.prepared import Prepared, Source
+from mrlspk.training.records import Progress, WarmStart
 from mrlspk.training.run_facts import describe_run, n_passes
 from mrlspk.training.start import StartingPoint, build_start, origin_checkpoint, wanted_rotation
 from mrlspk.training.step import wrap
-from mrlspk.training.transfer import Transfer, report_transfer, take_class_weights
+from mrlspk.training.warm_start import report_warm_start, take_class_weights
 
 log = logging.getLogger("mrlspk.training")
 
@@ -205,7 +204,7 @@ def _build_state(
     )
 
 
-def _carry_over(state: RunState, data: TrainingData, start: StartingPoint, origin: ModelFile) -> Transfer | None:
+def _carry_over(state: RunState, data: TrainingData, start: StartingPoint, origin: ModelFile) -> WarmStart | None:
     """Take the class weights of the model to start from, where they fit; return what came of all of it."""
     if start.loaded is None:
         return None
@@ -221,7 +220,7 @@ def _carry_over(state: RunState, data: TrainingData, start: StartingPoint, origi
             start.head_rows_kept,
             embed_dim - start.head_rows_kept,
         )
-    return report_transfer(origin.typed, start.loaded, weights, rows_kept=start.head_rows_kept, embed_dim=embed_dim)
+    return report_warm_start(origin.typed, start.loaded, weights, rows_kept=start.head_rows_kept, embed_dim=embed_dim)
 
 
 def _set_up_torch(config: Config) -> None:

@@ -13,8 +13,7 @@ from mrlspk.data.dataset import SampleKey
 from mrlspk.models.encoder import Encoder
 from mrlspk.rotation.closed_form import Method
 from mrlspk.training.checkpoints.checkpoint import RunState
-from mrlspk.training.checkpoints.progress import Progress
-from mrlspk.training.records import RunFacts
+from mrlspk.training.records import Progress, RunFacts
 from mrlspk.training.start import StartingPoint, wanted_rotation
 from mrlspk.training.step import Stepper
 

@@ -1,27 +1,179 @@
-"""What a run tells those who watch it."""
+"""Records of a run: how far it is, what it starts from, its steps and epochs; and the protocol of its observers."""
 
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
-from mrlspk.training.head.baselines import Baselines
-from mrlspk.training.transfer import Transfer
-from mrlspk.training.validation import ValidationResult
+from pydantic import NonNegativeInt, PositiveInt
+
+
+@dataclass(frozen=True)
+class EpochSoFar:
+    """Steps of the current epoch: their number, and the sums of their loss, class loss and margin.
+
+    The class loss is the loss without distillation.
+    """
+
+    n_steps: NonNegativeInt = 0
+    loss: float = 0.0
+    class_loss: float = 0.0
+    margin: float = 0.0
+
+    def with_step(self, *, loss: float, class_loss: float, margin: float) -> "EpochSoFar":
+        """Return the sums with one more step."""
+        return EpochSoFar(self.n_steps + 1, self.loss + loss, self.class_loss + class_loss, self.margin + margin)
+
+    @property
+    def mean_loss(self) -> float:
+        """The mean loss; NaN without a step."""
+        return self.loss / self.n_steps if self.n_steps else math.nan
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, to the crop.
+
+    Attributes:
+        epoch: Epochs done and validated.
+        step: Optimiser steps done, skipped ones included.
+        n_crops: Crops of the current epoch that all processes together have taken.
+        so_far: Steps of the current epoch.
+        best_value: Value of the best epoch; lower is better.
+        best_epoch: The best epoch; 0 if there is none yet.
+        best_within_limit: Whether the best epoch is within the limit on the EER at full width, if there is a limit.
+        n_skipped: Steps skipped because of a non-finite loss or gradient.
+        n_skipped_in_a_row: Steps skipped since the last step that was taken.
+        n_parts: Parts that each batch is split into; above 1 after memory ran out.
+    """
+
+    epoch: NonNegativeInt = 0
+    step: NonNegativeInt = 0
+    n_crops: NonNegativeInt = 0
+    so_far: EpochSoFar = field(default_factory=EpochSoFar)
+    best_value: float = float("inf")
+    best_epoch: NonNegativeInt = 0
+    best_within_limit: bool = True
+    n_skipped: NonNegativeInt = 0
+    n_skipped_in_a_row: NonNegativeInt = 0
+    n_parts: PositiveInt = 1
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Epochs done, then crops of the next: the order of moments in a run."""
+        return self.epoch, self.n_crops
+
+    def after_step(self, *, loss: float, class_loss: float, margin: float, n_crops: int, n_parts: int) -> "Progress":
+        """Return the progress after an optimiser step of ``n_crops``, of all processes."""
+        so_far = self.so_far.with_step(loss=loss, class_loss=class_loss, margin=margin)
+        return replace(self._moved(n_crops, n_parts), so_far=so_far, n_skipped_in_a_row=0)
+
+    def after_skipped_step(self, *, n_crops: int, n_parts: int) -> "Progress":
+        """Return the progress after a skipped step: its crops count, its loss does not."""
+        in_a_row = self.n_skipped_in_a_row + 1
+        return replace(self._moved(n_crops, n_parts), n_skipped=self.n_skipped + 1, n_skipped_in_a_row=in_a_row)
+
+    def after_epoch(self) -> "Progress":
+        """Return the progress with the current epoch done."""
+        return replace(self, epoch=self.epoch + 1, n_crops=0, so_far=EpochSoFar())
+
+    def _moved(self, n_crops: int, n_parts: int) -> "Progress":
+        return replace(self, step=self.step + 1, n_crops=self.n_crops + n_crops, n_parts=n_parts)
+
+
+@dataclass(frozen=True)
+class ValidationResult:
+    """Metrics on held-out speakers; ``eer`` and ``min_dcf`` (at the first prior) by each width that is trained.
+
+    ``mean_log_eer`` is the mean over the published widths.
+    """
+
+    loss: float
+    eer: dict[int, float]
+    min_dcf: dict[int, float]
+    mean_log_eer: float
+
+
+type Carried = Literal["kept", "rebuilt"]
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """What a run takes over from the model that it starts from; every entry of the file is accounted for.
+
+    Attributes:
+        source: The path or name that was asked for.
+        family: Layout of the file.
+        loaded: Number of entries of the network that the file fills.
+        missing: Entries of the network that the file lacks; a file that lacks any is refused.
+        unexpected: Entries of the file that the network lacks; a file with any is refused.
+        left_out: Entries that are known and not used, such as a classifier.
+        coverage: Share of the network's values that the file fills, before the head gets its widths.
+        head_rows_kept: Rows of the head's linear layer, one per value of the embedding, from the file.
+        head_rows_random: Rows with random weights.
+        class_weights: Classifier weights: ``kept`` or ``rebuilt``; None for a loss without classes.
+        classes_in_file: None if the file has no classifier, or does not say how many classes it has.
+        classes: Classes of this run's loss.
+        remark: What became of the classifier weights, as part of a sentence.
+    """
+
+    source: str
+    family: str
+    loaded: int
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    left_out: tuple[str, ...]
+    coverage: float
+    head_rows_kept: int
+    head_rows_random: int
+    class_weights: Carried | None
+    classes_in_file: int | None
+    classes: int
+    remark: str
+
+    def sentence(self) -> str:
+        """Return the warm start as one line."""
+        rows = f"{self.head_rows_kept} of {self.head_rows_kept + self.head_rows_random}"
+        return (
+            f"from {self.source} ({self.family}): {self.loaded:,} entries loaded, {len(self.left_out):,} left out, "
+            f"{self.coverage:.1%} of the network; {rows} rows of the head kept; {self.remark}"
+        )
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Equal error rates on the validation trials before training: what a Matryoshka head has to beat.
+
+    Attributes:
+        own_dim: Full width of the model's own embedding.
+        own: EER of that embedding at full width.
+        truncation: EER by width of that embedding, truncated; widths beyond ``own_dim`` are absent.
+        rotation: EER by width of the rotation that training starts from.
+        rotation_method: Method of the rotation.
+        rotation_mean_log_eer: Mean natural logarithm of the rotation's EERs at the published widths.
+    """
+
+    own_dim: int
+    own: float
+    truncation: dict[int, float]
+    rotation: dict[int, float]
+    rotation_method: str
+    rotation_mean_log_eer: float
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """Known before the first step.
+    """What is known of a run before its first step.
 
     Attributes:
-        transfer: None from scratch, and for a run that is resumed.
-        n_stored: Pooled vectors that an epoch of a head run goes through; None for a run of the network.
-        stored_bytes: What they take on disk.
-        baselines: What a head run has to beat, once it is known.
-        first_step: Optimiser steps that were done before: above 0 where a run goes on.
-        resumes: Whether it goes on from a checkpoint of its own.
-        n_processes: That share the work.
+        transfer: What is taken over from another model; None from scratch, and for a resumed run.
+        n_stored: Pooled vectors in an epoch of a head run; None for a run of the network.
+        stored_bytes: Their size on disk.
+        baselines: Of a head run, once known.
+        first_step: Optimiser steps done before; above 0 in a resumed run.
+        resumes: Whether the run is resumed from a checkpoint of its own.
+        n_processes: Processes that share the work.
         effective_batch: Crops of an optimiser step, over all processes and accumulated batches.
-        parameters: Values of each part of the model: front end, backbone, pooling, head, class weights.
+        parameters: Number of values of each part: front end, backbone, pooling, head, classifier weights.
     """
 
     run_dir: str
@@ -36,7 +188,7 @@ class RunFacts:
     steps_per_epoch: int
     num_epochs: int
     first_epoch: int
-    transfer: Transfer | None
+    transfer: WarmStart | None
     n_stored: int | None = None
     stored_bytes: int | None = None
     baselines: Baselines | None = None
@@ -52,11 +204,11 @@ class StepRecord:
     """One optimiser step; losses are means over its batches, the rate is that of the first parameter group.
 
     Attributes:
-        loss: Not a finite number where the step was left out; ``loss_by_dim`` and ``gradient_norm`` may be none either.
+        loss: Not finite if the step was skipped; ``loss_by_dim`` and ``gradient_norm`` may then be non-finite too.
         utterances_per_second: Of all processes, waiting for data included.
-        waiting_share: Part of the step's time, in [0, 1], in which this process waited for its batches.
-        memory_mib: Most memory so far: reserved on the GPU, or resident of this process on a CPU.
-        n_skipped: Steps left out so far in the run, for a loss that was no finite number.
+        waiting_share: Share of the step's time, in [0, 1], that this process waited for its batches.
+        memory_mib: Peak memory so far: reserved on the GPU, or resident in this process on a CPU.
+        n_skipped: Steps skipped so far in the run because of a non-finite loss or gradient.
     """
 
     epoch: int
@@ -74,7 +226,7 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch, validated; ``train_loss`` is the mean over the steps that were not left out."""
+    """One validated epoch; ``train_loss`` is the mean over the steps that were not skipped."""
 
     epoch: int
     step: int
@@ -88,7 +240,7 @@ class Observer(Protocol):
     """Watches a run: a log, a progress display."""
 
     def run_started(self, facts: RunFacts) -> None:
-        """Take note of what is to come."""
+        """Take note of the run before its first step."""
 
     def step_done(self, record: StepRecord) -> None:
         """Take note of an optimiser step."""

@@ -6,10 +6,8 @@ from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
 from mrlspk.feature_store.layout import store_bytes
 from mrlspk.training.checkpoints.checkpoint import RunState, effective_batch
-from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.modules import count_by_part, count_parameters
-from mrlspk.training.records import RunFacts
-from mrlspk.training.transfer import Transfer
+from mrlspk.training.records import Progress, RunFacts, WarmStart
 
 
 def describe_run(
@@ -19,7 +17,7 @@ def describe_run(
     *,
     run_dir: Path,
     resumes: bool,
-    transfer: Transfer | None,
+    transfer: WarmStart | None,
     steps_per_epoch: int,
 ) -> RunFacts:
     """Return the sizes of a run, and where it goes on from."""

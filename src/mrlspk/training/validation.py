@@ -1,6 +1,5 @@
 """How good the encoder is on speakers that it is not trained on."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -22,21 +21,9 @@ from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at, mean_log_eer
 from mrlspk.models.encoder import Encoder
 from mrlspk.rotation.selection import EmbeddedTrials
+from mrlspk.training.records import ValidationResult
 
 HEAD_BATCH = 8192  # pooled vectors that go through the head together
-
-
-@dataclass(frozen=True)
-class ValidationResult:
-    """Figures on held-out speakers; ``eer`` and ``min_dcf`` (at the first prior) by every width that is trained.
-
-    ``mean_log_eer`` is over the widths that the model is published with.
-    """
-
-    loss: float
-    eer: dict[int, float]
-    min_dcf: dict[int, float]
-    mean_log_eer: float
 
 
 class ValidationTrials:

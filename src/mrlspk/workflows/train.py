@@ -13,15 +13,12 @@ from mrlspk.distributed import failing_together, on_rank_zero
 from mrlspk.evaluation.sources import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint, schema
-from mrlspk.training.checkpoints.averaged_best import average_last
 from mrlspk.training.checkpoints.checkpoint import BEST, LAST
 from mrlspk.training.checkpoints.corpus_list import write_corpus
 from mrlspk.training.checkpoints.disk import check_space, checkpoint_bytes, remove_unfinished
-from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.resume import configure_resumed
 from mrlspk.training.checkpoints.run_folder import find_run, lock_run
-from mrlspk.training.fit import Run, fit
-from mrlspk.training.head.baselines import Baselines
+from mrlspk.training.fit import fit
 from mrlspk.training.head.run import HeadRun, build_head_run, conclude
 from mrlspk.training.head.stores import OnStage, Stores
 from mrlspk.training.head.teacher import build_teacher
@@ -31,10 +28,11 @@ from mrlspk.training.network.lora import without_adapters
 from mrlspk.training.network.run import build_network_run
 from mrlspk.training.prepare import prepare
 from mrlspk.training.prepared import Prepared, Source
-from mrlspk.training.records import Observer, RunFacts
+from mrlspk.training.records import Baselines, Observer, Progress, RunFacts, WarmStart
+from mrlspk.training.run import Run
 from mrlspk.training.run_log import build_run_log
+from mrlspk.training.selection import average_last
 from mrlspk.training.start import ALONE, build_fabric, leaves_unused
-from mrlspk.training.transfer import Transfer
 from mrlspk.training.validation import build_validation_trials
 from mrlspk.workflows.choose_batch import choose_batch
 
@@ -54,7 +52,7 @@ class TrainReport:
     best_epoch: int
     best_by: str
     best: dict[int, float]
-    transfer: Transfer | None
+    transfer: WarmStart | None
     baselines: Baselines | None = None
     verdict: Verdict | None = None
     averaged_epochs: tuple[int, ...] = ()

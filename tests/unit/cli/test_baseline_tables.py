@@ -4,7 +4,7 @@ from rich.console import Console
 
 from mrlspk.cli.baseline_tables import rate_table
 from mrlspk.cli.train_tables import epoch_table
-from mrlspk.training.head.baselines import Baselines
+from mrlspk.training.records import Baselines
 
 
 def lines_of(table):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import read_checkpoint, schema
-from mrlspk.training.checkpoints.progress import Progress
+from mrlspk.training.records import Progress
 
 AVERAGED = "averaged.pt"
 

@@ -13,10 +13,9 @@ from mrlspk.distributed import Ranks
 from mrlspk.models.checkpoints import encoder_entries, save_model, schema
 from mrlspk.models.checkpoints.model_card import ModelCard, read_card
 from mrlspk.training.cards.files import write_card
-from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.random_state import random_state
 from mrlspk.training.modules import TrainedModule
-from mrlspk.training.validation import ValidationResult
+from mrlspk.training.records import Progress, ValidationResult
 
 BEST, LAST = "best.pt", "last.pt"
 # Of a head run: what it has to beat, where training started if that is not the same, and its best epoch.

@@ -11,9 +11,9 @@ from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import schema
 from mrlspk.training.checkpoints.checkpoint import RunState, effective_batch
 from mrlspk.training.checkpoints.corpus_list import describe_difference
-from mrlspk.training.checkpoints.progress import Progress
 from mrlspk.training.checkpoints.random_state import seed_apart, set_random_state
 from mrlspk.training.checkpoints.resume import ResumePoint
+from mrlspk.training.records import Progress
 
 log = logging.getLogger("mrlspk.training")
 

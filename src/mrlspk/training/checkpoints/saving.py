@@ -12,8 +12,7 @@ from mrlspk.errors import MrlspkError
 from mrlspk.models.checkpoints import save_model
 from mrlspk.training.checkpoints.checkpoint import LAST, RunState, save_epoch
 from mrlspk.training.checkpoints.disk import with_last_good
-from mrlspk.training.checkpoints.progress import Progress
-from mrlspk.training.validation import ValidationResult
+from mrlspk.training.records import Progress, ValidationResult
 
 
 class Saver:

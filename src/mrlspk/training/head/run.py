@@ -13,8 +13,6 @@ from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.training.checkpoints.checkpoint import BEST, ROTATION, START, TRAINED, save_with_card
-from mrlspk.training.fit import Run
-from mrlspk.training.head.baselines import Baselines
 from mrlspk.training.head.batches import StoredBatches, Teacher
 from mrlspk.training.head.first_head import train_first_head
 from mrlspk.training.head.module import HeadModule
@@ -24,6 +22,8 @@ from mrlspk.training.head.stores import SpeakerVectors, Stores
 from mrlspk.training.head.verdict import Verdict, reach_verdict
 from mrlspk.training.optimiser import build_learning_rate
 from mrlspk.training.prepared import Prepared, build_stepper
+from mrlspk.training.records import Baselines
+from mrlspk.training.run import Run
 from mrlspk.training.validation import StoredValidator, ValidationTrials, embed_pooled
 
 HEAD = "head."  # how the names of the head's entries begin

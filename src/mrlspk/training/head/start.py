@@ -26,9 +26,10 @@ from mrlspk.rotation.selection import (
     choose_over_folds,
     choose_rotation,
 )
-from mrlspk.training.head.baselines import Baselines, score_baselines
+from mrlspk.training.head.baselines import score_baselines
 from mrlspk.training.head.stores import SpeakerVectors
 from mrlspk.training.prepared import Prepared
+from mrlspk.training.records import Baselines
 from mrlspk.training.validation import ValidationTrials, embed_pooled
 
 BLOCK = 16_384  # stored vectors that go through the head together

@@ -13,8 +13,7 @@ from mrlspk.errors import MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import Encoder
 from mrlspk.training.acceleration import build_acceleration, fixed_shapes
-from mrlspk.training.fit import is_frozen
-from mrlspk.training.modules import TrainedModule
+from mrlspk.training.modules import TrainedModule, is_frozen
 from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.start import PRECISIONS

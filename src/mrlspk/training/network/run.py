@@ -5,11 +5,11 @@ import torch
 from mrlspk.data.build import build_train_loader
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.models.checkpoints import schema
-from mrlspk.training.fit import Run
 from mrlspk.training.head.start import has_choice, set_means, start_head
 from mrlspk.training.head.stores import Stores
 from mrlspk.training.optimiser import build_learning_rate
 from mrlspk.training.prepared import Prepared, build_stepper
+from mrlspk.training.run import Run
 from mrlspk.training.validation import AudioValidator, ValidationTrials, embed_pooled
 
 

@@ -5,7 +5,7 @@ import pytest
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TrialsCard, read_card
 from mrlspk.training.cards.files import render_markdown, write_card
-from mrlspk.training.validation import ValidationResult
+from mrlspk.training.records import ValidationResult
 
 BASE = BaseCard(
     model="a|b", sha256="1" * 64, family="redimnet", licence="MIT", non_commercial=False, training_set="VoxCeleb2"

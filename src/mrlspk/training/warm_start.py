@@ -1,7 +1,7 @@
 """What a run takes over from the file that it starts from, every entry accounted for."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
@@ -9,8 +9,7 @@ from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.checkpoints.transfer import is_plain
-
-type Carried = Literal["kept", "rebuilt"]
+from mrlspk.training.records import Carried, WarmStart
 
 
 @dataclass(frozen=True)
@@ -30,55 +29,12 @@ class ClassWeights:
     remark: str
 
 
-@dataclass(frozen=True)
-class Transfer:
-    """What came out of the file, by the names of its entries, and what begins at random.
-
-    Attributes:
-        source: The path or name that was asked for.
-        family: Layout of the file.
-        loaded: Entries of the network that the file fills.
-        missing: Entries that it does not; a file with any is refused.
-        unexpected: Entries that the network does not have; a file with any is refused.
-        left_out: Entries that are known and not used, such as a classifier.
-        coverage: Share of the network's values that the file fills, before the head gets its widths.
-        head_rows_kept: Rows of the head's linear layer, one for each value of the embedding, that are the file's.
-        head_rows_random: Rows that begin at random.
-        class_weights: ``kept`` or ``rebuilt``; None for a loss without classes.
-        classes_in_file: None where the file has no classifier, or does not say for how many.
-        classes: Of this run's loss.
-        remark: On the class weights.
-    """
-
-    source: str
-    family: str
-    loaded: int
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    left_out: tuple[str, ...]
-    coverage: float
-    head_rows_kept: int
-    head_rows_random: int
-    class_weights: Carried | None
-    classes_in_file: int | None
-    classes: int
-    remark: str
-
-    def sentence(self) -> str:
-        """Return the transfer as one line."""
-        rows = f"{self.head_rows_kept} of {self.head_rows_kept + self.head_rows_random}"
-        return (
-            f"from {self.source} ({self.family}): {self.loaded:,} entries loaded, {len(self.left_out):,} left out, "
-            f"{self.coverage:.1%} of the network; {rows} rows of the head kept; {self.remark}"
-        )
-
-
-def report_transfer(
+def report_warm_start(
     source: str, loaded: LoadedModel, weights: ClassWeights, *, rows_kept: int, embed_dim: int
-) -> Transfer:
+) -> WarmStart:
     """Return the report on a model that was loaded, and whose class weights were taken or not."""
     report = loaded.transfer
-    return Transfer(
+    return WarmStart(
         source=source,
         family=loaded.family,
         loaded=report.loaded,
