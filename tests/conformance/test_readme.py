@@ -1,5 +1,6 @@
-"""What the README and the first guide tell a user to type works, and every link in the documents leads somewhere."""
+"""Run what the README and the first guide show, and follow every link of the documents."""
 
+import hashlib
 import re
 import shlex
 import shutil
@@ -8,19 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 import typer.main
 from typer.testing import CliRunner
 
+from conformance.reference import read_reference, write_published
 from mrlspk.cli.app import app
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
-from mrlspk.models.checkpoints import encoder_entries
-from mrlspk.models.encoder import build_encoder
 
 ROOT = Path(__file__).parents[2]
 GUIDES = [ROOT / "README.md", ROOT / "docs" / "getting-started.md"]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+REFERENCE = "redimnet-b0"  # a small network
+PUBLISHED = "redimnet-b2-vox2-ft_lm"
 SMALL_RUN = {
     "training.num_epochs": 1,
     "training.batch_size": 2,
@@ -31,10 +31,12 @@ SMALL_RUN = {
     "logging.tensorboard": "false",
 }
 NOT_RUN = {
-    "pretrained": "needs a network",
     "gpu-profile": "has tests of its own",
-    "demo": "the quick start, and tests of its own",
     "logging.wandb=true": "needs an account",
+}
+RUN_AT_LEAST = {
+    "README.md": {"embed", "rotate"},
+    "getting-started.md": {"data", "rotate", "eval", "compare", "calibrate", "verify", "embed", "train"},
 }
 
 
@@ -75,8 +77,8 @@ def test_commands_in_sentences_exist(guide):
         assert [word for word in rest if word.startswith("-") and word not in flags] == [], typed
 
 
-def write_corpus(root, n_speakers, *, rate=16_000, seed):
-    """Write two sessions of two files of half a second for each speaker, and return their ids."""
+def write_corpus(root, n_speakers, *, rate=16_000, noise=0.05, seed):
+    """Write two sessions of two files of half a second for each speaker, a tone in noise, and return their ids."""
     generator, ids = np.random.default_rng(seed), []
     time = np.arange(rate // 2) / rate
     for speaker in range(n_speakers):
@@ -85,70 +87,73 @@ def write_corpus(root, n_speakers, *, rate=16_000, seed):
                 voice = np.sin(2 * np.pi * (120 + 60 * speaker + 5 * number) * time)
                 ids.append(f"{root.name}{speaker}/{session}/{number}.wav")
                 (root / ids[-1]).parent.mkdir(parents=True, exist_ok=True)
-                soundfile.write(root / ids[-1], 0.2 * voice + 0.05 * generator.normal(size=time.size), rate)
+                soundfile.write(root / ids[-1], 0.2 * voice + noise * generator.normal(size=time.size), rate)
     return ids
+
+
+def write_trials(path, ids):
+    """Write a trial list of all pairs of some recordings, whose speaker is the first folder."""
+    pairs = [(a, b) for index, a in enumerate(ids) for b in ids[index + 1 :]]
+    path.write_text("".join(f"{int(a.split('/')[0] == b.split('/')[0])} {a} {b}\n" for a, b in pairs))
+
+
+def fetch_in_place_of_published(model, mirror):
+    """Fetch a model under the name of the default one from a mirror, as a user would who trusts its SHA-256."""
+    mirror.mkdir()
+    shutil.copy(model, mirror / f"{PUBLISHED}.pt")
+    sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
+    result = CliRunner().invoke(app, ["pretrained", "fetch", PUBLISHED, "--sha256", sha256])
+    assert result.exit_code == 0, result.stderr
 
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch):
-    """A folder with all that the guides name: corpora, trial lists, recordings, a model to start from."""
+    """A folder with all that the guides name: corpora, trial lists, recordings, models, a mirror of published ones."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
-    for name in ("MRLSPK_MODEL", "MRLSPK_MIRROR"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("MRLSPK_MODEL", raising=False)
+    monkeypatch.setenv("MRLSPK_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    for corpus, test in (("corpus", "test"), ("speech", "test"), ("speech", "test-short")):
+    for corpus in ("corpus", "speech", "demo-corpus"):
         write_corpus(tmp_path / corpus / "train", 5, seed=0)
-        ids = write_corpus(tmp_path / corpus / test, 2, seed=1)
-        pairs = [(a, b) for index, a in enumerate(ids) for b in ids[index + 1 :]]
-        lines = [f"{int(a.split('/')[0] == b.split('/')[0])} {a} {b}\n" for a, b in pairs]
-        (tmp_path / corpus / ("trials-short.txt" if corpus == "speech" else "trials.txt")).write_text("".join(lines))
-    shutil.copytree(tmp_path / "corpus" / "test", tmp_path / "corpus" / "dev")
-    shutil.copy(tmp_path / "corpus" / "trials.txt", tmp_path / "corpus" / "calibration.txt")
-    recordings = [tmp_path / "speech" / "test-short" / id_ for id_ in ids[:2]]
-    folder = tmp_path / "speech" / "test" / "ls01688" / "142285"
-    folder.mkdir(parents=True)
-    for number, recording in enumerate(recordings, start=1):
-        shutil.copy(recording, folder / f"{number:05}.wav")
-        shutil.copy(recording, tmp_path / ("one.wav", "other.wav")[number - 1])
-    speakers = "".join(f"train{number},English\n" for number in range(5))
-    (tmp_path / "speakers.csv").write_text(f"speaker,language\n{speakers}")
-    for name in ("musan", "rirs"):
-        (tmp_path / "speech" / name).mkdir()
-        shutil.copy(recordings[0], tmp_path / "speech" / name / "1.wav")
-    backbone = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
-    with torch.random.fork_rng():
-        architecture = describe_architecture(backbone, (64, 128, 192))
-        entries = encoder_entries(build_encoder(architecture), architecture)
-    torch.save(entries, tmp_path / "model.pt")
+        ids = write_corpus(tmp_path / corpus / "test", 2, seed=1)
+        write_trials(tmp_path / corpus / "trials.txt", ids)
+    write_trials(tmp_path / "corpus" / "calibration.txt", write_corpus(tmp_path / "corpus" / "dev", 2, noise=0, seed=2))
+    for names in (("a.wav", "b.wav"), ("one.wav", "other.wav")):
+        for name, recording in zip(names, ids, strict=False):
+            shutil.copy(tmp_path / "corpus" / "test" / recording, tmp_path / name)
+    write_published(read_reference(REFERENCE), tmp_path / "model.pt")
+    fetch_in_place_of_published(tmp_path / "model.pt", tmp_path / "mirror")
     return tmp_path
 
 
 def made_small(words):
-    """Return a command of the guides so that it takes seconds: a short run, and no model to be fetched."""
+    """Return a command of the guides so that it takes seconds: a short run, short crops."""
     if words[0] == "rotate":
         return [*words, "--crop-seconds", "0.3"]
-    if words[0] != "train" or "--resume" in words:
+    if words[0] != "train":
         return words
     small = [part for key, value in SMALL_RUN.items() for part in ("--set", f"{key}={value}")]
-    start = [] if {"--config", "--init-from"} & set(words) else ["--init-from", "model.pt"]
-    return [*words, *small, *start, *([] if "--debug-batches" in words else ["--debug-batches", "1"])]
+    return [*words, *small, *([] if "--debug-batches" in words else ["--debug-batches", "1"])]
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
 @pytest.mark.usefixtures("workspace")
-def test_commands_run_in_the_order_of_the_guide(guide):
+def test_code_blocks_of_a_guide_run_in_order(guide):
     done = []
-    for words in typed_commands(guide.read_text()):
-        if any(what in " ".join(words) for what in NOT_RUN):
-            continue
-        result = CliRunner().invoke(app, made_small(words))
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == 0, f"mrlspk {' '.join(words)}\n{result.stderr}"
-        done.append(words[0])
-    assert {"data", "train", "eval", "compare", "calibrate", "verify", "embed"} <= set(done)
+    for kind, body in FENCE.findall(guide.read_text()):
+        if kind == "python":
+            exec(compile(body, guide.name, "exec"), {})
+        for words in typed_commands(f"```{kind}\n{body}```"):
+            if any(what in " ".join(words) for what in NOT_RUN):
+                continue
+            result = CliRunner().invoke(app, made_small(words))
+            if result.exception is not None and not isinstance(result.exception, SystemExit):
+                raise result.exception
+            assert result.exit_code == 0, f"mrlspk {' '.join(words)}\n{result.stderr}"
+            done.append(words[0])
+    assert set(done) >= RUN_AT_LEAST[guide.name]
 
 
 def anchors(document):
