@@ -51,13 +51,13 @@ def gpu_profile_command(
     limit_mib = parse_memory(vram_limit)
 
     from mrlspk.config import load_config
-    from mrlspk.config.sources import Environment
+    from mrlspk.config.sources import read_environment
     from mrlspk.files import check_free
     from mrlspk.workflows.profile_gpu import Wishes, profile_gpu, write_config
 
     if write is not None:
         check_free(write, force=force)
-    environment = Environment()
+    environment = read_environment(os.environ)
     sets = overrides or []
     config = load_config(config_path, sets, environment=os.environ)
     tried = load_config(config_path, [*sets, *_only_tried(device, stand_in)], environment=os.environ)

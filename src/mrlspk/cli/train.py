@@ -50,13 +50,13 @@ def train_command(
     """Train a Matryoshka encoder: projection only, two-stage, or from scratch."""
     from mrlspk.config import load_config, named_keys
     from mrlspk.config.launch import read_launch
-    from mrlspk.config.sources import Environment
+    from mrlspk.config.sources import read_environment
 
     if init_from is not None and resume != "never":
         raise UsageError("exclude each other", "--resume and --init-from", "A resumed run has its weights: give one.")
     if allow_changes and resume == "never":
         raise UsageError("is of a run that is resumed", "--allow-changes", "Give --resume too, or leave it out.")
-    environment = Environment()
+    environment = read_environment(os.environ)
     sets = [*(overrides or ()), *_flag_overrides(init_from, device)]
     config = load_config(config_path, sets, environment=os.environ)
     launch = read_launch(os.environ)
