@@ -1,4 +1,4 @@
-"""``mrlspk calibrate``: scores to log-likelihood ratios and thresholds, fitted on trials."""
+"""``mrlspk calibrate``: fit log-likelihood ratios and thresholds on trials."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -30,7 +30,7 @@ from mrlspk.cli.trial_options import (
 )
 
 if TYPE_CHECKING:
-    from mrlspk.evaluation.calibration_figures import WidthFit
+    from mrlspk.evaluation.calibration_fit import WidthFit
     from mrlspk.workflows.calibrate import CalibrateReport
 
 

@@ -1,13 +1,15 @@
-"""``mrlspk eval``: trials scored at every width."""
+"""``mrlspk eval``: score trials at every width."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import RenderableType
+from rich.table import Table
 
 from mrlspk.cli import output
 from mrlspk.cli.command_line import typed_command
-from mrlspk.cli.eval_tables import evaluation_tables
 from mrlspk.cli.model import cache_folder, mirror_address, resolve_model
 from mrlspk.cli.options import AsJson, ConfigPath, Debug, Device, Force, Overrides, Quiet, parse_dims
 from mrlspk.cli.trial_options import (
@@ -28,15 +30,31 @@ from mrlspk.cli.trial_options import (
     TrialFiles,
     check_norm,
     choose_device,
+    heading,
     parse_durations,
+    percent,
+    percent_interval,
+    rate_table,
     read_config,
     trial_request,
 )
 
 if TYPE_CHECKING:
-    from mrlspk.evaluation.model_report import EvaluationReport
+    from mrlspk.evaluation.evaluation_report import EvaluationReport
+
+
+if TYPE_CHECKING:
+    from mrlspk.evaluation.breakdown import ColumnBreakdown
+    from mrlspk.evaluation.evaluation_report import EvaluationReport, ListReport, TargetWidth
+    from mrlspk.metrics.width_metrics import WidthMetrics
+
+
+if TYPE_CHECKING:
+    from mrlspk.evaluation.evaluation_report import ListReport
+
 
 NO_CALIBRATION = "none"
+LABELS = {"truncation": "own, truncated", "rotation": "rotation"}
 
 
 def eval_command(
@@ -135,7 +153,7 @@ def eval_command(
 def _check_targets(scores: Path | None, report: Path | None, *, force: bool) -> None:
     """Refuse, before any work, files that could not be written."""
     from mrlspk.evaluation.report import check_report
-    from mrlspk.evaluation.scores_file import check_scores_target
+    from mrlspk.evaluation.stored_scores import check_scores_target
 
     if scores is not None:
         check_scores_target(scores, force=force)
@@ -148,9 +166,8 @@ def _write_files(
 ) -> None:
     """Write what was asked for, after the figures were shown: a full disk does not lose them."""
     from mrlspk.evaluation.documents import add_curves
-    from mrlspk.evaluation.list_scores import keep_scores
     from mrlspk.evaluation.report import write_report
-    from mrlspk.evaluation.scores_file import write_scores
+    from mrlspk.evaluation.stored_scores import keep_scores, write_scores
 
     if scores is not None:
         write_scores(scores, keep_scores(result.fingerprint, result.scored_as, result.scored))
@@ -158,3 +175,116 @@ def _write_files(
     if report is not None:
         write_report(output.document("eval", add_curves(payload, result)), report, force=force)
         output.note(f"report: {report / 'index.html'}")
+
+
+def evaluation_tables(report: "EvaluationReport") -> Iterator[RenderableType]:
+    """Yield list by list a heading, a table by width and what else was asked for."""
+    if notes := list(_notes(report)):
+        yield "\n".join(notes)
+        yield ""
+    for index, trials in enumerate(report.trials):
+        if index:
+            yield ""
+        yield from _list_tables(trials)
+    for found in report.target_widths:
+        yield ""
+        yield _target_line(found, report.target_eer)
+
+
+def _notes(report: "EvaluationReport") -> Iterator[str]:
+    if report.norm is not None:
+        taken = "S-Norm" if report.norm.top_n is None else f"AS-Norm, top {report.norm.top_n}"
+        yield f"{taken} by {report.norm.cohort.path}: thresholds are normalised scores, not cosines"
+    if report.calibration is not None:
+        yield f"calibrated by {report.calibration.path}"
+
+
+def _list_tables(trials: "ListReport") -> Iterator[RenderableType]:
+    yield heading(trials)
+    yield _width_table(trials.results)
+    if trials.intervals.note:
+        yield f"no intervals: {trials.intervals.note}"
+    else:
+        told = ", as far as target trials tell them" if trials.intervals.speakers_from == "target trials" else ""
+        yield f"95 % intervals over {trials.intervals.n_speakers} speakers{told}, {trials.intervals.n_resamples} draws"
+    if trials.baselines:
+        yield ""
+        yield baseline_table(trials)
+    if trials.durations:
+        yield ""
+        yield _duration_table(trials)
+    for column in trials.breakdown:
+        yield ""
+        yield _column_table(column, [each.dim for each in trials.results])
+
+
+def _width_table(results: "Iterable[WidthMetrics]") -> RenderableType:
+    results = list(results)
+    first = results[0]
+    calibrated = first.cllr is not None
+    with_intervals = first.eer_ci is not None
+    columns = ["width", "EER %", *(["95 %"] if with_intervals else [])]
+    for each in first.dcf:
+        columns += [f"minDCF({each.p_target:g})", *([f"actDCF({each.p_target:g})"] if calibrated else [])]
+    columns += ["minCllr", *(["Cllr"] if calibrated else []), "threshold"]
+    return output.table(None, columns, (_width_row(each) for each in results))
+
+
+def _width_row(result: "WidthMetrics") -> Iterator[object]:
+    yield result.dim
+    yield percent(result.eer)
+    if result.eer_ci is not None:
+        yield percent_interval(result.eer_ci)
+    for each in result.dcf:
+        yield f"{each.min_dcf:.4f}"
+        if each.act_dcf is not None:
+            yield f"{each.act_dcf:.4f}"
+    yield f"{result.min_cllr:.4f}"
+    if result.cllr is not None:
+        yield f"{result.cllr:.4f}"
+    yield f"{result.threshold:.4f}"
+
+
+def _duration_table(trials: "ListReport") -> RenderableType:
+    dims = [each.dim for each in trials.results]
+    columns = ["EER %", *map(str, dims), "trials", "left out"]
+    rows = [
+        (
+            "whole" if each.seconds is None else f"{each.seconds:g} s",
+            *_eer_cells(each.results, dims),
+            each.n_target + each.n_nontarget,
+            each.n_left_out,
+        )
+        for each in trials.durations
+    ]
+    return output.table("by length of the test side", columns, rows)
+
+
+def _column_table(column: "ColumnBreakdown", dims: Sequence[int]) -> RenderableType:
+    columns = ["EER %", *map(str, dims), "target", "non-target"]
+    rows = [
+        (group.value, *_eer_cells(group.results, dims), group.n_target, group.n_nontarget) for group in column.groups
+    ]
+    return output.table(f"by {column.column}", columns, rows)
+
+
+def _eer_cells(results: "Iterable[WidthMetrics]", dims: Sequence[int]) -> list[str]:
+    eers = {each.dim: each.eer for each in results}
+    return [percent(eers.get(dim)) for dim in dims]
+
+
+def _target_line(found: "TargetWidth", target: float | None) -> str:
+    goal = f"EER of at most {percent(target)} % on {found.path}"
+    if found.dim is not None:
+        return f"{goal}: {found.dim} is the smallest width whose interval lies whole below it"
+    estimate = f"; by its figure alone {found.dim_by_estimate} does" if found.dim_by_estimate else ""
+    return f"{goal}: {found.reason}{estimate}"
+
+
+def baseline_table(trials: "ListReport") -> Table:
+    """Return the equal error rates of the baselines of a list, and of the model."""
+    rates = {each.name: {width.dim: width.eer for width in each.results} for each in trials.baselines}
+    ((own_dim, own),) = rates.pop("own").items()
+    rows = {LABELS[name]: found for name, found in rates.items()}
+    model = {width.dim: width.eer for width in trials.results}
+    return rate_table(own_dim, own, rows | {"this model": model}, dims=tuple(model))

@@ -7,8 +7,8 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from mrlspk.cli import output
-from mrlspk.cli.baseline_tables import LABELS, rate_table
-from mrlspk.cli.trial_options import percent
+from mrlspk.cli.eval import LABELS
+from mrlspk.cli.trial_options import percent, rate_table
 
 if TYPE_CHECKING:
     from mrlspk.training.head.verdict import Verdict, WidthVerdict

@@ -2,14 +2,16 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
+from mrlspk.cli import output
 from mrlspk.errors import UsageError
 
 FEWEST_RESAMPLES = 100  # as the configuration has it, which is not loaded for --help
@@ -17,8 +19,8 @@ FEWEST_RESAMPLES = 100  # as the configuration has it, which is not loaded for -
 if TYPE_CHECKING:
     from mrlspk.config import Config
     from mrlspk.evaluation.comparison import ComparedTrials
-    from mrlspk.evaluation.list_report import ListReport
-    from mrlspk.evaluation.sources import TrialRequest
+    from mrlspk.evaluation.evaluation_report import ListReport
+    from mrlspk.evaluation.trial_list import TrialRequest
 
 
 def _check_rates(values: list[float] | None) -> list[float] | None:
@@ -146,7 +148,7 @@ def trial_request(
     allow_missing: bool = False,
 ) -> "TrialRequest":
     """Return which trials the flags name."""
-    from mrlspk.evaluation.sources import TrialRequest
+    from mrlspk.evaluation.trial_list import TrialRequest
 
     return TrialRequest(tuple(trials or ()), tuple(audio_roots or ()), tuple(enrolments or ()), allow_missing)
 
@@ -196,6 +198,13 @@ def percent(rate: float | None) -> str:
 def percent_interval(interval: Sequence[float] | None) -> str:
     """Return both ends of an interval as per cent; a dash for none."""
     return "–" if interval is None else f"{percent(interval[0])}–{percent(interval[1])}"
+
+
+def rate_table(own_dim: int, own: float, rows: Mapping[str, Mapping[int, float]], *, dims: tuple[int, ...]) -> Table:
+    """Return equal error rates by width: of the own embedding, at its full width, in each column, then of ``rows``."""
+    rates = {f"own embedding, {own_dim} values": dict.fromkeys(dims, own), **rows}
+    cells = ((label, *(percent(found.get(dim)) for dim in dims)) for label, found in rates.items())
+    return output.table(None, ("EER %", *map(str, dims)), cells)
 
 
 def _as_yaml(value: Any) -> str:

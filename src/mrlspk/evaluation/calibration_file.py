@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from mrlspk.errors import CheckpointError
 from mrlspk.evaluation.calibration import VERSION, Calibration
-from mrlspk.evaluation.cohort import NormRequest
+from mrlspk.evaluation.score_norm import NormRequest
 from mrlspk.files import whole_file
 from mrlspk.inference.locate import ModelFile
 

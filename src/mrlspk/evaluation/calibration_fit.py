@@ -1,21 +1,94 @@
-"""A calibration fitted to scored trials, by logistic regression at every width."""
+"""Fit a calibration by logistic regression on scored trials, and measure it on them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.errors import MetricError
-from mrlspk.evaluation.calibration_parts import (
+from mrlspk.errors import DataError, MetricError
+from mrlspk.evaluation.calibration import (
     MAX_SCALE,
     MIN_SCALE,
+    Calibration,
     FalseAcceptThreshold,
     PriorThreshold,
     WidthCalibration,
     bayes_threshold,
 )
+from mrlspk.evaluation.embeddings import Embedder
+from mrlspk.evaluation.model_scores import ScoredList, score_model
+from mrlspk.evaluation.score_norm import NormRequest
+from mrlspk.evaluation.trial_list import TrialList
+from mrlspk.metrics.cllr import cllr
 from mrlspk.metrics.det import operating_points, threshold_at_far
 from mrlspk.metrics.logistic import RIDGE, fit_logistic
+from mrlspk.metrics.width_metrics import WidthMetrics, measure_widths
+
+type Crops = tuple[float | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FittingScores:
+    """Scored trials of one or more lists, one after the other.
+
+    Attributes:
+        scores: (trials, widths).
+        is_target: (trials,)
+        shorter_seconds: (trials,) length of the shorter side; of an enrolment of several, their sum counts.
+        n_left_out: Trials of which a side was too short for a cut.
+    """
+
+    scores: NDArray[np.float64]
+    is_target: NDArray[np.bool_]
+    shorter_seconds: NDArray[np.float64]
+    n_left_out: int
+
+
+@dataclass(frozen=True)
+class WidthFit:
+    """The calibration of one width, measured on the trials that it was fitted on.
+
+    Attributes:
+        width: The calibration.
+        metrics: Of its log-likelihood ratios.
+        cllr_by_score: Cost of ratios that depend on the score alone; None if there are no others.
+    """
+
+    width: WidthCalibration
+    metrics: WidthMetrics
+    cllr_by_score: float | None
+
+
+def score_for_fit(
+    embedder: Embedder,
+    lists: Sequence[TrialList],
+    dims: tuple[int, ...],
+    *,
+    crops: Crops = (None,),
+    norm: NormRequest | None = None,
+) -> FittingScores:
+    """Return every list scored, once for each crop.
+
+    Args:
+        embedder: The model.
+        lists: Trials with their audio.
+        dims: Prefix widths, rising.
+        crops: Seconds to which the test side is cut, from its middle; None among them is the whole.
+        norm: Score normalisation; None for plain cosines.
+
+    Raises:
+        DataError: If an utterance cannot be embedded, the cohort cannot be used, or a cut leaves one kind of trial.
+    """
+    cuts = tuple(seconds for seconds in crops if seconds is not None)
+    scored = score_model(embedder, lists, dims, crops=cuts, norm=norm)
+    parts = [_part(each, seconds) for each in scored for seconds in crops]
+    return FittingScores(
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.is_target for part in parts]),
+        np.concatenate([part.shorter_seconds for part in parts]),
+        sum(part.n_left_out for part in parts),
+    )
 
 
 def fit_widths(
@@ -60,6 +133,45 @@ def fit_widths(
 def measurable(false_accept_rates: Sequence[float], n_nontarget: int) -> tuple[float, ...]:
     """Return the rates that at least one of so many non-target trials makes up."""
     return tuple(rate for rate in false_accept_rates if rate * n_nontarget >= 1)
+
+
+def measure_fit(calibration: Calibration, fitting: FittingScores) -> tuple[WidthFit, ...]:
+    """Return each width with its metrics on the trials that it was fitted on."""
+    llrs = calibration.llrs(fitting.scores, calibration.dims, fitting.shorter_seconds)
+    by_score: Sequence[NDArray[np.float64] | None] = [None] * len(calibration.dims)
+    if calibration.quality is not None:
+        plain = fit_widths(
+            calibration.dims,
+            fitting.scores,
+            fitting.is_target,
+            fit_p_target=calibration.fit_p_target,
+            p_targets=(),
+            false_accept_rates=(),
+        )
+        by_score = [each.scale * column + each.offset for each, column in zip(plain, fitting.scores.T, strict=True)]
+    p_targets = [each.p_target for each in calibration.widths[0].priors]
+    metrics = measure_widths(llrs, fitting.is_target, calibration.dims, p_targets=p_targets, llrs=llrs)
+    return tuple(
+        WidthFit(width, measured, None if ratios is None else cllr(ratios, fitting.is_target))
+        for width, measured, ratios in zip(calibration.widths, metrics, by_score, strict=True)
+    )
+
+
+def _part(each: ScoredList, seconds: float | None) -> FittingScores:
+    """Return the trials of one list at one length; None is the whole."""
+    if seconds is None:
+        return FittingScores(each.scored.scores, each.scored.is_target, each.shorter_seconds, 0)
+    cut = each.cropped[seconds]
+    if cut.scored is None or not cut.scored.both_kinds:
+        target = each.scored.is_target[cut.kept]
+        raise DataError(
+            f"{np.count_nonzero(target)} target and {np.count_nonzero(~target)} non-target trials have both sides "
+            f"of {seconds:g} s or more",
+            each.trial_list.trials.path,
+            "Leave that length out of --durations.",
+        )
+    shorter = np.minimum(each.shorter_seconds[cut.kept], seconds)
+    return FittingScores(cut.scored.scores, cut.scored.is_target, shorter, cut.n_left_out)
 
 
 def _fit_width(

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from mrlspk.data.trials import OfficialMatch
 from mrlspk.errors import DataError, UsageError
-from mrlspk.evaluation.list_scores import ListScores, ScoredAs
 from mrlspk.evaluation.paired_comparison import ComparedWidth, Difference, compare_systems
 from mrlspk.evaluation.run_checkpoints import RunCheckpoint
 from mrlspk.evaluation.scored_trials import IntervalNote, Resampling, describe_intervals
+from mrlspk.evaluation.stored_scores import ListScores, ScoredAs
 from mrlspk.evaluation.trial_list import MissingAudio
 from mrlspk.metrics.significance import holm
 

@@ -6,13 +6,12 @@ from typing import Any
 
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.evaluation.calibration_file import CalibrationFile
-from mrlspk.evaluation.cohort import CohortSource, NormRequest
 from mrlspk.evaluation.comparison import ComparedTrials, ComparisonReport
-from mrlspk.evaluation.list_report import ListReport
-from mrlspk.evaluation.model_report import EvaluationReport
+from mrlspk.evaluation.evaluation_report import EvaluationReport, ListReport
 from mrlspk.evaluation.model_scores import ScoredList
 from mrlspk.evaluation.paired_comparison import ComparedWidth
 from mrlspk.evaluation.report.curves import score_curves
+from mrlspk.evaluation.score_norm import CohortSource, NormRequest
 from mrlspk.metrics.significance import LEVEL
 from mrlspk.metrics.width_metrics import WidthMetrics
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from mrlspk.data.trials import Trials, TrialSpeakers, trial_speakers
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.cohort import NormRequest, warn_of_overlap
 from mrlspk.evaluation.embeddings import Embedder, Embeddings
-from mrlspk.evaluation.score_norm import ScoreNorm, join_cohort, normalise
+from mrlspk.evaluation.score_norm import NormRequest, ScoreNorm, join_cohort, normalise, warn_of_overlap
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
 from mrlspk.evaluation.trial_list import TrialList

@@ -1,15 +1,87 @@
-"""Scores normalised by what each side scores against a cohort."""
+"""Normalise scores with a cohort: S-Norm and AS-Norm."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.evaluation.cohort import Cohort, NormRequest
+from mrlspk.config.evaluation import EvaluationConfig
+from mrlspk.data.manifest import scan_corpus, speaker_of
+from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.embeddings import Embeddings
-from mrlspk.evaluation.scoring import Side
+from mrlspk.evaluation.npz_file import open_arrays
+from mrlspk.evaluation.scoring import Side, Voices, join_voices
+from mrlspk.files import file_sha256
+from mrlspk.inference.embedding import Recording
 from mrlspk.metrics.normalisation import cohort_statistics, normalise_scores
+
+log = logging.getLogger("mrlspk.evaluation")
+MIN_VOICES = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """The voices of a cohort, one a speaker.
+
+    Attributes:
+        path: Its folder or file.
+        fingerprint: SHA-256 in hex: of the utterance ids of a folder, of the bytes of a file.
+        speakers: Names, sorted.
+        voices: Of the speakers, each of all recordings.
+    """
+
+    path: Path
+    fingerprint: str
+    speakers: tuple[str, ...]
+    voices: Voices
+
+
+@dataclass(frozen=True)
+class CohortSource:
+    """A cohort before it is embedded: a corpus of recordings, or a file of embeddings that has none."""
+
+    path: Path
+    fingerprint: str
+    recordings: Mapping[str, Path]
+    stored: Mapping[str, NDArray[np.floating]] | None = None
+
+    def embedded(self, embeddings: Embeddings) -> Cohort:
+        """Return the cohort, from the embeddings of its recordings or those that are stored."""
+        vectors = self.stored if self.stored is not None else embeddings.of(self.recordings)
+        groups = self._by_speaker
+        return Cohort(self.path, self.fingerprint, tuple(groups), join_voices(vectors, groups.values()))
+
+    @property
+    def n_speakers(self) -> int:
+        """Number of speakers."""
+        return len(self._by_speaker)
+
+    @cached_property
+    def _by_speaker(self) -> dict[str, list[str]]:
+        """The utterance ids of each speaker."""
+        groups: dict[str, list[str]] = {}
+        for utterance_id in sorted(self.recordings if self.stored is None else self.stored):
+            groups.setdefault(speaker_of(utterance_id), []).append(utterance_id)
+        return groups
+
+    @property
+    def wanted(self) -> tuple[Recording, ...]:
+        """The recordings that have to be embedded."""
+        return tuple(Recording(path) for path in self.recordings.values())
+
+
+@dataclass(frozen=True)
+class NormRequest:
+    """Which normalisation is wanted: S-Norm where ``top_n`` is None, else AS-Norm by the ``top_n`` highest scores."""
+
+    kind: Literal["s", "as"]
+    cohort: CohortSource
+    top_n: int | None
 
 
 @dataclass(frozen=True)
@@ -18,6 +90,53 @@ class ScoreNorm:
 
     cohort: Cohort
     top_n: int | None
+
+
+def find_cohort(path: Path, *, fingerprint: str, embed_dim: int) -> CohortSource:
+    """Return the cohort in a folder of speakers, or in a file that ``mrlspk embed DIR -o FILE.npz`` wrote.
+
+    Args:
+        path: Folder or .npz file.
+        fingerprint: Of the model; stored embeddings of another are refused.
+        embed_dim: Width of the model; narrower stored embeddings are refused.
+
+    Raises:
+        DataError: If it is neither, cannot be used with this model, or has fewer than two speakers.
+    """
+    if path.is_dir():
+        manifest = scan_corpus(path)
+        files = {utterance.utterance_id: utterance.path for utterance in manifest.utterances}
+        found = CohortSource(path, manifest.fingerprint, files)
+    else:
+        found = CohortSource(path, file_sha256(path), {}, _read_embeddings(path, fingerprint, embed_dim))
+    if found.n_speakers < MIN_VOICES:
+        raise DataError(f"expected {MIN_VOICES} speakers or more, got {found.n_speakers}", path, "Name more of them.")
+    return found
+
+
+def build_norm_request(settings: EvaluationConfig, *, fingerprint: str, embed_dim: int) -> NormRequest | None:
+    """Return the normalisation that the configuration asks for; None for plain cosines.
+
+    Args:
+        settings: Its ``score_norm``, ``cohort`` and ``top_n`` are used.
+        fingerprint: Of the model.
+        embed_dim: Its full width.
+
+    Raises:
+        UsageError: If there is no cohort.
+        DataError: If the cohort cannot be used.
+    """
+    if settings.score_norm == "none":
+        return None
+    if settings.cohort is None:
+        raise UsageError("score normalisation needs a cohort", "--score-norm", "Give --cohort DIR, of other speakers.")
+    cohort = find_cohort(settings.cohort, fingerprint=fingerprint, embed_dim=embed_dim)
+    if settings.score_norm == "s":
+        return NormRequest("s", cohort, None)
+    n = cohort.n_speakers
+    if settings.top_n > n:
+        log.warning("%s: %d speakers, fewer than top_n %d: all of them are taken", cohort.path, n, settings.top_n)
+    return NormRequest("as", cohort, min(settings.top_n, n))
 
 
 def join_cohort(request: NormRequest, embeddings: Embeddings) -> ScoreNorm:
@@ -40,3 +159,29 @@ def normalise(
         statistics = cohort_statistics(voices, norm.cohort.voices.at_width(dim), (dim,), top_n=norm.top_n)
         normalised[:, column] = normalise_scores(scores[:, [column]], enroll.voices, rows, statistics)[:, 0]
     return normalised
+
+
+def warn_of_overlap(cohort: Cohort, speakers: Sequence[str], where: str) -> None:
+    """Say so where speakers of the trials are in the cohort: their scores would be normalised by themselves."""
+    if shared := sorted(set(cohort.speakers) & set(speakers)):
+        log.warning(
+            "%d speakers of %s are in the cohort too, such as %s: take others",
+            len(shared),
+            where,
+            shared[0],
+        )
+
+
+def _read_embeddings(path: Path, fingerprint: str, embed_dim: int) -> dict[str, NDArray[np.floating]]:
+    expected = "a folder of speakers, or an .npz file that `mrlspk embed` wrote"
+    with open_arrays(path, expected=expected, fix="Check --cohort.") as arrays:
+        ids, vectors, model = arrays["ids"], arrays["embeddings"], str(arrays["fingerprint"])
+    if model != fingerprint:
+        raise DataError("holds the embeddings of another model", path, "Embed the cohort with the model to be scored.")
+    if vectors.shape != (ids.size, embed_dim):
+        raise DataError(
+            f"expected embeddings of the full width {embed_dim}, got {vectors.shape}", path, "Embed without --dim."
+        )
+    if not (np.isfinite(vectors).all() and vectors.any(axis=1).all()):
+        raise DataError("holds an embedding that is zero or not finite", path, "Embed the cohort again.")
+    return dict(zip(map(str, ids), vectors, strict=True))

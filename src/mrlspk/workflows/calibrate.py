@@ -10,15 +10,27 @@ import numpy as np
 from mrlspk.config import Config
 from mrlspk.data.trials import trial_speakers
 from mrlspk.errors import DataError
-from mrlspk.evaluation.calibration import VERSION, Calibration, Quality
-from mrlspk.evaluation.calibration_figures import WidthFit, measure_fit
+from mrlspk.evaluation.calibration import (
+    VERSION,
+    Calibration,
+    CalibrationTrials,
+    CohortRecord,
+    Quality,
+    WidthCalibration,
+)
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibration_path, write_calibration
-from mrlspk.evaluation.calibration_fit import fit_widths, measurable
-from mrlspk.evaluation.calibration_parts import CalibrationTrials, CohortRecord, WidthCalibration
-from mrlspk.evaluation.calibration_scores import Crops, FittingScores, score_for_fit
-from mrlspk.evaluation.cohort import NormRequest, build_norm_request
+from mrlspk.evaluation.calibration_fit import (
+    Crops,
+    FittingScores,
+    WidthFit,
+    fit_widths,
+    measurable,
+    measure_fit,
+    score_for_fit,
+)
 from mrlspk.evaluation.embeddings import build_embedder
 from mrlspk.evaluation.model_scores import choose_dims
+from mrlspk.evaluation.score_norm import NormRequest, build_norm_request
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
 from mrlspk.evaluation.trial_list import TrialList, read_trial_lists
 from mrlspk.files import check_free

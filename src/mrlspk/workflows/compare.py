@@ -9,14 +9,14 @@ import torch
 
 from mrlspk.config import Config
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.cohort import build_norm_request
 from mrlspk.evaluation.comparison import ComparisonReport, common_dims, compare_scores
 from mrlspk.evaluation.embeddings import build_embedder
-from mrlspk.evaluation.list_scores import ModelScores, ScoredAs, keep_scores
 from mrlspk.evaluation.model_scores import choose_dims, score_model
 from mrlspk.evaluation.run_checkpoints import RunCheckpoint
+from mrlspk.evaluation.score_norm import build_norm_request
 from mrlspk.evaluation.scored_trials import Resampling
-from mrlspk.evaluation.sources import TrialRequest, choose_trial_lists
+from mrlspk.evaluation.stored_scores import ModelScores, ScoredAs, keep_scores
+from mrlspk.evaluation.trial_list import TrialRequest, choose_trial_lists
 from mrlspk.inference.device import find_device
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile

@@ -10,16 +10,19 @@ from mrlspk.data.metadata import Metadata, read_metadata
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.baselines import BaselineResults, score_baselines
 from mrlspk.evaluation.calibration_file import CalibrationFile, find_calibration_for
-from mrlspk.evaluation.cohort import build_norm_request
 from mrlspk.evaluation.embeddings import Embedder, build_embedder
-from mrlspk.evaluation.list_report import ListRequest, check_columns, report_list
+from mrlspk.evaluation.evaluation_report import (
+    EvaluationReport,
+    ListRequest,
+    check_columns,
+    report_list,
+    smallest_width,
+)
 from mrlspk.evaluation.model_origin import Origin, find_origin
-from mrlspk.evaluation.model_report import EvaluationReport
 from mrlspk.evaluation.model_scores import choose_dims, score_model
+from mrlspk.evaluation.score_norm import build_norm_request
 from mrlspk.evaluation.scored_trials import Resampling
-from mrlspk.evaluation.sources import TrialRequest, choose_trial_lists
-from mrlspk.evaluation.target import smallest_width
-from mrlspk.evaluation.trial_list import TrialList
+from mrlspk.evaluation.trial_list import TrialList, TrialRequest, choose_trial_lists
 from mrlspk.inference.device import find_device
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile

@@ -10,7 +10,7 @@ from mrlspk.config import Config, dump_config
 from mrlspk.config.launch import Launch
 from mrlspk.data.trials import write_trials
 from mrlspk.distributed import failing_together, on_rank_zero
-from mrlspk.evaluation.sources import VALIDATION_TRIALS
+from mrlspk.evaluation.trial_list import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.training.checkpoints.checkpoint import BEST, LAST

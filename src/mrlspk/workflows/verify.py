@@ -12,10 +12,9 @@ from mrlspk.config import Config
 from mrlspk.data.trials import Trials
 from mrlspk.errors import CheckpointError, DataError, UsageError
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command, find_calibration
-from mrlspk.evaluation.cohort import NormRequest, find_cohort
 from mrlspk.evaluation.embeddings import Embedder, build_embedder
 from mrlspk.evaluation.model_scores import choose_dims
-from mrlspk.evaluation.score_norm import ScoreNorm, join_cohort, normalise
+from mrlspk.evaluation.score_norm import NormRequest, ScoreNorm, find_cohort, join_cohort, normalise
 from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
 from mrlspk.inference.device import find_device
 from mrlspk.inference.embedding import EmbeddedFiles, Recording, embed_files

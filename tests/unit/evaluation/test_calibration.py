@@ -3,8 +3,8 @@ import pytest
 from pydantic import ValidationError
 
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.calibration import Calibration
-from mrlspk.evaluation.calibration_parts import (
+from mrlspk.evaluation.calibration import (
+    Calibration,
     CalibrationTrials,
     CohortRecord,
     FalseAcceptThreshold,

@@ -11,7 +11,7 @@ from mrlspk.evaluation.calibration_file import (
     read_calibration,
     write_calibration,
 )
-from mrlspk.evaluation.cohort import CohortSource, NormRequest
+from mrlspk.evaluation.score_norm import CohortSource, NormRequest
 from mrlspk.inference.locate import ModelFile
 from mrlspk.pretrained.zoo import ZooModel
 from unit.evaluation.test_calibration import calibration, width

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from mrlspk.data.trials import Trials
-from mrlspk.evaluation.cohort import Cohort
-from mrlspk.evaluation.score_norm import ScoreNorm, normalise
+from mrlspk.evaluation.score_norm import Cohort, ScoreNorm, normalise
 from mrlspk.evaluation.scoring import Voices, enrolment_side, score_sides
 from mrlspk.evaluation.scoring import test_side as side_of_tests
 

@@ -8,8 +8,8 @@ import numpy as np
 from markupsafe import Markup
 
 from mrlspk.evaluation.report import plots
-from mrlspk.evaluation.report.numbers import Numbers
 from mrlspk.evaluation.report.plots import Look, Series
+from mrlspk.evaluation.report.values import Numbers
 
 DRAWN_PAIRS = 6  # differences of more pairs than these could not be told apart
 

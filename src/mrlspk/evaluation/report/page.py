@@ -8,8 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mrlspk.evaluation.report.figures import compare_figures, eval_overview, list_figures
-from mrlspk.evaluation.report.names import model_names, path_key, short_names
-from mrlspk.evaluation.report.numbers import Numbers
+from mrlspk.evaluation.report.values import Numbers, model_names, path_key, short_names
 from mrlspk.metrics.significance import PAIRS_SUBTRACTED
 
 NORMS = {"none": "none", "s": "S-Norm", "as": "AS-Norm"}

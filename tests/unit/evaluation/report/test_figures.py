@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mrlspk.evaluation.report import figures
-from mrlspk.evaluation.report.names import model_names
+from mrlspk.evaluation.report.values import model_names
 from report_documents import DIMS, compare_document, eval_document
 
 

@@ -5,8 +5,7 @@ import pytest
 
 from mrlspk.data.trials import OfficialMatch
 from mrlspk.errors import DataError, MrlspkError, UsageError
-from mrlspk.evaluation.list_scores import ModelScores, ScoredAs
-from mrlspk.evaluation.scores_file import check_scores_target, read_scores, write_scores
+from mrlspk.evaluation.stored_scores import ModelScores, ScoredAs, check_scores_target, read_scores, write_scores
 from mrlspk.evaluation.trial_list import MissingAudio
 from scored_lists import drawn_trials, list_scores
 

@@ -1,4 +1,4 @@
-"""All figures of one scored trial list."""
+"""Report the metrics of one model on trial lists: by width, duration, column, speaker and trial."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.metadata import Metadata
 from mrlspk.data.text_file import column_name
 from mrlspk.data.trials import OfficialMatch
@@ -16,15 +17,19 @@ from mrlspk.evaluation.baselines import BaselineResults
 from mrlspk.evaluation.breakdown import (
     ColumnBreakdown,
     ConfidentErrors,
+    DurationResult,
     WorstSpeakers,
     break_down,
     confident_errors,
+    measure_durations,
     worst_speakers,
 )
 from mrlspk.evaluation.calibration import Calibration
-from mrlspk.evaluation.durations import DurationResult, measure_durations
+from mrlspk.evaluation.calibration_file import CalibrationFile
 from mrlspk.evaluation.model_scores import ScoredList
+from mrlspk.evaluation.score_norm import NormRequest
 from mrlspk.evaluation.scored_trials import IntervalNote, Resampling, describe_intervals
+from mrlspk.evaluation.stored_scores import ScoredAs
 from mrlspk.evaluation.trial_list import MissingAudio, TrialList
 from mrlspk.metrics.width_metrics import WidthMetrics, measure_widths
 
@@ -99,6 +104,59 @@ class ListReport:
     baselines: tuple[BaselineResults, ...] = ()
 
 
+@dataclass(frozen=True)
+class TargetWidth:
+    """Which width meets a target on one list.
+
+    Attributes:
+        path: The list.
+        dim: The smallest width whose interval lies whole at or below the target; None if there is none.
+        dim_by_estimate: The smallest width whose figure does, whatever its interval; None if there is none.
+        reason: Why ``dim`` is None; None where it is not.
+    """
+
+    path: str
+    dim: int | None
+    dim_by_estimate: int | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """One model on one or more trial lists.
+
+    Attributes:
+        model: Checkpoint.
+        fingerprint: Of its weights.
+        dims: Widths scored, rising.
+        settings: The configuration's section.
+        seed: Of the draws of speakers.
+        norm: The score normalisation; None for plain cosines.
+        calibration: By which scores became log-likelihood ratios; None where they did not.
+        trials: By list, in order.
+        target_eer: The target that a width was sought for; None for no search.
+        target_widths: What was found, by list.
+        scored: The scores themselves, by list.
+    """
+
+    model: Path
+    fingerprint: str
+    dims: tuple[int, ...]
+    settings: EvaluationConfig
+    seed: int
+    norm: NormRequest | None
+    calibration: CalibrationFile | None
+    trials: tuple[ListReport, ...]
+    target_eer: float | None
+    target_widths: tuple[TargetWidth, ...]
+    scored: tuple[ScoredList, ...]
+
+    @property
+    def scored_as(self) -> ScoredAs:
+        """How the scores were made."""
+        return ScoredAs.of(self.norm, self.settings.max_seconds)
+
+
 def report_list(each: ScoredList, wanted: ListRequest, *, baselines: tuple[BaselineResults, ...] = ()) -> ListReport:
     """Return the figures of one scored list, beside those of its baselines.
 
@@ -130,6 +188,32 @@ def report_list(each: ScoredList, wanted: ListRequest, *, baselines: tuple[Basel
     )
 
 
+def check_columns(lists: Sequence[TrialList], columns: Sequence[str], metadata: Metadata | None) -> None:
+    """Refuse, before any work, columns that neither a list nor the metadata has.
+
+    Raises:
+        UsageError: If there is one.
+    """
+    for column in columns:
+        for each in lists:
+            if column_name(column) in each.trials.columns:
+                continue
+            if metadata is None:
+                where = each.trials.path
+                raise UsageError(f"no column {column!r} in {where}", "--by", "Give a table with --metadata FILE.")
+            metadata.check_column(column)
+
+
+def smallest_width(path: str, results: Sequence[WidthMetrics], target: float) -> TargetWidth:
+    """Return the smallest width whose equal error rate is at most ``target``, in [0, 1]; results rise by width."""
+    estimated = next((each.dim for each in results if each.eer <= target), None)
+    if any(each.eer_ci is None for each in results):
+        return TargetWidth(path, None, estimated, "there are no intervals, so that no width is sure to meet it")
+    sure = next((each.dim for each in results if each.eer_ci and each.eer_ci[1] <= target), None)
+    reason = None if sure is not None else "no width's interval lies whole at or below it"
+    return TargetWidth(path, sure, estimated, reason)
+
+
 def _results(each: ScoredList, wanted: ListRequest) -> tuple[WidthMetrics, ...]:
     scored, calibration = each.scored, wanted.calibration
     llrs, thresholds = None, None
@@ -146,22 +230,6 @@ def _results(each: ScoredList, wanted: ListRequest) -> tuple[WidthMetrics, ...]:
         llrs=llrs,
         calibrated_thresholds=thresholds,
     )
-
-
-def check_columns(lists: Sequence[TrialList], columns: Sequence[str], metadata: Metadata | None) -> None:
-    """Refuse, before any work, columns that neither a list nor the metadata has.
-
-    Raises:
-        UsageError: If there is one.
-    """
-    for column in columns:
-        for each in lists:
-            if column_name(column) in each.trials.columns:
-                continue
-            if metadata is None:
-                where = each.trials.path
-                raise UsageError(f"no column {column!r} in {where}", "--by", "Give a table with --metadata FILE.")
-            metadata.check_column(column)
 
 
 def _break_downs(each: ScoredList, columns: Sequence[str], metadata: Metadata | None) -> Iterator[ColumnBreakdown]:

@@ -1,6 +1,6 @@
 import pytest
 
-from mrlspk.evaluation.target import smallest_width
+from mrlspk.evaluation.evaluation_report import smallest_width
 from mrlspk.metrics.width_metrics import WidthMetrics
 
 
