@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that only a GPU can show, on the machine that has one; figures go to OUT (default: gpu-checks).
-# Environment: PYTHON, the interpreter that has the dependencies (default: .venv/bin/python). Exits 1 where a check fails.
+# Run every check that needs a GPU; results go to OUT (default: gpu-checks).
+# Environment: PYTHON, the interpreter with the dependencies (default: .venv/bin/python). Exits 1 if a check fails.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python="${PYTHON:-.venv/bin/python}"

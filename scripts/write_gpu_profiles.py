@@ -1,10 +1,10 @@
-"""Write configs/gpu/: what `mrlspk gpu-profile` says of fine-tuning the published b2 whole, for cards of six sizes.
+"""Write configs/gpu/: the profiles of fine-tuning the published b2 whole, for GPUs of six sizes.
 
     .venv/bin/python scripts/write_gpu_profiles.py
 
-It runs the command for each size with `--vram-limit` and `--write`. Memory depends on the architecture, not on weights:
-a checkpoint of the published architecture with random weights stands in for the model, which then needs no fetch.
-Without `--measure`, which wants a GPU of 80 GiB, the files hold predictions, and say so.
+It runs the command for each size with `--vram-limit` and `--write`. Memory depends on the architecture, not on
+the weights: a checkpoint of the published architecture with random weights stands in for the model, so that nothing is
+fetched. Without `--measure`, which needs a GPU of 80 GiB, the files hold predictions and say so.
 """
 
 import argparse
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "tests" / "conformance" / "data" / "redimnet" / "redimnet-b2.json"
 RECIPE = ROOT / "configs" / "fine-tune.yaml"
 FOLDER = ROOT / "configs" / "gpu"
-CARDS_GIB = 8, 12, 16, 24, 40, 80
+SIZES_GIB = 8, 12, 16, 24, 40, 80
 PRECISION, TARGET_BATCH = "bf16", 512
 
 
@@ -38,17 +38,17 @@ def write_stand_in(path: Path) -> Path:
     return path
 
 
-def arguments_for(card_gib: int, stand_in: Path, *, measure: bool) -> list[str]:
-    """Return the command's arguments for a card."""
+def arguments_for(gib: int, stand_in: Path, *, measure: bool) -> list[str]:
+    """Return the arguments of the command for a GPU of ``gib`` GiB."""
     return [
         "gpu-profile",
         *("--config", str(RECIPE)),
         *("--set", f"hardware.precision={PRECISION}"),
-        *("--vram-limit", f"{card_gib}GiB"),
+        *("--vram-limit", f"{gib}GiB"),
         *("--target-batch", str(TARGET_BATCH)),
         *("--stand-in", str(stand_in)),
         *(() if measure else ("--device", "cpu")),
-        *("--write", str(FOLDER / f"{card_gib}gib.yaml"), "--force", "--json"),
+        *("--write", str(FOLDER / f"{gib}gib.yaml"), "--force", "--json"),
     ]
 
 
@@ -59,13 +59,13 @@ def main() -> int:
     measure = parser.parse_args().measure
     with tempfile.TemporaryDirectory() as folder:
         stand_in = write_stand_in(Path(folder) / "stand-in.pt")
-        for card_gib in CARDS_GIB:
-            result = CliRunner().invoke(app, arguments_for(card_gib, stand_in, measure=measure))
+        for gib in SIZES_GIB:
+            result = CliRunner().invoke(app, arguments_for(gib, stand_in, measure=measure))
             if result.exit_code:
                 print(result.stderr, file=sys.stderr)
                 return result.exit_code
             report = json.loads(result.stdout)
-            print(f"{card_gib} GiB: {report['batch_size']} x {report['accumulation_steps']}")
+            print(f"{gib} GiB: {report['batch_size']} x {report['accumulation_steps']}")
     return 0
 
 

@@ -58,10 +58,10 @@ def test_a_fitted_configuration_is_the_recipe_in_bf16_with_a_batch(path):
 
 
 @pytest.mark.parametrize("path", FITTED, ids=lambda path: path.name)
-def test_a_fitted_configuration_says_whether_it_was_measured_and_for_which_card(path):
+def test_fitted_configuration_names_its_origin_and_gpu_size(path):
     heading = path.read_text(encoding="utf-8").splitlines()[:2]
     assert "a prediction, not measured on a GPU" in heading[0]
-    assert f"a card of {1024 * int(path.stem.removesuffix('gib'))} MiB" in heading[1]
+    assert f"a GPU of {1024 * int(path.stem.removesuffix('gib'))} MiB" in heading[1]
 
 
 @pytest.mark.parametrize("path", FITTED, ids=lambda path: path.name)

@@ -25,7 +25,7 @@ def config(tmp_path):
     return path
 
 
-def test_a_prediction_has_the_keys_of_the_contract(run, config):
+def test_prediction_has_the_documented_keys(run, config):
     outcome = run("gpu-profile", "--config", config, "--vram-limit", "2GiB", "--json")
     assert outcome.exit_code == 0
     report = outcome.json
@@ -41,15 +41,15 @@ def test_a_prediction_has_the_keys_of_the_contract(run, config):
     assert (report["n_speakers"], report["speakers_counted"]) == (5994, False)
 
 
-def test_a_table_says_that_it_is_a_prediction(run, config):
+def test_table_says_that_it_is_a_prediction(run, config):
     outcome = run("gpu-profile", "--config", config, "--vram-limit", "2GiB")
-    assert outcome.stdout.startswith("A prediction")
-    assert "5994, assumed" in outcome.stdout
-    assert "free: 1536 MiB, of which 90% may be taken: 1382 MiB" in outcome.stdout
+    assert outcome.stdout.startswith("Predicted for 2048 MiB")
+    assert "5994 (assumed" in outcome.stdout
+    assert "free: 1536 MiB, usable (90%): 1382 MiB" in outcome.stdout
     assert "utterances/s" not in outcome.stdout
 
 
-def test_classes_are_counted_where_the_corpus_is_there(run, config, tiny_corpus):
+def test_classes_are_counted_in_the_corpus(run, config, tiny_corpus):
     sets = f"data.train_dataset={tiny_corpus.root}", "data.speed_perturbation=[0.9, 1.1]"
     report = run(
         "gpu-profile", "--config", config, "--vram-limit", "2GiB", "--json", "--set", sets[0], "--set", sets[1]
@@ -66,14 +66,14 @@ def test_more_memory_gives_no_smaller_batch(run, config):
     assert batches[0] < batches[-1]
 
 
-def test_the_target_batch_is_reached_by_accumulation(run, config):
+def test_target_batch_is_reached_by_accumulation(run, config):
     arguments = "gpu-profile", "--config", config, "--vram-limit", "2GiB", "--json"
     largest = run(*arguments).json["batch_size"]
     report = run(*arguments, "--target-batch", 4 * largest).json
     assert (report["batch_size"], report["accumulation_steps"]) == (largest, 4)
 
 
-def test_the_written_configuration_is_the_given_one_with_the_batch(run, config, tmp_path):
+def test_written_configuration_is_the_given_one_with_the_batch(run, config, tmp_path):
     target = tmp_path / "fitted.yaml"
     report = run(
         "gpu-profile", "--config", config, "--vram-limit", "2GiB", "--target-batch", 4096, "--write", target, "--json"
@@ -86,7 +86,7 @@ def test_the_written_configuration_is_the_given_one_with_the_batch(run, config, 
     assert "a prediction, not measured on a GPU" in target.read_text()
 
 
-def test_the_device_flag_is_not_written(run, tmp_path):
+def test_device_flag_is_not_written(run, tmp_path):
     path, target = tmp_path / "config.yaml", tmp_path / "fitted.yaml"
     path.write_text(CONFIG.replace("device: cpu", "device: auto"))
     outcome = run("gpu-profile", "--config", path, "--vram-limit", "2GiB", "--device", "cpu", "--write", target)
@@ -94,7 +94,7 @@ def test_the_device_flag_is_not_written(run, tmp_path):
     assert load_config(target).hardware.device == "auto"
 
 
-def test_a_file_that_exists_is_written_over_only_by_force(run, config, tmp_path):
+def test_existing_file_is_overwritten_only_with_force(run, config, tmp_path):
     target = tmp_path / "fitted.yaml"
     target.write_text("seed: 1\n")
     arguments = "gpu-profile", "--config", config, "--vram-limit", "2GiB", "--write", target
@@ -108,10 +108,10 @@ def test_a_file_that_exists_is_written_over_only_by_force(run, config, tmp_path)
 def test_without_a_gpu_a_limit_is_needed(run, config):
     outcome = run("gpu-profile", "--config", config)
     assert outcome.exit_code == 2
-    assert "--vram-limit 12GiB" in outcome.stderr
+    assert "Give --vram-limit, for example 12GiB." in outcome.stderr
 
 
-def test_a_model_that_does_not_fit_is_an_error_with_a_remedy_and_writes_nothing(run, config, tmp_path):
+def test_model_that_does_not_fit_fails_with_a_fix(run, config, tmp_path):
     target = tmp_path / "fitted.yaml"
     outcome = run("gpu-profile", "--config", config, "--vram-limit", "513MiB", "--write", target)
     assert outcome.exit_code == 1
@@ -120,18 +120,18 @@ def test_a_model_that_does_not_fit_is_an_error_with_a_remedy_and_writes_nothing(
     assert not target.exists()
 
 
-def test_a_model_that_cannot_be_fetched_ends_with_4(run, tmp_path, monkeypatch):
+def test_model_that_cannot_be_fetched_ends_with_4(run, tmp_path, monkeypatch):
     monkeypatch.setenv("MRLSPK_MIRROR", str(tmp_path / "nowhere"))
     monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
     assert run("gpu-profile", "--vram-limit", "12GiB", "--device", "cpu").exit_code == 4
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_gpu_that_is_not_there_ends_with_4(run, config):
+def test_missing_gpu_ends_with_4(run, config):
     assert run("gpu-profile", "--config", config, "--device", "cuda").exit_code == 4
 
 
-def test_a_pretrained_checkpoint_is_probed_with_its_own_backbone(run, tmp_path, write_model):
+def test_pretrained_checkpoint_is_probed_with_its_backbone(run, tmp_path, write_model):
     model = write_model(tmp_path / "model.pt")
     sets = [
         f"model.pretrained.pretrained_checkpoint={model}",
@@ -146,12 +146,12 @@ def test_a_pretrained_checkpoint_is_probed_with_its_own_backbone(run, tmp_path, 
 @pytest.mark.parametrize(
     ("text", "mib"), [("12GiB", 12288), ("800MiB", 800), ("16GB", 15258.789), ("1.5 gib", 1536), (None, None)]
 )
-def test_sizes_are_read_with_their_units(text, mib):
+def test_parse_memory_reads_units(text, mib):
     assert parse_memory(text) == (None if mib is None else pytest.approx(mib))
 
 
 @pytest.mark.parametrize("text", ["12", "12G", "GiB", "-1GiB", "0GiB", ""])
-def test_a_size_without_a_known_unit_is_a_usage_error(text):
+def test_size_without_a_known_unit_is_a_usage_error(text):
     with pytest.raises(UsageError, match="12GiB"):
         parse_memory(text)
 
@@ -168,7 +168,7 @@ def head_run(tmp_path, write_model):
     return [flag for key in sets for flag in ("--set", key)]
 
 
-def test_batch_of_a_run_that_trains_the_head_alone_is_that_of_its_pass_over_crops(run, tmp_path, head_run):
+def test_batch_of_a_head_run_is_the_features_batch(run, tmp_path, head_run):
     target = tmp_path / "fitted.yaml"
     outcome = run("gpu-profile", *head_run, "--vram-limit", "8GiB", "--write", target)
     assert outcome.exit_code == 0
@@ -178,12 +178,12 @@ def test_batch_of_a_run_that_trains_the_head_alone_is_that_of_its_pass_over_crop
     assert (fitted.features.batch_size, fitted.training.batch_size) == (1024, load_config(None).training.batch_size)
 
 
-def test_the_key_of_the_batch_is_in_the_document(run, head_run):
+def test_json_names_the_key_of_the_batch(run, head_run):
     report = run("gpu-profile", *head_run, "--vram-limit", "8GiB", "--json").json
     assert (report["key"], report["batch_size"], report["accumulation_steps"]) == ("features.batch_size", 1024, 1)
 
 
-def test_auto_is_a_batch_that_can_be_profiled_and_is_resolved_in_what_is_written(run, config, tmp_path):
+def test_auto_batch_is_resolved_in_the_written_file(run, config, tmp_path):
     target = tmp_path / "fitted.yaml"
     sets = "training.batch_size=auto", "training.target_batch=4096"
     flags = [flag for key in sets for flag in ("--set", key)]
@@ -194,13 +194,13 @@ def test_auto_is_a_batch_that_can_be_profiled_and_is_resolved_in_what_is_written
     assert written.target_batch is None
 
 
-def test_the_fastest_batch_cannot_be_predicted(run, config):
+def test_fastest_batch_cannot_be_predicted(run, config):
     outcome = run("gpu-profile", "--config", config, "--vram-limit", "2GiB", "--fastest")
     assert outcome.exit_code == 2
     assert "--fastest" in outcome.stderr
 
 
-def test_a_stand_in_is_measured_and_the_model_that_is_not_here_is_written(run, tmp_path, write_model):
+def test_stand_in_is_profiled_and_the_model_is_written(run, tmp_path, write_model):
     target = tmp_path / "fitted.yaml"
     sets = "model.matryoshka_dims=[4, 8]", "training.freeze_backbone_epochs=0", "hardware.device=cpu"
     flags = [flag for key in sets for flag in ("--set", key)]
@@ -213,14 +213,14 @@ def test_a_stand_in_is_measured_and_the_model_that_is_not_here_is_written(run, t
 
 
 @pytest.mark.parametrize("flags", [(), ("--dry-run",)])
-def test_auto_without_a_gpu_ends_with_1_and_names_the_command(run, config, tiny_corpus, flags):
+def test_auto_without_a_gpu_ends_with_1_and_names_gpu_profile(run, config, tiny_corpus, flags):
     sets = "training.batch_size=auto", f"data.train_dataset={tiny_corpus.root}"
     outcome = run("train", "--config", config, *(flag for key in sets for flag in ("--set", key)), *flags)
     assert outcome.exit_code == 1
     assert "gpu-profile --vram-limit" in outcome.stderr
 
 
-def test_auto_of_a_run_that_trains_the_head_needs_no_gpu(head, checkpoints):
+def test_auto_of_a_head_run_needs_no_gpu(head, checkpoints):
     assert head("training.batch_size=auto", flags=("--dry-run",), name="auto").exit_code == 0
     assert head("training.batch_size=auto", "training.num_epochs=1", name="auto").exit_code == 0
     batch = load_config(checkpoints / "auto" / "config.yaml").training.batch_size

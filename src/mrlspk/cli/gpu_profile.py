@@ -1,4 +1,4 @@
-"""``mrlspk gpu-profile``: how much memory a run takes, and the batch that fits."""
+"""``mrlspk gpu-profile``: measure or predict the memory of a run, and choose the batch that fits."""
 
 import json
 import os
@@ -26,17 +26,17 @@ def gpu_profile_command(
     config_path: ConfigPath = None,
     overrides: Overrides = None,
     vram_limit: Annotated[
-        str | None, typer.Option(help="Plan for a card of this size, e.g. 12GiB; needed where there is no GPU.")
+        str | None, typer.Option(help="Plan for a GPU of this size, e.g. 12GiB; needed without a GPU.")
     ] = None,
     target_batch: Annotated[
         int | None, typer.Option(min=2, help="Crops of an optimiser step, reached by accumulation.")
     ] = None,
     fastest: Annotated[
-        bool, typer.Option("--fastest", help="Choose the batch of most crops a second, not the largest; needs a GPU.")
+        bool, typer.Option("--fastest", help="Choose the batch of most crops per second, not the largest; needs a GPU.")
     ] = False,
     stand_in: Annotated[
         Path | None,
-        typer.Option(help="Checkpoint of the same architecture that is tried instead of a model that is not here."),
+        typer.Option(help="Checkpoint of the same architecture, used if the configured model is not on this machine."),
     ] = None,
     write: Annotated[
         Path | None, typer.Option(help="Write a configuration with the batch that fits, for mrlspk train.")
@@ -47,13 +47,13 @@ def gpu_profile_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Measure the memory of training steps, and choose batch size and accumulation."""
+    """Measure the memory of training steps; choose batch size and accumulation."""
     limit_mib = parse_memory(vram_limit)
 
     from mrlspk.config import load_config
     from mrlspk.config.sources import read_environment
     from mrlspk.files import check_free
-    from mrlspk.workflows.profile_gpu import Wishes, profile_gpu, write_config
+    from mrlspk.workflows.profile_gpu import ProfileRequest, profile_gpu, write_config
 
     if write is not None:
         check_free(write, force=force)
@@ -61,16 +61,16 @@ def gpu_profile_command(
     sets = overrides or []
     config = load_config(config_path, sets, environment=os.environ)
     tried = load_config(config_path, [*sets, *_only_tried(device, stand_in)], environment=os.environ)
-    wishes = Wishes(limit_mib, target_batch, fastest=fastest)
-    with output.progress("taking steps", quiet=quiet):
-        profile = profile_gpu(tried, wishes, cache_dir=environment.cache_dir, mirror=environment.mirror)
+    request = ProfileRequest(limit_mib, target_batch, fastest=fastest)
+    with output.progress("running steps", quiet=quiet):
+        profile = profile_gpu(tried, request, cache_dir=environment.cache_dir, mirror=environment.mirror)
     if write is not None:
         write_config(config, profile, write)
     output.show("gpu-profile", _payload(profile, write), _human(profile, write), as_json=as_json)
 
 
 def _only_tried(device: str | None, stand_in: Path | None) -> Iterator[str]:
-    """Yield the settings that flags stand for, which hold while steps are taken and are not written."""
+    """Yield the settings of flags that hold for the profile and are not written."""
     if device is not None:
         yield f"hardware.device={device}"
     if stand_in is not None:
@@ -89,16 +89,14 @@ def parse_memory(text: str | None) -> float | None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip().lower())
     if match is None or match[2] not in UNIT_BYTES or not float(match[1]):
-        raise UsageError(
-            f"expected a size such as 12GiB, got {text!r}", "--vram-limit", "Units are GiB, MiB, GB and MB."
-        )
+        raise UsageError(f"expected a size such as 12GiB, got {text!r}", "limit_mib", "Units are GiB, MiB, GB and MB.")
     return float(match[1]) * UNIT_BYTES[match[2]] / 2**20
 
 
 def _payload(profile: "GpuProfile", written: Path | None) -> dict[str, object]:
     measured = [_known(asdict(point)) for point in profile.measured]
     computed = {"prediction": profile.prediction, "usable_mib": profile.usable_mib, "measured": measured}
-    device = {"device": profile.device}  # null without a GPU, as promised; other figures that are not known are absent
+    device = {"device": profile.device}  # null without a GPU; other unknown values are absent
     return _known(asdict(profile)) | device | computed | ({} if written is None else {"written": str(written)})
 
 
@@ -108,11 +106,11 @@ def _known(values: dict[str, object]) -> dict[str, object]:
 
 def _human(profile: "GpuProfile", written: Path | None) -> Iterator[RenderableType]:
     if profile.prediction:
-        yield f"A prediction for {profile.limit_mib:.0f} MiB from steps on the CPU: there is no GPU to measure on."
+        yield f"Predicted for {profile.limit_mib:.0f} MiB from steps on the CPU: there is no GPU to measure on."
     else:
         yield f"{profile.device}, {profile.total_mib:.0f} MiB, planned with {profile.limit_mib:.0f} MiB"
-    yield f"free: {profile.free_mib:.0f} MiB, of which {profile.share:.0%} may be taken: {profile.usable_mib:.0f} MiB"
-    assumed = "" if profile.speakers_counted else ", assumed: the training corpus is not there"
+    yield f"free: {profile.free_mib:.0f} MiB, usable ({profile.share:.0%}): {profile.usable_mib:.0f} MiB"
+    assumed = "" if profile.speakers_counted else " (assumed: the training corpus is not there)"
     if profile.key == "training.batch_size":
         yield f"classes: {profile.n_speakers}{assumed}"
     yield _table(profile)
@@ -120,14 +118,14 @@ def _human(profile: "GpuProfile", written: Path | None) -> Iterator[RenderableTy
     if profile.key == "training.batch_size":
         yield f"training.accumulation_steps: {profile.accumulation_steps}"
     else:
-        yield "The head alone is trained: crops go through the network once, and their vectors are stored."
+        yield "Only the head is trained: crops pass through the network once, and their pooled vectors are stored."
     yield f"expected peak: {profile.predicted_peak_mib:.0f} of {profile.usable_mib:.0f} usable MiB"
     if written is not None:
         yield f"configuration written to {written}"
 
 
 def _table(profile: "GpuProfile") -> RenderableType:
-    """Return what each batch takes, and how many crops a second go through where it was measured."""
+    """Return the table of peaks by batch, with crops per second if they were measured."""
     columns = ["batch", "peak MiB, predicted" if profile.prediction else "peak MiB, reserved"]
     columns += [] if profile.prediction else ["utterances/s"]
     rows = [

@@ -19,8 +19,8 @@ from mrlspk.training.checkpoints.checkpoint import LAST
 from mrlspk.training.checkpoints.random_state import seed_apart
 from mrlspk.training.checkpoints.saving import Saver, build_saver
 from mrlspk.training.device_batches import DeviceBatches
+from mrlspk.training.device_memory import peak_memory_mib
 from mrlspk.training.modules import is_frozen
-from mrlspk.training.peak_memory import peak_memory_mib
 from mrlspk.training.records import EpochRecord, EpochSoFar, Observer, Progress, StepRecord
 from mrlspk.training.run import Run
 from mrlspk.training.selection import is_out_of_patience, note_best

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from mrlspk.distributed import ALONE, Ranks
 from mrlspk.errors import MrlspkError
-from mrlspk.training.device_errors import ran_out_of_memory
+from mrlspk.training.device_memory import ran_out_of_memory
 from mrlspk.training.modules import TrainedModule
 from mrlspk.training.statistics import Statistics
 

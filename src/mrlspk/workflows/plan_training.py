@@ -7,11 +7,11 @@ from mrlspk.config.launch import Launch
 from mrlspk.distributed import Ranks
 from mrlspk.training.checkpoints.resume import configure_resumed
 from mrlspk.training.checkpoints.run_folder import find_run
+from mrlspk.training.memory.auto_batch import choose_batch
 from mrlspk.training.prepare import prepare
 from mrlspk.training.prepared import Source
 from mrlspk.training.records import RunFacts
 from mrlspk.training.start import ALONE, build_fabric
-from mrlspk.workflows.choose_batch import choose_batch
 
 
 def plan_training(

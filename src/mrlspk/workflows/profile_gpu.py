@@ -1,4 +1,4 @@
-"""Which batch a GPU has room for: measured on it, or predicted for one that is not here."""
+"""Measure or predict the batch that fits on a GPU, and write a configuration with it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,24 +11,23 @@ from mrlspk.data.manifest import scan_corpus
 from mrlspk.errors import UsageError
 from mrlspk.files import whole_file
 from mrlspk.inference.device import find_device
-from mrlspk.training.memory.build import build_probe
-from mrlspk.training.memory.card import USED_SHARE, CardMemory
-from mrlspk.training.memory.counted import predict
+from mrlspk.training.memory.auto_batch import crops_side_by_side
+from mrlspk.training.memory.gpu_search import USED_SHARE, BatchSearch, GpuMemory, check_fits, search_at, search_gpu
 from mrlspk.training.memory.model import MIN_BATCH, MemoryPoint, split_target
-from mrlspk.training.memory.probe import Probe
-from mrlspk.training.memory.search import Found, check_fits, search_at, search_card
+from mrlspk.training.memory.prediction import predict
+from mrlspk.training.memory.probes import Probe, build_probe
 
-VOXCELEB2_SPEAKERS = 5994  # of the development part; taken where the training corpus is not here to be counted
+VOXCELEB2_SPEAKERS = 5994  # of the development part; assumed if the training corpus is not there
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What is asked for beside the configuration.
+class ProfileRequest:
+    """Options of a profile beside the configuration.
 
     Attributes:
-        limit_mib: Plan for a card of this size; needed without a GPU.
-        target_batch: Crops of an optimiser step of all processes; None: as the configuration says, else one batch.
-        fastest: Choose the batch of most crops a second rather than the largest.
+        limit_mib: Plan for a GPU of this size; needed without a GPU.
+        target_batch: Crops of an optimiser step over all processes. None: that of the configuration, or else one batch.
+        fastest: Choose the batch of most crops per second, not the largest.
     """
 
     limit_mib: float | None = None
@@ -38,24 +37,24 @@ class Wishes:
 
 @dataclass(frozen=True)
 class GpuProfile:
-    """What passes take, and the batch that fits.
+    """Memory and speed of passes, and the batch that fits.
 
     Attributes:
-        device: Name of the GPU; None where there is none and this is a prediction.
-        total_mib: Memory of the GPU, or of the one that the prediction is for.
-        limit_mib: Memory of the card that was planned for: the lesser of that and the limit asked for.
-        free_mib: What of that is free, CUDA's context taken off.
-        share: Of the free memory that may be taken.
-        n_speakers: Classes of the loss, those of speed perturbation among them.
-        speakers_counted: Whether they were counted in the training corpus, or assumed.
-        key: Of the configuration that ``batch_size`` is for.
-        chosen: By size or by speed.
-        measured: Peaks by batch size, and speeds where there is a GPU.
-        batch_size: The batch chosen, of each process.
-        accumulation_steps: Batches that make the target batch; 1 where none was asked for.
-        n_processes: That share the target batch.
-        target_batch: Crops of an optimiser step that were asked for.
-        predicted_peak_mib: What a pass of ``batch_size`` is expected to take.
+        device: Name of the GPU; None for a prediction without one.
+        total_mib: Memory of the GPU, or of the planned one.
+        limit_mib: Memory that was planned with: the smaller of that and the requested limit.
+        free_mib: The free part of it, without CUDA's context.
+        share: The share of the free memory that is usable.
+        n_speakers: Classes of the loss, including those of speed perturbation.
+        speakers_counted: True if they were counted in the training corpus, false if assumed.
+        key: The configuration key that ``batch_size`` is for.
+        chosen: Criterion of the choice.
+        measured: Peaks by batch size, with speeds on a GPU.
+        batch_size: The chosen batch, per process.
+        accumulation_steps: Batches that make the target batch; 1 without a target.
+        n_processes: Processes that share the target batch.
+        target_batch: Requested crops of an optimiser step.
+        predicted_peak_mib: Expected peak of a pass of ``batch_size``.
     """
 
     device: str | None
@@ -76,68 +75,62 @@ class GpuProfile:
 
     @property
     def prediction(self) -> bool:
-        """Whether nothing was measured on a GPU."""
+        """True if nothing was measured on a GPU."""
         return self.device is None
 
     @property
     def usable_mib(self) -> float:
-        """What of the free memory may be taken."""
+        """The usable part of the free memory."""
         return self.share * self.free_mib
 
 
-def profile_gpu(config: Config, wishes: Wishes, *, cache_dir: Path, mirror: str | None = None) -> GpuProfile:
-    """Take passes as ``config`` says and return the batch that fits.
+def profile_gpu(config: Config, request: ProfileRequest, *, cache_dir: Path, mirror: str | None = None) -> GpuProfile:
+    """Run passes at rising batch sizes, and return the batch that fits.
 
-    They are training steps; in a run that trains the head alone, passes that store the vectors of crops.
+    A pass is a training step, or, if the head alone is trained, a pass that stores the pooled vectors of crops.
 
     Args:
-        config: Whose model, loss, crops, precision and device hold.
-        wishes: What is asked for beside it.
+        config: Sets model, loss, crops, precision and device.
+        request: Options beside it.
         cache_dir: Folder of fetched models.
         mirror: URL or folder with copies of the published files.
 
     Raises:
-        UsageError: If there is no GPU, and no limit or a wish for the fastest batch.
+        UsageError: If there is no GPU, and no limit is given or the fastest batch is requested.
         MrlspkError: If not even the smallest batch fits.
-        DataError: If the training corpus is there but is none.
-        CheckpointError: If the model to start from is not whole.
+        DataError: If the training corpus cannot be used.
+        CheckpointError: If the model to start from is damaged.
         DownloadError: If a published model cannot be fetched.
     """
-    device = _find_device(config, wishes)
+    device = _find_device(config, request)
     n_classes, counted = _count_classes(config)
     n_processes = config.hardware.devices * config.hardware.nodes
     probe = build_probe(
         config, device, n_speakers=n_classes, n_processes=n_processes, cache_dir=cache_dir, mirror=mirror
     )
-    found, steps = _search(probe, config, wishes)
+    found, steps = _search(probe, config, request)
     return GpuProfile(
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-        **_memory(found.card),
+        **_memory(found.gpu),
         share=USED_SHARE,
         n_speakers=n_classes,
         speakers_counted=counted,
         key="features.batch_size" if config.trains_head_alone else "training.batch_size",
-        chosen="fastest" if wishes.fastest else "largest",
+        chosen="fastest" if request.fastest else "largest",
         measured=found.points,
         batch_size=found.batch,
         accumulation_steps=steps,
         n_processes=n_processes,
-        target_batch=wishes.target_batch or config.training.target_batch,
+        target_batch=request.target_batch or config.training.target_batch,
         predicted_peak_mib=found.model.peak_mib(found.batch),
     )
-
-
-def crops_side_by_side(config: Config) -> int:
-    """Return the crops of one speaker that a batch must not part."""
-    data = config.data
-    return data.utterances_per_speaker if data.sampler == "speaker_balanced" and not config.trains_head_alone else 1
 
 
 def with_batch(config: Config, profile: GpuProfile) -> Config:
     """Return ``config`` with the batch and accumulation of ``profile``.
 
-    In a run that trains the head alone, whose optimiser steps are over stored vectors, the batch is that of
-    ``features``, and a target is reached by one batch of vectors.
+    If the head alone is trained, optimiser steps are over stored vectors: the batch is that of section ``features``,
+    and a target is one batch of vectors.
     """
     training, chosen = config.training, dict[str, int | None]()
     if not config.trains_head_alone:
@@ -154,69 +147,69 @@ def with_batch(config: Config, profile: GpuProfile) -> Config:
 
 
 def write_config(config: Config, profile: GpuProfile, path: Path) -> None:
-    """Write ``config`` with the batch and accumulation of ``profile``, as `mrlspk train` takes it."""
+    """Write ``config`` with the batch and accumulation of ``profile``, for `mrlspk train`."""
     origin = f"measured on {profile.device}" if profile.device else "a prediction, not measured on a GPU"
+    expected = f"{profile.predicted_peak_mib:.0f} of {profile.usable_mib:.0f} usable MiB"
     heading = (
-        f"# Batch and accumulation by mrlspk gpu-profile: {origin}.\n"
-        f"# For a card of {profile.limit_mib:.0f} MiB: {profile.predicted_peak_mib:.0f} MiB expected, "
-        f"{profile.usable_mib:.0f} may be taken.\n"
+        f"# Batch and accumulation from mrlspk gpu-profile: {origin}.\n"
+        f"# On a GPU of {profile.limit_mib:.0f} MiB, {expected} are expected.\n"
     )
     with whole_file(path) as partial:
         partial.write_text(heading + dump_config(with_batch(config, profile)), encoding="utf-8")
 
 
-def _find_device(config: Config, wishes: Wishes) -> torch.device:
-    """Return the GPU to measure on, or else the CPU to predict on.
+def _find_device(config: Config, request: ProfileRequest) -> torch.device:
+    """Return the GPU to measure on, or the CPU to predict on.
 
     Raises:
-        UsageError: If there is no GPU, and what is asked for cannot be predicted.
+        UsageError: If there is no GPU, and the request cannot be predicted.
     """
     device = find_device(config.hardware.device)
     if device.type == "cuda":
         return device
-    if wishes.limit_mib is None:
+    if request.limit_mib is None:
         raise UsageError(
-            "there is no GPU to measure on, so memory can only be predicted for a card of a given size",
-            "--vram-limit",
-            "Name it, for example --vram-limit 12GiB.",
+            "there is no GPU to measure on, so memory can only be predicted for a GPU of a given size",
+            "limit_mib",
+            "Give `limit_mib`, for example 12GiB.",
         )
-    if wishes.fastest:
+    if request.fastest:
         raise UsageError(
             "there is no GPU to measure on, and speed cannot be predicted",
-            "--fastest",
-            "Leave it out here, or run the command where the GPU is.",
+            "fastest",
+            "Leave `fastest` out, or run this on a machine with a GPU.",
         )
     return torch.device("cpu")
 
 
-def _search(probe: Probe, config: Config, wishes: Wishes) -> tuple[Found, int]:
-    """Return the search with the batch that fits or, where there is a target, makes it, and the accumulation.
+def _search(probe: Probe, config: Config, request: ProfileRequest) -> tuple[BatchSearch, int]:
+    """Return (search, accumulation): the batch fits, and reaches the target if there is one.
 
     Raises:
         MrlspkError: If not even the smallest batch fits.
     """
     on_gpu, side_by_side = probe.device.type == "cuda", crops_side_by_side(config)
     if on_gpu:
-        found = search_card(probe, limit_mib=wishes.limit_mib, fastest=wishes.fastest)
+        found = search_gpu(probe, limit_mib=request.limit_mib, fastest=request.fastest)
     else:
-        assert wishes.limit_mib is not None  # it has been checked
-        found = predict(probe, limit_mib=wishes.limit_mib)
+        assert request.limit_mib is not None  # checked by _find_device
+        found = predict(probe, limit_mib=request.limit_mib)
     check_fits(found, least=max(MIN_BATCH, side_by_side))
     batch_size, steps = split_target(
         found.batch,
-        wishes.target_batch or config.training.target_batch,
+        request.target_batch or config.training.target_batch,
         n_processes=config.hardware.devices * config.hardware.nodes,
         multiple_of=side_by_side,
     )
     return (search_at(probe, found, batch_size) if on_gpu else replace(found, batch=batch_size)), steps
 
 
-def _memory(card: CardMemory) -> dict[str, float]:
-    return {"total_mib": card.total_mib, "limit_mib": card.limit_mib, "free_mib": card.free_mib}
+def _memory(gpu: GpuMemory) -> dict[str, float]:
+    return {"total_mib": gpu.total_mib, "limit_mib": gpu.limit_mib, "free_mib": gpu.free_mib}
 
 
 def _count_classes(config: Config) -> tuple[int, bool]:
-    """Return the number of classes, speakers held out for validation counted too, and whether they were counted."""
+    """Return (classes, counted): speakers held out for validation are included; not counted means assumed."""
     data = config.data
     counted = data.train_dataset.exists()
     n_speakers = len(scan_corpus(data.train_dataset).speakers) if counted else VOXCELEB2_SPEAKERS

@@ -24,6 +24,7 @@ from mrlspk.training.head.stores import OnStage, Stores
 from mrlspk.training.head.teacher import build_teacher
 from mrlspk.training.head.verdict import Verdict
 from mrlspk.training.launch import launch as start_processes
+from mrlspk.training.memory.auto_batch import choose_batch
 from mrlspk.training.network.lora import without_adapters
 from mrlspk.training.network.run import build_network_run
 from mrlspk.training.prepare import prepare
@@ -34,7 +35,6 @@ from mrlspk.training.run_log import build_run_log
 from mrlspk.training.selection import average_last
 from mrlspk.training.start import ALONE, build_fabric, leaves_unused
 from mrlspk.training.validation import build_validation_trials
-from mrlspk.workflows.choose_batch import choose_batch
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from made_up_card import MadeUpCard, MadeUpProbe
+from fake_gpu import FakeGpu, FakeProbe
 from mrlspk.training.memory.model import Line, MemoryModel
 
 ROOT = Path(__file__).parents[3]
@@ -26,18 +26,18 @@ def script(monkeypatch):
 def measured(script, monkeypatch):
     """Run the comparison on a GPU whose passes take 100 MiB a crop, where the CPU says so much."""
 
-    def run(predicted_per_crop, *, seen=100, cards=(8,)):
-        card = MadeUpCard(80_000, context=500).install(monkeypatch)
+    def run(predicted_per_crop, *, seen=100, sizes=(8,)):
+        gpu = FakeGpu(80_000, context=500).install(monkeypatch)
         model = MemoryModel((Line(0.0, predicted_per_crop),))
-        monkeypatch.setattr(script, "build", lambda _config, _device: MadeUpProbe(card, per_crop=seen))
+        monkeypatch.setattr(script, "build", lambda _config, _device: FakeProbe(gpu, per_crop=seen))
         monkeypatch.setattr(script, "predict_memory", lambda _probe: (model, []))
-        return script.measure([("b2", "everything", "bf16")], list(cards), minutes=1)
+        return script.measure([("b2", "everything", "bf16")], list(sizes), minutes=1)
 
     return run
 
 
-def test_a_prediction_within_a_tenth_is_good(measured, capsys):
-    assert measured(95, cards=(8, 12))
+def test_prediction_within_a_tenth_passes(measured, capsys):
+    assert measured(95, sizes=(8, 12))
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if "everything" in line]
     # 0.9 * (8,192 - 512) = 6,912 MiB: 72 crops of 95, and 64 of 100 in a round batch
     assert [cell.strip() for cell in rows[0]] == [
@@ -47,22 +47,22 @@ def test_a_prediction_within_a_tenth_is_good(measured, capsys):
 
 
 @pytest.mark.parametrize("predicted", [85, 115])
-def test_a_prediction_beyond_a_tenth_is_not(measured, predicted):
+def test_prediction_off_by_more_than_a_tenth_fails(measured, predicted):
     assert not measured(predicted)
 
 
-def test_a_chosen_batch_that_runs_out_of_memory_is_not_good(measured, capsys):
+def test_chosen_batch_that_runs_out_of_memory_fails(measured, capsys):
     assert not measured(60)
     assert "out of memory" in capsys.readouterr().out
 
 
-def test_cases_beyond_the_time_are_said_and_not_good(script, measured, capsys, monkeypatch):
+def test_cases_left_when_time_is_up_are_reported_and_fail(script, measured, capsys, monkeypatch):
     monkeypatch.setattr(script, "time", SimpleNamespace(monotonic=iter((0.0, 61.0)).__next__))
     assert not measured(100)
     assert "time is up before b2, everything, bf16" in capsys.readouterr().out
 
 
-def test_it_runs_where_torchcodec_is_not_installed():
+def test_script_runs_without_torchcodec():
     code = (
         "import sys, runpy; sys.modules['torchcodec'] = None; sys.argv = ['check_gpu_profile.py', '--help'];"
         "runpy.run_path('scripts/check_gpu_profile.py', run_name='__main__')"

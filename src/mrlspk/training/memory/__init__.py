@@ -1,1 +1,1 @@
-"""How much of a GPU's memory a run takes, measured or predicted, and the batch that it has room for."""
+"""Measure or predict the GPU memory of a run, and choose the batch that fits."""

@@ -1,4 +1,4 @@
-"""Memory as a function of the batch, and round batches."""
+"""Model peak memory as a function of the batch size, and round batch sizes."""
 
 import math
 from collections.abc import Sequence
@@ -6,20 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MIB = 2**20
 MIN_BATCH = 2  # the head's BatchNorm needs two crops to train on
 MAX_BATCH = 1024
 
 
 @dataclass(frozen=True)
 class MemoryPoint:
-    """What passes at one batch size took.
+    """The memory and speed of passes at one batch size.
 
     Attributes:
         batch: Crops.
-        peak_mib: Most memory: reserved by the allocator of a GPU, or predicted.
-        saved_mib: Part of it that autograd saves; known on the CPU only.
-        utterances_per_second: Crops, data there already; known on a GPU only.
+        peak_mib: Peak memory, reserved by a GPU's allocator or predicted.
+        saved_mib: The part that autograd saves; known on the CPU only.
+        utterances_per_second: Speed without data loading; known on a GPU only.
     """
 
     batch: int
@@ -30,7 +29,7 @@ class MemoryPoint:
 
 @dataclass(frozen=True)
 class Line:
-    """Memory that every step takes, and that each crop adds."""
+    """The fixed memory of a step, and the memory that each crop adds."""
 
     fixed_mib: float
     mib_per_crop: float
@@ -38,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class MemoryModel:
-    """Peak memory by batch size: the highest of the lines, each of which is one part of a step."""
+    """Peak memory by batch size: the highest of several lines, one for each phase of a step."""
 
     lines: tuple[Line, ...]
 
@@ -47,20 +46,20 @@ class MemoryModel:
         return max(line.fixed_mib + line.mib_per_crop * batch_size for line in self.lines)
 
     def largest_batch(self, usable_mib: float) -> int:
-        """Return the largest round batch whose peak is within ``usable_mib``; 0 where none is."""
+        """Return the largest round batch whose peak is within ``usable_mib``; 0 if there is none."""
         fitting = (batch for batch in range(MAX_BATCH, 0, -1) if self.peak_mib(batch) <= usable_mib)
         return round_down(next(fitting, 0))
 
 
 def fit_line(points: Sequence[tuple[int, float]]) -> Line:
-    """Return the line of least squares through (batch, MiB) points of two or more batch sizes."""
+    """Return the least-squares line through (batch, MiB) points of two or more batch sizes."""
     batches, memory = zip(*points, strict=True)
     slope, intercept = np.polyfit(batches, memory, 1)
     return Line(float(intercept), float(slope))
 
 
 def round_down(batch_size: int) -> int:
-    """Return the next multiple of 8, or below 8 the next power of two, that is not above; 0 below `MIN_BATCH`."""
+    """Round down to a multiple of 8, or below 8 to a power of two; 0 below `MIN_BATCH`."""
     if batch_size < MIN_BATCH:
         return 0
     return batch_size // 8 * 8 if batch_size >= 8 else 2 ** int(math.log2(batch_size))
@@ -69,13 +68,13 @@ def round_down(batch_size: int) -> int:
 def split_target(
     largest: int, target_batch: int | None, *, n_processes: int = 1, multiple_of: int = 1
 ) -> tuple[int, int]:
-    """Return batch of each process and accumulation steps: the fewest that reach ``target_batch``, evenly filled.
+    """Return (batch per process, accumulation steps): the fewest even steps that reach ``target_batch``.
 
     Args:
-        largest: No batch is above it, but where it is below ``multiple_of``.
-        target_batch: Crops of an optimiser step of all processes; None for one batch of each.
-        n_processes: That share the work.
-        multiple_of: Crops that stand side by side and are not parted.
+        largest: Upper limit of the batch, unless ``multiple_of`` is larger.
+        target_batch: Crops of an optimiser step over all processes; None: one batch per process.
+        n_processes: Processes that share the step.
+        multiple_of: Crops of one speaker that stay together in a batch.
     """
     largest = max(largest // multiple_of, 1) * multiple_of
     if target_batch is None:

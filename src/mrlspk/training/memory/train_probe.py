@@ -1,4 +1,4 @@
-"""A training step on random waveforms: what a run does to memory, without its corpus."""
+"""Probe a training step on random waveforms."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ FIRST_STEPS = 24  # after which a loss scale of fp16 has long been halved to whe
 
 
 class WholeBatches(Stepper):
-    """Takes optimiser steps without taking smaller parts of a batch where memory runs out."""
+    """Take optimiser steps, and do not split a batch when memory runs out."""
 
     def _take_smaller_parts(self, group: Sequence[Batch]) -> None:
         raise self._no_room(len(group[0][1]), "no smaller parts are taken")
@@ -33,20 +33,20 @@ class WholeBatches(Stepper):
 
 
 class TrainProbe:
-    """Forward, backward and optimiser step of a run at any batch size.
+    """Forward pass, backward pass and optimiser step of a run, at any batch size.
 
     Args:
-        fabric: Whose device and precision hold; of one process.
-        module: The encoder and its loss; the frozen parts have no gradient.
+        fabric: Of one process; sets device and precision.
+        module: The encoder and its loss; frozen parts have no gradient.
         optimiser: Of that module.
         n_samples: Length of a crop.
         crops_per_speaker: Crops of one speaker side by side in a batch.
         n_speakers: Number of classes.
         max_grad_norm: Clip to it; None for no clipping.
-        n_processes: That share the work: where there are several, each holds its gradients once more, in the buckets
-            that are exchanged.
-        compiled: Whether parts are compiled, anew for every batch size, as in a run.
-        searched: Whether cuDNN searches kernels for the shape of a batch.
+        n_processes: Processes that share the work. With several, each holds its gradients twice: the second copy is
+            in the buckets of all_reduce.
+        compiled: Whether parts are compiled, again for every batch size, as in a run.
+        searched: Whether cuDNN searches for the fastest kernels for the shape of a batch.
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class TrainProbe:
 
     @property
     def device(self) -> torch.device:
-        """Where steps are taken."""
+        """The device that it runs on."""
         return self.fabric.device
 
     def take(self, batch_size: int) -> None:
-        """Do one optimiser step on ``batch_size`` random crops.
+        """Take one optimiser step on ``batch_size`` random crops.
 
         Raises:
-            OutOfMemoryError: If the device has no room for it.
+            OutOfMemoryError: If the batch does not fit.
         """
         waveform = 0.1 * torch.randn(batch_size, self.n_samples, device=self.device)
         speaker_index = torch.arange(batch_size, device=self.device) // self.crops_per_speaker % self.n_speakers
@@ -89,9 +89,9 @@ class TrainProbe:
         self._has_stepped = True
 
     def begin(self, batch_size: int) -> None:
-        """Do the first steps at a batch size; after them the optimiser has its states.
+        """Take the first steps at a batch size; after them the optimiser has its states.
 
-        A scaled loss overflows at first, and the optimiser then waits for a lower scale.
+        With fp16 the scaled loss overflows at first, and the optimiser skips steps until the scale is low enough.
 
         Raises:
             MrlspkError: If no step has a finite gradient.
@@ -110,14 +110,14 @@ class TrainProbe:
         )
 
     def forget(self) -> None:
-        """Drop the gradients of the last step, or of one that failed half-way, and what its scaler noted of them."""
+        """Free the gradients of the last step, also of a failed one, and reset its gradient scaler."""
         self.optimiser.zero_grad(set_to_none=True)
         scaler = getattr(self.fabric.strategy.precision, "scaler", None)
         if scaler is not None and self._has_stepped:
             scaler.update(scaler.get_scale())
 
     def resident(self) -> Iterator[Tensor]:
-        """Yield what stays in memory between steps: parameters, buffers, and states of the optimiser."""
+        """Yield the tensors that stay in memory between steps: parameters, buffers and optimiser states."""
         yield from self.module.parameters()
         yield from self.module.buffers()
         yield from self._buckets
@@ -126,7 +126,7 @@ class TrainProbe:
 
     @contextmanager
     def between_phases(self, note: Callable[[], None]) -> Iterator[None]:
-        """Call ``note`` in each step where the encoder is left for the loss, and where the backward pass enters it."""
+        """Call ``note`` in each step after the encoder's forward pass, and before its backward pass."""
 
         def mark(_encoder: Encoder, _waveform: object, embedding: Tensor) -> None:
             note()
@@ -142,9 +142,9 @@ class TrainProbe:
 def build_train_probe(
     config: Config, encoder: Encoder, *, device: torch.device, n_speakers: int, n_processes: int = 1
 ) -> TrainProbe:
-    """Return the step that a run of ``config`` does once all that it ever trains is trained.
+    """Return the step of a run of ``config`` in its last epoch, when everything that it ever trains is trained.
 
-    It is of this process alone: others, if there are any, may try other batches at the same time.
+    It is of this process alone: other processes may try other batches at the same time.
     """
     dims, weights = config.model.dims_in_loss, config.model.weights
     criterion = build_loss(config.loss, dims=dims, weights=weights, n_speakers=n_speakers)

@@ -1,10 +1,16 @@
 """``metrics.jsonl``: the plain log that every run has."""
 
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from mrlspk.errors import MrlspkError
+from mrlspk.files import whole_file
 from mrlspk.training.records import EpochRecord, RunFacts, StepRecord
-from mrlspk.training.run_log.entries import drop_redone, entry_of, line_of
 
 
 class JsonLog:
@@ -56,3 +62,78 @@ class JsonLog:
                 self._path,
                 "Make room on the disk, or make the folder writable; then go on with --resume.",
             ) from error
+
+
+log = logging.getLogger("mrlspk.training")
+
+type Entry = dict[str, Any]
+
+
+def entry_of(record: RunFacts | StepRecord | EpochRecord) -> Entry:
+    """Return ``record`` as a line has it: its kind first, and None where a figure is no finite number."""
+    kind = {RunFacts: "run", StepRecord: "step", EpochRecord: "epoch"}[type(record)]
+    entry: Entry = _finite({"event": kind, **asdict(record)})
+    return entry
+
+
+def _finite(value: Any) -> Any:
+    """Return ``value`` with None in place of numbers that JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def line_of(entry: Entry) -> bytes:
+    """Return ``entry`` as one line of JSON."""
+    return json.dumps(entry, allow_nan=False).encode() + b"\n"
+
+
+def read_entries(path: Path) -> Iterator[Entry]:
+    """Yield the steps and epochs of a file whose lines are whole; none where there is no file."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            entry: Entry = json.loads(line)
+            if entry["event"] != "run":
+                yield entry
+
+
+def drop_redone(path: Path, facts: RunFacts) -> None:
+    """Remove from ``path``, if it is there, what a run that goes on does again, and lines that are not whole.
+
+    A kill can leave half of the last line, and steps that were done after the checkpoint was written.
+
+    Raises:
+        MrlspkError: If the file cannot be written.
+    """
+    if not path.exists():
+        return
+    n_broken = 0
+    with whole_file(path) as partial, path.open("rb") as old, partial.open("wb") as new:
+        for line in old:
+            entry = _read_line(line)
+            n_broken += entry is None
+            if entry is not None and _is_kept(entry, facts):
+                new.write(line.rstrip(b"\n") + b"\n")
+    if n_broken:
+        log.warning("%s: lines that were not whole are removed: %d", path, n_broken)
+
+
+def _read_line(line: bytes) -> Entry | None:
+    """Return the entry of a line, None where it is not whole."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    known = isinstance(entry, dict) and entry.get("event") in {"run", "step", "epoch"}
+    return entry if known else None
+
+
+def _is_kept(entry: Entry, facts: RunFacts) -> bool:
+    """Return whether the run has this behind it: an epoch's line comes once it is validated, after its last step."""
+    if entry["event"] == "epoch":
+        return bool(entry["epoch"] < facts.first_epoch)
+    return entry["event"] == "run" or bool(entry["step"] <= facts.first_step)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mrlspk.training.records import EpochRecord, RunFacts, StepRecord
-from mrlspk.training.run_log.entries import Entry, entry_of, read_entries
+from mrlspk.training.run_log.json_log import Entry, entry_of, read_entries
 
 log = logging.getLogger("mrlspk.training")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mrlspk.errors import MrlspkError
 from mrlspk.training.records import RunFacts
-from mrlspk.training.run_log.entries import Entry
+from mrlspk.training.run_log.json_log import Entry
 from mrlspk.training.run_log.scalars import ScalarLog, scalars_of, summary_of
 
 

@@ -4,20 +4,22 @@ import json
 import logging
 import secrets
 import sys
+from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from mrlspk.errors import MrlspkError
 from mrlspk.files import whole_file
 from mrlspk.training.records import RunFacts, StepRecord
-from mrlspk.training.run_log.entries import Entry, read_entries
-from mrlspk.training.run_log.histograms import module_histograms
+from mrlspk.training.run_log.json_log import Entry, read_entries
 from mrlspk.training.run_log.scalars import ScalarLog, scalars_of, summary_of
 
 if TYPE_CHECKING:
@@ -187,3 +189,43 @@ def _run_id(path: Path, *, resumes: bool) -> str:
     with whole_file(path) as partial:
         partial.write_text(json.dumps({"id": run_id}) + "\n", encoding="utf-8")
     return run_id
+
+
+BINS = 64
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many values lie between each edge and the next; there is one edge more than counts."""
+
+    counts: list[int]
+    edges: list[float]
+
+
+def histogram(values: Tensor, *, bins: int = BINS) -> Histogram | None:
+    """Return that of the finite among ``values``, of any shape; None where there are none.
+
+    Each bin has its lower edge, the last its upper edge too; equal values lie in the middle of a range of 1.
+    It is made by whole-number counting, the same at each run on a GPU too.
+    """
+    flat = values.detach().flatten().float()
+    flat = flat[flat.isfinite()]
+    if not flat.numel():
+        return None
+    low, high = (edge.item() for edge in flat.aminmax())
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    edges = torch.linspace(low, high, bins + 1, device=flat.device)
+    place = torch.bucketize(flat, edges[1:-1], right=True)
+    counts: list[int] = torch.bincount(place, minlength=bins).tolist()
+    found: list[float] = edges.tolist()
+    return Histogram(counts, found)
+
+
+def module_histograms(module: nn.Module) -> Iterator[tuple[str, Histogram]]:
+    """Yield those of all parameters, and of their gradients where they have one, by name."""
+    for name, parameter in module.named_parameters():
+        for kind, values in (("parameters", parameter), ("gradients", parameter.grad)):
+            found = None if values is None else histogram(values)
+            if found is not None:
+                yield f"{kind}/{name}", found

@@ -8,13 +8,13 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.precision.amp import MixedPrecision
 
-from made_up_card import MadeUpCard
+from fake_gpu import FakeGpu
 from mrlspk.config import load_config
 from mrlspk.config.architecture import describe_architecture
 from mrlspk.errors import MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
-from mrlspk.training.memory.card import measure_on_card
+from mrlspk.training.memory.gpu_search import measure_on_gpu
 from mrlspk.training.memory.train_probe import TrainProbe, build_train_probe
 from mrlspk.training.modules import TrainedModule
 
@@ -73,11 +73,11 @@ def in_optimiser(probe, fault):
 
 
 @pytest.mark.parametrize("inject", [in_forward, in_backward, in_optimiser])
-def test_a_step_that_runs_out_of_memory_anywhere_leaves_nothing_but_what_stays(probe, inject, monkeypatch):
-    MadeUpCard(1000, tick=1.0).install(monkeypatch, collects=True)
+def test_step_that_runs_out_of_memory_keeps_only_resident_tensors(probe, inject, monkeypatch):
+    FakeGpu(1000, tick=1.0).install(monkeypatch, collects=True)
     fault = Fault()
     inject(probe, fault)
-    measure = measure_on_card(probe)
+    measure = measure_on_gpu(probe)
     assert measure(2) is not None
     resident = {tensor.untyped_storage().data_ptr() for tensor in probe.resident()}
     fault.armed = True
@@ -94,7 +94,7 @@ def test_a_step_that_runs_out_of_memory_anywhere_leaves_nothing_but_what_stays(p
     assert measure(2) is not None
 
 
-def test_a_batch_that_does_not_fit_is_not_taken_in_parts(probe):
+def test_batch_that_does_not_fit_is_not_split(probe):
     fault, sizes = Fault(), []
     in_forward(probe, fault)
     probe.module.encoder.register_forward_pre_hook(lambda _module, inputs: sizes.append(len(inputs[0])))
@@ -116,7 +116,7 @@ def scaled_probe(scale):
     return TrainProbe(fabric, module, torch.optim.AdamW(module.parameters()), **options)
 
 
-def test_the_loss_scale_is_lowered_until_the_optimiser_has_its_states():
+def test_begin_lowers_the_loss_scale_until_the_optimiser_steps():
     probe = scaled_probe(2.0**127)  # the largest of float32: the first gradients are infinite
     probe.take(2)
     assert len(probe.optimiser.state) == 0
@@ -124,7 +124,7 @@ def test_the_loss_scale_is_lowered_until_the_optimiser_has_its_states():
     assert len(probe.optimiser.state) > 0
 
 
-def test_gradients_that_are_never_finite_are_an_error():
+def test_gradients_that_are_never_finite_raise():
     probe = scaled_probe(2.0**120)
     with torch.no_grad():
         probe.module.encoder.head.linear.weight.fill_(float("nan"))
@@ -132,7 +132,7 @@ def test_gradients_that_are_never_finite_are_an_error():
         probe.begin(2)
 
 
-def test_a_step_after_one_that_failed_between_unscaling_and_the_optimiser_is_whole():
+def test_step_after_a_failure_past_unscaling_is_complete():
     probe, fault = scaled_probe(1.0), Fault()
     probe.begin(2)
     step = probe.optimiser.optimizer.step
@@ -147,7 +147,7 @@ def test_a_step_after_one_that_failed_between_unscaling_and_the_optimiser_is_who
     assert not torch.equal(before, probe.module.encoder.head.linear.weight)
 
 
-def test_forgetting_before_any_step_changes_nothing():
+def test_forget_before_any_step_changes_nothing():
     probe = scaled_probe(8.0)
     probe.forget()
     assert probe.fabric.strategy.precision.scaler.get_scale() == 8

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from mrlspk.training.run_log.histograms import histogram, module_histograms
+from mrlspk.training.run_log.wandb_log import histogram, module_histograms
 
 
 @pytest.mark.parametrize("values", [torch.arange(10.0).reshape(2, 5), torch.randn(1000, generator=torch.Generator())])

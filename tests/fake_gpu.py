@@ -1,19 +1,19 @@
-"""A GPU that is not there: its memory, the functions of torch.cuda that ask for it, and passes that take some of it."""
+"""Fake a GPU: its memory, the functions of torch.cuda that read it, and passes that use some of it."""
 
 from contextlib import nullcontext
 from types import SimpleNamespace
 
 import torch
 
-from mrlspk.training.memory import card as card_module
+from mrlspk.training.memory import gpu_search
 
 MIB = 2**20
 
 
-class MadeUpCard:
-    """Memory in MiB; what the allocator has reserved stays until it is emptied.
+class FakeGpu:
+    """Memory in MiB; the allocator keeps what it reserved until it is emptied.
 
-    Its clock goes on by ``tick`` seconds with each look at it, and by what passes take.
+    Its clock advances by ``tick`` seconds at each reading, and by the time of passes.
     """
 
     def __init__(self, total, *, others=0.0, context=0.0, tick=0.0):
@@ -47,9 +47,9 @@ class MadeUpCard:
         self.peak = self.reserved
 
     def install(self, monkeypatch, *, collects=False):
-        """Put this card in the place of the machine's; without ``collects`` no time goes into freeing cycles."""
+        """Replace the machine's GPU; without ``collects`` the garbage collector is not run."""
         if not collects:
-            monkeypatch.setattr(card_module, "gc", SimpleNamespace(collect=lambda: None))
+            monkeypatch.setattr(gpu_search, "gc", SimpleNamespace(collect=lambda: None))
         free_mib = lambda: self.total - self.others - self.context - self.reserved  # noqa: E731
         functions = {
             "mem_get_info": lambda _device: (int(free_mib() * MIB), int(self.total * MIB)),
@@ -60,28 +60,28 @@ class MadeUpCard:
             "synchronize": lambda _device: None,
             "get_per_process_memory_fraction": lambda _device: self.fraction,
             "set_per_process_memory_fraction": self.hold,
-            "get_device_name": lambda _device=None: "made-up card",
+            "get_device_name": lambda _device=None: "fake GPU",
             "get_rng_state": lambda _device: torch.zeros(1),
             "set_rng_state": lambda _state, _device: None,
         }
         for name, function in functions.items():
             monkeypatch.setattr(torch.cuda, name, function)
-        monkeypatch.setattr(card_module, "time", SimpleNamespace(perf_counter=self.look_at_clock))
+        monkeypatch.setattr(gpu_search, "time", SimpleNamespace(perf_counter=self.look_at_clock))
         return self
 
 
-class MadeUpProbe:
-    """Passes that take ``fixed`` MiB and so much a crop, and a time for each batch; it notes what it was asked for."""
+class FakeProbe:
+    """Passes that use ``fixed`` MiB and ``per_crop`` for each crop, and record the batches that began."""
 
     device = torch.device("cuda", 0)
 
-    def __init__(self, card, *, fixed=0.0, per_crop=10.0, seconds=lambda batch: 0.01 * batch):
-        self.card, self.fixed, self.per_crop, self.seconds = card, fixed, per_crop, seconds
+    def __init__(self, gpu, *, fixed=0.0, per_crop=10.0, seconds=lambda batch: 0.01 * batch):
+        self.gpu, self.fixed, self.per_crop, self.seconds = gpu, fixed, per_crop, seconds
         self.begun = []
 
     def take(self, batch_size):
-        self.card.reserve(self.fixed + self.per_crop * batch_size)
-        self.card.seconds += self.seconds(batch_size)
+        self.gpu.reserve(self.fixed + self.per_crop * batch_size)
+        self.gpu.seconds += self.seconds(batch_size)
 
     def begin(self, batch_size):
         self.begun.append(batch_size)

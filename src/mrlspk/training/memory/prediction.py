@@ -1,4 +1,4 @@
-"""What a pass will take on a GPU, counted on the CPU: what autograd saves, and all that lives beside it."""
+"""Predict the GPU memory of a pass by counting bytes on the CPU: live storages, and what autograd saves."""
 
 import weakref
 from collections.abc import Iterable, Sequence
@@ -11,10 +11,10 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mrlspk.training.memory.card import imagined_card
-from mrlspk.training.memory.model import MIB, MemoryModel, MemoryPoint, fit_line
-from mrlspk.training.memory.probe import Probe
-from mrlspk.training.memory.search import Found
+from mrlspk.training.device_memory import MIB
+from mrlspk.training.memory.gpu_search import BatchSearch, planned_gpu
+from mrlspk.training.memory.model import MemoryModel, MemoryPoint, fit_line
+from mrlspk.training.memory.probes import Probe
 
 PROBED_BATCHES = (2, 4)
 
@@ -25,10 +25,10 @@ class CountedPass:
 
     Attributes:
         batch: Crops.
-        saved: What autograd keeps from the forward for the backward pass, parameters and buffers not among it.
-        peaks: The most that was alive, beside what is resident, in each phase: of a training step in the encoder's
-            forward pass, in the loss and its gradient, and from there on. Each is a straight line over batch sizes; the
-            highest of them is not.
+        saved: What autograd saves in the forward pass for the backward pass, without parameters and buffers.
+        peaks: Peak of the live bytes in each phase, without resident tensors. The phases of a training step are the
+            encoder's forward pass, the loss and its gradient, and the rest. Each is linear in the batch size; their
+            maximum is not.
     """
 
     batch: int
@@ -37,7 +37,7 @@ class CountedPass:
 
 
 class SavedBytes(saved_tensors_hooks):
-    """Counts each storage that autograd saves once, within a ``with`` block; those of ``known`` are left out."""
+    """Count each storage that autograd saves within a ``with`` block once; storages of ``known`` are left out."""
 
     def __init__(self, known: Iterable[Tensor]) -> None:
         self._known = {tensor.untyped_storage().data_ptr() for tensor in known}
@@ -46,7 +46,7 @@ class SavedBytes(saved_tensors_hooks):
 
     @property
     def total(self) -> int:
-        """The bytes counted so far."""
+        """Bytes counted so far."""
         return sum(self._bytes.values())
 
     def _pack(self, tensor: Tensor) -> Tensor:
@@ -57,10 +57,10 @@ class SavedBytes(saved_tensors_hooks):
 
 
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows the storages that operators make within a ``with`` block until they are freed.
+    """Track the storages that operators allocate within a ``with`` block until they are freed.
 
-    Parts that are frozen save nothing, and still fill memory while they run: only what is alive shows it. What a kernel
-    takes and frees within itself is not seen.
+    Frozen parts save nothing for autograd and still use memory while they run; live storages show it. Workspace inside
+    a kernel is not seen.
     """
 
     def __init__(self, known: Iterable[Tensor]) -> None:
@@ -70,7 +70,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._now = self._peak = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the operator, then count what it made."""
+        """Run the operator, then count its outputs."""
         result = func(*args, **(kwargs or {}))
         for value in tree_leaves(result):
             if isinstance(value, Tensor):
@@ -78,7 +78,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def take_peak(self) -> int:
-        """Return the most bytes alive since the last call, and begin anew from what is alive now."""
+        """Return the peak of live bytes since the last call, and start again from the bytes that are live now."""
         peak, self._peak = self._peak, self._now
         return peak
 
@@ -96,7 +96,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def count_pass(probe: Probe, batch_size: int) -> CountedPass:
-    """Take a pass, whose optimiser, if it has one, has its states already, and return its bytes."""
+    """Run a pass and return its bytes; optimiser states, if any, must exist already."""
     probe.forget()
     resident = list(probe.resident())
     peaks: list[int] = []
@@ -109,15 +109,15 @@ def count_pass(probe: Probe, batch_size: int) -> CountedPass:
     return CountedPass(batch_size, saved.total, tuple(peaks))
 
 
-def predict(probe: Probe, *, limit_mib: float) -> Found:
-    """Return the largest batch that a GPU of ``limit_mib`` is predicted to have room for, by a probe on the CPU."""
-    card, (model, points) = imagined_card(limit_mib), predict_memory(probe)
-    return Found(card, model, tuple(points), model.largest_batch(card.usable_mib))
+def predict(probe: Probe, *, limit_mib: float) -> BatchSearch:
+    """Predict the largest batch that fits on a GPU of ``limit_mib``, by a probe on the CPU."""
+    gpu, (model, points) = planned_gpu(limit_mib), predict_memory(probe)
+    return BatchSearch(gpu, model, tuple(points), model.largest_batch(gpu.usable_mib))
 
 
 def predict_memory(probe: Probe, batches: Sequence[int] = PROBED_BATCHES) -> tuple[MemoryModel, list[MemoryPoint]]:
-    """Return memory as a function of the batch, and the points that it was fitted to, from passes on the CPU."""
-    probe.take(min(batches))  # the optimiser makes its states at its first step
+    """Return memory by batch size, and the points that it was fitted to, from passes on the CPU."""
+    probe.take(min(batches))  # the optimiser allocates its states at its first step
     resident_mib = sum(tensor.nbytes for tensor in probe.resident()) / MIB
     counts = [count_pass(probe, batch) for batch in batches]
     phases = zip(*(count.peaks for count in counts), strict=True)

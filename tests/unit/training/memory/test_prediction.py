@@ -8,9 +8,10 @@ from mrlspk.config import load_config
 from mrlspk.config.architecture import describe_architecture
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import constants
-from mrlspk.training.memory.counted import LiveBytes, SavedBytes, count_pass, predict, predict_memory
-from mrlspk.training.memory.model import MIB, fit_line
-from mrlspk.training.memory.pooling_probe import build_pooling_probe
+from mrlspk.training.device_memory import MIB
+from mrlspk.training.memory.model import fit_line
+from mrlspk.training.memory.prediction import LiveBytes, SavedBytes, count_pass, predict, predict_memory
+from mrlspk.training.memory.probes import build_pooling_probe
 from mrlspk.training.memory.train_probe import build_train_probe
 
 SETTINGS = (
@@ -51,7 +52,7 @@ def build_pass():
 FULL, HEAD_ONLY = "training.freeze_backbone_epochs=0", "training.freeze_backbone_epochs=null"
 
 
-def test_saved_bytes_are_counted_once_and_without_parameters():
+def test_saved_bytes_count_each_storage_once_without_parameters():
     weight, x = nn.Parameter(torch.ones(10, 20)), torch.ones(5, 10)
     saved = SavedBytes([weight])
     with saved:
@@ -79,7 +80,7 @@ def test_live_bytes_rise_and_fall_with_the_tensors():
 
 @pytest.mark.parametrize("frozen", [FULL, HEAD_ONLY])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_two_batch_sizes_predict_a_third_within_two_per_cent(build_step, frozen, precision):
+def test_two_batch_sizes_predict_a_third_within_two_percent(build_step, frozen, precision):
     step = build_step(frozen, f"hardware.precision={precision}")
     model, points = predict_memory(step, (2, 4))
     resident = sum(tensor.nbytes for tensor in step.resident())
@@ -90,14 +91,14 @@ def test_two_batch_sizes_predict_a_third_within_two_per_cent(build_step, frozen,
     assert model.peak_mib(12) == pytest.approx(peak / MIB, rel=0.02)
 
 
-def test_a_frozen_backbone_saves_next_to_nothing_and_needs_far_less(build_step):
+def test_frozen_backbone_needs_far_less_memory(build_step):
     full, head_only = (predict_memory(build_step(frozen)) for frozen in (FULL, HEAD_ONLY))
     assert head_only[1][1].saved_mib < full[1][1].saved_mib / 20
     assert head_only[0].peak_mib(64) < full[0].peak_mib(64) / 2
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_two_batch_sizes_predict_a_third_pass_without_gradients(build_pass, precision):
+def test_two_batch_sizes_predict_a_third_without_gradients(build_pass, precision):
     probe = build_pass(f"hardware.precision={precision}")
     model, points = predict_memory(probe, (2, 4))
     resident = sum(tensor.nbytes for tensor in probe.resident())
@@ -106,7 +107,7 @@ def test_two_batch_sizes_predict_a_third_pass_without_gradients(build_pass, prec
     assert model.peak_mib(12) == pytest.approx((resident + max(counted.peaks)) / MIB, rel=0.02)
 
 
-def test_vectors_are_stored_by_a_pass_without_gradients_in_evaluation_mode(build_pass):
+def test_pooling_probe_runs_in_inference_and_evaluation_mode(build_pass):
     probe, seen = build_pass(), []
     norms = [module for module in probe.encoder.backbone.modules() if isinstance(module, nn.BatchNorm2d)]
     probe.encoder.backbone.register_forward_hook(lambda *_: seen.append(torch.is_inference_mode_enabled()))
@@ -116,20 +117,20 @@ def test_vectors_are_stored_by_a_pass_without_gradients_in_evaluation_mode(build
     assert not any(norm.training or norm.num_batches_tracked for norm in norms)
 
 
-def test_a_pass_that_stores_vectors_needs_less_than_a_step_of_the_head(build_step, build_pass):
+def test_pooling_needs_less_memory_than_a_step_of_the_head(build_step, build_pass):
     of_step, of_pass = (predict_memory(probe)[0].peak_mib(64) for probe in (build_step(HEAD_ONLY), build_pass()))
     assert of_pass < of_step
 
 
-def test_a_prediction_is_the_largest_round_batch_within_the_share_of_what_is_free(build_step):
+def test_prediction_is_the_largest_round_batch_that_fits(build_step):
     found = predict(build_step(FULL), limit_mib=1536)
-    assert found.card.free_mib == 1536 - 512
+    assert found.gpu.free_mib == 1536 - 512
     usable = 0.9 * (1536 - 512)
     assert found.batch % 8 == 0
     assert found.model.peak_mib(found.batch) <= usable < found.model.peak_mib(found.batch + 8)
 
 
-def test_stages_computed_anew_save_less(build_step):
+def test_gradient_checkpointing_saves_less(build_step):
     kept, anew = (
         predict_memory(build_step(FULL, f"hardware.gradient_checkpointing={value}")) for value in ("false", "true")
     )
@@ -137,26 +138,26 @@ def test_stages_computed_anew_save_less(build_step):
     assert anew[0].peak_mib(64) < kept[0].peak_mib(64)
 
 
-def test_several_processes_hold_gradients_once_more(build_step):
+def test_several_processes_hold_gradients_twice(build_step):
     one, two = build_step(FULL), build_step(FULL, n_processes=2)
     trained = sum(p.nbytes for p in one.module.parameters() if p.requires_grad)
     held = [sum(tensor.nbytes for tensor in probe.resident()) for probe in (one, two)]
     assert held[1] - held[0] == trained
 
 
-def test_nothing_is_compiled_where_it_is_counted(build_step):
+def test_prediction_compiles_nothing(build_step):
     probe = build_step(FULL, "hardware.compile=true")
     assert not probe.compiled
     assert not probe.module.encoder.backbone.calls.compiled
     probe.take(2)
 
 
-def test_a_step_counts_no_less_than_autograd_saves(build_step):
+def test_peak_is_at_least_what_autograd_saves(build_step):
     counted = count_pass(build_step(FULL), 4)
     assert max(counted.peaks) > counted.saved > 0.9 * counted.peaks[0]
 
 
-def test_what_stays_between_steps_is_weights_buffers_and_two_states_of_adamw(build_step):
+def test_resident_memory_is_weights_buffers_and_adamw_states(build_step):
     step = build_step(HEAD_ONLY)
     step.take(2)
     trained = sum(p.nbytes for p in step.module.parameters() if p.requires_grad)
@@ -165,13 +166,13 @@ def test_what_stays_between_steps_is_weights_buffers_and_two_states_of_adamw(bui
     assert sum(tensor.nbytes for tensor in step.resident()) == held + 2 * trained + 4 * n_trained  # and a step counter
 
 
-def test_class_weights_are_part_of_what_stays(build_step):
+def test_classifier_weights_are_resident(build_step):
     few, many = (predict_memory(build_step(HEAD_ONLY, n_speakers=n))[0] for n in (50, 20_050))
     matrix = 20_000 * 16 * 4 / MIB
     assert many.peak_mib(2) - few.peak_mib(2) > 4 * matrix  # the weights, their gradient, two states of AdamW
 
 
-def test_a_backbone_that_is_frozen_only_at_first_is_probed_unfrozen(build_step):
+def test_backbone_frozen_only_at_first_is_probed_unfrozen(build_step):
     thawed = build_step("training.num_epochs=3", "training.freeze_backbone_epochs=2")
     never = build_step("training.num_epochs=3", "training.freeze_backbone_epochs=3")
     encoder = thawed.module.encoder
@@ -180,7 +181,7 @@ def test_a_backbone_that_is_frozen_only_at_first_is_probed_unfrozen(build_step):
     assert not any(parameter.requires_grad for parameter in never.module.encoder.backbone.parameters())
 
 
-def test_triplets_are_probed_with_crops_of_one_speaker_side_by_side(build_step):
+def test_triplet_probe_keeps_crops_of_one_speaker_together(build_step):
     step = build_step("loss.type=Triplet", "data.sampler=speaker_balanced", "data.utterances_per_speaker=2")
     step.take(4)
     assert step.crops_per_speaker == 2

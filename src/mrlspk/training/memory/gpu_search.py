@@ -1,0 +1,238 @@
+"""Search for the batch that fits on a GPU: measure rising sizes, fit a line through their peaks, confirm the choice."""
+
+import gc
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+
+from mrlspk.errors import MrlspkError
+from mrlspk.training.device_memory import MIB, ran_out_of_memory
+from mrlspk.training.memory.model import MAX_BATCH, MIN_BATCH, Line, MemoryModel, MemoryPoint, fit_line, round_down
+from mrlspk.training.memory.probes import Probe
+
+log = logging.getLogger("mrlspk.training")
+
+USED_SHARE = 0.9  # of the free memory; the rest is for fragments and for kernels that choose larger workspaces
+# CUDA's context and its loaded kernels are in GPU memory but outside the allocator. On a GPU that is here they are
+# measured. For one that is not here they are assumed to take this much: some hundred MiB on present GPUs.
+CUDA_CONTEXT_MIB = 512.0
+TIMED_PASSES = 3
+FITTED_POINTS = 3  # the largest batches; small ones show fixed costs rather than those of a crop
+
+type Measure = Callable[[int], MemoryPoint | None]
+
+
+@dataclass(frozen=True)
+class GpuMemory:
+    """The memory of a GPU that is here, or of one that is planned for.
+
+    Attributes:
+        total_mib: Of the GPU that is here; without one, of the planned GPU.
+        limit_mib: Of the planned GPU: the smaller of the two.
+        free_mib: What the allocator of one process can have: without CUDA's context and other programs.
+    """
+
+    total_mib: float
+    limit_mib: float
+    free_mib: float
+
+    @property
+    def usable_mib(self) -> float:
+        """The part of the free memory that a pass may take."""
+        return USED_SHARE * self.free_mib
+
+
+@dataclass(frozen=True)
+class BatchSearch:
+    """The result of a search.
+
+    Attributes:
+        gpu: The memory that was searched.
+        model: Memory by batch size.
+        points: The measured or predicted points, by rising batch.
+        batch: The chosen batch; 0 if none fits.
+    """
+
+    gpu: GpuMemory
+    model: MemoryModel
+    points: tuple[MemoryPoint, ...]
+    batch: int
+
+
+def planned_gpu(limit_mib: float) -> GpuMemory:
+    """Return the memory of a GPU that is not here and that runs no other program."""
+    return GpuMemory(limit_mib, limit_mib, max(0.0, limit_mib - CUDA_CONTEXT_MIB))
+
+
+def read_gpu(device: torch.device, *, limit_mib: float | None = None) -> GpuMemory:
+    """Return the memory of a GPU; what this process holds itself counts as free.
+
+    Args:
+        device: This process has run kernels on it already, so that CUDA's context is loaded.
+        limit_mib: Plan for a GPU of this size, if it is smaller.
+    """
+    torch.cuda.empty_cache()
+    free_bytes, total_bytes = torch.cuda.mem_get_info(device)
+    total_mib, free_mib = total_bytes / MIB, (free_bytes + torch.cuda.memory_reserved(device)) / MIB
+    if limit_mib is None or limit_mib >= total_mib:
+        return GpuMemory(total_mib, total_mib, free_mib)
+    return GpuMemory(total_mib, limit_mib, min(free_mib, planned_gpu(limit_mib).free_mib))
+
+
+def search_gpu(probe: Probe, *, limit_mib: float | None = None, fastest: bool = False) -> BatchSearch:
+    """Return the largest batch that fits on the GPU of a probe, or the fastest of those that fit.
+
+    Args:
+        probe: On a GPU.
+        limit_mib: Plan for a GPU of this size: the allocator is limited to what would be free there.
+        fastest: Choose by crops per second, and try sizes between the powers of two as well.
+    """
+    measure = measure_on_gpu(probe)
+    measure(MIN_BATCH)  # loads kernels into CUDA's context, before the free memory is read
+    gpu = read_gpu(probe.device, limit_mib=limit_mib)
+    with limited_to(gpu, probe.device):
+        model, points = measure_rising_batches(measure, gpu.usable_mib)
+        found = confirm_batch(measure, BatchSearch(gpu, model, tuple(points), model.largest_batch(gpu.usable_mib)))
+        return choose_fastest(measure, found) if fastest else found
+
+
+def search_at(probe: Probe, found: BatchSearch, batch_size: int) -> BatchSearch:
+    """Return the search with ``batch_size`` measured and chosen; it is no larger than the batch found before."""
+    if batch_size == found.batch:
+        return found
+    with limited_to(found.gpu, probe.device):
+        point = measure_on_gpu(probe)(batch_size)
+    return replace(found, points=_with(found.points, point), batch=batch_size)
+
+
+def check_fits(found: BatchSearch, *, least: int = MIN_BATCH) -> None:
+    """Refuse a GPU on which the smallest batch does not fit.
+
+    Args:
+        found: The result of a search.
+        least: Crops of the smallest batch.
+
+    Raises:
+        MrlspkError: If it does not fit.
+    """
+    if found.batch >= least:
+        return
+    gpu, smallest = found.gpu, next(iter(found.points), None)
+    needed = f"{smallest.batch} take {smallest.peak_mib:.0f} MiB" if smallest else "memory ran out"
+    raise MrlspkError(
+        f"not even a batch of {least} fits into {gpu.limit_mib:.0f} MiB ({gpu.free_mib:.0f} free, "
+        f"{gpu.usable_mib:.0f} usable): {needed}",
+        "memory",
+        "Take hardware.precision=bf16, hardware.gradient_checkpointing=true, a shorter data.chunk_duration, a smaller "
+        "model, or train the head only (training.freeze_backbone_epochs=null).",
+    )
+
+
+@contextmanager
+def limited_to(gpu: GpuMemory, device: torch.device) -> Iterator[None]:
+    """Limit PyTorch's allocator to the free memory of ``gpu`` within the block."""
+    before = torch.cuda.get_per_process_memory_fraction(device)
+    torch.cuda.set_per_process_memory_fraction(min(1.0, gpu.free_mib / gpu.total_mib), device)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(before, device)
+
+
+def measure_on_gpu(probe: Probe) -> Measure:
+    """Return a function that runs passes at a batch size and returns their point, or None if memory runs out.
+
+    Each call frees its memory, except what passes of any size keep, such as optimiser states.
+    """
+
+    def measure(batch_size: int) -> MemoryPoint | None:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(probe.device)
+        seconds = _seconds_per_pass(probe, batch_size)
+        peak_mib = torch.cuda.max_memory_reserved(probe.device) / MIB
+        probe.forget()
+        gc.collect()  # here, where no exception holds the frames of a failed pass
+        torch.cuda.empty_cache()
+        if seconds is None:
+            log.info("a batch of %d does not fit", batch_size)
+            return None
+        return MemoryPoint(batch_size, peak_mib, utterances_per_second=batch_size / seconds)
+
+    return measure
+
+
+def measure_rising_batches(measure: Measure, usable_mib: float) -> tuple[MemoryModel, list[MemoryPoint]]:
+    """Measure passes of 2, 4, 8 … crops until memory is full; return the line through their peaks, and the points.
+
+    Args:
+        measure: Returns the point of a batch size, or None if memory runs out.
+        usable_mib: Stop at the first batch above it.
+    """
+    points: list[MemoryPoint] = []
+    batch = MIN_BATCH
+    while batch <= MAX_BATCH and (point := measure(batch)) is not None:
+        points.append(point)
+        if point.peak_mib > usable_mib:
+            break
+        batch *= 2
+    last = [(point.batch, point.peak_mib) for point in points[-FITTED_POINTS:]]
+    if len(last) > 1:
+        return MemoryModel((fit_line(last),)), points
+    # One point does not show what a crop adds: no larger batch is assumed to fit, and without a point none is.
+    return MemoryModel((Line(0.0, last[0][1] / last[0][0] if last else math.inf),)), points
+
+
+def confirm_batch(measure: Measure, found: BatchSearch) -> BatchSearch:
+    """Return the search with the largest round batch that is measured to fit, trying smaller ones in turn; 0 if none.
+
+    It starts at the batch that the memory model predicts.
+    """
+    batch, points = found.batch, found.points
+    while batch:
+        point = next((point for point in points if point.batch == batch), None) or measure(batch)
+        points = _with(points, point)
+        if point is not None and point.peak_mib <= found.gpu.usable_mib:
+            break
+        batch = round_down(int(0.95 * batch))
+    return replace(found, points=points, batch=batch)
+
+
+def choose_fastest(measure: Measure, found: BatchSearch) -> BatchSearch:
+    """Return the search with the batch of most crops per second that fits; sizes half-way between are tried too."""
+    between = {round_down((low.batch + high.batch) // 2) for low, high in pairwise(found.points)}
+    points = found.points
+    for batch in sorted(between - {point.batch for point in points}):
+        if batch < found.batch:
+            points = _with(points, measure(batch))
+    fitting = [point for point in points if point.peak_mib <= found.gpu.usable_mib]
+    fastest = max(fitting, key=lambda point: point.utterances_per_second or 0.0, default=None)
+    return replace(found, points=points, batch=fastest.batch if fastest else 0)
+
+
+def _seconds_per_pass(probe: Probe, batch_size: int) -> float | None:
+    """Return the time of a pass after the first ones; None if memory runs out."""
+    try:
+        probe.begin(batch_size)
+        torch.cuda.synchronize(probe.device)
+        started = time.perf_counter()
+        for _ in range(TIMED_PASSES):
+            probe.take(batch_size)
+        torch.cuda.synchronize(probe.device)
+    except RuntimeError as error:
+        if not ran_out_of_memory(error):
+            raise
+        return None
+    return (time.perf_counter() - started) / TIMED_PASSES
+
+
+def _with(points: tuple[MemoryPoint, ...], point: MemoryPoint | None) -> tuple[MemoryPoint, ...]:
+    """Return the points with one more, in order of batch size."""
+    if point is None or any(point.batch == known.batch for known in points):
+        return points
+    return tuple(sorted((*points, point), key=lambda each: each.batch))
