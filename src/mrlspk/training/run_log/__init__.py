@@ -1,5 +1,40 @@
-"""Where a run is logged: always ``metrics.jsonl``, TensorBoard and Weights & Biases where they are wanted."""
+"""Log a run: always to ``metrics.jsonl``, on request to TensorBoard and Weights & Biases."""
 
-from mrlspk.training.run_log.build import METRICS, build_run_log
+from pathlib import Path
 
-__all__ = ["METRICS", "build_run_log"]
+from torch import nn
+
+from mrlspk.config.run import LoggingConfig
+from mrlspk.training.records import Observer
+from mrlspk.training.run_log.json_log import JsonLog
+from mrlspk.training.run_log.tensorboard_log import TensorBoardLog
+from mrlspk.training.run_log.wandb_log import WandbLog
+
+METRICS = "metrics.jsonl"
+
+
+def build_run_log(config: LoggingConfig, run_dir: Path, *, module: nn.Module) -> list[Observer]:
+    """Return the observers that section ``logging`` asks for; ``metrics.jsonl`` is first, because the others read it.
+
+    Args:
+        config: Section ``logging``.
+        run_dir: Folder of the run.
+        module: The trained module, not wrapped, for histograms of its weights.
+    """
+    metrics, interval = run_dir / METRICS, config.log_interval
+    logs: list[Observer] = [JsonLog(metrics, interval=interval)]
+    if config.tensorboard:
+        logs.append(TensorBoardLog(config.log_dir / run_dir.name, metrics=metrics, interval=interval))
+    if config.wandb:
+        logs.append(
+            WandbLog(
+                run_dir,
+                metrics=metrics,
+                interval=interval,
+                project=config.wandb_project,
+                name=config.wandb_run_name or run_dir.name,
+                tags=config.wandb_tags,
+                watched=module if config.wandb_watch_model else None,
+            )
+        )
+    return logs

@@ -1,4 +1,4 @@
-"""``metrics.jsonl``: the plain log that every run has."""
+"""Write ``metrics.jsonl``, the log of every run, and read it back."""
 
 import json
 import logging
@@ -12,18 +12,22 @@ from mrlspk.errors import MrlspkError
 from mrlspk.files import whole_file
 from mrlspk.training.records import EpochRecord, RunFacts, StepRecord
 
+log = logging.getLogger("mrlspk.training")
+
+type Entry = dict[str, Any]
+
 
 class JsonLog:
-    """One JSON object a line: a start of the run, every ``interval``-th step, each epoch; in order, nothing twice.
+    """Write one JSON object per line: each start of the run, every ``interval``-th step, each epoch, in order.
 
-    Each line is written by itself, and whole in the system's hands before training goes on: a kill loses none.
+    A line is flushed to the system before training continues, so that a kill loses none.
     """
 
     def __init__(self, path: Path, *, interval: int) -> None:
         self._path, self._interval = path, interval
 
     def run_started(self, facts: RunFacts) -> None:
-        """Remove what will be done again, and write what the run is about.
+        """Remove the lines of steps that will be repeated, and write the facts of the run.
 
         Raises:
             MrlspkError: If the file cannot be written.
@@ -49,7 +53,7 @@ class JsonLog:
         self._write(record)
 
     def run_ended(self) -> None:
-        """Nothing is open between two lines."""
+        """Do nothing: no file is open between two lines."""
 
     def _write(self, record: RunFacts | StepRecord | EpochRecord) -> None:
         try:
@@ -60,24 +64,19 @@ class JsonLog:
             raise MrlspkError(
                 f"cannot be written: {error.strerror or error}",
                 self._path,
-                "Make room on the disk, or make the folder writable; then go on with --resume.",
+                "Make room on the disk or make the folder writable; then resume the run with `resume`.",
             ) from error
 
 
-log = logging.getLogger("mrlspk.training")
-
-type Entry = dict[str, Any]
-
-
 def entry_of(record: RunFacts | StepRecord | EpochRecord) -> Entry:
-    """Return ``record`` as a line has it: its kind first, and None where a figure is no finite number."""
+    """Return ``record`` as an entry: its kind first, and None in place of numbers that are not finite."""
     kind = {RunFacts: "run", StepRecord: "step", EpochRecord: "epoch"}[type(record)]
     entry: Entry = _finite({"event": kind, **asdict(record)})
     return entry
 
 
 def _finite(value: Any) -> Any:
-    """Return ``value`` with None in place of numbers that JSON does not have."""
+    """Return ``value`` with None in place of NaN and infinity, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -91,7 +90,7 @@ def line_of(entry: Entry) -> bytes:
 
 
 def read_entries(path: Path) -> Iterator[Entry]:
-    """Yield the steps and epochs of a file whose lines are whole; none where there is no file."""
+    """Yield the steps and epochs of a file of complete lines; nothing if there is no file."""
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -102,9 +101,9 @@ def read_entries(path: Path) -> Iterator[Entry]:
 
 
 def drop_redone(path: Path, facts: RunFacts) -> None:
-    """Remove from ``path``, if it is there, what a run that goes on does again, and lines that are not whole.
+    """Remove the lines of steps that a resumed run repeats, and incomplete lines, from ``path`` if it exists.
 
-    A kill can leave half of the last line, and steps that were done after the checkpoint was written.
+    A kill can cut the last line, and can come after steps that no checkpoint holds.
 
     Raises:
         MrlspkError: If the file cannot be written.
@@ -119,11 +118,11 @@ def drop_redone(path: Path, facts: RunFacts) -> None:
             if entry is not None and _is_kept(entry, facts):
                 new.write(line.rstrip(b"\n") + b"\n")
     if n_broken:
-        log.warning("%s: lines that were not whole are removed: %d", path, n_broken)
+        log.warning("%s: removed %d incomplete lines", path, n_broken)
 
 
 def _read_line(line: bytes) -> Entry | None:
-    """Return the entry of a line, None where it is not whole."""
+    """Return the entry of a line; None if the line is incomplete."""
     try:
         entry = json.loads(line)
     except ValueError:
@@ -133,7 +132,7 @@ def _read_line(line: bytes) -> Entry | None:
 
 
 def _is_kept(entry: Entry, facts: RunFacts) -> bool:
-    """Return whether the run has this behind it: an epoch's line comes once it is validated, after its last step."""
+    """Return whether the run has completed this; an epoch's line is written after its validation."""
     if entry["event"] == "epoch":
         return bool(entry["epoch"] < facts.first_epoch)
     return entry["event"] == "run" or bool(entry["step"] <= facts.first_step)

@@ -1,4 +1,4 @@
-"""What TensorBoard and Weights & Biases have in common: named scalars, and how a tracker that fails is left behind."""
+"""Name the scalars of a run, and send them to a tracker without stopping the run if the tracker fails."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -11,7 +11,7 @@ from mrlspk.training.run_log.json_log import Entry, entry_of, read_entries
 
 log = logging.getLogger("mrlspk.training")
 
-# Scalar: its name in a line of metrics.jsonl.
+# Scalar: its key in a line of metrics.jsonl.
 STEP_SCALARS = {
     "train/loss": "loss",
     "train/learning_rate": "learning_rate",
@@ -26,7 +26,7 @@ EPOCH_SCALARS = {"epoch/number": "epoch", "epoch/loss": "train_loss", "epoch/sec
 
 
 def scalars_of(entry: Entry) -> dict[str, float]:
-    """Return the scalars of a line of ``metrics.jsonl``; figures that are no finite number are left out."""
+    """Return the scalars of a line of ``metrics.jsonl``; null values are left out."""
     if entry["event"] == "step":
         found = _named(STEP_SCALARS, entry) | _by_width("train/loss", entry["loss_by_dim"])
     else:
@@ -43,7 +43,7 @@ def _validated(validation: Entry) -> Entry:
 
 
 def _named(names: dict[str, str], entry: Entry) -> Entry:
-    return {name: entry.get(key) for name, key in names.items()}  # a line of an earlier version may have fewer
+    return {name: entry.get(key) for name, key in names.items()}  # lines of an earlier version may have fewer keys
 
 
 def _by_width(name: str, values: Entry) -> Entry:
@@ -51,7 +51,7 @@ def _by_width(name: str, values: Entry) -> Entry:
 
 
 def summary_of(facts: RunFacts) -> dict[str, int]:
-    """Return the model's size by part, and how the run is laid out."""
+    """Return the model's size by part, and the sizes of the run."""
     return {
         **{f"parameters/{part}": n for part, n in facts.parameters.items()},
         "parameters/trained": facts.trained_parameters,
@@ -67,17 +67,17 @@ def summary_of(facts: RunFacts) -> dict[str, int]:
 
 
 class ScalarLog(ABC):
-    """Sends to a tracker, as scalars, what ``metrics.jsonl`` holds.
+    """Send the contents of ``metrics.jsonl`` to a tracker as scalars.
 
-    A tracker that fails while the run goes on is warned of once, and told nothing more: the run is not stopped.
+    If the tracker fails during the run, one warning is logged, nothing more is sent, and the run continues.
 
     Attributes:
-        name: Of the tracker.
-        remedy: What helps where it fails.
+        name: Name of the tracker.
+        remedy: What the user can do if it fails.
 
     Args:
-        metrics: The file ``metrics.jsonl``, already without what a run that goes on does again.
-        interval: Optimiser steps between two of them that are sent.
+        metrics: The file ``metrics.jsonl``, without the lines that a resumed run repeats.
+        interval: Optimiser steps between two that are sent.
     """
 
     name: str
@@ -89,42 +89,42 @@ class ScalarLog(ABC):
 
     @abstractmethod
     def open(self, facts: RunFacts) -> None:
-        """Open the tracker, with configuration and summary, and send it what it lacks."""
+        """Open the tracker with configuration and summary, and send the lines that it lacks."""
 
     @abstractmethod
     def send(self, entry: Entry) -> None:
-        """Send what ``entry`` holds."""
+        """Send the scalars of ``entry``."""
 
     @abstractmethod
     def close(self) -> None:
-        """Close the tracker, once all is sent."""
+        """Close the tracker after everything is sent."""
 
     @abstractmethod
     def failures(self) -> tuple[type[Exception], ...]:
-        """Return what the tracker raises where it cannot do what it should."""
+        """Return the exceptions that the tracker raises when it fails."""
 
     def run_started(self, facts: RunFacts) -> None:
         """Open the tracker."""
-        with self._outlived():
+        with self._failing_softly():
             self.open(facts)
             self._is_open = True
 
     def step_done(self, record: StepRecord) -> None:
         """Send every ``interval``-th step."""
         if self._is_open and record.step % self._interval == 0:
-            with self._outlived():
+            with self._failing_softly():
                 self.send(entry_of(record))
 
     def epoch_done(self, record: EpochRecord) -> None:
-        """Send the figures of an epoch."""
+        """Send the metrics of an epoch."""
         if self._is_open:
-            with self._outlived():
+            with self._failing_softly():
                 self.send(entry_of(record))
 
     def run_ended(self) -> None:
         """Close the tracker."""
         if self._is_open:
-            with self._outlived():
+            with self._failing_softly():
                 self.close()
 
     def replay(self, wanted: range) -> None:
@@ -134,15 +134,15 @@ class ScalarLog(ABC):
                 self.send(entry)
 
     @contextmanager
-    def _outlived(self) -> Iterator[None]:
-        """Go on without the tracker where it fails in the block."""
+    def _failing_softly(self) -> Iterator[None]:
+        """Continue without the tracker if it fails in the block."""
         try:
             yield
         except self.failures() as error:
             self._is_open = False
             reason = " ".join(str(error).split()) or type(error).__name__
             log.warning(
-                "%s cannot be used: %s. The run goes on without it, and %s has all figures (%s)",
+                "%s failed: %s. The run continues without it; all metrics are in %s. %s",
                 self.name,
                 reason.rstrip("."),
                 self._metrics,

@@ -1,4 +1,4 @@
-"""TensorBoard events of a run."""
+"""Log a run to TensorBoard."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,14 @@ from mrlspk.training.run_log.scalars import ScalarLog, scalars_of, summary_of
 
 
 class TensorBoardLog(ScalarLog):
-    """TensorBoard events; each entry is on its way to the disk before training goes on, so that a kill loses none.
+    """Write TensorBoard events; each entry is flushed before training continues, so that a kill loses none.
 
-    A run that goes on has TensorBoard forget all from its first step on (an epoch may have been logged at it that is
-    validated again), and is given what was done of that step once more.
+    A resumed run purges all events from its first step on, because an epoch logged at that step may be validated
+    again, and then sends the completed lines of that step once more.
     """
 
     name = "TensorBoard"
-    remedy = "it needs room on the disk"
+    remedy = "Make room on the disk."
 
     def __init__(self, folder: Path, *, metrics: Path, interval: int) -> None:
         super().__init__(metrics=metrics, interval=interval)
@@ -27,7 +27,7 @@ class TensorBoardLog(ScalarLog):
         """Open the event file, with configuration and summary as text.
 
         Raises:
-            MrlspkError: If it cannot be written: what is wrong before the first step is soon mended.
+            MrlspkError: If it cannot be written; before the first step this stops the run.
         """
         from torch.utils.tensorboard import SummaryWriter
 
@@ -37,7 +37,7 @@ class TensorBoardLog(ScalarLog):
             raise MrlspkError(
                 f"TensorBoard events cannot be written: {error.strerror or error}",
                 self._folder,
-                "Give logging.log_dir a folder that can be written, or set logging.tensorboard=false.",
+                "Set logging.log_dir to a folder that is writable, or set logging.tensorboard=false.",
             ) from error
         for tag, text in {"configuration": _configuration(facts), "model": _summary(facts)}.items():
             self._writer.add_text(tag, text, facts.first_step)
@@ -51,11 +51,11 @@ class TensorBoardLog(ScalarLog):
         self._writer.flush()
 
     def close(self) -> None:
-        """Write what is buffered."""
+        """Flush and close the event file."""
         self._writer.close()
 
     def failures(self) -> tuple[type[Exception], ...]:
-        """Return what a full or vanished disk raises."""
+        """Return the exceptions of a full or missing disk."""
         return (OSError,)
 
 
@@ -64,6 +64,6 @@ def _configuration(facts: RunFacts) -> str:
 
 
 def _summary(facts: RunFacts) -> str:
-    """Return the summary as a table in Markdown."""
+    """Return the summary as a Markdown table."""
     rows = "".join(f"| {name} | {value:,} |\n" for name, value in summary_of(facts).items())
     return f"| | |\n|---|---:|\n{rows}"

@@ -1,4 +1,4 @@
-"""A run on Weights & Biases."""
+"""Log a run to Weights & Biases, with histograms of weights and gradients on request."""
 
 import json
 import logging
@@ -28,32 +28,31 @@ if TYPE_CHECKING:
 log = logging.getLogger("mrlspk.training")
 
 RUN_FILE = "wandb.json"
-RETRIES, TIMEOUT_SECONDS = 2, 10.0  # of a request for the run: without a network, they are waited for twice
-PATIENCE_SECONDS = 60.0  # for the last figures at the end
+RETRIES, TIMEOUT_SECONDS = 2, 10.0  # of a request for the run; without a network, W&B waits for them twice
+PATIENCE_SECONDS = 60.0  # for the last metrics at the end
 
 
 class WandbLog(ScalarLog):
-    """Weights & Biases, where it can be had; WANDB_MODE=offline keeps the run on this machine.
+    """Send a run to Weights & Biases; WANDB_MODE=offline keeps it on this machine.
 
-    The id of the run there is kept in the run's folder, so that a run that goes on is the same run there. Whatever of
-    ``metrics.jsonl`` is not there yet is sent then: of an offline run, which has a folder for each start, the newest
-    folder holds all.
+    The W&B run id is kept in the run's folder, so that a resumed run continues the same W&B run. On resume, all lines
+    of ``metrics.jsonl`` that W&B lacks are sent. An offline run has a folder for each start; the newest holds all.
 
-    A row there is a line of ``metrics.jsonl``. Rows are numbered so that those that a resumed run sends again are
-    known, and refused: twice the optimiser step, and one more for an epoch; curves are drawn over ``step``.
+    Each line of ``metrics.jsonl`` is one row. The row number is twice the optimiser step, plus one for an epoch, so
+    that W&B refuses rows that a resumed run sends again. Curves are drawn over ``step``.
 
     Args:
         run_dir: Folder of the run.
         metrics: The file ``metrics.jsonl``.
-        interval: Optimiser steps between two of them that are sent.
-        project: The project there.
-        name: The run's name there.
-        tags: Its tags there.
-        watched: Send histograms of its weights and gradients with every step that is sent; None for none.
+        interval: Optimiser steps between two that are sent.
+        project: The W&B project.
+        name: The name of the W&B run.
+        tags: The tags of the W&B run.
+        watched: Module whose weights and gradients are sent as histograms with every step; None: no histograms.
     """
 
     name = "Weights & Biases"
-    remedy = "WANDB_API_KEY in .env lets it in, WANDB_MODE=offline keeps the run on this machine"
+    remedy = "Set WANDB_API_KEY in .env to log in, or WANDB_MODE=offline to keep the run on this machine."
 
     def __init__(
         self,
@@ -72,10 +71,10 @@ class WandbLog(ScalarLog):
         self._run: wandb.Run
 
     def open(self, facts: RunFacts) -> None:
-        """Open the run, say where it is, and send what is not there yet.
+        """Open the run, log its address, and send the lines that it lacks.
 
         Raises:
-            MrlspkError: If the file that has its id cannot be read or written.
+            MrlspkError: If the file of its id cannot be read or written.
         """
         import wandb
 
@@ -85,11 +84,11 @@ class WandbLog(ScalarLog):
             project=self._project,
             name=self._run_name,
             tags=self._tags,
-            dir=str(self._run_dir.absolute()),  # W&B writes by a process of its own, which may be elsewhere
+            dir=str(self._run_dir.absolute()),  # absolute: W&B writes in another process
             settings=wandb.Settings(x_graphql_retry_max=RETRIES, x_graphql_timeout_seconds=TIMEOUT_SECONDS),
         )
-        self._say_where()
-        # After init, which would let the values of before win; W&B has no type for it.
+        self._log_address()
+        # After init, where old values would take precedence; W&B has no type for this call.
         run.config.update(facts.config, allow_val_change=True)  # type: ignore[no-untyped-call]
         run.summary.update(summary_of(facts))
         run.define_metric("step")
@@ -98,20 +97,20 @@ class WandbLog(ScalarLog):
             if row_of(entry) >= run.starting_step:
                 self.send(entry)
 
-    def _say_where(self) -> None:
+    def _log_address(self) -> None:
         run = self._run
         if run.url:
             log.info("%s: %s", self.name, run.url)
         elif run.offline:
             folder = run.settings.sync_dir
-            log.info("%s: offline, in %s; 'wandb sync %s' uploads it", self.name, folder, folder)
+            log.info("%s: offline, in %s; upload it with 'wandb sync %s'", self.name, folder, folder)
         else:
             log.info("%s: disabled by WANDB_MODE", self.name)
 
     def step_done(self, record: StepRecord) -> None:
-        """Send every ``interval``-th step, and the histograms that belong to it."""
+        """Send every ``interval``-th step and its histograms."""
         if self._is_open and self._watched is not None and record.step % self._interval == 0:
-            with self._outlived():
+            with self._failing_softly():
                 self._send_histograms(self._watched, 2 * record.step)
         super().step_done(record)
 
@@ -125,7 +124,7 @@ class WandbLog(ScalarLog):
         self._run.log(histograms, step=row, commit=False)
 
     def send(self, entry: Entry) -> None:
-        """Log the scalars of a line as a row, and the best figures in the summary too."""
+        """Send the scalars of a line as a row; the best metrics go to the summary too."""
         scalars = scalars_of(entry)
         self._run.log({"step": entry["step"], **scalars}, step=row_of(entry), commit=True)
         best = {name: value for name, value in scalars.items() if name.startswith("best/")}
@@ -133,9 +132,9 @@ class WandbLog(ScalarLog):
             self._run.summary.update(best)
 
     def close(self) -> None:
-        """Finish the run, as a failed one where an error is on its way; what comes after it is not kept waiting long.
+        """Finish the W&B run, as failed if an exception is being raised, and wait for it `PATIENCE_SECONDS` at most.
 
-        Without a network, W&B would wait here for hours, and the run's results with it.
+        Without a network, W&B would wait for hours and delay the results of the run.
         """
         exit_code, ending = (1 if sys.exception() else 0), Future[None]()
 
@@ -150,14 +149,14 @@ class WandbLog(ScalarLog):
             ending.result(timeout=PATIENCE_SECONDS)
         except TimeoutError:
             log.warning(
-                "%s still has figures to send, and goes on trying until this process is stopped; all else is done "
-                "without it, and 'wandb sync %s' sends them later",
+                "%s is still sending metrics and keeps trying until this process ends. The run is complete; send the "
+                "rest later with 'wandb sync %s'",
                 self.name,
                 self._run.settings.sync_dir,
             )
 
     def failures(self) -> tuple[type[Exception], ...]:
-        """Return what absence, settings, the network and a dead service raise."""
+        """Return the exceptions of a missing package, wrong settings, the network and a dead service."""
         try:
             from wandb.errors import Error
             from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
@@ -167,13 +166,13 @@ class WandbLog(ScalarLog):
 
 
 def row_of(entry: Entry) -> int:
-    """Return the number of the row that a step or an epoch is there."""
+    """Return the number of the W&B row of a step or an epoch."""
     step: int = entry["step"]
     return 2 * step + 1 if entry["event"] == "epoch" else 2 * step
 
 
 def _run_id(path: Path, *, resumes: bool) -> str:
-    """Return the id that ``path`` has for a run that goes on, or a new one, which is kept there.
+    """Return the id in ``path`` for a resumed run, or write a new one.
 
     Raises:
         MrlspkError: If the file cannot be read or written.
@@ -183,7 +182,7 @@ def _run_id(path: Path, *, resumes: bool) -> str:
             return str(json.loads(path.read_text(encoding="utf-8"))["id"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MrlspkError(
-                "expected the id of the run on Weights & Biases", path, "Remove it: a new run begins there."
+                "expected the id of a Weights & Biases run", path, "Remove the file; a new W&B run begins."
             ) from error
     run_id = secrets.token_hex(4)
     with whole_file(path) as partial:
@@ -196,17 +195,17 @@ BINS = 64
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many values lie between each edge and the next; there is one edge more than counts."""
+    """Counts of values between successive edges; there is one edge more than counts."""
 
     counts: list[int]
     edges: list[float]
 
 
 def histogram(values: Tensor, *, bins: int = BINS) -> Histogram | None:
-    """Return that of the finite among ``values``, of any shape; None where there are none.
+    """Return the histogram of the finite ``values``, of any shape; None if there are none.
 
-    Each bin has its lower edge, the last its upper edge too; equal values lie in the middle of a range of 1.
-    It is made by whole-number counting, the same at each run on a GPU too.
+    A bin includes its lower edge, the last one its upper edge too. Equal values lie in the middle of a range of 1.
+    Counting in integers gives the same result in every run, on a GPU too.
     """
     flat = values.detach().flatten().float()
     flat = flat[flat.isfinite()]
@@ -223,7 +222,7 @@ def histogram(values: Tensor, *, bins: int = BINS) -> Histogram | None:
 
 
 def module_histograms(module: nn.Module) -> Iterator[tuple[str, Histogram]]:
-    """Yield those of all parameters, and of their gradients where they have one, by name."""
+    """Yield the histograms of all parameters, and of the gradients that exist, by name."""
     for name, parameter in module.named_parameters():
         for kind, values in (("parameters", parameter), ("gradients", parameter.grad)):
             found = None if values is None else histogram(values)

@@ -7,7 +7,7 @@ from logged_runs import build, epoch, facts, read_lines, step, tell
 from mrlspk.errors import MrlspkError
 
 
-def test_json_lines_hold_the_start_every_second_step_and_the_epoch(tmp_path):
+def test_log_holds_start_every_second_step_and_epoch(tmp_path):
     tell(build(tmp_path, tensorboard=False), step(1), step(2), step(3), step(4), epoch(1))
     lines = read_lines(tmp_path)
     assert [line["event"] for line in lines] == ["run", "step", "step", "epoch"]
@@ -18,7 +18,7 @@ def test_json_lines_hold_the_start_every_second_step_and_the_epoch(tmp_path):
     assert lines[3]["validation"]["eer"] == {"4": 0.25, "8": 0.125}
 
 
-def test_step_that_was_left_out_has_null_for_a_loss(tmp_path):
+def test_skipped_step_has_a_null_loss(tmp_path):
     tell(build(tmp_path, tensorboard=False), step(1), step(2, math.nan), step(3), step(4, math.inf))
     _, left_out, infinite = read_lines(tmp_path)
     assert (left_out["loss"], left_out["loss_by_dim"]) == (None, {"4": None, "8": None})
@@ -26,7 +26,7 @@ def test_step_that_was_left_out_has_null_for_a_loss(tmp_path):
     assert infinite["loss"] is None
 
 
-def test_run_that_goes_on_leaves_the_lines_of_an_uninterrupted_one(tmp_path):
+def test_resumed_run_leaves_the_lines_of_an_uninterrupted_one(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     records = [*map(step, (1, 2, 3, 4)), epoch(1), *map(step, (5, 6, 7, 8)), epoch(2)]
     tell(build(whole, tensorboard=False), *records)
@@ -45,16 +45,16 @@ def test_epoch_that_is_validated_again_is_dropped(tmp_path, first_epoch, kept):
 
 
 @pytest.mark.parametrize("half", [b'{"event": "step", "lo', b'{"event": "step", "step": 2}\xff', b"\x00\x00"])
-def test_line_that_a_kill_cut_is_dropped_and_said(tmp_path, caplog, half):
+def test_line_cut_by_a_kill_is_dropped_with_a_warning(tmp_path, caplog, half):
     tell(build(tmp_path, tensorboard=False), step(2), step(4), ended=False)
     with (tmp_path / "run" / "metrics.jsonl").open("ab") as file:
         file.write(half)
     tell(build(tmp_path, tensorboard=False), step(6), of=facts(4, 2))
     assert [line.get("step") for line in read_lines(tmp_path)] == [None, 2, 4, None, 6]
-    assert "lines that were not whole are removed: 1" in caplog.text
+    assert "removed 1 incomplete lines" in caplog.text
 
 
-def test_last_line_without_its_end_is_kept_and_ended(tmp_path):
+def test_last_line_without_newline_is_kept_and_ended(tmp_path):
     tell(build(tmp_path, tensorboard=False), step(2), ended=False)
     path = tmp_path / "run" / "metrics.jsonl"
     path.write_bytes(path.read_bytes().rstrip(b"\n"))
@@ -62,14 +62,14 @@ def test_last_line_without_its_end_is_kept_and_ended(tmp_path):
     assert [line.get("step") for line in read_lines(tmp_path)] == [None, 2, None, 4]
 
 
-def test_run_that_begins_anew_forgets_what_was_done(tmp_path):
+def test_new_run_drops_the_steps_of_the_old_one(tmp_path):
     tell(build(tmp_path, tensorboard=False), step(2), step(4), epoch(1))
     tell(build(tmp_path, tensorboard=False), step(2))
     assert [line["event"] for line in read_lines(tmp_path)] == ["run", "run", "step"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_full_disk_is_an_error_with_the_file_and_the_remedy(tmp_path):
+def test_full_disk_raises_with_file_and_fix(tmp_path):
     (log,) = build(tmp_path, tensorboard=False)
     log.run_started(facts())
     path = tmp_path / "run" / "metrics.jsonl"
@@ -78,10 +78,10 @@ def test_full_disk_is_an_error_with_the_file_and_the_remedy(tmp_path):
     with pytest.raises(MrlspkError, match="No space left") as caught:
         log.step_done(step(2))
     assert caught.value.where == path
-    assert "--resume" in caught.value.fix
+    assert "`resume`" in caught.value.fix
 
 
-def test_folder_in_the_way_is_an_error(tmp_path):
+def test_folder_in_the_way_raises(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(MrlspkError, match="cannot be written"):
         tell(build(tmp_path, tensorboard=False))

@@ -32,7 +32,7 @@ def check_scalars(tmp_path):
         assert found == [(step, pytest.approx(value, rel=1e-6)) for step, value in values.items()], name
 
 
-def test_tensorboard_holds_the_figures_of_metrics_jsonl(tmp_path):
+def test_tensorboard_holds_the_metrics_of_metrics_jsonl(tmp_path):
     tell(build(tmp_path), *RECORDS)
     check_scalars(tmp_path)
     events = read_events(tmp_path)
@@ -70,21 +70,21 @@ def test_resumed_run_has_nothing_twice_and_nothing_lost(tmp_path, n_before, agai
     assert [event.step for event in read_events(tmp_path).Scalars("validation/loss")] == [4, 8]
 
 
-def test_step_that_was_left_out_has_no_loss_but_is_counted(tmp_path):
+def test_skipped_step_has_no_loss_but_is_counted(tmp_path):
     tell(build(tmp_path), step(2), step(4, math.nan), step(6))
     events = read_events(tmp_path)
     assert [event.step for event in events.Scalars("train/loss")] == [2, 6]
     assert [event.value for event in events.Scalars("train/skipped_steps")] == [0, 1, 0]
 
 
-def test_folder_that_cannot_be_written_is_an_error_before_the_first_step(tmp_path):
+def test_unwritable_folder_raises_before_the_first_step(tmp_path):
     (tmp_path / "logs").write_text("in the way")
     with pytest.raises(MrlspkError, match="TensorBoard events cannot be written") as caught:
         tell(build(tmp_path))
     assert "logging.tensorboard=false" in caught.value.fix
 
 
-def test_tensorboard_that_fails_later_is_left_behind_with_one_warning(tmp_path, monkeypatch, caplog):
+def test_tensorboard_that_fails_later_warns_once(tmp_path, monkeypatch, caplog):
     logs = build(tmp_path)
     for log in logs:
         log.run_started(facts())
@@ -98,5 +98,5 @@ def test_tensorboard_that_fails_later_is_left_behind_with_one_warning(tmp_path, 
             log.step_done(record)
     for log in logs:
         log.run_ended()
-    assert caplog.text.count("TensorBoard cannot be used: [Errno 28] No space left on device") == 1
+    assert caplog.text.count("TensorBoard failed: [Errno 28] No space left on device") == 1
     assert [line["event"] for line in read_lines(tmp_path)] == ["run", "step", "step"]
