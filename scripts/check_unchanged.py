@@ -41,6 +41,7 @@ LEFT_OUT = {
     "note",
 }
 FILE_KEYS = {".sha256", ".bytes"}  # of a checkpoint, which holds versions and texts too
+RESUMED_KEYS = "best", "best_epoch", "epochs", "verdict"  # of a run that was resumed, whose folder has another name
 SAVES_BEFORE_STOP = 3
 STOPPED = 143
 
@@ -104,8 +105,8 @@ class Recorder:
             "OMP_NUM_THREADS": "1",
         }
 
-    def run(self, name: str, *arguments: str) -> None:
-        """Run a command to its end and keep its document as ``name.json``."""
+    def run(self, name: str, *arguments: str, only: tuple[str, ...] | None = None) -> None:
+        """Run a command to its end and keep its document, or ``only`` some keys, as ``name.json``."""
         print(f"{name}: mrlspk {' '.join(arguments)}", flush=True)
         process = subprocess.run(
             [sys.executable, "-m", "mrlspk", *arguments, "--json"],
@@ -118,7 +119,7 @@ class Recorder:
         if not process.stdout:
             raise SystemExit(f"{name} failed with {process.returncode}:\n{process.stderr}")
         document = json.loads(process.stdout) | {"exit_code": process.returncode}
-        self.keep(name, document)
+        self.keep(name, document if only is None else {key: document[key] for key in only if key in document})
 
     def run_until_saved(self, *arguments: str, last: Path) -> None:
         """Start a training run and stop it with SIGTERM once it has saved ``last`` several times."""
@@ -179,7 +180,7 @@ def _record_old(out: Path, source: Path, old: Path) -> None:
     _score(recorder)
     for kind in ("network", "head"):
         arguments = "--config", f"{kind}.yaml", "--set", f"logging.run_name={kind}-stopped", "--resume", "auto"
-        recorder.run(f"train-{kind}", "train", *arguments)
+        recorder.run(f"train-{kind}", "train", *arguments, only=RESUMED_KEYS)
         recorder.keep_weights(f"weights-{kind}", f"checkpoints/{kind}-stopped")
 
 
@@ -232,9 +233,11 @@ def compare(before: Path, after: Path) -> list[str]:
     found = []
     for folder in (after, after / "old-documents"):
         for path in sorted(folder.glob("*.json")):
-            documents = [json.loads(each.read_text()) for each in (before / path.name, path)]
+            old, new = (json.loads(each.read_text()) for each in (before / path.name, path))
+            if folder != after and path.name.startswith("train-"):
+                old = {key: old[key] for key in RESUMED_KEYS if key in old}
             where = path.relative_to(after).as_posix()
-            found += [f"{where}: {difference}" for difference in differences(*documents)]
+            found += [f"{where}: {difference}" for difference in differences(old, new)]
     missing = {path.name for path in before.glob("*.json")} - {path.name for path in after.glob("*.json")}
     return found + [f"{name}: not recorded" for name in sorted(missing)]
 
