@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrlspk.data.manifest import list_audio
+from mrlspk.data.corpora.folder_tree import list_audio
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import EmbeddedFiles, Recording, embed_files
 from mrlspk.models.checkpoints import load_model

@@ -13,8 +13,8 @@ import torch
 
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.data.augmentation import Augmentation, GaussianNoise, Volume
+from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.dataset import CropDataset
-from mrlspk.data.manifest import scan_corpus
 from mrlspk.feature_store import layout
 from mrlspk.feature_store.extraction import ensure_crops
 from mrlspk.models.encoder import build_encoder

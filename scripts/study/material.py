@@ -12,9 +12,11 @@ from torch import Tensor
 from mrlspk.config.data import DataConfig
 from mrlspk.data.audio_source import FileSource
 from mrlspk.data.build import build_augmentation
+from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.dataset import CropDataset
-from mrlspk.data.manifest import Manifest, Utterance, scan_corpus, session_of, speaker_of
+from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.trials import Trials, read_trials, trial_speakers
+from mrlspk.data.utterance_ids import session_of, speaker_of
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.feature_store.extraction import ensure_crops, ensure_whole
 from mrlspk.feature_store.store import FeatureStore

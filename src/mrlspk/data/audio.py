@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mrlspk.data.audio_source import AudioSource, FileSource, RangeSource, as_source
 from mrlspk.data.containers import COPY_AGAIN, check_complete
-from mrlspk.data.names import NOT_UTF8, RENAME, is_utf8, printable
+from mrlspk.data.utterance_ids import NOT_UTF8, RENAME, is_utf8, printable
 from mrlspk.errors import DataError, MissingDependencyError
 
 SAMPLE_RATE = 16_000

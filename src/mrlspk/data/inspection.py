@@ -4,11 +4,11 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from pathlib import Path
 
 from torch import Tensor
 
 from mrlspk.data.audio import SAMPLE_RATE, AudioInfo, load_audio, probe_audio
+from mrlspk.data.manifest import Utterance
 from mrlspk.data.problems import Problem, error, warning
 from mrlspk.errors import DataError
 from mrlspk.files import OnProgress
@@ -29,40 +29,41 @@ class Inspection:
 
 
 def inspect_files(
-    root: Path,
-    ids: Sequence[str],
+    utterances: Sequence[Utterance],
     *,
     decoded_ids: Collection[str],
     jobs: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Inspection:
-    """Read the headers of all files and decode some, on ``jobs`` threads; problems come in the order of ``ids``.
+    """Read the headers of all files and decode some, on ``jobs`` threads; problems come in the order of ``utterances``.
 
     Raises:
         MissingDependencyError: If a format needs FFmpeg's libraries and they are absent.
     """
-    parts = [ids[start : start + FILES_PER_TASK] for start in range(0, len(ids), FILES_PER_TASK)]
+    total = len(utterances)
+    parts = [utterances[start : start + FILES_PER_TASK] for start in range(0, total, FILES_PER_TASK)]
     pool = ThreadPoolExecutor(jobs or min(MAX_JOBS, os.cpu_count() or 1))
     try:
-        futures = [pool.submit(_inspect_some, root, part, decoded_ids) for part in parts]
+        futures = [pool.submit(_inspect_some, part, decoded_ids) for part in parts]
         for done, future in enumerate(as_completed(futures), start=1):
             future.result()
             if on_progress:
-                on_progress(min(done * FILES_PER_TASK, len(ids)), len(ids))
+                on_progress(min(done * FILES_PER_TASK, total), total)
     finally:
         pool.shutdown(cancel_futures=True)
     found = [future.result() for future in futures]
     return Inspection(sum(each.seconds for each in found), tuple(p for each in found for p in each.problems))
 
 
-def _inspect_some(root: Path, ids: Sequence[str], decoded_ids: Collection[str]) -> Inspection:
+def _inspect_some(utterances: Sequence[Utterance], decoded_ids: Collection[str]) -> Inspection:
     seconds, problems = 0.0, list[Problem]()
-    for utterance_id in ids:
+    for utterance in utterances:
+        utterance_id, source = utterance.utterance_id, utterance.source
         try:
-            info = probe_audio(root / utterance_id)
+            info = probe_audio(source)
             found = list(_check_header(utterance_id, info))
             if utterance_id in decoded_ids and info.seconds > 0:
-                found += _check_samples(utterance_id, load_audio(root / utterance_id), info)
+                found += _check_samples(utterance_id, load_audio(source), info)
         except DataError as fault:
             problems.append(error("unreadable", utterance_id, fault.what))
             continue

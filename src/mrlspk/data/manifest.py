@@ -1,23 +1,14 @@
-"""Which utterances a corpus has, and whose they are, read from its folders alone."""
+"""Describe a corpus: its utterances, who speaks them, and the recipe that lists them."""
 
 import hashlib
-import logging
-import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from sys import intern
+from typing import Protocol
 
-from mrlspk.data.audio import AUDIO_SUFFIXES
-from mrlspk.data.audio_source import AudioSource, FileSource
-from mrlspk.data.names import check_name, printable
+from mrlspk.data.audio_source import AudioSource
 from mrlspk.errors import DataError
-
-logger = logging.getLogger("mrlspk.data")
-
-LAYOUT = "speaker/session/file.(wav|flac|ogg|m4a|aac|mp3)"
-DEPTHS = {2, 3}  # speaker/file and speaker/session/file
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +18,7 @@ class Utterance:
     Attributes:
         utterance_id: Unique in the corpus; of a file, its path relative to the corpus, with forward slashes.
         speaker_id: Who speaks.
-        session_id: When and where; two utterances of one speaker with the same id are of one session.
+        session_id: Utterances of one speaker with the same id were recorded in one session.
         source: Where the audio is.
     """
 
@@ -50,7 +41,12 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The utterances of a corpus in the order of their ids."""
+    """The utterances of a corpus in the order of their ids.
+
+    Attributes:
+        root: The corpus, as it was named: a folder, or whatever file a recipe reads.
+        utterances: Each id once.
+    """
 
     root: Path
     utterances: tuple[Utterance, ...]
@@ -62,7 +58,7 @@ class Manifest:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256, in hex, over the utterance ids: the same for the same files, wherever they lie."""
+        """SHA-256, in hex, over the utterance ids: the same for the same files, wherever they are."""
         return hashlib.sha256("\n".join(utterance.utterance_id for utterance in self.utterances).encode()).hexdigest()
 
     def by_speaker(self) -> dict[str, tuple[Utterance, ...]]:
@@ -73,77 +69,46 @@ class Manifest:
         return {speaker: tuple(group) for speaker, group in groups.items()}
 
     def only_speakers(self, speakers: Collection[str]) -> "Manifest":
-        """Return the part spoken by ``speakers``."""
+        """Return the utterances of ``speakers``."""
         return self._where(lambda utterance: utterance.speaker_id in speakers)
 
     def without_speakers(self, speakers: Collection[str]) -> "Manifest":
-        """Return the part spoken by anybody else."""
+        """Return the utterances of all other speakers."""
         return self._where(lambda utterance: utterance.speaker_id not in speakers)
 
     def _where(self, keep: Callable[[Utterance], bool]) -> "Manifest":
-        return Manifest(self.root, tuple(filter(keep, self.utterances)))
+        return replace(self, utterances=tuple(filter(keep, self.utterances)))
 
 
-def speaker_of(utterance_id: str) -> str:
-    """Return the speaker id: the first part of an utterance id."""
-    return utterance_id.partition("/")[0]
+@dataclass(frozen=True)
+class CorpusListing:
+    """The utterances that a recipe finds in a corpus.
 
-
-def session_of(utterance_id: str) -> str:
-    """Return the folder of an utterance id, speaker included."""
-    return utterance_id.rpartition("/")[0]
-
-
-def scan_corpus(root: Path) -> Manifest:
-    """Return the manifest of a tree ``speaker/session/file`` or ``speaker/file``; no audio is opened.
-
-    Audio at any other depth has no known speaker: it is left out, and its number logged as a warning.
-
-    Raises:
-        DataError: If the folder is absent, cannot be listed, or holds no audio at these depths, or if a trial list
-            cannot hold the name of an utterance.
+    Attributes:
+        utterances: In any order.
+        left_out: Paths of audio whose speaker is unknown, relative to the corpus; they are reported and not used.
     """
-    found = list_audio(root)
-    ids = [audio_id for audio_id in found if audio_id.count("/") + 1 in DEPTHS]
-    misplaced = len(found) - len(ids)
-    if not ids:
-        example = f", got {printable(found[0])!r}" if found else ", got no audio at all"
-        raise DataError(f"expected {LAYOUT}{example}", root, "Name the folder whose subfolders are the speakers.")
-    for audio_id in ids:
-        check_name(audio_id, root)
-    if misplaced:
-        logger.warning("%s: %d audio files that are not at %s are left out", root, misplaced, LAYOUT)
-    return Manifest(root, tuple(_utterances(root, ids)))
+
+    utterances: tuple[Utterance, ...]
+    left_out: tuple[str, ...] = ()
 
 
-def _utterances(root: Path, ids: Sequence[str]) -> Iterator[Utterance]:
-    """Yield utterances; those of a speaker or session share one string, of which a million would take memory."""
-    prefix = str(root / "_")[:-1]
-    for id_ in ids:
-        yield Utterance(id_, intern(speaker_of(id_)), intern(session_of(id_)), FileSource(prefix + id_))
+class CorpusRecipe(Protocol):
+    """Read corpora of one layout; `mrlspk.data.corpora.recipes.register_recipe` makes it known."""
 
+    @property
+    def layout(self) -> str:
+        """The layout in a few words, for messages: ``speaker/session/file.wav``."""
+        ...
 
-def list_audio(root: Path) -> list[str]:
-    """Return the paths of all audio under ``root``, relative to it, sorted; hidden files and folders are not there.
+    def recognises(self, path: Path) -> bool:
+        """Return whether a corpus has this layout; a cheap look, at the suffix or the first line."""
+        ...
 
-    Raises:
-        DataError: If the folder is absent or cannot be listed.
-    """
-    if not root.is_dir():
-        what = "expected a folder, got a file" if root.exists() else "no such folder"
-        raise DataError(what, root, "Check the path.")
-    try:
-        return sorted(_walk(str(root), ""))
-    except OSError as error:
-        raise DataError(f"cannot be listed ({error.strerror})", error.filename or root) from error
+    def list_utterances(self, path: Path) -> CorpusListing:
+        """Return the utterances of a corpus without opening audio.
 
-
-def _walk(folder: str, prefix: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                yield from _walk(entry.path, f"{prefix}{entry.name}/")
-            elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES:  # noqa: PTH122 - ten times a Path's speed
-                yield prefix + entry.name
+        Raises:
+            DataError: If the corpus cannot be read or holds no utterance.
+        """
+        ...

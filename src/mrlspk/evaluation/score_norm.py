@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.data.manifest import scan_corpus, speaker_of
+from mrlspk.data.corpora.recipes import find_recipe, scan_corpus
+from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.embeddings import Embeddings
 from mrlspk.evaluation.npz_file import open_arrays
@@ -48,6 +49,7 @@ class CohortSource:
     path: Path
     fingerprint: str
     recordings: Mapping[str, Path]
+    speaker_by_id: Mapping[str, str]
     stored: Mapping[str, NDArray[np.floating]] | None = None
 
     def embedded(self, embeddings: Embeddings) -> Cohort:
@@ -65,8 +67,8 @@ class CohortSource:
     def _by_speaker(self) -> dict[str, list[str]]:
         """The utterance ids of each speaker."""
         groups: dict[str, list[str]] = {}
-        for utterance_id in sorted(self.recordings if self.stored is None else self.stored):
-            groups.setdefault(speaker_of(utterance_id), []).append(utterance_id)
+        for utterance_id, speaker_id in sorted(self.speaker_by_id.items()):
+            groups.setdefault(speaker_id, []).append(utterance_id)
         return groups
 
     @property
@@ -103,12 +105,14 @@ def find_cohort(path: Path, *, fingerprint: str, embed_dim: int) -> CohortSource
     Raises:
         DataError: If it is neither, cannot be used with this model, or has fewer than two speakers.
     """
-    if path.is_dir():
+    if find_recipe(path) is not None:
         manifest = scan_corpus(path)
         files = {utterance.utterance_id: utterance.path for utterance in manifest.utterances}
-        found = CohortSource(path, manifest.fingerprint, files)
+        speakers = {utterance.utterance_id: utterance.speaker_id for utterance in manifest.utterances}
+        found = CohortSource(path, manifest.fingerprint, files, speakers)
     else:
-        found = CohortSource(path, file_sha256(path), {}, _read_embeddings(path, fingerprint, embed_dim))
+        stored = _read_embeddings(path, fingerprint, embed_dim)
+        found = CohortSource(path, file_sha256(path), {}, {each: speaker_of(each) for each in stored}, stored)
     if found.n_speakers < MIN_VOICES:
         raise DataError(f"expected {MIN_VOICES} speakers or more, got {found.n_speakers}", path, "Name more of them.")
     return found

@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from mrlspk.config import Config
-from mrlspk.data.manifest import scan_corpus
+from mrlspk.data.corpora.audio_folder import AudioFolder
+from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.trials import (
-    AudioFolder,
     OfficialMatch,
     Trials,
     generate_trials,

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from mrlspk import __version__
-from mrlspk.data.names import is_utf8
+from mrlspk.data.utterance_ids import is_utf8
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.cache_database import KnownFile
 from mrlspk.inference.content import Content, file_state, read_content

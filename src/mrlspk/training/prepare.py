@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from mrlspk.config import Config
 from mrlspk.data.batches import RankBatches
 from mrlspk.data.build import TrainingData, build_sampler, build_training_data, check_disjoint
-from mrlspk.data.manifest import scan_corpus
+from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.trials import read_trials
 from mrlspk.distributed import Ranks, failing_together
 from mrlspk.errors import ConfigError
@@ -234,6 +234,6 @@ def _check_test_speakers(config: Config, data: TrainingData) -> None:
     """Refuse test lists and folders whose speakers are trained or validated on."""
     heard = {*data.train.speakers, *data.validation.speakers}
     for trial_list in config.evaluation.trials:
-        check_disjoint(heard, read_trials(trial_list.path).speakers, where=str(trial_list.path))
+        check_disjoint(heard, read_trials(trial_list.path).possible_speakers, where=str(trial_list.path))
     for folder in config.evaluation.test_datasets.values():
         check_disjoint(heard, scan_corpus(folder).speakers, where=str(folder))

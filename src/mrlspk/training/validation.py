@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
-from mrlspk.data.manifest import Utterance, speaker_of
+from mrlspk.data.manifest import Utterance
 from mrlspk.data.trials import Trials
 from mrlspk.distributed import ALONE, Ranks, on_rank_zero
 from mrlspk.errors import DataError
@@ -90,7 +90,7 @@ class ValidationTrials:
         )
 
     def _loss(self, vectors: Tensor) -> float:
-        speakers = [speaker_of(utterance.utterance_id) for utterance in self.utterances]
+        speakers = [utterance.speaker_id for utterance in self.utterances]
         index = {speaker: number for number, speaker in enumerate(dict.fromkeys(speakers))}
         labels = torch.tensor([index[speaker] for speaker in speakers])
         losses = [prototype_loss(vectors[:, :dim], labels, scale=self._scale) for dim in self.dims]

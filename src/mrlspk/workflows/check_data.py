@@ -1,18 +1,20 @@
-"""A corpus checked: layout, counts, audio, trials and overlap; every problem is reported, not the first."""
+"""Check a corpus: layout, counts, audio, trials and overlap; report every problem."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 
-from mrlspk.data.corpora.voxceleb import PUBLISHED_COUNTS
+from mrlspk.data.corpora.audio_folder import AudioFolder
+from mrlspk.data.corpora.recipes import recipe_for
 from mrlspk.data.inspection import inspect_files
-from mrlspk.data.manifest import DEPTHS, LAYOUT, list_audio, scan_corpus, speaker_of
-from mrlspk.data.names import is_utf8, name_fault, printable
+from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.data.problems import Decode, Problem, error, warning
-from mrlspk.data.trials import AudioFolder, BadLinesError, Trials, official_match, official_warning, read_trials
+from mrlspk.data.trials import BadLinesError, Trials, official_match, official_warning, read_trials
+from mrlspk.data.utterance_ids import is_utf8, name_fault, printable
 from mrlspk.errors import DataError, UsageError
 from mrlspk.files import OnProgress
 
@@ -21,14 +23,30 @@ SAMPLE_SEED = 0
 
 
 @dataclass(frozen=True)
+class PublishedCounts:
+    """Number of speakers and utterances of a complete corpus."""
+
+    speakers: int
+    utterances: int
+
+
+# VoxCeleb (Nagrani et al. 2017, arXiv:1706.08612; Chung et al. 2018, arXiv:1806.05622).
+PUBLISHED_COUNTS = {
+    "vox2-dev": PublishedCounts(5_994, 1_092_009),
+    "vox1-dev": PublishedCounts(1_211, 148_642),
+    "vox1-test": PublishedCounts(40, 4_874),
+}
+
+
+@dataclass(frozen=True)
 class CorpusReport:
-    """What a corpus holds and what is wrong with it.
+    """Contents of a corpus and its problems.
 
     Args:
         path: The corpus.
         speakers: Number of speakers.
-        utterances: Number of audio files at a depth that tells their speaker.
-        seconds: Of readable audio, as the headers say; None where no header was read.
+        utterances: Number of utterances whose speaker is known.
+        seconds: Length of the readable audio, as the headers say; None if no header was read.
         decoded: Number of files that were decoded.
         problems: Errors first.
     """
@@ -42,7 +60,7 @@ class CorpusReport:
 
     @property
     def ok(self) -> bool:
-        """Whether there is no error; warnings do not count."""
+        """Whether there is no error; warnings are allowed."""
         return all(problem.severity != "error" for problem in self.problems)
 
 
@@ -59,48 +77,50 @@ def check_data(
     """Check a corpus.
 
     Args:
-        path: Folder whose subfolders are the speakers.
-        trials: Lists whose audio must be there.
+        path: Folder whose subfolders are the speakers, or a corpus that another recipe reads.
+        trials: Lists whose audio must be in the corpus.
         against: Another corpus, which must have other speakers.
-        expect: Name of a corpus whose published counts must be met.
-        decode: How much is decoded; with ``Decode.NONE`` no file is opened at all.
-        jobs: Threads; None for as many as the machine has processors, up to eight.
+        expect: Name of a corpus whose published counts must match.
+        decode: How much audio to decode; with ``Decode.NONE`` no file is opened.
+        jobs: Threads; None: one for each processor, up to eight.
         on_progress: Called with (files done, files).
 
     Raises:
         DataError: If ``path`` or ``against`` is absent or holds no audio.
-        UsageError: If no corpus of the name ``expect`` is known.
+        UsageError: If the counts of ``expect`` are not known.
     """
     if expect is not None and expect not in PUBLISHED_COUNTS:
-        raise UsageError(f"expected one of {', '.join(PUBLISHED_COUNTS)}, got {expect!r}", "--expect")
-    found, ids = _list_utterances(path)
-    problems = [*_check_names(ids), *_check_layout(found), *_check_speakers(ids), *_check_duplicates(ids)]
+        raise UsageError(f"expected one of {', '.join(PUBLISHED_COUNTS)}, got {expect!r}", parameter="expect")
+    recipe = recipe_for(path)
+    listing = recipe.list_utterances(path)
+    utterances = sorted(listing.utterances, key=attrgetter("utterance_id"))
+    problems = [
+        *_check_names(utterances),
+        *_check_layout(listing.left_out, recipe.layout),
+        *_check_speakers(utterances),
+        *_check_duplicates(utterances),
+    ]
     for trial_path in trials:
-        problems += _check_trials(trial_path, path, frozenset(found))
+        problems += _check_trials(trial_path, path, listing)
     if against is not None:
-        problems += _check_overlap(ids, against)
+        problems += _check_overlap(utterances, against)
     if expect is not None:
-        problems += _check_counts(ids, expect)
-    readable_ids = [id_ for id_ in ids if is_utf8(id_)]
-    decoded_ids = _choose_decoded(readable_ids, decode)
+        problems += _check_counts(utterances, expect)
+    readable = [each for each in utterances if is_utf8(each.utterance_id)]
+    decoded_ids = _choose_decoded([each.utterance_id for each in readable], decode)
     seconds = None
     if decode is not Decode.NONE:
-        inspection = inspect_files(path, readable_ids, decoded_ids=decoded_ids, jobs=jobs, on_progress=on_progress)
+        inspection = inspect_files(readable, decoded_ids=decoded_ids, jobs=jobs, on_progress=on_progress)
         seconds = inspection.seconds
         problems += inspection.problems
     problems.sort(key=lambda problem: problem.severity)
     problems = [replace(each, where=printable(each.where), message=printable(each.message)) for each in problems]
-    n_speakers = len(set(map(speaker_of, ids)))
-    return CorpusReport(path, n_speakers, len(ids), seconds, len(decoded_ids), tuple(problems))
+    n_speakers = len(_speakers(utterances))
+    return CorpusReport(path, n_speakers, len(utterances), seconds, len(decoded_ids), tuple(problems))
 
 
-def _list_utterances(path: Path) -> tuple[list[str], list[str]]:
-    """Return all audio and, of it, the utterances: what lies at a depth that tells the speaker."""
-    found = list_audio(path)
-    ids = [id_ for id_ in found if id_.count("/") + 1 in DEPTHS]
-    if not ids:
-        scan_corpus(path)  # says what it expected instead
-    return found, ids
+def _speakers(utterances: Iterable[Utterance]) -> set[str]:
+    return {utterance.speaker_id for utterance in utterances}
 
 
 def _choose_decoded(ids: Sequence[str], decode: Decode) -> Collection[str]:
@@ -112,39 +132,44 @@ def _choose_decoded(ids: Sequence[str], decode: Decode) -> Collection[str]:
     return frozenset(ids[index] for index in chosen)
 
 
-def _check_names(ids: Sequence[str]) -> Iterator[Problem]:
-    for id_ in ids:
-        if fault := name_fault(id_):
-            yield error("name", id_, f"{fault}: rename the file or folder")
+def _check_names(utterances: Sequence[Utterance]) -> Iterator[Problem]:
+    for utterance in utterances:
+        if fault := name_fault(utterance.utterance_id):
+            yield error("name", utterance.utterance_id, f"{fault}: rename the file or folder")
 
 
-def _check_layout(found: Sequence[str]) -> Iterator[Problem]:
-    """Count audio at the wrong depth, by top folder and depth."""
+def _check_layout(left_out: Sequence[str], layout: str) -> Iterator[Problem]:
+    """Count audio that is in no speaker's folder, by top folder and depth."""
     misplaced: dict[tuple[str, int], list[str]] = {}
-    for id_ in found:
-        if (depth := id_.count("/") + 1) not in DEPTHS:
-            misplaced.setdefault((speaker_of(id_), depth), []).append(id_)
-    for (folder, _), ids in misplaced.items():
-        yield warning("layout", folder, f"expected {LAYOUT}, got {len(ids)} files such as {ids[0]}: left out")
+    for path in left_out:
+        top, *rest = path.split("/")
+        misplaced.setdefault((top, len(rest)), []).append(path)
+    for (top, _), paths in misplaced.items():
+        yield warning("layout", top, f"expected {layout}, got {len(paths)} files such as {paths[0]}: left out")
 
 
-def _check_speakers(ids: Sequence[str]) -> Iterator[Problem]:
-    for speaker, count in Counter(map(speaker_of, ids)).items():
+def _check_speakers(utterances: Sequence[Utterance]) -> Iterator[Problem]:
+    for speaker, count in Counter(utterance.speaker_id for utterance in utterances).items():
         if count == 1:
             yield warning("one_file_speaker", speaker, "expected two utterances or more, got one")
 
 
-def _check_duplicates(ids: Sequence[str]) -> Iterator[Problem]:
-    """Find utterances that are there in two formats."""
+def _check_duplicates(utterances: Sequence[Utterance]) -> Iterator[Problem]:
+    """Find ids that are there twice, and utterances that are there in two formats."""
     first: dict[str, str] = {}
-    for id_ in ids:
-        other = first.setdefault(id_.rpartition(".")[0], id_)
+    for utterance in utterances:
+        id_, suffix = utterance.utterance_id, utterance.source.suffix
+        stem = id_[: -len(suffix)] if suffix and id_.lower().endswith(suffix) else id_
+        other = first.setdefault(stem, id_)
         if other != id_:
             yield warning("duplicate", id_, f"expected one file of an utterance, got {other} too")
+    for id_, count in Counter(utterance.utterance_id for utterance in utterances).items():
+        if count > 1:
+            yield error("repeated_id", id_, f"expected each id once, got it {count} times")
 
 
-def _check_trials(path: Path, corpus: Path, found: Collection[str]) -> Iterator[Problem]:
-    """Check that a list can be read and its audio is there, and that its labels agree with its speakers."""
+def _check_trials(path: Path, corpus: Path, listing: CorpusListing) -> Iterator[Problem]:
+    """Check that a list can be read, that its audio is there, and that its labels agree with the speakers."""
     try:
         trials = read_trials(path)
     except BadLinesError as fault:
@@ -154,7 +179,9 @@ def _check_trials(path: Path, corpus: Path, found: Collection[str]) -> Iterator[
     except DataError as fault:
         yield error("trials", str(fault.where), fault.what)
         return
-    yield from _check_trial_audio(trials, corpus, found)
+    speaker_by_id = {utterance.utterance_id: utterance.speaker_id for utterance in listing.utterances}
+    trials = replace(trials, speaker_by_id=speaker_by_id)
+    yield from _check_trial_audio(trials, corpus, {*speaker_by_id, *listing.left_out})
     if not (trials.n_target and trials.n_nontarget):
         counts = f"{trials.n_target} target, {trials.n_nontarget} non-target"
         yield warning("trials", str(path), f"expected both kinds of trial, got {counts}")
@@ -166,7 +193,7 @@ def _check_trials(path: Path, corpus: Path, found: Collection[str]) -> Iterator[
 
 
 def _check_trial_audio(trials: Trials, corpus: Path, found: Collection[str]) -> Iterator[Problem]:
-    """Find utterances without audio; that of another suffix is found as when trials are scored."""
+    """Find utterances without audio, looking for other suffixes as `eval` does."""
     folder = AudioFolder(corpus)
     for id_ in trials.utterance_ids:
         try:
@@ -183,22 +210,21 @@ def _check_labels(trials: Trials) -> Iterator[Problem]:
         utterances = trials.enroll_utterances(enroll_id)
         if test_id in utterances:
             yield warning("same_utterance", where, "expected two recordings, got one on both sides")
-        if all((speaker_of(each) == speaker_of(test_id)) != is_target for each in utterances):
+        if all((trials.speaker_of(each) == trials.speaker_of(test_id)) != is_target for each in utterances):
             label, kind = ("1", "two speakers'") if is_target else ("0", "one speaker's")
             message = f"expected a label that agrees with the folders, got {label} between {kind} files"
             yield warning("trial_label", where, message)
 
 
-def _check_overlap(ids: Sequence[str], against: Path) -> Iterator[Problem]:
-    others = {speaker_of(id_) for id_ in _list_utterances(against)[1]}
-    for speaker in sorted(set(map(speaker_of, ids)) & others):
+def _check_overlap(utterances: Sequence[Utterance], against: Path) -> Iterator[Problem]:
+    others = _speakers(recipe_for(against).list_utterances(against).utterances)
+    for speaker in sorted(_speakers(utterances) & others):
         yield error("speaker_overlap", speaker, f"expected other speakers than in {against}, got the same")
 
 
-def _check_counts(ids: Sequence[str], name: str) -> Iterator[Problem]:
-    counts = PUBLISHED_COUNTS[name]
-    found = len(set(map(speaker_of, ids)))
+def _check_counts(utterances: Sequence[Utterance], name: str) -> Iterator[Problem]:
+    counts, found = PUBLISHED_COUNTS[name], len(_speakers(utterances))
     if found != counts.speakers:
         yield error("count", name, f"expected {counts.speakers} speakers, got {found}")
-    if len(ids) != counts.utterances:
-        yield error("count", name, f"expected {counts.utterances} utterances, got {len(ids)}")
+    if len(utterances) != counts.utterances:
+        yield error("count", name, f"expected {counts.utterances} utterances, got {len(utterances)}")

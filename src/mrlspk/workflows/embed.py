@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mrlspk.config import Config
 from mrlspk.data.audio import AUDIO_SUFFIXES
-from mrlspk.data.names import printable
+from mrlspk.data.utterance_ids import printable
 from mrlspk.errors import DataError, UsageError
 from mrlspk.inference.device import find_device
 from mrlspk.inference.embedding import Recording, embed_files

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mrlspk.data.corpora.demo import make_voices, write_voices
 from mrlspk.data.corpora.espeak import Voice
-from mrlspk.data.manifest import scan_corpus
+from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.trials import generate_trials, write_trials
 from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.files import OnProgress

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from mrlspk.config import Config, dump_config
-from mrlspk.data.manifest import scan_corpus
+from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.errors import UsageError
 from mrlspk.files import whole_file
 from mrlspk.inference.device import find_device

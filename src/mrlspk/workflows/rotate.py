@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.data.manifest import Manifest, scan_corpus
+from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.manifest import Manifest
 from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.embeddings import Embedder, Embeddings, build_embedder
 from mrlspk.files import check_free, file_sha256

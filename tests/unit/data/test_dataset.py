@@ -10,9 +10,10 @@ from mrlspk.data import crop
 from mrlspk.data.audio import AudioInfo, load_audio
 from mrlspk.data.audio_source import RangeSource
 from mrlspk.data.augmentation import Augmentation, GaussianNoise
+from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.crop import random_crop, repeat_to
 from mrlspk.data.dataset import CropDataset, SampleKey
-from mrlspk.data.manifest import Manifest, Utterance, scan_corpus
+from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.sampler import ShuffleSampler
 from mrlspk.errors import DataError
 

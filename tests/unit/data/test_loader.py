@@ -13,9 +13,9 @@ import torch
 
 from mrlspk.data.augmentation import Augmentation, RecordedNoise
 from mrlspk.data.batches import RankBatches
+from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.loader import WatchedLoader
-from mrlspk.data.manifest import scan_corpus
 from mrlspk.data.sampler import ShuffleSampler
 from mrlspk.errors import DataError, MissingDependencyError, MrlspkError
 

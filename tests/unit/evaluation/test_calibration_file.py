@@ -89,7 +89,7 @@ def test_only_a_calibration_beside_the_model_is_to_be_overwritten(model, tmp_pat
 
 def test_calibration_is_used_with_its_own_normalisation_and_widths_only(model, tmp_path, caplog):
     write_calibration(tmp_path / "best.calibration.json", calibration())
-    norm = NormRequest("as", CohortSource(Path("cohort"), "c" * 64, {}), 300)
+    norm = NormRequest("as", CohortSource(Path("cohort"), "c" * 64, {}, {}), 300)
 
     def find(given=None, *, norm=None, dims=(8,)):
         return find_calibration_for(model, FINGERPRINT, given, norm=norm, dims=dims)
@@ -113,7 +113,7 @@ def test_normalised_scores_find_the_calibration_of_their_cohort(model, tmp_path,
 
     def find(fingerprint, top_n):
         kind = "s" if top_n is None else "as"
-        norm = NormRequest(kind, CohortSource(Path("elsewhere"), fingerprint, {}), top_n)
+        norm = NormRequest(kind, CohortSource(Path("elsewhere"), fingerprint, {}, {}), top_n)
         return find_calibration_for(model, FINGERPRINT, norm=norm, dims=(8,))
 
     assert find("c" * 64, top_n) is not None

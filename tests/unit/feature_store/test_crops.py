@@ -3,8 +3,8 @@ import pytest
 import soundfile
 import torch
 
+from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.dataset import CropDataset, SampleKey
-from mrlspk.data.manifest import scan_corpus
 from mrlspk.feature_store.crops import Crops, ShardBatches
 from mrlspk.feature_store.layout import Layout, Shard
 

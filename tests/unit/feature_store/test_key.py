@@ -9,8 +9,8 @@ import torch
 
 from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
 from mrlspk.data.augmentation import Augmentation, GaussianNoise, RecordedNoise, RoomResponse, Volume
+from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.dataset import CropDataset
-from mrlspk.data.manifest import scan_corpus
 from mrlspk.errors import DataError
 from mrlspk.feature_store import layout
 from mrlspk.feature_store.key import crops_key, read_key, store_name, whole_key, write_key

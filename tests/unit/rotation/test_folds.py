@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mrlspk.data.audio_source import FileSource
-from mrlspk.data.manifest import Manifest, Utterance, speaker_of
+from mrlspk.data.manifest import Manifest, Utterance
+from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError
 from mrlspk.rotation.folds import check_speakers, draw_folds, draw_utterances, with_speaker
 

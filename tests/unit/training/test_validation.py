@@ -5,7 +5,8 @@ import torch
 
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.data.audio_source import FileSource
-from mrlspk.data.manifest import Utterance, scan_corpus
+from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.manifest import Utterance
 from mrlspk.data.same_session import SameSession
 from mrlspk.data.trials import generate_trials
 from mrlspk.errors import DataError

@@ -1,6 +1,5 @@
 """Trial lists: read in the formats of the field, written, drawn, recognised, and joined with speakers and audio."""
 
-from mrlspk.data.trials.audio_folder import AudioFolder
 from mrlspk.data.trials.faults import BadLinesError
 from mrlspk.data.trials.generation import generate_trials
 from mrlspk.data.trials.official import OfficialMatch, official_match, official_warning
@@ -10,7 +9,6 @@ from mrlspk.data.trials.trials import Trials
 from mrlspk.data.trials.writing import format_trials, write_trials
 
 __all__ = [
-    "AudioFolder",
     "BadLinesError",
     "OfficialMatch",
     "TrialSpeakers",

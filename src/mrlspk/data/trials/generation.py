@@ -5,16 +5,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mrlspk.data.manifest import Manifest, session_of
+from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.same_session import SameSession
 from mrlspk.data.trials.trials import Trials
 from mrlspk.data.trials.writing import format_trials
+from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError
 
 ENUMERATED = 4  # a pool up to this many times the draw is listed in full, a larger one is drawn from by trial and error
 
 type Pair = tuple[str, str]
-type Group = list[str]  # the utterances of a speaker
+type Group = tuple[Utterance, ...]  # of one speaker
 
 
 def generate_trials(
@@ -43,7 +44,7 @@ def generate_trials(
     Raises:
         DataError: If the corpus has no target trial of this kind, or no non-target one.
     """
-    groups = {speaker: [u.utterance_id for u in group] for speaker, group in manifest.by_speaker().items()}
+    groups = manifest.by_speaker()
     _check_corpus(groups, manifest, same_session, match)
     rng = np.random.default_rng(seed)
     target = _draw_targets(list(groups.values()), n_trials // 2 or 1, rng, same_session)
@@ -51,7 +52,14 @@ def generate_trials(
     enroll_ids, test_ids = zip(*target, *nontarget, strict=True)
     is_target = np.arange(len(enroll_ids)) < len(target)
     text = format_trials(enroll_ids, test_ids, is_target)
-    return Trials(enroll_ids, test_ids, is_target, path, hashlib.sha256(text.encode()).hexdigest())
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    return Trials(enroll_ids, test_ids, is_target, path, sha256, speaker_by_id=_unnamed_speakers(manifest))
+
+
+def _unnamed_speakers(manifest: Manifest) -> dict[str, str]:
+    """Return the speaker of every utterance if the ids do not say it."""
+    named = {utterance.utterance_id: utterance.speaker_id for utterance in manifest.utterances}
+    return {} if all(speaker_of(utterance_id) == speaker for utterance_id, speaker in named.items()) else named
 
 
 def _check_corpus(
@@ -97,7 +105,7 @@ def _draw_targets(
 
 
 def _count_target_pairs(group: Group, same_session: SameSession) -> int:
-    sizes = np.unique([session_of(utterance_id) for utterance_id in group], return_counts=True)[1]
+    sizes = np.unique([utterance.session_id for utterance in group], return_counts=True)[1]
     if same_session is SameSession.ALLOW or (same_session is SameSession.AVOID and len(sizes) == 1):
         sizes = np.ones(len(group), dtype=int)
     return int((len(group) ** 2 - (sizes**2).sum()) // 2)
@@ -106,9 +114,9 @@ def _count_target_pairs(group: Group, same_session: SameSession) -> int:
 def _draw_target(group: Group, rng: np.random.Generator, same_session: SameSession) -> Pair:
     """Draw two utterances of one speaker, of different sessions if there are several and that matters."""
     first = group[rng.integers(len(group))]
-    others = [other for other in group if session_of(other) != session_of(first)]
+    others = [other for other in group if other.session_id != first.session_id]
     if same_session is SameSession.ALLOW or not others:
-        others = [other for other in group if other != first]
+        others = [other for other in group if other is not first]
     return _pair(first, others[rng.integers(len(others))])
 
 
@@ -142,5 +150,6 @@ def _all_nontarget_pairs(groups: Sequence[Group]) -> list[Pair]:
     ]
 
 
-def _pair(first: str, second: str) -> Pair:
+def _pair(one: Utterance, other: Utterance) -> Pair:
+    first, second = one.utterance_id, other.utterance_id
     return (first, second) if first < second else (second, first)

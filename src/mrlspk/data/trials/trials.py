@@ -8,7 +8,7 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.manifest import speaker_of
+from mrlspk.data.utterance_ids import speaker_of as speaker_in_id
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Trials:
         sha256: Of the file's bytes, in hex; for generated trials, of the file that `write_trials` would make.
         enrolments: The utterances of each enrolment model; an enrolment that is not in it is an utterance.
         columns: Further columns of a table by name, lower case with underscores; a value for each trial.
-        speaker_by_id: Speakers of utterances and models, where the list names them.
+        speaker_by_id: Speakers of utterances and models, if the list or the corpus names them.
         enrolments_sha256: Of the bytes of the file of enrolment models, in hex; None where there was none.
     """
 
@@ -67,8 +67,17 @@ class Trials:
 
     @cached_property
     def speakers(self) -> tuple[str, ...]:
-        """The speakers of these utterances (the first part of each id), sorted."""
-        return tuple(sorted({speaker_of(utterance_id) for utterance_id in self.utterance_ids}))
+        """The speakers of these utterances, sorted."""
+        return tuple(sorted(set(map(self.speaker_of, self.utterance_ids))))
+
+    @cached_property
+    def possible_speakers(self) -> frozenset[str]:
+        """Every name that the list or an id gives a speaker: more than `speakers` if the two name them differently."""
+        return frozenset(self.speaker_by_id.values()).union(map(speaker_in_id, self.utterance_ids))
+
+    def speaker_of(self, utterance_id: str) -> str:
+        """Return the speaker of an utterance: as `speaker_by_id` says, or else the first part of its id."""
+        return self.speaker_by_id.get(utterance_id) or speaker_in_id(utterance_id)
 
     def only(self, keep: NDArray[np.bool_]) -> "Trials":
         """Return the trials where ``keep`` (trials,) is true; path and hashes stay those of the whole list."""

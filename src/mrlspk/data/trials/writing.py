@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.names import check_name
 from mrlspk.data.trials.trials import Trials
+from mrlspk.data.utterance_ids import check_name
 from mrlspk.errors import DataError
 from mrlspk.files import whole_file
 

@@ -39,3 +39,13 @@ def check_name(utterance_id: str, root: Path | None = None) -> None:
     """
     if fault := name_fault(utterance_id):
         raise DataError(fault, printable(root / utterance_id if root else utterance_id), RENAME)
+
+
+def speaker_of(utterance_id: str) -> str:
+    """Return the speaker id: the first part of an utterance id."""
+    return utterance_id.partition("/")[0]
+
+
+def session_of(utterance_id: str) -> str:
+    """Return the folder of an utterance id, speaker included."""
+    return utterance_id.rpartition("/")[0]

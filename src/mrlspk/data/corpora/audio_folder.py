@@ -1,48 +1,55 @@
-"""Where the audio of an utterance lies: in a folder, or where a Kaldi ``wav.scp`` says."""
+"""Find the audio of an utterance in a folder, a Kaldi ``wav.scp`` or a corpus that a recipe reads."""
 
 import re
 from functools import cached_property
 from pathlib import Path
 
 from mrlspk.data.audio import AUDIO_SUFFIXES
+from mrlspk.data.corpora.folder_tree import FolderTree
+from mrlspk.data.corpora.recipes import find_recipe
 from mrlspk.data.text_file import read_text_file, shorten
 from mrlspk.data.trials.faults import BadLine, BadLinesError
 from mrlspk.errors import DataError
 
 ENTRY = "<utterance> <path>"
-FIX = "Write an utterance and the path of its audio file on each line; what a command or an archive gives, as files."
+FIX = "Write an utterance and the path of its audio file on each line; commands and archives are not supported."
 IN_ARCHIVE = re.compile(r"\.ark:\d+$")
 
 
 class AudioFolder:
-    """The audio of utterances, in a folder or as a ``wav.scp`` lists it.
+    """The audio of utterances in a folder, a ``wav.scp``, or a corpus of another recipe than the tree of folders.
 
     Args:
-        root: The folder, in which there is nothing where it is not there, or the file ``wav.scp``.
+        root: The folder, ``wav.scp`` or corpus; a folder that does not exist holds nothing.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._is_list = root.is_file()
+        recipe = find_recipe(root)
+        self._recipe = None if isinstance(recipe, FolderTree) else recipe
+        self._is_listed = self._recipe is not None or root.is_file()
 
     def find(self, utterance_id: str) -> Path | None:
-        """Return the audio file of an utterance; None where there is none.
+        """Return the audio file of an utterance; None if there is none.
 
-        In a folder that is the file of its name (an absolute path is used as it is), or else the one file of that name
-        with another suffix of audio: a list may say .wav, or nothing, where the files are .m4a. In a ``wav.scp`` it is
-        the path on the line of the utterance; as in Kaldi, a relative one starts at the working directory.
+        In a folder it is the file of that name (an absolute path is used as it is), or else the one file of that name
+        with another audio suffix: a list may say .wav, or nothing, when the files are .m4a. In a ``wav.scp`` it is
+        the path on the line of the utterance; as in Kaldi, a relative one starts at the working directory. A recipe
+        finds it by the utterance id.
 
         Raises:
-            DataError: If several files could be meant, or the ``wav.scp`` has lines of another form.
+            DataError: If several files match, or the ``wav.scp`` or corpus cannot be read.
         """
-        if not self._is_list:
+        if not self._is_listed:
             return _find_file(self.root / utterance_id)
         path = self._listed.get(utterance_id)
         return path if path is not None and _is_file(path) else None
 
     @cached_property
     def _listed(self) -> dict[str, Path]:
-        return read_wav_scp(self.root)
+        if self._recipe is None:
+            return read_wav_scp(self.root)
+        return {each.utterance_id: each.path for each in self._recipe.list_utterances(self.root).utterances}
 
 
 def read_wav_scp(path: Path) -> dict[str, Path]:

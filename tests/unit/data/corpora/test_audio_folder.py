@@ -1,6 +1,6 @@
 import pytest
 
-from mrlspk.data.trials import AudioFolder
+from mrlspk.data.corpora.audio_folder import AudioFolder
 from mrlspk.errors import DataError
 
 
