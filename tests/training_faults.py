@@ -98,7 +98,7 @@ def full_disk_at_second_save():
     from mrlspk.errors import MrlspkError
     from mrlspk.training.checkpoints import saving
 
-    plain, written = saving.save_model, []
+    plain, written = saving.save_checkpoint, []
 
     def save(path, entries):
         written.append(path)
@@ -106,4 +106,4 @@ def full_disk_at_second_save():
             raise MrlspkError("cannot be written: no space left on device", path, "Make room.")
         plain(path, entries)
 
-    saving.save_model = save
+    saving.save_checkpoint = save

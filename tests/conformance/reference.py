@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mrlspk.models.checkpoints.layout import Layout
-from mrlspk.models.checkpoints.predecessor import read_predecessor
-from mrlspk.models.checkpoints.published import read_published
+from mrlspk.models.checkpoints.layouts import Layout, read_predecessor, read_published
 from mrlspk.models.encoder import build_encoder
 
 FOLDER = Path(__file__).parent / "data" / "redimnet"

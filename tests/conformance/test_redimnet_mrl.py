@@ -29,7 +29,7 @@ def test_every_entry_is_loaded_and_numpy_numbers_become_plain_ones(checkpoint):
     loaded = load_model(checkpoint)
     reference = read_reference(PREDECESSOR)
     assert (loaded.family, loaded.encoder.dims) == ("redimnet-mrl", DIMS)
-    assert loaded.transfer.loaded == len(reference["state_dict"])
+    assert loaded.report.loaded == len(reference["state_dict"])
     assert sum(p.numel() for p in loaded.encoder.parameters()) == reference["parameters"]
     assert loaded.contents["best_eer"] == 0.0556
     assert type(loaded.contents["best_eer"]) is float
@@ -61,7 +61,7 @@ def test_layers_come_from_the_backbone_that_it_names_where_it_holds_none(checkpo
     contents = torch.load(checkpoint, weights_only=False)
     del contents["config"]["backbone"]
     torch.save(contents, tmp_path / "best.pt")
-    assert inspect_model(tmp_path / "best.pt").transfer.is_whole
+    assert inspect_model(tmp_path / "best.pt").report.is_whole
     contents["config"]["advanced"]["model_name"] = "b3"
     torch.save(contents, tmp_path / "best.pt")
     with pytest.raises(mrlspk.MrlspkError, match="option advanced.model_name=b3 is not supported"):

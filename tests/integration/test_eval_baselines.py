@@ -1,4 +1,4 @@
-"""``mrlspk eval --baselines``: a model beside what it came from."""
+"""``mrlspk eval --baselines``: a model beside the one that it was made from."""
 
 import csv
 import json
@@ -73,9 +73,7 @@ def approx(figures):
     return [pytest.approx(each, abs=1e-9) for each in figures]
 
 
-def test_a_trained_head_stands_beside_the_model_that_it_came_from_and_its_rotation(
-    train_from, base, baselines_of, figures_of
-):
+def test_head_run_is_compared_with_its_base_model_and_rotation(train_from, base, baselines_of, figures_of):
     run_dir = train_from(base, *HEAD_ALONE)
     base.unlink()  # the checkpoint holds all that is needed
     found = baselines_of(run_dir / "trained.pt")
@@ -86,7 +84,7 @@ def test_a_trained_head_stands_beside_the_model_that_it_came_from_and_its_rotati
         assert baselines_of(run_dir / name) == found
 
 
-def test_own_figures_are_those_of_the_model_that_training_started_from(train_from, base, baselines_of, figures_of):
+def test_own_metrics_are_those_of_the_base_model(train_from, base, baselines_of, figures_of):
     own, truncated = figures_of(base, 8), figures_of(base, 2, 4, 8)
     found = baselines_of(train_from(base, *HEAD_ALONE) / "best.pt", "--dims", "2,4,8", "--allow-untrained-dim")
     assert found["own"] == approx(own)
@@ -94,7 +92,7 @@ def test_own_figures_are_those_of_the_model_that_training_started_from(train_fro
     assert [each["dim"] for each in found["rotation"]] == [2, 4, 8]
 
 
-def test_a_model_wider_or_narrower_than_its_origin_has_the_widths_that_both_have(train_from, base, baselines_of, score):
+def test_only_widths_of_both_models_are_compared(train_from, base, baselines_of, score):
     wide = train_from(base, *HEAD_ALONE, "--set", "model.matryoshka_dims=[4,12]", name="wide") / "best.pt"
     found = baselines_of(wide)
     assert {name: [each["dim"] for each in results] for name, results in found.items()} == {
@@ -108,9 +106,7 @@ def test_a_model_wider_or_narrower_than_its_origin_has_the_widths_that_both_have
     assert [[each["dim"] for each in results] for results in baselines_of(narrow).values()] == [[8], [4], [4]]
 
 
-def test_a_model_that_was_turned_without_training_is_its_own_rotation(
-    run, base, tiny_corpus, tmp_path, baselines_of, figures_of
-):
+def test_rotated_model_is_its_own_rotation_baseline(run, base, tiny_corpus, tmp_path, baselines_of, figures_of):
     turned = tmp_path / "turned.pt"
     arguments = "--speech", tiny_corpus.root, "--method", "svd", "--dims", "4"
     assert run("rotate", base, *arguments, "-o", turned).exit_code == 0
@@ -122,13 +118,13 @@ def test_a_model_that_was_turned_without_training_is_its_own_rotation(
     assert baselines_of(tmp_path / "kept.safetensors") == found
 
 
-def test_a_model_of_one_width_is_its_own_baseline(base, baselines_of, figures_of):
+def test_model_of_one_width_is_its_own_baseline(base, baselines_of, figures_of):
     found = baselines_of(base)
     assert [*found] == ["own", "truncation"]
     assert found["own"] == found["truncation"] == approx(figures_of(base, 8))
 
 
-def test_a_fine_tuned_model_stands_beside_the_file_that_its_run_started_from(
+def test_fine_tuned_model_is_compared_with_the_file_of_its_base_model(
     run, train_from, base, baselines_of, figures_of, score, tmp_path
 ):
     best = train_from(base, "--set", "training.freeze_backbone_epochs=0") / "best.pt"
@@ -151,16 +147,16 @@ def test_a_fine_tuned_model_stands_beside_the_file_that_its_run_started_from(
     assert "Bring that file back" in gone.stderr
 
 
-def test_a_fine_tuned_matryoshka_model_has_no_rotation(train_from, write_model, tmp_path, baselines_of, figures_of):
+def test_fine_tuned_matryoshka_model_has_no_rotation_baseline(
+    train_from, write_model, tmp_path, baselines_of, figures_of
+):
     start = write_model(tmp_path / "start.pt", seed=3)
     found = baselines_of(train_from(start, "--set", "training.freeze_backbone_epochs=0") / "best.pt")
     assert [*found] == ["own", "truncation"]
     assert found["truncation"] == approx(figures_of(start, 4, 8))
 
 
-def test_a_converted_head_is_held_against_the_file_that_its_run_started_from(
-    run, train_from, base, tmp_path, baselines_of
-):
+def test_converted_head_run_is_compared_with_its_base_model(run, train_from, base, tmp_path, baselines_of):
     best = train_from(base, *HEAD_ALONE) / "best.pt"
     assert run("pretrained", "convert", best, "-o", tmp_path / "kept.pt").exit_code == 0
     assert "own_head" not in load(tmp_path / "kept.pt")
@@ -168,18 +164,18 @@ def test_a_converted_head_is_held_against_the_file_that_its_run_started_from(
         assert results == approx(baselines_of(best)[name])
 
 
-def test_models_that_do_not_say_what_they_came_from_are_refused(train, write_model, score, tmp_path):
+def test_models_without_a_known_base_model_are_refused(train, write_model, score, tmp_path):
     assert train(*ONE_EPOCH, name="scratch").exit_code == 0
     outcome = score(tmp_path / "checkpoints" / "scratch" / "best.pt", "--baselines")
     assert outcome.exit_code == 1
     assert "trained from random weights" in outcome.stderr
     unknown = score(write_model(tmp_path / "unknown.pt"), "--baselines", "--json")
     assert (unknown.exit_code, unknown.stdout) == (1, "")
-    assert "says nothing of what it came from" in unknown.stderr
-    assert "leave --baselines out" in unknown.stderr
+    assert "does not say which model it was made from" in unknown.stderr
+    assert "leave out --baselines" in unknown.stderr
 
 
-def test_a_damaged_own_head_is_refused_before_anything_is_embedded(train_from, base, score, monkeypatch):
+def test_damaged_own_head_is_refused_before_embedding(train_from, base, score, monkeypatch):
     best = train_from(base, *HEAD_ALONE) / "best.pt"
     contents = load(best)
     contents["own_head"]["bias"] = contents["own_head"]["bias"][1:]
@@ -193,26 +189,26 @@ def test_a_damaged_own_head_is_refused_before_anything_is_embedded(train_from, b
     assert "rotation is damaged" in score(best, "--baselines").stderr
 
 
-def test_normalised_scores_have_no_baselines(base, score, tiny_corpus):
+def test_baselines_with_score_normalisation_are_refused(base, score, tiny_corpus):
     outcome = score(base, "--baselines", "--score-norm", "s", "--cohort", tiny_corpus.root)
     assert outcome.exit_code == 2
     assert "--baselines" in outcome.stderr
     assert score(base, "--baselines", "--set", "evaluation.score_norm=as").exit_code == 2
 
 
-def test_what_is_not_asked_for_is_absent(base, score):
+def test_baselines_are_absent_unless_asked_for(base, score):
     assert "baselines" not in score(base, "--json").json["trials"][0]
     assert "own, truncated" not in score(base).stdout
 
 
-def test_the_embeddings_of_both_are_kept(train_from, base, baselines_of, monkeypatch):
+def test_baseline_embeddings_are_cached(train_from, base, baselines_of, monkeypatch):
     best = train_from(base, *HEAD_ALONE) / "best.pt"
     first = baselines_of(best)
     monkeypatch.setattr(embedding, "load_audio", None)
     assert baselines_of(best) == first
 
 
-def test_people_see_a_table_of_what_there_is_to_beat(train_from, base, score):
+def test_table_shows_the_baselines(train_from, base, score):
     best = train_from(base, *HEAD_ALONE) / "best.pt"
     shown = score(best, "--baselines").stdout.splitlines()
     (trials,) = score(best, "--baselines", "--json").json["trials"]
@@ -229,7 +225,7 @@ def test_people_see_a_table_of_what_there_is_to_beat(train_from, base, score):
         assert line.removeprefix(label).split() == [f"{100 * eer:.2f}" for eer in eers]
 
 
-def test_a_report_has_the_baselines_on_its_page_and_as_a_table(train_from, base, score, tmp_path):
+def test_report_page_and_csv_hold_the_baselines(train_from, base, score, tmp_path):
     best, report = train_from(base, *HEAD_ALONE) / "best.pt", tmp_path / "report"
     assert score(best, "--baselines", "--report", report).exit_code == 0
     document = json.loads((report / "report.json").read_text())

@@ -41,7 +41,7 @@ def test_last_checkpoint_is_written_after_the_best(tmp_path, monkeypatch):
     from mrlspk.training.checkpoints import checkpoint
 
     written = []
-    monkeypatch.setattr(checkpoint, "save_model", lambda path, _entries: written.append(path.name))
+    monkeypatch.setattr(checkpoint, "save_checkpoint", lambda path, _entries: written.append(path.name))
     entries = {"progress": {"epoch": 1}}
     checkpoint.save_epoch(tmp_path, entries, best_name="best.pt", keep=True, keep_last_n=1)
     assert written == ["best.pt", "epoch-001.pt", "last.pt"]

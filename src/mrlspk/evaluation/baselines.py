@@ -48,8 +48,8 @@ def score_baselines(
     found = [[_results("own", each.scored, (full,), p_target)] for each in scored]
     for row, each in zip(found, scored, strict=True):
         row.append(_results("truncation", each.scored, widths, p_target))
-    if origin.turn is not None and widths:
-        for row, each in zip(found, score_lists(own.turned(origin.turn), lists, widths), strict=True):
+    if origin.rotation is not None and widths:
+        for row, each in zip(found, score_lists(own.turned(origin.rotation), lists, widths), strict=True):
             row.append(_results("rotation", each.scored, widths, p_target))
     return tuple(tuple(row) for row in found)
 

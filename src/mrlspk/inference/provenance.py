@@ -11,6 +11,7 @@ from mrlspk.files import file_sha256
 from mrlspk.inference.locate import ModelFile
 from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, read_card
+from mrlspk.models.checkpoints.schema import BaseModelFile, Provenance
 from mrlspk.pretrained.fetch import cached_path
 from mrlspk.pretrained.records import recorded_sha256
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
@@ -55,6 +56,35 @@ def describe_source(path: Path, loaded: LoadedModel, base: BaseCard) -> dict[str
     """
     source = {"file": path.name, "family": loaded.family, "sha256": base.sha256, "config": loaded.described}
     return source | {"base": base.model_dump(mode="json")}
+
+
+def provenance_of_run(config: Config, base: BaseCard | None) -> Provenance:
+    """Return the provenance of the checkpoints of a run; ``base`` describes the model that it started from."""
+    pretrained = config.model.pretrained
+    file = None
+    if pretrained.use_pretrained:
+        file = BaseModelFile(
+            model=str(pretrained.pretrained_checkpoint or pretrained.published_name),
+            family=base.family if base else None,
+            sha256=base.sha256 if base else None,
+        )
+    return Provenance(
+        kind="head_run" if config.trains_head_alone else "network_run",
+        base=file,
+        random_head=config.head.start == "random",
+    )
+
+
+def provenance_of_converted(loaded: LoadedModel, base: BaseCard) -> Provenance:
+    """Return the provenance of a model that is written in our layout: its own, if it was in that layout before."""
+    if loaded.family == "mrlspk":
+        return loaded.provenance
+    return Provenance(kind="converted", base=base_file(base))
+
+
+def base_file(base: BaseCard) -> BaseModelFile:
+    """Return the part of a base model's description that names its file."""
+    return BaseModelFile(model=base.model, family=base.family, sha256=base.sha256)
 
 
 def resumed_base(config: Config, loaded: LoadedModel, path: Path) -> BaseCard | None:

@@ -4,7 +4,7 @@ import copy
 from dataclasses import asdict, replace
 
 from mrlspk.config import Config
-from mrlspk.models.checkpoints import save_model, schema
+from mrlspk.models.checkpoints import save_checkpoint, schema
 from mrlspk.training.checkpoints.averaging import AVERAGED, average_checkpoints, kept_checkpoints
 from mrlspk.training.checkpoints.checkpoint import save_with_card
 from mrlspk.training.records import Progress, ValidationResult
@@ -68,7 +68,7 @@ def average_last(run: Run, progress: Progress) -> Progress:
     }
     if not run.ranks.is_first:
         return progress
-    save_model(run.run_dir / AVERAGED, entries)
+    save_checkpoint(run.run_dir / AVERAGED, entries)
     if is_best:
         save_with_card(run.run_dir / run.best_name, entries)
     return progress

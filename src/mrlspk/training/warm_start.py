@@ -8,7 +8,7 @@ from torch import Tensor
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.checkpoints import LoadedModel, schema
-from mrlspk.models.checkpoints.transfer import is_plain
+from mrlspk.models.checkpoints.state_dict_report import is_plain
 from mrlspk.training.records import Carried, WarmStart
 
 
@@ -33,7 +33,7 @@ def report_warm_start(
     source: str, loaded: LoadedModel, weights: ClassWeights, *, rows_kept: int, embed_dim: int
 ) -> WarmStart:
     """Return the report on a model that was loaded, and whose class weights were taken or not."""
-    report = loaded.transfer
+    report = loaded.report
     return WarmStart(
         source=source,
         family=loaded.family,
@@ -67,7 +67,7 @@ def take_class_weights(
         return ClassWeights(None, in_file, 0, "the loss has no classes")
     classes = f"{loss.n_classes:,}"
     if in_file is None:
-        has_one = bool(loaded.transfer.left_out)
+        has_one = bool(loaded.report.left_out)
         found = "classifier in the file not used" if has_one else "no classifier in the file"
         return ClassWeights("rebuilt", None, loss.n_classes, f"{found}, {classes} speakers here: rebuilt")
     saved, speeds = _saved_criterion(loaded), ""
@@ -99,7 +99,7 @@ def _classes_in_file(loaded: LoadedModel) -> int | None:
             return None
         return len(weight) // centres
     published = loaded.contents.get("model_config", {}).get("num_classes")
-    return published if loaded.transfer.left_out else None
+    return published if loaded.report.left_out else None
 
 
 def _speeds_in_file(loaded: LoadedModel) -> int:

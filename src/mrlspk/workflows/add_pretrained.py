@@ -1,13 +1,13 @@
 """Put a model of one's own into the zoo: under a name, without what only its training needed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile
-from mrlspk.inference.provenance import describe_base
+from mrlspk.inference.provenance import describe_base, provenance_of_converted
 from mrlspk.models.checkpoints import portable_entries, write_entries
 from mrlspk.models.checkpoints.model_card import read_card
 from mrlspk.pretrained.zoo import ModelFacts, ZooModel, add_to_zoo, check_name, zoo_path
@@ -50,7 +50,8 @@ def add_pretrained(
         non_commercial=known.non_commercial,
         card=card.entry() if card else None,
     )
-    entries, added = portable_entries(loaded), datetime.now(UTC).replace(microsecond=0)
+    provenance = provenance_of_converted(loaded, known)
+    entries, added = portable_entries(replace(loaded, provenance=provenance)), datetime.now(UTC).replace(microsecond=0)
     write = partial(write_entries, entries=entries)
     model = add_to_zoo(name, facts, write, cache_dir=cache_dir, added=added, force=force)
     return AddedModel(model, zoo_path(name, cache_dir))

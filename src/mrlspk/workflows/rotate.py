@@ -15,9 +15,10 @@ from mrlspk.files import check_free, file_sha256
 from mrlspk.inference.device import find_device
 from mrlspk.inference.loading import load_located
 from mrlspk.inference.locate import ModelFile
-from mrlspk.inference.provenance import describe_base, describe_source
+from mrlspk.inference.provenance import base_file, describe_base, describe_source
 from mrlspk.inference.recording import Recording
-from mrlspk.models.checkpoints import LoadedModel, check_form, encoder_entries, save_model, schema
+from mrlspk.models.checkpoints import LoadedModel, check_suffix, encoder_entries, save_checkpoint, schema
+from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.encoder import Encoder
 from mrlspk.rotation.closed_form import Method
 from mrlspk.rotation.folds import (
@@ -111,7 +112,7 @@ def rotate(
         UsageError: If a width is wider than the model, or ``output`` ends in neither .pt nor .safetensors.
         MrlspkError: If ``output`` is there and ``force`` is false, or cannot be written.
     """
-    check_form(output)
+    check_suffix(output)
     check_free(output, force=force)
     loaded = load_located(model)
     dims = choose_dims(loaded.encoder.dims, request.dims)
@@ -120,8 +121,12 @@ def rotate(
     encoder = loaded.encoder.to(find_device(device))
     embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=on_progress)
     choice = _choose(corpus, _embed(corpus, embedder, request), request)
-    entries = {schema.CONVERTED_FROM: describe_source(model.path, loaded, base), schema.ROTATION: choice.entry()}
-    save_model(output, entries | _network(loaded, choice, dims))
+    entries = {
+        schema.CONVERTED_FROM: describe_source(model.path, loaded, base),
+        schema.PROVENANCE: Provenance(kind="rotated", base=base_file(base)).entry(),
+        schema.ROTATION: choice.entry(),
+    }
+    save_checkpoint(output, entries | _network(loaded, choice, dims))
     counts = len(corpus.speakers), len(corpus.utterances)
     return RotatedModel(output, dims, choice, *counts, sha256=file_sha256(output), bytes=output.stat().st_size)
 

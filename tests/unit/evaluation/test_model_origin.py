@@ -11,13 +11,14 @@ from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.evaluation.model_origin import find_origin
 from mrlspk.files import file_sha256
 from mrlspk.models.checkpoints import encoder_entries, load_model
+from mrlspk.models.checkpoints.schema import BaseModelFile, Provenance
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.folding import fold_head, rotate_head
 from mrlspk.rotation.closed_form import Rotation
 
 TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
-TURN = np.linalg.qr(np.random.default_rng(0).normal(size=(8, 8)))[0]
-ROTATION = Rotation("svd", None, TURN, np.full(8, 1 / 8)).entry()
+MATRIX = np.linalg.qr(np.random.default_rng(0).normal(size=(8, 8)))[0]
+ROTATION = Rotation("svd", None, MATRIX, np.full(8, 1 / 8)).entry()
 WAVEFORM = torch.randn(2, 4000, generator=torch.Generator().manual_seed(0))
 
 
@@ -33,11 +34,12 @@ def make_encoder(dims=(4, 8)):
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a checkpoint and load it."""
+    """Write a checkpoint and load it: of format 3 if it has a provenance, else of format 2."""
 
     def write_model(encoder=None, **entries):
         encoder, path = encoder or make_encoder(), tmp_path / "model.pt"
-        torch.save(encoder_entries(encoder, describe_architecture(TINY, encoder.dims)) | entries, path)
+        older = encoder_entries(encoder, describe_architecture(TINY, encoder.dims)) | {"format_version": 2} | entries
+        torch.save(older | ({"format_version": 3} if "provenance" in entries else {}), path)
         return load_model(path), path
 
     return write_model
@@ -65,35 +67,35 @@ def own_head_of(encoder):
     return {"weight": own.weight.float(), "bias": own.bias.float()}
 
 
-def test_the_head_in_the_file_gives_the_embedding_before_with_its_rotation(find):
+def test_own_head_in_the_file_gives_the_embedding_before_rotation(find):
     before, trained = make_encoder(), make_encoder()
     torch.nn.init.normal_(trained.head.linear.weight)
     origin = find(trained, own_head=own_head_of(before), rotation=ROTATION, progress={"epoch": 2})
     assert not origin.encoder.training
-    assert origin.turn == pytest.approx(TURN)
+    assert origin.rotation == pytest.approx(MATRIX)
     with torch.no_grad():
         assert origin.encoder(WAVEFORM).numpy() == pytest.approx(before(WAVEFORM).numpy(), abs=1e-5)
 
 
-def test_the_head_in_the_file_may_be_wider_or_narrower_than_the_model(find):
+def test_own_head_may_differ_in_width_from_the_model(find):
     origin = find(make_encoder((4, 12)), own_head=own_head_of(make_encoder()), rotation=ROTATION)
     assert origin.encoder.embed_dim == 8
 
 
-def test_a_model_that_was_only_turned_is_turned_back(find):
+def test_rotation_without_training_is_undone(find):
     before = make_encoder()
-    turned = before.with_head(rotate_head(before.head, TURN), before.dims)
-    origin = find(turned, rotation=ROTATION, converted_from={"file": "x.pt", "sha256": "0"})
+    rotated = before.with_head(rotate_head(before.head, MATRIX), before.dims)
+    origin = find(rotated, rotation=ROTATION, converted_from={"file": "x.pt", "sha256": "0"})
     with torch.no_grad():
         assert origin.encoder(WAVEFORM).numpy() == pytest.approx(before(WAVEFORM).numpy(), abs=1e-5)
-        assert (turned(WAVEFORM).numpy()) == pytest.approx(before(WAVEFORM).numpy() @ TURN.T, abs=1e-5)
-    assert origin.turn == pytest.approx(TURN)
+        assert (rotated(WAVEFORM).numpy()) == pytest.approx(before(WAVEFORM).numpy() @ MATRIX.T, abs=1e-5)
+    assert origin.rotation == pytest.approx(MATRIX)
 
 
-def test_a_model_of_one_width_that_no_run_wrote_is_its_own_origin(find):
+def test_untrained_model_of_one_width_is_its_own_origin(find):
     model = make_encoder((8,))
     origin = find(model)
-    assert origin.turn is None
+    assert origin.rotation is None
     with torch.no_grad():
         assert torch.equal(origin.encoder(WAVEFORM), model(WAVEFORM))
 
@@ -105,27 +107,27 @@ def write_base(path, dims=(8,)):
     return encoder, {"base": {"model": path.name, "sha256": file_sha256(path)}}
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_a_model_whose_backbone_was_trained_names_the_file_that_it_came_from(find, tmp_path, turned):
+@pytest.mark.parametrize("rotated", [False, True])
+def test_network_run_names_the_file_of_its_base_model(find, tmp_path, rotated):
     base, card = write_base(tmp_path / "base.pt")
-    rotation = {"rotation": ROTATION} if turned else {}
+    rotation = {"rotation": ROTATION} if rotated else {}
     origin = find(config=run_config(tmp_path / "base.pt"), card=card, **rotation)
-    assert (origin.turn is not None) == turned
+    assert (origin.rotation is not None) == rotated
     with torch.no_grad():
         assert torch.equal(origin.encoder(WAVEFORM), base(WAVEFORM))
 
 
 @pytest.mark.parametrize("entries", [{"progress": {"epoch": 1}}, {"converted_from": {"adapter_sha256": "0"}}])
-def test_a_model_that_was_turned_and_then_trained_is_not_turned_back(find, entries):
-    with pytest.raises(CheckpointError, match="says nothing of what it came from"):
+def test_model_trained_after_its_rotation_is_not_rotated_back(find, entries):
+    with pytest.raises(CheckpointError, match="does not say which model it was made from"):
         find(rotation=ROTATION, **entries)
 
 
-def test_a_base_that_changed_or_went_is_an_error_with_the_remedy(find, tmp_path):
+def test_base_model_that_changed_or_is_missing_is_an_error(find, tmp_path):
     _, card = write_base(tmp_path / "base.pt")
     config = run_config(tmp_path / "base.pt")
     (tmp_path / "base.pt").rename(tmp_path / "moved.pt")
-    with pytest.raises(CheckpointError, match=r"base\.pt, which is not to be had") as gone:
+    with pytest.raises(CheckpointError, match=r"base\.pt, which cannot be found") as gone:
         find(config=config, card=card)
     assert "Bring that file back" in gone.value.fix
     write_base(tmp_path / "base.pt", dims=(4, 8))
@@ -133,14 +135,14 @@ def test_a_base_that_changed_or_went_is_an_error_with_the_remedy(find, tmp_path)
         find(config=config, card=card)
 
 
-def test_a_base_whose_hash_is_not_known_is_taken_with_a_warning(find, tmp_path, caplog):
+def test_base_model_without_a_hash_is_used_with_a_warning(find, tmp_path, caplog):
     write_base(tmp_path / "base.pt")
     with caplog.at_level(logging.WARNING, "mrlspk"):
         find(config=run_config(tmp_path / "base.pt"), card={"base": {"model": "base.pt", "sha256": None}})
-    assert "does not say which file" in caplog.text
+    assert "does not record the SHA-256" in caplog.text
 
 
-def test_a_published_base_comes_from_the_mirror(write, tmp_path):
+def test_published_base_model_comes_from_the_mirror(write, tmp_path):
     (tmp_path / "mirror").mkdir()
     reference = read_reference("redimnet-opt-conv-hop240-tstp")
     published = write_published(reference, tmp_path / "mirror" / "redimnet-b0-vox2-ptn.pt")
@@ -153,7 +155,7 @@ def test_a_published_base_comes_from_the_mirror(write, tmp_path):
     assert (tmp_path / "cache").is_dir()
 
 
-def test_a_base_needs_a_folder_of_fetched_models(write, tmp_path):
+def test_base_model_needs_a_folder_of_fetched_models(write, tmp_path):
     _, card = write_base(tmp_path / "base.pt")
     loaded, path = write(config=run_config(tmp_path / "base.pt"), card=card)
     with pytest.raises(UsageError, match="no folder"):
@@ -163,22 +165,22 @@ def test_a_base_needs_a_folder_of_fetched_models(write, tmp_path):
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (None, "says nothing of what it came from"),
+        (None, "does not say which model it was made from"),
         (run_config(), "trained from random weights"),
-        (run_config("base.pt", "head.start=random"), "its head began from random weights"),
+        (run_config("base.pt", "head.start=random"), "its head was trained from random weights"),
         ({"no": "configuration"}, "its configuration cannot be used"),
     ],
 )
-def test_a_model_that_does_not_say_what_it_came_from_is_refused(find, config, said):
+def test_model_without_a_known_base_model_is_refused(find, config, said):
     with pytest.raises(CheckpointError, match=said) as error:
         find(**({} if config is None else {"config": config}))
-    assert "--baselines" in error.value.fix
+    assert "`baselines`" in error.value.fix
 
 
 @pytest.mark.parametrize("card", [{"base": None}, {"base": {"model": "base.pt"}}, {"base": {"sha256": 3}}, "text"])
-def test_a_card_that_does_not_name_the_base_is_refused(find, tmp_path, card):
+def test_card_that_does_not_name_the_base_model_is_refused(find, tmp_path, card):
     write_base(tmp_path / "base.pt")
-    with pytest.raises(CheckpointError, match="card does not say"):
+    with pytest.raises(CheckpointError, match="card does not name"):
         find(config=run_config(tmp_path / "base.pt"), card=card)
 
 
@@ -195,21 +197,49 @@ WEIGHT, BIAS = own_head_of(make_encoder()).values()
         ({"weight": WEIGHT, "bias": BIAS[1:]}, "do not fit"),
         ({"weight": WEIGHT[:0], "bias": BIAS[:0]}, "do not fit"),
         ({"weight": WEIGHT[0], "bias": BIAS}, "do not fit"),
-        ({"weight": WEIGHT * torch.nan, "bias": BIAS}, "no number"),
-        ({"weight": WEIGHT, "bias": BIAS / 0}, "no number"),
-        ({"weight": WEIGHT.long(), "bias": BIAS}, "no number"),
+        ({"weight": WEIGHT * torch.nan, "bias": BIAS}, "finite floating-point"),
+        ({"weight": WEIGHT, "bias": BIAS / 0}, "finite floating-point"),
+        ({"weight": WEIGHT.long(), "bias": BIAS}, "finite floating-point"),
     ],
 )
-def test_a_damaged_own_head_is_refused(find, entry, said):
+def test_damaged_own_head_is_refused(find, entry, said):
     with pytest.raises(CheckpointError, match=f"own_head is damaged: .*{said}"):
         find(own_head=entry)
 
 
-def test_a_rotation_that_is_damaged_or_of_another_width_is_refused(find):
-    damaged = ROTATION | {"matrix": (2 * TURN).tolist()}
+def test_rotation_that_is_damaged_or_of_another_width_is_refused(find):
+    damaged = ROTATION | {"matrix": (2 * MATRIX).tolist()}
     with pytest.raises(CheckpointError, match="rotation is damaged"):
         find(rotation=damaged)
     narrow = Rotation("none", None, np.eye(4), np.full(4, 0.25)).entry()
     for entries in ({}, {"own_head": own_head_of(make_encoder())}):
         with pytest.raises(CheckpointError, match="its rotation is of 4 values, and the embedding before has 8"):
             find(rotation=narrow, **entries)
+
+
+def test_recorded_provenance_decides_and_not_the_entries_present(find, tmp_path):
+    base, card = write_base(tmp_path / "base.pt")
+    file = BaseModelFile(model=str(tmp_path / "base.pt"), sha256=card["base"]["sha256"])
+    origin = find(rotation=ROTATION, provenance=Provenance(kind="network_run", base=file).entry())
+    with torch.no_grad():
+        assert torch.equal(origin.encoder(WAVEFORM), base(WAVEFORM))
+    undone = find(rotation=ROTATION, progress={"epoch": 1}, provenance=Provenance(kind="rotated").entry())
+    with torch.no_grad():
+        expected = make_encoder()(WAVEFORM).numpy() @ MATRIX
+        assert undone.encoder(WAVEFORM).numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_base_model_by_a_relative_path_is_looked_up_in_the_working_directory(find, tmp_path, monkeypatch):
+    base, card = write_base(tmp_path / "base.pt")
+    monkeypatch.chdir(tmp_path)
+    entry = Provenance(kind="network_run", base=BaseModelFile(model="base.pt", sha256=card["base"]["sha256"])).entry()
+    with torch.no_grad():
+        assert torch.equal(find(provenance=entry).encoder(WAVEFORM), base(WAVEFORM))
+    monkeypatch.chdir("/")
+    with pytest.raises(CheckpointError, match=r"base\.pt, which cannot be found"):
+        find(provenance=entry)
+
+
+def test_rotated_model_without_its_rotation_is_refused(find):
+    with pytest.raises(CheckpointError, match="has lost its rotation"):
+        find(provenance=Provenance(kind="rotated").entry())

@@ -9,7 +9,8 @@ from mrlspk.config.run import HardwareConfig
 from mrlspk.config.training import LoraConfig
 from mrlspk.errors import MissingDependencyError
 from mrlspk.models.checkpoints import load_model
-from mrlspk.models.checkpoints.own import encoder_entries, write_entries
+from mrlspk.models.checkpoints.files import write_entries
+from mrlspk.models.checkpoints.loading import encoder_entries
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import set_training_mode
 from mrlspk.models.redimnet.calls import Calls

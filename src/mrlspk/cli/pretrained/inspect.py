@@ -31,16 +31,17 @@ def inspect_command(
 
     found = inspect_pretrained(resolve_model(file, quiet=quiet).path)
     model = dataclasses.asdict(found.model)
+    model["transfer"] = model.pop("report")
     payload = {"path": str(found.path), "sha256": found.sha256, "bytes": found.bytes, **model}
     output.show("pretrained inspect", payload, _shown(found), as_json=as_json)
-    if not found.model.transfer.is_whole:
+    if not found.model.report.is_whole:
         raise CheckpointError(
             "its weights do not fit its own configuration", found.path, "If it was downloaded, fetch it again."
         )
 
 
 def _shown(found: "InspectedModel") -> list[RenderableType]:
-    model, transfer = found.model, found.model.transfer
+    model, report = found.model, found.model.report
     rows = [
         ("file", found.path),
         ("sha256", found.sha256),
@@ -49,7 +50,7 @@ def _shown(found: "InspectedModel") -> list[RenderableType]:
         ("parameters", f"{model.parameters:,}"),
         ("embedding", f"{model.embed_dim} values"),
         ("widths", ", ".join(map(str, model.dims))),
-        ("loads", f"{transfer.loaded} entries, {transfer.coverage:.2%} of the values"),
+        ("loads", f"{report.loaded} entries, {report.coverage:.2%} of the values"),
     ]
     settings = [f"  {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in model.config.items()]
     title = "configuration, as the file has it:"
@@ -58,14 +59,14 @@ def _shown(found: "InspectedModel") -> list[RenderableType]:
 
 def _accounts(found: "InspectedModel") -> list[str]:
     """Return a line for each entry that is not loaded."""
-    from mrlspk.models.checkpoints.transfer import shown_name
+    from mrlspk.models.checkpoints.state_dict_report import shown_name
 
-    transfer = found.model.transfer
+    report = found.model.report
     lists = {
-        "missing": transfer.missing,
-        "of another kind or shape": transfer.mismatched,
-        "unexpected": transfer.unexpected,
-        "left out, of no use to an embedding": transfer.left_out,
+        "missing": report.missing,
+        "of another kind or shape": report.mismatched,
+        "unexpected": report.unexpected,
+        "left out, of no use to an embedding": report.left_out,
         "beside configuration and weights": found.model.other_entries,
     }
     lines: list[str] = []

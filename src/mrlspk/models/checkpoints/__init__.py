@@ -1,30 +1,30 @@
-"""Checkpoint files: four layouts read without running what they hold, and our own written."""
+"""Read checkpoints of four layouts without running code in them, and write our own."""
 
+from mrlspk.models.checkpoints.files import check_suffix, read_checkpoint, save_checkpoint, write_entries
 from mrlspk.models.checkpoints.loading import (
     LoadedModel,
     ModelInspection,
+    encoder_entries,
     inspect_model,
     load_entries,
     load_model,
+    portable_entries,
     with_widths,
 )
-from mrlspk.models.checkpoints.own import encoder_entries, write_entries
-from mrlspk.models.checkpoints.portable import check_form, portable_entries, save_model
-from mrlspk.models.checkpoints.reading import read_checkpoint
-from mrlspk.models.checkpoints.transfer import TransferReport
+from mrlspk.models.checkpoints.state_dict_report import StateDictReport
 
 __all__ = [
     "LoadedModel",
     "ModelInspection",
-    "TransferReport",
-    "check_form",
+    "StateDictReport",
+    "check_suffix",
     "encoder_entries",
     "inspect_model",
     "load_entries",
     "load_model",
     "portable_entries",
     "read_checkpoint",
-    "save_model",
+    "save_checkpoint",
     "with_widths",
     "write_entries",
 ]

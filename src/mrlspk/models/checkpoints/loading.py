@@ -1,6 +1,7 @@
-"""One loader for every layout: a whole network, or an error that names what does not fit."""
+"""Load a model from a checkpoint of any layout, and turn a model into the entries of a checkpoint."""
 
 from dataclasses import dataclass
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
@@ -10,53 +11,60 @@ from torch import Tensor
 
 from mrlspk.config.architecture import Architecture
 from mrlspk.errors import CheckpointError, ConfigError
-from mrlspk.models.checkpoints import own, predecessor, published, schema
-from mrlspk.models.checkpoints.layout import Family, Layout
-from mrlspk.models.checkpoints.reading import read_checkpoint
-from mrlspk.models.checkpoints.transfer import TransferReport, compare_states
+from mrlspk.models.checkpoints import schema
+from mrlspk.models.checkpoints.files import read_checkpoint
+from mrlspk.models.checkpoints.layouts import (
+    Family,
+    Layout,
+    read_layout,
+)
+from mrlspk.models.checkpoints.schema import Provenance
+from mrlspk.models.checkpoints.state_dict_report import StateDictReport, compare_states
 from mrlspk.models.encoder import Encoder, build_encoder
 from mrlspk.models.folding import rotate_head
 from mrlspk.models.head import MatryoshkaHead
 
-# What building a network from values of a file can raise: the last three where its size is beyond the machine.
+# Errors of a network built from values of a file; the last three if it is too large for the machine.
 _BUILD_ERRORS = (ConfigError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError)
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """An encoder in evaluation mode and what its file says about it.
+    """An encoder in evaluation mode and the description in its file.
 
     Attributes:
-        encoder: All weights are the file's.
+        encoder: With the weights of the file.
         architecture: What rebuilds the encoder.
         family: The layout of the file.
-        transfer: That every entry was loaded, and what was left out.
+        report: All entries of the network loaded, and those of the file that were left out.
         described: The configuration of the network as the file has it.
         config: The resolved configuration of the training run; None for published models.
-        contents: All entries of the file but the weights.
+        contents: All other entries of the file.
+        provenance: Which model this one was made from.
     """
 
     encoder: Encoder
     architecture: Architecture
     family: Family
-    transfer: TransferReport
+    report: StateDictReport
     described: dict[str, Any]
     config: dict[str, Any] | None
     contents: dict[str, Any]
+    provenance: Provenance
 
 
 @dataclass(frozen=True)
 class ModelInspection:
-    """What a checkpoint holds, and what of it loads.
+    """The contents of a checkpoint, and which of its weights load.
 
     Attributes:
         family: The layout of the file.
         config: The configuration of the network, as the file has it.
-        parameters: Of the network, trained or fixed.
+        parameters: Number of values of the network, trained or fixed.
         embed_dim: Full width.
         dims: Widths that it was trained for.
-        other_entries: Entries of the file beside configuration and weights.
-        transfer: What of the weights loads.
+        other_entries: Entries of the file beside configuration, weights and provenance.
+        report: Which of the weights load.
     """
 
     family: Family
@@ -65,11 +73,11 @@ class ModelInspection:
     embed_dim: int
     dims: tuple[int, ...]
     other_entries: tuple[str, ...]
-    transfer: TransferReport
+    report: StateDictReport
 
 
 def load_model(path: Path) -> LoadedModel:
-    """Return the model in ``path``, whole.
+    """Return the model in ``path``; every entry of its network must load.
 
     Raises:
         CheckpointError: If the file is no checkpoint, if its configuration holds anything unknown, or if any entry of
@@ -79,12 +87,12 @@ def load_model(path: Path) -> LoadedModel:
 
 
 def load_entries(entries: dict[str, Any], path: Path) -> LoadedModel:
-    """Return the model among the entries that `read_checkpoint` read from ``path``, whole.
+    """Return the model among entries that `read_checkpoint` read from ``path``.
 
     Raises:
         CheckpointError: As `load_model`.
     """
-    layout = _layout_of(entries, path)
+    layout = read_layout(entries, path)
     encoder, report = _empty_encoder(layout, path)
     if not report.is_whole:
         raise CheckpointError(
@@ -105,16 +113,17 @@ def load_entries(entries: dict[str, Any], path: Path) -> LoadedModel:
         described=layout.described,
         config=layout.config,
         contents=layout.contents,
+        provenance=layout.provenance,
     )
 
 
 def inspect_model(path: Path) -> ModelInspection:
-    """Return what a checkpoint describes and what of its weights fits, without loading them into a network.
+    """Return the description in a checkpoint and which of its weights fit, without loading them into a network.
 
     Raises:
         CheckpointError: If the file is no checkpoint, or its configuration holds anything unknown.
     """
-    layout = _layout_of(read_checkpoint(path), path)
+    layout = read_layout(read_checkpoint(path), path)
     encoder, report = _empty_encoder(layout, path)
     return ModelInspection(
         family=layout.family,
@@ -123,14 +132,14 @@ def inspect_model(path: Path) -> ModelInspection:
         embed_dim=encoder.embed_dim,
         dims=encoder.dims,
         other_entries=tuple(sorted(map(str, layout.contents.keys() - {"model_config", schema.CONFIG}))),
-        transfer=report,
+        report=report,
     )
 
 
 def with_widths(loaded: LoadedModel, dims: tuple[int, ...]) -> tuple[Encoder, int]:
-    """Return the encoder with a head for ``dims``, and how many rows of the head come from the file.
+    """Return the encoder with a head for ``dims``, and the number of rows of the head that come from the file.
 
-    Rows that both heads have are kept, with the head's normalisation; rows beyond them are random until trained. A
+    The head keeps its normalisation and the rows that both widths have; further rows are random until trained. A
     normalisation of the output is folded into the rows.
     """
     encoder = loaded.encoder
@@ -148,23 +157,28 @@ def with_widths(loaded: LoadedModel, dims: tuple[int, ...]) -> tuple[Encoder, in
     return encoder.with_head(head, dims), kept
 
 
-def _layout_of(contents: dict[str, Any], path: Path) -> Layout:
-    if contents.get(schema.FORMAT) == schema.FORMAT_NAME:
-        return own.read_own(contents, path)
-    if contents.keys() >= published.KEYS:
-        return published.read_published(contents, path)
-    if contents.keys() >= predecessor.KEYS:
-        return predecessor.read_predecessor(contents, path)
-    found = ", ".join(sorted(map(str, contents))[:6])
-    raise CheckpointError(
-        f"is no speaker model: expected model_config and state_dict, or an mrlspk checkpoint; found {found or 0}",
-        path,
-        "Give a published ReDimNet or ReDimNet2 checkpoint, or one that mrlspk train wrote.",
-    )
+def encoder_entries(encoder: Encoder, architecture: Architecture) -> dict[str, Any]:
+    """Return the entries from which `load_model` rebuilds ``encoder``."""
+    return {
+        schema.FORMAT: schema.FORMAT_NAME,
+        schema.FORMAT_VERSION: schema.LATEST_VERSION,
+        schema.MRLSPK_VERSION: installed_version("mrlspk"),
+        schema.ARCHITECTURE: architecture.model_dump(mode="json"),
+        schema.MODEL: encoder.state_dict(),
+    }
 
 
-def _empty_encoder(layout: Layout, path: Path) -> tuple[Encoder, TransferReport]:
-    """Return the network that a file describes, its weights without memory, and how the file's fit it."""
+def portable_entries(loaded: LoadedModel) -> dict[str, Any]:
+    """Return the entries of a checkpoint of ours that holds the model and what describes it, but not its run."""
+    entries = encoder_entries(loaded.encoder, loaded.architecture)
+    entries[schema.PROVENANCE] = loaded.provenance.entry()
+    if loaded.config is not None:
+        entries[schema.CONFIG] = loaded.config
+    return entries | {key: loaded.contents[key] for key in schema.PORTABLE if key in loaded.contents}
+
+
+def _empty_encoder(layout: Layout, path: Path) -> tuple[Encoder, StateDictReport]:
+    """Return the network that a file describes, on the meta device, and the report on the weights of the file."""
     try:
         encoder = build_encoder(layout.architecture, empty=True)
     except _BUILD_ERRORS as error:
@@ -177,5 +191,5 @@ def _empty_encoder(layout: Layout, path: Path) -> tuple[Encoder, TransferReport]
 
 
 def _ready(values: Tensor, like: Tensor) -> Tensor:
-    """Return a file's values in the network's number type, in memory of their own."""
+    """Return a copy of a file's values in the network's number type."""
     return values.detach().to(like.dtype).clone(memory_format=torch.contiguous_format)

@@ -3,10 +3,12 @@
 A checkpoint is a dict by these names, of tensors and plain values. Names are a file format: they never change.
 """
 
-from typing import Final
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 FORMAT_NAME: Final = "mrlspk"  # the value of `FORMAT` in every checkpoint of ours
-LATEST_VERSION: Final = 2  # the version that is written; older ones are upgraded when they are read
+LATEST_VERSION: Final = 3  # the version that is written; older ones are upgraded when they are read
 
 # The network: written by `encoder_entries` into every checkpoint, read by `load_model`.
 FORMAT: Final = "format"  # "mrlspk": tells our layout from published ones
@@ -15,13 +17,16 @@ MRLSPK_VERSION: Final = "mrlspk_version"  # str: the version to install where th
 ARCHITECTURE: Final = "architecture"  # dict: rebuilds the network
 MODEL: Final = "model"  # state dict of the encoder, adapters merged
 
-# The model: written by training, `rotate` and `convert`; kept when a checkpoint is converted, but for the verdict.
-CONFIG: Final = "config"  # dict, the resolved configuration of the run: read by resume, `eval` and `find_origin`
+# The model: written by `train`, `rotate` and `convert`, kept by `convert`.
+PROVENANCE: Final = "provenance"  # dict, a `Provenance`: read by `find_origin`
+CONFIG: Final = "config"  # dict, the resolved configuration of the run: read by resume and `eval`
 VALIDATION: Final = "validation"  # dict, metrics of this very model on held-out speakers: read by `train`
 CORPUS: Final = "corpus"  # dict, SHA-256 of training utterances and validation trials: read by resume and --init-from
-CARD: Final = "card"  # dict, the model card: read by `train`, `pretrained add` and `find_origin`
+CARD: Final = "card"  # dict, the model card: read by `train`, `rotate`, `convert` and `pretrained add`
 CONVERTED_FROM: Final = "converted_from"  # dict, the file that was converted or rotated, and its terms: read for cards
 ROTATION: Final = "rotation"  # dict, method, matrix and spectrum: read by `find_origin`
+
+# Beside these in a best.pt: dropped when it is converted.
 AVERAGED_EPOCHS: Final = "averaged_epochs"  # list of int, the epochs whose mean the weights are: read by `train`
 VERDICT: Final = "verdict"  # dict, why best.pt is the trained head or the rotation: read by people
 
@@ -43,7 +48,51 @@ START: Final = "start"  # str, the file that training starts from, rotation.pt o
 
 RUN_START: Final = (ROTATION, OWN_HEAD, BASELINES, START)  # the same in each checkpoint of a run
 # Checked on reading: plain values only. State dicts are checked where they are loaded.
-PLAIN: Final = (PROGRESS, VALIDATION, CORPUS, CARD, CONVERTED_FROM, ROTATION)
-PORTABLE: Final = (CARD, VALIDATION, CORPUS, CONVERTED_FROM, ROTATION)  # describe the model, and outlive its run
+PLAIN: Final = (PROVENANCE, PROGRESS, VALIDATION, CORPUS, CARD, CONVERTED_FROM, ROTATION)
+PORTABLE: Final = (CARD, VALIDATION, CORPUS, CONVERTED_FROM, ROTATION)  # `convert` keeps them
+TYPED: Final = (MODEL, ARCHITECTURE, CONFIG, PROVENANCE)  # attributes of a loaded model; `contents` has the others
 AVERAGED: Final = (MODEL, CRITERION)  # state dicts whose mean an average takes
 LAST_ONLY: Final = (OPTIMISER, PRECISION, RANDOM_STATES, PROCESSES, DRAWS)  # no average has them: it is not resumed
+
+type Kind = Literal["published", "converted", "adapter", "rotated", "head_run", "network_run", "unknown"]
+
+
+class BaseModelFile(BaseModel):
+    """The file of a base model: ``model`` is its name or path as given, relative to the working directory."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    family: str | None = None
+    sha256: str | None = None
+
+
+class Provenance(BaseModel):
+    """How a model was made, and from which one.
+
+    - ``published``: not by mrlspk; a file of another layout.
+    - ``converted``: a published model in our layout, by `pretrained convert` or `pretrained add`.
+    - ``adapter``: adapters merged into a base model, by `pretrained convert --adapter`.
+    - ``rotated``: a base model whose embedding was rotated, by `rotate`; ``rotation`` is its matrix.
+    - ``head_run``: a head trained on a frozen base model. ``own_head`` is the head before its rotation; `convert` drops
+      it, and the base model is then needed.
+    - ``network_run``: a network trained from a base model; ``rotation``, if any, is how the run rotated its head first.
+    - ``unknown``: older files that do not say.
+
+    Attributes:
+        kind: As above.
+        base: The base model; None for random weights, and where it is not known.
+        random_head: Whether a run replaced the head of the base model by a random one.
+        problem: Why an older file does not tell the base model; None where it does.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Kind
+    base: BaseModelFile | None = None
+    random_head: bool = False
+    problem: str | None = None
+
+    def entry(self) -> dict[str, Any]:
+        """Return the entry of a checkpoint: plain values."""
+        return self.model_dump(mode="json")

@@ -10,7 +10,8 @@ from torch.optim import Optimizer
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
 from mrlspk.distributed import Ranks
-from mrlspk.models.checkpoints import encoder_entries, save_model, schema
+from mrlspk.inference.provenance import provenance_of_run
+from mrlspk.models.checkpoints import encoder_entries, save_checkpoint, schema
 from mrlspk.models.checkpoints.model_card import ModelCard, read_card
 from mrlspk.training.cards.files import write_card
 from mrlspk.training.checkpoints.random_state import random_state
@@ -65,6 +66,7 @@ class RunState:
             **encoder_entries(self.module.current_encoder(), self.architecture),
             **self.module.entries(),
             **self.origin,
+            schema.PROVENANCE: provenance_of_run(self.config, self.card.base).entry(),
             schema.CONFIG: self.config.model_dump(mode="json"),
             schema.OPTIMISER: self.optimiser.state_dict(),
             schema.PROGRESS: asdict(progress),
@@ -89,7 +91,7 @@ def effective_batch(config: Config, ranks: Ranks) -> int:
 
 def save_with_card(path: Path, entries: dict[str, Any]) -> None:
     """Write a checkpoint, and beside it the card that it holds, if it does."""
-    save_model(path, entries)
+    save_checkpoint(path, entries)
     if card := read_card(entries, path):
         write_card(path, card)
 
@@ -104,8 +106,8 @@ def save_epoch(run_dir: Path, entries: dict[str, Any], *, best_name: str | None,
     if best_name:
         save_with_card(run_dir / best_name, entries)
     if keep and keep_last_n:
-        save_model(run_dir / f"epoch-{entries[schema.PROGRESS]['epoch']:03d}.pt", entries)
-    save_model(run_dir / LAST, entries)
+        save_checkpoint(run_dir / f"epoch-{entries[schema.PROGRESS]['epoch']:03d}.pt", entries)
+    save_checkpoint(run_dir / LAST, entries)
     kept = sorted(run_dir.glob("epoch-*.pt"))
     for old in kept[: max(0, len(kept) - keep_last_n)]:
         old.unlink()

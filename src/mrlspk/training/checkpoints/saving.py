@@ -9,7 +9,7 @@ from typing import Any
 from mrlspk.config.run import LoggingConfig
 from mrlspk.distributed import failing_together
 from mrlspk.errors import MrlspkError
-from mrlspk.models.checkpoints import save_model
+from mrlspk.models.checkpoints import save_checkpoint
 from mrlspk.training.checkpoints.checkpoint import LAST, RunState, save_epoch
 from mrlspk.training.checkpoints.disk import with_last_good
 from mrlspk.training.records import Progress, ValidationResult
@@ -65,7 +65,7 @@ class Saver:
             return
         with self._writing() as of_all:
             if self._state.ranks.is_first:
-                save_model(self._run_dir / LAST, self._state.entries(progress, None) | of_all)
+                save_checkpoint(self._run_dir / LAST, self._state.entries(progress, None) | of_all)
         self._last = progress
 
     def save_epoch(self, progress: Progress, validation: ValidationResult, *, best_name: str | None) -> None:

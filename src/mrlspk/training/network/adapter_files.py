@@ -12,7 +12,9 @@ from mrlspk.config.architecture import Architecture, ReDimNet2Architecture, ReDi
 from mrlspk.errors import CheckpointError
 from mrlspk.files import whole_file
 from mrlspk.inference.fingerprint import model_fingerprint
-from mrlspk.models.checkpoints import LoadedModel, safetensors_file
+from mrlspk.models.checkpoints import LoadedModel
+from mrlspk.models.checkpoints.files import import_safetensors
+from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.encoder import Encoder, build_encoder
 from mrlspk.training.network.lora import NAME, adapted_layers, inject, library, merged, without_adapters
 
@@ -67,7 +69,7 @@ def save_adapter(folder: Path, encoder: Encoder, architecture: Architecture) -> 
         MissingDependencyError: If peft is not installed.
         MrlspkError: If a file cannot be written.
     """
-    options, safetensors = _peft_options(encoder), safetensors_file.library(folder)
+    options, safetensors = _peft_options(encoder), import_safetensors(folder)
     state = {PREFIX + name: values.detach().cpu().contiguous() for name, values in _kept_state(encoder).items()}
     base = model_fingerprint(without_adapters(encoder), without="head")
     header = json.dumps({"architecture": architecture.model_dump(mode="json"), "base": base})
@@ -102,7 +104,7 @@ def load_adapter(folder: Path) -> Adapter:
         MissingDependencyError: If peft is not installed.
     """
     library()
-    safetensors = safetensors_file.library(folder)
+    safetensors = import_safetensors(folder)
     for path in (folder / CONFIG, folder / WEIGHTS):
         if not path.is_file():
             raise CheckpointError("no such file of an adapter", path, "Give the folder adapter of a run of mrlspk.")
@@ -149,4 +151,11 @@ def with_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
             raise KeyError(*sorted(own.keys() ^ state.keys())[:1])
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"the adapter does not fit its own description: {error}", folder) from error
-    return replace(loaded, encoder=merged(encoder).eval(), architecture=adapter.architecture, config=None, contents={})
+    return replace(
+        loaded,
+        encoder=merged(encoder).eval(),
+        architecture=adapter.architecture,
+        config=None,
+        contents={},
+        provenance=Provenance(kind="adapter"),
+    )

@@ -60,7 +60,7 @@ def test_saved_encoder_loads_to_the_same_embedding_bit_for_bit(encoder, architec
     entries, load = own
     loaded = load(entries)
     waveform = torch.randn(1, 4000)
-    assert (loaded.encoder.dims, loaded.architecture, loaded.transfer.coverage) == ((4, 8), architecture, 1.0)
+    assert (loaded.encoder.dims, loaded.architecture, loaded.report.coverage) == ((4, 8), architecture, 1.0)
     assert not loaded.encoder.training
     assert torch.equal(loaded.encoder(waveform), encoder.eval()(waveform))
 
@@ -70,7 +70,7 @@ def test_published_layout_loads_with_a_classifier_left_out(encoder, architecture
     entries["state_dict"]["cls_head.2.weight"] = torch.zeros(3, 8)
     loaded = load(entries)
     assert (loaded.family, loaded.encoder.dims) == (architecture.family, (8,))
-    assert (loaded.transfer.left_out, loaded.transfer.unexpected) == (("cls_head.2.weight",), ())
+    assert (loaded.report.left_out, loaded.report.unexpected) == (("cls_head.2.weight",), ())
     waveform = torch.randn(1, 4000)
     assert torch.equal(loaded.encoder(waveform), encoder.eval()(waveform))
 
@@ -109,7 +109,7 @@ def test_state_that_does_not_fit_is_refused_with_its_entry(published, name, chan
     with pytest.raises(CheckpointError, match=message) as caught:
         load(entries)
     assert "mrlspk pretrained inspect" in caught.value.fix
-    report = load(entries, inspect_model).transfer
+    report = load(entries, inspect_model).report
     assert name in report.missing + report.unexpected
     assert (report.coverage < 1) == (name != "backbone.extra")
 
@@ -132,7 +132,7 @@ def test_a_tensor_that_is_not_its_values_is_refused(published, spoil, message):
     entries["state_dict"]["linear.weight"] = spoil(entries["state_dict"]["linear.weight"].detach())
     with pytest.raises(CheckpointError, match=f"linear.weight {message}"):
         load(entries)
-    assert load(entries, inspect_model).transfer.coverage < 1
+    assert load(entries, inspect_model).report.coverage < 1
 
 
 def test_a_negative_variance_is_refused(published):
@@ -191,7 +191,7 @@ def test_option_outside_the_known_ones_is_refused_by_name(published, key, value,
         (2**64, "a number beyond bounds"),
         ({3: 4}, "a dict whose keys are not text"),
         (torch.zeros(1), "a Tensor"),
-        (json.loads("[" * 80 + "]" * 80), "lists within lists"),
+        (json.loads("[" * 80 + "]" * 80), "lists nested more than"),
     ],
 )
 def test_options_are_plain_values(published, value, found):
@@ -297,7 +297,7 @@ def test_inspection_shows_what_the_file_says_of_itself(encoder, published):
     found = load(entries, inspect_model)
     assert (found.embed_dim, found.dims, found.config) == (8, (8,), entries["model_config"])
     assert found.parameters == sum(parameter.numel() for parameter in encoder.parameters())
-    assert (found.transfer.loaded, found.transfer.missing) == (len(entries["state_dict"]), ())
+    assert (found.report.loaded, found.report.missing) == (len(entries["state_dict"]), ())
 
 
 def test_wider_head_keeps_the_known_rows(own):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import encoder_entries, load_model
-from mrlspk.models.checkpoints.published import NAMES
-from mrlspk.models.checkpoints.safetensors_file import write_entries
+from mrlspk.models.checkpoints.files import save_checkpoint
+from mrlspk.models.checkpoints.layouts import PUBLISHED_NAMES
 from mrlspk.models.encoder import build_encoder
 from unit.models.checkpoints.architectures import architectures
 
@@ -38,8 +38,8 @@ def embed(encoder, seed):
 def as_published(encoder, architecture):
     state = {}
     for name, values in encoder.state_dict().items():
-        ours = next((begin for begin in NAMES if name.startswith(begin)), None)
-        state[name.replace(ours, NAMES[ours], 1) if ours else name] = values
+        ours = next((begin for begin in PUBLISHED_NAMES if name.startswith(begin)), None)
+        state[name.replace(ours, PUBLISHED_NAMES[ours], 1) if ours else name] = values
     options = architecture.backbone.model_dump(mode="json")
     return {
         "model_config": options | {"embed_dim": encoder.embed_dim, "emb_bn": architecture.output_norm},
@@ -61,12 +61,12 @@ def test_saved_and_loaded_it_gives_the_same_embedding_bit_for_bit(folder, archit
     entries = encoder_entries(encoder, architecture)
     torch.save(entries, folder / "own.pt")
     torch.save(as_published(encoder, architecture), folder / "published.pt")
-    write_entries(folder / "own.safetensors", entries)
+    save_checkpoint(folder / "own.safetensors", entries)
     for name, family in (("own.pt", "mrlspk"), ("own.safetensors", "mrlspk"), ("published.pt", architecture.family)):
         loaded = load_model(folder / name)
         assert loaded.family == family
         assert loaded.architecture.backbone == architecture.backbone
-        assert loaded.transfer.coverage == 1
+        assert loaded.report.coverage == 1
         assert torch.equal(embed(loaded.encoder, seed), expected)
 
 

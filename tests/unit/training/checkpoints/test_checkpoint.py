@@ -5,7 +5,7 @@ import torch
 
 from mrlspk.config.run import LoggingConfig
 from mrlspk.errors import CheckpointError
-from mrlspk.models.checkpoints import save_model
+from mrlspk.models.checkpoints import save_checkpoint
 from mrlspk.training.checkpoints.checkpoint import save_epoch
 from mrlspk.training.checkpoints.resume import find_resume_point
 
@@ -29,16 +29,16 @@ def test_none_are_kept_where_none_are_wanted(tmp_path):
 
 def test_failed_save_leaves_the_old_file_and_no_partial_one(tmp_path):
     path = tmp_path / "last.pt"
-    save_model(path, entries(1))
+    save_checkpoint(path, entries(1))
     with pytest.raises(AttributeError):
-        save_model(path, {"unpicklable": lambda: None})
+        save_checkpoint(path, {"unpicklable": lambda: None})
     assert torch.load(path, weights_only=True)["value"] == 1
     assert [found.name for found in tmp_path.iterdir()] == ["last.pt"]
 
 
 def test_auto_resumes_the_newest_run(tmp_path):
     for age, name in enumerate(("newer", "older")):
-        save_model(tmp_path / name / "last.pt", entries(1))
+        save_checkpoint(tmp_path / name / "last.pt", entries(1))
         os.utime(tmp_path / name / "last.pt", (1000 - age, 1000 - age))
     assert find_resume_point("auto", LoggingConfig(save_dir=tmp_path)) == tmp_path / "newer" / "last.pt"
     named = LoggingConfig(save_dir=tmp_path, run_name="older")

@@ -11,7 +11,7 @@ from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.config.loss import LossConfig
 from mrlspk.errors import MrlspkError
 from mrlspk.losses.build import build_loss
-from mrlspk.models.checkpoints import encoder_entries, save_model
+from mrlspk.models.checkpoints import encoder_entries, save_checkpoint
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.checkpoints import disk
 from mrlspk.training.checkpoints.disk import check_space, checkpoint_bytes, with_last_good
@@ -50,7 +50,7 @@ def test_bytes_of_a_checkpoint_are_those_of_its_file_before_the_first_step(modul
         parameter.grad = torch.ones_like(parameter)
     optimiser.step()
     entries = encoder_entries(trained.encoder, architecture) | trained.entries()
-    save_model(tmp_path / "last.pt", entries | {"optimiser": optimiser.state_dict(), "rng": torch.get_rng_state()})
+    save_checkpoint(tmp_path / "last.pt", entries | {"optimiser": optimiser.state_dict(), "rng": torch.get_rng_state()})
     assert expected == pytest.approx((tmp_path / "last.pt").stat().st_size, rel=0.05)
 
 
@@ -116,13 +116,13 @@ from pathlib import Path
 import torch
 
 from mrlspk.errors import MrlspkError
-from mrlspk.models.checkpoints import save_model
+from mrlspk.models.checkpoints import save_checkpoint
 from mrlspk.training.checkpoints.disk import with_last_good
 
 run_dir = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
-    save_model(run_dir / "last.pt", {"progress": {"epoch": 3, "step": 70}, "model": torch.ones(100_000)})
+    save_checkpoint(run_dir / "last.pt", {"progress": {"epoch": 3, "step": 70}, "model": torch.ones(100_000)})
 except MrlspkError as error:
     print(with_last_good(error, run_dir))
 """
@@ -137,7 +137,7 @@ def save_where_no_room_is_left(run_dir):
 
 def test_save_without_room_leaves_the_last_checkpoint_and_names_it(tmp_path):
     good = {"progress": {"epoch": 2, "step": 50}, "model": torch.zeros(1000)}
-    save_model(tmp_path / "last.pt", good)
+    save_checkpoint(tmp_path / "last.pt", good)
     before = (tmp_path / "last.pt").read_bytes()
     said = save_where_no_room_is_left(tmp_path)
     assert said.startswith(f"{tmp_path / 'last.pt'}: cannot be written: File too large\n")

@@ -1,64 +1,26 @@
-"""What every layout of checkpoint files says, once it is read."""
+"""Check the plain values of a checkpoint file, and its configuration against a model of options."""
 
 import json
 import math
 import re
 import reprlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from mrlspk.config.architecture import Architecture
 from mrlspk.errors import CheckpointError
-from mrlspk.models.checkpoints.transfer import SHOWN, shown_name
+from mrlspk.models.checkpoints.state_dict_report import SHOWN, shown_name
 
 _SHORT = reprlib.Repr(maxstring=80, maxother=80)
-
 DEEPEST, LARGEST = 16, 2**63  # how deep a configuration may be, and how large a number in it
-
-type Family = Literal["redimnet", "redimnet2", "redimnet-mrl", "mrlspk"]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A checkpoint file whose configuration is valid, and whose weights are not yet looked at.
-
-    Attributes:
-        family: Which layout it is.
-        architecture: The network that its own configuration describes.
-        state: Its weights, by their names in the file.
-        names: Beginnings of the network's names, with what they are in the file.
-        described: The configuration as the file has it.
-        left_out: Beginnings of names that are known and of no use to an encoder.
-        config: The resolved configuration of the training run; None for published models.
-        contents: All entries of the file but the weights.
-    """
-
-    family: Family
-    architecture: Architecture
-    state: dict[str, Any]
-    described: dict[str, Any]
-    names: Mapping[str, str] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
-    config: dict[str, Any] | None = None
-    contents: dict[str, Any] = field(default_factory=dict)
-
-    def name_in_file(self, name: str) -> str:
-        """Return what the file calls the network's entry ``name``."""
-        for ours, theirs in self.names.items():
-            if name.startswith(ours):
-                return theirs + name.removeprefix(ours)
-        return name
 
 
 def checked_state(state: Any, path: Path) -> dict[str, Any]:
-    """Return the weights of a file, which must be a dict by name.
+    """Return the weights of a file.
 
     Raises:
-        CheckpointError: If they are not.
+        CheckpointError: If they are no dict by name.
     """
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise CheckpointError(
@@ -70,10 +32,10 @@ def checked_state(state: Any, path: Path) -> dict[str, Any]:
 
 
 def validate_options[Options: BaseModel](model: type[Options], values: Any, path: Path, where: str) -> Options:
-    """Return a file's configuration as ``model``, types taken strictly: no text for a number, no 1 for true.
+    """Return a file's configuration as ``model``, with strict types: no text for a number, no 1 for true.
 
     Raises:
-        CheckpointError: If an option or its value is not among the known ones; each is named.
+        CheckpointError: If an option or its value is not known; each is named.
     """
     try:
         return model.model_validate_json(json.dumps(values), strict=True)  # strict JSON takes lists for tuples
@@ -85,23 +47,23 @@ def validate_options[Options: BaseModel](model: type[Options], values: Any, path
 
 
 def plain_options(values: Any, path: Path, where: str) -> dict[str, Any]:
-    """Return a file's configuration as JSON has it: text, numbers, truth values, lists, and dicts by text.
+    """Return a file's configuration as JSON values: text, finite numbers, booleans, lists, and dicts by text.
 
     Raises:
-        CheckpointError: If it holds anything else, or is no dict.
+        CheckpointError: If it is no dict, or holds anything else.
     """
     if not isinstance(values, dict):
         raise CheckpointError(
             f"its {where} is a {type(values).__name__}, expected a dict of options",
             path,
-            "Give a checkpoint that says what network it is of.",
+            "Give a checkpoint that describes its network.",
         )
     plain: dict[str, Any] = plain_entry(values, path, where, own=False)
     return plain
 
 
 def plain_entry(value: Any, path: Path, where: str, *, own: bool = True) -> Any:
-    """Return an entry of a checkpoint out of plain values; ``own`` is one that a run of ours wrote, see `_plain`.
+    """Return an entry of a checkpoint as plain values; one of our ``own`` may have numbers as keys, and NaN.
 
     Raises:
         CheckpointError: If it holds anything else.
@@ -115,9 +77,9 @@ def plain_entry(value: Any, path: Path, where: str, *, own: bool = True) -> Any:
 
 
 def _plain(value: Any, *, depth: int, own: bool) -> Any:
-    """Return ``value`` out of plain types; what is ``own`` may have numbers as keys, and any numbers."""
+    """Return ``value`` as plain types; see `plain_entry`."""
     if depth > DEEPEST:
-        raise TypeError(f"lists within lists, more than {DEEPEST} deep")
+        raise TypeError(f"lists nested more than {DEEPEST} deep")
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int) and abs(value) <= LARGEST:
@@ -148,6 +110,6 @@ def _problem(entry: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a value of a file for a message: short, and without control characters."""
+    """Return a value for a message: short, without control characters."""
     plain = isinstance(value, str) and re.fullmatch(r"[\w+.-]{1,40}", value)
     return str(value) if plain else _SHORT.repr(value)

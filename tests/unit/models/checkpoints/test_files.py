@@ -1,6 +1,7 @@
 import pickle
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import encoder_entries, load_model, read_checkpoint
+from mrlspk.models.checkpoints.files import write_entries
 from mrlspk.models.encoder import build_encoder
 
 
@@ -17,6 +19,16 @@ class Payload:
 
     def __reduce__(self):
         return (exec, ("import pathlib; pathlib.Path('ran').touch()",))
+
+
+TINY = describe_architecture(
+    ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),)), (4, 8)
+)
+
+
+@pytest.fixture
+def encoder():
+    return build_encoder(TINY)
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +40,6 @@ def folder(tmp_path, monkeypatch):
 
 def test_payload_would_run():
     """The side effect that the tests here look for does happen where nothing prevents it."""
-    from pathlib import Path
-
     pickle.loads(pickle.dumps(Payload()))
     assert Path("ran").exists()
     Path("ran").unlink()
@@ -77,14 +87,14 @@ def test_code_inside_a_checkpoint_is_refused_and_does_not_run(folder, contents):
     "number",
     [np.float64(0.25), np.float32(-1.5), np.float16(2.0), np.int64(-(2**40)), np.uint8(200), np.bool_(True)],
 )
-def test_numpy_numbers_become_plain_ones(folder, number):
+def test_numpy_numbers_become_python_numbers(folder, number):
     torch.save({"best_eer": number}, folder / "model.pt")
     found = read_checkpoint(folder / "model.pt")["best_eer"]
     assert found == number.item()
     assert type(found) is type(number.item())
 
 
-def test_numpy_numbers_of_the_other_byte_order_are_read(folder):
+def test_big_endian_numpy_numbers_are_read(folder):
     class Swapped:
         def __reduce__(self):
             constructor, (_, data) = np.float64(0.25).__reduce__()
@@ -99,13 +109,13 @@ def test_numpy_numbers_of_the_other_byte_order_are_read(folder):
     "value",
     [np.zeros(3), np.str_("text"), np.datetime64("2020-01-01"), np.dtype("O"), np.void(b"12345678")],
 )
-def test_other_values_of_numpy_are_refused(folder, value):
+def test_other_numpy_values_are_refused(folder, value):
     torch.save({"best_eer": value}, folder / "model.pt")
     with pytest.raises(CheckpointError, match="is refused|is damaged"):
         read_checkpoint(folder / "model.pt")
 
 
-def test_reading_leaves_torch_s_own_allow_list_as_it_was(folder):
+def test_reading_leaves_the_allow_list_of_torch_unchanged(folder):
     before = set(torch.serialization.get_safe_globals())
     torch.save({"best_eer": np.float64(1)}, folder / "model.pt")
     read_checkpoint(folder / "model.pt")
@@ -142,7 +152,7 @@ def test_flipped_bits_are_refused_or_change_nothing(folder):
     assert 50 < refused < 200
 
 
-def test_entries_of_one_name_are_refused(folder):
+def test_two_entries_with_one_name_are_refused(folder):
     torch.save({"a": torch.zeros(3)}, folder / "model.pt")
     with zipfile.ZipFile(folder / "model.pt", "a") as archive:
         name = next(name for name in archive.namelist() if name.endswith("data/0"))
@@ -155,3 +165,14 @@ def test_entries_of_one_name_are_refused(folder):
 def test_missing_file_is_named(folder):
     with pytest.raises(CheckpointError, match="no such checkpoint file"):
         read_checkpoint(folder / "absent.pt")
+
+
+def test_written_entries_pass_weights_only_loading(encoder, tmp_path):
+    torch.save(encoder_entries(encoder, TINY), tmp_path / "model.pt")
+    assert torch.load(tmp_path / "model.pt", weights_only=True)["format"] == "mrlspk"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_full_disk_raises_the_error_of_the_disk(encoder):
+    with pytest.raises(OSError, match="No space left"):
+        write_entries(Path("/dev/full"), encoder_entries(encoder, TINY))

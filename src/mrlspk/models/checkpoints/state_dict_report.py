@@ -1,4 +1,4 @@
-"""What of a file's weights a network takes: every entry accounted for."""
+"""Compare the state dict of a file with that of the network that its configuration describes."""
 
 import math
 import reprlib
@@ -9,20 +9,20 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor
 
-SHOWN, LONGEST = 10, 200  # entries that a message names, and characters of one
+SHOWN, LONGEST = 10, 200  # entries that a message names, and characters of each
 _SHORT = reprlib.Repr(maxstring=LONGEST)
 
 
 @dataclass(frozen=True)
-class TransferReport:
-    """A file's entries against those of the network that its configuration describes, by their names in the file.
+class StateDictReport:
+    """The entries of a file against those of its network, by their names in the file.
 
     Attributes:
-        loaded: How many entries fit.
+        loaded: Number of entries that fit.
         missing: Entries of the network that the file does not fill: absent, or listed under ``mismatched``.
         unexpected: Entries of the file that the network does not have.
-        mismatched: Entries of both that differ in kind or shape, each with what was found and expected.
-        left_out: Entries of the file that are known and of no use here, such as a classifier over training speakers.
+        mismatched: Entries of both that differ in type or shape, each with both.
+        left_out: Known entries of the file that an encoder does not need, such as a classifier over speakers.
         coverage: Share of the network's values that the file fills, in [0, 1].
     """
 
@@ -35,11 +35,11 @@ class TransferReport:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every entry of either side has its counterpart."""
+        """Whether the names of both sides are the same and all entries fit."""
         return not (self.missing or self.unexpected)
 
     def problems(self) -> str:
-        """Return the entries without a counterpart, the first ones by name, as one line."""
+        """Return the first entries that are missing, unexpected or mismatched, as one line."""
         differing = {text.partition(" ")[0] for text in self.mismatched}
         listed = [*self.mismatched]
         listed += [f"missing {name}" for name in self.missing if name not in differing]
@@ -49,12 +49,12 @@ class TransferReport:
 
 
 def shown_name(name: str) -> str:
-    """Return the name of an entry on one line; quoted where a file has put in what does not print."""
+    """Return the name of an entry for a message: on one line, quoted if it is long or does not print."""
     return name if name.isprintable() and 0 < len(name) <= LONGEST else _SHORT.repr(name)
 
 
 def is_plain(values: object) -> TypeGuard[Tensor]:
-    """Say whether ``values`` is a tensor that has its values in memory, one by one."""
+    """Return whether ``values`` is a dense tensor on the CPU."""
     return (
         isinstance(values, Tensor)
         and values.layout == torch.strided
@@ -65,7 +65,7 @@ def is_plain(values: object) -> TypeGuard[Tensor]:
 
 def compare_states(
     found: Mapping[str, Any], expected: Mapping[str, Tensor], *, left_out: Iterable[str] = ()
-) -> TransferReport:
+) -> StateDictReport:
     """Return the report on ``found`` for a network whose entries are ``expected``, both by their names in the file."""
     ignored = set(left_out)
     mismatched = {name: _difference(name, found[name], expected[name]) for name in expected if name in found}
@@ -73,7 +73,7 @@ def compare_states(
     missing = tuple(name for name in expected if name not in found or name in wrong)
     values = {name: math.prod(tensor.shape) for name, tensor in expected.items()}
     total = sum(values.values())
-    return TransferReport(
+    return StateDictReport(
         loaded=len(expected) - len(missing),
         missing=missing,
         unexpected=tuple(name for name in found if name not in expected and name not in ignored),
@@ -84,7 +84,7 @@ def compare_states(
 
 
 def _difference(name: str, found: Any, expected: Tensor) -> str:
-    """Return how an entry differs from what the network has; nothing where it fits."""
+    """Return how an entry differs from that of the network; an empty text if it fits."""
     if not isinstance(found, Tensor):
         return f"{name} is a {type(found).__name__}, not a tensor"
     if not is_plain(found):
