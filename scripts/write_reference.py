@@ -13,7 +13,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from mrlspk.cli.app import app
-from mrlspk.cli.pretrained.list_models import DESCRIBED, describe
+from mrlspk.cli.pretrained_list import DESCRIBED, describe
 from mrlspk.config.predecessor import render_tables
 from mrlspk.config.reference import render_reference
 from mrlspk.pretrained import list_models

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from integration.model_server import Answer, ModelServer
 from model_files import checkpoint, sha256
 from mrlspk.cli.app import app
-from mrlspk.pretrained import download, transfer
+from mrlspk.pretrained import download, http_download
 
 NAME = "redimnet-M-vb2-ptn"  # its SHA-256 is not known beforehand
 PATH = f"/{NAME}.pt"
@@ -23,7 +23,7 @@ RELEASE = "/IDRnD/ReDimNet/releases/download/latest/"  # where the publisher has
 BODY = checkpoint(bytes(range(256)) * 4000)
 OTHER = checkpoint(bytes(range(255, -1, -1)) * 4000)  # as long, and different
 SHA256 = sha256(BODY)
-BREAK = 2 * transfer.CHUNK_BYTES
+BREAK = 2 * http_download.CHUNK_BYTES
 WHOLE = [f"{NAME}.pt", f"{NAME}.pt.sha256"]
 BROKEN_OFF = [f".{NAME}.pt.partial", f".{NAME}.pt.partial.json"]
 
@@ -99,7 +99,7 @@ def break_off(server, cache, *arguments):
     server.answers = [Answer(cut=BREAK)] + [Answer(status=503)] * 3
     result = fetch(*arguments)
     assert result.exit_code == 4
-    assert "What came is kept" in result.stderr
+    assert "The part is kept" in result.stderr
     assert kept_files(cache) == BROKEN_OFF
     assert sha256(cache / BROKEN_OFF[0]) == sha256(BODY[:BREAK])
     server.requests.clear()
@@ -122,7 +122,7 @@ def test_connection_that_always_breaks_keeps_what_came(server, cache, pauses):
     result = fetch()
     assert result.exit_code == 4
     assert "the connection broke off before the end of the file, in 4 attempts" in result.stderr
-    assert "the same command goes on from there" in result.stderr
+    assert "the same command resumes it" in result.stderr
     assert [seen.range for seen in server.requests] == [None, *(f"bytes={n * BREAK}-" for n in (1, 2, 3))]
     assert pauses == [1.0, 2.0, 4.0]
     assert kept_files(cache) == BROKEN_OFF
@@ -150,7 +150,7 @@ def test_part_that_nothing_identifies_is_not_gone_on_from(server, cache, etag, d
     server.answers = [Answer(cut=BREAK)] + [Answer(status=503)] * 3
     result = fetch()
     assert result.exit_code == 4
-    assert "What came is kept" not in result.stderr
+    assert "The part is kept" not in result.stderr
     assert kept_files(cache) == []
     server.files = {PATH: OTHER}
     assert_whole(fetch(), cache, OTHER)
@@ -227,7 +227,7 @@ def test_part_of_other_content_is_found_by_the_hash_and_fetched_once_more(server
     (cache / BROKEN_OFF[0]).write_bytes(OTHER[:BREAK])
     result = fetch("--sha256", SHA256)
     assert_whole(result, cache, given=True)
-    assert "is of another file; fetching from the start" in result.stderr
+    assert "belongs to another file; fetching from the start" in result.stderr
     assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-", None]
 
 
@@ -267,7 +267,7 @@ def test_rest_of_another_length_than_said_is_not_taken(server, cache, change):
     server.answers = [Answer(change=change)]
     result = fetch()
     assert_whole(result, cache)
-    assert f"of {len(BODY):,} bytes came; trying again" in result.stderr
+    assert f"of {len(BODY):,} bytes; trying again" in result.stderr
 
 
 def test_body_is_asked_for_as_it_is_stored_and_decoded_where_it_is_not(server, cache):
@@ -317,7 +317,7 @@ def test_server_says_when_to_come_back_within_reason(server, cache, pauses, aske
 
 
 def test_stall_is_left_and_gone_on_from(server, cache, monkeypatch):
-    monkeypatch.setattr(transfer, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(http_download, "READ_SECONDS", 0.3)
     server.answers = [Answer(hold=BREAK)]
     result = fetch()
     assert_whole(result, cache)
@@ -326,7 +326,7 @@ def test_stall_is_left_and_gone_on_from(server, cache, monkeypatch):
 
 
 def test_server_that_does_not_answer_is_left_and_asked_again(server, cache, monkeypatch):
-    monkeypatch.setattr(transfer, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(http_download, "READ_SECONDS", 0.3)
     server.answers = [Answer(silent=True)]
     result = fetch()
     assert_whole(result, cache)
@@ -395,7 +395,7 @@ def test_first_fetch_keeps_no_page_and_no_part(server, cache):
     for content, found in (
         (b"<html>Sign in</html>", "a page of text"),
         (b"", "an empty file"),
-        (BODY[:-1], f"{len(BODY) - 1:,} bytes of one that was cut short"),
+        (BODY[:-1], f"a truncated file of {len(BODY) - 1:,} bytes"),
     ):
         server.files = {PATH: content}
         result = fetch()

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from integration.model_server import Answer, ModelServer
 from model_files import checkpoint, sha256
 from mrlspk.cli.app import app
-from mrlspk.pretrained import download, transfer
+from mrlspk.pretrained import download, http_download
 
 NAME, FILE = "redimnet-M-vb2-ptn", "M-vb2-ptn.pt"  # its SHA-256 is not known beforehand
 MIXED, MIXED_FILE = "redimnet-S-vb2+vox2+cnc-ft_mix", "S-vb2%2Bvox2%2Bcnc-ft_mix.pt"
@@ -191,12 +191,12 @@ def test_disk_without_room_is_told_with_both_figures_before_the_body_is_written(
 
 def test_interrupt_keeps_what_came_and_the_next_command_goes_on(server, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(transfer, "_write", interrupt_after_first_chunk(transfer._write))
+        patched.setattr(http_download, "_write", interrupt_after_first_chunk(http_download._write))
         result = fetch(NAME)
     assert result.exit_code == 130
     assert kept_files(tmp_path) == [f".{NAME}.pt.partial", f".{NAME}.pt.partial.json"]
     assert fetch(NAME).exit_code == 0
-    assert server.requests[-1].range == f"bytes={transfer.CHUNK_BYTES}-"
+    assert server.requests[-1].range == f"bytes={http_download.CHUNK_BYTES}-"
     assert sha256(tmp_path / "cache" / f"{NAME}.pt") == SHA256
     assert kept_files(tmp_path) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
 

@@ -8,9 +8,19 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.command_line import typed_command
-from mrlspk.cli.model import cache_folder, resolve_model
-from mrlspk.cli.options import AsJson, ConfigPath, Debug, Device, Force, Overrides, Quiet, parse_dims
+from mrlspk.cli.options import (
+    AsJson,
+    ConfigPath,
+    Debug,
+    Device,
+    Force,
+    Overrides,
+    Quiet,
+    cache_folder,
+    parse_dims,
+    resolve_model,
+    typed_command,
+)
 from mrlspk.cli.trial_options import (
     AllowMissing,
     AllowUntrainedDim,

@@ -9,8 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.model import resolve_model
-from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet
+from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet, resolve_model
 from mrlspk.cli.trial_options import choose_device, read_config
 from mrlspk.errors import DataError
 

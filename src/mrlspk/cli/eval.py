@@ -9,9 +9,20 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from mrlspk.cli import output
-from mrlspk.cli.command_line import typed_command
-from mrlspk.cli.model import cache_folder, mirror_address, resolve_model
-from mrlspk.cli.options import AsJson, ConfigPath, Debug, Device, Force, Overrides, Quiet, parse_dims
+from mrlspk.cli.options import (
+    AsJson,
+    ConfigPath,
+    Debug,
+    Device,
+    Force,
+    Overrides,
+    Quiet,
+    cache_folder,
+    mirror_address,
+    parse_dims,
+    resolve_model,
+    typed_command,
+)
 from mrlspk.cli.trial_options import (
     AllowMissing,
     AllowUntrainedDim,

@@ -29,6 +29,7 @@ FLAGS = {
     "metadata": "--metadata",
     "method": "--method",
     "output": "--output",
+    "name": "--name",
     "p_target": "--p-target",
     "quality": "--quality",
     "resume": "--resume",

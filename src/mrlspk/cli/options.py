@@ -1,13 +1,24 @@
-"""Options that several commands share, and how their values are read."""
+"""Read the options that several commands share: model, widths, device; and repeat the command as typed."""
 
+import os
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mrlspk.cli import output
 from mrlspk.errors import UsageError
 
+if TYPE_CHECKING:
+    from mrlspk.config.sources import Environment
+    from mrlspk.inference.locate import ModelFile
+
 DEBUG_KEY = "mrlspk.debug"
+DEFAULT_MODEL = "redimnet-b2-vox2-ft_lm"
+RUNS = Path("checkpoints")
+NOT_REPEATED = {"as_json", "quiet", "debug", "report", "scores", "force"}  # they do not change the results
 
 
 def _remember_debug(ctx: typer.Context, value: bool) -> bool:  # noqa: FBT001 - the signature that typer calls
@@ -16,7 +27,7 @@ def _remember_debug(ctx: typer.Context, value: bool) -> bool:  # noqa: FBT001 - 
 
 
 def check_device(value: str | None) -> str | None:
-    """Return ``value`` where it is the name of a device, or None."""
+    """Return ``value`` if it is the name of a device, or None."""
     if value is None:
         return None
     kind, _, number = value.partition(":")
@@ -26,23 +37,24 @@ def check_device(value: str | None) -> str | None:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of tables.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
-Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show a traceback with an error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show the traceback of an error.")]
 Device = Annotated[str, typer.Option("--device", callback=check_device, help="auto, cpu, cuda, cuda:N or mps.")]
 OptionalDevice = Annotated[
     str | None,
-    typer.Option("--device", callback=check_device, help="auto, cpu, cuda, cuda:N or mps. Default: as configured."),
+    typer.Option("--device", callback=check_device, help="auto, cpu, cuda, cuda:N or mps. Default: hardware.device."),
 ]
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="YAML file; see configs/ for examples.")]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", help="section.key=value, over --config; repeatable.", metavar="KEY=VALUE")
+    list[str] | None,
+    typer.Option("--set", help="section.key=value; overrides --config; repeatable.", metavar="KEY=VALUE"),
 ]
 CacheDir = Annotated[Path | None, typer.Option(help="Folder of fetched models. Default: MRLSPK_CACHE_DIR.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 
 
 def parse_dims(text: str | None) -> tuple[int, ...] | None:
-    """Return the widths of ``64,128``, rising, or None.
+    """Return the widths in ``64,128``, rising, or None.
 
     Raises:
         UsageError: If ``text`` is anything else.
@@ -51,5 +63,85 @@ def parse_dims(text: str | None) -> tuple[int, ...] | None:
         return None
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise UsageError(f"expected widths such as 64,128, got {text!r}", "--dims")
+        raise UsageError(f"expected widths such as 64,128, got {text!r}", parameter="dims")
     return tuple(sorted({int(part) for part in parts}))
+
+
+def resolve_model(model: str | None, *, quiet: bool) -> "ModelFile":
+    """Return the checkpoint of a path or name.
+
+    Without one: ``MRLSPK_MODEL``, else ``best.pt`` of the newest run under ``checkpoints/``, else the default published
+    model. The choice is shown on stderr, and so is the progress of a download unless ``quiet``.
+
+    Raises:
+        ConfigError: If a ``MRLSPK_`` variable is unknown.
+        CheckpointError: If there is no such file.
+        DownloadError: If a published model cannot be fetched.
+    """
+    from mrlspk.inference.locate import locate_model
+
+    environment = _environment()
+    if model is None:
+        model = environment.model or newest_best(RUNS) or DEFAULT_MODEL
+        output.note(f"model: {model}")
+    with output.progress(model, quiet=quiet) as on_progress:
+        return locate_model(model, cache_dir=environment.cache_dir, mirror=environment.mirror, on_progress=on_progress)
+
+
+def newest_best(runs: Path) -> str | None:
+    """Return ``best.pt`` of the newest run, or None."""
+    found = [(path.stat().st_mtime, str(path)) for path in runs.glob("*/best.pt")]
+    return max(found)[1] if found else None
+
+
+def cache_folder() -> Path:
+    """Return the folder of fetched models and cached embeddings.
+
+    Raises:
+        ConfigError: If a ``MRLSPK_`` variable is unknown.
+    """
+    return _environment().cache_dir
+
+
+def mirror_address() -> str | None:
+    """Return the URL or folder with copies of the published files, or None.
+
+    Raises:
+        ConfigError: If a ``MRLSPK_`` variable is unknown.
+    """
+    return _environment().mirror
+
+
+def _environment() -> "Environment":
+    from mrlspk.config.sources import read_environment
+
+    return read_environment(os.environ)
+
+
+def typed_command(context: typer.Context, **defaults: str) -> str:
+    """Return the running command with every argument and option that was given, as a user would type it again.
+
+    Args:
+        context: Context of the command.
+        defaults: Values, by name, that were used for arguments not given.
+    """
+    words = [*context.command_path.split()[1:]]
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        given = source is not None and source.name == "COMMANDLINE"
+        if name in NOT_REPEATED or not (given or name in defaults):
+            continue
+        values = context.params[name] if given else defaults[name]
+        words += _words(parameter, values if isinstance(values, list | tuple) else [values])
+    return shlex.join(["mrlspk", *words])
+
+
+def _words(parameter: Any, values: Any) -> Iterator[str]:
+    for value in values:
+        if parameter.param_type_name == "argument":
+            yield str(value)
+        elif getattr(parameter, "is_flag", False):
+            yield parameter.opts[0]
+        else:
+            yield from (parameter.opts[0], str(value))

@@ -9,8 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.model import cache_folder, resolve_model
-from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet, parse_dims
+from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet, cache_folder, parse_dims, resolve_model
 from mrlspk.cli.trial_options import NoCache, choose_device, percent, read_config
 
 if TYPE_CHECKING:

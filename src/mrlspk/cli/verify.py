@@ -9,8 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.model import cache_folder, resolve_model
-from mrlspk.cli.options import AsJson, Debug, Device, Quiet, parse_dims
+from mrlspk.cli.options import AsJson, Debug, Device, Quiet, cache_folder, parse_dims, resolve_model
 from mrlspk.cli.trial_options import AllowUntrainedDim, Dims, choose_device, read_config
 
 if TYPE_CHECKING:

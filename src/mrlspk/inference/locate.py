@@ -7,8 +7,8 @@ from pathlib import Path
 from mrlspk.errors import CheckpointError, DownloadError
 from mrlspk.files import OnProgress
 from mrlspk.pretrained.fetch import FetchedModel, fetch_model
+from mrlspk.pretrained.own_models import OwnModel, find_own_model, list_own_models, verified_path
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
-from mrlspk.pretrained.zoo import ZooModel, find_in_zoo, read_zoo, verified_path
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ModelFile:
     path: Path
     typed: str
     published: PublishedModel | None = None
-    own: ZooModel | None = None
+    own: OwnModel | None = None
 
 
 def locate_model(
@@ -60,9 +60,9 @@ def _is_file(path: Path) -> bool:
 def _by_name(name: str, cache_dir: Path, mirror: str | None, on_progress: OnProgress | None) -> ModelFile:
     if is_published(name):
         return ModelFile(_fetch(name, cache_dir, mirror, on_progress).path, name, published=find_model(name))
-    if own := find_in_zoo(name, cache_dir):
+    if own := find_own_model(name, cache_dir):
         return ModelFile(verified_path(own, cache_dir), name, own=own)
-    names = [*(known.name for known in list_models()), *(own.name for own in read_zoo(cache_dir).models)]
+    names = [*(known.name for known in list_models()), *(own.name for own in list_own_models(cache_dir).models)]
     nearest = difflib.get_close_matches(name, names, 1, 0.7)
     guess = f"Did you mean {nearest[0]}? " if nearest else "Check the path; "
     raise CheckpointError(

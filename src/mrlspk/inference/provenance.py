@@ -12,10 +12,10 @@ from mrlspk.inference.locate import ModelFile
 from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, read_card
 from mrlspk.models.checkpoints.schema import BaseModelFile, Provenance
-from mrlspk.pretrained.fetch import cached_path
-from mrlspk.pretrained.records import recorded_sha256
+from mrlspk.pretrained.cache_folder import cached_path
+from mrlspk.pretrained.own_models import UNKNOWN_LICENCE
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
-from mrlspk.pretrained.zoo import UNKNOWN_LICENCE
+from mrlspk.pretrained.verification import recorded_sha256
 
 
 def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> BaseCard:

@@ -1,4 +1,4 @@
-"""Published models: where they are, and verified downloads of them."""
+"""Find published models, download them and verify their files."""
 
 from mrlspk.pretrained.fetch import FetchedModel, fetch_model
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models

@@ -1,4 +1,4 @@
-"""A file brought here whole and verified, over several attempts, or not at all."""
+"""Download a file with retries, verify it, and put it in place together with its record."""
 
 import logging
 import time
@@ -7,23 +7,15 @@ from pathlib import Path
 
 from mrlspk.errors import DownloadError
 from mrlspk.files import OnProgress, file_sha256
-from mrlspk.pretrained import transfer
-from mrlspk.pretrained.addresses import shown
-from mrlspk.pretrained.expected import Expected
+from mrlspk.pretrained import http_download
+from mrlspk.pretrained.cache_folder import OTHER_FOLDER, RecordError, shown
+from mrlspk.pretrained.http_download import AbsentError, TransientError
 from mrlspk.pretrained.partial import Partial
-from mrlspk.pretrained.records import (
-    OTHER_FOLDER,
-    Record,
-    RecordError,
-    read_record,
-    record_path,
-    write_record,
-)
-from mrlspk.pretrained.transfer import AbsentError, TransientError
+from mrlspk.pretrained.verification import Expected, Record, read_record, record_path, write_record
 
 ATTEMPTS = 4
-FIRST_WAIT_SECONDS = 1.0  # doubled after each further attempt
-LONGEST_WAIT_SECONDS = 60.0  # however long a server asks to be left alone
+FIRST_WAIT_SECONDS = 1.0  # doubled after each attempt
+LONGEST_WAIT_SECONDS = 60.0  # even if the server asks for more
 
 logger = logging.getLogger("mrlspk.pretrained")
 
@@ -31,24 +23,24 @@ logger = logging.getLogger("mrlspk.pretrained")
 def download(
     sources: Sequence[str | Path], path: Path, expected: Expected, on_progress: OnProgress | None = None
 ) -> str:
-    """Write what the first of ``sources`` that is there holds to ``path``, record its SHA-256 and return it.
+    """Download the first of ``sources`` that exists to ``path``; record its SHA-256 and return it.
 
-    ``path`` then holds the whole verified file; after a failure it is as it was before. What came over a connection
-    that broke stays beside it as a `Partial` where the next call can go on from it; no other failure leaves anything.
+    ``path`` then holds the whole verified file; after a failure it is as it was before. If the connection broke, the
+    part stays beside it as a `Partial`, so that the next call can resume; no other failure leaves anything.
 
     Args:
-        sources: http or https addresses, or files to copy.
-        path: Replaced where it exists; its folder is made.
-        expected: What the file must be.
-        on_progress: Called with (bytes so far, bytes in all), where the size is known, for the download and then for
+        sources: http or https URLs, or files to copy.
+        path: Replaced if it exists; its folder is created.
+        expected: The SHA-256 that the file must have.
+        on_progress: Called with (bytes so far, bytes in all), if the size is known, for the download and then for
             the verification.
 
     Raises:
-        DownloadError: If the file cannot be had, is not the expected one, or cannot be written.
+        DownloadError: If the file cannot be fetched, is not the expected one, or cannot be written.
     """
     partial = Partial(path)
     try:
-        digest = _bring_verified(sources, partial, expected, on_progress)
+        digest = _fetch_verified(sources, partial, expected, on_progress)
         _put_in_place(partial, path, expected.to_record(digest))
     except OSError as error:
         at = f" ({error.filename})" if error.filename not in {None, str(path)} else ""
@@ -63,12 +55,12 @@ def download(
 
 
 def finish(path: Path, record: Record | None) -> None:
-    """Put the new file in place where a process was killed between its record and the file itself.
+    """Finish the work of a process that was killed after it wrote the record and before it replaced the file.
 
-    ``path`` is then still the old file, beside the record of the new one, which is whole and waits as a `Partial`.
+    ``path`` is then still the old file, and the new one is complete as a `Partial`.
 
     Raises:
-        OSError: If that cannot be done.
+        OSError: If the file cannot be replaced.
     """
     partial = Partial(path)
     if record is not None and partial.path.is_file() and file_sha256(partial.path) == record.sha256:
@@ -79,7 +71,7 @@ def finish(path: Path, record: Record | None) -> None:
 def _put_in_place(partial: Partial, path: Path, record: Record) -> None:
     """Write the record and move the file; after a failure both are as they were.
 
-    The record comes first, so that a killed process leaves no file that its record has never seen: see `finish`.
+    The record is written first, so that a killed process leaves no file without its record: see `finish`.
     """
     before = read_record(path, strict=False)
     write_record(path, record)
@@ -95,7 +87,7 @@ def _put_in_place(partial: Partial, path: Path, record: Record) -> None:
 
 
 def _clear(partial: Partial) -> str:
-    """Remove a part; return what to add to a message where that fails too."""
+    """Remove a part; if that fails too, return what to add to the error message."""
     try:
         partial.drop()
     except OSError as error:
@@ -103,17 +95,17 @@ def _clear(partial: Partial) -> str:
     return ""
 
 
-def _bring_verified(
+def _fetch_verified(
     sources: Sequence[str | Path], partial: Partial, expected: Expected, on_progress: OnProgress | None
 ) -> str:
     """Fill ``partial`` with the expected file and return its SHA-256; another file is dropped."""
-    source, went_on = _bring(sources, partial, expected, on_progress)
+    source, resumed = _fetch_first(sources, partial, expected, on_progress)
     digest = file_sha256(partial.path, on_progress)
     problem = expected.problem(partial.path, digest)
-    if went_on and problem is not None:
-        logger.warning("%s: the part that was here is of another file; fetching from the start", shown(source))
+    if resumed and problem is not None:
+        logger.warning("%s: the partial download belongs to another file; fetching from the start", shown(source))
         partial.drop()
-        source, _ = _bring(sources, partial, expected, on_progress)
+        source, _ = _fetch_first(sources, partial, expected, on_progress)
         digest = file_sha256(partial.path, on_progress)
         problem = expected.problem(partial.path, digest)
     if problem is not None:
@@ -122,15 +114,15 @@ def _bring_verified(
     return digest
 
 
-def _bring(
+def _fetch_first(
     sources: Sequence[str | Path], partial: Partial, expected: Expected, on_progress: OnProgress | None
 ) -> tuple[str | Path, bool]:
-    """Fill ``partial`` from the first source that is there; return that, and whether it went on from a part."""
+    """Fill ``partial`` from the first source that exists; return the source, and whether a part was resumed."""
     answers = []
     for source in sources:
         try:
             if isinstance(source, Path):
-                transfer.copy(source, partial, on_progress)
+                http_download.copy(source, partial, on_progress)
                 return source, False
             return source, _fetch(source, partial, expected, on_progress)
         except AbsentError as error:
@@ -142,16 +134,16 @@ def _bring(
     raise DownloadError(
         f"{answers[0]}; nor is it at {' or '.join(shown(source) for source in sources[1:])}",
         shown(sources[0]),
-        "Put the file at one of these places, or leave MRLSPK_MIRROR out.",
+        "Put the file at one of these places, or unset MRLSPK_MIRROR.",
     )
 
 
 def _fetch(url: str, partial: Partial, expected: Expected, on_progress: OnProgress | None) -> bool:
-    """Fill ``partial`` from an address in up to `ATTEMPTS` attempts; return whether the last went on from a part."""
+    """Fill ``partial`` from a URL in up to `ATTEMPTS` attempts; return whether the last one resumed a part."""
     wait, sha256_known = FIRST_WAIT_SECONDS, expected.sha256 is not None
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
-            return transfer.fetch_address(url, partial, sha256_known=sha256_known, on_progress=on_progress)
+            return http_download.fetch_address(url, partial, sha256_known=sha256_known, on_progress=on_progress)
         except TransientError as error:
             if attempts_left == 0:
                 raise _exhausted(error, url, kept=partial.keep_if_useful(sha256_known=sha256_known)) from error
@@ -165,5 +157,5 @@ def _fetch(url: str, partial: Partial, expected: Expected, on_progress: OnProgre
 def _exhausted(error: TransientError, url: str, *, kept: bool) -> DownloadError:
     fix = "Check the network, or set MRLSPK_MIRROR to an address or a folder that holds the published files."
     if kept:
-        fix = f"What came is kept, and the same command goes on from there. {fix}"
+        fix = f"The part is kept; the same command resumes it. {fix}"
     return DownloadError(f"{error}, in {ATTEMPTS} attempts", shown(url), fix)

@@ -1,4 +1,4 @@
-"""Published models in a folder of fetched files, each verified every time it is used."""
+"""Fetch published models into the cache, and verify them at every use."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,17 +6,16 @@ from pathlib import Path
 
 from mrlspk.errors import DownloadError, UsageError
 from mrlspk.files import OnProgress, file_sha256
-from mrlspk.pretrained.addresses import file_name, fingerprint
+from mrlspk.pretrained.cache_folder import cached_path, expanded, file_name, fingerprint, lock_model, unreadable
 from mrlspk.pretrained.download import download, finish
-from mrlspk.pretrained.expected import Expected, expect
 from mrlspk.pretrained.partial import Partial
-from mrlspk.pretrained.records import Record, is_sha256, lock_model, read_record, write_record
 from mrlspk.pretrained.registry import PublishedModel, find_model
+from mrlspk.pretrained.verification import Expected, Record, expect, is_sha256, read_record, write_record
 
 
 @dataclass(frozen=True)
 class FetchedModel:
-    """A verified file here; ``name`` is as it was asked for, ``bytes`` its size."""
+    """A verified file in the cache; ``name`` as requested, ``bytes`` its size."""
 
     name: str
     path: Path
@@ -34,60 +33,37 @@ def fetch_model(
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> FetchedModel:
-    """Return the file of a published name or an address, downloaded unless it is here already.
+    """Return the file of a published name or a URL; download it unless it is in the cache.
 
-    The SHA-256 must be ``sha256``, now or when the file first came (a warning tells where the registry's is another),
-    else the registry's, else the one that was recorded beside the file when it first came.
+    The SHA-256 must be ``sha256`` (given now or at the first fetch; a warning says if the registry's differs), else
+    the registry's, else the one recorded beside the file at the first fetch.
 
     Args:
-        name_or_url: Published name, or http or https address.
+        name_or_url: Published name, or http or https URL.
         cache_dir: Folder of fetched files.
-        mirror: Address or folder of copies of the published files, used in place of their release; an address asked
-            for is not changed.
-        sha256: Expected SHA-256, over any that is known.
+        mirror: URL or folder with copies of the published files, used in place of their release; it does not apply to
+            a URL.
+        sha256: Expected SHA-256; overrides any that is known.
         offline: Never use the network.
-        force: Fetch again, even over a file that does not match, and forget what was recorded.
+        force: Fetch again, even over a file that does not match, and forget the recorded SHA-256.
         on_progress: Called with (bytes so far, bytes in all), for the download and for the verification.
 
     Raises:
         MrlspkError: If no published model has this name.
-        UsageError: If ``sha256`` is not one.
-        DownloadError: If the file is not here and cannot be fetched, or is not the expected one.
+        UsageError: If ``sha256`` is not a SHA-256.
+        DownloadError: If the file cannot be fetched, or is not the expected one.
     """
     given = _check_sha256(sha256) if sha256 is not None else None
-    wanted = _want(name_or_url, cache_dir=_expanded(cache_dir), mirror=mirror)
+    wanted = _want(name_or_url, cache_dir=expanded(cache_dir), mirror=mirror)
     try:
         return _fetch(wanted, given=given, offline=offline, force=force, on_progress=on_progress)
     except OSError as error:
-        raise _unreadable(error, wanted.path) from error
-
-
-def cached_path(model: PublishedModel, cache_dir: Path) -> Path:
-    """Return where the file of a published model is kept, whether or not it is there.
-
-    Raises:
-        UsageError: If ``cache_dir`` is in the home of a user that there is not.
-    """
-    return _expanded(cache_dir) / f"{model.name}.pt"
-
-
-def is_cached(model: PublishedModel, cache_dir: Path) -> bool:
-    """Say whether the file of a published model is here.
-
-    Raises:
-        UsageError: If ``cache_dir`` is in the home of a user that there is not.
-        DownloadError: If the folder cannot be read.
-    """
-    path = cached_path(model, cache_dir)
-    try:
-        return path.is_file()
-    except OSError as error:
-        raise _unreadable(error, path) from error
+        raise unreadable(error, wanted.path) from error
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What was asked for: where it may come from, in order, and where it is kept."""
+    """A requested file: its sources, in the order to try, and its path in the cache."""
 
     name: str
     sources: Sequence[str | Path]
@@ -105,7 +81,7 @@ class _Wanted:
 
 def _want(name_or_url: str, *, cache_dir: Path, mirror: str | None) -> _Wanted:
     if "://" in name_or_url:
-        folder = cache_dir / "urls" / fingerprint(name_or_url)[:16]  # equal file names of two addresses stay apart
+        folder = cache_dir / "urls" / fingerprint(name_or_url)[:16]  # two URLs may have the same file name
         return _Wanted(name_or_url, (name_or_url,), folder / file_name(name_or_url), cache_dir, None)
     model = find_model(name_or_url)
     return _Wanted(name_or_url, model.sources(mirror), cached_path(model, cache_dir), cache_dir, model)
@@ -120,15 +96,15 @@ def _fetch(
             return _verify(wanted, given, on_progress)
         except DownloadError:
             if not Partial(path).exists():
-                raise  # else another process may be about to replace the file, or was killed in the midst of that
+                raise  # otherwise another process may be replacing the file, or was killed while it did
     elif offline and any(isinstance(source, str) for source in wanted.sources):
         raise DownloadError(
             "not fetched again, as offline" if path.is_file() else "not fetched yet, and offline",
             wanted.name,
-            f"With network, run: mrlspk pretrained fetch {wanted.name} --cache-dir {wanted.cache_dir}",
+            f"With a network, run: mrlspk pretrained fetch {wanted.name} --cache-dir {wanted.cache_dir}",
         )
     with lock_model(path, wanted.cache_dir):
-        if path.is_file() and not force:  # another process has brought it in the meantime
+        if path.is_file() and not force:  # another process has fetched it meanwhile
             finish(path, read_record(path, strict=False))
             return _verify(wanted, given, on_progress)
         expected = wanted.expected(given, None if force else read_record(path))
@@ -136,31 +112,19 @@ def _fetch(
 
 
 def _verify(wanted: _Wanted, given: str | None, on_progress: OnProgress | None) -> FetchedModel:
-    """Return the file that is here once it is the expected one; where the registry does not say so, it is recorded."""
+    """Check the file in the cache; record its SHA-256 unless the registry has it."""
     record = read_record(wanted.path)
     expected = wanted.expected(given, record)
     sha256 = file_sha256(wanted.path, on_progress)
     if problem := expected.problem(wanted.path, sha256):
-        raise DownloadError(problem, wanted.path, "Give --force to fetch the file again.")
+        raise DownloadError(problem, wanted.path, "Give `force` to fetch the file again.")
     is_published = wanted.model is not None and wanted.model.sha256 == sha256
     if record is not None or not is_published:
         write_record(wanted.path, expected.to_record(sha256))
     return wanted.fetched(sha256, expected)
 
 
-def _unreadable(error: OSError, path: Path) -> DownloadError:
-    fix = "Check its permissions, or give another folder with --cache-dir or MRLSPK_CACHE_DIR."
-    return DownloadError(f"cannot be read: {error.strerror or error}", error.filename or path, fix)
-
-
-def _expanded(folder: Path) -> Path:
-    try:
-        return folder.expanduser()
-    except RuntimeError as error:
-        raise UsageError("there is no such user", folder, "Give another folder.") from error
-
-
 def _check_sha256(text: str) -> str:
     if not is_sha256(text.lower()):
-        raise UsageError(f"expected 64 hexadecimal digits, got {text!r}", "--sha256")
+        raise UsageError(f"expected 64 hexadecimal digits, got {text!r}", parameter="sha256")
     return text.lower()

@@ -1,4 +1,4 @@
-"""The part of a file that has come so far, kept beside its place so that a later attempt or command can go on."""
+"""Keep the part of a download on disk, so that a later attempt or command can resume it."""
 
 import errno
 import os
@@ -10,13 +10,13 @@ from typing import IO, Literal
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from mrlspk.pretrained.records import write_whole
+from mrlspk.pretrained.cache_folder import write_record_file
 
 
 class Origin(BaseModel):
-    """What a part is part of; ``validator`` is what a server compares to tell whether the content is still the same.
+    """The file that a part belongs to; the server compares ``validator`` to say whether the content has changed.
 
-    ``address`` is a fingerprint, for addresses can hold passwords.
+    ``address`` is a fingerprint, because URLs can hold passwords.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,9 +27,9 @@ class Origin(BaseModel):
 
 
 class Partial:
-    """The part of ``target`` that is here, and the record of what it is part of.
+    """The part of ``target`` on disk, and the record of its `Origin`.
 
-    Its bytes go to the file system as they come, so that they outlast the process, however it ends.
+    Bytes are written unbuffered, so that they survive however the process ends.
     """
 
     def __init__(self, target: Path) -> None:
@@ -37,26 +37,26 @@ class Partial:
         self.record = target.with_name(f".{target.name}.partial.json")
 
     def exists(self) -> bool:
-        """Say whether a part, or its record, is here."""
+        """Say whether a part or its record exists."""
         return self.path.exists() or self.record.exists()
 
     def origin(self, address: str, *, sha256_known: bool) -> Origin | None:
-        """Return what the part is part of; None where ``address`` (a fingerprint) must be fetched from its start."""
+        """Return the origin of the part; None if ``address`` (a fingerprint) must be fetched from the start."""
         origin = self._origin(sha256_known=sha256_known)
         return origin if origin is not None and origin.address == address else None
 
     def keep_if_useful(self, *, sha256_known: bool) -> bool:
-        """Remove a part that no command could go on from; return whether there is one that a command can."""
+        """Remove a part that cannot be resumed; return whether a part is left."""
         useful = self._origin(sha256_known=sha256_known) is not None
         if not useful:
             self.drop()
         return useful
 
     def _origin(self, *, sha256_known: bool) -> Origin | None:
-        """Return what the part is part of, or None where it is no use.
+        """Return the origin of the part, or None if it cannot be resumed.
 
-        That is so of one that cannot be read and written, and of one whose content nothing would tell from a changed
-        one, neither a validator nor a known SHA-256.
+        That is so if it cannot be read and written, or if neither a validator nor a known SHA-256 would show that the
+        file has changed.
         """
         try:
             origin = Origin.model_validate_json(self.record.read_bytes())
@@ -68,7 +68,7 @@ class Partial:
         return origin if told and fits and os.access(self.path, os.R_OK | os.W_OK) else None
 
     def offset(self, total: int) -> int:
-        """Return the byte to go on from: of a part that is whole the last is asked for again, so that one is left."""
+        """Return the byte to resume from; of a complete part, the last byte is requested again."""
         return self._offset(self.path.stat().st_size, total)
 
     def drop(self) -> None:
@@ -78,7 +78,7 @@ class Partial:
 
     @contextmanager
     def begin(self, origin: Origin) -> Iterator[IO[bytes]]:
-        """Give a file to write ``origin`` to from its first byte; it is in store when the block ends.
+        """Open a file to write ``origin`` to from its first byte; it is synced to disk when the block ends.
 
         Raises:
             OSError: If there is no room.
@@ -87,13 +87,13 @@ class Partial:
         self.drop()
         if origin.total is not None:
             self._check_room(origin.total)
-        write_whole(self.record, origin.model_dump_json())
+        write_record_file(self.record, origin.model_dump_json())
         with self._open("wb", 0) as file:
             yield file
 
     @contextmanager
-    def go_on(self, offset: int, total: int) -> Iterator[IO[bytes]]:
-        """Give the file to write the rest to, from byte ``offset``.
+    def resume(self, offset: int, total: int) -> Iterator[IO[bytes]]:
+        """Open the file to write the rest to, from byte ``offset``.
 
         Raises:
             OSError: If there is no room.

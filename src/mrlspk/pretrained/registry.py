@@ -1,4 +1,4 @@
-"""The published models that can be fetched by name; the data is in ``registry.yaml``."""
+"""Read the registry of published models from ``registry.yaml``."""
 
 import difflib
 from functools import cache
@@ -23,30 +23,30 @@ class PublishedModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="Name in mrlspk: {family}-{model}-{dataset}-{train}.")
-    family: Family = Field(description="Layout that the file has.")
+    family: Family = Field(description="Layout of the file.")
     file: str = Field(description="File name as published.")
-    base_url: str = Field(description="Address of the release, with a slash at its end.")
+    base_url: str = Field(description="URL of the release, with a trailing slash.")
     sha256: Sha256 | None = Field(None, description="Null until it is known.")
     bytes: PositiveInt | None = Field(None, description="Size of the file; null until it is known.")
-    licence: str = Field(description="Licence of the weights, and what else binds their use.")
-    non_commercial: bool = Field(description="Whether a corpus it was trained on is for non-commercial use only.")
+    licence: str = Field(description="Licence of the weights and other terms of use.")
+    non_commercial: bool = Field(description="Whether a training corpus is for non-commercial use only.")
     training_set: str = Field(description="Corpora that it was trained on.")
-    parameters: PositiveFloat | None = Field(None, description="Millions, as published; null where nothing is.")
+    parameters: PositiveFloat | None = Field(None, description="Millions, as published; null if unknown.")
     gmacs: PositiveFloat | None = Field(None, description="10^9 multiply-accumulates, as published.")
     published_eer: dict[str, Rate] | None = Field(None, description="EER by trial list, as the publisher states it.")
-    eer_source: str | None = Field(None, description="Where the EER is stated, and how it was scored.")
-    source: str = Field(description="Who says that there is such a file.")
+    eer_source: str | None = Field(None, description="Where the EER is published, and how it was scored.")
+    source: str = Field(description="Where the file is announced.")
 
     @property
     def url(self) -> str:
-        """The address of the file."""
+        """The URL of the file."""
         return urljoin(self.base_url, quote(self.file, safe=""))
 
     def sources(self, mirror: str | None) -> tuple[str, ...] | tuple[Path, ...]:
         """Return where to look for the file, in order.
 
-        That is its address, or its places in a mirror (address or folder): under its name here, as in a folder of
-        fetched files, under its name as published, then at the path of its address, as in a proxy of the publishers.
+        Without a mirror that is its URL. In a mirror (URL or folder) it is its name here, as in a cache folder, then
+        its published name, then the path of its URL, as in a proxy.
         """
         if mirror is None:
             return (self.url,)
@@ -64,7 +64,7 @@ def list_models() -> tuple[PublishedModel, ...]:
 
 
 def is_published(name: str) -> bool:
-    """Say whether ``name`` is that of a published model."""
+    """Say whether a published model has this name."""
     return name in _models_by_name()
 
 
@@ -72,7 +72,7 @@ def find_model(name: str) -> PublishedModel:
     """Return the published model of this name.
 
     Raises:
-        MrlspkError: If there is none; the message names the nearest.
+        MrlspkError: If there is none; the message names similar ones.
     """
     models = _models_by_name()
     if name in models:
@@ -93,7 +93,7 @@ def _models_by_name() -> dict[str, PublishedModel]:
 
 
 def _entry(defaults: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
-    """Return one model's fields; where no EER is published, the group's ``eer_source`` has nothing to say."""
+    """Return the fields of a model; without a published EER, ``eer_source`` is left out."""
     entry = defaults | model
     if "published_eer" not in entry:
         entry.pop("eer_source", None)

@@ -1,21 +1,20 @@
-"""Every model that has a name, published or one's own, and what of it is here."""
+"""List published models and the user's own, and say which files are in the cache."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.errors import CheckpointError
-from mrlspk.pretrained.expected import expect
-from mrlspk.pretrained.fetch import cached_path, is_cached
-from mrlspk.pretrained.records import read_record
+from mrlspk.pretrained.cache_folder import cached_path, is_cached
+from mrlspk.pretrained.own_models import OwnModel, list_own_models, own_model_path
 from mrlspk.pretrained.registry import PublishedModel, list_models
-from mrlspk.pretrained.zoo import ZooModel, read_zoo, zoo_path
+from mrlspk.pretrained.verification import expect, read_record
 
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A published model; ``cached`` says that its file is here, ``sha256`` is that of the file, as it was recorded.
+    """A published model; ``cached``: its file is in the cache.
 
-    Where there is no record it is the registry's, and where there is no file it is what the next one must have.
+    ``sha256`` is the recorded one of the file, else that of the registry, which the file must have.
     """
 
     published: PublishedModel
@@ -24,19 +23,19 @@ class ListedModel:
 
 
 @dataclass(frozen=True)
-class OwnModel:
-    """A model of the user's own, and its file."""
+class ListedOwnModel:
+    """A model that the user has added, and the path of its file."""
 
-    model: ZooModel
+    model: OwnModel
     path: Path
 
 
 @dataclass(frozen=True)
 class ModelList:
-    """The models that a name stands for, and what is wrong with damaged entries of the user's own."""
+    """All models that have a name, and the errors of damaged entries of the user's own."""
 
     published: tuple[ListedModel, ...]
-    own: tuple[OwnModel, ...]
+    own: tuple[ListedOwnModel, ...]
     faults: tuple[CheckpointError, ...]
 
 
@@ -47,9 +46,9 @@ def list_pretrained(cache_dir: Path) -> ModelList:
         DownloadError: If the folder cannot be read.
     """
     published = tuple(_listed(model, cache_dir) for model in list_models())
-    zoo = read_zoo(cache_dir)
-    own = (OwnModel(model, zoo_path(model.name, cache_dir)) for model in zoo.models)
-    return ModelList(published, tuple(own), zoo.faults)
+    added = list_own_models(cache_dir)
+    own = (ListedOwnModel(model, own_model_path(model.name, cache_dir)) for model in added.models)
+    return ModelList(published, tuple(own), added.faults)
 
 
 def _listed(model: PublishedModel, cache_dir: Path) -> ListedModel:

@@ -13,7 +13,7 @@ from mrlspk.evaluation.calibration_file import (
 )
 from mrlspk.evaluation.score_norm import CohortSource, NormRequest
 from mrlspk.inference.locate import ModelFile
-from mrlspk.pretrained.zoo import ZooModel
+from mrlspk.pretrained.own_models import OwnModel
 from unit.evaluation.test_calibration import calibration, width
 
 FINGERPRINT = "f" * 64
@@ -26,7 +26,7 @@ def model(tmp_path):
 
 def test_file_lies_beside_the_checkpoint_but_not_among_entries_of_the_zoo(model, tmp_path):
     assert calibration_path(model) == tmp_path / "best.calibration.json"
-    own = ZooModel(
+    own = OwnModel(
         family="mrlspk", dims=(8,), name="mine", sha256="0" * 64, bytes=1, added="2026-01-01T00:00:00Z", card=None
     )
     kept = ModelFile(Path("zoo/mine.pt"), "mine", own=own)

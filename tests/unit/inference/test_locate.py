@@ -5,9 +5,9 @@ import pytest
 
 from mrlspk.errors import CheckpointError, DownloadError
 from mrlspk.inference.locate import locate_model
-from mrlspk.pretrained.fetch import cached_path
+from mrlspk.pretrained.cache_folder import cached_path
+from mrlspk.pretrained.own_models import ModelFacts, add_own_model, own_model_path
 from mrlspk.pretrained.registry import find_model
-from mrlspk.pretrained.zoo import ModelFacts, add_to_zoo, zoo_path
 
 NAME = "redimnet-b0-vox2-ptn"  # its SHA-256 is not known beforehand
 
@@ -21,14 +21,19 @@ def folder(tmp_path, monkeypatch):
 def own(tmp_path):
     facts = ModelFacts(family="redimnet", dims=(64,))
     added = datetime(2026, 3, 4, tzinfo=UTC)
-    return add_to_zoo(
+    return add_own_model(
         "mine", facts, lambda path: path.write_bytes(b"mine"), cache_dir=tmp_path, added=added, force=False
     )
 
 
 def test_name_of_ones_own_leads_to_its_verified_file(own, tmp_path):
     found = locate_model("mine", cache_dir=tmp_path)
-    assert (found.path, found.typed, found.published, found.own) == (zoo_path("mine", tmp_path), "mine", None, own)
+    assert (found.path, found.typed, found.published, found.own) == (
+        own_model_path("mine", tmp_path),
+        "mine",
+        None,
+        own,
+    )
     found.path.write_bytes(b"other")
     with pytest.raises(CheckpointError, match="expected SHA-256"):
         locate_model("mine", cache_dir=tmp_path)

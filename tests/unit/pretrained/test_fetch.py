@@ -10,8 +10,8 @@ import requests
 
 from model_files import sha256
 from mrlspk.errors import DownloadError, UsageError
-from mrlspk.pretrained import download, fetch, fetch_model, transfer
-from mrlspk.pretrained.records import RecordError
+from mrlspk.pretrained import download, fetch, fetch_model, http_download
+from mrlspk.pretrained.cache_folder import RecordError
 from unit.pretrained.conftest import ANOTHER, BODY, FILE, NAME, SHA256, files_in
 
 
@@ -50,7 +50,7 @@ def test_interrupted_copy_leaves_nothing(mirror, cache_dir):
     def interrupt(_done, _total):
         raise KeyboardInterrupt
 
-    (mirror / FILE).write_bytes(bytes(transfer.CHUNK_BYTES + 1))
+    (mirror / FILE).write_bytes(bytes(http_download.CHUNK_BYTES + 1))
     with pytest.raises(KeyboardInterrupt):
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), on_progress=interrupt)
     assert files_in(cache_dir) == []
@@ -168,7 +168,7 @@ def test_full_disk_leaves_nothing(mirror, cache_dir, monkeypatch):
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(transfer, "_write", fail)
+    monkeypatch.setattr(http_download, "_write", fail)
     with pytest.raises(DownloadError, match="No space left on device") as caught:
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
     assert caught.value.exit_code == 4
@@ -189,7 +189,7 @@ def test_cache_folder_that_is_a_file_is_an_error_with_a_remedy(mirror, tmp_path)
     (tmp_path / "taken").write_text("")
     with pytest.raises(DownloadError, match="cannot be locked") as caught:
         fetch_model(NAME, cache_dir=tmp_path / "taken", mirror=str(mirror))
-    assert "--cache-dir" in caught.value.fix
+    assert "`cache_dir`" in caught.value.fix
 
 
 @pytest.mark.parametrize("address", ["ftp://host/model.pt", "file:///etc/passwd", "http://", "http://[::1/x"])

@@ -22,7 +22,7 @@ def partial(tmp_path):
 def test_part_is_gone_on_from_where_it_ends(partial):
     assert partial.origin(ADDRESS, sha256_known=False) == ORIGIN
     assert partial.offset(10) == 5
-    with partial.go_on(5, 10) as file:
+    with partial.resume(5, 10) as file:
         file.write(b"56789")
     assert partial.path.read_bytes() == b"0123456789"
 

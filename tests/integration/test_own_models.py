@@ -209,7 +209,7 @@ def test_list_shows_ones_own_models_and_tells_damaged_entries_after_them(run, ad
     (zoo / "stray.json").write_text("{}")
     with_fault = run("pretrained", "list", "--json")
     assert (with_fault.exit_code, with_fault.json["models"]) == (1, listed.json["models"])
-    assert "is no entry of the zoo" in with_fault.stderr
+    assert "is not the entry of a model" in with_fault.stderr
 
 
 def test_terms_go_with_a_converted_file_to_another_machine(run, train, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The zoo: models of one's own, kept under names beside the fetched ones; each verified every time it is used."""
+"""Keep the user's own models under names in the cache, and verify them at every use."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, V
 
 from mrlspk.errors import CheckpointError, MrlspkError, UsageError
 from mrlspk.files import check_free, file_sha256, whole_file
-from mrlspk.pretrained.records import lock_model
+from mrlspk.pretrained.cache_folder import lock_model
 from mrlspk.pretrained.registry import Sha256, is_published
 
 FOLDER = "zoo"
@@ -19,46 +19,46 @@ UNKNOWN_LICENCE = "unknown"
 
 
 class ModelFacts(BaseModel):
-    """What is known of a model before its file is kept; ``non_commercial`` is None where nobody has said."""
+    """Facts about a model, known before its file is kept; ``non_commercial`` is None if it is not known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    family: str = Field(description="Family of its network.")
+    family: str = Field(description="Family of the network.")
     dims: tuple[PositiveInt, ...] = Field(min_length=1, description="Widths that it was trained for, rising.")
-    licence: str = Field(UNKNOWN_LICENCE, description="Licence of the weights, and what else binds their use.")
+    licence: str = Field(UNKNOWN_LICENCE, description="Licence of the weights and other terms of use.")
     non_commercial: bool | None = Field(None, description="Whether it is for non-commercial use only.")
-    card: dict[str, Any] | None = Field(None, description="The model card of the run that made it, if it has one.")
+    card: dict[str, Any] | None = Field(None, description="Model card of the run that trained it, if it has one.")
 
 
-class ZooModel(ModelFacts):
-    """One model of one's own."""
+class OwnModel(ModelFacts):
+    """A model that the user has added."""
 
-    name: str = Field(description="Name in place of a path.")
-    sha256: Sha256 = Field(description="Of the file.")
+    name: str = Field(description="Name to use in place of a path.")
+    sha256: Sha256 = Field(description="SHA-256 of the file.")
     bytes: PositiveInt = Field(description="Size of the file.")
-    added: AwareDatetime = Field(description="When it was put here.")
+    added: AwareDatetime = Field(description="When it was added.")
 
 
 @dataclass(frozen=True)
-class Zoo:
-    """Every model of one's own, by name, and what is wrong with entries that are damaged."""
+class OwnModels:
+    """All models that the user has added, sorted by name, and the errors of damaged entries."""
 
-    models: tuple[ZooModel, ...]
+    models: tuple[OwnModel, ...]
     faults: tuple[CheckpointError, ...]
 
 
-def read_zoo(cache_dir: Path) -> Zoo:
-    """Return the whole zoo."""
+def list_own_models(cache_dir: Path) -> OwnModels:
+    """Return every model that the user has added."""
     models, faults = [], []
     for path in sorted(_folder(cache_dir).glob("[!.]*.json")):
         try:
             models.append(_read_entry(path))
         except CheckpointError as fault:
             faults.append(fault)
-    return Zoo(tuple(models), tuple(faults))
+    return OwnModels(tuple(models), tuple(faults))
 
 
-def find_in_zoo(name: str, cache_dir: Path) -> ZooModel | None:
+def find_own_model(name: str, cache_dir: Path) -> OwnModel | None:
     """Return the model of this name, if there is one.
 
     Raises:
@@ -68,67 +68,67 @@ def find_in_zoo(name: str, cache_dir: Path) -> ZooModel | None:
     return _read_entry(entry) if NAME.fullmatch(name) and entry.is_file() else None
 
 
-def zoo_path(name: str, cache_dir: Path) -> Path:
-    """Return where the file of a model is kept, whether or not it is there."""
+def own_model_path(name: str, cache_dir: Path) -> Path:
+    """Return the path of a model of the user, whether or not the file exists."""
     return _folder(cache_dir) / f"{name}.pt"
 
 
-def verified_path(model: ZooModel, cache_dir: Path) -> Path:
-    """Return the file of a model once its SHA-256 is that of its entry.
+def verified_path(model: OwnModel, cache_dir: Path) -> Path:
+    """Check the SHA-256 of a model's file and return its path.
 
     Raises:
-        CheckpointError: If the file is not there, or is another.
+        CheckpointError: If the file is missing or has another SHA-256.
     """
-    path = zoo_path(model.name, cache_dir)
+    path = own_model_path(model.name, cache_dir)
     found = file_sha256(path) if path.is_file() else None
     if found != model.sha256:
-        what = "is gone from the zoo" if found is None else f"expected SHA-256 {model.sha256}, got {found}"
+        what = "is missing" if found is None else f"expected SHA-256 {model.sha256}, got {found}"
         raise CheckpointError(what, path, _remedy(model.name))
     return path
 
 
 def check_name(name: str, cache_dir: Path, *, force: bool) -> None:
-    """Refuse a name that the zoo cannot have, or has and ``force`` is false.
+    """Check that a name is allowed and free.
 
     Raises:
-        UsageError: If it is not made of the characters of names, or is a published one.
-        MrlspkError: If there is a model of this name.
+        UsageError: If it has other characters than names may have, or is the name of a published model.
+        MrlspkError: If there is a model of this name and ``force`` is false.
     """
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"expected at most 100 lower-case letters, digits and . _ + -, no sign of these first, got {name!r}",
-            "--name",
+            f"expected up to 100 lower-case letters, digits and . _ + -, the first a letter or digit, got {name!r}",
+            parameter="name",
         )
     if is_published(name):
-        raise UsageError(f"{name} is the name of a published model", "--name", "Choose another name.")
+        raise UsageError(f"{name} is the name of a published model", fix="Choose another name.", parameter="name")
     check_free(_entry_path(name, cache_dir), force=force)
 
 
-def add_to_zoo(
+def add_own_model(
     name: str, facts: ModelFacts, write: Callable[[Path], None], *, cache_dir: Path, added: AwareDatetime, force: bool
-) -> ZooModel:
-    """Keep a model under a name; its entry is written last, so that it exists only when the whole model does.
+) -> OwnModel:
+    """Keep a model under a name; its entry is written last, so that an entry always has a complete file.
 
     Args:
-        name: Of the model.
-        facts: What is known of it.
+        name: Name of the model.
+        facts: Facts to keep with it.
         write: Writes the checkpoint to a path.
-        cache_dir: Folder of fetched models, in which the zoo is.
-        added: Now.
-        force: Take the place of a model of this name.
+        cache_dir: Folder of fetched models; the user's own are in a folder inside it.
+        added: The current time.
+        force: Replace a model of this name.
 
     Raises:
-        UsageError: If the zoo cannot have the name.
+        UsageError: If the name is not allowed.
         MrlspkError: If there is a model of this name, or a file cannot be written.
     """
-    path, entry = zoo_path(name, cache_dir), _entry_path(name, cache_dir)
+    path, entry = own_model_path(name, cache_dir), _entry_path(name, cache_dir)
     with lock_model(path, cache_dir.expanduser()):
         check_name(name, cache_dir, force=force)
         with whole_file(path) as partial:
             write(partial)
-            _remove(entry)  # it speaks of the file that is about to be replaced
+            _remove(entry)  # it describes the file that is about to be replaced
         known = {"name": name, "sha256": file_sha256(path), "bytes": path.stat().st_size, "added": added}
-        model = ZooModel.model_validate(facts.model_dump() | known)
+        model = OwnModel.model_validate(facts.model_dump() | known)
         with whole_file(entry) as partial:
             partial.write_text(model.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return model
@@ -142,17 +142,17 @@ def _entry_path(name: str, cache_dir: Path) -> Path:
     return _folder(cache_dir) / f"{name}.json"
 
 
-def _read_entry(path: Path) -> ZooModel:
+def _read_entry(path: Path) -> OwnModel:
     try:
-        model = ZooModel.model_validate_json(path.read_bytes())
+        model = OwnModel.model_validate_json(path.read_bytes())
     except OSError as error:
         raise CheckpointError(f"cannot be read: {error.strerror}", path, "Check its permissions.") from error
     except ValidationError as error:
         problem = error.errors()[0]
         what = ": ".join((*map(str, problem["loc"]), problem["msg"]))
-        raise CheckpointError(f"is no entry of the zoo: {what}", path, _remedy(path.stem)) from error
+        raise CheckpointError(f"is not the entry of a model: {what}", path, _remedy(path.stem)) from error
     if model.name != path.stem:
-        raise CheckpointError(f"is the entry of {model.name}, under another name", path, _remedy(path.stem))
+        raise CheckpointError(f"is the entry of another model, {model.name}", path, _remedy(path.stem))
     return model
 
 

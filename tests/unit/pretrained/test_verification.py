@@ -8,7 +8,7 @@ import pytest
 from model_files import sha256
 from mrlspk.errors import DownloadError, UsageError
 from mrlspk.pretrained import fetch_model
-from mrlspk.pretrained.records import recorded_sha256
+from mrlspk.pretrained.verification import recorded_sha256
 from unit.pretrained.conftest import ANOTHER, BODY, FILE, NAME, PINNED, SHA256, files_in
 
 
@@ -23,7 +23,7 @@ def test_file_that_differs_from_its_record_is_refused_until_forced(mirror, cache
     path.write_bytes(b"changed")
     with pytest.raises(DownloadError, match="expected SHA-256") as caught:
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
-    assert "--force" in caught.value.fix
+    assert "`force`" in caught.value.fix
     assert path.read_bytes() == b"changed"
     fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), force=True)
     assert sha256(path) == SHA256
@@ -35,9 +35,7 @@ def test_deleted_file_must_come_back_as_it_was(mirror, cache_dir):
     (mirror / FILE).write_bytes(ANOTHER)
     with pytest.raises(DownloadError, match="expected SHA-256") as caught:
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
-    assert f"--force, which forgets what was recorded at the first fetch, or --sha256 {sha256(ANOTHER)}" in str(
-        caught.value
-    )
+    assert f"`force`, which forgets the SHA-256 of the first fetch, or `sha256={sha256(ANOTHER)}`" in str(caught.value)
     assert not path.exists()
 
 
@@ -59,7 +57,7 @@ def test_wrong_file_for_a_pinned_name_is_refused_and_leaves_nothing(mirror, cach
     with pytest.raises(DownloadError, match="expected SHA-256 c18a4292") as caught:
         fetch_model(PINNED, cache_dir=cache_dir, mirror=str(mirror))
     assert SHA256 in str(caught.value)
-    assert "--force" not in caught.value.fix
+    assert "`force`" not in caught.value.fix
     assert files_in(cache_dir) == []
 
 
@@ -68,7 +66,7 @@ def test_wrong_file_in_the_cache_of_a_pinned_name_is_refused_without_a_record_to
     (cache_dir / f"{PINNED}.pt").write_bytes(BODY)
     with pytest.raises(DownloadError, match="expected SHA-256 c18a4292") as caught:
         fetch_model(PINNED, cache_dir=cache_dir, offline=True)
-    assert "--force" in caught.value.fix
+    assert "`force`" in caught.value.fix
 
 
 def test_hash_given_by_the_user_stands_over_the_registry_afterwards_too(mirror, cache_dir, caplog):
@@ -154,8 +152,8 @@ def test_failed_force_keeps_the_old_file(mirror, cache_dir):
         (b"", "an empty file"),
         (b"\r\n <html>Sign in</html>", "a page of text"),
         (b'{"message": "Not Found"}', "a page of text"),
-        (BODY[:-1], f"{len(BODY) - 1:,} bytes of one that was cut short"),
-        (BODY[: len(BODY) // 2], f"{len(BODY) // 2:,} bytes of one that was cut short"),
+        (BODY[:-1], f"a truncated file of {len(BODY) - 1:,} bytes"),
+        (BODY[: len(BODY) // 2], f"a truncated file of {len(BODY) // 2:,} bytes"),
     ],
 )
 def test_file_of_unknown_hash_is_no_page_and_not_half_unless_the_user_names_it(mirror, cache_dir, content, found):
@@ -176,7 +174,7 @@ def test_page_that_was_once_recorded_is_refused_until_forced(mirror, cache_dir):
     path.with_name(f"{NAME}.pt.sha256").write_text(f"{sha256(page)}  {NAME}.pt\n")
     with pytest.raises(DownloadError, match="expected a checkpoint") as caught:
         fetch_model(NAME, cache_dir=cache_dir, offline=True)
-    assert "--force" in caught.value.fix
+    assert "`force`" in caught.value.fix
     fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), force=True)
     assert sha256(path) == SHA256
 

@@ -1,4 +1,4 @@
-"""One attempt at bringing a file: over HTTP, going on from a part where that is safe, or out of a folder."""
+"""Download a file over HTTP in one attempt, resuming a part if that is safe, or copy it from a mirror folder."""
 
 import email.utils
 from collections.abc import Iterator
@@ -13,20 +13,20 @@ from requests import codes
 
 from mrlspk.errors import DownloadError
 from mrlspk.files import OnProgress
-from mrlspk.pretrained.addresses import fingerprint, shown
+from mrlspk.pretrained.cache_folder import fingerprint, shown
 from mrlspk.pretrained.partial import Origin, Partial
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 30.0
 CHUNK_BYTES = 1 << 16
-STRONG_AFTER_SECONDS = 60  # a Last-Modified this much older than the answer cannot hide a later change
+STRONG_AFTER_SECONDS = 60  # with a Last-Modified this much older than the answer, the file has not changed since
 
 
 class AbsentError(Exception):
-    """There is no such file at this source."""
+    """The source has no such file."""
 
 
 class TransientError(Exception):
-    """A failure that another attempt may mend, after ``wait_seconds`` where the server says how long."""
+    """A failure that may go away at another attempt, after ``wait_seconds`` if the server says how long."""
 
     def __init__(self, what: str, wait_seconds: float | None = None) -> None:
         super().__init__(what)
@@ -37,7 +37,7 @@ def copy(source: Path, partial: Partial, on_progress: OnProgress | None) -> None
     """Copy a file to ``partial``.
 
     Raises:
-        AbsentError: If there is none.
+        AbsentError: If it does not exist.
         DownloadError: If it cannot be read.
         OSError: If ``partial`` cannot be written.
     """
@@ -52,12 +52,12 @@ def copy(source: Path, partial: Partial, on_progress: OnProgress | None) -> None
                 done = _write(writer, chunk, done, total, on_progress)
     finally:
         if done < total:
-            partial.drop()  # a copy is begun anew each time, so none is left half done
+            partial.drop()  # a copy always starts anew, so its part is of no use
 
 
 @contextmanager
 def _reading(source: Path) -> Iterator[None]:
-    """Let what fails here be told of the file that is read."""
+    """Turn an OSError into an error that names the source."""
     try:
         yield
     except OSError as error:
@@ -71,12 +71,12 @@ def _read(reader: IO[bytes], source: Path) -> bytes:
 
 
 def fetch_address(url: str, partial: Partial, *, sha256_known: bool, on_progress: OnProgress | None) -> bool:
-    """Bring what is at ``url`` to ``partial``; return whether it went on from what was there.
+    """Download ``url`` to ``partial``; return whether it resumed the part.
 
     Raises:
         AbsentError: If the server has no such file.
-        TransientError: If another attempt may go better; what came is kept.
-        DownloadError: If none will.
+        TransientError: If another attempt may succeed; the part is kept.
+        DownloadError: If no attempt will.
         OSError: If the file cannot be written.
     """
     try:
@@ -97,13 +97,13 @@ def fetch_address(url: str, partial: Partial, *, sha256_known: bool, on_progress
 
 
 def _fetch(url: str, partial: Partial, *, sha256_known: bool, on_progress: OnProgress | None) -> bool:
-    """Ask for the rest of what is here, or for the whole file where there is nothing or the rest cannot be had."""
+    """Request the rest of the part, or the whole file if there is no part or the server does not send the rest."""
     origin = partial.origin(fingerprint(url), sha256_known=sha256_known)
     if origin is not None and origin.total is not None:
         offset = partial.offset(origin.total)
         with _get(url, _range_headers(offset, origin.validator)) as response:
             if _is_the_rest(response, origin, offset, sha256_known=sha256_known):
-                with partial.go_on(offset, origin.total) as file:
+                with partial.resume(offset, origin.total) as file:
                     _write_body(response, file, offset, origin.total, on_progress)
                 return True
             if response.status_code not in {codes.partial_content, codes.requested_range_not_satisfiable}:
@@ -116,22 +116,22 @@ def _fetch(url: str, partial: Partial, *, sha256_known: bool, on_progress: OnPro
 
 
 def _get(url: str, headers: dict[str, str]) -> requests.Response:
-    """Ask for ``url``; the body is not read yet, and comes as it is stored, so that its bytes can be counted."""
+    """Request ``url`` without reading the body; it is not compressed, so that its bytes can be counted."""
     headers = {"Accept-Encoding": "identity", **headers}
     return requests.get(url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS), headers=headers)
 
 
 def _range_headers(offset: int, validator: str | None) -> dict[str, str]:
-    """Ask for the bytes from ``offset`` on; for all of them where the content is no longer that of ``validator``."""
+    """Request the bytes from ``offset`` on, or all of them if the content no longer matches ``validator``."""
     headers = {"Range": f"bytes={offset}-"}
     return headers if validator is None else {**headers, "If-Range": validator}
 
 
 def _is_the_rest(response: requests.Response, origin: Origin, offset: int, *, sha256_known: bool) -> bool:
-    """Say whether an answer holds the bytes from ``offset`` on of the very file that ``origin`` describes.
+    """Say whether an answer holds the bytes from ``offset`` on of the file that ``origin`` describes.
 
-    A server may heed Range and not If-Range, so the validator must come back (RFC 9110, 15.3.7); only where the SHA-256
-    of the whole will be compared may it be left out.
+    A server may support Range without If-Range, so the answer must repeat the validator (RFC 9110, 15.3.7), unless
+    the SHA-256 of the whole file will be compared.
     """
     assert origin.total is not None
     expected = f"bytes {offset}-{origin.total - 1}/{origin.total}"
@@ -145,7 +145,7 @@ def _is_the_rest(response: requests.Response, origin: Origin, offset: int, *, sh
 
 
 def _begin(response: requests.Response, url: str, partial: Partial, on_progress: OnProgress | None) -> None:
-    """Write the whole body to ``partial``, from its first byte, once the status says that this is the file."""
+    """Write the whole body to ``partial`` if the status is 200."""
     _check_status(response)
     length = response.headers.get("Content-Length", "")
     total = int(length) if length.isdecimal() and "Content-Encoding" not in response.headers else None
@@ -154,11 +154,15 @@ def _begin(response: requests.Response, url: str, partial: Partial, on_progress:
 
 
 def _check_status(response: requests.Response) -> None:
-    """Let success pass; tell failures that may go away from those that will not."""
+    """Raise unless the status is 200: `TransientError` if the failure may go away."""
     status = response.status_code
     reason = "".join(filter(str.isprintable, response.reason or ""))
     answer = f"the server answered {status} {reason}".rstrip()
-    if status in {codes.not_found, codes.gone, codes.forbidden}:  # stores that hide their lists forbid what is absent
+    if status in {
+        codes.not_found,
+        codes.gone,
+        codes.forbidden,
+    }:  # object stores without public listing answer 403 for absent files
         raise AbsentError(answer)
     if status in {codes.request_timeout, codes.too_many_requests} or status >= codes.server_error:
         raise TransientError(answer, _retry_after(response))
@@ -171,17 +175,17 @@ def _check_status(response: requests.Response) -> None:
 def _write_body(
     response: requests.Response, file: IO[bytes], done: int, total: int | None, on_progress: OnProgress | None
 ) -> None:
-    """Write the body behind ``done`` bytes, and see that there are ``total`` in the end."""
+    """Append the body after ``done`` bytes; raise if the total is not ``total``."""
     for chunk in response.iter_content(CHUNK_BYTES):
         done = _write(file, chunk, done, total, on_progress)
     if total is not None and done != total:
-        raise TransientError(f"{done:,} of {total:,} bytes came")
+        raise TransientError(f"received {done:,} of {total:,} bytes")
 
 
 def _write(file: IO[bytes], chunk: bytes, done: int, total: int | None, on_progress: OnProgress | None) -> int:
-    """Write all of ``chunk``, report, and return how many bytes there are now."""
+    """Write all of ``chunk``, report progress, and return the bytes written so far."""
     rest = memoryview(chunk)
-    while rest:  # an unbuffered file may take a part at a time
+    while rest:  # an unbuffered write may be partial
         rest = rest[file.write(rest) :]
     done += len(chunk)
     if on_progress is not None and total is not None:
@@ -190,7 +194,7 @@ def _write(file: IO[bytes], chunk: bytes, done: int, total: int | None, on_progr
 
 
 def _validator(response: requests.Response) -> str | None:
-    """Return what tells this content from any other at the same address: a strong ETag, else an old enough date."""
+    """Return what identifies this version of the content: a strong ETag, else an old enough Last-Modified."""
     etag = response.headers.get("ETag")
     if _is_strong(etag):
         return etag
@@ -205,7 +209,7 @@ def _is_strong(etag: str | None) -> bool:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Return for how many seconds the server asks to be left alone."""
+    """Return after how many seconds the server asks to be called again."""
     text = response.headers.get("Retry-After", "")
     if text.isdecimal():
         return float(text)
@@ -214,7 +218,7 @@ def _retry_after(response: requests.Response) -> float | None:
 
 
 def _read_date(text: str | None) -> datetime | None:
-    """Return the time that a header states, or None where it states none."""
+    """Return the time in a header, or None if it has none."""
     try:
         date = email.utils.parsedate_to_datetime(text or "")
     except (ValueError, OverflowError):  # such as a zone of years

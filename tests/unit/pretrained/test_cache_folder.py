@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from mrlspk.errors import DownloadError
-from mrlspk.pretrained.addresses import file_name, shown
+from mrlspk.pretrained.cache_folder import file_name, shown
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,23 @@
-"""``mrlspk pretrained list``: the models that have a name."""
+"""The command `mrlspk pretrained list`."""
 
-import os
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, CacheDir, Debug, Quiet
+from mrlspk.cli.options import AsJson, CacheDir, Debug, Quiet, cache_folder
 from mrlspk.errors import MrlspkError
 
 if TYPE_CHECKING:
+    from mrlspk.pretrained.own_models import OwnModel
     from mrlspk.pretrained.registry import PublishedModel
-    from mrlspk.pretrained.zoo import ZooModel
-    from mrlspk.workflows.list_pretrained import OwnModel
+    from mrlspk.workflows.list_pretrained import ListedOwnModel
 
 DESCRIBED = "model", "params", "GMACs", "EER % O/E/H", "licence"
 VOX1 = "vox1-o", "vox1-e", "vox1-h"
 NOTES = (
     "",
-    "EER on VoxCeleb1-O/E/H as published; none was measured here. --json says where each is stated.",
+    "EER on VoxCeleb1-O/E/H as published, not measured here. --json names the source of each.",
     "non-commercial: trained on VoxBlink2, which is CC BY-NC-SA.",
 )
 
@@ -30,14 +29,13 @@ def list_command(
     quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Show the published models, with licence, EER as published and whether the file is here, and your own.
+    """Show the published models, with licence, published EER and whether the file is in the cache, and your own.
 
-    Exits 1 where an entry of your own is damaged, after all others are shown.
+    Exits 1 if an entry of your own is damaged, after all others are shown.
     """
-    from mrlspk.config.sources import read_environment
     from mrlspk.workflows.list_pretrained import list_pretrained
 
-    models = list_pretrained(cache_dir or read_environment(os.environ).cache_dir)
+    models = list_pretrained(cache_dir or cache_folder())
     published = [_entry(model.published, sha256=model.sha256, cached=model.cached) for model in models.published]
     payload = {"models": [*published, *(_own_entry(model) for model in models.own)]}
     rows = [(*describe(model.published), "yes" if model.cached else "no") for model in models.published]
@@ -51,19 +49,19 @@ def list_command(
 
 
 def _entry(model: "PublishedModel", *, sha256: str | None, cached: bool) -> dict[str, object]:
-    """Return what the JSON document says of a model; where the file is published is one address."""
+    """Return the JSON entry of a published model."""
     stated = model.model_dump(exclude={"file", "base_url"})
     return {"name": model.name, "url": model.url, **stated, "sha256": sha256, "cached": cached}
 
 
-def _own_entry(own: "OwnModel") -> dict[str, object]:
-    """Return what the JSON document says of a model of the user's own; its address is that of the file."""
+def _own_entry(own: "ListedOwnModel") -> dict[str, object]:
+    """Return the JSON entry of a model that the user has added; its URL is that of the file."""
     stated = own.model.model_dump(mode="json", exclude={"card"})
     return stated | {"url": own.path.absolute().as_uri(), "cached": True}
 
 
 def describe(model: "PublishedModel") -> tuple[str, ...]:
-    """Return what a table says of a model, in the columns of `DESCRIBED`."""
+    """Return the cells of a model in the columns of `DESCRIBED`."""
     return (
         model.name,
         "–" if model.parameters is None else f"{model.parameters:.1f} M",
@@ -78,7 +76,7 @@ def _listed(dims: tuple[int, ...]) -> str:
 
 
 def _percent(rates: dict[str, float] | None) -> str:
-    """Return the rates on the lists of VoxCeleb1 in percent, with a third decimal where one was stated."""
+    """Return the EER on the VoxCeleb1 lists in percent, with a third decimal if one was published."""
     if rates is None or not rates.keys() >= set(VOX1):
         return "–"
     thousandths = [round(100_000 * rates[trials]) for trials in VOX1]
@@ -87,10 +85,10 @@ def _percent(rates: dict[str, float] | None) -> str:
 
 
 def _licence(model: "PublishedModel") -> str:
-    """Return the licence alone; what stands behind it is that of a corpus."""
+    """Return the licence of the weights without that of the corpus."""
     licence = model.licence.partition(";")[0]
     return f"{licence}, non-commercial" if model.non_commercial else licence
 
 
-def _terms(model: "ZooModel") -> str:
+def _terms(model: "OwnModel") -> str:
     return f"{model.licence}, non-commercial" if model.non_commercial else model.licence

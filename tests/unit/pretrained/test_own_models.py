@@ -3,7 +3,15 @@ from datetime import UTC, datetime
 import pytest
 
 from mrlspk.errors import CheckpointError, MrlspkError, UsageError
-from mrlspk.pretrained.zoo import ModelFacts, add_to_zoo, check_name, find_in_zoo, read_zoo, verified_path, zoo_path
+from mrlspk.pretrained.own_models import (
+    ModelFacts,
+    add_own_model,
+    check_name,
+    find_own_model,
+    list_own_models,
+    own_model_path,
+    verified_path,
+)
 
 FACTS = ModelFacts(family="redimnet", dims=(64, 192), licence="MIT", non_commercial=False, card={"title": "a card"})
 ADDED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -21,37 +29,37 @@ def fail(path):
 @pytest.fixture
 def add(tmp_path):
     def command(name, *, writer=write, force=False):
-        return add_to_zoo(name, FACTS, writer, cache_dir=tmp_path, added=ADDED, force=force)
+        return add_own_model(name, FACTS, writer, cache_dir=tmp_path, added=ADDED, force=force)
 
     return command
 
 
 def test_added_model_is_found_by_name_and_listed_in_order(add, tmp_path):
     models = {name: add(name) for name in ("second", "1st", "third.v2")}
-    assert [model.name for model in read_zoo(tmp_path).models] == ["1st", "second", "third.v2"]
-    assert all(find_in_zoo(name, tmp_path) == model for name, model in models.items())
+    assert [model.name for model in list_own_models(tmp_path).models] == ["1st", "second", "third.v2"]
+    assert all(find_own_model(name, tmp_path) == model for name, model in models.items())
     found = models["second"]
     assert (found.bytes, found.dims, found.licence, found.non_commercial) == (7, (64, 192), "MIT", False)
     assert (found.card, found.added) == ({"title": "a card"}, ADDED)
-    assert verified_path(found, tmp_path) == zoo_path("second", tmp_path)
+    assert verified_path(found, tmp_path) == own_model_path("second", tmp_path)
 
 
 def test_empty_zoo_has_no_models(tmp_path):
-    assert read_zoo(tmp_path / "gone").models == ()
-    assert find_in_zoo("mine", tmp_path / "gone") is None
+    assert list_own_models(tmp_path / "gone").models == ()
+    assert find_own_model("mine", tmp_path / "gone") is None
 
 
 @pytest.mark.parametrize("name", ["../mine", "a/mine", "", "MINE", "mine\n"])
 def test_text_that_is_no_name_is_not_looked_up(add, tmp_path, name):
     add("mine")
-    assert find_in_zoo(name, tmp_path / "a") is None
+    assert find_own_model(name, tmp_path / "a") is None
 
 
 @pytest.mark.parametrize("name", ["Mine", ".mine", "-mine", "a b", "a/b", "mine\n", "ü", "redimnet-b0-vox2-ptn"])
 def test_impossible_name_is_refused(add, tmp_path, name):
     with pytest.raises(UsageError):
         add(name)
-    assert read_zoo(tmp_path).models == ()
+    assert list_own_models(tmp_path).models == ()
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a.b_c+d-e", "9lives"])
@@ -66,29 +74,29 @@ def test_possible_name_is_taken_once(add, tmp_path, name):
 def test_failed_copy_leaves_no_model(add, tmp_path):
     with pytest.raises(RuntimeError, match="killed"):
         add("mine", writer=fail)
-    assert read_zoo(tmp_path).models == ()
+    assert list_own_models(tmp_path).models == ()
     assert not list((tmp_path / "zoo").iterdir())
-    assert add("mine") == find_in_zoo("mine", tmp_path)
+    assert add("mine") == find_own_model("mine", tmp_path)
 
 
 def test_failed_replacement_leaves_the_model_that_was_there(add, tmp_path):
     model = add("mine")
     with pytest.raises(RuntimeError, match="killed"):
         add("mine", writer=fail, force=True)
-    assert verified_path(find_in_zoo("mine", tmp_path), tmp_path).read_bytes() == b"weights"
-    assert find_in_zoo("mine", tmp_path) == model
+    assert verified_path(find_own_model("mine", tmp_path), tmp_path).read_bytes() == b"weights"
+    assert find_own_model("mine", tmp_path) == model
 
 
 def test_file_without_an_entry_is_no_model_and_holds_no_name(add, tmp_path):
     add("mine")
     (tmp_path / "zoo" / "mine.json").unlink()
-    assert find_in_zoo("mine", tmp_path) is None
+    assert find_own_model("mine", tmp_path) is None
     assert add("mine")
 
 
 def test_changed_file_is_refused(add, tmp_path):
     model = add("mine")
-    zoo_path("mine", tmp_path).write_bytes(b"wEights")
+    own_model_path("mine", tmp_path).write_bytes(b"wEights")
     with pytest.raises(CheckpointError, match=f"expected SHA-256 {model.sha256}, got"):
         verified_path(model, tmp_path)
 
@@ -98,8 +106,8 @@ def test_broken_entry_is_an_error_wherever_it_is_met(add, tmp_path, text):
     add("mine")
     other = add("other")
     (tmp_path / "zoo" / "mine.json").write_text(text)
-    with pytest.raises(CheckpointError, match="is no entry of the zoo") as caught:
-        find_in_zoo("mine", tmp_path)
+    with pytest.raises(CheckpointError, match="is not the entry of a model") as caught:
+        find_own_model("mine", tmp_path)
     assert "--name mine --force" in caught.value.fix
-    zoo = read_zoo(tmp_path)
+    zoo = list_own_models(tmp_path)
     assert (zoo.models, [str(fault) for fault in zoo.faults]) == ((other,), [str(caught.value)])

@@ -1,0 +1,189 @@
+"""The commands `mrlspk pretrained fetch`, `inspect`, `convert` and `add`."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import RenderableType
+
+from mrlspk.cli import output
+from mrlspk.cli.options import AsJson, CacheDir, Debug, Force, Quiet, cache_folder, mirror_address, resolve_model
+from mrlspk.cli.pretrained_list import list_command
+from mrlspk.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from mrlspk.workflows.pretrained import InspectedModel
+
+
+def fetch_command(
+    name_or_url: Annotated[str, typer.Argument(metavar="NAME_OR_URL", help="Published name, or URL.")],
+    *,
+    cache_dir: CacheDir = None,
+    sha256: Annotated[str | None, typer.Option(help="Expected SHA-256 of the file.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Download a published model and verify it; a file that is here already is only verified.
+
+    An interrupted download resumes where it stopped. MRLSPK_MIRROR is a URL or a folder with copies of the published
+    files.
+    """
+    from mrlspk.pretrained import fetch_model
+
+    folder, mirror = cache_dir or cache_folder(), mirror_address()
+    with output.progress(name_or_url, quiet=quiet) as on_progress:
+        fetched = fetch_model(
+            name_or_url,
+            cache_dir=folder,
+            mirror=mirror,
+            sha256=sha256,
+            offline=offline,
+            force=force,
+            on_progress=on_progress,
+        )
+    payload = dataclasses.asdict(fetched) | {"path": str(fetched.path)}
+    rows = [("name", fetched.name), ("path", fetched.path), ("sha256", fetched.sha256), ("bytes", fetched.bytes)]
+    output.show("pretrained fetch", payload, [output.facts(rows)], as_json=as_json)
+
+
+def inspect_command(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Checkpoint, or a name from `pretrained list`.")],
+    *,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Show the layout, configuration and parameters of a checkpoint, and which of its entries load.
+
+    Exits 1 if an entry is missing, unexpected or of another shape, after it is shown.
+    """
+    from mrlspk.workflows.pretrained import inspect_pretrained
+
+    found = inspect_pretrained(resolve_model(file, quiet=quiet).path)
+    model = dataclasses.asdict(found.model)
+    model["transfer"] = model.pop("report")
+    payload = {"path": str(found.path), "sha256": found.sha256, "bytes": found.bytes, **model}
+    output.show("pretrained inspect", payload, _inspection(found), as_json=as_json)
+    if not found.model.report.is_whole:
+        raise CheckpointError(
+            "its weights do not fit its own configuration", found.path, "If it was downloaded, fetch it again."
+        )
+
+
+def _inspection(found: "InspectedModel") -> list[RenderableType]:
+    model, report = found.model, found.model.report
+    rows = [
+        ("file", found.path),
+        ("sha256", found.sha256),
+        ("bytes", f"{found.bytes:,}"),
+        ("layout", model.family),
+        ("parameters", f"{model.parameters:,}"),
+        ("embedding", f"{model.embed_dim} values"),
+        ("widths", ", ".join(map(str, model.dims))),
+        ("loads", f"{report.loaded} entries, {report.coverage:.2%} of the values"),
+    ]
+    settings = [f"  {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in model.config.items()]
+    return [output.facts(rows), *_not_loaded(found), "", "configuration in the file:", *settings]
+
+
+def _not_loaded(found: "InspectedModel") -> list[str]:
+    """Return a line for each entry that is not loaded."""
+    from mrlspk.models.checkpoints.state_dict_report import shown_name
+
+    report = found.model.report
+    lists = {
+        "missing": report.missing,
+        "of another kind or shape": report.mismatched,
+        "unexpected": report.unexpected,
+        "not needed for embeddings": report.left_out,
+        "neither configuration nor weights": found.model.other_entries,
+    }
+    lines: list[str] = []
+    for title, names in lists.items():
+        if names:
+            lines += ["", f"{title}:", *(f"  {shown_name(name)}" for name in names)]
+    return lines
+
+
+def convert_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Checkpoint, or a name from `pretrained list`.")],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--output", help="File to write: .pt or .safetensors.")],
+    adapter: Annotated[
+        Path | None,
+        typer.Option(help="Folder of LoRA adapters of a run that trained on MODEL; they are merged into it."),
+    ] = None,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Convert a checkpoint of any layout to mrlspk's own, without training state: .pt or .safetensors."""
+    from mrlspk.workflows.pretrained import convert_pretrained
+
+    cache_dir = cache_folder()
+    converted = convert_pretrained(
+        resolve_model(model, quiet=quiet), out, cache_dir=cache_dir, adapter=adapter, force=force
+    )
+    payload = dataclasses.asdict(converted) | {"path": str(converted.path)}
+    rows = [
+        ("path", converted.path),
+        ("from the layout", converted.family),
+        ("widths", ", ".join(map(str, converted.dims))),
+        ("sha256", converted.sha256),
+        ("bytes", f"{converted.bytes:,}"),
+    ]
+    output.show("pretrained convert", payload, [output.facts(rows)], as_json=as_json)
+
+
+def add_command(
+    file: Annotated[Path, typer.Argument(help="Checkpoint of any layout that mrlspk reads.")],
+    *,
+    name: Annotated[str, typer.Option("--name", help="Name of the model: lower-case letters, digits, . _ + -")],
+    licence: Annotated[
+        str | None,
+        typer.Option("--licence", help="Licence of the weights. Default: from its model card or the registry."),
+    ] = None,
+    cache_dir: CacheDir = None,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Keep a copy of your own model under a name, which every MODEL argument then accepts.
+
+    Training state (optimiser, classifier weights) is left out. The file is verified every time it is used.
+    """
+    from mrlspk.workflows.pretrained import add_pretrained
+
+    added = add_pretrained(file, name, licence=licence, cache_dir=cache_dir or cache_folder(), force=force)
+    model = added.model
+    payload = {
+        "name": model.name,
+        "path": str(added.path),
+        "sha256": model.sha256,
+        "bytes": model.bytes,
+        "family": model.family,
+        "dims": list(model.dims),
+        "licence": model.licence,
+        "non_commercial": model.non_commercial,
+    }
+    shown = payload | {
+        "dims": ", ".join(map(str, model.dims)),
+        "non_commercial": {True: "yes", False: "no", None: "unknown"}[model.non_commercial],
+    }
+    rows = [(key.replace("_", " "), value) for key, value in shown.items()]
+    output.show("pretrained add", payload, [output.facts(rows)], as_json=as_json)
+
+
+pretrained_app = typer.Typer(no_args_is_help=True, help="Published models and your own: list, fetch, inspect, convert.")
+pretrained_app.command("list")(list_command)
+pretrained_app.command("fetch")(fetch_command)
+pretrained_app.command("inspect")(inspect_command)
+pretrained_app.command("convert")(convert_command)
+pretrained_app.command("add")(add_command)

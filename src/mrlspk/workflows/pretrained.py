@@ -1,0 +1,133 @@
+"""Inspect a checkpoint, convert it to mrlspk's layout, or keep it under a name of the user's own."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from mrlspk.files import check_free, file_sha256
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.provenance import base_file, describe_base, describe_source, provenance_of_converted
+from mrlspk.models.checkpoints import (
+    ModelInspection,
+    check_suffix,
+    inspect_model,
+    portable_entries,
+    save_checkpoint,
+    schema,
+    write_entries,
+)
+from mrlspk.models.checkpoints.model_card import read_card
+from mrlspk.models.checkpoints.schema import Provenance
+from mrlspk.pretrained.own_models import ModelFacts, OwnModel, add_own_model, check_name, own_model_path
+from mrlspk.training.network.adapter_files import WEIGHTS, with_adapter
+
+
+@dataclass(frozen=True)
+class ConvertedModel:
+    """A model written to ``path``; ``family`` is the layout of its source."""
+
+    path: Path
+    family: str
+    dims: tuple[int, ...]
+    sha256: str
+    bytes: int
+
+
+def convert_pretrained(
+    model: ModelFile, output: Path, *, cache_dir: Path, adapter: Path | None = None, force: bool = False
+) -> ConvertedModel:
+    """Write ``model`` to ``output`` in mrlspk's layout; the result records the file that it was converted from.
+
+    Args:
+        model: Checkpoint of any layout.
+        output: File to write.
+        cache_dir: Folder of fetched models.
+        adapter: Folder of LoRA adapters trained on ``model``: they are merged into it, and their head replaces its own.
+        force: Overwrite ``output``.
+
+    Raises:
+        CheckpointError: If the file is not a checkpoint or does not load completely, or the adapter is of another one.
+        UsageError: If ``output`` ends in neither .pt nor .safetensors.
+        MrlspkError: If ``output`` exists and ``force`` is false.
+        MissingDependencyError: If a package for this format is not installed.
+    """
+    check_suffix(output)
+    check_free(output, force=force)
+    loaded = load_located(model)
+    base = describe_base(model, loaded, cache_dir=cache_dir)
+    source = describe_source(model.path, loaded, base)
+    provenance = provenance_of_converted(loaded, base)
+    if adapter is not None:
+        loaded = with_adapter(loaded, adapter)
+        provenance = Provenance(kind="adapter", base=base_file(base))
+        source["adapter_sha256"] = file_sha256(adapter / WEIGHTS)
+    entries = {schema.CONVERTED_FROM: source} | portable_entries(replace(loaded, provenance=provenance))
+    save_checkpoint(output, entries)
+    return ConvertedModel(output, loaded.family, loaded.encoder.dims, file_sha256(output), output.stat().st_size)
+
+
+@dataclass(frozen=True)
+class AddedModel:
+    """A model that has been added, and the path of its copy."""
+
+    model: OwnModel
+    path: Path
+
+
+def add_pretrained(
+    file: Path, name: str, *, licence: str | None = None, cache_dir: Path, force: bool = False
+) -> AddedModel:
+    """Copy the model in ``file`` to the cache under a name, without training state.
+
+    Args:
+        file: Any checkpoint that loads completely.
+        name: Name of the model.
+        licence: Licence of the weights; None: from its model card or the registry.
+        cache_dir: Folder of fetched models and of the user's own.
+        force: Replace a model of this name.
+
+    Raises:
+        UsageError: If the name is not allowed.
+        CheckpointError: If the file is not a model or does not load completely.
+        MrlspkError: If there is a model of this name and ``force`` is false, or if a file cannot be written.
+    """
+    check_name(name, cache_dir, force=force)
+    source = ModelFile(file, str(file))
+    loaded = load_located(source)
+    card = read_card(loaded.contents, file) if loaded.family == "mrlspk" else None
+    known = describe_base(source, loaded, cache_dir=cache_dir)
+    facts = ModelFacts(
+        family=loaded.architecture.family,
+        dims=loaded.encoder.dims,
+        licence=licence or known.licence,
+        non_commercial=known.non_commercial,
+        card=card.entry() if card else None,
+    )
+    provenance = provenance_of_converted(loaded, known)
+    entries = portable_entries(replace(loaded, provenance=provenance))
+    added = datetime.now(UTC).replace(microsecond=0)
+    write = partial(write_entries, entries=entries)
+    model = add_own_model(name, facts, write, cache_dir=cache_dir, added=added, force=force)
+    return AddedModel(model, own_model_path(name, cache_dir))
+
+
+@dataclass(frozen=True)
+class InspectedModel:
+    """A file and the inspection of its contents."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    model: ModelInspection
+
+
+def inspect_pretrained(path: Path) -> InspectedModel:
+    """Return the layout, configuration and entries of a checkpoint, whether or not all of it loads.
+
+    Raises:
+        CheckpointError: If the file is not a checkpoint, or its configuration has unknown keys or values.
+    """
+    model = inspect_model(path)
+    return InspectedModel(path, file_sha256(path), path.stat().st_size, model)
