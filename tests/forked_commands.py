@@ -176,7 +176,7 @@ def serve():
     import torch.distributed.run  # noqa: F401
 
     import mrlspk.cli.app
-    import mrlspk.training.network.run
+    import mrlspk.training.network.network_run
     import mrlspk.workflows.train  # noqa: F401
 
     for line in sys.stdin:

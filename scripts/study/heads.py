@@ -12,14 +12,12 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from mrlspk.config import Config
-from mrlspk.losses.class_start import set_class_means
 from mrlspk.losses.distillation import SimilarityDistillation
-from mrlspk.losses.margin import AAMSoftmax
+from mrlspk.losses.margin import AAMSoftmax, set_class_means
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.folding import standardise_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.training.head.module import HeadModule, Trained
-from mrlspk.training.head.optimiser import add_decay_to_start
+from mrlspk.training.head.module import HeadModule, Trained, add_decay_to_start
 from mrlspk.training.optimiser import LearningRate
 from mrlspk.training.step import Stepper, wrap
 from mrlspk.training.validation import embed_pooled

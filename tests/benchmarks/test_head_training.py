@@ -20,9 +20,10 @@ from mrlspk.feature_store.key import crops_key, whole_key
 from mrlspk.feature_store.layout import Layout, Shard
 from mrlspk.rotation.folds import sample_utterances
 from mrlspk.training.checkpoints.run_folder import find_run
+from mrlspk.training.fabric import build_fabric
+from mrlspk.training.plan import RunPlan, read_data
 from mrlspk.training.prepare import prepare
-from mrlspk.training.prepared import Prepared, Source
-from mrlspk.training.start import build_fabric
+from mrlspk.training.state import RunState
 from mrlspk.training.validation import build_validation_trials
 from mrlspk.workflows.train import train
 
@@ -81,9 +82,9 @@ def config(tmp_path_factory):
     )
 
 
-def fill_stores(prepared: Prepared) -> None:
+def fill_stores(state: RunState) -> None:
     """Put vectors where a run would put those of its audio."""
-    config, data, encoder = prepared.config, prepared.data, prepared.encoder
+    config, data, encoder = state.config, state.plan.data, state.module.encoder
     features, evaluation = config.features, config.evaluation
     common = {"dtype": features.dtype, "precision": "fp32"}
     index = {speaker: number for number, speaker in enumerate((*data.train.speakers, *data.validation.speakers))}
@@ -106,9 +107,9 @@ def fill_stores(prepared: Prepared) -> None:
 
 @pytest.mark.benchmark(group="head")
 def test_eight_epochs_on_stored_vectors(benchmark, config, tmp_path):
-    source, fabric = Source(cache_dir=tmp_path), build_fabric(config.hardware)
-    folder = find_run(config.logging, source.resume)
-    fill_stores(prepare(config, fabric, ranks_of(fabric), source=source, folder=folder))
-    report = benchmark.pedantic(train, args=(config, source), rounds=1, iterations=1)
+    fabric, (run_dir, _) = build_fabric(config.hardware), find_run(config.logging, "never")
+    plan = RunPlan(config, read_data(config), run_dir, cache_dir=tmp_path)
+    fill_stores(prepare(plan, fabric, ranks_of(fabric)))
+    report = benchmark.pedantic(train, args=(config,), kwargs={"cache_dir": tmp_path}, rounds=1, iterations=1)
     assert report.epochs == 8
     assert len(report.verdict.widths) == 6

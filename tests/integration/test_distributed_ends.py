@@ -51,7 +51,7 @@ def test_stopped_run_is_saved_and_goes_on(runs, whole, launcher, number):
     assert code == (128 + number if launcher == "fabric" else 1), started.stderr
     assert started.stdout == ""
     assert started.stderr.count(f"stopped by {number.name} after step") == 1
-    assert f"Go on with --resume checkpoints/{name}." in started.stderr
+    assert f"Resume with --resume checkpoints/{name}." in started.stderr
     assert [*runs.folder.glob(PARTIAL)] == []
     assert load(runs.dir(name) / "last.pt")["progress"]["step"] < load(whole / "last.pt")["progress"]["step"]
     assert differences(whole, runs.whole(name, *LONG, flags=("--resume", "auto"))) == []

@@ -148,9 +148,9 @@ def test_first_stage_of_a_published_model_begins_at_its_rotation_with_its_statis
 
     seen, fit = [], workflow.fit
 
-    def spy(run, progress, observers):
+    def spy(run, observers):
         seen.append({name: values.clone() for name, values in run.state.module.encoder.state_dict().items()})
-        return fit(run, progress, observers)
+        return fit(run, observers)
 
     monkeypatch.setattr(workflow, "fit", spy)
     staged = sets("training.freeze_backbone_epochs=1", "training.num_epochs=2", "head.rotation=svd")

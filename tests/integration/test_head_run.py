@@ -227,4 +227,4 @@ def test_run_that_has_lost_its_start_is_not_gone_on_with(head, run, checkpoints,
     (checkpoints / "one" / start).unlink()
     outcome = run("train", "--resume", checkpoints / "one")
     assert outcome.exit_code == 1
-    assert f"{start}: the run has lost where it started" in outcome.stderr
+    assert f"{start}: the start of the run is gone" in outcome.stderr

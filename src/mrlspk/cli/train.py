@@ -61,20 +61,13 @@ def train_command(
     config = load_config(config_path, sets, environment=os.environ)
     launch = read_launch(os.environ)
     options: dict[str, Any] = {"launch": launch, "named_keys": named_keys(config_path, sets, environment=os.environ)}
-    from mrlspk.training.prepared import Source  # torch, after the cheap check of the configuration
-
-    source = Source(
-        cache_dir=environment.cache_dir,
-        mirror=environment.mirror,
-        resume=resume,
-        allow_changes=allow_changes,
-        max_batches=debug_batches,
-    )
+    options |= {"resume": resume, "allow_changes": allow_changes, "max_batches": debug_batches}
+    options |= {"cache_dir": environment.cache_dir, "mirror": environment.mirror}
     if dry_run:
         from mrlspk.workflows.plan_training import plan_training
 
         _hear_failures_alone(is_first=launch.is_first)
-        facts = plan_training(config, source, **options)
+        facts = plan_training(config, **options)
         if launch.is_first:
             output.show("train", _plan(facts), _human_plan(facts), as_json=as_json)
         return
@@ -82,7 +75,7 @@ def train_command(
 
     _hear_failures_alone(is_first=launch.is_first)
     with TrainProgress(quiet=quiet or not launch.is_first) as progress:
-        report = train(config, source, **options, observers=[progress], on_stage=progress.stage)
+        report = train(config, **options, observers=[progress], on_stage=progress.stage)
     if launch.is_first:
         output.show("train", _payload(report), _human(report), as_json=as_json)
 

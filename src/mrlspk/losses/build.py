@@ -1,4 +1,4 @@
-"""The training objective out of the section ``loss``."""
+"""Build the training loss from section ``loss`` of the configuration."""
 
 from collections.abc import Sequence
 
@@ -21,16 +21,16 @@ def build_loss(
     seed: int = 0,
     gather_rows: GatherRows | None = None,
 ) -> MatryoshkaLoss:
-    """Return the objective at every width; ``weights[i]`` belongs to ``dims[i]``.
+    """Return the loss at every width; ``weights[i]`` belongs to ``dims[i]``.
 
     Args:
         config: The section ``loss``.
         dims: Prefix widths; the largest is the full width.
         weights: Loss weight of each width.
-        n_speakers: Number of classes, those of speed perturbation among them; triplets need none.
-        distillation_weight: Of the similarity distillation; 0 for none.
-        seed: Of the draws of widths.
-        gather_rows: Maps (batch, ...) to the rows of all processes; None where there is one.
+        n_speakers: Number of classes, including those of speed perturbation; unused by triplets.
+        distillation_weight: Weight of the similarity distillation; 0 for none.
+        seed: Seed of the random choice of widths.
+        gather_rows: Maps (batch, ...) to the rows of all processes; None with one process.
     """
     distillation = SimilarityDistillation(config.distillation_temperature) if distillation_weight else None
     return MatryoshkaLoss(

@@ -1,22 +1,22 @@
-"""Similarities within a batch, taught by another embedding of the same crops."""
+"""Distil the similarities within a batch from another embedding of the same crops."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-NEVER = -1e4  # in a crop's own place: its share is zero, and its logarithm a number
+MASKED = -1e4  # logit of a crop with itself: its probability is zero, and its logarithm finite
 
 
 class SimilarityDistillation(nn.Module):
-    """Divergence between two models' rankings of the batch, seen from each of its crops.
+    """Divergence between two models' rankings of the batch, from the view of each crop.
 
-    The cosines of a crop to all others, divided by ``temperature``, go through a softmax; the loss is the mean
+    The cosines of a crop to all others, divided by ``temperature``, go through a softmax. The loss is the mean
     Kullback-Leibler divergence of the student's distribution from the teacher's (listwise, after ListNet, Cao et al.
-    2007, ICML; over the similarities of a batch as in Park et al. 2019, arXiv:1904.05068). Nothing but similarities is
-    compared, so that the two may have any widths.
+    2007, ICML; over the similarities of a batch as in Park et al. 2019, arXiv:1904.05068). Only similarities are
+    compared, so student and teacher can have different widths.
 
     Args:
-        temperature: What the cosines are divided by.
+        temperature: Divisor of the cosines.
     """
 
     def __init__(self, temperature: float) -> None:
@@ -31,11 +31,11 @@ class SimilarityDistillation(nn.Module):
 
     @torch.no_grad()
     def ranking(self, teacher: Tensor) -> Tensor:
-        """Return the logarithms (batch, batch) of the distributions that a teacher's (batch, any width) give."""
+        """Return the log probabilities (batch, batch) of a teacher's embeddings (batch, any width)."""
         with torch.autocast(teacher.device.type, enabled=False):
             return self._log_shares(teacher)
 
     def _log_shares(self, embedding: Tensor) -> Tensor:
         unit = functional.normalize(embedding.float(), dim=1)
         itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
-        return functional.log_softmax((unit @ unit.T / self.temperature).masked_fill(itself, NEVER), dim=1)
+        return functional.log_softmax((unit @ unit.T / self.temperature).masked_fill(itself, MASKED), dim=1)

@@ -1,4 +1,4 @@
-"""Softmax with an additive angular margin, and its sub-centre variant."""
+"""Softmax with an additive angular margin (AAM), the schedule of its margin, and prototypes set to class means."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Least squared sine: it bounds the slope of the sine, which is infinite at a cosine of 1 or -1.
+# Lower bound of the squared sine: the slope of the sine is infinite at a cosine of 1 or -1.
 MIN_SQUARED_SINE = 1e-6
+CENTRE_SPREAD = 0.1  # distance of a class's sub-centres from its mean at the start, as a share of its length
 
 
 class AAMSoftmax(nn.Module):
@@ -16,18 +17,18 @@ class AAMSoftmax(nn.Module):
 
     Additive angular margin (Deng et al. 2019, arXiv:1801.07698, eq. 3); with ``n_subcenters`` above 1 the cosine to a
     class is the largest over its sub-centres (Deng et al. 2020, "Sub-center ArcFace", ECCV). One class matrix serves
-    every prefix width (MRL-E, Kusupati et al. 2022, arXiv:2205.13147): its columns are cut, then normalised. With
-    ``own_dims`` each of these widths has a matrix of its own (MRL, the same), side by side in ``weight``.
+    every prefix width (MRL-E, Kusupati et al. 2022, arXiv:2205.13147): its columns are truncated, then normalised.
+    With ``own_dims`` each of these widths has its own matrix (MRL, same paper), side by side in ``weight``.
 
     Args:
         n_classes: Number of speakers.
-        embed_dim: Full width; a prefix of it can be given to `forward`.
-        margin: Radians; may be set anew at any time.
+        embed_dim: Full width; `forward` takes any prefix of it.
+        margin: Radians; can be changed at any time.
         scale: Factor on the cosine.
         easy_margin: Apply the margin only where the cosine is positive.
         n_subcenters: Centres of each class; rows ``c * n_subcenters`` and those after it belong to class ``c``.
-        margin_shares: What share of the margin a width has; 1 where it is not named.
-        own_dims: Widths that have a class matrix of their own; none: all share one.
+        margin_shares: Share of the margin by width; 1 for widths that are not listed.
+        own_dims: Widths with their own class matrix; empty: all widths share one.
     """
 
     def __init__(
@@ -60,14 +61,14 @@ class AAMSoftmax(nn.Module):
             return functional.cross_entropy(self.scale * cosine.scatter(1, own, shifted), speaker_index)
 
     def margin_at(self, dim: int) -> float:
-        """Return the present margin, in radians, of a width."""
+        """Return the current margin of a width, in radians."""
         return self.margin * self.margin_shares.get(dim, 1.0)
 
     def columns(self, dim: int) -> slice:
         """Return the columns of ``weight`` that hold the classes of a width.
 
         Raises:
-            KeyError: If the widths have matrices of their own, and this one has none.
+            KeyError: If widths have their own matrices and this one has none.
         """
         start = self._first_column[dim] if self._first_column else 0
         return slice(start, start + dim)
@@ -83,8 +84,7 @@ class AAMSoftmax(nn.Module):
     def add_margin(self, cosine: Tensor, margin: float) -> Tensor:
         """Return the cosine of the angle plus ``margin``; it never rises with the angle.
 
-        Where the sum of angles passes pi, ``cosine - margin * sin(margin)`` takes over, since the cosine of the sum
-        would rise again.
+        The cosine of a sum of angles rises again beyond pi; there ``cosine - margin * sin(margin)`` replaces it.
         """
         sine = (1.0 - cosine.square()).clamp_min(MIN_SQUARED_SINE).sqrt()
         shifted = cosine * math.cos(margin) - sine * math.sin(margin)
@@ -92,3 +92,48 @@ class AAMSoftmax(nn.Module):
             return torch.where(cosine > 0, shifted, cosine)
         beyond = cosine - margin * math.sin(margin)
         return torch.where(cosine > -math.cos(margin), shifted, beyond)
+
+
+def scheduled_margin(
+    epoch: float, *, start_epoch: float, full_epoch: float, margin: float, start_margin: float = 0.0
+) -> float:
+    """Return the margin, in radians, at ``epoch`` (0 at the start of training, fractions allowed).
+
+    It is ``start_margin`` until ``start_epoch``, changes linearly, and is ``margin`` from ``full_epoch`` on. If
+    ``full_epoch`` is not after ``start_epoch``, it is ``margin`` from the start.
+    """
+    if full_epoch <= start_epoch:
+        return margin
+    share = (epoch - start_epoch) / (full_epoch - start_epoch)
+    return start_margin + (margin - start_margin) * min(max(share, 0.0), 1.0)
+
+
+@torch.no_grad()
+def set_class_means(loss: AAMSoftmax, embeddings: Tensor, speaker_index: Tensor) -> None:
+    """Set the prototype of each class to the mean direction of its embeddings, of unit length.
+
+    Sub-centres of a class start near its mean, each with its own small random offset.
+
+    Args:
+        loss: Its ``weight`` is changed in place.
+        embeddings: (n, embed_dim), of any length; at least one per class.
+        speaker_index: (n,) classes.
+
+    Raises:
+        ValueError: If a class has no embedding.
+    """
+    counts = torch.bincount(speaker_index, minlength=loss.n_classes)
+    if len(counts) > loss.n_classes or not counts.all():
+        raise ValueError(f"expected embeddings of each of {loss.n_classes} classes and of no other")
+    for dim in loss.own_dims or (embeddings.shape[1],):
+        means = _mean_directions(embeddings[:, :dim], speaker_index, loss.n_classes)
+        centres = means.repeat_interleave(loss.n_subcenters, dim=0)
+        if loss.n_subcenters > 1:
+            centres = centres + CENTRE_SPREAD * functional.normalize(torch.randn_like(centres), dim=1)
+        loss.weight[:, loss.columns(dim)] = centres.to(loss.weight.device)
+
+
+def _mean_directions(embeddings: Tensor, speaker_index: Tensor, n_classes: int) -> Tensor:
+    unit = functional.normalize(embeddings.float(), dim=1)
+    sums = unit.new_zeros(n_classes, unit.shape[1]).index_add_(0, speaker_index, unit)
+    return functional.normalize(sums, dim=1)

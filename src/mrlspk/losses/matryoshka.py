@@ -1,4 +1,4 @@
-"""One loss applied to several prefixes of the same embedding."""
+"""Apply one loss to several prefixes of the same embedding."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ type GatherRows = Callable[[Tensor], Tensor]
 
 
 class MatryoshkaLossValue(NamedTuple):
-    """The weighted mean over the widths, to be back-propagated, and the detached loss of each width that was taken."""
+    """The weighted mean over the widths, for the backward pass, and the detached loss of each width that was used."""
 
     total: Tensor
     by_dim: dict[int, Tensor]
@@ -22,19 +22,19 @@ class MatryoshkaLossValue(NamedTuple):
 class MatryoshkaLoss(nn.Module):
     """Weighted mean of ``loss`` over prefixes of the embedding (Kusupati et al. 2022, arXiv:2205.13147, eq. 1).
 
-    Parameters of ``loss``, such as class weights, are parameters of this module. Where several processes share a batch,
-    triplets and distillation see the crops of all of them, and are the same in each; a loss by classes is each
-    process's own. The mean gradient of the processes is that of the whole batch.
+    Parameters of ``loss``, such as classifier weights, are parameters of this module. With several processes, triplets
+    and distillation see the crops of all processes and are equal in each; a classification loss sees only its own
+    process's crops. The mean gradient over the processes is the gradient of the whole batch.
 
     Args:
         loss: Maps (batch, dim) embeddings and (batch,) speaker indices to a scalar, for every dim in ``dims``.
         dims: Prefix widths, in any order.
         weights: ``weights[i]`` belongs to ``dims[i]``; their sum is above zero.
-        n_dims_per_step: In training, take the loss of so many widths, drawn anew each time; None for all.
-        distillation: Added at every width where `forward` is given a teacher's embeddings; None for nothing.
-        distillation_weight: Factor on it.
-        seed: Of the draws of widths, which depend on nothing else: all processes draw the same.
-        gather_rows: Maps (batch, ...) to the rows of all processes; None where there is one.
+        n_dims_per_step: In training, number of widths drawn at random for each step; None for all.
+        distillation: Added at every width if `forward` gets a teacher's embeddings; None for none.
+        distillation_weight: Weight of the distillation.
+        seed: Seed of the choice of widths, which depends on nothing else: all processes choose the same.
+        gather_rows: Maps (batch, ...) to the rows of all processes; None with one process.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class MatryoshkaLoss(nn.Module):
         """Return the losses of embeddings (batch, embed_dim) whose speakers are (batch,).
 
         Args:
-            embedding: Of the model that is trained.
+            embedding: Of the model in training.
             speaker_index: Classes.
-            teacher: (batch, any width) embeddings of the same crops by another model, for the distillation.
+            teacher: (batch, any width) embeddings of the same crops from another model, for the distillation.
         """
         losses, total = dict[int, Tensor](), embedding.new_zeros((), dtype=torch.float32)
         weight_of, of_all, ranking = self._draw(), embedding, None
@@ -81,35 +81,35 @@ class MatryoshkaLoss(nn.Module):
         return MatryoshkaLossValue(total / sum(weight_of.values()), by_dim)
 
     def mean(self, by_dim: Mapping[int, float]) -> float:
-        """Return the weighted mean of losses of some widths, without the distillation."""
+        """Return the weighted mean of the losses of some widths, without distillation."""
         weighted = sum(self.weight_of[dim] * loss for dim, loss in by_dim.items())
         return weighted / sum(self.weight_of[dim] for dim in by_dim)
 
     def draws_state(self) -> Tensor:
-        """Return where the draws of widths are, as bytes (n,)."""
+        """Return the state of the generator that chooses widths, as bytes (n,)."""
         return self._draws.get_state()
 
     def load_draws_state(self, state: Tensor) -> None:
-        """Let the draws of widths go on from a `draws_state`.
+        """Set the generator that chooses widths to a `draws_state`.
 
         Raises:
-            RuntimeError, TypeError: If it is none.
+            RuntimeError, TypeError: If ``state`` is not a generator state.
         """
         self._draws.set_state(state)
 
     @property
     def _is_over_batch(self) -> bool:
-        """Whether the loss of a crop depends on the others of its batch."""
+        """Whether the loss of a crop depends on the other crops of its batch."""
         return isinstance(self.loss, TripletLoss)
 
     def _of_all(self, rows: Tensor) -> Tensor:
-        """Return the rows of all processes, in float32 where they are no whole numbers: gradients are summed in it."""
+        """Return the rows of all processes; floating-point rows in float32, in which gradients are summed."""
         if self.gather_rows is None:
             return rows
         return self.gather_rows(rows.float() if rows.is_floating_point() else rows)
 
     def _draw(self) -> dict[int, float]:
-        """Return the widths of this step with their weights; a width of weight zero is not drawn."""
+        """Return the widths of this step with their weights; widths of weight zero are not drawn."""
         if self.n_dims_per_step is None or not self.training:
             return self.weight_of
         weighted = [dim for dim, weight in self.weight_of.items() if weight > 0]

@@ -1,4 +1,4 @@
-"""Triplet loss on the cosine distance, with three ways to choose the triplets of a batch."""
+"""Triplet loss on the cosine distance, with three ways to mine the triplets of a batch."""
 
 from typing import Literal
 
@@ -10,17 +10,17 @@ type Mining = Literal["batch_hard", "semi_hard", "all"]
 
 
 class TripletLoss(nn.Module):
-    """Hinge on ``margin`` + distance to an utterance of the same speaker - distance to one of another speaker.
+    """Hinge on ``margin`` + distance to the same speaker - distance to another speaker.
 
-    The distance is 1 - cosine. ``mining`` says which triplets count:
+    The distance is 1 - cosine. ``mining`` selects the triplets:
 
-    - ``batch_hard``: each anchor with its farthest own and its nearest other (Hermans et al. 2017, arXiv:1703.07737);
-      the mean is over anchors that have both.
-    - ``semi_hard``: each anchor and own with the nearest other that lies farther than the own, but by less than the
-      margin (Schroff et al. 2015, arXiv:1503.03832, eq. 4); the mean is over those that have one.
-    - ``all``: every triplet; the mean is over those whose hinge is above zero (Hermans, "batch all", non-zero).
+    - ``batch_hard``: each anchor with its farthest positive and nearest negative (Hermans et al. 2017,
+      arXiv:1703.07737); the mean is over anchors that have both.
+    - ``semi_hard``: each anchor and positive with the nearest negative that is farther than the positive, by less than
+      the margin (Schroff et al. 2015, arXiv:1503.03832, eq. 4); the mean is over pairs that have one.
+    - ``all``: every triplet; the mean is over triplets with a hinge above zero (Hermans, "batch all", non-zero).
 
-    A batch without a triplet that counts has a loss of zero, which can still be back-propagated.
+    A batch without such a triplet has a loss of zero that still takes part in the backward pass.
     """
 
     def __init__(self, margin: float, mining: Mining) -> None:
@@ -38,7 +38,7 @@ class TripletLoss(nn.Module):
             return _mean(self._hinges(distance, own, ~same))
 
     def _hinges(self, distance: Tensor, own: Tensor, other: Tensor) -> Tensor:
-        """Return the loss of each triplet that counts; all arguments are (batch, batch)."""
+        """Return the loss of each selected triplet; all arguments are (batch, batch)."""
         if self.mining == "batch_hard":
             anchors = own.any(dim=1) & other.any(dim=1)
             to_own = distance.masked_fill(~own, -torch.inf)[anchors].amax(dim=1)
@@ -57,5 +57,5 @@ class TripletLoss(nn.Module):
 
 
 def _mean(values: Tensor) -> Tensor:
-    """Return the mean, or for no values a zero that keeps its gradient path."""
+    """Return the mean; for no values, a zero with a gradient path."""
     return values.sum() / max(values.numel(), 1)

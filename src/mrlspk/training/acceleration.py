@@ -1,4 +1,4 @@
-"""What section ``hardware`` asks of an encoder and of torch's kernels, before the first step."""
+"""Apply section ``hardware`` to an encoder and to torch: memory format, compilation, checkpointing, TF32, cuDNN."""
 
 import logging
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ log = logging.getLogger("mrlspk.training")
 
 
 def build_acceleration(config: HardwareConfig, encoder: Encoder, device: torch.device) -> None:
-    """Give an encoder, which may have adapters, the order of memory and the calls of section ``hardware``, in place.
+    """Set memory format, compilation and gradient checkpointing of an encoder, which may have adapters, in place.
 
-    Parameters keep their names and values, and a copy of the encoder is called as it is.
+    Parameters keep their names and values; copies of the encoder keep the settings.
 
     Args:
         config: Section ``hardware``.
-        encoder: As it is trained, before Fabric wraps it.
-        device: That it will be on.
+        encoder: Before Fabric wraps it.
+        device: The device that it will be on.
 
     Raises:
-        MissingDependencyError: If it is to be compiled, and this machine has no compiler for the device.
+        MissingDependencyError: If compilation is asked for and this machine has no compiler for the device.
     """
     if config.compile:
         check_compiler(device)
@@ -34,7 +34,7 @@ def build_acceleration(config: HardwareConfig, encoder: Encoder, device: torch.d
 
 
 def warn_of_idle_keys(config: HardwareConfig) -> None:
-    """Name the keys of section ``hardware`` that do nothing where the network is only passed to store vectors."""
+    """Warn of keys of section ``hardware`` that have no effect when only the head is trained."""
     asked = {
         "hardware.compile": config.compile,
         "hardware.channels_last": config.channels_last,
@@ -42,13 +42,13 @@ def warn_of_idle_keys(config: HardwareConfig) -> None:
         "hardware.sync_batchnorm": config.sync_batchnorm,
     }
     if idle := [key for key, is_asked in asked.items() if is_asked]:
-        log.warning("of no use where the head alone is trained: %s", ", ".join(idle))
+        log.warning("no effect when only the head is trained: %s", ", ".join(idle))
 
 
 def set_tf32(*, allowed: bool) -> None:
-    """Let GPUs round float32 products to TF32 or not, those of matrices and those of convolutions alike.
+    """Let GPUs round float32 products to TF32 or not, in matrix products and convolutions alike.
 
-    By itself torch rounds those of convolutions alone.
+    By default torch rounds only those of convolutions.
     """
     torch.backends.cuda.matmul.allow_tf32 = allowed
     torch.backends.cudnn.allow_tf32 = allowed
@@ -56,10 +56,10 @@ def set_tf32(*, allowed: bool) -> None:
 
 @contextmanager
 def fixed_shapes(*, searched: bool) -> Iterator[None]:
-    """Let cuDNN time its kernels for each new shape, and take the fastest, within a ``with`` block.
+    """Let cuDNN time its kernels for each new shape and use the fastest, within a ``with`` block.
 
-    Worth it for crops of one length, not for whole files: leave the block to validate. The kernels found differ from
-    one process to the next, and so do the last bits of what they compute.
+    It pays off for crops of one length, not for whole files: leave the block to validate. The kernels differ from one
+    process to the next, and so do the last bits of their results.
 
     Args:
         searched: False changes nothing.
@@ -73,12 +73,12 @@ def fixed_shapes(*, searched: bool) -> Iterator[None]:
 
 
 def check_compiler(device: torch.device) -> None:
-    """Compile a sum for ``device``, so that a machine that cannot is found out before the run.
+    """Compile a sum for ``device``, to find a machine without a compiler before the run.
 
     Raises:
-        MissingDependencyError: If it cannot be compiled.
+        MissingDependencyError: If compilation fails.
     """
-    from torch._dynamo.exc import TorchDynamoException  # a second of imports, for those alone who compile
+    from torch._dynamo.exc import TorchDynamoException  # a second of imports, only needed to compile
 
     try:
         torch.compile(_sum)(torch.ones(8, device=device))

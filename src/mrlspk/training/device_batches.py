@@ -1,4 +1,4 @@
-"""Batches on the device that works on them, each sent there while the one before is worked on."""
+"""Move batches to the device, each while the previous one is processed."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -9,18 +9,18 @@ from mrlspk.training.step import Batch
 
 
 class DeviceBatches:
-    """Yields batches on a device, in their order, none left out.
+    """Yields batches on a device, in order.
 
-    A GPU is sent the next batch before it is handed this one, on a stream of its own: from page-locked memory
-    (``data.pin_memory``) the copy runs beside the step. One batch more than was handed out is then taken from the
-    source. On other devices nothing is taken ahead.
+    On a GPU the next batch is copied on its own stream before this one is yielded: from page-locked memory
+    (``data.pin_memory``) the copy overlaps the step. The source is then one batch ahead. On other devices nothing is
+    read ahead.
 
     Args:
-        batches: Of one epoch, or what is left of it; tensors that are on the device already stay as they are.
-        device: Where they are wanted.
+        batches: Of one epoch, or the rest of one; tensors that are on the device already stay as they are.
+        device: Target device.
 
     Attributes:
-        waited_seconds: Time so far that was spent asking for batches, copies that could not wait included.
+        waited_seconds: Total time spent waiting for batches, blocking copies included.
     """
 
     def __init__(self, batches: Iterable[Batch], device: torch.device) -> None:
@@ -45,7 +45,7 @@ class DeviceBatches:
             self.waited_seconds += time.monotonic() - began
 
     def _take(self, stream: torch.cuda.Stream) -> Batch:
-        """Return the batch that was sent last, once the copy is done, and send the next."""
+        """Return the batch that was sent last, after its copy, and send the next."""
         if not self._has_begun:
             self._has_begun, self._sent = True, self._send_or_none(stream)
         if self._sent is None:
@@ -53,12 +53,12 @@ class DeviceBatches:
         batch, current = self._sent, torch.cuda.current_stream(self._device)
         current.wait_stream(stream)
         for values in batch:
-            values.record_stream(current)  # or else its memory could be given to a later copy while it is worked on
+            values.record_stream(current)  # otherwise a later copy could reuse its memory during the step
         self._sent = self._send_or_none(stream)
         return batch
 
     def _send_or_none(self, stream: torch.cuda.Stream) -> Batch | None:
-        batch = next(self._source, None)  # on the stream of the step: a source may compute its batches there
+        batch = next(self._source, None)  # on the step's stream: a source may compute its batches there
         if batch is None:
             return None
         with torch.cuda.stream(stream):

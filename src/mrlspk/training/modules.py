@@ -1,4 +1,4 @@
-"""The encoder and its loss as one module, and which of its parts move."""
+"""Encoder and loss as one module, with frozen and trained parts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +15,12 @@ from mrlspk.models.parts import parameters_by_part, set_training_mode
 
 
 class TrainedModule(nn.Module):
-    """What a step runs: the encoder, then the loss with its class weights.
+    """The encoder, then the loss with its classifier weights: what an optimiser step runs.
 
     Args:
-        encoder: Trained as a whole, or its head alone.
+        encoder: Trained as a whole, or only its head.
         criterion: The loss.
-        keep_statistics: Train by the statistics that every BatchNorm of the encoder has, and keep them.
+        keep_statistics: Keep the running statistics of every BatchNorm of the encoder, and normalise by them.
     """
 
     def __init__(self, encoder: Encoder, criterion: MatryoshkaLoss, *, keep_statistics: bool = False) -> None:
@@ -33,11 +33,11 @@ class TrainedModule(nn.Module):
         return value
 
     def set_mode(self, *, backbone_frozen: bool) -> None:
-        """Put the parts that are trained in training mode, the others in evaluation mode without gradients."""
+        """Put trained parts in training mode, frozen parts in evaluation mode without gradients."""
         set_training_mode(self.encoder, backbone_frozen=backbone_frozen, keep_statistics=self._keep_statistics)
 
     def current_encoder(self) -> Encoder:
-        """Return the encoder as training has it now: what is validated and saved."""
+        """Return the encoder that is validated and saved."""
         return self.encoder
 
     def entries(self) -> dict[str, Any]:
@@ -46,32 +46,32 @@ class TrainedModule(nn.Module):
         return {schema.CRITERION: self.criterion.state_dict(), **draws}
 
     def load_entries(self, contents: Mapping[str, Any]) -> None:
-        """Take encoder, class weights and what else is trained out of a checkpoint's entries."""
+        """Load encoder, classifier weights and all else that is trained from the entries of a checkpoint."""
         self.encoder.load_state_dict(contents[schema.MODEL])
         self.load_criterion(contents)
 
     def load_criterion(self, contents: Mapping[str, Any]) -> None:
-        """Take class weights, and where the draws of widths were; checkpoints of older versions do not say it."""
+        """Load classifier weights and the generator that chooses widths; old checkpoints lack the generator."""
         self.criterion.load_state_dict(contents[schema.CRITERION])
         if schema.DRAWS in contents:
             self.criterion.load_draws_state(contents[schema.DRAWS])
 
     def save_beside_best(self, run_dir: Path, architecture: Architecture) -> None:
-        """Write what belongs to the best model beside its checkpoint: nothing, where that holds all."""
+        """Write further files of the best model beside its checkpoint; by default there are none."""
 
 
 def is_frozen(config: Config, epoch: int) -> bool:
-    """Return whether only the head is trained in ``epoch``, counted from 0."""
+    """Return whether the backbone is frozen in ``epoch``, counted from 0."""
     frozen_epochs = config.training.freeze_backbone_epochs
     return frozen_epochs is None or epoch < frozen_epochs
 
 
 def count_parameters(module: nn.Module, *, trained: bool) -> int:
-    """Return the number of values that do, or do not, get a gradient."""
+    """Return the number of values with a gradient, or without."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad == trained)
 
 
 def count_by_part(module: TrainedModule) -> dict[str, int]:
-    """Return the number of values of each part of encoder and loss."""
+    """Return the number of values by part of encoder and loss."""
     n_class_weights = sum(parameter.numel() for parameter in module.criterion.parameters())
     return parameters_by_part(module.encoder) | {"class weights": n_class_weights}

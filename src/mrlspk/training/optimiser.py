@@ -1,4 +1,4 @@
-"""The optimiser, with every trained parameter in it, and the learning rate over a run."""
+"""Build the optimiser and the learning-rate schedule of a run."""
 
 import math
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from mrlspk.config.training import TrainingConfig
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.parts import constants, layer_depths, part_of
 
-ADAPTER = ".lora_"  # in the name of every parameter of an adapter
+ADAPTER = ".lora_"  # in the name of each adapter parameter
 
 
 def build_optimiser(config: Config, encoder: Encoder, criterion: nn.Module) -> Optimizer:
-    """Return the optimiser of an encoder and the class weights of its loss.
+    """Return the optimiser of an encoder and the classifier weights of its loss.
 
-    Matrices decay; biases, norms and stream weights do not. Each part has the rate of its depth (`layer_depths`), class
-    weights have their own; the head's groups come first. Parameters that are frozen now but not for the whole run are
-    in it too: they stay as they are until they get a gradient, and the others keep their state when that happens.
+    Matrices decay; biases, norms and stream weights do not. Each part has the rate of its depth (`layer_depths`),
+    classifier weights have their own; the head's groups come first. Parameters that are frozen at first are included:
+    they stay as they are until they get a gradient, and the others keep their optimiser state then.
     """
     training = config.training
     rates = _learning_rates(config, encoder)
@@ -40,7 +40,7 @@ def build_optimiser(config: Config, encoder: Encoder, criterion: nn.Module) -> O
 
 
 def make_optimiser(training: TrainingConfig, groups: list[dict[str, Any]]) -> Optimizer:
-    """Return the configured optimiser of parameter groups, each with its ``peak_lr``; empty ones are left out."""
+    """Return the configured optimiser of parameter groups, each with its ``peak_lr``; empty groups are dropped."""
     groups = [group | {"lr": group["peak_lr"]} for group in groups if group["params"]]
     if training.optimizer == "SGD":
         momentum = training.momentum
@@ -49,14 +49,14 @@ def make_optimiser(training: TrainingConfig, groups: list[dict[str, Any]]) -> Op
 
 
 def _learning_rates(config: Config, encoder: Encoder) -> dict[str, float]:
-    """Return the peak rate of each part of an encoder; all before the head have the backbone's share."""
+    """Return the peak rate of each part of an encoder; all parts before the head have the backbone's share."""
     peak, training = config.training.learning_rate, config.training
     share, decay = training.backbone_lr_multiplier, training.layer_lr_decay
     return {part: peak * share * decay**depth if depth else peak for part, depth in layer_depths(encoder).items()}
 
 
 def _trained(encoder: Encoder, *, head_only: bool) -> Iterator[tuple[str, nn.Parameter]]:
-    """Yield each parameter that the run trains at some time: adapters always, the backbone not where ``head_only``."""
+    """Yield each parameter that the run ever trains: head and adapters, and unless ``head_only`` the backbone."""
     fixed = {id(parameter) for parameter in constants(encoder)}
     for name, parameter in encoder.named_parameters():
         always = name.startswith("head.") or ADAPTER in name
@@ -65,16 +65,16 @@ def _trained(encoder: Encoder, *, head_only: bool) -> Iterator[tuple[str, nn.Par
 
 
 class LearningRate:
-    """Linear warm-up, then a cosine, steps or an exponential decay, as a function of the optimiser step alone.
+    """Linear warm-up, then cosine, step or exponential decay: a function of the optimiser step only.
 
     Args:
         kind: ``cosine``, ``step`` or ``exponential``.
         steps_per_epoch: Optimiser steps.
         num_epochs: Of the whole run.
-        warmup_epochs: Rise from nothing to the peak.
-        floor: Least learning rate, as a share of the peak.
-        step_epochs: Epochs between two falls of ``step``.
-        gamma: Factor of each fall, or of each epoch.
+        warmup_epochs: Duration of the rise from 0 to the peak.
+        floor: Minimum, as a share of the peak.
+        step_epochs: Epochs between two decays of ``step``.
+        gamma: Factor of each decay, or of each epoch.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class LearningRate:
         self.warmup_epochs, self.floor, self.step_epochs, self.gamma = warmup_epochs, floor, step_epochs, gamma
 
     def factor(self, step: float) -> float:
-        """Return the share of the peak at optimiser step ``step``, counted from 0; it may lie between two."""
+        """Return the share of the peak at optimiser step ``step``, counted from 0; fractions are allowed."""
         epoch = step / self.steps_per_epoch
         if epoch < self.warmup_epochs:
             return max(self.floor, (step + 1) / (self.warmup_epochs * self.steps_per_epoch + 1))
@@ -104,7 +104,7 @@ class LearningRate:
         return float(max(self.floor, self.gamma**exponent))
 
     def apply(self, optimiser: Optimizer, step: float) -> float:
-        """Set the rate of every group for ``step``; return that of the first."""
+        """Set the rate of every group for ``step``; return the rate of the first group."""
         factor = self.factor(step)
         for group in optimiser.param_groups:
             group["lr"] = group["peak_lr"] * factor

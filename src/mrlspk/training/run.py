@@ -1,53 +1,53 @@
-"""What `fit` works with."""
+"""Put together the parts that `fit` works with."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.data.batches import RankBatches
-from mrlspk.data.dataset import SampleKey
 from mrlspk.distributed import Ranks
-from mrlspk.training.checkpoints.checkpoint import BEST, RunState
-from mrlspk.training.optimiser import LearningRate
+from mrlspk.training.checkpoints.checkpoint import BEST
+from mrlspk.training.optimiser import LearningRate, build_learning_rate
+from mrlspk.training.state import RunState
 from mrlspk.training.step import Batch, Stepper
 from mrlspk.training.validation import Validator
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run works with.
+    """A run that `fit` can train.
 
-    The loader is bare: as Fabric wraps it, it would count epochs by itself, from 0 after a resume too.
+    The loader is not wrapped by Fabric, whose wrapper counts epochs by itself, from 0 after a resume too.
 
     Attributes:
-        stepper: Takes the steps.
-        state: What checkpoints are of.
-        loader: Batches of this process, as ``batches`` says; each is inputs, classes and what else the module takes.
-        batches: Which crops make which batch.
-        name_crop: Returns the utterance that a crop is cut from.
-        learning_rate: Over the run.
-        validator: Of each epoch.
-        run_dir: Where the run is written to.
-        config: Resolved.
-        max_batches: End each epoch after so many.
-        full_width_limit: An equal error rate: an epoch whose full width is above it becomes the best only where none is
-            below; None for no limit.
-        best_name: The file that the best epoch is written to.
+        state: Everything that changes.
+        stepper: Takes the optimiser steps.
+        loader: Batches of this process, in the order of ``state.batches``: inputs, classes and further inputs.
+        learning_rate: Schedule over the run.
+        validator: Validates each epoch.
+        full_width_limit: An EER. An epoch whose EER at full width is above it is the best only if none is below; None
+            for no limit.
+        best_name: File of the best epoch.
     """
 
-    stepper: Stepper
     state: RunState
+    stepper: Stepper
     loader: Iterable[Batch]
-    batches: RankBatches
-    name_crop: Callable[[SampleKey], str]
     learning_rate: LearningRate
     validator: Validator
-    run_dir: Path
-    config: Config
-    max_batches: int | None
     full_width_limit: float | None = None
     best_name: str = BEST
+
+    @property
+    def config(self) -> Config:
+        """The resolved configuration."""
+        return self.state.config
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder of the run."""
+        return self.state.plan.run_dir
 
     @property
     def ranks(self) -> Ranks:
@@ -55,11 +55,28 @@ class Run:
         return self.state.ranks
 
     @property
-    def n_batches(self) -> int:
-        """Batches of an epoch."""
-        return min(len(self.batches), self.max_batches or len(self.batches))
+    def batches(self) -> RankBatches:
+        """Order of the crops."""
+        return self.state.batches
 
-    @property
-    def crops_per_step(self) -> int:
-        """Crops of a whole optimiser step, of all processes."""
-        return self.batches.crops_of_all * self.config.training.accumulation_steps
+
+def build_run(
+    state: RunState,
+    *,
+    loader: Iterable[Batch],
+    validator: Validator,
+    full_width_limit: float | None = None,
+    best_name: str = BEST,
+) -> Run:
+    """Return the run of a state, with the stepper and the schedule of its configuration."""
+    module, optimiser = state.wrapped
+    stepper = Stepper(
+        state.fabric,
+        module,
+        optimiser,
+        max_grad_norm=state.config.training.max_grad_norm,
+        ranks=state.ranks,
+        crops_side_by_side=state.config.data.utterances_per_speaker,
+    )
+    rate = build_learning_rate(state.config, steps_per_epoch=state.steps_per_epoch)
+    return Run(state, stepper, loader, rate, validator, full_width_limit=full_width_limit, best_name=best_name)

@@ -44,8 +44,8 @@ def is_out_of_patience(progress: Progress, patience: int | None) -> bool:
     return patience is not None and not progress.n_crops and progress.epoch - progress.best_epoch >= patience
 
 
-def average_last(run: Run, progress: Progress) -> Progress:
-    """Validate the mean of the last kept checkpoints if the configuration asks for it; return the progress.
+def average_last(run: Run) -> None:
+    """Validate the mean of the last kept checkpoints if the configuration asks for it, and note it in the progress.
 
     Write it as ``averaged.pt``, and as the best checkpoint if it is better.
 
@@ -53,22 +53,22 @@ def average_last(run: Run, progress: Progress) -> Progress:
         CheckpointError: If a kept checkpoint is not of this network.
         DataError: If a validation utterance cannot be embedded.
     """
-    wanted = run.config.training.average_last
+    wanted, state = run.config.training.average_last, run.state
     if not wanted:
-        return progress
+        return
     entries = average_checkpoints(kept_checkpoints(run.run_dir, wanted))
-    encoder = copy.deepcopy(run.state.module.current_encoder())
+    encoder = copy.deepcopy(state.module.current_encoder())
     encoder.load_state_dict(entries[schema.MODEL])
     validation = run.validator.validate(encoder)
-    progress, is_best = note_best(run.config, progress, validation, full_width_limit=run.full_width_limit)
+    state.progress, is_best = note_best(run.config, state.progress, validation, full_width_limit=run.full_width_limit)
+    card = state.card.with_results(validation.eer, validation.min_dcf, epoch=state.progress.epoch)
     entries |= {
-        schema.PROGRESS: asdict(progress),
+        schema.PROGRESS: asdict(state.progress),
         schema.VALIDATION: asdict(validation),
-        schema.CARD: run.state.card.with_results(validation.eer, validation.min_dcf, epoch=progress.epoch).entry(),
+        schema.CARD: card.entry(),
     }
     if not run.ranks.is_first:
-        return progress
+        return
     save_checkpoint(run.run_dir / AVERAGED, entries)
     if is_best:
         save_with_card(run.run_dir / run.best_name, entries)
-    return progress

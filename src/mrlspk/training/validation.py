@@ -1,4 +1,4 @@
-"""How good the encoder is on speakers that it is not trained on."""
+"""Validate an encoder on trials among held-out speakers."""
 
 from typing import Protocol
 
@@ -23,19 +23,19 @@ from mrlspk.models.encoder import Encoder
 from mrlspk.rotation.selection import EmbeddedTrials
 from mrlspk.training.records import ValidationResult
 
-HEAD_BATCH = 8192  # pooled vectors that go through the head together
+HEAD_BATCH = 8192  # pooled vectors per pass through the head
 
 
 class ValidationTrials:
-    """Fixed trials among held-out speakers, and what embeddings are worth on them.
+    """Fixed trials among held-out speakers, and the metrics of embeddings on them.
 
     Args:
-        utterances: Of the held-out speakers; those in no trial are left out.
-        trials: Whose ids are among them.
-        dims: Widths that are scored, rising.
-        published_dims: Those of them that the mean is over.
-        weights: Of ``dims``, in the loss.
-        scale: Factor on the cosine, in the loss.
+        utterances: Of the held-out speakers; utterances without a trial are dropped.
+        trials: Trials between these utterances.
+        dims: Widths to score, rising.
+        published_dims: The widths among them that the mean log EER is over.
+        weights: Loss weight of each of ``dims``.
+        scale: Factor on the cosine in the loss.
         p_target: Prior of the detection cost.
     """
 
@@ -68,17 +68,17 @@ class ValidationTrials:
         return prefix_cosine_scores(embeddings, self._enroll, self._test, dims)
 
     def eers(self, embeddings: NDArray[np.floating], dims: tuple[int, ...]) -> dict[int, float]:
-        """Return the equal error rate by width of the embeddings (utterances, embed_dim) of `utterances`."""
+        """Return the EER by width of the embeddings (utterances, embed_dim) of `utterances`."""
         columns = zip(dims, self.scores(embeddings, dims).T, strict=True)
         return {dim: eer_at(operating_points(column, self.trials.is_target)) for dim, column in columns}
 
     def mean_log_eer(self, eer: dict[int, float]) -> float:
-        """Return the mean natural logarithm of the rates at the published widths."""
+        """Return the mean natural logarithm of the EERs at the published widths."""
         counts = {"n_target": self.trials.n_target, "n_nontarget": self.trials.n_nontarget}
         return mean_log_eer([eer[dim] for dim in self.published_dims], **counts)
 
     def result(self, embeddings: NDArray[np.floating]) -> ValidationResult:
-        """Return all figures of the embeddings (utterances, embed_dim) of `utterances`."""
+        """Return all metrics of the embeddings (utterances, embed_dim) of `utterances`."""
         columns = zip(self.dims, self.scores(embeddings, self.dims).T, strict=True)
         points = {dim: operating_points(column, self.trials.is_target) for dim, column in columns}
         eer = {dim: eer_at(at) for dim, at in points.items()}
@@ -98,22 +98,22 @@ class ValidationTrials:
 
 
 class Validator(Protocol):
-    """Finds out what an encoder is worth on held-out speakers."""
+    """Validates an encoder on held-out speakers."""
 
     def validate(self, encoder: Encoder) -> ValidationResult:
-        """Return the figures, the same in all processes of a run; the encoder is left in evaluation mode."""
+        """Return the metrics, the same in all processes; the encoder is left in evaluation mode."""
 
 
 class AudioValidator:
     """Decodes and embeds the utterances of the trials each time: for encoders whose backbone changes.
 
-    Each process embeds its part of them; the figures are computed once, over all.
+    Each process embeds its shard; the metrics are computed once, over all.
 
     Args:
-        trials: What is scored.
+        trials: The trials to score.
         batch_size: Files of equal length embedded together.
         max_seconds: Longer files are embedded in averaged windows.
-        crop_seconds: Middle part that is embedded, all of a shorter file; None for whole files.
+        crop_seconds: Length of the middle part to embed, all of a shorter file; None for whole files.
         ranks: The processes that share the work.
     """
 
@@ -153,21 +153,21 @@ class AudioValidator:
 
 
 class StoredValidator:
-    """Puts stored pooled vectors of the trials' utterances through the head: for a backbone that is frozen.
+    """Passes stored pooled vectors of the trials' utterances through the head: for a frozen backbone.
 
     Args:
-        trials: What is scored.
+        trials: The trials to score.
         pooled: (utterances, in_features of the head), of the trials' utterances in order.
-        ranks: The processes that the first one tells the figures.
+        ranks: The processes that get the metrics; the first one computes them.
     """
 
     def __init__(self, trials: ValidationTrials, pooled: Tensor, *, ranks: Ranks = ALONE) -> None:
-        self._trials, self._pooled, self._ranks = trials, pooled, ranks
+        self.trials, self.pooled, self._ranks = trials, pooled, ranks
 
     def validate(self, encoder: Encoder) -> ValidationResult:
-        """Score all widths of what the head makes of the vectors."""
+        """Embed the pooled vectors and score all widths."""
         encoder.eval()
-        return on_rank_zero(self._ranks, lambda: self._trials.result(embed_pooled(encoder, self._pooled).numpy()))
+        return on_rank_zero(self._ranks, lambda: self.trials.result(embed_pooled(encoder, self.pooled).numpy()))
 
 
 @torch.inference_mode()
@@ -178,7 +178,7 @@ def embed_pooled(encoder: Encoder, pooled: Tensor) -> Tensor:
 
 
 def build_validation_trials(config: Config, data: TrainingData) -> ValidationTrials:
-    """Return the validation trials of a run, scored at every width that it trains."""
+    """Return the validation trials of a run, to be scored at every width that it trains."""
     return ValidationTrials(
         data.validation.utterances,
         data.validation_trials,
@@ -191,10 +191,10 @@ def build_validation_trials(config: Config, data: TrainingData) -> ValidationTri
 
 
 def prototype_loss(embeddings: Tensor, speaker_index: Tensor, *, scale: float) -> float:
-    """Return the cross-entropy of naming each utterance's speaker by the cosine to speakers' means, in nats.
+    """Return the cross-entropy, in nats, of classifying utterances by the cosine to speakers' means.
 
-    It stands for the classification loss on speakers who have no class weights. The utterance itself is left out of its
-    own speaker's mean (Snell et al. 2017, arXiv:1703.05175, with a leave-one-out support); a speaker with one utterance
+    It replaces the classification loss for speakers without classifier weights. The mean of a speaker excludes the
+    utterance itself (Snell et al. 2017, arXiv:1703.05175, with a leave-one-out support); a speaker with one utterance
     is no query.
 
     Args:

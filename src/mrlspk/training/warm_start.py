@@ -1,26 +1,73 @@
-"""What a run takes over from the file that it starts from, every entry accounted for."""
+"""Start a run from another model: its encoder, its classifier weights, and a report of what was taken over."""
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from torch import Tensor
 
+from mrlspk.config import Config
+from mrlspk.config.architecture import Architecture, describe_architecture
+from mrlspk.config.model import HeadConfig
+from mrlspk.inference.locate import ModelFile, locate_model
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
-from mrlspk.models.checkpoints import LoadedModel, schema
+from mrlspk.models.checkpoints import LoadedModel, schema, with_widths
 from mrlspk.models.checkpoints.state_dict_report import is_plain
+from mrlspk.models.encoder import Encoder, build_encoder
+from mrlspk.rotation.closed_form import Method
 from mrlspk.training.records import Carried, WarmStart
+
+
+def find_origin(config: Config, *, cache_dir: Path, mirror: str | None) -> ModelFile | None:
+    """Return the file of the model to start from, fetched if need be; None if training starts from scratch.
+
+    Raises:
+        DownloadError: If a published model cannot be fetched.
+    """
+    pretrained = config.model.pretrained
+    if not pretrained.use_pretrained:
+        return None
+    model = str(pretrained.pretrained_checkpoint or pretrained.published_name)
+    return locate_model(model, cache_dir=cache_dir, mirror=mirror)
+
+
+def build_encoder_from(config: Config, loaded: LoadedModel | None) -> tuple[Encoder, Architecture]:
+    """Return a loaded encoder with the configured widths, or a random one, and its architecture.
+
+    Front end, backbone, pooling, the normalisation of the head and the rows that both heads have are those of
+    ``loaded``.
+
+    Args:
+        config: Section ``model`` has the widths, and the backbone of a random encoder.
+        loaded: The model to start or resume from; None for random weights.
+    """
+    dims = config.model.matryoshka_dims
+    if loaded is None:
+        assert config.model.backbone is not None  # checked by the configuration
+        architecture: Architecture = describe_architecture(config.model.backbone, dims)
+        return build_encoder(architecture), architecture
+    encoder, _ = with_widths(loaded, dims)
+    changed = {"matryoshka_dims": dims, "output_norm": False}
+    return encoder, loaded.architecture.model_copy(update=changed)
+
+
+def wanted_rotation(head: HeadConfig, loaded: LoadedModel | None) -> Method | Literal["auto"]:
+    """Return the method by which a run rotates its head; ``none`` for a head that is Matryoshka already."""
+    if head.rotation == "auto" and head.start == "pretrained" and loaded is not None:
+        return "none" if len(loaded.architecture.matryoshka_dims) > 1 else "auto"
+    return head.rotation
 
 
 @dataclass(frozen=True)
 class ClassWeights:
-    """What became of a classifier.
+    """What became of the classifier weights of a file.
 
     Attributes:
-        state: ``kept`` or ``rebuilt``, which begins at random; None for a loss without classes.
-        classes_in_file: None where the file has no classifier, or does not say for how many.
-        classes: Of this run's loss; 0 for one without.
-        remark: The same as a sentence's part.
+        state: ``kept``, or ``rebuilt`` from random values; None for a loss without classes.
+        classes_in_file: None if the file has no classifier, or does not say how many classes it has.
+        classes: Classes of this run's loss; 0 without.
+        remark: The same, as part of a sentence.
     """
 
     state: Carried | None
@@ -29,11 +76,9 @@ class ClassWeights:
     remark: str
 
 
-def report_warm_start(
-    source: str, loaded: LoadedModel, weights: ClassWeights, *, rows_kept: int, embed_dim: int
-) -> WarmStart:
-    """Return the report on a model that was loaded, and whose class weights were taken or not."""
-    report = loaded.report
+def report_warm_start(source: str, loaded: LoadedModel, weights: ClassWeights, *, embed_dim: int) -> WarmStart:
+    """Return what an encoder of ``embed_dim`` values, and its loss, have from a loaded model."""
+    report, rows_kept = loaded.report, min(embed_dim, loaded.encoder.embed_dim)
     return WarmStart(
         source=source,
         family=loaded.family,
@@ -54,13 +99,13 @@ def report_warm_start(
 def take_class_weights(
     criterion: MatryoshkaLoss, loaded: LoadedModel, *, fingerprint: str, same_head: bool
 ) -> ClassWeights:
-    """Give the loss the class weights of a training checkpoint of ours, where they are of the same speakers.
+    """Load the classifier weights of a training checkpoint of ours into the loss if they are of the same speakers.
 
     Args:
-        criterion: Of this run; changed where the weights are kept.
+        criterion: The loss of this run; changed in place if the weights are kept.
         loaded: The model to start from.
         fingerprint: Of the training corpus of this run.
-        same_head: Whether the head begins as the model has it: class weights say nothing of one that is turned or new.
+        same_head: Whether the head starts as the model has it: classifier weights do not fit a rotated or new head.
     """
     loss, in_file = criterion.loss, _classes_in_file(loaded)
     if not isinstance(loss, AAMSoftmax):
@@ -89,7 +134,7 @@ def take_class_weights(
 
 
 def _classes_in_file(loaded: LoadedModel) -> int | None:
-    """Return how many speakers, each counted once a speed, the file's classifier tells apart."""
+    """Return the number of classes of the file's classifier: speakers, times speeds."""
     if loaded.family == "mrlspk":
         weight = _saved_criterion(loaded).get("loss.weight")
         loss = (loaded.config or {}).get("loss")
@@ -103,14 +148,14 @@ def _classes_in_file(loaded: LoadedModel) -> int | None:
 
 
 def _speeds_in_file(loaded: LoadedModel) -> int:
-    """Return at how many speeds a run of ours had each speaker as a class of its own; 1 where nothing says more."""
+    """Return the number of speeds at which a run of ours had its own class for each speaker; 1 if unknown."""
     data = (loaded.config or {}).get("data")
     others = data.get("speed_perturbation") if isinstance(data, dict) else None
     return 1 + len(others) if isinstance(others, list | tuple) else 1
 
 
 def _first_rows(values: Any, loss: AAMSoftmax) -> Any:
-    """Return the class weights of speech as it is: those of other speeds come after them."""
+    """Return the classifier weights of unchanged speech: those of other speeds come after them."""
     return values[: loss.n_classes * loss.n_subcenters] if is_plain(values) and values.ndim else values
 
 

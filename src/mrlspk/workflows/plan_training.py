@@ -1,30 +1,48 @@
-"""What a run would be, without training or writing anything."""
+"""Plan a run: build all of it, show its sizes, train and write nothing."""
 
 from collections.abc import Collection
+from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.config.launch import Launch
 from mrlspk.distributed import Ranks
 from mrlspk.training.checkpoints.resume import configure_resumed
 from mrlspk.training.checkpoints.run_folder import find_run
+from mrlspk.training.fabric import ALONE, build_fabric
 from mrlspk.training.memory.auto_batch import choose_batch
+from mrlspk.training.plan import RunPlan, read_data
 from mrlspk.training.prepare import prepare
-from mrlspk.training.prepared import Source
 from mrlspk.training.records import RunFacts
-from mrlspk.training.start import ALONE, build_fabric
+from mrlspk.training.state import describe_run
 
 
 def plan_training(
-    config: Config, source: Source, *, launch: Launch = ALONE, named_keys: Collection[str] = ()
+    config: Config,
+    *,
+    cache_dir: Path,
+    mirror: str | None = None,
+    resume: str = "never",
+    allow_changes: bool = False,
+    max_batches: int | None = None,
+    launch: Launch = ALONE,
+    named_keys: Collection[str] = (),
 ) -> RunFacts:
-    """Build every part of a run in this process and return its sizes; the arguments and errors are those of `train`."""
-    config, resumed = configure_resumed(
-        source.resume, config, named_keys=named_keys, allow_changes=source.allow_changes
-    )
+    """Build every part of a run in this process and return its sizes; arguments and errors are those of `train`."""
+    config, resumed = configure_resumed(resume, config, named_keys=named_keys, allow_changes=allow_changes)
     hardware = config.hardware
     processes = (launch.processes or hardware.devices) * (launch.nodes or hardware.nodes)
     fabric = build_fabric(hardware.model_copy(update={"devices": 1, "nodes": 1}))
     planned = Ranks(0, processes, fabric.device, are_started=False)
-    config = choose_batch(config, cache_dir=source.cache_dir, mirror=source.mirror, ranks=planned)
-    folder = find_run(config.logging, source.resume)
-    return prepare(config, fabric, planned, source=source, folder=folder, resumed=resumed).facts
+    config = choose_batch(config, cache_dir=cache_dir, mirror=mirror, ranks=planned)
+    run_dir, resume_path = find_run(config.logging, resume)
+    plan = RunPlan(
+        config,
+        read_data(config),
+        run_dir,
+        cache_dir=cache_dir,
+        mirror=mirror,
+        resume_path=resume_path,
+        allow_changes=allow_changes,
+        max_batches=max_batches,
+    )
+    return describe_run(prepare(plan, fabric, planned, resumed=resumed))

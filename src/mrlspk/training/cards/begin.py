@@ -2,23 +2,21 @@
 
 from importlib.metadata import version as installed_version
 
-from mrlspk.config import Config
-from mrlspk.data.build import TrainingData
+from mrlspk.config.architecture import Architecture
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TrialsCard
-from mrlspk.training.start import StartingPoint
+from mrlspk.models.encoder import Encoder
+from mrlspk.training.plan import RunPlan
 
 
-def begin_card(
-    config: Config, data: TrainingData, start: StartingPoint, *, run_name: str, base: BaseCard | None
-) -> ModelCard:
-    """Return the card of a run's checkpoints, but for the figures of each."""
-    corpus, held_out, trials = data.train, data.validation, data.validation_trials
+def begin_card(plan: RunPlan, encoder: Encoder, architecture: Architecture, *, base: BaseCard | None) -> ModelCard:
+    """Return the model card of a run's checkpoints, without metrics."""
+    corpus, held_out, trials = plan.data.train, plan.data.validation, plan.data.validation_trials
     return ModelCard(
-        title=f"{run_name}: Matryoshka speaker embeddings",
+        title=f"{plan.run_dir.name}: Matryoshka speaker embeddings",
         mrlspk_version=installed_version("mrlspk"),
-        family=start.architecture.family,
-        parameters=sum(parameter.numel() for parameter in start.encoder.parameters()),
-        dims=start.encoder.dims,
+        family=architecture.family,
+        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
+        dims=encoder.dims,
         base=base,
         data=DataCard(
             folder=corpus.root.resolve().name,
@@ -28,10 +26,10 @@ def begin_card(
         ),
         trials=TrialsCard(
             description=f"{len(trials):,} trials generated among {len(held_out.speakers):,} speakers of "
-            f"{held_out.root.resolve().name}, seed {config.seed}",
+            f"{held_out.root.resolve().name}, seed {plan.config.seed}",
             sha256=trials.sha256,
             n_target=trials.n_target,
             n_nontarget=trials.n_nontarget,
-            p_target=config.evaluation.p_target[0],
+            p_target=plan.config.evaluation.p_target[0],
         ),
     )

@@ -9,25 +9,21 @@ from pydantic import TypeAdapter
 
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import schema
-from mrlspk.training.checkpoints.checkpoint import RunState, effective_batch
 from mrlspk.training.checkpoints.corpus_list import describe_difference
 from mrlspk.training.checkpoints.random_state import seed_apart, set_random_state
 from mrlspk.training.checkpoints.resume import ResumePoint
 from mrlspk.training.records import Progress
+from mrlspk.training.state import RunState
 
 log = logging.getLogger("mrlspk.training")
 
 BEGIN_ANEW = "Begin a new run with --init-from."
 
 
-def restore(state: RunState, point: ResumePoint, *, utterance_ids: list[str], allow_changes: bool) -> Progress:
-    """Load model, classifier weights, optimiser and random generators from a checkpoint; return the progress.
+def restore(state: RunState, point: ResumePoint) -> None:
+    """Load a checkpoint into the state of its run: weights, optimiser, random generators and progress.
 
-    Args:
-        state: Of the run that is resumed.
-        point: The checkpoint.
-        utterance_ids: Of the training corpus, compared with those that the run was trained on.
-        allow_changes: Accept another corpus or number of processes, and warn of what changed.
+    If the plan allows changes, another corpus or number of processes is accepted, with a warning.
 
     Raises:
         CheckpointError: If the checkpoint is not of a run of this architecture, corpus and processes.
@@ -37,22 +33,21 @@ def restore(state: RunState, point: ResumePoint, *, utterance_ids: list[str], al
         raise CheckpointError("it does not say what corpus it was trained on", path, BEGIN_ANEW)
     if schema.RANDOM_STATES not in entries or schema.PROCESSES not in entries:
         raise CheckpointError("it is no checkpoint that training can go on from to the step", path, BEGIN_ANEW)
-    _compare_corpora(state, entries, path, utterance_ids=utterance_ids, allow_changes=allow_changes)
-    _compare_processes(state, entries[schema.PROCESSES], path, allow_changes=allow_changes)
+    _compare_corpora(state, entries, path)
+    _compare_processes(state, entries[schema.PROCESSES], path)
     try:
         state.module.load_entries(entries)
-        state.origin.update({key: entries[key] for key in schema.RUN_START if key in entries})
+        state.start = {key: entries[key] for key in schema.RUN_START if key in entries}
         state.optimiser.load_state_dict(entries[schema.OPTIMISER])
         state.fabric.strategy.precision.load_state_dict(entries[schema.PRECISION])
-        progress = TypeAdapter(Progress).validate_python(entries[schema.PROGRESS])
+        state.progress = TypeAdapter(Progress).validate_python(entries[schema.PROGRESS])
         if entries[schema.CONFIG]["training"]["batch_size"] != state.config.training.batch_size:
-            progress = replace(progress, n_parts=1)  # the batch that ran out of memory was of another size
+            state.progress = replace(state.progress, n_parts=1)  # the batch that ran out of memory was of another size
         _restore_generators(state, entries[schema.RANDOM_STATES])
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise CheckpointError(
             f"training cannot go on from it: {error}", path, "Resume with the corpus and configuration of its run."
         ) from error
-    return progress
 
 
 def _restore_generators(state: RunState, states: list[dict[str, Any]]) -> None:
@@ -64,14 +59,13 @@ def _restore_generators(state: RunState, states: list[dict[str, Any]]) -> None:
         seed_apart(state.config.seed, number)
 
 
-def _compare_corpora(
-    state: RunState, entries: dict[str, Any], path: Path, *, utterance_ids: list[str], allow_changes: bool
-) -> None:
+def _compare_corpora(state: RunState, entries: dict[str, Any], path: Path) -> None:
     """Refuse another corpus, or say what changed."""
-    if entries[schema.CORPUS] == state.corpus:
+    if entries[schema.CORPUS] == state.plan.corpus:
         return
-    changed = describe_difference(path.parent, utterance_ids) or "the validation trials are others"
-    if not allow_changes:
+    ids = state.plan.data.train.utterance_ids
+    changed = describe_difference(path.parent, ids) or "the validation trials are others"
+    if not state.plan.allow_changes:
         raise CheckpointError(
             f"the corpus is not the one that it was trained on: {changed}",
             path,
@@ -80,16 +74,16 @@ def _compare_corpora(
     log.warning("the run goes on with another corpus: %s", changed)
 
 
-def _compare_processes(state: RunState, before: dict[str, int], path: Path, *, allow_changes: bool) -> None:
+def _compare_processes(state: RunState, before: dict[str, int], path: Path) -> None:
     """Refuse another number of processes, or of crops in a step, or say what changed."""
-    n, crops = state.ranks.world_size, effective_batch(state.config, state.ranks)
+    n, crops = state.ranks.world_size, state.effective_batch
     if (before["n"], before["effective_batch"]) == (n, crops):
         return
     changed = (
         f"it was trained by {before['n']} processes with {before['effective_batch']} crops a step, "
         f"and now there would be {n} with {crops}"
     )
-    if not allow_changes:
+    if not state.plan.allow_changes:
         raise CheckpointError(
             changed,
             path,

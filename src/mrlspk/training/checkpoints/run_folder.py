@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,23 +18,15 @@ log = logging.getLogger("mrlspk.training")
 PATIENCE_SECONDS = 20.0  # with processes that outlive a run that was killed
 
 
-@dataclass(frozen=True)
-class RunFolder:
-    """Where a run is written, and the checkpoint that it goes on from; None where it begins."""
-
-    path: Path
-    resume_point: Path | None = None
-
-
-def find_run(config: LoggingConfig, resume: str) -> RunFolder:
-    """Return the folder of a run that begins, or that ``resume`` goes on with.
+def find_run(config: LoggingConfig, resume: str) -> tuple[Path, Path | None]:
+    """Return the folder of a run and the checkpoint that it is resumed from; None for a new run.
 
     Raises:
         CheckpointError: If there is nothing to go on from.
         MrlspkError: If a run of its name exists.
     """
     point = find_resume_point(resume, config)
-    return RunFolder(point.parent, point) if point else RunFolder(_new_run_dir(config, begins_anew=resume == "auto"))
+    return (point.parent, point) if point else (_new_run_dir(config, begins_anew=resume == "auto"), None)
 
 
 def _new_run_dir(config: LoggingConfig, *, begins_anew: bool) -> Path:
@@ -53,7 +44,7 @@ def _new_run_dir(config: LoggingConfig, *, begins_anew: bool) -> Path:
 
 
 @contextmanager
-def lock_run(folder: RunFolder) -> Iterator[None]:
+def lock_run(run_dir: Path, *, resumes: bool) -> Iterator[None]:
     """Hold the lock of a run in the block: two processes that train in one folder would overwrite each other's files.
 
     The lock is beside the folder. Decoding processes of a run that was killed hold it until they notice.
@@ -63,13 +54,13 @@ def lock_run(folder: RunFolder) -> Iterator[None]:
     """
     fix = "Wait for it, end it, or choose another logging.run_name."
     with one_at_a_time(
-        folder.path.parent / ".locks" / f"{folder.path.name}.lock",
-        on_wait=partial(_say_that_it_waits, folder.path),
+        run_dir.parent / ".locks" / f"{run_dir.name}.lock",
+        on_wait=partial(_say_that_it_waits, run_dir),
         patience_seconds=PATIENCE_SECONDS,
-        busy=MrlspkError("another process is training this run", folder.path, fix),
+        busy=MrlspkError("another process is training this run", run_dir, fix),
     ):
-        if folder.resume_point is None and (folder.path / LAST).is_file():
-            raise MrlspkError("another process has begun this run meanwhile", folder.path, fix)
+        if not resumes and (run_dir / LAST).is_file():
+            raise MrlspkError("another process has begun this run meanwhile", run_dir, fix)
         yield
 
 

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mrlspk.config.run import LoggingConfig
 from mrlspk.distributed import failing_together
 from mrlspk.errors import MrlspkError
 from mrlspk.models.checkpoints import save_checkpoint
-from mrlspk.training.checkpoints.checkpoint import LAST, RunState, save_epoch
+from mrlspk.training.checkpoints.checkpoint import LAST, process_entries, run_entries, save_epoch
 from mrlspk.training.checkpoints.disk import with_last_good
 from mrlspk.training.records import Progress, ValidationResult
+from mrlspk.training.state import RunState
 
 
 class Saver:
@@ -53,7 +53,7 @@ class Saver:
         """Return whether it is due after so many steps of the run."""
         return self._every_steps is not None and n_steps % self._every_steps == 0
 
-    def save_within(self, progress: Progress) -> None:
+    def save_within(self) -> None:
         """Write ``last.pt`` at a moment without figures, if it is not there of that moment already.
 
         Such moments are within an epoch, and before it is validated.
@@ -61,14 +61,14 @@ class Saver:
         Raises:
             MrlspkError: If it cannot be written; the one before is as it was, and is named.
         """
-        if progress == self._last:
+        if self._state.progress == self._last:
             return
         with self._writing() as of_all:
             if self._state.ranks.is_first:
-                save_checkpoint(self._run_dir / LAST, self._state.entries(progress, None) | of_all)
-        self._last = progress
+                save_checkpoint(self._run_dir / LAST, run_entries(self._state) | of_all)
+        self._last = self._state.progress
 
-    def save_epoch(self, progress: Progress, validation: ValidationResult, *, best_name: str | None) -> None:
+    def save_epoch(self, validation: ValidationResult, *, best_name: str | None) -> None:
         """Write what an epoch leaves: `save_epoch`.
 
         Raises:
@@ -76,14 +76,14 @@ class Saver:
         """
         with self._writing() as of_all:
             if self._state.ranks.is_first:
-                entries = self._state.entries(progress, validation) | of_all
-                keep = progress.epoch % self._keep_every == 0
+                entries = run_entries(self._state, validation) | of_all
+                keep = self._state.progress.epoch % self._keep_every == 0
                 save_epoch(self._run_dir, entries, best_name=best_name, keep=keep, keep_last_n=self._keep_last_n)
 
     @contextmanager
     def _writing(self) -> Iterator[dict[str, Any]]:
         """Give what all processes add to a checkpoint; an error of the first is one of all."""
-        of_all = self._state.entries_of_all()
+        of_all = process_entries(self._state)
         with failing_together(self._state.ranks):
             try:
                 yield of_all
@@ -92,11 +92,12 @@ class Saver:
         self._saved = time.monotonic()
 
 
-def build_saver(config: LoggingConfig, state: RunState, run_dir: Path) -> Saver:
+def build_saver(state: RunState) -> Saver:
     """Return what saves a run as often as section ``logging`` says."""
+    config = state.config.logging
     return Saver(
         state,
-        run_dir,
+        state.plan.run_dir,
         every_steps=config.save_every_steps,
         every_minutes=config.save_every_minutes,
         keep_every=config.save_interval,

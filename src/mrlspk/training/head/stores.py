@@ -1,4 +1,4 @@
-"""The stored vectors that a run from a frozen backbone needs: crops to train on, whole utterances, held-out ones."""
+"""Store the pooled vectors that a run needs: training crops, whole utterances, validation utterances, a teacher's."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.distributed import ALONE, Ranks
 from mrlspk.feature_store.extraction import ensure_crops, ensure_whole
 from mrlspk.feature_store.store import FeatureStore
+from mrlspk.inference.loading import load_located
+from mrlspk.inference.locate import locate_model
 from mrlspk.models.encoder import Encoder
 from mrlspk.rotation.folds import (
     CHOICE_SECONDS,
@@ -22,6 +24,8 @@ from mrlspk.rotation.folds import (
     draw_utterances,
     sample_utterances,
 )
+from mrlspk.training.head.batches import Teacher
+from mrlspk.training.plan import RunPlan
 from mrlspk.training.validation import ValidationTrials
 
 type OnStage = Callable[[str, int, int], None]
@@ -42,8 +46,8 @@ class SpeakerVectors:
     Attributes:
         corpus: The utterances.
         pooled: (utterances, in_features) in float32.
-        speaker_index: (utterances,) who speaks.
-        short: Pieces of some of them, to choose a rotation on; None where there is no choice, or too few speakers.
+        speaker_index: (utterances,) speaker of each.
+        short: Short pieces of some of them, to select a rotation on; None without a choice, or with too few speakers.
     """
 
     corpus: Manifest
@@ -54,13 +58,13 @@ class SpeakerVectors:
 
 @dataclass(frozen=True, eq=False)
 class Stores:
-    """Makes the stores of one encoder as they are asked for, or finds them made.
+    """Makes or finds the feature stores of one encoder.
 
     Attributes:
-        config: Whose sections ``features``, ``data``, ``evaluation`` and ``hardware`` hold.
-        encoder: On its device; all before the head is used.
-        on_stage: Called in the first process with (what is made, rows there are, all rows).
-        ranks: The processes that make the stores together; every method must be called by all.
+        config: Its sections ``features``, ``data``, ``evaluation`` and ``hardware`` apply.
+        encoder: On its device; everything before the head is used.
+        on_stage: Called in the first process with (what is stored, rows done, all rows).
+        ranks: The processes that make the stores together; all must call every method.
     """
 
     config: Config
@@ -69,7 +73,7 @@ class Stores:
     ranks: Ranks = ALONE
 
     def crops(self, data: TrainingData) -> FeatureStore:
-        """Return the crops that are trained on: as many passes over the corpus as configured."""
+        """Return the training crops: as many passes over the corpus as configured."""
         features, on_stage = self.config.features, self.on_stage
         return ensure_crops(
             self.encoder,
@@ -86,12 +90,12 @@ class Stores:
         )
 
     def whole(self, corpus: Manifest, *, with_choice: bool) -> SpeakerVectors:
-        """Return whole utterances, as many as configured, drawn by the seed; one of each speaker at least.
+        """Return whole utterances, as many as configured, drawn by the seed; at least one of each speaker.
 
         Args:
-            corpus: Of the training speakers, all of them.
-            with_choice: Whether a rotation is to be chosen: where enough speakers have two utterances, short pieces
-                of them come too.
+            corpus: Of all training speakers.
+            with_choice: Whether a rotation is to be selected: short pieces are then included if enough speakers have
+                two utterances.
         """
         chosen = sample_utterances(corpus, self.config.features.n_whole, seed=self.config.seed)
         index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
@@ -105,7 +109,7 @@ class Stores:
         return SpeakerVectors(found, pooled, speakers, short)
 
     def held_out(self, trials: ValidationTrials) -> Tensor:
-        """Return the utterances of the validation trials, in their order, (utterances, in_features)."""
+        """Return the pooled vectors (utterances, in_features) of the validation trials' utterances, in their order."""
         return self._whole("validation utterances", trials.utterances, self.config.data.validation_seconds)
 
     def _whole(self, stage: str, utterances: tuple[Utterance, ...], crop_seconds: float | None) -> Tensor:
@@ -123,3 +127,18 @@ class Stores:
             ranks=self.ranks,
         )
         return store.rows(np.arange(store.n_rows))
+
+
+def store_teacher(plan: RunPlan, *, on_stage: OnStage | None, ranks: Ranks) -> Teacher | None:
+    """Store the vectors of the configured teacher for the same crops, and return it; None without a teacher.
+
+    Raises:
+        CheckpointError: If the teacher is not a whole model.
+        DownloadError: If it is a published model that cannot be fetched.
+    """
+    config = plan.config
+    if config.loss.distillation_teacher is None or not config.distillation_weight:
+        return None
+    file = locate_model(str(config.loss.distillation_teacher), cache_dir=plan.cache_dir, mirror=plan.mirror)
+    encoder = load_located(file).encoder.to(ranks.device)
+    return Teacher(Stores(config, encoder, on_stage, ranks).crops(plan.data), encoder.cpu().folded_head())

@@ -12,6 +12,7 @@ from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at, eer_threshold_at
 from mrlspk.metrics.significance import LEVEL, bootstrap_speakers, interval, mcnemar_p_value
+from mrlspk.training.records import Baselines
 from mrlspk.training.validation import ValidationTrials
 
 Outcome = Literal["WIN", "EVEN", "REGRESSION"]
@@ -132,3 +133,26 @@ def _decide(widths: Sequence[WidthVerdict], before: float, after: float) -> tupl
     if after >= before:
         return "rotation", "the trained head's mean log EER is not below the rotation's"
     return "trained", "its mean log EER is below the rotation's, and no published width is worse"
+
+
+def score_baselines(
+    trials: ValidationTrials, own: NDArray[np.floating], rotated: NDArray[np.floating], *, method: str
+) -> Baselines:
+    """Return the baselines.
+
+    Args:
+        trials: What is scored.
+        own: (utterances, own_dim) embeddings before they were turned.
+        rotated: (utterances, embed_dim) at the start of training.
+        method: Of the rotation.
+    """
+    own_dim = own.shape[1]
+    rotation = trials.eers(rotated, trials.dims)
+    return Baselines(
+        own_dim=own_dim,
+        own=trials.eers(own, (own_dim,))[own_dim],
+        truncation=trials.eers(own, tuple(dim for dim in trials.dims if dim <= own_dim)),
+        rotation=rotation,
+        rotation_method=method,
+        rotation_mean_log_eer=trials.mean_log_eer(rotation),
+    )

@@ -13,7 +13,7 @@ from mrlspk.errors import ConfigError
 from mrlspk.training.memory.gpu_search import BatchSearch, check_fits, search_gpu
 from mrlspk.training.memory.model import MIN_BATCH, split_target
 from mrlspk.training.memory.probes import build_probe
-from mrlspk.training.run_facts import n_passes
+from mrlspk.training.plan import n_passes
 
 log = logging.getLogger("mrlspk.training")
 

@@ -15,7 +15,7 @@ from mrlspk.inference.loading import load_located
 from mrlspk.models.encoder import Encoder
 from mrlspk.training.acceleration import set_tf32
 from mrlspk.training.memory.train_probe import build_train_probe
-from mrlspk.training.start import build_start, origin_checkpoint
+from mrlspk.training.warm_start import build_encoder_from, find_origin
 
 
 class Probe(Protocol):
@@ -117,8 +117,8 @@ def build_probe(
     """
     torch.use_deterministic_algorithms(config.deterministic)
     set_tf32(allowed=config.hardware.tf32)
-    origin = origin_checkpoint(config, cache_dir=cache_dir, mirror=mirror)
-    encoder = build_start(config, load_located(origin) if origin else None).encoder
+    origin = find_origin(config, cache_dir=cache_dir, mirror=mirror)
+    encoder = build_encoder_from(config, load_located(origin) if origin else None)[0]
     if config.trains_head_alone:
         return build_pooling_probe(config, encoder, device=device)
     return build_train_probe(config, encoder, device=device, n_speakers=n_speakers, n_processes=n_processes)

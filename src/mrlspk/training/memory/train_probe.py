@@ -13,10 +13,10 @@ from mrlspk.errors import MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import Encoder
 from mrlspk.training.acceleration import build_acceleration, fixed_shapes
+from mrlspk.training.fabric import fabric_of_one
 from mrlspk.training.modules import TrainedModule, is_frozen
 from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
-from mrlspk.training.start import PRECISIONS
 from mrlspk.training.step import Batch, Stepper, wrap
 
 FIRST_STEPS = 24  # after which a loss scale of fp16 has long been halved to where gradients are finite
@@ -25,10 +25,10 @@ FIRST_STEPS = 24  # after which a loss scale of fp16 has long been halved to whe
 class WholeBatches(Stepper):
     """Take optimiser steps, and do not split a batch when memory runs out."""
 
-    def _take_smaller_parts(self, group: Sequence[Batch]) -> None:
-        raise self._no_room(len(group[0][1]), "no smaller parts are taken")
+    def _split_batches(self, group: Sequence[Batch]) -> None:
+        raise self._out_of_memory(len(group[0][1]), "no smaller parts are taken")
 
-    def _no_room(self, batch: int, why: str) -> Exception:
+    def _out_of_memory(self, batch: int, why: str) -> Exception:
         return torch.OutOfMemoryError(f"there is no room for {batch} crops: {why}")
 
 
@@ -171,6 +171,6 @@ def build_train_probe(
 def _build_fabric(config: Config, device: torch.device) -> Fabric:
     """Return Fabric on one device, without the other processes."""
     if device.type == "cuda":
-        return Fabric(accelerator="cuda", devices=[device.index or 0], precision=PRECISIONS[config.hardware.precision])
+        return fabric_of_one(device, config.hardware.precision)
     precision = "bf16" if config.hardware.precision == "fp16" else config.hardware.precision  # of the same size
-    return Fabric(accelerator="cpu", devices=1, precision=PRECISIONS[precision])
+    return fabric_of_one(torch.device("cpu"), precision)

@@ -1,4 +1,4 @@
-"""A new head on stored vectors of speakers who differ in a few directions."""
+"""Training of a first head on stored vectors of speakers who differ in a few directions."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ from mrlspk.data.batches import RankBatches
 from mrlspk.data.sampler import ShuffleSampler
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.training.head.first_head import train_first_head
+from mrlspk.training.head.start import train_first_head
 from mrlspk.training.step import Stepper
 from stored_rows import Rows
 
@@ -42,8 +42,8 @@ def separation(head, pooled, classes):
 
 
 @pytest.fixture
-def prepared():
-    """What of a run's parts a first head is trained with."""
+def state():
+    """The parts of a run's state that the training of a first head reads."""
     torch.manual_seed(0)
     config = load_config(
         None,
@@ -66,23 +66,22 @@ def prepared():
     )
     return SimpleNamespace(
         config=config,
-        data=SimpleNamespace(train=train),
-        state=SimpleNamespace(module=SimpleNamespace(encoder=encoder)),
+        plan=SimpleNamespace(data=SimpleNamespace(train=train), max_batches=None),
+        module=SimpleNamespace(encoder=encoder),
         fabric=Fabric(accelerator="cpu", devices=1),
         batches=RankBatches(ShuffleSampler(len(classes), seed=0), batch_size=12, n_ranks=2),
         steps_per_epoch=5,
-        max_batches=None,
     )
 
 
-def first_head(prepared):
-    encoder = prepared.state.module.encoder
+def first_head(state):
+    encoder = state.module.encoder
     pooled, _ = pooled_vectors(encoder.head.linear.in_features, seed=2)
-    return train_first_head(prepared, Rows(pooled), pooled), pooled
+    return train_first_head(state, Rows(pooled), pooled), pooled
 
 
-def test_head_tells_speakers_apart_better_than_it_did_before_training(prepared):
-    head, pooled = first_head(prepared)
+def test_first_head_separates_speakers_better_than_untrained(state):
+    head, pooled = first_head(state)
     heard, classes = pooled_vectors(pooled.shape[1], seed=5)  # other utterances of the speakers
     torch.manual_seed(3)
     fresh = MatryoshkaHead(pooled.shape[1], 8)
@@ -90,22 +89,22 @@ def test_head_tells_speakers_apart_better_than_it_did_before_training(prepared):
     assert separation(head, heard, classes) > separation(fresh.eval(), heard, classes) + 0.2
 
 
-def test_its_input_has_mean_zero_and_variance_one(prepared):
-    head, pooled = first_head(prepared)
+def test_first_head_standardises_its_input(state):
+    head, pooled = first_head(state)
     normalised = head.norm(pooled)
     assert torch.allclose(normalised.mean(0), torch.zeros(pooled.shape[1]), atol=1e-4)
     assert torch.allclose(normalised.var(0), torch.ones(pooled.shape[1]), atol=1e-3)
     assert head.linear.out_features == 8
 
 
-def test_encoder_of_the_run_is_not_changed(prepared):
-    encoder = prepared.state.module.encoder
+def test_first_head_leaves_encoder_unchanged(state):
+    encoder = state.module.encoder
     before = {name: values.clone() for name, values in encoder.state_dict().items()}
-    first_head(prepared)
+    first_head(state)
     assert all(torch.equal(values, before[name]) for name, values in encoder.state_dict().items())
 
 
-def test_epochs_end_after_so_many_batches_where_that_is_asked_for(prepared, monkeypatch):
+def test_first_head_epochs_end_after_max_batches(state, monkeypatch):
     steps, take_step = [], Stepper.step
 
     def counted(stepper, group):
@@ -113,6 +112,6 @@ def test_epochs_end_after_so_many_batches_where_that_is_asked_for(prepared, monk
         return take_step(stepper, group)
 
     monkeypatch.setattr(Stepper, "step", counted)
-    prepared.max_batches, prepared.steps_per_epoch = 2, 2
-    first_head(prepared)
+    state.plan.max_batches, state.steps_per_epoch = 2, 2
+    first_head(state)
     assert steps == [24] * 8 * 2  # each with the crops of both processes

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from mrlspk.training.head.optimiser import add_decay_to_start
+from mrlspk.training.head.module import add_decay_to_start
 
 
 def adam_by_hand(gradients, rate, *, betas=(0.9, 0.999), eps=1e-8):

@@ -8,8 +8,7 @@ import pytest
 from mrlspk.data.audio_source import FileSource
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.trials import Trials
-from mrlspk.training.head.baselines import score_baselines
-from mrlspk.training.head.verdict import reach_verdict
+from mrlspk.training.head.verdict import reach_verdict, score_baselines
 from mrlspk.training.validation import ValidationTrials
 
 WIDTHS = 2, 4

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mrlspk.losses import AAMSoftmax
-from mrlspk.losses.class_start import CENTRE_SPREAD, set_class_means
+from mrlspk.losses.margin import CENTRE_SPREAD, set_class_means
 
 
 def means_by_loop(embeddings, speaker, n_classes):

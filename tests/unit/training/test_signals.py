@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mrlspk.training.stop_request import StopRequest, asked_signal, signal_name
+from mrlspk.training.signals import StopRequest, asked_signal, signal_name
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

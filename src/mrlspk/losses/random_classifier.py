@@ -1,4 +1,4 @@
-"""The loss that random class weights give: a trained model that shows it has lost its class weights."""
+"""Expected loss of random classifier weights: a trained model at this loss has lost its classifier."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,11 @@ from mrlspk.losses.matryoshka import MatryoshkaLoss
 def random_class_loss(
     n_classes: int, *, scale: float, margin: float, dim: int, easy_margin: bool = False, n_subcenters: int = 1
 ) -> float:
-    """Return the expected margin-softmax loss where the class weights know nothing of the embeddings.
+    """Return the expected margin-softmax loss of classifier weights independent of the embeddings.
 
-    Near ``ln(n_classes) + scale * sin(margin) + scale**2 / (2 * dim)`` at large widths. At small ones that counts
-    classes nearer than any of so few will be; here the classes stand at the quantiles of the cosine's distribution.
+    At large widths it is near ``ln(n_classes) + scale * sin(margin) + scale**2 / (2 * dim)``. At small widths that
+    formula counts classes nearer than any of ``n_classes`` is; here the classes are at the quantiles of the cosine's
+    distribution.
     """
     others = scale * _cosine_quantiles(n_classes - 1, dim, n_subcenters)
     own = _cosine_quantiles(99, dim, n_subcenters)
@@ -24,7 +25,7 @@ def random_class_loss(
 
 
 def random_start_loss(criterion: MatryoshkaLoss) -> float | None:
-    """Return what ``criterion`` would give with random class weights at its present margin; None without classes."""
+    """Return the loss of ``criterion`` with random classifier weights at its current margin; None without classes."""
     loss = criterion.loss
     if not isinstance(loss, AAMSoftmax):
         return None
@@ -44,9 +45,9 @@ def random_start_loss(criterion: MatryoshkaLoss) -> float | None:
 def _cosine_quantiles(n: int, dim: int, n_subcenters: int) -> NDArray[np.float64]:
     """Return ``n`` even quantiles of the largest of ``n_subcenters`` cosines between random directions.
 
-    For one cosine, (1 + cosine) / 2 is Beta distributed with both parameters at (dim - 1) / 2.
+    For one cosine, (1 + cosine) / 2 has a Beta distribution with both parameters (dim - 1) / 2.
     """
-    shape = max(dim - 1, 1) / 2  # a width of 1 has cosines of 1 and -1 only; 2 is the nearest that has a density
+    shape = max(dim - 1, 1) / 2  # a width of 1 has only the cosines 1 and -1; 2 is the nearest width with a density
     ranks = (np.arange(n) + 0.5) / max(n, 1)
     quantiles: NDArray[np.float64] = 2 * betaincinv(shape, shape, ranks ** (1 / n_subcenters)) - 1
     return quantiles

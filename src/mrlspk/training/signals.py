@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C during a run: remembered, so that it can save before it leaves."""
+"""Note SIGTERM and Ctrl-C during a run, so that it saves before it stops."""
 
 import logging
 import signal
@@ -13,9 +13,9 @@ SIGNALS = signal.SIGINT, signal.SIGTERM
 
 
 class StopRequest:
-    """Takes both signals in its block; a second one is passed to whoever had it before.
+    """Handles both signals in its ``with`` block; the second one goes to the previous handler.
 
-    Outside the main thread, where Python lets nobody take signals, it is never asked for.
+    Outside the main thread Python allows no signal handlers, and no stop is ever requested.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class StopRequest:
 
     @property
     def flags(self) -> tuple[float, ...]:
-        """Return for each of `SIGNALS` whether it came."""
+        """Return for each of `SIGNALS` whether it was received."""
         return tuple(float(self.number == number) for number in SIGNALS)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -44,7 +44,7 @@ class StopRequest:
             return
         self.number = number
         log.warning(
-            "%s: the run is saved once this step, or this validation, is done; a second signal ends it at once",
+            "%s: the run stops and is saved after this step or validation; a second signal stops it at once",
             signal_name(number),
         )
 
@@ -55,5 +55,5 @@ def signal_name(number: int) -> str:
 
 
 def asked_signal(sums: Sequence[float]) -> int:
-    """Return the signal that any process got, by the sums of their `flags`; 0 for none."""
+    """Return the signal that any process received, from the sums of their `flags`; 0 for none."""
     return next((int(number) for number, count in zip(SIGNALS, sums, strict=True) if count), 0)

@@ -1,0 +1,89 @@
+"""Build Lightning Fabric: device, number of processes, precision."""
+
+from datetime import timedelta
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+
+from mrlspk.config import Config
+from mrlspk.config.launch import Launch
+from mrlspk.config.run import HardwareConfig
+from mrlspk.errors import ConfigError
+from mrlspk.inference.device import find_device
+
+ALONE = Launch()
+# Timeout of collective calls: the first process may wait for the lock of a store, or check a large one. Launchers
+# detect dead processes.
+TIMEOUT = timedelta(days=1)
+STRATEGIES = {"ddp": DDPStrategy}
+PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def build_fabric(config: HardwareConfig, *, launch: Launch = ALONE, leaves_unused: bool = False) -> Fabric:
+    """Return Fabric with the devices, processes and precision of section ``hardware``; nothing is started yet.
+
+    Args:
+        config: Section ``hardware``.
+        launch: How this process was started; torchrun and SLURM set the number of processes.
+        leaves_unused: Whether some steps leave trained parameters without a gradient.
+
+    Raises:
+        ConfigError: If the device does not support the precision, or so many processes.
+        MissingDependencyError: If this machine has no such device.
+    """
+    device = find_device(config.device)
+    if config.precision == "fp16" and device.type != "cuda":
+        raise ConfigError(f"fp16 needs a GPU, and the device is {device.type}", "hardware.precision", "Use bf16.")
+    processes, nodes = launch.processes or config.devices, launch.nodes or config.nodes
+    if launch.processes and config.devices not in {1, processes}:
+        raise ConfigError(
+            f"{config.devices} processes on each machine are configured, and {processes} were started",
+            "hardware.devices",
+            "Start as many with torchrun or srun, or remove the key.",
+        )
+    precision = PRECISIONS[config.precision]
+    if processes * nodes == 1:
+        devices = [device.index or 0] if device.type == "cuda" else 1
+        return Fabric(accelerator=device.type, devices=devices, precision=precision)
+    _check_shared_devices(config, device, processes)
+    strategy = STRATEGIES[config.strategy](find_unused_parameters=leaves_unused, timeout=TIMEOUT)
+    return Fabric(accelerator=device.type, devices=processes, num_nodes=nodes, strategy=strategy, precision=precision)
+
+
+def leaves_unused(config: Config) -> bool:
+    """Return whether some steps of a run leave trained parameters without a gradient."""
+    frozen_at_first = bool(config.training.freeze_backbone_epochs)
+    return frozen_at_first or (config.loss.n_dims_per_step is not None and config.loss.class_matrix == "per_width")
+
+
+def _check_shared_devices(config: HardwareConfig, device: torch.device, processes: int) -> None:
+    """Refuse to share a device other than a CPU between processes.
+
+    Raises:
+        ConfigError: If processes would share one.
+    """
+    if device.type == "mps" or device.index is not None:
+        raise ConfigError(
+            f"{processes} processes on a machine cannot share the device {config.device}",
+            "hardware.device",
+            "Use cuda or cpu; each process gets the GPU of its own number.",
+        )
+    if device.type == "cuda" and processes > torch.cuda.device_count():
+        raise ConfigError(
+            f"{processes} processes on a machine need as many GPUs, and there are {torch.cuda.device_count()}",
+            "hardware.devices",
+            "Start as many processes as there are GPUs.",
+        )
+
+
+def fabric_of_one(device: torch.device, precision: str) -> Fabric:
+    """Return Fabric for this process alone.
+
+    Args:
+        device: Of this process.
+        precision: As ``hardware.precision``.
+    """
+    devices = [device.index or 0] if device.type == "cuda" else 1
+    return Fabric(accelerator=device.type, devices=devices, precision=PRECISIONS[precision])

@@ -1,0 +1,168 @@
+"""Begin a run that trains only the head, on stored vectors; conclude it with a verdict against the rotation."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mrlspk.distributed import on_rank_zero
+from mrlspk.errors import CheckpointError
+from mrlspk.feature_store.store import FeatureStore
+from mrlspk.models.checkpoints import read_checkpoint, schema
+from mrlspk.models.encoder import Encoder
+from mrlspk.models.head import MatryoshkaHead
+from mrlspk.training.checkpoints.checkpoint import BEST, ROTATION, START, TRAINED, run_entries, save_with_card
+from mrlspk.training.head.batches import StoredBatches, Teacher
+from mrlspk.training.head.module import HeadModule, add_decay_to_start
+from mrlspk.training.head.start import embed_rows, flatten_head, has_choice, rotate_start, set_means, train_first_head
+from mrlspk.training.head.stores import SpeakerVectors, Stores
+from mrlspk.training.head.verdict import Verdict, reach_verdict
+from mrlspk.training.run import Run, build_run
+from mrlspk.training.state import RunState
+from mrlspk.training.validation import StoredValidator, ValidationTrials, embed_pooled
+
+HEAD = "head."  # prefix of the head's entries in a state dict
+
+
+def begin_head_run(state: RunState, stores: Stores, trials: ValidationTrials, *, teacher: Teacher | None) -> Run:
+    """Store vectors, write the start of a new run or read that of a resumed one, and return the run.
+
+    Args:
+        state: Of the run; a new one gets its start.
+        stores: Of the encoder of the run.
+        trials: Validation trials.
+        teacher: Another model whose similarities are distilled; None for none.
+
+    Raises:
+        DataError: If an audio file cannot be read.
+        MrlspkError: If the vectors cannot be written.
+        CheckpointError: If the start of a resumed run is gone.
+    """
+    module, plan, ranks = _head_module(state), state.plan, state.ranks
+    held_out = stores.held_out(trials)
+    vectors = None
+    if not plan.resumes:  # before the crops, so that faults show early
+        vectors = stores.whole(plan.data.corpus, with_choice=has_choice(state))
+    crops = stores.crops(plan.data)
+    if vectors is not None:
+        found = vectors
+        state.start = on_rank_zero(ranks, lambda: _write_start(state, found, trials, held_out=held_out, crops=crops))
+        ranks.broadcast_tensors(module.state_dict().values())
+    contents = _read_start(state)
+    _set_start(state, module, contents)
+    loader = StoredBatches(
+        crops,
+        plan.data.train.classes_of(state.config.features.crops_per_utterance),
+        state.batches,
+        device=state.fabric.device,
+        teacher=teacher,
+    )
+    return build_run(
+        state,
+        loader=loader,
+        validator=StoredValidator(trials, held_out, ranks=ranks),
+        full_width_limit=contents[schema.BASELINES]["rotation"][state.config.model.embed_dim],
+        best_name=TRAINED,
+    )
+
+
+def conclude_head_run(run: Run) -> Verdict | None:
+    """Write ``best.pt``: the best trained head, or the rotation if the head is not better; return the verdict.
+
+    If nothing was trained, it is the rotation and there is no verdict.
+
+    Raises:
+        CheckpointError: If a checkpoint of the run is gone.
+    """
+    config, validator = run.config, run.validator
+    assert isinstance(validator, StoredValidator)
+    if config.head.trained == "none":
+        save_with_card(run.run_dir / BEST, read_checkpoint(run.run_dir / ROTATION))
+        return None
+    encoder = run.state.module.current_encoder()
+    found = {name: read_checkpoint(run.run_dir / name) for name in (ROTATION, TRAINED)}
+    embeddings = [
+        embed_pooled(encoder.with_head(_head_of(contents, encoder), encoder.dims), validator.pooled).numpy()
+        for contents in found.values()
+    ]
+    verdict = reach_verdict(validator.trials, *embeddings, n_resamples=config.evaluation.n_resamples, seed=config.seed)
+    kept = found[TRAINED if verdict.kept == "trained" else ROTATION]
+    save_with_card(run.run_dir / BEST, kept | {schema.VERDICT: asdict(verdict)})
+    return verdict
+
+
+def _head_module(state: RunState) -> HeadModule:
+    assert isinstance(state.module, HeadModule)
+    return state.module
+
+
+def _write_start(
+    state: RunState, vectors: SpeakerVectors, trials: ValidationTrials, *, held_out: Tensor, crops: FeatureStore
+) -> Mapping[str, Any]:
+    """Write the rotation, and the flattened head if training starts from one; return the entries of the start."""
+    config, own = state.config, state.published_head
+    if own is None or config.head.start == "random":
+        own = train_first_head(state, crops, vectors.pooled)
+    start = rotate_start(state, own, vectors, trials=trials, held_out=held_out).entries() | {schema.START: ROTATION}
+    (state.plan.run_dir / START).unlink(missing_ok=True)  # of a run that was stopped before its first step
+    _write_untrained(ROTATION, state, start, trials, held_out=held_out, crops=crops)
+    if config.head.flatten and config.head.trained == "linear" and state.wanted_rotation != "none":
+        flatten_head(state, own, vectors)
+        start = start | {schema.START: START}
+        _write_untrained(START, state, start, trials, held_out=held_out, crops=crops)
+    return start
+
+
+def _write_untrained(
+    name: str,
+    state: RunState,
+    start: Mapping[str, Any],
+    trials: ValidationTrials,
+    *,
+    held_out: Tensor,
+    crops: FeatureStore,
+) -> None:
+    """Set the prototypes to the class means under the current head if wanted, and write both."""
+    module, classes = state.module, state.plan.data.train.classes
+    if state.wants_class_means:
+        set_means(module.criterion, embed_rows(module.encoder, crops, len(classes)), torch.from_numpy(classes))
+    validation = StoredValidator(trials, held_out).validate(module.encoder)
+    save_with_card(state.plan.run_dir / name, run_entries(replace(state, start=start), validation))
+
+
+def _read_start(state: RunState) -> dict[str, Any]:
+    """Return the checkpoint that training starts from."""
+    path = state.plan.run_dir / str(state.start.get(schema.START, ROTATION))
+    if not path.is_file():
+        raise CheckpointError(
+            "the start of the run is gone", path, "Restore rotation.pt and start.pt, or begin a new run."
+        )
+    return read_checkpoint(path)
+
+
+def _set_start(state: RunState, module: HeadModule, contents: dict[str, Any]) -> None:
+    """Let the head start from the checkpoint of the start, and decay towards it."""
+    config = state.config.head
+    head = _head_of(contents, module.encoder)
+    module.set_start(head)
+    module.set_mode()
+    if not config.start_decay:
+        return
+    start: dict[nn.Parameter, Tensor] = {}
+    if config.trained == "linear":
+        linear = dict(head.linear.named_parameters())
+        start = {each: linear[name].detach() for name, each in module.encoder.linear_parameters().items()}
+    if config.class_start == "means":
+        classes = dict(module.criterion.named_parameters())
+        start |= {parameter: contents[schema.CRITERION][name] for name, parameter in classes.items()}
+    add_decay_to_start(state.optimiser, start, decay=config.start_decay)
+
+
+def _head_of(contents: dict[str, Any], like: Encoder) -> MatryoshkaHead:
+    """Return the head in a checkpoint's entries, on the device of ``like``."""
+    head = like.copy_head()  # a new head would consume random numbers, and a resumed run would differ from then on
+    entries = {name: values for name, values in contents[schema.MODEL].items() if name.startswith(HEAD)}
+    head.load_state_dict({name.removeprefix(HEAD): values for name, values in entries.items()})
+    return head.eval()
