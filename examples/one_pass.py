@@ -1,4 +1,4 @@
-"""One forward pass gives every width: a prefix of the full embedding, at unit length again, is the narrower embedding.
+"""Show that a prefix of the full embedding, at unit length again, is the narrower embedding.
 
 python examples/one_pass.py MODEL RECORDING
 """
@@ -11,9 +11,9 @@ import mrlspk
 
 
 def main() -> None:
-    """Embed once, cut the embedding at each width, and compare with what the model gives at that width."""
+    """Embed once, cut the embedding at each width, and compare with the model's embedding at that width."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="checkpoint, or a name that `mrlspk pretrained list` shows")
+    parser.add_argument("model", help="checkpoint, or a name from `mrlspk pretrained list`")
     parser.add_argument("recording", help="audio file")
     arguments = parser.parse_args()
 

@@ -1,9 +1,9 @@
-"""Find the recordings most like one of them, among embeddings that `mrlspk embed` wrote.
+"""Find the recordings most similar to a given one in a file that `mrlspk embed` wrote.
 
 mrlspk embed FOLDER --model MODEL -o embeddings.npz
 python examples/search.py embeddings.npz ID --dim 64
 
-A short list is made with the first values alone, which is cheap, then put in order with all of them.
+Draws a shortlist with the first values, which is cheap, and ranks it with all of them.
 """
 
 import argparse
@@ -18,12 +18,12 @@ def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def main() -> None:
-    """Print the recordings most like the one asked for, best first, with their cosines at the full width."""
+    """Print the most similar recordings, best first, with their cosines at full width."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("embeddings", help=".npz file that `mrlspk embed -o` wrote at the full width")
-    parser.add_argument("id", help="recording to look for, as the file names it")
-    parser.add_argument("--dim", type=int, default=64, help="values that make the short list")
-    parser.add_argument("--shortlist", type=int, default=20, help="how many are put in order with all values")
+    parser.add_argument("id", help="id of the query recording in the file")
+    parser.add_argument("--dim", type=int, default=64, help="values that draw the shortlist")
+    parser.add_argument("--shortlist", type=int, default=20, help="how many are ranked with all values")
     parser.add_argument("--show", type=int, default=5, help="how many are printed")
     arguments = parser.parse_args()
 
@@ -35,7 +35,7 @@ def main() -> None:
         parser.error(f"--dim {arguments.dim}: the embeddings have {embeddings.shape[1]} values")
     query = int(np.flatnonzero(ids == arguments.id)[0])
 
-    narrow = unit(embeddings[:, : arguments.dim])  # what an index would hold
+    narrow = unit(embeddings[:, : arguments.dim])  # an index would store these
     nearest = np.argsort(-(narrow @ narrow[query]), kind="stable")
     shortlist = nearest[nearest != query][: arguments.shortlist]
 

@@ -1,4 +1,4 @@
-"""How alike are two recordings, at every width of the model?
+"""Compare two recordings at every width of the model.
 
 python examples/two_recordings.py MODEL FIRST SECOND
 """
@@ -9,9 +9,9 @@ import mrlspk
 
 
 def main() -> None:
-    """Print the cosine, from -1 to 1, of the two recordings' embeddings; higher is more alike."""
+    """Print the cosine of the two embeddings at every width; higher is more similar."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="checkpoint, or a name that `mrlspk pretrained list` shows")
+    parser.add_argument("model", help="checkpoint, or a name from `mrlspk pretrained list`")
     parser.add_argument("first", help="audio file")
     parser.add_argument("second", help="audio file")
     arguments = parser.parse_args()
@@ -20,8 +20,8 @@ def main() -> None:
     for dim in encoder.dims:
         cosine = encoder.similarity(arguments.first, arguments.second, dim=dim)
         print(f"{dim:4d} values: cosine {cosine:+.4f}")
-    # Which cosine is "one speaker" depends on the model, the width and the recordings: `mrlspk eval` shows, for each
-    # width, the threshold at which both kinds of error are equally frequent on your own trials.
+    # The threshold for "same speaker" depends on the model, the width and the recordings: `mrlspk calibrate` fits it
+    # on your own trials.
 
 
 if __name__ == "__main__":

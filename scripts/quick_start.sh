@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Set up, then do the main job on a corpus of synthetic voices: check it, train, score, compare, embed.
-# Can be run again: the corpus is kept, each run gets a folder of its own.
+# Set up, then check, train, evaluate, compare and embed on a corpus of synthetic voices.
+# Run it again at will: the corpus is kept and each run gets its own folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,7 +12,7 @@ show() {
   "$@"
 }
 
-synthetic="Synthetic voices prove an installation and nothing about accuracy."
+synthetic="Synthetic voices prove an installation and say nothing about accuracy."
 corpus=demo-corpus
 run=demo-$(date +%Y%m%d-%H%M%S)
 

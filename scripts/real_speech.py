@@ -1,10 +1,10 @@
-"""The main job on real speech, and the document that tells what came of it.
+"""Run the main commands on real speech and write docs/real-speech.md.
 
     .venv/bin/python scripts/real_speech.py --shared ../shared --work checkpoints/real-speech
 
 Checks the training corpus, trains configs/scratch-small.yaml on it, scores three trial lists at every width beside an
-untrained baseline, compares two checkpoints, embeds one file, and writes docs/real-speech.md. What is done already (the
-run's checkpoints) is kept: run it again to write the document anew. Exits 1 where a limit of the study is missed.
+untrained baseline, compares two checkpoints and embeds one file. A finished training run is kept: run it again to
+rewrite the document. Exits with 1 if a limit is missed.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from mrlspk.metrics.eer import equal_error_rate
 LISTS = {"english": "test", "crosslingual": "test", "short": "test-short"}
 DIMS = "64,128,192,256"
 FULL_WIDTH_LIMITS = {"english": 0.04, "crosslingual": 0.14}  # EER at the full width
-NARROW_FACTOR = 1.3  # the least width may have so many times these
+NARROW_FACTOR = 1.3  # the narrowest width may have this many times these
 
 
 def mrlspk(*arguments: object) -> dict[str, object]:
@@ -43,7 +43,7 @@ def mrlspk(*arguments: object) -> dict[str, object]:
 
 
 def cepstra(paths: Iterable[Path]) -> NDArray[np.float64]:
-    """Return mean and deviation over time of 20 cepstra, (files, 40): an embedding without any training."""
+    """Return mean and deviation over time of 20 cepstra, (files, 40): an embedding without training."""
     mfcc = torchaudio.transforms.MFCC(
         SAMPLE_RATE, n_mfcc=20, melkwargs={"n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 40}
     )
@@ -54,7 +54,7 @@ def cepstra(paths: Iterable[Path]) -> NDArray[np.float64]:
 def baseline_eers(speech: Path) -> dict[str, float]:
     """Return the EER of the cepstra on each list: cosine, each value standardised over the files of the list itself.
 
-    That looks at the test audio, though at no label: a stronger baseline than statistics of the training speech.
+    It uses the test audio but no label: a stronger baseline than statistics of the training speech.
     """
     found = {}
     for name, root in LISTS.items():
@@ -69,7 +69,7 @@ def baseline_eers(speech: Path) -> dict[str, float]:
 
 
 def train(speech: Path, work: Path) -> dict[str, object]:
-    """Train once; return the report and how long it took."""
+    """Train once; return the report and the duration."""
     report_path = work / "report.json"
     if not report_path.exists():
         started = time.time()
@@ -95,7 +95,7 @@ def percent(rate: float) -> str:
 
 
 def result_table(scored: dict[str, object], baseline: dict[str, float]) -> str:
-    """Return the EER of every width, and of the baseline, on every list, in Markdown."""
+    """Return a Markdown table: EER of every width and of the baseline on every list."""
     widths = [int(width) for width in DIMS.split(",")]
     lines = [
         "| list | trials | " + " | ".join(map(str, widths)) + " | 64 / 256 | untrained cepstra |",
@@ -110,23 +110,23 @@ def result_table(scored: dict[str, object], baseline: dict[str, float]) -> str:
 
 
 def eers_by_list(scored: dict[str, object]) -> dict[str, list[float]]:
-    """Return the EER of every width, rising, on every list."""
+    """Return the EERs of every list, by rising width."""
     entries = zip(LISTS, scored["trials"], strict=True)  # type: ignore[call-overload]
     return {name: [result["eer"] for result in entry["results"]] for name, entry in entries}
 
 
 def missed_limits(eers: dict[str, list[float]], baseline: dict[str, float]) -> list[str]:
-    """Return a line for every limit of the study that is missed.
+    """Return a line for every missed limit.
 
     Args:
-        eers: The EER of every width, rising, on every list.
-        baseline: That of the untrained cepstra, which every width must fall below.
+        eers: EERs of every list, by rising width.
+        baseline: EER of the untrained cepstra, which every width must be below.
     """
     missed = []
     for name, limit in FULL_WIDTH_LIMITS.items():
-        for width, eer, most in (("full", eers[name][-1], limit), ("least", eers[name][0], NARROW_FACTOR * limit)):
+        for width, eer, most in (("full", eers[name][-1], limit), ("narrowest", eers[name][0], NARROW_FACTOR * limit)):
             if eer > most:
-                missed.append(f"{name}: {percent(eer)} % at the {width} width, at most {percent(most)} % wanted")
+                missed.append(f"{name}: {percent(eer)} % at the {width} width, expected at most {percent(most)} %")
     for name, rates in eers.items():
         if max(rates) >= baseline[name]:
             missed.append(f"{name}: {percent(max(rates))} %, not below the {percent(baseline[name])} % of the cepstra")
@@ -134,7 +134,7 @@ def missed_limits(eers: dict[str, list[float]], baseline: dict[str, float]) -> l
 
 
 def ratio_note(scored: dict[str, object]) -> str:
-    """Return what the ratio of the least width to the full one is worth on each list."""
+    """Return a sentence about the ratio of the narrowest width to the full one on each list."""
     eers = eers_by_list(scored)
     ratios = {name: rates[0] / rates[-1] if rates[-1] else float("inf") for name, rates in eers.items()}
     narrow, full = eers["english"][0], eers["english"][-1]
@@ -142,15 +142,15 @@ def ratio_note(scored: dict[str, object]) -> str:
     english = ratios.pop("english")
     others = " and ".join(f"{ratio:.2f}" for ratio in ratios.values())
     return (
-        f"that of English, {english:.2f}, compares {n_target * narrow:.1f} target trials with {n_target * full:.1f} "
-        f"({percent(narrow)} % against {percent(full)} %) and tells nothing;\n"
+        f"for English, {english:.2f} compares {n_target * narrow:.1f} target trials with {n_target * full:.1f} "
+        f"({percent(narrow)} % against {percent(full)} %) and means nothing;\n"
         f"on the other two lists it is {others}, {'' if max(ratios.values()) < NARROW_FACTOR else 'not '}below "
         f"{NARROW_FACTOR}."
     )
 
 
 def compare_table(compared: dict[str, object], names: tuple[str, str]) -> str:
-    """Return the full width of two checkpoints on every list, in Markdown."""
+    """Return a Markdown table: two checkpoints at full width on every list."""
     lines = [f"| list | {names[0]} | {names[1]} | difference |", "|---|---|---|---|"]
     for name, entry in zip(LISTS, compared["trials"], strict=True):  # type: ignore[call-overload]
         full = entry["results"][-1]
@@ -161,10 +161,10 @@ def compare_table(compared: dict[str, object], names: tuple[str, str]) -> str:
 
 
 def main() -> int:
-    """Do it all and write the document; return 1 where a limit is missed."""
+    """Run everything and write the document; return 1 if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shared = Path(os.environ.get("MRLSPK_SHARED", "../shared"))
-    parser.add_argument("--shared", type=Path, default=shared, help="folder that holds speech/")
+    parser.add_argument("--shared", type=Path, default=shared, help="folder that contains speech/")
     parser.add_argument("--work", type=Path, default=Path("checkpoints/real-speech"), help="folder of the run")
     parser.add_argument("--out", type=Path, default=Path("docs/real-speech.md"), help="document to write")
     arguments = parser.parse_args()

@@ -1,11 +1,11 @@
-"""Heads on two frozen backbones, recipe against recipe, on real speech; writes docs/studies/matryoshka-recipes.md.
+"""Compare recipes for heads on two frozen backbones on real speech; write docs/studies/matryoshka-recipes.md.
 
     .venv/bin/python scripts/study_recipes.py --shared ../shared --work checkpoints/study
 
 Trains one backbone with `mrlspk train`, takes the shared one as it is, stores the pooled vectors of both, fits every
 recipe on training speakers (three seeds where a seed matters), holds training speakers out to choose one, and scores
-the three lists at every width. Everything is kept under the fingerprint of what it depends on: run it again and it goes
-on where it was stopped. Exits 1 where the default misses what it has to reach.
+the three lists at every width. Every stage is cached under the fingerprint of its inputs, so a stopped study resumes.
+Exits with 1 if the default recipe misses a target.
 """
 
 import argparse
@@ -17,12 +17,12 @@ from typing import Any
 from mrlspk.config.data import DataConfig
 from mrlspk.data.trials import read_trials
 from study.document import missed_targets, write_document
-from study.figures import hold_out_recipe, test_recipe
 from study.material import Material, gather
+from study.metrics import hold_out_recipe, test_recipe
 from study.recipes import Recipe, all_recipes
 from study.stages import Stages
 
-VERSION = 2  # of what recipes do; raised where it changes, so that nothing older is kept
+VERSION = 2  # of the recipes; raise it when their behaviour changes, to invalidate cached stages
 PASSES = 4  # stored crops of every utterance
 TEMPLATE = Path(__file__).parent / "study" / "matryoshka-recipes.md.in"
 
@@ -58,7 +58,7 @@ def _is_done(run: Path) -> bool:
 
 
 def study(material: Material, stages: Stages) -> Results:
-    """Return by recipe the figures of every seed on the lists, and on held-out speakers."""
+    """Return for each recipe the metrics of every seed on the lists and on held-out speakers."""
     found: Results = {}
     for recipe in all_recipes():
         print(f"{material.name}: {recipe.name}", file=sys.stderr)
@@ -84,12 +84,12 @@ def _inputs(material: Material, recipe: Recipe, seed: int) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Run what is not there yet, and write the document."""
+    """Run the stages that are not cached, and write the document."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="folder with speech/ and pretrained/")
-    parser.add_argument("--work", type=Path, default=Path("checkpoints/study"), help="folder of what is kept")
+    parser.add_argument("--work", type=Path, default=Path("checkpoints/study"), help="folder of runs and cached stages")
     parser.add_argument("--document", type=Path, default=Path("docs/studies/matryoshka-recipes.md"))
-    parser.add_argument("--only-shared", action="store_true", help="leave the trained backbone, and the document, out")
+    parser.add_argument("--only-shared", action="store_true", help="skip the trained backbone and the document")
     arguments = parser.parse_args()
     speech, stages = arguments.shared / "speech", Stages(arguments.work / "stages")
     data = DataConfig(
@@ -105,7 +105,7 @@ def main() -> int:
     for name, (model, unseen_by) in models.items():
         material = gather(name, model, speech, arguments.work, data=data, passes=PASSES, unseen=unseen_by)
         results[name] = study(material, stages)
-    print(f"{stages.n_made} stages made, {stages.n_reused} kept from before", file=sys.stderr)
+    print(f"{stages.n_made} stages computed, {stages.n_reused} from the cache", file=sys.stderr)
     missed = missed_targets(results["shared"])
     if not arguments.only_shared:
         write_document(results, TEMPLATE, arguments.document)

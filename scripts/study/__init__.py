@@ -1,1 +1,1 @@
-"""The parts of scripts/study_recipes.py."""
+"""Parts of scripts/study_recipes.py."""

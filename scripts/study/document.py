@@ -1,4 +1,4 @@
-"""The study as a document: its tables, put into a template that says what they mean."""
+"""Write the study's document: insert its tables into a template."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from mrlspk.files import whole_file
-from study.figures import mean_ratio, ratio, signs_by_speaker
 from study.material import LANGUAGES
+from study.metrics import mean_ratio, ratio, signs_by_speaker
 from study.recipes import DEFAULT, DIMS, OWN
 
 SVD = "rotation svd"
@@ -49,25 +49,25 @@ def write_document(results: dict[str, Results], template: Path, path: Path) -> N
 
 
 def missed_targets(found: Results) -> list[str]:
-    """Return a line for every width at which the default misses what it has to reach."""
+    """Return a line for every width at which the default misses its target."""
     own, lines = found[OWN]["lists"][0], []
     for dim, target in TARGETS.items():
         reached, rotation, cut = (_mean(found[name], own, dim) for name in (DEFAULT, SVD, OWN))
         if reached > target:
-            lines.append(f"width {dim}: {reached:.3f}, to reach {target}")
+            lines.append(f"width {dim}: {reached:.3f}, target {target}")
         if reached > rotation or reached >= cut > 1:
             lines.append(f"width {dim}: {reached:.3f}, the rotation {rotation:.3f}, truncation {cut:.3f}")
     return lines
 
 
 def own_rates(found: Results) -> str:
-    """Return the own embedding's rates at its full width, as a sentence's part."""
+    """Return the own embedding's EERs at full width, as part of a sentence."""
     lists = found[OWN]["lists"][0]["lists"]
     return ", ".join(f"{name} {100 * rates['192']['eer']:.2f} %" for name, rates in lists.items())
 
 
 def mean_table(found: Results) -> str:
-    """Return the mean ratio over cross-lingual and short, and its deviation over seeds, of every recipe and width."""
+    """Return a table of mean ratios over cross-lingual and short, with deviation over seeds, by recipe and width."""
     own = found[OWN]["lists"][0]
     return _table(
         "recipe", DIMS, ((name, [_mean_cell(each["lists"], own, dim) for dim in DIMS]) for name, each in found.items())
@@ -75,7 +75,7 @@ def mean_table(found: Results) -> str:
 
 
 def part_table(found: Results, name: str, language: str | None) -> str:
-    """Return the ratio on one list, or one language of it, mean over seeds, of every recipe and width."""
+    """Return a table of the ratio on one list, or one language of it, mean over seeds, by recipe and width."""
     own = found[OWN]["lists"][0]
 
     def cell(results: Sequence[dict[str, Any]], dim: int) -> str:
@@ -87,7 +87,7 @@ def part_table(found: Results, name: str, language: str | None) -> str:
 
 
 def held_out_table(found: Results) -> str:
-    """Return what recipes are chosen by: the mean log EER on held-out speakers, against the rotation's, and rates."""
+    """Return a table of the selection metric (mean log EER on held-out speakers minus the rotation's) and EERs."""
     rows = []
     for name, each in found.items():
         rates = [_held_out_rate(each["held_out"], dim, language) for language in LANGUAGES.values() for dim in SHOWN]
@@ -97,7 +97,7 @@ def held_out_table(found: Results) -> str:
 
 
 def choice_table(backbones: Sequence[Results]) -> str:
-    """Return the recipes of least mean log EER over the held-out speakers of all backbones, against the rotation's."""
+    """Return a table of the recipes with the lowest mean log EER over the held-out speakers of all backbones."""
     gains = {name: [_held_out_gain(found, name) for found in backbones] for name in backbones[0]}
     best = sorted(gains, key=lambda name: float(np.mean(gains[name])))[:BEST_SHOWN]
     rows = ((name, [f"{np.mean(gains[name]):+.3f}", *(f"{gain:+.3f}" for gain in gains[name])]) for name in best)
@@ -110,7 +110,7 @@ def _held_out_gain(found: Results, name: str) -> float:
 
 
 def speaker_table(found: Results) -> str:
-    """Return for how many of the speakers of the short list a recipe is better, worse or even with the rotation."""
+    """Return a table of speakers of the short list with fewer, more and as many errors as the rotation."""
     svd = found[SVD]["lists"]
     rows = []
     for name, each in found.items():
@@ -120,7 +120,7 @@ def speaker_table(found: Results) -> str:
 
 
 def cost_table(found: Results) -> str:
-    """Return what each recipe trains, how long fitting took, and its loss at both ends."""
+    """Return a table of trained values, seconds, and first and last loss by recipe."""
     rows = []
     for name, each in found.items():
         results = each["lists"]
@@ -132,13 +132,13 @@ def cost_table(found: Results) -> str:
 
 
 def target_table(found: Results) -> str:
-    """Return what the default reaches against what it has to reach."""
+    """Return a table of the default against its targets."""
     own = found[OWN]["lists"][0]
     rows = [
         (label, [f"{_mean(found[name], own, dim):.3f}" for dim in TARGETS])
         for label, name in (("default", DEFAULT), ("rotation svd", SVD), ("truncation", OWN))
     ]
-    return _table("", tuple(TARGETS), [("to reach", [f"{target:.2f}" for target in TARGETS.values()]), *rows])
+    return _table("", tuple(TARGETS), [("target", [f"{target:.2f}" for target in TARGETS.values()]), *rows])
 
 
 def _mean(recipe: dict[str, list[dict[str, Any]]], own: dict[str, Any], dim: int) -> float:

@@ -1,4 +1,4 @@
-"""Heads trained on stored vectors, right and wrong, for the study."""
+"""Train heads on pooled vectors for the study, the predecessor's recipe included."""
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -28,20 +28,20 @@ _DEFAULT = Config()
 
 @dataclass(frozen=True)
 class Training:
-    """How a head is trained; the defaults are those of `mrlspk train`, and of every recipe that does not say otherwise.
+    """Settings of a head's training; the defaults are those of `mrlspk train` and of every other recipe.
 
     Attributes:
         dims: Widths whose loss is taken.
         epochs: Passes over the stored crops.
         learning_rate: Peak; warm-up over half an epoch, then a cosine.
-        class_rate: Learning rate of the class weights, times that.
-        start_decay: Decay of head and class weights towards their start.
+        class_rate: Learning rate of the classifier weights, as a multiple.
+        start_decay: Decay of head and classifier weights towards their start.
         class_start: ``means``, ``random``, or ``fixed``: random and never trained.
-        trained: What of the head.
-        margin_shares: Of the margin, by width.
+        trained: Trained part of the head.
+        margin_shares: Share of the margin by width.
         distillation: Weight of the similarity distillation from the start's full width.
         classify: Whether the margin loss counts at all.
-        batch_norm_moves: Whether the normalisation of the head's input is trained and follows the batches.
+        batch_norm_moves: Whether the head's BatchNorm is trained.
     """
 
     dims: tuple[int, ...] = _DEFAULT.model.dims_in_loss
@@ -62,7 +62,7 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class TrainedHead:
-    """A head, how many values of it and of its classes were trained, and the loss at both ends."""
+    """A head, the number of trained values in it and in the classifier weights, and the first and last loss."""
 
     head: MatryoshkaHead
     n_trained: int
@@ -71,7 +71,7 @@ class TrainedHead:
 
 
 class _DistillationOnly(nn.Module):
-    """Stands in the place of a loss over speakers where similarities alone are taught."""
+    """Replace the loss over speakers if only similarities are distilled."""
 
     def forward(self, embedding: Tensor, _speaker_index: Tensor) -> Tensor:
         return embedding.new_zeros(())
@@ -80,7 +80,7 @@ class _DistillationOnly(nn.Module):
 def train_head(
     material: Material, head: MatryoshkaHead, speakers: NDArray[np.int64], how: Training, *, seed: int
 ) -> TrainedHead:
-    """Return ``head`` trained on the stored crops of some speakers."""
+    """Return ``head`` trained on the stored crops of the given speakers."""
     torch.manual_seed(seed)
     rows = np.flatnonzero(np.isin(material.crop_classes % material.n_speakers, speakers))
     classes = np.unique(material.crop_classes[rows], return_inverse=True)[1]
@@ -116,7 +116,7 @@ def train_head(
 def random_head(
     material: Material, embed_dim: int, pooled: Tensor, *, seed: int, standardised: bool = True
 ) -> MatryoshkaHead:
-    """Return a head of random weights; its input is standardised by pooled vectors, unless training is to do that."""
+    """Return a head of random weights; its input is standardised by pooled vectors unless BatchNorm is trained."""
     torch.manual_seed(seed)
     head = MatryoshkaHead(material.encoder.head.linear.in_features, embed_dim).eval()
     return standardise_head(head, pooled) if standardised else head
@@ -177,5 +177,5 @@ def _steps(
 
 
 def widths_up_to(embed_dim: int, dims: Sequence[int]) -> tuple[int, ...]:
-    """Return the widths that an embedding has."""
+    """Return the widths that fit into an embedding."""
     return tuple(dim for dim in dims if dim <= embed_dim)

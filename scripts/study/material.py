@@ -1,4 +1,4 @@
-"""What the recipes work on: stored pooled vectors of training speech and of the three lists, by one frozen backbone."""
+"""Store the pooled vectors of one frozen backbone: training speech and the three lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ from mrlspk.models.encoder import Encoder
 
 LISTS = {"english": "test", "crosslingual": "test", "short": "test-short"}
 LANGUAGES = {"ls": "English", "ar": "Arabic"}
-N_FOLDS, ENGLISH_A_FOLD = 3, 40  # the Arabic speakers are shared out among the folds
-FEWEST_SPEAKERS = 4  # of a language, for trials among them to say anything
-PLAIN_PASSES = 2  # undisturbed crops of every utterance, for the trials among held-out speakers
+N_FOLDS, ENGLISH_A_FOLD = 3, 40  # the Arabic speakers are divided among the folds
+FEWEST_SPEAKERS = 4  # of a language, for a meaningful set of trials
+PLAIN_PASSES = 2  # crops without augmentation, for the trials among held-out speakers
 MOST_TARGET, MOST_NONTARGET = 4_000, 20_000  # trials of a language in a fold
 
 
@@ -61,7 +61,7 @@ class ScoredSet:
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Speakers to fit on, by index, and trials among the others, each language apart."""
+    """Speakers to fit on, by index, and trials among the others, one set per language."""
 
     speakers: NDArray[np.int64]
     held_out: tuple[ScoredSet, ...]
@@ -69,20 +69,20 @@ class Fold:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """All that a recipe is given.
+    """The inputs of a recipe.
 
     Attributes:
-        name: Of the backbone.
-        encoder: Of which the backbone is frozen and the head is the own one.
-        whole: (utterances, in_features) of whole training utterances.
-        speaker_index: (utterances,) who speaks, and of the crops one pass after another.
-        crops: Augmented crops, stored: row ``k * utterances x speeds + index``.
-        crop_classes: (rows of the store,) speaker at a speed.
+        name: Name of the backbone.
+        encoder: Frozen backbone with its own head.
+        whole: Pooled vectors of whole training utterances, (utterances, in_features).
+        speaker_index: Speaker of each utterance, (utterances,).
+        crops: Feature store of augmented crops: row ``k * utterances x speeds + index``.
+        crop_classes: Class (speaker at a speed) of each row of the store.
         n_speakers: Training speakers.
-        folds: For choosing recipes.
-        lists: For the final figures; no recipe is chosen or fitted on them.
-        fingerprint: Of backbone and vectors.
-        fold_fingerprint: Of who is held out.
+        folds: Folds for choosing a recipe.
+        lists: Trial lists for the final results; no recipe is chosen or fitted on them.
+        fingerprint: Fingerprint of backbone and pooled vectors.
+        fold_fingerprint: Fingerprint of the held-out speakers.
     """
 
     name: str
@@ -101,16 +101,16 @@ class Material:
 def gather(
     name: str, model: Path, speech: Path, work: Path, *, data: DataConfig, passes: int, unseen: Sequence[str]
 ) -> Material:
-    """Return the material of one backbone; what is stored already is not made again.
+    """Return the material of one backbone; existing stores are reused.
 
     Args:
-        name: Of the backbone.
+        name: Name of the backbone.
         model: Its checkpoint.
         speech: The shared speech.
         work: Folder of the stores.
         data: Crop length, speeds and augmentation.
         passes: Crops of every utterance at every speed.
-        unseen: Speakers that the backbone was not trained on: the only fold, where there are any.
+        unseen: Speakers that the backbone was not trained on: the only fold, if there are any.
     """
     encoder = load_model(model).encoder
     corpus = scan_corpus(speech / "train")
@@ -170,7 +170,7 @@ def _fold(corpus: Manifest, probes: Tensor, held_out: Sequence[str], index: dict
 
 
 def _held_out(corpus: Manifest, probes: Tensor, speakers: Sequence[str]) -> ScoredSet:
-    """Return trials among speakers of one language: target ones between sessions, where a speaker has several."""
+    """Return trials among speakers of one language; target trials cross sessions if a speaker has several."""
     n = len(corpus.utterances)
     rows = [
         row for row, utterance in enumerate(corpus.utterances * PLAIN_PASSES) if utterance.speaker_id in set(speakers)
@@ -209,7 +209,7 @@ def _rows(store: FeatureStore) -> Tensor:
 
 
 def languages_of(trials: ScoredTrials) -> dict[str, NDArray[np.bool_]]:
-    """Return (trials,) masks by language of the enrolment side, only where there are several."""
+    """Return (trials,) masks by language of the enrolment side; empty if there is only one."""
     prefix = np.array([name[:2] for name in trials.speakers])[trials.enroll_speaker]
     found = {language: prefix == short for short, language in LANGUAGES.items() if (prefix == short).any()}
     return found if len(found) > 1 else {}

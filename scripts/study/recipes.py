@@ -1,4 +1,4 @@
-"""The recipes that are compared: each maps the vectors of some speakers to embeddings of others."""
+"""Define the recipes: each is fitted on some speakers and embeds others."""
 
 import time
 from collections.abc import Callable
@@ -29,7 +29,7 @@ type Embed = Callable[[Tensor, int], NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What a recipe made: embeddings by width, up to ``embed_dim``, and what that took."""
+    """A fitted recipe: embeddings by width, up to ``embed_dim``, and its cost."""
 
     embed: Embed
     embed_dim: int
@@ -56,7 +56,7 @@ class Recipe:
 
     @property
     def seeds(self) -> range:
-        """Three where a seed matters, else one."""
+        """Three seeds if a seed matters, else one."""
         return range(3 if self.random else 1)
 
 
@@ -106,7 +106,7 @@ def _truncated(material: Material, _speakers: NDArray[np.int64], _seed: int) -> 
 def rotated_head(
     material: Material, speakers: NDArray[np.int64], method: Method, parameter: float | None
 ) -> MatryoshkaHead:
-    """Return the own head, turned by a rotation that is fitted on whole utterances of some speakers."""
+    """Return the own head, rotated by a matrix fitted on whole utterances of the given speakers."""
     chosen = np.isin(material.speaker_index, speakers)
     embeddings = fold_head(material.encoder.head).apply(material.whole[chosen]).numpy()
     rotation = fit_rotation(embeddings, material.speaker_index[chosen], method=method, parameter=parameter)
@@ -124,7 +124,7 @@ def _rotation(method: Method, parameter: float | None = None) -> Recipe:
 
 
 def flattened_head(material: Material, speakers: NDArray[np.int64]) -> MatryoshkaHead:
-    """Return the own head with its spectrum flattened, by whole utterances of some speakers."""
+    """Return the own head with its spectrum flattened, fitted on whole utterances of the given speakers."""
     own, chosen = material.encoder.head, np.isin(material.speaker_index, speakers)
     return rotate_head(own, flattening(fold_head(own).apply(material.whole[chosen]).numpy(), power=POWER))
 
@@ -136,7 +136,7 @@ def _flattened(material: Material, speakers: NDArray[np.int64], _seed: int) -> F
 
 
 def _lda(material: Material, speakers: NDArray[np.int64], _seed: int) -> Fitted:
-    """All directions of the linear discriminant analysis of unit embeddings, scaled as it scales them."""
+    """Return all directions of the linear discriminant analysis of unit embeddings, with its scaling."""
     started = time.monotonic()
     own = fold_head(material.encoder.head)
     chosen = np.isin(material.speaker_index, speakers)
@@ -170,7 +170,7 @@ def _trained(name: str, how: Training, *, start: str = "svd", embed_dim: int | N
 
 
 def _predecessor(material: Material, speakers: NDArray[np.int64], seed: int) -> Fitted:
-    """What redimnet-mrl did, on right features: 256 random values, class weights that no optimiser ever got.
+    """Train redimnet-mrl's recipe on correct pooled vectors: 256 random values, classifier weights never trained.
 
     Its normalisation is trained and follows the batches, its learning rate is 1e-4, its widths are 64 to 256.
     """
@@ -191,7 +191,7 @@ def _predecessor(material: Material, speakers: NDArray[np.int64], seed: int) -> 
 
 
 def _separate_heads(material: Material, speakers: NDArray[np.int64], seed: int) -> Fitted:
-    """A head of its own for every width, each begun at random."""
+    """Train a separate, randomly initialised head for every width."""
     started = time.monotonic()
     whole, heads, n_trained = material.whole[np.isin(material.speaker_index, speakers)], {}, 0
     for dim in DIMS[:-1]:

@@ -1,4 +1,4 @@
-"""Results that are kept under the fingerprint of what they depend on, so that a study goes on where it was stopped."""
+"""Cache the stages of a study under the fingerprint of their inputs, so that a stopped study resumes."""
 
 import hashlib
 import json
@@ -10,15 +10,15 @@ from mrlspk.files import whole_file
 
 
 def fingerprint(inputs: Mapping[str, Any]) -> str:
-    """Return a short name for plain values: equal ones have equal names."""
+    """Return a short hash of plain values; equal values have equal hashes."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 class Stages:
-    """Computes what is not there yet, and keeps it as JSON.
+    """Compute missing stages and store them as JSON.
 
     Args:
-        folder: Where results lie.
+        folder: Folder of the results.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,7 +26,7 @@ class Stages:
         self.n_reused = self.n_made = 0
 
     def result(self, name: str, inputs: Mapping[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return the result of a stage: kept from before where its inputs were the same, or made and kept now."""
+        """Return the result of a stage, from the cache if its inputs were the same."""
         path = self.folder / f"{name}-{fingerprint(inputs)}.json"
         if path.is_file():
             self.n_reused += 1

@@ -1,4 +1,4 @@
-"""Figures of fitted recipes: error rates by list and language, ratios, and differences speaker by speaker."""
+"""Compute metrics of fitted recipes: EERs by list and language, ratios, differences by speaker."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,14 +17,14 @@ CHOSEN_BY = 16, 32, 64, 128, 192  # widths whose mean log EER on held-out speake
 
 
 def test_recipe(material: Material, recipe: Recipe, seed: int) -> dict[str, Any]:
-    """Return the rates on the three lists of a recipe fitted on all training speakers, and what fitting took."""
+    """Return the EERs on the three lists of a recipe fitted on all training speakers, and its cost."""
     fitted = recipe.fit(material, np.arange(material.n_speakers), seed)
     lists = {each.name: _rates(each, fitted) for each in material.lists}
     return {"lists": lists, "n_trained": fitted.n_trained, "seconds": fitted.seconds, "losses": fitted.losses}
 
 
 def hold_out_recipe(material: Material, recipe: Recipe, seed: int) -> dict[str, Any]:
-    """Return the mean log EER, and the rates, of a recipe fitted without the speakers of each fold in turn.
+    """Return the mean log EER, and the EERs, of a recipe fitted without the speakers of each fold in turn.
 
     The mean is over folds, the languages of a fold, and `CHOSEN_BY`.
     """
@@ -56,7 +56,7 @@ def _pooled_rates(scored_set: ScoredSet, fitted: Fitted) -> dict[int, float]:
 
 
 def _rates(scored_set: ScoredSet, fitted: Fitted) -> dict[str, Any]:
-    """Return by width the rate of a list, of each language in it, and of every speaker."""
+    """Return for each width the EER of a list, of each language in it, and of every speaker."""
     found: dict[str, Any] = {}
     for dim in (dim for dim in DIMS if dim <= fitted.embed_dim):
         scored = _score(scored_set, fitted, dim)
@@ -84,7 +84,7 @@ def _by_speaker(scored: ScoredTrials) -> dict[str, float]:
 def ratio(
     result: dict[str, Any], own: dict[str, Any], name: str, dim: int, language: str | None = None
 ) -> float | None:
-    """Return the rate on a list, or on a language of it, as a share of the own embedding's; None for no such width."""
+    """Return the EER on a list, or a language of it, relative to the own embedding's; None without such a width."""
     found, base = result["lists"][name].get(str(dim)), own["lists"][name]["192"]
     if found is None:
         return None
@@ -94,7 +94,7 @@ def ratio(
 
 
 def mean_ratio(results: Iterable[dict[str, Any]], own: dict[str, Any], names: Sequence[str], dim: int) -> float | None:
-    """Return the mean over seeds and lists of the ratios; None for no such width."""
+    """Return the mean ratio over seeds and lists; None if there is no such width."""
     ratios = [ratio(result, own, name, dim) for result in results for name in names]
     known = [each for each in ratios if each is not None]
     return float(np.mean(known)) if known else None
@@ -103,7 +103,7 @@ def mean_ratio(results: Iterable[dict[str, Any]], own: dict[str, Any], names: Se
 def signs_by_speaker(
     results: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]], name: str, dim: int
 ) -> tuple[int, int, int] | None:
-    """Return for how many speakers the mean rate over seeds is lower than the others', higher, and the same."""
+    """Return for how many speakers the mean EER over seeds is lower than, higher than and equal to the others'."""
     both = [_speaker_means(each, name, dim) for each in (results, others)]
     if not all(both):
         return None
