@@ -1,7 +1,7 @@
-"""Measure how much faster recordings are embedded that are in the cache, as a sentence.
+"""Measure the speed-up of the embedding cache, and print it as a sentence.
 
-Every recording of a folder is embedded three times with an empty cache and three times with the full one, in turn, on
-the CPU; the medians and their ratio are printed. Exits 1 where an embedding of the full cache is not that of the first.
+Embed every recording of a folder on the CPU, three times with an empty cache and three times with a full one in turn,
+and print the medians and their ratio. Exit 1 if the full cache gives another embedding than the first run.
 """
 
 import argparse
@@ -15,17 +15,18 @@ import numpy as np
 
 from mrlspk.data.corpora.folder_tree import list_audio
 from mrlspk.inference.cache import EmbeddingCache
-from mrlspk.inference.embedding import EmbeddedFiles, Recording, embed_files
+from mrlspk.inference.embedding import EmbeddedRecordings, embed_recordings
+from mrlspk.inference.recording import Recording
+from mrlspk.inference.torch_backend import TorchBackend
 from mrlspk.models.checkpoints import load_model
-from mrlspk.models.encoder import Encoder
 
 REPEATS = 3
 
 
-def embed(encoder: Encoder, recordings: dict[str, Recording], folder: Path) -> tuple[EmbeddedFiles, float]:
-    """Return what is embedded with the cache in ``folder``, and the seconds that it took."""
+def embed(backend: TorchBackend, recordings: list[Recording], folder: Path) -> tuple[EmbeddedRecordings, float]:
+    """Return the embeddings with the cache in ``folder``, and the seconds that they took."""
     started = time.perf_counter()
-    found = embed_files(encoder, recordings, batch_size=16, max_seconds=60.0, cache=EmbeddingCache(folder))
+    found = embed_recordings(backend, recordings, batch_size=16, max_seconds=60.0, cache=EmbeddingCache(folder))
     return found, time.perf_counter() - started
 
 
@@ -35,18 +36,19 @@ def main() -> int:
     parser.add_argument("model", type=Path, help="checkpoint")
     parser.add_argument("folder", type=Path, help="recordings, at any depth")
     arguments = parser.parse_args()
-    encoder = load_model(arguments.model).encoder
-    recordings = {name: Recording(arguments.folder / name) for name in list_audio(arguments.folder)}
+    backend = TorchBackend(load_model(arguments.model).encoder)
+    recordings = [Recording(arguments.folder / name) for name in list_audio(arguments.folder)]
     cold, warm, same = [], [], True
     for _ in range(REPEATS):
         with tempfile.TemporaryDirectory() as folder:
-            first, seconds = embed(encoder, recordings, Path(folder))
+            first, seconds = embed(backend, recordings, Path(folder))
             cold.append(seconds)
             time.sleep(2.5)  # files this young would be hashed again
-            embed(encoder, recordings, Path(folder))
-            again, seconds = embed(encoder, recordings, Path(folder))
+            embed(backend, recordings, Path(folder))
+            again, seconds = embed(backend, recordings, Path(folder))
             warm.append(seconds)
-        same &= all(np.array_equal(vector, again.embeddings[name]) for name, vector in first.embeddings.items())
+        pairs = [(each, again.embeddings[recording]) for recording, each in first.embeddings.items()]
+        same &= all(np.array_equal(one.vector, other.vector) for one, other in pairs)
     slow, fast = statistics.median(cold), statistics.median(warm)
     print(f"{len(recordings)} recordings: {slow:.2f} s, from the cache {fast:.3f} s, {slow / fast:.0f} times as fast")
     return 0 if same else 1

@@ -44,18 +44,18 @@ def note_crops():
     from mrlspk.training import validation
 
     rank = os.environ.get("RANK", "alone")
-    plain, embed = CropDataset.__getitem__, validation.embed_files
+    plain, embed = CropDataset.__getitem__, validation.embed_recordings
 
     def fetch(self, key):
         _note(f"trained-{rank}.txt", f"{key.epoch} {key.index}")
         return plain(self, key)
 
-    def embed_noted(encoder, recordings, **options):
-        for name in recordings:
-            _note(f"validated-{rank}.txt", name)
-        return embed(encoder, recordings, **options)
+    def embed_noted(backend, recordings, **options):
+        for recording in recordings:
+            _note(f"validated-{rank}.txt", recording)
+        return embed(backend, recordings, **options)
 
-    CropDataset.__getitem__, validation.embed_files = fetch, embed_noted
+    CropDataset.__getitem__, validation.embed_recordings = fetch, embed_noted
 
 
 def _in_step(number, *, rank, do):

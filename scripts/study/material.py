@@ -20,10 +20,10 @@ from mrlspk.data.utterance_ids import session_of, speaker_of
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.feature_store.extraction import ensure_crops, ensure_whole
 from mrlspk.feature_store.store import FeatureStore
-from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.metrics.cosine import prefix_cosine_scores
 from mrlspk.models.checkpoints import load_model
 from mrlspk.models.encoder import Encoder
+from mrlspk.models.fingerprint import model_fingerprint
 
 LISTS = {"english": "test", "crosslingual": "test", "short": "test-short"}
 LANGUAGES = {"ls": "English", "ar": "Arabic"}

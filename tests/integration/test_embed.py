@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import mrlspk
 from mrlspk.cli.app import app
-from mrlspk.inference import embedding
+from mrlspk.inference.torch_backend import TorchBackend
 
 
 @pytest.fixture
@@ -304,10 +304,8 @@ def test_batch_size_is_the_flags_else_the_configurations(run, model, tmp_path, m
     for name in ("a.wav", "b.wav", "c.wav"):
         write_wav(tmp_path / "in" / name)
     batches = []
-    whole = embedding.embed_batch
-    monkeypatch.setattr(
-        embedding, "embed_batch", lambda encoder, x, **options: batches.append(len(x)) or whole(encoder, x, **options)
-    )
+    embed = TorchBackend.embed
+    monkeypatch.setattr(TorchBackend, "embed", lambda backend, x: batches.append(len(x)) or embed(backend, x))
     monkeypatch.setenv("MRLSPK_EVALUATION__BATCH_SIZE", "2")
     for flags in ((), ("--batch-size", 3)):
         run("embed", tmp_path / "in", "--model", model, *flags)

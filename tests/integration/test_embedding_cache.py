@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from mrlspk.inference.cache import EmbeddingCache
-from mrlspk.inference.cache_database import FILE_NAME
-from mrlspk.inference.embedding import Recording, embed_files
-from mrlspk.inference.kept import Kept
+from mrlspk.inference.cache import FILE_NAME, EmbeddingCache
+from mrlspk.inference.embedding import embed_recordings
+from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
+from mrlspk.inference.torch_backend import TorchBackend
 from mrlspk.models.checkpoints import load_model
 
 SHARED, OWN = 150, 50  # entries that both writers write, and those that one of them does
@@ -23,41 +23,43 @@ SHARED, OWN = 150, 50  # entries that both writers write, and those that one of 
 EMBED = """
 import json, sys
 from pathlib import Path
-from mrlspk.encoding import cached_run
-from mrlspk.encoding.cache import EmbeddingCache
-from mrlspk.encoding.embedding import Recording, embed_files
+from mrlspk.inference import cache_lookup
+from mrlspk.inference.cache import EmbeddingCache
+from mrlspk.inference.embedding import embed_recordings
+from mrlspk.inference.recording import Recording
+from mrlspk.inference.torch_backend import TorchBackend
 from mrlspk.models.checkpoints import load_model
 
-cached_run.WRITE_EVERY_ENTRIES = 1
-cached_run.RECORDINGS_PER_LOOK = 2
+cache_lookup.WRITE_EVERY_ENTRIES = 1
+cache_lookup.RECORDINGS_PER_LOOKUP = 2
 model, corpus, folder = map(Path, sys.argv[1:])
-encoder = load_model(model).encoder
-recordings = {path.as_posix(): Recording(path) for path in sorted(corpus.rglob("*.wav"))}
+backend = TorchBackend(load_model(model).encoder)
+recordings = [Recording(path) for path in sorted(corpus.rglob("*.wav"))]
 print("ready", flush=True)
 sys.stdin.readline()
-found = embed_files(encoder, recordings, batch_size=1, max_seconds=60, cache=EmbeddingCache(folder))
-print(json.dumps({name: vector.tobytes().hex() for name, vector in found.embeddings.items()}))
+found = embed_recordings(backend, recordings, batch_size=1, max_seconds=60, cache=EmbeddingCache(folder))
+print(json.dumps({str(each): embedded.vector.tobytes().hex() for each, embedded in found.embeddings.items()}))
 """
 
 WRITE = """
 import sys
 from pathlib import Path
 import numpy as np
-from mrlspk.encoding.cache import EmbeddingCache
-from mrlspk.encoding.kept import Kept
+from mrlspk.inference.cache import EmbeddingCache
+from mrlspk.inference.recording import EmbeddedRecording
 
 cache, names = EmbeddingCache(Path(sys.argv[1])), sys.argv[2:]
 print("ready", flush=True)
 sys.stdin.readline()
 for name in names:
-    cache.write({name.encode(): Kept(np.full(192, len(name), np.float32), 1.0)}, {})
+    cache.write({name.encode(): EmbeddedRecording(np.full(192, len(name), np.float32), 1.0)}, {})
     print(name, flush=True)
 """
 
 WRITE_HALF = """
 import os, signal, sys
 from pathlib import Path
-from mrlspk.encoding.cache_database import CacheDatabase
+from mrlspk.inference.cache import CacheDatabase
 
 database = CacheDatabase(Path(sys.argv[1]))
 database._connection.execute("PRAGMA cache_size = 1")  # so that pages reach the file before the end
@@ -75,14 +77,14 @@ WRITE_TO_THE_BRIM = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from mrlspk.encoding.cache import EmbeddingCache
-from mrlspk.encoding.kept import Kept
+from mrlspk.inference.cache import EmbeddingCache
+from mrlspk.inference.recording import EmbeddedRecording
 
 cache = EmbeddingCache(Path(sys.argv[1]))
-cache.write({b"%d" % number: Kept(np.ones(192, np.float32), 1.0) for number in range(10)}, {})
+cache.write({b"%d" % number: EmbeddedRecording(np.ones(192, np.float32), 1.0) for number in range(10)}, {})
 resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 for _ in range(2):
-    cache.write({b"more%d" % number: Kept(np.ones(192, np.float32), 1.0) for number in range(500)}, {})
+    cache.write({b"more%d" % number: EmbeddedRecording(np.ones(192, np.float32), 1.0) for number in range(500)}, {})
 print(len(cache.find([b"%d" % number for number in range(10)])))
 """
 
@@ -113,10 +115,9 @@ def is_sound(folder):
 
 
 def embed(model, corpus, folder):
-    recordings = {path.as_posix(): Recording(path) for path in sorted(corpus.rglob("*.wav"))}
-    return embed_files(
-        load_model(model).encoder, recordings, batch_size=1, max_seconds=60, cache=EmbeddingCache(folder)
-    )
+    recordings = [Recording(path) for path in sorted(corpus.rglob("*.wav"))]
+    backend = TorchBackend(load_model(model).encoder)
+    return embed_recordings(backend, recordings, batch_size=1, max_seconds=60, cache=EmbeddingCache(folder))
 
 
 @pytest.fixture
@@ -131,8 +132,8 @@ def test_two_processes_that_embed_at_once_fill_one_cache(model, tiny_corpus, tmp
     first, second = (json.loads(outcome(process)) for process in both)
     found = embed(model, tiny_corpus.root, folder)
     assert found.n_cached == len(first) == len(second) == 16
-    for name, vector in found.embeddings.items():
-        assert vector.tobytes().hex() in {first[name], second[name]}
+    for recording, embedded in found.embeddings.items():
+        assert embedded.vector.tobytes().hex() in {first[str(recording)], second[str(recording)]}
     assert is_sound(folder)
 
 
@@ -145,11 +146,11 @@ def test_two_processes_that_write_at_once_lose_nothing(tmp_path):
         outcome(process)
     names = [*shared, *own[0], *own[1]]
     found = EmbeddingCache(tmp_path).find(name.encode() for name in names)
-    assert {key: float(kept.vector[0]) for key, kept in found.items()} == {name.encode(): len(name) for name in names}
+    assert {key: float(entry.vector[0]) for key, entry in found.items()} == {name.encode(): len(name) for name in names}
     assert is_sound(tmp_path)
 
 
-def test_a_process_killed_while_it_writes_loses_nothing_that_was_written(tmp_path, caplog):
+def test_process_killed_during_writes_loses_nothing_written(tmp_path, caplog):
     for attempt in range(3):
         process = start(WRITE, tmp_path, *(f"{attempt}-{number}" for number in range(5000)))
         let_go(process)
@@ -164,10 +165,10 @@ def test_a_process_killed_while_it_writes_loses_nothing_that_was_written(tmp_pat
     assert not caplog.records
 
 
-def test_a_process_killed_with_half_of_its_changes_in_the_file_has_changed_nothing(tmp_path, caplog):
+def test_process_killed_within_a_change_changes_nothing(tmp_path, caplog):
     cache = EmbeddingCache(tmp_path)
     keys = [b"%d" % number for number in range(50)]
-    cache.write({key: Kept(np.ones(192, np.float32), 1.0) for key in keys}, {})
+    cache.write({key: EmbeddedRecording(np.ones(192, np.float32), 1.0) for key in keys}, {})
     cache.close()
     process = start(WRITE_HALF, tmp_path)
     process.communicate(timeout=60)
@@ -175,24 +176,22 @@ def test_a_process_killed_with_half_of_its_changes_in_the_file_has_changed_nothi
     assert (tmp_path / f"{FILE_NAME}-journal").exists()
     again = EmbeddingCache(tmp_path)
     assert set(again.find(keys)) == set(keys)
-    again.write({b"new": Kept(None, 1.0)}, {})
+    again.write({b"new": TooShort(1.0)}, {})
     assert len(again.find([*keys, b"new"])) == 51
     assert is_sound(tmp_path)
     assert not caplog.records
 
 
-def test_a_file_that_cannot_grow_is_told_once_and_keeps_what_it_holds(tmp_path):
+def test_file_that_cannot_grow_warns_once_and_keeps_its_entries(tmp_path):
     process = start(WRITE_TO_THE_BRIM, tmp_path)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (0, "10\n")
-    assert stderr.startswith(f"embeddings are not kept: {tmp_path / FILE_NAME}: ")
+    assert stderr.startswith(f"embeddings are not cached: {tmp_path / FILE_NAME}: ")
     assert stderr.count("\n") == 1
     assert is_sound(tmp_path)
 
 
-def test_the_same_weights_in_another_checkpoint_file_hit_and_other_weights_miss(
-    model, tiny_corpus, tmp_path, write_model
-):
+def test_equal_weights_in_another_file_hit_and_others_miss(model, tiny_corpus, tmp_path, write_model):
     folder = tmp_path / "cache"
     first = embed(model, tiny_corpus.root, folder)
     entries = torch.load(model, weights_only=True)
@@ -200,12 +199,13 @@ def test_the_same_weights_in_another_checkpoint_file_hit_and_other_weights_miss(
     assert (tmp_path / "other.pt").read_bytes() != model.read_bytes()
     found = embed(tmp_path / "other.pt", tiny_corpus.root, folder)
     assert found.n_cached == 16
-    assert all(np.array_equal(vector, first.embeddings[name]) for name, vector in found.embeddings.items())
+    for recording, embedded in found.embeddings.items():
+        assert np.array_equal(embedded.vector, first.embeddings[recording].vector)
     assert embed(write_model(tmp_path / "third.pt", seed=1), tiny_corpus.root, folder).n_cached == 0
 
 
 @pytest.mark.parametrize("filled", [False, True])
-def test_a_read_only_folder_is_told_once_and_what_it_holds_is_read(model, tiny_corpus, tmp_path, caplog, filled):
+def test_read_only_folder_warns_once_and_is_still_read(model, tiny_corpus, tmp_path, caplog, filled):
     folder = tmp_path / "cache"
     if filled:
         embed(model, tiny_corpus.root / "speaker0", folder)
@@ -220,4 +220,4 @@ def test_a_read_only_folder_is_told_once_and_what_it_holds_is_read(model, tiny_c
         folder.chmod(0o755)
     assert len(found.embeddings) == 16
     assert found.n_cached == (4 if filled else 0)
-    assert [record.getMessage().startswith("embeddings are not kept") for record in caplog.records] == [True]
+    assert [record.getMessage().startswith("embeddings are not cached") for record in caplog.records] == [True]

@@ -77,7 +77,9 @@ def test_table_shows_percent_and_every_prior(run, model, flags):
 def test_each_file_is_decoded_once_for_all_lists_and_widths(run, model, flags, tiny_corpus, tmp_path, monkeypatch):
     decoded = []
     load_audio = embedding.load_audio
-    monkeypatch.setattr(embedding, "load_audio", lambda path: decoded.append(path) or load_audio(path))
+    monkeypatch.setattr(
+        embedding, "load_audio", lambda path, **options: decoded.append(path) or load_audio(path, **options)
+    )
     second = shutil.copy(tiny_corpus.trials, tmp_path / "again.txt")
     outcome = run("eval", model, *flags, "--trials", second, "--json")
     assert len(outcome.json["trials"]) == 2

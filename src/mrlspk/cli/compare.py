@@ -47,7 +47,7 @@ from mrlspk.errors import UsageError
 if TYPE_CHECKING:
     from mrlspk.evaluation.run_checkpoints import RunCheckpoint
     from mrlspk.evaluation.stored_scores import ModelScores
-    from mrlspk.inference.locate import ModelFile
+    from mrlspk.inference.model_file import ModelFile
 
 
 if TYPE_CHECKING:

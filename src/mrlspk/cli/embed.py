@@ -1,4 +1,4 @@
-"""``mrlspk embed``: audio to embeddings."""
+"""``mrlspk embed``: embed audio files."""
 
 import sys
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def embed_command(
         Path | None, typer.Option("-o", "--output", help="Write embeddings to this .npz, .jsonl or .parquet file.")
     ] = None,
     allow_untrained_dim: Annotated[
-        bool, typer.Option("--allow-untrained-dim", help="Cut at a width that the model was not trained for.")
+        bool, typer.Option("--allow-untrained-dim", help="Allow a width that the model was not trained for.")
     ] = False,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Files of equal length embedded together. Default: the configuration's.")
@@ -37,7 +37,7 @@ def embed_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Embed audio: one unit-length vector a file, at any width that the model was trained for."""
+    """Embed audio files: one unit-length vector each, at any width that the model was trained for."""
     from mrlspk.workflows.embed import embed
     from mrlspk.workflows.write_embeddings import check_target, write_embeddings
 
@@ -98,13 +98,13 @@ def _check_all(report: "EmbedReport") -> None:
 def _human(report: "EmbedReport") -> Iterator[RenderableType]:
     rows = [
         (
-            item.id,
+            file_id,
             f"{item.seconds:.2f}",
             report.dim,
             " ".join(f"{value:+.4f}" for value in item.vector[:4]) + (" …" if report.dim > 4 else ""),
             ", ".join(item.warnings),
         )
-        for item in report.embeddings
+        for file_id, item in report.embeddings.items()
     ]
     if rows:
         yield output.table(None, ("file", "seconds", "width", "embedding", "warnings"), rows)

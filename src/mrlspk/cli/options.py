@@ -13,7 +13,7 @@ from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
     from mrlspk.config.sources import Environment
-    from mrlspk.inference.locate import ModelFile
+    from mrlspk.inference.model_file import ModelFile
 
 DEBUG_KEY = "mrlspk.debug"
 DEFAULT_MODEL = "redimnet-b2-vox2-ft_lm"
@@ -78,7 +78,7 @@ def resolve_model(model: str | None, *, quiet: bool) -> "ModelFile":
         CheckpointError: If there is no such file.
         DownloadError: If a published model cannot be fetched.
     """
-    from mrlspk.inference.locate import locate_model
+    from mrlspk.inference.model_file import locate_model
 
     environment = _environment()
     if model is None:

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mrlspk.evaluation.embeddings import Embedder
-from mrlspk.evaluation.model_origin import Origin
 from mrlspk.evaluation.model_scores import score_lists
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.trial_list import TrialList
-from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.inference.recording import Recording
 from mrlspk.metrics.width_metrics import WidthMetrics, measure_widths
+
+if TYPE_CHECKING:
+    from mrlspk.evaluation.model_origin import Origin
 
 type Baseline = Literal["own", "truncation", "rotation"]
 
@@ -25,12 +26,12 @@ class BaselineResults:
 
 
 def score_baselines(
-    origin: Origin, embedder: Embedder, lists: Sequence[TrialList], *, dims: tuple[int, ...], p_target: float
+    origin: "Origin", embedder: Embedder, lists: Sequence[TrialList], *, dims: tuple[int, ...], p_target: float
 ) -> tuple[tuple[BaselineResults, ...], ...]:
     """Return the baselines of each list, in order; the recordings are embedded once more, by ``origin``.
 
     Args:
-        origin: What the model came from; it is moved to the model's device.
+        origin: What the model came from, on the model's device.
         embedder: Of the model: its origin embeds in the same way.
         lists: Trials with their audio.
         dims: Widths, rising; those that the origin does not have are left out.
@@ -39,9 +40,8 @@ def score_baselines(
     Raises:
         DataError: If an utterance cannot be read or embedded.
     """
-    encoder = origin.encoder.to(next(embedder.encoder.parameters()).device)
-    full, widths = encoder.embed_dim, tuple(dim for dim in dims if dim <= encoder.embed_dim)
-    own = replace(embedder, encoder=encoder, fingerprint=model_fingerprint(encoder)).embed(
+    full, widths = origin.encoder.embed_dim, tuple(dim for dim in dims if dim <= origin.encoder.embed_dim)
+    own = replace(embedder, backend=origin.backend).embed(
         Recording(path) for each in lists for path in each.paths.values()
     )
     scored = score_lists(own, lists, tuple(sorted({*widths, full})))

@@ -12,7 +12,7 @@ from mrlspk.errors import CheckpointError
 from mrlspk.evaluation.calibration import VERSION, Calibration
 from mrlspk.evaluation.score_norm import NormRequest
 from mrlspk.files import whole_file
-from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.model_file import ModelFile
 
 log = logging.getLogger("mrlspk.evaluation")
 

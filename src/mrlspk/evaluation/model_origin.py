@@ -11,8 +11,9 @@ from torch import Tensor
 
 from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.files import file_sha256
-from mrlspk.inference.loading import load_located
-from mrlspk.inference.locate import locate_model
+from mrlspk.inference.backend import Backend
+from mrlspk.inference.model_file import locate_model
+from mrlspk.inference.torch_backend import TorchBackend, load_checkpoint
 from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.checkpoints.schema import BaseModelFile, Provenance
 from mrlspk.models.encoder import Encoder
@@ -32,12 +33,17 @@ class Origin:
     """The model that another one was made from.
 
     Attributes:
-        encoder: In evaluation mode; its embedding is not rotated.
+        encoder: In evaluation mode, on the model's device; its embedding is not rotated.
         rotation: (embed_dim, embed_dim), the rotation of that embedding; None if there was none.
     """
 
     encoder: Encoder
     rotation: NDArray[np.float64] | None
+
+    @property
+    def backend(self) -> Backend:
+        """The encoder as an inference backend."""
+        return TorchBackend(self.encoder)
 
 
 def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirror: str | None) -> Origin:
@@ -75,7 +81,7 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
             "Give a checkpoint that `mrlspk train` or `mrlspk rotate` wrote, or leave out `baselines`.",
         )
     _check_rotation(rotation, encoder, path)
-    return Origin(encoder, rotation)
+    return Origin(encoder.to(loaded.encoder.device), rotation)
 
 
 def _before_rotation(encoder: Encoder, rotation: NDArray[np.float64] | None, path: Path) -> Encoder:
@@ -134,7 +140,7 @@ def _load_base(provenance: Provenance, path: Path, *, cache_dir: Path | None, mi
             path,
             "Bring that file back, or leave out `baselines`.",
         )
-    return load_located(file).encoder
+    return load_checkpoint(file).encoder
 
 
 def _named_base(provenance: Provenance, path: Path) -> BaseModelFile:

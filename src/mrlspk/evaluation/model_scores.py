@@ -14,9 +14,8 @@ from mrlspk.evaluation.score_norm import NormRequest, ScoreNorm, join_cohort, no
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
 from mrlspk.evaluation.trial_list import TrialList
-from mrlspk.inference.embedding import Recording
-from mrlspk.inference.widths import check_dims
-from mrlspk.models.encoder import Encoder
+from mrlspk.inference.backend import Backend, check_dims
+from mrlspk.inference.recording import Recording
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,7 @@ class ScoredList:
 
 
 def choose_dims(
-    encoder: Encoder, dims: tuple[int, ...] | None, *, allow_untrained: bool, model: str | Path
+    backend: Backend, dims: tuple[int, ...] | None, *, allow_untrained: bool, model: str | Path
 ) -> tuple[int, ...]:
     """Return the widths to score: those asked for, or all that the model was trained for.
 
@@ -60,7 +59,7 @@ def choose_dims(
         UsageError: If the model does not have a width, or was not trained for it and that is not allowed.
     """
     try:
-        return check_dims(encoder.dims, dims, allow_untrained=allow_untrained)
+        return check_dims(backend.dims, dims, allow_untrained=allow_untrained)
     except UsageError as error:
         raise UsageError(error.what, model, error.fix, parameter="dims") from error
 

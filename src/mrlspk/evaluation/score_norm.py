@@ -18,7 +18,7 @@ from mrlspk.evaluation.embeddings import Embeddings
 from mrlspk.evaluation.npz_file import open_arrays
 from mrlspk.evaluation.scoring import Side, Voices, join_voices
 from mrlspk.files import file_sha256
-from mrlspk.inference.embedding import Recording
+from mrlspk.inference.recording import Recording
 from mrlspk.metrics.normalisation import cohort_statistics, normalise_scores
 
 log = logging.getLogger("mrlspk.evaluation")

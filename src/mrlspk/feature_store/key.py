@@ -17,8 +17,8 @@ from mrlspk.data.manifest import Utterance
 from mrlspk.errors import DataError, MrlspkError
 from mrlspk.feature_store.layout import Layout, NumberType, plan_layout
 from mrlspk.files import whole_file
-from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.models.encoder import Encoder
+from mrlspk.models.fingerprint import model_fingerprint
 
 FORMAT = 1  # rises when the same key comes to give other vectors, or a store another form
 KEY_FILE = "key.json"

@@ -1,191 +1,197 @@
-"""Audio files to embeddings: each decoded and embedded once, whatever asks for it."""
+"""Embed recordings: decode and embed each once, and keep the embeddings in a cache."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from mrlspk.data.audio import SAMPLE_RATE, load_audio, probe_audio
 from mrlspk.data.inspection import SILENT_PEAK
 from mrlspk.errors import DataError
-from mrlspk.inference.batching import Batches, check_direction, check_length, embed_batch
-from mrlspk.inference.cache import EmbeddingCache
-from mrlspk.inference.cached_run import CachedRun
-from mrlspk.inference.kept import Kept
-from mrlspk.inference.recording import Recording
-from mrlspk.models.encoder import Encoder
-
-__all__ = ["EmbeddedFiles", "Recording", "embed_files"]
+from mrlspk.inference.backend import Backend
+from mrlspk.inference.batching import Batches, check_direction, check_length, mean_over_windows
+from mrlspk.inference.cache import EmbeddingCache, Entry
+from mrlspk.inference.cache_lookup import CacheLookup
+from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
 
 
 @dataclass(frozen=True)
-class EmbeddedFiles:
-    """Embeddings by id, in the order in which the recordings were given, and what was seen on the way.
+class EmbeddedRecordings:
+    """Embeddings in the order in which the recordings were given, and why others have none.
 
     Attributes:
-        embeddings: (embed_dim,) float32 each, not yet of unit length.
-        seconds: Length of what was embedded.
-        warnings: Such as ``silent``; an id without any is absent.
-        errors: Why a recording has no embedding.
-        too_short: Ids that have no embedding since their file is shorter than the crop asked for.
-        n_cached: Recordings that were neither decoded nor embedded, since the cache knew them.
+        embeddings: By recording.
+        errors: Why a recording could not be embedded.
+        too_short: Recordings whose file is shorter than their crop.
+        n_cached: Recordings found in the cache, neither decoded nor embedded.
     """
 
-    embeddings: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    warnings: dict[str, list[str]] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-    too_short: list[str] = field(default_factory=list)
+    embeddings: dict[Recording, EmbeddedRecording]
+    errors: dict[Recording, str]
+    too_short: tuple[Recording, ...] = ()
     n_cached: int = 0
 
 
-def embed_files(
-    encoder: Encoder,
-    recordings: Mapping[str, Recording],
+def embed_recordings(
+    backend: Backend,
+    recordings: Iterable[Recording],
     *,
     batch_size: int,
     max_seconds: float,
     cache: EmbeddingCache | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-) -> EmbeddedFiles:
-    """Embed every recording, on the device that the encoder is on.
+) -> EmbeddedRecordings:
+    """Embed every recording once.
 
-    One that cannot be embedded is listed under ``errors``; the others are embedded all the same. Recordings of one file
-    that stand next to each other are decoded once.
+    A recording that cannot be embedded is listed under ``errors``; the others are embedded all the same. Recordings of
+    one file that follow each other are decoded once.
 
     Args:
-        encoder: In evaluation mode.
-        recordings: By id.
-        batch_size: Recordings of equal length that go through the network together.
+        backend: The model.
+        recordings: Repeats are embedded once.
+        batch_size: Recordings of equal length that are embedded together.
         max_seconds: Longer recordings are embedded as the mean of equal windows of at most this length.
-        cache: Where embeddings are looked up, and kept; None: nowhere.
+        cache: Where embeddings are looked up and kept; None for nowhere.
         on_progress: Called with (recordings done, all recordings).
     """
-    found = EmbeddedFiles()
-    note = _Notes(recordings, found, on_progress)
-    embed = partial(_embed, encoder, note=note, batch_size=batch_size, max_seconds=max_seconds)
+    wanted = list(dict.fromkeys(recordings))
+    results = _Results(len(wanted), on_progress)
+    embed = partial(_embed, backend, results=results, batch_size=batch_size, max_seconds=max_seconds)
     if cache is None:
-        embed(recordings.items())
+        embed(wanted)
     else:
-        with closing(CachedRun(cache, encoder, max_seconds=max_seconds)) as known:
-            note.known = known
-            embed(known.missing(recordings, note.cached))
-            embed(known.still_missing(note.cached))
-    embeddings = {file_id: found.embeddings[file_id] for file_id in recordings if file_id in found.embeddings}
-    short = set(found.too_short)
-    too_short = [file_id for file_id in recordings if file_id in short]
-    return replace(found, embeddings=embeddings, too_short=too_short, n_cached=note.n_cached)
+        with closing(CacheLookup(cache, backend, max_seconds=max_seconds)) as lookup:
+            results.lookup = lookup
+            embed(lookup.missing(wanted, results.cached))
+            embed(lookup.still_missing(results.cached))
+    found = {each: results.entries[each] for each in wanted if each in results.entries}
+    return EmbeddedRecordings(
+        embeddings={each: entry for each, entry in found.items() if isinstance(entry, EmbeddedRecording)},
+        errors=results.errors,
+        too_short=tuple(each for each, entry in found.items() if isinstance(entry, TooShort)),
+        n_cached=results.n_cached,
+    )
 
 
-class _Notes:
-    """What becomes of each recording, written into ``found``; each is done once it has an embedding or cannot have."""
+class _Results:
+    """Collect the results of a run, keep new ones in the cache, and report progress."""
 
-    def __init__(
-        self,
-        recordings: Mapping[str, Recording],
-        found: EmbeddedFiles,
-        on_progress: Callable[[int, int], None] | None,
-    ) -> None:
-        self._recordings, self._found, self._on_progress = recordings, found, on_progress
-        self._n_done = self.n_cached = 0
-        self.known: CachedRun | None = None
-        self._decoded: dict[str, tuple[float, tuple[str, ...]]] = {}
+    def __init__(self, n_recordings: int, on_progress: Callable[[int, int], None] | None) -> None:
+        self.entries: dict[Recording, Entry] = {}
+        self.errors: dict[Recording, str] = {}
+        self.n_cached = 0
+        self.lookup: CacheLookup | None = None
+        self._n_recordings, self._on_progress, self._n_done = n_recordings, on_progress, 0
+        self._decoded: dict[Recording, tuple[float, tuple[str, ...]]] = {}
 
-    def cached(self, known: Mapping[str, Kept]) -> None:
-        """Note what the cache holds of some recordings."""
-        for file_id, kept in known.items():
-            self._add(file_id, kept)
-        self.n_cached += len(known)
-        self._done(len(known))
+    def cached(self, found: Mapping[Recording, Entry]) -> None:
+        """Add what the cache holds of some recordings."""
+        self.entries |= found
+        self.n_cached += len(found)
+        self._done(len(found))
 
-    def decoded(self, file_id: str, waveform: Tensor, original_rate: int) -> None:
-        """Note what is known of (samples,) that wait to be embedded."""
-        warnings = waveform_warnings(waveform, original_rate)
-        self._decoded[file_id] = waveform.numel() / SAMPLE_RATE, tuple(warnings)
+    def decoded(self, recording: Recording, seconds: float, warnings: tuple[str, ...]) -> None:
+        """Remember the length and the warnings of a recording that waits to be embedded."""
+        self._decoded[recording] = seconds, warnings
 
-    def embedded(self, file_id: str, vector: Tensor) -> None:
-        """Note an embedding (embed_dim,), or that it has no direction."""
-        seconds, warnings = self._decoded.pop(file_id)
+    def embedded(self, recording: Recording, vector: Tensor) -> None:
+        """Add an embedding (embed_dim,), or an error if it cannot be brought to unit length."""
+        seconds, warnings = self._decoded.pop(recording)
         try:
-            check_direction(vector, self._recordings[file_id].path)
+            check_direction(vector, recording.path)
         except DataError as error:
-            self.failed(file_id, error)
+            self.failed(recording, error)
         else:
-            self._made(file_id, Kept(vector.numpy(), seconds, warnings))
+            self.add(recording, EmbeddedRecording(vector.numpy(), seconds, warnings))
 
-    def too_short(self, file_id: str, *, seconds: float) -> None:
-        """Note a file that is shorter than the crop."""
-        self._made(file_id, Kept(None, seconds))
-
-    def failed(self, file_id: str, error: DataError) -> None:
-        """Note why a recording has no embedding."""
-        self._found.errors[file_id] = str(error)
+    def add(self, recording: Recording, entry: Entry) -> None:
+        """Add the result of a recording, and keep it in the cache."""
+        self.entries[recording] = entry
+        if self.lookup:
+            self.lookup.keep(recording, entry)
         self._done(1)
 
-    def _made(self, file_id: str, kept: Kept) -> None:
-        self._add(file_id, kept)
-        if self.known:
-            self.known.keep(file_id, kept)
+    def failed(self, recording: Recording, error: DataError) -> None:
+        """Add why a recording could not be embedded."""
+        self.errors[recording] = str(error)
         self._done(1)
-
-    def _add(self, file_id: str, kept: Kept) -> None:
-        if kept.vector is None:
-            self._found.too_short.append(file_id)
-            return
-        self._found.embeddings[file_id] = kept.vector
-        self._found.seconds[file_id] = kept.seconds
-        if kept.warnings:
-            self._found.warnings[file_id] = list(kept.warnings)
 
     def _done(self, count: int) -> None:
         self._n_done += count
         if self._on_progress:
-            self._on_progress(self._n_done, len(self._recordings))
+            self._on_progress(self._n_done, self._n_recordings)
 
 
 def _embed(
-    encoder: Encoder, recordings: Iterable[tuple[str, Recording]], *, note: _Notes, batch_size: int, max_seconds: float
+    backend: Backend, recordings: Iterable[Recording], *, results: _Results, batch_size: int, max_seconds: float
 ) -> None:
-    embed = partial(embed_batch, encoder, max_seconds=max_seconds)
-    batches = Batches(embed, batch_size=batch_size, on_embedded=note.embedded)
-    for file_id, waveform in _decode(recordings, encoder.min_samples, note):
-        batches.add(file_id, waveform)
+    embed = partial(embed_waveforms, backend, max_seconds=max_seconds)
+    batches = Batches(embed, batch_size=batch_size, on_embedded=results.embedded)
+    for recording, waveform in _decode(recordings, backend, results):
+        batches.add(recording, waveform)
     batches.embed_all()
 
 
-def _decode(
-    recordings: Iterable[tuple[str, Recording]], min_samples: int, note: _Notes
-) -> Iterator[tuple[str, Tensor]]:
-    """Yield each waveform that can be embedded; a file is decoded once for recordings of it that follow each other."""
-    for path, group in groupby(recordings, key=lambda each: each[1].path):
+def embed_waveforms(backend: Backend, waveforms: Tensor, *, max_seconds: float) -> Tensor:
+    """Map (batch, samples) at the backend's sample rate to (batch, embed_dim), not of unit length.
+
+    More than ``max_seconds`` are embedded in windows whose embeddings are averaged: a linear mean, so that a prefix of
+    it is the mean of the prefixes.
+    """
+
+    def embed(window: Tensor) -> Tensor:
+        return torch.from_numpy(np.array(backend.embed(window.numpy()), np.float32))  # a copy, always writable
+
+    return mean_over_windows(embed, waveforms, max_seconds=max_seconds, sample_rate=backend.sample_rate)
+
+
+def _decode(recordings: Iterable[Recording], backend: Backend, results: _Results) -> Iterator[tuple[Recording, Tensor]]:
+    """Yield each waveform that can be embedded; recordings of one file that follow each other are decoded once."""
+    rate = backend.sample_rate
+    for path, group in groupby(recordings, key=lambda each: each.path):
         try:
-            whole, original_rate = load_audio(path), probe_audio(path).sample_rate
+            whole, original_rate = load_audio(path, sample_rate=rate), probe_audio(path).sample_rate
         except DataError as error:
-            for file_id, _ in group:
-                note.failed(file_id, error)
+            for recording in group:
+                results.failed(recording, error)
             continue
-        for file_id, recording in group:
-            waveform = recording.crop(whole)
+        for recording in group:
+            waveform = recording.crop(whole, sample_rate=rate)
             if waveform is None:
-                note.too_short(file_id, seconds=whole.numel() / SAMPLE_RATE)
+                results.add(recording, TooShort(whole.numel() / rate))
                 continue
             try:
-                check_length(waveform, min_samples, path)
+                check_length(waveform, backend.min_samples, path, sample_rate=rate)
             except DataError as error:
-                note.failed(file_id, error)
+                results.failed(recording, error)
                 continue
-            note.decoded(file_id, waveform, original_rate)
-            yield file_id, waveform
+            warnings = tuple(waveform_warnings(waveform, original_rate, sample_rate=rate))
+            results.decoded(recording, waveform.numel() / rate, warnings)
+            yield recording, waveform
 
 
-def waveform_warnings(waveform: Tensor, original_rate: int) -> list[str]:
-    """Return what a user should know of (samples,) that can be embedded all the same."""
+def unit_prefix(vector: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
+    """Return the first ``dim`` values of (embed_dim,) at unit length: cut first, then normalised.
+
+    Raises:
+        ValueError: If the embedding is narrower than ``dim``.
+    """
+    if not 0 < dim <= vector.shape[-1]:
+        raise ValueError(f"a width of {dim} cannot be cut from {vector.shape[-1]} values")
+    unit: NDArray[np.float32] = functional.normalize(torch.from_numpy(vector[:dim]), dim=-1).numpy()
+    return unit
+
+
+def waveform_warnings(waveform: Tensor, original_rate: int, *, sample_rate: int = SAMPLE_RATE) -> list[str]:
+    """Return the warnings about (samples,) that can be embedded all the same."""
     warnings = ["silent"] if float(waveform.abs().max()) < SILENT_PEAK else []
-    if original_rate < SAMPLE_RATE:
+    if original_rate < sample_rate:
         warnings.append(f"upsampled from {original_rate} Hz")
     return warnings

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from mrlspk.config import Config
 from mrlspk.errors import CheckpointError
 from mrlspk.files import file_sha256
-from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.model_file import ModelFile
 from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, read_card
 from mrlspk.models.checkpoints.schema import BaseModelFile, Provenance

@@ -1,8 +1,10 @@
-"""What is to be embedded: a file, or the middle of it."""
+"""What is embedded, and the embedding of it."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mrlspk.data.audio import SAMPLE_RATE
@@ -10,21 +12,47 @@ from mrlspk.data.audio import SAMPLE_RATE
 
 @dataclass(frozen=True)
 class Recording:
-    """An audio file, whole or the middle ``crop_seconds`` of what it decodes to.
+    """An audio file: all of it, or the middle ``crop_seconds`` of its decoded samples.
 
-    A file that is shorter than that counts as too short, unless ``short_is_whole``: then all of it is taken.
+    A file shorter than the crop counts as too short, unless ``short_is_whole``: then all of it is taken.
     """
 
     path: Path
     crop_seconds: float | None = None
     short_is_whole: bool = False
 
-    def crop(self, waveform: Tensor) -> Tensor | None:
-        """Return the part wanted of the whole file's (samples,); None where the file is shorter than that."""
+    def __str__(self) -> str:
+        """Return the path, and the length of the crop if there is one."""
+        return f"{self.path}" if self.crop_seconds is None else f"{self.path} (the middle {self.crop_seconds:g} s)"
+
+    def crop(self, waveform: Tensor, *, sample_rate: int = SAMPLE_RATE) -> Tensor | None:
+        """Return the wanted part of all samples (samples,) of the file; None if the file is shorter than the crop."""
         if self.crop_seconds is None:
             return waveform
-        n_samples = round(self.crop_seconds * SAMPLE_RATE)
+        n_samples = round(self.crop_seconds * sample_rate)
         if waveform.numel() < n_samples:
             return waveform if self.short_is_whole else None
         start = (waveform.numel() - n_samples) // 2
         return waveform[start : start + n_samples].clone()  # a view would keep the whole file in memory
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedRecording:
+    """The embedding of one recording.
+
+    Attributes:
+        vector: (embed_dim,) float32, not of unit length.
+        seconds: Length of the audio that was embedded.
+        warnings: Such as ``silent``.
+    """
+
+    vector: NDArray[np.float32]
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TooShort:
+    """A recording without an embedding, since its file, of ``seconds``, is shorter than its crop."""
+
+    seconds: float

@@ -1,4 +1,4 @@
-"""The Python door: ``mrlspk.load(MODEL)``."""
+"""Embed speech from Python: ``mrlspk.load(MODEL)``."""
 
 from os import PathLike
 from pathlib import Path
@@ -12,13 +12,11 @@ from torch import Tensor
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.audio import SAMPLE_RATE, load_audio
 from mrlspk.errors import DataError, UsageError
-from mrlspk.inference.batching import check_direction, check_length, embed_batch
-from mrlspk.inference.device import find_device
-from mrlspk.inference.loading import load_located
-from mrlspk.inference.locate import locate_model
-from mrlspk.inference.widths import check_dims
-from mrlspk.models.encoder import Encoder
-from mrlspk.models.head import truncate
+from mrlspk.inference.backend import Backend, check_dims, load_backend
+from mrlspk.inference.batching import check_direction, check_length
+from mrlspk.inference.embedding import embed_waveforms, unit_prefix
+from mrlspk.inference.model_file import locate_model
+from mrlspk.inference.torch_backend import find_device
 
 MAX_SECONDS = EvaluationConfig().max_seconds
 
@@ -26,24 +24,24 @@ type Audio = str | PathLike[str] | ArrayLike | Tensor
 
 
 class SpeakerEncoder:
-    """Speech to unit-length embeddings, at any width that the model was trained for.
+    """Embed speech at unit length, at any width that the model was trained for.
 
     Args:
-        encoder: The network, in evaluation mode, on the device where it is to run.
+        backend: The model, such as a `TorchBackend`.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
 
     @property
     def dims(self) -> tuple[int, ...]:
         """The widths that the model was trained for, rising."""
-        return self._encoder.dims
+        return self._backend.dims
 
     @property
     def embed_dim(self) -> int:
         """The full width."""
-        return self._encoder.embed_dim
+        return self._backend.embed_dim
 
     def embed(self, audio: Audio, *, dim: int | None = None, sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
         """Return the embedding (dim,) at unit length; cut first, then normalised.
@@ -59,12 +57,12 @@ class SpeakerEncoder:
         """
         width = self._check_dim(dim)
         where = str(audio) if isinstance(audio, str | PathLike) else "audio"
-        waveform = _waveform(audio, sample_rate)
-        check_length(waveform, self._encoder.min_samples, where)
-        embedding = embed_batch(self._encoder, waveform.unsqueeze(0), max_seconds=MAX_SECONDS)[0]
+        model_rate = self._backend.sample_rate
+        waveform = _waveform(audio, sample_rate, model_rate)
+        check_length(waveform, self._backend.min_samples, where, sample_rate=model_rate)
+        embedding = embed_waveforms(self._backend, waveform.unsqueeze(0), max_seconds=MAX_SECONDS)[0]
         check_direction(embedding, where)
-        unit: NDArray[np.float32] = truncate(embedding, width).numpy()
-        return unit
+        return unit_prefix(embedding.numpy(), width)
 
     def similarity(self, a: Audio, b: Audio, *, dim: int | None = None, sample_rate: int = SAMPLE_RATE) -> float:
         """Return the cosine, in [-1, 1], of the embeddings of two recordings."""
@@ -84,7 +82,7 @@ class SpeakerEncoder:
 def load(
     model: str | PathLike[str], *, cache_dir: Path, mirror: str | None = None, device: str = "auto"
 ) -> SpeakerEncoder:
-    """Return the encoder of a checkpoint; see `mrlspk.load`.
+    """Return the encoder in a model file; see `mrlspk.load`.
 
     Args:
         model: A path, or a name that ``mrlspk pretrained list`` shows.
@@ -95,28 +93,29 @@ def load(
     Raises:
         UsageError: If no device is called ``device``.
         MissingDependencyError: If this machine has no such device.
-        CheckpointError: If the file is no checkpoint or does not fit its own configuration.
+        CheckpointError: If the file is no model, or does not fit its own configuration.
         DownloadError: If a published model cannot be fetched.
     """
-    target = find_device(device)
+    find_device(device)  # before anything is downloaded
     file = locate_model(str(model), cache_dir=cache_dir, mirror=mirror)
-    return SpeakerEncoder(load_located(file).encoder.to(target))
+    return SpeakerEncoder(load_backend(file, device=device).backend)
 
 
-def _waveform(audio: Audio, sample_rate: int) -> Tensor:
+def _waveform(audio: Audio, sample_rate: int, model_rate: int) -> Tensor:
+    """Return (samples,) at the sample rate of the model."""
     if isinstance(audio, str | PathLike):
-        return load_audio(Path(audio))
+        return load_audio(Path(audio), sample_rate=model_rate)
     samples = audio.detach().cpu() if isinstance(audio, Tensor) else _from_array(audio)
     if samples.ndim != 1 or not samples.is_floating_point():
         raise _no_samples(f"{samples.dtype} of shape {tuple(samples.shape)}")
     if not torch.isfinite(samples).all():
         raise DataError("holds values that are not finite", "audio")
-    resampled: Tensor = torchaudio.functional.resample(samples.float(), sample_rate, SAMPLE_RATE)
+    resampled: Tensor = torchaudio.functional.resample(samples.float(), sample_rate, model_rate)
     return resampled
 
 
 def _from_array(audio: ArrayLike) -> Tensor:
-    """Return a copy, which torch takes whatever the array's layout, byte order or protection."""
+    """Return a copy, which torch accepts whatever the layout, byte order or write protection of the array."""
     try:
         values = np.asarray(audio)
     except ValueError as error:  # rows of different lengths

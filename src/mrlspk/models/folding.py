@@ -64,7 +64,7 @@ def rotate_head(head: MatryoshkaHead, matrix: NDArray[np.float64]) -> Matryoshka
     if matrix.shape != (embed_dim, embed_dim):
         raise ValueError(f"expected a matrix {embed_dim} by {embed_dim}, got {matrix.shape}")
     linear = _folded_linear(head)
-    turn = torch.from_numpy(np.asarray(matrix, dtype=np.float64)).to(linear.weight.device)
+    turn = torch.from_numpy(np.asarray(matrix, dtype=np.float64))
     rotated = _like(head, embed_dim)
     rotated.linear.weight.copy_(turn @ linear.weight)
     rotated.linear.bias.copy_(turn @ linear.bias)
@@ -94,13 +94,14 @@ def widen_head(head: MatryoshkaHead, pooled: Tensor, *, embed_dim: int) -> Matry
         raise ValueError(f"expected more than {narrow} values, got {embed_dim}")
     scale, offset = _scale_and_offset(head.norm)
     inputs = pooled.to(scale) * scale + offset
-    weight = head.linear.weight.double()
+    linear = _folded_linear(head)
+    weight, bias = linear.weight, linear.bias
     rows, deviation = _principal_outside(inputs, weight, embed_dim - narrow)
-    outputs = (inputs @ weight.T + head.linear.bias.double()).square().mean(0).sqrt()
+    outputs = (inputs @ weight.T + bias).square().mean(0).sqrt()
     rows *= (outputs[outputs > 0].min() / deviation)[:, None]
     wide = _like(head, embed_dim)
     wide.linear.weight.copy_(torch.cat([weight, rows]))
-    wide.linear.bias.copy_(torch.cat([head.linear.bias.double(), -(rows @ inputs.mean(0))]))
+    wide.linear.bias.copy_(torch.cat([bias, -(rows @ inputs.mean(0))]))
     return wide
 
 
@@ -121,8 +122,8 @@ def standardise_head(head: MatryoshkaHead, pooled: Tensor) -> MatryoshkaHead:
 
 
 def _folded_linear(head: MatryoshkaHead) -> AffineMap:
-    """Return the linear map, in float64, with a normalisation of the output folded into it."""
-    weight, bias = head.linear.weight.detach().double(), head.linear.bias.detach().double()
+    """Return the linear map, in float64 on the CPU, with a normalisation of the output folded into it."""
+    weight, bias = head.linear.weight.detach().cpu().double(), head.linear.bias.detach().cpu().double()
     if isinstance(head.output_norm, nn.BatchNorm1d):
         scale, offset = _scale_and_offset(head.output_norm)
         return AffineMap(weight * scale[:, None], bias * scale + offset)
@@ -130,11 +131,14 @@ def _folded_linear(head: MatryoshkaHead) -> AffineMap:
 
 
 def _scale_and_offset(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """Return what a normalisation multiplies by and adds in evaluation mode, in float64."""
+    """Return the factors and offsets of a normalisation in evaluation mode, in float64 on the CPU."""
     assert norm.running_mean is not None  # as every head is built
     assert norm.running_var is not None
-    scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
-    return scale, norm.bias.detach().double() - norm.running_mean.double() * scale
+    mean, variance, weight, bias = (
+        values.detach().cpu().double() for values in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
+    scale = weight / (variance + norm.eps).sqrt()
+    return scale, bias - mean * scale
 
 
 def _principal_outside(inputs: Tensor, weight: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,6 @@
-"""The Matryoshka head, and how a prefix becomes an embedding."""
+"""Matryoshka head: pooled statistics to an embedding."""
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 
 class MatryoshkaHead(nn.Module):
@@ -23,14 +22,3 @@ class MatryoshkaHead(nn.Module):
         """Map (batch, in_features) to (batch, embed_dim), not yet of unit length."""
         embedding: Tensor = self.output_norm(self.linear(self.norm(pooled)))
         return embedding
-
-
-def truncate(embedding: Tensor, dim: int) -> Tensor:
-    """Return the first ``dim`` values of (…, embed_dim) at unit length: cut first, then normalised.
-
-    Raises:
-        ValueError: If the embedding is narrower than ``dim``.
-    """
-    if not 0 < dim <= embedding.shape[-1]:
-        raise ValueError(f"a width of {dim} cannot be cut from {embedding.shape[-1]} values")
-    return functional.normalize(embedding[..., :dim], dim=-1)

@@ -11,7 +11,7 @@ from mrlspk.config import Config
 from mrlspk.config.launch import Launch
 from mrlspk.config.run import HardwareConfig
 from mrlspk.errors import ConfigError
-from mrlspk.inference.device import find_device
+from mrlspk.inference.torch_backend import find_device
 
 ALONE = Launch()
 # Timeout of collective calls: the first process may wait for the lock of a store, or check a large one. Launchers

@@ -8,9 +8,9 @@ from torch.optim import Optimizer
 
 from mrlspk.config import Config
 from mrlspk.distributed import Ranks, failing_together
-from mrlspk.inference.loading import load_located
-from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import describe_base, resumed_base
+from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.losses.build import build_loss
 from mrlspk.models.checkpoints import LoadedModel
 from mrlspk.models.checkpoints.model_card import BaseCard
@@ -66,7 +66,7 @@ def prepare(plan: RunPlan, fabric: Fabric, ranks: Ranks, *, resumed: ResumePoint
         if plan.resume_path:  # another process may have written a new one before this one got the lock
             point = read_resume_point(plan.resume_path, known=resumed)
         origin = None if point else find_origin(config, cache_dir=plan.cache_dir, mirror=plan.mirror)
-        loaded = point.model() if point else load_located(origin) if origin else None
+        loaded = point.model() if point else load_checkpoint(origin) if origin else None
         encoder, architecture = build_encoder_from(config, loaded)
         card = begin_card(plan, encoder, architecture, base=_base(plan, loaded, origin))
         module, optimiser = _build_trained(plan, encoder, fabric, ranks)

@@ -14,7 +14,9 @@ from mrlspk.data.manifest import Utterance
 from mrlspk.data.trials import Trials
 from mrlspk.distributed import ALONE, Ranks, on_rank_zero
 from mrlspk.errors import DataError
-from mrlspk.inference.embedding import Recording, embed_files
+from mrlspk.inference.embedding import embed_recordings
+from mrlspk.inference.recording import Recording
+from mrlspk.inference.torch_backend import TorchBackend
 from mrlspk.metrics.cosine import prefix_cosine_scores
 from mrlspk.metrics.dcf import min_dcf_at
 from mrlspk.metrics.det import operating_points
@@ -140,9 +142,13 @@ class AudioValidator:
         """
         encoder.eval()
         own = {each: self._recordings[each] for each in self._ranks.shard(list(self._recordings))}
-        found = embed_files(encoder, own, batch_size=self._batch_size, max_seconds=self._max_seconds)
+        found = embed_recordings(
+            TorchBackend(encoder), own.values(), batch_size=self._batch_size, max_seconds=self._max_seconds
+        )
+        embedded = {name: found.embeddings[each].vector for name, each in own.items() if each in found.embeddings}
+        failed = {name: found.errors[each] for name, each in own.items() if each in found.errors}
         vectors, errors = dict[str, NDArray[np.float32]](), dict[str, str]()
-        for of_one, its_errors in self._ranks.all_gather((found.embeddings, found.errors)):
+        for of_one, its_errors in self._ranks.all_gather((embedded, failed)):
             vectors |= of_one
             errors |= its_errors
         if errors:

@@ -9,7 +9,7 @@ from torch import Tensor
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture, describe_architecture
 from mrlspk.config.model import HeadConfig
-from mrlspk.inference.locate import ModelFile, locate_model
+from mrlspk.inference.model_file import ModelFile, locate_model
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.checkpoints import LoadedModel, schema, with_widths

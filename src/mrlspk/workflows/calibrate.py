@@ -34,9 +34,8 @@ from mrlspk.evaluation.score_norm import NormRequest, build_norm_request
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
 from mrlspk.evaluation.trial_list import TrialList, read_trial_lists
 from mrlspk.files import check_free
-from mrlspk.inference.device import find_device
-from mrlspk.inference.loading import load_located
-from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.backend import load_backend
+from mrlspk.inference.model_file import ModelFile
 from mrlspk.metrics.dcf import cost_weights
 
 log = logging.getLogger("mrlspk.evaluation")
@@ -117,13 +116,13 @@ def calibrate(
     out = request.out or calibration_path(model)
     check_free(out, force=request.force)
     settings = (config or Config()).evaluation
-    encoder = load_located(model).encoder
-    dims = choose_dims(encoder, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
+    backend = load_backend(model, device=device).backend
+    dims = choose_dims(backend, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
     lists = read_trial_lists(request.trials, request.audio_roots, source="--trials", enrolments=request.enrolments)
     _check_repeats(lists)
     rates = _choose_rates(request.false_accept_rates, settings.false_accept_rates, lists)
-    embedder = build_embedder(encoder.to(find_device(device)), settings, cache_dir=cache_dir, on_progress=on_progress)
-    norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=encoder.embed_dim)
+    embedder = build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress)
+    norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=backend.embed_dim)
     crops = request.crops or (QUALITY_CROPS if request.quality else (None,))
     fitting = score_for_fit(embedder, lists, dims, crops=crops, norm=norm)
     _check_lengths(fitting, request.quality)

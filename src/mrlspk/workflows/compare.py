@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from mrlspk.config import Config
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.comparison import ComparisonReport, common_dims, compare_scores
@@ -17,10 +15,8 @@ from mrlspk.evaluation.score_norm import build_norm_request
 from mrlspk.evaluation.scored_trials import Resampling
 from mrlspk.evaluation.stored_scores import ModelScores, ScoredAs, keep_scores
 from mrlspk.evaluation.trial_list import TrialRequest, choose_trial_lists
-from mrlspk.inference.device import find_device
-from mrlspk.inference.loading import load_located
-from mrlspk.inference.locate import ModelFile
-from mrlspk.models.checkpoints import LoadedModel
+from mrlspk.inference.backend import LoadedBackend, load_backend
+from mrlspk.inference.model_file import ModelFile
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -78,9 +74,9 @@ def compare(
     """
     _check_distinct(request)
     config = config or Config()
-    loaded = {name: load_located(file) for name, file in request.files.items()}
+    loaded = {name: load_backend(file, device=device) for name, file in request.files.items()}
     dims = _choose_dims(request, loaded)
-    fresh = _score(request, loaded, dims, config, find_device(device), cache_dir, on_progress) if loaded else {}
+    fresh = _score(request, loaded, dims, config, cache_dir, on_progress) if loaded else {}
     known = fresh | request.stored
     scores = {name: known[name] for name in request.models}
     _warn_of_doubts(scores)
@@ -106,10 +102,9 @@ def compare(
 
 def _score(
     request: ComparisonRequest,
-    loaded: Mapping[str, LoadedModel],
+    loaded: Mapping[str, LoadedBackend],
     dims: tuple[int, ...],
     config: Config,
-    device: torch.device,
     cache_dir: Path | None,
     on_progress: Callable[[int, int], None] | None,
 ) -> dict[str, ModelScores]:
@@ -119,19 +114,18 @@ def _score(
     settings, scores = config.evaluation, {}
     for index, (name, model) in enumerate(loaded.items()):
         progress = on_progress and _progress_of(index, len(loaded), on_progress)
-        encoder = model.encoder.to(device)
-        embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=progress)
-        norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=encoder.embed_dim)
+        embedder = build_embedder(model.backend, settings, cache_dir=cache_dir, on_progress=progress)
+        norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=model.backend.embed_dim)
         scored = score_model(embedder, lists, dims, norm=norm)
         scores[name] = keep_scores(embedder.fingerprint, ScoredAs.of(norm, settings.max_seconds), scored)
     return scores
 
 
-def _choose_dims(request: ComparisonRequest, loaded: Mapping[str, LoadedModel]) -> tuple[int, ...]:
+def _choose_dims(request: ComparisonRequest, loaded: Mapping[str, LoadedBackend]) -> tuple[int, ...]:
     """Return the widths asked for, or those that all models and stored scores have."""
     for name, model in loaded.items():
-        choose_dims(model.encoder, request.dims, allow_untrained=request.allow_untrained_dim, model=name)
-    known = {name: model.encoder.dims for name, model in loaded.items()}
+        choose_dims(model.backend, request.dims, allow_untrained=request.allow_untrained_dim, model=name)
+    known = {name: model.backend.dims for name, model in loaded.items()}
     stored = {name: each.lists[0].scored.dims for name, each in request.stored.items()}
     if request.dims is None:
         return common_dims(known | stored)

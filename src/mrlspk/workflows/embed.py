@@ -1,44 +1,35 @@
-"""Files and folders to embeddings."""
+"""Embed audio files, folders and lists of paths."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from mrlspk.config import Config
 from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.utterance_ids import printable
 from mrlspk.errors import DataError, UsageError
-from mrlspk.inference.device import find_device
-from mrlspk.inference.embedding import Recording, embed_files
-from mrlspk.inference.fingerprint import model_fingerprint
-from mrlspk.inference.loading import load_located
-from mrlspk.inference.locate import ModelFile
-from mrlspk.inference.widths import check_dims
-from mrlspk.models.head import truncate
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """One file's embedding: (dim,) at unit length."""
-
-    id: str
-    seconds: float
-    vector: NDArray[np.float32]
-    warnings: tuple[str, ...]
+from mrlspk.inference.backend import check_dims, load_backend
+from mrlspk.inference.embedding import embed_recordings, unit_prefix
+from mrlspk.inference.model_file import ModelFile
+from mrlspk.inference.recording import EmbeddedRecording, Recording
 
 
 @dataclass(frozen=True)
 class EmbedReport:
-    """Embeddings in input order, and why the other files have none; ``fingerprint`` is that of the model's weights."""
+    """Embeddings of files.
+
+    Attributes:
+        model: Path of the model file.
+        fingerprint: Of the model.
+        dim: Width of the embeddings.
+        embeddings: By id, in input order; their vectors are (dim,) at unit length.
+        errors: Why a file has no embedding, by id.
+    """
 
     model: str
     fingerprint: str
     dim: int
-    embeddings: tuple[Embedding, ...]
+    embeddings: dict[str, EmbeddedRecording]
     errors: dict[str, str]
 
 
@@ -56,13 +47,13 @@ def embed(
     """Embed files, folders and lists of paths.
 
     Args:
-        model: Checkpoint.
+        model: Model file.
         inputs: Audio files, folders (searched whole) and ``.txt`` lists of audio files, one path a line.
         config: Its ``evaluation`` section is used.
         dim: Width; the full one by default.
         allow_untrained_dim: Take a width that the model was not trained for.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        batch_size: Files of equal length that go through the network together; None: that of ``config``.
+        batch_size: Files of equal length embedded together; None: that of ``config``.
         on_progress: Called with (files done, all files).
 
     Raises:
@@ -70,27 +61,26 @@ def embed(
         UsageError: If the model has no such width, or if two inputs have one id.
     """
     files, errors = find_inputs(inputs)
-    encoder = load_located(model).encoder.to(find_device(device))
-    width = check_dims(encoder.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
+    backend = load_backend(model, device=device).backend
+    width = check_dims(backend.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
     settings = (config or Config()).evaluation
-    found = embed_files(
-        encoder,
-        {file_id: Recording(path) for file_id, path in files.items()},
+    recordings = {file_id: Recording(path) for file_id, path in files.items()}
+    found = embed_recordings(
+        backend,
+        recordings.values(),
         batch_size=batch_size or settings.batch_size,
         max_seconds=settings.max_seconds,
         on_progress=on_progress,
     )
-    embeddings = tuple(
-        Embedding(
-            id=file_id,
-            seconds=found.seconds[file_id],
-            vector=truncate(torch.from_numpy(vector), width).numpy(),
-            warnings=tuple(found.warnings.get(file_id, ())),
-        )
-        for file_id, vector in found.embeddings.items()
+    errors |= {file_id: found.errors[each] for file_id, each in recordings.items() if each in found.errors}
+    embedded = {file_id: found.embeddings[each] for file_id, each in recordings.items() if each in found.embeddings}
+    return EmbedReport(
+        model=str(model.path),
+        fingerprint=backend.fingerprint,
+        dim=width,
+        embeddings={id: replace(each, vector=unit_prefix(each.vector, width)) for id, each in embedded.items()},
+        errors={printable(file_id): printable(message) for file_id, message in errors.items()},
     )
-    failed = {printable(file_id): printable(message) for file_id, message in (errors | found.errors).items()}
-    return EmbedReport(str(model.path), model_fingerprint(encoder), width, embeddings, failed)
 
 
 def find_inputs(inputs: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mrlspk.config import Config
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.metadata import Metadata, read_metadata
-from mrlspk.errors import UsageError
+from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.evaluation.baselines import BaselineResults, score_baselines
 from mrlspk.evaluation.calibration_file import CalibrationFile, find_calibration_for
 from mrlspk.evaluation.embeddings import Embedder, build_embedder
@@ -18,14 +19,15 @@ from mrlspk.evaluation.evaluation_report import (
     report_list,
     smallest_width,
 )
-from mrlspk.evaluation.model_origin import Origin, find_origin
 from mrlspk.evaluation.model_scores import choose_dims, score_model
 from mrlspk.evaluation.score_norm import build_norm_request
 from mrlspk.evaluation.scored_trials import Resampling
 from mrlspk.evaluation.trial_list import TrialList, TrialRequest, choose_trial_lists
-from mrlspk.inference.device import find_device
-from mrlspk.inference.loading import load_located
-from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.backend import LoadedBackend, load_backend
+from mrlspk.inference.model_file import ModelFile
+
+if TYPE_CHECKING:
+    from mrlspk.evaluation.model_origin import Origin
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,14 @@ def evaluate(
     config = config or Config()
     settings, metadata = config.evaluation, _read_metadata(request)
     _check_baselines(request, settings)
-    loaded = load_located(model)
-    dims = choose_dims(loaded.encoder, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
+    loaded = load_backend(model, device=device)
+    backend = loaded.backend
+    dims = choose_dims(backend, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
     lists = choose_trial_lists(request.trials, config=config, carried={model.path: loaded.config})
     check_columns(lists, request.by, metadata)
-    origin = find_origin(loaded, model.path, cache_dir=cache_dir, mirror=mirror) if request.baselines else None
-    encoder = loaded.encoder.to(find_device(device))
-    embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=on_progress)
-    norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=encoder.embed_dim)
+    origin = _find_origin(loaded, model, cache_dir=cache_dir, mirror=mirror) if request.baselines else None
+    embedder = build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress)
+    norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=backend.embed_dim)
     calibration = None
     if request.use_calibration:
         calibration = find_calibration_for(model, embedder.fingerprint, request.calibration, norm=norm, dims=dims)
@@ -131,8 +133,21 @@ def _check_baselines(request: EvaluationRequest, settings: EvaluationConfig) -> 
         )
 
 
+def _find_origin(loaded: LoadedBackend, model: ModelFile, *, cache_dir: Path | None, mirror: str | None) -> "Origin":
+    """Return what a model came from.
+
+    Raises:
+        CheckpointError: If it is not a PyTorch checkpoint, or does not say.
+    """
+    if loaded.checkpoint is None:
+        raise CheckpointError("baselines need a PyTorch checkpoint", model.path, "Leave --baselines out.")
+    from mrlspk.evaluation.model_origin import find_origin  # other models need no PyTorch network
+
+    return find_origin(loaded.checkpoint, model.path, cache_dir=cache_dir, mirror=mirror)
+
+
 def _score_baselines(
-    origin: Origin | None, embedder: Embedder, lists: Sequence[TrialList], dims: tuple[int, ...], *, p_target: float
+    origin: "Origin | None", embedder: Embedder, lists: Sequence[TrialList], dims: tuple[int, ...], *, p_target: float
 ) -> tuple[tuple[BaselineResults, ...], ...]:
     """Return the baselines of each list; none where they are not asked for."""
     if origin is None:

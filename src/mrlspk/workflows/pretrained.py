@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from mrlspk.files import check_free, file_sha256
-from mrlspk.inference.loading import load_located
-from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import base_file, describe_base, describe_source, provenance_of_converted
+from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.models.checkpoints import (
     ModelInspection,
     check_suffix,
@@ -55,7 +55,7 @@ def convert_pretrained(
     """
     check_suffix(output)
     check_free(output, force=force)
-    loaded = load_located(model)
+    loaded = load_checkpoint(model)
     base = describe_base(model, loaded, cache_dir=cache_dir)
     source = describe_source(model.path, loaded, base)
     provenance = provenance_of_converted(loaded, base)
@@ -95,7 +95,7 @@ def add_pretrained(
     """
     check_name(name, cache_dir, force=force)
     source = ModelFile(file, str(file))
-    loaded = load_located(source)
+    loaded = load_checkpoint(source)
     card = read_card(loaded.contents, file) if loaded.family == "mrlspk" else None
     known = describe_base(source, loaded, cache_dir=cache_dir)
     facts = ModelFacts(

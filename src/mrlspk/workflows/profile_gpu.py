@@ -10,7 +10,7 @@ from mrlspk.config import Config, dump_config
 from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.errors import UsageError
 from mrlspk.files import whole_file
-from mrlspk.inference.device import find_device
+from mrlspk.inference.torch_backend import find_device
 from mrlspk.training.memory.auto_batch import crops_side_by_side
 from mrlspk.training.memory.gpu_search import USED_SHARE, BatchSearch, GpuMemory, check_fits, search_at, search_gpu
 from mrlspk.training.memory.model import MIN_BATCH, MemoryPoint, split_target

@@ -12,11 +12,10 @@ from mrlspk.data.manifest import Manifest
 from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.embeddings import Embedder, Embeddings, build_embedder
 from mrlspk.files import check_free, file_sha256
-from mrlspk.inference.device import find_device
-from mrlspk.inference.loading import load_located
-from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import base_file, describe_base, describe_source
 from mrlspk.inference.recording import Recording
+from mrlspk.inference.torch_backend import TorchBackend, find_device, load_checkpoint
 from mrlspk.models.checkpoints import LoadedModel, check_suffix, encoder_entries, save_checkpoint, schema
 from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.encoder import Encoder
@@ -114,12 +113,12 @@ def rotate(
     """
     check_suffix(output)
     check_free(output, force=force)
-    loaded = load_located(model)
+    loaded = load_checkpoint(model)
     dims = choose_dims(loaded.encoder.dims, request.dims)
     base = describe_base(model, loaded, cache_dir=cache_dir)
     corpus = _draw(speech, request)
     encoder = loaded.encoder.to(find_device(device))
-    embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=on_progress)
+    embedder = build_embedder(TorchBackend(encoder), settings, cache_dir=cache_dir, on_progress=on_progress)
     choice = _choose(corpus, _embed(corpus, embedder, request), request)
     entries = {
         schema.CONVERTED_FROM: describe_source(model.path, loaded, base),

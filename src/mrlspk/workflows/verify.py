@@ -16,10 +16,10 @@ from mrlspk.evaluation.embeddings import Embedder, build_embedder
 from mrlspk.evaluation.model_scores import choose_dims
 from mrlspk.evaluation.score_norm import NormRequest, ScoreNorm, find_cohort, join_cohort, normalise
 from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
-from mrlspk.inference.device import find_device
-from mrlspk.inference.embedding import EmbeddedFiles, Recording, embed_files
-from mrlspk.inference.loading import load_located
-from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.backend import load_backend
+from mrlspk.inference.embedding import embed_recordings
+from mrlspk.inference.model_file import ModelFile
+from mrlspk.inference.recording import EmbeddedRecording, Recording
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -130,17 +130,17 @@ def verify(
     """
     if p_target is not None and far is not None:
         raise UsageError("a prior and a false-accept rate exclude each other", "--p-target, --far", "Give one of them.")
-    encoder = load_located(model).encoder.to(find_device(device))
-    widths = choose_dims(encoder, dims, allow_untrained=allow_untrained_dim, model=model.path)
+    backend = load_backend(model, device=device).backend
+    widths = choose_dims(backend, dims, allow_untrained=allow_untrained_dim, model=model.path)
     settings = (config or Config()).evaluation
-    embedder = build_embedder(encoder, settings, cache_dir=cache_dir, on_progress=on_progress)
+    embedder = build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress)
     found = find_calibration(model, embedder.fingerprint, calibration)
     decision = _decide(model, found, p_target, far)
     embedded = _embed(embedder, first, second)
     norm = _score_norm(found, cohort, embedder)
-    cosines, scores = _score(embedded.embeddings, widths, norm)
-    seconds = min(embedded.seconds.values())
-    files = _described(embedded, first, "a"), _described(embedded, second, "b")
+    cosines, scores = _score({name: each.vector for name, each in embedded.items()}, widths, norm)
+    seconds = min(each.seconds for each in embedded.values())
+    files = _described(embedded["a"], first), _described(embedded["b"], second)
     undecided = _silence(files)
     if undecided is None:
         _warn(found, widths, seconds)
@@ -170,21 +170,23 @@ def _decide(
     return Decision(p_target, far)
 
 
-def _embed(embedder: Embedder, first: Path, second: Path) -> EmbeddedFiles:
+def _embed(embedder: Embedder, first: Path, second: Path) -> dict[str, EmbeddedRecording]:
     """Embed two recordings as ``a`` and ``b``.
 
     Raises:
         DataError: If one cannot be embedded.
     """
     recordings = {"a": Recording(first), "b": Recording(second)}
-    found = embed_files(embedder.encoder, recordings, batch_size=embedder.batch_size, max_seconds=embedder.max_seconds)
+    found = embed_recordings(
+        embedder.backend, recordings.values(), batch_size=embedder.batch_size, max_seconds=embedder.max_seconds
+    )
     if found.errors:
         raise DataError("\n".join(dict.fromkeys(found.errors.values())))
-    return found
+    return {name: found.embeddings[each] for name, each in recordings.items()}
 
 
-def _described(embedded: EmbeddedFiles, path: Path, name: str) -> VerifiedFile:
-    return VerifiedFile(str(path), embedded.seconds[name], tuple(embedded.warnings.get(name, ())))
+def _described(embedded: EmbeddedRecording, path: Path) -> VerifiedFile:
+    return VerifiedFile(str(path), embedded.seconds, embedded.warnings)
 
 
 def _silence(files: Sequence[VerifiedFile]) -> str | None:
@@ -208,7 +210,7 @@ def _score_norm(found: CalibrationFile | None, given: Path | None, embedder: Emb
             raise UsageError("there is no calibration of normalised scores", "--cohort", "Leave --cohort out.")
         return None
     expected, path = found.content.cohort, given or Path(found.content.cohort.path)
-    source = find_cohort(path, fingerprint=embedder.fingerprint, embed_dim=embedder.encoder.embed_dim)
+    source = find_cohort(path, fingerprint=embedder.fingerprint, embed_dim=embedder.backend.embed_dim)
     if source.fingerprint != expected.fingerprint:
         raise DataError(f"is another cohort than that of {found.path}", path, f"Give that of {expected.path}.")
     return join_cohort(

@@ -1,4 +1,4 @@
-"""Embeddings to a file that other programs read."""
+"""Write embeddings to an .npz, .jsonl or .parquet file."""
 
 import importlib.util
 import json
@@ -14,24 +14,24 @@ FORMATS = (".npz", ".jsonl", ".parquet")
 
 
 def check_target(path: Path, *, force: bool) -> None:
-    """Refuse, before any work, a file that `write_embeddings` could not write.
+    """Check, before any work, that `write_embeddings` can write a file.
 
     Raises:
-        UsageError: If its ending is none of ``FORMATS``.
+        UsageError: If its suffix is none of ``FORMATS``.
         MissingDependencyError: If Parquet is asked for and not installed.
         MrlspkError: If it exists and ``force`` is false, or no such file can be made.
     """
     if path.suffix not in FORMATS:
-        raise UsageError(f"expected a name that ends in {', '.join(FORMATS)}, got {path.name}", "--output")
+        raise UsageError(f"expected a name that ends in {', '.join(FORMATS)}, got {path.name}", parameter="output")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise MissingDependencyError("Parquet needs pyarrow", path, "Type: pip install pyarrow")
     check_free(path, force=force)
 
 
 def write_embeddings(report: EmbedReport, path: Path) -> None:
-    """Write ids, lengths in seconds, warnings and vectors: .npz arrays, .jsonl lines, or .parquet columns.
+    """Write ids, lengths in seconds, warnings and vectors as .npz arrays, .jsonl lines or .parquet columns.
 
-    The .npz holds the model's fingerprint too, so that its vectors are not mixed with another's.
+    The .npz also holds the fingerprint of the model, so that its vectors are not mixed with those of another.
 
     Raises:
         MrlspkError: If the file cannot be written.
@@ -42,12 +42,12 @@ def write_embeddings(report: EmbedReport, path: Path) -> None:
 
 
 def _write_npz(report: EmbedReport, path: Path) -> None:
-    vectors = [item.vector for item in report.embeddings]
+    vectors = [item.vector for item in report.embeddings.values()]
     with path.open("wb") as file:
         np.savez(
             file,
-            ids=np.array([item.id for item in report.embeddings], dtype=np.str_),
-            seconds=np.array([item.seconds for item in report.embeddings]),
+            ids=np.array(list(report.embeddings), dtype=np.str_),
+            seconds=np.array([item.seconds for item in report.embeddings.values()]),
             embeddings=np.stack(vectors) if vectors else np.empty((0, report.dim), np.float32),
             fingerprint=np.array(report.fingerprint),
         )
@@ -63,25 +63,25 @@ def _write_parquet(report: EmbedReport, path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    vector = pyarrow.list_(pyarrow.float32(), report.dim)
+    items, vector = report.embeddings.values(), pyarrow.list_(pyarrow.float32(), report.dim)
     columns = {
-        "id": pyarrow.array([item.id for item in report.embeddings], pyarrow.string()),
-        "seconds": pyarrow.array([item.seconds for item in report.embeddings], pyarrow.float64()),
-        "warnings": pyarrow.array([list(item.warnings) for item in report.embeddings], pyarrow.list_(pyarrow.string())),
-        "embedding": pyarrow.array([item.vector for item in report.embeddings], vector),
+        "id": pyarrow.array(list(report.embeddings), pyarrow.string()),
+        "seconds": pyarrow.array([item.seconds for item in items], pyarrow.float64()),
+        "warnings": pyarrow.array([list(item.warnings) for item in items], pyarrow.list_(pyarrow.string())),
+        "embedding": pyarrow.array([item.vector for item in items], vector),
     }
     parquet.write_table(pyarrow.table(columns), path)
 
 
 def embedding_rows(report: EmbedReport) -> list[dict[str, object]]:
-    """Return one plain dict an embedding: id, seconds, dim, embedding, warnings."""
+    """Return one plain dict per embedding: id, seconds, dim, embedding, warnings."""
     return [
         {
-            "id": item.id,
+            "id": file_id,
             "seconds": item.seconds,
             "dim": report.dim,
             "embedding": item.vector.tolist(),
             "warnings": list(item.warnings),
         }
-        for item in report.embeddings
+        for file_id, item in report.embeddings.items()
     ]

@@ -1,4 +1,5 @@
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from mrlspk.evaluation.baselines import score_baselines
 from mrlspk.evaluation.embeddings import Embeddings, build_embedder
 from mrlspk.evaluation.model_origin import Origin
 from mrlspk.evaluation.trial_list import read_trial_lists
-from mrlspk.inference.embedding import EmbeddedFiles
+from mrlspk.inference.recording import EmbeddedRecording, Recording
+from mrlspk.inference.torch_backend import TorchBackend
 from mrlspk.metrics.dcf import min_dcf
 from mrlspk.metrics.eer import equal_error_rate
 from mrlspk.models.encoder import build_encoder
@@ -41,7 +43,7 @@ def lists(tmp_path):
 
 
 def embedder_of(encoder):
-    return build_embedder(encoder, EvaluationConfig(), cache_dir=None)
+    return build_embedder(TorchBackend(encoder), EvaluationConfig(), cache_dir=None)
 
 
 def by_hand(encoder, trial_list, matrix, dim):
@@ -79,9 +81,10 @@ def test_without_a_rotation_there_is_no_such_baseline_and_without_a_common_width
 
 
 def test_turned_embeddings_are_the_product_and_the_others_stay():
-    vectors = {"a": np.array([1, 2], np.float32), "b": np.array([3, 4], np.float32)}
-    before = Embeddings(EmbeddedFiles(vectors, {"a": 1.0, "b": 2.0}))
+    a, b = Recording(Path("a.wav")), Recording(Path("b.wav"))
+    vectors = {a: np.array([1, 2], np.float32), b: np.array([3, 4], np.float32)}
+    before = Embeddings({each: EmbeddedRecording(vector, 1.0, ("silent",)) for each, vector in vectors.items()})
     after = before.turned(np.array([[0.0, 1.0], [-1.0, 0.0]]))
-    assert {name: vector.tolist() for name, vector in after.found.embeddings.items()} == {"a": [2, -1], "b": [4, -3]}
-    assert after.found.seconds == before.found.seconds
-    assert before.found.embeddings["a"].tolist() == [1, 2]
+    assert {each: embedded.vector.tolist() for each, embedded in after.found.items()} == {a: [2, -1], b: [4, -3]}
+    assert {(each.seconds, each.warnings) for each in after.found.values()} == {(1.0, ("silent",))}
+    assert before.found[a].vector.tolist() == [1, 2]

@@ -12,7 +12,7 @@ from mrlspk.evaluation.calibration_file import (
     write_calibration,
 )
 from mrlspk.evaluation.score_norm import CohortSource, NormRequest
-from mrlspk.inference.locate import ModelFile
+from mrlspk.inference.model_file import ModelFile
 from mrlspk.pretrained.own_models import OwnModel
 from unit.evaluation.test_calibration import calibration, width
 

@@ -10,7 +10,8 @@ from mrlspk.evaluation import embeddings
 from mrlspk.evaluation.calibration_fit import fit_widths, measurable, score_for_fit
 from mrlspk.evaluation.embeddings import Embedder
 from mrlspk.evaluation.trial_list import TrialList
-from mrlspk.inference.embedding import EmbeddedFiles
+from mrlspk.inference.embedding import EmbeddedRecordings
+from mrlspk.inference.recording import EmbeddedRecording
 from mrlspk.metrics.cllr import cllr, min_cllr
 from mrlspk.metrics.dcf import act_dcf, min_dcf
 
@@ -116,18 +117,18 @@ SECONDS = {"a1": 1.0, "a2": 2.0, "b1": 4.0, "b2": 8.0}
 def embedder(monkeypatch):
     """Embed nothing: of a recording, the vector says which it is and how long it was cut."""
 
-    def embed_files(_encoder, recordings, **_settings):
-        found = EmbeddedFiles()
-        for name, recording in recordings.items():
+    def embed_recordings(_backend, recordings, **_settings):
+        found = EmbeddedRecordings({}, {})
+        for recording in recordings:
             number, length = list(SECONDS).index(recording.path.stem), SECONDS[recording.path.stem]
             cut = recording.crop_seconds or length
             if cut <= length:
-                found.embeddings[name] = np.array([1.0, number, cut], dtype=np.float32)
-                found.seconds[name] = cut
+                vector = np.array([1.0, number, cut], dtype=np.float32)
+                found.embeddings[recording] = EmbeddedRecording(vector, cut)
         return found
 
-    monkeypatch.setattr(embeddings, "embed_files", embed_files)
-    return Embedder(None, "f", 1, 60.0)
+    monkeypatch.setattr(embeddings, "embed_recordings", embed_recordings)
+    return Embedder(None, 1, 60.0)
 
 
 def trial_list(rows, enrolments=None):

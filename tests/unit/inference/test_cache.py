@@ -1,4 +1,4 @@
-"""What happens to the cache's file, and what becomes of the work then."""
+"""The file of the embedding cache: its entries, damage, full disks and locks."""
 
 import contextlib
 import hashlib
@@ -7,13 +7,12 @@ import sqlite3
 import numpy as np
 import pytest
 
-from mrlspk.inference.cache import EmbeddingCache
-from mrlspk.inference.cache_database import FILE_NAME
-from mrlspk.inference.content import FileState
-from mrlspk.inference.kept import Kept
+from mrlspk.inference.cache import FILE_NAME, EmbeddingCache, pack_entry, unpack_entry
+from mrlspk.inference.file_content import FileState
+from mrlspk.inference.recording import EmbeddedRecording, TooShort
 
 KEYS = [hashlib.sha256(bytes([number])).digest() for number in range(200)]
-ENTRIES = {key: Kept(np.full(64, number, np.float32), float(number)) for number, key in enumerate(KEYS)}
+ENTRIES = {key: EmbeddedRecording(np.full(64, number, np.float32), float(number)) for number, key in enumerate(KEYS)}
 FILES = {b"/a\xff.wav": (FileState(1, 2**62, 3), b"s" * 32)}
 
 
@@ -27,26 +26,26 @@ def cache(tmp_path):
 
 
 def values(found):
-    return {key: float(kept.vector[0]) for key, kept in found.items()}
+    return {key: float(entry.vector[0]) for key, entry in found.items()}
 
 
 ALL = {key: float(number) for number, key in enumerate(KEYS)}
 
 
-def test_what_was_written_is_found_by_this_and_by_the_next(cache):
+def test_written_entries_are_found_now_and_when_opened_again(cache):
     for each in (cache, EmbeddingCache(cache.folder)):
         assert values(each.find([*KEYS, b"absent"])) == ALL
         assert each.find_files([b"/a\xff.wav", b"/b.wav"]) == FILES
         each.close()
 
 
-def test_more_keys_than_one_query_holds_are_found(cache, monkeypatch):
-    monkeypatch.setattr("mrlspk.inference.cache_database.KEYS_PER_QUERY", 7)
+def test_more_keys_than_fit_one_query_are_found(cache, monkeypatch):
+    monkeypatch.setattr("mrlspk.inference.cache.KEYS_PER_QUERY", 7)
     assert values(cache.find(KEYS)) == ALL
 
 
-def test_an_entry_is_replaced(cache):
-    cache.write({KEYS[0]: Kept(np.full(64, 7, np.float32), 1.0)}, {})
+def test_entry_is_replaced(cache):
+    cache.write({KEYS[0]: EmbeddedRecording(np.full(64, 7, np.float32), 1.0)}, {})
     assert values(cache.find(KEYS[:1])) == {KEYS[0]: 7.0}
 
 
@@ -75,7 +74,7 @@ def damage_other_tables(path):
 
 
 @pytest.mark.parametrize("damage", [damage_text, damage_cut, damage_header, damage_middle, damage_other_tables])
-def test_a_damaged_file_is_set_aside_with_one_warning_and_a_new_one_takes_its_place(cache, damage, caplog):
+def test_damaged_file_is_renamed_with_one_warning_and_replaced(cache, damage, caplog):
     path = cache.folder / FILE_NAME
     damage(path)
     damaged = path.read_bytes()
@@ -92,7 +91,7 @@ def test_a_damaged_file_is_set_aside_with_one_warning_and_a_new_one_takes_its_pl
     assert not caplog.records
 
 
-def test_an_emptied_file_is_a_new_cache(cache, caplog):
+def test_empty_file_becomes_a_new_cache(cache, caplog):
     (cache.folder / FILE_NAME).write_bytes(b"")
     again = EmbeddingCache(cache.folder)
     assert again.find(KEYS) == {}
@@ -101,7 +100,7 @@ def test_an_emptied_file_is_a_new_cache(cache, caplog):
     assert not caplog.records
 
 
-def test_a_damaged_entry_is_left_out_with_a_warning_and_can_be_replaced(cache, caplog):
+def test_damaged_entry_is_left_out_with_a_warning_and_replaceable(cache, caplog):
     path = cache.folder / FILE_NAME
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("UPDATE embeddings SET packed = 'short' WHERE key = ?", KEYS[:1])
@@ -112,7 +111,7 @@ def test_a_damaged_entry_is_left_out_with_a_warning_and_can_be_replaced(cache, c
     assert values(cache.find(KEYS)) == ALL
 
 
-def test_a_file_that_another_process_has_set_aside_is_not_set_aside_again(cache, caplog):
+def test_file_that_another_process_renamed_is_not_renamed_again(cache, caplog):
     path = cache.folder / FILE_NAME
     cache.find(KEYS)
     damage_text(path)
@@ -124,7 +123,7 @@ def test_a_file_that_another_process_has_set_aside_is_not_set_aside_again(cache,
 
 
 @pytest.mark.parametrize("obstacle", ["file in place of the folder", "folder in place of the file"])
-def test_a_folder_that_cannot_be_used_is_told_once(tmp_path, caplog, obstacle):
+def test_unusable_folder_warns_once(tmp_path, caplog, obstacle):
     folder = tmp_path / "cache"
     if obstacle.startswith("file"):
         folder.write_text("in the way")
@@ -136,38 +135,71 @@ def test_a_folder_that_cannot_be_used_is_told_once(tmp_path, caplog, obstacle):
         cache.write(ENTRIES, FILES)
         cache.close()
     assert len(caplog.records) == 1
-    assert f"embeddings are not kept: {folder}" in caplog.text
+    assert f"embeddings are not cached: {folder}" in caplog.text
 
 
-def test_what_cannot_be_written_is_told_once_and_what_is_there_is_read_on(cache, caplog):
+def test_read_only_file_warns_once_and_is_still_read(cache, caplog):
     path = cache.folder / FILE_NAME
     cache.find(KEYS)
     cache._database._connection.execute("PRAGMA query_only = ON")  # SQLite's own refusal of a read-only file
-    more = {b"more": Kept(None, 1.0)}
+    more = {b"more": TooShort(1.0)}
     for _ in range(2):
         cache.write(more, {})
         assert values(cache.find(KEYS)) == ALL
     assert [record.getMessage() for record in caplog.records] == [
-        f"embeddings are not kept: {path}: attempt to write a readonly database"
+        f"embeddings are not cached: {path}: attempt to write a readonly database"
     ]
 
 
-def test_a_full_disk_is_told_once_and_leaves_the_old_entries(cache, caplog):
+def test_full_disk_warns_once_and_keeps_the_old_entries(cache, caplog):
     cache.find(KEYS)
     connection = cache._database._connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite then answers as on a full disk
-    cache.write({bytes([0, number]): Kept(np.zeros(20_000, np.float32), 1.0) for number in range(9)}, {})
-    cache.write({b"more": Kept(None, 1.0)}, {})
+    cache.write({bytes([0, number]): EmbeddedRecording(np.zeros(20_000, np.float32), 1.0) for number in range(9)}, {})
+    cache.write({b"more": TooShort(1.0)}, {})
     assert [record.getMessage().endswith("database or disk is full") for record in caplog.records] == [True]
     cache.close()
     assert values(EmbeddingCache(cache.folder).find([*KEYS, bytes([0, 0]), b"more"])) == ALL
 
 
-def test_a_lock_that_is_not_given_back_is_told_once_and_the_work_goes_on(cache, caplog, monkeypatch):
-    monkeypatch.setattr("mrlspk.inference.cache_database.BUSY_SECONDS", 0.05)
+def test_lock_that_is_never_released_warns_once_and_work_goes_on(cache, caplog, monkeypatch):
+    monkeypatch.setattr("mrlspk.inference.cache.BUSY_SECONDS", 0.05)
     with contextlib.closing(sqlite3.connect(cache.folder / FILE_NAME, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        cache.write({b"more": Kept(None, 1.0)}, {})
+        cache.write({b"more": TooShort(1.0)}, {})
         assert values(cache.find(KEYS)) == ALL
     assert [record.getMessage().endswith("database is locked") for record in caplog.records] == [True]
+
+
+VECTOR = np.array([1.5, -0.1, 1e-38], np.float32)
+
+
+def test_packed_entry_unpacks_to_the_same():
+    entry = EmbeddedRecording(VECTOR, 0.1 + 0.2, ("silent", "upsampled from 8000 Hz"))
+    again = unpack_entry(b"key", pack_entry(b"key", entry))
+    assert (again.seconds, again.warnings) == (entry.seconds, entry.warnings)
+    assert np.array_equal(again.vector, entry.vector)
+    assert unpack_entry(b"key", pack_entry(b"key", TooShort(1.0))) == TooShort(1.0)
+
+
+def test_bytes_of_entries_are_those_of_0_1_0():
+    line = b'{"seconds": 1.5, "warnings": ["silent"]}\n'
+    packed = pack_entry(b"key", EmbeddedRecording(np.array([1.0, -2.0], np.float32), 1.5, ("silent",)))
+    assert packed[16:] == line + bytes.fromhex("0000803f000000c0")
+    assert packed[:16] == hashlib.blake2b(b"key" + packed[16:], digest_size=16).digest()
+    assert pack_entry(b"key", TooShort(2.0))[16:] == b'{"seconds": 2.0, "warnings": []}\n'
+
+
+def test_unpacked_vector_is_writable():
+    assert unpack_entry(b"key", pack_entry(b"key", EmbeddedRecording(VECTOR, 1.0))).vector.flags.writeable
+
+
+def test_changed_byte_or_other_key_is_detected():
+    packed = pack_entry(b"key", EmbeddedRecording(VECTOR, 1.0))
+    assert unpack_entry(b"other", packed) is None
+    for place in range(len(packed)):
+        changed = bytearray(packed)
+        changed[place] ^= 1
+        assert unpack_entry(b"key", bytes(changed)) is None
+        assert unpack_entry(b"key", packed[:place]) is None

@@ -5,8 +5,9 @@ import torch
 
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.inference import embedding
-from mrlspk.inference.batching import embed_batch
-from mrlspk.inference.embedding import Recording, embed_files
+from mrlspk.inference.embedding import embed_recordings, embed_waveforms, unit_prefix
+from mrlspk.inference.recording import Recording
+from mrlspk.inference.torch_backend import TorchBackend
 from mrlspk.models.encoder import build_encoder
 
 TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), 4),))
@@ -18,120 +19,157 @@ def encoder():
     return build_encoder(describe_architecture(TINY, (4, 8))).eval()
 
 
+@pytest.fixture(scope="module")
+def backend(encoder):
+    return TorchBackend(encoder)
+
+
 @pytest.fixture
 def files(tmp_path):
     """Seven files of three lengths, in an order that mixes the lengths."""
-    rng, found = np.random.default_rng(0), {}
+    rng, found = np.random.default_rng(0), []
     for number, samples in enumerate((8000, 4000, 8000, 6000, 4000, 8000, 4000)):
         path = tmp_path / f"{number}.wav"
         soundfile.write(path, 0.1 * rng.normal(size=samples), 16000)
-        found[f"id{number}"] = Recording(path)
+        found.append(Recording(path))
     return found
 
 
-def test_batched_embeddings_equal_single_ones_in_the_order_given(encoder, files):
-    together = embed_files(encoder, files, batch_size=2, max_seconds=60)
-    assert list(together.embeddings) == list(files)
-    for file_id, recording in files.items():
-        alone = embed_files(encoder, {file_id: recording}, batch_size=1, max_seconds=60)
-        assert together.embeddings[file_id] == pytest.approx(alone.embeddings[file_id], abs=1e-5)
+def test_batched_embeddings_equal_single_ones_in_the_order_given(backend, files):
+    together = embed_recordings(backend, files, batch_size=2, max_seconds=60)
+    assert list(together.embeddings) == files
+    for recording in files:
+        alone = embed_recordings(backend, [recording], batch_size=1, max_seconds=60)
+        assert together.embeddings[recording].vector == pytest.approx(alone.embeddings[recording].vector, abs=1e-5)
 
 
-def test_unreadable_files_are_listed_and_the_others_embedded(encoder, files, tmp_path):
+def test_unreadable_files_are_listed_and_the_others_embedded(backend, files, tmp_path):
     (tmp_path / "text.wav").write_text("not audio")
-    found = embed_files(encoder, {**files, "bad": Recording(tmp_path / "text.wav")}, batch_size=4, max_seconds=60)
-    assert list(found.embeddings) == list(files)
-    assert list(found.errors) == ["bad"]
-    assert "text.wav" in found.errors["bad"]
+    bad = Recording(tmp_path / "text.wav")
+    found = embed_recordings(backend, [*files, bad], batch_size=4, max_seconds=60)
+    assert list(found.embeddings) == files
+    assert list(found.errors) == [bad]
+    assert "text.wav" in found.errors[bad]
 
 
-def test_progress_counts_up_to_all_files(encoder, files):
+def test_progress_counts_up_to_all_recordings(backend, files):
     seen = []
-    embed_files(encoder, files, batch_size=2, max_seconds=60, on_progress=lambda *counts: seen.append(counts))
+    options = {"batch_size": 2, "max_seconds": 60, "on_progress": lambda *counts: seen.append(counts)}
+    embed_recordings(backend, [*files, files[0]], **options)
     assert seen[-1] == (7, 7)
     assert seen == sorted(seen)
 
 
-def test_long_audio_is_the_mean_of_equal_windows(encoder):
+def test_long_audio_is_the_mean_of_equal_windows(backend, encoder):
     waveform = torch.randn(1, 40_000)
-    whole = embed_batch(encoder, waveform, max_seconds=1.0)
+    whole = embed_waveforms(backend, waveform, max_seconds=1.0)
     thirds = [encoder(waveform[:, start : start + 13_333]) for start in (0, 13_333, 26_666)]
     assert whole == pytest.approx(torch.cat(thirds).mean(0, keepdim=True).detach().numpy(), abs=1e-5)
 
 
-def test_audio_up_to_the_limit_is_embedded_whole(encoder):
+def test_audio_up_to_the_limit_is_embedded_whole(backend, encoder):
     waveform = torch.randn(1, 16_000)
-    assert torch.allclose(embed_batch(encoder, waveform, max_seconds=1.0), encoder(waveform), atol=1e-6)
+    with torch.inference_mode():
+        assert torch.equal(embed_waveforms(backend, waveform, max_seconds=1.0), encoder(waveform))
 
 
-def test_pending_audio_beyond_the_limit_is_embedded_early(encoder, files, monkeypatch):
+def test_pending_audio_beyond_the_limit_is_embedded_early(backend, files, monkeypatch):
     monkeypatch.setattr("mrlspk.inference.batching.MAX_PENDING_SAMPLES", 9000)
-    found = embed_files(encoder, files, batch_size=100, max_seconds=60)
-    assert list(found.embeddings) == list(files)
+    found = embed_recordings(backend, files, batch_size=100, max_seconds=60)
+    assert list(found.embeddings) == files
 
 
-class Spoilt(torch.nn.Module):
-    """Embeds files of 4,000 samples as a constant, others as ones."""
+class Spoilt:
+    """Embeds waveforms of 4,000 samples as a constant, others as ones."""
 
-    min_samples = 400
+    min_samples, sample_rate = 400, 16_000
 
     def __init__(self, value):
-        super().__init__()
-        self.value = torch.nn.Parameter(torch.tensor(value))
+        self.value = value
 
-    def forward(self, waveform):
-        ones = torch.ones(len(waveform), 8)
-        return ones * self.value if waveform.shape[-1] == 4000 else ones
+    def embed(self, waveforms):
+        value = self.value if waveforms.shape[-1] == 4000 else 1
+        return np.full((len(waveforms), 8), value, np.float32)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])
-def test_embeddings_that_have_no_direction_are_errors_and_the_others_stay(files, value):
+def test_embeddings_without_a_direction_are_errors(files, value):
     seen = []
-    found = embed_files(
-        Spoilt(value), files, batch_size=4, max_seconds=60, on_progress=lambda *counts: seen.append(counts)
-    )
-    assert list(found.embeddings) == ["id0", "id2", "id3", "id5"]
-    assert sorted(found.errors) == ["id1", "id4", "id6"]
-    assert "1.wav" in found.errors["id1"]
+    options = {"batch_size": 4, "max_seconds": 60, "on_progress": lambda *counts: seen.append(counts)}
+    found = embed_recordings(Spoilt(value), files, **options)
+    assert list(found.embeddings) == [files[number] for number in (0, 2, 3, 5)]
+    assert set(found.errors) == {files[number] for number in (1, 4, 6)}
+    assert "1.wav" in found.errors[files[1]]
     assert seen[-1] == (7, 7)
 
 
-def test_a_crop_is_the_middle_of_the_file(encoder, tmp_path):
+class EightKilohertz(Spoilt):
+    """A model of 8 kHz that embeds the number of samples."""
+
+    min_samples, sample_rate = 2001, 8000
+
+    def embed(self, waveforms):
+        return np.full((len(waveforms), 2), waveforms.shape[-1], np.float64)
+
+
+def test_audio_is_resampled_to_the_rate_of_the_backend(files):
+    recordings = [*files[:4], Recording(files[0].path, 0.375)]
+    found = embed_recordings(EightKilohertz(0), recordings, batch_size=4, max_seconds=60)
+    assert [each.vector.tolist() for each in found.embeddings.values()] == [[n, n] for n in (4000, 4000, 3000, 3000)]
+    assert [each.seconds for each in found.embeddings.values()] == [0.5, 0.5, 0.375, 0.375]
+    assert {each.vector.dtype for each in found.embeddings.values()} == {np.dtype(np.float32)}
+    assert "too short: 2000 samples at 8 kHz, at least 2001" in found.errors[files[1]]
+
+
+def test_crop_is_the_middle_of_the_file(backend, tmp_path):
     samples = (0.1 * np.random.default_rng(1).normal(size=24_001)).astype(np.float32)
     soundfile.write(tmp_path / "whole.wav", samples, 16000, subtype="FLOAT")
     soundfile.write(tmp_path / "middle.wav", samples[8000:16000], 16000, subtype="FLOAT")
-    recordings = {
-        "crop": Recording(tmp_path / "whole.wav", 0.5),
-        "middle": Recording(tmp_path / "middle.wav"),
-        "all": Recording(tmp_path / "whole.wav"),
-    }
-    found = embed_files(encoder, recordings, batch_size=1, max_seconds=60)
-    assert list(found.embeddings) == ["crop", "middle", "all"]
-    assert found.embeddings["crop"] == pytest.approx(found.embeddings["middle"], abs=1e-6)
-    assert found.seconds == {"crop": 0.5, "middle": 0.5, "all": 24_001 / 16_000}
+    crop, middle, whole = recordings = [
+        Recording(tmp_path / "whole.wav", 0.5),
+        Recording(tmp_path / "middle.wav"),
+        Recording(tmp_path / "whole.wav"),
+    ]
+    found = embed_recordings(backend, recordings, batch_size=1, max_seconds=60).embeddings
+    assert list(found) == recordings
+    assert found[crop].vector == pytest.approx(found[middle].vector, abs=1e-6)
+    assert [found[each].seconds for each in (crop, middle, whole)] == [0.5, 0.5, 24_001 / 16_000]
 
 
-def test_a_file_shorter_than_its_crop_is_left_out_and_named(encoder, files):
-    crops = {file_id: Recording(recording.path, 0.375) for file_id, recording in files.items()}  # 6,000 samples
+def test_file_shorter_than_its_crop_is_listed_as_too_short(backend, files):
+    crops = [Recording(each.path, 0.375) for each in files]  # 6,000 samples
     seen = []
-    found = embed_files(encoder, crops, batch_size=4, max_seconds=60, on_progress=lambda *counts: seen.append(counts))
-    assert list(found.embeddings) == ["id0", "id2", "id3", "id5"]
-    assert found.too_short == ["id1", "id4", "id6"]
+    options = {"batch_size": 4, "max_seconds": 60, "on_progress": lambda *counts: seen.append(counts)}
+    found = embed_recordings(backend, crops, **options)
+    assert list(found.embeddings) == [crops[number] for number in (0, 2, 3, 5)]
+    assert found.too_short == tuple(crops[number] for number in (1, 4, 6))
     assert not found.errors
-    assert not set(found.too_short) & set(found.seconds)
     assert seen[-1] == (7, 7)
 
 
-def test_a_crop_that_is_too_short_for_the_model_is_an_error(encoder, files):
-    found = embed_files(encoder, {"crop": Recording(files["id0"].path, 0.01)}, batch_size=4, max_seconds=60)
-    assert "too short: 160 samples" in found.errors["crop"]
+def test_crop_too_short_for_the_model_is_an_error(backend, files):
+    crop = Recording(files[0].path, 0.01)
+    found = embed_recordings(backend, [crop], batch_size=4, max_seconds=60)
+    assert "too short: 160 samples" in found.errors[crop]
 
 
-def test_recordings_of_one_file_that_follow_each_other_are_decoded_once(encoder, files, monkeypatch):
+def test_recordings_of_one_file_in_a_row_are_decoded_once(backend, files, monkeypatch):
     decoded = []
     load = embedding.load_audio
-    monkeypatch.setattr(embedding, "load_audio", lambda path: decoded.append(path.name) or load(path))
-    crops = {f"{id}-{crop}": Recording(files[id].path, crop) for id in ("id0", "id1") for crop in (None, 0.2, 0.1)}
-    found = embed_files(encoder, crops, batch_size=4, max_seconds=60)
+    monkeypatch.setattr(
+        embedding, "load_audio", lambda path, **options: decoded.append(path.name) or load(path, **options)
+    )
+    crops = [Recording(each.path, crop) for each in files[:2] for crop in (None, 0.2, 0.1)]
+    found = embed_recordings(backend, crops, batch_size=4, max_seconds=60)
     assert decoded == ["0.wav", "1.wav"]
-    assert list(found.embeddings) == list(crops)
+    assert list(found.embeddings) == crops
+
+
+def test_prefix_is_cut_first_and_normalised_then():
+    assert unit_prefix(np.array([3, 4, 12], np.float32), 2).tolist() == [pytest.approx(0.6), pytest.approx(0.8)]
+
+
+@pytest.mark.parametrize("dim", [0, 4])
+def test_prefix_wider_than_the_embedding_is_refused(dim):
+    with pytest.raises(ValueError, match="cannot be cut from 3 values"):
+        unit_prefix(np.zeros(3, np.float32), dim)

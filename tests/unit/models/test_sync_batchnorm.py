@@ -7,8 +7,8 @@ from torch import nn
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.config.run import HardwareConfig
 from mrlspk.errors import ConfigError
-from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.models.encoder import build_encoder
+from mrlspk.models.fingerprint import model_fingerprint
 from mrlspk.models.folding import fold_head
 from mrlspk.models.parts import set_training_mode
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm, synchronise

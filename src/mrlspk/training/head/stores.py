@@ -13,8 +13,8 @@ from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.distributed import ALONE, Ranks
 from mrlspk.feature_store.extraction import ensure_crops, ensure_whole
 from mrlspk.feature_store.store import FeatureStore
-from mrlspk.inference.loading import load_located
-from mrlspk.inference.locate import locate_model
+from mrlspk.inference.model_file import locate_model
+from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.models.encoder import Encoder
 from mrlspk.rotation.folds import (
     CHOICE_SECONDS,
@@ -140,5 +140,5 @@ def store_teacher(plan: RunPlan, *, on_stage: OnStage | None, ranks: Ranks) -> T
     if config.loss.distillation_teacher is None or not config.distillation_weight:
         return None
     file = locate_model(str(config.loss.distillation_teacher), cache_dir=plan.cache_dir, mirror=plan.mirror)
-    encoder = load_located(file).encoder.to(ranks.device)
+    encoder = load_checkpoint(file).encoder.to(ranks.device)
     return Teacher(Stores(config, encoder, on_stage, ranks).crops(plan.data), encoder.cpu().folded_head())

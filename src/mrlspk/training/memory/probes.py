@@ -11,7 +11,7 @@ from torch import Tensor
 from mrlspk.config import Config
 from mrlspk.feature_store.key import Precision
 from mrlspk.feature_store.pooling import pooling_function
-from mrlspk.inference.loading import load_located
+from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.models.encoder import Encoder
 from mrlspk.training.acceleration import set_tf32
 from mrlspk.training.memory.train_probe import build_train_probe
@@ -118,7 +118,7 @@ def build_probe(
     torch.use_deterministic_algorithms(config.deterministic)
     set_tf32(allowed=config.hardware.tf32)
     origin = find_origin(config, cache_dir=cache_dir, mirror=mirror)
-    encoder = build_encoder_from(config, load_located(origin) if origin else None)[0]
+    encoder = build_encoder_from(config, load_checkpoint(origin) if origin else None)[0]
     if config.trains_head_alone:
         return build_pooling_probe(config, encoder, device=device)
     return build_train_probe(config, encoder, device=device, n_speakers=n_speakers, n_processes=n_processes)

@@ -11,11 +11,11 @@ from torch import Tensor
 from mrlspk.config.architecture import Architecture, ReDimNet2Architecture, ReDimNetArchitecture
 from mrlspk.errors import CheckpointError
 from mrlspk.files import whole_file
-from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.models.checkpoints import LoadedModel
 from mrlspk.models.checkpoints.files import import_safetensors
 from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.encoder import Encoder, build_encoder
+from mrlspk.models.fingerprint import model_fingerprint
 from mrlspk.training.network.lora import NAME, adapted_layers, inject, library, merged, without_adapters
 
 FOLDER, CONFIG, WEIGHTS = "adapter", "adapter_config.json", "adapter_model.safetensors"

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
-from mrlspk.inference.fingerprint import model_fingerprint
 from mrlspk.models.encoder import build_encoder
+from mrlspk.models.fingerprint import model_fingerprint
 
 STAGES = ((1, 1, 1, ((3, 3),), 4),)
 TINY = ReDimNetConfig(F=8, C=4, stages_setup=STAGES)

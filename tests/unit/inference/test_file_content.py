@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from mrlspk.inference import content
-from mrlspk.inference.content import file_state, read_content
+from mrlspk.inference import file_content
+from mrlspk.inference.file_content import file_state, read_content
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def path(tmp_path):
 
 def wait_until_settled(path, monkeypatch):
     later = time.time_ns() + 3_000_000_000
-    monkeypatch.setattr(content.time, "time_ns", lambda: later)
+    monkeypatch.setattr(file_content.time, "time_ns", lambda: later)
     return read_content(path)
 
 
@@ -25,22 +25,22 @@ def test_content_is_the_sha256_of_the_bytes(path):
     assert read_content(path).sha256 == hashlib.sha256(b"first").digest()
 
 
-def test_a_file_just_written_has_not_settled_and_one_of_three_seconds_ago_has(path, monkeypatch):
+def test_file_settles_within_three_seconds(path, monkeypatch):
     assert not read_content(path).settled
     assert wait_until_settled(path, monkeypatch).settled
 
 
-def test_a_file_of_the_future_never_settles(path, monkeypatch):
+def test_file_of_the_future_never_settles(path, monkeypatch):
     os.utime(path, (time.time() + 1e6,) * 2)
     assert not wait_until_settled(path, monkeypatch).settled
 
 
-def test_an_old_mtime_alone_does_not_settle_a_file(path):
+def test_old_mtime_alone_does_not_settle_a_file(path):
     os.utime(path, (0, 0))
     assert not read_content(path).settled
 
 
-def test_a_change_of_the_same_size_and_mtime_shows(path, monkeypatch):
+def test_change_of_the_same_size_and_mtime_shows(path, monkeypatch):
     before = wait_until_settled(path, monkeypatch)
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
     time.sleep(0.02)  # more than the grain of the kernel's clock
@@ -49,21 +49,21 @@ def test_a_change_of_the_same_size_and_mtime_shows(path, monkeypatch):
     assert not before.still_holds()
 
 
-def test_a_change_that_the_clock_does_not_show_is_found_in_a_file_that_has_not_settled(path, monkeypatch):
+def test_change_within_one_clock_tick_shows_in_an_unsettled_file(path, monkeypatch):
     before = read_content(path)
-    monkeypatch.setattr(content, "file_state", lambda _: before.state)
+    monkeypatch.setattr(file_content, "file_state", lambda _: before.state)
     assert before.still_holds()
     path.write_bytes(b"other")
     assert not before.still_holds()
 
 
-def test_a_settled_file_is_not_read_again(path, monkeypatch):
+def test_settled_file_is_not_read_again(path, monkeypatch):
     before = wait_until_settled(path, monkeypatch)
-    monkeypatch.setattr(content, "read_content", lambda _: pytest.fail("read again"))
+    monkeypatch.setattr(file_content, "read_content", lambda _: pytest.fail("read again"))
     assert before.still_holds()
 
 
-def test_what_is_no_readable_file_has_no_content(tmp_path, path):
+def test_unreadable_file_has_no_content(tmp_path, path):
     os.mkfifo(tmp_path / "pipe.wav")
     for name in ("absent.wav", "pipe.wav", "", "\0.wav"):
         assert read_content(tmp_path / name) is None
@@ -73,12 +73,12 @@ def test_what_is_no_readable_file_has_no_content(tmp_path, path):
     assert not before.still_holds()
 
 
-def test_a_file_that_grows_while_it_is_read_has_no_content(path, monkeypatch):
+def test_file_that_grows_while_it_is_read_has_no_content(path, monkeypatch):
     digest = hashlib.file_digest
 
     def grow_then_digest(file, name):
         path.write_bytes(b"longer than before")
         return digest(file, name)
 
-    monkeypatch.setattr(content.hashlib, "file_digest", grow_then_digest)
+    monkeypatch.setattr(file_content.hashlib, "file_digest", grow_then_digest)
     assert read_content(path) is None

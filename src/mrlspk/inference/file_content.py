@@ -1,4 +1,4 @@
-"""What an audio file holds, told by its SHA-256, and whether a file is still the one that was hashed."""
+"""Identify the content of an audio file by its SHA-256, and tell whether the file still has it."""
 
 import hashlib
 import stat
@@ -11,7 +11,7 @@ SETTLED_NS = 2_000_000_000  # clocks of file systems can be this coarse: a young
 
 @dataclass(frozen=True)
 class FileState:
-    """What changes whenever a file does, once it has settled: its size and times."""
+    """Size and times of a file, which change whenever a settled file does."""
 
     size: int
     mtime_ns: int
@@ -19,8 +19,8 @@ class FileState:
 
 
 @dataclass(frozen=True)
-class Content:
-    """What a file held at one time.
+class FileContent:
+    """The content of a file at one time.
 
     Attributes:
         path: Of the file.
@@ -35,7 +35,7 @@ class Content:
     settled: bool
 
     def still_holds(self) -> bool:
-        """Return whether the file holds the same now; only one that had not settled is read again."""
+        """Return whether the file has the same content now; only an unsettled file is read again."""
         if file_state(self.path) != self.state:
             return False
         if self.settled:
@@ -45,23 +45,23 @@ class Content:
 
 
 def file_state(path: Path) -> FileState | None:
-    """Return size and times of a file; None where there is none that can be looked at."""
+    """Return size and times of a regular file; None if there is none that can be looked at."""
     try:
         found = path.stat()
-    except (OSError, ValueError):  # whoever opens it says why
+    except (OSError, ValueError):  # opening it reports the reason
         return None
     return FileState(found.st_size, found.st_mtime_ns, found.st_ctime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
-def read_content(path: Path) -> Content | None:
-    """Return what a file holds; None where it cannot be read, or changes meanwhile."""
+def read_content(path: Path) -> FileContent | None:
+    """Return the content of a file; None if it cannot be read, or changes meanwhile."""
     before, now = file_state(path), time.time_ns()
     if before is None:
         return None
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").digest()
-    except OSError:  # whoever decodes it says why
+    except OSError:  # decoding it reports the reason
         return None
     settled = now - max(before.mtime_ns, before.ctime_ns) >= SETTLED_NS
-    return Content(path, sha256, before, settled) if file_state(path) == before else None
+    return FileContent(path, sha256, before, settled) if file_state(path) == before else None

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from mrlspk.errors import CheckpointError, DownloadError
-from mrlspk.inference.locate import locate_model
+from mrlspk.inference.model_file import locate_model
 from mrlspk.pretrained.cache_folder import cached_path
 from mrlspk.pretrained.own_models import ModelFacts, add_own_model, own_model_path
 from mrlspk.pretrained.registry import find_model

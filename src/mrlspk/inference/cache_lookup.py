@@ -1,0 +1,133 @@
+"""Look up the embeddings of one run in the cache, and keep the new ones."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import batched
+from pathlib import Path
+
+from mrlspk import __version__
+from mrlspk.data.utterance_ids import is_utf8
+from mrlspk.inference.backend import Backend
+from mrlspk.inference.cache import EmbeddingCache, Entry, KnownFile
+from mrlspk.inference.file_content import FileContent, file_state, read_content
+from mrlspk.inference.recording import Recording
+
+FORMAT = 1  # rises when equal audio and settings give other embeddings, or entries get another form
+RECORDINGS_PER_LOOKUP = 500
+WRITE_EVERY_SECONDS = 5.0  # a killed run loses no more than this
+WRITE_EVERY_ENTRIES = 2000
+
+type OnFound = Callable[[Mapping[Recording, Entry]], None]
+
+
+class CacheLookup:
+    """The cache as one model sees it during one run.
+
+    Args:
+        cache: The embeddings.
+        backend: The model.
+        max_seconds: Longer recordings are embedded in averaged windows.
+    """
+
+    def __init__(self, cache: EmbeddingCache, backend: Backend, *, max_seconds: float) -> None:
+        self._cache = cache
+        self._model, self._runtime, self._max_seconds = backend.fingerprint, tuple(backend.runtime.items()), max_seconds
+        self._asked: set[bytes] = set()
+        self._awaited: dict[Recording, tuple[bytes, FileContent]] = {}
+        self._repeats: list[Recording] = []
+        self._entries: dict[bytes, Entry] = {}
+        self._files: dict[bytes, KnownFile] = {}
+        self._written = time.monotonic()
+
+    def missing(self, recordings: Iterable[Recording], on_found: OnFound) -> Iterator[Recording]:
+        """Yield the recordings to embed, in order; of recordings with the same content only the first."""
+        for recording, key in self._look_up(recordings, on_found):
+            if key in self._asked:
+                self._repeats.append(recording)
+            else:
+                self._asked.update([key] if key else [])
+                yield recording
+
+    def still_missing(self, on_found: OnFound) -> Iterator[Recording]:
+        """Yield the repeats whose first recording could not be embedded, or was not kept."""
+        self._write()
+        for recording, _ in self._look_up(self._repeats, on_found):
+            yield recording
+
+    def keep(self, recording: Recording, entry: Entry) -> None:
+        """Keep the result of a recording, if its file still has the content that was looked up."""
+        key, content = self._awaited.pop(recording, (b"", None))
+        if content is not None and content.still_holds():
+            self._entries[key] = entry
+            self._write_if_due()
+
+    def close(self) -> None:
+        """Write all that is not written yet."""
+        self._write()
+        self._cache.close()
+
+    def _look_up(self, recordings: Iterable[Recording], on_found: OnFound) -> Iterator[tuple[Recording, bytes | None]]:
+        """Yield each recording that is not in the cache, with its key; an unreadable file has none."""
+        for some in batched(recordings, RECORDINGS_PER_LOOKUP):
+            contents = self._contents({recording.path for recording in some})
+            keys = {each: self._key(each, contents[each.path]) for each in some if each.path in contents}
+            known = self._cache.find(set(keys.values()))
+            on_found({recording: known[key] for recording, key in keys.items() if key in known})
+            for recording in some:
+                key = keys.get(recording)
+                if key in known:
+                    continue
+                if key is not None:
+                    self._awaited[recording] = key, contents[recording.path]
+                yield recording, key
+            self._write_if_due()
+
+    def _contents(self, paths: Iterable[Path]) -> dict[Path, FileContent]:
+        """Return the contents of files, reading only those that are new or have changed since they were hashed."""
+        names = {path: os.fsencode(path.absolute()) for path in paths if is_utf8(str(path))}
+        known = self._cache.find_files(names.values())
+        found: dict[Path, FileContent] = {}
+        for path, name in names.items():
+            state, sha256 = known.get(name, (None, b""))
+            if state is not None and file_state(path) == state:
+                found[path] = FileContent(path, sha256, state, settled=True)
+            elif content := read_content(path):
+                found[path] = content
+                if content.settled:
+                    self._files[name] = content.state, content.sha256
+        return found
+
+    def _key(self, recording: Recording, content: FileContent) -> bytes:
+        suffix = recording.path.suffix.lower()  # which decides the decoder
+        settings = _settings_text(self._runtime, self._max_seconds, recording.crop_seconds, suffix)
+        return hashlib.sha256(f"{self._model} {content.sha256.hex()} {settings}".encode()).digest()
+
+    def _write_if_due(self) -> None:
+        due = time.monotonic() - self._written > WRITE_EVERY_SECONDS
+        if due or len(self._entries) + len(self._files) > WRITE_EVERY_ENTRIES:
+            self._write()
+
+    def _write(self) -> None:
+        self._cache.write(self._entries, self._files)
+        self._entries, self._files = {}, {}
+        self._written = time.monotonic()
+
+
+@lru_cache
+def _settings_text(
+    runtime: tuple[tuple[str, str], ...], max_seconds: float, crop_seconds: float | None, suffix: str
+) -> str:
+    """Return all that an embedding depends on beside model and audio, as JSON."""
+    settings = {
+        "format": FORMAT,
+        "mrlspk": __version__,
+        **dict(runtime),
+        "max_seconds": float(max_seconds),
+        "crop_seconds": None if crop_seconds is None else float(crop_seconds),
+        "suffix": suffix,
+    }
+    return json.dumps(settings)

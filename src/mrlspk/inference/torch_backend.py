@@ -1,0 +1,113 @@
+"""Run a PyTorch checkpoint as an inference backend."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mrlspk.data.audio import SAMPLE_RATE
+from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError
+from mrlspk.inference.backend import LoadedBackend
+from mrlspk.inference.model_file import ModelFile
+from mrlspk.models.checkpoints import LoadedModel, load_model
+from mrlspk.models.encoder import Encoder
+from mrlspk.models.fingerprint import model_fingerprint
+
+
+class TorchBackend:
+    """An encoder as a `Backend`.
+
+    Args:
+        encoder: In evaluation mode, on its device.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """The prefix widths that the model was trained for, rising."""
+        return self._encoder.dims
+
+    @property
+    def embed_dim(self) -> int:
+        """The full width."""
+        return self._encoder.embed_dim
+
+    @property
+    def sample_rate(self) -> int:
+        """16,000 Hz."""
+        return SAMPLE_RATE
+
+    @property
+    def min_samples(self) -> int:
+        """The fewest samples of a waveform."""
+        return self._encoder.min_samples
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the architecture and the weights."""
+        return model_fingerprint(self._encoder)
+
+    @property
+    def runtime(self) -> Mapping[str, str]:
+        """The version of torch and the type of the device."""
+        return {"torch": torch.__version__, "device": self._encoder.device.type}
+
+    @torch.inference_mode()
+    def embed(self, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map (batch, samples) to (batch, embed_dim), not of unit length."""
+        vectors: NDArray[np.float32] = self._encoder(torch.from_numpy(waveforms).to(self._encoder.device)).cpu().numpy()
+        return vectors
+
+
+def load_torch_backend(model: ModelFile, device: str) -> LoadedBackend:
+    """Return the encoder of a checkpoint, on the device called ``device``, as a backend.
+
+    Raises:
+        CheckpointError: If the file is no checkpoint, or does not fit its own configuration.
+        UsageError: If no device is called ``device``.
+        MissingDependencyError: If this machine has no such device.
+    """
+    checkpoint = load_checkpoint(model)
+    encoder = checkpoint.encoder.to(find_device(device))
+    return LoadedBackend(TorchBackend(encoder), config=checkpoint.config, checkpoint=checkpoint)
+
+
+def load_checkpoint(model: ModelFile) -> LoadedModel:
+    """Return the model in a located file, whole.
+
+    A mirror that is one flat folder can hold the file of another release under the same file name.
+
+    Raises:
+        CheckpointError: If the file is no checkpoint or does not fit its own configuration, or if it is of another
+            family than the published model that it was asked for as.
+    """
+    loaded, published = load_model(model.path), model.published
+    if published is not None and loaded.family != published.family:
+        raise CheckpointError(
+            f"expected a {published.family} model as the file of {published.name}, got a {loaded.family} one",
+            model.path,
+            f"Mend MRLSPK_MIRROR, if that is set, then: mrlspk pretrained fetch {published.name} --force",
+        )
+    return loaded
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device called ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; auto prefers a GPU.
+
+    Raises:
+        UsageError: If no device is called so.
+        MissingDependencyError: If this machine has no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    kind, _, number = name.partition(":")
+    if kind not in counts or (":" in name and not number.isdecimal()):
+        raise UsageError(f"expected auto, cpu, cuda, cuda:N or mps, got {name!r}", "device")
+    if int(number or 0) >= counts[kind]:
+        raise MissingDependencyError(f"this machine has no device {name}", "device", "Take auto or cpu.")
+    return torch.device(name)

@@ -1,0 +1,290 @@
+"""What `embed_recordings` looks up in a cache and keeps in it."""
+
+import hashlib
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from mrlspk.inference import cache_lookup, embedding, file_content
+from mrlspk.inference.cache import EmbeddingCache
+from mrlspk.inference.embedding import embed_recordings
+from mrlspk.inference.recording import Recording
+from mrlspk.inference.torch_backend import TorchBackend
+from mrlspk.models.encoder import build_encoder
+
+TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), 4),))
+OPTIONS = {"batch_size": 4, "max_seconds": 60}
+
+
+def build(seed=0, dims=(4, 8)):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build_encoder(describe_architecture(TINY, dims)).eval()
+
+
+@pytest.fixture
+def encoder():
+    return build()
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return EmbeddingCache(tmp_path / "cache")
+
+
+@pytest.fixture
+def backend(encoder):
+    return TorchBackend(encoder)
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Seven files of three lengths; the last is silent and of 8 kHz."""
+    rng, found = np.random.default_rng(0), []
+    for number, samples in enumerate((8000, 4000, 8000, 6000, 4000, 8000)):
+        soundfile.write(tmp_path / f"{number}.wav", 0.1 * rng.normal(size=samples), 16000)
+        found.append(Recording(tmp_path / f"{number}.wav"))
+    soundfile.write(tmp_path / "6.wav", np.full(4000, 1e-5), 8000, subtype="FLOAT")
+    return [*found, Recording(tmp_path / "6.wav")]
+
+
+@pytest.fixture
+def settle(monkeypatch):
+    """Let five seconds go by, as far as files are concerned."""
+
+    def later():
+        now = time.time_ns() + 5_000_000_000
+        monkeypatch.setattr(file_content.time, "time_ns", lambda: now)
+
+    return later
+
+
+@pytest.fixture
+def work(encoder, monkeypatch):
+    """Count the files decoded, the files hashed, and the waveforms that go through the network."""
+    counts = {"decoded": 0, "hashed": 0, "embedded": 0}
+    load, read = embedding.load_audio, cache_lookup.read_content
+
+    def count(name, n, result):
+        counts[name] += n
+        return result
+
+    monkeypatch.setattr(embedding, "load_audio", lambda path, **options: count("decoded", 1, load(path, **options)))
+    monkeypatch.setattr(cache_lookup, "read_content", lambda path: count("hashed", 1, read(path)))
+    encoder.register_forward_pre_hook(lambda _, inputs: count("embedded", len(inputs[0]), None))
+
+    def during(action):
+        counts.update(dict.fromkeys(counts, 0))
+        result = action()
+        return result, dict(counts)
+
+    return during
+
+
+def same(first, second):
+    assert list(first.embeddings) == list(second.embeddings)
+    for recording, embedded in first.embeddings.items():
+        other = second.embeddings[recording]
+        assert np.array_equal(embedded.vector, other.vector)
+        assert (embedded.seconds, embedded.warnings) == (other.seconds, other.warnings)
+    assert first.too_short == second.too_short
+
+
+def test_warm_cache_decodes_embeds_and_hashes_nothing(backend, recordings, cache, work, settle):
+    settle()
+    cold, done = work(lambda: embed_recordings(backend, recordings, cache=cache, **OPTIONS))
+    assert done == {"decoded": 7, "hashed": 7, "embedded": 7}
+    assert cold.n_cached == 0
+    warm, done = work(lambda: embed_recordings(backend, recordings, cache=EmbeddingCache(cache.folder), **OPTIONS))
+    assert done == {"decoded": 0, "hashed": 0, "embedded": 0}
+    assert warm.n_cached == 7
+    warnings = [each.warnings for each in warm.embeddings.values()]
+    assert warnings == [()] * 6 + [("silent", "upsampled from 8000 Hz")]
+    same(cold, warm)
+    same(cold, embed_recordings(backend, recordings, **OPTIONS))
+
+
+def test_cache_key_is_that_of_0_1_0(backend, recordings, cache):
+    embed_recordings(backend, [recordings[0], Recording(recordings[1].path, 0.2)], cache=cache, **OPTIONS)
+    for recording, crop in ((recordings[0], "null"), (recordings[1], "0.2")):
+        audio = hashlib.sha256(recording.path.read_bytes()).hexdigest()
+        settings = (
+            f'{{"format": 1, "mrlspk": "{cache_lookup.__version__}", "torch": "{torch.__version__}", '
+            f'"device": "cpu", "max_seconds": 60.0, "crop_seconds": {crop}, "suffix": ".wav"}}'
+        )
+        key = hashlib.sha256(f"{backend.fingerprint} {audio} {settings}".encode()).digest()
+        assert list(cache.find([key])) == [key]
+
+
+def test_recent_files_are_hashed_again_and_found(backend, recordings, cache, work):
+    embed_recordings(backend, recordings, cache=cache, **OPTIONS)
+    _, done = work(lambda: embed_recordings(backend, recordings, cache=cache, **OPTIONS))
+    assert done == {"decoded": 0, "hashed": 7, "embedded": 0}
+
+
+def test_only_new_recordings_are_embedded_in_the_order_given(backend, recordings, cache, work):
+    first = embed_recordings(backend, [recordings[number] for number in (1, 4, 5)], cache=cache, **OPTIONS)
+    seen = []
+    progress = {"on_progress": lambda *counts: seen.append(counts)}
+    found, done = work(lambda: embed_recordings(backend, recordings, cache=cache, **progress, **OPTIONS))
+    assert done["decoded"] == done["embedded"] == 4
+    assert found.n_cached == 3
+    assert list(found.embeddings) == recordings
+    for recording, embedded in first.embeddings.items():
+        assert np.array_equal(found.embeddings[recording].vector, embedded.vector)
+    assert seen[-1] == (7, 7)
+    assert seen == sorted(seen)
+
+
+def test_file_changed_at_once_to_the_same_size_is_embedded_again(backend, tmp_path, cache):
+    recording = Recording(tmp_path / "a.wav")
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        samples = 0.1 * rng.normal(size=6000)
+        soundfile.write(recording.path, samples, 16000)
+        os.utime(recording.path, (1e9, 1e9))
+        found = embed_recordings(backend, [recording], cache=cache, **OPTIONS)
+        assert found.n_cached == 0
+        same(found, embed_recordings(backend, [recording], **OPTIONS))
+
+
+def test_file_changed_after_it_was_hashed_is_embedded_again(backend, recordings, cache, work, settle):
+    settle()
+    embed_recordings(backend, recordings, cache=cache, **OPTIONS)
+    time.sleep(0.02)  # more than the grain of the kernel's clock
+    soundfile.write(recordings[2].path, 0.1 * np.random.default_rng(7).normal(size=8000), 16000)
+    _, done = work(lambda: embed_recordings(backend, recordings, cache=cache, **OPTIONS))
+    assert done == {"decoded": 1, "hashed": 1, "embedded": 1}
+
+
+def test_file_changed_between_hash_and_decoding_is_not_kept(backend, recordings, cache, monkeypatch):
+    recording, load = recordings[0], embedding.load_audio
+
+    def change_then_load(path, **options):
+        soundfile.write(path, 0.1 * np.random.default_rng(9).normal(size=8000), 16000)
+        return load(path, **options)
+
+    original = recording.path.read_bytes()
+    monkeypatch.setattr(embedding, "load_audio", change_then_load)
+    changed = embed_recordings(backend, [recording], cache=cache, **OPTIONS)
+    monkeypatch.setattr(embedding, "load_audio", load)
+    recording.path.write_bytes(original)
+    found = embed_recordings(backend, [recording], cache=cache, **OPTIONS)
+    assert found.n_cached == 0
+    assert not np.allclose(found.embeddings[recording].vector, changed.embeddings[recording].vector, atol=1e-4)
+
+
+def test_moved_or_copied_file_is_found_by_its_content(backend, recordings, cache, tmp_path, work):
+    first = embed_recordings(backend, recordings, cache=cache, **OPTIONS).embeddings
+    (tmp_path / "elsewhere").mkdir()
+    recordings[0].path.rename(tmp_path / "elsewhere" / "renamed.wav")
+    shutil.copy(recordings[1].path, tmp_path / "elsewhere" / "copy.WAV")
+    moved = [Recording(tmp_path / "elsewhere" / name) for name in ("renamed.wav", "copy.WAV")]
+    found, done = work(lambda: embed_recordings(backend, moved, cache=cache, **OPTIONS))
+    assert done["embedded"] == done["decoded"] == 0
+    for recording, before in zip(moved, recordings, strict=False):
+        assert np.array_equal(found.embeddings[recording].vector, first[before].vector)
+
+
+def test_files_of_one_content_are_embedded_once_and_alike(backend, recordings, cache, tmp_path, work):
+    copies = [Recording(tmp_path / f"copy-{each.path.name}") for each in recordings]
+    for recording, copy in zip(recordings, copies, strict=True):
+        shutil.copy(recording.path, copy.path)
+    found, done = work(lambda: embed_recordings(backend, [*recordings, *copies], cache=cache, **OPTIONS))
+    assert done["embedded"] == done["decoded"] == 7
+    assert list(found.embeddings) == [*recordings, *copies]
+    same(found, embed_recordings(backend, [*recordings, *copies], cache=cache, **OPTIONS))
+    for recording, copy in zip(recordings, copies, strict=True):
+        assert np.array_equal(found.embeddings[recording].vector, found.embeddings[copy].vector)
+
+
+def test_file_refused_by_its_name_is_refused_with_a_warm_cache_too(backend, recordings, cache, tmp_path):
+    embed_recordings(backend, recordings, cache=cache, **OPTIONS)
+    refused = [Recording(tmp_path / "audio.txt"), Recording(tmp_path / os.fsdecode(b"caf\xe9.wav"))]
+    for each in refused:
+        shutil.copy(recordings[0].path, each.path)
+    assert set(embed_recordings(backend, refused, cache=cache, **OPTIONS).errors) == set(refused)
+
+
+def test_errors_are_not_kept(backend, tmp_path, cache):
+    (tmp_path / "a.wav").write_text("not audio")
+    shutil.copy(tmp_path / "a.wav", tmp_path / "b.wav")
+    bad = [Recording(tmp_path / f"{name}.wav") for name in ("a", "b", "absent")]
+    for _ in range(2):
+        seen = []
+        progress = {"on_progress": lambda *counts, seen=seen: seen.append(counts)}
+        found = embed_recordings(backend, bad, cache=cache, **progress, **OPTIONS)
+        assert found.n_cached == 0
+        assert all(each.path.name in found.errors[each] for each in bad)
+        assert seen[-1] == (3, 3)
+
+
+def test_crops_are_kept_by_length_and_too_short_files_too(backend, recordings, cache, work):
+    crops = [Recording(each.path, seconds) for each in recordings for seconds in (None, 0.3, 0.375)]
+    cold, done = work(lambda: embed_recordings(backend, crops, cache=cache, **OPTIONS))
+    assert done["decoded"] == 7
+    assert cold.too_short == tuple(Recording(recordings[n].path, s) for n in (1, 4) for s in (0.3, 0.375))
+    warm, done = work(lambda: embed_recordings(backend, crops, cache=cache, **OPTIONS))
+    assert done["decoded"] == done["embedded"] == 0
+    assert warm.n_cached == len(crops)
+    same(cold, warm)
+
+
+@pytest.mark.parametrize("change", ["weights", "max_seconds", "torch", "mrlspk", "format", "runtime"])
+def test_change_that_changes_an_embedding_misses(backend, recordings, cache, monkeypatch, change):
+    embed_recordings(backend, recordings, cache=cache, **OPTIONS)
+    options = OPTIONS | ({"max_seconds": 30} if change == "max_seconds" else {})
+    cache_lookup._settings_text.cache_clear()
+    if change == "torch":
+        monkeypatch.setattr(torch, "__version__", "99.0")
+    if change == "mrlspk":
+        monkeypatch.setattr(cache_lookup, "__version__", "99.0")
+    if change == "format":
+        monkeypatch.setattr(cache_lookup, "FORMAT", 99)
+    if change == "runtime":
+        monkeypatch.setattr(TorchBackend, "runtime", {"onnxruntime": "1.0"})
+    other = TorchBackend(build(seed=1)) if change == "weights" else backend
+    assert embed_recordings(other, recordings, cache=cache, **options).n_cached == 0
+    cache_lookup._settings_text.cache_clear()
+
+
+def test_equal_weights_hit_whatever_widths_were_trained(recordings, cache):
+    embed_recordings(TorchBackend(build()), recordings, cache=cache, **OPTIONS)
+    found = embed_recordings(TorchBackend(build(dims=(2, 4, 8))), recordings, cache=cache, **OPTIONS)
+    assert found.n_cached == 7
+
+
+def test_embeddings_made_before_an_interruption_are_kept(backend, recordings, cache, monkeypatch):
+    load = embedding.load_audio
+
+    def interrupted(path, **options):
+        if path.name == "5.wav":
+            raise KeyboardInterrupt
+        return load(path, **options)
+
+    monkeypatch.setattr(embedding, "load_audio", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        embed_recordings(backend, recordings, cache=cache, batch_size=1, max_seconds=60)
+    monkeypatch.setattr(embedding, "load_audio", load)
+    assert embed_recordings(backend, recordings, cache=cache, **OPTIONS).n_cached == 5
+
+
+def test_entries_are_written_during_the_run(backend, recordings, cache, monkeypatch):
+    monkeypatch.setattr(cache_lookup, "WRITE_EVERY_ENTRIES", 1)
+    written = []
+    write = EmbeddingCache.write
+
+    def noted(cache, entries, files):
+        written.append(len(entries))
+        write(cache, entries, files)
+
+    monkeypatch.setattr(EmbeddingCache, "write", noted)
+    embed_recordings(backend, recordings, cache=cache, batch_size=1, max_seconds=60)
+    assert sum(written) == 7
+    assert max(written) <= 2
