@@ -1,16 +1,17 @@
-"""Audio files to waveforms: one function over soundfile (WAV, FLAC, Ogg) and torchcodec (M4A, AAC, MP3)."""
+"""Decode audio with soundfile (WAV, FLAC, Ogg) or torchcodec (M4A, AAC, MP3): whole, a range, or a random crop."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import soundfile
 import torch
 import torchaudio
 from torch import Tensor
 
 from mrlspk.data.audio_source import AudioSource, FileSource, RangeSource, as_source
-from mrlspk.data.containers import COPY_AGAIN, check_complete
+from mrlspk.data.truncation import COPY_AGAIN, check_complete
 from mrlspk.data.utterance_ids import NOT_UTF8, RENAME, is_utf8, printable
 from mrlspk.errors import DataError, MissingDependencyError
 
@@ -18,7 +19,6 @@ SAMPLE_RATE = 16_000
 SOUNDFILE_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 TORCHCODEC_SUFFIXES = frozenset({".m4a", ".aac", ".mp3"})
 AUDIO_SUFFIXES = SOUNDFILE_SUFFIXES | TORCHCODEC_SUFFIXES
-
 PREROLL_SECONDS = 0.2  # a lossy frame is whole only when its predecessors were decoded too
 IMPORT_ERRORS = (ImportError, OSError, RuntimeError)  # torchcodec raises any of these without FFmpeg
 RUNTIME_ERRORS = (RuntimeError, ValueError)  # what torchcodec raises for a file that it cannot decode
@@ -84,6 +84,36 @@ def probe_audio(audio: AudioSource | str | Path) -> AudioInfo:
         return info
     left = max(info.seconds - source.start_seconds, 0.0)
     return replace(info, seconds=left if source.seconds is None else min(source.seconds, left))
+
+
+def random_crop(
+    audio: AudioSource | Path, n_samples: int, rng: np.random.Generator, *, sample_rate: int = SAMPLE_RATE
+) -> Tensor:
+    """Return (n_samples,) from a random place in a file, decoding little else; a shorter file is repeated.
+
+    The header only proposes the place: where the decoded range turns out shorter, the whole file is read.
+
+    Raises:
+        DataError: If the file cannot be read.
+    """
+    place = rng.random()
+    seconds = n_samples / sample_rate
+    spare_seconds = probe_audio(audio).seconds - seconds
+    if spare_seconds > 0:
+        try:
+            part = load_audio(audio, sample_rate=sample_rate, start_seconds=place * spare_seconds, seconds=seconds)
+        except DataError:  # a header that promises too much; the whole file tells
+            part = None
+        if part is not None and part.numel() == n_samples:
+            return part
+    whole = load_audio(audio, sample_rate=sample_rate)
+    start = int(place * max(whole.numel() - n_samples + 1, 0))
+    return repeat_to(whole[start:], n_samples)
+
+
+def repeat_to(waveform: Tensor, n_samples: int) -> Tensor:
+    """Return the first ``n_samples`` of ``waveform`` (samples,) said again and again."""
+    return waveform.repeat(-(-n_samples // waveform.numel()))[:n_samples]
 
 
 def save_m4a(path: Path, waveform: Tensor, *, waveform_rate: int = SAMPLE_RATE) -> None:

@@ -11,9 +11,8 @@ import torchaudio
 from torch import Tensor
 
 from mrlspk.config.data import MAX_SPEED_DENOMINATOR
-from mrlspk.data.audio import load_audio
+from mrlspk.data.audio import load_audio, random_crop
 from mrlspk.data.corpora.folder_tree import list_audio
-from mrlspk.data.crop import random_crop
 from mrlspk.errors import DataError
 
 

@@ -18,13 +18,12 @@ from mrlspk.data.augmentation import (
     Volume,
     list_recordings,
 )
-from mrlspk.data.batches import RankBatches
 from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.loader import WatchedLoader
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.metadata import read_metadata, speaker_values
-from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
+from mrlspk.data.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.trials import Trials, generate_trials
 from mrlspk.errors import DataError
 

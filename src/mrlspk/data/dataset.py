@@ -1,20 +1,20 @@
 """Cut training crops and label them with their classes."""
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mrlspk.data.audio import SAMPLE_RATE
+from mrlspk.data.audio import SAMPLE_RATE, random_crop
 from mrlspk.data.audio_source import AudioSource, FileSource
 from mrlspk.data.augmentation import Augmentation, change_speed, samples_before_speed
-from mrlspk.data.crop import random_crop
 from mrlspk.data.manifest import Manifest, Utterance
-from mrlspk.data.one_thread import one_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +24,6 @@ class SampleKey:
     index: int
     epoch: int
     repeat: int
-
-
-class PickledSources:
-    """The sources of utterances in two arrays; a source takes as many bytes as its pickle, some hundred."""
-
-    def __init__(self, utterances: Sequence[Utterance]) -> None:
-        pickles = [pickle.dumps(utterance.source) for utterance in utterances]
-        self._bytes = np.frombuffer(b"".join(pickles), np.uint8)
-        self._ends = np.cumsum([len(each) for each in pickles])
-
-    def __getitem__(self, index: int) -> AudioSource:
-        start = self._ends[index - 1] if index else 0
-        source: AudioSource = pickle.loads(self._bytes[start : self._ends[index]])
-        return source
-
-
-def _are_files_of_ids(manifest: Manifest) -> bool:
-    """Return whether every utterance is the file that its id names below the root, as in a tree of folders."""
-    prefix = str(manifest.root / "_")[:-1]
-    return all(each.source == FileSource(prefix + each.utterance_id) for each in manifest.utterances)
 
 
 class CropDataset(Dataset[tuple[Tensor, int]]):
@@ -141,3 +121,34 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         n_read = samples_before_speed(self.n_samples, speed)
         waveform = random_crop(source, n_read, rng, sample_rate=self.sample_rate)
         return waveform if speed == 1 else change_speed(waveform, speed)[: self.n_samples]
+
+
+class PickledSources:
+    """The sources of utterances in two arrays; a source takes as many bytes as its pickle, some hundred."""
+
+    def __init__(self, utterances: Sequence[Utterance]) -> None:
+        pickles = [pickle.dumps(utterance.source) for utterance in utterances]
+        self._bytes = np.frombuffer(b"".join(pickles), np.uint8)
+        self._ends = np.cumsum([len(each) for each in pickles])
+
+    def __getitem__(self, index: int) -> AudioSource:
+        start = self._ends[index - 1] if index else 0
+        source: AudioSource = pickle.loads(self._bytes[start : self._ends[index]])
+        return source
+
+
+def _are_files_of_ids(manifest: Manifest) -> bool:
+    """Return whether every utterance is the file that its id names below the root, as in a tree of folders."""
+    prefix = str(manifest.root / "_")[:-1]
+    return all(each.source == FileSource(prefix + each.utterance_id) for each in manifest.utterances)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work in one thread, as the processes of a loader do: sums over more differ in their last bits."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)

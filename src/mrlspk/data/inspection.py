@@ -1,15 +1,15 @@
-"""Audio files looked at one by one: what their headers say, and what decoding shows."""
+"""Inspect audio files one by one: read their headers, decode some of them, and report problems."""
 
 import os
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
 from mrlspk.data.audio import SAMPLE_RATE, AudioInfo, load_audio, probe_audio
 from mrlspk.data.manifest import Utterance
-from mrlspk.data.problems import Problem, error, warning
 from mrlspk.errors import DataError
 from mrlspk.files import OnProgress
 
@@ -21,8 +21,35 @@ FILES_PER_TASK = 64
 
 
 @dataclass(frozen=True)
+class Problem:
+    """A problem in a corpus.
+
+    Args:
+        kind: A word for programs, such as ``unreadable``.
+        severity: ``error`` if the corpus cannot be used as it is.
+        where: Utterance, speaker, folder, or line of a trial list.
+        message: The expectation and the finding.
+    """
+
+    kind: str
+    severity: Literal["error", "warning"]
+    where: str
+    message: str
+
+
+def error(kind: str, where: str, message: str) -> Problem:
+    """Return a problem that must be fixed."""
+    return Problem(kind, "error", where, message)
+
+
+def warning(kind: str, where: str, message: str) -> Problem:
+    """Return a problem that may be intended."""
+    return Problem(kind, "warning", where, message)
+
+
+@dataclass(frozen=True)
 class Inspection:
-    """What the files have in sum, and what is wrong with some; ``seconds`` leaves out those that cannot be read."""
+    """Total length of the readable files in seconds, and the problems of all files."""
 
     seconds: float
     problems: tuple[Problem, ...]
@@ -84,7 +111,7 @@ def _check_header(utterance_id: str, info: AudioInfo) -> Iterator[Problem]:
 
 
 def _check_samples(utterance_id: str, waveform: Tensor, info: AudioInfo) -> Iterator[Problem]:
-    """Check what was decoded, (samples,)."""
+    """Check a decoded waveform (samples,)."""
     if waveform.abs().max() < SILENT_PEAK:
         yield warning("silent", utterance_id, "expected speech, got silence")
     seconds = waveform.numel() / SAMPLE_RATE

@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader, Sampler
 
 from mrlspk.data.augmentation import RecordedNoise, RoomResponse
 from mrlspk.data.dataset import CropDataset, SampleKey
-from mrlspk.data.reading import Board, NotedDataset
-from mrlspk.data.worker_errors import (
+from mrlspk.data.workers import (
+    Board,
+    NotedDataset,
     dead_worker,
     death_error,
     is_timeout,

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mrlspk.data.manifest import Manifest
-from mrlspk.data.text_file import TextFile, column_name, delimiter_of, find_column, read_text_file, shorten, split_table
+from mrlspk.data.text_tables import (
+    TextFile,
+    column_name,
+    delimiter_of,
+    find_column,
+    read_text_file,
+    shorten,
+    split_table,
+)
 from mrlspk.errors import DataError, UsageError
 
 log = logging.getLogger("mrlspk.data")

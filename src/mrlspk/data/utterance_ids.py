@@ -1,4 +1,4 @@
-"""What the name of an utterance may hold: text, and no white space, which divides the fields of a trial list."""
+"""Check the names of utterances, and read speaker and session from the ids of a tree of folders."""
 
 import os
 from pathlib import Path

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.metadata import Metadata
-from mrlspk.data.text_file import column_name
+from mrlspk.data.text_tables import column_name
 from mrlspk.data.trials import OfficialMatch
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.baselines import BaselineResults

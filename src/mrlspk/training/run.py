@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.config import Config
-from mrlspk.data.batches import RankBatches
+from mrlspk.data.sampler import RankBatches
 from mrlspk.distributed import Ranks
 from mrlspk.training.checkpoints.checkpoint import BEST
 from mrlspk.training.optimiser import LearningRate, build_learning_rate

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mrlspk.data.choices import Decode
 from mrlspk.data.corpora.audio_folder import AudioFolder
 from mrlspk.data.corpora.recipes import recipe_for
-from mrlspk.data.inspection import inspect_files
+from mrlspk.data.inspection import Problem, error, inspect_files, warning
 from mrlspk.data.manifest import CorpusListing, Utterance
-from mrlspk.data.problems import Decode, Problem, error, warning
 from mrlspk.data.trials import BadLinesError, Trials, official_match, official_warning, read_trials
 from mrlspk.data.utterance_ids import is_utf8, name_fault, printable
 from mrlspk.errors import DataError, UsageError

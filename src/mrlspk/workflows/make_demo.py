@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mrlspk.data.corpora.demo import make_voices, write_voices
-from mrlspk.data.corpora.espeak import Voice
+from mrlspk.data.corpora.demo import Voice, make_voices, write_voices
 from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.trials import generate_trials, write_trials
 from mrlspk.errors import MrlspkError, UsageError

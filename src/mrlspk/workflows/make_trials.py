@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mrlspk.data.choices import SameSession
 from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.metadata import read_metadata, speaker_values
-from mrlspk.data.same_session import SameSession
 from mrlspk.data.trials import Trials, generate_trials, write_trials
 from mrlspk.errors import UsageError
 from mrlspk.files import check_free

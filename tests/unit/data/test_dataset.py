@@ -6,12 +6,11 @@ import soundfile
 import torch
 from torch.utils.data import DataLoader
 
-from mrlspk.data import crop
-from mrlspk.data.audio import AudioInfo, load_audio
+from mrlspk.data import audio
+from mrlspk.data.audio import AudioInfo, load_audio, random_crop, repeat_to
 from mrlspk.data.audio_source import RangeSource
 from mrlspk.data.augmentation import Augmentation, GaussianNoise
 from mrlspk.data.corpora.recipes import scan_corpus
-from mrlspk.data.crop import random_crop, repeat_to
 from mrlspk.data.dataset import CropDataset, SampleKey
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.sampler import ShuffleSampler
@@ -79,7 +78,7 @@ def test_every_speed_makes_classes_of_its_own(corpus):
 
 
 def test_header_that_promises_too_much_is_not_believed(corpus, monkeypatch):
-    monkeypatch.setattr(crop, "probe_audio", lambda _: AudioInfo(16_000, 1, 1e4))
+    monkeypatch.setattr(audio, "probe_audio", lambda _: AudioInfo(16_000, 1, 1e4))
     waveform = random_crop(corpus.utterances[0].path, 3_200, np.random.default_rng(0))
     assert torch.equal(places(waveform).diff(), torch.ones(3_199, dtype=torch.long))
 

@@ -12,11 +12,10 @@ import soundfile
 import torch
 
 from mrlspk.data.augmentation import Augmentation, RecordedNoise
-from mrlspk.data.batches import RankBatches
 from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.loader import WatchedLoader
-from mrlspk.data.sampler import ShuffleSampler
+from mrlspk.data.sampler import RankBatches, ShuffleSampler
 from mrlspk.errors import DataError, MissingDependencyError, MrlspkError
 
 MARKED = "b/session/2.wav"
@@ -103,7 +102,7 @@ def test_process_that_hangs_over_a_file_is_an_error_with_the_file(corpus, tmp_pa
 @pytest.mark.parametrize(
     ("name", "kind", "fix"),
     [
-        ("SIGKILL", MrlspkError, "where memory runs out"),
+        ("SIGKILL", MrlspkError, "when memory runs out"),
         ("SIGBUS", MrlspkError, "enlarge /dev/shm"),
         ("SIGSEGV", DataError, "out of the corpus"),
         ("SIGABRT", DataError, "out of the corpus"),
@@ -194,10 +193,10 @@ def test_bug_in_a_worker_keeps_its_traceback(corpus):
 FULL_SHARED_MEMORY = """
 import sys
 from pathlib import Path
-from mrlspk.data.batches import RankBatches
+from mrlspk.data.sampler import RankBatches
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.loader import WatchedLoader
-from mrlspk.data.manifest import scan_corpus
+from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.sampler import ShuffleSampler
 from mrlspk.errors import MrlspkError
 
@@ -223,16 +222,16 @@ def test_full_shared_memory_is_an_error_that_says_so(corpus):
 
 def test_worker_ends_with_the_process_that_it_decodes_for_and_not_with_its_parent_alone(monkeypatch):
     """Where a server makes the processes, the one that asked for them is no parent of theirs."""
-    from mrlspk.data import reading
+    from mrlspk.data import workers
 
     told = iter([None, SimpleNamespace(si_pid=1), SimpleNamespace(si_pid=os.getpid())])
-    monkeypatch.setattr(reading.signal, "sigtimedwait", lambda *_: next(told))
-    monkeypatch.setattr(reading.os, "_exit", lambda code: (_ for _ in ()).throw(SystemExit(code)))
+    monkeypatch.setattr(workers.signal, "sigtimedwait", lambda *_: next(told))
+    monkeypatch.setattr(workers.os, "_exit", lambda code: (_ for _ in ()).throw(SystemExit(code)))
     with pytest.raises(SystemExit):
-        reading._end_for_owner(os.getpid())
+        workers._end_for_owner(os.getpid())
     assert next(told, "all heard") == "all heard"
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    assert not reading.is_running(gone.pid)
+    assert not workers.is_running(gone.pid)
     with pytest.raises(SystemExit):
-        reading._end_for_owner(gone.pid)
+        workers._end_for_owner(gone.pid)

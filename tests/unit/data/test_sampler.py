@@ -2,7 +2,8 @@ from collections import Counter
 
 import pytest
 
-from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
+from mrlspk.data.dataset import SampleKey
+from mrlspk.data.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
 
 CLASSES = [0] * 2 + [1] * 7 + [2] + [3] * 5
 
@@ -63,3 +64,92 @@ def test_balanced_repeats_an_utterance_only_when_its_speaker_has_no_other_left()
     counts = Counter(key.index for key in keys)
     assert [counts[index] for index in range(10)] == [7] * 2 + [2] * 7 + [14]
     assert sorted(counts[index] for index in range(10, 15)) == [2, 3, 3, 3, 3]
+
+
+ORDERS = {
+    "shuffle": lambda: ShuffleSampler(15, seed=3, n_crops=22),
+    "balanced": lambda: SpeakerBalancedSampler(CLASSES, utterances_per_speaker=2, seed=3, n_crops=22),
+}
+both_orders = pytest.mark.parametrize("make_order", ORDERS.values(), ids=ORDERS.keys())
+
+
+class Counted:
+    """The crops 0, 1, 2, … of an epoch."""
+
+    def __init__(self, n_crops):
+        self.n_crops, self.epoch = n_crops, 0
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __len__(self):
+        return self.n_crops
+
+    def __iter__(self):
+        return (SampleKey(index, self.epoch, 0) for index in range(self.n_crops))
+
+
+def indices(batches):
+    return [[key.index for key in batch] for batch in batches]
+
+
+def test_processes_take_their_crops_side_by_side_and_the_rest_is_left_out():
+    ranks = [RankBatches(Counted(11), batch_size=2, rank=rank, n_ranks=2) for rank in (0, 1)]
+    assert [indices(rank) for rank in ranks] == [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
+    assert [len(rank) for rank in ranks] == [2, 2]
+    assert ranks[0].crops_of_all == 4
+
+
+def test_an_epoch_that_fills_no_batch_has_none():
+    batches = RankBatches(Counted(3), batch_size=2, rank=1, n_ranks=2)
+    assert (len(batches), list(batches)) == (0, [])
+
+
+@pytest.mark.parametrize("n_ranks", [2, 4])
+@both_orders
+def test_processes_together_give_the_batches_of_one(make_order, n_ranks):
+    alone = RankBatches(make_order(), batch_size=4)
+    ranks = [RankBatches(make_order(), batch_size=4 // n_ranks, rank=rank, n_ranks=n_ranks) for rank in range(n_ranks)]
+    for epoch in (0, 3):
+        for batches in (alone, *ranks):
+            batches.go_to(epoch)
+        whole = list(alone)
+        assert len(whole) == len(alone) == len(ranks[0]) == 5
+        assert [sum(parts, []) for parts in zip(*ranks, strict=True)] == whole
+        assert {key.epoch for batch in whole for key in batch} == {epoch}
+
+
+@both_orders
+def test_what_is_left_of_an_epoch_does_not_depend_on_who_took_the_rest(make_order):
+    batches = RankBatches(make_order(), batch_size=4)
+    batches.go_to(1)
+    whole = list(batches)
+    batches = RankBatches(make_order(), batch_size=4)
+    batches.go_to(1, n_crops_done=8)
+    assert list(batches) == whole[2:]
+    assert list(batches) == whole[2:]
+    assert len(batches) == 5  # of the whole epoch
+    batches.go_to(2)
+    assert list(batches) != whole
+
+
+def test_another_number_of_processes_goes_on_at_the_next_crop():
+    halves = [RankBatches(Counted(20), batch_size=2, rank=rank, n_ranks=2) for rank in (0, 1)]
+    for half in halves:
+        half.go_to(0, n_crops_done=6)  # two batches of one process, of 3 crops
+    assert [indices(half) for half in halves] == [[[6, 7], [10, 11], [14, 15]], [[8, 9], [12, 13], [16, 17]]]
+
+
+@both_orders
+def test_crops_of_a_step_are_named_for_all_processes_by_any_of_them(make_order):
+    ranks = [RankBatches(make_order(), batch_size=2, rank=rank, n_ranks=2) for rank in (0, 1)]
+    named = ranks[1].crops_at(2, n_crops_done=4, n_batches=2)
+    for rank in ranks:
+        rank.go_to(2, n_crops_done=4)
+    taken = [sum(parts, []) for parts in zip(*ranks, strict=True)]
+    assert named == taken[0] + taken[1]
+
+
+def test_crops_past_the_last_whole_batch_are_named_by_none():
+    batches = RankBatches(Counted(10), batch_size=4)
+    assert [key.index for key in batches.crops_at(0, n_crops_done=4, n_batches=3)] == [4, 5, 6, 7]

@@ -5,9 +5,9 @@ import torch
 
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.data.audio_source import FileSource
+from mrlspk.data.choices import SameSession
 from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.manifest import Utterance
-from mrlspk.data.same_session import SameSession
 from mrlspk.data.trials import generate_trials
 from mrlspk.errors import DataError
 from mrlspk.feature_store.extraction import ensure_whole

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, Debug, Quiet
-from mrlspk.data.problems import Decode
+from mrlspk.data.choices import Decode
 from mrlspk.errors import DataError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, Debug, Force, Quiet
-from mrlspk.data.same_session import SameSession
+from mrlspk.data.choices import SameSession
 
 if TYPE_CHECKING:
     from mrlspk.workflows.make_trials import WrittenTrials

@@ -7,8 +7,7 @@ from pathlib import Path
 from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.corpora.folder_tree import FolderTree
 from mrlspk.data.corpora.recipes import find_recipe
-from mrlspk.data.text_file import read_text_file, shorten
-from mrlspk.data.trials.faults import BadLine, BadLinesError
+from mrlspk.data.text_tables import BadLine, BadLinesError, read_text_file, shorten
 from mrlspk.errors import DataError
 
 ENTRY = "<utterance> <path>"

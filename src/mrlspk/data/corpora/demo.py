@@ -1,20 +1,33 @@
-"""A small corpus of synthetic voices in VoxCeleb's layout: it proves an installation and nothing about accuracy."""
+"""Synthesise a small corpus in VoxCeleb's layout with eSpeak NG; it proves an installation and nothing about accuracy.
 
-from dataclasses import replace
+eSpeak NG is GPL-3.0-or-later. mrlspk neither contains nor needs it: the extra ``demo`` installs its library and data
+from the package ``espeakng-loader``, and they are loaded only here.
+"""
+
+import ctypes
+from array import array
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mrlspk.data.audio import save_m4a
-from mrlspk.data.corpora.espeak import Synthesiser, Voice
+from mrlspk.errors import MissingDependencyError, MrlspkError
 from mrlspk.files import OnProgress
 
 N_SESSIONS = 2
 SESSION_PITCH = 3  # a speaker's pitch moves by up to this from one session to another, of 100
 SESSION_RATE = 8  # and the rate by up to this, words a minute
 PEAK = 0.6
-
+SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: samples go to a callback before synthesis returns
+RATE, PITCH, RANGE = 1, 3, 4  # espeak_PARAMETER
+UTF8 = 1  # espeakCHARS_UTF8
+FULL_SCALE = 32_768
+INSTALL = "Type: pip install espeakng-loader (in an environment of uv: uv pip install espeakng-loader)"
+type _Library = ctypes.CDLL
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 # Variants of eSpeak NG's voice that sound like people, those that differ most first.
 VARIANTS = (
     "m1", "f1", "m3", "f2", "m5", "f3", "m7", "f4", "Andy", "Annie", "Gene", "Alicia", "Lee", "Andrea", "Mario",
@@ -22,7 +35,6 @@ VARIANTS = (
     "quincy", "grandma", "travis", "steph3", "m2", "m4", "m6", "m8", "Michael", "Hugo", "Diogo", "Marco", "john",
     "ian", "paul", "rob", "victor", "zac", "max", "miguel", "norbert", "benjamin",
 )  # fmt: skip
-
 SENTENCES = {
     "en": (
         "The ferry leaves the harbour at seven in the morning.",
@@ -64,6 +76,67 @@ SENTENCES = {
     ),
 }
 LANGUAGES = ("en-us", "en", "de", "en-gb-scotland", "fr", "en-gb-x-rp", "es", "en-029")
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a synthetic speaker sounds.
+
+    Args:
+        name: Language and variant, e.g. ``en-us+f2``.
+        pitch: 0 to 100; 50 is the variant's own.
+        pitch_range: 0 to 100; how lively the melody is.
+        words_per_minute: Rate of speech.
+    """
+
+    name: str
+    pitch: int
+    pitch_range: int
+    words_per_minute: int
+
+
+class Synthesiser:
+    """Text to waveforms; there is one synthesiser in a process, and one thread may use it."""
+
+    def __init__(self) -> None:
+        try:
+            import espeakng_loader
+        except ImportError as error:
+            raise _not_installed("the package espeakng-loader is not installed") from error
+        try:
+            self._library: _Library = ctypes.CDLL(espeakng_loader.get_library_path())
+        except OSError as error:
+            raise _not_installed(f"its library cannot be loaded ({error})") from error
+        self._samples = array("h")
+        self._callback = _Callback(self._collect)  # kept: the library holds only its address
+        data = espeakng_loader.get_data_path().encode()
+        self.sample_rate: int = self._library.espeak_Initialize(SYNCHRONOUS, 0, data, 0)
+        if self.sample_rate <= 0:
+            raise _not_installed("its data cannot be loaded")
+        self._library.espeak_SetSynthCallback(self._callback)
+
+    def speak(self, text: str, voice: Voice) -> NDArray[np.float32]:
+        """Return ``text`` said by ``voice``, (samples,) at `sample_rate`.
+
+        Raises:
+            MrlspkError: If there is no such voice.
+        """
+        if self._library.espeak_SetVoiceByName(voice.name.encode()) != 0:
+            raise MrlspkError("eSpeak NG has no such voice", voice.name)
+        for parameter, value in ((RATE, voice.words_per_minute), (PITCH, voice.pitch), (RANGE, voice.pitch_range)):
+            self._library.espeak_SetParameter(parameter, value, 0)
+        self._samples = array("h")
+        content = text.encode()
+        self._library.espeak_Synth(content, ctypes.c_size_t(len(content) + 1), 0, 0, 0, UTF8, None, None)
+        self._library.espeak_Synchronize()
+        waveform = np.array(self._samples, dtype=np.float32)
+        waveform /= FULL_SCALE
+        return waveform
+
+    def _collect(self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, _events: int | None) -> int:
+        if samples and count:
+            self._samples.extend(samples[:count])
+        return 0  # go on
 
 
 def make_voices(n_speakers: int, *, seed: int) -> tuple[Voice, ...]:
@@ -131,3 +204,7 @@ def _write_utterance(synthesiser: Synthesiser, text: str, voice: Voice, path: Pa
     waveform = synthesiser.speak(text, voice)
     waveform *= PEAK / np.abs(waveform).max()
     save_m4a(path, torch.from_numpy(waveform), waveform_rate=synthesiser.sample_rate)
+
+
+def _not_installed(why: str) -> MissingDependencyError:
+    return MissingDependencyError(f"eSpeak NG is needed for synthetic voices: {why}", fix=INSTALL)

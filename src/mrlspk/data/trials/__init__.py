@@ -1,12 +1,11 @@
 """Trial lists: read in the formats of the field, written, drawn, recognised, and joined with speakers and audio."""
 
-from mrlspk.data.trials.faults import BadLinesError
+from mrlspk.data.text_tables import BadLinesError
 from mrlspk.data.trials.generation import generate_trials
 from mrlspk.data.trials.official import OfficialMatch, official_match, official_warning
 from mrlspk.data.trials.reading import read_trials
 from mrlspk.data.trials.speakers import TrialSpeakers, trial_speakers
-from mrlspk.data.trials.trials import Trials
-from mrlspk.data.trials.writing import format_trials, write_trials
+from mrlspk.data.trials.trials import Trials, format_trials, write_trials
 
 __all__ = [
     "BadLinesError",

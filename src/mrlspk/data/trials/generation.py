@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mrlspk.data.choices import SameSession
 from mrlspk.data.manifest import Manifest, Utterance
-from mrlspk.data.same_session import SameSession
-from mrlspk.data.trials.trials import Trials
-from mrlspk.data.trials.writing import format_trials
+from mrlspk.data.trials.trials import Trials, format_trials
 from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError
 

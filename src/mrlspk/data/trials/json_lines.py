@@ -8,11 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mrlspk.data.text_file import TextFile, column_name, shorten
-from mrlspk.data.trials import labels
-from mrlspk.data.trials.faults import BadLine, BadLinesError
-from mrlspk.data.trials.parsed import ParsedTrials
-from mrlspk.data.trials.side_speakers import side_speakers
+from mrlspk.data.text_tables import BadLine, BadLinesError, TextFile, column_name, shorten
+from mrlspk.data.trials import tables
+from mrlspk.data.trials.trials import ParsedTrials
 
 EXPECTED = '{"enroll": …, "test": …, "target": …}'
 FIX = "Write one JSON object a line: enroll (an utterance or a list of them), test, and target (true or false)."
@@ -82,7 +80,7 @@ def _join(trials: Sequence[JsonTrial], enrolments: Mapping[str, tuple[str, ...]]
         np.array([trial.is_target for trial in trials], dtype=bool),
         enrolments,
         {name: tuple(trial.further.get(name, "") for trial in trials) for name in names},
-        side_speakers(sides, file.path),
+        tables.side_speakers(sides, file.path),
     )
 
 
@@ -102,7 +100,7 @@ def _parse(line: str) -> JsonTrial:
     if keys.enroll is None or keys.test is None or keys.label is None:
         raise LineError(f"expected {EXPECTED}")
     label = content[keys.label]
-    is_target = label if isinstance(label, bool) else labels.parse_label(_text(label))
+    is_target = label if isinstance(label, bool) else tables.parse_label(_text(label))
     if is_target is None:
         raise LineError("expected target true or false")
     name = content[keys.name] if keys.name is not None else None
@@ -120,8 +118,8 @@ def _find_keys(keys: tuple[str, ...]) -> Keys:
     def take(names: tuple[str, ...]) -> str | None:
         return next((key_of.pop(name) for name in names if name in key_of), None)
 
-    enroll, test, label = take(labels.ENROLL), take(labels.TEST), take(labels.LABEL)
-    speakers = take(labels.ENROLL_SPEAKER), take(labels.TEST_SPEAKER)
+    enroll, test, label = take(tables.ENROLL), take(tables.TEST), take(tables.LABEL)
+    speakers = take(tables.ENROLL_SPEAKER), take(tables.TEST_SPEAKER)
     return Keys(enroll, take(NAMES), test, label, speakers, tuple(key_of.items()))
 
 

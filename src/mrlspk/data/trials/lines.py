@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrlspk.data.text_file import TextFile, TextTable, shorten
-from mrlspk.data.trials.faults import BadLine, BadLinesError
-from mrlspk.data.trials.labels import NONTARGET_WORDS, TARGET_WORDS
-from mrlspk.data.trials.parsed import ParsedTrials
+from mrlspk.data.text_tables import BadLine, BadLinesError, TextFile, TextTable, shorten
+from mrlspk.data.trials.tables import NONTARGET_WORDS, TARGET_WORDS
+from mrlspk.data.trials.trials import ParsedTrials
 from mrlspk.errors import DataError
 
 DIGITS = {"1": True, "0": False}

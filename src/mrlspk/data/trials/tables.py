@@ -1,22 +1,48 @@
-"""Trials of a table with a header: CSV, TSV, and the keys of the NIST speaker recognition evaluations."""
+"""Parse trial lists that are tables with a header: CSV, TSV and the keys of the NIST evaluations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from mrlspk.data.text_file import TextFile, TextTable, column_name, find_column, shorten
-from mrlspk.data.trials import labels
-from mrlspk.data.trials.faults import BadLine, BadLinesError
-from mrlspk.data.trials.parsed import ParsedTrials
-from mrlspk.data.trials.side_speakers import side_speakers
+from mrlspk.data.text_tables import BadLine, BadLinesError, TextFile, TextTable, column_name, find_column, shorten
+from mrlspk.data.trials.trials import ParsedTrials
 from mrlspk.errors import DataError
 
+TARGET_WORDS = frozenset({"target", "tgt", "tar"})
+NONTARGET_WORDS = frozenset({"nontarget", "non-target", "non_target", "imposter", "impostor", "imp", "non"})
+TRUE_VALUES = TARGET_WORDS | {"1", "1.0", "true", "yes"}
+FALSE_VALUES = NONTARGET_WORDS | {"0", "0.0", "false", "no"}
+# By role, in order of preference: where a table has two of them, the first is meant and the other is a further column.
+ENROLL = (
+    *("enroll", "enrol", "enroll_id", "enrol_id", "enrollment", "enrolment", "enrollment_id", "enrolment_id"),
+    *("enroll_path", "enroll_utterance", "enroll_wav", "enroll_file", "modelid", "model_id", "model"),
+    *("utterance1", "utt1", "file1", "path1", "wav1", "audio1", "id1", "utterance_1", "utt_1", "file_1", "path_1"),
+)
+TEST = (
+    *("test", "test_id", "test_path", "test_utterance", "test_wav", "test_file"),
+    *("segmentid", "segment_id", "segment"),
+    *("utterance2", "utt2", "file2", "path2", "wav2", "audio2", "id2", "utterance_2", "utt_2", "file_2", "path_2"),
+)
+LABEL = (
+    *("is_target", "target", "targettype", "target_type", "trial_type", "label", "key"),
+    *("same_speaker", "same", "is_same", "match"),
+)
+ENROLL_SPEAKER = (
+    *("enroll_speaker", "enrol_speaker", "enroll_speaker_id", "enroll_spk", "speaker1", "spk1", "speaker_1", "spk_1"),
+)
+TEST_SPEAKER = ("test_speaker", "test_speaker_id", "test_spk", "speaker2", "spk2", "speaker_2", "spk_2")
+MODEL = ("modelid", "model_id", "model", "enroll", "enrol", "enroll_id", "enrol_id", "enrollment", "enrolment")
+UTTERANCE = (
+    *("utterances", "utterance", "utterance_id", "utterance_ids", "segmentid", "segment_id", "segment", "segments"),
+    *("utt", "utt_id", "file", "files", "path", "paths", "wav"),
+)
 ROLES = {
-    "enrolment": labels.ENROLL,
-    "test": labels.TEST,
-    "label": labels.LABEL,
-    "enrolment speaker": labels.ENROLL_SPEAKER,
-    "test speaker": labels.TEST_SPEAKER,
+    "enrolment": ENROLL,
+    "test": TEST,
+    "label": LABEL,
+    "enrolment speaker": ENROLL_SPEAKER,
+    "test speaker": TEST_SPEAKER,
 }
 NEEDED = "enrolment", "test", "label"
 LABEL_FIX = "Write target, 1 or true for one speaker, nontarget, 0 or false for two."
@@ -42,7 +68,7 @@ def parse_table(table: TextTable, file: TextFile) -> ParsedTrials:
         raise _bad_rows(trials, len(header), places, file)
     columns = trials.columns() or [()] * len(header)
     enroll_ids, test_ids, label = (columns[places[role]] for role in NEEDED)
-    meaning = {text: labels.parse_label(text) for text in set(label)}
+    meaning = {text: parse_label(text) for text in set(label)}
     if None in meaning.values() or not (all(enroll_ids) and all(test_ids)):
         raise _bad_rows(trials, len(header), places, file)
     named = [
@@ -57,6 +83,33 @@ def parse_table(table: TextTable, file: TextFile) -> ParsedTrials:
         columns={name: columns[place] for place, name in enumerate(header) if place not in places.values()},
         speaker_by_id=side_speakers([(ids, speakers) for speakers, ids in named], file.path),
     )
+
+
+def parse_label(text: str) -> bool | None:
+    """Return whether ``text`` says target; None where it says neither."""
+    word = text.strip().lower()
+    if word in TRUE_VALUES:
+        return True
+    return False if word in FALSE_VALUES else None
+
+
+def side_speakers(sides: Iterable[tuple[Sequence[str], Sequence[str]]], path: Path) -> dict[str, str]:
+    """Return the speaker of each id; an empty name is none.
+
+    Args:
+        sides: Ids and their speakers, one each.
+        path: The list, for messages.
+
+    Raises:
+        DataError: If an id has two speakers.
+    """
+    speaker_by_id: dict[str, str] = {}
+    for ids, speakers in sides:
+        for id_, speaker in set(zip(ids, speakers, strict=True)) if any(speakers) else ():
+            if speaker and speaker_by_id.setdefault(id_, speaker) != speaker:
+                both = " and ".join(sorted({speaker, speaker_by_id[id_]}))
+                raise DataError(f"{id_} is of two speakers, {both}", path, "Give each utterance one speaker.")
+    return speaker_by_id
 
 
 def _find_roles(header: list[str], where: str) -> dict[str, int]:
@@ -98,6 +151,6 @@ def _fault_of(cells: Sequence[str], n_cells: int, places: Mapping[str, int]) -> 
     for role in ("enrolment", "test"):
         if not cells[places[role]].strip():
             return f"expected the {role} utterance, got an empty cell"
-    if labels.parse_label(cells[places["label"]]) is None:
+    if parse_label(cells[places["label"]]) is None:
         return f"expected target or nontarget, got {shorten(cells[places['label']])!r}"
     return None

@@ -1,14 +1,18 @@
-"""What a trial list says."""
+"""Hold the trials of a list, and write them in VoxCeleb's format."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlspk.data.utterance_ids import check_name
 from mrlspk.data.utterance_ids import speaker_of as speaker_in_id
+from mrlspk.errors import DataError
+from mrlspk.files import whole_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,3 +92,39 @@ class Trials:
             is_target=self.is_target[keep],
             columns={name: tuple(compress(values, keep)) for name, values in self.columns.items()},
         )
+
+
+@dataclass(frozen=True, eq=False)
+class ParsedTrials:
+    """The content of a list, named as in `Trials`."""
+
+    enroll_ids: Sequence[str]
+    test_ids: Sequence[str]
+    is_target: NDArray[np.bool_]
+    enrolments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    speaker_by_id: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_trials(trials: Trials, path: Path) -> None:
+    """Write so that ``path`` holds the old file or the whole new one, never a part.
+
+    Raises:
+        DataError: If the trials have enrolment models, which the format cannot hold, or a name that it cannot hold.
+    """
+    if not trials.enrolments.keys().isdisjoint(trials.enroll_ids):
+        raise DataError("a list in VoxCeleb's format cannot hold enrolment models of several utterances", trials.path)
+    with whole_file(path) as partial:
+        partial.write_text(format_trials(trials.enroll_ids, trials.test_ids, trials.is_target), newline="\n")
+
+
+def format_trials(enroll_ids: Sequence[str], test_ids: Sequence[str], is_target: NDArray[np.bool_]) -> str:
+    """Return the text of a trial list.
+
+    Raises:
+        DataError: If an utterance has a name that no list can hold.
+    """
+    for utterance_id in {*enroll_ids, *test_ids}:
+        check_name(utterance_id)
+    rows = zip(is_target, enroll_ids, test_ids, strict=True)
+    return "".join(f"{int(target)} {enroll_id} {test_id}\n" for target, enroll_id, test_id in rows)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mrlspk.data.batches import RankBatches
+from mrlspk.data.sampler import RankBatches
 from mrlspk.feature_store.store import FeatureStore
 from mrlspk.models.folding import AffineMap
 

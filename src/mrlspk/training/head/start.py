@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mrlspk.data.batches import RankBatches
+from mrlspk.data.sampler import RankBatches
 from mrlspk.errors import DataError
 from mrlspk.feature_store.store import FeatureStore
 from mrlspk.losses.build import build_loss

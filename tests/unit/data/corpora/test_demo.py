@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from mrlspk.data.corpora.demo import SENTENCES, VARIANTS, make_voices
-from mrlspk.data.corpora.espeak import Synthesiser, Voice
+from mrlspk.data.corpora.demo import SENTENCES, VARIANTS, Synthesiser, Voice, make_voices
 from mrlspk.errors import MrlspkError
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mrlspk.data.audio_source import FileSource
+from mrlspk.data.choices import SameSession
 from mrlspk.data.manifest import Manifest, Utterance
-from mrlspk.data.same_session import SameSession
 from mrlspk.data.trials import generate_trials, read_trials, write_trials
 from mrlspk.data.utterance_ids import session_of, speaker_of
 from mrlspk.errors import DataError

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mrlspk.data.batches import RankBatches
-from mrlspk.data.sampler import ShuffleSampler, SpeakerBalancedSampler
+from mrlspk.data.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.models.folding import AffineMap
 from mrlspk.training.head.batches import StoredBatches, Teacher
 from stored_rows import Rows

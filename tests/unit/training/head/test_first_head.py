@@ -10,8 +10,7 @@ from torch.nn import functional
 
 from mrlspk.config import load_config
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
-from mrlspk.data.batches import RankBatches
-from mrlspk.data.sampler import ShuffleSampler
+from mrlspk.data.sampler import RankBatches, ShuffleSampler
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.training.head.start import train_first_head

@@ -1,8 +1,9 @@
-"""Text files and tables that people bring: byte order marks, line ends of any system, quotes, blanks at the ends."""
+"""Read text files and tables that users bring, and report their bad lines."""
 
 import csv
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,3 +99,34 @@ def find_column(header: list[str], names: tuple[str, ...]) -> int | None:
 def shorten(text: str, length: int = 200) -> str:
     """Return ``text``, its end left out where it is longer than ``length``."""
     return text if len(text) <= length else f"{text[:length]}…"
+
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line at fault; ``where`` is ``path:number``."""
+
+    where: str
+    what: str
+
+
+class BadLinesError(DataError):
+    """Lines of a text file at fault.
+
+    Args:
+        lines: All of them, at least one.
+        path: The file.
+        n_lines: How many lines it has, blank ones left out.
+        fix: How to mend one.
+    """
+
+    def __init__(self, lines: Sequence[BadLine], path: str, n_lines: int, fix: str) -> None:
+        self.lines = tuple(lines)
+        if len(lines) == 1:
+            super().__init__(lines[0].what, lines[0].where, fix)
+            return
+        shown = [f"{line.where}: {line.what}" for line in lines[:SHOWN]]
+        rest = [f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        super().__init__("\n".join([f"{len(lines)} of {n_lines} lines are at fault", *shown, *rest]), path, fix)

@@ -1,6 +1,6 @@
-"""Whether an audio file is all there: the sizes that a WAV or MPEG-4 file states against the size it has.
+"""Detect truncated WAV and MPEG-4 files by the sizes that their headers state.
 
-Decoders read a WAV file that was cut short without a word, and call a cut MPEG-4 file "invalid data".
+soundfile reads a truncated WAV file without an error, and torchcodec calls a truncated MPEG-4 file "invalid data".
 """
 
 from typing import BinaryIO

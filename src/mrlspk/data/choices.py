@@ -1,4 +1,4 @@
-"""Whether target trials may be within a session; kept free of torch, so that the command line can name the choices."""
+"""Name the choices of the data commands without loading torch."""
 
 from enum import StrEnum
 
@@ -9,3 +9,11 @@ class SameSession(StrEnum):
     AVOID = "avoid"  # only among speakers of a single session
     NEVER = "never"  # speakers of a single session have no target trials
     ALLOW = "allow"
+
+
+class Decode(StrEnum):
+    """How much audio a check decodes."""
+
+    NONE = "none"
+    SAMPLE = "sample"
+    ALL = "all"
