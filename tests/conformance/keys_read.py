@@ -36,6 +36,8 @@ class Types:
                     for entry in node.body:
                         if isinstance(entry, ast.AnnAssign) and isinstance(entry.target, ast.Name):
                             self.fields.setdefault((node.name, entry.target.id), class_named(entry.annotation))
+                        elif isinstance(entry, ast.FunctionDef) and is_property(entry):
+                            self.fields.setdefault((node.name, entry.name), class_named(entry.returns))
                 elif isinstance(node, ast.FunctionDef) and node.returns:
                     self.returns.setdefault(node.name, class_named(node.returns))
 
@@ -53,6 +55,11 @@ class Types:
             case ast.IfExp(body=first, orelse=second):
                 return self.of(first, names) or self.of(second, names)
         return ""
+
+
+def is_property(method: ast.FunctionDef) -> bool:
+    """Return whether a method is read as an attribute."""
+    return any(isinstance(decorator, ast.Name) and decorator.id == "property" for decorator in method.decorator_list)
 
 
 def class_named(annotation: ast.AST | None) -> str:

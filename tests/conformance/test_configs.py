@@ -118,12 +118,16 @@ def test_every_key_is_read_outside_the_configuration(key):
         ("config.data.sampler = 1", {"data"}),
         ("return config.model.weights", {"model", "model.matryoshka_weights", "model.matryoshka_dims"}),
         ("return config.model.embed_dim", {"model", "model.matryoshka_dims"}),
+        ("return run.settings.seed", {"seed"}),
     ],
 )
 def test_a_key_counts_as_read_in_its_own_section_only(body, expected):
     source = f"""
 class Run:
     config: Config
+
+    @property
+    def settings(self) -> Config: ...
 
 def read() -> Config: ...
 
