@@ -1,4 +1,4 @@
-"""Extractions of a tiny corpus, in processes of their own that a test can hold or kill at a moment of its choice."""
+"""Extract a tiny corpus in child processes that a test can hold or kill at any moment."""
 
 import io
 import logging
@@ -15,7 +15,7 @@ from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.data.augmentation import Augmentation, GaussianNoise, Volume
 from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.dataset import CropDataset
-from mrlspk.feature_store import layout
+from mrlspk.feature_store import shards
 from mrlspk.feature_store.extraction import ensure_crops
 from mrlspk.models.encoder import build_encoder
 
@@ -36,12 +36,12 @@ def tiny_dataset(root):
 
 
 def small_shards(encoder, dtype="float16"):
-    """Return the size of shards of four vectors of an encoder."""
+    """Return the size of shards of four vectors."""
     return ROWS_PER_SHARD * encoder.head.linear.in_features * torch.finfo(getattr(torch, dtype)).bits // 8
 
 
 def contents(folder):
-    """Return every file of a folder of stores but the locks."""
+    """Return every file of a folder of stores except the locks."""
     files = (path for path in folder.rglob("*") if path.is_file() and ".locks" not in path.parts)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
@@ -56,7 +56,7 @@ def pooled_alone(encoder, waveform):
 
 
 class Child:
-    """An extraction that tells each moment, and goes on when it is let."""
+    """An extraction that reports each moment and waits until the test lets it continue."""
 
     def __init__(self, root, folder, **options):
         context = multiprocessing.get_context("forkserver")
@@ -77,16 +77,16 @@ class Child:
         self._connection.close()
 
     def next_moment(self):
-        """Let it go on; return its next moment, None at its end."""
+        """Let it continue; return its next moment, None at its end."""
         if self.moment is not None:
-            self.let_go_on()
+            self.resume()
         try:
             self.moment = self._connection.recv()
         except EOFError:
             self.moment = None
         return self.moment
 
-    def let_go_on(self):
+    def resume(self):
         self._connection.send(None)
 
     def send(self, number):
@@ -100,7 +100,7 @@ class Child:
 
 
 def _extract(connection, root, folder, options):
-    """What a child does; moments are batches pooled, files half written, written but not in place, and waiting."""
+    """Run in the child; moments are: batch pooled, file half written, file written but not in place, waiting."""
 
     def tell(moment):
         connection.send(moment)
@@ -111,13 +111,13 @@ def _extract(connection, root, folder, options):
     torch.set_num_threads(1)
     _tell_of_writing(tell)
     encoder = tiny_encoder()
-    layout.SHARD_BYTES = small_shards(encoder)
+    shards.SHARD_BYTES = small_shards(encoder)
     encoder.pool.register_forward_hook(lambda *_: tell("pooled"))
     ensure_crops(encoder, tiny_dataset(root), folder=folder, **options)
 
 
 class _Waiting(logging.Handler):
-    """Tells that a child waits for the lock."""
+    """Report that a child waits for the lock."""
 
     def __init__(self, tell):
         super().__init__(logging.WARNING)
@@ -128,7 +128,7 @@ class _Waiting(logging.Handler):
 
 
 def _tell_of_writing(tell):
-    """Let every file be written in two halves, and be told of before it takes its place."""
+    """Write every file in two halves, and report it before it is moved in place."""
     plain_open, plain_sync = Path.open, os.fsync
 
     class Halved(io.FileIO):

@@ -18,7 +18,7 @@ from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.trials import Trials, read_trials, trial_speakers
 from mrlspk.data.utterance_ids import session_of, speaker_of
 from mrlspk.evaluation.scored_trials import ScoredTrials
-from mrlspk.feature_store.extraction import ensure_crops, ensure_whole
+from mrlspk.feature_store.extraction import ensure_crops, ensure_utterances
 from mrlspk.feature_store.store import FeatureStore
 from mrlspk.metrics.cosine import prefix_cosine_scores
 from mrlspk.models.checkpoints import load_model
@@ -137,7 +137,7 @@ def gather(
     return Material(
         name=name,
         encoder=encoder,
-        whole=_rows(ensure_whole(encoder, corpus.utterances, **options)),
+        whole=_rows(ensure_utterances(encoder, corpus.utterances, **options)),
         speaker_index=np.array([index[each.speaker_id] for each in corpus.utterances], np.int64),
         crops=crops,
         crop_classes=dataset.classes_of(passes),
@@ -200,7 +200,7 @@ def _list(name: str, root: str, encoder: Encoder, speech: Path, options: dict[st
         Utterance(each, speaker_of(each), session_of(each), FileSource(str(speech / root / each)))
         for each in trials.utterance_ids
     ]
-    pooled = _rows(ensure_whole(encoder, utterances, **options))  # type: ignore[arg-type]
+    pooled = _rows(ensure_utterances(encoder, utterances, **options))  # type: ignore[arg-type]
     return ScoredSet(name, trials, pooled, {each.utterance_id: row for row, each in enumerate(utterances)})
 
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from mrlspk.config import Config
 from mrlspk.distributed import ranks_of
 from mrlspk.feature_store.extraction import ensure_store
-from mrlspk.feature_store.key import crops_key, whole_key
-from mrlspk.feature_store.layout import Layout, Shard
+from mrlspk.feature_store.key import crops_key, utterances_key
+from mrlspk.feature_store.shards import Layout, Shard
 from mrlspk.rotation.folds import sample_utterances
 from mrlspk.training.checkpoints.run_folder import find_run
 from mrlspk.training.fabric import build_fabric
@@ -91,7 +91,7 @@ def fill_stores(state: RunState) -> None:
     n_features = encoder.head.linear.in_features
     trials = build_validation_trials(config, data)
     for utterances in (sample_utterances(data.corpus, features.n_whole, seed=config.seed), trials.utterances):
-        key = whole_key(
+        key = utterances_key(
             encoder,
             utterances,
             batch_size=evaluation.batch_size,

@@ -1,4 +1,4 @@
-"""Feature stores of random crops: reused, mended, gone on with, and the same in the end."""
+"""Feature stores of random crops: reused, repaired, resumed, with the same bytes in the end."""
 
 import json
 import logging
@@ -20,9 +20,9 @@ from extraction_processes import (
 )
 from mrlspk.data.dataset import SampleKey
 from mrlspk.errors import DataError, MrlspkError
-from mrlspk.feature_store import layout
+from mrlspk.feature_store import shards
 from mrlspk.feature_store.extraction import ensure_crops
-from mrlspk.feature_store.layout import store_bytes
+from mrlspk.feature_store.shards import store_bytes
 
 pytestmark = pytest.mark.usefixtures("in_one_thread")
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("in_one_thread")
 def encoder(monkeypatch):
     """A tiny encoder, with shards of four of its vectors in float16."""
     encoder = tiny_encoder()
-    monkeypatch.setattr(layout, "SHARD_BYTES", small_shards(encoder))
+    monkeypatch.setattr(shards, "SHARD_BYTES", small_shards(encoder))
     return encoder
 
 
@@ -50,12 +50,12 @@ def extract(encoder, dataset, folder, **changed):
 
 
 def spoil_audio(root):
-    """Make every file unreadable, at the size it had."""
+    """Make every file unreadable, with its size unchanged."""
     for path in root.rglob("*.wav"):
         path.write_bytes(bytes(path.stat().st_size))
 
 
-def test_every_row_is_the_pooled_crop_of_its_index_and_number(encoder, dataset, folder):
+def test_each_row_is_the_pooled_crop_of_its_index_and_number(encoder, dataset, folder):
     store = extract(encoder.train(), dataset, folder, dtype="float32")
     assert store.n_rows == 8 * len(dataset) == 128
     for row, vector in enumerate(every_row(store)):
@@ -63,7 +63,7 @@ def test_every_row_is_the_pooled_crop_of_its_index_and_number(encoder, dataset, 
         assert torch.allclose(vector, pooled_alone(encoder, crop), rtol=1e-5, atol=1e-5)
 
 
-def test_float16_is_float32_rounded_and_half_the_size(encoder, dataset, folder):
+def test_float16_store_is_float32_rounded_at_half_the_size(encoder, dataset, folder):
     whole, half = (extract(encoder, dataset, folder, dtype=dtype) for dtype in ("float32", "float16"))
     assert torch.equal(every_row(half), every_row(whole).half().float())
     assert (half.nbytes, whole.nbytes) == tuple(
@@ -73,7 +73,7 @@ def test_float16_is_float32_rounded_and_half_the_size(encoder, dataset, folder):
     assert 2 * (half.nbytes - 128 * n_headers["float16"]) == whole.nbytes - 128 * n_headers["float32"]
 
 
-def test_a_store_is_reused_without_audio(encoder, dataset, folder, tiny_corpus):
+def test_complete_store_is_reused_without_audio(encoder, dataset, folder, tiny_corpus):
     before = every_row(extract(encoder, dataset, folder))
     kept = contents(folder)
     spoil_audio(tiny_corpus.root)
@@ -86,7 +86,7 @@ def test_a_store_is_reused_without_audio(encoder, dataset, folder, tiny_corpus):
         extract(encoder, dataset, folder, crops_per_item=2)
 
 
-def test_another_head_shares_a_store_and_another_backbone_makes_its_own(encoder, dataset, folder):
+def test_store_is_shared_by_heads_but_not_by_backbones(encoder, dataset, folder):
     first = extract(encoder, dataset, folder)
     encoder.head.linear.weight.data += 1
     assert extract(encoder, dataset, folder).folder == first.folder
@@ -95,7 +95,7 @@ def test_another_head_shares_a_store_and_another_backbone_makes_its_own(encoder,
     assert not torch.equal(every_row(other), every_row(first))
 
 
-def test_an_interrupted_extraction_goes_on_where_it_stopped(encoder, dataset, folder):
+def test_interrupted_extraction_resumes_where_it_stopped(encoder, dataset, folder):
     def stop(done, _):
         if done == 22:  # in the middle of the sixth shard
             raise KeyboardInterrupt
@@ -118,15 +118,15 @@ def flip_a_byte(path):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (flip_a_byte, "differs from its checksum"),
+        (flip_a_byte, "does not match its checksum"),
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), "has the wrong size"),
         (lambda path: path.write_bytes(b""), "has the wrong size"),
         (lambda path: path.unlink(), "is gone"),
-        (lambda path: path.with_suffix(".sha256").write_text("?"), "differs from its checksum"),
+        (lambda path: path.with_suffix(".sha256").write_text("?"), "does not match its checksum"),
         (lambda path: path.with_suffix(".sha256").unlink(), None),
     ],
 )
-def test_a_damaged_shard_is_found_and_made_anew_alone(encoder, dataset, folder, caplog, damage, said):
+def test_only_damaged_shards_are_computed_again(encoder, dataset, folder, caplog, damage, said):
     store = extract(encoder, dataset, folder)
     kept = contents(folder)
     for name in ("shard-00001.npy", "shard-00030.npy"):
@@ -138,11 +138,11 @@ def test_a_damaged_shard_is_found_and_made_anew_alone(encoder, dataset, folder, 
     assert contents(folder) == kept
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == (2 if said else 0)
-    assert all(said in warning and "made anew" in warning for warning in warnings)
+    assert all(said in warning and "computed again" in warning for warning in warnings)
 
 
 @pytest.mark.parametrize("content", ["{", '{"kind": "crops"}', None])
-def test_vectors_whose_key_is_not_known_are_made_anew(encoder, dataset, folder, caplog, content):
+def test_vectors_of_an_unknown_key_are_computed_again(encoder, dataset, folder, caplog, content):
     store = extract(encoder, dataset, folder)
     kept = contents(folder)
     path = store.folder / "key.json"
@@ -153,10 +153,10 @@ def test_vectors_whose_key_is_not_known_are_made_anew(encoder, dataset, folder, 
     extract(encoder, dataset, folder, on_progress=lambda done, _: seen.append(done))
     assert seen[0] == 0
     assert contents(folder) == kept
-    assert "all vectors are made anew" in caplog.text
+    assert "all vectors are computed again" in caplog.text
 
 
-def test_leftovers_of_a_killed_process_are_removed(encoder, dataset, folder):
+def test_partial_files_of_a_killed_process_are_removed(encoder, dataset, folder):
     store = extract(encoder, dataset, folder)
     kept = contents(folder)
     (store.folder / ".shard-00003.npy.123.partial").write_text("half")
@@ -164,7 +164,7 @@ def test_leftovers_of_a_killed_process_are_removed(encoder, dataset, folder):
     assert contents(folder) == kept
 
 
-def test_the_key_is_readable_and_tells_all_settings(encoder, dataset, folder):
+def test_key_file_is_readable_and_holds_all_settings(encoder, dataset, folder):
     store = extract(encoder, dataset, folder)
     key = json.loads((store.folder / "key.json").read_text())
     assert key == store.key
@@ -180,7 +180,7 @@ def set_free_space(monkeypatch, n_bytes):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10 * n_bytes, 9 * n_bytes, n_bytes))
 
 
-def test_a_store_that_has_no_room_is_not_begun(encoder, dataset, folder, monkeypatch, tiny_corpus):
+def test_store_without_room_on_disk_is_not_begun(encoder, dataset, folder, monkeypatch, tiny_corpus):
     assert encoder.head.linear.in_features == 64  # so that 32 shards take 32 x (128 + 4 x 64 x 2) = 20,480 bytes
     spoil_audio(tiny_corpus.root)  # so that any attempt to decode would fail otherwise
     set_free_space(monkeypatch, 17_000)
@@ -190,7 +190,7 @@ def test_a_store_that_has_no_room_is_not_begun(encoder, dataset, folder, monkeyp
     assert [name for name in contents(folder) if "shard" in name] == []
 
 
-def test_room_is_needed_for_what_is_missing_only(encoder, dataset, folder, monkeypatch):
+def test_room_is_needed_for_missing_shards_only(encoder, dataset, folder, monkeypatch):
     store = extract(encoder, dataset, folder)
     kept = contents(folder)
     (store.folder / "shard-00002.npy").unlink()
@@ -200,7 +200,7 @@ def test_room_is_needed_for_what_is_missing_only(encoder, dataset, folder, monke
     assert contents(folder) == kept
 
 
-def test_size_is_told_before_the_first_vector(encoder, dataset, folder, caplog):
+def test_size_is_logged_before_the_first_vector(encoder, dataset, folder, caplog):
     told = []
     with caplog.at_level(logging.INFO, "mrlspk.training"):
         extract(encoder, dataset, folder, on_progress=lambda *_: told.append(caplog.text))
@@ -208,14 +208,14 @@ def test_size_is_told_before_the_first_vector(encoder, dataset, folder, caplog):
     assert f"{store_bytes(128, encoder.head.linear.in_features, 'float16')} bytes" in told[0]
 
 
-def test_processes_that_decode_do_not_change_a_byte(encoder, dataset, folder):
+def test_decoding_workers_do_not_change_a_byte(encoder, dataset, folder):
     extract(encoder, dataset, folder)
     extract(encoder, dataset, folder.with_name("other"), num_workers=2)
     assert contents(folder) == contents(folder.with_name("other"))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_unreadable_file_is_named_and_its_predecessors_stay(encoder, dataset, folder, tiny_corpus, workers):
+def test_unreadable_file_is_named_and_earlier_shards_stay(encoder, dataset, folder, tiny_corpus, workers):
     path = tiny_corpus.root / tiny_corpus.utterance_ids[9]  # in the third shard
     path.write_text("not audio")
     with pytest.raises(DataError) as caught:
@@ -228,14 +228,14 @@ def test_an_unreadable_file_is_named_and_its_predecessors_stay(encoder, dataset,
     ]
 
 
-def test_a_vector_beyond_float16_names_its_utterance(encoder, dataset, folder, tiny_corpus):
+def test_vector_too_large_for_float16_names_its_utterance(encoder, dataset, folder, tiny_corpus):
     encoder.pool.register_forward_hook(lambda *arguments: arguments[-1] * 1e6)
-    with pytest.raises(DataError, match="beyond float16") as caught:
+    with pytest.raises(DataError, match="too large for float16") as caught:
         extract(encoder, dataset, folder)
     assert caught.value.where == str(tiny_corpus.root / tiny_corpus.utterance_ids[0])
 
 
-def test_a_folder_that_cannot_be_written_is_named(encoder, dataset, tmp_path):
+def test_unwritable_folder_is_named(encoder, dataset, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(MrlspkError, match="cannot be locked") as caught:
         extract(encoder, dataset, tmp_path / "file" / "features")

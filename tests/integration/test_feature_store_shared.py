@@ -1,4 +1,4 @@
-"""Feature stores that two processes make together."""
+"""Feature stores written by two processes together."""
 
 import os
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 from extraction_processes import OPTIONS, contents, small_shards, tiny_dataset, tiny_encoder
 from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.errors import DataError, MrlspkError
-from mrlspk.feature_store import layout
-from mrlspk.feature_store.extraction import ensure_crops, ensure_whole
+from mrlspk.feature_store import shards
+from mrlspk.feature_store.extraction import ensure_crops, ensure_utterances
 from two_processes import in_two
 
 pytestmark = pytest.mark.usefixtures("in_one_thread")
@@ -19,32 +19,32 @@ WHOLE = {"dtype": "float16", "batch_size": 3, "max_seconds": 60.0, "precision": 
 
 @pytest.fixture
 def small(monkeypatch):
-    """Let shards have four vectors in this process too."""
-    monkeypatch.setattr(layout, "SHARD_BYTES", small_shards(tiny_encoder()))
+    """Use shards of four vectors in this process too."""
+    monkeypatch.setattr(shards, "SHARD_BYTES", small_shards(tiny_encoder()))
 
 
 def make(ranks, root, folder, changed):
-    """Make both kinds of store; return what was told of the crops, how often they were pooled, and the rows of both."""
+    """Make both kinds of store; return the progress of the crops, their pooled batches, and the rows of both."""
     encoder, dataset, told, pooled = tiny_encoder(), tiny_dataset(root), [], []
-    layout.SHARD_BYTES = small_shards(encoder)
+    shards.SHARD_BYTES = small_shards(encoder)
     encoder.pool.register_forward_hook(lambda *_: pooled.append(1))
     options = OPTIONS | changed
     crops = ensure_crops(
         encoder, dataset, folder=folder, ranks=ranks, on_progress=lambda *counts: told.append(counts), **options
     )
     n_pooled = len(pooled)
-    whole = ensure_whole(encoder, scan_corpus(root).utterances, folder=folder, ranks=ranks, **WHOLE)
+    whole = ensure_utterances(encoder, scan_corpus(root).utterances, folder=folder, ranks=ranks, **WHOLE)
     return told, n_pooled, (crops.n_rows, whole.n_rows)
 
 
 def make_alone(root, folder):
     encoder, dataset = tiny_encoder(), tiny_dataset(root)
     ensure_crops(encoder, dataset, folder=folder, **OPTIONS)
-    ensure_whole(encoder, scan_corpus(root).utterances, folder=folder, **WHOLE)
+    ensure_utterances(encoder, scan_corpus(root).utterances, folder=folder, **WHOLE)
 
 
 def make_or_say(ranks, root, folder):
-    """Return what the error says with which the making ends."""
+    """Return the error of making a store, or None."""
     try:
         make(ranks, root, folder, {})
     except MrlspkError as error:
@@ -53,9 +53,9 @@ def make_or_say(ranks, root, folder):
 
 
 def make_and_die(ranks, root, folder):
-    """Make the crops, but let the second process die after its third batch; return how the first ends."""
+    """Make the crops; the second process dies after its third batch."""
     encoder = tiny_encoder()
-    layout.SHARD_BYTES = small_shards(encoder)
+    shards.SHARD_BYTES = small_shards(encoder)
     pooled = []
     encoder.pool.register_forward_hook(lambda *_: os._exit(1) if ranks.rank and len(pooled) == 3 else pooled.append(1))
     ensure_crops(encoder, tiny_dataset(root), folder=folder, ranks=ranks, **OPTIONS)
@@ -63,7 +63,7 @@ def make_and_die(ranks, root, folder):
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("num_workers", [0, 1])
-def test_two_processes_make_half_each_and_byte_for_byte_the_store_of_one(tiny_corpus, tmp_path, num_workers):
+def test_two_processes_write_the_same_bytes_as_one(tiny_corpus, tmp_path, num_workers):
     shared, alone = tmp_path / "shared", tmp_path / "alone"
     found = in_two(make, tiny_corpus.root, shared, {"num_workers": num_workers})
     make_alone(tiny_corpus.root, alone)
@@ -75,7 +75,7 @@ def test_two_processes_make_half_each_and_byte_for_byte_the_store_of_one(tiny_co
 
 
 @pytest.mark.usefixtures("small")
-def test_shards_of_another_number_of_processes_are_gone_on_from(tiny_corpus, tmp_path):
+def test_extraction_resumes_with_another_number_of_processes(tiny_corpus, tmp_path):
     shared, alone = tmp_path / "shared", tmp_path / "alone"
     make_alone(tiny_corpus.root, alone)
     make_alone(tiny_corpus.root, shared)
@@ -88,7 +88,7 @@ def test_shards_of_another_number_of_processes_are_gone_on_from(tiny_corpus, tmp
 
 
 @pytest.mark.usefixtures("small")
-def test_a_file_that_one_process_cannot_read_ends_both_with_the_same_error(tiny_corpus, tmp_path):
+def test_unreadable_file_raises_the_same_error_in_both_processes(tiny_corpus, tmp_path):
     dataset = tiny_dataset(tiny_corpus.root)
     bad = dataset.path_of(5)  # in the second shard, the first of the second process
     kept = bad.read_bytes()
@@ -103,7 +103,7 @@ def test_a_file_that_one_process_cannot_read_ends_both_with_the_same_error(tiny_
     assert contents(tmp_path / "shared") == contents(tmp_path / "alone")
 
 
-def test_a_folder_that_cannot_be_locked_ends_both(tiny_corpus, tmp_path):
+def test_folder_that_cannot_be_locked_stops_both_processes(tiny_corpus, tmp_path):
     (tmp_path / "file").touch()
     first, second = in_two(make_or_say, tiny_corpus.root, tmp_path / "file" / "features")
     assert first == second
@@ -111,19 +111,19 @@ def test_a_folder_that_cannot_be_locked_ends_both(tiny_corpus, tmp_path):
 
 
 def make_apart(ranks, root, folder):
-    """Make the store in a folder that each process has for itself."""
+    """Make the store in a folder that only this process uses."""
     return make_or_say(ranks, root, Path(folder) / str(ranks.rank))
 
 
-def test_a_folder_that_another_process_does_not_see_ends_both(tiny_corpus, tmp_path):
+def test_folder_hidden_from_one_process_stops_both(tiny_corpus, tmp_path):
     first, second = in_two(make_apart, tiny_corpus.root, tmp_path)
     assert first == second
-    assert "another one does not see it" in first[1]
+    assert "another process does not see it" in first[1]
     assert "features.folder" in first[1]
 
 
 @pytest.mark.usefixtures("small")
-def test_a_process_that_dies_leaves_a_store_that_goes_on(tiny_corpus, tmp_path):
+def test_store_of_a_process_that_died_can_be_resumed(tiny_corpus, tmp_path):
     with pytest.raises(RuntimeError):
         in_two(make_and_die, tiny_corpus.root, tmp_path / "shared")
     n_made = sum(name.endswith(".sha256") for name in contents(tmp_path / "shared"))

@@ -1,4 +1,4 @@
-"""Everything that stored vectors depend on, as plain values whose SHA-256 names the store."""
+"""Describe everything that stored vectors depend on; the SHA-256 of this key names the feature store."""
 
 import hashlib
 import json
@@ -15,12 +15,12 @@ from mrlspk.data.augmentation import Augmentation, Disturbance
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import Utterance
 from mrlspk.errors import DataError, MrlspkError
-from mrlspk.feature_store.layout import Layout, NumberType, plan_layout
+from mrlspk.feature_store.shards import Layout, NumberType, plan_layout
 from mrlspk.files import whole_file
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.fingerprint import model_fingerprint
 
-FORMAT = 1  # rises when the same key comes to give other vectors, or a store another form
+FORMAT = 1  # raise it if the same key gives other vectors, or if the format of a store changes
 KEY_FILE = "key.json"
 
 type Key = dict[str, Any]
@@ -39,7 +39,7 @@ def crops_key(
     """Return the key of ``crops_per_item`` random crops of every index of a dataset.
 
     Raises:
-        DataError: If an utterance, or a recording of the augmentation, is gone.
+        DataError: If an utterance or a recording of the augmentation is gone.
     """
     layout = plan_layout(crops_per_item * len(dataset), encoder.pooled_dim, dtype)
     ids = dataset.utterance_ids
@@ -54,7 +54,7 @@ def crops_key(
     }
 
 
-def whole_key(
+def utterances_key(
     encoder: Encoder,
     utterances: Sequence[Utterance],
     *,
@@ -79,24 +79,24 @@ def whole_key(
 
 
 def describe_augmentation(augmentation: Augmentation | None) -> list[dict[str, Any]]:
-    """Return each step as plain values; of recordings the SHA-256 of their listing stands for them."""
+    """Return each step as plain values; recordings are replaced by the SHA-256 of their listing."""
     return [_describe_step(step) for step in (augmentation.steps if augmentation else ())]
 
 
 def listing_sha256(names: Iterable[str], sources: Iterable[AudioSource]) -> str:
     """Return a SHA-256 over names and the sizes of their audio in bytes, in order.
 
-    Of a range, the two ends are part of it.
+    For a range, its start and length are included.
 
     Raises:
-        DataError: If a file cannot be looked at.
+        DataError: If a file cannot be read.
     """
     digest = hashlib.sha256()
     for name, source in zip(names, sources, strict=True):
         try:
             size = source.size()
         except OSError as error:
-            raise DataError(f"cannot be looked at ({error.strerror})", str(source), "Check the path.") from error
+            raise DataError(f"cannot be read: {error.strerror}", str(source), "Check the path.") from error
         ends = (source.start_seconds, source.seconds)
         digest.update(json.dumps((name, size) if ends == (0, None) else (name, size, *ends)).encode())
     return digest.hexdigest()
@@ -109,7 +109,7 @@ def store_name(key: Key) -> str:
 
 
 def layout_of(key: Key) -> Layout:
-    """Return how the rows of a store lie in its shards."""
+    """Return the layout of the rows in shards."""
     return Layout(**{field.name: key[field.name] for field in fields(Layout)})
 
 
@@ -124,10 +124,10 @@ def write_key(folder: Path, key: Key) -> None:
 
 
 def read_key(folder: Path) -> Key:
-    """Return the key of the store in a folder, which is named by it.
+    """Read the key of the store in a folder; the name of the folder must match it.
 
     Raises:
-        MrlspkError: If there is none, it is damaged, or this version does not read its format.
+        MrlspkError: If there is no key, it is damaged, or it has another format.
     """
     path, fix = folder / KEY_FILE, "Run the extraction again, or remove the folder."
     try:
@@ -135,21 +135,21 @@ def read_key(folder: Path) -> Key:
     except OSError as error:
         raise MrlspkError(f"expected the key of a feature store ({error.strerror})", path, fix) from error
     except ValueError as error:
-        raise MrlspkError("expected the key of a feature store, got what is not JSON", path, fix) from error
+        raise MrlspkError("the key of this feature store is not JSON", path, fix) from error
     if not isinstance(key, dict) or "kind" not in key or store_name(key) != folder.name:
-        raise MrlspkError("is not the key that the folder is named by", path, fix)
+        raise MrlspkError("does not match the name of its folder", path, fix)
     if key["format"] != FORMAT:
         raise MrlspkError(f"expected format {FORMAT} of a feature store, got {key['format']}", path, fix)
     return key
 
 
 def _key(encoder: Encoder, layout: Layout, *, kind: str, batch_size: int, precision: Precision) -> Key:
-    """Return what the keys of all kinds hold; the device is not in it."""
+    """Return the entries that all kinds of keys share; the device is not one of them."""
     return {
         "format": FORMAT,
         "kind": kind,
         "encoder": model_fingerprint(encoder, without="head"),
-        "torch": torch.__version__.partition("+")[0],  # behind the plus stands the device it was built for
+        "torch": torch.__version__.partition("+")[0],  # without the build for a device, which follows the plus
         "precision": precision,
         "batch_size": batch_size,
         **asdict(layout),

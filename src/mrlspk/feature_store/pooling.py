@@ -1,15 +1,24 @@
-"""Waveforms to pooled vectors, in the number type of a store."""
+"""Pool random crops and whole utterances with a frozen encoder, shard by shard."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import batched
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Sampler
 
+from mrlspk.data.audio import load_audio
+from mrlspk.data.dataset import CropDataset, SampleKey
+from mrlspk.data.loader import WatchedLoader
+from mrlspk.data.manifest import Utterance
 from mrlspk.errors import DataError
 from mrlspk.feature_store.key import Precision
-from mrlspk.feature_store.layout import NumberType
+from mrlspk.feature_store.shards import Layout, NumberType, Shard, little_endian
+from mrlspk.inference.batching import Batches, check_length, mean_over_windows
+from mrlspk.inference.recording import Recording
 from mrlspk.models.encoder import Encoder
 
 AUTOCAST: dict[Precision, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -18,7 +27,7 @@ AUTOCAST: dict[Precision, torch.dtype | None] = {"fp32": None, "bf16": torch.bfl
 def pooling_function(encoder: Encoder, *, precision: Precision) -> Callable[[Tensor], Tensor]:
     """Put an encoder in evaluation mode; return a function from (batch, samples) to (batch, pooled_dim).
 
-    The vectors are float32 and on the CPU; the network runs where the encoder is, under autocast to ``precision``.
+    The vectors are float32 on the CPU. The network runs on the encoder's device, under autocast to ``precision``.
     """
     encoder.eval()
     device, half = encoder.device, AUTOCAST[precision]
@@ -32,19 +41,145 @@ def pooling_function(encoder: Encoder, *, precision: Precision) -> Callable[[Ten
 
 
 def as_stored(vectors: Tensor, names: Sequence[str], *, dtype: NumberType) -> NDArray[np.floating]:
-    """Return vectors (batch, features) in the number type of a store; ``names`` are the recordings they come from.
+    """Return vectors (batch, n_features) in the number type of a store; ``names`` are their recordings.
 
     Raises:
-        DataError: If a vector is not finite, or is beyond the number type.
+        DataError: If a vector is not finite, or too large for the number type.
     """
     _refuse(~torch.isfinite(vectors).all(1), names, "its pooled vector is not finite", "Check the recording.")
     stored = vectors.to(getattr(torch, dtype))
-    what = f"its pooled vector is beyond {dtype}: the largest value is {float(vectors.abs().max()):.6g}"
+    what = f"its pooled vector is too large for {dtype}: the largest value is {float(vectors.abs().max()):.6g}"
     _refuse(~torch.isfinite(stored).all(1), names, what, "Store the vectors as float32.")
     array: NDArray[np.floating] = stored.numpy()
     return array
 
 
-def _refuse(at_fault: Tensor, names: Sequence[str], what: str, fix: str) -> None:
-    if at_fault.any():
-        raise DataError(what, names[int(at_fault.nonzero()[0])], fix)
+def _refuse(invalid: Tensor, names: Sequence[str], what: str, fix: str) -> None:
+    if invalid.any():
+        raise DataError(what, names[int(invalid.nonzero()[0])], fix)
+
+
+class ShardBatches(Sampler[list[SampleKey]]):
+    """Sample the crops of some shards in batches; no batch crosses from one shard to the next.
+
+    Row ``k * n_items + index`` of a store is crop ``k`` of an index of the dataset.
+
+    Args:
+        shards: Shards to sample, in this order.
+        n_items: Length of the dataset.
+        batch_size: Crops in a batch; the last of a shard may have fewer.
+    """
+
+    def __init__(self, shards: Sequence[Shard], *, n_items: int, batch_size: int) -> None:
+        self.shards, self.n_items, self.batch_size = shards, n_items, batch_size
+
+    def __len__(self) -> int:
+        return sum(-(-len(shard) // self.batch_size) for shard in self.shards)
+
+    def __iter__(self) -> Iterator[list[SampleKey]]:
+        for shard in self.shards:
+            for rows in batched(shard.rows, self.batch_size):
+                yield [SampleKey(row % self.n_items, epoch=row // self.n_items, repeat=0) for row in rows]
+
+
+@dataclass(frozen=True)
+class CropSource:
+    """Compute the vectors of a store of random crops.
+
+    Attributes:
+        pool: Maps crops (batch, samples) to vectors (batch, n_features).
+        dataset: The dataset of the crops.
+        batch_size: Crops that pass through the network together.
+        num_workers: Processes that decode; 0: this one.
+        timeout_seconds: Time without a batch after which workers count as dead; 0: never.
+    """
+
+    pool: Callable[[Tensor], Tensor]
+    dataset: CropDataset
+    batch_size: int
+    num_workers: int
+    timeout_seconds: float = 0.0
+
+    def vectors(
+        self, shards: Sequence[Shard], *, layout: Layout, on_rows: Callable[[int], None]
+    ) -> Iterator[NDArray[np.floating]]:
+        """Yield the vectors (rows, n_features) of each shard; ``on_rows`` is called with the number of new rows.
+
+        Raises:
+            DataError: If a file cannot be read, or its vector cannot be stored.
+            MrlspkError: If memory runs out.
+        """
+        n_items = len(self.dataset)
+        batches = iter(self._loader(ShardBatches(shards, n_items=n_items, batch_size=self.batch_size)))
+        for shard in shards:
+            parts: list[NDArray[np.floating]] = []
+            for rows in batched(shard.rows, self.batch_size):
+                waveforms, _ = next(batches)
+                names = [str(self.dataset.source_of(row % n_items)) for row in rows]
+                parts.append(as_stored(self.pool(waveforms), names, dtype=layout.dtype))
+                on_rows(len(rows))
+            yield np.concatenate(parts)
+
+    def _loader(self, order: ShardBatches) -> WatchedLoader:
+        return WatchedLoader(
+            self.dataset,
+            order,
+            num_workers=self.num_workers,
+            timeout_seconds=self.timeout_seconds,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+
+@dataclass(frozen=True)
+class UtteranceSource:
+    """Compute the vectors of a store of utterances.
+
+    Attributes:
+        pool: Maps waveforms (batch, samples) to vectors (batch, n_features).
+        utterances: One row each.
+        batch_size: Files of equal length that pass through the network together.
+        max_seconds: Longer files are split into equal windows, whose vectors are averaged.
+        crop_seconds: Take the middle of each file; shorter files are taken whole. None: take all files whole.
+        min_samples: Minimum length of a file.
+    """
+
+    pool: Callable[[Tensor], Tensor]
+    utterances: Sequence[Utterance]
+    batch_size: int
+    max_seconds: float
+    crop_seconds: float | None
+    min_samples: int
+
+    def vectors(
+        self, shards: Sequence[Shard], *, layout: Layout, on_rows: Callable[[int], None]
+    ) -> Iterator[NDArray[np.floating]]:
+        """Yield the vectors (rows, n_features) of each shard; ``on_rows`` is called with the number of new rows.
+
+        Raises:
+            DataError: If a file cannot be read or is too short, or its vector cannot be stored.
+        """
+        for shard in shards:
+            vectors = np.empty((len(shard), layout.n_features), little_endian(layout.dtype))
+
+            def put(
+                row: int, vector: Tensor, *, vectors: NDArray[np.floating] = vectors, start: int = shard.start
+            ) -> None:
+                name = str(self.utterances[row].source)
+                vectors[row - start] = as_stored(vector[None], [name], dtype=layout.dtype)[0]
+                on_rows(1)
+
+            batches = Batches[int](self._pool_windows, batch_size=self.batch_size, on_embedded=put)
+            for row in shard.rows:
+                batches.add(row, self._load(self.utterances[row]))
+            batches.embed_all()
+            yield vectors
+
+    def _load(self, utterance: Utterance) -> Tensor:
+        whole = load_audio(utterance.source)
+        middle = Recording(utterance.path, self.crop_seconds).crop(whole)
+        waveform = whole if middle is None else middle
+        check_length(waveform, self.min_samples, str(utterance.source))
+        return waveform
+
+    def _pool_windows(self, waveforms: Tensor) -> Tensor:
+        return mean_over_windows(self.pool, waveforms, max_seconds=self.max_seconds)

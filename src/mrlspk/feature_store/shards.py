@@ -1,38 +1,119 @@
-"""Shards as files: written whole with a checksum beside them, checked, and mapped into memory."""
+"""Lay out the rows of a feature store in shard files; write, check and memory-map the files."""
 
 import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from mrlspk.errors import MrlspkError
-from mrlspk.feature_store.layout import Layout, Shard, little_endian
 from mrlspk.files import whole_file
+
+type NumberType = Literal["float16", "float32"]
+
+SHARD_BYTES = 32 * 2**20  # the most that a killed extraction repeats
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Rows ``start`` to ``stop`` of a store, in one file."""
+
+    number: int
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return f"shard-{self.number:05}.npy"
+
+    @property
+    def rows(self) -> range:
+        """Row numbers in the store."""
+        return range(self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table of ``n_rows`` vectors of ``n_features`` values in shards of ``rows_per_shard``; the last may be short."""
+
+    n_rows: int
+    n_features: int
+    dtype: NumberType
+    rows_per_shard: int
+
+    @property
+    def shards(self) -> Iterator[Shard]:
+        """All shards, in order."""
+        for number, start in enumerate(range(0, self.n_rows, self.rows_per_shard)):
+            yield Shard(number, start, min(start + self.rows_per_shard, self.n_rows))
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all shard files together."""
+        n_full, rest = divmod(self.n_rows, self.rows_per_shard)
+        return n_full * self.file_bytes(self.rows_per_shard) + (self.file_bytes(rest) if rest else 0)
+
+    def header(self, n_rows: int) -> bytes:
+        """Return the .npy header of a shard of ``n_rows``."""
+        file = io.BytesIO()
+        description = {"descr": little_endian(self.dtype).str, "fortran_order": False, "shape": self._shape(n_rows)}
+        np.lib.format.write_array_header_1_0(file, description)
+        return file.getvalue()
+
+    def file_bytes(self, n_rows: int) -> int:
+        """Return the size of the file of a shard of ``n_rows``."""
+        return len(self.header(n_rows)) + n_rows * self.n_features * little_endian(self.dtype).itemsize
+
+    def _shape(self, n_rows: int) -> tuple[int, int]:
+        return n_rows, self.n_features
+
+
+def plan_layout(n_rows: int, n_features: int, dtype: NumberType) -> Layout:
+    """Return the layout of a new store: as many rows per shard as fit in `SHARD_BYTES`, at least one."""
+    row_bytes = n_features * little_endian(dtype).itemsize
+    return Layout(n_rows, n_features, dtype, max(1, SHARD_BYTES // row_bytes))
+
+
+def store_bytes(n_rows: int, n_features: int, dtype: NumberType) -> int:
+    """Return the size on disk, in bytes, of a store of ``n_rows`` vectors of ``n_features`` values."""
+    return plan_layout(n_rows, n_features, dtype).nbytes
+
+
+def little_endian(dtype: NumberType) -> "np.dtype[np.floating]":
+    """Return the number type with a byte order that is the same on every machine."""
+    return np.dtype(dtype).newbyteorder("<")
 
 
 class ShardState(Enum):
-    """What is found in place of a shard; of all but whole ones a description."""
+    """The state of a shard file; each value but that of `COMPLETE` completes a message."""
 
-    WHOLE = ""
-    NOT_MADE = "has not been made"
+    COMPLETE = ""
+    MISSING = "is not written yet"
     GONE = "is gone"
     SIZE = "has the wrong size"
-    CHECKSUM = "differs from its checksum"
+    CHECKSUM = "does not match its checksum"
     UNREADABLE = "cannot be read"
 
     @property
     def is_damage(self) -> bool:
-        """Whether it was whole once."""
-        return self not in {ShardState.WHOLE, ShardState.NOT_MADE}
+        """True if the shard was complete before."""
+        return self not in {ShardState.COMPLETE, ShardState.MISSING}
 
 
 def write_shard(folder: Path, shard: Shard, vectors: NDArray[np.floating], *, layout: Layout) -> None:
-    """Write vectors (rows, features) of the layout's number type, then their checksum in the format of ``sha256sum``.
+    """Write vectors (rows, n_features) of the layout's number type, then their checksum in ``sha256sum`` format.
 
-    A shard without a checksum counts as not made: between the two files a process may die.
+    A shard without a checksum counts as missing, because the process may die between the two files.
 
     Raises:
         MrlspkError: If they cannot be written.
@@ -47,12 +128,12 @@ def write_shard(folder: Path, shard: Shard, vectors: NDArray[np.floating], *, la
 
 
 def inspect_shard(folder: Path, shard: Shard, *, layout: Layout) -> ShardState:
-    """Read a shard, and return whether it is what was written."""
+    """Read a shard and compare it with its checksum."""
     path = folder / shard.name
     try:
         expected = checksum_path(folder, shard).read_text(errors="replace")
     except FileNotFoundError:
-        return ShardState.NOT_MADE
+        return ShardState.MISSING
     except OSError:
         return ShardState.UNREADABLE
     try:
@@ -64,11 +145,11 @@ def inspect_shard(folder: Path, shard: Shard, *, layout: Layout) -> ShardState:
         return ShardState.GONE
     except OSError:
         return ShardState.UNREADABLE
-    return ShardState.WHOLE if expected == f"{digest}  {shard.name}\n" else ShardState.CHECKSUM
+    return ShardState.COMPLETE if expected == f"{digest}  {shard.name}\n" else ShardState.CHECKSUM
 
 
 def map_shard(folder: Path, shard: Shard, *, layout: Layout) -> NDArray[np.floating]:
-    """Return a shard (rows, features) that is read from the file as it is used; no file stays open for it.
+    """Memory-map a shard (rows, n_features); no file stays open for it.
 
     Raises:
         MrlspkError: If it is gone or has another size or header.
@@ -80,8 +161,8 @@ def map_shard(folder: Path, shard: Shard, *, layout: Layout) -> NDArray[np.float
     except OSError as error:
         raise MrlspkError(f"cannot be read: {error.strerror}", path, "Run the same extraction again.") from error
     if not fits:
-        raise MrlspkError("is not the shard that the key describes", path, "Run the same extraction again.")
-    # numpy's maps keep a file open each: a store of a thousand shards would meet the limit of a process.
+        raise MrlspkError("does not match the key of its feature store", path, "Run the same extraction again.")
+    # numpy.memmap keeps a file open each: a store of a thousand shards would exceed the limit of a process.
     mapped: NDArray[np.uint8] = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).numpy()
     values = mapped[len(header) :].view(little_endian(layout.dtype))
     return values.reshape(len(shard), layout.n_features)

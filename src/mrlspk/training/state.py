@@ -12,7 +12,7 @@ from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
 from mrlspk.data.sampler import RankBatches
 from mrlspk.distributed import Ranks
-from mrlspk.feature_store.layout import store_bytes
+from mrlspk.feature_store.shards import store_bytes
 from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.checkpoints.model_card import ModelCard
 from mrlspk.models.head import MatryoshkaHead

@@ -12,8 +12,8 @@ from mrlspk.data.augmentation import Augmentation, GaussianNoise, RecordedNoise,
 from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.dataset import CropDataset
 from mrlspk.errors import DataError
-from mrlspk.feature_store import layout
-from mrlspk.feature_store.key import crops_key, read_key, store_name, whole_key, write_key
+from mrlspk.feature_store import shards
+from mrlspk.feature_store.key import crops_key, read_key, store_name, utterances_key, write_key
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.head import MatryoshkaHead
 
@@ -71,7 +71,7 @@ def build_dataset(corpus, augmentation, **changed):
     return CropDataset(corpus, augmentation=augmentation, **options)
 
 
-def test_a_key_is_plain_and_tells_the_shape(dataset, tmp_path):
+def test_key_is_plain_and_holds_the_shape(dataset, tmp_path):
     encoder = build()
     key = crops_key(encoder, dataset, **CROPS)
     folder = tmp_path / store_name(key)
@@ -90,7 +90,7 @@ def test_a_key_is_plain_and_tells_the_shape(dataset, tmp_path):
     [{"crops_per_item": 3}, {"dtype": "float32"}, {"batch_size": 5}, {"precision": "bf16"}],
     ids=lambda change: next(iter(change)),
 )
-def test_each_argument_counts(dataset, change):
+def test_each_argument_changes_the_key(dataset, change):
     encoder = build()
     assert crops_key(encoder, dataset, **CROPS | change) != crops_key(encoder, dataset, **CROPS)
 
@@ -107,7 +107,7 @@ def test_each_argument_counts(dataset, change):
     ],
     ids=str,
 )
-def test_each_setting_of_the_dataset_counts(corpus, augmentation, dataset, change):
+def test_each_setting_of_the_dataset_changes_the_key(corpus, augmentation, dataset, change):
     encoder, changed = build(), build_dataset(corpus, augmentation, **change)
     assert crops_key(encoder, changed, **CROPS) != crops_key(encoder, dataset, **CROPS)
 
@@ -122,21 +122,21 @@ def test_each_setting_of_the_dataset_counts(corpus, augmentation, dataset, chang
     ],
     ids=str,
 )
-def test_each_setting_of_the_augmentation_counts(corpus, augmentation, dataset, place, change):
+def test_each_setting_of_the_augmentation_changes_the_key(corpus, augmentation, dataset, place, change):
     steps = list(augmentation.steps)
     steps[place] = replace(steps[place], **change)
     changed = build_dataset(corpus, Augmentation(tuple(steps)))
     assert crops_key(build(), changed, **CROPS) != crops_key(build(), dataset, **CROPS)
 
 
-def test_which_steps_there_are_and_their_order_count(corpus, augmentation):
+def test_augmentation_steps_and_their_order_change_the_key(corpus, augmentation):
     steps = augmentation.steps
     some = [None, Augmentation(steps), Augmentation(steps[::-1]), Augmentation(steps[1:]), Augmentation(steps[:3])]
     names = {store_name(crops_key(build(), build_dataset(corpus, each), **CROPS)) for each in some}
     assert len(names) == len(some)
 
 
-def test_the_listing_of_recordings_counts_wherever_they_lie(corpus, augmentation, dataset, recordings, tmp_path):
+def test_listing_of_recordings_changes_the_key_their_folder_not(corpus, augmentation, dataset, recordings, tmp_path):
     before = crops_key(build(), dataset, **CROPS)
     (tmp_path / "noise").rename(tmp_path / "moved")
     moved = tuple(tmp_path / "moved" / path.relative_to(tmp_path / "noise") for path in recordings)
@@ -156,7 +156,7 @@ def test_the_listing_of_recordings_counts_wherever_they_lie(corpus, augmentation
     assert key_of(moved) != before
 
 
-def test_the_listing_of_utterances_counts_wherever_they_lie(corpus, augmentation, dataset):
+def test_listing_of_utterances_changes_the_key_their_folder_not(corpus, augmentation, dataset):
     before, root = crops_key(build(), dataset, **CROPS), corpus.root
 
     def key_of(root):
@@ -172,7 +172,7 @@ def test_the_listing_of_utterances_counts_wherever_they_lie(corpus, augmentation
     assert key_of(moved) != before
 
 
-def test_all_before_the_head_counts_and_the_head_does_not(dataset):
+def test_backbone_changes_the_key_and_the_head_does_not(dataset):
     encoder = build()
     before = crops_key(encoder, dataset, **CROPS)
     for name, values in encoder.state_dict().items():
@@ -187,12 +187,12 @@ def test_all_before_the_head_counts_and_the_head_does_not(dataset):
 
 
 @pytest.mark.parametrize("change", [{"pad_right_samples": 100}, {"before_pool_offset": 1}], ids=str)
-def test_padding_and_skipped_frames_count(dataset, change):
+def test_padding_and_skipped_frames_change_the_key(dataset, change):
     changed = ReDimNet2Config.model_validate(TINY2.model_dump() | change)
     assert crops_key(build(changed), dataset, **CROPS) != crops_key(build(TINY2), dataset, **CROPS)
 
 
-def test_device_and_build_of_torch_do_not_count(dataset, monkeypatch):
+def test_device_and_build_of_torch_do_not_change_the_key(dataset, monkeypatch):
     encoder = build()
     before = crops_key(encoder, dataset, **CROPS)
     encoder.head.to("meta")  # another device, of what is not hashed
@@ -204,9 +204,9 @@ def test_device_and_build_of_torch_do_not_count(dataset, monkeypatch):
     assert crops_key(encoder, dataset, **CROPS) != before
 
 
-def test_size_of_shards_counts(dataset, monkeypatch):
+def test_size_of_shards_changes_the_key(dataset, monkeypatch):
     before = crops_key(build(), dataset, **CROPS)
-    monkeypatch.setattr(layout, "SHARD_BYTES", layout.SHARD_BYTES // 2)
+    monkeypatch.setattr(shards, "SHARD_BYTES", shards.SHARD_BYTES // 2)
     assert crops_key(build(), dataset, **CROPS) != before
 
 
@@ -215,20 +215,23 @@ def test_size_of_shards_counts(dataset, monkeypatch):
     [{"dtype": "float32"}, {"batch_size": 5}, {"precision": "bf16"}, {"max_seconds": 30.0}, {"crop_seconds": 2.0}],
     ids=lambda change: next(iter(change)),
 )
-def test_each_setting_of_whole_files_counts(corpus, change):
+def test_each_setting_of_utterances_changes_the_key(corpus, change):
     utterances = corpus.utterances
-    key = whole_key(build(), utterances, **WHOLE)
+    key = utterances_key(build(), utterances, **WHOLE)
     assert store_name(key).startswith("whole-")
-    assert whole_key(build(), utterances, **WHOLE | change) != key
-    assert whole_key(build(seed=1), utterances, **WHOLE) != key
-    assert whole_key(build(), utterances[:2], **WHOLE) != key
-    assert whole_key(build(), utterances[::-1], **WHOLE) != key
+    assert utterances_key(build(), utterances, **WHOLE | change) != key
+    assert utterances_key(build(seed=1), utterances, **WHOLE) != key
+    assert utterances_key(build(), utterances[:2], **WHOLE) != key
+    assert utterances_key(build(), utterances[::-1], **WHOLE) != key
 
 
-def test_an_utterance_that_is_gone_is_named(corpus, dataset):
+def test_missing_utterance_is_named(corpus, dataset):
     path = Path(corpus.root, "b/1/1.wav")
     path.unlink()
-    for make in (lambda: whole_key(build(), corpus.utterances, **WHOLE), lambda: crops_key(build(), dataset, **CROPS)):
-        with pytest.raises(DataError, match="cannot be looked at") as caught:
+    for make in (
+        lambda: utterances_key(build(), corpus.utterances, **WHOLE),
+        lambda: crops_key(build(), dataset, **CROPS),
+    ):
+        with pytest.raises(DataError, match="cannot be read") as caught:
             make()
         assert caught.value.where == str(path)

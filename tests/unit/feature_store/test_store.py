@@ -8,9 +8,8 @@ import torch
 
 from mrlspk.errors import MrlspkError
 from mrlspk.feature_store.key import KEY_FILE, store_name, write_key
-from mrlspk.feature_store.layout import Layout
-from mrlspk.feature_store.shards import write_shard
-from mrlspk.feature_store.store import open_store
+from mrlspk.feature_store.shards import Layout, write_shard
+from mrlspk.feature_store.store import open_store, readable_size
 
 N_ROWS = 23
 
@@ -31,7 +30,7 @@ def folder(request, tmp_path):
     return folder
 
 
-def test_rows_come_in_the_order_asked_for(folder):
+def test_rows_come_in_the_requested_order(folder):
     store = open_store(folder)
     table = torch.from_numpy(values(store.dtype)).float()
     for indices in ([22, 0, 3, 4, 3, 21, 7], range(N_ROWS), [5], [], np.random.default_rng(1).permutation(N_ROWS)):
@@ -41,7 +40,7 @@ def test_rows_come_in_the_order_asked_for(folder):
         assert torch.equal(found, table[torch.as_tensor(np.array(indices, np.int64))])
 
 
-def test_what_is_read_is_the_callers_own(folder):
+def test_rows_are_a_copy(folder):
     store = open_store(folder)
     first = store.rows(np.array([1]))
     kept = first.clone()
@@ -50,12 +49,12 @@ def test_what_is_read_is_the_callers_own(folder):
 
 
 @pytest.mark.parametrize("index", [-1, N_ROWS])
-def test_there_are_no_rows_beyond_the_ends(folder, index):
+def test_row_out_of_range_raises(folder, index):
     with pytest.raises(IndexError, match="rows are 0 to 22"):
         open_store(folder).rows(np.array([0, index]))
 
 
-def test_a_store_tells_its_shape_key_and_size(folder):
+def test_store_has_shape_key_and_size(folder):
     store = open_store(folder)
     assert (store.folder, store.n_rows, store.n_features) == (folder, N_ROWS, 5)
     assert store.key == json.loads((folder / KEY_FILE).read_text())
@@ -63,7 +62,7 @@ def test_a_store_tells_its_shape_key_and_size(folder):
     assert store.nbytes == sum(path.stat().st_size for path in folder.glob("*.npy"))
 
 
-def test_a_store_that_lacks_shards_is_not_opened(folder):
+def test_store_with_missing_shards_is_not_opened(folder):
     (folder / "shard-00001.npy").unlink()
     (folder / "shard-00004.npy").unlink()
     with pytest.raises(MrlspkError, match="2 of 6 shards are missing, the first is shard-00001.npy"):
@@ -75,11 +74,11 @@ def test_a_store_that_lacks_shards_is_not_opened(folder):
     [
         (None, "No such file"),
         ("{", "not JSON"),
-        ("[]", "is not the key that the folder is named by"),
-        ('{"kind": "crops", "format": 1}', "is not the key that the folder is named by"),
+        ("[]", "does not match the name of its folder"),
+        ('{"kind": "crops", "format": 1}', "does not match the name of its folder"),
     ],
 )
-def test_a_folder_without_its_key_is_not_opened(folder, content, message):
+def test_folder_without_its_key_is_not_opened(folder, content, message):
     path = folder / KEY_FILE
     path.unlink()
     if content is not None:
@@ -89,7 +88,7 @@ def test_a_folder_without_its_key_is_not_opened(folder, content, message):
     assert caught.value.where == path
 
 
-def test_a_format_of_another_version_is_not_opened(folder):
+def test_store_of_another_format_is_not_opened(folder):
     key = json.loads((folder / KEY_FILE).read_text()) | {"format": 2}
     other = folder.rename(folder.with_name(store_name(key)))
     write_key(other, key)
@@ -107,7 +106,7 @@ def few_open_files():
 
 
 @pytest.mark.usefixtures("few_open_files")
-def test_many_shards_do_not_stay_open_as_files(tmp_path):
+def test_mapped_shards_keep_no_file_open(tmp_path):
     layout = Layout(400, 1, "float16", rows_per_shard=1)
     key = {"format": 1, "kind": "whole", **asdict(layout)}
     folder = tmp_path / store_name(key)
@@ -115,3 +114,11 @@ def test_many_shards_do_not_stay_open_as_files(tmp_path):
     for shard in layout.shards:
         (folder / shard.name).write_bytes(layout.header(1) + np.float16(shard.number).tobytes())
     assert open_store(folder).rows(np.arange(399, -1, -1)).flatten().tolist() == list(range(399, -1, -1))
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "text"),
+    [(0, "0.0 kB"), (940, "0.9 kB"), (1_000_000, "1.0 MB"), (5_031_996_672, "5.0 GB"), (2 * 10**15, "2000.0 TB")],
+)
+def test_readable_size_picks_the_unit(n_bytes, text):
+    assert readable_size(n_bytes) == text

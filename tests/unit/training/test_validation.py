@@ -10,7 +10,7 @@ from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.trials import generate_trials
 from mrlspk.errors import DataError
-from mrlspk.feature_store.extraction import ensure_whole
+from mrlspk.feature_store.extraction import ensure_utterances
 from mrlspk.metrics.eer import equal_error_rate
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.validation import AudioValidator, StoredValidator, ValidationTrials, prototype_loss
@@ -78,7 +78,7 @@ def trials_among(corpus):
 def test_stored_vectors_give_the_figures_of_the_audio(voices, encoder, tmp_path, crop_seconds, max_seconds):
     trials = trials_among(voices)
     options = {"batch_size": 2, "max_seconds": max_seconds, "crop_seconds": crop_seconds}
-    store = ensure_whole(
+    store = ensure_utterances(
         encoder, trials.utterances, folder=tmp_path / "stores", dtype="float32", precision="fp32", **options
     )
     stored = StoredValidator(trials, store.rows(np.arange(store.n_rows))).validate(encoder)
@@ -140,7 +140,7 @@ def shared_figures(ranks, root, encoder, options, stored):
 def test_two_processes_share_the_work_and_have_the_figures_of_one(voices, encoder, tmp_path):
     trials = trials_among(voices)
     options = {"batch_size": 2, "max_seconds": 60.0}
-    store = ensure_whole(
+    store = ensure_utterances(
         encoder, trials.utterances, folder=tmp_path / "stores", dtype="float32", precision="fp32", **options
     )
     pooled = store.rows(np.arange(store.n_rows))

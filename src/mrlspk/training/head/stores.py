@@ -11,7 +11,7 @@ from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.distributed import ALONE, Ranks
-from mrlspk.feature_store.extraction import ensure_crops, ensure_whole
+from mrlspk.feature_store.extraction import ensure_crops, ensure_utterances
 from mrlspk.feature_store.store import FeatureStore
 from mrlspk.inference.model_file import locate_model
 from mrlspk.inference.torch_backend import load_checkpoint
@@ -114,7 +114,7 @@ class Stores:
 
     def _whole(self, stage: str, utterances: tuple[Utterance, ...], crop_seconds: float | None) -> Tensor:
         features, on_stage = self.config.features, self.on_stage
-        store = ensure_whole(
+        store = ensure_utterances(
             self.encoder,
             utterances,
             folder=features.folder,
