@@ -95,7 +95,7 @@ def test_list_given_twice_exits_3(run, model, flags, tiny_corpus, tmp_path):
     again = shutil.copy(tiny_corpus.trials, tmp_path / "again.txt")
     outcome = run("calibrate", model, *flags, "--trials", again)
     assert outcome.exit_code == 3
-    assert f"again.txt: holds the same trials as {tiny_corpus.trials}" in outcome.stderr
+    assert f"again.txt: has the same trials as {tiny_corpus.trials}" in outcome.stderr
     other = shutil.copytree(tiny_corpus.root, tmp_path / "noisy")
     roots = "--audio-root", tiny_corpus.root, "--audio-root", other
     trials = "--trials", tiny_corpus.trials, "--trials", again
@@ -104,8 +104,8 @@ def test_list_given_twice_exits_3(run, model, flags, tiny_corpus, tmp_path):
 
 def test_prior_at_which_one_error_outweighs_all_is_told(run, model, flags):
     stderr = run("calibrate", model, *flags, "--p-target", 0.5, "--p-target", 0.01, "--p-target", 0.99).stderr
-    assert "at a prior of 0.01, one false accept of 96 costs more than no score does" in stderr
-    assert "at a prior of 0.99, one miss of 24 costs more than no score does" in stderr
+    assert "at a prior of 0.01 one false accept of 96 costs more than deciding without scores" in stderr
+    assert "at a prior of 0.99 one miss of 24 costs more than deciding without scores" in stderr
     assert "at a prior of 0.5" not in stderr
 
 
@@ -146,12 +146,13 @@ def test_usual_rates_that_cannot_be_measured_are_left_out_with_a_warning(run, mo
     outcome = run("calibrate", model, *flags, "--json")
     assert all(each["false_accepts"] == [] for each in outcome.json["results"])
     assert (
-        "a false-accept rate of 0.01 cannot be measured on 96 non-target trials: no threshold for it" in outcome.stderr
+        "a false-accept rate of 0.01 cannot be measured on 96 non-target trials, so it has no threshold"
+        in outcome.stderr
     )
 
 
 def test_few_speakers_are_told(run, model, flags):
-    assert "4 speakers are few for a calibration" in run("calibrate", model, *flags).stderr
+    assert "4 speakers, which is few for a calibration" in run("calibrate", model, *flags).stderr
 
 
 @pytest.mark.parametrize(

@@ -270,7 +270,7 @@ def test_stored_scores_alone_take_no_trials(run, models, flags, tmp_path, argume
         assert run("eval", model, *flags, "--scores", path).exit_code == 0
     outcome = run("compare", *paths, *arguments)
     assert outcome.exit_code == 2
-    assert "trials cannot be chosen" in outcome.stderr
+    assert "stored scores already have their trials" in outcome.stderr
 
 
 def test_stored_scores_alone_take_no_normalisation(run, models, flags, tmp_path):
@@ -279,7 +279,7 @@ def test_stored_scores_alone_take_no_normalisation(run, models, flags, tmp_path)
         assert run("eval", model, *flags, "--scores", path).exit_code == 0
     outcome = run("compare", *paths, "--score-norm", "as", "--cohort", ".")
     assert outcome.exit_code == 2
-    assert "cannot be made otherwise" in outcome.stderr
+    assert "cannot be normalised or embedded again" in outcome.stderr
 
 
 def test_scores_of_another_list_are_refused(run, models, flags, tmp_path, tiny_corpus):

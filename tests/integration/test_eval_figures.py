@@ -36,7 +36,7 @@ def test_enough_speakers_give_intervals_around_the_figures(run, model, flags):
     table = run("eval", model, *flags).stdout
     low, high = results_of(outcome)[0]["eer_ci"]
     assert f"{100 * low:.2f}–{100 * high:.2f}" in table
-    assert "95 % intervals over 24 speakers, 1000 draws" in table
+    assert "95 % intervals over 24 speakers, 1000 resamples" in table
 
 
 def test_no_draws_give_no_intervals(run, model, flags):
@@ -151,7 +151,7 @@ def test_normalised_scores_change_with_the_cohort_and_say_so(run, model, flags, 
     assert outcome.json["settings"]["cohort"]["n"] == 4
     assert [each["threshold"] for each in normalised] != [each["threshold"] for each in plain]
     text = run("eval", model, *flags, "--score-norm", "s", "--cohort", tiny_corpus.root).stdout
-    assert "S-Norm by" in text
+    assert "S-Norm with" in text
 
 
 def test_a_cohort_stored_by_embed_gives_the_figures_of_its_folder(run, model, flags, tiny_corpus, tmp_path):
@@ -178,14 +178,14 @@ def test_a_cohort_of_one_speaker_is_refused_before_anything_is_embedded(run, mod
     monkeypatch.setattr("mrlspk.workflows.evaluate.score_model", None)
     outcome = run("eval", model, *flags, "--score-norm", "as", "--cohort", tiny_corpus.root)
     assert outcome.exit_code == 3
-    assert "expected 2 speakers or more, got 1" in outcome.stderr
+    assert "expected at least 2 speakers, got 1" in outcome.stderr
 
 
 def test_a_cohort_of_the_speakers_of_the_trials_is_told(run, model, flags, many_speakers):
     outcome = run("eval", model, *flags, "--score-norm", "s", "--cohort", many_speakers.root)
     assert outcome.exit_code == 0
     assert "24 speakers" in outcome.stderr
-    assert "are in the cohort too" in outcome.stderr
+    assert "are also in the cohort" in outcome.stderr
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_cohort_of_the_speakers_of_the_trials_is_told(run, model, flags, many_
         (["--durations", "1,x"], "expected seconds such as"),
         (["--durations", "0"], "expected seconds such as"),
         (["--by", "gender"], "no column 'gender'"),
-        (["--metadata", "meta.csv"], "without a column to go by"),
+        (["--metadata", "meta.csv"], "given without a column"),
         (["--far", "1"], "between 0 and 1"),
         (["--scores", "scores.txt"], "ends in .npz"),
     ],

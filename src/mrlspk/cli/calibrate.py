@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 class Quality(StrEnum):
-    """What ratios depend on beside the score."""
+    """What ratios depend on besides the score."""
 
     DURATION = "duration"
 
@@ -63,11 +63,11 @@ def calibrate_command(
     p_target: PTargets = None,
     far: FalseAcceptRates = None,
     quality: Annotated[
-        Quality | None, typer.Option(help="Let ratios depend on the length of the shorter recording too.")
+        Quality | None, typer.Option(help="Let ratios also depend on the duration of the shorter recording.")
     ] = None,
     durations: Annotated[
         str | None,
-        typer.Option(help="Cut test sides to these seconds, each in turn. Default: full; 2,3,5,full with --quality."),
+        typer.Option(help="Crop test sides to these seconds, in turn. Default: full; 2,3,5,full with --quality."),
     ] = None,
     score_norm: ScoreNormChoice = None,
     cohort: CohortPath = None,
@@ -84,7 +84,7 @@ def calibrate_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Fit thresholds and log-likelihood ratios to a trial list; verify and eval read them from beside the model."""
+    """Fit log-likelihood ratios and thresholds on a trial list; `verify` and `eval` read them from beside the model."""
     from mrlspk.workflows.calibrate import CalibrationRequest, calibrate
 
     request = CalibrationRequest(
@@ -179,18 +179,18 @@ def _human(report: "CalibrateReport") -> Iterator[RenderableType]:
     yield "\n".join(each.path for each in content.trials)
     yield f"{report.n_target} target and {report.n_nontarget} non-target trials, the shorter side {low:g} to {high:g} s"
     if report.n_left_out:
-        yield f"{report.n_left_out} trials left out: a side of them is shorter than the cut"
-    yield "\nThe calibration on the trials that it was fitted on; eval on another list says how it holds:"
-    yield output.table(None, *_figures(report))
+        yield f"{report.n_left_out} trials left out: one side is shorter than the crop"
+    yield "\nMetrics on the trials that it was fitted on; run `mrlspk eval` on another list to test it:"
+    yield output.table(None, *_metrics(report))
     yield ""
     yield output.table(None, *_thresholds(report))
     yield f"\nwritten to {report.file.path}"
 
 
-def _figures(report: "CalibrateReport") -> tuple[list[str], list[list[str]]]:
+def _metrics(report: "CalibrateReport") -> tuple[list[str], list[list[str]]]:
     by_score = report.file.content.quality is not None
     costs = [name for each in report.results[0].metrics.dcf for name in _cost_names(each.p_target)]
-    columns = ["width", "minCllr", "Cllr", *(["Cllr without lengths"] if by_score else []), *costs]
+    columns = ["width", "minCllr", "Cllr", *(["Cllr by score alone"] if by_score else []), *costs]
     rows = [
         [
             str(fit.width.dim),
@@ -209,7 +209,7 @@ def _cost_names(p_target: float) -> tuple[str, str]:
 
 
 def _thresholds(report: "CalibrateReport") -> tuple[list[str], list[list[str]]]:
-    """Return a row for each width and threshold: as a score where the score alone decides, else as a ratio."""
+    """Return a row for each width and threshold: as a score if the score alone decides, otherwise as a ratio."""
     columns = ["width", "threshold", "LLR", "false accepts %", "misses %"]
     if by_score := report.file.content.quality is None:
         columns.insert(3, "score")

@@ -89,7 +89,7 @@ def compare_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Score the same trials with two or more models; show where they differ, and whether that can be believed."""
+    """Score the same trials with two or more models; show the differences and whether they are significant."""
     from mrlspk.evaluation.documents import comparison_values
     from mrlspk.evaluation.report import check_report, write_report
     from mrlspk.workflows.compare import ComparisonRequest, compare
@@ -97,7 +97,7 @@ def compare_command(
     if report is not None:
         check_report(report, force=force)
     if p_target and len(p_target) > 1:
-        raise UsageError(f"models are compared at one prior, got {len(p_target)}", "--p-target", "Give one.")
+        raise UsageError(f"expected one prior, got {len(p_target)}", fix="Give one.", parameter="p_target")
     run = _find_run(models)
     request = ComparisonRequest(
         models=_find_models([str(each.path) for each in run] or models, quiet=quiet),
@@ -119,7 +119,7 @@ def compare_command(
     check_norm(settings, cohort, top_n)
     if (score_norm or cohort or top_n or no_cache) and not request.files:
         fix = "Leave out --score-norm, --cohort, --top-n and --no-cache."
-        raise UsageError("the scores are there already: they cannot be made otherwise", fix=fix)
+        raise UsageError("stored scores cannot be normalised or embedded again", fix=fix)
     with output.progress("embedding", quiet=quiet) as on_progress:
         result = compare(
             request,
@@ -136,7 +136,7 @@ def compare_command(
 
 
 def _find_run(models: list[str]) -> "tuple[RunCheckpoint, ...]":
-    """Return the checkpoints of the run whose folder is named; none where models are."""
+    """Return the checkpoints of the named run folder; none if models are named."""
     from mrlspk.evaluation.run_checkpoints import find_run_checkpoints
 
     if len(models) == 1 and Path(models[0]).is_dir():
@@ -145,7 +145,7 @@ def _find_run(models: list[str]) -> "tuple[RunCheckpoint, ...]":
 
 
 def _find_models(models: list[str], *, quiet: bool) -> "dict[str, ModelFile | ModelScores]":
-    """Return the checkpoints and the stored scores by the names that were typed, in their order."""
+    """Return the checkpoints and the stored scores by the typed names, in order."""
     from mrlspk.evaluation.stored_scores import read_scores
 
     if repeated := [model for model in dict.fromkeys(models) if models.count(model) > 1]:
@@ -159,7 +159,7 @@ def _find_models(models: list[str], *, quiet: bool) -> "dict[str, ModelFile | Mo
 
 
 def comparison_tables(report: "ComparisonReport") -> Iterator[RenderableType]:
-    """Call the models A, B … in the order given, and show what B has more of than A as B − A."""
+    """Yield the tables; models are called A, B … in the given order, and their difference B − A."""
     names = _short_names(report)
     yield "\n".join(f"{short}  {model}" for model, short in names.items())
     for trials in report.trials:
@@ -167,7 +167,7 @@ def comparison_tables(report: "ComparisonReport") -> Iterator[RenderableType]:
         yield heading(trials)
         if report.run:
             yield _epoch_table(trials, names)
-            yield "differences of neighbours, with what they rest on: --json or --report DIR"
+            yield "differences of neighbouring checkpoints: --json or --report DIR"
         else:
             yield _table(trials, names)
             yield _note(trials)
@@ -222,9 +222,9 @@ def _note(trials: "ComparedTrials") -> str:
     n_tests = sum(pair.p_value is not None for width in trials.results for pair in width.pairs)
     if trials.intervals.note:
         signs = any(pair.signs for width in trials.results for pair in width.pairs)
-        counts = "; − + = counts the speakers with fewer, more and as many errors" if signs else ""
+        counts = "; − + = counts the speakers with fewer, more and equally many errors" if signs else ""
         return f"no intervals and no winner: {trials.intervals.note}{counts}"
     intervals = f"95 % intervals over {trials.intervals.n_speakers} speakers"
     if n_tests < 2:
         return intervals
-    return f"{intervals}; {n_tests} tests: p_holm in --json holds for all of them together"
+    return f"{intervals}; {n_tests} tests: p_holm in --json corrects for all of them"

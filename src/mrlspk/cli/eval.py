@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 
 
 NO_CALIBRATION = "none"
+# Metrics that the table by width has a column for or leaves to --json and the report.
+OWN_COLUMNS = {"dim", "eer", "eer_ci", "threshold", "accuracy", "dcf", "cllr", "min_cllr", "calibrated_threshold"}
 LABELS = {"truncation": "own, truncated", "rotation": "rotation"}
 
 
@@ -87,7 +89,7 @@ def eval_command(
     top_n: TopN = None,
     calibration: CalibrationChoice = None,
     durations: Annotated[
-        str | None, typer.Option(help="Also cut the test side to these seconds, e.g. 1,2,3,5,full.")
+        str | None, typer.Option(help="Also crop the test side to these seconds, e.g. 1,2,3,5,full.")
     ] = None,
     metadata: Annotated[
         Path | None, typer.Option(help="Table of utterances or speakers (CSV, TSV, JSONL) for --by.")
@@ -96,11 +98,12 @@ def eval_command(
         list[str] | None, typer.Option(help="Column of --metadata or of the trial list to break down by; repeatable.")
     ] = None,
     target_eer: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Name the smallest width whose EER is surely at most this.")
+        float | None,
+        typer.Option(min=0, max=1, help="Find the smallest width whose EER interval is at most this."),
     ] = None,
     baselines: Annotated[
         bool,
-        typer.Option("--baselines", help="Score what the model came from too: its own embedding, that cut and turned."),
+        typer.Option("--baselines", help="Also score the original embedding, whole, truncated and rotated."),
     ] = False,
     resamples: Resamples = None,
     no_cache: NoCache = False,
@@ -162,7 +165,7 @@ def eval_command(
 
 
 def _check_targets(scores: Path | None, report: Path | None, *, force: bool) -> None:
-    """Refuse, before any work, files that could not be written."""
+    """Check before any work that the files can be written."""
     from mrlspk.evaluation.report import check_report
     from mrlspk.evaluation.stored_scores import check_scores_target
 
@@ -175,7 +178,7 @@ def _check_targets(scores: Path | None, report: Path | None, *, force: bool) -> 
 def _write_files(
     result: "EvaluationReport", payload: dict[str, Any], scores: Path | None, report: Path | None, *, force: bool
 ) -> None:
-    """Write what was asked for, after the figures were shown: a full disk does not lose them."""
+    """Write the requested files after the metrics were shown, so that a full disk does not lose them."""
     from mrlspk.evaluation.documents import add_curves
     from mrlspk.evaluation.report import write_report
     from mrlspk.evaluation.stored_scores import keep_scores, write_scores
@@ -189,7 +192,7 @@ def _write_files(
 
 
 def evaluation_tables(report: "EvaluationReport") -> Iterator[RenderableType]:
-    """Yield list by list a heading, a table by width and what else was asked for."""
+    """Yield a heading, a table by width and the other requested tables, list by list."""
     if notes := list(_notes(report)):
         yield "\n".join(notes)
         yield ""
@@ -204,10 +207,10 @@ def evaluation_tables(report: "EvaluationReport") -> Iterator[RenderableType]:
 
 def _notes(report: "EvaluationReport") -> Iterator[str]:
     if report.norm is not None:
-        taken = "S-Norm" if report.norm.top_n is None else f"AS-Norm, top {report.norm.top_n}"
-        yield f"{taken} by {report.norm.cohort.path}: thresholds are normalised scores, not cosines"
+        used = "S-Norm" if report.norm.top_n is None else f"AS-Norm, top {report.norm.top_n}"
+        yield f"{used} with {report.norm.cohort.path}: thresholds are normalised scores, not cosines"
     if report.calibration is not None:
-        yield f"calibrated by {report.calibration.path}"
+        yield f"calibration: {report.calibration.path}"
 
 
 def _list_tables(trials: "ListReport") -> Iterator[RenderableType]:
@@ -216,8 +219,9 @@ def _list_tables(trials: "ListReport") -> Iterator[RenderableType]:
     if trials.intervals.note:
         yield f"no intervals: {trials.intervals.note}"
     else:
-        told = ", as far as target trials tell them" if trials.intervals.speakers_from == "target trials" else ""
-        yield f"95 % intervals over {trials.intervals.n_speakers} speakers{told}, {trials.intervals.n_resamples} draws"
+        known = ", known from target trials only" if trials.intervals.speakers_from == "target trials" else ""
+        found = trials.intervals
+        yield f"95 % intervals over {found.n_speakers} speakers{known}, {found.n_resamples} resamples"
     if trials.baselines:
         yield ""
         yield baseline_table(trials)
@@ -237,7 +241,7 @@ def _width_table(results: "Iterable[WidthMetrics]") -> RenderableType:
     columns = ["width", "EER %", *(["95 %"] if with_intervals else [])]
     for each in first.dcf:
         columns += [f"minDCF({each.p_target:g})", *([f"actDCF({each.p_target:g})"] if calibrated else [])]
-    columns += ["minCllr", *(["Cllr"] if calibrated else []), "threshold"]
+    columns += ["minCllr", *(["Cllr"] if calibrated else []), "threshold", *_further_metrics(first)]
     return output.table(None, columns, (_width_row(each) for each in results))
 
 
@@ -254,6 +258,14 @@ def _width_row(result: "WidthMetrics") -> Iterator[object]:
     if result.cllr is not None:
         yield f"{result.cllr:.4f}"
     yield f"{result.threshold:.4f}"
+    for value in _further_metrics(result).values():
+        yield f"{value:.4f}"
+
+
+def _further_metrics(result: "WidthMetrics") -> dict[str, float]:
+    """Return the metrics that have no column of their own, by name: a new metric is shown without a change here."""
+    metrics = {name: value for name, value in vars(result).items() if name not in OWN_COLUMNS}
+    return {name: value for name, value in metrics.items() if isinstance(value, float)}
 
 
 def _duration_table(trials: "ListReport") -> RenderableType:
@@ -287,8 +299,8 @@ def _eer_cells(results: "Iterable[WidthMetrics]", dims: Sequence[int]) -> list[s
 def _target_line(found: "TargetWidth", target: float | None) -> str:
     goal = f"EER of at most {percent(target)} % on {found.path}"
     if found.dim is not None:
-        return f"{goal}: {found.dim} is the smallest width whose interval lies whole below it"
-    estimate = f"; by its figure alone {found.dim_by_estimate} does" if found.dim_by_estimate else ""
+        return f"{goal}: {found.dim} is the smallest width whose whole interval is below it"
+    estimate = f"; by the EER alone, width {found.dim_by_estimate} meets it" if found.dim_by_estimate else ""
     return f"{goal}: {found.reason}{estimate}"
 
 

@@ -37,6 +37,7 @@ FLAGS = {
     "scores": "--scores",
     "set": "--set",
     "sha256": "--sha256",
+    "top_n": "--top-n",
     "trials": "--trials",
 }
 _MENTION = re.compile(r"`(\w+)(?:=([^`]*))?`")

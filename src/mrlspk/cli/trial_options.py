@@ -1,4 +1,4 @@
-"""Options and wording that the commands which score trials share."""
+"""Define the options and tables that commands on trials share."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from rich.text import Text
 from mrlspk.cli import output
 from mrlspk.errors import UsageError
 
-FEWEST_RESAMPLES = 100  # as the configuration has it, which is not loaded for --help
+FEWEST_RESAMPLES = 100  # as in the configuration, which --help does not load
 
 if TYPE_CHECKING:
     from mrlspk.config import Config
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _check_rates(values: list[float] | None) -> list[float] | None:
-    """Return the values, each once, where all lie between 0 and 1."""
+    """Return the values without repeats if all lie between 0 and 1."""
     for value in values or ():
         if not 0 < value < 1:
             raise typer.BadParameter(f"expected a share between 0 and 1, got {value}")
@@ -53,7 +53,7 @@ AudioRoots = Annotated[
     list[Path] | None,
     typer.Option(
         "--audio-root",
-        help="Folder of a list's paths, or a wav.scp file: one for all, or one each. Default: the list's own folder.",
+        help="Folder of a list's paths, or a wav.scp file: one for all, or one each. Default: the folder of the list.",
     ),
 ]
 Enrolments = Annotated[
@@ -62,12 +62,10 @@ Enrolments = Annotated[
         "--enroll", help="Enrolment models: a name and its utterances on each line; one for all lists, or one each."
     ),
 ]
-AllowMissing = Annotated[
-    bool, typer.Option("--allow-missing", help="Leave trials without audio out, and say how many they are.")
-]
+AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Leave out trials without audio and count them.")]
 Dims = Annotated[str | None, typer.Option("--dims", help="Prefix widths to score, e.g. 64,128. Default: all trained.")]
 AllowUntrainedDim = Annotated[
-    bool, typer.Option("--allow-untrained-dim", help="Cut at widths that the model was not trained for.")
+    bool, typer.Option("--allow-untrained-dim", help="Allow widths that the model was not trained for.")
 ]
 PTargets = Annotated[
     list[float] | None,
@@ -88,13 +86,14 @@ ScoreNormChoice = Annotated[
 ]
 CohortPath = Annotated[
     Path | None,
-    typer.Option("--cohort", help="What scores are normalised by: a folder of speakers, or an .npz of `mrlspk embed`."),
+    typer.Option("--cohort", help="Cohort of the normalisation: a folder of speakers, or an .npz of `mrlspk embed`."),
 ]
-TopN = Annotated[int | None, typer.Option(min=2, help="Highest cohort scores that AS-Norm takes. Default: 300.")]
+TopN = Annotated[int | None, typer.Option(min=2, help="Number of highest cohort scores for AS-Norm. Default: 300.")]
 Resamples = Annotated[
     int | None,
     typer.Option(
-        callback=_check_resamples, help="Draws of speakers for intervals: 100 or more, or 0 for none. Default: 1000."
+        callback=_check_resamples,
+        help="Resamples of speakers for intervals: 100 or more, or 0 for none. Default: 1000.",
     ),
 ]
 CalibrationChoice = Annotated[
@@ -103,9 +102,9 @@ CalibrationChoice = Annotated[
         "--calibration", help="Calibration file, or none. Default: the one beside the checkpoint.", metavar="FILE"
     ),
 ]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Embed all anew, and keep no embeddings.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Embed everything again and cache nothing.")]
 ReportFolder = Annotated[
-    Path | None, typer.Option("--report", help="Write a page and its data into this folder.", metavar="DIR")
+    Path | None, typer.Option("--report", help="Write an HTML page and its data into this folder.", metavar="DIR")
 ]
 
 
@@ -127,17 +126,20 @@ def read_config(path: Path | None, overrides: Sequence[str] | None, **evaluation
 
 
 def check_norm(config: "Config", cohort: Path | None, top_n: int | None) -> None:
-    """Refuse flags of a normalisation that is not asked for, whatever asks for it.
+    """Check that flags of a normalisation come with one.
 
     Raises:
         UsageError: If ``--cohort`` or ``--top-n`` is given and scores are not normalised, or ``--top-n`` with S-Norm.
     """
     score_norm = config.evaluation.score_norm
     if score_norm == "none" and (cohort or top_n):
-        flag = "--cohort" if cohort else "--top-n"
-        raise UsageError("given without a score normalisation", flag, "Give --score-norm as, or leave it out.")
+        parameter = "cohort" if cohort else "top_n"
+        fix = "Give `score_norm=as`, or leave it out."
+        raise UsageError("given without a score normalisation", fix=fix, parameter=parameter)
     if score_norm == "s" and top_n:
-        raise UsageError("S-Norm takes the whole cohort", "--top-n", "Leave it out, or give --score-norm as.")
+        raise UsageError(
+            "S-Norm uses the whole cohort", fix="Leave it out, or give `score_norm=as`.", parameter="top_n"
+        )
 
 
 def trial_request(
@@ -147,7 +149,7 @@ def trial_request(
     *,
     allow_missing: bool = False,
 ) -> "TrialRequest":
-    """Return which trials the flags name."""
+    """Return the trials that the flags name."""
     from mrlspk.evaluation.trial_list import TrialRequest
 
     return TrialRequest(tuple(trials or ()), tuple(audio_roots or ()), tuple(enrolments or ()), allow_missing)
@@ -167,17 +169,17 @@ def parse_durations(text: str | None) -> tuple[float | None, ...]:
     except ValueError:
         seconds = {0.0}
     if not all(0 < each < float("inf") for each in seconds):
-        raise UsageError(f"expected seconds such as 1,2,3,5,full, got {text!r}", "--durations")
+        raise UsageError(f"expected seconds such as 1,2,3,5,full, got {text!r}", parameter="durations")
     return (*sorted(seconds), *((None,) if "full" in parts else ()))
 
 
 def choose_device(flag: str, config: "Config") -> str:
-    """Return the device that the flag names, or, where it says auto, the configuration's."""
+    """Return the device of the flag, or that of the configuration if the flag is auto."""
     return config.hardware.device if flag == "auto" else flag
 
 
 def heading(trials: "ListReport | ComparedTrials") -> Text:
-    """Return what stands above the table of one trial list: never wrapped, for paths are copied from it."""
+    """Return the heading of one trial list, never wrapped, so that paths can be copied."""
     lines = [trials.path, f"{trials.n_target} target and {trials.n_nontarget} non-target trials"]
     if trials.official is not None:
         how = "is" if trials.official.by == "fingerprint" else "has the counts of"
@@ -201,7 +203,7 @@ def percent_interval(interval: Sequence[float] | None) -> str:
 
 
 def rate_table(own_dim: int, own: float, rows: Mapping[str, Mapping[int, float]], *, dims: tuple[int, ...]) -> Table:
-    """Return equal error rates by width: of the own embedding, at its full width, in each column, then of ``rows``."""
+    """Return equal error rates by width: of the original embedding at full width in each column, then of ``rows``."""
     rates = {f"own embedding, {own_dim} values": dict.fromkeys(dims, own), **rows}
     cells = ((label, *(percent(found.get(dim)) for dim in dims)) for label, found in rates.items())
     return output.table(None, ("EER %", *map(str, dims)), cells)

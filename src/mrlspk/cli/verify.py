@@ -1,4 +1,4 @@
-"""``mrlspk verify``: two recordings, one speaker?"""
+"""``mrlspk verify``: decide whether two recordings are of the same speaker."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from mrlspk.cli.trial_options import AllowUntrainedDim, Dims, choose_device, rea
 if TYPE_CHECKING:
     from mrlspk.workflows.verify import VerifyReport, WidthScore
 
-MOST_TOLD = 1e6  # larger ratios rest on no data
+LARGEST_RATIO = 1e6  # data cannot support a larger one
 
 
 def verify_command(
@@ -25,16 +25,16 @@ def verify_command(
     model: Annotated[str | None, typer.Option(help="Path or published name. Default: the newest run's best.")] = None,
     dims: Dims = None,
     p_target: Annotated[
-        float | None, typer.Option(help="Prior of one speaker to decide at. Default: the calibration's first.")
+        float | None, typer.Option(help="Prior of the same speaker to decide at. Default: the calibration's first.")
     ] = None,
     far: Annotated[
-        float | None, typer.Option(help="False-accept rate to decide at, one that the calibration measured.")
+        float | None, typer.Option(help="False-accept rate to decide at; the calibration must have measured it.")
     ] = None,
     calibration: Annotated[
-        Path | None, typer.Option(help="File of mrlspk calibrate. Default: the one beside the model.")
+        Path | None, typer.Option(help="File of `mrlspk calibrate`. Default: the one beside the model.")
     ] = None,
     cohort: Annotated[
-        Path | None, typer.Option(help="Cohort of normalised scores. Default: where the calibration found it.")
+        Path | None, typer.Option(help="Cohort of normalised scores. Default: the one of the calibration.")
     ] = None,
     allow_untrained_dim: AllowUntrainedDim = False,
     device: Device = "auto",
@@ -42,7 +42,7 @@ def verify_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Compare two recordings; decide whether they are of one speaker, where the model is calibrated."""
+    """Compare two recordings; with a calibrated model, decide whether they are of the same speaker."""
     from mrlspk.workflows.verify import verify
 
     widths, settings = parse_dims(dims), read_config(None, None)
@@ -110,17 +110,24 @@ def _human(report: "VerifyReport", *, allow_untrained_dim: bool) -> Iterator[Ren
 
 
 def _answer(score: "WidthScore") -> str:
-    """Return what a person wants to know, from the widest width."""
+    """Return the decision at the widest width, with its likelihood ratio."""
     llr = score.llr or 0.0
-    ratio = math.exp(abs(llr)) if abs(llr) < math.log(MOST_TOLD) else math.inf
-    times = f"{ratio:.3g} times" if ratio < math.inf else "more than a million times"
-    likelier, other = ("one speaker", "two") if llr >= 0 else ("two speakers", "one")
-    decided = "one speaker" if score.same else "not accepted as one speaker"
-    return f"{decided}, at width {score.dim}: such a score is {times} as likely of {likelier} as of {other}"
+    rejected = "different speakers" if llr < 0 else "not accepted as the same speaker"
+    decision = "same speaker" if score.same else rejected
+    return f"{decision} (likelihood ratio {_ratio(llr)}), at width {score.dim}"
+
+
+def _ratio(llr: float) -> str:
+    """Return a likelihood ratio with two digits, as ``7,200`` or ``1/7,200``."""
+    inverse = "1/" if llr < 0 else ""
+    if abs(llr) >= math.log(LARGEST_RATIO):
+        return f"{'below' if inverse else 'above'} {inverse}{LARGEST_RATIO:,.0f}"
+    size = float(f"{math.exp(abs(llr)):.2g}")
+    return inverse + (f"{size:,.0f}" if size >= 10 else f"{size:g}")
 
 
 def _scores(report: "VerifyReport") -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    """Return the columns and rows of the scores; what no width has is no column."""
+    """Return the columns and rows of the scores; a column without values is left out."""
     normalised = report.calibration is not None and report.calibration.content.cohort is not None
     columns: list[tuple[str, Callable[[WidthScore], object]]] = [
         ("width", lambda each: each.dim),
@@ -132,7 +139,7 @@ def _scores(report: "VerifyReport") -> tuple[tuple[str, ...], list[tuple[object,
         columns.append(("threshold", lambda each: _shown(each.threshold, ".4f")))
     if any(each.llr is not None for each in report.scores):
         columns.append(("LLR", lambda each: _shown(each.llr, "+.2f")))
-        columns.append(("one speaker", lambda each: "" if each.same is None else "yes" if each.same else "no"))
+        columns.append(("same speaker", lambda each: "" if each.same is None else "yes" if each.same else "no"))
     return tuple(name for name, _ in columns), [tuple(show(each) for _, show in columns) for each in report.scores]
 
 
@@ -141,28 +148,28 @@ def _shown(value: float | None, form: str) -> str:
 
 
 def _grounds(report: "VerifyReport") -> str:
-    """Return where the thresholds come from."""
+    """Return the operating point and the calibration of the decision."""
     decision, calibration = report.decision, report.calibration
     if decision is None or calibration is None:
         return ""
     at = (
-        f"a prior of one speaker of {decision.p_target:g}, misses and false accepts costing the same"
+        f"a prior of {decision.p_target:g} for the same speaker, with equal costs of misses and false accepts"
         if decision.p_target is not None
-        else f"a false-accept rate of {decision.far:g}, as measured in calibration"
+        else f"a false-accept rate of {decision.far:g}, as measured by the calibration"
     )
     return f"decided at {at}; calibration: {calibration.path}"
 
 
 def _no_decision(report: "VerifyReport", *, untrained: bool) -> str:
-    """Return why there is no decision, and how to come to one."""
+    """Return why there is no decision and how to get one."""
     from mrlspk.evaluation.calibration_file import calibrate_command
 
     if report.undecided is not None:
         return f"no decision: {report.undecided}"
     if report.calibration is None:
         return (
-            "no decision: this model has no calibration, and a threshold of another model or of other recordings "
-            f"means nothing here.\nTo calibrate: {calibrate_command(report.model)}"
+            "no decision: this model has no calibration, and thresholds of other models or recordings do not apply.\n"
+            f"To calibrate: {calibrate_command(report.model)}"
         )
     widths = [each.dim for each in report.scores]
     command = calibrate_command(report.model, report.calibration.path, dims={*widths, *report.calibration.content.dims})

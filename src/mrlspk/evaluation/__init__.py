@@ -1,1 +1,1 @@
-"""Trial lists scored: embeddings once, all widths."""
+"""Evaluate models on trial lists: score, calibrate, compare and report at every width."""

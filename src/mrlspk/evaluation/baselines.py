@@ -1,4 +1,4 @@
-"""What a Matryoshka model has to beat: the embedding that it came from, whole, cut and turned, on the same trials."""
+"""Score the baselines of a Matryoshka model: its original embedding at full width, truncated, and rotated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ type Baseline = Literal["own", "truncation", "rotation"]
 
 @dataclass(frozen=True)
 class BaselineResults:
-    """One baseline on one list: ``own`` at its full width alone, the others at every width scored that it has."""
+    """One baseline on one list: ``own`` at its full width only, the others at every scored width up to that."""
 
     name: Baseline
     results: tuple[WidthMetrics, ...]
@@ -28,13 +28,13 @@ class BaselineResults:
 def score_baselines(
     origin: "Origin", embedder: Embedder, lists: Sequence[TrialList], *, dims: tuple[int, ...], p_target: float
 ) -> tuple[tuple[BaselineResults, ...], ...]:
-    """Return the baselines of each list, in order; the recordings are embedded once more, by ``origin``.
+    """Return the baselines of each list, in order; ``origin`` embeds the recordings again.
 
     Args:
-        origin: What the model came from, on the model's device.
-        embedder: Of the model: its origin embeds in the same way.
+        origin: The original model, on the model's device.
+        embedder: Of the model; the original model embeds in the same way.
         lists: Trials with their audio.
-        dims: Widths, rising; those that the origin does not have are left out.
+        dims: Widths, rising; those that the original model lacks are left out.
         p_target: Prior of the detection cost.
 
     Raises:

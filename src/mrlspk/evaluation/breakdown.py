@@ -14,7 +14,7 @@ from mrlspk.metrics.eer import eer_at, eer_threshold_at
 from mrlspk.metrics.width_metrics import WidthMetrics, measure_widths
 
 SHOWN = 10
-MIXED = "(different)"  # in brackets, so that no value of a table is taken for it
+MIXED = "(different)"  # brackets tell it from the values of a table
 UNKNOWN = "(unknown)"
 
 
@@ -33,7 +33,7 @@ class Group:
 
 @dataclass(frozen=True)
 class ColumnBreakdown:
-    """The groups of one column, by value."""
+    """The groups of one column by value."""
 
     column: str
     groups: tuple[Group, ...]
@@ -41,15 +41,15 @@ class ColumnBreakdown:
 
 @dataclass(frozen=True)
 class SpeakerErrors:
-    """Trials that a speaker is on either side of.
+    """The errors on the trials that include a speaker.
 
     Attributes:
         speaker: Name.
         n_target: Target trials.
         n_nontarget: Non-target trials.
-        eer: Equal error rate among these trials alone; None where there is only one kind.
-        p_miss: Share of these target trials rejected at the threshold of all trials; None without any.
-        p_fa: Share of these non-target trials accepted there; None without any.
+        eer: Equal error rate on these trials alone; None if there is only one kind.
+        p_miss: Share of the target trials rejected at the threshold of all trials; None without any.
+        p_fa: Share of the non-target trials accepted there; None without any.
     """
 
     speaker: str
@@ -62,7 +62,7 @@ class SpeakerErrors:
 
 @dataclass(frozen=True)
 class WrongTrial:
-    """One trial that is decided wrongly, and its score."""
+    """One trial that is decided incorrectly."""
 
     enroll_id: str
     test_id: str
@@ -71,7 +71,7 @@ class WrongTrial:
 
 @dataclass(frozen=True)
 class ConfidentErrors:
-    """The trials that are furthest on the wrong side of the EER threshold of the full width, worst first."""
+    """The trials that are farthest on the wrong side of the EER threshold of the full width, worst first."""
 
     dim: int
     threshold: float
@@ -132,7 +132,7 @@ def measure_durations(
 def break_down(
     trials: ScoredTrials, column: str, enroll_values: Sequence[str | None], test_values: Sequence[str | None]
 ) -> ColumnBreakdown:
-    """Return the figures by value of ``column``; the values are each side's, (trials,), None where not known."""
+    """Return the metrics by value of ``column``; the values are those of each side, (trials,), None if unknown."""
     labels = [_label(*values) for values in zip(enroll_values, test_values, strict=True)]
     values = sorted(set(labels), key=lambda value: (value in {MIXED, UNKNOWN}, value))
     number = {value: index for index, value in enumerate(values)}
@@ -169,7 +169,7 @@ def worst_speakers(trials: ScoredTrials) -> WorstSpeakers:
 
 
 def speaker_eer(trials: ScoredTrials, speaker: int, scores: NDArray[np.float64]) -> float | None:
-    """Return the EER among the trials that a speaker is on either side of; None where there is only one kind."""
+    """Return the EER on the trials that include a speaker; None if there is only one kind."""
     mine = (trials.enroll_speaker == speaker) | (trials.test_speaker == speaker)
     is_target = trials.is_target[mine]
     if is_target.all() or not is_target.any():
@@ -178,7 +178,7 @@ def speaker_eer(trials: ScoredTrials, speaker: int, scores: NDArray[np.float64])
 
 
 def confident_errors(scored: ScoredTrials, trials: Trials) -> ConfidentErrors:
-    """Return up to ten errors of each kind, those furthest from the threshold first; both are the same trials."""
+    """Return up to ten errors of each kind, farthest from the threshold first; both arguments are the same trials."""
     scores = scored.scores[:, -1]
     threshold = eer_threshold_at(operating_points(scores, scored.is_target))
 
@@ -208,7 +208,7 @@ def _group(trials: ScoredTrials, value: str, keep: NDArray[np.bool_]) -> Group:
 
 
 def _count(trials: ScoredTrials, chosen: NDArray[np.bool_], n_speakers: int) -> NDArray[np.int64]:
-    """Return how many of the chosen trials each speaker is in; a trial within one speaker counts once."""
+    """Return in how many of the chosen trials each speaker is; a trial within one speaker counts once."""
     enroll, test = trials.enroll_speaker[chosen], trials.test_speaker[chosen]
     apart = enroll != test
     counts: NDArray[np.int64] = np.bincount(enroll, minlength=n_speakers)

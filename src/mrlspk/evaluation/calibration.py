@@ -12,21 +12,24 @@ from mrlspk.errors import UsageError
 
 VERSION: Literal[1] = 1
 SHOWN_SPEAKERS = 5
+
 type ScoreNorm = Literal["none", "s", "as"]
 type Quality = Literal["duration"]
 type Rate = Annotated[FiniteFloat, Field(gt=0, lt=1)]
 type Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 type Positive = Annotated[FiniteFloat, Field(gt=0)]
-# Beyond these, scores are next to no evidence, or next to all the same; and thresholds would lose their digits.
+
+# Beyond these limits the scores hardly depend on the speaker, or hardly vary; thresholds would lose their digits.
 MIN_SCALE, MAX_SCALE = 1e-6, 1e9
 LIMIT = 1e12
 ROUNDING = 1e-6
+
 type Scale = Annotated[FiniteFloat, Field(ge=MIN_SCALE, le=MAX_SCALE)]
 type Nats = Annotated[FiniteFloat, Field(ge=-LIMIT, le=LIMIT)]
 
 
 class Record(BaseModel):
-    """A part of the file: frozen, of exactly these keys and types."""
+    """A part of the file: frozen, with exactly these keys and types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -36,8 +39,8 @@ class PriorThreshold(Record):
 
     Attributes:
         p_target: Prior of a target trial.
-        llr: Accept at and above this log-likelihood ratio.
-        score: The same as a score; None where it depends on the lengths of the recordings too.
+        llr: A trial with this log-likelihood ratio or a higher one is accepted.
+        score: The same as a score; None if it also depends on the duration of the recordings.
     """
 
     p_target: Rate
@@ -46,21 +49,21 @@ class PriorThreshold(Record):
 
     @model_validator(mode="after")
     def check_ratio(self) -> Self:
-        """Refuse a ratio that is not the prior's."""
+        """Reject a ratio that does not follow from the prior."""
         if not math.isclose(self.llr, expected := bayes_threshold(self.p_target), rel_tol=ROUNDING, abs_tol=ROUNDING):
-            raise ValueError(f"the ratio of a prior of {self.p_target:g} is {expected:g}, got {self.llr:g}")
+            raise ValueError(f"a prior of {self.p_target:g} has a threshold of {expected:g} nats, got {self.llr:g}")
         return self
 
 
 class FalseAcceptThreshold(Record):
-    """The lowest threshold that keeps to a false-accept rate on the trials of the calibration.
+    """The lowest threshold that does not exceed a false-accept rate on the trials of the calibration.
 
     Attributes:
-        far: The rate that was asked for.
-        llr: Accept at and above this log-likelihood ratio.
-        score: The same as a score; None where it depends on the lengths of the recordings too.
+        far: The requested rate.
+        llr: A trial with this log-likelihood ratio or a higher one is accepted.
+        score: The same as a score; None if it also depends on the duration of the recordings.
         p_fa: Share of non-target trials that it accepts.
-        p_miss: Share of target trials that it refuses.
+        p_miss: Share of target trials that it rejects.
     """
 
     far: Rate
@@ -71,9 +74,9 @@ class FalseAcceptThreshold(Record):
 
     @model_validator(mode="after")
     def check_rate(self) -> Self:
-        """Refuse a threshold that does not keep to its rate."""
+        """Reject a threshold that exceeds its rate."""
         if self.p_fa > self.far:
-            raise ValueError(f"a threshold for {self.far:g} of false accepts has {self.p_fa:g}")
+            raise ValueError(f"a threshold for a false-accept rate of {self.far:g} has a rate of {self.p_fa:g}")
         return self
 
 
@@ -82,11 +85,11 @@ class WidthCalibration(Record):
 
     Attributes:
         dim: The width.
-        scale: Above 0: a higher score speaks for one speaker. In nats by unit of the score.
+        scale: In nats per unit of the score; positive, because a higher score favours the same speaker.
         offset: In nats.
-        duration_weight: In nats for each e-fold of the shorter side; None where lengths are not looked at.
-        priors: Thresholds at the priors that were asked for.
-        false_accepts: Thresholds at the false-accept rates that were asked for.
+        duration_weight: In nats per e-fold of the shorter side; None if the ratio does not depend on duration.
+        priors: Thresholds at the requested priors.
+        false_accepts: Thresholds at the requested false-accept rates.
     """
 
     dim: PositiveInt
@@ -98,13 +101,13 @@ class WidthCalibration(Record):
 
     @model_validator(mode="after")
     def check_thresholds(self) -> Self:
-        """Refuse thresholds that are not where the line has them."""
+        """Reject thresholds that do not lie on the line."""
         thresholds: tuple[PriorThreshold | FalseAcceptThreshold, ...] = (*self.priors, *self.false_accepts)
         for each in thresholds:
             if (each.score is None) != (self.duration_weight is not None):
-                raise ValueError("thresholds are scores exactly where duration_weight is null")
+                raise ValueError("expected thresholds as scores if and only if duration_weight is null")
             if each.score is not None and not self._on_line(each.score, each.llr):
-                raise ValueError(f"a score of {each.score:g} has not the ratio {each.llr:g}")
+                raise ValueError(f"a score of {each.score:g} does not have the ratio {each.llr:g}")
         return self
 
     def _on_line(self, score: float, llr: float) -> bool:
@@ -112,14 +115,14 @@ class WidthCalibration(Record):
         return abs(self.scale * score + self.offset - llr) <= ROUNDING * size
 
     def bias(self, log_seconds: NDArray[np.float64] | float | None) -> NDArray[np.float64] | float:
-        """Return what is added to the scaled score, for logarithms of the shorter side in seconds."""
+        """Return the bias of the scaled score, given the logarithm of the shorter side in seconds."""
         if self.duration_weight is None or log_seconds is None:
             return self.offset
         return self.offset + self.duration_weight * log_seconds
 
 
 class CalibrationTrials(Record):
-    """A list that the calibration was fitted on.
+    """A trial list that the calibration was fitted on.
 
     Attributes:
         path: The list's file.
@@ -144,19 +147,19 @@ class CohortRecord(Record):
 
 
 class Calibration(Record):
-    """The calibration of one model, at each of its widths (Brümmer and du Preez 2006).
+    """The calibration of one model at each of its widths (Brümmer and du Preez 2006).
 
     Attributes:
         version: Of the file format.
         fingerprint: Of the model.
         score_norm: How the scores were normalised: none, s or as.
-        top_n: Nearest cohort scores of the adaptive normalisation.
+        top_n: Highest cohort scores that AS-Norm uses.
         cohort: Of the normalisation.
-        quality: What beside the score the ratios depend on.
-        seconds_range: The shorter sides of the fitting trials: the shortest and the longest. Where lengths are looked
-            at, the nearer end is taken beyond it.
-        crop_seconds: Lengths that the recordings were cut to, each in its turn; None among them: whole files.
-        fit_p_target: Prior at which the logistic regression weighs its trials.
+        quality: What the ratios depend on besides the score.
+        seconds_range: Shortest and longest shorter side of the fitted trials; a ratio that depends on duration uses the
+            nearer end beyond them.
+        crop_seconds: Durations that the test sides were cropped to; None among them is the whole recording.
+        fit_p_target: Prior at which the logistic regression weights its trials.
         trials: The lists that it was fitted on.
         widths: Rising.
     """
@@ -175,44 +178,44 @@ class Calibration(Record):
 
     @model_validator(mode="after")
     def check_parts(self) -> Self:
-        """Refuse parts that contradict each other."""
+        """Reject parts that contradict each other."""
         if list(self.dims) != sorted(set(self.dims)):
             raise ValueError(f"widths must rise without repeats, got {self.dims}")
         if {each.duration_weight is not None for each in self.widths} != {self.quality == "duration"}:
-            raise ValueError("quality and the widths' duration_weight do not go together")
+            raise ValueError("quality contradicts the duration_weight of the widths")
         if self.seconds_range[0] > self.seconds_range[1]:
             raise ValueError(f"seconds_range must rise, got {self.seconds_range}")
         if (self.score_norm == "none") != (self.cohort is None):
-            raise ValueError("score_norm and cohort do not go together")
+            raise ValueError("score_norm contradicts cohort")
         if (self.score_norm == "as") != (self.top_n is not None):
-            raise ValueError("score_norm and top_n do not go together")
+            raise ValueError("score_norm contradicts top_n")
         if not all(each.priors for each in self.widths):
-            raise ValueError("every width needs a threshold at one prior at least")
+            raise ValueError("every width needs a threshold for at least one prior")
         return self
 
     @property
     def dims(self) -> tuple[int, ...]:
-        """The widths that are calibrated, rising."""
+        """Calibrated widths, rising."""
         return tuple(each.dim for each in self.widths)
 
     def describe_norm(self) -> str:
-        """Return in words what the scores are."""
+        """Return a description of the scores."""
         if self.cohort is None:
             return "cosines without normalisation"
         top = "" if self.top_n is None else f", top {self.top_n}"
-        return f"--score-norm {self.score_norm}, cohort {self.cohort.path}{top}"
+        return f"`score_norm={self.score_norm}`, cohort {self.cohort.path}{top}"
 
     def width(self, dim: int) -> WidthCalibration:
         """Return the calibration of one width.
 
         Raises:
-            UsageError: If it has none.
+            UsageError: If it is not calibrated.
         """
         for each in self.widths:
             if each.dim == dim:
                 return each
         known = ", ".join(map(str, self.dims))
-        raise UsageError(f"a width of {dim} is not calibrated", "--dims", f"The calibration has {known}.")
+        raise UsageError(f"width {dim} is not calibrated", fix=f"Calibrated widths: {known}.", parameter="dims")
 
     def llrs(
         self,
@@ -225,7 +228,7 @@ class Calibration(Record):
         Args:
             scores: (trials, len(dims)), normalised as the calibration says.
             dims: Widths of the columns.
-            shorter_seconds: (trials,), the shorter side of each trial; needed where ``quality`` is duration.
+            shorter_seconds: (trials,), the shorter side of each trial; required if ``quality`` is duration.
 
         Raises:
             UsageError: If a width is not calibrated.
@@ -238,15 +241,15 @@ class Calibration(Record):
         return np.stack(columns, axis=1).astype(np.float64)
 
     def threshold(self, dim: int, *, p_target: float | None = None, far: float | None = None) -> float:
-        """Return the ratio at and above which a trial is accepted, at a prior or at a false-accept rate.
+        """Return the lowest log-likelihood ratio that is accepted, at a prior or at a false-accept rate.
 
-        Any prior can be had, from Bayes' rule; a false-accept rate only where it was measured.
+        Any prior has a threshold, by Bayes' rule; a false-accept rate has one only if it was measured.
 
         Raises:
-            UsageError: If not exactly one of both is given, or the width or the rate is not calibrated.
+            UsageError: If not exactly one of the two is given, or the width or the rate is not calibrated.
         """
         if (p_target is None) == (far is None):
-            raise UsageError("expected a prior or a false-accept rate, one of both")
+            raise UsageError("expected either a prior or a false-accept rate")
         if p_target is not None:
             return bayes_threshold(p_target)
         return self._false_accepts(dim, far).llr
@@ -259,7 +262,7 @@ class Calibration(Record):
         far: float | None = None,
         shorter_seconds: float | None = None,
     ) -> float | None:
-        """Return the same as a score; None where that needs the length of the shorter side and it is not given.
+        """Return the threshold as a score; None if it depends on the shorter side and that is not given.
 
         Raises:
             UsageError: As `threshold`.
@@ -267,7 +270,7 @@ class Calibration(Record):
         width = self.width(dim)
         llr = self.threshold(dim, p_target=p_target, far=far)
         if self.quality is None and far is not None:
-            return self._false_accepts(dim, far).score  # as measured, not through the ratio and back
+            return self._false_accepts(dim, far).score  # as measured, without rounding through the ratio
         if self.quality is not None and shorter_seconds is None:
             return None
         log_seconds = self._log_seconds(None if shorter_seconds is None else [shorter_seconds])
@@ -275,18 +278,16 @@ class Calibration(Record):
         return float((llr - bias) / width.scale)
 
     def overlap(self, sha256: str, speakers: Collection[str]) -> str | None:
-        """Return what to say of trials that the calibration has seen, or whose speakers it has; None: neither."""
+        """Return a warning if the calibration was fitted on these trials or speakers; None if it was not."""
         if any(each.sha256 == sha256 for each in self.trials):
-            return (
-                "the calibration was fitted on these very trials: its figures here are too good; fit it on another list"
-            )
+            return "the calibration was fitted on these trials: Cllr and actDCF are too good; fit it on another list"
         shared = sorted(set(speakers) & {name for each in self.trials for name in each.speakers})
         if not shared:
             return None
         more = f" and {len(shared) - SHOWN_SPEAKERS} more" if len(shared) > SHOWN_SPEAKERS else ""
         return (
             f"the calibration was fitted on trials of {len(shared)} of these {len(set(speakers))} speakers "
-            f"({', '.join(shared[:SHOWN_SPEAKERS])}{more}): its figures here may be too good; fit it on other speakers"
+            f"({', '.join(shared[:SHOWN_SPEAKERS])}{more}): Cllr and actDCF may be too good; fit it on other speakers"
         )
 
     def _false_accepts(self, dim: int, far: float | None) -> FalseAcceptThreshold:
@@ -297,24 +298,24 @@ class Calibration(Record):
         known = ", ".join(f"{each.far:g}" for each in width.false_accepts) or "none"
         raise UsageError(
             f"a false-accept rate of {far:g} was not measured",
-            "--far",
-            f"Measured: {known}. Calibrate again with --far {far:g}.",
+            fix=f"Measured: {known}. Calibrate again with `far={far:g}`.",
+            parameter="far",
         )
 
     def _log_seconds(self, seconds: NDArray[np.floating] | Sequence[float] | None) -> NDArray[np.float64] | None:
         if self.quality is None:
             return None
         if seconds is None:
-            raise ValueError("a calibration by duration needs the length of the shorter side")
+            raise ValueError("a calibration by duration needs the duration of the shorter side")
         return np.log(np.clip(np.asarray(seconds, dtype=np.float64), *self.seconds_range))
 
 
 def bayes_threshold(p_target: float) -> float:
-    """Return the natural-log likelihood ratio above which accepting costs less, at equal costs: -logit of the prior.
+    """Return the natural-log likelihood ratio above which accepting costs less, with costs of 1 and 1: -logit(prior).
 
     Raises:
         UsageError: If the prior is not between 0 and 1.
     """
     if not 0 < p_target < 1:
-        raise UsageError(f"a prior lies between 0 and 1, got {p_target}", "--p-target")
+        raise UsageError(f"expected a prior between 0 and 1, got {p_target}", parameter="p_target")
     return float(np.log1p(-p_target) - np.log(p_target))

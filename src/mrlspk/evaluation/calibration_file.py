@@ -1,4 +1,4 @@
-"""Calibrations beside their checkpoints: ``best.pt`` has ``best.calibration.json``."""
+"""Find, read and write the calibration file beside a checkpoint: ``best.calibration.json`` for ``best.pt``."""
 
 import logging
 import shlex
@@ -17,33 +17,33 @@ from mrlspk.inference.model_file import ModelFile
 log = logging.getLogger("mrlspk.evaluation")
 
 SUFFIX = ".calibration.json"
-ZOO_FOLDER = "calibrations"  # in the zoo, whose own .json files are its entries
+ZOO_FOLDER = "calibrations"  # in the zoo, where other .json files are its entries
 
 
 @dataclass(frozen=True)
 class CalibrationFile:
-    """A calibration, and the file that it was read from."""
+    """A calibration and the file that it was read from."""
 
     path: Path
     content: Calibration
 
 
 def calibration_path(model: ModelFile) -> Path:
-    """Return where the calibration of a model is kept, whether or not it is there."""
+    """Return the path of a model's calibration, whether or not the file exists."""
     folder = model.path.parent / ZOO_FOLDER if model.own else model.path.parent
     return folder / f"{model.path.stem}{SUFFIX}"
 
 
 def find_calibration(model: ModelFile, fingerprint: str, given: Path | None = None) -> CalibrationFile | None:
-    """Return the calibration in the file given, else the one beside the model if there is one.
+    """Return the calibration in the given file, or else the one beside the model if it exists.
 
     Args:
         model: Checkpoint.
         fingerprint: Of the model.
-        given: Calibration file asked for by name.
+        given: Calibration file named by the user.
 
     Raises:
-        CheckpointError: If it cannot be used, or if the file given is not there.
+        CheckpointError: If it cannot be used, or the given file does not exist.
     """
     path = given or calibration_path(model)
     if given is None and not path.is_file():
@@ -59,26 +59,26 @@ def find_calibration_for(
     norm: NormRequest | None,
     dims: Collection[int],
 ) -> CalibrationFile | None:
-    """Return the same for scores that are already normalised, or not, at known widths.
+    """Return the calibration for scores of a known normalisation and known widths.
 
-    One that lies beside the model and is of other scores or other widths is left out with a warning.
+    A calibration beside the model that fits other scores or widths is skipped with a warning.
 
     Args:
         model: Checkpoint.
         fingerprint: Of the model.
-        given: Calibration file asked for by name.
-        norm: The normalisation of the scores; None: plain cosines.
+        given: Calibration file named by the user.
+        norm: The normalisation of the scores; None for plain cosines.
         dims: Widths of the scores.
 
     Raises:
-        CheckpointError: If it cannot be used, or if the one given is not there, or of other scores or widths.
+        CheckpointError: If it cannot be used, or the given one does not exist or fits other scores or widths.
     """
     found = find_calibration(model, fingerprint, given)
     if found is None or not (problem := _mismatch(found.content, norm, dims)):
         return found
     if given:
         raise CheckpointError(problem, found.path, f"To calibrate: {calibrate_command(model, found.path)}")
-    log.warning("%s: %s: not used", found.path, problem)
+    log.warning("%s %s; it is not used", found.path, problem)
     return None
 
 
@@ -87,31 +87,33 @@ def read_calibration(path: Path, model: ModelFile, fingerprint: str) -> Calibrat
 
     Args:
         path: The file.
-        model: As it was asked for, to be named in an error.
+        model: For error messages.
         fingerprint: Of the model.
 
     Raises:
-        CheckpointError: If the file cannot be read, is no calibration, or is that of another model.
+        CheckpointError: If the file cannot be read, is not a calibration, or belongs to another model.
     """
     beside = path.resolve() == calibration_path(model).resolve()
-    remedy = f"To calibrate: {calibrate_command(model, path)}" if beside else "Give a file of `mrlspk calibrate`."
+    remedy = (
+        f"To calibrate: {calibrate_command(model, path)}" if beside else "Name a file that `mrlspk calibrate` wrote."
+    )
     try:
         calibration = Calibration.model_validate_json(path.read_bytes())
     except OSError as error:
         raise CheckpointError(f"cannot be read: {error.strerror}", path, remedy) from error
     except ValidationError as error:
-        raise CheckpointError(f"is no calibration: {_problem(error)}", path, remedy) from error
+        raise CheckpointError(f"is not a calibration: {_problem(error)}", path, remedy) from error
     if calibration.fingerprint != fingerprint:
         raise CheckpointError(
-            f"is the calibration of another model than {model.typed}: its scores and thresholds mean nothing here",
+            f"belongs to another model than {model.typed}; its thresholds do not apply",
             path,
-            f"{remedy}; or remove the file." if beside else f"To calibrate: {calibrate_command(model)}",
+            f"{remedy}, or remove the file." if beside else f"To calibrate: {calibrate_command(model)}",
         )
     return calibration
 
 
 def write_calibration(path: Path, calibration: Calibration) -> None:
-    """Write a calibration whole.
+    """Write a calibration, all or nothing.
 
     Raises:
         MrlspkError: If the file cannot be written.
@@ -121,7 +123,7 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
 
 
 def calibrate_command(model: ModelFile, path: Path | None = None, *, dims: Collection[int] = ()) -> str:
-    """Return the command that calibrates a model, at widths, over the file at ``path`` if one is given."""
+    """Return the command that calibrates a model at some widths, and replaces the file at ``path`` if it exists."""
     widths = f" --dims {','.join(map(str, sorted(dims)))}" if dims else ""
     over = f" -o {shlex.quote(str(path))} --force" if path and path.exists() else ""
     return f"mrlspk calibrate {shlex.quote(model.typed)} --trials FILE --audio-root DIR{widths}{over}"
@@ -137,9 +139,9 @@ def _problem(error: ValidationError) -> str:
 
 
 def _mismatch(calibration: Calibration, norm: NormRequest | None, dims: Collection[int]) -> str | None:
-    """Return why a calibration does not go with such scores; None where it does."""
+    """Return why a calibration does not fit such scores; None if it does."""
     fitted = calibration.cohort and (calibration.score_norm, calibration.cohort.fingerprint, calibration.top_n)
     if fitted != (norm and (norm.kind, norm.cohort.fingerprint, norm.top_n)):
-        return f"is a calibration of other scores ({calibration.describe_norm()})"
+        return f"calibrates other scores ({calibration.describe_norm()})"
     missing = sorted(set(dims) - set(calibration.dims))
-    return f"is no calibration of width {', '.join(map(str, missing))}" if missing else None
+    return f"does not calibrate width {', '.join(map(str, missing))}" if missing else None

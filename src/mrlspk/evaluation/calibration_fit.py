@@ -30,13 +30,13 @@ type Crops = tuple[float | None, ...]
 
 @dataclass(frozen=True, eq=False)
 class FittingScores:
-    """Scored trials of one or more lists, one after the other.
+    """Scored trials of one or more lists, concatenated.
 
     Attributes:
         scores: (trials, widths).
-        is_target: (trials,)
-        shorter_seconds: (trials,) length of the shorter side; of an enrolment of several, their sum counts.
-        n_left_out: Trials of which a side was too short for a cut.
+        is_target: (trials,).
+        shorter_seconds: (trials,), duration of the shorter side; an enrolment of several recordings counts their sum.
+        n_left_out: Trials with a side too short for a crop.
     """
 
     scores: NDArray[np.float64]
@@ -68,17 +68,17 @@ def score_for_fit(
     crops: Crops = (None,),
     norm: NormRequest | None = None,
 ) -> FittingScores:
-    """Return every list scored, once for each crop.
+    """Return the scores of every list, once for each crop.
 
     Args:
         embedder: The model.
         lists: Trials with their audio.
         dims: Prefix widths, rising.
-        crops: Seconds to which the test side is cut, from its middle; None among them is the whole.
+        crops: Seconds that the middle of the test side is cropped to; None among them is the whole recording.
         norm: Score normalisation; None for plain cosines.
 
     Raises:
-        DataError: If an utterance cannot be embedded, the cohort cannot be used, or a cut leaves one kind of trial.
+        DataError: If an utterance cannot be embedded, the cohort cannot be used, or a crop leaves one kind of trial.
     """
     cuts = tuple(seconds for seconds in crops if seconds is not None)
     scored = score_model(embedder, lists, dims, crops=cuts, norm=norm)
@@ -107,14 +107,14 @@ def fit_widths(
         dims: Widths, rising.
         scores: (trials, len(dims)).
         is_target: (trials,)
-        shorter_seconds: (trials,), for ratios that depend on it; None for ratios that depend on the score alone.
-        fit_p_target: Prior at which the regression weighs the two kinds of trial: the ratios are best near it.
-        p_targets: Priors to give thresholds at.
-        false_accept_rates: Rates to measure thresholds at.
+        shorter_seconds: (trials,), for ratios that depend on duration; None for ratios of the score alone.
+        fit_p_target: Prior at which the regression weights the two kinds of trial; the ratios are best near it.
+        p_targets: Priors to compute thresholds for.
+        false_accept_rates: Rates to measure thresholds for.
 
     Raises:
-        MetricError: If the trials are all of one kind, higher scores do not speak for one speaker, the scores are next
-            to all the same, or a false-accept rate cannot be measured on them.
+        MetricError: If the trials are all of one kind, target trials do not score higher, all scores are nearly equal,
+            or a false-accept rate cannot be measured on them.
     """
     log_seconds = None if shorter_seconds is None else np.log(shorter_seconds)
     widths = []
@@ -131,7 +131,7 @@ def fit_widths(
 
 
 def measurable(false_accept_rates: Sequence[float], n_nontarget: int) -> tuple[float, ...]:
-    """Return the rates that at least one of so many non-target trials makes up."""
+    """Return the rates that correspond to at least one of ``n_nontarget`` trials."""
     return tuple(rate for rate in false_accept_rates if rate * n_nontarget >= 1)
 
 
@@ -158,7 +158,7 @@ def measure_fit(calibration: Calibration, fitting: FittingScores) -> tuple[Width
 
 
 def _part(each: ScoredList, seconds: float | None) -> FittingScores:
-    """Return the trials of one list at one length; None is the whole."""
+    """Return the trials of one list at one duration; None is the whole recording."""
     if seconds is None:
         return FittingScores(each.scored.scores, each.scored.is_target, each.shorter_seconds, 0)
     cut = each.cropped[seconds]
@@ -168,7 +168,7 @@ def _part(each: ScoredList, seconds: float | None) -> FittingScores:
             f"{np.count_nonzero(target)} target and {np.count_nonzero(~target)} non-target trials have both sides "
             f"of {seconds:g} s or more",
             each.trial_list.trials.path,
-            "Leave that length out of --durations.",
+            "Leave this duration out of `durations`.",
         )
     shorter = np.minimum(each.shorter_seconds[cut.kept], seconds)
     return FittingScores(cut.scored.scores, cut.scored.is_target, shorter, cut.n_left_out)
@@ -181,9 +181,9 @@ def _fit_width(
     log_seconds: NDArray[np.float64] | None,
     fit_p_target: float,
 ) -> WidthCalibration:
-    """Return the line of one width, without thresholds."""
+    """Return the calibration of one width, without thresholds."""
     features = scores[:, None] if log_seconds is None else np.stack([scores, log_seconds], axis=1)
-    ridge = RIDGE * fit_p_target * (1 - fit_p_target)  # at a small prior the whole cost is small: the ridge with it
+    ridge = RIDGE * fit_p_target * (1 - fit_p_target)  # at a small prior the whole cost is small, so the ridge is too
     model = fit_logistic(features, is_target, p_target=fit_p_target, ridge=ridge)
     _check_scale(float(model.weights[0]), dim)
     return WidthCalibration(
@@ -199,10 +199,10 @@ def _fit_width(
 def _check_scale(scale: float, dim: int) -> None:
     if MIN_SCALE <= scale <= MAX_SCALE:
         return
-    found = "no higher than those of non-target trials" if scale < MIN_SCALE else "next to all the same"
+    found = "no higher than those of non-target trials" if scale < MIN_SCALE else "nearly all equal"
     raise MetricError(
         f"at width {dim} the scores of target trials are {found}",
-        fix="Check the trial list and the model; --dims leaves a width out.",
+        fix="Check the trial list and the model; `dims` can leave this width out.",
     )
 
 
@@ -219,14 +219,14 @@ def _false_accepts(
     is_target: NDArray[np.bool_],
     log_seconds: NDArray[np.float64] | None,
 ) -> FalseAcceptThreshold:
-    """Measure on scores where they alone decide, else on the ratios."""
+    """Measure on scores if they alone decide, otherwise on the ratios."""
     decisive = scores if log_seconds is None else width.scale * scores + width.bias(log_seconds)
     threshold, p_fa, p_miss = threshold_at_far(operating_points(decisive, is_target), rate)
     if not np.isfinite(threshold):
         raise MetricError(
-            f"at width {width.dim} only refusing every trial keeps to a false-accept rate of {rate:g}",
-            "--far",
-            f"There are {np.count_nonzero(~is_target)} non-target trials; give more, or a higher rate.",
+            f"at width {width.dim} no threshold has a false-accept rate of at most {rate:g}",
+            fix=f"There are {np.count_nonzero(~is_target)} non-target trials; give more, or a higher rate.",
+            parameter="far",
         )
     by_score = log_seconds is None
     return FalseAcceptThreshold(

@@ -38,16 +38,16 @@ log = logging.getLogger("mrlspk.evaluation")
 
 @dataclass(frozen=True)
 class ListRequest:
-    """Which figures are wanted of a list.
+    """The requested metrics of a list.
 
     Attributes:
         p_targets: Priors of the detection cost.
-        false_accept_rates: At which thresholds are wanted.
-        resampling: How speakers are drawn for intervals.
-        durations: Lengths of the shorter side; None among them is the whole.
-        by: Columns of the metadata or of the trial list.
+        false_accept_rates: Rates to give thresholds for.
+        resampling: How speakers are resampled for intervals.
+        durations: Durations of the shorter side; None among them is the whole recording.
+        by: Columns of the metadata or of the trial list to break down by.
         metadata: Of utterances or speakers.
-        calibration: By which scores become log-likelihood ratios.
+        calibration: Turns scores into log-likelihood ratios.
     """
 
     p_targets: tuple[float, ...]
@@ -61,27 +61,27 @@ class ListRequest:
 
 @dataclass(frozen=True)
 class ListReport:
-    """Figures of one model on one trial list.
+    """The metrics of one model on one trial list.
 
     Attributes:
-        path: The list's file, or how its trials were made.
+        path: The list's file, or how its trials were generated.
         sha256: Of the list.
         enrolments_sha256: Of the file of enrolment models; None without one.
-        official: The published list that it is, if it is one.
-        source: Why it is these trials.
-        audio_root: What its utterance ids are relative to.
+        official: The published list that it equals, if any.
+        source: Why these trials were chosen.
+        audio_root: Folder that its utterance ids are relative to.
         n_target: Target trials.
         n_nontarget: Non-target trials.
         n_speakers: Speakers of all trials.
         n_utterances: Utterances that were embedded.
-        missing: What was left out for want of audio; None where nothing may be.
-        intervals: What the intervals rest on.
+        missing: Trials left out because audio is missing; None if that is not allowed.
+        intervals: The basis of the intervals.
         results: By width, rising.
-        durations: By length of the shorter side.
+        durations: By duration of the shorter side.
         breakdown: By column.
-        worst_speakers: Those with the most errors.
-        errors: The trials that are most wrong.
-        baselines: The same trials scored by what the model came from; none where that was not asked for.
+        worst_speakers: Speakers with the most errors.
+        errors: The most confident errors.
+        baselines: The same trials scored by the original embedding; empty unless requested.
     """
 
     path: str
@@ -106,13 +106,13 @@ class ListReport:
 
 @dataclass(frozen=True)
 class TargetWidth:
-    """Which width meets a target on one list.
+    """The smallest width that meets a target on one list.
 
     Attributes:
         path: The list.
-        dim: The smallest width whose interval lies whole at or below the target; None if there is none.
-        dim_by_estimate: The smallest width whose figure does, whatever its interval; None if there is none.
-        reason: Why ``dim`` is None; None where it is not.
+        dim: The smallest width whose whole interval is at or below the target; None if there is none.
+        dim_by_estimate: The smallest width whose EER is at or below the target, regardless of its interval, or None.
+        reason: Why ``dim`` is None; None if it is not.
     """
 
     path: str
@@ -129,13 +129,13 @@ class EvaluationReport:
         model: Checkpoint.
         fingerprint: Of its weights.
         dims: Widths scored, rising.
-        settings: The configuration's section.
-        seed: Of the draws of speakers.
+        settings: The `evaluation` section of the configuration.
+        seed: Of the resamples.
         norm: The score normalisation; None for plain cosines.
-        calibration: By which scores became log-likelihood ratios; None where they did not.
+        calibration: Turned scores into log-likelihood ratios; None without calibration.
         trials: By list, in order.
-        target_eer: The target that a width was sought for; None for no search.
-        target_widths: What was found, by list.
+        target_eer: Equal error rate that a width should meet; None if not requested.
+        target_widths: The smallest width that meets it, by list.
         scored: The scores themselves, by list.
     """
 
@@ -158,7 +158,7 @@ class EvaluationReport:
 
 
 def report_list(each: ScoredList, wanted: ListRequest, *, baselines: tuple[BaselineResults, ...] = ()) -> ListReport:
-    """Return the figures of one scored list, beside those of its baselines.
+    """Return the metrics of one scored list, with those of its baselines.
 
     Raises:
         UsageError: If a width is not calibrated.
@@ -189,10 +189,10 @@ def report_list(each: ScoredList, wanted: ListRequest, *, baselines: tuple[Basel
 
 
 def check_columns(lists: Sequence[TrialList], columns: Sequence[str], metadata: Metadata | None) -> None:
-    """Refuse, before any work, columns that neither a list nor the metadata has.
+    """Check before any work that a list or the metadata has each column.
 
     Raises:
-        UsageError: If there is one.
+        UsageError: If neither has it.
     """
     for column in columns:
         for each in lists:
@@ -200,7 +200,9 @@ def check_columns(lists: Sequence[TrialList], columns: Sequence[str], metadata: 
                 continue
             if metadata is None:
                 where = each.trials.path
-                raise UsageError(f"no column {column!r} in {where}", "--by", "Give a table with --metadata FILE.")
+                raise UsageError(
+                    f"no column {column!r} in {where}", fix="Give a table with `metadata`.", parameter="by"
+                )
             metadata.check_column(column)
 
 
@@ -208,10 +210,10 @@ def smallest_width(path: str, results: Sequence[WidthMetrics], target: float) ->
     """Return the smallest width whose equal error rate is at most ``target``, in [0, 1]; results rise by width."""
     estimated = next((each.dim for each in results if each.eer <= target), None)
     if any(each.eer_ci is None for each in results):
-        return TargetWidth(path, None, estimated, "there are no intervals, so that no width is sure to meet it")
-    sure = next((each.dim for each in results if each.eer_ci and each.eer_ci[1] <= target), None)
-    reason = None if sure is not None else "no width's interval lies whole at or below it"
-    return TargetWidth(path, sure, estimated, reason)
+        return TargetWidth(path, None, estimated, "without intervals no width is certain to meet it")
+    certain = next((each.dim for each in results if each.eer_ci and each.eer_ci[1] <= target), None)
+    reason = None if certain is not None else "no width has its whole interval at or below it"
+    return TargetWidth(path, certain, estimated, reason)
 
 
 def _results(each: ScoredList, wanted: ListRequest) -> tuple[WidthMetrics, ...]:
@@ -233,7 +235,7 @@ def _results(each: ScoredList, wanted: ListRequest) -> tuple[WidthMetrics, ...]:
 
 
 def _break_downs(each: ScoredList, columns: Sequence[str], metadata: Metadata | None) -> Iterator[ColumnBreakdown]:
-    """Yield the breakdown by each column: of the trial list where it has one of the name, else of the metadata."""
+    """Yield the breakdown by each column, of the trial list or else of the metadata."""
     trials, scored = each.trial_list.trials, each.scored
     for column in columns:
         if own := trials.columns.get(column_name(column)):
@@ -248,7 +250,7 @@ def _break_downs(each: ScoredList, columns: Sequence[str], metadata: Metadata | 
 def _values(
     metadata: Metadata, column: str, ids: Sequence[str], speakers: NDArray[np.int64], names: Sequence[str]
 ) -> list[str | None]:
-    """Return what the metadata says of one side of each trial, each utterance looked up once."""
+    """Return the metadata of one side of each trial; each utterance is looked up once."""
     sides = list(zip(ids, speakers.tolist(), strict=True))
     known = {side: metadata.value(column, side[0], names[side[1]]) for side in set(sides)}
     return [known[side] for side in sides]

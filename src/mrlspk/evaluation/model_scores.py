@@ -1,4 +1,4 @@
-"""A model on trial lists: every utterance decoded and embedded once, every list scored at every width."""
+"""Score trial lists with one model: embed every utterance once, score every list at every width."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ from mrlspk.inference.recording import Recording
 
 @dataclass(frozen=True, eq=False)
 class CroppedTrials:
-    """Trials whose test side was cut, if there are any; ``kept`` (trials,) tells whose sides both were long enough."""
+    """Trials with a cropped test side, if any; ``kept`` (trials,) is True where both sides were long enough."""
 
     scored: ScoredTrials | None
     kept: NDArray[np.bool_]
 
     @property
     def n_left_out(self) -> int:
-        """Trials of which a side is shorter than the cut."""
+        """Trials with a side shorter than the crop."""
         return int(np.count_nonzero(~self.kept))
 
 
@@ -39,8 +39,8 @@ class ScoredList:
         trial_list: The trials and their audio.
         scored: Their scores.
         speakers_from: How their speakers are known.
-        shorter_seconds: (trials,) length of the shorter side; of an enrolment of several, their sum counts.
-        cropped: The same trials with the middle of the test side alone, by its seconds.
+        shorter_seconds: (trials,), duration of the shorter side; an enrolment of several recordings counts their sum.
+        cropped: The same trials with only the middle of the test side, by its seconds.
     """
 
     trial_list: TrialList
@@ -53,7 +53,7 @@ class ScoredList:
 def choose_dims(
     backend: Backend, dims: tuple[int, ...] | None, *, allow_untrained: bool, model: str | Path
 ) -> tuple[int, ...]:
-    """Return the widths to score: those asked for, or all that the model was trained for.
+    """Return the widths to score: the requested ones, or all that the model was trained for.
 
     Raises:
         UsageError: If the model does not have a width, or was not trained for it and that is not allowed.
@@ -78,7 +78,7 @@ def score_model(
         embedder: The model.
         lists: Trials with their audio.
         dims: Prefix widths, rising.
-        crops: Seconds to which the test side is cut for further scores.
+        crops: Seconds that the test side is cropped to for further scores.
         norm: Score normalisation; None for plain cosines.
 
     Raises:

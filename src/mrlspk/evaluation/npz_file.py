@@ -1,4 +1,4 @@
-"""Files of NumPy arrays, read with one error for whatever is wrong with them."""
+"""Open .npz files and report every reading error as one error of the file."""
 
 import zipfile
 import zlib
@@ -14,15 +14,15 @@ from mrlspk.errors import DataError
 
 @contextmanager
 def open_arrays(path: Path, *, expected: str, fix: str) -> Iterator[Mapping[str, NDArray[np.generic]]]:
-    """Give the arrays of an .npz file by name; what goes wrong while they are read is an error of the file.
+    """Yield the arrays of an .npz file by name; an error while they are read is a `DataError`.
 
     Args:
         path: The file.
-        expected: What the error says that it should be.
-        fix: What the error says that the user can do.
+        expected: What the file should be, for the error.
+        fix: What the user can do, for the error.
 
     Raises:
-        DataError: If it cannot be read, or lacks an array.
+        DataError: If the file cannot be read or lacks an array.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -30,4 +30,4 @@ def open_arrays(path: Path, *, expected: str, fix: str) -> Iterator[Mapping[str,
                 raise ValueError("one array")
             yield arrays
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"expected {expected}, got what is none ({error})", path, fix) from error
+        raise DataError(f"is not {expected} ({error})", path, fix) from error

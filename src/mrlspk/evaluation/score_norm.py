@@ -27,13 +27,13 @@ MIN_VOICES = 2
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """The voices of a cohort, one a speaker.
+    """The speakers of a cohort, one voice each.
 
     Attributes:
         path: Its folder or file.
         fingerprint: SHA-256 in hex: of the utterance ids of a folder, of the bytes of a file.
         speakers: Names, sorted.
-        voices: Of the speakers, each of all recordings.
+        voices: Of the speakers, each averaged over its recordings.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class CohortSource:
-    """A cohort before it is embedded: a corpus of recordings, or a file of embeddings that has none."""
+    """A cohort before it is embedded: a corpus of recordings, or a file of stored embeddings."""
 
     path: Path
     fingerprint: str
@@ -53,7 +53,7 @@ class CohortSource:
     stored: Mapping[str, NDArray[np.floating]] | None = None
 
     def embedded(self, embeddings: Embeddings) -> Cohort:
-        """Return the cohort, from the embeddings of its recordings or those that are stored."""
+        """Return the cohort from the embeddings of its recordings, or from the stored ones."""
         vectors = self.stored if self.stored is not None else embeddings.of(self.recordings)
         groups = self._by_speaker
         return Cohort(self.path, self.fingerprint, tuple(groups), join_voices(vectors, groups.values()))
@@ -73,13 +73,13 @@ class CohortSource:
 
     @property
     def wanted(self) -> tuple[Recording, ...]:
-        """The recordings that have to be embedded."""
+        """The recordings to embed."""
         return tuple(Recording(path) for path in self.recordings.values())
 
 
 @dataclass(frozen=True)
 class NormRequest:
-    """Which normalisation is wanted: S-Norm where ``top_n`` is None, else AS-Norm by the ``top_n`` highest scores."""
+    """The requested normalisation: S-Norm if ``top_n`` is None, else AS-Norm with the ``top_n`` highest scores."""
 
     kind: Literal["s", "as"]
     cohort: CohortSource
@@ -88,22 +88,22 @@ class NormRequest:
 
 @dataclass(frozen=True)
 class ScoreNorm:
-    """A normalisation: S-Norm where ``top_n`` is None, else AS-Norm by the ``top_n`` highest cohort scores."""
+    """A normalisation: S-Norm if ``top_n`` is None, else AS-Norm with the ``top_n`` highest cohort scores."""
 
     cohort: Cohort
     top_n: int | None
 
 
 def find_cohort(path: Path, *, fingerprint: str, embed_dim: int) -> CohortSource:
-    """Return the cohort in a folder of speakers, or in a file that ``mrlspk embed DIR -o FILE.npz`` wrote.
+    """Return the cohort in a folder of speakers or in a file that ``mrlspk embed DIR -o FILE.npz`` wrote.
 
     Args:
         path: Folder or .npz file.
-        fingerprint: Of the model; stored embeddings of another are refused.
-        embed_dim: Width of the model; narrower stored embeddings are refused.
+        fingerprint: Of the model; stored embeddings of another model are an error.
+        embed_dim: Full width of the model; narrower stored embeddings are an error.
 
     Raises:
-        DataError: If it is neither, cannot be used with this model, or has fewer than two speakers.
+        DataError: If it is neither, does not fit this model, or has fewer than two speakers.
     """
     if find_recipe(path) is not None:
         manifest = scan_corpus(path)
@@ -114,12 +114,12 @@ def find_cohort(path: Path, *, fingerprint: str, embed_dim: int) -> CohortSource
         stored = _read_embeddings(path, fingerprint, embed_dim)
         found = CohortSource(path, file_sha256(path), {}, {each: speaker_of(each) for each in stored}, stored)
     if found.n_speakers < MIN_VOICES:
-        raise DataError(f"expected {MIN_VOICES} speakers or more, got {found.n_speakers}", path, "Name more of them.")
+        raise DataError(f"expected at least {MIN_VOICES} speakers, got {found.n_speakers}", path, "Add speakers.")
     return found
 
 
 def build_norm_request(settings: EvaluationConfig, *, fingerprint: str, embed_dim: int) -> NormRequest | None:
-    """Return the normalisation that the configuration asks for; None for plain cosines.
+    """Return the normalisation that the configuration requests; None for plain cosines.
 
     Args:
         settings: Its ``score_norm``, ``cohort`` and ``top_n`` are used.
@@ -133,13 +133,15 @@ def build_norm_request(settings: EvaluationConfig, *, fingerprint: str, embed_di
     if settings.score_norm == "none":
         return None
     if settings.cohort is None:
-        raise UsageError("score normalisation needs a cohort", "--score-norm", "Give --cohort DIR, of other speakers.")
+        raise UsageError(
+            "score normalisation needs a cohort", fix="Give `cohort=DIR` of other speakers.", parameter="score_norm"
+        )
     cohort = find_cohort(settings.cohort, fingerprint=fingerprint, embed_dim=embed_dim)
     if settings.score_norm == "s":
         return NormRequest("s", cohort, None)
     n = cohort.n_speakers
     if settings.top_n > n:
-        log.warning("%s: %d speakers, fewer than top_n %d: all of them are taken", cohort.path, n, settings.top_n)
+        log.warning("%s has %d speakers, fewer than top_n %d; all are used", cohort.path, n, settings.top_n)
     return NormRequest("as", cohort, min(settings.top_n, n))
 
 
@@ -166,10 +168,10 @@ def normalise(
 
 
 def warn_of_overlap(cohort: Cohort, speakers: Sequence[str], where: str) -> None:
-    """Say so where speakers of the trials are in the cohort: their scores would be normalised by themselves."""
+    """Warn if speakers of the trials are in the cohort, which would normalise their scores by themselves."""
     if shared := sorted(set(cohort.speakers) & set(speakers)):
         log.warning(
-            "%d speakers of %s are in the cohort too, such as %s: take others",
+            "%d speakers of %s are also in the cohort, such as %s; use a cohort of other speakers",
             len(shared),
             where,
             shared[0],
@@ -177,15 +179,15 @@ def warn_of_overlap(cohort: Cohort, speakers: Sequence[str], where: str) -> None
 
 
 def _read_embeddings(path: Path, fingerprint: str, embed_dim: int) -> dict[str, NDArray[np.floating]]:
-    expected = "a folder of speakers, or an .npz file that `mrlspk embed` wrote"
-    with open_arrays(path, expected=expected, fix="Check --cohort.") as arrays:
+    expected = "a folder of speakers or an .npz file written by `mrlspk embed`"
+    with open_arrays(path, expected=expected, fix="Check `cohort`.") as arrays:
         ids, vectors, model = arrays["ids"], arrays["embeddings"], str(arrays["fingerprint"])
     if model != fingerprint:
-        raise DataError("holds the embeddings of another model", path, "Embed the cohort with the model to be scored.")
+        raise DataError("holds embeddings of another model", path, "Embed the cohort with the model that is scored.")
     if vectors.shape != (ids.size, embed_dim):
         raise DataError(
-            f"expected embeddings of the full width {embed_dim}, got {vectors.shape}", path, "Embed without --dim."
+            f"expected embeddings of the full width {embed_dim}, got {vectors.shape}", path, "Embed without `dim`."
         )
     if not (np.isfinite(vectors).all() and vectors.any(axis=1).all()):
-        raise DataError("holds an embedding that is zero or not finite", path, "Embed the cohort again.")
+        raise DataError("contains an embedding that is zero or not finite", path, "Embed the cohort again.")
     return dict(zip(map(str, ids), vectors, strict=True))

@@ -1,4 +1,4 @@
-"""Trials scored at every width, from embeddings that are already there."""
+"""Score trials at every width from embeddings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ type Vectors = Mapping[str, NDArray[np.floating]]
 
 @dataclass(frozen=True, eq=False)
 class Voices:
-    """Voices, each of one utterance or of several.
+    """Voices of one utterance or of several.
 
-    A voice of several utterances is the mean of their embeddings, each cut to the width and brought to unit length.
+    A voice of several utterances is the mean of their embeddings, each truncated to the width and normalised.
 
     Attributes:
         vectors: (utterances, embed_dim), of any length, the utterances of a voice next to each other.

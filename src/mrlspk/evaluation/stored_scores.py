@@ -19,6 +19,8 @@ from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.trial_list import MissingAudio
 from mrlspk.files import check_free, whole_file
 
+SUFFIX = ".npz"
+VERSION = 1
 KINDS = {"scores": "f", "is_target": "b", "enroll_speaker": "i", "test_speaker": "i", "speakers": "U"}
 ARRAYS = tuple(KINDS)
 
@@ -28,13 +30,13 @@ class ListScores:
     """One trial list scored by one model.
 
     Attributes:
-        path: The list's file, or how its trials were made.
+        path: The list's file, or how its trials were generated.
         sha256: Of the list.
-        trials_sha256: Of the trials that were scored, in their order, and of the file of enrolment models.
-        official: The published list that it is, if it is one.
-        source: Why it is these trials.
-        audio_root: What its utterance ids were relative to.
-        missing: What was left out for want of audio; None where nothing may be.
+        trials_sha256: Of the scored trials, in order, and of the file of enrolment models.
+        official: The published list that it equals, if any.
+        source: Why these trials were chosen.
+        audio_root: Folder that its utterance ids were relative to.
+        missing: Trials left out because audio is missing; None if that was not allowed.
         speakers_from: How the speakers of the trials are known.
         scored: The scores.
     """
@@ -51,7 +53,7 @@ class ListScores:
 
     @classmethod
     def of(cls, each: ScoredList) -> Self:
-        """Return the scores of a list that was just scored."""
+        """Return the scores of a scored list."""
         trials, trial_list = each.trial_list.trials, each.trial_list
         return cls(
             path=trials.path,
@@ -66,7 +68,7 @@ class ListScores:
         )
 
     def same_trials(self, other: "ListScores") -> bool:
-        """Return whether the other scores are of the same trials, with the same left out and the same enrolments."""
+        """Return whether both are scores of the same trials and enrolments, with the same trials left out."""
         mine, theirs = self.scored, other.scored
         return (self.sha256, self.trials_sha256, mine.speakers) == (
             other.sha256,
@@ -82,19 +84,19 @@ class ListScores:
         )
 
     def describe(self) -> str:
-        """Return which list it is, for an error."""
+        """Return a description for error messages."""
         return f"{self.path} ({len(self.scored.is_target)} trials, SHA-256 {self.trials_sha256[:12]})"
 
 
 @dataclass(frozen=True)
 class ScoredAs:
-    """How scores were made, beside the model and the trials.
+    """How scores were made, besides the model and the trials.
 
     Attributes:
         score_norm: Normalisation.
         top_n: Highest cohort scores of AS-Norm.
         cohort: Fingerprint of the cohort.
-        max_seconds: Longer recordings were embedded in averaged windows.
+        max_seconds: Longer recordings were embedded as the average of windows.
     """
 
     score_norm: Literal["none", "s", "as"]
@@ -104,13 +106,13 @@ class ScoredAs:
 
     @classmethod
     def of(cls, norm: NormRequest | None, max_seconds: float) -> Self:
-        """Return how scores of this normalisation are made."""
+        """Return how scores with this normalisation are made."""
         if norm is None:
             return cls("none", None, None, max_seconds)
         return cls(norm.kind, norm.top_n, norm.cohort.fingerprint, max_seconds)
 
     def describe(self) -> str:
-        """Return it in words."""
+        """Return a description."""
         kind = {"none": "plain cosines", "s": "S-Norm", "as": f"AS-Norm, top {self.top_n}"}[self.score_norm]
         cohort = f", cohort {self.cohort[:12]}" if self.cohort else ""
         return f"{kind}{cohort}, files whole up to {self.max_seconds:g} s"
@@ -118,7 +120,7 @@ class ScoredAs:
 
 @dataclass(frozen=True)
 class ModelScores:
-    """The lists that a model was scored on; ``fingerprint`` is that of its weights."""
+    """The scores of a model on trial lists; ``fingerprint`` is that of its weights."""
 
     fingerprint: str
     scored_as: ScoredAs
@@ -126,24 +128,24 @@ class ModelScores:
 
 
 def keep_scores(fingerprint: str, scored_as: ScoredAs, lists: Sequence[ScoredList]) -> ModelScores:
-    """Return the scores of lists that were just scored."""
+    """Return the scores of scored lists."""
     return ModelScores(fingerprint, scored_as, tuple(map(ListScores.of, lists)))
 
 
 def check_scores_target(path: Path, *, force: bool) -> None:
-    """Refuse, before any work, a file that `write_scores` could not write.
+    """Check before any work that `write_scores` can write a file.
 
     Raises:
         UsageError: If its name does not end in .npz.
-        MrlspkError: If it exists and ``force`` is false, or no such file can be made.
+        MrlspkError: If it exists and ``force`` is false, or it cannot be created.
     """
     if path.suffix != SUFFIX:
-        raise UsageError(f"expected a name that ends in {SUFFIX}, got {path.name}", "--scores")
+        raise UsageError(f"expected a name that ends in {SUFFIX}, got {path.name}", parameter="scores")
     check_free(path, force=force)
 
 
 def write_scores(path: Path, scores: ModelScores) -> None:
-    """Write scores whole: NumPy arrays ``scores_0``, ``is_target_0`` …, and a JSON text ``lists`` that describes them.
+    """Write scores, all or nothing: arrays ``scores_0``, ``is_target_0`` …, and a JSON text ``lists`` about them.
 
     Raises:
         MrlspkError: If the file cannot be written.
@@ -166,10 +168,10 @@ def read_scores(path: Path) -> ModelScores:
     """Return the scores in a file.
 
     Raises:
-        DataError: If it is no such file.
+        DataError: If it is not such a file.
     """
-    with open_arrays(path, expected="scores that `mrlspk eval --scores` wrote", fix="Write them again.") as arrays:
-        described = _File.model_validate_json(str(arrays["lists"]))  # whose error is a ValueError
+    with open_arrays(path, expected="a score file written by `mrlspk eval --scores`", fix="Write it again.") as arrays:
+        described = _File.model_validate_json(str(arrays["lists"]))  # its error is a ValueError
         lists = tuple(
             _read_list(each, {name: arrays[f"{name}_{index}"] for name in ARRAYS})
             for index, each in enumerate(described.lists)
@@ -183,18 +185,14 @@ def _trials_sha256(trials: Trials) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-SUFFIX = ".npz"
-VERSION = 1
-
-
 class _Record(BaseModel):
-    """A part of the description: of exactly these keys and types."""
+    """A part of the description, with exactly these keys and types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class _List(_Record):
-    """What is said of one list, beside its arrays."""
+    """Description of one list."""
 
     path: str
     sha256: str
@@ -208,7 +206,7 @@ class _List(_Record):
 
 
 class _File(_Record):
-    """What is said of the model, and of each list."""
+    """Description of the model and its lists."""
 
     version: Literal[1]
     fingerprint: str
@@ -241,7 +239,7 @@ def _read_list(described: _List, arrays: dict[str, Any]) -> ListScores:
     )
     kinds = {name: arrays[name].dtype.kind for name in ARRAYS}
     if kinds != KINDS:
-        raise ValueError(f"arrays of other kinds: {kinds}")
+        raise ValueError(f"arrays of wrong types: {kinds}")
     _check(scored)
     return ListScores(
         path=described.path,
@@ -257,7 +255,7 @@ def _read_list(described: _List, arrays: dict[str, Any]) -> ListScores:
 
 
 def _check(scored: ScoredTrials) -> None:
-    """Refuse arrays that do not go together.
+    """Check that the arrays fit together.
 
     Raises:
         ValueError: If they do not.
@@ -271,4 +269,4 @@ def _check(scored: ScoredTrials) -> None:
         raise ValueError("trials of one kind")
     for side in (scored.enroll_speaker, scored.test_speaker):
         if side.shape != (n_trials,) or side.min() < 0 or side.max() >= len(scored.speakers):
-            raise ValueError("speakers that are not there")
+            raise ValueError("unknown speakers")

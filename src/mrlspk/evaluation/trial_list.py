@@ -25,12 +25,13 @@ from mrlspk.errors import CheckpointError, DataError, UsageError
 log = logging.getLogger("mrlspk.evaluation")
 SHOWN_MISSING = 10
 VALIDATION_TRIALS = "validation-trials.txt"
-GIVE_TRIALS = "Give --trials FILE and --audio-root DIR, or name lists under evaluation.trials of a --config."
+NAMED = "--trials"  # source of lists that the user named; score files hold it
+GIVE_TRIALS = "Give `trials=FILE` and `audio_root=DIR`, or name lists under evaluation.trials of a `config`."
 
 
 @dataclass(frozen=True)
 class MissingAudio:
-    """What a list names and its folder does not hold; ``first`` are the first utterances of it, by name."""
+    """Utterances of a list without audio, and the trials left out for it; ``first`` names the first of them."""
 
     n_utterances: int
     n_trials: int
@@ -42,12 +43,12 @@ class TrialList:
     """Trials that can be scored.
 
     Attributes:
-        trials: Of which every utterance has audio.
-        audio_root: What its utterance ids are relative to.
-        source: Why it is these trials that are scored.
+        trials: Every utterance of them has audio.
+        audio_root: Folder that their utterance ids are relative to.
+        source: Why these trials were chosen.
         paths: Audio file by utterance id.
-        official: The published list that it is before anything is left out, if it is one.
-        missing: What was left out for want of audio; None where nothing may be.
+        official: The published list that the whole list equals, if any.
+        missing: Trials left out because audio is missing; None if that is not allowed.
     """
 
     trials: Trials
@@ -60,13 +61,13 @@ class TrialList:
 
 @dataclass(frozen=True)
 class TrialRequest:
-    """Which trials a command names.
+    """The trials that a user names.
 
     Attributes:
-        paths: Trial lists; none: those of the configuration, else those that the checkpoints lead to.
-        audio_roots: Folders, or wav.scp files, that their ids are relative to: none, one for all lists or one each.
+        paths: Trial lists; none for those of the configuration or of the checkpoints.
+        audio_roots: Folders or wav.scp files that their ids are relative to: none, one for all lists or one each.
         enrolments: Files of enrolment models: none, one for all lists or one each.
-        allow_missing: Leave trials without audio out, and count them.
+        allow_missing: Leave out and count trials without audio.
     """
 
     paths: tuple[Path, ...] = ()
@@ -80,31 +81,31 @@ def choose_trial_lists(
 ) -> tuple[TrialList, ...]:
     """Return the trial lists to score.
 
-    In this order: the lists named; those of the configuration given; then, checkpoint by checkpoint, those of the
-    configuration that it carries and the validation trials of the run that wrote it.
+    The order of preference is: the named lists; those of the given configuration; then, for each checkpoint in turn,
+    those of the configuration in it, and the validation trials of the run that wrote it.
 
     Args:
-        request: What the command names.
-        config: The configuration of this command.
-        carried: The configuration that each checkpoint carries, if any, by the checkpoint's path.
+        request: The trials that the user names.
+        config: The given configuration.
+        carried: The configuration in each checkpoint, if any, by the checkpoint's path.
 
     Raises:
-        UsageError: If audio or enrolments are given without lists, or not as many as lists.
+        UsageError: If audio or enrolments are given without lists, or in another number.
         DataError: If there are no trials, or they cannot be scored.
-        CheckpointError: If a checkpoint's configuration is not one.
+        CheckpointError: If a checkpoint's configuration is invalid.
     """
     allow_missing = request.allow_missing
     if request.paths:
         return read_trial_lists(
             request.paths,
             request.audio_roots,
-            source="--trials",
+            source=NAMED,
             enrolments=request.enrolments,
             allow_missing=allow_missing,
         )
-    for given, flag in ((request.audio_roots, "--audio-root"), (request.enrolments, "--enroll")):
+    for given, parameter in ((request.audio_roots, "audio_root"), (request.enrolments, "enroll")):
         if given:
-            raise UsageError("given without a trial list", flag, "Give --trials FILE as well.")
+            raise UsageError("given without a trial list", fix="Give `trials` too.", parameter=parameter)
     if lists := build_trial_lists(config, "the configuration", allow_missing=allow_missing):
         return lists
     for model, content in carried.items():
@@ -113,18 +114,16 @@ def choose_trial_lists(
             return lists
         if model_config and (lists := _validation_trials(model, model_config, models=carried)):
             return lists
-    raise DataError(
-        "no trials: the configuration that it carries, if any, names none", next(iter(carried)), GIVE_TRIALS
-    )
+    raise DataError("found no trials, neither named nor in the configuration", next(iter(carried)), GIVE_TRIALS)
 
 
 def build_trial_lists(config: Config, whose: str, *, allow_missing: bool = False) -> tuple[TrialList, ...]:
     """Return the lists under ``evaluation.trials``, or else trials generated from each of ``test_datasets``.
 
     Args:
-        config: Names lists, or folders, or neither.
-        whose: What the source of a list says of the configuration.
-        allow_missing: Leave trials without audio out, and count them.
+        config: Names lists, folders or neither.
+        whose: Describes the configuration in the source of a list.
+        allow_missing: Leave out and count trials without audio.
 
     Raises:
         DataError: If a list or folder cannot be scored.
@@ -140,21 +139,21 @@ def read_trial_lists(
     enrolments: Sequence[Path] = (),
     allow_missing: bool = False,
 ) -> tuple[TrialList, ...]:
-    """Return the lists with their audio: one root for all lists or one each, in order; none: the folder of each list.
+    """Return lists with their audio: one root for all lists or one each, in order; without a root, each list's folder.
 
     Args:
         paths: Trial lists.
         audio_roots: Folders, or wav.scp files, of their audio.
-        source: Why it is these trials.
+        source: Why these trials were chosen.
         enrolments: Files of enrolment models of several utterances: none, one for all lists or one each.
-        allow_missing: Leave trials without audio out, and count them.
+        allow_missing: Leave out and count trials without audio.
 
     Raises:
-        UsageError: If the roots or enrolments are neither one, nor one for each list, nor none.
-        DataError: If a list cannot be read, holds one kind of trial only, or names audio that is not there.
+        UsageError: If the roots or enrolments are not none, one, or one for each list.
+        DataError: If a list cannot be read, has only one kind of trial, or names audio that does not exist.
     """
-    roots = _one_each(audio_roots, paths, "--audio-root", "folders of audio") or [path.parent for path in paths]
-    given = _one_each(enrolments, paths, "--enroll", "files of enrolment models")
+    roots = _one_each(audio_roots, paths, "audio_root", "folders of audio") or [path.parent for path in paths]
+    given = _one_each(enrolments, paths, "enroll", "files of enrolment models")
     models: Sequence[Path | None] = given or [None] * len(paths)
     return tuple(
         join_audio(read_trials(path, model), root, source, allow_missing=allow_missing)
@@ -163,10 +162,10 @@ def read_trial_lists(
 
 
 def join_audio(trials: Trials, audio_root: Path, source: str, *, allow_missing: bool = False) -> TrialList:
-    """Return the trials with the audio file of each utterance; a list that may be taken for another is a warning.
+    """Return the trials with the audio file of each utterance; warn of a list that resembles a published one.
 
     Raises:
-        DataError: If they are all of one kind, or name audio that is not there and that is not allowed.
+        DataError: If they are all of one kind, or name audio that does not exist and that is not allowed.
     """
     _check_kinds(trials, trials.path)
     official = official_match(trials)
@@ -180,23 +179,23 @@ def join_audio(trials: Trials, audio_root: Path, source: str, *, allow_missing: 
         _check_nothing_missing(missing, trials, audio_root)
         return TrialList(trials, audio_root, source, paths, official)
     kept = _without(trials, set(missing))
-    _check_kinds(kept, f"{trials.path} without the {len(missing)} utterances that are not in {audio_root}")
+    _check_kinds(kept, f"{trials.path} without {len(missing)} utterances that are missing in {audio_root}")
     absent = MissingAudio(len(missing), len(trials) - len(kept), tuple(missing[:SHOWN_MISSING]))
     return TrialList(kept, audio_root, source, {each: paths[each] for each in kept.utterance_ids}, official, absent)
 
 
-def _one_each(given: Sequence[Path], paths: Sequence[Path], flag: str, what: str) -> list[Path]:
+def _one_each(given: Sequence[Path], paths: Sequence[Path], parameter: str, what: str) -> list[Path]:
     if len(given) not in {0, 1, len(paths)}:
         raise UsageError(
             f"{len(given)} {what} for {len(paths)} trial lists",
-            flag,
-            f"Give one {flag} for all lists, or one for each --trials, in the same order.",
+            fix=f"Give one `{parameter}` for all lists, or one for each of `trials`, in the same order.",
+            parameter=parameter,
         )
     return list(given) * len(paths) if len(given) == 1 else list(given)
 
 
 def _without(trials: Trials, missing: set[str]) -> Trials:
-    """Return the trials of which no utterance is missing."""
+    """Return the trials without a missing utterance."""
     rows = zip(trials.enroll_ids, trials.test_ids, strict=True)
     keep = [
         test_id not in missing and missing.isdisjoint(trials.enroll_utterances(enroll_id))
@@ -221,8 +220,8 @@ def _check_nothing_missing(missing: Sequence[str], trials: Trials, audio_root: P
             f"{len(missing)} of {len(trials.utterance_ids)} utterances are not in {audio_root}: "
             f"{', '.join(missing[:SHOWN_MISSING])}{more}",
             trials.path,
-            "Give the folder that the list's paths are relative to with --audio-root, "
-            "or --allow-missing to leave their trials out.",
+            "Give the folder that the list's paths are relative to with `audio_root`, "
+            "or leave their trials out with `allow_missing`.",
         )
 
 
@@ -251,12 +250,12 @@ def _generated_lists(config: Config, whose: str) -> Iterator[TrialList]:
 
 
 def _validation_trials(model: Path, config: Config, *, models: Collection[Path]) -> tuple[TrialList, ...]:
-    """Return the validation trials that lie beside ``model``, if there are any, one of the ``models`` to be scored."""
+    """Return the validation trials beside ``model``, one of the ``models`` to score, if there are any."""
     path, source = model.parent / VALIDATION_TRIALS, f"validation trials of the run that wrote {model}"
     if not path.is_file():
         return ()
     if any(other.resolve().parent != model.resolve().parent for other in models):
-        log.warning("the trials are the %s; a model of another run may have been trained on their speakers", source)
+        log.warning("the trials are the %s; models of other runs may have been trained on their speakers", source)
     root = config.data.val_dataset or config.data.train_dataset
     try:
         return (join_audio(read_trials(path), root, source),)
@@ -271,9 +270,9 @@ def _carried_config(model_config: dict[str, Any] | None, model: Path) -> Config 
         return Config.model_validate(model_config)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise CheckpointError(f"its configuration cannot be used: {problems}", model, GIVE_TRIALS) from error
+        raise CheckpointError(f"contains an invalid configuration: {problems}", model, GIVE_TRIALS) from error
 
 
 def _from(source: str, error: DataError) -> DataError:
-    """Return the error with what the user, who did not name these trials, needs to know."""
+    """Return the error with the source of the trials, which the user did not name."""
     return DataError(error.what, error.where, f"These trials: {source}. {GIVE_TRIALS}")

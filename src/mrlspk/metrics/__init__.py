@@ -1,1 +1,1 @@
-"""Scores to numbers: arrays in, numbers out."""
+"""Compute metrics from scores: arrays in, numbers out."""

@@ -1,4 +1,4 @@
-"""Cosine scores of trials, at one width or at every prefix width in one pass."""
+"""Score trials by cosine, at one width or at every prefix width in one pass."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import MetricError
 
-# Pairs multiplied at a time: their vectors, of 192 values or so, then stay in the cache of a core.
+# Pairs multiplied at a time: their vectors, of about 192 values, fit in the cache of a core.
 PAIRS_PER_CHUNK = 512
 
 
@@ -28,8 +28,8 @@ def prefix_cosine_scores(
 ) -> NDArray[np.float64]:
     """Return the cosine of every trial at every width, (trials, len(dims)), in [-1, 1].
 
-    Each prefix is cut first and brought to unit length then. The products between two widths are added up once and
-    serve every wider prefix.
+    Each prefix is truncated first and normalised to unit length then. The products between two widths are summed once
+    and reused for every wider prefix.
 
     Args:
         embeddings: (utterances, embed_dim), of any length.
@@ -47,7 +47,7 @@ def prefix_cosine_scores(
     lengths = np.sqrt(_prefix_products(vectors, every_row, every_row, dims))
     sound = (np.isfinite(lengths) & (lengths > 0)).all(axis=1)
     if not sound.all():
-        raise MetricError(f"a cosine needs finite vectors other than zero, row {int(np.argmin(sound))} is not")
+        raise MetricError(f"a cosine needs finite vectors other than zero, but row {int(np.argmin(sound))} is not one")
     scores = _prefix_products(vectors, enroll, test, dims)
     scores /= lengths[enroll]
     scores /= lengths[test]

@@ -1,4 +1,4 @@
-"""Normalised detection cost: at the best threshold, and at the one that log-likelihood ratios imply."""
+"""Normalised detection cost: at the best threshold (minDCF) and at the Bayes threshold (actDCF)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ def min_dcf(
     c_miss: float = 1.0,
     c_fa: float = 1.0,
 ) -> float:
-    """Return the least normalised detection cost over all thresholds, in [0, 1]; both arrays are (trials,).
+    """Return the minimum normalised detection cost over all thresholds, in [0, 1]; both arrays are (trials,).
 
     Normalised: divided by the cost of the better of accepting every trial and accepting none.
 
@@ -27,7 +27,7 @@ def min_dcf(
 
 
 def min_dcf_at(points: OperatingPoints, *, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-    """Return the least normalised detection cost over the operating points, in [0, 1].
+    """Return the minimum normalised detection cost over the operating points, in [0, 1].
 
     Raises:
         MetricError: If a prior or cost is out of range.
@@ -36,7 +36,7 @@ def min_dcf_at(points: OperatingPoints, *, p_target: float, c_miss: float = 1.0,
 
 
 def min_dcf_threshold_at(points: OperatingPoints, *, p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> float:
-    """Return the lowest threshold of the least detection cost; infinite where accepting no trial costs least.
+    """Return the lowest threshold of the minimum detection cost; infinite if accepting no trial costs least.
 
     Raises:
         MetricError: If a prior or cost is out of range.
@@ -55,7 +55,7 @@ def act_dcf(
     """Return the normalised detection cost at the Bayes threshold; both arrays are (trials,).
 
     Args:
-        llrs: Natural-log likelihood ratios; any other score gives a figure without meaning.
+        llrs: Natural-log likelihood ratios; the cost of any other score is meaningless.
         is_target: Which trials are target trials.
         p_target: Prior of a target trial.
         c_miss: Cost of a miss.
@@ -78,14 +78,14 @@ def _costs(points: OperatingPoints, p_target: float, c_miss: float, c_fa: float)
 
 
 def cost_weights(p_target: float, c_miss: float = 1.0, c_fa: float = 1.0) -> tuple[float, float]:
-    """Return what a miss rate and a false-alarm rate of 1 cost, the smaller of them being 1.
+    """Return the cost of a miss rate of 1 and of a false-alarm rate of 1, the smaller scaled to 1.
 
     Raises:
         MetricError: If a prior or cost is out of range.
     """
     if not 0 < p_target < 1:
-        raise MetricError(f"a prior lies between 0 and 1, got {p_target}", "p_target")
+        raise MetricError(f"expected a prior between 0 and 1, got {p_target}", parameter="p_target")
     if not (c_miss > 0 and c_fa > 0):
-        raise MetricError(f"costs are above 0, got c_miss {c_miss} and c_fa {c_fa}")
+        raise MetricError(f"expected positive costs, got c_miss {c_miss} and c_fa {c_fa}")
     miss, false_alarm = c_miss * p_target, c_fa * (1 - p_target)
     return miss / min(miss, false_alarm), false_alarm / min(miss, false_alarm)

@@ -1,4 +1,4 @@
-"""Operating points: the misses and false alarms at every threshold, computed once for all metrics."""
+"""Operating points of a detection error trade-off (DET): misses and false alarms at every threshold."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from mrlspk.errors import MetricError
 class OperatingPoints:
     """Error rates by rising threshold, from accepting every trial to accepting none.
 
-    A trial is accepted where its score is at or above the threshold. Points lie only between distinct scores, so that
-    the order of equal scores does not matter.
+    A trial is accepted if its score is at or above the threshold. Points lie only between distinct scores, so that the
+    order of equal scores does not matter.
 
     Attributes:
         thresholds: (points,), rising: midway between neighbouring distinct scores; the first is the lowest score,
@@ -57,13 +57,13 @@ class ThresholdAtFar(NamedTuple):
 def threshold_at_far(points: OperatingPoints, far: float) -> ThresholdAtFar:
     """Return the lowest threshold that accepts at most the share ``far`` of the non-target trials.
 
-    It is infinite, and p_miss 1, where only accepting no trial keeps to that.
+    It is infinite, and p_miss is 1, if only accepting no trial stays within that share.
 
     Raises:
         MetricError: If ``far`` lies outside [0, 1].
     """
     if not 0 <= far <= 1:
-        raise MetricError(f"a false-accept rate lies in [0, 1], got {far}")
+        raise MetricError(f"expected a false-accept rate in [0, 1], got {far}", parameter="far")
     point = int(np.argmax(points.p_fa <= far))
     return ThresholdAtFar(*(float(of[point]) for of in (points.thresholds, points.p_fa, points.p_miss)))
 
@@ -91,7 +91,7 @@ def split_scores(
 
 @dataclass(frozen=True, eq=False)
 class DetCorners:
-    """The order of trials by score, and the corners of their DET curve, between which it is straight.
+    """The order of trials by score and the corners of their DET curve, for any weights of the trials.
 
     Attributes:
         target: (target trials,), target trials by rising score.
@@ -130,14 +130,14 @@ def det_corners(scores: NDArray[np.floating], is_target: NDArray[np.bool_]) -> D
     target, nontarget = target[orders[0]], nontarget[orders[1]]
     thresholds = np.append(np.unique(np.concatenate([target, nontarget])), np.inf)
     n_target, n_nontarget = np.searchsorted(target, thresholds), np.searchsorted(nontarget, thresholds)
-    # Within a run of scores of one kind the curve is straight, whatever the weights; a tie of both kinds stands alone.
+    # Within a run of scores of one kind the curve is straight for any weights; a tie of both kinds is its own segment.
     kind = 2 * (np.diff(n_target) > 0) + (np.diff(n_nontarget) > 0)
     corner = np.concatenate([[True], (kind[1:] != kind[:-1]) | (kind[1:] == 3), [True]])
     return DetCorners(*orders, n_target[corner], n_nontarget[corner])
 
 
 def equal_error_rates(p_miss: NDArray[np.float64], p_fa: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where each of the curves (weightings, corners) crosses p_miss = p_fa, (weightings,), as `eer_at` does."""
+    """Return the equal error rate of each curve (weightings, corners), (weightings,), as `eer_at` does."""
     above = p_miss - p_fa
     rows, right = np.arange(len(above)), np.count_nonzero(above < 0, axis=1)
     left = right - 1

@@ -1,4 +1,4 @@
-"""The equal error rate, its threshold, and its mean over widths."""
+"""Compute the equal error rate, its threshold and accuracy, and its mean over widths."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ def eer_threshold(scores: NDArray[np.floating], is_target: NDArray[np.bool_]) ->
 
 
 def eer_at(points: OperatingPoints) -> float:
-    """Return the equal error rate: where the straight lines between operating points cross p_miss = p_fa."""
+    """Return the equal error rate, with straight lines between operating points."""
     return float(np.interp(0.0, points.p_miss - points.p_fa, points.p_miss))
 
 
@@ -38,16 +38,16 @@ def eer_threshold_at(points: OperatingPoints) -> float:
 
 
 def accuracy_at(points: OperatingPoints, *, n_target: int, n_nontarget: int) -> float:
-    """Return the share of all trials, in [0, 1], that is decided rightly at the threshold of the equal error rate."""
+    """Return the share of all trials, in [0, 1], that the threshold of the equal error rate decides correctly."""
     point = _nearest_point(points)
     wrong = n_target * points.p_miss[point] + n_nontarget * points.p_fa[point]
     return float(1 - wrong / (n_target + n_nontarget))
 
 
 def mean_log_eer(eers: Sequence[float], *, n_target: int, n_nontarget: int) -> float:
-    """Return the mean natural logarithm of equal error rates on the same trials, for choosing among checkpoints.
+    """Return the mean natural logarithm of equal error rates on the same trials, to select a checkpoint.
 
-    A rate of zero counts as half an error among the trials of the more frequent kind: no other rate is below that.
+    A rate of zero counts as half an error among the trials of the more frequent kind, below any other rate.
 
     Raises:
         MetricError: If there is no rate, or one lies outside [0, 1].
@@ -58,5 +58,5 @@ def mean_log_eer(eers: Sequence[float], *, n_target: int, n_nontarget: int) -> f
 
 
 def _nearest_point(points: OperatingPoints) -> int:
-    # Of two points equally near the lower threshold is taken; the infinite one is never nearer than the first.
+    # The lower of two equally near thresholds; the infinite one is never nearer than the first.
     return int(np.argmin(np.abs(points.p_miss - points.p_fa)))

@@ -1,4 +1,4 @@
-"""Prior-weighted logistic regression: scores, and what else is known of a trial, to log-likelihood ratios."""
+"""Fit log-likelihood ratios to scores and other features of trials by prior-weighted logistic regression."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from scipy.special import expit, logit
 
 from mrlspk.errors import MetricError
 
-# On the squared weights of features of unit deviation, beside a cost between 0 and 1: it moves a ratio by far less than
-# its sampling error, and keeps the weights finite where a feature separates the two kinds of trial.
+# Penalty on the squared weights of features of unit deviation; the cost lies between 0 and 1. It changes a ratio by far
+# less than its sampling error, and keeps the weights finite if a feature separates the two kinds of trial.
 RIDGE = 1e-5
 
 
@@ -19,7 +19,7 @@ class LogisticModel:
     """A straight line from features to natural-log likelihood ratios.
 
     Attributes:
-        weights: (features,), nats by unit of the feature.
+        weights: (features,), nats per unit of the feature.
         offset: Nats.
     """
 
@@ -34,16 +34,16 @@ class LogisticModel:
 def fit_logistic(
     features: NDArray[np.floating], is_target: NDArray[np.bool_], *, p_target: float, ridge: float = RIDGE
 ) -> LogisticModel:
-    """Return the line of least prior-weighted cross-entropy (Pigeon et al. 2000; Brümmer and du Preez 2006).
+    """Return the line of minimum prior-weighted cross-entropy (Pigeon et al. 2000; Brümmer and du Preez 2006).
 
-    Target trials weigh p_target together and non-target trials 1 - p_target, whatever their numbers. A feature that
+    All target trials together have weight p_target and all non-target trials 1 - p_target. A feature that
     does not vary gets a weight of 0.
 
     Args:
         features: (trials, features); the first is usually the score.
         is_target: (trials,).
-        p_target: Prior of a target trial, for which the ratios are to serve.
-        ridge: Half of it times the squared weights, of features of unit deviation, is added to the cost in nats.
+        p_target: Prior of a target trial at which the ratios are used.
+        ridge: Half of it times the squared weights of features of unit deviation is added to the cost, in nats.
 
     Raises:
         MetricError: If the arrays do not pair, a feature is not finite, one kind of trial is absent, or the prior is
@@ -81,4 +81,4 @@ def _check(features: NDArray[np.floating], is_target: NDArray[np.bool_], p_targe
     if is_target.all() or not is_target.any():
         raise MetricError(f"expected both kinds of trial, got {is_target.sum()} target of {is_target.size}")
     if not 0 < p_target < 1:
-        raise MetricError(f"a prior lies between 0 and 1, got {p_target}", "p_target")
+        raise MetricError(f"expected a prior between 0 and 1, got {p_target}", parameter="p_target")

@@ -1,4 +1,4 @@
-"""Score normalisation by a cohort: S-Norm, and AS-Norm from the best cohort scores of each side."""
+"""Normalise scores with a cohort: S-Norm, and AS-Norm with the highest cohort scores of each side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import MetricError
 
-# Cohort scores held at a time: 32 MB in float32.
+# Cohort scores in memory at a time: 32 MB in float32.
 SCORES_PER_CHUNK = 8_000_000
 
 
@@ -29,7 +29,7 @@ def cohort_statistics(
         embeddings: (utterances, embed_dim), of any length other than zero.
         cohort: (cohort, embed_dim), likewise.
         dims: Prefix widths.
-        top_n: The highest scores of an utterance that count, for AS-Norm; without it all count, for S-Norm.
+        top_n: Number of highest scores of an utterance that count, for AS-Norm; None for all, for S-Norm.
 
     Raises:
         MetricError: If the cohort has fewer than ``top_n`` members, or two, or the scores that count are all equal.
@@ -37,9 +37,9 @@ def cohort_statistics(
     n_counted = len(cohort) if top_n is None else top_n
     if not 2 <= n_counted <= len(cohort):
         raise MetricError(
-            f"expected 2 to {len(cohort)} cohort scores an utterance, got {n_counted}",
-            "top_n",
-            "Lower top_n, or take a larger cohort.",
+            f"expected 2 to {len(cohort)} cohort scores per utterance, got {n_counted}",
+            fix="Lower `top_n` or use a larger cohort.",
+            parameter="top_n",
         )
     mean, deviation = np.empty((2, len(embeddings), len(dims)))
     for column, dim in enumerate(dims):
@@ -52,7 +52,7 @@ def cohort_statistics(
             mean[rows, column] = scores.mean(axis=1, dtype=np.float64)
             deviation[rows, column] = scores.std(axis=1, dtype=np.float64)
     if not (deviation > 0).all():
-        raise MetricError("the cohort scores of an utterance are all equal", fix="Take a more varied cohort.")
+        raise MetricError("the cohort scores of an utterance are all equal", fix="Use a more varied cohort.")
     return CohortStatistics(mean, deviation)
 
 

@@ -1,7 +1,7 @@
-"""Fit a calibration to trials, and keep it beside its checkpoint."""
+"""Fit a calibration on trials and write it beside the checkpoint."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,34 +32,35 @@ from mrlspk.evaluation.embeddings import build_embedder
 from mrlspk.evaluation.model_scores import choose_dims
 from mrlspk.evaluation.score_norm import NormRequest, build_norm_request
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
-from mrlspk.evaluation.trial_list import TrialList, read_trial_lists
-from mrlspk.files import check_free
+from mrlspk.evaluation.trial_list import NAMED, TrialList, read_trial_lists
+from mrlspk.files import OnProgress, check_free
 from mrlspk.inference.backend import load_backend
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.metrics.dcf import cost_weights
 
 log = logging.getLogger("mrlspk.evaluation")
 
-QUALITY_CROPS: Crops = (2.0, 3.0, 5.0, None)  # where lengths are to be learned and none are given
+QUALITY_CROPS: Crops = (2.0, 3.0, 5.0, None)  # default of a calibration by duration
 
 
 @dataclass(frozen=True)
 class CalibrationRequest:
-    """What is wanted of a calibration, beside what the configuration says.
+    """The request of a calibration, besides the configuration.
 
     Attributes:
         trials: Lists to fit it on.
         audio_roots: Folders of their audio: none, one for all lists or one each.
         enrolments: Files of enrolment models: none, one for all lists or one each.
-        dims: Prefix widths, rising; None: all that the model was trained for.
-        allow_untrained_dim: Take widths that the model has but was not trained for.
-        p_targets: Priors to give thresholds at; the regression weighs by the first. None: those of the configuration.
-        false_accept_rates: Rates to measure thresholds at; None: those of the configuration that can be measured.
-        quality: What the ratios depend on beside the score.
-        crops: Seconds to cut the test sides to, each in its turn, None among them is the whole; none: as ``quality``
-            needs.
-        out: File to write; None: beside the checkpoint.
-        force: Overwrite it.
+        dims: Prefix widths, rising; None for all that the model was trained for.
+        allow_untrained_dim: Calibrate widths that the model has but was not trained for.
+        p_targets: Priors to compute thresholds for; the regression is weighted by the first. None for those of the
+            configuration.
+        false_accept_rates: Rates to measure thresholds for; None for the measurable ones of the configuration.
+        quality: What the ratios depend on besides the score.
+        crops: Seconds to crop the test sides to, one after the other; None among them is the whole recording. Empty for
+            the default of ``quality``.
+        out: File to write; None for the one beside the checkpoint.
+        force: Overwrite the file.
     """
 
     trials: tuple[Path, ...]
@@ -77,7 +78,7 @@ class CalibrationRequest:
 
 @dataclass(frozen=True)
 class CalibrateReport:
-    """A calibration as it was written; trials cut to a length count once for each."""
+    """A written calibration; a trial counts once for each crop."""
 
     model: ModelFile
     file: CalibrationFile
@@ -94,31 +95,31 @@ def calibrate(
     config: Config | None = None,
     device: str = "auto",
     cache_dir: Path | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> CalibrateReport:
     """Fit a calibration and write it.
 
     Args:
         model: Checkpoint.
-        request: What is wanted.
+        request: The request.
         config: Its ``evaluation`` section is used.
         device: auto, cpu, cuda, cuda:N or mps.
-        cache_dir: Folder in which embeddings are kept; None for nowhere.
+        cache_dir: Folder of cached embeddings; None for no cache.
         on_progress: Called with (recordings done, all recordings).
 
     Raises:
-        CheckpointError: If the file is no model.
-        UsageError: If the model does not have a width, or what is asked for does not go together.
-        DataError: If a list, an utterance or the cohort cannot be used, or too few trials are there.
-        MetricError: If higher scores do not speak for one speaker, or are next to all the same.
-        MrlspkError: If there is a calibration and ``force`` is false, or the file cannot be written.
+        CheckpointError: If the file is not a model.
+        UsageError: If the model does not have a width, or parts of the request contradict each other.
+        DataError: If a list, an utterance or the cohort cannot be used, or there are too few trials.
+        MetricError: If target trials do not score higher, or all scores are nearly equal.
+        MrlspkError: If the file exists and ``force`` is false, or it cannot be written.
     """
     out = request.out or calibration_path(model)
     check_free(out, force=request.force)
     settings = (config or Config()).evaluation
     backend = load_backend(model, device=device).backend
     dims = choose_dims(backend, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
-    lists = read_trial_lists(request.trials, request.audio_roots, source="--trials", enrolments=request.enrolments)
+    lists = read_trial_lists(request.trials, request.audio_roots, source=NAMED, enrolments=request.enrolments)
     _check_repeats(lists)
     rates = _choose_rates(request.false_accept_rates, settings.false_accept_rates, lists)
     embedder = build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress)
@@ -150,17 +151,17 @@ def calibrate(
 
 
 def _check_repeats(lists: Sequence[TrialList]) -> None:
-    """Refuse the same trials of the same audio twice: each would count double, and rates would seem measured finer."""
+    """Reject the same trials of the same audio twice: each would count double."""
     seen: dict[tuple[str, str | None, Path], TrialList] = {}
     for each in lists:
         trials = each.trials
         first = seen.setdefault((trials.sha256, trials.enrolments_sha256, each.audio_root.resolve()), each)
         if first is not each:
-            raise DataError(f"holds the same trials as {first.trials.path}", trials.path, "Name one of them.")
+            raise DataError(f"has the same trials as {first.trials.path}", trials.path, "Name one of them.")
 
 
 def _check_priors(p_targets: Sequence[float], fitting: FittingScores) -> None:
-    """Say so where one error of one kind costs more, at a prior, than deciding without any score."""
+    """Warn if at a prior a single error costs more than deciding without scores."""
     n_target = np.count_nonzero(fitting.is_target)
     n_nontarget = fitting.is_target.size - n_target
     for p_target in p_targets:
@@ -168,7 +169,7 @@ def _check_priors(p_targets: Sequence[float], fitting: FittingScores) -> None:
         for kind, n, cost in (("false accept", n_nontarget, false_accept), ("miss", n_target, miss)):
             if cost > n:
                 log.warning(
-                    "at a prior of %g, one %s of %d costs more than no score does: its costs are not measured",
+                    "at a prior of %g one %s of %d costs more than deciding without scores: its costs mean little",
                     p_target,
                     kind,
                     n,
@@ -178,10 +179,10 @@ def _check_priors(p_targets: Sequence[float], fitting: FittingScores) -> None:
 def _choose_rates(
     asked: tuple[float, ...] | None, usual: tuple[float, ...], lists: Sequence[TrialList]
 ) -> tuple[float, ...]:
-    """Return the false-accept rates that the trials can show.
+    """Return the false-accept rates that the trials can measure.
 
     Raises:
-        DataError: If one that was asked for is too low.
+        DataError: If a requested one is too low.
     """
     n_nontarget = sum(each.trials.n_nontarget for each in lists)
     rates = measurable(asked or usual, n_nontarget)
@@ -190,8 +191,8 @@ def _choose_rates(
             continue
         problem = f"a false-accept rate of {rate:g} cannot be measured on {n_nontarget} non-target trials"
         if asked:
-            raise DataError(problem, "--far", f"Give {1 / rate:.0f} or more, or a higher rate.")
-        log.warning("%s: no threshold for it", problem)
+            raise DataError(problem, fix=f"Give {1 / rate:.0f} or more, or a higher rate.", parameter="far")
+        log.warning("%s, so it has no threshold", problem)
     return rates
 
 
@@ -199,9 +200,9 @@ def _check_lengths(fitting: FittingScores, quality: Quality | None) -> None:
     seconds = fitting.shorter_seconds
     if quality == "duration" and seconds.min() == seconds.max():
         raise DataError(
-            f"the shorter side of every trial is {seconds.min():g} s, so that nothing can be learned of lengths",
-            "--quality duration",
-            "Give longer recordings, or several --durations.",
+            f"the shorter side of every trial is {seconds.min():g} s, so the effect of duration is unknown",
+            fix="Give longer recordings or several `durations`.",
+            parameter="quality",
         )
 
 
@@ -236,7 +237,7 @@ def _record_trials(trial_list: TrialList) -> CalibrationTrials:
     trials = trial_list.trials
     speakers = tuple(sorted(trial_speakers(trials).names))
     if len(speakers) < MIN_SPEAKERS:
-        log.warning("%s: %d speakers are few for a calibration that is to hold for others", trials.path, len(speakers))
+        log.warning("%s has %d speakers, which is few for a calibration of other speakers", trials.path, len(speakers))
     return CalibrationTrials(
         path=trials.path,
         sha256=trials.sha256,

@@ -1,7 +1,7 @@
 """Score the same trial lists with two or more models."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from mrlspk.evaluation.score_norm import build_norm_request
 from mrlspk.evaluation.scored_trials import Resampling
 from mrlspk.evaluation.stored_scores import ModelScores, ScoredAs, keep_scores
 from mrlspk.evaluation.trial_list import TrialRequest, choose_trial_lists
+from mrlspk.files import OnProgress
 from mrlspk.inference.backend import LoadedBackend, load_backend
 from mrlspk.inference.model_file import ModelFile
 
@@ -23,14 +24,14 @@ log = logging.getLogger("mrlspk.evaluation")
 
 @dataclass(frozen=True)
 class ComparisonRequest:
-    """What is compared, beside what the configuration says.
+    """The request of a comparison, besides the configuration.
 
     Attributes:
-        models: Checkpoint, or scores that were kept, by the name that the report calls it, in the order of the report.
-        trials: Which trials the checkpoints are scored on.
-        dims: Prefix widths, rising; None: all that every model was trained for.
+        models: Checkpoint or stored scores by name, in the order of the report.
+        trials: The trials to score the checkpoints on.
+        dims: Prefix widths, rising; None for all that every model was trained for.
         allow_untrained_dim: Score widths that a model has but was not trained for.
-        run: The run whose checkpoints the models are, by epoch: each is paired with the next only; else every two are.
+        run: Checkpoints of one run by epoch, each paired with the next only; otherwise every two models are paired.
     """
 
     models: Mapping[str, ModelFile | ModelScores]
@@ -41,12 +42,12 @@ class ComparisonRequest:
 
     @property
     def files(self) -> dict[str, ModelFile]:
-        """The models that are to be scored."""
+        """The models to score."""
         return {name: model for name, model in self.models.items() if isinstance(model, ModelFile)}
 
     @property
     def stored(self) -> dict[str, ModelScores]:
-        """The models whose scores were kept."""
+        """The models with stored scores."""
         return {name: model for name, model in self.models.items() if isinstance(model, ModelScores)}
 
 
@@ -56,20 +57,20 @@ def compare(
     config: Config | None = None,
     device: str = "auto",
     cache_dir: Path | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> ComparisonReport:
-    """Return each model's figures and the differences, per list and width.
+    """Return the metrics of each model and their differences, by list and width.
 
     Args:
-        request: What is wanted.
+        request: The request.
         config: Its ``evaluation`` section and ``seed`` are used.
         device: auto, cpu, cuda, cuda:N or mps.
-        cache_dir: Folder in which embeddings are kept; None for nowhere.
-        on_progress: Called with (recordings done, all recordings), each recording counted once a model.
+        cache_dir: Folder of cached embeddings; None for no cache.
+        on_progress: Called with (recordings done, all recordings), each recording counted once per model.
 
     Raises:
-        CheckpointError: If a file is no model.
-        UsageError: If a model comes twice or alone, a width cannot be had from each, or trials are named for nothing.
+        CheckpointError: If a file is not a model.
+        UsageError: If there are fewer than two different models, a model lacks a width, or trials are named in vain.
         DataError: If there are no trials, a list or an utterance cannot be used, or stored scores are of other trials.
     """
     _check_distinct(request)
@@ -106,7 +107,7 @@ def _score(
     dims: tuple[int, ...],
     config: Config,
     cache_dir: Path | None,
-    on_progress: Callable[[int, int], None] | None,
+    on_progress: OnProgress | None,
 ) -> dict[str, ModelScores]:
     """Return the scores of each checkpoint, one after the other, on the same lists."""
     carried = {request.files[name].path: model.config for name, model in loaded.items()}
@@ -132,36 +133,36 @@ def _choose_dims(request: ComparisonRequest, loaded: Mapping[str, LoadedBackend]
     for name, dims in stored.items():
         if absent := sorted(set(request.dims) - set(dims)):
             found = ", ".join(map(str, dims))
-            raise UsageError(f"holds no scores at a width of {absent[0]}", f"--dims, {name}", f"Its widths: {found}.")
+            raise UsageError(f"has no scores at width {absent[0]}", name, f"Its widths: {found}.", parameter="dims")
     return request.dims
 
 
 def _warn_of_doubts(scores: Mapping[str, ModelScores]) -> None:
-    """Say so where two models are one, or were scored in different ways."""
+    """Warn if two models are the same, or were scored in different ways."""
     seen: dict[tuple[str, ScoredAs], str] = {}
     for name, each in scores.items():
         first = seen.setdefault((each.fingerprint, each.scored_as), name)
         if first != name:
-            log.warning("%s and %s have the same weights, scored in the same way", first, name)
+            log.warning("%s and %s have the same weights and were scored in the same way", first, name)
     (first, expected), *others = scores.items()
     for name, each in others:
         if each.scored_as != expected.scored_as:
             how = each.scored_as.describe(), expected.scored_as.describe()
-            log.warning("%s is scored in another way than %s: %s; %s", name, first, *how)
+            log.warning("%s was scored in another way than %s: %s; %s", name, first, *how)
         for mine, theirs in zip(each.lists, expected.lists, strict=False):
             if mine.audio_root != theirs.audio_root:
                 roots = mine.audio_root, theirs.audio_root
-                log.warning("%s has its audio from another folder than %s: %s; %s", name, first, *roots)
+                log.warning("%s used audio from another folder than %s: %s; %s", name, first, *roots)
 
 
 def _check_distinct(request: ComparisonRequest) -> None:
     count = len(request.models)
     if count < 2:
-        raise UsageError(f"expected two or more different models, got {count}", fix="Name a second checkpoint.")
+        raise UsageError(f"expected at least two different models, got {count}", fix="Name a second checkpoint.")
     if not request.files and request.trials != TrialRequest():
         raise UsageError(
-            "the scores are there already: trials cannot be chosen",
-            fix="Leave out --trials, --audio-root, --enroll and --allow-missing.",
+            "stored scores already have their trials",
+            fix="Leave out `trials`, `audio_root`, `enroll` and `allow_missing`.",
         )
     seen: dict[Path, str] = {}
     for name, file in request.files.items():
@@ -170,6 +171,6 @@ def _check_distinct(request: ComparisonRequest) -> None:
             raise UsageError(f"{first} and {name} are one file", fix="Name different checkpoints.")
 
 
-def _progress_of(index: int, count: int, on_progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
+def _progress_of(index: int, count: int, on_progress: OnProgress) -> OnProgress:
     """Return a progress function for model number ``index`` of ``count`` that work through the same files."""
     return lambda done, total: on_progress(index * total + done, count * total)

@@ -1,6 +1,6 @@
 """Score trial lists with one model, at every width."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from mrlspk.evaluation.model_scores import choose_dims, score_model
 from mrlspk.evaluation.score_norm import build_norm_request
 from mrlspk.evaluation.scored_trials import Resampling
 from mrlspk.evaluation.trial_list import TrialList, TrialRequest, choose_trial_lists
+from mrlspk.files import OnProgress
 from mrlspk.inference.backend import LoadedBackend, load_backend
 from mrlspk.inference.model_file import ModelFile
 
@@ -32,19 +33,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What is wanted of an evaluation, beside what the configuration says.
+    """The request of an evaluation, besides the configuration.
 
     Attributes:
-        trials: Which trials.
-        dims: Prefix widths, rising; None: all that the model was trained for.
+        trials: The trials to score.
+        dims: Prefix widths, rising; None for all that the model was trained for.
         allow_untrained_dim: Score widths that the model has but was not trained for.
-        durations: Seconds to which the test side is cut for further figures; None among them is the whole.
+        durations: Seconds that the test side is cropped to for further metrics; None among them is the whole recording.
         metadata: Table of utterances or speakers.
-        by: Columns of the metadata or of the trial lists, by which the figures are broken down.
-        calibration: Its file; None: the one beside the checkpoint, if there is one.
-        use_calibration: Whether scores are calibrated at all.
-        target_eer: Equal error rate, in [0, 1], that the smallest width is sought for; None for no search.
-        baselines: Whether the trials are scored by what the model came from too.
+        by: Columns of the metadata or of the trial lists to break down by.
+        calibration: Calibration file; None for the one beside the checkpoint, if it exists.
+        use_calibration: Whether to calibrate scores at all.
+        target_eer: Find the smallest width with at most this equal error rate, in [0, 1]; None for no search.
+        baselines: Whether to score the original embedding too.
     """
 
     trials: TrialRequest = TrialRequest()
@@ -67,23 +68,23 @@ def evaluate(
     device: str = "auto",
     cache_dir: Path | None = None,
     mirror: str | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> EvaluationReport:
-    """Return the figures of ``model`` on each trial list.
+    """Return the metrics of ``model`` on each trial list.
 
     Args:
         model: Checkpoint.
-        request: What is wanted.
+        request: The request.
         config: Its ``evaluation`` section and ``seed`` are used.
         device: auto, cpu, cuda, cuda:N or mps.
-        cache_dir: Folder in which embeddings and fetched models are kept; None for nowhere.
+        cache_dir: Folder of cached embeddings and models; None for no cache.
         mirror: URL or folder with copies of the published files.
         on_progress: Called with (recordings done, all recordings).
 
     Raises:
-        CheckpointError: If the file is no model, the calibration is not one of it, or baselines are asked for and what
-            it came from is not known or not there.
-        UsageError: If the model does not have a width, or what is asked for does not go together.
+        CheckpointError: If the file is not a model, the calibration is of another model, or the original model of the
+            baselines is unknown or missing.
+        UsageError: If the model does not have a width, or parts of the request contradict each other.
         DataError: If there are no trials, or a list, an utterance, the cohort or the metadata cannot be used.
     """
     config = config or Config()
@@ -127,20 +128,20 @@ def evaluate(
 def _check_baselines(request: EvaluationRequest, settings: EvaluationConfig) -> None:
     if request.baselines and settings.score_norm != "none":
         raise UsageError(
-            "baselines are scored by plain cosines, the model by normalised scores",
-            "--baselines",
-            "Leave it out, or the score normalisation.",
+            "baselines have plain cosines, the model would have normalised scores",
+            fix="Leave out `baselines` or the score normalisation.",
+            parameter="baselines",
         )
 
 
 def _find_origin(loaded: LoadedBackend, model: ModelFile, *, cache_dir: Path | None, mirror: str | None) -> "Origin":
-    """Return what a model came from.
+    """Return the original model.
 
     Raises:
-        CheckpointError: If it is not a PyTorch checkpoint, or does not say.
+        CheckpointError: If the model is not a PyTorch checkpoint, or does not name it.
     """
     if loaded.checkpoint is None:
-        raise CheckpointError("baselines need a PyTorch checkpoint", model.path, "Leave --baselines out.")
+        raise CheckpointError("baselines need a PyTorch checkpoint", model.path, "Leave `baselines` out.")
     from mrlspk.evaluation.model_origin import find_origin  # other models need no PyTorch network
 
     return find_origin(loaded.checkpoint, model.path, cache_dir=cache_dir, mirror=mirror)
@@ -149,7 +150,7 @@ def _find_origin(loaded: LoadedBackend, model: ModelFile, *, cache_dir: Path | N
 def _score_baselines(
     origin: "Origin | None", embedder: Embedder, lists: Sequence[TrialList], dims: tuple[int, ...], *, p_target: float
 ) -> tuple[tuple[BaselineResults, ...], ...]:
-    """Return the baselines of each list; none where they are not asked for."""
+    """Return the baselines of each list; none if they are not requested."""
     if origin is None:
         return ((),) * len(lists)
     return score_baselines(origin, embedder, lists, dims=dims, p_target=p_target)
@@ -171,5 +172,5 @@ def _build_list_request(
 
 def _read_metadata(request: EvaluationRequest) -> Metadata | None:
     if request.metadata is not None and not request.by:
-        raise UsageError("a table without a column to go by", "--metadata", "Name a column with --by.")
+        raise UsageError("given without a column", fix="Name a column with `by`.", parameter="metadata")
     return None if request.metadata is None else read_metadata(request.metadata)

@@ -1,7 +1,7 @@
-"""Two recordings: one speaker?"""
+"""Decide whether two recordings are of the same speaker."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from mrlspk.evaluation.embeddings import Embedder, build_embedder
 from mrlspk.evaluation.model_scores import choose_dims
 from mrlspk.evaluation.score_norm import NormRequest, ScoreNorm, find_cohort, join_cohort, normalise
 from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
+from mrlspk.files import OnProgress
 from mrlspk.inference.backend import load_backend
 from mrlspk.inference.embedding import embed_recordings
 from mrlspk.inference.model_file import ModelFile
@@ -23,13 +24,13 @@ from mrlspk.inference.recording import EmbeddedRecording, Recording
 
 log = logging.getLogger("mrlspk.evaluation")
 
-SILENT = "silent"  # as the warning of a recording has it
-LENGTH_TOLERANCE = 1.25  # a shorter side that far out of the calibration's range is told
+SILENT = "silent"  # a warning of a recording
+LENGTH_TOLERANCE = 1.25  # warn of a shorter side this far outside the range of the calibration
 
 
 @dataclass(frozen=True)
 class VerifiedFile:
-    """A recording, and what a user should know of it."""
+    """A recording and its warnings."""
 
     path: str
     seconds: float
@@ -38,7 +39,7 @@ class VerifiedFile:
 
 @dataclass(frozen=True)
 class Decision:
-    """Where the threshold lies: at the Bayes threshold of a prior, or at a false-accept rate; the other is None."""
+    """The operating point: the Bayes threshold of a prior or a false-accept rate; the other is None."""
 
     p_target: float | None
     far: float | None
@@ -46,15 +47,15 @@ class Decision:
 
 @dataclass(frozen=True)
 class WidthScore:
-    """Two recordings at one width.
+    """The score of two recordings at one width.
 
     Attributes:
         dim: The width.
         cosine: In [-1, 1].
-        score: The cosine, or the score that normalisation makes of it.
-        threshold: One speaker at and above this score; None where the width is not calibrated.
-        same: Whether it is one speaker; None where the width is not calibrated, or a recording is silent.
-        llr: Natural-log likelihood ratio of one speaker against two; None where ``same`` is.
+        score: The cosine, or the normalised score.
+        threshold: The lowest score that is accepted as the same speaker; None if the width is not calibrated.
+        same: Whether it is the same speaker; None if the width is not calibrated or a recording is silent.
+        llr: Natural-log likelihood ratio of the same speaker against different speakers; None if ``same`` is.
     """
 
     dim: int
@@ -73,9 +74,9 @@ class VerifyReport:
         model: Checkpoint.
         fingerprint: Of the model.
         files: The recordings.
-        calibration: None where the model is not calibrated.
-        decision: Where the thresholds lie; None likewise.
-        undecided: Why nothing can be said of these recordings, whatever their scores: one of them is silent.
+        calibration: None if the model is not calibrated.
+        decision: The operating point; None likewise.
+        undecided: Why there is no decision on these recordings: one of them is silent.
         scores: At each width.
     """
 
@@ -102,34 +103,34 @@ def verify(
     allow_untrained_dim: bool = False,
     device: str = "auto",
     cache_dir: Path | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> VerifyReport:
-    """Return the scores of two recordings and, where the model is calibrated, the decisions.
+    """Return the scores of two recordings and, if the model is calibrated, the decisions.
 
-    Nothing is decided of a recording that is silent: two silences are much alike, and say nothing of a voice.
+    A silent recording gets no decision: its embedding says nothing about a voice.
 
     Args:
         model: Checkpoint.
         first: Audio file.
         second: Audio file.
         config: Its ``evaluation`` section is used.
-        dims: Prefix widths, rising; None: all that the model was trained for.
-        p_target: Decide at this prior of one speaker; None: the first of the calibration, unless ``far`` is given.
-        far: Decide at this false-accept rate, as the calibration measured it.
-        calibration: Its file; None: the one beside the model, if there is one.
-        cohort: Of normalised scores; None: where the calibration found it.
+        dims: Prefix widths, rising; None for all that the model was trained for.
+        p_target: Decide at this prior of the same speaker; None for the first of the calibration or for ``far``.
+        far: Decide at this false-accept rate, which the calibration must have measured.
+        calibration: Calibration file; None for the one beside the model, if it exists.
+        cohort: Of normalised scores; None for the path in the calibration.
         allow_untrained_dim: Score widths that the model has but was not trained for.
         device: auto, cpu, cuda, cuda:N or mps.
-        cache_dir: Folder in which the cohort's embeddings are kept; None for nowhere.
+        cache_dir: Folder of cached embeddings of the cohort; None for no cache.
         on_progress: Called with (recordings done, all recordings).
 
     Raises:
-        CheckpointError: If the model or its calibration cannot be used, or a decision is asked for without one.
-        UsageError: If the model does not have a width, or the threshold asked for cannot be had.
+        CheckpointError: If the model or its calibration cannot be used, or a threshold is requested without one.
+        UsageError: If the model does not have a width, or the calibration does not have the threshold.
         DataError: If a recording cannot be embedded.
     """
     if p_target is not None and far is not None:
-        raise UsageError("a prior and a false-accept rate exclude each other", "--p-target, --far", "Give one of them.")
+        raise UsageError("expected either a prior or a false-accept rate", fix="Give either `p_target` or `far`.")
     backend = load_backend(model, device=device).backend
     widths = choose_dims(backend, dims, allow_untrained=allow_untrained_dim, model=model.path)
     settings = (config or Config()).evaluation
@@ -149,7 +150,7 @@ def verify(
         for dim, cosine, score in zip(widths, cosines.tolist(), scores.tolist(), strict=True)
     )
     if undecided is not None:
-        log.warning("%s: nothing is decided", undecided)
+        log.warning("no decision: %s", undecided)
         judged = tuple(replace(each, same=None, llr=None) for each in judged)
     return VerifyReport(model, embedder.fingerprint, files, found, decision, undecided, judged)
 
@@ -161,7 +162,7 @@ def _decide(
         if p_target is None and far is None:
             return None
         raise CheckpointError(
-            "there is no calibration of this model, so that no threshold is known",
+            "this model has no calibration, so no threshold",
             model.path,
             f"To calibrate: {calibrate_command(model)}",
         )
@@ -190,29 +191,29 @@ def _described(embedded: EmbeddedRecording, path: Path) -> VerifiedFile:
 
 
 def _silence(files: Sequence[VerifiedFile]) -> str | None:
-    """Return that recordings are silent; None where none is."""
+    """Return why silent recordings get no decision; None if none is silent."""
     silent = dict.fromkeys(each.path for each in files if SILENT in each.warnings)
     if not silent:
         return None
     are = "are" if len(silent) > 1 else "is"
-    return f"{' and '.join(silent)} {are} silent, and a score of silence says nothing of a voice"
+    return f"{' and '.join(silent)} {are} silent, and silence says nothing about a voice"
 
 
 def _score_norm(found: CalibrationFile | None, given: Path | None, embedder: Embedder) -> ScoreNorm | None:
-    """Return the normalisation that the calibration was fitted with, if it was with one.
+    """Return the normalisation that the calibration was fitted with, if any.
 
     Raises:
         UsageError: If a cohort is given and the calibration is of plain cosines.
-        DataError: If the cohort is not there, or is another than the calibration's.
+        DataError: If the cohort does not exist, or differs from that of the calibration.
     """
     if found is None or found.content.cohort is None or found.content.score_norm == "none":
         if given is not None:
-            raise UsageError("there is no calibration of normalised scores", "--cohort", "Leave --cohort out.")
+            raise UsageError("the scores are not normalised", fix="Leave `cohort` out.", parameter="cohort")
         return None
     expected, path = found.content.cohort, given or Path(found.content.cohort.path)
     source = find_cohort(path, fingerprint=embedder.fingerprint, embed_dim=embedder.backend.embed_dim)
     if source.fingerprint != expected.fingerprint:
-        raise DataError(f"is another cohort than that of {found.path}", path, f"Give that of {expected.path}.")
+        raise DataError(f"is not the cohort of {found.path}", path, f"Use the cohort at {expected.path}.")
     return join_cohort(
         NormRequest(found.content.score_norm, source, found.content.top_n), embedder.embed(source.wanted)
     )
@@ -229,19 +230,19 @@ def _score(
 
 
 def _warn(found: CalibrationFile | None, dims: tuple[int, ...], seconds: float) -> None:
-    """Say so where the calibration was fitted on recordings of other lengths, or not at a width."""
+    """Warn if the calibration was fitted on recordings of other durations, or lacks a width."""
     if found is None:
         return
     shortest, longest = found.content.seconds_range
     if seconds * LENGTH_TOLERANCE < shortest or seconds > longest * LENGTH_TOLERANCE:
         log.warning(
-            "the shorter recording is %.1f s; the calibration was fitted on %.1f to %.1f s: the decision is less sure",
+            "the shorter recording has %.1f s; the calibration was fitted on %.1f to %.1f s and is less reliable here",
             seconds,
             shortest,
             longest,
         )
     for dim in set(dims) - set(found.content.dims):
-        log.warning("a width of %d is not calibrated: no decision at it", dim)
+        log.warning("width %d is not calibrated, so it has no decision", dim)
 
 
 def _judge(

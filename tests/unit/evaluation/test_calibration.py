@@ -67,18 +67,18 @@ def test_threshold_is_bayes_at_any_prior_and_measured_at_a_rate():
     assert calibration().threshold(8, far=0.01) == 3.0
     with pytest.raises(UsageError, match=r"a false-accept rate of 0\.02 was not measured") as caught:
         calibration().threshold(8, far=0.02)
-    assert "Measured: 0.01. Calibrate again with --far 0.02." in str(caught.value)
+    assert "Measured: 0.01. Calibrate again with `far=0.02`." in str(caught.value)
 
 
 @pytest.mark.parametrize("asked", [{}, {"p_target": 0.1, "far": 0.01}])
 def test_one_of_prior_and_rate_is_asked_for(asked):
-    with pytest.raises(UsageError, match="one of both"):
+    with pytest.raises(UsageError, match="either a prior or a false-accept rate"):
         calibration().threshold(8, **asked)
 
 
 @pytest.mark.parametrize("p_target", [0.0, 1.0, -1.0, float("nan")])
 def test_prior_lies_between_0_and_1(p_target):
-    with pytest.raises(UsageError, match="a prior lies between 0 and 1"):
+    with pytest.raises(UsageError, match="expected a prior between 0 and 1"):
         calibration().threshold(8, p_target=p_target)
 
 
@@ -92,14 +92,14 @@ def test_score_threshold_is_where_the_ratio_is_the_threshold():
 
 
 def test_width_that_is_not_calibrated_is_refused():
-    with pytest.raises(UsageError, match="a width of 16 is not calibrated") as caught:
+    with pytest.raises(UsageError, match="width 16 is not calibrated") as caught:
         calibration().llrs(np.zeros((1, 1)), (16,))
-    assert "The calibration has 8." in str(caught.value)
+    assert "Calibrated widths: 8." in str(caught.value)
 
 
 def test_overlap_names_the_same_trials_or_the_same_speakers():
     assert calibration().overlap("c" * 64, ["dee"]) is None
-    assert "fitted on these very trials" in calibration().overlap("b" * 64, ["dee"])
+    assert "fitted on these trials" in calibration().overlap("b" * 64, ["dee"])
     shared = calibration().overlap("c" * 64, ["cy", "ann", "dee"])
     assert "fitted on trials of 2 of these 3 speakers (ann, cy)" in shared
 
@@ -108,14 +108,14 @@ def test_overlap_names_the_same_trials_or_the_same_speakers():
     ("changed", "problem"),
     [
         ({"widths": (width(8), width(4))}, "widths must rise"),
-        ({"widths": (width(4), width(8, duration_weight=1.0))}, "duration_weight do not go together"),
-        ({"quality": "duration"}, "duration_weight do not go together"),
-        ({"score_norm": "as"}, "score_norm and cohort do not go together"),
-        ({"cohort": COHORT}, "score_norm and cohort do not go together"),
-        ({"score_norm": "as", "cohort": COHORT}, "score_norm and top_n do not go together"),
-        ({"score_norm": "s", "cohort": COHORT, "top_n": 5}, "score_norm and top_n do not go together"),
-        ({"top_n": 5}, "score_norm and top_n do not go together"),
-        ({"widths": (width(4), width(8).model_copy(update={"priors": ()}))}, "at one prior at least"),
+        ({"widths": (width(4), width(8, duration_weight=1.0))}, "quality contradicts the duration_weight"),
+        ({"quality": "duration"}, "quality contradicts the duration_weight"),
+        ({"score_norm": "as"}, "score_norm contradicts cohort"),
+        ({"cohort": COHORT}, "score_norm contradicts cohort"),
+        ({"score_norm": "as", "cohort": COHORT}, "score_norm contradicts top_n"),
+        ({"score_norm": "s", "cohort": COHORT, "top_n": 5}, "score_norm contradicts top_n"),
+        ({"top_n": 5}, "score_norm contradicts top_n"),
+        ({"widths": (width(4), width(8).model_copy(update={"priors": ()}))}, "for at least one prior"),
         ({"seconds_range": (8.0, 2.0)}, "seconds_range must rise"),
         ({"version": 2}, "Input should be 1"),
         ({"trials": ()}, "at least 1 item"),
@@ -148,9 +148,9 @@ def test_width_of_no_use_is_refused(changed):
 @pytest.mark.parametrize(
     ("duration_weight", "score", "problem"),
     [
-        (None, None, "thresholds are scores exactly where duration_weight is null"),
-        (1.0, 0.7, "thresholds are scores exactly where duration_weight is null"),
-        (None, 0.9, "a score of 0.9 has not the ratio"),
+        (None, None, "expected thresholds as scores if and only if duration_weight is null"),
+        (1.0, 0.7, "expected thresholds as scores if and only if duration_weight is null"),
+        (None, 0.9, "a score of 0.9 does not have the ratio"),
     ],
 )
 def test_thresholds_are_where_the_line_has_them(kind, duration_weight, score, problem):
@@ -161,10 +161,10 @@ def test_thresholds_are_where_the_line_has_them(kind, duration_weight, score, pr
 
 
 def test_ratio_of_a_prior_is_that_of_bayes_rule():
-    with pytest.raises(ValidationError, match=r"the ratio of a prior of 0\.01 is 4\.59512, got 3"):
+    with pytest.raises(ValidationError, match=r"a prior of 0\.01 has a threshold of 4\.59512 nats, got 3"):
         PriorThreshold(p_target=0.01, llr=3.0, score=None)
 
 
 def test_threshold_that_does_not_keep_to_its_rate_is_refused():
-    with pytest.raises(ValueError, match="a threshold for 0.01 of false accepts has 1"):
+    with pytest.raises(ValueError, match="a threshold for a false-accept rate of 0.01 has a rate of 1"):
         FalseAcceptThreshold(far=0.01, llr=3.0, score=None, p_fa=1.0, p_miss=0.0)

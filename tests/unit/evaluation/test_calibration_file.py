@@ -52,16 +52,16 @@ def test_calibration_beside_the_model_is_found_unless_another_is_given(model, tm
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("not JSON", "is no calibration: Invalid JSON"),
-        ("[]", "is no calibration"),
-        ("{}", "is no calibration: version: Field required"),
-        (b"\xff\xfe", "is no calibration"),
+        ("not JSON", "is not a calibration: Invalid JSON"),
+        ("[]", "is not a calibration"),
+        ("{}", "is not a calibration: version: Field required"),
+        (b"\xff\xfe", "is not a calibration"),
         ({"version": 7}, "expected version 1 of its format, got 7"),
         ({"widths": []}, "widths: Tuple should have at least 1 item"),
         ({"fit_p_target": "0.5"}, "fit_p_target: Input should be a valid number"),
         ({"quality": "loudness"}, "quality: Input should be 'duration'"),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
-        ({"fingerprint": "0" * 64}, "is the calibration of another model than run/best.pt"),
+        ({"fingerprint": "0" * 64}, "belongs to another model than run/best.pt"),
     ],
 )
 def test_file_that_cannot_be_used_says_why_and_how_to_calibrate(model, tmp_path, content, problem):
@@ -80,9 +80,9 @@ def test_only_a_calibration_beside_the_model_is_to_be_overwritten(model, tmp_pat
     for path in (tmp_path / "model.pt", tmp_path, tmp_path / "absent.json"):
         with pytest.raises(CheckpointError) as caught:
             find_calibration(model, FINGERPRINT, path)
-        assert caught.value.fix == "Give a file of `mrlspk calibrate`."
+        assert caught.value.fix == "Name a file that `mrlspk calibrate` wrote."
     write_calibration(tmp_path / "other.json", calibration(fingerprint="0" * 64))
-    with pytest.raises(CheckpointError, match="is the calibration of another model") as caught:
+    with pytest.raises(CheckpointError, match="belongs to another model") as caught:
         find_calibration(model, FINGERPRINT, tmp_path / "other.json")
     assert caught.value.fix == "To calibrate: mrlspk calibrate run/best.pt --trials FILE --audio-root DIR"
 
@@ -97,10 +97,10 @@ def test_calibration_is_used_with_its_own_normalisation_and_widths_only(model, t
     assert find().content == calibration()
     assert not caplog.messages
     assert find(norm=norm) is None
-    assert "is a calibration of other scores (cosines without normalisation): not used" in caplog.messages[-1]
+    assert "calibrates other scores (cosines without normalisation); it is not used" in caplog.messages[-1]
     assert find(dims=(4, 8)) is None
-    assert "is no calibration of width 4: not used" in caplog.messages[-1]
-    with pytest.raises(CheckpointError, match="is no calibration of width 4"):
+    assert "does not calibrate width 4; it is not used" in caplog.messages[-1]
+    with pytest.raises(CheckpointError, match="does not calibrate width 4"):
         find(tmp_path / "best.calibration.json", dims=(4, 8))
 
 

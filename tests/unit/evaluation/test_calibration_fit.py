@@ -96,12 +96,12 @@ def test_scores_that_are_the_wrong_way_round_are_refused():
 
 def test_scores_that_are_next_to_all_the_same_are_refused():
     scores, is_target = gaussian_scores(200)
-    with pytest.raises(MetricError, match="at width 8 the scores of target trials are next to all the same"):
+    with pytest.raises(MetricError, match="at width 8 the scores of target trials are nearly all equal"):
         fit(1e-12 * scores, is_target)
 
 
 def test_rate_that_only_refusing_every_trial_keeps_to_is_refused():
-    with pytest.raises(MetricError, match="only refusing every trial keeps to a false-accept rate of 0.01"):
+    with pytest.raises(MetricError, match="no threshold has a false-accept rate of at most 0.01"):
         fit(np.array([0.1, 0.9, 0.9]), np.array([False, True, False]), false_accept_rates=(0.01,))
 
 
@@ -175,4 +175,4 @@ def test_lists_follow_each_other(embedder):
 def test_cut_that_leaves_one_kind_of_trial_is_refused(embedder):
     with pytest.raises(DataError, match="1 target and 0 non-target trials have both sides of 2 s or more") as caught:
         score_for_fit(embedder, [trial_list(ROWS[2:])], (3,), crops=(1.0, 2.0))
-    assert caught.value.fix == "Leave that length out of --durations."
+    assert caught.value.fix == "Leave this duration out of `durations`."

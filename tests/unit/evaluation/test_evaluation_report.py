@@ -23,4 +23,4 @@ def test_the_upper_end_of_the_interval_decides(tops, dim, by_estimate):
 def test_without_intervals_no_width_is_sure():
     found = smallest_width("list", results((0.03, 0.01), None), 0.02)
     assert (found.dim, found.dim_by_estimate) == (None, 8)
-    assert "no intervals" in found.reason
+    assert "without intervals" in found.reason

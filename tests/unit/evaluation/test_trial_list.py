@@ -90,7 +90,7 @@ def test_what_is_left_must_be_of_both_kinds(tmp_path):
         (tmp_path / "a" / name).touch()
     with pytest.raises(DataError, match="1 target and 0 non-target") as caught:
         read_trial_lists([path], [tmp_path], source="--trials", allow_missing=True)
-    assert "without the 1 utterances" in str(caught.value.where)
+    assert "without 1 utterances that are missing" in str(caught.value.where)
 
 
 def test_a_model_that_lacks_one_utterance_is_left_out_whole(tmp_path):
@@ -180,7 +180,7 @@ def test_absent_folder_of_a_configuration_is_named_with_the_remedy(tmp_path):
         choose_trial_lists(TrialRequest(), config=config, carried={})
     assert caught.value.where == tmp_path / "gone"
     assert "evaluation.test_datasets.x" in caught.value.fix
-    assert "--trials" in caught.value.fix
+    assert "`trials=FILE`" in caught.value.fix
 
 
 def test_configuration_that_cannot_be_used_is_an_error_of_the_checkpoint(tmp_path):

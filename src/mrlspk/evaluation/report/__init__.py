@@ -1,6 +1,6 @@
-"""Reports: one HTML page with its data, made from the JSON documents of ``eval`` and ``compare`` alone.
+"""Write reports: an HTML page and its data, made from the JSON documents of ``eval`` and ``compare``.
 
-What draws it is an extra, ``mrlspk[report]``; ``check_report`` says so before any work.
+Drawing needs the extra ``mrlspk[report]``; ``check_report`` checks for it before any work.
 """
 
 from mrlspk.evaluation.report.curves import score_curves

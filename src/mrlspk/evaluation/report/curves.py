@@ -1,4 +1,4 @@
-"""Scores to the curves of a report: arrays in, plain lists out."""
+"""Compute the curves of a report from scores: arrays in, plain lists out."""
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
@@ -22,13 +22,13 @@ def score_curves(
     *,
     llrs: NDArray[np.floating] | None = None,
 ) -> dict[str, Any]:
-    """Return the ``curves`` of one trial list: DET, histograms, and calibration where there are ratios.
+    """Return the ``curves`` of one trial list: DET, histograms, and calibration if there are ratios.
 
     Args:
         scores: (trials, len(dims)).
         is_target: (trials,).
         dims: Width of each column.
-        llrs: (trials, len(dims)), natural-log likelihood ratios; None where the scores are not calibrated.
+        llrs: (trials, len(dims)), natural-log likelihood ratios; None if the scores are not calibrated.
 
     Raises:
         MetricError: If a score is not finite, or one kind of trial is absent.
@@ -47,8 +47,8 @@ def score_curves(
 def det_curve(points: OperatingPoints, *, n_points: int = DET_POINTS) -> tuple[list[float], list[float]]:
     """Return (p_fa, p_miss) of at most ``n_points`` operating points that draw the DET curve (Martin et al. 1997).
 
-    Each is an operating point as it is, none is interpolated. Where there are more corners than room, those are kept
-    that the curve on normal-deviate axes bends most at (Douglas and Peucker 1973).
+    No point is interpolated. If there are more corners, those stay where the curve on normal-deviate axes bends most
+    (Douglas and Peucker 1973).
     """
     corners = np.flatnonzero(_is_corner(points.p_fa, points.p_miss))
     p_fa, p_miss = points.p_fa[corners], points.p_miss[corners]
@@ -68,8 +68,8 @@ def score_histogram(
 def bayes_error_curve(llrs: NDArray[np.floating], is_target: NDArray[np.bool_]) -> dict[str, list[float]]:
     """Return the normalised Bayes error against the prior's log odds (Brümmer and de Villiers 2011, arXiv:1304.2865).
 
-    ``act_dcf`` is the cost at the threshold that the prior implies, ``min_dcf`` that at the best one, both for costs of
-    1 and divided by the cost of deciding without a score; their gap is what calibration costs. Arrays are (trials,).
+    ``act_dcf`` is the cost at the Bayes threshold of the prior, ``min_dcf`` that at the best one. Both are for costs of
+    1 and divided by the cost of deciding without scores; their gap is the calibration loss. Arrays are (trials,).
 
     Raises:
         MetricError: If a ratio is not finite, or one kind of trial is absent.
@@ -93,9 +93,9 @@ def bayes_error_curve(llrs: NDArray[np.floating], is_target: NDArray[np.bool_]) 
 def _best_rates(
     target: NDArray[np.float64], nontarget: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the misses and false accepts of the thresholds that any cost can be least at, both kinds of score rising.
+    """Return the misses and false accepts of the thresholds that can minimise a cost; both kinds of score rise.
 
-    Between two target scores with no non-target score between them only the lower is one, for it misses fewer.
+    Of two target scores without a non-target score between them only the lower counts, because it misses fewer.
     """
     accepted = nontarget.size - np.append(np.searchsorted(nontarget, target), nontarget.size)
     first = np.append(True, np.diff(accepted) != 0)
@@ -104,7 +104,7 @@ def _best_rates(
 
 
 def _is_corner(p_fa: NDArray[np.float64], p_miss: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which points the staircase turns at, and its ends; the others lie on a straight step between them."""
+    """Return the points where the staircase turns, and its ends; the others lie on straight steps."""
     along_fa, along_miss = np.diff(p_fa) != 0, np.diff(p_miss) != 0
     corner = np.ones(p_fa.size, dtype=bool)
     corner[1:-1] = (along_fa[:-1] | along_fa[1:]) & (along_miss[:-1] | along_miss[1:])
@@ -112,7 +112,7 @@ def _is_corner(p_fa: NDArray[np.float64], p_miss: NDArray[np.float64]) -> NDArra
 
 
 def _deviates(rates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return normal deviates; 0 and 1 stand half the smallest step beyond their neighbours."""
+    """Return normal deviates; 0 and 1 are placed half the smallest step beyond their neighbours."""
     inner = rates[(rates > 0) & (rates < 1)]
     margin = min(inner.min(), 1 - inner.max()) / 2 if inner.size else 0.25
     deviates: NDArray[np.float64] = ndtri(np.clip(rates, margin, 1 - margin))
@@ -120,7 +120,7 @@ def _deviates(rates: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _farthest_points(x: NDArray[np.float64], y: NDArray[np.float64], n_points: int) -> NDArray[np.intp]:
-    """Return the indices, rising, of the ends and of the points that lie farthest from the line drawn so far."""
+    """Return the indices, rising, of the ends and of the points farthest from the line so far."""
     if x.size <= n_points:
         return np.arange(x.size)
     kept = [0, x.size - 1]

@@ -1,4 +1,4 @@
-"""Which figures a document has: its numbers given to the drawings, each with its legend."""
+"""Choose the figures of a document and draw them with their legends."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from mrlspk.evaluation.report import plots
 from mrlspk.evaluation.report.plots import Look, Series
 from mrlspk.evaluation.report.values import Numbers
 
-DRAWN_PAIRS = 6  # differences of more pairs than these could not be told apart
+DRAWN_PAIRS = 6  # more differences cannot be told apart
 
 
 @dataclass(frozen=True)
 class PlotFigure:
-    """A drawing, its title, what each line of it is, and what it shows."""
+    """A drawing with its title, its legend and a note."""
 
     title: str
     svg: Markup
@@ -25,7 +25,7 @@ class PlotFigure:
 
 
 def eval_overview(document: Mapping[str, Any], names: Sequence[str]) -> PlotFigure:
-    """Return EER against width, of all lists."""
+    """Return EER against width for all lists."""
     shown = plots.looks(len(names))
     series = [_by_width(trials["results"]) for trials in document["trials"]]
     svg = plots.draw_rates(
@@ -44,7 +44,7 @@ def eval_overview(document: Mapping[str, Any], names: Sequence[str]) -> PlotFigu
 
 
 def list_figures(document: Mapping[str, Any], index: int) -> list[PlotFigure]:
-    """Return the DET curves, the score histograms and, where there are ratios, the calibration of one list."""
+    """Return the DET curves, the score histograms and, if there are ratios, the calibration of one list."""
     trials = document["trials"][index]
     curves, results = trials.get("curves"), trials["results"]
     if curves is None:
@@ -87,22 +87,22 @@ def _calibration(
         [float(np.log(prior / (1 - prior))) for prior in priors],
         [look for _, look in widths],
         name=name,
-        label="Normalised Bayes error, actual and least, against the log odds of the prior, two curves for each width.",
+        label="Normalised Bayes error, actual and minimum, against the log odds of the prior, two curves a width.",
     )
     note = (
-        "Thin: cost of deciding at the threshold that the prior implies. Broad and faint: cost at the best threshold. "
-        "Where the two meet, calibration costs nothing; above 1 the scores do harm. Dashed: the priors of the table."
+        "Thin: cost at the Bayes threshold of the prior. Broad and faint: cost at the best threshold. "
+        "Where the two meet, calibration loses nothing; above 1 the scores do harm. Dashed: the priors of the table."
     )
     return PlotFigure("Calibration", svg, widths, note)
 
 
 def compare_figures(document: Mapping[str, Any], index: int, names: Mapping[str, str]) -> list[PlotFigure]:
-    """Return EER against width of each model, or against epoch for the checkpoints of a run, and the differences.
+    """Return EER against width for each model, or against epoch for the checkpoints of a run, and the differences.
 
     Args:
         document: Of ``compare``.
         index: Of the list.
-        names: What each model is called.
+        names: Name of each model.
     """
     results = document["trials"][index]["results"]
     if document.get("run"):
@@ -120,7 +120,7 @@ def compare_figures(document: Mapping[str, Any], index: int, names: Mapping[str,
     )
     note = ""
     if series[0].has_intervals:
-        note = "Bars are intervals of each model alone; whether two models differ is read from their differences."
+        note = "Bars are intervals of each model alone; see the differences for whether two models differ."
     figures = [PlotFigure("EER against width", svg, list(zip(models, shown, strict=True)), note)]
     if 0 < len(results[0]["pairs"]) <= DRAWN_PAIRS:
         figures.append(_differences(results, names, f"difference-{index}"))
@@ -150,9 +150,9 @@ def _differences(results: Sequence[Mapping[str, Any]], names: Mapping[str, str],
     lower = names[pairs[0]["b"]] if len(pairs) == 1 else "the model before the minus sign"
     note = f"Below zero {lower} has the lower error. "
     if series[0].has_intervals:
-        note += "An interval that holds zero names no winner."
+        note += "An interval that contains zero names no winner."
     elif any(series[0].parts):
-        note += "Small dots are speakers, each with the trials on either side of it."
+        note += "Small dots are speakers, each with the trials that include the speaker."
     return PlotFigure("Differences, paired", svg, list(zip(labels, shown, strict=True)), note)
 
 

@@ -1,4 +1,4 @@
-"""The page of a report: a document's numbers, tables and figures as one HTML file that needs nothing else."""
+"""Render the page of a report: numbers, tables and figures of a document in one self-contained HTML file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,9 @@ from mrlspk.evaluation.report.figures import compare_figures, eval_overview, lis
 from mrlspk.evaluation.report.values import Numbers, model_names, path_key, short_names
 from mrlspk.metrics.significance import PAIRS_SUBTRACTED
 
+# Metrics of a width that the page places by name.
+PLACED = {"dim", "eer", "eer_ci", "threshold", "accuracy", "dcf", "cllr", "min_cllr", "calibrated_threshold"}
+PLACED |= {"false_accepts", "min_dcf", "min_dcf_ci"}
 NORMS = {"none": "none", "s": "S-Norm", "as": "AS-Norm"}
 
 
@@ -33,7 +36,7 @@ def render_page(document: Mapping[str, Any]) -> str:
 
 
 def _environment(document: Mapping[str, Any]) -> Environment:
-    """Return what both pages are made with."""
+    """Return the template environment of both pages."""
     numbers = Numbers(document)
     environment = Environment(
         loader=PackageLoader("mrlspk.evaluation.report"),
@@ -49,16 +52,17 @@ def _environment(document: Mapping[str, Any]) -> Environment:
         "estimate": numbers.estimate,
         "heat": heat,
         "any_of": any_of,
+        "further_metrics": further_metrics,
         "short": lambda path: short_names([path])[0],
         "norm_name": lambda norm: NORMS[norm],
-        "pairs_taken_off": f"{PAIRS_SUBTRACTED:g}",
+        "pairs_subtracted": f"{PAIRS_SUBTRACTED:g}",
     }
     environment.tests["has_intervals"] = has_intervals
     return environment
 
 
 def _name_models(environment: Environment, document: Mapping[str, Any], models: Mapping[str, str]) -> None:
-    """Give the templates of a comparison what they say of models by name."""
+    """Add the model names and their helpers for the templates of a comparison."""
     environment.globals |= {
         "key": path_key,
         "scored_alike": len({tuple(sorted(way.items())) for way in (document.get("scored_as") or {}).values()}) == 1,
@@ -69,14 +73,14 @@ def _name_models(environment: Environment, document: Mapping[str, Any], models: 
 
 
 def visible(value: object) -> object:
-    r"""Return text with what does not print, or turns the text around it, shown as ``\x1b``."""
+    r"""Return text with characters that do not print, or that reverse text, shown as ``\x1b``."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value)
 
 
 def embedded_json(document: Mapping[str, Any]) -> Markup:
-    """Return the document as JSON that no text in it can end the script element of."""
+    """Return the document as JSON that cannot end its script element."""
     text = json.dumps(document, allow_nan=False, separators=(",", ":"))
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
@@ -84,7 +88,7 @@ def embedded_json(document: Mapping[str, Any]) -> Markup:
 
 
 def has_intervals(trials: Mapping[str, Any]) -> bool:
-    """Return whether the figures of a list have intervals."""
+    """Return whether the metrics of a list have intervals."""
     return bool((trials.get("intervals") or {}).get("n_resamples"))
 
 
@@ -93,14 +97,19 @@ def any_of(rows: Sequence[Mapping[str, Any]], key: str) -> bool:
     return any(row.get(key) is not None for row in rows)
 
 
+def further_metrics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the metrics that the page does not place by name: a new metric gets a column without a change here."""
+    return [name for name, value in rows[0].items() if name not in PLACED and isinstance(value, float)]
+
+
 def _epoch_path(document: Mapping[str, Any], model: str) -> str:
-    """Return where the document says which epoch of the run a model is of."""
+    """Return the path of a model's epoch in the document."""
     models = [each["model"] for each in document["run"]["checkpoints"]]
     return f"run.checkpoints.{models.index(model)}.epoch"
 
 
 def heat(value: float | None, values: Sequence[float | None]) -> str:
-    """Return how far a value lies between the least and the greatest of ``values``, 0 to 1, for a shade."""
+    """Return the place of a value between the minimum and maximum of ``values``, 0 to 1, for a shade."""
     found = [each for each in values if each is not None]
     if value is None or max(found) == min(found):
         return "0"

@@ -1,4 +1,4 @@
-"""The drawings of a report: plain numbers in, SVG out. No text of files goes into one; legends stand in the page."""
+"""Draw the plots of a report: plain numbers in, SVG out. Names from files appear in the page's legends only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ DET_TICKS = (0.00001, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0
 
 @dataclass(frozen=True)
 class Look:
-    """How one series is drawn, and shown in a legend: a colour of the page and the dashes of its line."""
+    """The look of one series in a plot and its legend: a colour of the page and the dashes of the line."""
 
     colour: str
     dash: str = ""
@@ -36,9 +36,9 @@ class Look:
 
 @dataclass(frozen=True)
 class Series:
-    """Rates, as fractions, against widths or epochs; where there are intervals they are (low, high).
+    """Rates, as fractions, against widths or epochs, with intervals (low, high) or None.
 
-    ``parts`` are what speakers have one by one, by place, where there are no intervals.
+    ``parts`` are the values of single speakers at each place, shown without intervals.
     """
 
     x: Sequence[float]
@@ -53,17 +53,17 @@ class Series:
 
     @property
     def highest(self) -> float:
-        """Return the greatest rate or bound of an interval."""
+        """Return the highest rate or upper bound."""
         return max([*self.rates, *(interval[1] for interval in self.intervals if interval is not None)])
 
 
 def looks(n_series: int) -> list[Look]:
-    """Return looks that tell lists or models apart."""
+    """Return distinct looks for lists or models."""
     return [Look(f"series-{i % N_SERIES}", DASHES[i % len(DASHES)]) for i in range(n_series)]
 
 
 def width_looks(n_widths: int) -> list[Look]:
-    """Return looks for rising widths: along one scale of colours."""
+    """Return looks for rising widths along one colour scale."""
     steps = [round(i * (N_WIDTHS - 1) / max(n_widths - 1, 1)) for i in range(n_widths)]
     if n_widths == 1:
         steps = [N_WIDTHS - 1]
@@ -73,7 +73,7 @@ def width_looks(n_widths: int) -> list[Look]:
 def draw_rates(
     series: Sequence[Series], shown: Sequence[Look], *, name: str, label: str, x_label: str, widths: bool
 ) -> Markup:
-    """Return rates in percent against widths (a doubling is a step) or epochs, with their intervals."""
+    """Return rates in percent against widths (on a log2 axis) or epochs, with their intervals."""
     with drawing():
         figure = new_figure()
         axes = figure.add_subplot()
@@ -91,7 +91,7 @@ def draw_rates(
 
 
 def draw_differences(series: Sequence[Series], shown: Sequence[Look], *, name: str, label: str) -> Markup:
-    """Return differences in percentage points against widths, around a line at none."""
+    """Return differences in percentage points against widths, with a line at zero."""
     with drawing():
         figure = new_figure(2.8)
         axes = figure.add_subplot()
@@ -144,7 +144,7 @@ def draw_det(
 def draw_histograms(
     histograms: Sequence[Mapping[str, Any]], thresholds: Sequence[float], *, name: str, label: str
 ) -> Markup:
-    """Return how target and non-target scores spread at each width, with the threshold of the EER as a line."""
+    """Return histograms of target and non-target scores at each width, with the EER threshold as a line."""
     with drawing():
         rows = (len(histograms) + 1) // 2
         figure = new_figure(0.5 + 1.35 * rows)
@@ -175,7 +175,7 @@ def draw_bayes_errors(
     name: str,
     label: str,
 ) -> Markup:
-    """Return normalised Bayes errors, actual in full and least in faint, with lines at the priors' log odds."""
+    """Return normalised Bayes errors, actual in full and minimum in faint, with lines at the priors' log odds."""
     with drawing():
         figure = new_figure(3.4)
         axes = figure.add_subplot()
@@ -193,7 +193,7 @@ def draw_bayes_errors(
 
 
 def _place(x: Sequence[float], ticks: Sequence[float], index: int, count: int, *, widths: bool) -> NDArray[np.float64]:
-    """Return where to draw, a little apart from the other series so that intervals do not hide each other."""
+    """Return places a little apart from those of the other series, so that intervals do not overlap."""
     at = np.log2(x) if widths else np.array(x, dtype=float)
     places = np.log2(ticks) if widths else np.array(ticks, dtype=float)
     gap = np.diff(places).min() if len(places) > 1 else 1.0
@@ -223,7 +223,7 @@ def _label_places(axes: Axes, ticks: Sequence[float], *, widths: bool) -> None:
 
 
 def _det_range(curves: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """Return the rates between which curves are shown: up to 60 %, down to the least one seen there."""
+    """Return the range of rates to show: up to 60 %, down to the lowest one below that."""
     highest = 0.6
     pairs = np.array([pair for curve in curves for pair in zip(curve["p_fa"], curve["p_miss"], strict=True)])
     seen = pairs[(pairs < highest).all(axis=1)]
@@ -232,7 +232,7 @@ def _det_range(curves: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
 
 
 def _apart(places: NDArray[np.float64], length: float) -> list[int]:
-    """Return which of the rising places, the last before the others, are far enough apart on an axis to be read."""
+    """Return the indices of rising places that are far enough apart to be labelled; the last one comes first."""
     kept: list[int] = []
     for index in reversed(range(len(places))):
         if not kept or places[kept[-1]] - places[index] > 0.075 * length:

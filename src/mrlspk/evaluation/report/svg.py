@@ -1,4 +1,4 @@
-"""Figures as SVG that takes its colours and its type from the page around it."""
+"""Turn figures into SVG that takes colours and type from the page around it."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import matplotlib
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-# Names of the page's colours. Matplotlib draws each in a stand-in, which `to_svg` replaces by the page's variable.
+# Names of the page's colours. Matplotlib draws each in a placeholder; `to_svg` replaces that by the page's variable.
 N_SERIES, N_WIDTHS = 8, 8
 _NAMES = (
     "ink",
@@ -23,17 +23,17 @@ _NAMES = (
 )
 _STAND_IN = re.compile("#0001([0-9a-f]{2})")
 
-WIDTH_INCHES = 4.3  # 310 units: a phone shows it at its own size, so that the type stays readable
+WIDTH_INCHES = 4.3  # 310 units: a phone shows it unscaled, so the type stays readable
 
 
 def colour(name: str) -> str:
-    """Return what stands, while drawing, for one of the page's colours."""
+    """Return the placeholder of one of the page's colours."""
     return f"#0001{_NAMES.index(name):02x}"
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw a report's figures inside: with our settings over Matplotlib's own, whatever the user's are."""
+    """Use the settings of the report over Matplotlib's defaults, without the user's settings."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_settings())
@@ -41,7 +41,7 @@ def drawing() -> Iterator[None]:
 
 
 def _settings() -> Any:
-    """Return Matplotlib's settings by their names; the salt makes equal figures equal text."""
+    """Return Matplotlib's settings by name; the salt gives equal figures equal text."""
     ink, muted = colour("ink"), colour("muted")
     return {
         "axes.axisbelow": True,
@@ -82,8 +82,8 @@ def to_svg(figure: Figure, *, name: str, label: str) -> Markup:
 
     Args:
         figure: Drawn within `drawing`, in colours of ``colour``.
-        name: Begins the ids inside, so that no two figures of a page share one.
-        label: What a screen reader says.
+        name: Prefix of the ids inside, so that no two figures of a page share one.
+        label: Text for screen readers.
     """
     text = StringIO()
     with drawing():
@@ -102,7 +102,7 @@ def to_svg(figure: Figure, *, name: str, label: str) -> Markup:
 
 
 def _own_ids(text: str, name: str) -> str:
-    """Return the text with ids that begin with ``name``, and without those that nothing refers to."""
+    """Return the text with ids that begin with ``name`` and without ids that nothing refers to."""
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
     text = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", text)
     return re.sub(r'(href="|url\()#', rf"\g<1>#{name}-", text)

@@ -28,7 +28,7 @@ FORMATS: Mapping[str, Callable[[Any], str]] = {
 
 
 def format_number(value: float | None, kind: str) -> str:
-    """Return a number as the page shows it: ``kind`` is a key of ``FORMATS``; None is a dash."""
+    """Format a number for the page; ``kind`` is a key of ``FORMATS``, None is a dash."""
     return ABSENT if value is None else FORMATS[kind](value).replace("-", "\N{MINUS SIGN}")
 
 
@@ -39,7 +39,7 @@ class Numbers:
         self._document = document
 
     def at(self, path: str) -> Any:
-        """Return the value at a path; None where a key of it is absent."""
+        """Return the value at a path; None if a key is absent."""
         value: Any = self._document
         for key in path.split("."):
             if value is None:
@@ -53,7 +53,7 @@ class Numbers:
         return Markup(f'<span data-path="{escape(path)}" data-format="{escape(kind)}">{escape(text)}</span>')
 
     def interval(self, path: str, kind: str) -> Markup:
-        """Return the interval (low, high) at a path; nothing where there is none."""
+        """Return the interval (low, high) at a path; nothing if there is none."""
         if self.at(path) is None:
             return Markup()
         low, high = self.show(f"{path}.0", kind), self.show(f"{path}.1", kind)
@@ -64,11 +64,11 @@ class Numbers:
         return self.show(path, kind) + self.interval(interval, kind)
 
 
-LONGEST_NAME = 32  # of a model in tables and legends; beyond it the models are numbered
+LONGEST_NAME = 32  # models with longer names are numbered in tables and legends
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
-    """Return the last parts of each path, as few of them as tell the paths apart."""
+    """Return the fewest last parts of each path that tell the paths apart."""
     parts = [[part for part in path.replace("\\", "/").split("/") if part] or [path] for path in paths]
     for count in range(1, max(map(len, parts), default=0) + 1):
         names = ["/".join(each[-count:]) for each in parts]
@@ -78,7 +78,7 @@ def short_names(paths: Sequence[str]) -> list[str]:
 
 
 def model_names(models: Sequence[str]) -> dict[str, str]:
-    """Return what each model is called in tables and legends: its short name, or a number where one of them is long."""
+    """Return the name of each model in tables and legends: short, or numbered if one of them is too long."""
     names = short_names(models)
     if max(map(len, names)) > LONGEST_NAME:
         names = [f"model {number}" for number in range(1, len(models) + 1)]
@@ -86,7 +86,7 @@ def model_names(models: Sequence[str]) -> dict[str, str]:
 
 
 def path_key(name: str) -> str:
-    """Return a name as a key in a path of a document: without dots, which part the keys."""
+    """Return a name as a key in a path of a document, without the dots that separate keys."""
     return quote(name, safe="", errors="surrogatepass").replace(".", "%2E")
 
 

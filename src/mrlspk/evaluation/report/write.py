@@ -18,18 +18,18 @@ TABLES = ("results.csv", "comparison.csv", "durations.csv", "breakdown.csv", "sp
 FILES = (DATA, *TABLES, PAGE)  # the page last: where it is, the others are
 _NEW, _EARLIER = ".new", ".earlier"  # what is being written, and what made room for it
 _NEEDED = {"jinja2": "Jinja2", "matplotlib": "Matplotlib"}
-# Lists inside a row of results, and the key that tells their items apart.
+# Lists inside a row of results, and the key of their items.
 _KEYED = {"dcf": "p_target", "false_accepts": "p_fa"}
 _NESTED = ("mcnemar", "signs")  # null where there are none
 type Row = dict[str, object]
 
 
 def check_report(folder: Path, *, force: bool) -> None:
-    """Refuse, before any work, a report that `write_report` could not write.
+    """Check before any work that `write_report` can write a report.
 
     Raises:
-        MissingDependencyError: If a package that draws it is not installed.
-        MrlspkError: If the folder holds a report and ``force`` is false, or anything else, or cannot be made.
+        MissingDependencyError: If a package for drawing is not installed.
+        MrlspkError: If the folder holds a report and ``force`` is false, or other files, or cannot be created.
     """
     missing = [title for module, title in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
@@ -45,18 +45,18 @@ def check_report(folder: Path, *, force: bool) -> None:
 def write_report(document: Mapping[str, Any], folder: Path, *, force: bool = False) -> None:
     """Write the report of a document of ``eval`` or ``compare``: the page, ``report.json`` and the CSV files.
 
-    All of it is made first and put in its place then. An empty folder is free; with ``force`` an earlier report is
-    replaced. A folder that is there stays the same one, for it may be mounted, or a shell may stand in it.
+    Everything is prepared first and moved into place then. An empty folder is accepted; with ``force`` an earlier
+    report is replaced. An existing folder is kept, because it may be a mount point or the working directory of a shell.
 
     Raises:
-        MissingDependencyError: If a package that draws it is not installed.
-        MrlspkError: If the folder holds a report and ``force`` is false, or anything else, or cannot be written.
+        MissingDependencyError: If a package for drawing is not installed.
+        MrlspkError: If the folder holds a report and ``force`` is false, or other files, or cannot be written.
     """
     check_report(folder, force=force)
     from mrlspk.evaluation.report.page import render_page
 
     data = json.dumps(document, indent=2, allow_nan=False)
-    plain = json.loads(data)  # so that page and tables are made from what the file holds
+    plain = json.loads(data)  # page and tables use the values of the file
     texts = {PAGE: render_page(plain), DATA: data + "\n", **csv_files(plain)}
     try:
         if folder.exists():
@@ -70,14 +70,14 @@ def write_report(document: Mapping[str, Any], folder: Path, *, force: bool = Fal
 
 
 def csv_files(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the text of each CSV file by its name; a kind of which the document has nothing is absent."""
+    """Return the text of each CSV file by name; an empty kind is absent."""
     kinds = _compare_rows if document["command"] == "compare" else _eval_rows
     tables = {name: list(rows) for name, rows in kinds(document["trials"]).items()}
     return {f"{name}.csv": _csv_text(rows) for name, rows in tables.items() if rows}
 
 
 def flat(values: Mapping[str, Any]) -> Row:
-    """Return the figures of a mapping as one row: an interval as two columns, keyed items under ``name@key``."""
+    """Return a mapping as one row: an interval as two columns, keyed items under ``name@key``."""
     row: Row = {}
     for name, value in values.items():
         if name in _KEYED:
@@ -101,14 +101,14 @@ def _check_folder(folder: Path, *, force: bool) -> None:
         _check_access(nearest, folder)
         return
     if not folder.is_dir():
-        raise MrlspkError("is no folder", folder, "Give another name.")
+        raise MrlspkError("is not a folder", folder, "Give another name.")
     _check_access(folder, folder)
     names = {path.name for path in folder.iterdir() if not _left_over(path)}
     if names - set(FILES):
-        raise MrlspkError("holds other files than a report", folder, "Give the report a folder of its own.")
+        raise MrlspkError("contains other files than a report", folder, "Give an empty folder.")
     earlier = any(any(path.iterdir()) for path in folder.glob(f"{_EARLIER}*.partial"))  # of a write that was killed
     if (names or earlier) and not force:
-        raise MrlspkError("exists", folder, "Give another name, or --force to replace the report.")
+        raise MrlspkError("exists", folder, "Give another name, or replace the report with `force`.")
 
 
 def _write_texts(texts: Mapping[str, str], folder: Path) -> None:
@@ -119,7 +119,7 @@ def _write_texts(texts: Mapping[str, str], folder: Path) -> None:
 
 
 def _make(place: Path, texts: Mapping[str, str]) -> None:
-    """Write the files into a folder beside, and give it its name."""
+    """Write the files into a folder beside it and rename that."""
     new = place.with_name(f".{place.name}{_suffix()}")
     try:
         _write_texts(texts, new)
@@ -130,7 +130,7 @@ def _make(place: Path, texts: Mapping[str, str]) -> None:
 
 
 def _fill(place: Path, texts: Mapping[str, str]) -> None:
-    """Write the files into a folder within, and move them out of it; those of an earlier report make room first."""
+    """Write the files into a folder inside, move an earlier report away, and move the files into place."""
     new, earlier = place / f"{_NEW}{_suffix()}", place / f"{_EARLIER}{_suffix()}"
     try:
         _write_texts(texts, new)
@@ -150,7 +150,7 @@ def _fill(place: Path, texts: Mapping[str, str]) -> None:
 
 
 def _move_files(source: Path, target: Path) -> None:
-    """Move the files of a report that are there; where one cannot be, those before it come back."""
+    """Move the files of a report; if one fails, move back those before it."""
     moved = []
     try:
         for name in FILES:
@@ -184,7 +184,7 @@ def _keyed(name: str, item: Mapping[str, Any], key: float) -> Row:
 
 
 def _of_list(trials: Mapping[str, Any]) -> Row:
-    """Return the columns that say which list a row is of."""
+    """Return the columns that name the list of a row."""
     official = trials.get("official")
     row: Row = {"trials": trials["path"], "sha256": trials["sha256"], "official": official and official["name"]}
     enrolments = trials.get("enrolments_sha256")

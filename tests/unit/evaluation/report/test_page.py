@@ -65,20 +65,20 @@ def _text(page):
 
 def test_intervals_are_said_to_be_made_only_where_they_were():
     document = eval_document(seeds=(0, 1), extras=False)
-    assert "intervals 95 %, 60 draws of the speakers, seed 0" in _reproduce(render_page(document))
+    assert "intervals 95 %, 60 resamples of the speakers, seed 0" in _reproduce(render_page(document))
     assert "of the lists that have" not in _reproduce(render_page(document))
     none = without_intervals(document)
     assert "intervals none" in _reproduce(render_page(none))
     some = document | {"trials": [document["trials"][0], none["trials"][1]]}
-    assert "seed 0 , of the lists that have speakers enough" in _reproduce(render_page(some))
+    assert "seed 0 , for the lists with enough speakers" in _reproduce(render_page(some))
 
 
 def test_interval_is_defined_as_it_is_computed(plain_evaluation):
     text = _text(render_page(plain_evaluation))
-    assert "the variance that this brings is taken off 1.5 times" in text
+    assert "the variance of that is subtracted 1.5 times" in text
     assert "a normal interval, on the scale of the log-odds for a rate or a cost" in text
-    assert "For speakers like those of the list" in text
-    line = "95 % intervals for speakers like these, normal, their variance from 60 draws of the 24 speakers"
+    assert "It holds for speakers like those of the list" in text
+    line = "95 % normal intervals for speakers like these, with the variance of 60 resamples of the 24 speakers"
     assert line in text
 
 
@@ -127,7 +127,7 @@ def test_no_winner_is_asked_of_lists_without_intervals():
     few = compare_document(speakers=True)
     page = render_page(few)
     assert 'id="winners"' not in page
-    assert "No list has intervals, so that no winner can be named." in page
+    assert "No list has intervals, so no winner can be named." in page
     assert "intervals none" in _reproduce(page)
     both = compare_document()
     both["trials"].append(few["trials"][0] | {"path": "few.txt"})
@@ -141,7 +141,7 @@ def test_winner_and_p_values_are_said_as_they_are():
     text = _text(render_page(document))
     assert "The model whose difference to every other has an interval below zero" in text
     assert "for all comparisons together read p Holm" in text
-    assert "p Holm holds for all 4 of this page together. The p of ΔminDCF is not corrected." in text
+    assert "p Holm is valid for all 4 of this page together. The p of ΔminDCF is not corrected." in text
     assert "p of ΔminDCF, not corrected" in text
     assert document["note"] not in text[: text.index("mrlspk 0.1.0 · schema")]
 
@@ -149,14 +149,14 @@ def test_winner_and_p_values_are_said_as_they_are():
 def test_mcnemar_is_no_verdict():
     text = _text(render_page(compare_document(speakers=True)))
     assert "p McNemar, too small" in text
-    assert "it is too small, and no verdict" in text
+    assert "so it is too small to decide" in text
 
 
 def test_how_scores_were_made_is_said_once_or_model_by_model():
     document = compare_document()
     text = _reproduce(render_page(document))
     assert "Scores of every model: files whole up to 60 s" in text
-    assert "normalisation: AS-Norm, the 300 nearest, cohort cccc" in text
+    assert "normalisation: AS-Norm, 300 highest cohort scores, cohort cccc" in text
     document["scored_as"]["b.pt"] = {"score_norm": "none", "top_n": None, "cohort": None, "max_seconds": 5.5}
     page = render_page(document)
     assert "b.pt 5.5 none – –" in _reproduce(page)

@@ -40,7 +40,7 @@ def test_earlier_report_is_replaced_only_by_force(document, tmp_path):
     (folder / "errors.csv").write_text("of an earlier evaluation")
     with pytest.raises(MrlspkError, match="exists") as caught:
         check_report(folder, force=False)
-    assert "--force" in caught.value.fix
+    assert "`force`" in caught.value.fix
     write_report(document, folder, force=True)
     assert _names(folder) == ["index.html", "report.json", "results.csv"]
     assert _names(tmp_path) == ["report"]
@@ -57,7 +57,7 @@ def test_folder_with_other_files_is_left_alone(document, tmp_path, force):
 def test_file_in_the_way_is_refused(document, tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "report"):
-        with pytest.raises(MrlspkError, match=r"no folder|in the way|cannot be written"):
+        with pytest.raises(MrlspkError, match=r"not a folder|in the way|cannot be written"):
             write_report(document, folder, force=True)
 
 
