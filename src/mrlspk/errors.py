@@ -1,12 +1,12 @@
-"""The errors that mrlspk raises on purpose, each with the exit code of its kind."""
+"""Define the errors that mrlspk raises on purpose, and their exit codes."""
 
 from pathlib import Path
 
 
 class MrlspkError(Exception):
-    """What went wrong, where, and how to mend it.
+    """An error that says what is wrong, where, and how to fix it.
 
-    A parameter of the library that a text mentions stands in backticks, with its value if it has one:
+    Texts mention parameters of the library in backticks, with a value if they have one:
     ```Give `audio_root` too.```, ```Resume with `resume=runs/a`.``` The command line shows its flag instead.
 
     Args:
@@ -16,7 +16,7 @@ class MrlspkError(Exception):
         parameter: The parameter at fault, such as ``allow_untrained_dim``; the command line shows its flag.
 
     Attributes:
-        is_told: Whether another process of a run has the same error, and shows it.
+        is_told: Whether another process of the run shows the same error.
     """
 
     exit_code = 1
@@ -44,11 +44,11 @@ class ConfigError(MrlspkError):
 
 
 class CheckpointError(MrlspkError):
-    """A checkpoint that is not one, or that does not fit."""
+    """A file that is not a checkpoint, or a checkpoint that does not fit."""
 
 
 class MetricError(MrlspkError):
-    """Scores from which a figure cannot be computed."""
+    """Scores from which a metric cannot be computed."""
 
 
 class UsageError(MrlspkError):
@@ -70,13 +70,13 @@ class DownloadError(MrlspkError):
 
 
 class StoppedError(MrlspkError):
-    """Work that a signal has ended, after what was done was saved; its exit code is that of a shell.
+    """Work stopped by a signal after its state was saved; the exit code is that of a shell.
 
     Args:
-        what: How far it was.
+        what: The progress so far.
         number: The signal.
-        where: What goes on from there.
-        fix: How it goes on.
+        where: The file to resume from.
+        fix: How to resume.
     """
 
     def __init__(self, what: str, number: int, *, where: str | Path | None = None, fix: str | None = None) -> None:
@@ -85,6 +85,6 @@ class StoppedError(MrlspkError):
 
 
 class MissingDependencyError(MrlspkError):
-    """Something outside that is missing: a library of the system or an optional package."""
+    """A missing system library or optional package."""
 
     exit_code = 4

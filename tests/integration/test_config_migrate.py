@@ -42,7 +42,7 @@ def test_the_tables_name_old_and_new_keys(run, old, tmp_path):
     assert any(row[:2] == ["hardware.world_size", "hardware.devices"] for row in rows)
     assert any(row[0] == "data.min_duration" for row in rows if row)
     assert "58 keys kept, 23 dropped, 2 added" in outcome.stdout
-    assert "warning: nothing read data.volume_range" in outcome.stderr
+    assert "warning: redimnet-mrl ignored data.volume_range" in outcome.stderr
 
 
 def test_a_model_that_nobody_published_is_told(run, old, tmp_path):
@@ -66,7 +66,7 @@ def test_what_is_there_is_overwritten_only_with_force(run, old, tmp_path):
     ("content", "message"),
     [
         ("training: [", "is not YAML"),
-        ("", "holds no key"),
+        ("", "has no keys"),
         ("- 1", "expected sections"),
         ("training: {num_epochs: 3, target_batch: null}", "is a configuration of mrlspk already"),
         ("model: {mrl_dims: [32, 64]}", "is a configuration of mrlspk already"),

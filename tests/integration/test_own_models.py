@@ -69,7 +69,7 @@ def test_run_is_added_without_what_only_its_training_needed(train, add, zoo, tmp
     assert add(best, "mine").exit_code == 0
     ours, theirs = load(zoo / "mine.pt"), load(best)
     network = {"format", "format_version", "mrlspk_version", "architecture", "model"}
-    assert ours.keys() == network | {"config", "card", "validation", "corpus"}
+    assert ours.keys() == network | {"config", "card", "validation", "corpus", "provenance"}
     assert all(ours[key] == theirs[key] for key in ours.keys() - {"model"})
     assert json.loads((zoo / "mine.json").read_text())["card"] == theirs["card"]
     file = tiny_corpus.root / tiny_corpus.utterance_ids[0]

@@ -1,4 +1,4 @@
-"""The command line: every command, and the one place where an error becomes a message and an exit code."""
+"""Register every command, and turn errors into messages and exit codes in one place."""
 
 import logging
 import os
@@ -32,17 +32,17 @@ INTERRUPTED, TERMINATED = 130, 143
 
 
 class RootGroup(TyperGroup):
-    """The group under which every command runs; errors end here."""
+    """The root command group, which handles errors."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; a `MrlspkError` becomes its message on stderr and its exit code."""
+        """Run the command; print a `MrlspkError` on stderr and exit with its code."""
         before = signal.signal(signal.SIGTERM, _terminate)
         try:
             return super().invoke(ctx)
         except MrlspkError as error:
             if ctx.meta.get(DEBUG_KEY):
                 raise
-            if error.is_told:  # the first process answers for all; a launcher ends it early where another one fails
+            if error.is_told:  # the first process reports for all; a launcher ends it early if another one fails
                 raise typer.Exit from error
             output.show_error(error)
             raise typer.Exit(error.exit_code) from error
@@ -54,7 +54,7 @@ class RootGroup(TyperGroup):
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Leave on SIGTERM through every ``finally``, so that no half-written file stays behind."""
+    """Exit on SIGTERM through every ``finally``, so that no half-written file is left."""
     sys.exit(TERMINATED)
 
 
@@ -73,13 +73,13 @@ def _show_version(value: bool) -> None:  # noqa: FBT001 - the signature that typ
 def root(
     *,
     version: Annotated[  # noqa: ARG001 - its callback does the work
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Matryoshka speaker embeddings: one forward pass, a good embedding at every prefix width."""
     _read_dotenv(Path(".env"))
     os.environ.setdefault("WANDB_SILENT", "true")
-    # Read when torch is first imported: threads that spin while they wait slow a machine that decodes too, up to 8x.
+    # torch reads this when it is imported. Threads that spin while they wait slow down decoding, up to 8x.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logger = logging.getLogger("mrlspk")
     logger.handlers = [output.WarningHandler()]
@@ -87,7 +87,7 @@ def root(
 
 
 def _read_dotenv(path: Path) -> None:
-    """Set the variables of ``path`` that are not set; an absent file is none.
+    """Set the variables in ``path`` that are not set yet; the file may be missing.
 
     Raises:
         ConfigError: If it cannot be read.

@@ -1,4 +1,4 @@
-"""``mrlspk config``: a configuration of redimnet-mrl in the keys of this program."""
+"""The command `mrlspk config migrate`."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def migrate_command(
     quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Write a redimnet-mrl configuration in the keys of mrlspk; say of every key where it went."""
+    """Migrate a redimnet-mrl configuration to mrlspk's keys, and report what became of every key."""
     from mrlspk.config.sources import check_environment
     from mrlspk.workflows.migrate_config import migrate_config
 
@@ -68,9 +68,9 @@ def _shown(value: object) -> str:
 
 
 def _told(remark: str) -> str:
-    """Return a remark of the table without the marks of Markdown."""
+    """Return a remark without Markdown."""
     return remark.replace("`", "")
 
 
-config_app = typer.Typer(no_args_is_help=True, help="Configuration files: bring one of redimnet-mrl here.")
+config_app = typer.Typer(no_args_is_help=True, help="Migrate configuration files of redimnet-mrl.")
 config_app.command("migrate")(migrate_command)

@@ -1,4 +1,4 @@
-"""All that reaches a terminal: data on stdout, everything else on stderr."""
+"""Print data on stdout and everything else on stderr."""
 
 import json
 import logging
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from mrlspk.files import OnProgress
 
 SCHEMA_VERSION = 1
-PIPE_WIDTH = 120  # characters of a line where stdout is no terminal
+PIPE_WIDTH = 120  # characters per line if stdout is not a terminal
 
-# Control characters but tab and line feed, and halves of surrogate pairs, which text from files can hold.
+# Control characters except tab and line feed, and lone surrogates; text from files can contain them.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -36,7 +36,7 @@ def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableTyp
     console = stdout_console()
     for piece in human:
         if isinstance(piece, str):
-            console.print(plain(piece), soft_wrap=True)  # the terminal breaks text, and a copy of it is whole
+            console.print(plain(piece), soft_wrap=True)  # the terminal wraps it, so that copied text has no line breaks
         else:
             console.print(piece)
 
@@ -47,7 +47,7 @@ def document(command: str, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """Return a plain table; the first column stands left, the others right."""
+    """Return a plain table; the first column is left-aligned, the others right-aligned."""
     result = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         result.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
@@ -57,14 +57,14 @@ def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[obj
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> str:
-    """Return a line for each name and value, the values under each other."""
+    """Return one line for each name and value, with the values aligned."""
     pairs = list(rows)
     width = max(len(name) for name, _ in pairs)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in pairs)
 
 
 def plain(text: str) -> str:
-    r"""Return text without what steers a terminal or cannot be encoded: such a character is shown as ``\x1b``."""
+    r"""Return text with control characters and lone surrogates escaped, such as ``\x1b``."""
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
@@ -74,18 +74,18 @@ def line(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print one line of remark on stderr."""
+    """Print a note on stderr."""
     sys.stderr.write(plain(text) + "\n")
 
 
 def show_error(error: MrlspkError) -> None:
-    """Print what went wrong, where, and how to mend it on stderr; to be stopped is nothing that went wrong."""
+    """Print an error on stderr; a stop by a signal is shown without ``error:``."""
     text = error_text(error)
     note(text if isinstance(error, StoppedError) else f"error: {text}")
 
 
 def stdout_console() -> Console:
-    """Return a console on stdout that neither guesses colours for numbers nor reads markup."""
+    """Return a console on stdout without highlighting and markup."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
     return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
@@ -97,7 +97,7 @@ def stderr_console() -> Console:
 
 @contextmanager
 def progress(description: str, *, quiet: bool) -> Iterator["OnProgress | None"]:
-    """Give a function of (done, total) that draws a bar on stderr; None where no bar is wanted."""
+    """Yield a function of (done, total) that draws a progress bar on stderr; None if quiet or without a terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -108,9 +108,9 @@ def progress(description: str, *, quiet: bool) -> Iterator["OnProgress | None"]:
 
 
 class WarningHandler(logging.Handler):
-    """Shows the package's log records as lines on stderr."""
+    """Print the package's log records on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print ``warning: …``; information goes without its level."""
+        """Print the record with its level, such as ``warning: …``; info has no prefix."""
         prefix = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
         note(prefix + with_flags(record.getMessage()))

@@ -1,4 +1,4 @@
-"""The configuration of a run: frozen pydantic models, and where their values come from."""
+"""Define the configuration of a run as frozen pydantic models, and load it."""
 
 from mrlspk.config.root import Config
 from mrlspk.config.sources import dump_config, load_config, named_keys

@@ -1,4 +1,4 @@
-"""The architectures of backbones, in the words of the published checkpoints."""
+"""Describe network architectures: ReDimNet, ReDimNet2 and ``model_config`` of published checkpoints."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 
 from mrlspk.config.base import StrictModel
 
-# Far above any model that there is: a file that asks for more is damaged, or means harm.
+# Far above any real model: a file beyond these limits is damaged or malicious.
 MelBands = Annotated[int, Field(ge=1, le=1024)]
 Channels = Annotated[int, Field(ge=1, le=4096)]
 OutChannels = Annotated[int, Field(ge=1, le=65_536)]
@@ -70,7 +70,7 @@ class ReDimNetConfig(StrictModel):
 
     @model_validator(mode="after")
     def check_shapes(self) -> Self:
-        """Refuse strides that do not divide the mel bands, and what the attention cannot split."""
+        """Refuse strides that do not divide the mel bands, and channels that attention cannot split into heads."""
         check_stages(self, [(stride, reduction) for stride, *_, reduction in self.stages_setup])
         return self
 
@@ -80,8 +80,8 @@ class ReDimNet2Config(StrictModel):
 
     F: MelBands = Field(72, description="Mel bands.")
     C: Channels = Field(24, description="Channels of the stem; C x F is the width of the 1-D stream.")
-    causal: Literal["none"] = Field("none", description="Blocks that see the past only: there are none.")
-    spec_in_channels: Literal[1] = Field(1, description="Maps that the front end gives.")
+    causal: Literal["none"] = Field("none", description="Causal blocks; not supported.")
+    spec_in_channels: Literal[1] = Field(1, description="Channels of the front end's output.")
     block_1d_type: Block1d = Field("conv+att", description="Time-context block.")
     block_2d_type: Block2d = Field("basic_resnet", description="Convolution block.")
     compress_tconvs: bool = Field(True, description="Group the strided convolutions as far as channels allow.")
@@ -101,12 +101,14 @@ class ReDimNet2Config(StrictModel):
     )
     group_divisor: PositiveInt | None = Field(1, description="Channels per group of the 2-D convolutions; null: dense.")
     out_channels: OutChannels | None = Field(None, description="Channels after a final 1 x 1 convolution; null: none.")
-    return_2d_output: bool = Field(False, description="Take the final convolution over channels, band by band.")
+    return_2d_output: bool = Field(
+        False, description="Apply the final convolution over channels in each band separately."
+    )
     use_freq_pos_enc: bool = Field(False, description="Add a learned vector per band at each stage.")
     dual_agg: bool = Field(False, description="Keep each stage's output before its 1-D block as a stream too.")
     agg_gnorm: bool = Field(False, description="Normalise each stream, in groups of bands.")
     hop_length: HopLength = Field(160, description="Samples between frames, at 16 kHz.")
-    pad_right_samples: Padding | None = Field(None, description="Zeros behind the waveform; null: none.")
+    pad_right_samples: Padding | None = Field(None, description="Zeros appended to the waveform, samples; null: none.")
     before_pool_offset: SkippedFrames | None = Field(None, description="First frames that pooling skips; null: none.")
     pooling_func: Pooling = Field("ASTP", description="Pooling over time; ASTP is attentive statistics.")
     feat_type: FrontEnd = Field("pt", description="Log-mel front end.")
@@ -114,7 +116,7 @@ class ReDimNet2Config(StrictModel):
 
     @model_validator(mode="after")
     def check_shapes(self) -> Self:
-        """Refuse strides that do not divide the mel bands, and what the attention cannot split."""
+        """Refuse strides that do not divide the mel bands, and channels that attention cannot split into heads."""
         check_stages(self, [(strides[0], reduction) for strides, *_, reduction in self.stages_setup])
         return self
 
@@ -150,7 +152,7 @@ class _Widths(StrictModel):
 
 
 class ReDimNetArchitecture(_Widths):
-    """A ReDimNet with a head; ``output_norm`` says that the head normalises its output over the batch."""
+    """A ReDimNet with a head; ``output_norm``: the head applies BatchNorm to its output."""
 
     family: Literal["redimnet"] = "redimnet"
     backbone: ReDimNetConfig
@@ -169,13 +171,13 @@ Architecture = ReDimNetArchitecture | ReDimNet2Architecture
 def describe_architecture(
     backbone: ReDimNetConfig | ReDimNet2Config, dims: tuple[int, ...], *, output_norm: bool = False
 ) -> Architecture:
-    """Return what rebuilds an encoder of this backbone with these widths."""
+    """Return the architecture of a backbone with a head of these widths, as checkpoints store it."""
     if isinstance(backbone, ReDimNet2Config):
         return ReDimNet2Architecture(backbone=backbone, matryoshka_dims=dims, output_norm=output_norm)
     return ReDimNetArchitecture(backbone=backbone, matryoshka_dims=dims, output_norm=output_norm)
 
 
-# What the classifier's activation may be called. An embedding comes before it, so nothing is built from these words.
+# Names of the classifier's activation. It comes after the embedding, so nothing is built from these names.
 HeadActivation = Literal[
     "nn.Identity()", "nn.ReLU()", "nn.Sigmoid()", "nn.Tanh()", "nn.Softmax(dim=1)", "nn.Softmax(dim=-1)",
     "nn.LogSoftmax(dim=1)", "nn.LogSoftmax(dim=-1)", "torch.nn.Identity()",
@@ -217,7 +219,7 @@ class PublishedReDimNetConfig(ReDimNetConfig):
 class PublishedReDimNet2Config(ReDimNet2Config):
     """``model_config`` of a published ReDimNet2 checkpoint; defaults are those of the published wrapper.
 
-    ``causal`` must be there: the wrapper's own default names a network that the published code does not build.
+    ``causal`` is required: the wrapper's default names a network that the published code cannot build.
     """
 
     causal: Literal["none"]
@@ -238,7 +240,7 @@ type PublishedConfig = PublishedReDimNetConfig | PublishedReDimNet2Config
 
 
 def published_family(model_config: dict[str, Any]) -> Literal["redimnet", "redimnet2"]:
-    """Return which of the two a ``model_config`` describes: strides of a pair, or keys that only ReDimNet2 has."""
+    """Return the family of a ``model_config``: only ReDimNet2 has pairs of strides and some of the keys."""
     stages = model_config.get("stages_setup")
     if isinstance(stages, list | tuple) and stages and isinstance(stages[0], list | tuple) and stages[0]:
         return "redimnet2" if isinstance(stages[0][0], list | tuple) else "redimnet"

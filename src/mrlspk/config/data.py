@@ -1,4 +1,4 @@
-"""Section ``data``: corpora, crops and augmentation."""
+"""Sections ``data`` and ``features``: corpora, crops, augmentation and the feature store."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, Po
 
 from mrlspk.config.base import StrictModel
 
-MAX_SPEED_DENOMINATOR = 100  # a speed is resampling by a ratio of whole numbers, to 1 %
+MAX_SPEED_DENOMINATOR = 100  # speeds are resampling ratios of integers, rounded to 1 %
 
 
 def _rising(value: tuple[float, float]) -> tuple[float, float]:
@@ -22,7 +22,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class DataConfig(StrictModel):
-    """Where the speech is, how it is cut and how it is disturbed."""
+    """Corpora, crops and augmentation."""
 
     train_dataset: Path = Field(
         Path("data/voxceleb2/dev/aac"), description="Training corpus: speaker/session/file.(wav|flac|ogg|m4a|aac|mp3)."
@@ -32,43 +32,43 @@ class DataConfig(StrictModel):
         description="Corpus of other speakers for validation; null: hold speakers out of train_dataset.",
     )
     n_validation_speakers: PositiveInt = Field(
-        40, description="Speakers validated on: held out of train_dataset, or taken from val_dataset."
+        40, description="Validation speakers: held out of train_dataset, or taken from val_dataset."
     )
     n_validation_trials: PositiveInt = Field(2000, description="Seeded validation trials, half of them target.")
     validation_match: str | None = Field(
         None,
-        description="Column of validation_metadata, such as language or gender, that both speakers of a non-target "
-        "validation trial agree in; null: any two.",
+        description="Column of validation_metadata, such as language or gender, that must agree between the speakers "
+        "of a non-target validation trial; null: any two speakers.",
     )
     validation_metadata: Path | None = Field(
-        None, description="CSV, TSV or JSON lines that say it of each speaker, for validation_match."
+        None, description="CSV, TSV or JSON lines with that column for each speaker."
     )
     validation_seconds: float | None = Field(
-        None, ge=0.1, description="Middle part of each validation utterance that is scored, seconds; null: all of it."
+        None, ge=0.1, description="Seconds from the middle of each validation utterance to score; null: all of it."
     )
     sample_rate: Literal[16000] = Field(16000, description="Hz; audio at another rate is resampled.")
     chunk_duration: float = Field(3.0, ge=0.1, description="Seconds of a training crop; shorter files are repeated.")
     sampler: Literal["speaker_balanced", "shuffle"] = Field(
-        "shuffle", description="Draw speakers evenly, or every utterance once an epoch."
+        "shuffle", description="speaker_balanced: sample speakers evenly; shuffle: every utterance once an epoch."
     )
     utterances_per_speaker: PositiveInt = Field(
-        1, description="Crops of one speaker side by side in a batch (speaker_balanced); Triplet needs 2 or more."
+        1, description="Crops of each speaker in a batch (speaker_balanced); Triplet needs 2 or more."
     )
-    crops_per_epoch: PositiveInt | None = Field(None, description="Crops that make an epoch; null: one per utterance.")
-    num_workers: NonNegativeInt = Field(8, description="Decoding processes; 0: the main one.")
-    pin_memory: bool = Field(True, description="Page-locked batches, where there is a GPU.")
+    crops_per_epoch: PositiveInt | None = Field(None, description="Crops per epoch; null: one per utterance.")
+    num_workers: NonNegativeInt = Field(8, description="Decoding processes; 0: decode in the main process.")
+    pin_memory: bool = Field(True, description="Page-locked batches if there is a GPU.")
     prefetch_factor: PositiveInt = Field(2, description="Batches that each worker keeps ready.")
     worker_timeout_seconds: NonNegativeFloat = Field(
         600.0, description="Time without a batch after which the decoding processes count as dead; 0: never."
     )
 
-    augmentation: bool = Field(True, description="Disturb training crops as the keys below say; false: not at all.")
+    augmentation: bool = Field(True, description="Augment training crops as the keys below say; false: not at all.")
     speed_perturbation: tuple[Annotated[float, Field(ge=0.5, le=2)], ...] = Field(
-        (), description="Further speeds, e.g. [0.9, 1.1]; each makes new classes of all speakers."
+        (), description="Additional speeds, e.g. [0.9, 1.1]; each makes a new class of every speaker."
     )
     noise_probability: Probability = Field(0.3, description="Share of crops with Gaussian noise.")
     noise_snr_range: Range = Field((10.0, 30.0), description="Signal-to-noise ratio of Gaussian noise, dB.")
-    volume_probability: Probability = Field(0.5, description="Share of crops with a change of volume.")
+    volume_probability: Probability = Field(0.5, description="Share of crops with changed volume.")
     volume_range: Range = Field((-6.0, 6.0), description="Change of volume, dB.")
     musan_dataset: Path | None = Field(None, description="Folder of noise recordings (MUSAN); null: none.")
     musan_probability: Probability = Field(0.5, description="Share of crops with a noise recording.")
@@ -85,21 +85,21 @@ class DataConfig(StrictModel):
 
     @model_validator(mode="after")
     def check_speeds(self) -> Self:
-        """Refuse a speed that repeats, or that is the speech as it is, when rounded to the ratio of resampling."""
+        """Refuse a speed that is repeated or is 1 when rounded to 1 %."""
         ratios = {Fraction(speed).limit_denominator(MAX_SPEED_DENOMINATOR) for speed in self.speed_perturbation}
         if len(ratios | {Fraction(1)}) != 1 + len(self.speed_perturbation):
             speeds = list(self.speed_perturbation)
-            raise ValueError(f"speed_perturbation names further speeds once each, rounded to 1 %, got {speeds}")
+            raise ValueError(f"speed_perturbation must list additional speeds once each, rounded to 1 %, got {speeds}")
         return self
 
 
 class FeaturesConfig(StrictModel):
-    """Pooled vectors of a frozen backbone, made once and kept."""
+    """Feature store: pooled vectors of a frozen backbone, computed once."""
 
-    folder: Path = Field(Path("features"), description="Folder that gets one folder for each set of vectors.")
+    folder: Path = Field(Path("features"), description="Folder of feature stores, one folder each.")
     crops_per_utterance: PositiveInt = Field(4, description="Augmented crops of each utterance, at each speed.")
     n_whole: PositiveInt = Field(
-        20_000, description="Whole utterances, drawn from the corpus, that the rotation is fitted on."
+        20_000, description="Whole utterances, sampled from the corpus, to fit the rotation on."
     )
-    dtype: Literal["float16", "float32"] = Field("float16", description="Number type that is kept.")
-    batch_size: PositiveInt = Field(64, description="Crops that go through the backbone together.")
+    dtype: Literal["float16", "float32"] = Field("float16", description="Number format of the stored vectors.")
+    batch_size: PositiveInt = Field(64, description="Crops per forward pass of the backbone.")

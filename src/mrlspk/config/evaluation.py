@@ -1,4 +1,4 @@
-"""Section ``evaluation``: trials, priors, normalisation and what makes a checkpoint the best."""
+"""Section ``evaluation``: trials, priors, score normalisation and the choice of the best checkpoint."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,14 +7,14 @@ from pydantic import AfterValidator, Field, PositiveInt
 
 from mrlspk.config.base import StrictModel
 
-MIN_RESAMPLES = 100  # with fewer, chance makes intervals
+MIN_RESAMPLES = 100  # fewer give unreliable intervals
 
 type Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _check_resamples(number: int) -> int:
     if 0 < number < MIN_RESAMPLES or number < 0:
-        raise ValueError(f"expected {MIN_RESAMPLES} draws or more, or 0 for no intervals, got {number}")
+        raise ValueError(f"expected {MIN_RESAMPLES} resamples or more, or 0 for no intervals, got {number}")
     return number
 
 
@@ -26,32 +26,34 @@ class TrialListConfig(StrictModel):
 
 
 class EvaluationConfig(StrictModel):
-    """What a model is scored on, during training and after."""
+    """Evaluation of a model during training and after."""
 
     trials: tuple[TrialListConfig, ...] = Field((), description="Trial lists that eval and compare use by default.")
     test_datasets: dict[str, Path] = Field(
-        {}, description="Folders, by name, to generate trials from where no list is given."
+        {}, description="Folders, by name, to generate trials from if no list is given."
     )
     n_generated_trials: PositiveInt = Field(500, description="Seeded trials from each test folder, half target.")
     p_target: tuple[Share, ...] = Field(
         (0.01, 0.05), min_length=1, description="Priors of the detection cost; the first is min_dcf."
     )
     false_accept_rates: tuple[Share, ...] = Field(
-        (0.01, 0.001), description="Shares of non-target trials accepted for which eval gives a threshold."
+        (0.01, 0.001), description="False-accept rates for which eval reports a threshold."
     )
     n_resamples: Annotated[int, AfterValidator(_check_resamples)] = Field(
-        1000, description="Draws of speakers for 95 % intervals: 100 or more, or 0 for none."
+        1000, description="Bootstrap resamples of speakers for 95 % intervals: 100 or more, or 0 for none."
     )
     score_norm: Literal["none", "s", "as"] = Field("none", description="Score normalisation: none, S-Norm or AS-Norm.")
     cohort: Path | None = Field(
-        None, description="Folder of speakers, or stored embeddings (.npz), that scores are normalised by."
+        None, description="Cohort of score normalisation: a folder of speakers, or stored embeddings (.npz)."
     )
-    top_n: Annotated[int, Field(ge=2)] = Field(300, description="Highest cohort scores that AS-Norm takes.")
+    top_n: Annotated[int, Field(ge=2)] = Field(300, description="Number of highest cohort scores that AS-Norm uses.")
     best_by: Literal["mean_log_eer", "loss"] | PositiveInt = Field(
         "mean_log_eer",
-        description="What the best checkpoint has least of: mean log EER over the widths, validation loss, "
+        description="Metric that the best checkpoint minimises: mean log EER over the widths, validation loss, "
         "or the EER at one width (its number).",
     )
     batch_size: PositiveInt = Field(16, description="Files of equal length embedded together.")
-    max_seconds: float = Field(60.0, ge=1, description="Files are embedded whole up to this, in windows beyond.")
+    max_seconds: float = Field(
+        60.0, ge=1, description="Longest file embedded at once, seconds; longer ones are embedded in windows."
+    )
     cache: bool = Field(default=True, description="Keep embeddings of eval and compare in MRLSPK_CACHE_DIR.")

@@ -1,11 +1,11 @@
-"""What those who start the processes of a run say of them, in variables of the environment."""
+"""Read rank and number of processes from the variables of torchrun and SLURM."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mrlspk.errors import ConfigError
 
-INTERACTIVE_JOBS = {"bash", "interactive"}  # job names under which nothing is started by srun
+INTERACTIVE_JOBS = {"bash", "interactive"}  # job names of interactive shells, in which srun starts nothing
 
 
 @dataclass(frozen=True)
@@ -13,10 +13,10 @@ class Launch:
     """How this process was started.
 
     Attributes:
-        processes: On each machine, as torchrun or SLURM started them; None where neither did.
-        nodes: Machines, of the same.
-        rank: Of this process among all. Where Fabric starts the others of a machine, the configuration alone says how
-            many they are: 0 is the first process of all, as everywhere, and any other number one of the others.
+        processes: Processes per machine, if torchrun or SLURM started them; else None.
+        nodes: Machines, if torchrun or SLURM started the processes; else None.
+        rank: Rank of this process. If Fabric starts the processes, only the configuration knows their number, and any
+            number above 0 means another process than the first.
     """
 
     processes: int | None = None
@@ -25,15 +25,15 @@ class Launch:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes, logs and shows."""
+        """Whether this process writes, logs and prints."""
         return self.rank == 0
 
 
 def read_launch(environment: Mapping[str, str]) -> Launch:
-    """Return what the environment says, understood as Fabric does: torchrun before SLURM, and both before Fabric.
+    """Return how this process was started, with Fabric's precedence: torchrun, then SLURM, then Fabric.
 
     Raises:
-        ConfigError: If a variable is missing or no number, or if the machines have unequal shares of the processes.
+        ConfigError: If a variable is missing or not a number, or if the machines have unequal numbers of processes.
     """
     if "TORCHELASTIC_RUN_ID" in environment:
         processes = _number(environment, "LOCAL_WORLD_SIZE")
@@ -55,7 +55,7 @@ def _read_slurm(environment: Mapping[str, str]) -> Launch:
 
 
 def _share(environment: Mapping[str, str], name: str, parts: int, fix: str) -> int:
-    """Return a number of the environment divided by ``parts``, which must leave no rest."""
+    """Return a variable divided by ``parts``, which must leave no remainder."""
     total = _number(environment, name)
     if parts < 1 or total % parts or not total:
         raise ConfigError(f"expected a multiple of {parts}, got {total}", name, fix)
@@ -63,12 +63,12 @@ def _share(environment: Mapping[str, str], name: str, parts: int, fix: str) -> i
 
 
 def _number(environment: Mapping[str, str], name: str, default: int | None = None) -> int:
-    """Return a variable as a number from 0; ``default`` where it is not set, None for a variable that has to be."""
+    """Return a variable as a non-negative integer; without ``default`` it is required."""
     text = environment.get(name)
     if text is None and default is not None:
         return default
     if text is None or not text.isdecimal():
         found = "is not set" if text is None else f"is {text!r}"
-        fix = "Start the run with srun or torchrun, or unset the other variables of theirs."
+        fix = "Start the run with srun or torchrun, or unset their other variables."
         raise ConfigError(f"expected a number, it {found}", name, fix)
     return int(text)

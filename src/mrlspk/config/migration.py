@@ -1,4 +1,4 @@
-"""A configuration of redimnet-mrl in the keys of this program."""
+"""Migrate a configuration of redimnet-mrl to the keys of mrlspk, and render it as YAML."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from mrlspk.errors import ConfigError
 
 @dataclass(frozen=True)
 class MappedKey:
-    """An old key, its key here, the value there, and what changed."""
+    """An old key, its new key and value, and what changed."""
 
     old: str
     new: str
@@ -29,7 +29,7 @@ class MappedKey:
 
 @dataclass(frozen=True)
 class DroppedKey:
-    """An old key that has no place here, and why."""
+    """An old key without a new one, and the reason."""
 
     old: str
     reason: str
@@ -37,7 +37,7 @@ class DroppedKey:
 
 @dataclass(frozen=True)
 class AddedKey:
-    """A key that no old one says, though the old program did what it says; or one that the others need."""
+    """A new key without an old one: a default of the old program, or a setting that other keys require."""
 
     new: str
     value: Any
@@ -46,13 +46,13 @@ class AddedKey:
 
 @dataclass(frozen=True)
 class Migration:
-    """What became of a file of redimnet-mrl.
+    """The result of migrating a file of redimnet-mrl.
 
     Attributes:
         config: The whole new configuration.
-        mapped: In the order of the file; values as ``config`` has them.
-        dropped: In the order of the file.
-        added: Beside these.
+        mapped: Old keys with a new one, in the order of the file; values as in ``config``.
+        dropped: Old keys without a new one, in the order of the file.
+        added: New keys without an old one.
         warnings: What the user should know before training.
     """
 
@@ -64,14 +64,14 @@ class Migration:
 
 
 def migrate(content: Mapping[Any, Any], origin: str) -> Migration:
-    """Return the configuration that a file of redimnet-mrl means, and what became of each of its keys.
+    """Return the configuration equivalent to a file of redimnet-mrl, and what became of each key.
 
     Args:
         content: The file, parsed.
-        origin: Where it is from, for messages.
+        origin: Name of the file, for messages.
 
     Raises:
-        ConfigError: If a key is not of redimnet-mrl, or a value is not allowed; all are named.
+        ConfigError: If a key is not one of redimnet-mrl, or a value is not allowed; all are named.
     """
     old = PredecessorValues(dict(flatten(content)))
     _check_keys(old, origin)
@@ -110,7 +110,7 @@ def _check_keys(old: PredecessorValues, origin: str) -> None:
             nearest = nearest_old_key(key)
             fixes += [f"Did you mean {nearest}?"] if nearest else []
     if lines:
-        fixes = [*dict.fromkeys(fixes), "Mend or remove these keys; docs/migration.md has all that are known."]
+        fixes = [*dict.fromkeys(fixes), "Fix or remove these keys; docs/migration.md lists the known ones."]
         raise ConfigError("\n".join(lines), origin, "\n".join(fixes))
 
 
@@ -139,7 +139,7 @@ def _translate(
 
 def _part_warning(old: PredecessorValues) -> str:
     absent = [key for key, row in old_keys().items() if row.new is not None and key not in old.values]
-    return f"the file has no section advanced: mrlspk's defaults hold for the {len(absent)} keys that it does not have"
+    return f"the file has no section advanced: mrlspk's defaults apply to its {len(absent)} missing keys"
 
 
 def _validated(mapped: tuple[MappedKey, ...], added: tuple[AddedKey, ...], origin: str) -> Config:
@@ -161,7 +161,7 @@ def _validated(mapped: tuple[MappedKey, ...], added: tuple[AddedKey, ...], origi
 
 
 def additions(old: PredecessorValues) -> Iterator[AddedKey]:
-    """Yield what the old program did unasked, where that is not the default here, and what its choices need here."""
+    """Yield defaults of the old program that differ from ours, and settings that its choices require here."""
     if old.is_whole:
         yield from _absent(old)
     if old.from_scratch:
@@ -181,8 +181,8 @@ def additions(old: PredecessorValues) -> Iterator[AddedKey]:
 
 
 def _absent(old: PredecessorValues) -> Iterator[AddedKey]:
-    """Yield what the old program took for keys that its file need not have."""
-    reason = "what redimnet-mrl did without"
+    """Yield the old program's defaults of optional keys."""
+    reason = "redimnet-mrl's default without"
     if "advanced.use_pretrained" not in old.values:
         yield AddedKey("model.pretrained.use_pretrained", value=False, reason=f"{reason} advanced.use_pretrained")
     if "advanced.train_type" not in old.values and not old.from_scratch:
@@ -194,8 +194,8 @@ def _absent(old: PredecessorValues) -> Iterator[AddedKey]:
 
 
 HEADING = """\
-# {origin} of redimnet-mrl, by mrlspk config migrate: the keys that differ from the defaults of mrlspk.
-# Beside each stands the old key that it comes from, or why it is there.
+# Migrated from {origin} of redimnet-mrl by mrlspk config migrate: the keys that differ from mrlspk's defaults.
+# The comment beside each is its old key, or the reason why it was added.
 """
 
 
@@ -225,7 +225,7 @@ def render_file(migration: Migration, origin: str) -> str:
 
 
 def _lines(tree: dict[str, Any], depth: int) -> Iterator[str]:
-    """Yield the lines of a section, its plain keys before the sections in it, a blank line before those at the top."""
+    """Yield the lines of a section: values before subsections, and a blank line before each top-level section."""
     for name, value in sorted(tree.items(), key=lambda entry: isinstance(entry[1], dict)):
         if isinstance(value, dict):
             yield from () if depth else [""]

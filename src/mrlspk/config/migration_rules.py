@@ -1,4 +1,4 @@
-"""Keys of redimnet-mrl whose new place or value depends on what the file says."""
+"""Migrate the keys of redimnet-mrl whose new key or value depends on other settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from typing import Any
 
 from mrlspk.config.predecessor import PUBLISHED_WIDTH, OldKey, PredecessorValues, as_number
 
-NOISE_DRAWN, VOLUME_DRAWN = [20.0, 40.0], [-3.0, 3.0]  # by the old code, whatever its file said
+NOISE_DRAWN, VOLUME_DRAWN = [20.0, 40.0], [-3.0, 3.0]  # used by the old code regardless of its configuration
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What becomes of a key of the file.
+    """The result of migrating one key.
 
     Attributes:
-        new: Its key here; None where it is dropped.
-        value: Its value there.
+        new: The new key; None if it is dropped.
+        value: The value of the new key.
         remark: What changed, or why it is dropped.
         warning: What the user should know before training; None for nothing.
     """
@@ -30,7 +30,7 @@ type Rule = Callable[[OldKey, PredecessorValues], Outcome]
 
 
 def outcome_of(row: OldKey, old: PredecessorValues) -> Outcome:
-    """Return what becomes of a key that the file has."""
+    """Return the result of migrating a key of the file."""
     rule = RULES.get(row.old)
     return rule(row, old) if rule else Outcome(row.new, old.get(row.old), row.remark)
 
@@ -39,10 +39,10 @@ def _model_name(row: OldKey, old: PredecessorValues) -> Outcome:
     name = old.get("model.name")
     read = old.values.get("advanced.model_name", "b2" if old.is_whole else name)
     if old.from_scratch:
-        return Outcome(None, None, "From scratch no published model is taken.")
+        return Outcome(None, None, "A run from scratch uses no published model.")
     if read != name:
-        warning = f"model.name is {name}, but advanced.model_name alone was read, which gives {read}: that is kept"
-        return Outcome(None, None, "`advanced.model_name` says which model it is.", warning)
+        warning = f"model.name is {name}, but redimnet-mrl read advanced.model_name only: its value, {read}, is kept"
+        return Outcome(None, None, "`advanced.model_name` names the model.", warning)
     return Outcome(row.new, name, row.remark)
 
 
@@ -50,7 +50,7 @@ def _embed_dim(row: OldKey, old: PredecessorValues) -> Outcome:
     wanted, widest = old.get("model.embed_dim"), old.full_width
     warning = None
     if widest is not None and wanted != widest:
-        warning = f"model.embed_dim is {wanted}, but no loss was taken beyond {widest} values: that is the full width"
+        warning = f"model.embed_dim is {wanted}, but the loss used only {widest} values: that is the full width"
     return Outcome(None, None, row.remark, warning)
 
 
@@ -61,8 +61,8 @@ def _widths(row: OldKey, old: PredecessorValues) -> Outcome:
     warning = None
     if published and widest is not None and widest > PUBLISHED_WIDTH:
         warning = (
-            f"width {widest} is beyond the {PUBLISHED_WIDTH} values of the published models: the further ones begin "
-            f"anew; model.matryoshka_dims can end at {PUBLISHED_WIDTH}"
+            f"width {widest} is beyond the {PUBLISHED_WIDTH} values of the published models: the others start from "
+            f"random weights; model.matryoshka_dims can end at {PUBLISHED_WIDTH}"
         )
     return Outcome(row.new, rising, row.remark if rising == dims else f"Sorted. {row.remark}", warning)
 
@@ -73,7 +73,7 @@ def _weights(row: OldKey, old: PredecessorValues) -> Outcome:
     if not (paired_up and all(isinstance(dim, int) for dim in dims)):
         return Outcome(row.new, weights, row.remark)
     if all(as_number(weight) == 1 for weight in weights):
-        return Outcome(row.new, None, "All are 1, as null has it.")
+        return Outcome(row.new, None, "All are 1, the same as null.")
     if dims == sorted(dims):
         return Outcome(row.new, weights, row.remark)
     paired = [weight for _, weight in sorted(zip(dims, weights, strict=True), key=lambda pair: pair[0])]
@@ -87,14 +87,14 @@ def _architecture(row: OldKey, old: PredecessorValues) -> Outcome:
 
 def _published(row: OldKey, old: PredecessorValues) -> Outcome:
     if old.from_scratch:
-        return Outcome(None, None, "From scratch no published model is taken.")
+        return Outcome(None, None, "A run from scratch uses no published model.")
     return Outcome(row.new, old.get(row.old), row.remark)
 
 
 def _freeze(row: OldKey, old: PredecessorValues) -> Outcome:
     epochs = old.get("advanced.freeze_backbone_epochs")
     if old.from_scratch:
-        return Outcome(row.new, 0, "From scratch nothing is frozen.")
+        return Outcome(row.new, 0, "A run from scratch freezes nothing.")
     if old.trains_head_alone:
         return Outcome(row.new, None, row.remark)
     number = as_number(epochs)
@@ -105,8 +105,8 @@ def _margin(row: OldKey, old: PredecessorValues) -> Outcome:
     margin = old.get("loss.margin")
     if old.get("loss.type") != "Triplet":
         return Outcome(row.new, margin, row.remark)
-    warning = f"loss.margin {margin} was one of Euclidean distances; loss.triplet_margin is one of 1 - cosine"
-    return Outcome("loss.triplet_margin", margin, "The margin of triplets has a key of its own.", warning)
+    warning = f"loss.margin {margin} was a margin on Euclidean distances; loss.triplet_margin is one on 1 - cosine"
+    return Outcome("loss.triplet_margin", margin, "Triplets have their own margin.", warning)
 
 
 def _max_grad_norm(row: OldKey, old: PredecessorValues) -> Outcome:
@@ -115,21 +115,21 @@ def _max_grad_norm(row: OldKey, old: PredecessorValues) -> Outcome:
 
 
 def _noise(row: OldKey, old: PredecessorValues) -> Outcome:
-    """Double the range: 10^(x / 10) was taken for a ratio of norms, which is 2x dB of power."""
+    """Double the range: the old code used 10^(x / 10) as a ratio of norms, which is 2x dB of power."""
     stated = old.get("data.noise_snr_range")
     if not isinstance(stated, list) or None in (numbers := [as_number(bound) for bound in stated]):
         return Outcome(row.new, stated, row.remark)
     doubled = [2.0 * number for number in numbers if number is not None]
-    warning = f"data.noise_snr_range {stated} was {doubled} dB of power; the default, [10, 30], is noise that is heard"
+    warning = f"data.noise_snr_range {stated} was {doubled} dB of power; the default, [10, 30], is audible noise"
     if numbers != NOISE_DRAWN:
-        warning += f"; nothing read the key: {NOISE_DRAWN} was drawn whatever it said"
+        warning += f"; redimnet-mrl ignored the key and used {NOISE_DRAWN}"
     return Outcome(row.new, doubled, row.remark, warning)
 
 
 def _volume(row: OldKey, old: PredecessorValues) -> Outcome:
     stated = old.get("data.volume_range")
     other = isinstance(stated, list) and [as_number(bound) for bound in stated] != VOLUME_DRAWN
-    warning = f"nothing read data.volume_range: {VOLUME_DRAWN} was drawn; now {stated} is" if other else None
+    warning = f"redimnet-mrl ignored data.volume_range and used {VOLUME_DRAWN}; now {stated} is used" if other else None
     return Outcome(row.new, stated, row.remark, warning)
 
 
@@ -144,7 +144,7 @@ def _precision(row: OldKey, old: PredecessorValues) -> Outcome:
     mixed = old.get("hardware.mixed_precision")
     if not isinstance(mixed, bool):
         raise ValueError(f"expected true or false, got {mixed!r}")
-    warning = "hardware.mixed_precision was read by nothing, so it ran in fp32; hardware.precision is bf16 now"
+    warning = "redimnet-mrl ignored hardware.mixed_precision and ran in fp32; hardware.precision is bf16 now"
     return Outcome(row.new, "bf16" if mixed else "fp32", row.remark, warning if mixed else None)
 
 
@@ -156,7 +156,7 @@ def _distributed(row: OldKey, old: PredecessorValues) -> Outcome:
         return Outcome(row.new, 1, row.remark)
     size = old.get("hardware.world_size")
     if size is None:
-        return Outcome(None, None, row.remark, "hardware.distributed is true, but no hardware.world_size says how many")
+        return Outcome(None, None, row.remark, "hardware.distributed is true, but hardware.world_size is missing")
     return Outcome(row.new, size, row.remark)
 
 
@@ -165,7 +165,7 @@ def _world_size(row: OldKey, old: PredecessorValues) -> Outcome:
     if old.get("hardware.distributed") is not True:
         return Outcome(None, None, "Without `hardware.distributed` there is one process.")
     warning = (
-        f"{size} processes were never started before; each takes training.batch_size crops, so that a step takes "
+        f"redimnet-mrl never started {size} processes; now each takes training.batch_size crops, so that a step takes "
         f"{size} times as many; on several machines set hardware.nodes, and hardware.devices to the processes of one"
     )
     return Outcome(row.new, size, row.remark, warning if size != 1 else None)
@@ -173,7 +173,7 @@ def _world_size(row: OldKey, old: PredecessorValues) -> Outcome:
 
 def _log_interval(row: OldKey, old: PredecessorValues) -> Outcome:
     batches, steps = old.get("logging.log_interval"), old.number("training.accumulation_steps")
-    if not isinstance(batches, int) or batches < 1 or steps is None or steps <= 1:
+    if not isinstance(batches, int) or batches < 1 or steps is None or not steps > 1:  # NaN too
         return Outcome(row.new, batches, row.remark)
     return Outcome(row.new, max(1, int(batches / steps)), row.remark)
 
@@ -192,17 +192,17 @@ def _best_by(row: OldKey, old: PredecessorValues) -> Outcome:
 
 
 def _test_folders(row: OldKey, old: PredecessorValues) -> Outcome:
-    """Return the named folders, with `data.test_dataset` as one more where none of them is it."""
+    """Return the named folders, and `data.test_dataset` unless it is one of them."""
     folders, single = old.get("evaluation.test_datasets") or {}, old.get("data.test_dataset")
     if row.old == "data.test_dataset" and single is None:
-        return Outcome(None, None, "It names no folder.")
+        return Outcome(None, None, "It is null.")
     if not isinstance(folders, dict):
         return Outcome(row.new, folders, row.remark)
     if single is not None and single not in folders.values():
         name = next(name for name in ("test", "test_dataset", "data.test_dataset") if name not in folders)
         folders = folders | {name: single}
     elif row.old == "data.test_dataset":
-        return Outcome(row.new, folders, "It is among them.")
+        return Outcome(row.new, folders, "It is one of them.")
     return Outcome(row.new, folders, row.remark)
 
 

@@ -1,4 +1,4 @@
-"""Section ``model``: which network, from which weights, with which widths."""
+"""Sections ``model`` and ``head``: the network, its initial weights and widths, and the training of the head."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveFloat, Posit
 from mrlspk.config.architecture import ReDimNetConfig
 from mrlspk.config.base import StrictModel
 
-NARROW_DIMS = 8, 16, 32  # trained though they are not published: small widths improve only when they are trained
+NARROW_DIMS = 8, 16, 32  # trained beside matryoshka_dims: small widths improve only if they are trained
 
 
 class PretrainedConfig(StrictModel):
@@ -18,16 +18,16 @@ class PretrainedConfig(StrictModel):
     family: Literal["redimnet", "redimnet2"] = Field("redimnet", description="Family of the published model.")
     model_name: str = Field("b2", description="Published variant: b0 to b6, S, M.")
     train_type: Literal["ptn", "ft_lm", "ft_mix", "lm"] = Field(
-        "ft_lm", description="Published training; of ReDimNet2: ptn or lm."
+        "ft_lm", description="Published training stage; ptn or lm for ReDimNet2."
     )
     pretrained_dataset: str = Field("vox2", description="Corpus that the published model was trained on.")
     pretrained_checkpoint: Path | None = Field(
-        None, description="Checkpoint to start from instead: a path, or a name that `mrlspk pretrained list` shows."
+        None, description="Checkpoint to start from instead: a path, or a name from `mrlspk pretrained list`."
     )
 
     @property
     def published_name(self) -> str:
-        """The name under which `mrlspk pretrained list` knows the model."""
+        """The name of the model in `mrlspk pretrained list`."""
         return f"{self.family}-{self.model_name}-{self.pretrained_dataset}-{self.train_type}"
 
 
@@ -36,7 +36,7 @@ class ModelConfig(StrictModel):
 
     pretrained: PretrainedConfig = PretrainedConfig()
     backbone: ReDimNetConfig | None = Field(
-        None, description="Architecture to train from scratch; null: it comes with the pretrained model."
+        None, description="Architecture to train from scratch; null: that of the pretrained model."
     )
     matryoshka_dims: tuple[PositiveInt, ...] = Field(
         (64, 128, 192),
@@ -47,13 +47,13 @@ class ModelConfig(StrictModel):
     matryoshka_weights: tuple[NonNegativeFloat, ...] | None = Field(
         None,
         validation_alias=AliasChoices("matryoshka_weights", "mrl_weights"),
-        description="Loss weight of each width, in their order; null: all equal.",
+        description="Loss weight of each width, in the same order; null: all equal.",
     )
 
     trained_dims: tuple[PositiveInt, ...] | None = Field(
         None,
-        description="All widths whose loss is taken, rising; matryoshka_dims are those that the model is published "
-        "with. null: 8, 16 and 32, as far as they are below the full width, and matryoshka_dims.",
+        description="All widths in the loss, rising; matryoshka_dims are those that the finished model offers. null: "
+        "matryoshka_dims, and 8, 16 and 32 as far as they are below the full width.",
     )
 
     @model_validator(mode="after")
@@ -70,7 +70,7 @@ class ModelConfig(StrictModel):
 
     @model_validator(mode="after")
     def check_trained_dims(self) -> Self:
-        """Refuse trained widths that do not rise, or that leave out one that is published."""
+        """Refuse trained widths that do not rise, or that leave out one of ``matryoshka_dims``."""
         trained = self.trained_dims
         if trained is None:
             return self
@@ -84,11 +84,11 @@ class ModelConfig(StrictModel):
 
     @model_validator(mode="after")
     def check_origin(self) -> Self:
-        """Refuse a configuration that names two origins of the backbone, or none."""
+        """Require either a pretrained model or a backbone."""
         if self.pretrained.use_pretrained and self.backbone is not None:
             raise ValueError("backbone and pretrained.use_pretrained exclude each other: give one")
         if not self.pretrained.use_pretrained and self.backbone is None:
-            raise ValueError("backbone is needed where pretrained.use_pretrained is false")
+            raise ValueError("backbone is required if pretrained.use_pretrained is false")
         return self
 
     @property
@@ -98,28 +98,28 @@ class ModelConfig(StrictModel):
 
     @property
     def dims_in_loss(self) -> tuple[int, ...]:
-        """All widths whose loss is taken, rising."""
+        """All widths in the loss, rising."""
         narrow = {dim for dim in NARROW_DIMS if dim < self.embed_dim}
         return self.trained_dims or tuple(sorted(narrow | set(self.matryoshka_dims)))
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """The loss weight of each of ``dims_in_loss``: 1 for one that is not published."""
+        """The loss weight of each of ``dims_in_loss``; 1 for a width not in ``matryoshka_dims``."""
         published = dict(zip(self.matryoshka_dims, self.matryoshka_weights or (), strict=False))
         return tuple(published.get(dim, 1.0) for dim in self.dims_in_loss)
 
 
 class HeadConfig(StrictModel):
-    """The rotation that training starts from, and how the head moves from there."""
+    """The initial rotation of the embedding, and how the head is trained from there."""
 
     start: Literal["pretrained", "random"] = Field(
         "pretrained",
-        description="The head of the model to start from, or a new one: it is trained at the full width, then rotated.",
+        description="pretrained: the head of the initial model; random: a new one, trained, then rotated.",
     )
     rotation: Literal["auto", "none", "svd", "class_svd", "between_within", "lda_qr"] = Field(
         "auto",
-        description="Order of the embedding's values before training; auto: the best on held-out speakers, and none "
-        "for a model that has several widths already.",
+        description="Rotation of the embedding before training; auto: the best on held-out speakers, or none if the "
+        "model has several widths already.",
     )
     within_shares: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         (0.25, 0.5), min_length=1, description="Shares of the within-speaker scatter that between_within tries."
@@ -129,15 +129,18 @@ class HeadConfig(StrictModel):
     )
     flatten: Annotated[float, Field(ge=0, lt=0.5)] = Field(
         0.2,
-        description="Power by which the spectrum is flattened before the whole layer is trained: 0 leaves it, towards "
-        "0.5 all directions become alike. The rotation, which training has to beat, stays as it is.",
+        description="Power that flattens the spectrum before the whole layer is trained: 0 keeps it, 0.5 would make "
+        "all directions equal. The rotation that the trained head is compared with is not flattened.",
     )
     trained: Literal["linear", "orthogonal", "none"] = Field(
-        "linear", description="What is trained while all else is frozen: the whole layer, a rotation of it, or nothing."
+        "linear",
+        description="Trained part of the head while the rest is frozen: the whole layer, a rotation of it, or none.",
     )
-    class_start: Literal["means", "random"] = Field("means", description="First class weights.")
+    class_start: Literal["means", "random"] = Field(
+        "means", description="Initial classifier weights: means of the speakers' embeddings, or random."
+    )
     start_decay: Annotated[float, Field(ge=0)] = Field(
         200.0,
-        description="Decay of head and class weights towards where they started, times the learning rate, in runs that "
-        "train the head alone.",
+        description="Decay of head and classifier weights towards their initial values, times the learning rate, in "
+        "runs that train the head alone.",
     )

@@ -1,4 +1,4 @@
-"""The training configuration inside the checkpoints of redimnet-mrl: known keys only."""
+"""Describe the configuration of redimnet-mrl, in its checkpoints and files, and the new key of each old one."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from mrlspk.config.base import StrictModel
 
 
 class PredecessorModel(StrictModel):
-    """Section ``model`` of redimnet-mrl's configuration; what it says of layers is not what was built."""
+    """Section ``model`` of redimnet-mrl's configuration; the layers that it describes are not those that were built."""
 
     name: str
     embed_dim: PositiveInt
@@ -46,7 +46,7 @@ class PredecessorAdvanced(StrictModel):
 
 
 class PredecessorConfig(StrictModel):
-    """The training configuration that a redimnet-mrl checkpoint carries; sections without layers are free."""
+    """The training configuration in a redimnet-mrl checkpoint; sections that describe no layers are not checked."""
 
     model: PredecessorModel
     advanced: PredecessorAdvanced = PredecessorAdvanced()
@@ -66,38 +66,38 @@ PUBLISHED_WIDTH = 192  # of every published ReDimNet
 
 @dataclass(frozen=True)
 class PredecessorValues:
-    """Values by dotted key, as they stand in the file."""
+    """The values of a redimnet-mrl file, by dotted key."""
 
     values: Mapping[str, Any]
 
     def get(self, key: str) -> Any:
-        """Return what the file says of ``key``, None where it says nothing."""
+        """Return the value of ``key``, or None."""
         return self.values.get(key)
 
     def number(self, key: str) -> float | None:
-        """Return the number that the file gives ``key``; None where it gives none, or something else."""
+        """Return the value of ``key`` as a number; None if it is missing or not a number."""
         return as_number(self.values.get(key))
 
     @property
     def is_whole(self) -> bool:
-        """Whether redimnet-mrl could have started from the file: without section ``advanced`` it did not."""
+        """Whether the file is complete: redimnet-mrl did not run without section ``advanced``."""
         return any(key.startswith("advanced.") for key in self.values)
 
     @property
     def from_scratch(self) -> bool:
-        """Whether training starts from random weights; a whole file that does not say so says that."""
+        """Whether training starts from random weights, which is the default of a complete file."""
         return not self.values.get("advanced.use_pretrained", not self.is_whole)
 
     @property
     def full_width(self) -> int | None:
-        """The widest of the widths; None where the file gives none."""
+        """The largest of the widths, or None."""
         dims = self.get("model.mrl_dims")
         whole = [dim for dim in dims if isinstance(dim, int)] if isinstance(dims, list) else []
         return max(whole, default=None)
 
     @property
     def trains_head_alone(self) -> bool:
-        """Whether the backbone stays frozen for as long as the run lasts."""
+        """Whether the backbone stays frozen for the whole run."""
         if self.from_scratch:
             return False
         epochs = self.number("advanced.freeze_backbone_epochs")
@@ -108,7 +108,7 @@ class PredecessorValues:
 
 
 def as_number(value: Any) -> float | None:
-    """Return a number that is written as one, or as text such as 1e-4, which YAML takes for text; else None."""
+    """Return a number, also of text such as 1e-4 (which YAML reads as text); else None."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -122,10 +122,10 @@ TOP = "top level"
 
 @dataclass(frozen=True)
 class OldKey:
-    """A dotted key of redimnet-mrl; ``new`` is its key here, None where there is none.
+    """A dotted key of redimnet-mrl; ``new`` is its key here, or None.
 
     Attributes:
-        remark: What changed, or why the key went; it may be empty for a key that means what it meant.
+        remark: What changed, or why the key was dropped; empty if the meaning is the same.
     """
 
     old: str
@@ -134,7 +134,7 @@ class OldKey:
 
     @property
     def section(self) -> str:
-        """The section that it stands in."""
+        """Its section."""
         return self.old.split(".")[0] if "." in self.old else TOP
 
 
@@ -151,9 +151,9 @@ def old_keys() -> Mapping[str, OldKey]:
 
 
 def flatten(content: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the dotted keys of a file and their values; what a key holds stays whole.
+    """Yield the dotted keys of a file and their values; a mapping that is a value stays whole.
 
-    A section that holds nothing gives nothing; one that holds a value in place of keys is given as a key.
+    An empty section yields nothing; a section with a value in place of keys is yielded as a key.
     """
     sections = {row.section for row in old_keys().values()} - {TOP}
     for name, value in content.items():
@@ -166,7 +166,7 @@ def flatten(content: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def nearest_old_key(key: str) -> str | None:
-    """Return the key of redimnet-mrl most like an unknown one; None where none is."""
+    """Return the key of redimnet-mrl nearest to an unknown one, or None."""
     return next(iter(difflib.get_close_matches(key, old_keys(), 1, 0.7)), None)
 
 

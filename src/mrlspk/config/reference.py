@@ -1,4 +1,4 @@
-"""The reference of every configuration key, as Markdown, out of the models themselves."""
+"""Render docs/configuration.md from the models of the configuration."""
 
 import json
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ inside every checkpoint. `configs/` holds complete commented examples.
 PROGRAM = """\
 ## Settings of the program
 
-What no single run owns. These are variables only, in the environment or in `.env`.
+Settings that belong to no single run. They are variables only, in the environment or in `.env`.
 
 | variable | type | default | meaning |
 |---|---|---|---|
@@ -96,7 +96,7 @@ def _program_rows() -> str:
 
 
 def _type_in_words(schema: dict[str, Any]) -> str:
-    """Return what values a JSON schema allows, in plain words."""
+    """Return the values that a JSON schema allows, in words."""
     if "anyOf" in schema:
         return " or ".join(_type_in_words(choice) for choice in schema["anyOf"])
     if "$ref" in schema:
@@ -113,7 +113,7 @@ def _type_in_words(schema: dict[str, Any]) -> str:
 
 
 def _list_in_words(schema: dict[str, Any]) -> str:
-    """Return what a list holds; that of lists is left to the description."""
+    """Describe the members of a list; a list of lists is left to the description."""
     members = schema.get("prefixItems") or [schema["items"]]
     if any(member.get("type") == "array" for member in members):
         return "list of lists"

@@ -1,4 +1,4 @@
-"""The whole configuration."""
+"""Combine the sections, and check settings that depend on each other."""
 
 from typing import Self
 
@@ -14,9 +14,9 @@ from mrlspk.config.training import TrainingConfig
 
 
 class Config(StrictModel):
-    """All that a run depends on, beside the data itself."""
+    """Everything that determines a run except the data."""
 
-    seed: NonNegativeInt = Field(42, description="Origin of every random choice.")
+    seed: NonNegativeInt = Field(42, description="Seed of every random choice.")
     deterministic: bool = Field(False, description="Deterministic algorithms only; slower on a GPU.")
     model: ModelConfig = ModelConfig()
     head: HeadConfig = HeadConfig()
@@ -41,39 +41,41 @@ class Config(StrictModel):
 
     @model_validator(mode="after")
     def check_head_only_keys(self) -> Self:
-        """Refuse what only a run that trains the head alone can do, where more is trained, and a run of nothing."""
+        """Refuse settings of head-only runs in other runs, and a head-only run that trains nothing."""
         if self.trains_head_alone:
             if self.head.trained == "none" and self.loss.type == "Triplet":
-                raise ValueError("head.trained none and loss.type Triplet leave nothing to train, classes neither")
+                raise ValueError(
+                    "head.trained none and loss.type Triplet leave nothing to train, not even classifier weights"
+                )
             return self
         if self.head.start == "random":
-            raise ValueError("head.start random needs training.freeze_backbone_epochs null: it is of head runs")
+            raise ValueError("head.start random needs training.freeze_backbone_epochs null: it is for head-only runs")
         if self.loss.distillation_weight or self.loss.distillation_teacher is not None:
             key = "distillation_weight" if self.loss.distillation_weight else "distillation_teacher"
-            raise ValueError(f"loss.{key} needs training.freeze_backbone_epochs null: it is of head runs")
+            raise ValueError(f"loss.{key} needs training.freeze_backbone_epochs null: it is for head-only runs")
         if self.head.trained != "linear":
             raise ValueError(f"head.trained {self.head.trained} needs training.freeze_backbone_epochs null")
         return self
 
     @model_validator(mode="after")
     def check_start_decay(self) -> Self:
-        """Refuse a decay that puts head or class weights back to their start at every step."""
+        """Refuse a decay that undoes every step."""
         pull = self.head.start_decay * self.training.learning_rate
         if self.trains_head_alone and pull >= 1:
             raise ValueError(
-                f"head.start_decay times training.learning_rate is {pull:g}: from 1 on steps are undone; lower either"
+                f"head.start_decay times training.learning_rate is {pull:g}: it must be below 1; lower either"
             )
         return self
 
     @property
     def distillation_weight(self) -> float:
-        """Weight of the similarity distillation: as configured, or as suits the kind of run."""
+        """Weight of similarity distillation: as configured, else 1 if the head alone is trained and 0 otherwise."""
         wanted = self.loss.distillation_weight
         return float(self.trains_head_alone) if wanted is None else wanted
 
     @property
     def trains_head_alone(self) -> bool:
-        """Whether nothing before the head ever changes, so that it is computed once."""
+        """Whether everything before the head stays frozen, so that its output is computed once."""
         return self.training.freeze_backbone_epochs is None and self.training.lora is None
 
     @model_validator(mode="after")
@@ -94,12 +96,12 @@ class Config(StrictModel):
                 f"{self.logging.keep_last_n} and num_epochs / save_interval makes {written}"
             )
         if wanted and self.head.trained != "linear":
-            raise ValueError("training.average_last needs head.trained linear: the mean of rotations is none")
+            raise ValueError("training.average_last needs head.trained linear: the mean of rotations is not a rotation")
         return self
 
     @model_validator(mode="after")
     def check_norm_statistics(self) -> Self:
         """Refuse to keep statistics of a network that has none yet."""
         if self.training.freeze_norm_statistics and not self.model.pretrained.use_pretrained:
-            raise ValueError("training.freeze_norm_statistics needs a pretrained model, whose statistics it keeps")
+            raise ValueError("training.freeze_norm_statistics needs a pretrained model whose statistics it keeps")
         return self

@@ -1,4 +1,4 @@
-"""Section ``hardware``: where a run happens, on how many devices, and by which kernels."""
+"""Sections ``hardware`` and ``logging``: devices and precision, checkpoints and logs."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,46 +9,48 @@ from mrlspk.config.base import StrictModel
 
 
 class HardwareConfig(StrictModel):
-    """Devices, number format and speed."""
+    """Devices, precision and speed."""
 
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps.")
     devices: PositiveInt = Field(
-        1, description="Processes on each machine, one for each GPU; torchrun and SLURM say it themselves."
+        1, description="Processes on each machine, one for each GPU; torchrun and SLURM set it themselves."
     )
-    nodes: PositiveInt = Field(1, description="Machines; torchrun and SLURM say it themselves.")
-    strategy: Literal["ddp"] = Field("ddp", description="How processes share the work: each has the whole model.")
+    nodes: PositiveInt = Field(1, description="Machines; torchrun and SLURM set it themselves.")
+    strategy: Literal["ddp"] = Field("ddp", description="Distribution over processes; ddp: each has the whole model.")
     sync_batchnorm: bool = Field(
-        False, description="Take the statistics of a trained BatchNorm over all processes; needs GPUs."
+        False, description="Compute the statistics of a trained BatchNorm over all processes; needs GPUs."
     )
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="Autocast of the network; the mel front end stays in float32."
     )
     tf32: bool = Field(False, description="Let GPUs round float32 products to TF32: faster, less exact.")
-    channels_last: bool = Field(False, description="Keep the network's planes with their channels side by side.")
+    channels_last: bool = Field(False, description="Use the channels_last memory format.")
     compile: bool = Field(False, description="Compile the network with torch.compile; the first steps take minutes.")
     gradient_checkpointing: bool = Field(
-        False, description="Compute each stage of the backbone anew in the backward pass: less memory, more time."
+        False, description="Recompute each stage of the backbone in the backward pass: less memory, more time."
     )
 
 
 class LoggingConfig(StrictModel):
     """Checkpoints, TensorBoard and Weights & Biases."""
 
-    save_dir: Path = Field(Path("checkpoints"), description="Folder that gets one folder a run.")
+    save_dir: Path = Field(Path("checkpoints"), description="Folder of runs, one folder each.")
     run_name: str | None = Field(None, pattern=r"^[^/\\]+$", description="Folder of the run; null: date and time.")
     save_interval: PositiveInt = Field(1, description="Epochs between two kept checkpoints.")
     save_every_steps: PositiveInt | None = Field(
-        None, description="Optimiser steps between two writings of last.pt; null: not by steps."
+        None, description="Optimiser steps between two saves of last.pt; null: not by steps."
     )
     save_every_minutes: PositiveFloat | None = Field(
-        30.0, description="Minutes between two writings of last.pt within an epoch; null: not by time."
+        30.0, description="Minutes between two saves of last.pt within an epoch; null: not by time."
     )
-    keep_last_n: NonNegativeInt = Field(3, description="Kept checkpoints beside best.pt and last.pt.")
+    keep_last_n: NonNegativeInt = Field(3, description="Epoch checkpoints kept beside best.pt and last.pt.")
     log_interval: PositiveInt = Field(10, description="Optimiser steps between two log entries.")
     tensorboard: bool = Field(True, description="Write TensorBoard events.")
-    log_dir: Path = Field(Path("logs"), description="Folder of TensorBoard events, one folder a run.")
+    log_dir: Path = Field(Path("logs"), description="Folder of TensorBoard events, one folder per run.")
     wandb: bool = Field(False, description="Log to Weights & Biases; the key is WANDB_API_KEY, in .env for example.")
-    wandb_project: str = Field("mrlspk", description="Project there.")
-    wandb_run_name: str | None = Field(None, description="Name of the run there; null: that of the run's folder.")
-    wandb_watch_model: bool = Field(False, description="Send histograms of gradients and weights there too.")
-    wandb_tags: tuple[str, ...] = Field((), description="Tags of the run there.")
+    wandb_project: str = Field("mrlspk", description="Weights & Biases project.")
+    wandb_run_name: str | None = Field(
+        None, description="Run name in Weights & Biases; null: that of the run's folder."
+    )
+    wandb_watch_model: bool = Field(False, description="Log histograms of gradients and weights to Weights & Biases.")
+    wandb_tags: tuple[str, ...] = Field((), description="Tags of the run in Weights & Biases.")

@@ -1,4 +1,4 @@
-"""Where configuration values come from: defaults, environment, YAML, ``--set``."""
+"""Load the configuration from defaults, environment variables, YAML and overrides."""
 
 import difflib
 import typing
@@ -15,10 +15,10 @@ from mrlspk.config.root import Config
 from mrlspk.errors import ConfigError
 
 PREFIX = "MRLSPK_"
-# Variables that steer the program rather than a run; config/environment.py reads the first three.
+# Variables of the program rather than of a run; `Environment` has the first three.
 PROGRAM_VARIABLES = {"MODEL", "CACHE_DIR", "MIRROR", "SHARED", "REQUIRE_SHARED"}
 
-# What pydantic adds to a key's place where the key takes one of several kinds of value.
+# What pydantic appends to the location of a key of a union type.
 UNION_TAGS = ("literal[", "constrained-")
 
 
@@ -31,9 +31,9 @@ def load_config(
     """Return the configuration from, in rising order, defaults, environment variables, YAML and overrides.
 
     Args:
-        path: YAML file; only the keys that differ from the defaults need be there.
+        path: YAML file; it needs only the keys that differ from the defaults.
         overrides: ``section.key=value``, the value in YAML.
-        environment: Variables; those named ``MRLSPK_SECTION__KEY`` count.
+        environment: Variables; those named ``MRLSPK_SECTION__KEY`` are read.
 
     Raises:
         ConfigError: If a key is unknown (the nearest known one is named) or a value is not allowed.
@@ -109,10 +109,10 @@ def read_environment(variables: Mapping[str, str], *, strict: bool = True) -> En
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
-    """Refuse variables of ours that nothing reads; every command calls this, with a configuration or without.
+    """Refuse unknown ``MRLSPK_`` variables.
 
     Raises:
-        ConfigError: If there are any; each is named with the variable most like it.
+        ConfigError: If there are any; the nearest known variable is named.
     """
     unknown = [name for name in environment if name.startswith(PREFIX) and not _is_variable(name.removeprefix(PREFIX))]
     if not unknown:
@@ -126,7 +126,7 @@ def check_environment(environment: Mapping[str, str]) -> None:
 
 
 def _is_variable(name: str) -> bool:
-    """Whether ``name``, without its prefix, steers the program, or leads to a key or into a key's value."""
+    """Whether ``name``, without its prefix, is a variable of the program, a key, or inside a key's value."""
     keys = tuple(name.lower().split("__"))
     if name in PROGRAM_VARIABLES or keys[0] not in Config.model_fields:
         return name in PROGRAM_VARIABLES
@@ -176,19 +176,19 @@ def _from_overrides(overrides: Sequence[str]) -> Iterator[_Setting]:
     for override in overrides:
         key, equals, text = override.partition("=")
         if not (equals and key):
-            raise ConfigError(f"expected 'section.key=value', got {override!r}", "--set")
-        yield tuple(key.strip().split(".")), _parse(text, f"--set {key}"), "--set"
+            raise ConfigError(f"expected 'section.key=value', got {override!r}", parameter="set")
+        yield tuple(key.strip().split(".")), _parse(text, f"`set={key}`"), "`set`"
 
 
 def _parse(text: str, where: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{text!r} is not a YAML value", where) from error
+        raise ConfigError(f"{where}: {text!r} is not a YAML value") from error
 
 
 def _leaves(prefix: tuple[str, ...], content: Mapping[Any, Any], origin: str) -> Iterator[_Setting]:
-    """Go down to the keys of sections; a dict or list that is itself a value stays whole."""
+    """Yield the keys inside sections; a dict or list that is itself a value stays whole."""
     for key, value in content.items():
         keys = (*prefix, str(key))
         if isinstance(value, Mapping) and value and _section_at(keys) is not None:
@@ -198,7 +198,7 @@ def _leaves(prefix: tuple[str, ...], content: Mapping[Any, Any], origin: str) ->
 
 
 def _section_at(keys: tuple[str, ...]) -> type[BaseModel] | None:
-    """Return the section that ``keys`` lead to, or None where they lead to a value or nowhere."""
+    """Return the section at ``keys``, or None if there is a value or nothing."""
     section: type[BaseModel] | None = Config
     for key in keys:
         field = section.model_fields.get(key) if section else None
@@ -207,14 +207,14 @@ def _section_at(keys: tuple[str, ...]) -> type[BaseModel] | None:
 
 
 def section_of(annotation: object) -> type[BaseModel] | None:
-    """Return the section that an annotation holds, optional or not; None where it is a plain value."""
+    """Return the section class in an annotation, optional or not; None for a plain value."""
     if isinstance(annotation, UnionType) or typing.get_origin(annotation) is typing.Union:
         return next((model for part in typing.get_args(annotation) if (model := section_of(part))), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def _canonical(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Spell ``keys`` by field name, whatever alias or (from a variable) case they came in."""
+    """Return ``keys`` with the last one as the name of its field, whatever its alias or case."""
     section = _section_at(keys[:-1])
     if section is None:
         return keys
@@ -233,13 +233,13 @@ def _insert(values: dict[str, Any], keys: tuple[str, ...], value: Any, origin: s
         if child is None:  # a section that an earlier source set to null
             child = node[key] = {}
         if not isinstance(child, dict):
-            raise ConfigError(f"{key} holds a value, not keys", f"{origin}: {'.'.join(keys)}")
+            raise ConfigError(f"{origin}: {'.'.join(keys)}: {key} holds a value, not keys")
         node = child
     node[keys[-1]] = value
 
 
 def as_config_error(error: ValidationError, origins: Mapping[tuple[str, ...], str]) -> ConfigError:
-    """Turn every problem that pydantic found into one message with places and remedies."""
+    """Turn all problems that pydantic found into one error, with sources and fixes."""
     lines, fixes = [], []
     for problem in error.errors():
         parts = (str(part) for part in problem["loc"])
@@ -258,7 +258,7 @@ def as_config_error(error: ValidationError, origins: Mapping[tuple[str, ...], st
 
 
 def _origin(keys: tuple[str, ...], origins: Mapping[tuple[str, ...], str]) -> str | None:
-    """Return the source of ``keys``, else of what was set under or above them; None for no keys."""
+    """Return the source of ``keys``, else of a key below or above them; None for no keys."""
     if not keys:
         return None
     below = (source for known, source in origins.items() if known[: len(keys)] == keys)
@@ -267,13 +267,15 @@ def _origin(keys: tuple[str, ...], origins: Mapping[tuple[str, ...], str]) -> st
 
 
 def _nearest(keys: tuple[str, ...]) -> str | None:
-    """Return the dotted key most like an unknown one: in its own section, else anywhere."""
+    """Return the known key nearest to an unknown one: in its own section, else anywhere."""
     section = _section_at(keys[:-1])
     siblings = [".".join((*keys[:-1], name)) for name in section.model_fields] if section else []
     found = difflib.get_close_matches(".".join(keys), siblings, 1, 0.7)
     if found:
         return found[0]
-    everywhere = {name.rsplit(".", 1)[-1]: name for name in reversed(list(known_keys()))}  # the first of a name stays
+    everywhere = {
+        name.rsplit(".", 1)[-1]: name for name in reversed(list(known_keys()))
+    }  # the first key of a name wins
     leaf = difflib.get_close_matches(keys[-1], everywhere, 1, 0.7)
     return everywhere[leaf[0]] if leaf else None
 

@@ -1,4 +1,4 @@
-"""A configuration file of redimnet-mrl written anew in the keys of this program."""
+"""Migrate a configuration file of redimnet-mrl."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,14 @@ from mrlspk.pretrained import is_published
 
 @dataclass(frozen=True)
 class MigratedConfig:
-    """What became of the old file.
+    """The result of a migration.
 
     Attributes:
         written: The new file.
-        keys: What it holds, by dotted key: all that differs from the defaults.
-        mapped: Old keys that have a place here.
-        dropped: Those that have none.
-        added: Keys that the new file needs to mean the same.
+        keys: Its content by dotted key: everything that differs from the defaults.
+        mapped: Old keys with a new one.
+        dropped: Old keys without a new one.
+        added: New keys without an old one.
         warnings: What the user should know before training.
     """
 
@@ -37,11 +37,11 @@ class MigratedConfig:
 
 
 def migrate_config(old: Path, output: Path, *, force: bool = False) -> MigratedConfig:
-    """Write to ``output`` what ``old`` means, as ``mrlspk train --config`` takes it.
+    """Write ``old`` to ``output`` as a configuration for ``mrlspk train --config``.
 
     Raises:
-        ConfigError: If ``old`` is not YAML, is no configuration of redimnet-mrl, or holds a value that is not allowed.
-        MrlspkError: If ``output`` is there and ``force`` is false, or if it cannot be written.
+        ConfigError: If ``old`` is not YAML, is not a configuration of redimnet-mrl, or has a value that is not allowed.
+        MrlspkError: If ``output`` exists and ``force`` is false, or if it cannot be written.
     """
     check_free(output, force=force)
     migration = migrate(_read(old), str(old))
@@ -61,19 +61,19 @@ def _read(path: Path) -> dict[Any, Any]:
     """Return the content of a file of redimnet-mrl.
 
     Raises:
-        ConfigError: If it is not YAML, holds nothing, or needs no migration.
+        ConfigError: If it is not YAML, is empty, or needs no migration.
     """
     named = named_keys(path)
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not content:
-        raise ConfigError("holds no key", path, "Give the config.yaml of redimnet-mrl.")
+        raise ConfigError("has no keys", path, "Give the config.yaml of redimnet-mrl.")
     if named <= set(known_keys()):
-        raise ConfigError("is a configuration of mrlspk already", path, "mrlspk train --config takes it as it is.")
+        raise ConfigError("is a configuration of mrlspk already", path, "Use it as it is with `mrlspk train --config`.")
     return dict(content)
 
 
 def _unpublished(config: Config) -> list[str]:
-    """Return a warning where the configuration names a model that nobody published."""
+    """Return a warning if the configuration names a model that is not published."""
     pretrained = config.model.pretrained
     if not pretrained.use_pretrained or pretrained.pretrained_checkpoint or is_published(pretrained.published_name):
         return []

@@ -42,7 +42,7 @@ def test_a_backbone_has_one_origin():
     scratch = PretrainedConfig(use_pretrained=False)
     with pytest.raises(ValidationError, match="exclude each other"):
         ModelConfig(backbone=ReDimNetConfig())
-    with pytest.raises(ValidationError, match="backbone is needed"):
+    with pytest.raises(ValidationError, match="backbone is required"):
         ModelConfig(pretrained=scratch)
     assert ModelConfig(pretrained=scratch, backbone=ReDimNetConfig()).backbone == ReDimNetConfig()
 
@@ -80,7 +80,7 @@ def test_a_range_rises(name):
 
 @pytest.mark.parametrize("speeds", [(1.0,), (0.9, 0.9), (0.9, 1.0), (1.001,), (0.9, 0.9001)])
 def test_speeds_are_further_ones_once_each(speeds):
-    with pytest.raises(ValidationError, match="further speeds once each"):
+    with pytest.raises(ValidationError, match="additional speeds once each"):
         DataConfig(speed_perturbation=speeds)
 
 

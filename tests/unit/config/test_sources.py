@@ -133,12 +133,12 @@ def test_every_problem_is_told_with_its_source(write):
     path = write("training: {batch_size: 0}")
     message = refusal(path, ["loss.type=Softmax"], {"MRLSPK_DATA__NUM_WORKERS": "-1"})
     assert f"training.batch_size ({path})" in message
-    assert "loss.type (--set)" in message
+    assert "loss.type (`set`)" in message
     assert "data.num_workers (MRLSPK_DATA__NUM_WORKERS)" in message
 
 
 def test_a_choice_between_kinds_of_value_is_told_by_its_key_alone():
-    assert refusal(overrides=["evaluation.best_by=eer"]).startswith("evaluation.best_by (--set): ")
+    assert refusal(overrides=["evaluation.best_by=eer"]).startswith("evaluation.best_by (`set`): ")
 
 
 def test_a_problem_of_the_whole_configuration_names_the_keys():
@@ -148,8 +148,8 @@ def test_a_problem_of_the_whole_configuration_names_the_keys():
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("seed", "--set: expected 'section.key=value'"),
-        ("=3", "--set: expected 'section.key=value'"),
+        ("seed", "set: expected 'section.key=value'"),
+        ("=3", "set: expected 'section.key=value'"),
         ("model.mrl_dims=[1", "'[1' is not a YAML value"),
         ("seed.high=1", "seed"),
     ],
