@@ -8,8 +8,10 @@ import torch
 
 from mrlspk.config import Config
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from mrlspk.metrics.width_metrics import DetectionCost, WidthMetrics
 from mrlspk.models.checkpoints import encoder_entries
 from mrlspk.models.encoder import build_encoder
+from mrlspk.training.records import ValidationResult
 
 RATE = 16_000
 TINY_BACKBONE = {"F": 8, "C": 4, "block_1d_type": "conv", "stages_setup": [[1, 1, 1, [[3, 3]], None]]}
@@ -82,3 +84,12 @@ def tiny_run(corpus, **sections):
 def tiny_config(corpus, **sections):
     """Return `tiny_run` as a configuration."""
     return Config.model_validate(tiny_run(corpus, **sections))
+
+
+def validated(loss, eer, min_dcf, mean_log_eer):
+    """Return the result of a validation, with EER and minDCF by width."""
+    widths = (
+        WidthMetrics(dim, rate, dcf=(DetectionCost(0.05, min_dcf[dim]),) if dim in min_dcf else ())
+        for dim, rate in eer.items()
+    )
+    return ValidationResult(loss, tuple(widths), mean_log_eer)

@@ -5,8 +5,9 @@ import math
 
 from torch import nn
 
+from factories import validated
 from mrlspk.config.run import LoggingConfig
-from mrlspk.training.records import EpochRecord, RunFacts, StepRecord, ValidationResult
+from mrlspk.training.records import EpochRecord, RunFacts, StepRecord
 from mrlspk.training.run_log import build_run_log
 
 CONFIG = {"seed": 1, "training": {"learning_rate": 0.5}}
@@ -29,7 +30,7 @@ def step(number, loss=None):
 
 
 def epoch(number, *, is_best=True):
-    validation = ValidationResult(0.5 / number, {4: 0.25, 8: 0.125 / number}, {4: 1.0, 8: 0.75}, -1.5)
+    validation = validated(0.5 / number, {4: 0.25, 8: 0.125 / number}, {4: 1.0, 8: 0.75}, -1.5)
     return EpochRecord(number, 4 * number, 0.75, validation, is_best=is_best, seconds=2.0)
 
 

@@ -197,7 +197,7 @@ def test_adapter_of_another_base_and_a_folder_without_one_are_refused(
 ):
     assert train("--init-from", origin, *LORA, *sets("training.num_epochs=1"), name="lora").exit_code == 0
     adapter, other = checkpoints / "lora" / "adapter", write_model(tmp_path / "other.pt")
-    for model, folder, said in ((other, adapter, "another model"), (origin, tmp_path, "no such file of an adapter")):
+    for model, folder, said in ((other, adapter, "another model"), (origin, tmp_path, "the adapter lacks this file")):
         outcome = run("pretrained", "convert", model, "--adapter", folder, "-o", "merged.pt")
         assert outcome.exit_code == 1
         assert said in " ".join(outcome.stderr.split())

@@ -1,4 +1,4 @@
-"""``mrlspk train``: a run as a configuration says."""
+"""``mrlspk train``: train an encoder, show what came of it."""
 
 import json
 import logging
@@ -15,12 +15,15 @@ from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, ConfigPath, Debug, OptionalDevice, Quiet
 from mrlspk.cli.options import Overrides as Sets
 from mrlspk.cli.train_progress import TrainProgress
-from mrlspk.cli.train_tables import verdict_pieces
+from mrlspk.cli.trial_options import percent
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
+    from mrlspk.training.head.verdict import Verdict, WidthVerdict
     from mrlspk.training.records import RunFacts, WarmStart
     from mrlspk.workflows.train import TrainReport
+
+NOT_THERE = "–"
 
 
 def train_command(
@@ -33,7 +36,7 @@ def train_command(
     ] = "never",
     allow_changes: Annotated[
         bool,
-        typer.Option("--allow-changes", help="With --resume: go on with another configuration, corpus or world size."),
+        typer.Option("--allow-changes", help="With --resume: accept another configuration, corpus or world size."),
     ] = False,
     init_from: Annotated[
         str | None, typer.Option("--init-from", help="Start from this model: a path or a name.")
@@ -53,9 +56,9 @@ def train_command(
     from mrlspk.config.sources import read_environment
 
     if init_from is not None and resume != "never":
-        raise UsageError("exclude each other", "--resume and --init-from", "A resumed run has its weights: give one.")
+        raise UsageError("exclude each other", "--resume and --init-from", "A resumed run has weights: give one.")
     if allow_changes and resume == "never":
-        raise UsageError("is of a run that is resumed", "--allow-changes", "Give --resume too, or leave it out.")
+        raise UsageError("needs --resume", "--allow-changes", "Give --resume too, or leave it out.")
     environment = read_environment(os.environ)
     sets = [*(overrides or ()), *_flag_overrides(init_from, device)]
     config = load_config(config_path, sets, environment=os.environ)
@@ -66,22 +69,22 @@ def train_command(
     if dry_run:
         from mrlspk.workflows.plan_training import plan_training
 
-        _hear_failures_alone(is_first=launch.is_first)
+        _quiet_logs(is_first=launch.is_first)
         facts = plan_training(config, **options)
         if launch.is_first:
             output.show("train", _plan(facts), _human_plan(facts), as_json=as_json)
         return
     from mrlspk.workflows.train import train
 
-    _hear_failures_alone(is_first=launch.is_first)
+    _quiet_logs(is_first=launch.is_first)
     with TrainProgress(quiet=quiet or not launch.is_first) as progress:
         report = train(config, **options, observers=[progress], on_stage=progress.stage)
     if launch.is_first:
         output.show("train", _payload(report), _human(report), as_json=as_json)
 
 
-def _hear_failures_alone(*, is_first: bool) -> None:
-    """Let Fabric, whose import sets its own level, tell of processes that died alone, and the first process warn."""
+def _quiet_logs(*, is_first: bool) -> None:
+    """Let Fabric, whose import sets its log level, report only dead processes; let only the first process warn."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric.strategies.launchers.subprocess_script").setLevel(logging.INFO)
     if not is_first:
@@ -89,7 +92,7 @@ def _hear_failures_alone(*, is_first: bool) -> None:
 
 
 def _flag_overrides(init_from: str | None, device: str | None) -> Iterator[str]:
-    """Yield the settings that flags stand for."""
+    """Yield the settings that the flags stand for."""
     if init_from is not None:
         yield "model.backbone=null"
         yield "model.pretrained.use_pretrained=true"
@@ -114,14 +117,14 @@ def _payload(report: "TrainReport") -> dict[str, object]:
 
 
 def _transfer(transfer: "WarmStart | None") -> dict[str, object]:
-    """Return what was taken over from another model; nothing where nothing was."""
+    """Return what was taken over from another model, if anything."""
     return {"transfer": asdict(transfer)} if transfer else {}
 
 
 def _human(report: "TrainReport") -> Iterator[RenderableType]:
     rows = [(dim, f"{eer:.2%}") for dim, eer in report.best.items()]
     if report.verdict:
-        yield from verdict_pieces(report.verdict)
+        yield from _human_verdict(report, report.verdict)
     if not report.epochs:
         yield f"nothing was trained: {report.best_checkpoint.name} is the rotation"
     elif report.verdict is None or report.verdict.kept == "trained":
@@ -130,6 +133,30 @@ def _human(report: "TrainReport") -> Iterator[RenderableType]:
     yield output.table(None, ("width", "EER on held-out speakers"), rows)
     yield f"best checkpoint: {report.best_checkpoint}"
     yield f"last checkpoint: {report.last_checkpoint}"
+
+
+def _human_verdict(report: "TrainReport", verdict: "Verdict") -> Iterator[RenderableType]:
+    """Yield the verdict by width, and which head was kept."""
+    yield output.table(
+        "trained head against rotation, on held-out speakers",
+        ("width", "EER % rotation", "EER % trained", "difference, 95 %", "verdict"),
+        map(_verdict_row, verdict.widths),
+    )
+    kept = {"rotation": "rotation", "trained": "trained head"}[verdict.kept]
+    models = " ".join(str(report.run_dir / name) for name in ("rotation.pt", "trained.pt"))
+    yield (
+        f"Kept the {kept}: on {report.n_validation_speakers} held-out speakers {verdict.reason}. "
+        f"Compare them with `mrlspk compare {models}`."
+    )
+
+
+def _verdict_row(width: "WidthVerdict") -> tuple[object, ...]:
+    dim = str(width.dim) if width.published else f"{width.dim} (not published)"
+    if width.delta_ci is not None:
+        difference = f"{100 * width.delta_ci[0]:+.2f} … {100 * width.delta_ci[1]:+.2f}"
+    else:
+        difference = f"McNemar p = {width.p_value:.3g}" if width.p_value is not None else NOT_THERE
+    return dim, percent(width.rotation), percent(width.trained), difference, width.outcome
 
 
 def _plan(facts: "RunFacts") -> dict[str, object]:
@@ -157,4 +184,4 @@ def _human_plan(facts: "RunFacts") -> Iterator[RenderableType]:
     yield output.table("A run as configured", ("", ""), rows)
     if facts.transfer:
         yield facts.transfer.sentence()
-    yield f"nothing was trained or written; {Path(facts.run_dir).name} would be the run's name"
+    yield f"nothing was trained or written; the run would be {Path(facts.run_dir).name}"

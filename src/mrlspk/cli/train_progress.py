@@ -1,4 +1,4 @@
-"""What a terminal shows of a run while it goes on."""
+"""Show the progress of a run on the terminal."""
 
 import logging
 import sys
@@ -9,10 +9,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from mrlspk.cli import output
-from mrlspk.cli.train_tables import epoch_table
+from mrlspk.cli.eval import LABELS
+from mrlspk.cli.trial_options import rate_table
 
 if TYPE_CHECKING:
-    from mrlspk.training.records import EpochRecord, RunFacts, StepRecord
+    from mrlspk.training.records import Baselines, EpochRecord, RunFacts, StepRecord
 
 
 class TrainProgress:
@@ -33,7 +34,7 @@ class TrainProgress:
     def __enter__(self) -> "TrainProgress":
         self._level = self._log.level
         if not self._quiet:
-            self._log.setLevel(logging.INFO)  # what is stored, how large it is, and where
+            self._log.setLevel(logging.INFO)  # what is stored, its size, and where
         if not self._quiet and sys.stderr.isatty():
             figures = TextColumn("loss {task.fields[loss]:.3f}  lr {task.fields[rate]:.2e}  {task.fields[speed]:.0f}/s")
             columns = (
@@ -55,7 +56,7 @@ class TrainProgress:
             self._bar.stop()
 
     def stage(self, name: str, done: int, total: int) -> None:
-        """Show how much of what training needs first is stored: by a bar, or by a line for every tenth."""
+        """Show how many vectors are stored: by a bar, or by a line for every tenth."""
         if self._bar is None:
             tenth = 10 * done // total
             if tenth > self._tenths.get(name, 0):
@@ -67,7 +68,7 @@ class TrainProgress:
         self._bar.update(self._stages[name], completed=done, total=total)
 
     def run_started(self, facts: "RunFacts") -> None:
-        """Say what is trained, on what."""
+        """Say what is trained, and on what."""
         self._facts = facts
         self._say(
             f"run {facts.run_dir}: {facts.n_utterances} utterances of {facts.n_speakers} speakers as "
@@ -78,7 +79,7 @@ class TrainProgress:
         if facts.n_processes > 1:
             self._say(f"{facts.n_processes} processes, {facts.effective_batch} crops a step")
         if facts.resumes:
-            self._say(f"goes on in epoch {facts.first_epoch}, after step {facts.first_step}")
+            self._say(f"resumes in epoch {facts.first_epoch}, after step {facts.first_step}")
         if facts.transfer:
             self._say(facts.transfer.sentence())
         if facts.baselines:
@@ -104,7 +105,7 @@ class TrainProgress:
             )
 
     def epoch_done(self, record: "EpochRecord") -> None:
-        """Say how good the epoch was."""
+        """Show the metrics of the epoch."""
         total = self._facts.num_epochs if self._facts else record.epoch
         eers = "  ".join(f"{dim}: {eer:.2%}" for dim, eer in record.validation.eer.items())
         best = "  best" if record.is_best else ""
@@ -116,15 +117,15 @@ class TrainProgress:
             self._show(epoch_table(self._facts.baselines, record.validation.eer, f"epoch {record.epoch}"))
 
     def _epoch_steps(self) -> str:
-        """Return what is to be said of the steps of an epoch that has ended: waiting, memory, steps left out."""
+        """Return a summary of the steps of the epoch: waiting, memory, skipped steps."""
         shares, self._waiting_shares = self._waiting_shares, []
         if not shares or self._last is None:
             return ""
-        left_out = f"  steps left out so far: {self._last.n_skipped}" if self._last.n_skipped else ""
-        return f"  {sum(shares) / len(shares):.0%} waiting for data  {self._last.memory_mib:,.0f} MiB{left_out}"
+        skipped = f"  steps skipped so far: {self._last.n_skipped}" if self._last.n_skipped else ""
+        return f"  {sum(shares) / len(shares):.0%} waiting for data  {self._last.memory_mib:,.0f} MiB{skipped}"
 
     def run_ended(self) -> None:
-        """Nothing is left open: the bar ends with the command."""
+        """Keep the bar: it ends with the command."""
 
     def _show(self, table: Table) -> None:
         if not self._quiet:
@@ -137,3 +138,13 @@ class TrainProgress:
             self._bar.console.print(text)
         else:
             output.note(text)
+
+
+def epoch_table(baselines: "Baselines", eer: dict[int, float], name: str) -> Table:
+    """Return the EERs by width of the baselines and of one epoch."""
+    rows = {
+        LABELS["truncation"]: baselines.truncation,
+        f"rotation ({baselines.rotation_method})": baselines.rotation,
+        name: eer,
+    }
+    return rate_table(baselines.own_dim, baselines.own, rows, dims=tuple(eer))

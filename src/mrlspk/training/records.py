@@ -1,10 +1,12 @@
 """Records of a run: how far it is, what it starts from, its steps and epochs; and the protocol of its observers."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol
 
 from pydantic import NonNegativeInt, PositiveInt
+
+from mrlspk.metrics.width_metrics import WidthMetrics
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,36 @@ class Progress:
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """Metrics on held-out speakers; ``eer`` and ``min_dcf`` (at the first prior) by each width that is trained.
+    """Metrics on held-out speakers.
 
-    ``mean_log_eer`` is the mean over the published widths.
+    Attributes:
+        loss: Mean over the trained widths, weighted as in training.
+        widths: Metrics of each width that is trained, rising.
+        mean_log_eer: Mean natural logarithm of the EERs at the published widths.
     """
 
     loss: float
-    eer: dict[int, float]
-    min_dcf: dict[int, float]
+    widths: tuple[WidthMetrics, ...]
     mean_log_eer: float
+
+    @property
+    def eer(self) -> dict[int, float]:
+        """EER by width."""
+        return {width.dim: width.eer for width in self.widths}
+
+    @property
+    def min_dcf(self) -> dict[int, float]:
+        """Minimum detection cost at the first prior, by width."""
+        return {width.dim: width.min_dcf for width in self.widths}
+
+    def entry(self) -> dict[str, Any]:
+        """Return the entry of a checkpoint or log: plain values only."""
+        return {
+            "loss": self.loss,
+            "eer": self.eer,
+            "min_dcf": self.min_dcf,
+            "mean_log_eer": self.mean_log_eer,
+        }
 
 
 type Carried = Literal["kept", "rebuilt"]
@@ -234,6 +257,12 @@ class EpochRecord:
     validation: ValidationResult
     is_best: bool
     seconds: float
+
+    def entry(self) -> dict[str, Any]:
+        """Return the epoch as a log has it: plain values only."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {
+            "validation": self.validation.entry()
+        }
 
 
 class Observer(Protocol):

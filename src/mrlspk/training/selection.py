@@ -64,7 +64,7 @@ def average_last(run: Run) -> None:
     card = state.card.with_results(validation.eer, validation.min_dcf, epoch=state.progress.epoch)
     entries |= {
         schema.PROGRESS: asdict(state.progress),
-        schema.VALIDATION: asdict(validation),
+        schema.VALIDATION: validation.entry(),
         schema.CARD: card.entry(),
     }
     if not run.ranks.is_first:

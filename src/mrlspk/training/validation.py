@@ -11,16 +11,16 @@ from torch.nn import functional
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
 from mrlspk.data.manifest import Utterance
-from mrlspk.data.trials import Trials
+from mrlspk.data.trials import Trials, trial_speakers
 from mrlspk.distributed import ALONE, Ranks, on_rank_zero
 from mrlspk.errors import DataError
+from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.inference.embedding import embed_recordings
 from mrlspk.inference.recording import Recording
 from mrlspk.inference.torch_backend import TorchBackend
 from mrlspk.metrics.cosine import prefix_cosine_scores
-from mrlspk.metrics.dcf import min_dcf_at
-from mrlspk.metrics.det import operating_points
-from mrlspk.metrics.eer import eer_at, mean_log_eer
+from mrlspk.metrics.eer import mean_log_eer
+from mrlspk.metrics.width_metrics import WidthMetrics, measure_widths
 from mrlspk.models.encoder import Encoder
 from mrlspk.rotation.selection import EmbeddedTrials
 from mrlspk.training.records import ValidationResult
@@ -65,14 +65,25 @@ class ValidationTrials:
         """Return the trials with the embeddings (utterances, embed_dim) of `utterances`."""
         return EmbeddedTrials(embeddings, self._enroll, self._test, self.trials.is_target)
 
-    def scores(self, embeddings: NDArray[np.floating], dims: tuple[int, ...]) -> NDArray[np.float64]:
+    def scored(self, embeddings: NDArray[np.floating]) -> ScoredTrials:
+        """Return the trials with the cosines of the embeddings (utterances, embed_dim) of `utterances`."""
+        speakers = trial_speakers(self.trials)
+        return ScoredTrials(
+            self.dims,
+            self._scores(embeddings, self.dims),
+            self.trials.is_target,
+            speakers.enroll_speaker,
+            speakers.test_speaker,
+            speakers.names,
+        )
+
+    def _scores(self, embeddings: NDArray[np.floating], dims: tuple[int, ...]) -> NDArray[np.float64]:
         """Return the cosines (trials, dims) of the embeddings (utterances, embed_dim) of `utterances`."""
         return prefix_cosine_scores(embeddings, self._enroll, self._test, dims)
 
     def eers(self, embeddings: NDArray[np.floating], dims: tuple[int, ...]) -> dict[int, float]:
         """Return the EER by width of the embeddings (utterances, embed_dim) of `utterances`."""
-        columns = zip(dims, self.scores(embeddings, dims).T, strict=True)
-        return {dim: eer_at(operating_points(column, self.trials.is_target)) for dim, column in columns}
+        return {width.dim: width.eer for width in self._measure(embeddings, dims)}
 
     def mean_log_eer(self, eer: dict[int, float]) -> float:
         """Return the mean natural logarithm of the EERs at the published widths."""
@@ -81,15 +92,14 @@ class ValidationTrials:
 
     def result(self, embeddings: NDArray[np.floating]) -> ValidationResult:
         """Return all metrics of the embeddings (utterances, embed_dim) of `utterances`."""
-        columns = zip(self.dims, self.scores(embeddings, self.dims).T, strict=True)
-        points = {dim: operating_points(column, self.trials.is_target) for dim, column in columns}
-        eer = {dim: eer_at(at) for dim, at in points.items()}
-        return ValidationResult(
-            loss=self._loss(torch.from_numpy(np.asarray(embeddings, np.float32))),
-            eer=eer,
-            min_dcf={dim: min_dcf_at(at, p_target=self._p_target) for dim, at in points.items()},
-            mean_log_eer=self.mean_log_eer(eer),
-        )
+        loss = self._loss(torch.from_numpy(np.asarray(embeddings, np.float32)))
+        widths = self._measure(embeddings, self.dims)
+        return ValidationResult(loss, widths, self.mean_log_eer({width.dim: width.eer for width in widths}))
+
+    def _measure(self, embeddings: NDArray[np.floating], dims: tuple[int, ...]) -> tuple[WidthMetrics, ...]:
+        """Return the metrics of the embeddings by width, without minCllr."""
+        scores = self._scores(embeddings, dims)
+        return measure_widths(scores, self.trials.is_target, dims, p_targets=(self._p_target,), brief=True)
 
     def _loss(self, vectors: Tensor) -> float:
         speakers = [utterance.speaker_id for utterance in self.utterances]

@@ -57,6 +57,7 @@ class TrainReport:
     baselines: Baselines | None = None
     verdict: Verdict | None = None
     averaged_epochs: tuple[int, ...] = ()
+    n_validation_speakers: int = 0
 
 
 def train(
@@ -191,4 +192,5 @@ def _report(state: RunState, verdict: Verdict | None) -> TrainReport:
         baselines=state.baselines,
         verdict=verdict,
         averaged_epochs=tuple(best.get(schema.AVERAGED_EPOCHS, ())),
+        n_validation_speakers=len(state.plan.data.validation.speakers),
     )

@@ -2,8 +2,9 @@
 
 import pytest
 
+from factories import validated
 from mrlspk.config import load_config
-from mrlspk.training.records import Progress, ValidationResult
+from mrlspk.training.records import Progress
 from mrlspk.training.selection import is_out_of_patience, note_best
 
 
@@ -12,7 +13,7 @@ def best_of(epochs, *, limit, best_by="mean_log_eer"):
     config = load_config(None, ["model.matryoshka_dims=[4,8]", f"evaluation.best_by={best_by}"])
     progress, best = Progress(), []
     for number, (full, mean) in enumerate(epochs, start=1):
-        validation = ValidationResult(loss=1.0, eer={4: 0.3, 8: full}, min_dcf={}, mean_log_eer=mean)
+        validation = validated(1.0, {4: 0.3, 8: full}, {}, mean)
         progress = Progress(**vars(progress) | {"epoch": number})
         progress, is_best = note_best(config, progress, validation, full_width_limit=limit)
         assert is_best == (progress.best_epoch == number)

@@ -36,7 +36,7 @@ def run_entries(state: RunState, validation: ValidationResult | None = None) -> 
         schema.CONFIG: state.config.model_dump(mode="json"),
         schema.OPTIMISER: state.optimiser.state_dict(),
         schema.PROGRESS: asdict(progress),
-        **({schema.VALIDATION: asdict(validation)} if validation else {}),
+        **({schema.VALIDATION: validation.entry()} if validation else {}),
         schema.CORPUS: state.plan.corpus,
         schema.CARD: card.entry(),
         schema.PRECISION: state.fabric.strategy.precision.state_dict(),

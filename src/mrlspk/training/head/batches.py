@@ -1,4 +1,4 @@
-"""Batches of stored pooled vectors: which rows make which, a batch sampler says."""
+"""Load batches of stored pooled vectors, with the embeddings of a teacher."""
 
 from collections.abc import Iterator
 
@@ -12,15 +12,15 @@ from mrlspk.feature_store.store import FeatureStore
 from mrlspk.models.folding import AffineMap
 
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that the vectors may take
-BLOCK = 16_384  # vectors that are moved there at a time
+BLOCK = 16_384  # vectors moved to the GPU at a time
 
 
 class Teacher:
-    """Embeddings of the same crops by another model.
+    """Embeddings of the same crops from another model.
 
     Args:
-        store: Its pooled vectors, row by row those of the batches.
-        head: What makes embeddings of them.
+        store: Its pooled vectors, in the rows of the batches.
+        head: Maps them to embeddings.
     """
 
     def __init__(self, store: FeatureStore, head: AffineMap) -> None:
@@ -28,21 +28,21 @@ class Teacher:
         self._weight, self._bias = head.weight.float(), head.bias.float()
 
     def rows(self, indices: NDArray[np.int64]) -> Tensor:
-        """Return the embeddings (n, its width) of some rows."""
+        """Return the embeddings (n, width of the teacher) of some rows."""
         return self._store.rows(indices) @ self._weight.T + self._bias
 
 
 class StoredBatches:
     """An epoch of batches: pooled vectors (batch, in_features), classes (batch,) and, with a teacher, its embeddings.
 
-    On a GPU all vectors are kept there, as far as it has room.
+    All vectors are kept on a GPU that has room for them.
 
     Args:
         store: The vectors.
-        classes: (rows,) of every row.
-        batches: Rows of each batch of this process; where they begin is set from outside.
-        device: Where they are wanted.
-        teacher: Whose embeddings go with them; None for nobody.
+        classes: (rows,) class of each row.
+        batches: Rows of each batch of this process; its owner sets the epoch.
+        device: Target device.
+        teacher: Adds its embeddings; None for none.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ def _fits(store: FeatureStore, device: torch.device) -> bool:
 
 
 def _on_device(store: FeatureStore, device: torch.device) -> Tensor:
-    """Return all vectors (rows, in_features) on the device, in the number type that they are kept in."""
+    """Return all vectors (rows, in_features) on the device, in their stored dtype."""
     kind = torch.float16 if store.dtype == "float16" else torch.float32
     vectors = torch.empty(store.n_rows, store.n_features, dtype=kind, device=device)
     for start in range(0, store.n_rows, BLOCK):

@@ -1,4 +1,4 @@
-"""The head alone in training: pooled vectors of a frozen backbone through it, then the loss."""
+"""Module and optimiser of a head run: pooled vectors of a frozen backbone pass through the head, then the loss."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -21,13 +21,13 @@ Trained = Literal["linear", "orthogonal", "none"]
 
 
 class HeadModule(TrainedModule):
-    """What a step of a head run does. Everything before the linear layer, its normalisation too, never changes.
+    """The head, then the loss. Everything before the linear layer of the head, its normalisation too, is frozen.
 
     Args:
-        encoder: Of which the head is trained.
-        criterion: The loss with its class weights.
-        trained: ``linear``: the layer itself; ``orthogonal``: a rotation of what it puts out, by a parametrisation that
-            keeps it one; ``none``: nothing.
+        encoder: Its head is trained.
+        criterion: The loss with its classifier weights.
+        trained: ``linear``: the layer itself; ``orthogonal``: a rotation of its output, kept orthogonal by its
+            parametrisation; ``none``: nothing.
     """
 
     _start: MatryoshkaHead | None
@@ -44,8 +44,8 @@ class HeadModule(TrainedModule):
         Args:
             pooled: In float32.
             speaker_index: Classes.
-            teacher: (batch, any width) embeddings that teach similarities; None: those of the head at the start, where
-                the loss takes any.
+            teacher: (batch, any width) embeddings to distil similarities from; None for those of the initial head, if
+                the loss has a distillation.
         """
         with torch.autocast(pooled.device.type, enabled=False):
             embedding = self.encoder.project(pooled)
@@ -58,7 +58,7 @@ class HeadModule(TrainedModule):
         return value
 
     def set_mode(self, *, backbone_frozen: bool = True) -> None:
-        """Freeze all but the part of the head that is trained, and the class weights."""
+        """Freeze all but the trained part of the head and the classifier weights."""
         assert backbone_frozen
         self.encoder.eval()
         self.encoder.requires_grad_(requires_grad=False)
@@ -67,32 +67,32 @@ class HeadModule(TrainedModule):
         self.criterion.train()
 
     def set_start(self, head: MatryoshkaHead) -> None:
-        """Say which head training starts from: it teaches similarities where nobody else does.
+        """Set the initial head: without a teacher, similarities are distilled from it.
 
-        A rotation turns what this head puts out.
+        With ``orthogonal``, the output of this head is rotated.
         """
         if self.turn is not None:
             self.encoder.load_head(head.state_dict())
         if self.criterion.distillation is not None:
-            # Not a submodule: it is no part of what is trained, counted or saved.
+            # Not a submodule: it is not trained, counted or saved.
             object.__setattr__(self, "_start", head.eval().requires_grad_(requires_grad=False))
 
     def current_encoder(self) -> Encoder:
-        """Return the encoder with the rotation, where one is trained, worked into its head."""
-        return self.encoder if self.turn is None else self.encoder.with_head(self._turned_head(), self.encoder.dims)
+        """Return the encoder; a trained rotation is folded into its head."""
+        return self.encoder if self.turn is None else self.encoder.with_head(self._rotated_head(), self.encoder.dims)
 
     def trained_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the head that are trained."""
+        """Return the trained parameters of the head."""
         if self.turn is not None:
             return list(self.turn.parameters())
         return list(self.encoder.linear_parameters().values()) if self._trained == "linear" else []
 
     def entries(self) -> dict[str, Any]:
-        """Return class weights, and the state of a rotation that is trained."""
+        """Return classifier weights, and the state of a trained rotation."""
         return super().entries() | ({schema.TURN: self.turn.state_dict()} if self.turn is not None else {})
 
     def load_entries(self, contents: Mapping[str, Any]) -> None:
-        """Take head and class weights; with a rotation the head stays as it began, and the rotation is taken."""
+        """Load classifier weights and head; with a trained rotation, load the rotation and keep the initial head."""
         if self.turn is None:
             super().load_entries(contents)
             return
@@ -100,7 +100,7 @@ class HeadModule(TrainedModule):
         self.turn.load_state_dict(contents[schema.TURN])
 
     @torch.no_grad()
-    def _turned_head(self) -> MatryoshkaHead:
+    def _rotated_head(self) -> MatryoshkaHead:
         assert self.turn is not None
         head, turn = self.encoder.copy_head(), self.turn.weight.double()
         head.linear.weight.copy_(turn @ head.linear.weight.double())
@@ -116,7 +116,7 @@ def _identity_rotation(embed_dim: int) -> nn.Linear:
 
 
 def build_head_optimiser(config: Config, module: HeadModule) -> Optimizer:
-    """Return the optimiser of what is trained of a head, and of the class weights; nothing decays towards zero."""
+    """Return the optimiser of the trained part of a head and the classifier weights; nothing decays towards zero."""
     rate = config.training.learning_rate
     groups = [
         {"params": module.trained_parameters(), "weight_decay": 0.0, "peak_lr": rate},
@@ -130,23 +130,23 @@ def build_head_optimiser(config: Config, module: HeadModule) -> Optimizer:
 
 
 def add_decay_to_start(optimiser: Optimizer, start: Mapping[nn.Parameter, Tensor], *, decay: float) -> RemovableHandle:
-    """Make each step of the optimiser draw parameters towards their values at the start, by ``decay`` x learning rate.
+    """Make each optimiser step decay parameters towards their initial values, by ``decay`` x learning rate.
 
-    As AdamW's decay towards zero (Loshchilov and Hutter 2019, arXiv:1711.05101), with the start in zero's place (L2-SP,
-    Li et al. 2018, arXiv:1802.01483). The learning rate is that of the first group, for all: class weights, which learn
-    faster, would else be held faster too.
+    It is AdamW's weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101) towards the start instead of zero (L2-SP,
+    Li et al. 2018, arXiv:1802.01483). All parameters decay with the learning rate of the first group: with their own,
+    higher rate, classifier weights would decay faster too.
 
     Args:
         optimiser: Not wrapped.
-        start: What each parameter was, each on its device by now; one that is not named is left alone.
-        decay: Share of the way that is gone back in a step of learning rate 1.
+        start: Initial values by parameter; other parameters do not decay.
+        decay: Share of the distance that a step of learning rate 1 takes back.
     """
     targets = {parameter: values.to(parameter) for parameter, values in start.items()}
 
     @torch.no_grad()
-    def draw(stepped: Optimizer, _arguments: object, _keywords: object) -> None:
+    def decay_to_start(stepped: Optimizer, _arguments: object, _keywords: object) -> None:
         share = min(1.0, decay * stepped.param_groups[0]["lr"])
         for parameter, target in targets.items():
             parameter.lerp_(target, share)
 
-    return optimiser.register_step_post_hook(draw)
+    return optimiser.register_step_post_hook(decay_to_start)

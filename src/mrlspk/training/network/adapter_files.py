@@ -1,4 +1,4 @@
-"""Adapters in peft's own files, beside the head that was trained with them, and the model that they make of a base."""
+"""Save and load adapters with their head in peft's files; apply them to a base model."""
 
 import json
 from dataclasses import dataclass, replace
@@ -19,13 +19,13 @@ from mrlspk.models.fingerprint import model_fingerprint
 from mrlspk.training.network.lora import NAME, adapted_layers, inject, library, merged, without_adapters
 
 FOLDER, CONFIG, WEIGHTS = "adapter", "adapter_config.json", "adapter_model.safetensors"
-PREFIX = "base_model.model."  # what peft writes before every name
-HEADER = "mrlspk"  # the key of the header of the weights that holds what mrlspk has to know beside them
+PREFIX = "base_model.model."  # peft's prefix of every name
+HEADER = "mrlspk"  # key of mrlspk's metadata in the header of the weights
 HEAD = "head."
 
 
 class _Options(TypedDict):
-    """What mrlspk reads of peft's options; the rest is as it writes it."""
+    """The options of peft that mrlspk reads."""
 
     r: PositiveInt
     lora_alpha: PositiveInt
@@ -33,7 +33,7 @@ class _Options(TypedDict):
 
 
 class _Header(TypedDict):
-    """What mrlspk writes beside the weights."""
+    """The metadata of mrlspk."""
 
     architecture: ReDimNetArchitecture | ReDimNet2Architecture
     base: str
@@ -41,14 +41,14 @@ class _Header(TypedDict):
 
 @dataclass(frozen=True)
 class Adapter:
-    """What is in an adapter's folder.
+    """The content of an adapter's folder.
 
     Attributes:
         names: Layers with an adapter.
-        rank: Of each.
-        alpha: What they add counts alpha / rank times.
-        architecture: Of the model that they make.
-        base: Fingerprint of the model that they are for, but for its head.
+        rank: Of each adapter.
+        alpha: Adapters are scaled by alpha / rank.
+        architecture: Of the adapted model.
+        base: Fingerprint of the base model without its head.
         state: Weights of the adapters and of the head, by their names in an adapted encoder.
     """
 
@@ -61,9 +61,9 @@ class Adapter:
 
 
 def save_adapter(folder: Path, encoder: Encoder, architecture: Architecture) -> None:
-    """Write the adapters and the head of ``encoder`` to ``folder``, so that peft too can load them.
+    """Write the adapters and the head of ``encoder`` to ``folder``, in a format that peft can load.
 
-    ``PeftModel.from_pretrained(base, folder)`` takes an encoder of this architecture, with a head of the same widths.
+    ``PeftModel.from_pretrained(base, folder)`` needs an encoder of this architecture, with a head of the same widths.
 
     Raises:
         MissingDependencyError: If peft is not installed.
@@ -80,7 +80,7 @@ def save_adapter(folder: Path, encoder: Encoder, architecture: Architecture) -> 
 
 
 def _kept_state(encoder: Encoder) -> dict[str, Tensor]:
-    """Return adapters and head by the names that peft gives them in a file."""
+    """Return adapters and head by their names in peft's file."""
     state = encoder.state_dict()
     return {name.replace(f".{NAME}.", "."): state[name] for name in state if ".lora_" in name or name.startswith(HEAD)}
 
@@ -100,14 +100,14 @@ def load_adapter(folder: Path) -> Adapter:
     """Return the adapter in ``folder``.
 
     Raises:
-        CheckpointError: If a file is missing or damaged, or another program wrote it.
+        CheckpointError: If a file is missing or damaged, or not written by mrlspk.
         MissingDependencyError: If peft is not installed.
     """
     library()
     safetensors = import_safetensors(folder)
     for path in (folder / CONFIG, folder / WEIGHTS):
         if not path.is_file():
-            raise CheckpointError("no such file of an adapter", path, "Give the folder adapter of a run of mrlspk.")
+            raise CheckpointError("the adapter lacks this file", path, "Give the folder `adapter` of a run.")
     try:
         options = TypeAdapter(_Options).validate_json((folder / CONFIG).read_bytes())
         with safetensors.safe_open(folder / WEIGHTS, framework="pt") as file:
@@ -115,7 +115,7 @@ def load_adapter(folder: Path) -> Adapter:
             state = {name.removeprefix(PREFIX): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (KeyError, ValidationError, safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"is damaged, or no adapter that mrlspk wrote: {error}", folder, "Give the folder adapter of a run."
+            f"is damaged, or not an adapter written by mrlspk: {error}", folder, "Give the folder `adapter` of a run."
         ) from error
     return Adapter(
         tuple(options["target_modules"]),
@@ -128,10 +128,10 @@ def load_adapter(folder: Path) -> Adapter:
 
 
 def with_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
-    """Return the model that the adapter in ``folder`` makes of ``loaded``, merged; what a run said of it is left out.
+    """Merge the adapter in ``folder`` into a model; the entries of the model's run are dropped.
 
     Raises:
-        CheckpointError: If the folder holds no adapter of mrlspk's, or one for another model.
+        CheckpointError: If the folder has no adapter of mrlspk, or one for another model.
         MissingDependencyError: If peft is not installed.
     """
     adapter = load_adapter(folder)
@@ -150,7 +150,7 @@ def with_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
         if own.keys() != state.keys():
             raise KeyError(*sorted(own.keys() ^ state.keys())[:1])
     except (KeyError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"the adapter does not fit its own description: {error}", folder) from error
+        raise CheckpointError(f"the adapter does not fit its own metadata: {error}", folder) from error
     return replace(
         loaded,
         encoder=merged(encoder).eval(),

@@ -1,4 +1,4 @@
-"""Low-rank adapters on a frozen backbone, through peft, and what they make of the model once they are merged."""
+"""Add low-rank adapters (LoRA) to a frozen backbone with peft, train them, merge them."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,25 +14,25 @@ from mrlspk.models.encoder import Encoder
 from mrlspk.models.parts import train_head
 from mrlspk.models.redimnet.blocks import FeedForward, SelfAttention
 
-NAME = "default"  # what peft calls an adapter that has no name
-BASE_LAYER = "base_layer"  # where peft keeps the layer that an adapter is on
+NAME = "default"  # peft's name for an unnamed adapter
+BASE_LAYER = "base_layer"  # peft's name for the layer below an adapter
 
 
 def build_adapters(config: LoraConfig, encoder: Encoder) -> None:
-    """Put adapters on the backbone, in place: they add nothing until trained (Hu et al. 2021, arXiv:2106.09685).
+    """Add adapters to the backbone, in place; untrained, they change nothing (Hu et al. 2021, arXiv:2106.09685).
 
     Args:
         config: Section ``training.lora``.
-        encoder: Without adapters; the names of the adapted layers' weights change.
+        encoder: Without adapters; the weights of adapted layers get new names.
 
     Raises:
-        ConfigError: If the backbone has no layer to put one on.
+        ConfigError: If the backbone has no layer for an adapter.
         MissingDependencyError: If peft is not installed.
     """
     names = target_names(encoder, attention="attention" in config.targets, pointwise="pointwise" in config.targets)
     if not names:
         raise ConfigError(
-            f"the backbone has no layer of the kind {' or '.join(config.targets)} to put an adapter on",
+            f"the backbone has no layer of kind {' or '.join(config.targets)} for an adapter",
             "training.lora.targets",
             "Name both kinds, or train without training.lora.",
         )
@@ -40,12 +40,12 @@ def build_adapters(config: LoraConfig, encoder: Encoder) -> None:
 
 
 def target_names(encoder: Encoder, *, attention: bool, pointwise: bool) -> list[str]:
-    """Return the names of the layers that adapters go on.
+    """Return the names of the layers to adapt.
 
     Args:
-        encoder: Whose backbone is looked through; pooling and head are not.
-        attention: The projections of each self-attention, and the feed-forward layers behind it.
-        pointwise: Convolutions of size 1 without groups.
+        encoder: Only its backbone is adapted.
+        attention: Adapt the projections of each self-attention, and the feed-forward layers behind it.
+        pointwise: Adapt convolutions of size 1 without groups.
     """
     found = list[str]()
     for name, module in encoder.named_modules():
@@ -63,7 +63,7 @@ def _is_pointwise(layer: nn.Conv1d | nn.Conv2d) -> bool:
 
 
 def inject(encoder: Encoder, names: Sequence[str], *, rank: int, alpha: int, dropout: float = 0.0) -> None:
-    """Put an adapter on each layer of ``names``, in place; all else but the head is then frozen.
+    """Add an adapter to each layer of ``names``, in place; freeze all but adapters and head.
 
     Raises:
         MissingDependencyError: If peft is not installed.
@@ -92,7 +92,7 @@ def library() -> ModuleType:
 
 
 def adapted_layers(encoder: Encoder) -> Iterator[tuple[str, Any]]:
-    """Yield each layer that has an adapter, as peft wraps it, by its name; none where there are no adapters."""
+    """Yield the name of each layer with an adapter, and the layer as peft wraps it."""
     for name, module in encoder.named_modules():
         if isinstance(getattr(module, "lora_A", None), nn.ModuleDict):
             yield name, module
@@ -104,7 +104,7 @@ def has_adapters(encoder: Encoder) -> bool:
 
 
 def train_adapters(encoder: Encoder) -> None:
-    """Give adapters gradients and put them in training mode, after all of the backbone was frozen."""
+    """Put adapters in training mode with gradients, after the backbone was frozen."""
     for _, layer in adapted_layers(encoder):
         for part in (layer.lora_A, layer.lora_B, layer.lora_dropout):
             part.train()
@@ -112,12 +112,12 @@ def train_adapters(encoder: Encoder) -> None:
 
 
 def merged(encoder: Encoder) -> Encoder:
-    """Return a plain encoder that has what the adapters add in its own weights; ``encoder`` itself if it has none."""
+    """Return a plain encoder with the adapters merged into its weights; ``encoder`` itself if it has none."""
     return _plain(encoder, merge=True) if has_adapters(encoder) else encoder
 
 
 def without_adapters(encoder: Encoder) -> Encoder:
-    """Return a plain encoder with the weights beneath the adapters; ``encoder`` itself if it has none."""
+    """Return a plain encoder with the weights below the adapters; ``encoder`` itself if it has none."""
     return _plain(encoder, merge=False) if has_adapters(encoder) else encoder
 
 
@@ -131,7 +131,7 @@ def _plain(encoder: Encoder, *, merge: bool) -> Encoder:
 
 
 def adapter_entries(encoder: Encoder) -> dict[str, Any]:
-    """Return what a checkpoint of the merged encoder lacks to go on from: adapters, and the weights beneath them."""
+    """Return the entries to resume from that the merged encoder lacks: adapters, and the weights below them."""
     state = {name: values for name, values in encoder.state_dict().items() if _is_adapted(name)}
     return {schema.ADAPTERS: state} if state else {}
 
@@ -151,5 +151,5 @@ def load_with_adapters(encoder: Encoder, contents: Mapping[str, Any]) -> None:
 
 
 def _is_adapted(name: str) -> bool:
-    """Return whether an entry is an adapter's, or of the layer beneath one."""
+    """Return whether an entry belongs to an adapter, or to the layer below one."""
     return ".lora_" in name or f".{BASE_LAYER}." in name

@@ -1,4 +1,4 @@
-"""What goes through the network at every step: trained itself, or with adapters on a frozen backbone."""
+"""Module of a network run: the encoder is trained, or adapters on its frozen backbone."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +14,9 @@ from mrlspk.training.network.lora import adapter_entries, build_adapters, load_w
 
 
 class AdaptedModule(TrainedModule):
-    """An encoder with adapters, and its loss: adapters and head are trained, all else never changes.
+    """An encoder with adapters, and its loss: adapters and head are trained, the rest is frozen.
 
-    What is validated and saved as the model is the merged encoder; checkpoints hold the adapters beside it.
+    The merged encoder is validated and saved; checkpoints also hold the adapters.
     """
 
     def set_mode(self, *, backbone_frozen: bool) -> None:
@@ -29,24 +29,24 @@ class AdaptedModule(TrainedModule):
         return merged(self.encoder)
 
     def entries(self) -> dict[str, Any]:
-        """Return class weights, and the adapters with the weights beneath them."""
+        """Return classifier weights, and the adapters with the weights below them."""
         return super().entries() | adapter_entries(self.encoder)
 
     def load_entries(self, contents: Mapping[str, Any]) -> None:
-        """Take the weights beneath the adapters, adapters, head and class weights."""
+        """Load the weights below the adapters, adapters, head and classifier weights."""
         load_with_adapters(self.encoder, contents)
         self.load_criterion(contents)
 
     def save_beside_best(self, run_dir: Path, architecture: Architecture) -> None:
-        """Write adapters and head as peft does."""
+        """Write adapters and head in peft's format."""
         save_adapter(run_dir / FOLDER, self.encoder, architecture)
 
 
 def build_network_module(config: Config, encoder: Encoder, criterion: MatryoshkaLoss) -> TrainedModule:
-    """Return encoder and loss as one module; the encoder gets the adapters of section ``training.lora``.
+    """Return encoder and loss as one module; add the adapters of section ``training.lora`` to the encoder.
 
     Raises:
-        ConfigError: If its backbone has no layer to put one on.
+        ConfigError: If its backbone has no layer for an adapter.
         MissingDependencyError: If peft is not installed.
     """
     keep_statistics = config.training.freeze_norm_statistics

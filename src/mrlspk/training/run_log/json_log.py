@@ -71,7 +71,8 @@ class JsonLog:
 def entry_of(record: RunFacts | StepRecord | EpochRecord) -> Entry:
     """Return ``record`` as an entry: its kind first, and None in place of numbers that are not finite."""
     kind = {RunFacts: "run", StepRecord: "step", EpochRecord: "epoch"}[type(record)]
-    entry: Entry = _finite({"event": kind, **asdict(record)})
+    values = record.entry() if isinstance(record, EpochRecord) else asdict(record)
+    entry: Entry = _finite({"event": kind, **values})
     return entry
 
 

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
+from factories import validated
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TrialsCard, read_card
 from mrlspk.training.cards.files import render_markdown, write_card
-from mrlspk.training.records import ValidationResult
 
 BASE = BaseCard(
     model="a|b", sha256="1" * 64, family="redimnet", licence="MIT", non_commercial=False, training_set="VoxCeleb2"
@@ -20,7 +20,7 @@ CARD = ModelCard(
     data=DataCard(folder="dev", speakers=5994, utterances=1_092_009, fingerprint="2" * 64),
     trials=TrialsCard(description="500 trials", sha256="3" * 64, n_target=200, n_nontarget=300, p_target=0.01),
 )
-RESULT = ValidationResult(1.5, {32: 0.1, 64: 0.05, 192: 1 / 300}, {32: 0.9, 64: 0.5, 192: 0.0333}, -2.0)
+RESULT = validated(1.5, {32: 0.1, 64: 0.05, 192: 1 / 300}, {32: 0.9, 64: 0.5, 192: 0.0333}, -2.0)
 SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
 
 

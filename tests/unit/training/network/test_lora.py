@@ -175,7 +175,7 @@ def test_the_step_that_measures_memory_has_the_adapters_of_the_run():
 
 
 def test_a_backbone_without_attention_has_nothing_to_adapt_there():
-    with pytest.raises(ConfigError, match="no layer of the kind attention"):
+    with pytest.raises(ConfigError, match="no layer of kind attention"):
         build_adapters(LoraConfig(targets=("attention",)), encoder_of(WITHOUT_ATTENTION))
 
 
