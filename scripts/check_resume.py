@@ -2,7 +2,7 @@
 
 Two kinds of run on real speech, both with decoding processes and augmentation: end to end, and the head alone. Each is
 run once in peace. Then the same is begun again and killed (SIGKILL), resumed with --resume auto, killed again, until it
-has been killed as often as asked; half of the moments are within the writing of a checkpoint. A run that comes to its
+has been killed as often as asked; every second kill comes while a checkpoint is written. A run that comes to its
 end before that is compared and begun anew. Exits 1 where any checkpoint, step or epoch differs in a single bit.
 """
 
@@ -107,12 +107,15 @@ class Killed:
         return time.monotonic() - first
 
     def run_and_kill(self, moments: random.Random, *, within_seconds: float) -> bool:
-        """Let it go on and kill it, with all its processes; return whether it was killed before its end."""
+        """Let it go on and kill it, with all its processes; return whether it was killed before its end.
+
+        Every second kill comes while a file of the run is written.
+        """
         process, began = self.start(), self.written()
         while process.poll() is None and self.written() == began:
             time.sleep(POLL_SECONDS)
         written = list[str]()
-        pause, in_save = moments.uniform(0, within_seconds), moments.random() < 0.5
+        pause, in_save = moments.uniform(0, within_seconds), len(self.kills) % 2 == 1
         end = time.monotonic() + pause
         while process.poll() is None and time.monotonic() < end:
             time.sleep(POLL_SECONDS)

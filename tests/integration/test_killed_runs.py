@@ -1,7 +1,6 @@
-"""Runs that are killed at random moments, a few times each; `scripts/check_resume.py` kills twenty times."""
+"""Runs killed at random moments, a few times each; `scripts/check_resume.py` kills twenty times."""
 
 import importlib.util
-import random
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ def script():
 
 
 @pytest.mark.parametrize("kind", ["end-to-end", "head"])
-def test_killed_run_ends_bit_for_bit_as_one_that_nobody_killed(script, shared, tmp_path, kind, write_model):
+def test_killed_run_equals_uninterrupted_run(script, shared, tmp_path, kind, write_model):
     corpus = script.speech_of(shared, tmp_path, n_speakers=6)
     config = script.configuration(kind, corpus, shared)
     if kind == "head":  # on a backbone that is quicker than the shared one
@@ -27,17 +26,12 @@ def test_killed_run_ends_bit_for_bit_as_one_that_nobody_killed(script, shared, t
         config["model"] = {"matryoshka_dims": [4, 8], "pretrained": start}
         config["head"] = {"rotation": "svd"}
     kills, told = script.compare_killed(config, tmp_path, n_kills=N_KILLS, seed=SEED)
-    assert len(kills) == N_KILLS
+    assert ["was written" in kill for kill in kills] == [False, True, False]  # one of them within a write
     assert told == []
+    assert not list((tmp_path / "killed").rglob("*.partial"))
 
 
-def test_moments_of_the_seed_are_within_a_save_and_between_two():
-    moments = random.Random(SEED)
-    within = [moments.uniform(0, 1) >= 0 and moments.random() < 0.5 for _ in range(N_KILLS)]
-    assert set(within) == {True, False}
-
-
-def test_every_difference_is_found(script, tmp_path):
+def test_script_finds_every_difference(script, tmp_path):
     import torch
 
     one, two = tmp_path / "one", tmp_path / "two"

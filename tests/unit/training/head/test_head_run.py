@@ -1,0 +1,137 @@
+"""A head run on a tiny network: its start is written once and read again, and it ends with a verdict."""
+
+import math
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+
+from factories import tiny_config, write_tiny_model
+from mrlspk.distributed import ALONE
+from mrlspk.errors import CheckpointError
+from mrlspk.models.checkpoints import read_checkpoint
+from mrlspk.training.fit import fit
+from mrlspk.training.head.head_run import begin_head_run, conclude_head_run
+from mrlspk.training.head.stores import Stores
+from mrlspk.training.validation import build_validation_trials
+from tiny_runs import prepared
+
+
+class CountedStores(Stores):
+    """Stores that count how often whole utterances of training speakers are asked for."""
+
+    n_whole = 0
+
+    def whole(self, *arguments, **options):
+        CountedStores.n_whole += 1
+        return super().whole(*arguments, **options)
+
+
+@pytest.fixture
+def begin(tiny_corpus, tmp_path, monkeypatch):
+    """Return a head run that is begun, or resumed, in ``run``."""
+    origin = write_tiny_model(tmp_path / "models" / "origin.pt", dims=(8,), seed=5)
+    monkeypatch.setattr(CountedStores, "n_whole", 0)
+
+    def begin_run(*, resume_path=None, **head):
+        config = tiny_config(
+            tiny_corpus,
+            model={"pretrained": {"use_pretrained": True, "pretrained_checkpoint": str(origin)}, "backbone": None},
+            training={"freeze_backbone_epochs": None, "num_epochs": 2},
+            head={"rotation": "svd", "start_decay": 1.0} | head,
+            features={"folder": str(tmp_path / "features")},
+            evaluation={"n_resamples": 0},
+        )
+        state = prepared(config, tmp_path, resume_path=resume_path)
+        state.plan.run_dir.mkdir(exist_ok=True)
+        stores = CountedStores(config, state.module.encoder, None, ALONE)
+        return begin_head_run(state, stores, build_validation_trials(config, state.plan.data), teacher=None)
+
+    return begin_run
+
+
+def head_weight(path):
+    return read_checkpoint(path)["model"]["head.linear.weight"]
+
+
+@pytest.mark.parametrize("flatten", [0.0, 0.3])
+def test_start_is_written_once_and_reread_on_resume(begin, flatten):
+    run = begin(flatten=flatten)
+    fit(run)
+    files = [path for name in ("rotation.pt", "start.pt") if (path := run.run_dir / name).exists()]
+    assert len(files) == (2 if flatten else 1)
+    before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in files]
+    resumed = begin(flatten=flatten, resume_path=run.run_dir / "last.pt")
+    assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in files] == before
+    assert CountedStores.n_whole == 1  # a resumed run fits no rotation
+    assert dict(resumed.state.start).keys() == dict(run.state.start).keys()
+    assert resumed.state.baselines == run.state.baselines
+    assert resumed.full_width_limit == run.full_width_limit == run.state.baselines.rotation[8]
+
+
+def test_every_checkpoint_has_the_entries_of_the_start(begin):
+    run = begin(flatten=0.3)
+    fit(run)
+    for name, start in (
+        ("rotation", "rotation.pt"),
+        ("start", "start.pt"),
+        ("last", "start.pt"),
+        ("trained", "start.pt"),
+    ):
+        contents = read_checkpoint(run.run_dir / f"{name}.pt")
+        assert contents["start"] == start
+        assert contents["baselines"] == asdict(run.state.baselines)
+        assert contents["rotation"]["method"] == "svd"
+
+
+def test_rotation_keeps_the_cosines_at_full_width(begin, tmp_path):
+    run = begin(flatten=0.0)
+    own, rotated = (head_weight(path) for path in (tmp_path / "models" / "origin.pt", run.run_dir / "rotation.pt"))
+    grams = [weight.double().T @ weight.double() for weight in (own, rotated)]
+    assert torch.allclose(*grams, atol=1e-6)
+    assert not torch.allclose(own, rotated, atol=1e-3)
+
+
+def test_resumed_head_run_matches_uninterrupted_run(begin):
+    whole = begin(flatten=0.0)
+    fit(whole)
+    expected = {name: values.clone() for name, values in whole.state.module.state_dict().items()}
+    first = read_checkpoint(whole.run_dir / "epoch-001.pt")
+    (whole.run_dir / "last.pt").unlink()
+    torch.save(first, whole.run_dir / "last.pt")
+    resumed = begin(flatten=0.0, resume_path=whole.run_dir / "last.pt")
+    assert resumed.state.progress.epoch == 1
+    fit(resumed)
+    assert all(torch.equal(values, expected[name]) for name, values in resumed.state.module.state_dict().items())
+
+
+def test_resume_without_the_start_is_refused(begin):
+    run = begin(flatten=0.0)
+    fit(run)
+    (run.run_dir / "rotation.pt").unlink()
+    with pytest.raises(CheckpointError, match="the start of the run is gone"):
+        begin(flatten=0.0, resume_path=run.run_dir / "last.pt")
+
+
+@pytest.mark.parametrize("kept", ["trained", "rotation"])
+def test_conclusion_copies_the_kept_head_to_best(begin, monkeypatch, kept):
+    run = begin(flatten=0.0)
+    fit(run)
+    from mrlspk.training.head import head_run
+
+    reach = head_run.reach_verdict
+    monkeypatch.setattr(head_run, "reach_verdict", lambda *args, **options: replace(reach(*args, **options), kept=kept))
+    verdict = conclude_head_run(run)
+    assert verdict.kept == kept
+    best = read_checkpoint(run.run_dir / "best.pt")
+    assert torch.equal(best["model"]["head.linear.weight"], head_weight(run.run_dir / f"{kept}.pt"))
+    assert best["verdict"]["kept"] == kept
+    assert math.isfinite(best["verdict"]["rotation_mean_log_eer"])
+
+
+def test_untrained_head_run_concludes_with_the_rotation(begin):
+    run = begin(flatten=0.0, trained="none", start_decay=0)
+    assert conclude_head_run(run) is None
+    best = read_checkpoint(run.run_dir / "best.pt")
+    assert torch.equal(best["model"]["head.linear.weight"], head_weight(run.run_dir / "rotation.pt"))
+    assert "verdict" not in best
