@@ -71,7 +71,7 @@ def test_speakers_without_a_value_are_counted_on_stderr(run, tiny_corpus, tmp_pa
     outcome = run("data", "trials", tiny_corpus.root, "-n", 200, "-o", tmp_path / "list.txt", *flags)
     assert outcome.exit_code == 0
     assert "1 of 4 speakers have no gender" in outcome.stderr
-    assert "not 200: it has no more of this kind" in outcome.stderr
+    assert "32 trials instead of 200: the corpus has no more of this kind" in outcome.stderr
 
 
 def test_a_list_is_not_overwritten_unasked(run, tiny_corpus, tmp_path):
@@ -86,7 +86,7 @@ def test_a_list_is_not_overwritten_unasked(run, tiny_corpus, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "exit_code", "message"),
     [
-        (("--match", "gender"), 2, "--match needs --metadata"),
+        (("--match", "gender"), 2, "--match: needs --metadata"),
         (("--match", "gendr", "--metadata", "meta.csv"), 2, "Did you mean gender?"),
         (("--match", "gender", "--metadata", "gone.csv"), 3, "gone.csv: cannot be read"),
         (("--same-session", "sometimes"), 2, "sometimes"),

@@ -1,4 +1,4 @@
-"""Disturbances of training crops; every random choice comes from the generator that is passed in."""
+"""Augment training crops; every random choice comes from the generator that is passed in."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,25 +16,25 @@ from mrlspk.data.corpora.folder_tree import list_audio
 from mrlspk.errors import DataError
 
 
-class Disturbance(Protocol):
-    """Something done to a share of the crops."""
+class AugmentationStep(Protocol):
+    """One kind of augmentation, applied to a share of the crops."""
 
     @property
     def probability(self) -> float:
         """Share of the crops, in [0, 1]."""
 
     def apply(self, waveform: Tensor, rng: np.random.Generator) -> Tensor:
-        """Return (samples,) disturbed, of the same length."""
+        """Return the augmented waveform (samples,), of the same length."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Disturbances one after another, each with its probability."""
+    """Steps applied one after another, each with its probability."""
 
-    steps: tuple[Disturbance, ...]
+    steps: tuple[AugmentationStep, ...]
 
     def __call__(self, waveform: Tensor, rng: np.random.Generator) -> Tensor:
-        """Return (samples,) disturbed as the draws from ``rng`` say."""
+        """Return the augmented waveform (samples,)."""
         for step in self.steps:
             if rng.random() < step.probability:
                 waveform = step.apply(waveform, rng)
@@ -43,7 +43,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class GaussianNoise:
-    """White noise at a signal-to-noise ratio drawn evenly from ``snr_range``, dB."""
+    """White noise at a signal-to-noise ratio drawn uniformly from ``snr_range``, dB."""
 
     probability: float
     snr_range: tuple[float, float]
@@ -56,7 +56,7 @@ class GaussianNoise:
 
 @dataclass(frozen=True)
 class Volume:
-    """A gain drawn evenly from ``gain_range``, dB."""
+    """A gain drawn uniformly from ``gain_range``, dB."""
 
     probability: float
     gain_range: tuple[float, float]
@@ -68,7 +68,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class RecordedNoise:
-    """A random part of one of the recordings, at a signal-to-noise ratio drawn evenly from ``snr_range``, dB."""
+    """A random part of a random recording, at a signal-to-noise ratio drawn uniformly from ``snr_range``, dB."""
 
     paths: tuple[Path, ...]
     probability: float
@@ -82,20 +82,20 @@ class RecordedNoise:
 
 @dataclass(frozen=True)
 class RoomResponse:
-    """Convolution with one of the impulse responses."""
+    """Convolution with a random room impulse response."""
 
     paths: tuple[Path, ...]
     probability: float
 
     def apply(self, waveform: Tensor, rng: np.random.Generator) -> Tensor:
-        """Return (samples,) as heard in the room."""
+        """Return (samples,) with the reverberation of the room."""
         return reverberate(waveform, load_audio(self.paths[rng.integers(len(self.paths))]))
 
 
 def mix_at_snr(waveform: Tensor, noise: Tensor, snr_db: float) -> Tensor:
     """Return ``waveform`` plus ``noise``, both (samples,), at a ratio of mean powers of ``snr_db``.
 
-    Where either is silent there is no ratio, and ``waveform`` comes back as it is.
+    If either is silent there is no ratio, and ``waveform`` is returned unchanged.
     """
     signal_power, noise_power = waveform.square().mean().item(), noise.square().mean().item()
     if signal_power == 0 or noise_power == 0:
@@ -105,7 +105,7 @@ def mix_at_snr(waveform: Tensor, noise: Tensor, snr_db: float) -> Tensor:
 
 
 def reverberate(waveform: Tensor, response: Tensor) -> Tensor:
-    """Return ``waveform`` (samples,) convolved with ``response``, of the same length, place in time and energy."""
+    """Return ``waveform`` (samples,) convolved with ``response``: same length, alignment and energy."""
     direct = int(response.abs().argmax())
     wet: Tensor = torchaudio.functional.fftconvolve(waveform, response)[direct : direct + waveform.numel()]
     energy = wet.square().sum()
@@ -113,14 +113,14 @@ def reverberate(waveform: Tensor, response: Tensor) -> Tensor:
 
 
 def change_speed(waveform: Tensor, speed: float) -> Tensor:
-    """Return (samples / speed,): tempo and pitch are ``speed`` times what they were."""
+    """Return (samples / speed,) with tempo and pitch multiplied by ``speed``."""
     ratio = speed_ratio(speed)
     faster: Tensor = torchaudio.functional.resample(waveform, ratio.numerator, ratio.denominator)
     return faster
 
 
 def samples_before_speed(n_samples: int, speed: float) -> int:
-    """Return how many samples `change_speed` needs to give at least ``n_samples``."""
+    """Return how many samples `change_speed` needs to return at least ``n_samples``."""
     ratio = speed_ratio(speed)
     return -(-n_samples * ratio.numerator // ratio.denominator)
 
@@ -131,7 +131,7 @@ def speed_ratio(speed: float) -> Fraction:
 
 
 def list_recordings(folder: Path) -> tuple[Path, ...]:
-    """Return every audio file under ``folder``, in order.
+    """Return every audio file under ``folder``, sorted.
 
     Raises:
         DataError: If the folder is absent or holds no audio.

@@ -1,4 +1,4 @@
-"""The configuration's training data: crops in an order, and trials among speakers that training never hears."""
+"""Build the training data of a configuration: crops, their order, and validation trials of held-out speakers."""
 
 import logging
 from collections.abc import Collection
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mrlspk.config.data import DataConfig
 from mrlspk.data.augmentation import (
     Augmentation,
-    Disturbance,
+    AugmentationStep,
     GaussianNoise,
     RecordedNoise,
     RoomResponse,
@@ -43,10 +43,10 @@ class TrainingData:
 
 
 def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
-    """Scan the corpora, set validation speakers apart and draw their trials.
+    """Scan the corpora, hold out validation speakers and draw their trials.
 
     Raises:
-        DataError: If a corpus is absent or too small, or a speaker would be trained and validated on.
+        DataError: If a corpus is absent or too small, or training and validation share a speaker.
     """
     corpus = scan_corpus(config.train_dataset)
     if config.val_dataset is None:
@@ -74,14 +74,14 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
 
 
 def build_augmentation(config: DataConfig) -> Augmentation | None:
-    """Return the disturbances in the order of nature: room, noise in it, noise of the line, volume.
+    """Return the steps in physical order: room response, noise recordings, Gaussian noise, volume.
 
     Raises:
         DataError: If a folder of noise or room responses is absent or empty.
     """
     if not config.augmentation:
         return None
-    steps: list[Disturbance] = []
+    steps: list[AugmentationStep] = []
     if config.rir_dataset:
         steps.append(RoomResponse(list_recordings(config.rir_dataset), config.rir_probability))
     if config.musan_dataset:
@@ -96,7 +96,7 @@ def build_augmentation(config: DataConfig) -> Augmentation | None:
 def build_sampler(
     classes: NDArray[np.int64], config: DataConfig, *, seed: int
 ) -> ShuffleSampler | SpeakerBalancedSampler:
-    """Return the order of crops whose classes are (crops,)."""
+    """Return the order of crops with the classes (crops,)."""
     if config.sampler == "shuffle":
         return ShuffleSampler(len(classes), seed=seed, n_crops=config.crops_per_epoch)
     return SpeakerBalancedSampler(
@@ -121,7 +121,7 @@ def build_train_loader(data: TrainingData, batches: RankBatches, config: DataCon
 
 
 def check_disjoint(training: Collection[str], others: Collection[str], *, where: str) -> None:
-    """Refuse speakers that are both trained on and tested on; ``where`` names the list or corpus of ``others``.
+    """Refuse speakers in both training and test; ``where`` names the list or corpus of ``others``.
 
     Raises:
         DataError: If there are any.
@@ -130,15 +130,15 @@ def check_disjoint(training: Collection[str], others: Collection[str], *, where:
     if both:
         names = ", ".join(both[:SHOWN]) + (", …" if len(both) > SHOWN else "")
         what = f"expected other speakers than in training, got {len(both)} of the same: {names}"
-        raise DataError(what, where, "Take these speakers out of one of the two.")
+        raise DataError(what, where, "Remove these speakers from one of the two.")
 
 
 def _hold_out(corpus: Manifest, n_speakers: int, seed: int) -> Manifest:
-    """Return ``n_speakers`` of the training corpus; some must be left to train on."""
+    """Return ``n_speakers`` of the training corpus; at least two others must be left to train on."""
     held_out = _some_speakers(corpus, n_speakers, seed)
     if len(held_out.speakers) < n_speakers or len(corpus.speakers) - n_speakers < 2:
         what = f"cannot hold {n_speakers} speakers with two utterances out of {len(corpus.speakers)}"
-        raise DataError(what, corpus.root, "Lower data.n_validation_speakers, or name a data.val_dataset.")
+        raise DataError(what, corpus.root, "Lower data.n_validation_speakers, or set data.val_dataset.")
     return held_out
 
 

@@ -19,7 +19,7 @@ from mrlspk.data.manifest import Manifest, Utterance
 
 @dataclass(frozen=True, slots=True)
 class SampleKey:
-    """Which sample: utterance (at a speed), epoch, and how often the epoch has had it before."""
+    """Key of a sample: utterance at a speed, epoch, and how often the utterance came earlier in the epoch."""
 
     index: int
     epoch: int
@@ -27,17 +27,17 @@ class SampleKey:
 
 
 class CropDataset(Dataset[tuple[Tensor, int]]):
-    """Random crops of one length; a sample is a function of the seed and its `SampleKey`, whoever loads it and when.
+    """Random crops of one length; a sample depends on the seed and its `SampleKey` alone, in any process.
 
-    Each speed makes its own classes of all speakers: index ``i`` is utterance ``i % n_utterances`` at speed
+    Each speed makes a class of its own for every speaker: index ``i`` is utterance ``i % n_utterances`` at speed
     ``i // n_utterances``, and class ``c`` is speaker ``c % n_speakers`` at speed ``c // n_speakers``.
 
     Args:
         manifest: The corpus.
-        crop_seconds: Length of a crop; shorter files are repeated, never padded.
-        seed: Of every choice.
-        speeds: Factors of tempo and pitch; 1 is the speech as it is.
-        augmentation: What happens to a crop; None for nothing.
+        crop_seconds: Length of a crop; shorter utterances are repeated, never padded.
+        seed: Seed of every choice.
+        speeds: Factors of tempo and pitch; 1 leaves the speech unchanged.
+        augmentation: Augmentation of crops; None for none.
         sample_rate: Hz.
     """
 
@@ -80,12 +80,12 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         return classes
 
     def classes_of(self, n_passes: int) -> NDArray[np.int64]:
-        """Return the class of each crop where every index is taken ``n_passes`` times, one pass after another."""
+        """Return the class of each crop of ``n_passes`` passes over every index."""
         return np.tile(self.classes, n_passes)
 
     @property
     def utterance_ids(self) -> list[str]:
-        """Ids of the utterances, in order; one for all speeds."""
+        """Ids of the utterances, in order; all speeds share them."""
         return [utterance_id.decode() for utterance_id in self._ids]
 
     def source_of(self, index: int) -> AudioSource:
@@ -145,7 +145,7 @@ def _are_files_of_ids(manifest: Manifest) -> bool:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch work in one thread, as the processes of a loader do: sums over more differ in their last bits."""
+    """Run torch single-threaded, as the workers of a loader do, so that crops are bit-identical."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

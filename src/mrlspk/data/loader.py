@@ -1,4 +1,4 @@
-"""Batches of crops decoded by processes, of which none dies or hangs unnoticed."""
+"""Load batches of crops with worker processes; a worker that dies or hangs is an error that names its file."""
 
 import signal
 import threading
@@ -28,17 +28,17 @@ from mrlspk.errors import MrlspkError
 
 
 class WatchedLoader:
-    """Crops (batch, samples) and classes (batch,); a process that dies or hangs is an error with the file that it read.
+    """Load crops (batch, samples) and classes (batch,); a worker that dies or hangs is an error that names its file.
 
-    It is told where a batch is asked for, and nowhere else: between two batches everything is whole.
+    The error is raised when a batch is requested and nowhere else: between two batches the state is consistent.
 
     Args:
-        dataset: Of the crops.
-        batches: Which crops make which batch.
-        num_workers: Processes that decode; 0: this one.
-        prefetch_factor: Batches that each keeps ready.
-        keeps_workers: From one iteration to the next.
-        timeout_seconds: Without a batch, after which the processes count as dead; 0: never.
+        dataset: Dataset of the crops.
+        batches: Keys of the crops of each batch.
+        num_workers: Worker processes that decode; 0: decode in this process.
+        prefetch_factor: Batches that each worker keeps ready.
+        keeps_workers: Keep the workers from one iteration to the next.
+        timeout_seconds: Time without a batch after which the workers count as dead; 0: never.
         pin_memory: Page-lock the batches.
     """
 
@@ -64,21 +64,21 @@ class WatchedLoader:
             batch_sampler=batches,
             num_workers=num_workers,
             pin_memory=pin_memory,
-            generator=torch.Generator(),  # its draws are its own: those of the network do not depend on workers
+            generator=torch.Generator(),  # its own, so that the number of workers does not change other draws
             **options,
         )
         finalize(self, _end_processes, self._loader).atexit = False  # type: ignore[misc]
 
     def __len__(self) -> int:
-        """Return the batches of a whole iteration."""
+        """Return the number of batches in a whole iteration."""
         return len(self._loader)
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the batches.
 
         Raises:
-            DataError: If a file cannot be read, or a process crashes or hangs over it.
-            MrlspkError: If memory runs out, of this machine or what processes share.
+            DataError: If a file cannot be read, or a worker crashes or hangs while reading it.
+            MrlspkError: If memory or shared memory runs out.
         """
         if not self._num_workers:
             yield from self._loader
@@ -94,11 +94,11 @@ class WatchedLoader:
                     return
                 yield batch
         finally:
-            del batches  # processes that are not kept end here, not where somebody forgets the error
+            del batches  # workers that are not kept end here, not when the caller drops the error
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Put what the loader raises in the block in our own words."""
+        """Replace the errors of the loader in the block by our own."""
         try:
             with _DEATHS.told_to(self):
                 yield
@@ -109,10 +109,10 @@ class WatchedLoader:
             try:
                 raise ours from without_frames(error)
             finally:
-                del ours  # by this frame it would hold itself, and with it the processes
+                del ours  # the frame would keep the error alive, and with it the workers
 
     def _explain(self, error: Exception) -> MrlspkError | None:
-        """Return what a loader's error means; None for one that is not the loader's own."""
+        """Return our error for an error of the loader; None if the loader did not raise it."""
         if is_timeout(error):
             ours = timeout_error(self._timeout_seconds, self._names(), hint=self._hint)
             self._board.kill_readers()
@@ -127,7 +127,7 @@ class WatchedLoader:
 
     @property
     def _hint(self) -> str:
-        """What else a process may have been reading, for the end of a sentence."""
+        """Other recordings that a worker may have been reading, for the end of a sentence."""
         steps = self._dataset.augmentation.steps if self._dataset.augmentation else ()
         if not any(isinstance(step, RecordedNoise | RoomResponse) for step in steps):
             return ""
@@ -135,18 +135,18 @@ class WatchedLoader:
 
 
 def _end_processes(loader: "DataLoader[Any]") -> None:
-    """End the processes of a loader that nobody asks any more; how they end is of no interest then."""
+    """End the workers of a loader that is no longer used, and ignore how they end."""
     with _DEATHS.ignored():
         if loader._iterator is not None:
-            loader._iterator._shutdown_workers()  # type: ignore[attr-defined]  # it has some where there is an iterator
+            loader._iterator._shutdown_workers()  # type: ignore[attr-defined]  # an iterator has workers
 
 
 class _Deaths:
-    """Brings the news that a process has died to where a batch is asked for.
+    """Delays the error of a dead worker until a batch is requested.
 
-    The loader's own handler of SIGCHLD raises wherever the main thread is: in the middle of an optimiser step, or in a
-    decoder whose caller takes the error for one of the file. This takes its place, and keeps the error until then;
-    where no watched loader is in use any more, the error is raised as before.
+    torch's handler of SIGCHLD raises wherever the main thread is: in the middle of an optimiser step, or in a decoder
+    whose caller mistakes the error for one of the file. This handler replaces it and keeps the error until a batch is
+    requested; once no watched loader is in use, the error is raised at once again.
     """
 
     def __init__(self) -> None:
@@ -156,22 +156,22 @@ class _Deaths:
         self._raise_at_once: Any = None
 
     def watch(self, loader: WatchedLoader) -> None:
-        """Take the place of the handler, which is there once a loader has started processes."""
+        """Replace torch's handler, which a loader installs when it starts its workers."""
         self._loaders.add(loader)
         if self._raise_at_once is None and threading.current_thread() is threading.main_thread():
             self._raise_at_once = signal.signal(signal.SIGCHLD, self)
 
     @contextmanager
     def told_to(self, loader: WatchedLoader) -> Iterator[None]:
-        """Let the error be raised in the block, at its start where the process died before.
+        """Let the error be raised in the block; at its start if the worker died earlier.
 
         Raises:
-            RuntimeError: That of the loader.
+            RuntimeError: The error of the loader.
         """
         self._waits = True
         try:
             kept, self._kept = self._kept, None
-            if kept is not None and loader in self._loaders:  # else it is of a loader that is no longer asked
+            if kept is not None and loader in self._loaders:  # else it belongs to a loader that is no longer used
                 raise kept
             yield
         finally:
@@ -179,7 +179,7 @@ class _Deaths:
 
     @contextmanager
     def ignored(self) -> Iterator[None]:
-        """Let no error be raised or kept in the block."""
+        """Neither raise nor keep errors in the block."""
         before, self._ignores = self._ignores, True
         try:
             yield
@@ -197,4 +197,4 @@ class _Deaths:
             self._kept = error
 
 
-_DEATHS = _Deaths()  # one, as the handler of a signal is
+_DEATHS = _Deaths()  # a single one, as a signal has one handler

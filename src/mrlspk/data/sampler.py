@@ -12,26 +12,26 @@ from mrlspk.data.dataset import SampleKey
 
 
 class Order(Protocol):
-    """The crops of an epoch, in order."""
+    """An order of the crops of an epoch."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives."""
+        """Set the epoch of the next iteration."""
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of crops."""
 
     def __iter__(self) -> Iterator[SampleKey]:
-        """Yield them."""
+        """Yield the crops."""
 
 
 class ShuffleSampler(Sampler[SampleKey]):
-    """Every index in a new random order, again and again.
+    """Shuffle all indices, pass after pass.
 
-    With ``n_crops`` an epoch is the next ``n_crops`` of that endless walk, so that all indices get their turn.
+    With ``n_crops`` an epoch is the next ``n_crops`` of that endless walk, so that every index comes up.
 
     Args:
         n_items: Length of the dataset.
-        seed: Of the order.
+        seed: Seed of the order.
         n_crops: Length of an epoch; None for one of each.
     """
 
@@ -42,7 +42,7 @@ class ShuffleSampler(Sampler[SampleKey]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives."""
+        """Set the epoch of the next iteration."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -62,15 +62,15 @@ class ShuffleSampler(Sampler[SampleKey]):
 
 
 class SpeakerBalancedSampler(Sampler[SampleKey]):
-    """Classes evenly: round after round, each class once, with some of its utterances side by side.
+    """Balance classes: each round visits every class once and takes some of its utterances side by side.
 
-    A class gives all of its utterances before one comes again; between epochs, where a class was not drawn in the
-    last round of one, it skips a few.
+    A class uses all of its utterances before one repeats; it skips a few between epochs if the last round of an epoch
+    ended before the class.
 
     Args:
         classes: Class of every index of the dataset, (items,).
         utterances_per_speaker: Crops of a class side by side.
-        seed: Of the order.
+        seed: Seed of the order.
         n_crops: Length of an epoch; None for as many as there are items.
     """
 
@@ -86,7 +86,7 @@ class SpeakerBalancedSampler(Sampler[SampleKey]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives."""
+        """Set the epoch of the next iteration."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -112,16 +112,16 @@ class SpeakerBalancedSampler(Sampler[SampleKey]):
 
 
 class RankBatches(Sampler[list[SampleKey]]):
-    """The batches of one process: all processes together take the crops of an epoch in order, side by side.
+    """The batches of one process: all processes together consume the crops of an epoch in order.
 
-    ``n_ranks`` processes with batches of n see at each step the crops that one process with batches of n * ``n_ranks``
-    sees. What does not fill a batch of all of them is left out.
+    At each step ``n_ranks`` processes with batches of n see the same crops as one process with batches of
+    n * ``n_ranks``. Crops that do not fill a batch of every process are left out.
 
     Args:
-        order: Of an epoch's crops.
-        batch_size: Crops of a batch in each process.
-        rank: Of this process, from 0.
-        n_ranks: Processes.
+        order: Order of the crops of an epoch.
+        batch_size: Crops per batch in each process.
+        rank: Rank of this process, from 0.
+        n_ranks: Number of processes.
     """
 
     def __init__(self, order: Order, *, batch_size: int, rank: int = 0, n_ranks: int = 1) -> None:
@@ -130,16 +130,16 @@ class RankBatches(Sampler[list[SampleKey]]):
 
     @property
     def crops_of_all(self) -> int:
-        """Crops that all processes see together in a batch."""
+        """Crops per batch over all processes."""
         return self.batch_size * self.n_ranks
 
     def go_to(self, epoch: int, *, n_crops_done: int = 0) -> None:
-        """Choose what the next iteration gives: an epoch without its first crops, of all processes together."""
+        """Let the next iteration start in an epoch after its first crops, counted over all processes."""
         self.order.set_epoch(epoch)
         self._n_crops_done = n_crops_done
 
     def __len__(self) -> int:
-        """Return the batches of a whole epoch."""
+        """Return the number of batches in a whole epoch."""
         return len(self.order) // self.crops_of_all
 
     def __iter__(self) -> Iterator[list[SampleKey]]:

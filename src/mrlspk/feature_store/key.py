@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from mrlspk.data.audio_source import AudioSource, as_source
-from mrlspk.data.augmentation import Augmentation, Disturbance
+from mrlspk.data.augmentation import Augmentation, AugmentationStep
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import Utterance
 from mrlspk.errors import DataError, MrlspkError
@@ -156,7 +156,7 @@ def _key(encoder: Encoder, layout: Layout, *, kind: str, batch_size: int, precis
     }
 
 
-def _describe_step(step: Disturbance) -> dict[str, Any]:
+def _describe_step(step: AugmentationStep) -> dict[str, Any]:
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(step).items()}
     paths = values.pop("paths", None)
     if paths:

@@ -1,4 +1,4 @@
-"""The demo corpus: training and test speakers of synthetic voices, and a trial list."""
+"""Make the demo corpus: synthetic voices of training and test speakers, and a trial list."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.files import OnProgress
 
 NOTE = "Synthetic voices (eSpeak NG): they prove that the installation works and say nothing about accuracy."
-MARKER = "demo.json"  # tells a demo corpus from a folder that must not be replaced
+MARKER = "demo.json"  # marks a demo corpus; a folder without it is never replaced
 MAX_TRIALS = 400
 
 
 @dataclass(frozen=True)
 class DemoReport:
-    """Where the parts of a demo corpus are, and how large they are."""
+    """Paths and counts of a demo corpus."""
 
     train: Path
     test: Path
@@ -45,20 +45,20 @@ def make_demo(
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> DemoReport:
-    """Write ``train/``, ``test/`` and ``trials.txt`` into ``directory``, all of it or nothing.
+    """Write ``train/``, ``test/`` and ``trials.txt`` into ``directory``, completely or not at all.
 
     Args:
-        directory: Must not be there, or be empty; with ``force`` it may be an earlier demo corpus.
-        n_train_speakers: Speakers to train on.
-        n_test_speakers: Other speakers to test on, two or more.
-        n_utterances: Files a speaker, two or more, over two sessions.
-        seed: Of all choices.
+        directory: New or empty; with ``force`` it may be an earlier demo corpus.
+        n_train_speakers: Training speakers.
+        n_test_speakers: Test speakers, other than those in training; two or more.
+        n_utterances: Files per speaker, over two sessions; two or more.
+        seed: Seed of every choice.
         force: Replace an earlier demo corpus.
         on_progress: Called with (files written, files).
 
     Raises:
-        MrlspkError: If the directory is there already, or cannot be written.
-        UsageError: If there would be nothing to make trials of.
+        MrlspkError: If the directory exists, or cannot be written.
+        UsageError: If there are too few test speakers or utterances for trials.
         MissingDependencyError: If eSpeak NG or FFmpeg's libraries are absent.
     """
     if n_test_speakers < 2 or n_utterances < 2:
@@ -103,14 +103,14 @@ def _check_free(directory: Path, *, force: bool) -> None:
     if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
         return
     if not (directory / MARKER).is_file():
-        raise MrlspkError("is there already and is no demo corpus", directory, "Name another folder.")
+        raise MrlspkError("exists and is not a demo corpus", directory, "Name another folder.")
     if not force:
-        raise MrlspkError("is there already", directory, "Name another folder, or replace it with --force.")
+        raise MrlspkError("exists", directory, "Name another folder, or replace it with `force=True`.")
 
 
 @contextmanager
 def _replacing(directory: Path) -> Iterator[Path]:
-    """Give a folder beside ``directory`` to fill; at the end it takes its place, or after an error is gone."""
+    """Yield a folder to fill; it replaces ``directory`` at the end, and is removed after an error."""
     directory = directory.absolute()
     new, old = (directory.with_name(f".{directory.name}.{os.getpid()}.{word}") for word in ("partial", "old"))
     try:
@@ -123,7 +123,7 @@ def _replacing(directory: Path) -> Iterator[Path]:
         what = f"cannot be written: {error.strerror or error}"
         raise MrlspkError(what, directory, "Free disk space, or name a folder that can be written.") from error
     finally:
-        if old.exists() and not directory.exists():  # stopped between the two: the earlier corpus comes back
+        if old.exists() and not directory.exists():  # interrupted between the two renames: restore the earlier corpus
             old.rename(directory)
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

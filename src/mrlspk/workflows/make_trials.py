@@ -1,4 +1,4 @@
-"""Trial lists drawn from folders of speech and written."""
+"""Draw trial lists from corpora and write them."""
 
 import logging
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ log = logging.getLogger("mrlspk.data")
 
 @dataclass(frozen=True)
 class WrittenTrials:
-    """A list that was written."""
+    """A written list, its counts and its SHA-256."""
 
     path: Path
     audio_root: Path
@@ -40,26 +40,26 @@ def make_trials(
     metadata: Path | None = None,
     force: bool = False,
 ) -> tuple[WrittenTrials, ...]:
-    """Write a list of trials for each folder, with ids relative to it; nothing is written where one cannot be drawn.
+    """Write a list of trials for each corpus; if one of them cannot be drawn, write none.
 
     Args:
-        folders: Trees ``speaker/session/file`` or ``speaker/file``.
-        output: The list; with several folders, the folder of the lists, each named as its folder.
-        n_trials: Trials of each folder, both kinds together; fewer where a folder does not have that many.
+        folders: Corpora: trees ``speaker/session/file`` or ``speaker/file``, or what another recipe reads.
+        output: The list; for several corpora, the folder of the lists, each named as its corpus.
+        n_trials: Trials of each corpus, both kinds together; fewer if a corpus does not have that many.
         seed: Of the draw.
         same_session: Whether both sides of a target trial may come from one session.
         match: Column of ``metadata`` in which both speakers of a non-target trial have one value.
-        metadata: Table of the speakers.
-        force: Overwrite lists that are there.
+        metadata: Table of speakers or utterances with that column.
+        force: Overwrite existing lists.
 
     Raises:
         UsageError: If one of ``match`` and ``metadata`` is given without the other, or there is no such column.
         DataError: If a folder or the metadata cannot be read, or the folder has no such trials.
-        MrlspkError: If a list is there already, or cannot be written.
+        MrlspkError: If a list exists, or cannot be written.
     """
     if (match is None) != (metadata is None):
-        given, absent = ("--metadata", "--match") if match is None else ("--match", "--metadata")
-        raise UsageError(f"{given} needs {absent}", given, "Give both: --match gender --metadata FILE.")
+        given, absent = ("metadata", "match") if match is None else ("match", "metadata")
+        raise UsageError(f"needs `{absent}`", parameter=given, fix="Give both: `match=gender` and `metadata=FILE`.")
     paths = _name_lists(folders, output)
     for path in paths:
         check_free(path, force=force)
@@ -70,7 +70,9 @@ def make_trials(
         values = speaker_values(manifest, table, match) if table is not None and match is not None else None
         trials = generate_trials(manifest, n_trials, seed=seed, path=str(path), same_session=same_session, match=values)
         if len(trials) < n_trials:
-            log.warning("%s: %d trials, not %d: it has no more of this kind", folder, len(trials), n_trials)
+            log.warning(
+                "%s: %d trials instead of %d: the corpus has no more of this kind", folder, len(trials), n_trials
+            )
         drawn.append((path, manifest, trials))
     for path, _, trials in drawn:
         write_trials(trials, path)
@@ -78,12 +80,12 @@ def make_trials(
 
 
 def _name_lists(folders: Sequence[Path], output: Path) -> list[Path]:
-    """Return a path for the list of each folder; folders of one name are told apart by the folders above them."""
+    """Return a path for the list of each folder; parent folders distinguish folders of the same name."""
     if len(folders) == 1:
         return [output]
     resolved = [folder.resolve() for folder in folders]
     if len(set(resolved)) < len(resolved):
-        raise UsageError("expected different folders, got one twice", str(folders[0]), "Name each folder once.")
+        raise UsageError("expected different folders, got one of them twice", str(folders[0]), "Name each folder once.")
     n_parts = 1
     while len({folder.parts[-n_parts:] for folder in resolved}) < len(resolved):
         n_parts += 1

@@ -1,0 +1,203 @@
+"""``mrlspk data``: check a corpus, make a demo corpus, draw trials."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from mrlspk.cli import output
+from mrlspk.cli.options import AsJson, Debug, Force, Quiet
+from mrlspk.data.choices import Decode, SameSession
+from mrlspk.errors import DataError
+
+if TYPE_CHECKING:
+    from mrlspk.workflows.check_data import CorpusReport
+    from mrlspk.workflows.make_demo import DemoReport
+    from mrlspk.workflows.make_trials import WrittenTrials
+
+SHOWN = 20  # problems in the table; --json has all of them
+
+data_app = typer.Typer(no_args_is_help=True, help="Check a corpus, make a demo corpus, or draw trials from a corpus.")
+
+
+@data_app.command("check")
+def check_command(
+    path: Annotated[Path, typer.Argument(help="Folder whose subfolders are the speakers.")],
+    *,
+    trials: Annotated[
+        list[Path] | None, typer.Option(help="Trial list whose audio must be in the corpus; repeatable.")
+    ] = None,
+    against: Annotated[Path | None, typer.Option(help="Corpus that must have other speakers.")] = None,
+    expect: Annotated[
+        str | None, typer.Option(help="Published counts to match: vox2-dev, vox1-dev or vox1-test.", metavar="NAME")
+    ] = None,
+    decode: Annotated[
+        Decode, typer.Option(help="Files to decode: none (headers are not read either), fifty, or all.")
+    ] = Decode.SAMPLE,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads. Default: one per processor, up to eight.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Check layout, counts, audio, trials and speaker overlap of a corpus. Exit code 3 if there is an error."""
+    from mrlspk.workflows.check_data import check_data
+
+    with output.progress("reading audio", quiet=quiet) as on_progress:
+        report = check_data(
+            path,
+            trials=trials or (),
+            against=against,
+            expect=expect,
+            decode=decode,
+            jobs=jobs,
+            on_progress=on_progress,
+        )
+    output.show("data check", _check_payload(report), _check_tables(report), as_json=as_json)
+    if not report.ok:
+        raise typer.Exit(DataError.exit_code)
+
+
+@data_app.command("demo")
+def demo_command(
+    directory: Annotated[Path, typer.Argument(help="Folder to make.")],
+    *,
+    speakers: Annotated[int, typer.Option(min=2, help="Training speakers.")] = 24,
+    test_speakers: Annotated[int, typer.Option(min=2, help="Test speakers, other than those in training.")] = 8,
+    utterances: Annotated[int, typer.Option(min=2, help="Files per speaker, over two sessions.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of voices, sentences and trials.")] = 0,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Write a small corpus of synthetic voices: train, test and trials. It says nothing about accuracy."""
+    from mrlspk.workflows.make_demo import make_demo
+
+    with output.progress("synthesising", quiet=quiet) as on_progress:
+        report = make_demo(
+            directory,
+            n_train_speakers=speakers,
+            n_test_speakers=test_speakers,
+            n_utterances=utterances,
+            seed=seed,
+            force=force,
+            on_progress=on_progress,
+        )
+    payload = {name: str(getattr(report, name)) for name in ("train", "test", "trials", "note")}
+    output.show("data demo", payload, _demo_tables(report), as_json=as_json)
+
+
+@data_app.command("trials")
+def trials_command(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Folders whose subfolders are the speakers; each gets a list of its own.")
+    ],
+    *,
+    list_path: Annotated[
+        Path, typer.Option("--output", "-o", help="File of the list; for several folders, the folder of the lists.")
+    ],
+    n_trials: Annotated[
+        int, typer.Option("--n-trials", "-n", min=2, help="Trials per folder, half of them target.")
+    ] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
+    same_session: Annotated[
+        SameSession,
+        typer.Option(help="Target trials within one session: only for speakers with a single one, never, or freely."),
+    ] = SameSession.AVOID,
+    match: Annotated[
+        str | None, typer.Option(help="Column of --metadata, such as gender, in which both speakers must agree.")
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="CSV, TSV or JSON lines with that column, by speaker or utterance.")
+    ] = None,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,  # noqa: ARG001 - the command shows no progress
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Draw seeded trials from folders and write them; ids are relative to each folder."""
+    from mrlspk.workflows.make_trials import make_trials
+
+    lists = make_trials(
+        folders,
+        list_path,
+        n_trials=n_trials,
+        seed=seed,
+        same_session=same_session,
+        match=match,
+        metadata=metadata,
+        force=force,
+    )
+    settings = {"seed": seed, "same_session": same_session.value, "match": match}
+    payload = {"trials": [_list_entry(each) for each in lists], "settings": settings}
+    output.show("data trials", payload, _list_tables(lists), as_json=as_json)
+
+
+def _check_payload(report: "CorpusReport") -> dict[str, Any]:
+    return {
+        "path": str(report.path),
+        "speakers": report.speakers,
+        "utterances": report.utterances,
+        **({} if report.seconds is None else {"seconds": report.seconds}),
+        "decoded": report.decoded,
+        "problems": [asdict(problem) for problem in report.problems],
+        "ok": report.ok,
+    }
+
+
+def _check_tables(report: "CorpusReport") -> Iterator[RenderableType]:
+    length = [] if report.seconds is None else [("hours", f"{report.seconds / 3600:.2f}")]
+    counts = [("speakers", report.speakers), ("utterances", report.utterances), *length, ("decoded", report.decoded)]
+    yield output.table(str(report.path), [name for name, _ in counts], [[value for _, value in counts]])
+    yield ""
+    if report.problems:
+        table = output.table(None, ["severity", "kind", "where", "message"], [])
+        for column in table.columns:
+            column.justify = "left"
+        for problem in report.problems[:SHOWN]:
+            table.add_row(problem.severity, problem.kind, problem.where, problem.message)
+        yield table
+    if len(report.problems) > SHOWN:
+        yield f"… and {len(report.problems) - SHOWN} more; --json shows all of them"
+    n_of = Counter(problem.severity for problem in report.problems)
+    yield f"{'ok' if report.ok else 'not ok'}: errors {n_of['error']}, warnings {n_of['warning']}"
+
+
+def _demo_tables(report: "DemoReport") -> Iterator[RenderableType]:
+    n_train, n_test = (n * report.n_utterances for n in (report.n_train_speakers, report.n_test_speakers))
+    rows = [
+        (report.train, f"{report.n_train_speakers} speakers, {n_train} utterances"),
+        (report.test, f"{report.n_test_speakers} speakers, {n_test} utterances"),
+        (report.trials, f"{report.n_target} target, {report.n_nontarget} non-target trials"),
+    ]
+    yield output.table(None, ["path", "content"], rows)
+    yield ""
+    yield report.note
+
+
+def _list_entry(written: "WrittenTrials") -> dict[str, object]:
+    return {
+        "path": str(written.path),
+        "sha256": written.sha256,
+        "audio_root": str(written.audio_root),
+        "n_target": written.n_target,
+        "n_nontarget": written.n_nontarget,
+        "n_speakers": written.n_speakers,
+        "n_utterances": written.n_utterances,
+    }
+
+
+def _list_tables(lists: Sequence["WrittenTrials"]) -> Iterator[RenderableType]:
+    header = ["list", "target", "non-target", "speakers", "utterances"]
+    rows = [(each.path, each.n_target, each.n_nontarget, each.n_speakers, each.n_utterances) for each in lists]
+    yield output.table(None, header, rows)
+    yield ""
+    for each in lists:
+        yield f"score it: mrlspk eval MODEL --trials {each.path} --audio-root {each.audio_root}"
