@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mrlspk.data.audio_source import as_source
 from mrlspk.data.corpora.folder_tree import list_audio
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import EmbeddedRecordings, embed_recordings
@@ -37,7 +38,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="recordings, at any depth")
     arguments = parser.parse_args()
     backend = TorchBackend(load_model(arguments.model).encoder)
-    recordings = [Recording(arguments.folder / name) for name in list_audio(arguments.folder)]
+    recordings = [Recording(as_source(arguments.folder / name)) for name in list_audio(arguments.folder)]
     cold, warm, same = [], [], True
     for _ in range(REPEATS):
         with tempfile.TemporaryDirectory() as folder:

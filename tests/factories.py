@@ -8,6 +8,8 @@ import torch
 
 from mrlspk.config import Config
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from mrlspk.data.audio_source import as_source
+from mrlspk.inference.recording import Recording
 from mrlspk.metrics.width_metrics import DetectionCost, WidthMetrics
 from mrlspk.models.checkpoints import encoder_entries
 from mrlspk.models.encoder import build_encoder
@@ -93,3 +95,8 @@ def validated(loss, eer, min_dcf, mean_log_eer):
         for dim, rate in eer.items()
     )
     return ValidationResult(loss, tuple(widths), mean_log_eer)
+
+
+def recording_of(path, crop_seconds=None):
+    """Return the recording of a file."""
+    return Recording(as_source(path), crop_seconds)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from mrlspk.data.audio_source import as_source
 from mrlspk.inference.cache import FILE_NAME, EmbeddingCache
 from mrlspk.inference.embedding import embed_recordings
 from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
@@ -23,6 +24,7 @@ SHARED, OWN = 150, 50  # entries that both writers write, and those that one of 
 EMBED = """
 import json, sys
 from pathlib import Path
+from mrlspk.data.audio_source import as_source
 from mrlspk.inference import cache_lookup
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import embed_recordings
@@ -34,7 +36,7 @@ cache_lookup.WRITE_EVERY_ENTRIES = 1
 cache_lookup.RECORDINGS_PER_LOOKUP = 2
 model, corpus, folder = map(Path, sys.argv[1:])
 backend = TorchBackend(load_model(model).encoder)
-recordings = [Recording(path) for path in sorted(corpus.rglob("*.wav"))]
+recordings = [Recording(as_source(path)) for path in sorted(corpus.rglob("*.wav"))]
 print("ready", flush=True)
 sys.stdin.readline()
 found = embed_recordings(backend, recordings, batch_size=1, max_seconds=60, cache=EmbeddingCache(folder))
@@ -115,7 +117,7 @@ def is_sound(folder):
 
 
 def embed(model, corpus, folder):
-    recordings = [Recording(path) for path in sorted(corpus.rglob("*.wav"))]
+    recordings = [Recording(as_source(path)) for path in sorted(corpus.rglob("*.wav"))]
     backend = TorchBackend(load_model(model).encoder)
     return embed_recordings(backend, recordings, batch_size=1, max_seconds=60, cache=EmbeddingCache(folder))
 

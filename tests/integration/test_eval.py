@@ -78,7 +78,7 @@ def test_each_file_is_decoded_once_for_all_lists_and_widths(run, model, flags, t
     decoded = []
     load_audio = embedding.load_audio
     monkeypatch.setattr(
-        embedding, "load_audio", lambda path, **options: decoded.append(path) or load_audio(path, **options)
+        embedding, "load_audio", lambda source, **options: decoded.append(source.path) or load_audio(source, **options)
     )
     second = shutil.copy(tiny_corpus.trials, tmp_path / "again.txt")
     outcome = run("eval", model, *flags, "--trials", second, "--json")

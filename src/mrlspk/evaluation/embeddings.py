@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import EvaluationConfig
+from mrlspk.data.audio_source import AudioSource, as_source
 from mrlspk.errors import DataError
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.cache import EmbeddingCache
@@ -67,9 +68,11 @@ class Embeddings:
 
     found: dict[Recording, EmbeddedRecording]
 
-    def of(self, paths: Mapping[str, Path], *, crop_seconds: float | None = None) -> dict[str, NDArray[np.float32]]:
+    def of(
+        self, sources: Mapping[str, AudioSource | Path], *, crop_seconds: float | None = None
+    ) -> dict[str, NDArray[np.float32]]:
         """Return the embedding (embed_dim,), not of unit length, by utterance id, of those that have one."""
-        wanted = {utterance_id: Recording(path, crop_seconds) for utterance_id, path in paths.items()}
+        wanted = {each: Recording(as_source(source), crop_seconds) for each, source in sources.items()}
         return {utterance_id: self.found[each].vector for utterance_id, each in wanted.items() if each in self.found}
 
     def turned(self, matrix: NDArray[np.float64]) -> "Embeddings":
@@ -80,7 +83,7 @@ class Embeddings:
 
     def seconds_of(self, paths: Mapping[str, Path]) -> dict[str, float]:
         """Return the length by utterance id."""
-        return {utterance_id: self.found[Recording(path)].seconds for utterance_id, path in paths.items()}
+        return {utterance_id: self.found[Recording(as_source(path))].seconds for utterance_id, path in paths.items()}
 
 
 def build_embedder(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlspk.data.audio_source import AudioSource, as_source
 from mrlspk.data.trials import Trials, TrialSpeakers, trial_speakers
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.embeddings import Embedder, Embeddings
@@ -84,9 +85,9 @@ def score_model(
     Raises:
         DataError: If an utterance cannot be read or embedded, or the cohort cannot be used.
     """
-    wanted = [Recording(path) for each in lists for path in each.paths.values()]
+    wanted = [Recording(as_source(path)) for each in lists for path in each.paths.values()]
     wanted += [
-        Recording(each.paths[utterance_id], seconds)
+        Recording(as_source(each.paths[utterance_id]), seconds)
         for each in lists
         for utterance_id in dict.fromkeys(each.trials.test_ids)
         for seconds in crops
@@ -107,9 +108,9 @@ def score_lists(embeddings: Embeddings, lists: Sequence[TrialList], dims: tuple[
 
 def _by_path(recordings: Sequence[Recording]) -> list[Recording]:
     """Return the recordings, each once, those of one path next to each other, so that it is decoded once."""
-    groups: dict[Path, dict[Recording, None]] = {}
+    groups: dict[AudioSource, dict[Recording, None]] = {}
     for recording in recordings:
-        groups.setdefault(recording.path, {})[recording] = None
+        groups.setdefault(recording.source, {})[recording] = None
     return [recording for group in groups.values() for recording in group]
 
 

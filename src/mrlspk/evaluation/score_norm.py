@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import EvaluationConfig
+from mrlspk.data.audio_source import AudioSource
 from mrlspk.data.corpora.recipes import find_recipe, scan_corpus
 from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError, UsageError
@@ -48,7 +49,7 @@ class CohortSource:
 
     path: Path
     fingerprint: str
-    recordings: Mapping[str, Path]
+    recordings: Mapping[str, AudioSource]
     speaker_by_id: Mapping[str, str]
     stored: Mapping[str, NDArray[np.floating]] | None = None
 
@@ -74,7 +75,7 @@ class CohortSource:
     @property
     def wanted(self) -> tuple[Recording, ...]:
         """The recordings to embed."""
-        return tuple(Recording(path) for path in self.recordings.values())
+        return tuple(Recording(source) for source in self.recordings.values())
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,9 @@ def find_cohort(path: Path, *, fingerprint: str, embed_dim: int) -> CohortSource
     """
     if find_recipe(path) is not None:
         manifest = scan_corpus(path)
-        files = {utterance.utterance_id: utterance.path for utterance in manifest.utterances}
+        sources = {utterance.utterance_id: utterance.source for utterance in manifest.utterances}
         speakers = {utterance.utterance_id: utterance.speaker_id for utterance in manifest.utterances}
-        found = CohortSource(path, manifest.fingerprint, files, speakers)
+        found = CohortSource(path, manifest.fingerprint, sources, speakers)
     else:
         stored = _read_embeddings(path, fingerprint, embed_dim)
         found = CohortSource(path, file_sha256(path), {}, {each: speaker_of(each) for each in stored}, stored)

@@ -176,7 +176,7 @@ class UtteranceSource:
 
     def _load(self, utterance: Utterance) -> Tensor:
         whole = load_audio(utterance.source)
-        middle = Recording(utterance.path, self.crop_seconds).crop(whole)
+        middle = Recording(utterance.source, self.crop_seconds).crop(whole)
         waveform = whole if middle is None else middle
         check_length(waveform, self.min_samples, str(utterance.source))
         return waveform

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mrlspk.errors import MrlspkError
-from mrlspk.inference.file_content import FileState
+from mrlspk.inference.audio_content import FileState
 from mrlspk.inference.recording import EmbeddedRecording, TooShort
 
 log = logging.getLogger("mrlspk.inference")

@@ -7,19 +7,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import batched
-from pathlib import Path
 
 from mrlspk import __version__
+from mrlspk.data.audio_source import AudioSource
 from mrlspk.data.utterance_ids import is_utf8
+from mrlspk.inference.audio_content import AudioContent, file_state, read_content
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.cache import EmbeddingCache, Entry, KnownFile
-from mrlspk.inference.file_content import FileContent, file_state, read_content
 from mrlspk.inference.recording import Recording
 
 FORMAT = 1  # rises when equal audio and settings give other embeddings, or entries get another form
 RECORDINGS_PER_LOOKUP = 500
 WRITE_EVERY_SECONDS = 5.0  # a killed run loses no more than this
 WRITE_EVERY_ENTRIES = 2000
+WHOLE = 0.0, None
 
 type OnFound = Callable[[Mapping[Recording, Entry]], None]
 
@@ -37,7 +38,7 @@ class CacheLookup:
         self._cache = cache
         self._model, self._runtime, self._max_seconds = backend.fingerprint, tuple(backend.runtime.items()), max_seconds
         self._asked: set[bytes] = set()
-        self._awaited: dict[Recording, tuple[bytes, FileContent]] = {}
+        self._awaited: dict[Recording, tuple[bytes, AudioContent]] = {}
         self._repeats: list[Recording] = []
         self._entries: dict[bytes, Entry] = {}
         self._files: dict[bytes, KnownFile] = {}
@@ -73,8 +74,8 @@ class CacheLookup:
     def _look_up(self, recordings: Iterable[Recording], on_found: OnFound) -> Iterator[tuple[Recording, bytes | None]]:
         """Yield each recording that is not in the cache, with its key; an unreadable file has none."""
         for some in batched(recordings, RECORDINGS_PER_LOOKUP):
-            contents = self._contents({recording.path for recording in some})
-            keys = {each: self._key(each, contents[each.path]) for each in some if each.path in contents}
+            contents = self._contents({recording.source for recording in some})
+            keys = {each: self._key(each, contents[each.source]) for each in some if each.source in contents}
             known = self._cache.find(set(keys.values()))
             on_found({recording: known[key] for recording, key in keys.items() if key in known})
             for recording in some:
@@ -82,28 +83,31 @@ class CacheLookup:
                 if key in known:
                     continue
                 if key is not None:
-                    self._awaited[recording] = key, contents[recording.path]
+                    self._awaited[recording] = key, contents[recording.source]
                 yield recording, key
             self._write_if_due()
 
-    def _contents(self, paths: Iterable[Path]) -> dict[Path, FileContent]:
-        """Return the contents of files, reading only those that are new or have changed since they were hashed."""
-        names = {path: os.fsencode(path.absolute()) for path in paths if is_utf8(str(path))}
+    def _contents(self, sources: Iterable[AudioSource]) -> dict[AudioSource, AudioContent]:
+        """Return the contents of sources, reading only those that are new or have changed since they were hashed."""
+        readable = [source for source in sources if is_utf8(str(source))]
+        names = {source: os.fsencode(source.path.absolute()) for source in readable if source.path is not None}
         known = self._cache.find_files(names.values())
-        found: dict[Path, FileContent] = {}
-        for path, name in names.items():
+        found: dict[AudioSource, AudioContent] = {}
+        for source in readable:
+            name = names.get(source, b"")
             state, sha256 = known.get(name, (None, b""))
-            if state is not None and file_state(path) == state:
-                found[path] = FileContent(path, sha256, state, settled=True)
-            elif content := read_content(path):
-                found[path] = content
-                if content.settled:
+            if state is not None and file_state(source) == state:
+                found[source] = AudioContent(source, sha256, state, settled=True)
+            elif content := read_content(source):
+                found[source] = content
+                if content.state and content.settled:
                     self._files[name] = content.state, content.sha256
         return found
 
-    def _key(self, recording: Recording, content: FileContent) -> bytes:
-        suffix = recording.path.suffix.lower()  # which decides the decoder
-        settings = _settings_text(self._runtime, self._max_seconds, recording.crop_seconds, suffix)
+    def _key(self, recording: Recording, content: AudioContent) -> bytes:
+        source = recording.source  # its suffix selects the decoder
+        span = source.start_seconds, source.seconds
+        settings = _settings_text(self._runtime, self._max_seconds, recording.crop_seconds, source.suffix, span)
         return hashlib.sha256(f"{self._model} {content.sha256.hex()} {settings}".encode()).digest()
 
     def _write_if_due(self) -> None:
@@ -119,9 +123,21 @@ class CacheLookup:
 
 @lru_cache
 def _settings_text(
-    runtime: tuple[tuple[str, str], ...], max_seconds: float, crop_seconds: float | None, suffix: str
+    runtime: tuple[tuple[str, str], ...],
+    max_seconds: float,
+    crop_seconds: float | None,
+    suffix: str,
+    span: tuple[float, float | None],
 ) -> str:
-    """Return all that an embedding depends on beside model and audio, as JSON."""
+    """Return everything but model and audio on which an embedding depends, as JSON.
+
+    Args:
+        runtime: Of the backend.
+        max_seconds: Of a window.
+        crop_seconds: Of the recording.
+        suffix: Of the format of its source.
+        span: Start and length of its source within the encoded audio; (0, None) for all of it.
+    """
     settings = {
         "format": FORMAT,
         "mrlspk": __version__,
@@ -129,5 +145,6 @@ def _settings_text(
         "max_seconds": float(max_seconds),
         "crop_seconds": None if crop_seconds is None else float(crop_seconds),
         "suffix": suffix,
+        **({} if span == WHOLE else {"span": span}),
     }
     return json.dumps(settings)

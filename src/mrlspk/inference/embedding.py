@@ -29,7 +29,7 @@ class EmbeddedRecordings:
     Attributes:
         embeddings: By recording.
         errors: Why a recording could not be embedded.
-        too_short: Recordings whose file is shorter than their crop.
+        too_short: Recordings whose source is shorter than their crop.
         n_cached: Recordings found in the cache, neither decoded nor embedded.
     """
 
@@ -51,7 +51,7 @@ def embed_recordings(
     """Embed every recording once.
 
     A recording that cannot be embedded is listed under ``errors``; the others are embedded all the same. Recordings of
-    one file that follow each other are decoded once.
+    one source that follow each other are decoded once.
 
     Args:
         backend: The model.
@@ -105,7 +105,7 @@ class _Results:
         """Add an embedding (embed_dim,), or an error if it cannot be brought to unit length."""
         seconds, warnings = self._decoded.pop(recording)
         try:
-            check_direction(vector, recording.path)
+            check_direction(vector, str(recording.source))
         except DataError as error:
             self.failed(recording, error)
         else:
@@ -153,11 +153,11 @@ def embed_waveforms(backend: Backend, waveforms: Tensor, *, max_seconds: float) 
 
 
 def _decode(recordings: Iterable[Recording], backend: Backend, results: _Results) -> Iterator[tuple[Recording, Tensor]]:
-    """Yield each waveform that can be embedded; recordings of one file that follow each other are decoded once."""
+    """Yield each waveform that can be embedded; recordings of one source that follow each other are decoded once."""
     rate = backend.sample_rate
-    for path, group in groupby(recordings, key=lambda each: each.path):
+    for source, group in groupby(recordings, key=lambda each: each.source):
         try:
-            whole, original_rate = load_audio(path, sample_rate=rate), probe_audio(path).sample_rate
+            whole, original_rate = load_audio(source, sample_rate=rate), probe_audio(source).sample_rate
         except DataError as error:
             for recording in group:
                 results.failed(recording, error)
@@ -168,7 +168,7 @@ def _decode(recordings: Iterable[Recording], backend: Backend, results: _Results
                 results.add(recording, TooShort(whole.numel() / rate))
                 continue
             try:
-                check_length(waveform, backend.min_samples, path, sample_rate=rate)
+                check_length(waveform, backend.min_samples, str(source), sample_rate=rate)
             except DataError as error:
                 results.failed(recording, error)
                 continue

@@ -1,32 +1,32 @@
 """What is embedded, and the embedding of it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mrlspk.data.audio import SAMPLE_RATE
+from mrlspk.data.audio_source import AudioSource
 
 
 @dataclass(frozen=True)
 class Recording:
-    """An audio file: all of it, or the middle ``crop_seconds`` of its decoded samples.
+    """Audio to embed: all of a source, or the middle ``crop_seconds`` of its decoded samples.
 
-    A file shorter than the crop counts as too short, unless ``short_is_whole``: then all of it is taken.
+    A source shorter than the crop counts as too short, unless ``short_is_whole``: then all of it is taken.
     """
 
-    path: Path
+    source: AudioSource
     crop_seconds: float | None = None
     short_is_whole: bool = False
 
     def __str__(self) -> str:
-        """Return the path, and the length of the crop if there is one."""
-        return f"{self.path}" if self.crop_seconds is None else f"{self.path} (the middle {self.crop_seconds:g} s)"
+        """Return the source, and the length of the crop if there is one."""
+        return f"{self.source}" if self.crop_seconds is None else f"{self.source} (the middle {self.crop_seconds:g} s)"
 
     def crop(self, waveform: Tensor, *, sample_rate: int = SAMPLE_RATE) -> Tensor | None:
-        """Return the wanted part of all samples (samples,) of the file; None if the file is shorter than the crop."""
+        """Return the wanted part of all samples (samples,) of the source; None if they are fewer than the crop."""
         if self.crop_seconds is None:
             return waveform
         n_samples = round(self.crop_seconds * sample_rate)
@@ -53,6 +53,6 @@ class EmbeddedRecording:
 
 @dataclass(frozen=True)
 class TooShort:
-    """A recording without an embedding, since its file, of ``seconds``, is shorter than its crop."""
+    """A recording without an embedding, since its source, of ``seconds``, is shorter than its crop."""
 
     seconds: float

@@ -140,7 +140,7 @@ class AudioValidator:
     ) -> None:
         self._trials, self._ranks = trials, ranks
         self._recordings = {
-            each.utterance_id: Recording(each.path, crop_seconds, short_is_whole=True) for each in trials.utterances
+            each.utterance_id: Recording(each.source, crop_seconds, short_is_whole=True) for each in trials.utterances
         }
         self._batch_size, self._max_seconds = batch_size, max_seconds
 

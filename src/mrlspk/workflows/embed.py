@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.data.audio import AUDIO_SUFFIXES
+from mrlspk.data.audio_source import as_source
 from mrlspk.data.utterance_ids import printable
 from mrlspk.errors import DataError, UsageError
 from mrlspk.inference.backend import check_dims, load_backend
@@ -64,7 +65,7 @@ def embed(
     backend = load_backend(model, device=device).backend
     width = check_dims(backend.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
     settings = (config or Config()).evaluation
-    recordings = {file_id: Recording(path) for file_id, path in files.items()}
+    recordings = {file_id: Recording(as_source(path)) for file_id, path in files.items()}
     found = embed_recordings(
         backend,
         recordings.values(),

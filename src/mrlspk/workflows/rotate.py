@@ -165,19 +165,19 @@ def _embed(corpus: Manifest, embedder: Embedder, request: RotateRequest) -> Embe
     """Embed every utterance whole, and its middle where there is a choice to make."""
     lengths = (None, request.crop_seconds) if request.has_choice else (None,)
     try:
-        return embedder.embed(Recording(each.path, seconds) for each in corpus.utterances for seconds in lengths)
+        return embedder.embed(Recording(each.source, seconds) for each in corpus.utterances for seconds in lengths)
     except DataError as error:
         raise DataError(error.what, error.where, "Mend these recordings, or take them out.") from error
 
 
 def _choose(corpus: Manifest, embeddings: Embeddings, request: RotateRequest) -> RotationChoice:
     """Return the rotation, fitted to all speakers."""
-    paths = {utterance.utterance_id: utterance.path for utterance in corpus.utterances}
-    whole = embeddings.of(paths)
+    sources = {utterance.utterance_id: utterance.source for utterance in corpus.utterances}
+    whole = embeddings.of(sources)
     vectors = with_speaker(corpus, whole)
     if not request.has_choice:
         return choose_over_folds((), request.candidates, refit=vectors)
-    crops = embeddings.of(paths, crop_seconds=request.crop_seconds)
+    crops = embeddings.of(sources, crop_seconds=request.crop_seconds)
     if len(crops) < len(whole):
         shorter = len(whole) - len(crops)
         log.warning(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config import Config
+from mrlspk.data.audio_source import as_source
 from mrlspk.data.trials import Trials
 from mrlspk.errors import CheckpointError, DataError, UsageError
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command, find_calibration
@@ -177,7 +178,7 @@ def _embed(embedder: Embedder, first: Path, second: Path) -> dict[str, EmbeddedR
     Raises:
         DataError: If one cannot be embedded.
     """
-    recordings = {"a": Recording(first), "b": Recording(second)}
+    recordings = {"a": Recording(as_source(first)), "b": Recording(as_source(second))}
     found = embed_recordings(
         embedder.backend, recordings.values(), batch_size=embedder.batch_size, max_seconds=embedder.max_seconds
     )

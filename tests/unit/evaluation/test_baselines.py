@@ -1,5 +1,4 @@
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +7,7 @@ import torch
 
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.config.evaluation import EvaluationConfig
+from mrlspk.data.audio_source import FileSource
 from mrlspk.evaluation.baselines import score_baselines
 from mrlspk.evaluation.embeddings import Embeddings, build_embedder
 from mrlspk.evaluation.model_origin import Origin
@@ -81,7 +81,7 @@ def test_without_a_rotation_there_is_no_such_baseline_and_without_a_common_width
 
 
 def test_turned_embeddings_are_the_product_and_the_others_stay():
-    a, b = Recording(Path("a.wav")), Recording(Path("b.wav"))
+    a, b = Recording(FileSource("a.wav")), Recording(FileSource("b.wav"))
     vectors = {a: np.array([1, 2], np.float32), b: np.array([3, 4], np.float32)}
     before = Embeddings({each: EmbeddedRecording(vector, 1.0, ("silent",)) for each, vector in vectors.items()})
     after = before.turned(np.array([[0.0, 1.0], [-1.0, 0.0]]))

@@ -120,7 +120,7 @@ def embedder(monkeypatch):
     def embed_recordings(_backend, recordings, **_settings):
         found = EmbeddedRecordings({}, {})
         for recording in recordings:
-            number, length = list(SECONDS).index(recording.path.stem), SECONDS[recording.path.stem]
+            number, length = list(SECONDS).index(recording.source.path.stem), SECONDS[recording.source.path.stem]
             cut = recording.crop_seconds or length
             if cut <= length:
                 vector = np.array([1.0, number, cut], dtype=np.float32)

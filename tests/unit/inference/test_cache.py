@@ -7,8 +7,8 @@ import sqlite3
 import numpy as np
 import pytest
 
+from mrlspk.inference.audio_content import FileState
 from mrlspk.inference.cache import FILE_NAME, EmbeddingCache, pack_entry, unpack_entry
-from mrlspk.inference.file_content import FileState
 from mrlspk.inference.recording import EmbeddedRecording, TooShort
 
 KEYS = [hashlib.sha256(bytes([number])).digest() for number in range(200)]

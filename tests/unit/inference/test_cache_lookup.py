@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import tarfile
 import time
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 import soundfile
 import torch
 
+from factories import recording_of
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
-from mrlspk.inference import cache_lookup, embedding, file_content
+from mrlspk.data.audio_source import RangeSource, list_tar
+from mrlspk.inference import audio_content, cache_lookup, embedding
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import embed_recordings
 from mrlspk.inference.recording import Recording
@@ -49,9 +52,9 @@ def recordings(tmp_path):
     rng, found = np.random.default_rng(0), []
     for number, samples in enumerate((8000, 4000, 8000, 6000, 4000, 8000)):
         soundfile.write(tmp_path / f"{number}.wav", 0.1 * rng.normal(size=samples), 16000)
-        found.append(Recording(tmp_path / f"{number}.wav"))
+        found.append(recording_of(tmp_path / f"{number}.wav"))
     soundfile.write(tmp_path / "6.wav", np.full(4000, 1e-5), 8000, subtype="FLOAT")
-    return [*found, Recording(tmp_path / "6.wav")]
+    return [*found, recording_of(tmp_path / "6.wav")]
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def settle(monkeypatch):
 
     def later():
         now = time.time_ns() + 5_000_000_000
-        monkeypatch.setattr(file_content.time, "time_ns", lambda: now)
+        monkeypatch.setattr(audio_content.time, "time_ns", lambda: now)
 
     return later
 
@@ -111,9 +114,9 @@ def test_warm_cache_decodes_embeds_and_hashes_nothing(backend, recordings, cache
 
 
 def test_cache_key_is_that_of_0_1_0(backend, recordings, cache):
-    embed_recordings(backend, [recordings[0], Recording(recordings[1].path, 0.2)], cache=cache, **OPTIONS)
+    embed_recordings(backend, [recordings[0], recording_of(recordings[1].source.path, 0.2)], cache=cache, **OPTIONS)
     for recording, crop in ((recordings[0], "null"), (recordings[1], "0.2")):
-        audio = hashlib.sha256(recording.path.read_bytes()).hexdigest()
+        audio = hashlib.sha256(recording.source.path.read_bytes()).hexdigest()
         settings = (
             f'{{"format": 1, "mrlspk": "{cache_lookup.__version__}", "torch": "{torch.__version__}", '
             f'"device": "cpu", "max_seconds": 60.0, "crop_seconds": {crop}, "suffix": ".wav"}}'
@@ -143,12 +146,12 @@ def test_only_new_recordings_are_embedded_in_the_order_given(backend, recordings
 
 
 def test_file_changed_at_once_to_the_same_size_is_embedded_again(backend, tmp_path, cache):
-    recording = Recording(tmp_path / "a.wav")
+    recording = recording_of(tmp_path / "a.wav")
     rng = np.random.default_rng(3)
     for _ in range(5):
         samples = 0.1 * rng.normal(size=6000)
-        soundfile.write(recording.path, samples, 16000)
-        os.utime(recording.path, (1e9, 1e9))
+        soundfile.write(recording.source.path, samples, 16000)
+        os.utime(recording.source.path, (1e9, 1e9))
         found = embed_recordings(backend, [recording], cache=cache, **OPTIONS)
         assert found.n_cached == 0
         same(found, embed_recordings(backend, [recording], **OPTIONS))
@@ -158,7 +161,7 @@ def test_file_changed_after_it_was_hashed_is_embedded_again(backend, recordings,
     settle()
     embed_recordings(backend, recordings, cache=cache, **OPTIONS)
     time.sleep(0.02)  # more than the grain of the kernel's clock
-    soundfile.write(recordings[2].path, 0.1 * np.random.default_rng(7).normal(size=8000), 16000)
+    soundfile.write(recordings[2].source.path, 0.1 * np.random.default_rng(7).normal(size=8000), 16000)
     _, done = work(lambda: embed_recordings(backend, recordings, cache=cache, **OPTIONS))
     assert done == {"decoded": 1, "hashed": 1, "embedded": 1}
 
@@ -166,15 +169,15 @@ def test_file_changed_after_it_was_hashed_is_embedded_again(backend, recordings,
 def test_file_changed_between_hash_and_decoding_is_not_kept(backend, recordings, cache, monkeypatch):
     recording, load = recordings[0], embedding.load_audio
 
-    def change_then_load(path, **options):
-        soundfile.write(path, 0.1 * np.random.default_rng(9).normal(size=8000), 16000)
-        return load(path, **options)
+    def change_then_load(source, **options):
+        soundfile.write(source.path, 0.1 * np.random.default_rng(9).normal(size=8000), 16000)
+        return load(source, **options)
 
-    original = recording.path.read_bytes()
+    original = recording.source.path.read_bytes()
     monkeypatch.setattr(embedding, "load_audio", change_then_load)
     changed = embed_recordings(backend, [recording], cache=cache, **OPTIONS)
     monkeypatch.setattr(embedding, "load_audio", load)
-    recording.path.write_bytes(original)
+    recording.source.path.write_bytes(original)
     found = embed_recordings(backend, [recording], cache=cache, **OPTIONS)
     assert found.n_cached == 0
     assert not np.allclose(found.embeddings[recording].vector, changed.embeddings[recording].vector, atol=1e-4)
@@ -183,9 +186,9 @@ def test_file_changed_between_hash_and_decoding_is_not_kept(backend, recordings,
 def test_moved_or_copied_file_is_found_by_its_content(backend, recordings, cache, tmp_path, work):
     first = embed_recordings(backend, recordings, cache=cache, **OPTIONS).embeddings
     (tmp_path / "elsewhere").mkdir()
-    recordings[0].path.rename(tmp_path / "elsewhere" / "renamed.wav")
-    shutil.copy(recordings[1].path, tmp_path / "elsewhere" / "copy.WAV")
-    moved = [Recording(tmp_path / "elsewhere" / name) for name in ("renamed.wav", "copy.WAV")]
+    recordings[0].source.path.rename(tmp_path / "elsewhere" / "renamed.wav")
+    shutil.copy(recordings[1].source.path, tmp_path / "elsewhere" / "copy.WAV")
+    moved = [recording_of(tmp_path / "elsewhere" / name) for name in ("renamed.wav", "copy.WAV")]
     found, done = work(lambda: embed_recordings(backend, moved, cache=cache, **OPTIONS))
     assert done["embedded"] == done["decoded"] == 0
     for recording, before in zip(moved, recordings, strict=False):
@@ -193,9 +196,9 @@ def test_moved_or_copied_file_is_found_by_its_content(backend, recordings, cache
 
 
 def test_files_of_one_content_are_embedded_once_and_alike(backend, recordings, cache, tmp_path, work):
-    copies = [Recording(tmp_path / f"copy-{each.path.name}") for each in recordings]
+    copies = [recording_of(tmp_path / f"copy-{each.source.path.name}") for each in recordings]
     for recording, copy in zip(recordings, copies, strict=True):
-        shutil.copy(recording.path, copy.path)
+        shutil.copy(recording.source.path, copy.source.path)
     found, done = work(lambda: embed_recordings(backend, [*recordings, *copies], cache=cache, **OPTIONS))
     assert done["embedded"] == done["decoded"] == 7
     assert list(found.embeddings) == [*recordings, *copies]
@@ -206,30 +209,30 @@ def test_files_of_one_content_are_embedded_once_and_alike(backend, recordings, c
 
 def test_file_refused_by_its_name_is_refused_with_a_warm_cache_too(backend, recordings, cache, tmp_path):
     embed_recordings(backend, recordings, cache=cache, **OPTIONS)
-    refused = [Recording(tmp_path / "audio.txt"), Recording(tmp_path / os.fsdecode(b"caf\xe9.wav"))]
+    refused = [recording_of(tmp_path / "audio.txt"), recording_of(tmp_path / os.fsdecode(b"caf\xe9.wav"))]
     for each in refused:
-        shutil.copy(recordings[0].path, each.path)
+        shutil.copy(recordings[0].source.path, each.source.path)
     assert set(embed_recordings(backend, refused, cache=cache, **OPTIONS).errors) == set(refused)
 
 
 def test_errors_are_not_kept(backend, tmp_path, cache):
     (tmp_path / "a.wav").write_text("not audio")
     shutil.copy(tmp_path / "a.wav", tmp_path / "b.wav")
-    bad = [Recording(tmp_path / f"{name}.wav") for name in ("a", "b", "absent")]
+    bad = [recording_of(tmp_path / f"{name}.wav") for name in ("a", "b", "absent")]
     for _ in range(2):
         seen = []
         progress = {"on_progress": lambda *counts, seen=seen: seen.append(counts)}
         found = embed_recordings(backend, bad, cache=cache, **progress, **OPTIONS)
         assert found.n_cached == 0
-        assert all(each.path.name in found.errors[each] for each in bad)
+        assert all(each.source.path.name in found.errors[each] for each in bad)
         assert seen[-1] == (3, 3)
 
 
 def test_crops_are_kept_by_length_and_too_short_files_too(backend, recordings, cache, work):
-    crops = [Recording(each.path, seconds) for each in recordings for seconds in (None, 0.3, 0.375)]
+    crops = [recording_of(each.source.path, seconds) for each in recordings for seconds in (None, 0.3, 0.375)]
     cold, done = work(lambda: embed_recordings(backend, crops, cache=cache, **OPTIONS))
     assert done["decoded"] == 7
-    assert cold.too_short == tuple(Recording(recordings[n].path, s) for n in (1, 4) for s in (0.3, 0.375))
+    assert cold.too_short == tuple(recording_of(recordings[n].source.path, s) for n in (1, 4) for s in (0.3, 0.375))
     warm, done = work(lambda: embed_recordings(backend, crops, cache=cache, **OPTIONS))
     assert done["decoded"] == done["embedded"] == 0
     assert warm.n_cached == len(crops)
@@ -263,10 +266,10 @@ def test_equal_weights_hit_whatever_widths_were_trained(recordings, cache):
 def test_embeddings_made_before_an_interruption_are_kept(backend, recordings, cache, monkeypatch):
     load = embedding.load_audio
 
-    def interrupted(path, **options):
-        if path.name == "5.wav":
+    def interrupted(source, **options):
+        if source.path.name == "5.wav":
             raise KeyboardInterrupt
-        return load(path, **options)
+        return load(source, **options)
 
     monkeypatch.setattr(embedding, "load_audio", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -288,3 +291,26 @@ def test_entries_are_written_during_the_run(backend, recordings, cache, monkeypa
     embed_recordings(backend, recordings, cache=cache, batch_size=1, max_seconds=60)
     assert sum(written) == 7
     assert max(written) <= 2
+
+
+def test_ranges_of_one_recording_are_kept_apart(backend, recordings, cache):
+    whole = recordings[0].source
+    parts = [Recording(RangeSource(whole, start, 0.2)) for start in (0.0, 0.2)]
+    cold = embed_recordings(backend, [recordings[0], *parts], cache=cache, **OPTIONS)
+    assert cold.n_cached == 0
+    assert [each.seconds for each in cold.embeddings.values()] == [0.5, 0.2, 0.2]
+    warm = embed_recordings(backend, [recordings[0], *parts], cache=cache, **OPTIONS)
+    assert warm.n_cached == 3
+    same(cold, warm)
+    first, second = (cold.embeddings[each].vector for each in parts)
+    assert not np.array_equal(first, second)
+
+
+def test_member_of_a_tar_hits_the_embedding_of_its_file(backend, recordings, cache, tmp_path):
+    first = embed_recordings(backend, recordings[:1], cache=cache, **OPTIONS)
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(recordings[0].source.path, "a.wav")
+    member = Recording(list_tar(tmp_path / "a.tar")[0])
+    found = embed_recordings(backend, [member], cache=cache, **OPTIONS)
+    assert found.n_cached == 1
+    assert np.array_equal(found.embeddings[member].vector, first.embeddings[recordings[0]].vector)

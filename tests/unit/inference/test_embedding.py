@@ -3,10 +3,10 @@ import pytest
 import soundfile
 import torch
 
+from factories import recording_of
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.inference import embedding
 from mrlspk.inference.embedding import embed_recordings, embed_waveforms, unit_prefix
-from mrlspk.inference.recording import Recording
 from mrlspk.inference.torch_backend import TorchBackend
 from mrlspk.models.encoder import build_encoder
 
@@ -31,7 +31,7 @@ def files(tmp_path):
     for number, samples in enumerate((8000, 4000, 8000, 6000, 4000, 8000, 4000)):
         path = tmp_path / f"{number}.wav"
         soundfile.write(path, 0.1 * rng.normal(size=samples), 16000)
-        found.append(Recording(path))
+        found.append(recording_of(path))
     return found
 
 
@@ -45,7 +45,7 @@ def test_batched_embeddings_equal_single_ones_in_the_order_given(backend, files)
 
 def test_unreadable_files_are_listed_and_the_others_embedded(backend, files, tmp_path):
     (tmp_path / "text.wav").write_text("not audio")
-    bad = Recording(tmp_path / "text.wav")
+    bad = recording_of(tmp_path / "text.wav")
     found = embed_recordings(backend, [*files, bad], batch_size=4, max_seconds=60)
     assert list(found.embeddings) == files
     assert list(found.errors) == [bad]
@@ -113,7 +113,7 @@ class EightKilohertz(Spoilt):
 
 
 def test_audio_is_resampled_to_the_rate_of_the_backend(files):
-    recordings = [*files[:4], Recording(files[0].path, 0.375)]
+    recordings = [*files[:4], recording_of(files[0].source.path, 0.375)]
     found = embed_recordings(EightKilohertz(0), recordings, batch_size=4, max_seconds=60)
     assert [each.vector.tolist() for each in found.embeddings.values()] == [[n, n] for n in (4000, 4000, 3000, 3000)]
     assert [each.seconds for each in found.embeddings.values()] == [0.5, 0.5, 0.375, 0.375]
@@ -126,9 +126,9 @@ def test_crop_is_the_middle_of_the_file(backend, tmp_path):
     soundfile.write(tmp_path / "whole.wav", samples, 16000, subtype="FLOAT")
     soundfile.write(tmp_path / "middle.wav", samples[8000:16000], 16000, subtype="FLOAT")
     crop, middle, whole = recordings = [
-        Recording(tmp_path / "whole.wav", 0.5),
-        Recording(tmp_path / "middle.wav"),
-        Recording(tmp_path / "whole.wav"),
+        recording_of(tmp_path / "whole.wav", 0.5),
+        recording_of(tmp_path / "middle.wav"),
+        recording_of(tmp_path / "whole.wav"),
     ]
     found = embed_recordings(backend, recordings, batch_size=1, max_seconds=60).embeddings
     assert list(found) == recordings
@@ -137,7 +137,7 @@ def test_crop_is_the_middle_of_the_file(backend, tmp_path):
 
 
 def test_file_shorter_than_its_crop_is_listed_as_too_short(backend, files):
-    crops = [Recording(each.path, 0.375) for each in files]  # 6,000 samples
+    crops = [recording_of(each.source.path, 0.375) for each in files]  # 6,000 samples
     seen = []
     options = {"batch_size": 4, "max_seconds": 60, "on_progress": lambda *counts: seen.append(counts)}
     found = embed_recordings(backend, crops, **options)
@@ -148,7 +148,7 @@ def test_file_shorter_than_its_crop_is_listed_as_too_short(backend, files):
 
 
 def test_crop_too_short_for_the_model_is_an_error(backend, files):
-    crop = Recording(files[0].path, 0.01)
+    crop = recording_of(files[0].source.path, 0.01)
     found = embed_recordings(backend, [crop], batch_size=4, max_seconds=60)
     assert "too short: 160 samples" in found.errors[crop]
 
@@ -157,9 +157,9 @@ def test_recordings_of_one_file_in_a_row_are_decoded_once(backend, files, monkey
     decoded = []
     load = embedding.load_audio
     monkeypatch.setattr(
-        embedding, "load_audio", lambda path, **options: decoded.append(path.name) or load(path, **options)
+        embedding, "load_audio", lambda source, **options: decoded.append(source.path.name) or load(source, **options)
     )
-    crops = [Recording(each.path, crop) for each in files[:2] for crop in (None, 0.2, 0.1)]
+    crops = [recording_of(each.source.path, crop) for each in files[:2] for crop in (None, 0.2, 0.1)]
     found = embed_recordings(backend, crops, batch_size=4, max_seconds=60)
     assert decoded == ["0.wav", "1.wav"]
     assert list(found.embeddings) == crops
