@@ -43,7 +43,7 @@ def test_every_example_loads(path):
     assert isinstance(load_config(path), Config)
 
 
-def test_there_is_a_fitted_configuration_for_every_size_of_card():
+def test_there_is_a_fitted_configuration_for_every_gpu_size():
     assert {path.name for path in FITTED} == {f"{gib}gib.yaml" for gib in (8, 12, 16, 24, 40, 80)}
     assert {path.parent for path in (ROOT / "configs").rglob("*.yaml")} == {ROOT / "configs", ROOT / "configs" / "gpu"}
 
@@ -65,7 +65,7 @@ def test_fitted_configuration_names_its_origin_and_gpu_size(path):
 
 
 @pytest.mark.parametrize("path", FITTED, ids=lambda path: path.name)
-def test_the_document_has_the_figures_of_a_fitted_configuration(path):
+def test_document_has_the_numbers_of_a_fitted_configuration(path):
     _, expected, usable = re.findall(r"\d+", path.read_text(encoding="utf-8").splitlines()[1])
     training = load_config(path).training
     cells = path.stem.removesuffix("gib") + " GiB", training.batch_size, training.accumulation_steps
@@ -80,7 +80,7 @@ def test_default_yaml_equals_the_defaults():
 SHOWN_ELSEWHERE = {"model.backbone": "scratch-small.yaml", "training.lora": "lora.yaml"}  # sections that may be null
 
 
-def test_default_yaml_shows_every_key_and_other_examples_those_of_the_sections_that_are_null_in_it():
+def test_examples_show_every_key():
     def shown_in(name):
         return set(dotted_keys(yaml.safe_load((ROOT / "configs" / name).read_text(encoding="utf-8"))))
 
@@ -138,7 +138,7 @@ def f(config: Config | None, run: "Run", loss: LossConfig, batch: Batch, evaluat
     assert keys_read(Config, [source], inside) == expected
 
 
-def test_a_key_that_one_place_reads_is_missed_when_that_place_is_gone():
+def test_key_read_in_one_place_is_missed_if_that_is_gone():
     places = {path: path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py") if "config" not in path.parts}
     blind = [
         text.replace("evaluation.batch_size", "training.batch_size").replace("settings.batch_size", "16")

@@ -23,30 +23,16 @@ NAMES_FLAGS = {
 }
 
 BEING_CONVERTED = {
-    "data/worker_errors.py",
-    "evaluation/calibration.py",
     "evaluation/calibration_file.py",
-    "evaluation/calibration_fit.py",
-    "evaluation/evaluation_report.py",
-    "evaluation/report/write.py",
-    "evaluation/score_norm.py",
-    "evaluation/stored_scores.py",
     "evaluation/trial_list.py",
     "rotation/folds.py",
     "training/checkpoints/disk.py",
     "training/checkpoints/restore.py",
     "training/checkpoints/resume.py",
     "training/checkpoints/run_folder.py",
-    "training/fit.py",
-    "training/step.py",
-    "workflows/calibrate.py",
-    "workflows/compare.py",
-    "workflows/evaluate.py",
     "workflows/make_demo.py",
     "workflows/make_trials.py",
     "workflows/rotate.py",
-    "workflows/verify.py",
-    "workflows/write_embeddings.py",
 }
 
 

@@ -57,7 +57,7 @@ def test_numbers_pickled_by_either_numpy_are_read(checkpoint, tmp_path, numpy_mo
     assert load_model(changed).contents["best_eer"] == 0.0556
 
 
-def test_layers_come_from_the_backbone_that_it_names_where_it_holds_none(checkpoint, tmp_path):
+def test_layers_come_from_the_named_backbone_if_config_has_none(checkpoint, tmp_path):
     contents = torch.load(checkpoint, weights_only=False)
     del contents["config"]["backbone"]
     torch.save(contents, tmp_path / "best.pt")

@@ -72,7 +72,7 @@ def test_help_of_every_command_works_without_torch_or_the_configuration(helps):
     assert {words: seen["loaded"] for words, seen in helps.items() if seen["loaded"]} == {}
 
 
-def test_every_command_says_what_it_does_and_takes_the_common_flags(helps):
+def test_every_command_has_a_summary_and_the_common_flags(helps):
     for words in COMMANDS:
         text = helps[words]["help"]
         assert text.split("\n\n")[1].strip().endswith("."), words
@@ -99,7 +99,7 @@ def test_a_usage_error_exits_2_on_stderr(mrlspk, arguments):
 @pytest.mark.parametrize(
     "arguments", [("train", "--device", "gpu"), ("embed", "a.wav", "--device", "cuda:x")], ids=" ".join
 )
-def test_a_device_that_does_not_exist_by_name_is_a_usage_error(mrlspk, arguments):
+def test_unknown_device_name_is_a_usage_error(mrlspk, arguments):
     done = mrlspk(*arguments)
     assert done.returncode == 2
     assert "expected auto, cpu, cuda, cuda:N or mps" in " ".join(done.stderr.split())
@@ -112,7 +112,7 @@ def test_a_misspelt_key_exits_1_and_names_the_nearest(mrlspk, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_misspelt_key_in_a_file_is_told_with_the_file(mrlspk, tmp_path):
+def test_misspelt_key_in_a_file_is_reported_with_the_file(mrlspk, tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text("training:\n  btch_size: 3\n", encoding="utf-8")
     done = mrlspk("train", "--config", str(path))
@@ -154,12 +154,12 @@ def test_help_answers_in_under_half_a_second(mrlspk, arguments):
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("train", "--help"), ("--version",)], ids=" ".join)
-def test_nothing_is_written_by_asking(mrlspk, tmp_path, arguments):
+def test_lookups_write_nothing(mrlspk, tmp_path, arguments):
     assert mrlspk(*arguments).returncode == 0
     assert list(tmp_path.iterdir()) == []
 
 
-def test_quiet_leaves_stderr_empty_where_all_goes_well(run, tiny_corpus, write_model, tmp_path, monkeypatch):
+def test_quiet_leaves_stderr_empty_on_success(run, tiny_corpus, write_model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = TINY_RUN | {"data": TINY_RUN["data"] | {"train_dataset": "corpus"}}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
@@ -178,7 +178,7 @@ def test_quiet_leaves_stderr_empty_where_all_goes_well(run, tiny_corpus, write_m
     assert (chosen.exit_code, chosen.stderr) == (0, "model: checkpoints/one/best.pt\n")
 
 
-def test_without_quiet_a_run_tells_its_epochs(run, tiny_corpus, tmp_path, monkeypatch):
+def test_run_without_quiet_shows_its_epochs(run, tiny_corpus, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = TINY_RUN | {"data": TINY_RUN["data"] | {"train_dataset": str(tiny_corpus.root)}}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))

@@ -14,7 +14,7 @@ def old(tmp_path):
     return path
 
 
-def test_the_report_says_of_every_key_where_it_went(run, old, tmp_path):
+def test_report_lists_what_became_of_every_key(run, old, tmp_path):
     new = tmp_path / "new.yaml"
     outcome = run("config", "migrate", old, "-o", new, "--json")
     assert outcome.exit_code == 0
@@ -45,14 +45,14 @@ def test_the_tables_name_old_and_new_keys(run, old, tmp_path):
     assert "warning: redimnet-mrl ignored data.volume_range" in outcome.stderr
 
 
-def test_a_model_that_nobody_published_is_told(run, old, tmp_path):
+def test_unpublished_model_is_warned_of(run, old, tmp_path):
     text = TEXT.replace("models/start.pt", "null").replace("name: b1", "name: L")
     old.write_text(text)
     outcome = run("config", "migrate", old, "-o", tmp_path / "new.yaml")
     assert "redimnet-L-vb2+vox2+cnc-ft_mix is not among the published models" in outcome.stderr
 
 
-def test_what_is_there_is_overwritten_only_with_force(run, old, tmp_path):
+def test_existing_file_is_overwritten_only_with_force(run, old, tmp_path):
     new = tmp_path / "new.yaml"
     new.write_text("mine")
     outcome = run("config", "migrate", old, "-o", new)
@@ -74,7 +74,7 @@ def test_what_is_there_is_overwritten_only_with_force(run, old, tmp_path):
         (TEXT.replace("seed: 7", "seed: often"), "seed (from seed in "),
     ],
 )
-def test_what_cannot_be_migrated_is_an_error_and_writes_nothing(run, old, tmp_path, content, message):
+def test_invalid_file_is_an_error_and_writes_nothing(run, old, tmp_path, content, message):
     old.write_text(content)
     outcome = run("config", "migrate", old, "-o", tmp_path / "new.yaml")
     assert outcome.exit_code == 1
@@ -88,7 +88,7 @@ def test_an_absent_file_is_an_error(run, tmp_path):
     assert "cannot be read" in outcome.stderr
 
 
-def test_a_migrated_file_needs_no_second_migration(run, old, tmp_path):
+def test_migrating_a_migrated_file_is_refused(run, old, tmp_path):
     run("config", "migrate", old, "-o", tmp_path / "new.yaml")
     outcome = run("config", "migrate", tmp_path / "new.yaml", "-o", tmp_path / "newer.yaml")
     assert outcome.exit_code == 1

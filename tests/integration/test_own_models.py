@@ -116,7 +116,7 @@ def test_terms_of_a_published_base_come_along(train, add, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["Mine", "-mine", ".mine", "my model", "a/b", "../mine", "", "redimnet-b2-vox2-ft_lm"])
-def test_name_that_cannot_be_is_refused_before_anything_is_written(add, zoo, write_model, tmp_path, name):
+def test_invalid_name_is_refused_before_anything_is_written(add, zoo, write_model, tmp_path, name):
     outcome = add(write_model(tmp_path / "model.pt"), name)
     assert outcome.exit_code == 2
     assert "--name" in outcome.stderr
@@ -124,7 +124,7 @@ def test_name_that_cannot_be_is_refused_before_anything_is_written(add, zoo, wri
 
 
 @pytest.mark.parametrize("kind", ["text", "missing", "tensor short"])
-def test_file_that_is_no_whole_model_is_refused_before_anything_is_written(add, zoo, write_model, tmp_path, kind):
+def test_incomplete_model_is_refused_before_anything_is_written(add, zoo, write_model, tmp_path, kind):
     path = write_model(tmp_path / "model.pt")
     if kind == "tensor short":
         contents = load(path)
@@ -173,7 +173,7 @@ def test_damaged_model_is_refused_with_the_remedy(run, add, zoo, write_model, tm
     assert run("embed", tiny_corpus.root, "--model", "mine").exit_code == 0
 
 
-def test_misspelt_name_is_answered_with_the_nearest(run, add, write_model, tmp_path, tiny_corpus):
+def test_misspelt_name_error_names_the_nearest(run, add, write_model, tmp_path, tiny_corpus):
     assert add(write_model(tmp_path / "model.pt"), "my-voices").exit_code == 0
     outcome = run("embed", tiny_corpus.root, "--model", "my-voice")
     assert outcome.exit_code == 1
@@ -196,7 +196,7 @@ def test_safetensors_file_can_be_added(run, add, write_model, tmp_path):
     assert load_model(tmp_path / "cache" / "zoo" / "mine.pt").encoder.dims == (4, 8)
 
 
-def test_list_shows_ones_own_models_and_tells_damaged_entries_after_them(run, add, zoo, write_model, tmp_path):
+def test_list_shows_own_models_then_damaged_entries(run, add, zoo, write_model, tmp_path):
     kept = add(write_model(tmp_path / "model.pt"), "mine").json
     listed = run("pretrained", "list", "--json")
     assert listed.exit_code == 0, listed.stderr

@@ -105,7 +105,7 @@ def break_off(server, cache, *arguments):
     server.requests.clear()
 
 
-def test_truncated_answer_is_gone_on_from(server, cache, pauses):
+def test_truncated_answer_is_resumed(server, cache, pauses):
     server.answers = [Answer(cut=BREAK)]
     result = fetch()
     assert_whole(result, cache)
@@ -117,7 +117,7 @@ def test_truncated_answer_is_gone_on_from(server, cache, pauses):
     assert pauses == [1.0]
 
 
-def test_connection_that_always_breaks_keeps_what_came(server, cache, pauses):
+def test_connection_that_always_breaks_keeps_the_part(server, cache, pauses):
     server.always = Answer(cut=BREAK)
     result = fetch()
     assert result.exit_code == 4
@@ -136,7 +136,7 @@ def test_next_command_asks_only_for_the_rest(server, cache):
     ]
 
 
-def test_date_tells_the_content_where_there_is_no_etag(server, cache):
+def test_last_modified_validates_a_part_without_etag(server, cache):
     server.etag, server.modified = None, formatdate(0, usegmt=True)
     break_off(server, cache)
     assert_whole(fetch(), cache)
@@ -144,7 +144,7 @@ def test_date_tells_the_content_where_there_is_no_etag(server, cache):
 
 
 @pytest.mark.parametrize(("etag", "dated"), [(None, False), ('W/"weak"', False), (None, True)])
-def test_part_that_nothing_identifies_is_not_gone_on_from(server, cache, etag, dated):
+def test_part_without_validator_or_hash_is_not_resumed(server, cache, etag, dated):
     server.etag = etag
     server.modified = formatdate(usegmt=True) if dated else None  # a date of now can hide a later change
     server.answers = [Answer(cut=BREAK)] + [Answer(status=503)] * 3
@@ -164,21 +164,21 @@ def test_known_hash_identifies_a_part_without_validator(server, cache):
     assert [(seen.range, seen.if_range) for seen in server.requests] == [(f"bytes={BREAK}-", None)]
 
 
-def test_known_hash_stands_in_for_a_validator_that_does_not_come_back(server, cache):
+def test_known_hash_replaces_a_missing_validator(server, cache):
     break_off(server, cache, "--sha256", SHA256)
     server.answers = [Answer(validator_sent=False)]
     assert_whole(fetch("--sha256", SHA256), cache, given=True)
     assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-"]
 
 
-def test_ignored_range_begins_anew_in_the_same_answer(server, cache):
+def test_ignored_range_restarts_in_the_same_answer(server, cache):
     break_off(server, cache)
     server.always = Answer(range_honoured=False)
     assert_whole(fetch(), cache)
     assert [(seen.range, seen.n_bytes) for seen in server.requests] == [(f"bytes={BREAK}-", len(BODY))]
 
 
-def test_content_that_changed_since_the_break_begins_anew(server, cache):
+def test_changed_content_is_fetched_from_the_start(server, cache):
     break_off(server, cache)
     server.files, server.etag = {PATH: OTHER}, '"second"'
     assert_whole(fetch(), cache, OTHER)
@@ -197,7 +197,7 @@ def test_content_that_changed_since_the_break_begins_anew(server, cache):
         Answer(change=gzip.compress, headers={"Content-Encoding": "gzip"}),
     ],
 )
-def test_rest_of_another_file_begins_anew(server, cache, answer):
+def test_rest_of_another_file_restarts_the_download(server, cache, answer):
     break_off(server, cache)
     server.answers = [answer]
     assert_whole(fetch(), cache)
@@ -206,9 +206,7 @@ def test_rest_of_another_file_begins_anew(server, cache, answer):
 
 @pytest.mark.parametrize("sent", [False, True])
 @pytest.mark.parametrize(("first", "second"), [(('"1"', None), ('"2"', None)), ((None, 0), (None, 86400))])
-def test_rest_of_changed_content_is_not_taken_where_the_server_does_not_heed_if_range(
-    server, cache, first, second, sent
-):
+def test_rest_of_changed_content_is_rejected_without_if_range(server, cache, first, second, sent):
     def publish(content, etag, modified):
         server.files, server.etag = {PATH: content}, etag
         server.modified = None if modified is None else formatdate(modified, usegmt=True)
@@ -221,7 +219,7 @@ def test_rest_of_changed_content_is_not_taken_where_the_server_does_not_heed_if_
     assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-", None]
 
 
-def test_part_of_other_content_is_found_by_the_hash_and_fetched_once_more(server, cache):
+def test_part_of_other_content_is_found_by_hash_and_refetched(server, cache):
     server.etag = None
     break_off(server, cache, "--sha256", SHA256)
     (cache / BROKEN_OFF[0]).write_bytes(OTHER[:BREAK])
@@ -240,7 +238,7 @@ def test_wrong_content_leaves_nothing(server, cache):
     assert kept_files(cache) == []
 
 
-def test_wrong_rest_leaves_nothing_after_one_try_from_the_start(server, cache):
+def test_wrong_rest_leaves_nothing_after_one_restart(server, cache):
     server.etag = None
     break_off(server, cache, "--sha256", SHA256)
     server.files = {PATH: OTHER}
@@ -262,7 +260,7 @@ def test_content_that_differs_from_the_first_fetch_is_refused(server, cache):
 
 
 @pytest.mark.parametrize("change", [lambda rest: rest[:-10], lambda rest: rest + b"more"])
-def test_rest_of_another_length_than_said_is_not_taken(server, cache, change):
+def test_rest_of_another_length_is_rejected(server, cache, change):
     break_off(server, cache)
     server.answers = [Answer(change=change)]
     result = fetch()
@@ -270,13 +268,13 @@ def test_rest_of_another_length_than_said_is_not_taken(server, cache, change):
     assert f"of {len(BODY):,} bytes; trying again" in result.stderr
 
 
-def test_body_is_asked_for_as_it_is_stored_and_decoded_where_it_is_not(server, cache):
+def test_body_is_requested_uncompressed_and_decoded_if_compressed(server, cache):
     server.always = Answer(change=gzip.compress, headers={"Content-Encoding": "gzip"})
     assert_whole(fetch(), cache)
     assert [seen.encodings for seen in server.requests] == ["identity"]
 
 
-def test_part_of_an_encoded_body_is_not_gone_on_from(server, cache):
+def test_part_of_an_encoded_body_is_not_resumed(server, cache):
     gzipped = {"Content-Encoding": "gzip"}
     server.answers = [Answer(cut=1000, change=gzip.compress, headers=gzipped)]
     assert_whole(fetch(), cache)
@@ -284,7 +282,7 @@ def test_part_of_an_encoded_body_is_not_gone_on_from(server, cache):
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 599])
-def test_failure_that_may_go_away_is_tried_again(server, cache, status):
+def test_transient_failure_is_retried(server, cache, status):
     server.answers = [Answer(status=status)]
     assert_whole(fetch(), cache)
     assert len(server.requests) == 2
@@ -310,13 +308,13 @@ def test_three_times_503_then_good(server, cache, pauses):
         ("1 Jan 2020 00:00:00 +99999999999999", 1.0),
     ],
 )
-def test_server_says_when_to_come_back_within_reason(server, cache, pauses, asked, pause):
+def test_retry_after_is_respected_up_to_a_limit(server, cache, pauses, asked, pause):
     server.answers = [Answer(status=429, headers={"Retry-After": asked})]
     assert_whole(fetch(), cache)
     assert pauses == [pause]
 
 
-def test_stall_is_left_and_gone_on_from(server, cache, monkeypatch):
+def test_stalled_download_is_resumed(server, cache, monkeypatch):
     monkeypatch.setattr(http_download, "READ_SECONDS", 0.3)
     server.answers = [Answer(hold=BREAK)]
     result = fetch()
@@ -325,7 +323,7 @@ def test_stall_is_left_and_gone_on_from(server, cache, monkeypatch):
     assert [seen.range for seen in server.requests] == [None, f"bytes={BREAK}-"]
 
 
-def test_server_that_does_not_answer_is_left_and_asked_again(server, cache, monkeypatch):
+def test_server_that_does_not_answer_is_retried(server, cache, monkeypatch):
     monkeypatch.setattr(http_download, "READ_SECONDS", 0.3)
     server.answers = [Answer(silent=True)]
     result = fetch()
@@ -353,7 +351,7 @@ def test_room_is_needed_for_the_rest_only(server, cache, monkeypatch, missing, e
     assert kept_files(cache) == ([] if missing else WHOLE)
 
 
-def test_redirect_is_followed_and_the_rest_asked_for_there(server, cache):
+def test_redirect_is_followed_and_resumed_there(server, cache):
     server.files = {PATH: BODY, "/elsewhere": BODY}
     redirect = Answer(status=302, headers={"Location": "/elsewhere"})
     server.answers = [redirect, Answer(cut=BREAK), redirect]
@@ -383,7 +381,7 @@ def test_redirect_to_no_address_fails_at_once(server, cache, location):
     assert kept_files(cache) == []
 
 
-def test_body_that_is_not_in_the_coding_that_it_claims_leaves_nothing(server, cache):
+def test_wrongly_encoded_body_leaves_nothing(server, cache):
     server.always = Answer(headers={"Content-Encoding": "gzip"})
     result = fetch()
     assert result.exit_code == 4
@@ -391,7 +389,7 @@ def test_body_that_is_not_in_the_coding_that_it_claims_leaves_nothing(server, ca
     assert kept_files(cache) == []
 
 
-def test_first_fetch_keeps_no_page_and_no_part(server, cache):
+def test_first_fetch_rejects_pages_and_truncated_files(server, cache):
     for content, found in (
         (b"<html>Sign in</html>", "a page of text"),
         (b"", "an empty file"),
@@ -418,7 +416,7 @@ def test_password_and_query_of_an_address_are_neither_shown_nor_kept(server, cac
     assert len(kept_files(cache)) == 2
 
 
-def test_absent_file_is_told_with_both_names_and_not_asked_for_again(server, cache):
+def test_missing_file_names_both_urls_without_retry(server, cache):
     server.files = {}
     result = fetch()
     assert result.exit_code == 4
@@ -428,14 +426,14 @@ def test_absent_file_is_told_with_both_names_and_not_asked_for_again(server, cac
     assert kept_files(cache) == []
 
 
-def test_file_that_went_away_keeps_the_part(server, cache):
+def test_missing_file_keeps_the_part(server, cache):
     break_off(server, cache)
     server.files = {}
     assert fetch().exit_code == 4
     assert kept_files(cache) == BROKEN_OFF
 
 
-def test_offline_asks_nothing_even_of_a_server_that_is_there(server, cache):
+def test_offline_sends_no_request_to_a_running_server(server, cache):
     break_off(server, cache)
     for flags in (["--offline"], ["--offline", "--force"]):
         result = fetch(*flags)
@@ -458,7 +456,7 @@ def test_four_processes_at_once_end_with_one_file_and_one_download(server, cache
     assert kept_files(cache) == WHOLE
 
 
-def test_killed_download_is_gone_on_from(server, cache, tmp_path):
+def test_killed_download_is_resumed(server, cache, tmp_path):
     server.answers = [Answer(hold=BREAK)]
     process = start_fetch(tmp_path / "log")
     partial = cache / BROKEN_OFF[0]
@@ -470,7 +468,7 @@ def test_killed_download_is_gone_on_from(server, cache, tmp_path):
     assert [(seen.range, seen.n_bytes) for seen in server.requests[1:]] == [(f"bytes={BREAK}-", len(BODY) - BREAK)]
 
 
-def test_waiting_process_goes_on_where_a_killed_one_stopped(server, cache, tmp_path):
+def test_waiting_process_resumes_after_a_killed_one(server, cache, tmp_path):
     server.answers = [Answer(hold=BREAK)]
     holder, partial = start_fetch(tmp_path / "holder.log"), cache / BROKEN_OFF[0]
     wait_until(lambda: partial.exists() and partial.stat().st_size == BREAK)
@@ -493,7 +491,7 @@ main()
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_disk_that_takes_no_more_leaves_nothing(server, cache, begun):
+def test_disk_that_fills_up_during_download_leaves_nothing(server, cache, begun):
     pytest.importorskip("resource")
     if begun:
         break_off(server, cache)
@@ -507,7 +505,7 @@ def test_disk_that_takes_no_more_leaves_nothing(server, cache, begun):
     assert kept_files(cache) == []
 
 
-def test_disk_that_takes_no_more_of_a_copy_leaves_nothing(cache, tmp_path, monkeypatch):
+def test_disk_that_fills_up_during_a_copy_leaves_nothing(cache, tmp_path, monkeypatch):
     pytest.importorskip("resource")
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / f"{NAME}.pt").write_bytes(BODY)

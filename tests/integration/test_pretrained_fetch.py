@@ -83,7 +83,7 @@ def test_force_fetches_again(server):
     assert len(server.requests) == 2
 
 
-def test_mirror_is_searched_for_the_name_here_and_then_for_the_published_one(server, tmp_path):
+def test_mirror_is_searched_for_our_name_then_the_published_one(server, tmp_path):
     server.files = {f"/{FILE}": BODY}
     result = fetch(NAME)
     assert result.exit_code == 0, result.output
@@ -100,7 +100,7 @@ def test_proxy_of_the_publishers_is_a_mirror(server, tmp_path):
 
 
 @pytest.mark.parametrize("status", [403, 410])
-def test_store_that_does_not_tell_what_is_absent_is_asked_for_the_second_name(server, tmp_path, status):
+def test_403_from_an_object_store_counts_as_missing(server, tmp_path, status):
     server.files |= {f"/{FILE}": BODY}
     server.answers = [Answer(status=status)]
     assert fetch(NAME).exit_code == 0
@@ -108,7 +108,7 @@ def test_store_that_does_not_tell_what_is_absent_is_asked_for_the_second_name(se
     assert kept_files(tmp_path) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
 
 
-def test_another_failure_is_no_reason_for_the_second_name(server):
+def test_second_mirror_name_is_tried_only_after_404(server):
     server.always = Answer(status=401)
     assert fetch(NAME).exit_code == 4
     assert server.paths == [f"/{NAME}.pt"]
@@ -136,7 +136,7 @@ def test_equal_file_names_of_two_addresses_stay_apart(server):
     assert len(paths) == 2
 
 
-def test_cache_dir_flag_stands_over_the_environment(tmp_path):
+def test_cache_dir_flag_overrides_the_environment(tmp_path):
     fetch(NAME, "--cache-dir", str(tmp_path / "other"))
     assert (tmp_path / "other" / f"{NAME}.pt").is_file()
     assert kept_files(tmp_path) == []
@@ -181,7 +181,7 @@ def test_disk_that_is_full_at_the_end_leaves_nothing(tmp_path, monkeypatch):
     assert kept_files(tmp_path) == []
 
 
-def test_disk_without_room_is_told_with_both_figures_before_the_body_is_written(tmp_path, monkeypatch):
+def test_full_disk_is_reported_with_both_sizes_before_download(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=1234))
     result = fetch(NAME)
     assert result.exit_code == 4
@@ -189,7 +189,7 @@ def test_disk_without_room_is_told_with_both_figures_before_the_body_is_written(
     assert kept_files(tmp_path) == []
 
 
-def test_interrupt_keeps_what_came_and_the_next_command_goes_on(server, tmp_path, monkeypatch):
+def test_interrupt_keeps_the_part_and_the_next_command_resumes(server, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(http_download, "_write", interrupt_after_first_chunk(http_download._write))
         result = fetch(NAME)
@@ -237,7 +237,7 @@ def test_damaged_cached_file_is_refused_until_forced(tmp_path):
     assert sha256(path) == SHA256
 
 
-def test_no_server_is_an_error_with_a_remedy(tmp_path, monkeypatch):
+def test_unreachable_server_is_an_error_with_a_fix(tmp_path, monkeypatch):
     monkeypatch.setenv("MRLSPK_MIRROR", "http://127.0.0.1:1")
     result = fetch(NAME)
     assert result.exit_code == 4
@@ -245,7 +245,7 @@ def test_no_server_is_an_error_with_a_remedy(tmp_path, monkeypatch):
     assert kept_files(tmp_path) == []
 
 
-def test_offline_asks_no_server_and_uses_what_is_here(server):
+def test_offline_uses_cached_files_without_a_request(server):
     missing = fetch(NAME, "--offline")
     assert missing.exit_code == 4
     assert f"mrlspk pretrained fetch {NAME}" in missing.stderr
@@ -258,7 +258,7 @@ def test_offline_asks_no_server_and_uses_what_is_here(server):
     assert len(server.requests) == 1
 
 
-def test_unknown_name_is_answered_with_the_nearest(server):
+def test_unknown_name_error_names_the_nearest(server):
     result = fetch("redimnet-b2-vox2-lm")
     assert result.exit_code == 1
     assert "redimnet-b2-vox2-ft_lm" in result.stderr
@@ -269,7 +269,7 @@ def test_bad_hash_is_a_usage_error():
     assert fetch(NAME, "--sha256", "abc").exit_code == 2
 
 
-def test_list_shows_what_is_here():
+def test_list_shows_cached_files():
     fetch(NAME)
     result = pretrained("list", "--json")
     assert result.exit_code == 0, result.output
@@ -281,7 +281,7 @@ def test_list_shows_what_is_here():
     assert all(model["url"].startswith("https://") for model in models.values())
 
 
-def test_list_shows_the_hash_of_the_file_that_is_here_and_else_of_the_one_to_come(server):
+def test_list_shows_the_recorded_hash_else_the_expected_one(server):
     server.files = {f"/{PINNED}.pt": BODY}
 
     def listed():
@@ -295,7 +295,7 @@ def test_list_shows_the_hash_of_the_file_that_is_here_and_else_of_the_one_to_com
     assert listed() == (SHA256, False)
 
 
-def test_list_of_a_folder_that_cannot_be_looked_into_is_an_error_with_a_remedy(monkeypatch, tmp_path):
+def test_list_of_an_unreadable_folder_is_an_error_with_a_fix(monkeypatch, tmp_path):
     monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / ("x" * 300)))
     result = pretrained("list")
     assert result.exit_code == 4
@@ -327,14 +327,14 @@ def test_empty_variables_count_as_not_set(server, monkeypatch):
 
 
 @pytest.mark.parametrize("mirror", ["s3://bucket/x", "http://host/?k=v", "http://[::1/x", "~nobody-of-this-name/x"])
-def test_mirror_that_is_none_is_an_error_that_names_the_variable(monkeypatch, mirror):
+def test_invalid_mirror_is_an_error_that_names_the_variable(monkeypatch, mirror):
     monkeypatch.setenv("MRLSPK_MIRROR", mirror)
     result = fetch(NAME)
     assert result.exit_code == 1
     assert result.stderr.startswith("error: MRLSPK_MIRROR: ")
 
 
-def test_list_says_all_that_is_known_of_a_model():
+def test_list_has_every_known_field_of_a_model():
     models = json.loads(pretrained("list", "--json").stdout)["models"]
     assert next(model for model in models if model["name"] == PINNED) == {
         "name": PINNED,
@@ -354,7 +354,7 @@ def test_list_says_all_that_is_known_of_a_model():
     }
 
 
-def test_list_is_a_table_of_a_hundred_columns_that_marks_non_commercial_models(monkeypatch):
+def test_list_fits_100_columns_and_marks_non_commercial_models(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     result = pretrained("list")
     assert result.exit_code == 0, result.output

@@ -102,7 +102,7 @@ def test_converted_model_gives_the_same_embedding_bit_for_bit(run, write_layout,
     assert (inspected["sha256"], inspected["bytes"]) == (converted.json["sha256"], converted.json["bytes"])
 
 
-def test_converting_overwrites_nothing_and_knows_two_forms(run, write_layout, tmp_path):
+def test_convert_needs_force_to_overwrite_and_a_known_suffix(run, write_layout, tmp_path):
     path, _ = write_layout("mrlspk")
     (tmp_path / "there.pt").write_text("mine")
     refused = run("pretrained", "convert", path, "-o", tmp_path / "there.pt")
@@ -124,7 +124,7 @@ def test_safetensors_that_are_not_ours_are_refused(run, tmp_path):
     assert "is damaged or no safetensors file" in refused.stderr
 
 
-def test_missing_safetensors_is_said_with_the_remedy(write_layout, tmp_path):
+def test_missing_safetensors_package_is_reported_with_a_fix(write_layout, tmp_path):
     path, _ = write_layout("mrlspk")
     hidden = "import sys; sys.modules['safetensors'] = None; from mrlspk.cli.app import main; main()"
     arguments = ["pretrained", "convert", str(path), "-o", str(tmp_path / "model.safetensors")]

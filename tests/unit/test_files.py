@@ -8,7 +8,7 @@ from mrlspk.errors import DownloadError, MrlspkError
 from mrlspk.files import check_free, file_sha256, one_at_a_time, whole_file
 
 
-def test_file_holds_what_was_written_and_nothing_lies_beside_it(tmp_path):
+def test_whole_file_leaves_only_the_written_file(tmp_path):
     path = tmp_path / "new" / "file.txt"
     with whole_file(path) as partial:
         partial.write_text("whole")
@@ -17,7 +17,7 @@ def test_file_holds_what_was_written_and_nothing_lies_beside_it(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_file_before_stays_where_writing_fails(tmp_path):
+def test_failed_write_keeps_the_file_before(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("before")
 
@@ -32,7 +32,7 @@ def test_file_before_stays_where_writing_fails(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_folder_that_is_a_file_is_told_with_the_path(tmp_path):
+def test_folder_that_is_a_file_is_reported_with_the_path(tmp_path):
     (tmp_path / "text").write_text("no folder")
     path = tmp_path / "text" / "file.txt"
     with pytest.raises(MrlspkError, match="cannot be written") as caught, whole_file(path) as partial:
@@ -40,7 +40,7 @@ def test_folder_that_is_a_file_is_told_with_the_path(tmp_path):
     assert caught.value.where == path
 
 
-def test_full_disk_is_told_with_the_path_and_leaves_no_part(tmp_path):
+def test_full_disk_is_reported_with_the_path_and_leaves_nothing(tmp_path):
     path = tmp_path / "file.txt"
 
     def write_until_full():
@@ -53,7 +53,7 @@ def test_full_disk_is_told_with_the_path_and_leaves_no_part(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_is_free_where_nothing_is_or_force_is_given(tmp_path):
+def test_check_free_accepts_a_new_path_or_force(tmp_path):
     path = tmp_path / "file.txt"
     check_free(path, force=False)
     path.write_text("precious")
@@ -62,13 +62,13 @@ def test_a_name_is_free_where_nothing_is_or_force_is_given(tmp_path):
         check_free(path, force=False)
 
 
-def test_a_name_below_a_file_is_refused(tmp_path):
+def test_path_below_a_file_is_refused(tmp_path):
     (tmp_path / "text").write_text("no folder")
     with pytest.raises(MrlspkError, match="text is in the way"):
         check_free(tmp_path / "text" / "deep" / "file.txt", force=True)
 
 
-def test_a_lock_is_held_by_one_at_a_time(tmp_path):
+def test_lock_is_held_by_one_at_a_time(tmp_path):
     order, held = list[str](), threading.Event()
 
     def other():

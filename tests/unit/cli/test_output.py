@@ -15,7 +15,7 @@ from mrlspk.cli import output
         ("Ünïcode – fine", "Ünïcode – fine"),
     ],
 )
-def test_plain_text_steers_no_terminal_and_can_be_encoded(text, shown):
+def test_plain_escapes_control_characters_and_surrogates(text, shown):
     assert output.plain(text) == shown
     shown.encode()
 
@@ -29,5 +29,5 @@ def test_json_of_any_text_is_one_document_in_utf_8(capsys):
     printed.encode()
 
 
-def test_facts_stand_under_each_other():
+def test_facts_are_aligned():
     assert output.facts([("a", 1), ("long", "two")]) == "a     1\nlong  two"

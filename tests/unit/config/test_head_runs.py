@@ -16,12 +16,12 @@ def test_narrow_widths_are_trained_beside_the_published_ones():
 
 
 @pytest.mark.parametrize("dims", [(NARROW_DIMS[0], 64), (4, NARROW_DIMS[-1]), (2, 4), (NARROW_DIMS[0],)])
-def test_no_width_is_trained_twice_or_beyond_the_full_one(dims):
+def test_repeated_or_too_large_trained_widths_are_refused(dims):
     trained = ModelConfig(matryoshka_dims=dims).dims_in_loss
     assert list(trained) == sorted({*dims, *(dim for dim in NARROW_DIMS if dim < dims[-1])})
 
 
-def test_widths_that_are_named_are_those_that_are_trained():
+def test_named_trained_widths_are_used():
     model = ModelConfig(matryoshka_dims=(8, 64), matryoshka_weights=(0.5, 2.0), trained_dims=(2, 8, 40, 64))
     assert (model.dims_in_loss, model.weights) == ((2, 8, 40, 64), (1.0, 0.5, 1.0, 2.0))
     assert model.embed_dim == 64
@@ -37,7 +37,7 @@ def test_widths_that_are_named_are_those_that_are_trained():
         ((0, 8, 64), "greater than 0"),
     ],
 )
-def test_trained_widths_that_cannot_be_are_refused(trained, said):
+def test_invalid_trained_widths_are_refused(trained, said):
     with pytest.raises(ValidationError, match=said):
         ModelConfig(matryoshka_dims=(8, 64), trained_dims=trained)
 
@@ -53,7 +53,7 @@ def test_margin_shares_are_read_from_every_source(tmp_path):
     assert load_config(None, ["loss.margin_shares={}"]).loss.margin_shares == {}
 
 
-def test_margin_shares_survive_the_file_that_a_run_writes_and_its_checkpoints(tmp_path):
+def test_margin_shares_survive_saved_configs_and_checkpoints(tmp_path):
     config = load_config(None, ["loss.margin_shares={8: 0.25}"])
     (tmp_path / "config.yaml").write_text(dump_config(config))
     assert load_config(tmp_path / "config.yaml") == config
@@ -61,7 +61,7 @@ def test_margin_shares_survive_the_file_that_a_run_writes_and_its_checkpoints(tm
 
 
 @pytest.mark.parametrize("shares", ["{0: 0.5}", "{8: 1.5}", "{8: -0.1}", "{wide: 0.5}"])
-def test_margin_shares_that_are_none_are_refused(shares):
+def test_invalid_margin_shares_are_refused(shares):
     with pytest.raises(ConfigError, match="margin_shares"):
         load_config(None, [f"loss.margin_shares={shares}"])
 
@@ -71,14 +71,14 @@ def test_margin_shares_that_are_none_are_refused(shares):
     "setting",
     ["loss.distillation_weight=0.5", "head.trained=orthogonal", "head.trained=none", "head.start=random"],
 )
-def test_what_head_runs_alone_can_do_is_refused_elsewhere(setting, frozen):
+def test_head_only_settings_are_refused_in_other_runs(setting, frozen):
     with pytest.raises(ConfigError, match="freeze_backbone_epochs null"):
         load_config(None, [f"training.freeze_backbone_epochs={frozen}", setting])
     config = load_config(None, ["training.freeze_backbone_epochs=null", setting])
     assert config.trains_head_alone
 
 
-def test_adapters_make_it_no_head_run():
+def test_run_with_adapters_is_not_head_only():
     assert not load_config(None, ["training.lora={}", "training.freeze_backbone_epochs=null"]).trains_head_alone
 
 
@@ -102,11 +102,11 @@ def test_adapters_make_it_no_head_run():
         (["head.trained=orthogonal", "training.average_last=2"], "mean of rotations"),
     ],
 )
-def test_head_runs_that_contradict_themselves_are_refused(settings, said):
+def test_contradictory_head_only_settings_are_refused(settings, said):
     with pytest.raises(ConfigError, match=said):
         load_config(None, ["training.freeze_backbone_epochs=null", "training.num_epochs=4", *settings])
 
 
-def test_margin_that_rises_backwards_is_refused():
+def test_falling_margin_is_refused():
     with pytest.raises(ValidationError, match="margin_full_epoch must be after"):
         LossConfig(margin_start=0.2, margin_start_epoch=4, margin_full_epoch=2)

@@ -23,22 +23,22 @@ SLURM = {
 }
 
 
-def test_process_that_nobody_started_is_the_first():
+def test_process_without_a_launcher_is_the_first():
     assert read_launch({"PATH": "/bin"}) == Launch(None, None, 0)
     assert read_launch({}).is_first
 
 
-def test_torchrun_says_processes_machines_and_rank():
+def test_torchrun_sets_processes_machines_and_rank():
     assert read_launch(TORCHRUN) == Launch(2, 2, 3)
     assert read_launch(TORCHRUN | {"RANK": "0"}).is_first
     assert not read_launch(TORCHRUN).is_first
 
 
-def test_slurm_says_processes_machines_and_rank():
+def test_slurm_sets_processes_machines_and_rank():
     assert read_launch(SLURM) == Launch(3, 2, 4)
 
 
-def test_torchrun_inside_of_slurm_goes_before_it():
+def test_torchrun_precedes_slurm():
     assert read_launch(SLURM | TORCHRUN) == Launch(2, 2, 3)
 
 
@@ -60,7 +60,7 @@ def test_single_task_of_slurm_needs_no_number_per_machine():
         ({"NODE_RANK": "0", "LOCAL_RANK": "0"}, True),
     ],
 )
-def test_where_fabric_starts_the_processes_the_first_knows_that_it_is(variables, is_first):
+def test_first_process_is_known_when_fabric_starts_them(variables, is_first):
     found = read_launch(variables)
     assert (found.processes, found.nodes, found.is_first) == (None, None, is_first)
 
@@ -76,7 +76,7 @@ def test_where_fabric_starts_the_processes_the_first_knows_that_it_is(variables,
         ({"LOCAL_RANK": "-1"}, "LOCAL_RANK"),
     ],
 )
-def test_variables_that_cannot_be_are_refused_by_name(variables, at_fault):
+def test_invalid_launcher_variables_are_refused_by_name(variables, at_fault):
     with pytest.raises(ConfigError) as caught:
         read_launch(variables)
     assert caught.value.where == at_fault
@@ -84,7 +84,7 @@ def test_variables_that_cannot_be_are_refused_by_name(variables, at_fault):
 
 
 @pytest.mark.parametrize(("kind", "variables"), [(TorchElasticEnvironment, TORCHRUN), (SLURMEnvironment, SLURM)])
-def test_fabric_understands_the_same(kind, variables, monkeypatch):
+def test_launch_agrees_with_fabric(kind, variables, monkeypatch):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     found, theirs = read_launch(variables), kind()

@@ -41,14 +41,14 @@ def test_new_keys_of_the_table_exist_and_dropped_ones_have_a_reason():
     assert [row.old for row in old_keys().values() if row.new is None and not row.remark] == []
 
 
-def test_every_key_of_the_old_file_is_told_of_once():
+def test_every_old_key_is_reported_once():
     migration = migrate(old_values(), "old.yaml")
     told = [*(key.old for key in migration.mapped), *(key.old for key in migration.dropped)]
     assert sorted(told) == sorted(old_names())
     assert {key.old for key in migration.dropped} == DROPPED
 
 
-def test_a_whole_file_means_what_the_old_program_did():
+def test_complete_file_migrates_to_the_same_meaning():
     assert config_of() == Config.model_validate(MEANT)
 
 
@@ -61,7 +61,7 @@ def test_the_new_file_holds_what_differs_and_loads_to_the_same(tmp_path):
     assert "  noise_snr_range: [10.0, 25.0]  # data.noise_snr_range\n" in path.read_text()
 
 
-def test_a_file_of_defaults_alone_gives_a_file_without_keys(tmp_path):
+def test_migrating_only_defaults_writes_no_keys(tmp_path):
     migration = migrate({"model": {"embed_dim": 192}, "seed": 42, "loss": {"scale": 30}}, "old.yaml")
     path = tmp_path / "new.yaml"
     path.write_text(render_file(migration, "old.yaml"), encoding="utf-8")
@@ -72,7 +72,7 @@ def test_a_file_of_defaults_alone_gives_a_file_without_keys(tmp_path):
 @pytest.mark.parametrize(
     "text", ["a: b", "# no", "two\nlines", "na\u00efve", "null", "1e-4", "\u2028", "'\"", " x ", "y"]
 )
-def test_text_comes_through_the_new_file_as_it_was(tmp_path, text):
+def test_text_survives_the_migrated_file(tmp_path, text):
     migration = migrate(old_values(logging={"wandb_project": text, "wandb_tags": [text, "z"]}), "old.yaml")
     path = tmp_path / "new.yaml"
     path.write_text(render_file(migration, "o\n\u2028ld.yaml"), encoding="utf-8")
@@ -95,12 +95,12 @@ def test_architecture_is_kept_from_scratch_and_the_published_model_is_not():
 @pytest.mark.parametrize(
     ("epochs", "expected"), [(9999, None), (12, None), (13, None), (11, 11), (1, 1), (0, 0), (-1, 0)]
 )
-def test_a_backbone_is_frozen_for_as_long_as_it_was(epochs, expected):
+def test_migrated_freezing_lasts_as_long_as_before(epochs, expected):
     assert config_of(advanced={"freeze_backbone_epochs": epochs}).training.freeze_backbone_epochs == expected
 
 
 @pytest.mark.parametrize(("rate", "decay"), [(0.0049, 200.0), (0.005, 0.0), (0.1, 0.0)])
-def test_a_learning_rate_at_which_the_decay_undoes_steps_goes_without_it(rate, decay):
+def test_decay_is_off_at_a_learning_rate_where_it_undoes_steps(rate, decay):
     config = config_of(advanced={"freeze_backbone_epochs": 9999}, training={"learning_rate": rate})
     assert config.head.start_decay == decay
 
@@ -108,12 +108,12 @@ def test_a_learning_rate_at_which_the_decay_undoes_steps_goes_without_it(rate, d
 @pytest.mark.parametrize(
     ("name", "step_epochs", "gamma"), [("step", 30, 0.1), ("exponential", 10, 0.95), ("cosine", 10, 0.5)]
 )
-def test_a_schedule_falls_as_it_did(name, step_epochs, gamma):
+def test_migrated_schedule_decays_as_before(name, step_epochs, gamma):
     training = config_of(training={"lr_scheduler": name}).training
     assert (training.lr_scheduler, training.lr_step_epochs, training.lr_gamma) == (name, step_epochs, gamma)
 
 
-def test_triplet_has_its_own_margin_and_batches_with_two_crops_of_a_speaker():
+def test_triplet_migrates_to_its_own_margin_and_batches():
     migration = migrate(old_values(loss={"type": "Triplet"}), "old.yaml")
     assert migration.config.loss.triplet_margin == 0.35
     assert migration.config.loss.margin == Config().loss.margin
@@ -141,7 +141,7 @@ def test_widths_beyond_the_published_ones_are_kept_with_a_warning():
     assert "192 values" not in warnings_of(model=wide["model"], **SCRATCH)
 
 
-def test_a_full_width_that_no_loss_saw_is_told():
+def test_embed_dim_beyond_the_trained_widths_is_warned_of():
     assert "the loss used only 160 values" in warnings_of(model={"embed_dim": 192})
 
 
@@ -150,7 +150,7 @@ def test_a_full_width_that_no_loss_saw_is_told():
     [(True, True, {"a": "b"}, 160), (True, False, {"a": "b"}, "loss"), (False, True, {"a": "b"}, "loss")]
     + [(True, True, {}, "loss"), (..., ..., {"a": "b"}, "loss")],
 )
-def test_the_best_checkpoint_is_chosen_by_what_it_was(scored, by_eer, folders, expected):
+def test_best_checkpoint_is_chosen_as_before(scored, by_eer, folders, expected):
     changes = {"use_eer_validation": scored, "use_eer_for_best_model": by_eer, "test_datasets": folders}
     assert config_of(evaluation=changes).evaluation.best_by == expected
 
@@ -173,12 +173,12 @@ def test_batches_between_log_entries_become_optimiser_steps(batches, accumulatio
     assert config_of(**changes).logging.log_interval == steps
 
 
-def test_a_test_folder_that_is_named_already_is_no_second_one():
+def test_test_folder_that_has_a_name_is_not_added_twice():
     folders = config_of(data={"test_dataset": "speech/clean"}).evaluation.test_datasets
     assert {name: str(path) for name, path in folders.items()} == {"clean": "speech/clean", "noisy": "speech/noisy"}
 
 
-def test_a_test_folder_takes_no_name_of_another():
+def test_test_folder_gets_an_unused_name():
     folders = config_of(evaluation={"test_datasets": {"test": "elsewhere"}}).evaluation.test_datasets
     assert {name: str(path) for name, path in folders.items()} == {
         "test": "elsewhere",
@@ -192,7 +192,7 @@ def test_a_trial_list_without_a_folder_is_dropped_with_a_warning():
     assert "add evaluation.trials yourself: path lists/pairs.txt" in warnings_of(**changes)
 
 
-def test_keys_that_the_old_program_could_miss_keep_its_own_defaults():
+def test_missing_optional_keys_keep_the_old_defaults():
     left_out = dict.fromkeys(("use_pretrained", "train_type", "freeze_backbone_epochs", "model_name"), ...)
     scratch = config_of(advanced=left_out)
     assert not scratch.model.pretrained.use_pretrained
@@ -202,13 +202,13 @@ def test_keys_that_the_old_program_could_miss_keep_its_own_defaults():
     assert fine_tuned.model.pretrained.model_name == "b2"
 
 
-def test_a_part_of_a_file_takes_our_defaults_and_says_so():
+def test_incomplete_file_uses_our_defaults_and_warns():
     migration = migrate({"model": {"mrl_dims": [32, 64], "embed_dim": 64}}, "old.yaml")
     assert migration.config == load_config(overrides=["model.matryoshka_dims=[32, 64]"])
     assert "has no section advanced" in migration.warnings[0]
 
 
-def test_two_names_of_the_model_that_differ_are_told():
+def test_differing_model_names_are_warned_of():
     assert config_of(model={"name": "b6"}).model.pretrained.model_name == "b1"
     assert "model.name is b6" in warnings_of(model={"name": "b6"})
 
@@ -235,7 +235,7 @@ def test_values_that_are_not_allowed_are_all_named_with_their_old_keys():
 
 
 @pytest.mark.parametrize("key", ["mixed_precision", "distributed"])
-def test_a_switch_that_is_neither_on_nor_off_is_an_error(key):
+def test_switch_that_is_not_a_boolean_is_an_error(key):
     with pytest.raises(ConfigError, match=rf"hardware\.{key}: expected true or false, got 'on'"):
         config_of(hardware={key: "on"})
 

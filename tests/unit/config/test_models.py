@@ -10,7 +10,7 @@ from mrlspk.config.model import ModelConfig, PretrainedConfig
 from mrlspk.config.training import TrainingConfig
 
 
-def test_a_configuration_does_not_change():
+def test_configuration_is_frozen():
     with pytest.raises(ValidationError, match="frozen"):
         Config().training.batch_size = 3
 
@@ -38,7 +38,7 @@ def test_widths_and_weights_that_do_not_pair_are_refused(dims, weights, message)
         ModelConfig(matryoshka_dims=dims, matryoshka_weights=weights)
 
 
-def test_a_backbone_has_one_origin():
+def test_model_needs_either_a_pretrained_model_or_a_backbone():
     scratch = PretrainedConfig(use_pretrained=False)
     with pytest.raises(ValidationError, match="exclude each other"):
         ModelConfig(backbone=ReDimNetConfig())
@@ -66,20 +66,20 @@ def test_a_published_configuration_runs_no_code():
         PublishedReDimNetConfig(head_activation="__import__('os').system('true')")
 
 
-def test_a_published_configuration_gives_its_backbone():
+def test_published_configuration_returns_its_backbone():
     stages = ((1, 1, 1, ((3, 3),), None),)
     published = PublishedReDimNetConfig(F=72, C=8, block_1d_type="conv", stages_setup=stages, num_classes=10)
     assert published.backbone() == ReDimNetConfig(F=72, C=8, block_1d_type="conv", stages_setup=stages)
 
 
 @pytest.mark.parametrize("name", ["noise_snr_range", "volume_range", "musan_snr_range"])
-def test_a_range_rises(name):
+def test_falling_range_is_refused(name):
     with pytest.raises(ValidationError, match=r"a range is \[low, high\]"):
         DataConfig(**{name: (20, 10)})
 
 
 @pytest.mark.parametrize("speeds", [(1.0,), (0.9, 0.9), (0.9, 1.0), (1.001,), (0.9, 0.9001)])
-def test_speeds_are_further_ones_once_each(speeds):
+def test_repeated_or_unit_speeds_are_refused(speeds):
     with pytest.raises(ValidationError, match="additional speeds once each"):
         DataConfig(speed_perturbation=speeds)
 
@@ -99,7 +99,7 @@ def test_speeds_lie_between_half_and_double(speed):
         (EvaluationConfig, "max_seconds", 0.001, 1.0),
     ],
 )
-def test_sizes_that_no_network_takes_are_refused(section, key, too_small, smallest):
+def test_impossible_sizes_are_refused(section, key, too_small, smallest):
     with pytest.raises(ValidationError, match=key):
         section(**{key: too_small})
     assert getattr(section(**{key: smallest}), key) == smallest
@@ -116,7 +116,7 @@ def test_only_16_khz_is_a_sample_rate():
         DataConfig(sample_rate=8000)
 
 
-def test_a_margin_does_not_start_after_it_is_full():
+def test_margin_that_starts_after_it_is_full_is_refused():
     for full in (0, 3, 5):
         with pytest.raises(ValidationError, match=f"must be after margin_start_epoch, got {full} and 5"):
             LossConfig(margin_start_epoch=5, margin_full_epoch=full)

@@ -44,14 +44,14 @@ def test_mirror_is_an_address_or_a_folder(read, mirror):
         "http://host/#part",
     ],
 )
-def test_anything_else_is_refused_by_the_name_of_its_variable(read, mirror):
+def test_invalid_mirror_is_refused_with_its_variable(read, mirror):
     with pytest.raises(ConfigError) as caught:
         read(MIRROR=mirror)
     assert caught.value.where == "MRLSPK_MIRROR"
     assert "MRLSPK_MIRROR" in caught.value.fix
 
 
-def test_home_is_expanded_and_that_of_nobody_refused(read, tmp_path):
+def test_home_is_expanded_and_unknown_user_refused(read, tmp_path):
     settings = read(CACHE_DIR="~/cache", MIRROR="~/mirror")
     assert (settings.cache_dir, Path(settings.mirror)) == (tmp_path / "cache", tmp_path / "mirror")
     for name in ("CACHE_DIR", "MIRROR"):

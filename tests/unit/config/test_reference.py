@@ -14,16 +14,16 @@ from mrlspk.config.reference import render_reference
         "| `MRLSPK_CACHE_DIR` | path | `~/.cache/mrlspk` | Folder of fetched models. |",
     ],
 )
-def test_a_row_gives_key_type_default_and_meaning(row):
+def test_row_has_key_type_default_and_meaning(row):
     assert row in render_reference().splitlines()
 
 
-def test_another_name_of_a_key_is_told():
+def test_reference_names_the_alias_of_a_key():
     rows = {row.split("`")[1]: row for row in render_reference().splitlines() if row.startswith("| `")}
     assert "Another name: `mrl_dims`." in rows["matryoshka_dims"]
     assert "Another name: `mrl_weights`." in rows["matryoshka_weights"]
 
 
-def test_a_bar_inside_a_cell_does_not_end_it():
+def test_bar_in_a_table_cell_is_escaped():
     rows = [row for row in render_reference().splitlines() if row.startswith("| `")]
     assert {row.replace("\\|", "").count("|") for row in rows} == {5}

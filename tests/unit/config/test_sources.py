@@ -26,7 +26,7 @@ def test_nothing_given_means_the_defaults():
     assert load_config() == Config()
 
 
-def test_sources_rise_from_defaults_over_environment_and_yaml_to_overrides(write):
+def test_precedence_is_defaults_environment_yaml_overrides(write):
     environment = {"MRLSPK_TRAINING__BATCH_SIZE": "1", "MRLSPK_TRAINING__NUM_EPOCHS": "1", "MRLSPK_SEED": "1"}
     path = write("training: {batch_size: 2, num_epochs: 2}")
     training = load_config(path, ["training.batch_size=3"], environment=environment)
@@ -54,7 +54,7 @@ def test_an_empty_yaml_file_means_the_defaults(write):
     assert load_config(write("# nothing yet\n")) == Config()
 
 
-def test_variables_without_the_prefix_are_left_alone():
+def test_variables_without_the_prefix_are_ignored():
     assert load_config(environment={"WANDB_API_KEY": "secret", "SEED": "7", "HOME": "/nowhere"}) == Config()
 
 
@@ -129,7 +129,7 @@ def test_an_unknown_key_far_from_all_points_to_the_reference():
     assert "docs/configuration.md" in refusal(overrides=["quux=1"])
 
 
-def test_every_problem_is_told_with_its_source(write):
+def test_every_problem_is_reported_with_its_source(write):
     path = write("training: {batch_size: 0}")
     message = refusal(path, ["loss.type=Softmax"], {"MRLSPK_DATA__NUM_WORKERS": "-1"})
     assert f"training.batch_size ({path})" in message
@@ -137,11 +137,11 @@ def test_every_problem_is_told_with_its_source(write):
     assert "data.num_workers (MRLSPK_DATA__NUM_WORKERS)" in message
 
 
-def test_a_choice_between_kinds_of_value_is_told_by_its_key_alone():
+def test_error_of_a_union_type_names_only_its_key():
     assert refusal(overrides=["evaluation.best_by=eer"]).startswith("evaluation.best_by (`set`): ")
 
 
-def test_a_problem_of_the_whole_configuration_names_the_keys():
+def test_error_across_sections_names_the_keys():
     assert refusal(overrides=["evaluation.best_by=100"]).startswith("evaluation.best_by 100 is not among")
 
 
@@ -158,14 +158,14 @@ def test_an_override_that_cannot_be_read_says_why(override, expected):
     assert expected in refusal(overrides=[override])
 
 
-def test_a_missing_file_is_told_by_its_path(tmp_path):
+def test_missing_file_is_named_with_its_path(tmp_path):
     assert f"{tmp_path / 'absent.yaml'}: cannot be read" in refusal(tmp_path / "absent.yaml")
 
 
 @pytest.mark.parametrize(
     ("text", "expected"), [("a: [", "is not YAML"), ("- a", "expected sections"), ("3", "got a int")]
 )
-def test_a_file_of_another_kind_is_refused(write, text, expected):
+def test_file_that_is_not_yaml_sections_is_refused(write, text, expected):
     path = write(text)
     message = refusal(path)
     assert str(path) in message
@@ -189,5 +189,5 @@ def test_an_unknown_variable_names_the_nearest_variable(name, nearest):
 @pytest.mark.parametrize(
     "name", ["MIRROR", "SEED", "MODEL__BACKBONE__F", "MODEL__MRL_DIMS", "EVALUATION__TEST_DATASETS__ENGLISH"]
 )
-def test_variables_that_mean_something_pass_the_check(name):
+def test_known_variables_pass_the_check(name):
     check_environment({f"MRLSPK_{name}": "1", "OTHER_MODLE": "1"})

@@ -64,7 +64,7 @@ def test_progress_covers_the_copy_and_the_verification(mirror, cache_dir):
     assert seen == [(len(BODY), len(BODY))] * 3
 
 
-def test_part_of_a_forced_download_is_in_nobodys_way(mirror, cache_dir, monkeypatch):
+def test_part_of_a_forced_download_does_not_block_others(mirror, cache_dir, monkeypatch):
     def fail(*_):
         raise AssertionError("a file that is whole needs no lock")
 
@@ -77,7 +77,7 @@ def test_part_of_a_forced_download_is_in_nobodys_way(mirror, cache_dir, monkeypa
     assert files_in(cache_dir) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
 
 
-def test_new_file_is_put_in_place_after_a_kill_between_its_record_and_itself(mirror, cache_dir):
+def test_file_is_replaced_after_a_kill_between_record_and_file(mirror, cache_dir):
     path = fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror)).path
     path.with_name(f".{path.name}.partial").write_bytes(ANOTHER)
     path.with_name(f"{path.name}.sha256").write_text(f"{sha256(ANOTHER)}  {path.name}\n")
@@ -149,7 +149,7 @@ def test_part_that_cannot_be_removed_is_named(mirror, cache_dir):
     assert f"{part} cannot be removed" in caught.value.fix
 
 
-def test_what_a_server_says_steers_no_terminal(cache_dir, monkeypatch):
+def test_server_text_is_escaped_for_the_terminal(cache_dir, monkeypatch):
     response = requests.Response()
     response.status_code, response.reason, response.raw = 418, "\x1b[31mred", io.BytesIO()
     response.url = "http://host/model.pt"
@@ -159,7 +159,7 @@ def test_what_a_server_says_steers_no_terminal(cache_dir, monkeypatch):
     assert caught.value.what == "the server answered 418 [31mred"
 
 
-def test_home_of_nobody_is_a_usage_error():
+def test_home_of_unknown_user_is_a_usage_error():
     with pytest.raises(UsageError, match="there is no such user"):
         fetch_model(NAME, cache_dir=Path("~nobody-of-this-name/cache"))
 
@@ -185,7 +185,7 @@ def test_disk_too_full_for_the_record_leaves_nothing(mirror, cache_dir, monkeypa
     assert files_in(cache_dir) == []
 
 
-def test_cache_folder_that_is_a_file_is_an_error_with_a_remedy(mirror, tmp_path):
+def test_cache_folder_that_is_a_file_is_an_error_with_a_fix(mirror, tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(DownloadError, match="cannot be locked") as caught:
         fetch_model(NAME, cache_dir=tmp_path / "taken", mirror=str(mirror))

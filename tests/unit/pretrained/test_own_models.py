@@ -44,13 +44,13 @@ def test_added_model_is_found_by_name_and_listed_in_order(add, tmp_path):
     assert verified_path(found, tmp_path) == own_model_path("second", tmp_path)
 
 
-def test_empty_zoo_has_no_models(tmp_path):
+def test_no_own_models_is_an_empty_list(tmp_path):
     assert list_own_models(tmp_path / "gone").models == ()
     assert find_own_model("mine", tmp_path / "gone") is None
 
 
 @pytest.mark.parametrize("name", ["../mine", "a/mine", "", "MINE", "mine\n"])
-def test_text_that_is_no_name_is_not_looked_up(add, tmp_path, name):
+def test_text_that_is_not_a_name_is_not_looked_up(add, tmp_path, name):
     add("mine")
     assert find_own_model(name, tmp_path / "a") is None
 
@@ -63,7 +63,7 @@ def test_impossible_name_is_refused(add, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a.b_c+d-e", "9lives"])
-def test_possible_name_is_taken_once(add, tmp_path, name):
+def test_valid_name_is_accepted_once(add, tmp_path, name):
     check_name(name, tmp_path, force=False)
     add(name)
     with pytest.raises(MrlspkError, match="exists"):
@@ -87,7 +87,7 @@ def test_failed_replacement_leaves_the_model_that_was_there(add, tmp_path):
     assert find_own_model("mine", tmp_path) == model
 
 
-def test_file_without_an_entry_is_no_model_and_holds_no_name(add, tmp_path):
+def test_file_without_an_entry_is_not_a_model(add, tmp_path):
     add("mine")
     (tmp_path / "zoo" / "mine.json").unlink()
     assert find_own_model("mine", tmp_path) is None
@@ -102,7 +102,7 @@ def test_changed_file_is_refused(add, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"name": "mine"}', "\ufffd"])
-def test_broken_entry_is_an_error_wherever_it_is_met(add, tmp_path, text):
+def test_damaged_entry_is_an_error_in_every_lookup(add, tmp_path, text):
     add("mine")
     other = add("other")
     (tmp_path / "zoo" / "mine.json").write_text(text)

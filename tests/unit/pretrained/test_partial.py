@@ -19,7 +19,7 @@ def partial(tmp_path):
     return begun
 
 
-def test_part_is_gone_on_from_where_it_ends(partial):
+def test_part_is_resumed_where_it_ends(partial):
     assert partial.origin(ADDRESS, sha256_known=False) == ORIGIN
     assert partial.offset(10) == 5
     with partial.resume(5, 10) as file:
@@ -27,31 +27,31 @@ def test_part_is_gone_on_from_where_it_ends(partial):
     assert partial.path.read_bytes() == b"0123456789"
 
 
-def test_last_byte_of_a_whole_part_is_asked_for_again(partial):
+def test_last_byte_of_a_complete_part_is_requested_again(partial):
     partial.path.write_bytes(b"0123456789")
     assert partial.origin(ADDRESS, sha256_known=False) == ORIGIN
     assert partial.offset(10) == 9
 
 
 @pytest.mark.parametrize("content", [b"", b"more than ten"])
-def test_part_of_a_size_that_cannot_be_is_not_gone_on_from(partial, content):
+def test_part_of_an_impossible_size_is_not_resumed(partial, content):
     partial.path.write_bytes(content)
     assert partial.origin(ADDRESS, sha256_known=True) is None
 
 
-def test_part_of_another_address_is_not_gone_on_from(partial):
+def test_part_of_another_url_is_not_resumed(partial):
     assert partial.origin("https://server.test/other.pt", sha256_known=True) is None
 
 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"address": 1}', '{"address": "a", "total": 5, "validator": null, "x": 1}']
 )
-def test_part_with_a_damaged_record_is_not_gone_on_from(partial, text):
+def test_part_with_a_damaged_record_is_not_resumed(partial, text):
     partial.record.write_text(text)
     assert partial.origin(ADDRESS, sha256_known=True) is None
 
 
-def test_record_or_part_alone_is_nothing_to_go_on_from(partial):
+def test_record_or_part_alone_is_not_resumed(partial):
     partial.path.unlink()
     assert partial.origin(ADDRESS, sha256_known=True) is None
     assert partial.exists()
@@ -62,7 +62,7 @@ def test_record_or_part_alone_is_nothing_to_go_on_from(partial):
 
 
 @pytest.mark.parametrize(("validator", "total"), [(None, 10), ('"tag"', None)])
-def test_part_of_unknown_content_or_length_is_not_gone_on_from(partial, validator, total):
+def test_part_of_unknown_content_or_length_is_not_resumed(partial, validator, total):
     with partial.begin(Origin(address=ADDRESS, total=total, validator=validator)) as file:
         file.write(b"01234")
     assert partial.origin(ADDRESS, sha256_known=False) is None
@@ -76,18 +76,18 @@ def test_only_a_useful_part_is_kept(partial, content, useful):
     assert partial.exists() == useful
 
 
-def test_part_without_validator_is_useful_where_the_hash_is_known(partial):
+def test_part_without_validator_is_resumed_if_the_hash_is_known(partial):
     partial.record.write_text(ORIGIN.model_copy(update={"validator": None}).model_dump_json())
     assert partial.keep_if_useful(sha256_known=True)
     assert not partial.keep_if_useful(sha256_known=False)
 
 
-def test_record_that_cannot_be_read_is_nothing_to_go_on_from(partial):
+def test_unreadable_record_is_not_resumed(partial):
     partial.record.unlink()
     partial.record.mkdir()
     assert partial.origin(ADDRESS, sha256_known=True) is None
 
 
-def test_part_of_another_user_is_nothing_to_go_on_from(partial, monkeypatch):
+def test_part_of_another_user_is_not_resumed(partial, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: path != partial.path or not mode & os.W_OK)
     assert partial.origin(ADDRESS, sha256_known=True) is None

@@ -68,7 +68,7 @@ def test_plus_in_a_file_name_is_sent_escaped():
     assert model.sources(None) == (model.url,)
 
 
-def test_mirror_holds_a_file_under_its_name_here_or_as_published_or_where_the_publisher_has_it():
+def test_mirror_is_searched_for_three_names():
     model = find_model("redimnet-M-vb2+vox2+cnc-ft_mix")
     assert model.sources("http://mirror.test/models/") == (
         "http://mirror.test/models/redimnet-M-vb2%2Bvox2%2Bcnc-ft_mix.pt",
@@ -94,7 +94,7 @@ def test_eer_travels_with_its_source():
     assert all((model.published_eer is None) == (model.eer_source is None) for model in list_models())
 
 
-def test_files_that_no_publisher_names_say_so():
+def test_unannounced_files_say_so():
     third_party = {model.name for model in list_models() if "third parties" in model.source}
     assert third_party == {model.name for model in list_models() if "cnc2" in model.name}
 
@@ -136,14 +136,14 @@ def test_default_configuration_names_a_published_model():
         ("REDIMNET-m-VB2-PTN", "redimnet-M-vb2-ptn"),
     ],
 )
-def test_unknown_name_is_answered_with_the_nearest(typed, nearest):
+def test_unknown_name_error_names_the_nearest(typed, nearest):
     assert not is_published(typed)
     with pytest.raises(MrlspkError, match="no published model") as caught:
         find_model(typed)
     assert nearest in caught.value.fix
 
 
-def test_name_like_no_other_is_answered_with_the_list():
+def test_unknown_name_error_points_to_the_list():
     with pytest.raises(MrlspkError) as caught:
         find_model("???")
     assert caught.value.fix == "`mrlspk pretrained list` shows all names."

@@ -61,7 +61,7 @@ def test_wrong_file_for_a_pinned_name_is_refused_and_leaves_nothing(mirror, cach
     assert files_in(cache_dir) == []
 
 
-def test_wrong_file_in_the_cache_of_a_pinned_name_is_refused_without_a_record_too(cache_dir):
+def test_wrong_cached_file_of_a_pinned_name_is_refused(cache_dir):
     cache_dir.mkdir()
     (cache_dir / f"{PINNED}.pt").write_bytes(BODY)
     with pytest.raises(DownloadError, match="expected SHA-256 c18a4292") as caught:
@@ -69,7 +69,7 @@ def test_wrong_file_in_the_cache_of_a_pinned_name_is_refused_without_a_record_to
     assert "`force`" in caught.value.fix
 
 
-def test_hash_given_by_the_user_stands_over_the_registry_afterwards_too(mirror, cache_dir, caplog):
+def test_given_hash_overrides_the_registry_later_too(mirror, cache_dir, caplog):
     for arguments in ({"mirror": str(mirror), "sha256": SHA256.upper()}, {"offline": True}):
         caplog.clear()
         assert fetch_model(PINNED, cache_dir=cache_dir, **arguments).sha256 == SHA256
@@ -77,7 +77,7 @@ def test_hash_given_by_the_user_stands_over_the_registry_afterwards_too(mirror, 
         assert "the published one has c18a42926878bc8ac079623fbf36f0bc8054cda1199e96fbe1a3f8e131796647" in caplog.text
 
 
-def test_hash_given_for_an_unknown_file_stands_over_a_registry_that_learns_another(mirror, cache_dir, pin, caplog):
+def test_given_hash_overrides_a_registry_that_adds_one_later(mirror, cache_dir, pin, caplog):
     fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), sha256=SHA256)
     assert caplog.text == ""
     pin(sha256="0" * 64)
@@ -106,7 +106,7 @@ def test_record_is_one_that_sha256sum_checks(mirror, cache_dir, given):
     assert subprocess.run(check, cwd=cache_dir, capture_output=True, check=False).returncode == 1
 
 
-def test_record_does_not_stand_over_the_registry(mirror, cache_dir, pin):
+def test_record_does_not_override_the_registry(mirror, cache_dir, pin):
     fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
     pin(sha256=sha256(ANOTHER))
     with pytest.raises(DownloadError, match=f"expected SHA-256 {sha256(ANOTHER)}, got {SHA256}"):
@@ -156,7 +156,7 @@ def test_failed_force_keeps_the_old_file(mirror, cache_dir):
         (BODY[: len(BODY) // 2], f"a truncated file of {len(BODY) // 2:,} bytes"),
     ],
 )
-def test_file_of_unknown_hash_is_no_page_and_not_half_unless_the_user_names_it(mirror, cache_dir, content, found):
+def test_unpinned_file_must_be_a_checkpoint_unless_hash_is_given(mirror, cache_dir, content, found):
     (mirror / FILE).write_bytes(content)
     with pytest.raises(DownloadError, match=f"expected a checkpoint, got {found}") as caught:
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
@@ -167,7 +167,7 @@ def test_file_of_unknown_hash_is_no_page_and_not_half_unless_the_user_names_it(m
     assert fetch_model(NAME, cache_dir=cache_dir, offline=True).bytes == len(content)
 
 
-def test_page_that_was_once_recorded_is_refused_until_forced(mirror, cache_dir):
+def test_recorded_error_page_is_refused_until_forced(mirror, cache_dir):
     cache_dir.mkdir()
     path, page = cache_dir / f"{NAME}.pt", b"<html>Sign in</html>"
     path.write_bytes(page)
@@ -189,6 +189,6 @@ def test_damaged_record_is_refused_until_forced(mirror, cache_dir):
 
 
 @pytest.mark.parametrize("text", ["", "abc", "g" * 64])
-def test_hash_that_is_not_one_is_a_usage_error(text, cache_dir):
+def test_invalid_hash_is_a_usage_error(text, cache_dir):
     with pytest.raises(UsageError, match="64 hexadecimal digits"):
         fetch_model(NAME, cache_dir=cache_dir, sha256=text)
