@@ -1,4 +1,4 @@
-"""What tests of runs that train the head alone look at."""
+"""Helpers for tests of head runs."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A small run as it is told to the logs."""
+"""A small run as its logs see it."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Faults, and eyes, that are put into a process of a run before it begins; each names the ranks that it is for."""
+"""Faults and probes that are installed in a process of a run before it starts, by rank."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a run does where losses are no numbers, or nothing gets better."""
+"""Guards of ``mrlspk train``: non-finite steps, early stopping, errors in the middle of a run."""
 
 import json
 import math
@@ -36,7 +36,7 @@ def poison(monkeypatch):
 
 
 @pytest.mark.usefixtures("in_one_thread")
-def test_steps_whose_loss_is_no_number_are_left_out_and_counted(train, checkpoints, poison):
+def test_non_finite_steps_are_skipped_and_counted(train, checkpoints, poison):
     poison(lambda step: step in {2, 3, 8})
     outcome = train(name="one")
     assert outcome.exit_code == 0, outcome.stderr
@@ -50,7 +50,7 @@ def test_steps_whose_loss_is_no_number_are_left_out_and_counted(train, checkpoin
     assert all(value.isfinite().all() for value in last["model"].values() if value.is_floating_point())
 
 
-def test_too_many_in_a_row_end_the_run_and_name_the_utterances(train, checkpoints, poison, tiny_corpus):
+def test_too_many_non_finite_steps_abort_and_name_utterances(train, checkpoints, poison, tiny_corpus):
     poison(lambda step: step in {2, 4, 5})
     outcome = train("--set", "training.max_nonfinite_steps=2", "--set", "logging.save_every_steps=1", name="one")
     assert outcome.exit_code == 1
@@ -64,7 +64,7 @@ def test_too_many_in_a_row_end_the_run_and_name_the_utterances(train, checkpoint
     assert last["progress"]["n_skipped_in_a_row"] == 1
 
 
-def test_run_ends_early_where_nothing_gets_better(train):
+def test_run_stops_early_without_improvement(train):
     still = "training.learning_rate=1e-30", "training.min_lr=0", "training.freeze_norm_statistics=false"
     frozen = "loss.class_lr_multiplier=1", "training.freeze_backbone_epochs=0", "training.num_epochs=9"
     sets = [part for text in (*still, *frozen, "training.early_stopping_epochs=2") for part in ("--set", text)]

@@ -1,4 +1,4 @@
-"""``mrlspk train`` by other ways of computing: what section ``hardware`` may not change, and what it may."""
+"""``mrlspk train`` with section ``hardware``: compilation, channels last, precision, checkpointing."""
 
 import json
 
@@ -12,7 +12,7 @@ def weights(folder):
     return torch.load(folder / "last.pt", weights_only=True)["model"]
 
 
-def test_stages_computed_anew_train_the_same_model_bit_for_bit(train, tmp_path):
+def test_gradient_checkpointing_trains_the_same_model(train, tmp_path):
     for name, extra in (("plain", ()), ("anew", ("--set", ANEW))):
         outcome = train(*ONE_EPOCH, *extra, name=name)
         assert outcome.exit_code == 0, outcome.stderr
@@ -21,7 +21,7 @@ def test_stages_computed_anew_train_the_same_model_bit_for_bit(train, tmp_path):
     assert all(torch.equal(values, anew[name]) for name, values in plain.items())
 
 
-def test_a_run_in_bf16_and_channels_last_is_validated_saved_and_resumed(train, tmp_path):
+def test_bf16_channels_last_run_is_validated_saved_and_resumed(train, tmp_path):
     options = "--set", "hardware.precision=bf16", "--set", LAST, "--set", ANEW
     for epochs, resume in ((1, ()), (2, ("--resume", "auto", "--allow-changes"))):
         outcome = train(*ONE_EPOCH, *options, "--set", f"training.num_epochs={epochs}", *resume, name="half")

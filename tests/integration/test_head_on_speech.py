@@ -1,4 +1,4 @@
-"""A head trained on real speech: what rotation and verdict are worth there, on few speakers."""
+"""A head trained on real speech: rotation and verdict with few speakers."""
 
 import pytest
 import torch
@@ -62,7 +62,7 @@ def head(run, shared, speech, tmp_path, monkeypatch):
     return command
 
 
-def test_rotation_has_the_rate_of_the_model_at_the_full_width_and_less_than_truncation_below(head, tmp_path):
+def test_rotation_keeps_full_width_eer_and_beats_truncation_below(head, tmp_path):
     found = head("head.trained=none", name="rotation")["baselines"]
     assert found["own_dim"] == 192
     assert found["rotation"]["192"] == pytest.approx(found["own"], abs=1e-9)

@@ -1,4 +1,4 @@
-"""``mrlspk train`` of the head alone: where it may begin, which classes, widths and teachers it may have."""
+"""``mrlspk train`` of the head: models to start from, classes, widths, teachers."""
 
 import json
 
@@ -17,7 +17,7 @@ def test_new_head_is_trained_first_then_turned(head, single_width, checkpoints):
     assert start["baselines"]["own"] == start["baselines"]["rotation"][8]
 
 
-def test_new_head_on_a_matryoshka_model_has_no_order_to_keep(head, write_model, tmp_path):
+def test_new_head_on_a_matryoshka_model_is_rotated(head, write_model, tmp_path):
     several = write_model(tmp_path / "several.pt", dims=(4, 8))
     methods = {
         start: ran(head(f"head.start={start}", "training.num_epochs=1", model=several, name=start))["baselines"][
@@ -32,7 +32,7 @@ def test_new_head_on_a_matryoshka_model_has_no_order_to_keep(head, write_model, 
 
 
 @pytest.mark.parametrize("setting", ["head.rotation=svd", "head.start=random"])
-def test_class_weights_begin_anew_with_a_head_that_is_turned_or_new(head, checkpoints, tmp_path, setting):
+def test_prototypes_are_rebuilt_for_a_rotated_or_new_head(head, checkpoints, tmp_path, setting):
     ran(head("training.num_epochs=1", name="first"))
     trained = load(checkpoints / "first" / "trained.pt")
     torch.save({name: entry for name, entry in trained.items() if name != "criterion"}, tmp_path / "without.pt")
@@ -81,7 +81,7 @@ def test_another_model_teaches_its_similarities(head, write_model, checkpoints, 
     assert not torch.equal(own, other)
 
 
-def test_widths_beyond_the_model_begin_at_pooled_directions_that_its_head_leaves_out(head, checkpoints):
+def test_widths_beyond_the_model_start_at_unused_pooled_directions(head, checkpoints):
     still = "training.num_epochs=1", "head.rotation=svd"
     ran(head(*still, "model.matryoshka_dims=[4,8]", name="own"))
     report = ran(head(*still, "model.matryoshka_dims=[4,8,10]", name="wide"))
@@ -95,13 +95,13 @@ def test_widths_beyond_the_model_begin_at_pooled_directions_that_its_head_leaves
     assert set(report["baselines"]["rotation"]) == {"4", "8", "10"}
 
 
-def test_more_widths_than_there_are_directions_is_a_message(head):
+def test_more_widths_than_directions_is_refused(head):
     outcome = head("model.matryoshka_dims=[4,60]", "training.num_epochs=1")
     assert outcome.exit_code == 3
     assert "cannot be widened to 60 values" in " ".join(outcome.stderr.split())
 
 
-def test_narrower_head_is_the_first_values_of_the_rotation(head, checkpoints):
+def test_narrower_head_has_the_first_rotated_values(head, checkpoints):
     still = "training.num_epochs=1", "head.rotation=svd"
     ran(head(*still, "model.matryoshka_dims=[4,8]", name="own"))
     report = ran(head(*still, "model.matryoshka_dims=[2,4]", name="narrow"))
@@ -118,7 +118,7 @@ def test_class_weights_that_stay_random_are_noticed(head, class_start, warns):
     assert ("that of random classifier weights" in " ".join(outcome.stderr.split())) == warns
 
 
-def test_matryoshka_model_is_turned_by_a_named_method_alone(head, write_model, checkpoints, tmp_path):
+def test_matryoshka_model_is_rotated_only_by_a_named_method(head, write_model, checkpoints, tmp_path):
     several = write_model(tmp_path / "several.pt", dims=(4, 8))
     kept = ran(head("training.num_epochs=1", model=several, name="kept"))
     assert kept["baselines"]["rotation_method"] == "none"
@@ -128,22 +128,20 @@ def test_matryoshka_model_is_turned_by_a_named_method_alone(head, write_model, c
     assert not torch.allclose(linear(checkpoints / "turned" / "rotation.pt"), linear(several), atol=1e-3)
 
 
-def test_middle_of_each_validation_utterance_is_stored_where_that_is_wanted(head, tmp_path):
+def test_validation_seconds_stores_the_middle_of_each_utterance(head, tmp_path):
     ran(head("data.validation_seconds=0.3", "training.num_epochs=1"))
     keys = [json.loads(path.read_text()) for path in (tmp_path / "features").glob("*/key.json")]
     assert sorted(str(key.get("crop_seconds", "crops")) for key in keys) == ["0.3", "None", "crops"]
 
 
-def test_flattened_start_is_beside_the_rotation_and_is_not_what_it_is_held_against(head, checkpoints):
+def test_flattened_start_is_written_beside_the_rotation(head, checkpoints):
     report = ran(head("head.flatten=0.3", "training.num_epochs=1", name="one"))
     rotation, start = (load(checkpoints / "one" / name) for name in ("rotation.pt", "start.pt"))
     assert moved(rotation["model"], start["model"]) == {"head.linear.weight", "head.linear.bias"}
     assert {str(dim): eer for dim, eer in rotation["validation"]["eer"].items()} == report["baselines"]["rotation"]
 
 
-def test_first_stage_of_a_published_model_begins_at_its_rotation_with_its_statistics(
-    train, single_width, tmp_path, monkeypatch
-):
+def test_first_stage_starts_at_the_rotation_of_a_published_model(train, single_width, tmp_path, monkeypatch):
     from mrlspk.workflows import train as workflow
 
     seen, fit = [], workflow.fit
@@ -163,7 +161,7 @@ def test_first_stage_of_a_published_model_begins_at_its_rotation_with_its_statis
 
 
 @pytest.mark.parametrize("frozen", ["null", "0"])
-def test_a_rotation_is_chosen_on_training_speakers_where_there_are_enough(head, many_speakers, checkpoints, frozen):
+def test_rotation_is_selected_on_training_speakers_if_enough(head, many_speakers, checkpoints, frozen):
     settings = f"data.train_dataset={many_speakers.root}", "training.num_epochs=1", "data.n_validation_trials=20"
     report = ran(head(*settings, f"training.freeze_backbone_epochs={frozen}", name="one"))
     choice = load(checkpoints / "one" / "last.pt")["rotation"]["choice"]

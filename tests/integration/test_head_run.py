@@ -1,4 +1,4 @@
-"""``mrlspk train`` of the head alone, on stored vectors: from the rotation to the verdict, stopped and resumed."""
+"""``mrlspk train`` of the head on stored vectors: from the rotation to the verdict, stopped and resumed."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from head_runs import linear, load, moved, ran, same, sets
 from mrlspk.training.step import StepResult
 
 
-def test_run_leaves_what_it_began_with_what_it_came_to_and_the_better_of_both(head, checkpoints):
+def test_head_run_leaves_rotation_trained_head_and_the_better_one(head, checkpoints):
     report, folder = ran(head(name="one")), checkpoints / "one"
     assert sorted(path.name for path in folder.iterdir() if path.suffix != ".md") == [
         "best.card.json", "best.pt", "config.yaml", "corpus.txt.gz", "epoch-001.pt", "epoch-002.pt", "epoch-003.pt",
@@ -38,9 +38,7 @@ def test_run_leaves_what_it_began_with_what_it_came_to_and_the_better_of_both(he
     assert {"rotation", "own_head", "baselines"} <= best.keys()
 
 
-def test_rotation_keeps_the_cosines_of_the_model_and_is_told_in_its_checkpoint(
-    head, single_width, checkpoints, tiny_corpus
-):
+def test_rotation_keeps_full_width_cosines_and_is_in_the_checkpoint(head, single_width, checkpoints, tiny_corpus):
     ran(head("training.num_epochs=1", "head.rotation=svd", name="one"))
     files = [tiny_corpus.root / each for each in tiny_corpus.utterance_ids]
     before, after = (
@@ -82,9 +80,7 @@ def test_dry_run_tells_the_vectors_and_writes_nothing(head, tmp_path):
 
 
 @pytest.mark.parametrize("trained", ["linear", "orthogonal"])
-def test_over_an_epoch_head_and_classes_move_and_nothing_before_the_linear_layer_does(
-    head, single_width, checkpoints, trained
-):
+def test_epoch_moves_linear_layer_and_prototypes_only(head, single_width, checkpoints, trained):
     ran(head(f"head.trained={trained}", "training.num_epochs=1", name="one"))
     start, last = (load(checkpoints / "one" / name) for name in ("rotation.pt", "last.pt"))
     for before in (load(single_width), start):
@@ -168,7 +164,7 @@ def test_copy_of_a_run_goes_on_from_an_earlier_epoch(head, run, checkpoints):
     assert same(load(whole / "last.pt")["model"], load(copy / "last.pt")["model"])
 
 
-def test_where_nothing_is_trained_the_rotation_is_the_best(head, run, checkpoints):
+def test_untrained_head_run_keeps_the_rotation(head, run, checkpoints):
     report = ran(head("head.trained=none", "head.flatten=0.3", name="one"))
     assert "verdict" not in report
     assert (report["epochs"], report["best_epoch"]) == (0, 0)
@@ -223,7 +219,7 @@ def test_terminal_shows_the_verdict(run, head, single_width):
 
 
 @pytest.mark.parametrize(("flatten", "start"), [(0.3, "start.pt"), (0, "rotation.pt")])
-def test_run_that_has_lost_its_start_is_not_gone_on_with(head, run, checkpoints, flatten, start):
+def test_head_run_without_its_start_is_not_resumed(head, run, checkpoints, flatten, start):
     ran(head("head.trained=linear", f"head.flatten={flatten}", "training.num_epochs=1", name="one"))
     (checkpoints / "one" / start).unlink()
     outcome = run("train", "--resume", checkpoints / "one")

@@ -1,4 +1,4 @@
-"""``mrlspk train --init-from``: what comes over from a model, and what the report says of it."""
+"""``mrlspk train --init-from``: the weights that a run takes over, and the report."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def write_layout(kind, path):
     return write_published(read_reference({"redimnet": REDIMNET, "redimnet2": REDIMNET2}[kind]), path)
 
 
-def test_every_tensor_of_a_published_model_comes_over_bit_for_bit(shared):
+def test_init_from_takes_over_every_published_tensor_bit_for_bit(shared):
     path = shared / "pretrained" / "redimnet-small-speech.pt"
     config = load_config(overrides=["model.matryoshka_dims=[64,192,256]"])
     encoder, _ = build_encoder_from(config, load_model(path))
@@ -75,7 +75,7 @@ def test_every_layout_starts_a_run_and_is_accounted_for(train, tmp_path, kind):
     }
 
 
-def test_projection_on_a_published_model_leaves_all_but_the_head_as_published(train, tmp_path):
+def test_projection_only_changes_only_the_head_of_a_published_model(train, tmp_path):
     origin = load(write_layout("redimnet2", tmp_path / "origin.pt"))["state_dict"]
     frozen = "--set", "training.freeze_backbone_epochs=null", "--set", "training.num_epochs=1"
     outcome = train("--init-from", "origin.pt", *frozen, *with_dims(64, 192), name="head")
@@ -142,7 +142,7 @@ def test_class_weights_of_the_same_speakers_are_kept(train, tmp_path):
     ("model.matryoshka_dims=[4,6]", 4, "classifier for the same 4 speakers in the file, of another shape: rebuilt"),
     ("head.rotation=svd", 4, "classifier for the same 4 speakers in the file, of a head that is not kept: rebuilt"),
 ])  # fmt: skip
-def test_class_weights_of_others_are_rebuilt_and_both_numbers_said(train, setting, classes, remark):
+def test_prototypes_of_other_speakers_are_rebuilt_and_reported(train, setting, classes, remark):
     assert train("--set", "training.num_epochs=1", name="first").exit_code == 0
     outcome = train("--init-from", "checkpoints/first/best.pt", "--dry-run", "--set", setting)
     transfer = outcome.json["transfer"]
@@ -165,7 +165,7 @@ def test_subcentres_of_a_class_are_counted_as_one_speaker(train):
     assert again.json["transfer"]["classes_in_file"] == 4
 
 
-def test_published_name_is_a_start_and_stays_in_the_configuration(train, mirror):
+def test_published_name_starts_a_run_and_stays_in_its_configuration(train, mirror):
     write_layout("redimnet", mirror / FLAT_FILE)
     outcome = train("--init-from", FIRST_NAME, "--dry-run", *with_dims(64, 192))
     assert outcome.exit_code == 0, outcome.stderr

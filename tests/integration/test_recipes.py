@@ -1,4 +1,4 @@
-"""``mrlspk train`` in two stages, at rates by layer, with adapters, with an average at the end."""
+"""``mrlspk train`` in two stages, with rates by layer, with adapters, with an average at the end."""
 
 import json
 import sys
@@ -70,9 +70,7 @@ def is_statistic(name):
     return name.endswith(STATISTICS)
 
 
-def test_first_stage_leaves_the_backbone_and_its_statistics_bit_for_bit_and_the_second_moves_both(
-    train, origin, checkpoints
-):
+def test_first_stage_freezes_backbone_and_second_trains_it(train, origin, checkpoints):
     rates = sets(
         "training.freeze_backbone_epochs=2", "training.backbone_lr_multiplier=0.5", "training.layer_lr_decay=0.8"
     )
@@ -88,9 +86,7 @@ def test_first_stage_leaves_the_backbone_and_its_statistics_bit_for_bit_and_the_
     assert steps == {3, 9}  # three steps an epoch: the backbone's one epoch, and all of the head's
 
 
-def test_two_stage_run_that_is_resumed_in_its_second_stage_equals_the_uninterrupted_one(
-    run, train, origin, checkpoints
-):
+def test_resume_in_the_second_stage_matches_uninterrupted_run(run, train, origin, checkpoints):
     options = "--init-from", origin, *sets("training.freeze_backbone_epochs=1", "training.layer_lr_decay=0.8")
     assert train(*options, name="whole").exit_code == 0
     assert_resumes_alike(run, checkpoints, after=2)
@@ -106,7 +102,7 @@ def test_kept_statistics_are_those_of_the_model_to_start_from(train, origin, che
 
 
 @pytest.mark.parametrize("recipe", [[], LORA], ids=["all", "lora"])
-def test_turning_the_head_before_training_leaves_its_statistics_alone(train, checkpoints, tmp_path, recipe):
+def test_rotating_the_head_before_training_keeps_its_statistics(train, checkpoints, tmp_path, recipe):
     origin = write_origin(tmp_path / "one-width.pt", dims=(8,))
     outcome = train("--init-from", origin, *recipe, *sets("training.num_epochs=1", "head.rotation=svd"), name="run")
     assert outcome.exit_code == 0, outcome.stderr
@@ -117,7 +113,7 @@ def test_turning_the_head_before_training_leaves_its_statistics_alone(train, che
 
 
 @pytest.mark.parametrize("dims", [(8,), (4, 8)], ids=["published", "matryoshka"])
-def test_class_weights_of_a_new_corpus_begin_where_its_speakers_are(train, checkpoints, tmp_path, tiny_corpus, dims):
+def test_prototypes_of_a_new_corpus_start_at_class_means(train, checkpoints, tmp_path, tiny_corpus, dims):
     origin = write_origin(tmp_path / "start.pt", dims=dims)
     still = sets("training.learning_rate=1.0e-12", "training.num_epochs=1", "training.freeze_norm_statistics=true")
     held = sets("model.pretrained.use_pretrained=true", "model.backbone=null", "head.rotation=auto")
@@ -155,13 +151,13 @@ def assert_resumes_alike(run, checkpoints, *, after):
     assert (first["progress"], first["validation"]) == (second["progress"], second["validation"])
 
 
-def test_run_with_adapters_that_is_resumed_equals_the_uninterrupted_one(run, train, origin, checkpoints):
+def test_resumed_adapter_run_matches_uninterrupted_run(run, train, origin, checkpoints):
     outcome = train("--init-from", origin, *LORA, name="whole")
     assert outcome.exit_code == 0, outcome.stderr
     assert_resumes_alike(run, checkpoints, after=1)
 
 
-def test_with_adapters_the_weights_beneath_them_stay_and_the_model_has_them_merged(train, origin, checkpoints):
+def test_adapters_leave_base_weights_and_are_merged_into_the_model(train, origin, checkpoints):
     outcome = train("--init-from", origin, *LORA, name="lora")
     assert outcome.exit_code == 0, outcome.stderr
     start, last = load(origin)["model"], load(checkpoints / "lora" / "last.pt")
@@ -192,9 +188,7 @@ def test_base_and_adapter_convert_to_the_best_checkpoint(run, train, origin, che
     assert (source["file"], len(source["adapter_sha256"])) == ("origin.pt", 64)
 
 
-def test_adapter_of_another_base_and_a_folder_without_one_are_refused(
-    run, train, origin, checkpoints, write_model, tmp_path
-):
+def test_adapter_of_another_base_or_missing_adapter_is_refused(run, train, origin, checkpoints, write_model, tmp_path):
     assert train("--init-from", origin, *LORA, *sets("training.num_epochs=1"), name="lora").exit_code == 0
     adapter, other = checkpoints / "lora" / "adapter", write_model(tmp_path / "other.pt")
     for model, folder, said in ((other, adapter, "another model"), (origin, tmp_path, "the adapter lacks this file")):
@@ -211,7 +205,7 @@ def test_without_peft_adapters_end_with_the_line_to_type(train, origin, monkeypa
     assert "pip install 'mrlspk[lora]'" in outcome.stderr
 
 
-def test_average_is_the_mean_of_the_kept_checkpoints_and_best_only_if_it_is_better(train, checkpoints):
+def test_average_is_the_mean_of_kept_checkpoints_and_best_if_better(train, checkpoints):
     outcome = train(*sets("training.average_last=2"), name="mean")
     assert outcome.exit_code == 0, outcome.stderr
     folder = checkpoints / "mean"
@@ -231,7 +225,7 @@ def test_average_is_the_mean_of_the_kept_checkpoints_and_best_only_if_it_is_bett
     assert ("averaged_epochs" in outcome.json) == (figures["averaged.pt"] < epochs)
 
 
-def test_average_that_is_better_becomes_the_best_with_its_own_figures(train, checkpoints, monkeypatch):
+def test_better_average_becomes_best_with_its_own_metrics(train, checkpoints, monkeypatch):
     from mrlspk.training import selection
 
     monkeypatch.setattr(selection, "note_best", lambda _config, progress, _validation, **_limit: (progress, True))
@@ -245,7 +239,7 @@ def test_average_that_is_better_becomes_the_best_with_its_own_figures(train, che
     assert {str(each["dim"]): each["eer"] for each in card["results"]} == outcome.json["best"]
 
 
-def test_run_that_is_extended_has_its_average_to_beat(train, checkpoints, monkeypatch):
+def test_extended_run_has_to_beat_its_average(train, checkpoints, monkeypatch):
     from mrlspk.training import selection
 
     def unbeatable(_config, progress, _validation, **_limit):
@@ -277,7 +271,7 @@ def test_head_run_averages_heads_before_its_verdict(train, origin, checkpoints):
     assert torch.allclose(averaged["head.linear.weight"].double(), mean, atol=1e-7)
 
 
-def test_class_weights_of_a_run_at_two_speeds_start_one_at_a_single_speed(train, checkpoints):
+def test_prototypes_of_two_speeds_start_a_run_of_one_speed(train, checkpoints):
     assert train(*sets("training.num_epochs=1"), name="fast").exit_code == 0
     first = checkpoints / "fast" / "last.pt"
     margin = sets("data.speed_perturbation=[]", "loss.margin=0.5", "loss.margin_start=0.2", "loss.margin_full_epoch=1")

@@ -1,4 +1,4 @@
-"""Commands that are stopped by a signal: their exit code, and what they leave behind."""
+"""Commands stopped by a signal: their exit code, and the files that they leave."""
 
 import json
 import os

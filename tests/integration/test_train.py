@@ -1,4 +1,4 @@
-"""``mrlspk train``: what a run writes, resumes, refuses."""
+"""``mrlspk train``: the files that a run writes, and what it refuses."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_last_checkpoint_is_written_after_the_best(tmp_path, monkeypatch):
     assert written == ["best.pt", "epoch-001.pt", "last.pt"]
 
 
-def test_run_that_failed_before_its_first_checkpoint_does_not_lock_its_name(train, tmp_path):
+def test_run_that_failed_before_its_first_checkpoint_frees_its_name(train, tmp_path):
     (tmp_path / "checkpoints" / "one").mkdir(parents=True)
     (tmp_path / "checkpoints" / "one" / "metrics.jsonl").write_text("")
     assert train("--resume", "auto", "--set", "training.num_epochs=1", name="one").exit_code == 0
@@ -62,7 +62,7 @@ def test_auto_resumes_the_run_that_is_named(train, tmp_path):
     assert not (tmp_path / "checkpoints" / "third").exists()
 
 
-def test_projection_only_leaves_all_before_the_linear_layer_as_it_was(train, tmp_path):
+def test_projection_only_freezes_all_before_the_linear_layer(train, tmp_path):
     assert train(name="origin").exit_code == 0
     origin = tmp_path / "checkpoints" / "origin" / "last.pt"
     outcome = train(

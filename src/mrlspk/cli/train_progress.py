@@ -36,12 +36,12 @@ class TrainProgress:
         if not self._quiet:
             self._log.setLevel(logging.INFO)  # what is stored, its size, and where
         if not self._quiet and sys.stderr.isatty():
-            figures = TextColumn("loss {task.fields[loss]:.3f}  lr {task.fields[rate]:.2e}  {task.fields[speed]:.0f}/s")
+            metrics = TextColumn("loss {task.fields[loss]:.3f}  lr {task.fields[rate]:.2e}  {task.fields[speed]:.0f}/s")
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                figures,
+                metrics,
                 TimeRemainingColumn(),
             )
             self._bar = Progress(*columns, console=output.stderr_console())

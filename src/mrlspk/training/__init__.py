@@ -1,1 +1,1 @@
-"""The parts of a training run."""
+"""Training runs: plan, state, run and fit, with their checkpoints and logs."""

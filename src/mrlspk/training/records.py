@@ -59,11 +59,6 @@ class Progress:
     n_skipped_in_a_row: NonNegativeInt = 0
     n_parts: PositiveInt = 1
 
-    @property
-    def place(self) -> tuple[int, int]:
-        """Epochs done, then crops of the next: the order of moments in a run."""
-        return self.epoch, self.n_crops
-
     def after_step(self, *, loss: float, class_loss: float, margin: float, n_crops: int, n_parts: int) -> "Progress":
         """Return the progress after an optimiser step of ``n_crops``, of all processes."""
         so_far = self.so_far.with_step(loss=loss, class_loss=class_loss, margin=margin)

@@ -1,3 +1,5 @@
+"""Losses built from section ``loss``."""
+
 import pytest
 import torch
 

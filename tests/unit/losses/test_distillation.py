@@ -1,3 +1,5 @@
+"""Distillation of similarities."""
+
 import numpy as np
 import pytest
 import torch
@@ -31,19 +33,19 @@ def by_loop(student, teacher, temperature):
     return np.mean(divergences)
 
 
-def test_it_is_the_mean_divergence_of_the_rankings_of_all_others():
+def test_distillation_is_the_mean_divergence_of_rankings():
     student, teacher = draw(4), draw(9, seed=1)
     expected = by_loop(student.double().numpy(), teacher.double().numpy(), TEMPERATURE)
     assert divergence(student, teacher).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_equal_similarities_cost_nothing():
+def test_distillation_of_equal_similarities_is_zero():
     student = draw(4)
     turned = student @ torch.linalg.qr(draw(6, seed=2)[:, :4])[0].T  # in six values, at the same angles
     assert divergence(student, turned).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_lengths_do_not_matter():
+def test_distillation_ignores_lengths():
     student, teacher = draw(4), draw(9, seed=1)
     lengths = torch.tensor([[0.1], [1.0], [7.0], [2.0], [0.5], [30.0]])
     assert divergence(lengths * student, 3 * teacher).item() == pytest.approx(

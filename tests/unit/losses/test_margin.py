@@ -1,3 +1,5 @@
+"""Margin softmax against hand computation and the formula in angles."""
+
 import math
 
 import numpy as np
@@ -65,7 +67,7 @@ def test_no_margin_is_softmax_of_scaled_cosines():
     assert loss(embedding, speaker).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_margin_can_be_set_anew():
+def test_margin_can_be_changed():
     loss, (embedding, speaker) = aam(margin=0.0), batch()
     loss.margin = MARGIN
     assert loss(embedding, speaker).item() == aam()(embedding, speaker).item()

@@ -1,3 +1,5 @@
+"""Prototypes set to class means."""
+
 import numpy as np
 import pytest
 import torch
@@ -46,7 +48,7 @@ def test_matrix_of_each_width_has_the_means_of_that_prefix(embedded):
     assert np.allclose(weight[:, 2:], means_by_loop(embeddings, speaker, 3), atol=1e-6)
 
 
-def test_sub_centres_stand_about_the_mean_and_differ(embedded):
+def test_sub_centres_start_near_the_mean_and_differ(embedded):
     torch.manual_seed(0)
     weight = start(aam(n_subcenters=2), embedded)
     moved = weight - means_by_loop(*embedded, 3).repeat(2, axis=0)
@@ -60,7 +62,7 @@ def test_class_without_an_embedding_is_refused(speaker):
         set_class_means(aam(), torch.randn(3, 6), torch.tensor(speaker))
 
 
-def test_parameter_stays_the_one_that_the_optimiser_has(embedded):
+def test_class_means_keep_the_parameter_of_the_optimiser(embedded):
     loss = aam()
     before = loss.weight
     start(loss, embedded)

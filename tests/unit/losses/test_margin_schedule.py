@@ -1,3 +1,5 @@
+"""Margin over the epochs."""
+
 import pytest
 
 from mrlspk.losses import scheduled_margin
@@ -21,6 +23,6 @@ def test_margin_rises_from_where_it_starts(epoch, expected):
     assert found == pytest.approx(expected)
 
 
-def test_margin_may_fall_and_start_without_a_rise_is_not_read():
+def test_margin_can_fall():
     assert scheduled_margin(1, start_epoch=0, full_epoch=2, margin=0.1, start_margin=0.3) == pytest.approx(0.2)
     assert scheduled_margin(0, start_epoch=0, full_epoch=0, margin=0.2, start_margin=0.1) == 0.2

@@ -1,4 +1,4 @@
-"""One margin loss at several widths: its margin there, and class matrices of their own."""
+"""Margin loss at several widths: margin shares, and class matrices by width."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_each_width_has_its_share_of_the_margin(batch, dim, margin):
     assert found == pytest.approx(expected, rel=1e-5)
 
 
-def test_shares_are_of_the_margin_at_the_moment():
+def test_margin_shares_follow_the_current_margin():
     loss = AAMSoftmax(3, 6, margin=0.2, scale=4.0, margin_shares={4: 0.5})
     loss.margin = 0.12
     assert (loss.margin_at(4), loss.margin_at(6)) == (0.06, 0.12)

@@ -1,3 +1,5 @@
+"""One loss at several prefix widths."""
+
 import pytest
 import torch
 
@@ -37,7 +39,7 @@ def test_only_the_total_is_propagated(batch):
     assert not any(part.requires_grad for part in value.by_dim.values())
 
 
-def test_width_of_no_weight_is_shown_but_not_trained(batch):
+def test_width_of_zero_weight_is_reported_but_not_trained(batch):
     criterion = MatryoshkaLoss(aam(), (2, 8), (1.0, 0.0))
     value = criterion(*batch)
     value.total.backward()
@@ -56,7 +58,7 @@ def test_unpaired_weights_are_refused():
         MatryoshkaLoss(aam(), (2, 8), (1.0,))
 
 
-def test_so_many_widths_are_drawn_in_a_step_and_none_without_weight(batch):
+def test_n_dims_per_step_draws_only_weighted_widths(batch):
     criterion = MatryoshkaLoss(aam(), (1, 2, 4, 8), (1.0, 0.0, 2.0, 3.0), n_dims_per_step=2)
     values = [criterion(*batch) for _ in range(30)]
     drawn = {tuple(value.by_dim) for value in values}
@@ -67,7 +69,7 @@ def test_so_many_widths_are_drawn_in_a_step_and_none_without_weight(batch):
         assert value.total.item() == pytest.approx(total / sum(weights[dim] for dim in value.by_dim), rel=1e-6)
 
 
-def test_draws_of_widths_depend_on_their_seed_alone_and_go_on_from_their_state(batch):
+def test_width_choice_depends_on_seed_and_resumes_from_state(batch):
     first, second = (MatryoshkaLoss(aam(), (1, 2, 4, 8), (1.0,) * 4, n_dims_per_step=2, seed=5) for _ in range(2))
     state = torch.get_rng_state()
     drawn = [tuple(first(*batch).by_dim) for _ in range(20)]
@@ -79,13 +81,13 @@ def test_draws_of_widths_depend_on_their_seed_alone_and_go_on_from_their_state(b
     assert [tuple(restored(*batch).by_dim) for _ in range(10)] == drawn[10:]
 
 
-def test_every_width_counts_in_evaluation_and_no_number_is_drawn(batch):
+def test_evaluation_uses_every_width_and_draws_none(batch):
     criterion = MatryoshkaLoss(aam(), (2, 4, 8), (1.0, 1.0, 1.0), n_dims_per_step=1).eval()
     state = torch.get_rng_state()
     assert set(criterion(*batch).by_dim) == {2, 4, 8}
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_more_widths_a_step_than_there_are_is_all_of_them(batch):
+def test_more_widths_per_step_than_exist_uses_all(batch):
     criterion = MatryoshkaLoss(aam(), (2, 8), (1.0, 1.0), n_dims_per_step=5)
     assert set(criterion(*batch).by_dim) == {2, 8}

@@ -1,4 +1,4 @@
-"""A batch of sixteen in one process is the same to the losses as two of eight in two processes."""
+"""Losses of a batch of sixteen in one process equal those of eight in each of two."""
 
 import pytest
 import torch
@@ -83,7 +83,7 @@ def found():
 @pytest.mark.parametrize("drawn", [0, 2])
 @pytest.mark.parametrize("taught", [0, 1])
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_halves_of_a_batch_have_its_loss_and_gradient(objective, taught, drawn, found):
+def test_two_half_batches_match_the_whole_batch(objective, taught, drawn, found):
     objectives, halves = found
     case = (objective, taught), drawn
     whole = steps(Network(*objectives[case], None), slice(None))
@@ -99,7 +99,7 @@ def test_halves_of_a_batch_have_its_loss_and_gradient(objective, taught, drawn, 
 
 
 @pytest.mark.parametrize("mining", ["batch_hard", "semi_hard", "all"])
-def test_triplets_reach_over_processes(mining, found):
+def test_triplets_span_processes(mining, found):
     for first, second in zip(*(half[(mining, 0), 0] for half in found[1]), strict=True):
         assert first[:2] == second[:2]  # each process has found the same triplets
 

@@ -1,3 +1,5 @@
+"""Expected loss of random classifier weights."""
+
 import math
 
 import pytest
@@ -25,7 +27,7 @@ def test_estimate_matches_random_unit_vectors(n_classes, dim, options):
     assert measured == pytest.approx(expected, rel=0.05)
 
 
-def test_estimate_nears_the_closed_form_at_large_widths():
+def test_random_loss_nears_the_closed_form_at_large_widths():
     closed_form = math.log(6000) + 30 * math.sin(0.2) + 30**2 / (2 * 512)
     assert random_class_loss(6000, scale=30.0, margin=0.2, dim=512) == pytest.approx(closed_form, rel=0.005)
 

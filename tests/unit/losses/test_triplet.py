@@ -1,3 +1,5 @@
+"""Triplet losses against brute force."""
+
 import numpy as np
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What section hardware asks of an encoder: the same values by other ways."""
+"""Acceleration of an encoder: the same values by other means."""
 
 import pytest
 import torch
@@ -87,7 +87,7 @@ def test_adapters_of_a_channels_last_encoder_are_merged_and_written(tmp_path):
     save_adapter(tmp_path, encoder, ARCHITECTURE)
 
 
-def test_names_are_those_of_the_plain_encoder_and_calls_those_of_the_section(monkeypatch):
+def test_acceleration_keeps_names_and_sets_calls_of_the_section(monkeypatch):
     checked = []
     monkeypatch.setattr(acceleration, "check_compiler", checked.append)
     encoder = encoder_of(channels_last=True, compile=True, gradient_checkpointing=True)
@@ -123,7 +123,7 @@ def test_kernels_are_timed_within_the_block_only(monkeypatch, before):
     assert torch.backends.cudnn.benchmark is before
 
 
-def test_a_machine_without_a_compiler_is_told_so_before_the_run(monkeypatch):
+def test_missing_compiler_is_reported_before_the_run(monkeypatch):
     def fail(_values):
         raise TorchDynamoException("InvalidCxxCompiler: No working C++ compiler found\nand so on")
 

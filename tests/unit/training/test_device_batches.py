@@ -1,4 +1,4 @@
-"""Batches in their order, none left out, and on a GPU one sent ahead: what is asked of CUDA is seen by stand-ins."""
+"""Batches on a device: in order, and on a GPU copied one ahead; CUDA is replaced by stand-ins."""
 
 from contextlib import contextmanager
 
@@ -17,7 +17,7 @@ def batches(n, taken):
         yield torch.full((2, 3), float(number)), torch.tensor([number, number])
 
 
-def test_on_the_cpu_batches_pass_through_and_none_is_taken_ahead():
+def test_cpu_batches_are_not_read_ahead():
     taken = []
     found = DeviceBatches(batches(3, taken), CPU)
     assert iter(found) is found
@@ -29,7 +29,7 @@ def test_on_the_cpu_batches_pass_through_and_none_is_taken_ahead():
         next(found)
 
 
-def test_the_time_that_batches_take_to_come_is_added_up(monkeypatch):
+def test_waiting_time_is_summed(monkeypatch):
     moments = iter([10.0, 12.5, 20.0, 20.25, 30.0, 31.0])
     monkeypatch.setattr(device_batches.time, "monotonic", lambda: next(moments))
     found = DeviceBatches(batches(2, []), CPU)
@@ -81,7 +81,7 @@ def cuda(monkeypatch):
     return events
 
 
-def test_a_gpu_is_sent_the_next_batch_before_it_is_handed_this_one(cuda):
+def test_gpu_copy_is_one_batch_ahead(cuda):
     def source():
         for name in "ab":
             cuda.append(f"load {name}")

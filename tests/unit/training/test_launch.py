@@ -40,7 +40,7 @@ def test_one_process_is_alone():
     assert launch(Fabric(accelerator="cpu", devices=1)) == ALONE
 
 
-def test_fabric_starts_the_second_process_by_the_same_command(tmp_path):
+def test_fabric_starts_the_second_process_with_the_same_command(tmp_path):
     ended = run(tmp_path, "stays")
     assert ended.returncode == 0, ended.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"script.py", "0", "1"}

@@ -1,4 +1,4 @@
-"""Which parts move, in every recipe."""
+"""Frozen and trained parts of a module, in every recipe."""
 
 import pytest
 import torch
@@ -45,7 +45,7 @@ def is_statistic(name):
     return name.endswith(STATISTICS)
 
 
-def test_kept_statistics_stay_bit_for_bit_while_the_weights_of_norms_move():
+def test_freeze_norm_statistics_keeps_statistics_and_trains_weights():
     module, optimiser = build("training.freeze_backbone_epochs=0", "training.freeze_norm_statistics=true")
     moved = moved_by_two_steps(module, optimiser, backbone_frozen=False)
     assert not any(map(is_statistic, moved))
@@ -54,13 +54,13 @@ def test_kept_statistics_stay_bit_for_bit_while_the_weights_of_norms_move():
     assert {f"{name}.weight" for name in norms} <= moved
 
 
-def test_statistics_follow_the_speech_where_they_are_not_kept():
+def test_statistics_follow_the_speech_unless_kept():
     module, optimiser = build("training.freeze_backbone_epochs=0")
     moved = moved_by_two_steps(module, optimiser, backbone_frozen=False)
     assert {name for name in module.encoder.state_dict() if is_statistic(name)} <= moved
 
 
-def test_kept_statistics_make_the_forward_pass_that_of_evaluation():
+def test_kept_statistics_give_the_forward_pass_of_evaluation():
     module, _ = build("training.freeze_backbone_epochs=0", "training.freeze_norm_statistics=true")
     waveform = torch.randn(3, 6000)
     module.set_mode(backbone_frozen=False)
@@ -68,7 +68,7 @@ def test_kept_statistics_make_the_forward_pass_that_of_evaluation():
     assert torch.allclose(training, module.encoder.eval()(waveform), atol=1e-6)
 
 
-def test_with_adapters_all_but_them_and_the_head_stays_bit_for_bit():
+def test_adapter_run_changes_adapters_and_head_only():
     module, optimiser = build("training.lora={rank: 2, dropout: 0.1}")
     assert isinstance(module, AdaptedModule)
     moved = moved_by_two_steps(module, optimiser, backbone_frozen=True)
@@ -76,7 +76,7 @@ def test_with_adapters_all_but_them_and_the_head_stays_bit_for_bit():
     assert not has_adapters(module.current_encoder())
 
 
-def test_entries_of_a_module_with_adapters_restore_it_bit_for_bit():
+def test_adapter_entries_restore_the_module_bit_for_bit():
     module, optimiser = build("training.lora={rank: 2}")
     moved_by_two_steps(module, optimiser, backbone_frozen=True)
     contents = {"model": module.current_encoder().state_dict()} | module.entries()
@@ -87,7 +87,7 @@ def test_entries_of_a_module_with_adapters_restore_it_bit_for_bit():
 
 
 @pytest.mark.parametrize("overrides", [[], ["training.lora={rank: 2}"]])
-def test_draws_of_widths_go_on_from_what_a_checkpoint_holds(overrides):
+def test_width_choice_resumes_from_a_checkpoint(overrides):
     def drawn(module, n_steps):
         return [tuple(module.criterion(torch.ones(2, 8), torch.tensor([0, 1])).by_dim) for _ in range(n_steps)]
 

@@ -1,3 +1,5 @@
+"""Parameter groups of the optimiser, and the learning-rate schedule."""
+
 import math
 
 import pytest
@@ -80,7 +82,7 @@ def test_projection_only_holds_head_and_class_weights_only():
     assert ids(held) == ids([*encoder.head.parameters(), *criterion.parameters()])
 
 
-def test_class_weights_have_their_own_rate_and_vectors_do_not_decay():
+def test_prototypes_have_their_own_rate_and_vectors_do_not_decay():
     config, _, criterion, optimiser = build("loss.class_lr_multiplier=5", "training.freeze_backbone_epochs=0")
     build_learning_rate(config, steps_per_epoch=10).apply(optimiser, 10)
     matrices, vectors, classes = optimiser.param_groups
@@ -172,7 +174,7 @@ def test_rates_fall_with_the_distance_from_the_head():
     assert optimiser.param_groups[-1]["peak_lr"] == pytest.approx(1.0)
 
 
-def test_layer_rates_hold_every_parameter_once_and_decay_matrices_only():
+def test_layer_rates_cover_each_parameter_once_and_decay_matrices():
     overrides = "training.freeze_backbone_epochs=0", "training.layer_lr_decay=0.9"
     config, encoder, criterion, optimiser = build(*overrides, backbone=DEEP)
     held = [parameter for group in optimiser.param_groups for parameter in group["params"]]
@@ -181,7 +183,7 @@ def test_layer_rates_hold_every_parameter_once_and_decay_matrices_only():
         assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] == config.training.weight_decay}
 
 
-def test_frozen_parts_wait_in_the_optimiser_and_the_others_keep_their_state_across_the_boundary():
+def test_unfreezing_keeps_the_optimiser_state_of_other_parts():
     config, encoder, criterion, optimiser = build("training.freeze_backbone_epochs=1", "training.weight_decay=0.5")
     module = TrainedModule(encoder, criterion)
     generator = torch.Generator().manual_seed(0)

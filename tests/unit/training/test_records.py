@@ -2,8 +2,6 @@
 
 import math
 
-import pytest
-
 from mrlspk.training.records import EpochSoFar, Progress
 
 SKIPPED = object()
@@ -41,15 +39,3 @@ def test_epoch_end_clears_its_steps():
 
 def test_epoch_without_steps_has_nan_mean_loss():
     assert math.isnan(EpochSoFar().mean_loss)
-
-
-@pytest.mark.parametrize(
-    ("earlier", "later"),
-    [
-        (Progress(), Progress(n_crops=8)),
-        (Progress(n_crops=8), Progress(epoch=1)),
-        (Progress(epoch=1), Progress(epoch=2)),
-    ],
-)
-def test_places_sort_in_the_order_of_the_run(earlier, later):
-    assert earlier.place < later.place

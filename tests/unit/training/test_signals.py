@@ -1,3 +1,5 @@
+"""Signals during a run."""
+
 import os
 import signal
 import threading
@@ -8,7 +10,7 @@ from mrlspk.training.signals import StopRequest, asked_signal, signal_name
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_first_signal_is_remembered_and_the_second_goes_to_whoever_had_it(number):
+def test_second_signal_goes_to_the_previous_handler(number):
     passed = []
     before = signal.signal(number, lambda *_: passed.append(number))
     try:
@@ -25,14 +27,14 @@ def test_first_signal_is_remembered_and_the_second_goes_to_whoever_had_it(number
         signal.signal(number, before)
 
 
-def test_signal_of_any_process_is_that_of_all():
+def test_signal_of_any_process_stops_all():
     assert asked_signal([0.0, 1.0]) == signal.SIGTERM
     assert asked_signal([2.0, 1.0]) == signal.SIGINT
     assert asked_signal([0.0, 0.0]) == 0
     assert signal_name(signal.SIGTERM) == "SIGTERM"
 
 
-def test_outside_the_main_thread_it_is_never_asked_for():
+def test_stop_is_never_requested_outside_the_main_thread():
     handlers, flags = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)], []
 
     def work():

@@ -1,3 +1,5 @@
+"""Optimiser steps: accumulation, skipped steps, memory that runs out."""
+
 import math
 
 import numpy as np
@@ -124,7 +126,7 @@ def batch_of(value=None, n=6):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("accumulated", [False, True])
-def test_step_whose_loss_is_no_number_leaves_everything_as_it_was(trained, value, accumulated):
+def test_non_finite_loss_leaves_everything_as_it_was(trained, value, accumulated):
     module, optimiser = trained
     set_training_mode(module.encoder, backbone_frozen=False)
     stepper = stepper_of(module, optimiser)
@@ -138,7 +140,7 @@ def test_step_whose_loss_is_no_number_leaves_everything_as_it_was(trained, value
     assert not all(map(torch.equal, before, values_of(module, optimiser)))
 
 
-def test_gradient_that_is_no_number_leaves_the_step_out_too():
+def test_non_finite_gradient_skips_the_step():
     class Root(Squares):
         def forward(self, x, y):
             loss = torch.sqrt(self.w * 0 * x).sum() + 0 * y.sum()  # zero, and its slope is infinite times zero
@@ -166,7 +168,7 @@ class Small(nn.Module):
         return self.inner(x, y)
 
 
-def test_out_of_memory_halves_batches_once_and_makes_the_same_step(caplog):
+def test_out_of_memory_halves_batches_for_the_same_step(caplog):
     x, y = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([1, 1, 1, 1])
     expected, _ = step([(x, y), (2 * x, y)])
     module = Small(2)
@@ -186,7 +188,7 @@ def test_out_of_memory_halves_batches_once_and_makes_the_same_step(caplog):
 
 
 @pytest.mark.parametrize(("n", "side_by_side"), [(5, 1), (2, 1), (6, 2)])
-def test_batch_that_cannot_be_halved_is_told(n, side_by_side):
+def test_batch_that_cannot_be_halved_is_reported(n, side_by_side):
     module = Small(1)
     optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
     stepper = stepper_of(module, optimiser, crops_side_by_side=side_by_side)
@@ -194,7 +196,7 @@ def test_batch_that_cannot_be_halved_is_told(n, side_by_side):
         stepper.step([(torch.ones(n), torch.ones(n))])
 
 
-def test_statistics_of_a_pass_that_ran_out_of_memory_are_not_counted(trained):
+def test_statistics_of_an_out_of_memory_pass_are_not_counted(trained):
     """The batch comes again in parts, as if the failed pass had never been."""
     module, optimiser = trained
     set_training_mode(module.encoder, backbone_frozen=False)
@@ -213,14 +215,14 @@ def test_statistics_of_a_pass_that_ran_out_of_memory_are_not_counted(trained):
     assert all(count == 2 for count in counts)  # the two parts
 
 
-def test_numbers_asked_for_come_with_the_step():
+def test_step_sums_the_asked_numbers():
     result = stepper_of(module := Squares(), torch.optim.SGD(module.parameters(), lr=0.1)).step(
         [(torch.ones(2), torch.ones(2))], asks=(1.0, 0.0)
     )
     assert result.asks == (1.0, 0.0)
 
 
-def test_optimiser_without_room_is_told_and_a_bug_keeps_its_traceback(monkeypatch):
+def test_optimiser_out_of_memory_is_reported_and_bugs_keep_tracebacks(monkeypatch):
     module, batch = Squares(), (torch.ones(2), torch.ones(2))
 
     def fail_with(text):

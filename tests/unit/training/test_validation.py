@@ -1,3 +1,5 @@
+"""Validation on trials among held-out speakers."""
+
 import numpy as np
 import pytest
 import soundfile
@@ -75,7 +77,7 @@ def trials_among(corpus):
 
 @pytest.mark.parametrize("crop_seconds", [None, 0.3])
 @pytest.mark.parametrize("max_seconds", [60.0, 0.2])
-def test_stored_vectors_give_the_figures_of_the_audio(voices, encoder, tmp_path, crop_seconds, max_seconds):
+def test_stored_vectors_match_audio_validation(voices, encoder, tmp_path, crop_seconds, max_seconds):
     trials = trials_among(voices)
     options = {"batch_size": 2, "max_seconds": max_seconds, "crop_seconds": crop_seconds}
     store = ensure_utterances(
@@ -87,7 +89,7 @@ def test_stored_vectors_give_the_figures_of_the_audio(voices, encoder, tmp_path,
     assert stored.loss == pytest.approx(heard.loss, rel=1e-5)
 
 
-def test_figures_are_those_of_the_metrics_on_their_own(voices):
+def test_validation_matches_the_metric_functions(voices):
     trials = trials_among(voices)
     embeddings = np.random.default_rng(1).normal(size=(len(trials.utterances), 8)).astype(np.float32)
     found = trials.result(embeddings)
@@ -137,7 +139,7 @@ def shared_figures(ranks, root, encoder, options, stored):
     return figures, None
 
 
-def test_two_processes_share_the_work_and_have_the_figures_of_one(voices, encoder, tmp_path):
+def test_two_processes_share_validation_and_match_one(voices, encoder, tmp_path):
     trials = trials_among(voices)
     options = {"batch_size": 2, "max_seconds": 60.0}
     store = ensure_utterances(

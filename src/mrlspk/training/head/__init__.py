@@ -1,1 +1,1 @@
-"""A head trained alone, on stored vectors: where it begins, how it is trained, what it has to beat."""
+"""Head runs: train only the head, on stored vectors, and keep it if it beats the rotation."""

@@ -89,8 +89,8 @@ def rotate_start(
     own_held_out = own.apply(held_out).numpy()
     choice = _choose(state, own, vectors, trials.embedded(own_held_out))
     _fit_width(encoder, rotate_head(own_head, choice.rotation.matrix), vectors.pooled)
-    turned = embed_pooled(encoder, held_out).numpy()
-    return HeadStart(own, choice, score_baselines(trials, own_held_out, turned, method=choice.rotation.method))
+    rotated = embed_pooled(encoder, held_out).numpy()
+    return HeadStart(own, choice, score_baselines(trials, own_held_out, rotated, method=choice.rotation.method))
 
 
 def flatten_head(state: RunState, own_head: MatryoshkaHead, vectors: SpeakerVectors) -> None:

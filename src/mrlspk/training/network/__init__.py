@@ -1,1 +1,1 @@
-"""What goes through the network at every step: trained whole, in stages, or with adapters."""
+"""Network runs: train the encoder, or adapters on its frozen backbone."""

@@ -1,3 +1,5 @@
+"""Batches of stored vectors."""
+
 import numpy as np
 import pytest
 import torch
@@ -25,7 +27,7 @@ def batches_of(sampler, batch_size, *, rank=0, n_ranks=1, **options):
     "build",
     [lambda: ShuffleSampler(12, seed=3), lambda: SpeakerBalancedSampler(CLASSES, utterances_per_speaker=2, seed=3)],
 )
-def test_vectors_come_in_the_order_of_the_sampler_with_their_classes(build):
+def test_batches_follow_the_sampler_with_their_classes(build):
     sampler = build()
     batches = batches_of(sampler, 4)
     for epoch in (0, 1):

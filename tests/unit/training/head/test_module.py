@@ -1,3 +1,5 @@
+"""The module of a head run."""
+
 import copy
 
 import pytest
@@ -59,7 +61,7 @@ def cosines(embedding):
     return unit @ unit.T
 
 
-def test_rotation_stays_one_and_keeps_every_cosine_of_the_full_width(published):
+def test_trained_rotation_stays_orthogonal(published):
     module = build(published, "orthogonal")
     run_steps(module)
     turn = module.turn.weight.detach()
@@ -71,7 +73,7 @@ def test_rotation_stays_one_and_keeps_every_cosine_of_the_full_width(published):
     assert not torch.allclose(cosines(after[:, :4]), cosines(before[:, :4]), atol=1e-3)
 
 
-def test_encoder_with_the_rotation_in_its_head_is_what_training_sees(published):
+def test_encoder_with_folded_rotation_matches_training(published):
     module = build(published, "orthogonal")
     run_steps(module)
     vectors = pooled(module)
@@ -95,7 +97,7 @@ def moved_entries(module, published):
 
 
 @pytest.mark.parametrize("trained", ["orthogonal", "none"])
-def test_head_beneath_a_rotation_or_untrained_stays_bit_for_bit(published, trained):
+def test_head_below_a_rotation_or_untrained_stays_bit_for_bit(published, trained):
     module = build(published, trained)
     classes = module.criterion.loss.weight.detach().clone()
     run_steps(module)
@@ -129,7 +131,7 @@ def test_state_comes_back_bit_for_bit(published, trained, tmp_path):
 
 
 @pytest.mark.parametrize("trained", ["linear", "orthogonal"])
-def test_head_of_the_start_teaches_where_nobody_else_does_and_is_no_part_of_the_module(published, trained):
+def test_initial_head_teaches_without_teacher_and_is_no_submodule(published, trained):
     module = build(published, trained, distillation_weight=2.0, distillation_temperature=0.5)
     vectors, speaker = pooled(module), torch.arange(12) % 3
     run_steps(module)

@@ -1,4 +1,4 @@
-"""Verdicts on scores made by hand: two values an embedding, one good at each width, so that rates can be counted."""
+"""Verdicts on embeddings made by hand: two pairs of values, each good at one width, so that EERs can be counted."""
 
 from itertools import combinations
 
@@ -47,7 +47,7 @@ def verdict_of(n_speakers, before, after, *, n_resamples=200, published=WIDTHS):
     return reach_verdict(trials, first, second, n_resamples=n_resamples, seed=1)
 
 
-def test_less_noise_wins_at_every_width_and_the_head_is_kept():
+def test_lower_eer_at_every_width_keeps_the_trained_head():
     verdict = verdict_of(24, {"narrow": 0.5, "wide": 0.5}, {"narrow": 0.02, "wide": 0.02})
     assert [width.outcome for width in verdict.widths] == ["WIN", "WIN"]
     assert all(width.delta_ci[1] < 0 and width.p_value is None for width in verdict.widths)
@@ -55,19 +55,19 @@ def test_less_noise_wins_at_every_width_and_the_head_is_kept():
     assert verdict.trained_mean_log_eer < verdict.rotation_mean_log_eer
 
 
-def test_more_noise_at_one_published_width_is_a_regression_there_and_keeps_the_rotation():
+def test_regression_at_a_published_width_keeps_the_rotation():
     verdict = verdict_of(24, {"narrow": 0.05, "wide": 0.5}, {"narrow": 0.5, "wide": 0.02})
     assert [width.outcome for width in verdict.widths] == ["REGRESSION", "WIN"]
     assert (verdict.kept, verdict.reason) == ("rotation", "the trained head is worse at 2")
 
 
-def test_width_that_is_not_published_may_be_worse():
+def test_regression_at_an_unpublished_width_is_ignored():
     verdict = verdict_of(24, {"narrow": 0.05, "wide": 0.5}, {"narrow": 0.5, "wide": 0.02}, published=(4,))
     assert [(width.published, width.outcome) for width in verdict.widths] == [(False, "REGRESSION"), (True, "WIN")]
     assert verdict.kept == "trained"
 
 
-def test_same_embeddings_are_even_and_the_rotation_stays():
+def test_equal_embeddings_are_even_and_keep_the_rotation():
     noise = {"narrow": 0.5, "wide": 0.5}
     verdict = verdict_of(24, noise, noise)
     assert [width.outcome for width in verdict.widths] == ["EVEN", "EVEN"]
@@ -75,7 +75,7 @@ def test_same_embeddings_are_even_and_the_rotation_stays():
     assert verdict.reason == "the trained head's mean log EER is not below the rotation's"
 
 
-def test_full_width_that_is_worse_at_all_keeps_the_rotation():
+def test_worse_full_width_keeps_the_rotation():
     trials = trials_of(24)
     before = embed(24, narrow=0.5, wide=0.3)
     after = embed(24, narrow=0.02, wide=0.3)
@@ -88,7 +88,7 @@ def test_full_width_that_is_worse_at_all_keeps_the_rotation():
 
 
 @pytest.mark.parametrize(("n_speakers", "n_resamples"), [(6, 200), (24, 0)])
-def test_without_enough_speakers_or_draws_the_decisions_are_counted(n_speakers, n_resamples):
+def test_verdict_without_resamples_uses_mcnemar(n_speakers, n_resamples):
     before, after = {"narrow": 0.6, "wide": 0.6}, {"narrow": 0.01, "wide": 0.01}
     verdict = verdict_of(n_speakers, before, after, n_resamples=n_resamples)
     assert all(width.delta_ci is None and width.p_value is not None for width in verdict.widths)
@@ -98,7 +98,7 @@ def test_without_enough_speakers_or_draws_the_decisions_are_counted(n_speakers, 
     assert [width.p_value for width in back.widths] == [width.p_value for width in verdict.widths]
 
 
-def test_difference_of_single_decisions_is_even():
+def test_single_different_decision_is_even():
     trials = trials_of(6)
     before = embed(6, narrow=0.2, wide=0.2)
     after = before.copy()
@@ -107,7 +107,7 @@ def test_difference_of_single_decisions_is_even():
     assert {width.outcome for width in verdict.widths} == {"EVEN"}
 
 
-def test_baselines_are_the_rates_of_both_embeddings():
+def test_baselines_are_the_eers_of_both_embeddings():
     trials = trials_of(2, per_speaker=2)  # six trials, two of them target
     degrees = np.radians([[0, 0], [10, 100], [90, 90], [100, 10]])  # the second pair of values mixes up the speakers
     narrow, wide = (np.column_stack([np.cos(column), np.sin(column)]) for column in degrees.T)

@@ -1,4 +1,4 @@
-"""Adapters in files: peft loads them, and with their base they are the model that was trained."""
+"""Adapters in files: peft loads them, and with their base they give the trained model."""
 
 import json
 
@@ -107,7 +107,7 @@ def test_a_damaged_folder_is_refused(saved, name, damage):
         load_adapter(folder)
 
 
-def test_an_adapter_that_peft_wrote_for_another_program_is_refused(saved):
+def test_adapter_of_another_program_is_refused(saved):
     *_, folder = saved
     path = folder / "adapter_model.safetensors"
     with safe_open(path, framework="pt") as file:

@@ -1,4 +1,4 @@
-"""Adapters through peft: where they go, what they leave alone, and what they are once merged."""
+"""Adapters through peft: their targets, what they leave frozen, and the merged model."""
 
 import sys
 
@@ -79,7 +79,7 @@ def waveforms(n=3, samples=6000):
     return torch.randn(n, samples, generator=torch.Generator().manual_seed(5))
 
 
-def test_targets_are_the_dense_layers_of_attention_and_the_pointwise_convolutions():
+def test_adapter_targets_are_dense_layers_and_pointwise_convolutions():
     encoder = encoder_of()
     assert set(target_names(encoder, attention=True, pointwise=False)) == ATTENTION
     assert set(target_names(encoder, attention=False, pointwise=True)) == POINTWISE
@@ -94,7 +94,7 @@ def test_new_adapters_add_nothing(backbone):
 
 
 @pytest.mark.parametrize("backbone", [BACKBONE, SECOND], ids=["redimnet", "redimnet2"])
-def test_merged_encoder_is_plain_and_embeds_as_the_adapted_one(backbone):
+def test_merged_encoder_is_plain_and_embeds_like_the_adapted_one(backbone):
     encoder = filled(adapted(backbone))
     before = {name: values.clone() for name, values in encoder.state_dict().items()}
     plain = merged(encoder)
@@ -122,7 +122,7 @@ def test_without_adapters_is_the_encoder_before_them():
     assert merged(plain) is plain
 
 
-def test_a_step_moves_adapters_and_head_and_leaves_all_else_bit_for_bit():
+def test_step_moves_adapters_and_head_only():
     encoder = adapted()
     criterion = build_loss(LossConfig(), dims=(4, 8), weights=(1, 1), n_speakers=3)
     set_training_mode(encoder, backbone_frozen=True)
@@ -146,7 +146,7 @@ def test_dropout_is_active_in_training_only():
     assert not torch.equal(encoder.pooled(waveforms()), encoder.pooled(waveforms()))
 
 
-def test_a_checkpoint_of_merged_weights_and_adapters_restores_both_bit_for_bit():
+def test_checkpoint_restores_merged_weights_and_adapters_bit_for_bit():
     encoder = filled(adapted())
     contents = {"model": merged(encoder).state_dict()} | adapter_entries(encoder)
     again = adapted(seed=7)
@@ -163,7 +163,7 @@ def test_a_checkpoint_without_adapters_restores_none():
         load_with_adapters(adapted(), {"model": encoder.state_dict()})
 
 
-def test_the_step_that_measures_memory_has_the_adapters_of_the_run():
+def test_memory_probe_has_the_adapters_of_the_run():
     config = load_config(None, ["training.lora={rank: 2}", "model.matryoshka_dims=[4, 8]", "data.chunk_duration=0.4"])
     encoder = encoder_of()
     step = build_train_probe(config, encoder, device=torch.device("cpu"), n_speakers=3)
@@ -174,7 +174,7 @@ def test_the_step_that_measures_memory_has_the_adapters_of_the_run():
     assert id(encoder.backbone.stem[0].weight) not in stepped
 
 
-def test_a_backbone_without_attention_has_nothing_to_adapt_there():
+def test_backbone_without_attention_has_no_attention_targets():
     with pytest.raises(ConfigError, match="no layer of kind attention"):
         build_adapters(LoraConfig(targets=("attention",)), encoder_of(WITHOUT_ATTENTION))
 

@@ -1,3 +1,5 @@
+"""Decay towards the start."""
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ def adam_by_hand(gradients, rate, *, betas=(0.9, 0.999), eps=1e-8):
         yield rate * unbiased[0] / (np.sqrt(unbiased[1]) + eps)
 
 
-def test_each_step_goes_back_towards_the_start_by_its_share():
+def test_each_step_decays_towards_the_start():
     parameter, other = nn.Parameter(torch.tensor([1.0])), nn.Parameter(torch.tensor([1.0]))
     optimiser = torch.optim.AdamW([parameter, other], lr=0.1, weight_decay=0.0)
     add_decay_to_start(optimiser, {parameter: torch.tensor([2.0])}, decay=3.0)
@@ -33,7 +35,7 @@ def test_each_step_goes_back_towards_the_start_by_its_share():
 
 
 @pytest.mark.parametrize(("decay", "left"), [(2.0, 0.8), (30.0, 0.0)])  # not beyond the start
-def test_way_back_follows_the_rate_of_the_first_group_for_all_and_ends_at_the_start(decay, left):
+def test_decay_to_start_has_the_rate_of_the_first_group(decay, left):
     slow, fast = nn.Parameter(torch.tensor([1.0])), nn.Parameter(torch.tensor([1.0]))
     optimiser = torch.optim.SGD([{"params": [slow], "lr": 0.1}, {"params": [fast], "lr": 1.0}])
     start = {slow: torch.tensor([0.0]), fast: torch.tensor([0.0])}
