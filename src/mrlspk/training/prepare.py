@@ -1,6 +1,7 @@
 """Prepare the state of a run from its plan: build it, load weights or resume; write nothing."""
 
 import logging
+from dataclasses import replace
 
 import torch
 from lightning_fabric import Fabric
@@ -81,7 +82,7 @@ def prepare(plan: RunPlan, fabric: Fabric, ranks: Ranks, *, resumed: ResumePoint
         batches=build_batches(config, plan.data, ranks),
         architecture=architecture,
         card=card,
-        loaded=loaded,
+        loaded=None if point or loaded is None else replace(loaded, contents={}),  # its tensors need not stay in memory
     )
     if point:
         _resume(state, point)

@@ -37,7 +37,8 @@ class RunState:
         batches: Order of the crops; it knows its place in the epoch.
         architecture: Rebuilds the encoder.
         card: Model card of the checkpoints, without metrics.
-        loaded: The model that the encoder was built from; None if it started from random weights.
+        loaded: The model that the encoder was built from, without its other entries; None from scratch and in a resumed
+            run.
         warm_start: What was taken over from that model; None from scratch and in a resumed run.
         progress: How far the run is.
         start: Entries `schema.RUN_START` of each checkpoint; empty until the start of the run is known.
@@ -79,7 +80,7 @@ class RunState:
 
     @property
     def published_head(self) -> MatryoshkaHead | None:
-        """A copy of the head of the model that the encoder was built from; None from scratch."""
+        """A copy of the head of the model that the encoder was built from; None without one."""
         return self.loaded.encoder.copy_head() if self.loaded else None
 
     @property

@@ -90,6 +90,7 @@ def test_resumed_state_continues_where_the_run_stopped(tiny_corpus, tmp_path):
     weights = run.state.module.state_dict()
     assert all(torch.equal(values, weights[name]) for name, values in state.module.state_dict().items())
     assert state.plan.resumes
+    assert state.loaded is None  # its tensors are freed
     assert describe_run(state).first_step == 9
 
 
