@@ -19,7 +19,7 @@ from mrlspk.feature_store.extraction import ensure_store
 from mrlspk.feature_store.key import crops_key, utterances_key
 from mrlspk.feature_store.shards import Layout, Shard
 from mrlspk.rotation.folds import sample_utterances
-from mrlspk.training.checkpoints.run_folder import find_run
+from mrlspk.training.checkpoints.resume_point import find_run
 from mrlspk.training.fabric import build_fabric
 from mrlspk.training.plan import RunPlan, read_data
 from mrlspk.training.prepare import prepare

@@ -72,7 +72,7 @@ def test_run_stops_early_without_improvement(train):
     assert outcome.exit_code == 0, outcome.stderr
     best, epochs = outcome.json["best_epoch"], outcome.json["epochs"]
     assert epochs == best + 2 < 9
-    assert "no better one since epoch" in outcome.stderr
+    assert "no better epoch since epoch" in outcome.stderr
     again = train(*sets, "--set", "evaluation.best_by=loss", "--resume", "auto", name="one")
     assert (again.exit_code, again.json["epochs"]) == (0, epochs)
 
@@ -106,7 +106,7 @@ def test_disk_that_fills_up_keeps_the_last_good_checkpoint(train, checkpoints, m
     said = " ".join(outcome.stderr.split())
     assert outcome.exit_code == 1
     assert "cannot be written" in said
-    assert "checkpoints/full/last.pt, of step 6 (1 epochs done), is whole: make room" in said
+    assert "checkpoints/full/last.pt, of step 6 (1 epochs done), is whole: free some disk space" in said
     assert not list((checkpoints / "full").glob(".*.partial"))
     assert train("--resume", "auto", name="full").exit_code == 0
     whole, full = (load(checkpoints / name / "last.pt") for name in ("whole", "full"))

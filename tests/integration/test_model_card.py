@@ -40,7 +40,7 @@ def read_card(run_dir):
     return json.loads((run_dir / "best.card.json").read_text())
 
 
-def test_card_says_all_that_is_known(train, mirror, tmp_path, tiny_corpus):
+def test_card_holds_all_known_facts(train, mirror, tmp_path, tiny_corpus):
     assert train("--init-from", NAME, *ONE_EPOCH, *WIDTHS, name="one").exit_code == 0
     run_dir = tmp_path / "checkpoints" / "one"
     best, card = load(run_dir / "best.pt"), read_card(run_dir)
@@ -88,7 +88,7 @@ def test_card_says_all_that_is_known(train, mirror, tmp_path, tiny_corpus):
 
 
 @pytest.mark.usefixtures("mirror")
-def test_card_for_people_puts_the_terms_first_and_rates_in_percent(train, tmp_path):
+def test_markdown_card_shows_terms_first_and_rates_in_percent(train, tmp_path):
     assert train("--init-from", NAME, *ONE_EPOCH, *WIDTHS, name="one").exit_code == 0
     run_dir = tmp_path / "checkpoints" / "one"
     text, card = (run_dir / "best.card.md").read_text(), read_card(run_dir)
@@ -104,7 +104,7 @@ def test_card_for_people_puts_the_terms_first_and_rates_in_percent(train, tmp_pa
 
 
 @pytest.mark.usefixtures("mirror")
-def test_checkpoint_carries_its_card(train, tmp_path):
+def test_checkpoint_holds_its_card(train, tmp_path):
     assert train("--init-from", NAME, *WIDTHS, name="one").exit_code == 0
     run_dir = tmp_path / "checkpoints" / "one"
     card = read_card(run_dir)
@@ -116,7 +116,7 @@ def test_checkpoint_carries_its_card(train, tmp_path):
     assert all(each["base"] == card["base"] for each in cards)
 
 
-def test_card_survives_a_resume_without_the_base_model_at_hand(run, train, mirror, tmp_path):
+def test_card_survives_a_resume_without_the_base_model(run, train, mirror, tmp_path):
     assert train("--init-from", NAME, *WIDTHS, name="one").exit_code == 0
     run_dir, resumed = tmp_path / "checkpoints" / "one", tmp_path / "checkpoints" / "resumed"
     base = read_card(run_dir)["base"]
@@ -132,7 +132,7 @@ def test_card_survives_a_resume_without_the_base_model_at_hand(run, train, mirro
 
 
 @pytest.mark.usefixtures("mirror")
-def test_resumed_run_whose_checkpoints_had_no_card_gets_one(run, train, tmp_path):
+def test_resumed_run_without_a_card_gets_one(run, train, tmp_path):
     assert train("--init-from", NAME, *WIDTHS, name="one").exit_code == 0
     resumed = tmp_path / "checkpoints" / "resumed"
     resumed.mkdir()
@@ -145,7 +145,7 @@ def test_resumed_run_whose_checkpoints_had_no_card_gets_one(run, train, tmp_path
     assert (base["model"], base["sha256"], base["non_commercial"]) == (NAME, None, True)
 
 
-def test_card_of_a_model_from_scratch_names_no_base(train, tmp_path):
+def test_card_of_a_model_from_scratch_has_no_base_model(train, tmp_path):
     assert train(*ONE_EPOCH, name="one").exit_code == 0
     run_dir = tmp_path / "checkpoints" / "one"
     assert read_card(run_dir)["base"] is None
@@ -155,7 +155,7 @@ def test_card_of_a_model_from_scratch_names_no_base(train, tmp_path):
 
 
 @pytest.mark.usefixtures("mirror")
-def test_card_tells_the_chain_of_models(train, tmp_path):
+def test_card_lists_the_chain_of_base_models(train, tmp_path):
     assert train("--init-from", NAME, *ONE_EPOCH, *WIDTHS, name="one").exit_code == 0
     first = tmp_path / "checkpoints" / "one" / "best.pt"
     for origin in (first, first.relative_to(tmp_path)):
@@ -171,7 +171,7 @@ def test_card_tells_the_chain_of_models(train, tmp_path):
     assert f"| name | {NAME} |" in text
 
 
-def test_published_file_is_known_by_its_sha256_wherever_it_lies(run, train, mirror, tmp_path):
+def test_published_file_is_recognised_by_its_sha256(run, train, mirror, tmp_path):
     assert run("pretrained", "fetch", NAME).exit_code == 0
     shutil.copy(mirror / FILE, tmp_path / "copy.pt")
     assert train("--init-from", "copy.pt", *ONE_EPOCH, *WIDTHS, name="one").exit_code == 0
@@ -179,7 +179,7 @@ def test_published_file_is_known_by_its_sha256_wherever_it_lies(run, train, mirr
     assert (base["model"], base["non_commercial"]) == (NAME, True)
 
 
-def test_terms_of_a_file_that_nobody_knows_are_unknown(train, tmp_path, monkeypatch):
+def test_terms_of_an_unknown_file_are_unknown(train, tmp_path, monkeypatch):
     monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
     write_published(read_reference(SMALL), tmp_path / "found.pt")
     assert train("--init-from", "found.pt", *ONE_EPOCH, *WIDTHS, name="one").exit_code == 0
@@ -188,7 +188,7 @@ def test_terms_of_a_file_that_nobody_knows_are_unknown(train, tmp_path, monkeypa
     assert (base["non_commercial"], base["training_set"], base["base"]) == (None, None, None)
 
 
-def test_damaged_card_of_a_base_is_an_error_that_names_the_place(train, tmp_path):
+def test_damaged_card_of_a_base_model_is_refused_with_its_place(train, tmp_path):
     assert train(*ONE_EPOCH, name="one").exit_code == 0
     contents = load(tmp_path / "checkpoints" / "one" / "best.pt")
     contents["card"]["data"]["speakers"] = "many"

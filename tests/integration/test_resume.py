@@ -46,7 +46,7 @@ def crash_at(monkeypatch):
     ],
 )
 @pytest.mark.usefixtures("in_one_thread")
-def test_run_that_crashed_at_any_step_ends_as_one_that_did_not(train, checkpoints, crash_at, settings):
+def test_run_crashed_at_any_step_matches_uninterrupted_run(train, checkpoints, crash_at, settings):
     """Dropout, augmentation, accumulation, drawn widths, a rising margin, a backbone freed on the way."""
     sets = [part for text in settings for part in ("--set", text)]
     assert train(*EVERY_STEP, *sets, name="whole").exit_code == 0
@@ -63,7 +63,7 @@ def test_run_that_crashed_at_any_step_ends_as_one_that_did_not(train, checkpoint
 
 
 @pytest.mark.usefixtures("in_one_thread")
-def test_files_of_a_run_that_crashed_are_the_same_byte_for_byte(train, crash_at, monkeypatch, tmp_path):
+def test_files_of_a_crashed_run_are_equal_byte_for_byte(train, crash_at, monkeypatch, tmp_path):
     """What was read from a file, and what was not, makes no difference to the next file."""
     files = []
     for folder, n_crashes in ((tmp_path / "whole", 0), (tmp_path / "crashed", 2)):
@@ -81,7 +81,7 @@ def test_files_of_a_run_that_crashed_are_the_same_byte_for_byte(train, crash_at,
     assert [name for name in files[0] if files[0][name] != files[1][name]] == []
 
 
-def test_steps_after_the_last_checkpoint_are_taken_again_and_logged_once(train, checkpoints, crash_at):
+def test_steps_after_the_last_checkpoint_are_repeated_and_logged_once(train, checkpoints, crash_at):
     every_second = "--set", "logging.save_every_steps=2"
     assert train(*every_second, name="whole").exit_code == 0
     crash_at(6)
@@ -94,7 +94,7 @@ def test_steps_after_the_last_checkpoint_are_taken_again_and_logged_once(train, 
     assert differences(checkpoints / "whole", checkpoints / "crashed") == []
 
 
-def test_run_that_failed_while_it_was_validated_takes_no_step_again(train, checkpoints, monkeypatch):
+def test_run_that_failed_in_validation_repeats_no_step(train, checkpoints, monkeypatch):
     from mrlspk.training import fit
 
     assert train(name="whole").exit_code == 0
@@ -108,7 +108,7 @@ def test_run_that_failed_while_it_was_validated_takes_no_step_again(train, check
     assert differences(checkpoints / "whole", checkpoints / "failed") == []
 
 
-def test_time_alone_makes_a_checkpoint_due(train, checkpoints, crash_at):
+def test_checkpoint_is_due_by_time_alone(train, checkpoints, crash_at):
     crash_at(3)
     with pytest.raises(CrashError):
         train("--set", "logging.save_every_minutes=1e-9", name="timed")
@@ -119,7 +119,7 @@ def test_time_alone_makes_a_checkpoint_due(train, checkpoints, crash_at):
     assert load(checkpoints / "hourly" / "last.pt")["progress"]["step"] == 0
 
 
-def test_run_that_failed_in_its_first_step_is_gone_on_with(train, checkpoints, crash_at):
+def test_run_that_failed_in_its_first_step_is_resumed(train, checkpoints, crash_at):
     assert train(name="whole").exit_code == 0
     crash_at(1)
     with pytest.raises(CrashError):
@@ -150,7 +150,7 @@ def test_resume_matches_uninterrupted_run(run, train, tmp_path):
     assert again["validation"] == whole["validation"]
 
 
-def test_resume_with_another_configuration_names_only_what_changed(run, train):
+def test_resume_with_another_configuration_lists_the_changes_only(run, train):
     assert train(name="one").exit_code == 0
     for outcome in (
         train("--resume", "auto", "--set", "training.batch_size=2", name="one"),
@@ -160,7 +160,7 @@ def test_resume_with_another_configuration_names_only_what_changed(run, train):
         assert "another configuration: training.batch_size was 4, now 2\n" in outcome.stderr
 
 
-def test_resume_takes_another_device_and_other_workers(run, train, tmp_path):
+def test_resume_accepts_another_device_and_number_of_workers(run, train, tmp_path):
     assert train(name="one").exit_code == 0
     rewind(tmp_path / "checkpoints" / "one", "epoch-001.pt")
     outcome = run("train", "--resume", "auto", "--device", "cpu", "--set", "data.num_workers=1", "--json")
@@ -180,7 +180,7 @@ def rewind(run_dir, name):
     (run_dir / "best.pt").write_bytes(kept[f"epoch-{best_epoch:03}.pt"])
 
 
-def test_another_corpus_is_told_and_has_to_be_allowed(run, train, tmp_path, tiny_corpus):
+def test_changed_corpus_is_listed_and_needs_allow_changes(run, train, tmp_path, tiny_corpus):
     assert train(name="one").exit_code == 0
     rewind(tmp_path / "checkpoints" / "one", "epoch-002.pt")
     trained = (path for path in tiny_corpus.root.rglob("*.wav"))
@@ -202,7 +202,7 @@ def ids_of(run_dir):
     return gzip.decompress((run_dir / "corpus.txt.gz").read_bytes()).decode().splitlines()
 
 
-def test_changes_of_the_configuration_have_to_be_allowed(train, checkpoints):
+def test_changed_configuration_needs_allow_changes(train, checkpoints):
     assert train(name="one").exit_code == 0
     longer = "--resume", "auto", "--set", "training.num_epochs=4"
     outcome = train(*longer, name="one")
@@ -211,22 +211,22 @@ def test_changes_of_the_configuration_have_to_be_allowed(train, checkpoints):
     assert "--allow-changes" in outcome.stderr
     allowed = train(*longer, "--allow-changes", name="one")
     assert allowed.exit_code == 0, allowed.stderr
-    assert "goes on with another configuration: training.num_epochs was 3, now 4" in allowed.stderr
+    assert "resumed with another configuration: training.num_epochs was 3, now 4" in allowed.stderr
     last = load(checkpoints / "one" / "last.pt")
     assert (last["progress"]["epoch"], last["progress"]["step"]) == (4, 12)
     assert last["config"]["training"]["num_epochs"] == 4
 
 
-def test_changes_that_the_model_cannot_take_are_refused_and_nothing_is_lost(train, checkpoints):
+def test_changes_that_do_not_fit_the_model_are_refused_without_loss(train, checkpoints):
     assert train(name="one").exit_code == 0
     before = (checkpoints / "one" / "last.pt").read_bytes()
     outcome = train("--resume", "auto", "--allow-changes", "--set", "data.speed_perturbation=[]", name="one")
     assert outcome.exit_code == 1
-    assert "training cannot go on from it" in outcome.stderr
+    assert "training cannot resume from it" in outcome.stderr
     assert (checkpoints / "one" / "last.pt").read_bytes() == before
 
 
-def test_step_of_another_size_has_to_be_allowed_and_an_equal_one_is_free(train, checkpoints, crash_at):
+def test_same_crops_a_step_in_other_batches_need_allow_changes(train, checkpoints, crash_at):
     crash_at(6)
     with pytest.raises(CrashError):
         train(*EVERY_STEP, name="one")
@@ -238,28 +238,28 @@ def test_step_of_another_size_has_to_be_allowed_and_an_equal_one_is_free(train, 
     assert steps == [*range(1, 10)]
 
 
-def test_allowing_changes_is_of_runs_that_are_resumed(train):
+def test_allow_changes_without_resume_is_refused(train):
     outcome = train("--allow-changes", name="one")
     assert (outcome.exit_code, "--resume" in outcome.stderr) == (2, True)
 
 
-def test_resume_from_an_earlier_epoch_overwrites_nothing(run, train, tmp_path):
+def test_resume_from_an_earlier_epoch_is_refused(run, train, tmp_path):
     assert train(name="one").exit_code == 0
     run_dir = tmp_path / "checkpoints" / "one"
     before = {path.name: path.read_bytes() for path in run_dir.glob("*.pt")}
     outcome = run("train", "--resume", run_dir / "epoch-001.pt")
     assert outcome.exit_code == 1
-    assert "come further, to epoch 3" in outcome.stderr
+    assert "advanced to epoch 3" in outcome.stderr
     assert before == {path.name: path.read_bytes() for path in run_dir.glob("*.pt")}
 
 
-def test_run_that_another_process_is_training_is_left_to_it(train, checkpoints, monkeypatch):
+def test_run_that_another_process_trains_is_refused(train, checkpoints, monkeypatch):
     from mrlspk.files import one_at_a_time
     from mrlspk.training.checkpoints import run_folder
 
     assert train("--set", "training.num_epochs=1", name="one").exit_code == 0
     before = {path.name: path.read_bytes() for path in (checkpoints / "one").iterdir()}
-    monkeypatch.setattr(run_folder, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(run_folder, "LOCK_PATIENCE_SECONDS", 0.05)
     for name in ("one", "two"):  # one that goes on, and one that would begin
         with one_at_a_time(checkpoints / ".locks" / f"{name}.lock", on_wait=lambda: None):
             outcome = train("--resume", "auto", "--set", "training.num_epochs=1", name=name)
@@ -297,7 +297,7 @@ def test_resume_reads_and_verifies_the_checkpoint_once(train, files_read):
     assert files_read == (["last.pt", "best.pt"], ["last.pt", "best.pt"])  # the best is read for the report
 
 
-def test_checkpoint_replaced_while_waiting_for_the_lock_is_read_again(train, checkpoints, files_read, monkeypatch):
+def test_checkpoint_replaced_before_the_lock_is_held_is_read_again(train, checkpoints, files_read, monkeypatch):
     from mrlspk.workflows import train as workflow
 
     assert train(name="one").exit_code == 0

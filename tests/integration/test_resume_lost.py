@@ -27,41 +27,41 @@ def stopped(ended):
     return ended
 
 
-def test_run_without_its_last_checkpoint_names_the_newest_kept_one(run, train, stopped):
+def test_missing_last_checkpoint_names_the_newest_kept_epoch(run, train, stopped):
     (stopped / "last.pt").unlink()
     for outcome in (train("--resume", "auto", name="one"), run("train", "--resume", stopped)):
         assert outcome.exit_code == 1
-        assert "last.pt: is gone" in outcome.stderr
+        assert "last.pt: is missing" in outcome.stderr
         assert "--resume" in outcome.stderr
         assert "one/epoch-002.pt" in outcome.stderr
     assert run("train", "--resume", stopped / "epoch-002.pt", "--json").exit_code == 0
 
 
-def test_damaged_last_checkpoint_names_the_newest_kept_one(run, stopped):
+def test_damaged_last_checkpoint_names_the_newest_kept_epoch(run, stopped):
     last = stopped / "last.pt"
     last.write_bytes(last.read_bytes()[:5000])
     for point in (stopped, stopped / "epoch-002.pt"):
         outcome = run("train", "--resume", point)
         assert outcome.exit_code == 1
         assert "last.pt: is damaged" in outcome.stderr
-        assert "Take it away" in outcome.stderr
+        assert "Remove it" in outcome.stderr
         assert "one/epoch-002.pt" in outcome.stderr
     last.unlink()
     assert run("train", "--resume", stopped / "epoch-002.pt", "--json").exit_code == 0
 
 
-def test_run_without_its_best_checkpoint_is_not_gone_on_with_until_it_is_back(run, stopped):
+def test_run_without_its_best_checkpoint_is_not_resumed(run, stopped):
     (stopped / "best.pt").unlink()
     best_epoch = load(stopped / "last.pt")["progress"]["best_epoch"]
     outcome = run("train", "--resume", stopped)
     assert outcome.exit_code == 1
-    assert f"best.pt: is gone, the best checkpoint of the run (epoch {best_epoch})" in outcome.stderr
+    assert f"best.pt: is missing, the best checkpoint of the run (epoch {best_epoch})" in outcome.stderr
     assert f"Copy epoch-{best_epoch:03}.pt, which is the same, to best.pt" in outcome.stderr
     shutil.copy(stopped / f"epoch-{best_epoch:03}.pt", stopped / "best.pt")
     assert run("train", "--resume", stopped, "--json").exit_code == 0
 
 
-def test_logging_keys_that_do_not_fit_an_average_are_an_error_with_a_message(run, train):
+def test_logging_keys_that_do_not_fit_an_average_are_refused(run, train):
     assert train("--set", "training.average_last=2", name="mean").exit_code == 0
     outcome = run("train", "--resume", "auto", "--set", "logging.keep_last_n=1")
     assert outcome.exit_code == 1
@@ -71,7 +71,7 @@ def test_logging_keys_that_do_not_fit_an_average_are_an_error_with_a_message(run
     assert "logging.save_interval was 1, now 2" in outcome.stderr
 
 
-def test_batch_of_another_size_is_taken_whole_again_after_memory_ran_out(run, stopped):
+def test_batch_of_another_size_is_not_split_after_memory_ran_out(run, stopped):
     entries = load(stopped / "last.pt")
     entries["progress"]["n_parts"] = 2
     torch.save(entries, stopped / "last.pt")
@@ -84,7 +84,7 @@ def test_batch_of_another_size_is_taken_whole_again_after_memory_ran_out(run, st
         assert load(folder / "last.pt")["progress"]["n_parts"] == n_parts
 
 
-def test_run_saved_before_its_first_step_is_told_as_one_that_goes_on(train, checkpoints, monkeypatch):
+def test_run_saved_before_its_first_step_is_shown_as_resumed(train, checkpoints, monkeypatch):
     """A run on Weights & Biases stays the same one by that."""
     assert train(name="whole").exit_code == 0
     with monkeypatch.context() as patched:
@@ -96,7 +96,7 @@ def test_run_saved_before_its_first_step_is_told_as_one_that_goes_on(train, chec
     assert differences(checkpoints / "whole", checkpoints / "one") == []
 
 
-def test_what_a_kill_left_half_written_is_removed(run, stopped):
+def test_partial_files_of_a_killed_run_are_removed(run, stopped):
     (stopped / ".last.pt.12345.partial").write_bytes(b"half")
     assert run("train", "--resume", stopped, "--json").exit_code == 0
     assert [path.name for path in stopped.glob(".*")] == []

@@ -38,12 +38,12 @@ def test_run_leaves_checkpoints_configuration_trials_and_log(train, tmp_path):
 
 
 def test_last_checkpoint_is_written_after_the_best(tmp_path, monkeypatch):
-    from mrlspk.training.checkpoints import checkpoint
+    from mrlspk.training.checkpoints import saving
 
     written = []
-    monkeypatch.setattr(checkpoint, "save_checkpoint", lambda path, _entries: written.append(path.name))
+    monkeypatch.setattr(saving, "save_checkpoint", lambda path, _entries: written.append(path.name))
     entries = {"progress": {"epoch": 1}}
-    checkpoint.save_epoch(tmp_path, entries, best_name="best.pt", keep=True, keep_last_n=1)
+    saving.save_epoch(tmp_path, entries, best_name="best.pt", keep=True, keep_last_n=1)
     assert written == ["best.pt", "epoch-001.pt", "last.pt"]
 
 

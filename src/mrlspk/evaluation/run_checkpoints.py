@@ -1,4 +1,4 @@
-"""The checkpoints of a training run, epoch by epoch."""
+"""Find the kept checkpoints of a training run, by epoch."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class RunCheckpoint:
 
 
 def find_run_checkpoints(run: Path) -> tuple[RunCheckpoint, ...]:
-    """Return the checkpoints of a run that are still there, by epoch.
+    """Return the kept checkpoints of a run, by epoch.
 
     Raises:
         DataError: If there are fewer than two.
@@ -27,7 +27,7 @@ def find_run_checkpoints(run: Path) -> tuple[RunCheckpoint, ...]:
     checkpoints = sorted((int(match[1]), path) for match, path in found if match)
     if len(checkpoints) < 2:
         raise DataError(
-            f"expected a run with two checkpoints epoch-NNN.pt or more, got {len(checkpoints)}",
+            f"expected a run with at least two checkpoints epoch-NNN.pt, got {len(checkpoints)}",
             run,
             "Name checkpoints one by one, or train with training.keep_last_n higher.",
         )

@@ -1,4 +1,4 @@
-"""Describe the model that another one was made from: its name, licence and training set."""
+"""Describe the base model of another one: name, licence, training set and file."""
 
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,15 @@ from mrlspk.pretrained.verification import recorded_sha256
 
 
 def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> BaseCard:
-    """Return what is known of a model: from the registry, from the zoo, or from its own card.
+    """Return the description of a model: from the registry, the zoo, or its own model card.
 
     Args:
-        file: How it was asked for. A published file is known by its SHA-256 too.
-        loaded: What is in it.
+        file: Its file. A published file is also recognised by its SHA-256.
+        loaded: The model in it.
         cache_dir: Folder of fetched models, where the SHA-256 of some is recorded.
 
     Raises:
-        CheckpointError: If its card is damaged.
+        CheckpointError: If its model card is damaged.
     """
     sha256 = file_sha256(file.path)
     if published := file.published or _published_as(sha256, cache_dir):
@@ -47,11 +47,11 @@ def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> B
 
 
 def describe_source(path: Path, loaded: LoadedModel, base: BaseCard) -> dict[str, Any]:
-    """Return what a file was and what is known of its terms, which then go where a file made out of it goes.
+    """Return the entry `converted_from`: the original file and its terms, to be carried by files made from it.
 
     Args:
-        path: The file.
-        loaded: What is in it.
+        path: The original file.
+        loaded: The model in it.
         base: See `describe_base`.
     """
     source = {"file": path.name, "family": loaded.family, "sha256": base.sha256, "config": loaded.described}
@@ -88,12 +88,12 @@ def base_file(base: BaseCard) -> BaseModelFile:
 
 
 def resumed_base(config: Config, loaded: LoadedModel, path: Path) -> BaseCard | None:
-    """Return what the run that wrote a checkpoint started from; None where that was nothing.
+    """Return the base model of the run that wrote a checkpoint; None if it started from random weights.
 
-    A checkpoint without a card has only its configuration to tell.
+    Without a model card in the checkpoint, its configuration names the base model.
 
     Raises:
-        CheckpointError: If its card is damaged.
+        CheckpointError: If its model card is damaged.
     """
     card, pretrained = read_card(loaded.contents, path), config.model.pretrained
     if card is not None or not pretrained.use_pretrained:
@@ -112,16 +112,16 @@ def resumed_base(config: Config, loaded: LoadedModel, path: Path) -> BaseCard | 
 
 
 def _published_as(sha256: str, cache_dir: Path) -> PublishedModel | None:
-    """Return the published model whose file has this SHA-256, as the registry or the fetch of it here says."""
+    """Return the published model whose file has this SHA-256, by the registry or by the record of its download."""
     known = ((model, model.sha256 or _recorded(model, cache_dir)) for model in list_models())
     return next((model for model, its_sha256 in known if its_sha256 == sha256), None)
 
 
 def _converted_from(loaded: LoadedModel, path: Path, cache_dir: Path) -> BaseCard | None:
-    """Return the model that a file of ours was converted from, if that is what it says.
+    """Return the model that a file of ours was converted from; None if it does not name one.
 
     Raises:
-        CheckpointError: If what it says is no description of a model.
+        CheckpointError: If the entry is damaged.
     """
     source = loaded.contents.get(schema.CONVERTED_FROM)
     if not isinstance(source, dict):
@@ -134,7 +134,7 @@ def _converted_from(loaded: LoadedModel, path: Path, cache_dir: Path) -> BaseCar
         return BaseCard.model_validate(source["base"]) if source.get("base") else None
     except ValidationError as error:
         raise CheckpointError(
-            f"what it was converted from is damaged: {error.errors()[0]['msg']}", path, "Convert it again."
+            f"its {schema.CONVERTED_FROM} is damaged: {error.errors()[0]['msg']}", path, "Convert it again."
         ) from error
 
 
@@ -154,7 +154,7 @@ def _published_card(model: PublishedModel, sha256: str | None) -> BaseCard:
 
 
 def _shown(typed: str) -> str:
-    """Return a name or path as typed; of an absolute path only the file's name, for a card goes to other machines."""
+    """Return a name or path as typed; of an absolute path the file name, since a model card goes to other machines."""
     return Path(typed).name if Path(typed).is_absolute() else typed
 
 

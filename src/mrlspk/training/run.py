@@ -7,7 +7,7 @@ from pathlib import Path
 from mrlspk.config import Config
 from mrlspk.data.sampler import RankBatches
 from mrlspk.distributed import Ranks
-from mrlspk.training.checkpoints.checkpoint import BEST
+from mrlspk.training.checkpoints.run_folder import BEST
 from mrlspk.training.optimiser import LearningRate, build_learning_rate
 from mrlspk.training.state import RunState
 from mrlspk.training.step import Batch, Stepper

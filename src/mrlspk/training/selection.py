@@ -5,8 +5,9 @@ from dataclasses import asdict, replace
 
 from mrlspk.config import Config
 from mrlspk.models.checkpoints import save_checkpoint, schema
-from mrlspk.training.checkpoints.averaging import AVERAGED, average_checkpoints, kept_checkpoints
-from mrlspk.training.checkpoints.checkpoint import save_with_card
+from mrlspk.training.checkpoints.averaging import average_checkpoints
+from mrlspk.training.checkpoints.run_folder import AVERAGED, kept_epochs
+from mrlspk.training.checkpoints.saving import save_with_card
 from mrlspk.training.records import Progress, ValidationResult
 from mrlspk.training.run import Run
 
@@ -56,7 +57,7 @@ def average_last(run: Run) -> None:
     wanted, state = run.config.training.average_last, run.state
     if not wanted:
         return
-    entries = average_checkpoints(kept_checkpoints(run.run_dir, wanted))
+    entries = average_checkpoints(kept_epochs(run.run_dir)[-wanted:])
     encoder = copy.deepcopy(state.module.current_encoder())
     encoder.load_state_dict(entries[schema.MODEL])
     validation = run.validator.validate(encoder)

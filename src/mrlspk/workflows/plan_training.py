@@ -6,8 +6,8 @@ from pathlib import Path
 from mrlspk.config import Config
 from mrlspk.config.launch import Launch
 from mrlspk.distributed import Ranks
-from mrlspk.training.checkpoints.resume import configure_resumed
-from mrlspk.training.checkpoints.run_folder import find_run
+from mrlspk.training.checkpoints.resume_point import find_run
+from mrlspk.training.checkpoints.resumed_config import configure_resumed
 from mrlspk.training.fabric import ALONE, build_fabric
 from mrlspk.training.memory.auto_batch import choose_batch
 from mrlspk.training.plan import RunPlan, read_data

@@ -13,11 +13,17 @@ from mrlspk.distributed import failing_together, on_rank_zero
 from mrlspk.evaluation.trial_list import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint, schema
-from mrlspk.training.checkpoints.checkpoint import BEST, LAST
-from mrlspk.training.checkpoints.corpus_list import write_corpus
-from mrlspk.training.checkpoints.disk import check_space, checkpoint_bytes, remove_unfinished
-from mrlspk.training.checkpoints.resume import configure_resumed
-from mrlspk.training.checkpoints.run_folder import find_run, lock_run
+from mrlspk.training.checkpoints.resume_point import find_run
+from mrlspk.training.checkpoints.resumed_config import configure_resumed
+from mrlspk.training.checkpoints.run_folder import (
+    BEST,
+    LAST,
+    check_space,
+    checkpoint_bytes,
+    lock_run,
+    remove_unfinished,
+    write_corpus,
+)
 from mrlspk.training.fabric import ALONE, build_fabric, leaves_unused
 from mrlspk.training.fit import fit
 from mrlspk.training.head.head_run import begin_head_run, conclude_head_run

@@ -1,4 +1,4 @@
-"""The model card, kept inside a checkpoint: what it is made of, on what terms, and how good it is."""
+"""Define the model card in a checkpoint: base model, licence, training data and metrics."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,21 +11,21 @@ from mrlspk.models.checkpoints import schema
 
 
 class CardPart(BaseModel):
-    """A part of a card; what a later version adds to one is not read."""
+    """A part of a model card; fields of later versions are ignored."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class BaseCard(CardPart):
-    """The model that training started from; ``non_commercial`` and ``training_set`` are null where nobody has said."""
+    """The model that training started from; ``non_commercial`` and ``training_set`` are null if not known."""
 
-    model: str = Field(description="Its name; else its path as typed, or its file's name where that was absolute.")
-    sha256: str | None = Field(description="Of its file; null where the file was not at hand.")
+    model: str = Field(description="Its published name, else its path as typed; of an absolute path the file name.")
+    sha256: str | None = Field(description="Of its file; null if the file was not available.")
     family: str
     licence: str
     non_commercial: bool | None
     training_set: str | None
-    base: "BaseCard | None" = Field(None, description="What that one started from in its turn.")
+    base: "BaseCard | None" = Field(None, description="The base model of that one.")
 
 
 class DataCard(CardPart):
@@ -38,7 +38,7 @@ class DataCard(CardPart):
 
 
 class TrialsCard(CardPart):
-    """The trials that the figures are of."""
+    """The trials of the metrics."""
 
     description: str
     sha256: str
@@ -48,7 +48,7 @@ class TrialsCard(CardPart):
 
 
 class WidthCard(CardPart):
-    """Figures of one width, as fractions."""
+    """Metrics of one width, as fractions."""
 
     dim: PositiveInt
     eer: float
@@ -56,7 +56,7 @@ class WidthCard(CardPart):
 
 
 class ModelCard(CardPart):
-    """The card of one checkpoint; inside it, the file's own name and SHA-256 are null."""
+    """The model card of a checkpoint; inside the checkpoint, its file name and SHA-256 are null."""
 
     title: str
     mrlspk_version: str
@@ -77,15 +77,15 @@ class ModelCard(CardPart):
         return self.model_copy(update={"epoch": epoch, "results": results})
 
     def entry(self) -> dict[str, Any]:
-        """Return what the checkpoint holds of the card: plain values."""
+        """Return the entry of the checkpoint: plain values."""
         return self.model_dump(mode="json", exclude={"checkpoint", "sha256"})
 
 
 def read_card(contents: dict[str, Any], path: Path) -> ModelCard | None:
-    """Return the card among a checkpoint's entries; None where it was written without one.
+    """Return the model card among a checkpoint's entries; None if there is none.
 
     Raises:
-        CheckpointError: If the entry is no card.
+        CheckpointError: If the entry is damaged.
     """
     entry = contents.get(schema.CARD)
     if entry is None:

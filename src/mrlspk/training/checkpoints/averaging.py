@@ -1,4 +1,4 @@
-"""The average of a run's last checkpoints: often a little better than each, at no cost but one validation."""
+"""Average the weights of a run's last checkpoints: often a little better than each, for one more validation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,20 +12,13 @@ from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.training.records import Progress
 
-AVERAGED = "averaged.pt"
-
-
-def kept_checkpoints(run_dir: Path, n: int) -> list[Path]:
-    """Return the last ``n`` kept checkpoints of a run, the oldest first; fewer where fewer are kept."""
-    return sorted(run_dir.glob("epoch-*.pt"))[-n:]
-
 
 def average_checkpoints(paths: Sequence[Path]) -> dict[str, Any]:
     """Return the entries of a checkpoint whose weights are the mean of those in ``paths``.
 
     (Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima and Better Generalization", arXiv:1803.05407.)
-    Statistics of normalisations are averaged as weights are, counts are those of the last. What is said of the model is
-    what the last says; figures are to be taken anew.
+    Statistics of normalisations are averaged like weights; counts and all other entries are those of the last one. The
+    metrics have to be measured again.
 
     Args:
         paths: Checkpoints of one run, at least one, the newest last.
@@ -42,9 +35,9 @@ def average_checkpoints(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def with_best_of(progress: Progress, best: Path) -> Progress:
-    """Return the progress of a run whose best checkpoint may be an average, made after the last epoch was saved.
+    """Return the progress of a resumed run; its best checkpoint may be an average, made after the last epoch.
 
-    A run that is extended then has that to beat, and not the best of its epochs.
+    If so, a later epoch has to beat the average, not the best epoch.
 
     Raises:
         CheckpointError: If the best checkpoint cannot be read.
@@ -57,7 +50,7 @@ def with_best_of(progress: Progress, best: Path) -> Progress:
 
 
 def average_states(states: Sequence[dict[str, Tensor]], *, paths: Sequence[Path]) -> dict[str, Tensor]:
-    """Return the mean of each entry, summed in float64; whole numbers are those of the last.
+    """Return the mean of each entry, summed in float64; integers are those of the last state dict.
 
     Args:
         states: At least one, with equal names and shapes.

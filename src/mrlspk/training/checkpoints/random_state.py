@@ -1,4 +1,4 @@
-"""Every generator of random numbers of a process: as plain values, and back."""
+"""Save, restore and seed the random generators of a process."""
 
 import random
 from typing import Any
@@ -8,9 +8,9 @@ import torch
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """Return the states of Python's, NumPy's and torch's generators, and that of the device where it has its own.
+    """Return the states of the generators of Python, NumPy, torch and, if it has one, the device, as plain values.
 
-    Processes that decode have none to keep: what they draw is a function of the crop (`CropDataset`).
+    Decoding processes have no state: their random numbers are a function of the crop (`CropDataset`).
     """
     version, words, gauss = random.getstate()
     numpy = np.random.get_state(legacy=False)
@@ -33,10 +33,10 @@ def _device_state(device: torch.device) -> torch.Tensor | None:
 
 
 def set_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Bring every generator back to a `random_state`; without one of the device, the device's stays as it is.
+    """Restore every generator from a `random_state`; that of the device stays as it is if the state has none.
 
     Raises:
-        KeyError, TypeError, ValueError, RuntimeError: If it is none.
+        KeyError, TypeError, ValueError, RuntimeError: If ``state`` is damaged.
     """
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
@@ -51,9 +51,9 @@ def set_random_state(state: dict[str, Any], device: torch.device) -> None:
 
 
 def seed_apart(seed: int, rank: int) -> None:
-    """Let each process draw by the seed, and other numbers than the others do.
+    """Seed the generators of each process differently.
 
-    torch goes on in the first process with what the seed of the run has given it: the weights have been drawn there.
+    The first process keeps its torch generator, which the run has seeded and drawn the weights from.
     """
     random.seed(seed + rank)
     np.random.seed((seed + rank) % 2**32)

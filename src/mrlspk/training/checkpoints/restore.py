@@ -1,4 +1,4 @@
-"""A run brought back to where a checkpoint left it."""
+"""Restore the state of a run from its checkpoint."""
 
 import logging
 from dataclasses import replace
@@ -9,15 +9,15 @@ from pydantic import TypeAdapter
 
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import schema
-from mrlspk.training.checkpoints.corpus_list import describe_difference
 from mrlspk.training.checkpoints.random_state import seed_apart, set_random_state
-from mrlspk.training.checkpoints.resume import ResumePoint
+from mrlspk.training.checkpoints.resume_point import ResumePoint
+from mrlspk.training.checkpoints.run_folder import describe_corpus_change
 from mrlspk.training.records import Progress
 from mrlspk.training.state import RunState
 
 log = logging.getLogger("mrlspk.training")
 
-BEGIN_ANEW = "Begin a new run with --init-from."
+BEGIN_ANEW = "Begin a new run with `init_from`."
 
 
 def restore(state: RunState, point: ResumePoint) -> None:
@@ -32,7 +32,7 @@ def restore(state: RunState, point: ResumePoint) -> None:
     if schema.CORPUS not in entries:
         raise CheckpointError("it does not say what corpus it was trained on", path, BEGIN_ANEW)
     if schema.RANDOM_STATES not in entries or schema.PROCESSES not in entries:
-        raise CheckpointError("it is no checkpoint that training can go on from to the step", path, BEGIN_ANEW)
+        raise CheckpointError("it holds no random generators, so training cannot resume from it", path, BEGIN_ANEW)
     _compare_corpora(state, entries, path)
     _compare_processes(state, entries[schema.PROCESSES], path)
     try:
@@ -46,12 +46,12 @@ def restore(state: RunState, point: ResumePoint) -> None:
         _restore_generators(state, entries[schema.RANDOM_STATES])
     except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise CheckpointError(
-            f"training cannot go on from it: {error}", path, "Resume with the corpus and configuration of its run."
+            f"training cannot resume from it: {error}", path, "Resume with the corpus and configuration of its run."
         ) from error
 
 
 def _restore_generators(state: RunState, states: list[dict[str, Any]]) -> None:
-    """Bring this process's generators back; one that the run did not have before begins a stream of its own."""
+    """Restore the random generators of this process; a process that the run did not have before is seeded."""
     number = state.ranks.rank
     if number < len(states):
         set_random_state(states[number], state.fabric.device)
@@ -60,22 +60,22 @@ def _restore_generators(state: RunState, states: list[dict[str, Any]]) -> None:
 
 
 def _compare_corpora(state: RunState, entries: dict[str, Any], path: Path) -> None:
-    """Refuse another corpus, or say what changed."""
+    """Refuse another corpus, or warn of the changes if they are allowed."""
     if entries[schema.CORPUS] == state.plan.corpus:
         return
     ids = state.plan.data.train.utterance_ids
-    changed = describe_difference(path.parent, ids) or "the validation trials are others"
+    changed = describe_corpus_change(path.parent, ids) or "the validation trials differ"
     if not state.plan.allow_changes:
         raise CheckpointError(
             f"the corpus is not the one that it was trained on: {changed}",
             path,
-            "Bring the corpus back to what it was, go on with --allow-changes, or begin a new run with --init-from.",
+            "Restore the corpus, accept the changes with `allow_changes`, or begin a new run with `init_from`.",
         )
-    log.warning("the run goes on with another corpus: %s", changed)
+    log.warning("the run is resumed with another corpus: %s", changed)
 
 
 def _compare_processes(state: RunState, before: dict[str, int], path: Path) -> None:
-    """Refuse another number of processes, or of crops in a step, or say what changed."""
+    """Refuse another number of processes, or of crops in a step, or warn of the change if it is allowed."""
     n, crops = state.ranks.world_size, state.effective_batch
     if (before["n"], before["effective_batch"]) == (n, crops):
         return
@@ -87,23 +87,24 @@ def _compare_processes(state: RunState, before: dict[str, int], path: Path) -> N
         raise CheckpointError(
             changed,
             path,
-            f"Start {before['n']}, or convert it with --allow-changes; {_same_step(state, before['effective_batch'])}.",
+            f"Start {before['n']}, or accept the change with `allow_changes`; "
+            f"{_same_step(state, before['effective_batch'])}.",
         )
     log.warning(
-        "%s; a step of as many crops is the same up to rounding, but for what looks at a batch as a whole (triplets, "
-        "distillation, trained statistics); any other changes what is learnt",
+        "%s; with as many crops, a step is the same up to rounding, except for what depends on the whole batch "
+        "(triplets, distillation, trained statistics); otherwise training differs",
         changed,
     )
 
 
 def _same_step(state: RunState, wanted: int) -> str:
-    """Return the setting by which a step has as many crops as before."""
+    """Return the settings that give a step as many crops as before."""
     per_batch = state.config.training.batch * state.ranks.world_size
     if wanted % per_batch == 0:
-        return f"a step has as many crops as before with --set training.accumulation_steps={wanted // per_batch}"
+        return f"a step has as many crops as before with `set=training.accumulation_steps={wanted // per_batch}`"
     if wanted % state.ranks.world_size == 0:
         return (
-            f"a step has as many crops as before with --set training.batch_size={wanted // state.ranks.world_size} "
-            "--set training.accumulation_steps=1"
+            f"a step has as many crops as before with `set=training.batch_size={wanted // state.ranks.world_size}` and "
+            "`set=training.accumulation_steps=1`"
         )
     return "no batch size gives a step as many crops as before"

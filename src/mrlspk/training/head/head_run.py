@@ -13,7 +13,8 @@ from mrlspk.feature_store.store import FeatureStore
 from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.training.checkpoints.checkpoint import BEST, ROTATION, START, TRAINED, run_entries, save_with_card
+from mrlspk.training.checkpoints.run_folder import BEST, ROTATION, START, TRAINED
+from mrlspk.training.checkpoints.saving import run_entries, save_with_card
 from mrlspk.training.head.batches import StoredBatches, Teacher
 from mrlspk.training.head.module import HeadModule, add_decay_to_start
 from mrlspk.training.head.start import embed_rows, flatten_head, has_choice, rotate_start, set_means, train_first_head

@@ -56,7 +56,7 @@ def published(architecture, encoder, tmp_path):
     return {"model_config": model_config, "state_dict": state}, load
 
 
-def test_saved_encoder_loads_to_the_same_embedding_bit_for_bit(encoder, architecture, own):
+def test_saved_encoder_loads_to_an_equal_embedding_bit_for_bit(encoder, architecture, own):
     entries, load = own
     loaded = load(entries)
     waveform = torch.randn(1, 4000)
@@ -75,14 +75,14 @@ def test_published_layout_loads_with_a_classifier_left_out(encoder, architecture
     assert torch.equal(loaded.encoder(waveform), encoder.eval()(waveform))
 
 
-def test_loaded_weights_learn_and_fixed_ones_stay_fixed(encoder, own):
+def test_loaded_weights_train_and_constants_do_not(encoder, own):
     entries, load = own
     trained = {name: parameter.requires_grad for name, parameter in encoder.named_parameters()}
     assert {name: parameter.requires_grad for name, parameter in load(entries).encoder.named_parameters()} == trained
     assert set(trained.values()) == {True, False}
 
 
-def test_half_precision_weights_load_in_the_network_s_own_precision(published):
+def test_half_precision_weights_load_as_float32(published):
     entries, load = published
     entries["state_dict"]["linear.weight"] = entries["state_dict"]["linear.weight"].half()
     head = load(entries).encoder.head.linear.weight
@@ -100,7 +100,7 @@ def test_half_precision_weights_load_in_the_network_s_own_precision(published):
         ("bn.weight", torch.zeros(64, dtype=torch.int64), "bn.weight holds torch.int64, expected torch.float32"),
     ],
 )
-def test_state_that_does_not_fit_is_refused_with_its_entry(published, name, change, message):
+def test_state_dict_that_does_not_fit_is_refused_with_its_entry(published, name, change, message):
     entries, load = published
     if change is None:
         del entries["state_dict"][name]
@@ -127,7 +127,7 @@ def test_state_that_does_not_fit_is_refused_with_its_entry(published, name, chan
     ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch warns of such tensors
-def test_a_tensor_that_is_not_its_values_is_refused(published, spoil, message):
+def test_tensor_without_its_values_is_refused(published, spoil, message):
     entries, load = published
     entries["state_dict"]["linear.weight"] = spoil(entries["state_dict"]["linear.weight"].detach())
     with pytest.raises(CheckpointError, match=f"linear.weight {message}"):
@@ -135,14 +135,14 @@ def test_a_tensor_that_is_not_its_values_is_refused(published, spoil, message):
     assert load(entries, inspect_model).report.coverage < 1
 
 
-def test_a_negative_variance_is_refused(published):
+def test_negative_variance_is_refused(published):
     entries, load = published
     entries["state_dict"]["bn.running_var"][3] = -0.5
     with pytest.raises(CheckpointError, match=r"bn.running_var holds a negative variance"):
         load(entries)
 
 
-def test_names_of_a_file_are_shown_on_one_line(published):
+def test_names_in_a_file_are_shown_on_one_line(published):
     entries, load = published
     entries["state_dict"]["a\nerror: \x1b[31mred"] = torch.zeros(1)
     with pytest.raises(CheckpointError) as caught:
@@ -150,7 +150,7 @@ def test_names_of_a_file_are_shown_on_one_line(published):
     assert r"unexpected 'a\nerror: \x1b[31mred'" in caught.value.what
 
 
-def test_a_backbone_without_its_last_convolution_is_named_entry_by_entry(own):
+def test_missing_entries_of_a_backbone_are_listed(own):
     """The predecessor rebuilt a backbone with 512 channels at its end, which the published file does not have."""
     entries, load = own
     backbone = entries["architecture"]["backbone"] | {"out_channels": 16}
@@ -173,7 +173,7 @@ def test_a_backbone_without_its_last_convolution_is_named_entry_by_entry(own):
         ("F", 10**7, "F=10000000 is not supported: Input should be less than or equal to 1024"),
     ],
 )
-def test_option_outside_the_known_ones_is_refused_by_name(published, key, value, shown):
+def test_unknown_option_is_refused_by_name(published, key, value, shown):
     entries, load = published
     entries["model_config"][key] = value
     with pytest.raises(CheckpointError) as caught:
@@ -194,14 +194,14 @@ def test_option_outside_the_known_ones_is_refused_by_name(published, key, value,
         (json.loads("[" * 80 + "]" * 80), "lists nested more than"),
     ],
 )
-def test_options_are_plain_values(published, value, found):
+def test_options_that_are_not_plain_values_are_refused(published, value, found):
     entries, load = published
     entries["model_config"]["spec_params"] = value
     with pytest.raises(CheckpointError, match=f"its model_config holds {found}"):
         load(entries)
 
 
-def test_more_layers_than_any_model_has_are_refused_unbuilt(published):
+def test_too_many_layers_are_refused_before_building(published):
     entries, load = published
     entries["model_config"]["stages_setup"] *= 1000
     with pytest.raises(CheckpointError, match="stages_setup"):
@@ -213,7 +213,7 @@ def test_more_layers_than_any_model_has_are_refused_unbuilt(published):
     ("key", "value"),
     [("causal", "full"), ("causal", "only_1d"), ("fm_weigthing_type", "N"), ("spec_in_channels", 2)],
 )
-def test_options_of_redimnet2_that_nothing_verifies_are_refused(published, key, value):
+def test_unverified_redimnet2_options_are_refused(published, key, value):
     entries, load = published
     entries["model_config"][key] = value
     with pytest.raises(CheckpointError, match=f"option {key}={value} is not supported"):
@@ -221,7 +221,7 @@ def test_options_of_redimnet2_that_nothing_verifies_are_refused(published, key, 
 
 
 @pytest.mark.parametrize("state", [None, [], 3, {1: torch.zeros(1)}])
-def test_weights_that_are_no_dict_by_name_are_refused(own, published, state):
+def test_weights_that_are_not_a_dict_by_name_are_refused(own, published, state):
     for (entries, load), key in ((own, "model"), (published, "state_dict")):
         with pytest.raises(CheckpointError, match=f"dict of weights by name, found a {type(state).__name__}"):
             load(entries | {key: state})
@@ -235,13 +235,13 @@ def test_widths_that_do_not_rise_are_refused(own, dims):
 
 
 @pytest.mark.parametrize("options", [None, [], "b2", {}])
-def test_an_architecture_that_is_none_is_refused(own, options):
+def test_invalid_architecture_is_refused(own, options):
     entries, load = own
     with pytest.raises(CheckpointError, match="architecture|option backbone is missing"):
         load(entries | {"architecture": options})
 
 
-def test_a_width_that_the_weights_do_not_have_is_refused(own, published):
+def test_width_beyond_the_weights_is_refused(own, published):
     entries, load = own
     with pytest.raises(CheckpointError, match=r"shape \(8, \d+\), expected \(60000, \d+\)"):
         load(entries | {"architecture": entries["architecture"] | {"matryoshka_dims": [4, 60_000]}})
@@ -252,7 +252,7 @@ def test_a_width_that_the_weights_do_not_have_is_refused(own, published):
 
 
 @pytest.mark.parametrize("key", ["C", "embed_dim", "out_channels", "hop_length"])
-def test_a_network_beyond_any_memory_is_refused(published, key):
+def test_network_too_large_for_any_memory_is_refused(published, key):
     entries, load = published
     entries["model_config"][key] = 2**40
     with pytest.raises(CheckpointError, match=f"option {key}=1099511627776 is not supported"):
@@ -260,7 +260,7 @@ def test_a_network_beyond_any_memory_is_refused(published, key):
 
 
 @pytest.mark.parametrize(("pooling", "channels"), [("MHASTP", 17), ("MQMHASTP", 12)])
-def test_heads_of_a_pooling_must_divide_its_channels(published, pooling, channels):
+def test_pooling_heads_must_divide_the_channels(published, pooling, channels):
     entries, load = published
     entries["model_config"] |= {"pooling_func": pooling, "out_channels": channels, "global_context_att": False}
     with pytest.raises(CheckpointError, match=f"{channels} channels do not split into the . heads of {pooling}"):
@@ -268,7 +268,7 @@ def test_heads_of_a_pooling_must_divide_its_channels(published, pooling, channel
 
 
 @pytest.mark.parametrize("key", ["config", "progress", "validation", "corpus", "card"])
-def test_what_a_checkpoint_says_is_plain_values(own, key):
+def test_entries_that_are_not_plain_values_are_refused(own, key):
     entries, load = own
     with pytest.raises(CheckpointError, match=f"its {key} holds a Tensor"):
         load(entries | {key: {"loss": torch.zeros(1)}})
@@ -277,7 +277,7 @@ def test_what_a_checkpoint_says_is_plain_values(own, key):
             load(entries | {key: [1]})
 
 
-def test_entries_beside_configuration_and_weights_are_told(own, published):
+def test_other_entries_are_listed(own, published):
     entries, load = published
     assert load(entries | {"ema": {}, "epoch": 3}, inspect_model).other_entries == ("ema", "epoch")
     entries, load = own
@@ -286,13 +286,13 @@ def test_entries_beside_configuration_and_weights_are_told(own, published):
     )  # fmt: skip
 
 
-def test_another_file_of_torch_is_told_from_a_model(tmp_path):
+def test_torch_file_that_is_not_a_model_is_refused(tmp_path):
     torch.save({"weights": torch.zeros(3)}, tmp_path / "other.pt")
     with pytest.raises(CheckpointError, match="is no speaker model: .*found weights"):
         load_model(tmp_path / "other.pt")
 
 
-def test_inspection_shows_what_the_file_says_of_itself(encoder, published):
+def test_inspection_shows_the_description_in_the_file(encoder, published):
     entries, load = published
     found = load(entries, inspect_model)
     assert (found.embed_dim, found.dims, found.config) == (8, (8,), entries["model_config"])
@@ -300,7 +300,7 @@ def test_inspection_shows_what_the_file_says_of_itself(encoder, published):
     assert (found.report.loaded, found.report.missing) == (len(entries["state_dict"]), ())
 
 
-def test_wider_head_keeps_the_known_rows(own):
+def test_wider_head_keeps_the_rows_of_the_file(own):
     entries, load = own
     loaded = load(entries)
     wider, kept = with_widths(loaded, (4, 8, 12))
@@ -312,7 +312,7 @@ def test_wider_head_keeps_the_known_rows(own):
     assert torch.allclose(narrower.eval()(waveform), loaded.encoder(waveform)[:, :4], atol=1e-6)
 
 
-def test_published_defaults_are_those_of_the_published_wrappers():
+def test_published_defaults_match_the_published_wrappers():
     first, second = PublishedReDimNetConfig(), PublishedReDimNet2Config(causal="none")
     assert (first.F, first.C, first.block_1d_type, first.group_divisor, first.embed_dim) == (72, 16, "att", 4, 192)
     assert [stage[0] for stage in first.stages_setup] == [1, 2, 1, 2, 1, 2]

@@ -54,7 +54,7 @@ def folder(tmp_path_factory):
 
 @thorough
 @given(architecture=architectures(), seed=st.integers(0, 2**31))
-def test_saved_and_loaded_it_gives_the_same_embedding_bit_for_bit(folder, architecture, seed):
+def test_saved_and_loaded_model_gives_an_equal_embedding(folder, architecture, seed):
     encoder = random_encoder(architecture, seed)
     expected = embed(encoder, seed)
     assert torch.isfinite(expected).all()
@@ -72,7 +72,7 @@ def test_saved_and_loaded_it_gives_the_same_embedding_bit_for_bit(folder, archit
 
 @thorough
 @given(architecture=architectures(), seed=st.integers(0, 2**31))
-def test_fewest_samples_make_an_embedding(architecture, seed):
+def test_minimum_samples_give_an_embedding(architecture, seed):
     encoder = random_encoder(architecture, seed)
     noise = torch.randn(2, encoder.min_samples, generator=torch.Generator().manual_seed(seed))
     with torch.inference_mode():
@@ -112,7 +112,7 @@ def broken(draw):
 
 @thorough
 @given(broken=broken())
-def test_changed_file_is_refused_with_the_name_of_what_is_wrong(folder, broken):
+def test_changed_file_is_refused_with_the_name_of_the_fault(folder, broken):
     contents, culprit = broken
     torch.save(contents, folder / "broken.pt")
     with pytest.raises(CheckpointError) as caught:

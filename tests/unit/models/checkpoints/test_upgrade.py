@@ -69,11 +69,11 @@ def test_format_1_gets_a_family_and_a_provenance(format_1, encoder, load):
     assert torch.equal(loaded.encoder(waveform), encoder.eval()(waveform))
 
 
-def test_every_older_format_has_its_upgrade():
+def test_every_older_format_has_an_upgrade():
     assert sorted(UPGRADES) == list(range(1, LATEST_VERSION))
 
 
-def test_newer_format_is_refused_with_the_version_that_is_needed(encoder, load):
+def test_newer_format_is_refused_with_the_needed_version(encoder, load):
     entries = encoder_entries(encoder, TINY) | {"format_version": LATEST_VERSION + 1, "mrlspk_version": "7.3.0"}
     with pytest.raises(CheckpointError, match=f"has format version {LATEST_VERSION + 1}, and mrlspk") as caught:
         load(entries)
@@ -82,7 +82,7 @@ def test_newer_format_is_refused_with_the_version_that_is_needed(encoder, load):
 
 
 @pytest.mark.parametrize("version", [None, 0, -1, "2", 1.0, True])
-def test_a_format_that_is_no_number_from_1_is_refused(encoder, load, version):
+def test_format_version_that_is_not_a_positive_integer_is_refused(encoder, load, version):
     with pytest.raises(CheckpointError, match="expected a format version of 1 or more"):
         load(encoder_entries(encoder, TINY) | {"format_version": version})
 

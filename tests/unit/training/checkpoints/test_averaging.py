@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from mrlspk.errors import CheckpointError
-from mrlspk.training.checkpoints.averaging import average_checkpoints, average_states, kept_checkpoints
+from mrlspk.training.checkpoints.averaging import average_checkpoints, average_states
+from mrlspk.training.checkpoints.run_folder import kept_epochs
 
 
 def checkpoint(weight, *, count, epoch):
@@ -25,13 +26,13 @@ def run_dir(tmp_path):
     return tmp_path
 
 
-def test_kept_checkpoints_are_the_last_ones_oldest_first(run_dir):
-    assert [path.name for path in kept_checkpoints(run_dir, 2)] == ["epoch-002.pt", "epoch-003.pt"]
-    assert len(kept_checkpoints(run_dir, 9)) == 3
+def test_kept_epochs_are_sorted_oldest_first(run_dir):
+    assert [path.name for path in kept_epochs(run_dir)[-2:]] == ["epoch-002.pt", "epoch-003.pt"]
+    assert len(kept_epochs(run_dir)) == 3
 
 
-def test_floats_are_averaged_and_counts_are_those_of_the_last(run_dir):
-    entries = average_checkpoints(kept_checkpoints(run_dir, 3))
+def test_floats_are_averaged_and_counts_are_of_the_last_checkpoint(run_dir):
+    entries = average_checkpoints(kept_epochs(run_dir))
     assert entries["model"]["norm.weight"].tolist() == [3.0, 30.0]
     assert entries["model"]["norm.num_batches_tracked"].item() == 15
     assert entries["criterion"]["loss.weight"].tolist() == [[2.0]]
@@ -39,11 +40,11 @@ def test_floats_are_averaged_and_counts_are_those_of_the_last(run_dir):
     assert entries["corpus"] == {"training": "abc"}
 
 
-def test_an_average_holds_nothing_to_go_on_from(run_dir):
-    assert not average_checkpoints(kept_checkpoints(run_dir, 2)).keys() & {"optimiser", "random_states"}
+def test_average_holds_no_state_to_resume_from(run_dir):
+    assert not average_checkpoints(kept_epochs(run_dir)[-2:]).keys() & {"optimiser", "random_states"}
 
 
-def test_sums_are_taken_in_double_precision(tmp_path):
+def test_average_sums_in_float64(tmp_path):
     values = [1.0, 1e-8, 1e-8, 1e-8, 1e-8, 1e-8, 1e-8, 1e-8]  # each small one alone vanishes beside 1 in float32
     states = [{"w": torch.tensor([value * 2**20])} for value in values]
     mean = average_states(states, paths=[tmp_path / str(index) for index in range(8)])["w"]
@@ -52,8 +53,8 @@ def test_sums_are_taken_in_double_precision(tmp_path):
     assert mean.item() != 2**20 / 8
 
 
-def test_checkpoints_of_two_networks_are_not_averaged(run_dir):
+def test_checkpoints_of_two_networks_are_refused(run_dir):
     other = checkpoint([1.0, 2.0, 3.0], count=1, epoch=2)
     torch.save(other, run_dir / "epoch-002.pt")
     with pytest.raises(CheckpointError, match="not those of the network in epoch-003.pt"):
-        average_checkpoints(kept_checkpoints(run_dir, 3))
+        average_checkpoints(kept_epochs(run_dir))

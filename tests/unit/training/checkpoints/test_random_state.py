@@ -20,7 +20,7 @@ def draw():
     ]
 
 
-def test_every_generator_goes_on_where_it_was(tmp_path):
+def test_restored_generators_continue_their_sequences(tmp_path):
     draw()
     torch.save(random_state(CPU), tmp_path / "state.pt")
     expected = draw()
@@ -29,7 +29,7 @@ def test_every_generator_goes_on_where_it_was(tmp_path):
     assert draw() == expected
 
 
-def test_processes_draw_apart_by_the_seed_alone_and_torch_goes_on_in_the_first():
+def test_processes_are_seeded_differently_and_the_first_keeps_torch():
     state = random_state(CPU)
     expected = [torch.rand(3).tolist(), torch.randn(1)]
     drawn = []

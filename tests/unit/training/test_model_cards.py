@@ -5,7 +5,7 @@ import pytest
 from factories import validated
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TrialsCard, read_card
-from mrlspk.training.cards.files import render_markdown, write_card
+from mrlspk.training.model_cards import render_markdown, write_card
 
 BASE = BaseCard(
     model="a|b", sha256="1" * 64, family="redimnet", licence="MIT", non_commercial=False, training_set="VoxCeleb2"
@@ -24,7 +24,7 @@ RESULT = validated(1.5, {32: 0.1, 64: 0.05, 192: 1 / 300}, {32: 0.9, 64: 0.5, 19
 SHA256_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
 
 
-def test_files_are_named_after_the_checkpoint_and_hold_its_hash(tmp_path):
+def test_card_files_are_named_after_the_checkpoint_with_its_hash(tmp_path):
     (tmp_path / "best.pt").write_bytes(b"abc")
     write_card(tmp_path / "best.pt", CARD.with_results(RESULT.eer, RESULT.min_dcf, epoch=7))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.card.json", "best.card.md", "best.pt"]
@@ -34,7 +34,7 @@ def test_files_are_named_after_the_checkpoint_and_hold_its_hash(tmp_path):
     assert SHA256_OF_ABC in (tmp_path / "best.card.md").read_text()
 
 
-def test_entry_of_a_checkpoint_gives_the_card_again():
+def test_card_entry_reads_back_equal():
     card = CARD.with_results(RESULT.eer, RESULT.min_dcf, epoch=7)
     entry = json.loads(json.dumps(card.entry()))
     assert not {"checkpoint", "sha256"} & set(entry)
@@ -43,12 +43,12 @@ def test_entry_of_a_checkpoint_gives_the_card_again():
     assert read_card({}, "best.pt") is None
 
 
-def test_damaged_entry_is_named():
+def test_damaged_card_is_refused_with_its_field():
     with pytest.raises(CheckpointError, match="its model card is damaged: card.base.licence"):
         read_card({"card": CARD.entry() | {"base": BASE.model_dump() | {"licence": 3}}}, "best.pt")
 
 
-def test_markdown_is_for_people():
+def test_markdown_shows_the_card():
     lines = render_markdown(CARD.with_results(RESULT.eer, RESULT.min_dcf, epoch=7)).splitlines()
     assert lines[0] == "# night run"
     what = (
@@ -66,19 +66,19 @@ def test_markdown_is_for_people():
     assert not any("Non-commercial use" in line for line in lines)
 
 
-def test_non_commercial_terms_come_before_all_else():
+def test_non_commercial_terms_come_first():
     bound = CARD.model_copy(update={"base": BASE.model_copy(update={"non_commercial": True})})
     assert render_markdown(bound).splitlines()[2].startswith("> **Non-commercial use only**")
 
 
-def test_single_width_and_no_base_are_told_plainly():
+def test_single_width_without_a_base_model_is_described():
     text = render_markdown(CARD.model_copy(update={"base": None, "dims": (192,)}))
     assert "an embedding of 192 values.\nTrained from scratch on" in text
     assert "There is no base model" in text
-    assert "so figures on others may be worse.\n" in text
+    assert "so metrics on others may be worse.\n" in text
 
 
-def test_non_commercial_terms_bind_through_the_whole_chain():
+def test_non_commercial_terms_hold_for_the_whole_chain():
     bound = BASE.model_copy(update={"non_commercial": True})
     between = BASE.model_copy(update={"non_commercial": None, "base": bound})
     for base, expected in ((bound, True), (between, True), (BASE, False)):
@@ -86,7 +86,7 @@ def test_non_commercial_terms_bind_through_the_whole_chain():
         assert ("**Non-commercial use only**" in text) == expected
 
 
-def test_text_of_another_card_stays_on_its_line():
+def test_text_of_a_base_card_stays_on_one_line():
     hostile = BASE.model_copy(update={"model": "x\n\n> **Public domain**\x1b[31m<script>"})
     text = render_markdown(CARD.model_copy(update={"base": hostile}).with_results(RESULT.eer, RESULT.min_dcf, epoch=7))
     assert "\n> " not in text

@@ -1,6 +1,4 @@
 import logging
-import subprocess
-import sys
 from collections import namedtuple
 
 import pytest
@@ -9,12 +7,18 @@ from torch.optim import SGD, AdamW
 
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.config.loss import LossConfig
-from mrlspk.errors import MrlspkError
+from mrlspk.errors import CheckpointError, MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.checkpoints import encoder_entries, save_checkpoint
 from mrlspk.models.encoder import build_encoder
-from mrlspk.training.checkpoints import disk
-from mrlspk.training.checkpoints.disk import check_space, checkpoint_bytes, with_last_good
+from mrlspk.training.checkpoints import run_folder
+from mrlspk.training.checkpoints.run_folder import (
+    CORPUS_LIST,
+    check_space,
+    checkpoint_bytes,
+    describe_corpus_change,
+    write_corpus,
+)
 from mrlspk.training.modules import TrainedModule
 
 SMALL = ReDimNetConfig(F=8, C=8, stages_setup=((1, 1, 2, ((3, 3),), 8), (2, 1, 2, ((3, 3),), 8)))
@@ -40,7 +44,7 @@ def module():
     ids=["AdamW", "SGD with momentum", "SGD"],
 )
 @pytest.mark.parametrize("trains_head_alone", [False, True])
-def test_bytes_of_a_checkpoint_are_those_of_its_file_before_the_first_step(module, tmp_path, make, trains_head_alone):
+def test_estimated_size_is_that_of_the_file_after_a_step(module, tmp_path, make, trains_head_alone):
     trained, architecture = module
     parts = (trained.encoder.head, trained.criterion) if trains_head_alone else (trained,)
     parameters = [parameter for part in parts for parameter in part.parameters()]
@@ -56,10 +60,10 @@ def test_bytes_of_a_checkpoint_are_those_of_its_file_before_the_first_step(modul
 
 @pytest.fixture
 def free(monkeypatch):
-    """Sets what the disk has free."""
+    """Set the free space of the disk."""
 
     def set_free(n_bytes):
-        monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: Usage(10**12, 0, n_bytes))
+        monkeypatch.setattr(run_folder.shutil, "disk_usage", lambda _: Usage(10**12, 0, n_bytes))
 
     return set_free
 
@@ -71,12 +75,12 @@ def warned(caplog, *arguments, **options):
     return caplog.text
 
 
-def test_room_for_all_checkpoints_needs_no_word(tmp_path, free, caplog):
+def test_space_for_all_checkpoints_passes_silently(tmp_path, free, caplog):
     free(60 * MB)  # three kept, the best, the last, and the one being written
     assert not warned(caplog, tmp_path / "new" / "run", checkpoint_bytes=10 * MB, n_kept=3)
 
 
-def test_less_room_than_all_checkpoints_take_is_warned_of(tmp_path, free, caplog):
+def test_space_for_fewer_checkpoints_is_warned_of(tmp_path, free, caplog):
     free(59 * MB)
     said = warned(caplog, tmp_path / "new" / "run", checkpoint_bytes=10 * MB, n_kept=3)
     assert "6 checkpoints of about 10.0 MB will not fit: 59.0 MB are free" in said
@@ -84,7 +88,7 @@ def test_less_room_than_all_checkpoints_take_is_warned_of(tmp_path, free, caplog
     assert not warned(caplog, tmp_path, checkpoint_bytes=10 * MB, n_kept=2)
 
 
-def test_no_room_for_two_checkpoints_is_refused(tmp_path, free):
+def test_space_for_less_than_two_checkpoints_is_refused(tmp_path, free):
     free(20 * MB - 1)
     with pytest.raises(MrlspkError, match="about 10.0 MB, two have to fit") as caught:
         check_space(tmp_path, checkpoint_bytes=10 * MB, n_kept=0)
@@ -92,7 +96,7 @@ def test_no_room_for_two_checkpoints_is_refused(tmp_path, free):
     assert "logging.save_dir" in caught.value.fix
 
 
-def test_checkpoints_of_a_run_that_goes_on_count_as_room(tmp_path, free, caplog):
+def test_present_checkpoints_of_a_resumed_run_count_as_space(tmp_path, free, caplog):
     for name in ("last.pt", "best.pt", "epoch-001.pt"):
         (tmp_path / name).write_bytes(bytes(MB))
     free(MB)  # for the one that takes the place of another
@@ -102,56 +106,28 @@ def test_checkpoints_of_a_run_that_goes_on_count_as_room(tmp_path, free, caplog)
         check_space(tmp_path, checkpoint_bytes=MB, n_kept=1)
 
 
-def test_space_is_that_of_the_real_disk(tmp_path):
+def test_free_space_is_read_from_the_disk(tmp_path):
     check_space(tmp_path / "run", checkpoint_bytes=1, n_kept=3)
     with pytest.raises(MrlspkError, match="two have to fit"):
         check_space(tmp_path / "run", checkpoint_bytes=10**18, n_kept=3)
 
 
-FULL_DISK = """
-import resource
-import sys
-from pathlib import Path
-
-import torch
-
-from mrlspk.errors import MrlspkError
-from mrlspk.models.checkpoints import save_checkpoint
-from mrlspk.training.checkpoints.disk import with_last_good
-
-run_dir = Path(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-try:
-    save_checkpoint(run_dir / "last.pt", {"progress": {"epoch": 3, "step": 70}, "model": torch.ones(100_000)})
-except MrlspkError as error:
-    print(with_last_good(error, run_dir))
-"""
+def test_corpus_change_counts_and_lists_added_and_removed_ids(tmp_path):
+    write_corpus(tmp_path, ["a/1.wav", "a/2.wav", "b/1.wav"])
+    assert describe_corpus_change(tmp_path, ["a/1.wav", "a/2.wav", "b/1.wav"]) is None
+    told = describe_corpus_change(tmp_path, ["a/1.wav", "c/4.wav", "c/3.wav", "c/2.wav", "c/1.wav"])
+    assert told == ("4 utterances added (c/1.wav, c/2.wav, c/3.wav, …), 2 utterances removed (a/2.wav, b/1.wav)")
 
 
-def save_where_no_room_is_left(run_dir):
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(run_dir)], capture_output=True, text=True, check=True, timeout=120
-    )
-    return done.stdout
+def test_corpus_list_is_the_same_bytes_each_time(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_corpus(tmp_path / name, ["a/1.wav"])
+    assert (tmp_path / "one" / CORPUS_LIST).read_bytes() == (tmp_path / "two" / CORPUS_LIST).read_bytes()
 
 
-def test_save_without_room_leaves_the_last_checkpoint_and_names_it(tmp_path):
-    good = {"progress": {"epoch": 2, "step": 50}, "model": torch.zeros(1000)}
-    save_checkpoint(tmp_path / "last.pt", good)
-    before = (tmp_path / "last.pt").read_bytes()
-    said = save_where_no_room_is_left(tmp_path)
-    assert said.startswith(f"{tmp_path / 'last.pt'}: cannot be written: File too large\n")
-    assert f"{tmp_path / 'last.pt'}, of step 50 (2 epochs done), is whole" in said
-    assert f"--resume {tmp_path}" in said
-    assert (tmp_path / "last.pt").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
-
-
-def test_save_without_room_for_the_first_checkpoint_says_so(tmp_path):
-    assert "nothing to go on from yet" in save_where_no_room_is_left(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_error_keeps_what_and_where(tmp_path):
-    error = with_last_good(MrlspkError("what", "where", "fix"), tmp_path)
-    assert (error.what, error.where) == ("what", "where")
+def test_missing_corpus_list_is_reported_and_a_damaged_one_refused(tmp_path):
+    assert "is missing" in describe_corpus_change(tmp_path, ["a"])
+    (tmp_path / CORPUS_LIST).write_bytes(b"no gzip")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        describe_corpus_change(tmp_path, ["a"])

@@ -1,16 +1,47 @@
-"""A model card beside its checkpoint: as JSON for programs, as Markdown for people."""
+"""Begin the model card of a run, and write it beside a checkpoint: as JSON and as Markdown."""
 
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from mrlspk.config.architecture import Architecture
 from mrlspk.files import file_sha256, whole_file
-from mrlspk.models.checkpoints.model_card import BaseCard, ModelCard
+from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TrialsCard
+from mrlspk.models.encoder import Encoder
+from mrlspk.training.plan import RunPlan
 
-NON_COMMERCIAL = "> **Non-commercial use only**: that binds the model that this one was trained from, and so this one."
+NON_COMMERCIAL = "> **Non-commercial use only**: the licence of the base model also binds this one."
+
+
+def begin_card(plan: RunPlan, encoder: Encoder, architecture: Architecture, *, base: BaseCard | None) -> ModelCard:
+    """Return the model card of a run's checkpoints, without metrics."""
+    corpus, held_out, trials = plan.data.train, plan.data.validation, plan.data.validation_trials
+    return ModelCard(
+        title=f"{plan.run_dir.name}: Matryoshka speaker embeddings",
+        mrlspk_version=installed_version("mrlspk"),
+        family=architecture.family,
+        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
+        dims=encoder.dims,
+        base=base,
+        data=DataCard(
+            folder=corpus.root.resolve().name,
+            speakers=len(corpus.speakers),
+            utterances=len(corpus) // len(corpus.speeds),
+            fingerprint=corpus.fingerprint,
+        ),
+        trials=TrialsCard(
+            description=f"{len(trials):,} trials generated among {len(held_out.speakers):,} speakers of "
+            f"{held_out.root.resolve().name}, seed {plan.config.seed}",
+            sha256=trials.sha256,
+            n_target=trials.n_target,
+            n_nontarget=trials.n_nontarget,
+            p_target=plan.config.evaluation.p_target[0],
+        ),
+    )
 
 
 def write_card(checkpoint: Path, card: ModelCard) -> None:
-    """Write the card beside its checkpoint: ``best.pt`` gets ``best.card.json`` and ``best.card.md``.
+    """Write the model card beside its checkpoint: ``best.pt`` gets ``best.card.json`` and ``best.card.md``.
 
     Raises:
         MrlspkError: If a file cannot be written.
@@ -23,9 +54,9 @@ def write_card(checkpoint: Path, card: ModelCard) -> None:
 
 
 def render_markdown(card: ModelCard) -> str:
-    """Return the card for people: what the model is, how to use it, on what terms, and its figures in percent."""
+    """Return the model card as Markdown: use, licence, metrics in percent and details."""
     title = f"# {_one_line(card.title)}"
-    return "\n".join([title, "", *_what(card), *_use(card), *_terms(card), *_figures(card), *_facts(card)])
+    return "\n".join([title, "", *_what(card), *_use(card), *_terms(card), *_metrics(card), *_facts(card)])
 
 
 def _what(card: ModelCard) -> Iterator[str]:
@@ -58,8 +89,8 @@ def _terms(card: ModelCard) -> Iterator[str]:
         yield "There is no base model; the terms of the training speech are not known to mrlspk."
     else:
         rows = [row for base in _chain(card.base) for row in _base_rows(base)]
-        yield "A model is bound by the terms of the one that it was trained from."
-        yield "Those of the training speech are not known to mrlspk."
+        yield "The licence of the base model binds this one."
+        yield "The terms of the training speech are not known to mrlspk."
         yield from ("", *_table(("base model", ""), rows))
     yield ""
 
@@ -76,13 +107,13 @@ def _base_rows(base: BaseCard) -> list[tuple[str, str]]:
     ]
 
 
-def _figures(card: ModelCard) -> list[str]:
+def _metrics(card: ModelCard) -> list[str]:
     trials = card.trials
     rows = [(each.dim, f"{100 * each.eer:.2f}", f"{each.min_dcf:.4f}") for each in card.results]
     return [
-        "## Figures",
+        "## Metrics",
         "",
-        f"On speakers held out of the training, after epoch {card.epoch}: {_one_line(trials.description)}",
+        f"On held-out speakers, after epoch {card.epoch}: {_one_line(trials.description)}",
         f"({trials.n_target:,} target and {trials.n_nontarget:,} non-target trials, SHA-256 of the list "
         f"`{trials.sha256}`).",
         _caution(card),
@@ -93,7 +124,7 @@ def _figures(card: ModelCard) -> list[str]:
 
 
 def _caution(card: ModelCard) -> str:
-    chosen = "The checkpoint was chosen by these trials, so figures on others may be worse"
+    chosen = "These trials selected the checkpoint, so metrics on others may be worse"
     return f"{chosen}; the base model may have been trained on their speakers." if card.base else f"{chosen}."
 
 
@@ -129,11 +160,11 @@ def _table(heading: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Iter
 
 
 def _plain(text: str) -> str:
-    """Return a cell's text on one line; a bar would end the cell."""
+    """Return the text of a table cell: on one line, with bars escaped."""
     return _one_line(text).replace("|", r"\|")
 
 
 def _one_line(text: str) -> str:
-    """Return text of any file on one line, without what does not print and without tags."""
+    """Return untrusted text on one line, without control characters and tags."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(shown.split()).replace("<", "&lt;")

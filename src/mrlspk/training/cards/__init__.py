@@ -1,1 +1,0 @@
-"""The model card: what a checkpoint is made of, and on what terms."""
