@@ -91,7 +91,7 @@ def test_lists_are_fitted_together(run, model, flags, tiny_corpus, tmp_path):
     assert both["results"][1]["scale"] == pytest.approx(once["results"][1]["scale"], rel=1e-6)
 
 
-def test_list_given_twice_exits_3(run, model, flags, tiny_corpus, tmp_path):
+def test_repeated_list_exits_3(run, model, flags, tiny_corpus, tmp_path):
     again = shutil.copy(tiny_corpus.trials, tmp_path / "again.txt")
     outcome = run("calibrate", model, *flags, "--trials", again)
     assert outcome.exit_code == 3
@@ -102,7 +102,7 @@ def test_list_given_twice_exits_3(run, model, flags, tiny_corpus, tmp_path):
     assert run("calibrate", model, *trials, *roots).exit_code == 0
 
 
-def test_prior_at_which_one_error_outweighs_all_is_told(run, model, flags):
+def test_prior_at_which_one_error_outweighs_all_is_warned_of(run, model, flags):
     stderr = run("calibrate", model, *flags, "--p-target", 0.5, "--p-target", 0.01, "--p-target", 0.99).stderr
     assert "at a prior of 0.01 one false accept of 96 costs more than deciding without scores" in stderr
     assert "at a prior of 0.99 one miss of 24 costs more than deciding without scores" in stderr
@@ -135,14 +135,14 @@ def test_lengths_are_learned_from_cuts(run, model, flags):
         (("--far", "0.001"), "a false-accept rate of 0.001 cannot be measured on 96 non-target trials"),
     ],
 )
-def test_what_the_trials_cannot_show_exits_3_and_writes_nothing(run, model, flags, arguments, problem):
+def test_unmeasurable_request_exits_3_and_writes_nothing(run, model, flags, arguments, problem):
     outcome = run("calibrate", model, *flags, *arguments)
     assert outcome.exit_code == 3
     assert problem in outcome.stderr
     assert list(model.parent.iterdir()) == [model]
 
 
-def test_usual_rates_that_cannot_be_measured_are_left_out_with_a_warning(run, model, flags):
+def test_default_rates_that_cannot_be_measured_are_warned_of(run, model, flags):
     outcome = run("calibrate", model, *flags, "--json")
     assert all(each["false_accepts"] == [] for each in outcome.json["results"])
     assert (
@@ -151,7 +151,7 @@ def test_usual_rates_that_cannot_be_measured_are_left_out_with_a_warning(run, mo
     )
 
 
-def test_few_speakers_are_told(run, model, flags):
+def test_few_speakers_are_warned_of(run, model, flags):
     assert "4 speakers, which is few for a calibration" in run("calibrate", model, *flags).stderr
 
 

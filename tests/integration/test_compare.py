@@ -223,7 +223,7 @@ def test_two_priors_are_refused(run, flags):
     assert "one prior" in outcome.stderr
 
 
-def test_without_draws_of_many_speakers_no_signs_are_promised(run, models, many_speakers):
+def test_without_resamples_of_many_speakers_no_signs_are_shown(run, models, many_speakers):
     flags = "--trials", many_speakers.trials, "--audio-root", many_speakers.root
     table = run("compare", *models[:2], *flags, "--resamples", 0).stdout
     assert "no intervals and no winner: not requested" in table
@@ -264,7 +264,7 @@ def test_other_enrolments_are_refused(run, models, tiny_corpus, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["--trials", "x"], ["--audio-root", "."], ["--allow-missing"]])
-def test_stored_scores_alone_take_no_trials(run, models, flags, tmp_path, arguments):
+def test_stored_scores_reject_trials(run, models, flags, tmp_path, arguments):
     paths = [tmp_path / "a.npz", tmp_path / "b.npz"]
     for model, path in zip(models, paths, strict=False):
         assert run("eval", model, *flags, "--scores", path).exit_code == 0
@@ -273,7 +273,7 @@ def test_stored_scores_alone_take_no_trials(run, models, flags, tmp_path, argume
     assert "stored scores already have their trials" in outcome.stderr
 
 
-def test_stored_scores_alone_take_no_normalisation(run, models, flags, tmp_path):
+def test_stored_scores_reject_normalisation(run, models, flags, tmp_path):
     paths = [tmp_path / "a.npz", tmp_path / "b.npz"]
     for model, path in zip(models, paths, strict=False):
         assert run("eval", model, *flags, "--scores", path).exit_code == 0

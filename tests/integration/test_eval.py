@@ -140,9 +140,7 @@ def test_lists_of_the_configuration_outrank_those_of_the_checkpoint(run, tiny_co
     assert outcome.json["trials"][0]["results"][0]["dcf"][0]["p_target"] == 0.3
 
 
-def test_lists_that_a_checkpoint_names_but_are_gone_are_an_error_with_the_remedy(
-    run, tiny_corpus, write_model, tmp_path
-):
+def test_missing_lists_of_a_checkpoint_are_an_error(run, tiny_corpus, write_model, tmp_path):
     model = write_model(tmp_path / "model.pt", config=named_lists(tiny_corpus))
     tiny_corpus.trials.unlink()
     outcome = run("eval", model)

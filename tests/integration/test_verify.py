@@ -49,7 +49,7 @@ def test_without_a_calibration_there_is_a_cosine_and_no_decision(run, model, pai
     assert [each["path"] for each in outcome.json["files"]] == list(map(str, pair))
 
 
-def test_without_a_calibration_people_are_told_how_to_get_one(run, model, pair):
+def test_without_a_calibration_the_command_is_shown(run, model, pair):
     outcome = run("verify", *pair, "--model", model)
     assert outcome.exit_code == 0
     assert "no decision: this model has no calibration" in outcome.stdout
@@ -78,7 +78,7 @@ def test_prior_or_measured_rate_moves_the_threshold(run, model, pair, calibrate)
     assert at_rate.json["scores"][0]["threshold"] == width["false_accepts"][0]["threshold"]
 
 
-def test_a_recording_is_of_the_speaker_of_itself(run, model, pair, calibrate):
+def test_recording_matches_itself(run, model, pair, calibrate):
     calibrate()
     outcome = run("verify", pair[0], pair[0], "--model", model, "--p-target", 0.5, "--dims", 8)
     assert outcome.exit_code == 0
@@ -88,7 +88,7 @@ def test_a_recording_is_of_the_speaker_of_itself(run, model, pair, calibrate):
     assert "a prior of 0.5 for the same speaker" in outcome.stdout
 
 
-def test_lengths_count_where_they_were_learned(run, model, pair, calibrate, tmp_path):
+def test_calibration_by_duration_uses_the_shorter_side(run, model, pair, calibrate, tmp_path):
     width = calibrate("--quality", "duration", "--durations", "0.3,full")["results"][1]
     samples, rate = soundfile.read(pair[1])
     soundfile.write(tmp_path / "short.wav", samples[: int(0.4 * rate)], rate)
@@ -142,7 +142,7 @@ def test_width_that_was_not_calibrated_is_scored_and_not_decided(run, model, pai
     assert "width 4 is not calibrated, so it has no decision" in outcome.stderr
 
 
-def test_width_that_alone_is_asked_for_and_not_calibrated_gets_no_decision(run, model, pair, calibrate):
+def test_single_uncalibrated_width_gets_no_decision(run, model, pair, calibrate):
     calibrate("--dims", 8)
     outcome = run("verify", *pair, "--model", model, "--dims", 4)
     assert outcome.exit_code == 0
@@ -187,7 +187,7 @@ def test_calibration_that_contradicts_itself_exits_1(run, model, pair, calibrate
         assert "is not a calibration" in outcome.stderr
 
 
-def test_other_lengths_than_those_of_the_calibration_are_told(run, model, pair, calibrate, tmp_path):
+def test_durations_outside_the_calibration_are_warned_of(run, model, pair, calibrate, tmp_path):
     calibrate()
     soundfile.write(tmp_path / "long.wav", 0.1 * np.random.default_rng(0).normal(size=32000), 16000)
     soundfile.write(tmp_path / "longer.wav", 0.1 * np.random.default_rng(1).normal(size=48000), 16000)
@@ -196,7 +196,7 @@ def test_other_lengths_than_those_of_the_calibration_are_told(run, model, pair, 
     assert "less sure" not in run("verify", *pair, "--model", model).stderr
 
 
-def test_calibration_of_another_model_is_refused(run, model, pair, calibrate, write_model):
+def test_calibration_of_another_model_is_rejected(run, model, pair, calibrate, write_model):
     calibrate()
     write_model(model, seed=1)
     outcome = run("verify", *pair, "--model", model)
@@ -252,7 +252,7 @@ def test_silence_is_scored_with_a_warning(run, model, pair, tmp_path):
 
 
 @pytest.mark.parametrize("silent", [(0,), (1,), (0, 1)], ids=["first", "second", "both"])
-def test_nothing_is_decided_of_silence(run, model, pair, calibrate, tmp_path, silent):
+def test_silence_gets_no_decision(run, model, pair, calibrate, tmp_path, silent):
     calibrate()
     recordings = list(pair)
     for side in silent:

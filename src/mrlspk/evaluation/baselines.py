@@ -50,7 +50,7 @@ def score_baselines(
     for row, each in zip(found, scored, strict=True):
         row.append(_results("truncation", each.scored, widths, p_target))
     if origin.rotation is not None and widths:
-        for row, each in zip(found, score_lists(own.turned(origin.rotation), lists, widths), strict=True):
+        for row, each in zip(found, score_lists(own.rotated(origin.rotation), lists, widths), strict=True):
             row.append(_results("rotation", each.scored, widths, p_target))
     return tuple(tuple(row) for row in found)
 

@@ -16,8 +16,8 @@ from mrlspk.metrics.significance import LEVEL
 from mrlspk.metrics.width_metrics import WidthMetrics
 
 COMPARISON_NOTE = (
-    "p_value is of one comparison; p_holm holds for all {n} together (Holm 1979). A winner has intervals below zero "
-    "against every other model."
+    "p_value is for one comparison; p_holm is valid for all {n} together (Holm 1979). "
+    "A winner has intervals below zero against every other model."
 )
 
 

@@ -1,7 +1,7 @@
-"""Every recording that an evaluation needs, embedded once for all lists, widths and lengths."""
+"""Embed the recordings of an evaluation, each once for all lists, widths and durations."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.audio_source import AudioSource, as_source
 from mrlspk.errors import DataError
+from mrlspk.files import OnProgress
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import EmbeddedRecordings, embed_recordings
@@ -23,13 +24,13 @@ SHOWN_ERRORS = 10
 
 @dataclass(frozen=True)
 class Embedder:
-    """A model and how it embeds.
+    """A model with its settings for embedding.
 
     Attributes:
         backend: The model.
         batch_size: Recordings of equal length embedded together.
-        max_seconds: Longer recordings are embedded in averaged windows.
-        cache: Where embeddings are kept; None for nowhere.
+        max_seconds: Longer recordings are embedded as the average of windows.
+        cache: Cached embeddings; None for no cache.
         on_progress: Called with (recordings done, all recordings).
     """
 
@@ -37,7 +38,7 @@ class Embedder:
     batch_size: int
     max_seconds: float
     cache: EmbeddingCache | None = None
-    on_progress: Callable[[int, int], None] | None = None
+    on_progress: OnProgress | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -45,7 +46,7 @@ class Embedder:
         return self.backend.fingerprint
 
     def embed(self, recordings: Iterable[Recording]) -> "Embeddings":
-        """Return the embeddings of all of them, each made once.
+        """Return the embeddings of all recordings, each embedded once.
 
         Raises:
             DataError: If one cannot be read or embedded.
@@ -64,25 +65,25 @@ class Embedder:
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Embeddings by recording; a recording shorter than the crop asked for has none."""
+    """Embeddings by recording; a recording shorter than its crop has none."""
 
     found: dict[Recording, EmbeddedRecording]
 
     def of(
         self, sources: Mapping[str, AudioSource | Path], *, crop_seconds: float | None = None
     ) -> dict[str, NDArray[np.float32]]:
-        """Return the embedding (embed_dim,), not of unit length, by utterance id, of those that have one."""
+        """Return the embeddings (embed_dim,), not of unit length, by utterance id, without missing ones."""
         wanted = {each: Recording(as_source(source), crop_seconds) for each, source in sources.items()}
         return {utterance_id: self.found[each].vector for utterance_id, each in wanted.items() if each in self.found}
 
-    def turned(self, matrix: NDArray[np.float64]) -> "Embeddings":
-        """Return the same embeddings, each multiplied by a matrix (embed_dim, embed_dim)."""
+    def rotated(self, matrix: NDArray[np.float64]) -> "Embeddings":
+        """Return the embeddings multiplied by a rotation matrix (embed_dim, embed_dim)."""
         rows = (np.stack([each.vector for each in self.found.values()]) @ matrix.T).astype(np.float32)
-        rotated = zip(self.found.items(), rows, strict=True)
-        return Embeddings({recording: replace(each, vector=row) for (recording, each), row in rotated})
+        pairs = zip(self.found.items(), rows, strict=True)
+        return Embeddings({recording: replace(each, vector=row) for (recording, each), row in pairs})
 
     def seconds_of(self, paths: Mapping[str, Path]) -> dict[str, float]:
-        """Return the length by utterance id."""
+        """Return the durations by utterance id."""
         return {utterance_id: self.found[Recording(as_source(path))].seconds for utterance_id, path in paths.items()}
 
 
@@ -91,14 +92,14 @@ def build_embedder(
     settings: EvaluationConfig,
     *,
     cache_dir: Path | None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Embedder:
     """Return an embedder with the settings of the configuration.
 
     Args:
         backend: The model.
         settings: Its ``batch_size``, ``max_seconds`` and ``cache`` are used.
-        cache_dir: Folder in which embeddings are kept; None for nowhere.
+        cache_dir: Folder of cached embeddings; None for no cache.
         on_progress: Called with (recordings done, all recordings).
     """
     return Embedder(
@@ -111,7 +112,7 @@ def build_embedder(
 
 
 def _check(found: EmbeddedRecordings) -> None:
-    """Log what is odd.
+    """Log the warnings of recordings.
 
     Raises:
         DataError: If a recording could not be embedded.
@@ -124,7 +125,7 @@ def _check(found: EmbeddedRecordings) -> None:
             "\n".join(
                 [f"{len(problems)} of {n_recordings} utterances cannot be embedded:", *problems[:SHOWN_ERRORS], *more]
             ),
-            fix="Mend the recordings, or leave their trials out of the list.",
+            fix="Repair the recordings, or remove their trials from the list.",
         )
     for recording, embedded in found.embeddings.items():
         if embedded.warnings:

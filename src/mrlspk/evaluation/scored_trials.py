@@ -94,7 +94,7 @@ class ScoredTrials:
         return replace(self, dims=tuple(dims), scores=self.scores[:, columns])
 
     def resample(self, p_targets: Sequence[float], resampling: Resampling) -> BootstrapResamples | None:
-        """Return resamples of the speakers; None if no intervals are asked for or there are too few speakers."""
+        """Return resamples of the speakers; None if no intervals are requested or there are too few speakers."""
         if not (resampling.n_resamples and self.has_intervals):
             return None
         return bootstrap_speakers(

@@ -25,7 +25,7 @@ class DetectionCost:
         p_target: The prior.
         min_dcf: At the best threshold.
         min_dcf_ci: Its 95 % interval over speakers.
-        threshold: The best threshold; None where rejecting every trial costs least.
+        threshold: The best threshold; None if rejecting every trial costs least.
         act_dcf: At the Bayes threshold of calibrated scores.
     """
 

@@ -123,7 +123,7 @@ def _score(
 
 
 def _choose_dims(request: ComparisonRequest, loaded: Mapping[str, LoadedBackend]) -> tuple[int, ...]:
-    """Return the widths asked for, or those that all models and stored scores have."""
+    """Return the requested widths, or those that all models and stored scores have."""
     for name, model in loaded.items():
         choose_dims(model.backend, request.dims, allow_untrained=request.allow_untrained_dim, model=name)
     known = {name: model.backend.dims for name, model in loaded.items()}

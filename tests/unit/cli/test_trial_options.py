@@ -13,7 +13,7 @@ def lines_of(table):
     return [line.rstrip() for line in text.getvalue().splitlines()]
 
 
-def test_the_own_rate_stands_in_every_column_and_what_is_not_there_is_a_dash():
+def test_own_rate_fills_every_column_and_absent_widths_are_dashes():
     table = rate_table(6, 0.1, {"own, truncated": {4: 0.25}, "this model": {4: 0.2, 8: 0.125}}, dims=(4, 8))
     assert [line.split()[-2:] for line in lines_of(table)] == [
         ["4", "8"],

@@ -58,7 +58,7 @@ def by_hand(encoder, trial_list, matrix, dim):
     return np.array([vectors[a] @ vectors[b] for a, b in zip(trials.enroll_ids, trials.test_ids, strict=True)])
 
 
-def test_baselines_are_the_figures_of_the_embedding_whole_cut_and_turned(lists):
+def test_baselines_measure_the_whole_truncated_and_rotated_embedding(lists):
     model, own = make_encoder(0, (2, 4, 12)), make_encoder(1, (6,))
     turn = np.linalg.qr(np.random.default_rng(1).normal(size=(6, 6)))[0]
     found = score_baselines(Origin(own, turn), embedder_of(model), lists, dims=(2, 4, 12), p_target=0.1)
@@ -72,7 +72,7 @@ def test_baselines_are_the_figures_of_the_embedding_whole_cut_and_turned(lists):
                 assert width.min_dcf == pytest.approx(min_dcf(scores, is_target, p_target=0.1), abs=1e-9)
 
 
-def test_without_a_rotation_there_is_no_such_baseline_and_without_a_common_width_only_the_whole(lists):
+def test_baselines_without_rotation_or_common_width_are_left_out(lists):
     model, own = make_encoder(0, (4, 8)), make_encoder(1, (6,))
     (first, _) = score_baselines(Origin(own, None), embedder_of(model), lists, dims=(4,), p_target=0.1)
     assert [(each.name, len(each.results)) for each in first] == [("own", 1), ("truncation", 1)]
@@ -80,11 +80,11 @@ def test_without_a_rotation_there_is_no_such_baseline_and_without_a_common_width
     assert [(each.name, len(each.results)) for each in first] == [("own", 1), ("truncation", 0)]
 
 
-def test_turned_embeddings_are_the_product_and_the_others_stay():
+def test_rotated_embeddings_are_the_product_and_the_others_stay():
     a, b = Recording(FileSource("a.wav")), Recording(FileSource("b.wav"))
     vectors = {a: np.array([1, 2], np.float32), b: np.array([3, 4], np.float32)}
     before = Embeddings({each: EmbeddedRecording(vector, 1.0, ("silent",)) for each, vector in vectors.items()})
-    after = before.turned(np.array([[0.0, 1.0], [-1.0, 0.0]]))
+    after = before.rotated(np.array([[0.0, 1.0], [-1.0, 0.0]]))
     assert {each: embedded.vector.tolist() for each, embedded in after.found.items()} == {a: [2, -1], b: [4, -3]}
     assert {(each.seconds, each.warnings) for each in after.found.values()} == {(1.0, ("silent",))}
     assert before.found[a].vector.tolist() == [1, 2]

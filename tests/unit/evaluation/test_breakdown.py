@@ -47,7 +47,7 @@ def test_misses_alone_make_a_worst_speaker():
     assert found == [("a", 2 / 3, 0), ("b", 0, 1 / 2), ("c", None, 1 / 3)]
 
 
-def test_speaker_figure_is_that_of_the_own_trials():
+def test_speaker_eer_is_that_of_the_own_trials():
     trials = drawn_trials()
     mine = (trials.enroll_speaker == 3) | (trials.test_speaker == 3)
     expected = equal_error_rate(trials.scores[mine, 0], trials.is_target[mine])

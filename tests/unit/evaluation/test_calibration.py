@@ -71,7 +71,7 @@ def test_threshold_is_bayes_at_any_prior_and_measured_at_a_rate():
 
 
 @pytest.mark.parametrize("asked", [{}, {"p_target": 0.1, "far": 0.01}])
-def test_one_of_prior_and_rate_is_asked_for(asked):
+def test_either_a_prior_or_a_rate_is_required(asked):
     with pytest.raises(UsageError, match="either a prior or a false-accept rate"):
         calibration().threshold(8, **asked)
 
@@ -91,7 +91,7 @@ def test_score_threshold_is_where_the_ratio_is_the_threshold():
     assert aware.score_threshold(8, far=0.01, shorter_seconds=np.e) == pytest.approx(0.5)
 
 
-def test_width_that_is_not_calibrated_is_refused():
+def test_uncalibrated_width_is_rejected():
     with pytest.raises(UsageError, match="width 16 is not calibrated") as caught:
         calibration().llrs(np.zeros((1, 1)), (16,))
     assert "Calibrated widths: 8." in str(caught.value)
@@ -122,7 +122,7 @@ def test_overlap_names_the_same_trials_or_the_same_speakers():
         ({"extra": 1}, "Extra inputs are not permitted"),
     ],
 )
-def test_parts_that_contradict_each_other_are_refused(changed, problem):
+def test_contradicting_parts_are_rejected(changed, problem):
     with pytest.raises(ValidationError, match=problem):
         calibration(**changed)
 
@@ -153,7 +153,7 @@ def test_width_of_no_use_is_refused(changed):
         (None, 0.9, "a score of 0.9 does not have the ratio"),
     ],
 )
-def test_thresholds_are_where_the_line_has_them(kind, duration_weight, score, problem):
+def test_thresholds_must_lie_on_the_line(kind, duration_weight, score, problem):
     values = width(duration_weight=duration_weight).model_dump()
     values[kind] = ({**values[kind][0], "score": score},)
     with pytest.raises(ValidationError, match=problem):
@@ -165,6 +165,6 @@ def test_ratio_of_a_prior_is_that_of_bayes_rule():
         PriorThreshold(p_target=0.01, llr=3.0, score=None)
 
 
-def test_threshold_that_does_not_keep_to_its_rate_is_refused():
+def test_threshold_that_exceeds_its_rate_is_rejected():
     with pytest.raises(ValueError, match="a threshold for a false-accept rate of 0.01 has a rate of 1"):
         FalseAcceptThreshold(far=0.01, llr=3.0, score=None, p_fa=1.0, p_miss=0.0)

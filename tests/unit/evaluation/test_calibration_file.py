@@ -24,7 +24,7 @@ def model(tmp_path):
     return ModelFile(tmp_path / "best.pt", "run/best.pt")
 
 
-def test_file_lies_beside_the_checkpoint_but_not_among_entries_of_the_zoo(model, tmp_path):
+def test_calibration_lies_beside_checkpoint_but_apart_from_zoo_entries(model, tmp_path):
     assert calibration_path(model) == tmp_path / "best.calibration.json"
     own = OwnModel(
         family="mrlspk", dims=(8,), name="mine", sha256="0" * 64, bytes=1, added="2026-01-01T00:00:00Z", card=None
@@ -75,7 +75,7 @@ def test_file_that_cannot_be_used_says_why_and_how_to_calibrate(model, tmp_path,
     assert f"mrlspk calibrate run/best.pt --trials FILE --audio-root DIR -o {path} --force" in str(caught.value)
 
 
-def test_only_a_calibration_beside_the_model_is_to_be_overwritten(model, tmp_path):
+def test_only_a_calibration_beside_the_model_suggests_overwriting(model, tmp_path):
     (tmp_path / "model.pt").write_bytes(b"weights of years")
     for path in (tmp_path / "model.pt", tmp_path, tmp_path / "absent.json"):
         with pytest.raises(CheckpointError) as caught:
@@ -87,7 +87,7 @@ def test_only_a_calibration_beside_the_model_is_to_be_overwritten(model, tmp_pat
     assert caught.value.fix == "To calibrate: mrlspk calibrate run/best.pt --trials FILE --audio-root DIR"
 
 
-def test_calibration_is_used_with_its_own_normalisation_and_widths_only(model, tmp_path, caplog):
+def test_calibration_of_other_scores_or_widths_is_not_used(model, tmp_path, caplog):
     write_calibration(tmp_path / "best.calibration.json", calibration())
     norm = NormRequest("as", CohortSource(Path("cohort"), "c" * 64, {}, {}), 300)
 

@@ -35,7 +35,7 @@ def test_line_of_gaussian_scores_is_the_one_that_bayes_rule_gives():
 
 
 @pytest.mark.parametrize("p_target", [0.5, 0.1])
-def test_line_equals_scikit_learn_with_the_kinds_of_trial_weighing_as_the_prior_says(p_target):
+def test_line_equals_scikit_learn_with_prior_weights(p_target):
     scores, is_target = gaussian_scores(2_000)
     weights = np.where(is_target, p_target / is_target.sum(), (1 - p_target) / (~is_target).sum())
     model = LogisticRegression(C=1e9, tol=1e-10, max_iter=1000).fit(scores[:, None] * 10, is_target, weights * 1e4)
@@ -94,13 +94,13 @@ def test_scores_that_are_the_wrong_way_round_are_refused():
         fit(-scores, is_target)
 
 
-def test_scores_that_are_next_to_all_the_same_are_refused():
+def test_nearly_equal_scores_are_rejected():
     scores, is_target = gaussian_scores(200)
     with pytest.raises(MetricError, match="at width 8 the scores of target trials are nearly all equal"):
         fit(1e-12 * scores, is_target)
 
 
-def test_rate_that_only_refusing_every_trial_keeps_to_is_refused():
+def test_false_accept_rate_without_a_threshold_is_rejected():
     with pytest.raises(MetricError, match="no threshold has a false-accept rate of at most 0.01"):
         fit(np.array([0.1, 0.9, 0.9]), np.array([False, True, False]), false_accept_rates=(0.01,))
 
@@ -140,14 +140,14 @@ def trial_list(rows, enrolments=None):
 ROWS = [("a1", "a2", True), ("a1", "b2", False), ("b1", "b2", True), ("b1", "a1", False)]
 
 
-def test_shorter_side_is_that_of_the_cut_test_side_or_of_the_whole_enrolment(embedder):
+def test_shorter_side_is_the_cropped_test_or_the_whole_enrolment(embedder):
     fitting = score_for_fit(embedder, [trial_list(ROWS)], (3,), crops=(1.0, None))
     assert fitting.shorter_seconds.tolist() == [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 4.0, 1.0]
     assert fitting.is_target.tolist() == [True, False, True, False] * 2
     assert fitting.n_left_out == 0
 
 
-def test_test_sides_alone_are_cut_and_trials_with_a_shorter_side_are_left_out_and_counted(embedder):
+def test_test_sides_are_cropped_and_shorter_trials_left_out(embedder):
     rows = [*ROWS, ("a2", "b1", False)]
     fitting = score_for_fit(embedder, [trial_list(rows)], (3,), crops=(2.0,))
     assert fitting.n_left_out == 3  # those with a1, of one second, on either side
@@ -172,7 +172,7 @@ def test_lists_follow_each_other(embedder):
     assert both.scores.tolist() == [*first.scores.tolist(), *first.scores[:2].tolist()]
 
 
-def test_cut_that_leaves_one_kind_of_trial_is_refused(embedder):
+def test_crop_that_leaves_one_kind_of_trial_is_rejected(embedder):
     with pytest.raises(DataError, match="1 target and 0 non-target trials have both sides of 2 s or more") as caught:
         score_for_fit(embedder, [trial_list(ROWS[2:])], (3,), crops=(1.0, 2.0))
     assert caught.value.fix == "Leave this duration out of `durations`."

@@ -22,7 +22,7 @@ def compare(models, **options):
     return compare_scores(by_model, (4, 8), 0.05, DRAWS, **options)[0]
 
 
-def test_differences_are_those_of_the_figures():
+def test_differences_are_those_of_the_metrics():
     a = drawn_trials(n_speakers=60)
     compared = compare({"a": a, "b": worse(a, 2)})
     for column, width in enumerate(compared.results):
@@ -31,7 +31,7 @@ def test_differences_are_those_of_the_figures():
         assert width.pairs[0].delta_eer == pytest.approx(eers[1] - eers[0])  # above zero: b makes more errors
 
 
-def test_a_much_better_model_wins_and_the_test_agrees_with_the_interval():
+def test_much_better_model_wins_and_the_p_value_agrees():
     a = drawn_trials(n_speakers=60)
     (width, _) = compare({"worse": worse(a, 3), "better": a}).results
     (pair,) = width.pairs
@@ -69,7 +69,7 @@ def test_fewer_errors_within_the_interval_win_nothing(first):
     assert width.winner is None
 
 
-def test_without_draws_many_speakers_are_not_listed():
+def test_without_resamples_many_speakers_are_not_listed():
     a = drawn_trials(n_speakers=60)
     by_model = {"a": [list_scores(a)], "b": [list_scores(worse(a, 3))]}
     (compared,) = compare_scores(by_model, (4, 8), 0.05, Resampling(0, 0))
@@ -134,7 +134,7 @@ def test_mcnemar_counts_the_trials_that_one_model_alone_gets_wrong():
         pytest.param(lambda a: [list_scores(replace(a, speakers=a.speakers[::-1]))], id="other speakers"),
     ],
 )
-def test_models_scored_on_different_lists_are_refused(other):
+def test_models_scored_on_different_lists_are_rejected(other):
     a = drawn_trials()
     with pytest.raises(DataError, match="was scored on") as caught:
         compare_scores({"a": [list_scores(a)], "b": other(a)}, (4,), 0.05, DRAWS)

@@ -20,7 +20,7 @@ def test_the_upper_end_of_the_interval_decides(tops, dim, by_estimate):
     assert (found.reason is None) == (dim is not None)
 
 
-def test_without_intervals_no_width_is_sure():
+def test_without_intervals_no_width_is_certain():
     found = smallest_width("list", results((0.03, 0.01), None), 0.02)
     assert (found.dim, found.dim_by_estimate) == (None, 8)
     assert "without intervals" in found.reason

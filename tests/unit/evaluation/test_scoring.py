@@ -28,7 +28,7 @@ def embeddings(trials):
     return {name: generator.normal(size=6).astype(np.float32) for name in reversed(trials.utterance_ids)}
 
 
-def test_scores_follow_the_order_of_trials_whatever_the_order_of_embeddings(trials, embeddings):
+def test_scores_follow_the_order_of_trials_not_of_embeddings(trials, embeddings):
     scores = score(embeddings, trials, (2, 6))
     for row, (enroll, test) in enumerate(zip(trials.enroll_ids, trials.test_ids, strict=True)):
         for column, dim in enumerate((2, 6)):
@@ -36,7 +36,7 @@ def test_scores_follow_the_order_of_trials_whatever_the_order_of_embeddings(tria
             assert scores[row, column] == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_model_of_several_utterances_is_the_mean_of_their_unit_vectors_at_each_width(embeddings):
+def test_enrolment_of_several_utterances_is_the_mean_of_unit_vectors(embeddings):
     members = {"one": ("a/1",), "two": ("a/1", "b/1"), "three": ("a/2", "b/1", "b/2")}
     trials = Trials(
         ("two", "three", "one", "two"),

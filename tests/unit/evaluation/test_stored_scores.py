@@ -95,7 +95,7 @@ def test_a_cut_file_is_refused(tmp_path):
         read_scores(path)
 
 
-def test_a_target_of_another_kind_or_that_is_there_is_refused_before_work(tmp_path):
+def test_existing_or_misnamed_score_file_is_rejected_before_work(tmp_path):
     with pytest.raises(UsageError, match=r"ends in \.npz"):
         check_scores_target(tmp_path / "scores.txt", force=False)
     (tmp_path / "scores.npz").touch()

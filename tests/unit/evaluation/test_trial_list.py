@@ -82,7 +82,7 @@ def test_nothing_missing_is_said_where_it_was_allowed(write_list, tmp_path):
     assert found.missing is None
 
 
-def test_what_is_left_must_be_of_both_kinds(tmp_path):
+def test_remaining_trials_must_be_of_both_kinds(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("1 a/1.wav a/2.wav\n0 a/1.wav b/1.wav\n")
     (tmp_path / "a").mkdir()
@@ -174,7 +174,7 @@ def test_first_checkpoint_that_leads_to_trials_decides(audio_root, write_trials,
     assert chosen.source == f"evaluation.trials of {tmp_path / 'c.pt'}"
 
 
-def test_absent_folder_of_a_configuration_is_named_with_the_remedy(tmp_path):
+def test_missing_folder_of_a_configuration_is_named_with_a_fix(tmp_path):
     config = config_with(tmp_path, test_datasets={"x": tmp_path / "gone"})
     with pytest.raises(DataError, match="no such folder") as caught:
         choose_trial_lists(TrialRequest(), config=config, carried={})
@@ -183,6 +183,6 @@ def test_absent_folder_of_a_configuration_is_named_with_the_remedy(tmp_path):
     assert "`trials=FILE`" in caught.value.fix
 
 
-def test_configuration_that_cannot_be_used_is_an_error_of_the_checkpoint(tmp_path):
+def test_invalid_configuration_is_an_error_of_the_checkpoint(tmp_path):
     with pytest.raises(CheckpointError, match="seed"):
         choose_trial_lists(TrialRequest(), config=Config(), carried={tmp_path / "a.pt": {"seed": "x"}})

@@ -73,13 +73,13 @@ def test_threshold_at_a_false_accept_rate_matches_hand_count(far, expected):
     assert threshold_at_far(points, far) == pytest.approx(expected)
 
 
-def test_threshold_is_infinite_where_the_highest_score_is_no_target():
+def test_threshold_is_infinite_if_the_highest_score_is_nontarget():
     points = operating_points(np.array([0.1, 0.9]), np.array([True, False]))
     assert threshold_at_far(points, 0.0) == (np.inf, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("far", [-0.1, 1.1, float("nan")])
-def test_a_false_accept_rate_outside_zero_to_one_is_refused(far):
+def test_false_accept_rate_outside_zero_to_one_is_rejected(far):
     points = operating_points(np.array([0.1, 0.9]), np.array([False, True]))
     with pytest.raises(MetricError, match="false-accept rate"):
         threshold_at_far(points, far)

@@ -61,7 +61,7 @@ def test_a_resample_of_speakers_is_the_trials_repeated(monkeypatch):
         assert draws.eer[:, column, 1] == pytest.approx(equal_error_rate(scores[:, column], is_target))
 
 
-def test_draws_of_one_seed_are_the_same_and_of_another_differ():
+def test_resamples_repeat_with_the_seed():
     trials = simulated(10, per_speaker=5, seed=1)
     first, again, other = (bootstrap_speakers(*trials, p_targets=[0.05], n_resamples=20, seed=s) for s in (0, 0, 1))
     assert np.array_equal(first.eer, again.eer)
@@ -69,7 +69,7 @@ def test_draws_of_one_seed_are_the_same_and_of_another_differ():
     assert not np.array_equal(first.eer, other.eer)
 
 
-def test_columns_are_drawn_together():
+def test_columns_share_their_resamples():
     scores, *rest = simulated(10, per_speaker=5, seed=1)
     both = bootstrap_speakers(scores, *rest, p_targets=[0.05], n_resamples=20)
     alone = bootstrap_speakers(scores[:, 1:], *rest, p_targets=[0.05], n_resamples=20)
@@ -143,7 +143,7 @@ def test_without_an_error_the_interval_reaches_what_chance_allows():
     assert rate_interval(np.zeros((10, 2)), 0.0, n_speakers=40, weight=100.0) == (0.0, 1.0)
 
 
-def test_intervals_hold_the_rate_of_all_speakers_as_often_as_they_say():
+def test_intervals_contain_the_population_rate_as_often_as_claimed():
     population = norm.sf(2.5 / (np.sqrt(1.25) + np.sqrt(1.5)))  # target N(2.5, 1.25), non-target N(0, 1.5)
     held = 0
     for seed in range(60):
@@ -154,7 +154,7 @@ def test_intervals_hold_the_rate_of_all_speakers_as_often_as_they_say():
     assert 53 <= held <= 60
 
 
-def test_equal_models_rarely_seem_to_differ_and_a_halved_error_is_seen():
+def test_equal_models_rarely_differ_and_a_halved_error_is_significant():
     p_values = {2.5: [], 4.0: []}
     for shift, found in p_values.items():
         for seed in range(60):
@@ -177,7 +177,7 @@ def test_equal_models_rarely_seem_to_differ_and_a_halved_error_is_seen():
         (3, 3, 1.0),
     ],
 )
-def test_p_value_counts_throws_of_a_coin(only_a_wrong, only_b_wrong, expected):
+def test_mcnemar_p_value_matches_hand_count(only_a_wrong, only_b_wrong, expected):
     assert mcnemar_p_value(only_a_wrong, only_b_wrong) == pytest.approx(expected)
 
 
@@ -200,6 +200,6 @@ def test_adjusted_values_match_hand_count(p_values, expected):
     assert holm(p_values) == pytest.approx(expected)
 
 
-def test_what_is_no_p_value_is_refused():
+def test_values_outside_zero_to_one_are_no_p_values():
     with pytest.raises(MetricError, match="p-values"):
         holm([0.5, float("nan")])

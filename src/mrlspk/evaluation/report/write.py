@@ -29,7 +29,7 @@ def check_report(folder: Path, *, force: bool) -> None:
 
     Raises:
         MissingDependencyError: If a package for drawing is not installed.
-        MrlspkError: If the folder holds a report and ``force`` is false, or other files, or cannot be created.
+        MrlspkError: If the folder contains a report and ``force`` is false, or other files, or cannot be created.
     """
     missing = [title for module, title in _NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
@@ -50,7 +50,7 @@ def write_report(document: Mapping[str, Any], folder: Path, *, force: bool = Fal
 
     Raises:
         MissingDependencyError: If a package for drawing is not installed.
-        MrlspkError: If the folder holds a report and ``force`` is false, or other files, or cannot be written.
+        MrlspkError: If the folder contains a report and ``force`` is false, or other files, or cannot be written.
     """
     check_report(folder, force=force)
     from mrlspk.evaluation.report.page import render_page

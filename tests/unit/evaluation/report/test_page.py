@@ -16,7 +16,7 @@ def plain_evaluation():
     return eval_document(seeds=(0,), calibrated=False, extras=False)
 
 
-def test_equal_documents_give_equal_pages_whatever_the_settings_of_matplotlib(plain_evaluation):
+def test_equal_documents_give_equal_pages_with_any_matplotlib_settings(plain_evaluation):
     first = render_page(plain_evaluation)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.hashsalt": None}):
         again = render_page(deepcopy(plain_evaluation))
@@ -63,7 +63,7 @@ def _text(page):
     return " ".join(unescape(re.sub("<[^>]*>", " ", page)).split())
 
 
-def test_intervals_are_said_to_be_made_only_where_they_were():
+def test_page_describes_intervals_only_if_there_are_any():
     document = eval_document(seeds=(0, 1), extras=False)
     assert "intervals 95 %, 60 resamples of the speakers, seed 0" in _reproduce(render_page(document))
     assert "of the lists that have" not in _reproduce(render_page(document))
@@ -73,7 +73,7 @@ def test_intervals_are_said_to_be_made_only_where_they_were():
     assert "seed 0 , for the lists with enough speakers" in _reproduce(render_page(some))
 
 
-def test_interval_is_defined_as_it_is_computed(plain_evaluation):
+def test_definition_of_intervals_matches_their_computation(plain_evaluation):
     text = _text(render_page(plain_evaluation))
     assert "the variance of that is subtracted 1.5 times" in text
     assert "a normal interval, on the scale of the log-odds for a rate or a cost" in text
@@ -123,7 +123,7 @@ def test_comparison_names_a_winner_or_none():
     assert table.count("<strong>b.pt</strong>") == 3
 
 
-def test_no_winner_is_asked_of_lists_without_intervals():
+def test_lists_without_intervals_have_no_winner():
     few = compare_document(speakers=True)
     page = render_page(few)
     assert 'id="winners"' not in page
@@ -136,7 +136,7 @@ def test_no_winner_is_asked_of_lists_without_intervals():
     assert table.count("no interval") == 4
 
 
-def test_winner_and_p_values_are_said_as_they_are():
+def test_winner_and_p_values_are_explained():
     document = compare_document()
     text = _text(render_page(document))
     assert "The model whose difference to every other has an interval below zero" in text
@@ -146,13 +146,13 @@ def test_winner_and_p_values_are_said_as_they_are():
     assert document["note"] not in text[: text.index("mrlspk 0.1.0 · schema")]
 
 
-def test_mcnemar_is_no_verdict():
+def test_mcnemar_is_not_called_a_decision():
     text = _text(render_page(compare_document(speakers=True)))
     assert "p McNemar, too small" in text
     assert "so it is too small to decide" in text
 
 
-def test_how_scores_were_made_is_said_once_or_model_by_model():
+def test_scoring_is_described_once_or_by_model():
     document = compare_document()
     text = _reproduce(render_page(document))
     assert "Scores of every model: files whole up to 60 s" in text

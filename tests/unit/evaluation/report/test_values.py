@@ -33,7 +33,7 @@ def test_number_is_marked_with_its_path():
     assert 'data-path="trials.0.ci.1"' in numbers.interval("trials.0.ci", "percent")
 
 
-def test_absent_figure_is_a_dash_and_absent_interval_nothing():
+def test_absent_metric_is_a_dash_and_absent_interval_nothing():
     numbers = Numbers({"trials": [{"eer": 0.5, "eer_ci": None}]})
     assert ">–<" in numbers.show("trials.0.missing.n_utterances", "count")
     assert numbers.interval("trials.0.eer_ci", "percent") == ""
@@ -51,7 +51,7 @@ def test_absent_figure_is_a_dash_and_absent_interval_nothing():
         ([], []),
     ],
 )
-def test_short_names_are_as_few_last_parts_as_tell_paths_apart(paths, names):
+def test_short_names_are_the_fewest_parts_that_differ(paths, names):
     assert short_names(paths) == names
 
 
@@ -65,6 +65,6 @@ def test_models_are_numbered_where_a_short_name_is_long():
 
 
 @pytest.mark.parametrize("name", ["a.pt", "a%2Eb", "../x y/李.pt", "half\udc80", "\x00"])
-def test_key_of_a_path_has_no_dot_and_stands_for_its_name(name):
+def test_key_of_a_path_has_no_dot_and_decodes_to_its_name(name):
     assert "." not in path_key(name)
     assert name_of_key(path_key(name)) == name

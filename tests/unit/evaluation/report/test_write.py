@@ -34,7 +34,7 @@ def test_empty_folder_is_free(document, tmp_path):
     assert (tmp_path / "index.html").is_file()
 
 
-def test_earlier_report_is_replaced_only_by_force(document, tmp_path):
+def test_earlier_report_is_replaced_only_with_force(document, tmp_path):
     folder = tmp_path / "report"
     write_report(document, folder)
     (folder / "errors.csv").write_text("of an earlier evaluation")
@@ -54,7 +54,7 @@ def test_folder_with_other_files_is_left_alone(document, tmp_path, force):
     assert _names(tmp_path) == ["thesis.tex"]
 
 
-def test_file_in_the_way_is_refused(document, tmp_path):
+def test_file_in_place_of_the_folder_is_rejected(document, tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "report"):
         with pytest.raises(MrlspkError, match=r"not a folder|in the way|cannot be written"):
@@ -127,7 +127,7 @@ def test_what_a_killed_write_left_is_not_in_the_way(document, tmp_path):
     assert (tmp_path / "index.html").is_file()
 
 
-def test_what_killed_writes_left_goes_with_the_next_and_an_earlier_report_needs_force(document, tmp_path):
+def test_files_of_killed_writes_are_removed_by_the_next_write(document, tmp_path):
     write_report(document, tmp_path / "report")
     earlier = tmp_path / "report" / ".earlier.1.partial"  # a write was killed when the old files had made room
     earlier.mkdir()
@@ -140,7 +140,7 @@ def test_what_killed_writes_left_goes_with_the_next_and_an_earlier_report_needs_
     assert [path.name for path in (tmp_path / "report").iterdir() if path.name.startswith(".")] == []
 
 
-def test_folder_that_cannot_be_written_is_said_before_any_work(tmp_path, monkeypatch):
+def test_unwritable_folder_is_an_error_before_work(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda path, _mode: Path(path) != tmp_path)
     for folder in (tmp_path, tmp_path / "new" / "report"):
         with pytest.raises(MrlspkError, match="cannot be written"):
@@ -156,7 +156,7 @@ def test_missing_package_is_said_before_any_work(tmp_path, monkeypatch, module):
     assert caught.value.exit_code == 4
 
 
-def test_names_that_no_encoding_holds_are_written_by_their_code(document, tmp_path):
+def test_names_that_cannot_be_encoded_are_escaped(document, tmp_path):
     trials = document["trials"][0] | {"path": "half\udc80.txt"}
     write_report(document | {"trials": [trials]}, tmp_path / "report")
     assert "half\\udc80.txt" in (tmp_path / "report" / "results.csv").read_text(encoding="utf-8")
@@ -177,7 +177,7 @@ def _rows(text):
     return list(csv.DictReader(StringIO(text)))
 
 
-def test_results_hold_every_figure_of_every_list_and_width_unrounded(evaluation):
+def test_results_have_every_metric_unrounded(evaluation):
     rows = _rows(csv_files(evaluation)["results.csv"])
     assert [(row["trials"], int(row["dim"])) for row in rows] == [
         (trials["path"], dim) for trials in evaluation["trials"] for dim in DIMS

@@ -26,7 +26,7 @@ def results_of(outcome):
     return outcome.json["trials"][0]["results"]
 
 
-def test_enough_speakers_give_intervals_around_the_figures(run, model, flags):
+def test_enough_speakers_give_intervals_around_the_estimates(run, model, flags):
     outcome = run("eval", model, *flags, "--json")
     for result in results_of(outcome):
         assert result["eer_ci"][0] < result["eer"] < result["eer_ci"][1]
@@ -52,7 +52,7 @@ def test_few_speakers_give_no_intervals_and_the_reason(run, model, tiny_corpus):
     assert "4 speakers: an interval over fewer than 20 means little" in run("eval", model, *flags).stdout
 
 
-def test_thresholds_keep_to_the_false_accept_rates_asked_for(run, model, flags, many_speakers):
+def test_thresholds_stay_below_the_requested_false_accept_rates(run, model, flags, many_speakers):
     result = results_of(run("eval", model, *flags, "--far", 0.1, "--far", 0.02, "--json"))[1]
     assert [each["p_fa"] for each in result["false_accepts"]] == [0.1, 0.02]
     scores, is_target = cosines(model, many_speakers)
@@ -80,7 +80,7 @@ def test_target_names_the_smallest_width_whose_interval_meets_it(run, model, fla
     assert "no width" in missed["reason"]
 
 
-def test_durations_cut_the_test_side_and_leave_out_trials_with_a_shorter_side(run, model, flags, many_speakers):
+def test_durations_crop_the_test_side_and_leave_out_shorter_trials(run, model, flags, many_speakers):
     short = many_speakers.root / "s00" / "a" / "2.wav"
     soundfile.write(short, soundfile.read(short)[0][:6000], 16000)
     outcome = run("eval", model, *flags, "--durations", "0.25,0.5,full", "--json")
@@ -101,14 +101,14 @@ def test_durations_cut_the_test_side_and_leave_out_trials_with_a_shorter_side(ru
     assert np.isfinite(scores).all()
 
 
-def test_an_enrolment_shorter_than_the_cut_is_left_out_too(run, model, many_speakers, flags):
+def test_enrolment_shorter_than_the_crop_is_left_out(run, model, many_speakers, flags):
     short = many_speakers.root / "s00" / "a" / "0.wav"  # the first of all: on the enrolment side of its trials
     soundfile.write(short, soundfile.read(short)[0][:6000], 16000)
     outcome = run("eval", model, *flags, "--durations", "0.5", "--json")
     assert outcome.json["trials"][0]["durations"][0]["n_left_out"] == 71
 
 
-def test_wrong_column_is_refused_before_anything_is_embedded(run, model, flags, monkeypatch):
+def test_wrong_column_is_rejected_before_embedding(run, model, flags, monkeypatch):
     monkeypatch.setattr("mrlspk.workflows.evaluate.score_model", None)
     assert run("eval", model, *flags, "--by", "gender").exit_code == 2
 
@@ -131,7 +131,7 @@ def test_metadata_breaks_the_figures_down(run, model, flags, many_speakers, tmp_
     assert groups["(different)"]["results"][1]["eer"] is None
 
 
-def test_a_column_of_the_trial_list_breaks_the_figures_down(run, model, many_speakers, tmp_path):
+def test_column_of_the_trial_list_breaks_metrics_down(run, model, many_speakers, tmp_path):
     lines = [line.split() for line in many_speakers.trials.read_text().splitlines()]
     rows = [f"{enroll},{test},{label},{'near' if i % 2 else 'far'}" for i, (label, enroll, test) in enumerate(lines)]
     table = tmp_path / "trials.csv"
@@ -154,7 +154,7 @@ def test_normalised_scores_change_with_the_cohort_and_say_so(run, model, flags, 
     assert "S-Norm with" in text
 
 
-def test_a_cohort_stored_by_embed_gives_the_figures_of_its_folder(run, model, flags, tiny_corpus, tmp_path):
+def test_stored_cohort_gives_the_metrics_of_its_folder(run, model, flags, tiny_corpus, tmp_path):
     stored = tmp_path / "cohort.npz"
     assert run("embed", tiny_corpus.root, "--model", model, "-o", stored).exit_code == 0
     norm = ["--score-norm", "as", "--top-n", 3, "--json", "--cohort"]
@@ -172,7 +172,7 @@ def test_a_cohort_stored_by_another_model_is_refused(run, model, flags, tiny_cor
     assert "another model" in outcome.stderr
 
 
-def test_a_cohort_of_one_speaker_is_refused_before_anything_is_embedded(run, model, flags, tiny_corpus, monkeypatch):
+def test_cohort_of_one_speaker_is_rejected_before_embedding(run, model, flags, tiny_corpus, monkeypatch):
     for speaker in range(1, 4):
         shutil.rmtree(tiny_corpus.root / f"speaker{speaker}")
     monkeypatch.setattr("mrlspk.workflows.evaluate.score_model", None)
@@ -181,7 +181,7 @@ def test_a_cohort_of_one_speaker_is_refused_before_anything_is_embedded(run, mod
     assert "expected at least 2 speakers, got 1" in outcome.stderr
 
 
-def test_a_cohort_of_the_speakers_of_the_trials_is_told(run, model, flags, many_speakers):
+def test_cohort_with_speakers_of_the_trials_is_warned_of(run, model, flags, many_speakers):
     outcome = run("eval", model, *flags, "--score-norm", "s", "--cohort", many_speakers.root)
     assert outcome.exit_code == 0
     assert "24 speakers" in outcome.stderr
@@ -232,7 +232,7 @@ def test_errors_and_worst_speakers_are_those_of_the_scores(run, model, flags, ma
     assert trials["worst_speakers"]["speakers"]
 
 
-def test_the_command_to_reproduce_gives_the_same_figures(run, model, flags):
+def test_command_to_reproduce_gives_the_same_metrics(run, model, flags):
     document = run("eval", model, *flags, "--dims", "8", "--p-target", 0.3, "--json", "--quiet").json
     words = document["command_line"].split()
     assert words[:2] == ["mrlspk", "eval"]
