@@ -1,1 +1,1 @@
-"""Audio, manifests, trials, training samples."""
+"""Corpora, trial lists, and the audio and crops of their utterances."""

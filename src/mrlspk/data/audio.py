@@ -19,14 +19,14 @@ SAMPLE_RATE = 16_000
 SOUNDFILE_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 TORCHCODEC_SUFFIXES = frozenset({".m4a", ".aac", ".mp3"})
 AUDIO_SUFFIXES = SOUNDFILE_SUFFIXES | TORCHCODEC_SUFFIXES
-PREROLL_SECONDS = 0.2  # a lossy frame is whole only when its predecessors were decoded too
+PREROLL_SECONDS = 0.2  # a lossy frame is exact only if its predecessors are decoded too
 IMPORT_ERRORS = (ImportError, OSError, RuntimeError)  # torchcodec raises any of these without FFmpeg
-RUNTIME_ERRORS = (RuntimeError, ValueError)  # what torchcodec raises for a file that it cannot decode
+RUNTIME_ERRORS = (RuntimeError, ValueError)  # torchcodec raises these for a file that it cannot decode
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What the header says; the duration of a lossy file is an estimate."""
+    """Content of a header; the duration of a lossy file is an estimate."""
 
     sample_rate: int
     channels: int
@@ -89,12 +89,12 @@ def probe_audio(audio: AudioSource | str | Path) -> AudioInfo:
 def random_crop(
     audio: AudioSource | Path, n_samples: int, rng: np.random.Generator, *, sample_rate: int = SAMPLE_RATE
 ) -> Tensor:
-    """Return (n_samples,) from a random place in a file, decoding little else; a shorter file is repeated.
+    """Return (n_samples,) from a random place, decoding little else; shorter audio is repeated.
 
-    The header only proposes the place: where the decoded range turns out shorter, the whole file is read.
+    The header only proposes the place: if the decoded range is too short, the whole audio is decoded.
 
     Raises:
-        DataError: If the file cannot be read.
+        DataError: If the audio cannot be read.
     """
     place = rng.random()
     seconds = n_samples / sample_rate
@@ -102,7 +102,7 @@ def random_crop(
     if spare_seconds > 0:
         try:
             part = load_audio(audio, sample_rate=sample_rate, start_seconds=place * spare_seconds, seconds=seconds)
-        except DataError:  # a header that promises too much; the whole file tells
+        except DataError:  # the header promised too much
             part = None
         if part is not None and part.numel() == n_samples:
             return part
@@ -112,7 +112,7 @@ def random_crop(
 
 
 def repeat_to(waveform: Tensor, n_samples: int) -> Tensor:
-    """Return the first ``n_samples`` of ``waveform`` (samples,) said again and again."""
+    """Return the first ``n_samples`` of ``waveform`` (samples,) repeated endlessly."""
     return waveform.repeat(-(-n_samples // waveform.numel()))[:n_samples]
 
 
@@ -191,7 +191,7 @@ def _read_by_torchcodec(source: AudioSource, start_seconds: float, seconds: floa
             end = None if seconds is None else begin + _length(seconds, rate) / rate
             decoded = decoder.get_samples_played_in_range(max(origin, begin - PREROLL_SECONDS), end)
     except RUNTIME_ERRORS as error:
-        if "No audio frames were decoded" in str(error):  # the range begins behind the end
+        if "No audio frames were decoded" in str(error):  # the range begins after the end
             return torch.empty(0), rate
         raise _undecodable(source, error) from error
     skipped = max(round((begin - decoded.pts_seconds) * rate), 0)

@@ -4,10 +4,10 @@ from enum import StrEnum
 
 
 class SameSession(StrEnum):
-    """Target trials of which both sides are of one session, that is, lie in one folder."""
+    """Whether both sides of a target trial may be of one session."""
 
-    AVOID = "avoid"  # only among speakers of a single session
-    NEVER = "never"  # speakers of a single session have no target trials
+    AVOID = "avoid"  # only for speakers with a single session
+    NEVER = "never"  # so that speakers with a single session have no target trials
     ALLOW = "allow"
 
 

@@ -1,4 +1,4 @@
-"""What is known of speakers and utterances, such as gender or language, read from a table."""
+"""Read a table of speakers or utterances, such as their gender or language."""
 
 import difflib
 import json
@@ -21,11 +21,11 @@ from mrlspk.errors import DataError, UsageError
 
 log = logging.getLogger("mrlspk.data")
 
-KEYS = "utterance_id", "speaker_id", "utterance", "speaker", "utt", "spk", "id"  # else the first column is the key
+KEYS = "utterance_id", "speaker_id", "utterance", "speaker", "utt", "spk", "id"  # or else the first column
 EXPECTED = "a table with a header, or JSON lines"
 FIX = "Write a table whose first column names utterances or speakers, and whose first line names the columns."
 
-type Record = tuple[str, dict[str, str]]  # where it stands; values by column
+type Record = tuple[str, dict[str, str]]  # file and line; values by column
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Metadata:
 
     Args:
         path: The file.
-        columns: Names of the columns, in lower case with underscores, without the key.
-        rows: Values by column for each utterance or speaker; an empty value is not there.
+        columns: Names of the columns except the key, in lower case with underscores.
+        rows: Values by column for each utterance or speaker, without empty values.
     """
 
     path: Path
@@ -43,10 +43,10 @@ class Metadata:
     rows: Mapping[str, Mapping[str, str]]
 
     def check_column(self, column: str) -> str:
-        """Return the name of a column as it is in `columns`; case, blanks and hyphens do not matter.
+        """Return the name of a column as in `columns`; case, blanks and hyphens do not matter.
 
         Raises:
-            UsageError: If there is none; the nearest is named.
+            UsageError: If there is no such column; the message names the nearest.
         """
         name = column_name(column)
         if name not in self.columns:
@@ -56,9 +56,9 @@ class Metadata:
         return name
 
     def value(self, column: str, utterance_id: str, speaker: str) -> str | None:
-        """Return what ``column`` says of an utterance, or else of its speaker; None where it says nothing.
+        """Return the value of an utterance in ``column``, or else that of its speaker; None if there is neither.
 
-        An utterance is found with and without the suffix of its file.
+        An utterance is looked up with and without the suffix of its file.
 
         Raises:
             UsageError: If there is no such column.
@@ -69,12 +69,12 @@ class Metadata:
 
 
 def read_metadata(path: Path) -> Metadata:
-    """Return the metadata of a CSV or TSV file with a header, or of JSON objects, one a line.
+    """Return the metadata in a CSV or TSV file with a header, or in a file of one JSON object per line.
 
-    The key is the column named utterance_id, speaker_id, utterance, speaker or id, else the first.
+    The key is the column utterance_id, speaker_id, utterance, speaker, utt, spk or id, or else the first.
 
     Raises:
-        DataError: If the file cannot be read, is no such table, or says two things of one utterance or speaker.
+        DataError: If the file cannot be read, is not such a table, or has two different rows for one key.
     """
     file = read_text_file(path, EXPECTED)
     first = file.text.lstrip().partition("\n")[0]
@@ -87,7 +87,7 @@ def read_metadata(path: Path) -> Metadata:
             raise DataError(f"expected a name in column {key}, got none", where, FIX)
         values = {name: record[name] for name in columns if record.get(name)}
         if rows.setdefault(id_, values) != values:
-            raise DataError(f"{id_} is there twice, with other values", where, "Keep one line of each.")
+            raise DataError(f"has {id_} a second time, with other values", where, "Keep one line of each.")
     return Metadata(path, columns, rows)
 
 
@@ -131,7 +131,7 @@ def _text(value: object) -> str:
 
 
 def speaker_values(manifest: Manifest, metadata: Metadata, column: str) -> Mapping[str, str]:
-    """Return what the metadata says of each speaker; those of whom it says nothing are counted in a warning."""
+    """Return the value of each speaker in a column; a warning counts the speakers without one."""
     found = {
         speaker: metadata.value(column, group[0].utterance_id, speaker)
         for speaker, group in manifest.by_speaker().items()

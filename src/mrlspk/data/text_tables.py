@@ -22,28 +22,28 @@ class TextFile:
 
     @property
     def lines(self) -> list[str]:
-        """The lines; only line feeds and carriage returns end one, not the other breaks that a text may hold."""
+        """The lines; only line feeds and carriage returns end one, not the other breaks of Unicode."""
         return self.text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """The rows of a table and the number of the line that each ends on."""
+    """Rows of a table, and the number of the last line of each."""
 
     rows: list[list[str]]
     numbers: list[int]
 
     def columns(self) -> list[tuple[str, ...]]:
-        """Return the columns of rows that have one number of cells, without the blanks at the ends of the cells."""
+        """Return the columns with stripped cells; all rows must have the same number of cells."""
         return [tuple(map(str.strip, column)) for column in zip(*self.rows, strict=True)]
 
 
 def read_text_file(path: Path, expected: str) -> TextFile:
-    """Return the text of a file; a mark of byte order, which Windows writes at the head, is left out.
+    """Return the text of a file without the byte order mark that Windows writes.
 
     Args:
         path: The file.
-        expected: What should be in it, for the message where it is no text.
+        expected: What the file should hold, for messages.
 
     Raises:
         DataError: If it cannot be read or is not UTF-8.
@@ -62,12 +62,12 @@ def read_text_file(path: Path, expected: str) -> TextFile:
 
 
 def delimiter_of(line: str) -> str | None:
-    """Return what divides the cells of a table's first line; None where none of `DELIMITERS` is in it."""
+    """Return the delimiter in the first line of a table; None if none of `DELIMITERS` is in it."""
     return next((delimiter for delimiter in DELIMITERS if delimiter in line), None)
 
 
 def split_table(file: TextFile, delimiter: str) -> TextTable:
-    """Return the rows of a table that are not blank.
+    """Return the rows of a table, without blank ones.
 
     Raises:
         DataError: If a quoted cell cannot be read, or all cells are empty.
@@ -80,7 +80,9 @@ def split_table(file: TextFile, delimiter: str) -> TextTable:
                 table.rows.append(cells)
                 table.numbers.append(reader.line_num)
     except csv.Error as error:
-        raise DataError(f"is no table that can be read ({error})", f"{file.path}:{reader.line_num}") from error
+        raise DataError(
+            f"expected a table, got an unreadable line ({error})", f"{file.path}:{reader.line_num}"
+        ) from error
     if not table.rows:
         raise DataError("expected a table, got empty cells", file.path)
     return table
@@ -92,12 +94,12 @@ def column_name(text: str) -> str:
 
 
 def find_column(header: list[str], names: tuple[str, ...]) -> int | None:
-    """Return where ``header`` has the first of ``names`` that it has at all; None where it has none."""
+    """Return the index in ``header`` of the first of ``names`` that it has; None if it has none."""
     return next((header.index(name) for name in names if name in header), None)
 
 
 def shorten(text: str, length: int = 200) -> str:
-    """Return ``text``, its end left out where it is longer than ``length``."""
+    """Return ``text`` cut to ``length`` characters."""
     return text if len(text) <= length else f"{text[:length]}…"
 
 
@@ -106,20 +108,20 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line at fault; ``where`` is ``path:number``."""
+    """A line of a text file with an error; ``where`` is ``path:number``."""
 
     where: str
     what: str
 
 
 class BadLinesError(DataError):
-    """Lines of a text file at fault.
+    """Lines of a text file with errors; the message shows the first ten.
 
     Args:
-        lines: All of them, at least one.
+        lines: All bad lines, at least one.
         path: The file.
-        n_lines: How many lines it has, blank ones left out.
-        fix: How to mend one.
+        n_lines: Number of lines in the file, without blank ones.
+        fix: How to fix a line.
     """
 
     def __init__(self, lines: Sequence[BadLine], path: str, n_lines: int, fix: str) -> None:
@@ -129,4 +131,4 @@ class BadLinesError(DataError):
             return
         shown = [f"{line.where}: {line.what}" for line in lines[:SHOWN]]
         rest = [f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-        super().__init__("\n".join([f"{len(lines)} of {n_lines} lines are at fault", *shown, *rest]), path, fix)
+        super().__init__("\n".join([f"{len(lines)} of {n_lines} lines have errors", *shown, *rest]), path, fix)

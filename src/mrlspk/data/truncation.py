@@ -9,7 +9,7 @@ from mrlspk.data.audio_source import AudioSource
 from mrlspk.errors import DataError
 
 COPY_AGAIN = "Copy or download the file again."
-UNKNOWN_SIZES = {0, 0xFFFFFFFF}  # what a program writes into a WAV header when it cannot go back and fill it in
+UNKNOWN_SIZES = {0, 0xFFFFFFFF}  # written into a WAV header by programs that cannot seek back to fill it in
 
 
 def check_complete(source: AudioSource) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 from mrlspk.errors import DataError
 
 NOT_UTF8 = "its name is not UTF-8"
-WHITE_SPACE = "its path holds white space, which divides the fields of a trial list"
+WHITE_SPACE = "its path holds white space, which separates the fields of a trial list"
 RENAME = "Rename the file or folder."
 
 
 def is_utf8(name: str) -> bool:
-    """Return whether ``name``, as the file system gave it, is UTF-8."""
+    """Return whether ``name``, as the file system returned it, is UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -25,17 +25,17 @@ def printable(name: str | os.PathLike[str]) -> str:
 
 
 def name_fault(utterance_id: str) -> str | None:
-    """Return what keeps ``utterance_id`` from being written into a trial list; None if nothing does."""
+    """Return why a trial list cannot hold ``utterance_id``; None if it can."""
     if not is_utf8(utterance_id):
         return NOT_UTF8
     return WHITE_SPACE if utterance_id.split() != [utterance_id] else None
 
 
 def check_name(utterance_id: str, root: Path | None = None) -> None:
-    """Refuse an utterance that a trial list cannot name; ``root`` is its corpus, if that is known.
+    """Refuse an utterance that a trial list cannot name; ``root`` is its corpus, for the message.
 
     Raises:
-        DataError: If it cannot.
+        DataError: If a trial list cannot hold the name.
     """
     if fault := name_fault(utterance_id):
         raise DataError(fault, printable(root / utterance_id if root else utterance_id), RENAME)

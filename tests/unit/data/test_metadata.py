@@ -49,7 +49,7 @@ def test_an_unknown_column_is_told_the_nearest(tmp_path):
     [
         ("", "expected a table with a header"),
         ("a m\nb f\n", "expected a table with a header, or JSON lines, got 'a m'"),
-        ("id,gender\na,m\na,f\n", "a is there twice, with other values"),
+        ("id,gender\na,m\na,f\n", "has a a second time, with other values"),
         ("id,gender\n,m\n", "expected a name in column id, got none"),
         ("id,gender\na\n", "expected 2 cells, as in the first line, got 1"),
         ('{"id": "a"\n', "expected a JSON object"),

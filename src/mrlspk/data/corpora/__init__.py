@@ -1,1 +1,1 @@
-"""Known corpora, one a file."""
+"""Recipes that read corpora, and the demo corpus."""

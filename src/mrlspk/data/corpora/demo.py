@@ -18,8 +18,8 @@ from mrlspk.errors import MissingDependencyError, MrlspkError
 from mrlspk.files import OnProgress
 
 N_SESSIONS = 2
-SESSION_PITCH = 3  # a speaker's pitch moves by up to this from one session to another, of 100
-SESSION_RATE = 8  # and the rate by up to this, words a minute
+SESSION_PITCH = 3  # a speaker's pitch changes by up to this between sessions, of 100
+SESSION_RATE = 8  # and the rate by up to this, words per minute
 PEAK = 0.6
 SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: samples go to a callback before synthesis returns
 RATE, PITCH, RANGE = 1, 3, 4  # espeak_PARAMETER
@@ -28,7 +28,7 @@ FULL_SCALE = 32_768
 INSTALL = "Type: pip install espeakng-loader (in an environment of uv: uv pip install espeakng-loader)"
 type _Library = ctypes.CDLL
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
-# Variants of eSpeak NG's voice that sound like people, those that differ most first.
+# Variants of eSpeak NG's voice that sound human, the most different ones first.
 VARIANTS = (
     "m1", "f1", "m3", "f2", "m5", "f3", "m7", "f4", "Andy", "Annie", "Gene", "Alicia", "Lee", "Andrea", "Mario",
     "aunty", "Reed", "belinda", "Storm", "anika", "adam", "linda", "boris", "steph", "david", "f5", "pedro", "steph2",
@@ -80,13 +80,13 @@ LANGUAGES = ("en-us", "en", "de", "en-gb-scotland", "fr", "en-gb-x-rp", "es", "e
 
 @dataclass(frozen=True)
 class Voice:
-    """How a synthetic speaker sounds.
+    """Settings of a synthetic speaker.
 
     Args:
         name: Language and variant, e.g. ``en-us+f2``.
-        pitch: 0 to 100; 50 is the variant's own.
-        pitch_range: 0 to 100; how lively the melody is.
-        words_per_minute: Rate of speech.
+        pitch: 0 to 100; 50 is the default of the variant.
+        pitch_range: 0 to 100; liveliness of the intonation.
+        words_per_minute: Speaking rate.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Voice:
 
 
 class Synthesiser:
-    """Text to waveforms; there is one synthesiser in a process, and one thread may use it."""
+    """Synthesise text; a process has one synthesiser, for one thread."""
 
     def __init__(self) -> None:
         try:
@@ -116,10 +116,10 @@ class Synthesiser:
         self._library.espeak_SetSynthCallback(self._callback)
 
     def speak(self, text: str, voice: Voice) -> NDArray[np.float32]:
-        """Return ``text`` said by ``voice``, (samples,) at `sample_rate`.
+        """Return ``text`` spoken by ``voice``, (samples,) at `sample_rate`.
 
         Raises:
-            MrlspkError: If there is no such voice.
+            MrlspkError: If eSpeak NG has no such voice.
         """
         if self._library.espeak_SetVoiceByName(voice.name.encode()) != 0:
             raise MrlspkError("eSpeak NG has no such voice", voice.name)
@@ -136,11 +136,11 @@ class Synthesiser:
     def _collect(self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, _events: int | None) -> int:
         if samples and count:
             self._samples.extend(samples[:count])
-        return 0  # go on
+        return 0  # continue
 
 
 def make_voices(n_speakers: int, *, seed: int) -> tuple[Voice, ...]:
-    """Return different voices: the variants in turn, each with a language, pitch and rate drawn for it."""
+    """Return different voices: each variant in turn, with a language and a drawn pitch and rate."""
     rng = np.random.default_rng(seed)
     voices = []
     for number in range(n_speakers):
@@ -164,8 +164,8 @@ def write_voices(
     Args:
         root: Folder of the corpus.
         voices: Voice of each speaker id.
-        n_utterances: Files a speaker.
-        seed: Of the choice of sentences and of what differs between sessions.
+        n_utterances: Files per speaker.
+        seed: Seed of the sentences and of the differences between sessions.
         on_progress: Called with (files written, files).
 
     Raises:
@@ -187,7 +187,7 @@ def write_voices(
 
 
 def _choose_texts(voice: Voice, n_texts: int, rng: np.random.Generator) -> list[str]:
-    """Return sentences in the voice's language, all of them before one comes again."""
+    """Return sentences in the voice's language; none repeats before all were used."""
     language = voice.name.partition("+")[0]
     sentences = SENTENCES.get(language, SENTENCES["en"])
     laps = -(-n_texts // len(sentences))
@@ -195,7 +195,7 @@ def _choose_texts(voice: Voice, n_texts: int, rng: np.random.Generator) -> list[
 
 
 def _vary(voice: Voice, rng: np.random.Generator) -> Voice:
-    """Return the voice as it is on one day."""
+    """Return the voice as it sounds in one session."""
     pitch, rate = (int(rng.integers(-limit, limit + 1)) for limit in (SESSION_PITCH, SESSION_RATE))
     return replace(voice, pitch=voice.pitch + pitch, words_per_minute=voice.words_per_minute + rate)
 

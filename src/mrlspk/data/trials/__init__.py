@@ -1,4 +1,4 @@
-"""Trial lists: read in the formats of the field, written, drawn, recognised, and joined with speakers and audio."""
+"""Read, write, draw and recognise trial lists, and find the speakers of their trials."""
 
 from mrlspk.data.text_tables import BadLinesError
 from mrlspk.data.trials.generation import generate_trials

@@ -1,4 +1,4 @@
-"""Trials drawn from a corpus."""
+"""Draw trials from a corpus."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from mrlspk.data.trials.trials import Trials, format_trials
 from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError
 
-ENUMERATED = 4  # a pool up to this many times the draw is listed in full, a larger one is drawn from by trial and error
+ENUMERATED = 4  # list all pairs of a pool up to this many times the draw; draw from a larger one by rejection
 
 type Pair = tuple[str, str]
 type Group = tuple[Utterance, ...]  # of one speaker
@@ -26,22 +26,21 @@ def generate_trials(
     same_session: SameSession = SameSession.AVOID,
     match: Mapping[str, str] | None = None,
 ) -> Trials:
-    """Draw trials, half of them target, without a repeat; fewer where the corpus does not have that many.
+    """Draw trials without repeats, half of them target; fewer if the corpus does not have that many.
 
-    Speakers take turns in target trials. The draw depends on the utterance ids, the seed and the last two arguments
-    alone.
+    Speakers take turns in target trials. The draw depends only on the utterances, the seed and the last two arguments.
 
     Args:
         manifest: The corpus.
-        n_trials: How many, both kinds together.
-        seed: Of the draw.
-        path: What `Trials.path` says, e.g. ``generated from DIR``.
+        n_trials: Number of trials, both kinds together.
+        seed: Seed of the draw.
+        path: Value of `Trials.path`, e.g. ``generated from DIR``.
         same_session: Whether both sides of a target trial may come from one session.
-        match: A value for each speaker, such as the gender; non-target trials are between speakers of one value. A
-            speaker without one has target trials only.
+        match: A value for each speaker, such as the gender; both speakers of a non-target trial have the same value. A
+            speaker without a value has target trials only.
 
     Raises:
-        DataError: If the corpus has no target trial of this kind, or no non-target one.
+        DataError: If the corpus has no such target trial or no such non-target trial.
     """
     groups = manifest.by_speaker()
     _check_corpus(groups, manifest, same_session, match)
@@ -78,7 +77,7 @@ def _check_corpus(
 
 
 def _classes(groups: Mapping[str, Group], match: Mapping[str, str] | None) -> list[list[Group]]:
-    """Return the speakers between whom non-target trials are drawn, class by class."""
+    """Return the groups of speakers within which non-target trials are drawn."""
     if match is None:
         return [list(groups.values())]
     values = sorted({match[speaker] for speaker in groups if speaker in match})
@@ -88,7 +87,7 @@ def _classes(groups: Mapping[str, Group], match: Mapping[str, str] | None) -> li
 def _draw_targets(
     groups: Sequence[Group], wanted: int, rng: np.random.Generator, same_session: SameSession
 ) -> list[Pair]:
-    """Draw pairs within groups; the groups take turns until each has given all of its pairs."""
+    """Draw pairs within groups; the groups take turns until their pairs run out."""
     drawn: set[Pair] = set()
     left = {
         index: n_pairs for index, group in enumerate(groups) if (n_pairs := _count_target_pairs(group, same_session))
@@ -111,7 +110,7 @@ def _count_target_pairs(group: Group, same_session: SameSession) -> int:
 
 
 def _draw_target(group: Group, rng: np.random.Generator, same_session: SameSession) -> Pair:
-    """Draw two utterances of one speaker, of different sessions if there are several and that matters."""
+    """Draw two utterances of one speaker, from different sessions if they are wanted and exist."""
     first = group[rng.integers(len(group))]
     others = [other for other in group if other.session_id != first.session_id]
     if same_session is SameSession.ALLOW or not others:
@@ -120,7 +119,7 @@ def _draw_target(group: Group, rng: np.random.Generator, same_session: SameSessi
 
 
 def _draw_nontargets(classes: Sequence[Sequence[Group]], wanted: int, rng: np.random.Generator) -> list[Pair]:
-    """Draw pairs across groups of one class; all of them where there are no more."""
+    """Draw pairs across groups of one class; all pairs if there are too few."""
     available = sum(map(_count_nontarget_pairs, classes))
     if available <= ENUMERATED * wanted:
         pairs = [pair for groups in classes for pair in _all_nontarget_pairs(groups)]
@@ -139,7 +138,7 @@ def _count_nontarget_pairs(groups: Sequence[Group]) -> int:
 
 
 def _all_nontarget_pairs(groups: Sequence[Group]) -> list[Pair]:
-    """Return every pair across groups, in the order of its first utterance, then of its second."""
+    """Return every pair across groups, ordered by its first utterance, then by its second."""
     later = [[utterance for group in groups[number + 1 :] for utterance in group] for number in range(len(groups))]
     return [
         _pair(first, second)

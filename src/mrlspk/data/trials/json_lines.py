@@ -1,4 +1,4 @@
-"""Trials as JSON objects, one a line; an enrolment may be a list of utterances."""
+"""Parse trials that are JSON objects, one per line; an enrolment may be a list of utterances."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ from mrlspk.data.trials import tables
 from mrlspk.data.trials.trials import ParsedTrials
 
 EXPECTED = '{"enroll": …, "test": …, "target": …}'
-FIX = "Write one JSON object a line: enroll (an utterance or a list of them), test, and target (true or false)."
-JOINT = "+"  # between the utterances of an enrolment model that has no name of its own
-NAMES = "modelid", "model_id", "model", "enroll_id", "enrol_id"  # of what a list of utterances is enrolled as
+FIX = "Write one JSON object per line: enroll (an utterance or a list of them), test, and target (true or false)."
+JOINT = "+"  # between the utterances of an enrolment model without a name
+NAMES = "modelid", "model_id", "model", "enroll_id", "enrol_id"  # keys with the name of an enrolment model
 
 
 class LineError(ValueError):
-    """What is wrong with one line."""
+    """An error in one line."""
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of an object by what they say; None where it does not say it."""
+    """The keys of an object by their role; None for an absent role."""
 
     enroll: str | None
     name: str | None
@@ -35,7 +35,7 @@ class Keys:
 
 
 class JsonTrial(NamedTuple):
-    """One object; ``utterances`` are those of an enrolment model, none where the enrolment is an utterance."""
+    """One object; ``utterances`` are those of an enrolment model, empty if the enrolment is an utterance."""
 
     enroll_id: str
     utterances: tuple[str, ...]
@@ -49,7 +49,7 @@ def parse_json_lines(file: TextFile) -> ParsedTrials:
     """Return the trials of a file of JSON objects.
 
     Raises:
-        DataError: If a line is no such object, or a model or an utterance is one thing here and another there.
+        DataError: If a line is not such an object, or two lines disagree about a model or a speaker.
     """
     trials: list[JsonTrial] = []
     faults: list[BadLine] = []
@@ -60,7 +60,7 @@ def parse_json_lines(file: TextFile) -> ParsedTrials:
         try:
             trial = _parse(line)
             if trial.utterances and enrolments.setdefault(trial.enroll_id, trial.utterances) != trial.utterances:
-                raise LineError(f"expected the utterances that {trial.enroll_id} had before")
+                raise LineError(f"expected the same utterances of {trial.enroll_id} as before")
         except LineError as error:
             faults.append(BadLine(f"{file.path}:{number}", f"{error}, got {shorten(line.strip())!r}"))
         else:
@@ -88,7 +88,7 @@ def _parse(line: str) -> JsonTrial:
     """Return the trial of one line.
 
     Raises:
-        LineError: If it is none.
+        LineError: If the line is not a trial.
     """
     try:
         content = json.loads(line)
@@ -112,7 +112,7 @@ def _parse(line: str) -> JsonTrial:
 
 @lru_cache
 def _find_keys(keys: tuple[str, ...]) -> Keys:
-    """Tell the keys of an object apart; the objects of a file have the same keys, as a rule."""
+    """Assign the keys of an object to roles; cached, as the objects of a file usually have the same keys."""
     key_of = {column_name(key): key for key in keys}
 
     def take(names: tuple[str, ...]) -> str | None:
@@ -124,7 +124,7 @@ def _find_keys(keys: tuple[str, ...]) -> Keys:
 
 
 def _read_enrolment(value: Any, name: Any) -> tuple[str, tuple[str, ...]]:
-    """Return an enrolment and the utterances of its model: none where it is an utterance.
+    """Return an enrolment and the utterances of its model, none if it is an utterance.
 
     Raises:
         LineError: If ``value`` is neither text nor a list of different texts.
@@ -147,7 +147,7 @@ def _read_id(value: Any, key: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a value as a table would show it."""
+    """Return a value as a cell of a table."""
     if value is None:
         return ""
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Trials of three fields a line: VoxCeleb's, Kaldi's, and Kaldi's with digits."""
+"""Parse trial lists of three fields per line: VoxCeleb's and Kaldi's formats."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ WORDS = dict.fromkeys(TARGET_WORDS, True) | dict.fromkeys(NONTARGET_WORDS, False
 
 @dataclass(frozen=True, eq=False)
 class LineFormat:
-    """Where the three fields of a line stand, and the labels that it may have.
+    """Order of the three fields of a line, and its labels.
 
     Args:
-        expected: The form, as messages state it.
+        expected: The format, for messages.
         label: Index of the label; the other fields are enrolment and test, in this order.
-        is_target: What each label means.
-        fix: How to mend a line.
+        is_target: Meaning of each label.
+        fix: How to fix a line.
     """
 
     expected: str
@@ -31,11 +31,11 @@ class LineFormat:
     fix: str
 
     def fits(self, fields: Sequence[str]) -> bool:
-        """Return whether ``fields`` are such a line."""
+        """Return whether ``fields`` are a line of this format."""
         return len(fields) == 3 and self.is_label(fields[self.label])
 
     def is_label(self, text: str) -> bool:
-        """Return whether ``text`` is one of the labels, whatever the case of its letters."""
+        """Return whether ``text`` is a label, in any case."""
         return text.lower().strip() in self.is_target
 
     def are_labels(self, column: Sequence[str]) -> bool:
@@ -58,14 +58,14 @@ KALDI = LineFormat(
 
 
 def parse_lines(file: TextFile) -> ParsedTrials:
-    """Return the trials of lines of three fields with white space between.
+    """Return the trials in lines of three fields separated by white space.
 
     Raises:
-        DataError: If a line has another form, or all of them could be read two ways.
+        DataError: If a line has another format, or the list is ambiguous.
     """
     lines = file.lines
     if set(map(len, map(str.split, lines))) <= {0, 3}:
-        fields = file.text.split()  # no list a line is kept: three times as fast
+        fields = file.text.split()  # without a list per line: three times as fast
         columns = fields[0::3], fields[1::3], fields[2::3]
         if not fields:
             return _parse(columns, VOXCELEB)
@@ -79,7 +79,7 @@ def parse_rows(table: TextTable, delimiter: str, file: TextFile) -> ParsedTrials
     """Return the trials of a table of three columns without a header.
 
     Raises:
-        DataError: If a line has another form, or all of them could be read two ways.
+        DataError: If a line has another format, or the list is ambiguous.
     """
     if set(map(len, table.rows)) == {3}:
         columns = table.columns()
@@ -90,10 +90,10 @@ def parse_rows(table: TextTable, delimiter: str, file: TextFile) -> ParsedTrials
 
 
 def _format_of(columns: Sequence[Sequence[str]], file: TextFile) -> LineFormat | None:
-    """Return the format that all lines have; None where there is none."""
+    """Return the format of all lines; None if they have no common one."""
     is_voxceleb, is_kaldi = (each.are_labels(columns[each.label]) for each in (VOXCELEB, KALDI))
     if is_voxceleb and is_kaldi and set(columns[KALDI.label]) <= DIGITS.keys():
-        what = "expected lines that can be read one way, got digits both first and last"
+        what = "the list is ambiguous: lines have digits both first and last"
         raise DataError(what, file.path, "Write target and nontarget as the last field of each line.")
     if is_kaldi:
         return KALDI
@@ -109,7 +109,7 @@ def _parse(columns: Sequence[Sequence[str]], line_format: LineFormat) -> ParsedT
 
 
 def _bad_lines(rows: Sequence[tuple[int, Sequence[str], str]], file: TextFile) -> BadLinesError:
-    """Return the error that names every line that is not of the format that most lines have.
+    """Return the error that names every line that is not in the format of the majority.
 
     Args:
         rows: Number, fields and text of each line.

@@ -1,4 +1,4 @@
-"""The official lists of VoxCeleb1, recognised; the data is in ``official_lists.yaml``."""
+"""Recognise the official lists of VoxCeleb1, which ``official_lists.yaml`` describes."""
 
 import hashlib
 import re
@@ -12,14 +12,14 @@ import yaml
 
 from mrlspk.data.trials.trials import Trials
 
-# A file of VoxCeleb1 wherever it lies, whatever its suffix; with hyphens between the parts as Kaldi's recipe has it.
+# A file of VoxCeleb1 in any folder with any suffix; Kaldi's recipe puts hyphens between the parts.
 VOXCELEB_ID = re.compile(r"(?:.*/)?(id\d{5})[/-]([\w-]{11})[/-](\d{5})(?:\.\w+)?")
-NEAR = 0.005  # two lists of one kind, old and cleaned, differ by less than this part of their trials
+NEAR = 0.005  # the original and the cleaned list of one kind differ by less than this share of their trials
 
 
 @dataclass(frozen=True)
 class OfficialList:
-    """An official list; ``md5`` is of its trials as `_md5` writes them, ``names`` are those of its file."""
+    """An official list: ``md5`` of its trials as `_md5` formats them, and the ``names`` of its file."""
 
     name: str
     names: tuple[str, ...]
@@ -30,7 +30,7 @@ class OfficialList:
 
 @dataclass(frozen=True)
 class OfficialMatch:
-    """The official list that trials are, by the hash of all of them, or that they have the counts of."""
+    """The official list that trials match, by the hash of all trials or only by their counts."""
 
     name: str
     by: Literal["fingerprint", "counts"]
@@ -44,11 +44,11 @@ def official_lists() -> tuple[OfficialList, ...]:
 
 
 def official_match(trials: Trials) -> OfficialMatch | None:
-    """Return the official list that trials are; None where they are none.
+    """Return the official list that trials match; None if they match none.
 
-    The fingerprint depends on the trials and their order alone: not on line ends, the format of the list, the folder
-    before the speaker's, or the suffix of the audio. Where it is another, but the trials are of VoxCeleb1 files and as
-    many target and non-target ones as an official list has, the match is by counts, which is no proof.
+    The fingerprint depends only on the trials and their order: not on line ends, the format of the list, the folder
+    above the speakers, or the suffix of the audio. If it differs, but the trials are of VoxCeleb1 files and have the
+    counts of an official list, the match is by counts, which is no proof.
     """
     by_counts = [each for each in official_lists() if _has_counts(trials, each)]
     known = _voxceleb_ids(trials) if by_counts else None
@@ -60,19 +60,19 @@ def official_match(trials: Trials) -> OfficialMatch | None:
 
 
 def official_warning(trials: Trials, match: OfficialMatch | None) -> str | None:
-    """Return in what way a list is not the official one that it may be taken for; None where there is nothing to say.
+    """Return how a list differs from the official one that it could be mistaken for; None if there is no such risk.
 
-    That is a list with the file name of another, with the counts of one but other trials, or of VoxCeleb1 files and
-    short of an official list, or beyond it, by a few trials.
+    There is a risk if the file has the name of an official list, if the counts match but the trials differ, or if a
+    list of VoxCeleb1 files has a few trials more or fewer than an official one.
 
     Args:
         trials: The list.
-        match: What `official_match` says of it.
+        match: The result of `official_match`.
     """
     named = _named(trials)
     if named is not None and (match is None or match.name != named.name):
         found = f"{len(trials):,}" + (f", those of {match.name}" if match and match.by == "fingerprint" else "")
-        return f"{trials.path} is named as {_describe(named)} trials, but holds {found}"
+        return f"{trials.path} is named like {_describe(named)} trials, but holds {found}"
     if match is not None and match.by == "counts":
         return f"{trials.path} has the counts of {match.name} and other trials, or the same in another order"
     if match is None and (near := _nearest(trials)) is not None and _voxceleb_ids(trials) is not None:
@@ -94,7 +94,7 @@ def _named(trials: Trials) -> OfficialList | None:
 
 
 def _nearest(trials: Trials) -> OfficialList | None:
-    """Return the list of about as many target and non-target trials, if there is one."""
+    """Return the official list with nearly the same counts, if there is one."""
 
     def distance(official: OfficialList) -> int:
         return abs(trials.n_target - official.n_target) + abs(trials.n_nontarget - official.n_nontarget)
@@ -104,7 +104,7 @@ def _nearest(trials: Trials) -> OfficialList | None:
 
 
 def _voxceleb_ids(trials: Trials) -> dict[str, str] | None:
-    """Return the id of each utterance as VoxCeleb1's lists have it; None where one is not of VoxCeleb1."""
+    """Return the id of each utterance as in VoxCeleb1's lists; None if one of them is not of VoxCeleb1."""
     ids: dict[str, str] = {}
     for utterance_id in {*trials.enroll_ids, *trials.test_ids}:
         if (parts := VOXCELEB_ID.fullmatch(utterance_id)) is None:

@@ -29,33 +29,35 @@ TABLE_SUFFIXES = {".csv", ".tsv"}
 SHOWN = 10
 EXPECTED = "<model> <utterance> …"
 FIX = "Write a model and its utterances on each line, or a table with the columns modelid and segmentid."
-type Entry = tuple[int, str, tuple[str, ...]]  # number of the line; model; utterances: both empty where it is none
+type Entry = tuple[
+    int, str, tuple[str, ...]
+]  # line number, model, utterances; model and utterances are empty for a bad line
 
 
 def read_trials(path: Path, enrolments: Path | None = None) -> Trials:
-    """Return the trials of a file, in the order and as often as they stand there; blank lines are allowed.
+    """Return the trials of a file in its order, repeats included; blank lines are allowed.
 
-    It may be VoxCeleb's (``1 a b``), Kaldi's (``a b target``; 1 and 0 will do where all lines have them there), a table
-    with a header (commas, tabs or semicolons; the keys of NIST's evaluations are such), or JSON objects, one a line.
+    The format may be VoxCeleb's (``1 a b``), Kaldi's (``a b target``, or 1 and 0 if all lines have them), a table with
+    a header (commas, tabs or semicolons, as in the keys of NIST's evaluations), or JSON objects, one per line.
 
     Args:
         path: The list.
         enrolments: File of enrolment models of several utterances, as `read_enrolments` takes it.
 
     Raises:
-        DataError: If a file cannot be read, holds no trial, has lines of another form (all are found, ten are named),
-            calls one pair target here and non-target there, or has models that no trial names.
+        DataError: If a file cannot be read, holds no trial, has lines in another format, labels a pair both target and
+            non-target, or has no model that a trial names.
     """
     file = read_text_file(path, "a trial on each line")
     parsed = _parse(file)
     if not len(parsed.enroll_ids):
-        raise DataError(f"{VOXCELEB.expected} a line, got an empty file", path, "Name a list with trials in it.")
+        raise DataError(f"{VOXCELEB.expected} on each line, got an empty file", path, "Name a list with trials in it.")
     ids = tuple({*parsed.enroll_ids, *parsed.test_ids})
     index = {id_: number for number, id_ in enumerate(ids)}
     sides = (parsed.enroll_ids, parsed.test_ids)
     enroll, test = (np.fromiter(map(index.__getitem__, side), dtype=np.int64, count=len(side)) for side in sides)
     _check_labels(enroll, test, ids, parsed.is_target, path)
-    one = np.array(ids, dtype=object)  # string for an utterance, rather than one a trial: a quarter of the memory
+    one = np.array(ids, dtype=object)  # string per utterance instead of one per trial: a quarter of the memory
     enroll_ids, test_ids = tuple(one[enroll].tolist()), tuple(one[test].tolist())
     models, sha256 = _join_models(parsed.enrolments, set(enroll_ids), path, enrolments)
     about = parsed.columns, parsed.speaker_by_id, sha256
@@ -64,7 +66,7 @@ def read_trials(path: Path, enrolments: Path | None = None) -> Trials:
 
 @dataclass(frozen=True)
 class Enrolments:
-    """The utterances of each model in the order of the file; ``sha256`` is of its bytes, in hex."""
+    """The utterances of each model in the order of the file, and the SHA-256 of the file in hex."""
 
     models: dict[str, tuple[str, ...]]
     path: str
@@ -72,13 +74,15 @@ class Enrolments:
 
 
 def read_enrolments(path: Path) -> Enrolments:
-    """Return the enrolment models of a file; a model on several lines has the utterances of all of them.
+    """Return the enrolment models of a file: Kaldi's ``spk2utt``, a table of model and segment, or JSON lines.
+
+    A model on several lines has the utterances of all of them.
 
     Raises:
-        DataError: If it cannot be read, holds no model, has a line of another form, or repeats an utterance of a
-            model.
+        DataError: If the file cannot be read, holds no model, has a line in another format, or repeats an utterance of
+            a model.
     """
-    file = read_text_file(path, f"'{EXPECTED}' a line")
+    file = read_text_file(path, f"'{EXPECTED}' on each line")
     models: dict[str, tuple[str, ...]] = {}
     faults: list[BadLine] = []
     lines = file.lines
@@ -93,7 +97,7 @@ def read_enrolments(path: Path) -> Enrolments:
     if faults:
         raise BadLinesError(faults, str(path), len(lines), FIX)
     if not models:
-        raise DataError(f"expected '{EXPECTED}' a line, got an empty file", path, FIX)
+        raise DataError(f"expected '{EXPECTED}' on each line, got an empty file", path, FIX)
     return Enrolments(models, str(path), file.sha256)
 
 
@@ -122,10 +126,10 @@ def _parse(file: TextFile) -> ParsedTrials:
 def _join_models(
     own: Mapping[str, tuple[str, ...]], enroll_ids: set[str], path: Path, enrolments: Path | None
 ) -> tuple[Mapping[str, tuple[str, ...]], str | None]:
-    """Return the models that the list names, its own and those of a file, and the SHA-256 of the file.
+    """Return the models that the trials name, from the list and from a file, and the SHA-256 of the file.
 
     Raises:
-        DataError: If the file has none of them, or has one otherwise than the list.
+        DataError: If the file has none of them, or disagrees with the list about one.
     """
     if enrolments is None:
         return own, None
@@ -134,7 +138,7 @@ def _join_models(
     if not given:
         example = f"{min(enroll_ids)} in the list, {next(iter(found.models))} in the models"
         what = f"none of its {len(found.models)} models is enrolled in {path}: {example}"
-        raise DataError(what, enrolments, "Give the file of the models that belongs to the list.")
+        raise DataError(what, enrolments, "Give the file of enrolment models that belongs to the list.")
     if differing := [model for model in own if given.get(model, own[model]) != own[model]]:
         raise DataError(f"has other utterances of {differing[0]} than {path}", enrolments, "Keep one of the two.")
     return {**own, **given}, found.sha256
@@ -143,7 +147,7 @@ def _join_models(
 def _check_labels(
     enroll: NDArray[np.int64], test: NDArray[np.int64], ids: Sequence[str], is_target: NDArray[np.bool_], path: Path
 ) -> None:
-    """Refuse a list that calls one pair both target and non-target; the sides (trials,) are indices into ``ids``."""
+    """Refuse a list that labels one pair both target and non-target; the sides (trials,) are indices into ``ids``."""
     pairs = enroll * len(ids) + test
     both = np.intersect1d(pairs[is_target], pairs[~is_target])
     if both.size:

@@ -1,4 +1,4 @@
-"""Whose speech the sides of trials are."""
+"""Find the speakers of trials: named by the list, or inferred from folders or target trials."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from mrlspk.data.trials.trials import Trials
 
-AGREEMENT = 0.9  # of target and of non-target trials with folders that are said to be speakers'
+AGREEMENT = 0.9  # share of target and of non-target trials that must agree with the folders
 
 type Source = Literal["the list", "folders", "target trials"]
 
@@ -24,8 +24,8 @@ class TrialSpeakers:
         names: The speakers.
         enroll_speaker: (trials,) index into ``names``.
         test_speaker: (trials,) index into ``names``.
-        source: What tells them: the list names them; the folders that utterances lie in; or target trials, where the
-            utterances that they join, directly or over others, are one speaker, named as the first of them.
+        source: Origin of the speakers: names in the list or corpus; folders of the utterances; or target trials:
+            utterances that they connect, directly or through others, are one speaker, named as the first of them.
     """
 
     names: tuple[str, ...]
@@ -34,16 +34,16 @@ class TrialSpeakers:
     source: Source
 
     def only(self, keep: NDArray[np.bool_]) -> "TrialSpeakers":
-        """Return the same for the trials where ``keep`` (trials,) is true; ``names`` stay."""
+        """Return the speakers of the trials where ``keep`` (trials,) is true; ``names`` stay."""
         return replace(self, enroll_speaker=self.enroll_speaker[keep], test_speaker=self.test_speaker[keep])
 
 
 def trial_speakers(trials: Trials) -> TrialSpeakers:
-    """Return the speakers: as the list names them, where it names all; else by folder; else by target trials.
+    """Return the speakers: as the list names them if it names all; else by folder; else by target trials.
 
     The folders of speakers are at the first level at which nine in ten target trials stay in a folder and nine in ten
-    non-target trials leave it; every utterance must have a folder there. Where target trials are all that tells, a
-    speaker whom they do not join counts as several.
+    non-target trials leave it; every utterance must have a folder there. By target trials, a speaker whose utterances
+    they do not connect counts as several.
     """
     enroll, test = _Side(trials.enroll_ids), _Side(trials.test_ids)
     named = trials.speaker_by_id
@@ -59,7 +59,7 @@ def trial_speakers(trials: Trials) -> TrialSpeakers:
 
 
 class _Side:
-    """The ids of one side once each, and for each trial which of them it has."""
+    """The distinct ids of one side, and the index of the id of each trial."""
 
     def __init__(self, ids: Sequence[str]) -> None:
         index = {id_: number for number, id_ in enumerate(dict.fromkeys(ids))}
@@ -80,7 +80,7 @@ def _by_name(
 def _folders_at(
     level: int, trials: Trials, enroll_ids: Sequence[str], test_ids: Sequence[str]
 ) -> tuple[Mapping[str, str], Mapping[str, str]] | None:
-    """Return the folder at ``level`` of each id of both sides; None where one has none, or a model has several."""
+    """Return the folder at ``level`` of each id of both sides; None if an id has none, or a model has several."""
     sides: list[dict[str, str]] = []
     for ids, utterances_of in ((enroll_ids, trials.enroll_utterances), (test_ids, lambda id_: (id_,))):
         folders: dict[str, str] = {}
@@ -102,7 +102,7 @@ def _agree(speakers: TrialSpeakers, is_target: NDArray[np.bool_]) -> bool:
 
 
 def _by_target_trials(trials: Trials, enroll: _Side, test: _Side) -> TrialSpeakers:
-    """Join the two sides of each target trial, and each enrolment with its utterances."""
+    """Connect the two sides of each target trial, and each enrolment model with its utterances."""
     models = {id_: f"model {id_}" for id_ in enroll.ids if id_ in trials.enrolments}
     utterances = dict.fromkeys((*trials.utterance_ids, *test.ids))
     index = {name: number for number, name in enumerate((*utterances, *models.values()))}

@@ -13,7 +13,7 @@ TARGET_WORDS = frozenset({"target", "tgt", "tar"})
 NONTARGET_WORDS = frozenset({"nontarget", "non-target", "non_target", "imposter", "impostor", "imp", "non"})
 TRUE_VALUES = TARGET_WORDS | {"1", "1.0", "true", "yes"}
 FALSE_VALUES = NONTARGET_WORDS | {"0", "0.0", "false", "no"}
-# By role, in order of preference: where a table has two of them, the first is meant and the other is a further column.
+# By role, in order of preference: if a table has two of them, the first one counts and the other is just a column.
 ENROLL = (
     *("enroll", "enrol", "enroll_id", "enrol_id", "enrollment", "enrolment", "enrollment_id", "enrolment_id"),
     *("enroll_path", "enroll_utterance", "enroll_wav", "enroll_file", "modelid", "model_id", "model"),
@@ -49,7 +49,7 @@ LABEL_FIX = "Write target, 1 or true for one speaker, nontarget, 0 or false for 
 
 
 def is_header(cells: Sequence[str]) -> bool:
-    """Return whether ``cells`` are names of columns: two of those for enrolment, test and label are among them."""
+    """Return whether ``cells`` are column names: at least two for enrolment, test and label are among them."""
     header = list(map(column_name, cells))  # one is not enough: "target" is a label too
     return sum(find_column(header, ROLES[role]) is not None for role in NEEDED) > 1
 
@@ -58,8 +58,8 @@ def parse_table(table: TextTable, file: TextFile) -> ParsedTrials:
     """Return the trials of a table whose first row names the columns.
 
     Raises:
-        DataError: If a needed column is absent, a row has another number of cells, lacks an utterance or a label, or if
-            an utterance has two speakers.
+        DataError: If a required column is absent, a row has another number of cells or lacks an utterance or a label,
+            or an utterance has two speakers.
     """
     header = list(map(column_name, table.rows[0]))
     places = _find_roles(header, f"{file.path}:{table.numbers[0]}")
@@ -86,7 +86,7 @@ def parse_table(table: TextTable, file: TextFile) -> ParsedTrials:
 
 
 def parse_label(text: str) -> bool | None:
-    """Return whether ``text`` says target; None where it says neither."""
+    """Return whether ``text`` means target; None if it means neither target nor non-target."""
     word = text.strip().lower()
     if word in TRUE_VALUES:
         return True
@@ -94,10 +94,10 @@ def parse_label(text: str) -> bool | None:
 
 
 def side_speakers(sides: Iterable[tuple[Sequence[str], Sequence[str]]], path: Path) -> dict[str, str]:
-    """Return the speaker of each id; an empty name is none.
+    """Return the speaker of each id as the list names it; empty names are ignored.
 
     Args:
-        sides: Ids and their speakers, one each.
+        sides: Ids and their speakers, in parallel.
         path: The list, for messages.
 
     Raises:
@@ -108,15 +108,15 @@ def side_speakers(sides: Iterable[tuple[Sequence[str], Sequence[str]]], path: Pa
         for id_, speaker in set(zip(ids, speakers, strict=True)) if any(speakers) else ():
             if speaker and speaker_by_id.setdefault(id_, speaker) != speaker:
                 both = " and ".join(sorted({speaker, speaker_by_id[id_]}))
-                raise DataError(f"{id_} is of two speakers, {both}", path, "Give each utterance one speaker.")
+                raise DataError(f"{id_} has two speakers, {both}", path, "Give each utterance one speaker.")
     return speaker_by_id
 
 
 def _find_roles(header: list[str], where: str) -> dict[str, int]:
-    """Return the index of the column of each role that the table has.
+    """Return the index of the column of each role in the table.
 
     Raises:
-        DataError: If one that is needed is absent, or two columns have one name.
+        DataError: If a required column is absent, or two columns have the same name.
     """
     if repeated := {name for name in header if name and header.count(name) > 1}:
         raise DataError(f"two columns are named {min(repeated)}", where, "Rename one of them.")
@@ -136,7 +136,7 @@ def _find_roles(header: list[str], where: str) -> dict[str, int]:
 
 
 def _bad_rows(trials: TextTable, n_cells: int, places: Mapping[str, int], file: TextFile) -> BadLinesError:
-    """Return the error that names every row at fault."""
+    """Return the error that names every bad row."""
     faults = [
         BadLine(f"{file.path}:{number}", what)
         for number, cells in zip(trials.numbers, trials.rows, strict=True)

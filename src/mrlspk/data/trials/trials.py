@@ -22,13 +22,13 @@ class Trials:
     Args:
         enroll_ids: Enrolment of each trial: an utterance, or a model of `enrolments`.
         test_ids: Test utterance of each trial.
-        is_target: (trials,) True where both are of one speaker.
-        path: The list's file, or how the trials were made.
-        sha256: Of the file's bytes, in hex; for generated trials, of the file that `write_trials` would make.
-        enrolments: The utterances of each enrolment model; an enrolment that is not in it is an utterance.
-        columns: Further columns of a table by name, lower case with underscores; a value for each trial.
+        is_target: (trials,) True if both sides have the same speaker.
+        path: File of the list, or the origin of generated trials.
+        sha256: SHA-256 of the file, in hex; for generated trials, of the file that `write_trials` would write.
+        enrolments: Utterances of each enrolment model; an enrolment without an entry is an utterance.
+        columns: Other columns of a table by name, in lower case with underscores; a value for each trial.
         speaker_by_id: Speakers of utterances and models, if the list or the corpus names them.
-        enrolments_sha256: Of the bytes of the file of enrolment models, in hex; None where there was none.
+        enrolments_sha256: SHA-256 of the file of enrolment models, in hex; None if there was none.
     """
 
     enroll_ids: tuple[str, ...]
@@ -56,16 +56,16 @@ class Trials:
 
     @cached_property
     def n_repeated(self) -> int:
-        """Number of trials that are there once more: they are kept, and count as often as they are there."""
+        """Number of repeated trials; they are kept, and each occurrence counts."""
         return len(self) - len(set(zip(self.enroll_ids, self.test_ids, strict=True)))
 
     def enroll_utterances(self, enroll_id: str) -> tuple[str, ...]:
-        """Return the utterances that a side of a trial is enrolled with: one, unless it is a model of several."""
+        """Return the utterances of an enrolment: one, unless it is a model of several."""
         return self.enrolments.get(enroll_id, (enroll_id,))
 
     @cached_property
     def utterance_ids(self) -> tuple[str, ...]:
-        """Every utterance that a trial needs, once, sorted; those of its enrolment models are among them."""
+        """The distinct utterances of all trials and their enrolment models, sorted."""
         enrolled = {utterance for enroll_id in {*self.enroll_ids} for utterance in self.enroll_utterances(enroll_id)}
         return tuple(sorted(enrolled.union(self.test_ids)))
 
@@ -96,7 +96,7 @@ class Trials:
 
 @dataclass(frozen=True, eq=False)
 class ParsedTrials:
-    """The content of a list, named as in `Trials`."""
+    """The content of a list in any format, named as in `Trials`."""
 
     enroll_ids: Sequence[str]
     test_ids: Sequence[str]
@@ -107,10 +107,10 @@ class ParsedTrials:
 
 
 def write_trials(trials: Trials, path: Path) -> None:
-    """Write so that ``path`` holds the old file or the whole new one, never a part.
+    """Write a list; ``path`` holds the old file or the complete new one, never a part.
 
     Raises:
-        DataError: If the trials have enrolment models, which the format cannot hold, or a name that it cannot hold.
+        DataError: If the format cannot hold an enrolment model or a name of the trials.
     """
     if not trials.enrolments.keys().isdisjoint(trials.enroll_ids):
         raise DataError("a list in VoxCeleb's format cannot hold enrolment models of several utterances", trials.path)
@@ -122,7 +122,7 @@ def format_trials(enroll_ids: Sequence[str], test_ids: Sequence[str], is_target:
     """Return the text of a trial list.
 
     Raises:
-        DataError: If an utterance has a name that no list can hold.
+        DataError: If a list cannot hold the name of an utterance.
     """
     for utterance_id in {*enroll_ids, *test_ids}:
         check_name(utterance_id)

@@ -79,7 +79,7 @@ def test_every_bad_line_is_found(tmp_path):
         "expected in enroll a list of different utterances",
         "expected in enroll a list of different utterances",
         "expected text in test",
-        "expected the utterances that m had before",
+        "expected the same utterances of m as before",
     ]
     assert [line.where.rpartition(":")[2] for line in caught.value.lines] == ["2", "3", "4", "5", "6", "7", "8", "10"]
 

@@ -63,10 +63,10 @@ def test_other_trials_of_the_same_counts_are_said_to_have_the_counts(tmp_path, l
         (
             "veri_test2.txt",
             None,
-            "named as VoxCeleb1-O (cleaned), which has 37,611 trials, but holds 37,720, those of VoxC",
+            "named like VoxCeleb1-O (cleaned), which has 37,611 trials, but holds 37,720, those of VoxC",
         ),
-        ("veri_test.txt", -1, "named as VoxCeleb1-O (old), which has 37,720 trials, but holds 37,719"),
-        ("vox1_O_cleaned.kaldi", None, "named as VoxCeleb1-O (cleaned)"),
+        ("veri_test.txt", -1, "named like VoxCeleb1-O (old), which has 37,720 trials, but holds 37,719"),
+        ("vox1_O_cleaned.kaldi", None, "named like VoxCeleb1-O (cleaned)"),
         ("trials.txt", -2, "holds 37,718 trials of VoxCeleb1 and is not VoxCeleb1-O (old), which has 37,720"),
         ("trials.txt", 30_000, None),
         ("veri_test.txt", None, None),

@@ -69,7 +69,7 @@ def test_every_bad_line_is_found_and_the_first_ten_are_shown(tmp_path):
     assert len(caught.value.lines) == 12
     first, *shown, fix = str(caught.value).splitlines()
     path = tmp_path / "trials.txt"
-    assert first == f"{path}: 12 of 14 lines are at fault"
+    assert first == f"{path}: 12 of 14 lines have errors"
     assert shown[0] == f"{path}:2: expected '<0|1> <enroll> <test>', got 'bad line number 0'"
     assert shown[9:] == [f"{path}:11: expected '<0|1> <enroll> <test>', got 'bad line number 9'", "… and 2 more"]
     assert fix.startswith("Write 1 for one speaker")
@@ -102,7 +102,7 @@ def test_a_bad_line_of_a_kaldi_list_is_told_what_kaldi_has(tmp_path):
 
 
 def test_lines_that_can_be_read_two_ways_are_refused(tmp_path):
-    with pytest.raises(DataError, match="got digits both first and last"):
+    with pytest.raises(DataError, match="the list is ambiguous: lines have digits both first and last"):
         read(tmp_path, "1 a 1\n0 b 0\n")
 
 
