@@ -19,21 +19,12 @@ READS_ENVIRONMENT = {
 }
 NAMES_FLAGS = {
     "config/reference.py": "renders docs/configuration.md, which documents the command line",
+    "evaluation/calibration_file.py": "assembles a whole `mrlspk calibrate` command to type",
+    "evaluation/trial_list.py": "the source of a trial list as score files and JSON of version 0.1.0 hold it",
     "pretrained/verification.py": "a line of the record on disk, which version 0.1.0 wrote",
 }
 
-BEING_CONVERTED = {
-    "evaluation/calibration_file.py",
-    "evaluation/trial_list.py",
-    "rotation/folds.py",
-    "training/checkpoints/disk.py",
-    "training/checkpoints/restore.py",
-    "training/checkpoints/resume.py",
-    "training/checkpoints/run_folder.py",
-    "workflows/make_demo.py",
-    "workflows/make_trials.py",
-    "workflows/rotate.py",
-}
+BEING_CONVERTED = {"rotation/folds.py", "workflows/rotate.py"}
 
 
 def texts(tree):
