@@ -186,6 +186,17 @@ def test_index_of_documents_is_whole():
     assert [page for page in pages if f"]({page})" not in index] == []
 
 
+def test_modules_of_the_architecture_page_have_the_names_it_gives():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r" (\w[\w/]*\.py) +(\w+)$", page, re.MULTILINE)
+    assert len(named) > 20
+    for module, name in named:
+        source = (ROOT / "src" / "mrlspk" / module).read_text()
+        assert re.search(rf"^(def|class) {name}\b", source, re.MULTILINE), f"{module}: {name}"
+    for module in re.findall(r"`((?:cli|workflows|training|models|\w+)/[\w/]+\.py|\w+\.py)`", page):
+        assert (ROOT / "src" / "mrlspk" / module).exists() or (ROOT / module).exists(), module
+
+
 def test_messages_of_the_troubleshooting_table_are_those_of_the_code():
     table = (ROOT / "docs" / "getting-started.md").read_text().partition("## Troubleshooting")[2]
     messages = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
