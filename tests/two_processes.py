@@ -1,4 +1,4 @@
-"""Functions run in two processes that are connected, as those of a run are."""
+"""Run functions in two connected processes, as in a run."""
 
 import importlib.util
 import multiprocessing
@@ -14,10 +14,9 @@ from mrlspk.distributed import Ranks
 
 
 def in_two(function, *arguments, n_processes=2):
-    """Return what ``function(ranks, *arguments)`` gives in each process; what one raises is raised here.
+    """Return the results of ``function(ranks, *arguments)`` by rank; an exception of one process is raised here.
 
-    The function stands in the top level of a module that imports without pytest's doing; what it takes and gives can be
-    pickled.
+    The function is at the top level of a module that imports without pytest; its arguments and results are picklable.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mrlspk.distributed", "mrlspk.losses"])
@@ -47,7 +46,7 @@ def _received(connection):
     try:
         return connection.recv()
     except EOFError:
-        return RuntimeError("a process has ended without a word")
+        return RuntimeError("a process ended without a result")
 
 
 def _run(named, arguments, folder, number, n_processes, connection):

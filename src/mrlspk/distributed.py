@@ -1,4 +1,4 @@
-"""Talk between the processes of a run: shards, broadcasts, reductions, and errors that all of them raise."""
+"""Run collective operations between the processes of a run, and raise errors on all of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +15,13 @@ from mrlspk.errors import MrlspkError
 
 @dataclass(frozen=True)
 class Ranks:
-    """All processes of a run as one of them sees them; every method but the properties must be called by all.
+    """All processes of a run, seen from one of them; all must call each method except `shard`.
 
     Attributes:
-        rank: Of this process, from 0.
-        world_size: How many there are.
-        device: Where this process computes; on a GPU it is where values pass through.
-        are_started: Whether the others are there; where they are only planned, this one speaks to itself.
+        rank: Rank of this process, from 0.
+        world_size: Number of processes.
+        device: Device of this process; collective operations on a GPU use it.
+        are_started: False if the other processes are only planned; this one is then alone.
     """
 
     rank: int = 0
@@ -31,20 +31,20 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the one that writes and logs."""
+        """True for the process that writes and logs."""
         return self.rank == 0
 
     @property
     def is_alone(self) -> bool:
-        """Whether there is nobody to speak to."""
+        """True if there is no other process to communicate with."""
         return self.world_size == 1 or not self.are_started
 
     def shard[Item](self, items: Sequence[Item]) -> Sequence[Item]:
-        """Return those of ``items`` that this process takes: every ``world_size``-th."""
+        """Return the items of this process: every ``world_size``-th."""
         return items[self.rank :: self.world_size]
 
     def all_reduce(self, values: Sequence[float]) -> list[float]:
-        """Return the sums over all processes, the same in each, bit for bit."""
+        """Return the sums over all processes, identical in each to the bit."""
         if self.is_alone:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
@@ -53,7 +53,7 @@ class Ranks:
         return found
 
     def broadcast[Value](self, value: Value | None) -> Value:
-        """Return what the first process gives, in all of them."""
+        """Return the value of the first process in all of them."""
         box: list[Any] = [value]
         if not self.is_alone:
             distributed.broadcast_object_list(box, device=self.device)
@@ -61,7 +61,7 @@ class Ranks:
         return found
 
     def all_gather[Value](self, value: Value) -> list[Value]:
-        """Return what each process gives, in their order, in all of them."""
+        """Return the values of all processes by rank, in all of them."""
         if self.is_alone:
             return [value]
         found: list[Any] = [None] * self.world_size
@@ -69,15 +69,15 @@ class Ranks:
         return found
 
     def broadcast_tensors(self, tensors: Iterable[Tensor]) -> None:
-        """Give ``tensors`` the values that they have in the first process."""
+        """Copy the values of ``tensors`` from the first process, in place."""
         if not self.is_alone:
             for tensor in tensors:
                 distributed.broadcast(tensor.detach(), src=0)
 
     def all_gather_rows(self, rows: Tensor) -> Tensor:
-        """Return the rows (n, …) of all processes, (world_size * n, …), in their order; gradients find their way back.
+        """Return the rows (n, …) of all processes by rank, (world_size * n, …); gradients flow back.
 
-        The gradient of each row is the sum over what all processes computed from it.
+        The gradient of each row is the sum over the gradients of all processes.
         """
         if self.is_alone:
             return rows
@@ -88,7 +88,7 @@ class Ranks:
         return torch.cat(gather_with_gradient(rows.contiguous()))  # type: ignore[no-untyped-call]
 
     def barrier(self) -> None:
-        """Go on once all processes have come here."""
+        """Wait for all processes."""
         if not self.is_alone:
             distributed.barrier()
 
@@ -101,17 +101,17 @@ def ranks_of(fabric: Fabric) -> Ranks:
     return Ranks(fabric.global_rank, fabric.world_size, fabric.device)
 
 
-def told_once[Error: MrlspkError](ranks: Ranks, error: Error) -> Error:
-    """Return an error that all processes raise, to be shown by the first of them alone."""
-    error.is_told = not ranks.is_first
+def shown_by_rank_zero[Error: MrlspkError](ranks: Ranks, error: Error) -> Error:
+    """Mark an error that all processes raise, so that only the first shows it."""
+    error.is_shown_elsewhere = not ranks.is_first
     return error
 
 
 def on_rank_zero[Value](ranks: Ranks, make: Callable[[], Value]) -> Value:
-    """Return what ``make`` gives in the first process, which alone calls it, in all of them.
+    """Call ``make`` in the first process only, and return its result in all of them.
 
     Raises:
-        MrlspkError: If it raises one.
+        MrlspkError: In all processes, if ``make`` raises it.
     """
     outcome: Any = None
     if ranks.is_first:
@@ -121,17 +121,17 @@ def on_rank_zero[Value](ranks: Ranks, make: Callable[[], Value]) -> Value:
             outcome = error
     outcome = ranks.broadcast(outcome)
     if isinstance(outcome, MrlspkError):
-        raise told_once(ranks, outcome)
+        raise shown_by_rank_zero(ranks, outcome)
     found: Value = outcome
     return found
 
 
 @contextmanager
-def failing_together(ranks: Ranks) -> Iterator[None]:
-    """Let an error of one process in the block be raised in all of them, once all have come to its end.
+def raising_on_all_ranks(ranks: Ranks) -> Iterator[None]:
+    """Raise an error of one process in all of them, after all have left the block.
 
     Raises:
-        MrlspkError: That of the first process that had one.
+        MrlspkError: The error of the lowest rank that failed.
     """
     own = None
     try:
@@ -140,4 +140,4 @@ def failing_together(ranks: Ranks) -> Iterator[None]:
         own = error
     for found in ranks.all_gather(own):
         if found is not None:
-            raise told_once(ranks, found)
+            raise shown_by_rank_zero(ranks, found)

@@ -16,11 +16,11 @@ class MrlspkError(Exception):
         parameter: The parameter at fault, such as ``allow_untrained_dim``; the command line shows its flag.
 
     Attributes:
-        is_told: Whether another process of the run shows the same error.
+        is_shown_elsewhere: Whether another process of the run shows the same error.
     """
 
     exit_code = 1
-    is_told = False
+    is_shown_elsewhere = False
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import Utterance
-from mrlspk.distributed import ALONE, Ranks, failing_together, on_rank_zero
+from mrlspk.distributed import ALONE, Ranks, on_rank_zero, raising_on_all_ranks
 from mrlspk.feature_store.key import Key, Precision, crops_key, layout_of, store_name, utterances_key
 from mrlspk.feature_store.pooling import CropSource, UtteranceSource, pooling_function
 from mrlspk.feature_store.shards import Layout, NumberType, Shard, write_shard
@@ -156,10 +156,10 @@ def ensure_store(
     folder, layout = folder / store_name(key), layout_of(key)
     with ExitStack() as held:
         missing = on_rank_zero(ranks, lambda: _prepare(folder, key, held))
-        with failing_together(ranks):
+        with raising_on_all_ranks(ranks):
             check_visible(folder)
         write_missing(folder, missing, source, layout=layout, ranks=ranks, on_progress=on_progress)
-        with failing_together(ranks):
+        with raising_on_all_ranks(ranks):
             store = open_store(folder)
     return store
 
@@ -206,7 +206,7 @@ def write_missing(
     vectors = source.vectors(own, layout=layout, on_rows=progress.add) if own else iter(())
     for together in batched(missing, ranks.world_size):
         progress.begin_round(together)
-        with failing_together(ranks):
+        with raising_on_all_ranks(ranks):
             if ranks.rank < len(together):
                 write_shard(folder, together[ranks.rank], next(vectors), layout=layout)
     progress.begin_round(())

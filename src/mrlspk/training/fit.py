@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import batched, islice
 from pathlib import Path
 
-from mrlspk.distributed import on_rank_zero, told_once
+from mrlspk.distributed import on_rank_zero, shown_by_rank_zero
 from mrlspk.errors import MrlspkError, StoppedError
 from mrlspk.files import whole_file
 from mrlspk.losses.margin import AAMSoftmax, scheduled_margin
@@ -169,7 +169,7 @@ class _Loop:
             where=run.run_dir / LAST,
             fix=f"Resume with `resume={run.run_dir}`.",
         )
-        raise told_once(run.ranks, error)
+        raise shown_by_rank_zero(run.ranks, error)
 
 
 def _set_margin(run: Run, epoch: float) -> float:
@@ -229,7 +229,7 @@ def _abort_after_nonfinite_steps(run: Run, *, before: Progress) -> None:
         "Listen to them. Lower training.learning_rate or set hardware.precision=fp32, and resume with "
         "`resume=auto` and `allow_changes=True`: the weights are those before the first of these steps.",
     )
-    raise told_once(run.ranks, error)
+    raise shown_by_rank_zero(run.ranks, error)
 
 
 def _write_crops(run: Run, path: Path, *, before: Progress) -> None:

@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from torch.optim import Optimizer
 
 from mrlspk.config import Config
-from mrlspk.distributed import Ranks, failing_together
+from mrlspk.distributed import Ranks, raising_on_all_ranks
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import describe_base, resumed_base
 from mrlspk.inference.torch_backend import load_checkpoint
@@ -62,7 +62,7 @@ def prepare(plan: RunPlan, fabric: Fabric, ranks: Ranks, *, resumed: ResumePoint
         DownloadError: If a published model cannot be fetched.
     """
     config, point = plan.config, None
-    with failing_together(ranks):  # if one machine lacks a file, no process waits for it
+    with raising_on_all_ranks(ranks):  # if one machine lacks a file, no process waits for it
         _set_up_torch(config)
         if plan.resume_path:  # another process may have written a new one before this one got the lock
             point = read_resume_point(plan.resume_path, known=resumed)
@@ -133,7 +133,7 @@ def _build_trained(plan: RunPlan, encoder: Encoder, fabric: Fabric, ranks: Ranks
 
 def _resume(state: RunState, point: ResumePoint) -> None:
     """Load a checkpoint of the run itself into its state."""
-    with failing_together(state.ranks):
+    with raising_on_all_ranks(state.ranks):
         restore(state, point)
         check_nothing_lost(point)
         best = point.path.with_name(TRAINED if state.config.trains_head_alone else BEST)

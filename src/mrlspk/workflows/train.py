@@ -9,7 +9,7 @@ from pathlib import Path
 from mrlspk.config import Config, dump_config
 from mrlspk.config.launch import Launch
 from mrlspk.data.trials import write_trials
-from mrlspk.distributed import failing_together, on_rank_zero
+from mrlspk.distributed import raising_on_all_ranks, on_rank_zero
 from mrlspk.evaluation.trial_list import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint, schema
@@ -112,7 +112,7 @@ def train(
         lock = partial(stack.enter_context, lock_run(run_dir, resumes=resume_path is not None))
         if resume_path:
             on_rank_zero(ranks, lock)
-        with failing_together(ranks):  # if one machine lacks a file, no process waits for it
+        with raising_on_all_ranks(ranks):  # if one machine lacks a file, no process waits for it
             data = read_data(config)
         plan = RunPlan(
             config,
@@ -172,7 +172,7 @@ def _fit(run: Run, watching: Sequence[Observer]) -> None:
     """Train if anything is to be trained, and tell the observers; they are closed whatever happens."""
     try:
         facts = describe_run(run.state)
-        with failing_together(run.ranks):
+        with raising_on_all_ranks(run.ranks):
             for observer in watching:
                 observer.run_started(facts)
         if not (run.config.trains_head_alone and run.config.head.trained == "none"):

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mrlspk.distributed import failing_together
+from mrlspk.distributed import raising_on_all_ranks
 from mrlspk.errors import CheckpointError, MrlspkError
 from mrlspk.inference.provenance import provenance_of_run
 from mrlspk.models.checkpoints import encoder_entries, read_checkpoint, save_checkpoint, schema
@@ -86,7 +86,7 @@ class Saver:
     def _writing(self) -> Iterator[dict[str, Any]]:
         """Yield the entries about all processes; an error in the first process is raised in all of them."""
         of_processes = process_entries(self._state)
-        with failing_together(self._state.ranks):
+        with raising_on_all_ranks(self._state.ranks):
             try:
                 yield of_processes
             except MrlspkError as error:
