@@ -13,8 +13,7 @@ from torch import Tensor
 from mrlspk.config import Config
 from mrlspk.models.folding import AffineMap, fold_head, rotate_head, widen_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.rotation.closed_form import Method, fit_rotation
-from mrlspk.rotation.flattening import flattening
+from mrlspk.rotation.closed_form import Method, fit_rotation, flattening
 from study.heads import Training, random_head, train_head
 from study.material import Material
 

@@ -16,7 +16,7 @@ class MrlspkError(Exception):
         parameter: The parameter at fault, such as ``allow_untrained_dim``; the command line shows its flag.
 
     Attributes:
-        is_shown_elsewhere: Whether another process of the run shows the same error.
+        is_shown_elsewhere: True if another process of the run shows the same error.
     """
 
     exit_code = 1

@@ -32,7 +32,7 @@ def cosines(model, paths, *, dim=None):
     return vectors @ vectors.T
 
 
-def test_the_command_offers_every_method_and_auto():
+def test_command_offers_every_method_and_auto():
     assert {*MethodChoice} == {"auto", *get_args(Method)} - {"none"}
 
 
@@ -54,14 +54,14 @@ def test_rotated_model_is_used_like_any_other(rotate, run, tiny_corpus, tmp_path
 
 
 @pytest.mark.parametrize("method", MethodChoice)
-def test_every_method_keeps_all_cosines_at_full_width(rotate, tiny_corpus, tmp_path, method):
+def test_every_method_keeps_full_width_cosines(rotate, tiny_corpus, tmp_path, method):
     assert rotate("--method", method).exit_code == 0
     files = [tiny_corpus.root / utterance_id for utterance_id in tiny_corpus.utterance_ids]
     before, after = (cosines(tmp_path / name, files) for name in ("model.pt", "rotated.pt"))
     assert np.abs(before - after).max() < 1e-5
 
 
-def test_the_first_value_of_svd_carries_most_of_the_energy_of_the_speech(rotate, tiny_corpus, tmp_path):
+def test_first_value_of_svd_carries_most_energy(rotate, tiny_corpus, tmp_path):
     report = rotate("--method", "svd").json
     encoder = mrlspk.load(tmp_path / "rotated.pt", device="cpu")
     values = np.stack([encoder.embed(tiny_corpus.root / each) for each in tiny_corpus.utterance_ids])
@@ -70,7 +70,7 @@ def test_the_first_value_of_svd_carries_most_of_the_energy_of_the_speech(rotate,
     assert (report["rotation"]["parameter"], "choice" in report["rotation"]) == (None, False)
 
 
-def test_equal_arguments_make_equal_files_and_another_seed_draws_others(rotate):
+def test_equal_arguments_write_equal_files_another_seed_does_not(rotate):
     draw = "--utterances-per-speaker", 2, "--method", "svd"
     hashes = [rotate(*draw, *seed, output=name).json["sha256"]
               for name, seed in (("a.pt", ()), ("b.pt", ()), ("c.pt", ("--seed", 1)))]  # fmt: skip
@@ -79,7 +79,7 @@ def test_equal_arguments_make_equal_files_and_another_seed_draws_others(rotate):
 
 
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
-def test_the_rotation_is_kept_by_the_file_and_by_what_is_converted_from_it(rotate, run, tmp_path, suffix):
+def test_rotation_is_kept_by_conversion(rotate, run, tmp_path, suffix):
     report = rotate().json
     kept = tmp_path / f"kept.{suffix}"
     assert run("pretrained", "convert", tmp_path / "rotated.pt", "-o", kept).exit_code == 0
@@ -98,7 +98,7 @@ def test_the_rotation_is_kept_by_the_file_and_by_what_is_converted_from_it(rotat
     assert "rotation" in run("pretrained", "inspect", kept).stdout
 
 
-def test_the_terms_of_the_model_go_with_it(rotate, tmp_path):
+def test_licence_of_the_model_is_kept(rotate, tmp_path):
     rotate("--method", "svd")
     first = torch.load(tmp_path / "rotated.pt", weights_only=True)["converted_from"]
     assert (first["file"], first["base"]["family"], first["base"]["licence"]) == ("model.pt", "redimnet", "unknown")
@@ -107,7 +107,7 @@ def test_the_terms_of_the_model_go_with_it(rotate, tmp_path):
     assert (second["file"], second["base"]["base"]) == ("rotated.pt", first["base"])
 
 
-def test_a_normalisation_of_the_output_is_folded_in(run, tiny_corpus, tmp_path):
+def test_output_normalisation_is_folded_in(run, tiny_corpus, tmp_path):
     reference = read_reference("redimnet-opt-conv-hop240-tstp")
     reference["config"] |= {"emb_bn": True}
     model = write_with_output_norm(reference, tmp_path / "published.pt")
@@ -132,7 +132,7 @@ def write_with_output_norm(reference, path):
     return path
 
 
-def test_widths_beside_the_full_one_are_those_asked_for(rotate):
+def test_widths_are_the_requested_ones_and_the_full_one(rotate):
     assert rotate("--dims", "2,3").json["dims"] == [2, 3, 8]
     refused = rotate("--dims", "4,16", output="wide.pt")
     assert refused.exit_code == 2
@@ -140,20 +140,20 @@ def test_widths_beside_the_full_one_are_those_asked_for(rotate):
     assert rotate("--dims", "none").exit_code == 2
 
 
-def test_nothing_is_overwritten_unasked(rotate, tmp_path):
+def test_existing_file_is_overwritten_only_with_force(rotate, tmp_path):
     (tmp_path / "rotated.pt").write_text("mine")
     assert (rotate().exit_code, (tmp_path / "rotated.pt").read_text()) == (1, "mine")
     assert rotate("--force").exit_code == 0
     assert rotate(output="model.onnx").exit_code == 2
 
 
-def test_speech_that_cannot_be_used_is_told_and_nothing_is_written(rotate, tiny_corpus, tmp_path):
+def test_unusable_speech_fails_and_writes_nothing(rotate, tiny_corpus, tmp_path):
     assert rotate(speech=tmp_path / "absent").exit_code == 3
     (tmp_path / "empty").mkdir()
     assert rotate(speech=tmp_path / "empty").exit_code == 3
     few = rotate("--utterances-per-speaker", 1)
     assert few.exit_code == 3
-    assert "4 speakers with two files are needed, got 0" in few.stderr
+    assert "needs 4 speakers with two files, got 0" in few.stderr
     assert "--method svd" in few.stderr
     long = rotate("--crop-seconds", 3)
     assert long.exit_code == 3
@@ -165,7 +165,7 @@ def test_speech_that_cannot_be_used_is_told_and_nothing_is_written(rotate, tiny_
     assert not (tmp_path / "rotated.pt").exists()
 
 
-def test_files_too_short_for_trials_are_fitted_on_all_the_same(rotate, tiny_corpus):
+def test_files_too_short_for_trials_are_still_fitted_on(rotate, tiny_corpus):
     path = tiny_corpus.root / "speaker1" / "a" / "1.wav"
     samples, rate = soundfile.read(path)
     soundfile.write(path, samples[:4800], rate)
@@ -174,7 +174,7 @@ def test_files_too_short_for_trials_are_fitted_on_all_the_same(rotate, tiny_corp
     assert "1 of 16 files are shorter than 0.4 s" in rotated.stderr
 
 
-def test_what_people_see_names_the_choice(run, write_model, tiny_corpus, tmp_path):
+def test_table_names_the_selected_rotation(run, write_model, tiny_corpus, tmp_path):
     arguments = "--speech", tiny_corpus.root, "-o", tmp_path / "rotated.pt", *SHORT
     shown = run("rotate", write_model(tmp_path / "model.pt"), *arguments).stdout
     for text in ("class_svd", "lda_qr 4", "EER % at 4", "16 utterances of 4 speakers", "8: 100.0 %"):
@@ -197,7 +197,7 @@ def real(shared, tmp_path):
 
 @pytest.mark.usefixtures("speech_cache")
 @pytest.mark.parametrize("method", ["svd", "auto"])
-def test_rotation_of_real_speech_keeps_every_cosine_at_full_width(run, real, tmp_path, method):
+def test_rotation_of_real_speech_keeps_full_width_cosines(run, real, tmp_path, method):
     model, corpus, files = real
     drawn = "--method", method, "--utterances-per-speaker", 2, "--dims", "16,32,64,128"
     rotated = run("rotate", model, "--speech", corpus, "-o", tmp_path / "rotated.pt", *drawn, "--json")
@@ -207,7 +207,7 @@ def test_rotation_of_real_speech_keeps_every_cosine_at_full_width(run, real, tmp
 
 
 @pytest.mark.usefixtures("speech_cache")
-def test_rotated_prefixes_of_real_speech_are_nearer_to_the_whole_than_cut_ones(run, real, tmp_path):
+def test_rotated_prefixes_approximate_the_whole_better_than_cuts(run, real, tmp_path):
     model, corpus, files = real
     drawn = "--method", "svd", "--utterances-per-speaker", 2, "--dims", "32"
     assert run("rotate", model, "--speech", corpus, "-o", tmp_path / "rotated.pt", *drawn).exit_code == 0

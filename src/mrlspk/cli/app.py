@@ -42,7 +42,7 @@ class RootGroup(TyperGroup):
         except MrlspkError as error:
             if ctx.meta.get(DEBUG_KEY):
                 raise
-            if error.is_shown_elsewhere:  # the first process reports for all; a launcher ends it early if another one fails
+            if error.is_shown_elsewhere:  # exit code 0: a launcher would stop the first process early otherwise
                 raise typer.Exit from error
             output.show_error(error)
             raise typer.Exit(error.exit_code) from error

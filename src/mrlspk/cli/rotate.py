@@ -1,4 +1,4 @@
-"""``mrlspk rotate``: a Matryoshka model out of any other, without training."""
+"""``mrlspk rotate``: make a Matryoshka model from any model, without training."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class MethodChoice(StrEnum):
-    """How the rotation comes about."""
+    """Methods to fit a rotation."""
 
     AUTO = "auto"
     SVD = "svd"
@@ -30,10 +30,10 @@ class MethodChoice(StrEnum):
 def rotate_command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, or a name that `pretrained list` shows.")],
     *,
-    speech: Annotated[Path, typer.Option(help="Folder whose subfolders are speakers; none to be tested on.")],
+    speech: Annotated[Path, typer.Option(help="Folder with one subfolder per speaker; leave test speakers out.")],
     out: Annotated[Path, typer.Option("-o", "--output", help="File to write: .pt or .safetensors.")],
     method: Annotated[
-        MethodChoice, typer.Option(help="Which rotation; auto: the best on speakers that it was not fitted to.")
+        MethodChoice, typer.Option(help="Method to fit the rotation; auto selects the best on held-out speakers.")
     ] = MethodChoice.AUTO,
     dims: Annotated[
         str | None,
@@ -41,12 +41,10 @@ def rotate_command(
             "--dims", help="Widths beside the full one, e.g. 16,32,64. Default: 64,128 and those that the model has."
         ),
     ] = None,
-    utterances_per_speaker: Annotated[int, typer.Option(min=1, help="Drawn of each speaker.")] = 10,
-    max_speakers: Annotated[int, typer.Option(min=1, help="Drawn of the folder.")] = 1000,
-    crop_seconds: Annotated[
-        float, typer.Option(min=0.3, help="Length of the middle parts of files that auto chooses on.")
-    ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of all draws.")] = 0,
+    utterances_per_speaker: Annotated[int, typer.Option(min=1, help="Utterances drawn per speaker.")] = 10,
+    max_speakers: Annotated[int, typer.Option(min=1, help="Speakers drawn from the folder.")] = 1000,
+    crop_seconds: Annotated[float, typer.Option(min=0.3, help="Length of the crops that auto selects by.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 0,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Files of equal length embedded together. Default: the configuration's.")
     ] = None,
@@ -57,7 +55,7 @@ def rotate_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Turn a model's embedding so that its first values hold the most; nothing is lost at full width."""
+    """Rotate a model's embedding so that its first values hold the most; full-width scores do not change."""
     from mrlspk.workflows.rotate import RotateRequest, rotate
 
     request = RotateRequest(
@@ -105,7 +103,7 @@ def _human(rotated: "RotatedModel") -> Iterator[RenderableType]:
         header = ("rotation", *(f"EER % at {width}" for width in results[0].eer), "mean log EER")
         yield output.table(None, header, (_row(result) for result in results))
         counts = f"{rotated.choice.n_target} target and {rotated.choice.n_nontarget} non-target trials"
-        yield f"on {counts} of speakers that it was not fitted to"
+        yield f"on {counts} of held-out speakers"
         yield ""
     shares = (f"{dim}: {100 * rotation.spectrum[:dim].sum():.1f} %" for dim in rotated.dims)
     yield output.facts(
@@ -113,7 +111,7 @@ def _human(rotated: "RotatedModel") -> Iterator[RenderableType]:
             ("path", rotated.path),
             ("rotation", _name(rotation.method, rotation.parameter)),
             ("fitted to", f"{rotated.n_utterances} utterances of {rotated.n_speakers} speakers"),
-            ("widths, and the energy they hold", ", ".join(shares)),
+            ("energy by width", ", ".join(shares)),
             ("sha256", rotated.sha256),
             ("bytes", f"{rotated.bytes:,}"),
         ]

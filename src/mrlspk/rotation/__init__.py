@@ -1,1 +1,1 @@
-"""Rotations and transforms of embeddings in closed form: fit them, select one by cross-validation over speakers."""
+"""Fit rotations of embeddings in closed form, and select one by cross-validation over speakers."""

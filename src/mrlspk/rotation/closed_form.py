@@ -1,4 +1,7 @@
-"""Rotations that order the values of an embedding by what they carry: cosines at full width stay as they are."""
+"""Fit rotations that put the most informative values of an embedding first; flatten a spectrum.
+
+A rotation keeps full-width cosines.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,13 +24,13 @@ ORTHOGONAL = 1e-10  # how far a rotation times its transpose may be from the ide
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """An orthogonal matrix that turns embeddings, and how it came about.
+    """An orthogonal matrix that rotates embeddings, and how it was fitted.
 
     Attributes:
         method: See `fit_rotation`.
-        parameter: The method's own number; None where it has none.
-        matrix: (embed_dim, embed_dim); a row for each new value, the most important first.
-        spectrum: (embed_dim,) share of the second moment of unit embeddings that each new value carries.
+        parameter: Parameter of the method; None if it has none.
+        matrix: (embed_dim, embed_dim); one row per new value, the most important first.
+        spectrum: (embed_dim,) share of the second moment of unit embeddings in each new value.
     """
 
     method: Method
@@ -36,7 +39,7 @@ class Rotation:
     spectrum: Array
 
     def entry(self) -> dict[str, Any]:
-        """Return what a checkpoint holds of it: plain values."""
+        """Return the entry of a checkpoint: plain values."""
         return {
             "method": self.method,
             "parameter": self.parameter,
@@ -52,51 +55,53 @@ def fit_rotation(
     method: Method,
     parameter: float | None = None,
 ) -> Rotation:
-    """Return the rotation of a method, fitted to the directions of embeddings.
+    """Fit a rotation to the directions of embeddings.
 
-    - ``none`` leaves all as it is.
-    - ``svd``: eigenvectors of the uncentred second moment; speakers do not matter.
-    - ``class_svd``: the same of the speakers' mean directions, each counted once.
+    - ``none``: the identity.
+    - ``svd``: eigenvectors of the uncentred second moment; speakers are not used.
+    - ``class_svd``: the same for the mean directions of speakers, each counted once.
     - ``between_within``: eigenvectors of S_b - ``parameter`` S_w.
     - ``lda_qr``: directions of the linear discriminant analysis of S_b against S_w + ``parameter`` tr(S_w) / D I, made
-      orthogonal one after the other (QR), so that each prefix spans what the leading directions span.
+      orthogonal in order (QR), so that each prefix spans the leading directions.
 
-    S_b is the second moment of speakers' means, S_w that of embeddings about the mean of their speaker, both over
-    embeddings of unit length; they add up to the uncentred second moment. S_b is about zero, not about the mean of all,
-    since a cosine is. Of each row the largest value is positive.
+    S_b is the second moment of the speakers' means, S_w that of embeddings about the mean of their speaker, both over
+    embeddings of unit length. Their sum is the uncentred second moment. S_b is about zero, not about the global mean,
+    as a cosine is. The largest value of each row is positive.
 
     Args:
         embeddings: (n, embed_dim), of any length but zero.
-        speaker_index: (n,), who speaks; any whole numbers.
-        method: How.
-        parameter: For ``between_within`` and ``lda_qr``, not negative; None for the others.
+        speaker_index: (n,) speaker labels; any integers.
+        method: The method.
+        parameter: Not negative for ``between_within`` and ``lda_qr``; None for the others.
 
     Raises:
-        ValueError: If the arrays do not pair, an embedding has no direction, the parameter does not belong to the
-            method, or the speakers are too few for it.
+        ValueError: If the arrays do not match, an embedding has no direction, the parameter does not fit the method,
+            or there are too few speakers for it.
     """
     _check_parameter(method, parameter)
     unit = _directions(embeddings, speaker_index)
     labels = np.unique(speaker_index, return_inverse=True)[1]
     if method in WITH_PARAMETER and not 1 < labels.max() + 1 < len(unit):
-        raise ValueError(f"{method} needs two speakers, one of them twice, got {labels.max() + 1} of {len(unit)}")
-    matrix = _upright(_FITS[method](unit, labels, parameter or 0.0))
+        raise ValueError(
+            f"{method} needs two speakers, one of them with two embeddings, got {labels.max() + 1} of {len(unit)}"
+        )
+    matrix = _with_positive_peaks(_FITS[method](unit, labels, parameter or 0.0))
     return Rotation(method, parameter, matrix, spectrum_of(unit, matrix))
 
 
 def spectrum_of(embeddings: NDArray[np.floating], matrix: Array) -> Array:
-    """Return the share of the second moment of (n, embed_dim), at unit length, that each row of ``matrix`` carries."""
-    turned = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True) @ matrix.T
-    energy = np.asarray((turned**2).mean(axis=0), dtype=np.float64)
+    """Return the share of the second moment of (n, embed_dim), at unit length, along each row of ``matrix``."""
+    rotated = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True) @ matrix.T
+    energy = np.asarray((rotated**2).mean(axis=0), dtype=np.float64)
     shares: Array = energy / energy.sum()
     return shares
 
 
 def read_rotation(entry: Any, path: Path) -> Rotation:
-    """Return the rotation that an entry of the checkpoint ``path`` describes; what else the entry holds is not read.
+    """Return the rotation in an entry of the checkpoint ``path``; other keys of the entry are ignored.
 
     Raises:
-        CheckpointError: If it describes none.
+        CheckpointError: If the entry is damaged.
     """
     try:
         method, parameter = entry["method"], entry["parameter"]
@@ -104,28 +109,28 @@ def read_rotation(entry: Any, path: Path) -> Rotation:
         _check_entry(method, parameter, matrix, spectrum)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"its rotation is damaged: {error}", path, "Give the checkpoint as it was written."
+            f"its rotation is damaged: {error}", path, "Use the checkpoint as it was written."
         ) from error
     return Rotation(method, parameter, matrix, spectrum)
 
 
 def _check_entry(method: Any, parameter: Any, matrix: Array, spectrum: Array) -> None:
     if method not in METHODS or not (parameter is None or isinstance(parameter, float)):
-        raise ValueError(f"the method {method!r} with {parameter!r} is not known")
+        raise ValueError(f"unknown method {method!r} with parameter {parameter!r}")
     _check_parameter(method, parameter)
     if any(values.dtype != np.float64 for values in (matrix, spectrum)):
-        raise ValueError("expected numbers alone in its matrix and spectrum")
+        raise ValueError("its matrix and spectrum are not numeric")
     if matrix.shape != (spectrum.size,) * 2 or spectrum.ndim != 1:
         raise ValueError(f"a matrix of shape {matrix.shape} and a spectrum of shape {spectrum.shape} do not fit")
     if not (np.isfinite(spectrum).all() and (spectrum >= 0).all()):
-        raise ValueError("its spectrum holds what are no shares")
+        raise ValueError("its spectrum holds values that are not shares")
     if not np.abs(matrix @ matrix.T - np.eye(len(matrix))).max(initial=0) <= ORTHOGONAL:
         raise ValueError("its matrix is not orthogonal")
 
 
 def _check_parameter(method: Method, parameter: float | None) -> None:
     if (method in WITH_PARAMETER) != (parameter is not None) or not 0 <= (parameter or 0) < np.inf:
-        raise ValueError(f"{method} with the parameter {parameter} is no rotation")
+        raise ValueError(f"{method} does not take the parameter {parameter}")
 
 
 def _directions(embeddings: NDArray[np.floating], speaker_index: NDArray[np.integer]) -> Array:
@@ -200,18 +205,41 @@ def _scatter(unit: Array, labels: NDArray[np.intp]) -> tuple[Array, Array]:
 
 
 def _eigenvectors(symmetric: Array, moment: Array) -> Array:
-    """Return the eigenvectors of ``symmetric`` as rows, eigenvalues falling.
+    """Return the eigenvectors of ``symmetric`` as rows, by falling eigenvalue.
 
-    Where it says nothing, as outside of what few speakers span, ``moment`` orders the directions.
+    ``moment`` orders the directions whose eigenvalue is zero, such as those outside the span of few speakers.
     """
     values, vectors = np.linalg.eigh(symmetric)
     values, rows = values[::-1], vectors.T[::-1]
-    silent = np.abs(values) <= NEGLIGIBLE * np.abs(values).max()
-    inner = np.linalg.eigh(rows[silent] @ moment @ rows[silent].T)[1][:, ::-1]
-    return np.concatenate([rows[(values > 0) & ~silent], inner.T @ rows[silent], rows[(values < 0) & ~silent]])
+    null = np.abs(values) <= NEGLIGIBLE * np.abs(values).max()
+    inner = np.linalg.eigh(rows[null] @ moment @ rows[null].T)[1][:, ::-1]
+    return np.concatenate([rows[(values > 0) & ~null], inner.T @ rows[null], rows[(values < 0) & ~null]])
 
 
-def _upright(rows: Array) -> Array:
-    """Return the rows with signs that make the largest value of each positive."""
+def _with_positive_peaks(rows: Array) -> Array:
+    """Flip the signs of rows so that the largest value of each is positive."""
     largest = np.take_along_axis(rows, np.abs(rows).argmax(axis=1)[:, None], axis=1)
     return rows * np.sign(largest)
+
+
+FLOOR = 0.5  # added to each share, in units of the mean share, so that weak directions are not amplified too much
+
+
+def flattening(embeddings: NDArray[np.floating], *, power: float) -> NDArray[np.float64]:
+    """Flatten the spectrum of embeddings: the rotation ``svd`` with each row scaled by its energy to ``-power``.
+
+    The energy of a row is its share of the second moment of unit embeddings, plus `FLOOR` times the mean share. A
+    cosine then depends less on a few strong directions. Whitening is a power of 0.5, which amplifies noise as much as
+    voices. (Mu and Viswanath 2018, arXiv:1702.01417, remove the strongest directions.)
+
+    Args:
+        embeddings: (n, embed_dim), of any length but zero.
+        power: From 0, which gives the plain rotation, to below 0.5.
+
+    Returns:
+        (embed_dim, embed_dim), rows by falling energy, scaled to the norm of a rotation.
+    """
+    rotation = fit_rotation(embeddings, np.zeros(len(embeddings), np.int64), method="svd")
+    scaled = rotation.matrix * (rotation.spectrum + FLOOR * rotation.spectrum.mean())[:, None] ** -power
+    flat: NDArray[np.float64] = scaled * np.linalg.norm(rotation.matrix) / np.linalg.norm(scaled)
+    return flat

@@ -1,4 +1,4 @@
-"""Speakers held out in turn, so that a rotation is chosen by speakers who had no part in it, and by all of them."""
+"""Draw utterances to fit a rotation to, and folds of held-out speakers to select one by."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -14,14 +14,14 @@ from mrlspk.rotation.selection import EmbeddedTrials, Fold, SpeakerEmbeddings
 N_FOLDS = 5
 FEWEST_SPEAKERS = 4  # two to hold out, and two to fit on
 TRIALS_PER_FOLD = 10_000
-# What a choice is made on, unless somebody says otherwise: utterances of a speaker, speakers, and the length of a crop.
+# Defaults of the selection: utterances per speaker, speakers, and length of a crop.
 CHOICE_UTTERANCES, CHOICE_SPEAKERS, CHOICE_SECONDS = 10, 1000, 1.0
 
 type Vectors = Mapping[str, NDArray[np.floating]]
 
 
 def draw_utterances(corpus: Manifest, *, per_speaker: int, max_speakers: int, seed: int) -> Manifest:
-    """Return so many utterances of so many speakers, or all where there are fewer, drawn by ``seed``."""
+    """Draw up to ``per_speaker`` utterances of up to ``max_speakers`` speakers."""
     rng = np.random.default_rng(seed)
     groups = corpus.by_speaker()
     speakers = sorted(rng.permutation(corpus.speakers)[:max_speakers].tolist())
@@ -34,32 +34,32 @@ def draw_utterances(corpus: Manifest, *, per_speaker: int, max_speakers: int, se
 
 
 def sample_utterances(corpus: Manifest, n_utterances: int, *, seed: int) -> tuple[Utterance, ...]:
-    """Return so many utterances, or all, in the order of the corpus, and one more of each speaker whom the draw missed.
+    """Draw up to ``n_utterances``, in the order of the corpus, plus one of each speaker that the draw missed.
 
-    They are as unevenly shared out among the speakers as in the corpus itself.
+    Speakers are as unbalanced as in the corpus.
     """
     order = np.random.default_rng(seed).permutation(len(corpus.utterances)).tolist()
     drawn = set(order[:n_utterances])
-    heard = {corpus.utterances[index].speaker_id for index in drawn}
+    drawn_speakers = {corpus.utterances[index].speaker_id for index in drawn}
     for index in order[n_utterances:]:
-        if (speaker := corpus.utterances[index].speaker_id) not in heard:
+        if (speaker := corpus.utterances[index].speaker_id) not in drawn_speakers:
             drawn.add(index)
-            heard.add(speaker)
+            drawn_speakers.add(speaker)
     return tuple(utterance for index, utterance in enumerate(corpus.utterances) if index in drawn)
 
 
 def with_speaker(corpus: Manifest, embeddings: Vectors) -> SpeakerEmbeddings:
-    """Return the embeddings of a corpus, in its order, and who speaks."""
+    """Return the embeddings of a corpus, in its order, with speaker labels."""
     index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
     vectors = np.stack([embeddings[utterance.utterance_id] for utterance in corpus.utterances])
     return SpeakerEmbeddings(vectors, np.array([index[utterance.speaker_id] for utterance in corpus.utterances]))
 
 
 def check_speakers(corpus: Manifest, utterance_ids: Collection[str] | None = None) -> list[str]:
-    """Return the speakers that can be held out: those with two utterances, among ``utterance_ids`` where it is given.
+    """Return the speakers that can be held out: those with two utterances, among ``utterance_ids`` if given.
 
     Raises:
-        DataError: If they are too few.
+        DataError: If there are fewer than `FEWEST_SPEAKERS`.
     """
     counts = Counter(
         utterance.speaker_id
@@ -68,27 +68,27 @@ def check_speakers(corpus: Manifest, utterance_ids: Collection[str] | None = Non
     )
     speakers = [speaker for speaker in corpus.speakers if counts[speaker] > 1]
     if len(speakers) < FEWEST_SPEAKERS:
-        kind = "two files" if utterance_ids is None else "two files long enough"
+        kind = "two files" if utterance_ids is None else "two files that are long enough"
         raise DataError(
-            f"to choose a rotation {FEWEST_SPEAKERS} speakers with {kind} are needed, got {len(speakers)}",
+            f"selecting a rotation needs {FEWEST_SPEAKERS} speakers with {kind}, got {len(speakers)}",
             corpus.root,
-            "Name more speech, or take --method svd, which leaves no choice.",
+            "Give more speech, or take `method=svd`, which needs no selection.",
         )
     return speakers
 
 
 def draw_folds(corpus: Manifest, whole: Vectors, crops: Vectors, *, seed: int) -> tuple[Fold, ...]:
-    """Return up to `N_FOLDS` folds; each speaker with two crops is held out in one, the others are always fitted on.
+    """Return up to `N_FOLDS` folds; each speaker with two crops is held out in one fold, and fitted on in the others.
 
-    Trials are of crops: a model that was trained on these speakers hardly errs on whole utterances of theirs, and only
-    errors can tell rotations apart. One second is better than two: over five folds of the shared speech the order of
-    methods then agreed best with their order on unseen speakers.
+    Speakers with fewer crops are always fitted on. Trials are between crops: a model that was trained on these speakers
+    hardly errs on their whole utterances, and only errors distinguish rotations. One second is better than two: over
+    five folds, the order of methods then agreed best with their order on unseen speakers.
 
     Args:
-        corpus: Whose utterances all have an embedding in ``whole``.
-        whole: (embed_dim,) by utterance id, of whole utterances: what is fitted on.
-        crops: The same of short crops, of those utterances that are long enough.
-        seed: Of the folds and the trials.
+        corpus: A corpus; each utterance has an embedding in ``whole``.
+        whole: Embeddings (embed_dim,) of whole utterances by utterance id, to fit on.
+        crops: Embeddings of short crops, for the utterances that are long enough.
+        seed: Seed of folds and trials.
 
     Raises:
         DataError: If too few speakers have two crops.

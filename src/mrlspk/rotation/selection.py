@@ -1,4 +1,4 @@
-"""Which rotation tells apart best those speakers who had no part in it."""
+"""Select a rotation by cross-validation over speakers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from mrlspk.metrics.cosine import prefix_cosine_scores
 from mrlspk.metrics.eer import equal_error_rate, mean_log_eer
 from mrlspk.rotation.closed_form import METHODS, Method, Rotation, fit_rotation
 
-WIDTHS = 16, 32, 64  # where rotations differ; near the full width all are alike
-TIE = 0.02  # mean log EERs this near are equal, for chance moves them more: the earlier candidate is taken
+WIDTHS = 16, 32, 64  # where rotations differ; near the full width they are alike
+TIE = 0.02  # mean log EERs this close are a tie, because chance moves them more; the earlier candidate wins
 
 
 @dataclass(frozen=True, eq=False)
 class SpeakerEmbeddings:
-    """Embeddings (n, embed_dim), of any length, and (n,) who speaks."""
+    """Embeddings (n, embed_dim), of any length, with speaker labels (n,)."""
 
     embeddings: NDArray[np.floating]
     speaker_index: NDArray[np.integer]
 
     def only(self, keep: NDArray[np.bool_]) -> "SpeakerEmbeddings":
-        """Return the part where ``keep`` (n,) is true."""
+        """Return the rows where ``keep`` (n,) is true."""
         return SpeakerEmbeddings(self.embeddings[keep], self.speaker_index[keep])
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedTrials:
-    """Embeddings (n, embed_dim) and the trials among them: (trials,) rows of both sides, and which are target."""
+    """Embeddings (n, embed_dim), and trials among them: (trials,) row numbers of both sides, and target labels."""
 
     embeddings: NDArray[np.floating]
     enroll: NDArray[np.integer]
@@ -40,7 +40,7 @@ class EmbeddedTrials:
 
     @classmethod
     def of(cls, trials: Trials, utterance_ids: Sequence[str], embeddings: NDArray[np.floating]) -> "EmbeddedTrials":
-        """Return trials whose utterances are ``utterance_ids``, in the order of ``embeddings``."""
+        """Build trials between ``utterance_ids``, which name the rows of ``embeddings``."""
         row = {utterance_id: index for index, utterance_id in enumerate(utterance_ids)}
         enroll, test = (np.array([row[each] for each in side]) for side in (trials.enroll_ids, trials.test_ids))
         return cls(embeddings, enroll, test, trials.is_target)
@@ -48,7 +48,7 @@ class EmbeddedTrials:
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Speakers to fit on, and trials among others to choose by."""
+    """Speakers to fit on, and trials among held-out speakers."""
 
     fit: SpeakerEmbeddings
     held_out: EmbeddedTrials
@@ -56,12 +56,12 @@ class Fold:
 
 @dataclass(frozen=True)
 class RotationCandidates:
-    """What is tried, in order: each method, with each of its values.
+    """The candidates in order: each method with each of its parameters.
 
     Attributes:
         methods: See `fit_rotation`; ``none`` keeps the order of a model that is a Matryoshka model already.
-        within_shares: Values of ``between_within``.
-        lda_shrinkages: Values of ``lda_qr``.
+        within_shares: Parameters of ``between_within``.
+        lda_shrinkages: Parameters of ``lda_qr``.
     """
 
     methods: tuple[Method, ...] = (*METHODS[1:], METHODS[0])
@@ -69,7 +69,7 @@ class RotationCandidates:
     lda_shrinkages: tuple[float, ...] = (1.0, 4.0)
 
     def listed(self) -> list[tuple[Method, float | None]]:
-        """Return every method with every value."""
+        """Return each method with each of its parameters."""
         values: dict[Method, Sequence[float | None]] = {
             "between_within": self.within_shares,
             "lda_qr": self.lda_shrinkages,
@@ -79,7 +79,7 @@ class RotationCandidates:
 
 @dataclass(frozen=True)
 class CandidateResult:
-    """What a candidate is worth: ``eer`` by width and ``mean_log_eer``, both means over the folds."""
+    """The metrics of a candidate: ``eer`` by width and ``mean_log_eer``, both means over the folds."""
 
     method: Method
     parameter: float | None
@@ -89,11 +89,11 @@ class CandidateResult:
 
 @dataclass(frozen=True, eq=False)
 class RotationChoice:
-    """The rotation chosen, and what it was chosen from.
+    """The selected rotation and the results of all candidates.
 
     Attributes:
-        rotation: As fitted at the end.
-        results: Of every candidate in order; empty where there was but one.
+        rotation: The selected rotation, fitted to all speakers.
+        results: Results of all candidates, in order; empty if there was only one.
         n_target: Target trials of all folds.
         n_nontarget: Non-target trials of all folds.
     """
@@ -104,7 +104,7 @@ class RotationChoice:
     n_nontarget: int = 0
 
     def entry(self) -> dict[str, Any]:
-        """Return what a checkpoint holds: the entry of the rotation, and under ``choice`` what it was chosen from."""
+        """Return the entry of a checkpoint: the rotation, with the results of all candidates under ``choice``."""
         if not self.results:
             return self.rotation.entry()
         candidates = [
@@ -125,25 +125,25 @@ class RotationChoice:
         return self.rotation.entry() | {"choice": choice}
 
 
-def choose_rotation(
+def select_rotation(
     fit: SpeakerEmbeddings, held_out: EmbeddedTrials, candidates: RotationCandidates | None = None
 ) -> RotationChoice:
-    """Return the candidate, fitted to ``fit``, whose mean log EER on trials among other speakers is least.
+    """Fit all candidates to ``fit``, and select the one with the lowest mean log EER on held-out trials.
 
-    It is over `choice_widths`. Of candidates within `TIE` of the least the earliest is taken. One candidate alone is
+    The mean is over `choice_widths`. Among candidates within `TIE` of the lowest, the first wins. A single candidate is
     fitted and not scored.
 
     Raises:
         DataError: If a candidate cannot be fitted to these embeddings.
         MetricError: If the trials are not of both kinds.
     """
-    return choose_over_folds([Fold(fit, held_out)], candidates, refit=fit)
+    return cross_validate_rotation([Fold(fit, held_out)], candidates, refit=fit)
 
 
-def choose_over_folds(
+def cross_validate_rotation(
     folds: Sequence[Fold], candidates: RotationCandidates | None = None, *, refit: SpeakerEmbeddings
 ) -> RotationChoice:
-    """Return the candidate that is best over several folds (see `choose_rotation`), fitted to ``refit``.
+    """Select the best candidate over several folds, as `select_rotation` does, and fit it to ``refit``.
 
     Raises:
         DataError: If a candidate cannot be fitted to these embeddings.
@@ -161,7 +161,7 @@ def choose_over_folds(
 
 
 def choice_widths(embed_dim: int) -> tuple[int, ...]:
-    """Return the widths that rotations are chosen by: those of `WIDTHS` below the full one, else half of it."""
+    """Return the widths to select by: those of `WIDTHS` below the full width, or else half of it."""
     return tuple(width for width in WIDTHS if width < embed_dim) or (max(embed_dim // 2, 1),)
 
 
@@ -174,8 +174,8 @@ def _score(folds: Sequence[Fold], method: Method, parameter: float | None) -> Ca
 def _score_fold(fold: Fold, rotation: Rotation) -> tuple[dict[int, float], float]:
     trials = fold.held_out
     widths = choice_widths(len(rotation.matrix))
-    turned = np.asarray(trials.embeddings, dtype=np.float64) @ rotation.matrix.T
-    columns = prefix_cosine_scores(turned, trials.enroll, trials.test, widths).T
+    rotated = np.asarray(trials.embeddings, dtype=np.float64) @ rotation.matrix.T
+    columns = prefix_cosine_scores(rotated, trials.enroll, trials.test, widths).T
     eer = {width: equal_error_rate(column, trials.is_target) for width, column in zip(widths, columns, strict=True)}
     n_target = int(trials.is_target.sum())
     counts = {"n_target": n_target, "n_nontarget": len(trials.is_target) - n_target}
@@ -187,5 +187,6 @@ def _fit(vectors: SpeakerEmbeddings, method: Method, parameter: float | None) ->
         return fit_rotation(vectors.embeddings, vectors.speaker_index, method=method, parameter=parameter)
     except ValueError as error:
         raise DataError(
-            f"no rotation {method} can be fitted: {error}", fix="Name more speech, or take svd, which needs least."
+            f"the rotation {method} cannot be fitted: {error}",
+            fix="Give more speech, or take svd, which needs the least.",
         ) from error

@@ -1,4 +1,4 @@
-"""A Matryoshka model out of any other, without training: its embedding turned so that short prefixes hold the most."""
+"""Make a Matryoshka model from any model without training: rotate its embedding so that prefixes hold the most."""
 
 import logging
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from mrlspk.rotation.folds import (
     draw_utterances,
     with_speaker,
 )
-from mrlspk.rotation.selection import RotationCandidates, RotationChoice, choose_over_folds
+from mrlspk.rotation.selection import RotationCandidates, RotationChoice, cross_validate_rotation
 
 log = logging.getLogger("mrlspk.training")
 
@@ -38,15 +38,15 @@ DEFAULT_DIMS = 64, 128
 
 @dataclass(frozen=True)
 class RotateRequest:
-    """How a model is to be turned.
+    """Options of a rotation.
 
     Attributes:
-        method: One of them; ``auto`` chooses on held-out speakers.
-        dims: Widths that the new model is to have beside its full one; None: 64, 128 and those that it has.
-        utterances_per_speaker: Drawn of each speaker.
-        max_speakers: Drawn of the corpus.
-        crop_seconds: Length of what the choice is made on.
-        seed: Of all draws.
+        method: A method, or ``auto`` to select one by held-out speakers.
+        dims: Widths of the new model beside its full width; None: 64, 128 and those of the model.
+        utterances_per_speaker: Utterances drawn per speaker.
+        max_speakers: Speakers drawn from the corpus.
+        crop_seconds: Length of the crops that the selection uses.
+        seed: Seed of all draws.
     """
 
     method: Method | Literal["auto"] = "auto"
@@ -58,18 +58,18 @@ class RotateRequest:
 
     @property
     def candidates(self) -> RotationCandidates:
-        """What there is to choose from."""
+        """The rotations to select from."""
         return RotationCandidates() if self.method == "auto" else RotationCandidates((self.method,))
 
     @property
     def has_choice(self) -> bool:
-        """Whether there is more than one."""
+        """True if there is more than one."""
         return len(self.candidates.listed()) > 1
 
 
 @dataclass(frozen=True)
 class RotatedModel:
-    """A model that was written to ``path``, and the speech that its rotation was fitted to."""
+    """A rotated model at ``path``, and the size of the speech that its rotation was fitted to."""
 
     path: Path
     dims: tuple[int, ...]
@@ -92,24 +92,24 @@ def rotate(
     force: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> RotatedModel:
-    """Write ``model`` to ``output`` with its embedding turned; cosines at its full width stay as they are.
+    """Write ``model`` to ``output`` with its embedding rotated; full-width cosines do not change.
 
     Args:
-        model: Of any layout.
-        speech: Folder whose subfolders are speakers; none whom the model is to be tested on.
+        model: A model file of any layout.
+        speech: Folder with one subfolder per speaker; leave test speakers out.
         output: File to write: .pt or .safetensors.
-        request: How.
+        request: Options.
         settings: Its ``batch_size``, ``max_seconds`` and ``cache`` are used.
         device: auto, cpu, cuda, cuda:N or mps.
         cache_dir: Folder of fetched models and of embeddings.
-        force: Overwrite.
+        force: Overwrite ``output``.
         on_progress: Called with (recordings done, all recordings).
 
     Raises:
-        CheckpointError: If the file is no checkpoint or does not load whole.
-        DataError: If the speech cannot be used, or a choice is wanted and there are too few speakers.
+        CheckpointError: If the file is not a checkpoint, or does not load completely.
+        DataError: If the speech cannot be used, or has too few speakers to select by.
         UsageError: If a width is wider than the model, or ``output`` ends in neither .pt nor .safetensors.
-        MrlspkError: If ``output`` is there and ``force`` is false, or cannot be written.
+        MrlspkError: If ``output`` exists and ``force`` is false, or cannot be written.
     """
     check_suffix(output)
     check_free(output, force=force)
@@ -131,21 +131,21 @@ def rotate(
 
 
 def choose_dims(own: tuple[int, ...], dims: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Return the widths of a rotated model, rising, its full width among them.
+    """Return the widths of a rotated model, rising, including its full width.
 
     Args:
-        own: Those of the model before.
-        dims: Asked for; None: 64 and 128 where it is wider, and its own.
+        own: Widths of the model.
+        dims: Requested widths; None: those of the model, with 64 and 128 if it is wider.
 
     Raises:
-        UsageError: If one of them is wider than the model.
+        UsageError: If a requested width is wider than the model.
     """
     full = own[-1]
     if dims is None:
         return tuple(sorted({*own, *(dim for dim in DEFAULT_DIMS if dim < full)}))
     if too_wide := [dim for dim in dims if dim > full]:
         raise UsageError(
-            f"the model has {full} values, a width of {too_wide[0]} cannot be had without training",
+            f"the model has {full} values, and a width of {too_wide[0]} needs training",
             "--dims",
             f"Name widths up to {full}.",
         )
@@ -153,7 +153,7 @@ def choose_dims(own: tuple[int, ...], dims: tuple[int, ...] | None) -> tuple[int
 
 
 def _draw(speech: Path, request: RotateRequest) -> Manifest:
-    """Return the utterances to fit on, before any is decoded."""
+    """Draw the utterances to fit on, before any is decoded."""
     per_speaker, max_speakers = request.utterances_per_speaker, request.max_speakers
     corpus = draw_utterances(scan_corpus(speech), per_speaker=per_speaker, max_speakers=max_speakers, seed=request.seed)
     if request.has_choice:
@@ -162,35 +162,38 @@ def _draw(speech: Path, request: RotateRequest) -> Manifest:
 
 
 def _embed(corpus: Manifest, embedder: Embedder, request: RotateRequest) -> Embeddings:
-    """Embed every utterance whole, and its middle where there is a choice to make."""
+    """Embed each utterance whole, and its middle if a rotation is to be selected."""
     lengths = (None, request.crop_seconds) if request.has_choice else (None,)
     try:
         return embedder.embed(Recording(each.source, seconds) for each in corpus.utterances for seconds in lengths)
     except DataError as error:
-        raise DataError(error.what, error.where, "Mend these recordings, or take them out.") from error
+        raise DataError(error.what, error.where, "Repair these recordings, or remove them.") from error
 
 
 def _choose(corpus: Manifest, embeddings: Embeddings, request: RotateRequest) -> RotationChoice:
-    """Return the rotation, fitted to all speakers."""
+    """Select a rotation if there are several, and fit it to all speakers."""
     sources = {utterance.utterance_id: utterance.source for utterance in corpus.utterances}
     whole = embeddings.of(sources)
     vectors = with_speaker(corpus, whole)
     if not request.has_choice:
-        return choose_over_folds((), request.candidates, refit=vectors)
+        return cross_validate_rotation((), request.candidates, refit=vectors)
     crops = embeddings.of(sources, crop_seconds=request.crop_seconds)
     if len(crops) < len(whole):
         shorter = len(whole) - len(crops)
         log.warning(
-            "%d of %d files are shorter than %g s: none is in a trial", shorter, len(whole), request.crop_seconds
+            "%d of %d files are shorter than %g s and left out of the trials",
+            shorter,
+            len(whole),
+            request.crop_seconds,
         )
     folds = draw_folds(corpus, whole, crops, seed=request.seed)
-    return choose_over_folds(folds, request.candidates, refit=vectors)
+    return cross_validate_rotation(folds, request.candidates, refit=vectors)
 
 
 def _network(loaded: LoadedModel, choice: RotationChoice, dims: tuple[int, ...]) -> dict[str, Any]:
-    """Return the entries of the network with its head turned, and what the file says of the run that it came from."""
+    """Return the entries of the rotated network, with configuration and corpus of its run if they are known."""
     encoder: Encoder = loaded.encoder.cpu()
-    turned = encoder.rotated(choice.rotation.matrix, dims)
+    rotated = encoder.rotated(choice.rotation.matrix, dims)
     architecture = loaded.architecture.model_copy(update={"matryoshka_dims": dims, "output_norm": False})
     known = {schema.CONFIG: loaded.config, schema.CORPUS: loaded.contents.get(schema.CORPUS)}
-    return encoder_entries(turned, architecture) | {key: entry for key, entry in known.items() if entry is not None}
+    return encoder_entries(rotated, architecture) | {key: entry for key, entry in known.items() if entry is not None}

@@ -9,7 +9,7 @@ from pathlib import Path
 from mrlspk.config import Config, dump_config
 from mrlspk.config.launch import Launch
 from mrlspk.data.trials import write_trials
-from mrlspk.distributed import raising_on_all_ranks, on_rank_zero
+from mrlspk.distributed import on_rank_zero, raising_on_all_ranks
 from mrlspk.evaluation.trial_list import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint, schema

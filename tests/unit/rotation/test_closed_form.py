@@ -7,7 +7,7 @@ import scipy.linalg
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from mrlspk.errors import CheckpointError
-from mrlspk.rotation.closed_form import METHODS, WITH_PARAMETER, fit_rotation, read_rotation, spectrum_of
+from mrlspk.rotation.closed_form import METHODS, WITH_PARAMETER, fit_rotation, flattening, read_rotation, spectrum_of
 
 ALL = [(method, 0.5 if method in WITH_PARAMETER else None) for method in METHODS]
 
@@ -33,7 +33,7 @@ def span(rows):
 
 
 @pytest.mark.parametrize(("method", "parameter"), ALL)
-def test_every_rotation_is_orthogonal_and_keeps_all_cosines(speech, method, parameter):
+def test_rotation_is_orthogonal_and_keeps_all_cosines(speech, method, parameter):
     embeddings, speaker_index = speech
     matrix = fit_rotation(embeddings, speaker_index, method=method, parameter=parameter).matrix
     assert np.abs(matrix @ matrix.T - np.eye(12)).max() < 1e-10
@@ -42,7 +42,7 @@ def test_every_rotation_is_orthogonal_and_keeps_all_cosines(speech, method, para
 
 
 @pytest.mark.parametrize(("method", "parameter"), ALL)
-def test_a_rotation_does_not_depend_on_signs_lengths_or_names_of_speakers(speech, method, parameter):
+def test_rotation_ignores_lengths_and_labels_of_speakers(speech, method, parameter):
     embeddings, speaker_index = speech
     first = fit_rotation(embeddings, speaker_index, method=method, parameter=parameter).matrix
     lengths = np.random.default_rng(1).uniform(0.1, 9, size=(600, 1))
@@ -67,7 +67,7 @@ def test_class_svd_counts_every_speaker_once():
     assert fit_rotation(embeddings, np.zeros(5, dtype=int), method="svd").matrix[0].tolist() == [1, 0, 0]
 
 
-def test_between_within_puts_what_only_varies_within_speakers_last():
+def test_between_within_puts_within_speaker_variation_last():
     # Speaker means 0.6 e1 and 0.6 e2; the third value is +-0.8 within each: more energy, and no speaker in it.
     embeddings = np.array([[0.6, 0, 0.8], [0.6, 0, -0.8], [0, 0.6, 0.8], [0, 0.6, -0.8]])
     speaker_index = np.array([0, 0, 1, 1])
@@ -89,7 +89,7 @@ def test_between_within_matches_scipy(speech):
 
 
 @pytest.mark.parametrize("shrinkage", [1.0, 4.0])
-def test_prefixes_of_lda_qr_span_the_directions_that_scipy_finds(speech, shrinkage):
+def test_lda_qr_prefixes_span_the_directions_of_scipy(speech, shrinkage):
     embeddings, speaker_index = speech
     directions = unit(embeddings)
     means = np.stack([directions[speaker_index == speaker].mean(0) for speaker in range(30)])
@@ -101,7 +101,7 @@ def test_prefixes_of_lda_qr_span_the_directions_that_scipy_finds(speech, shrinka
         assert span(matrix[:dim]) == pytest.approx(span(leading[:dim]), abs=1e-8)
 
 
-def test_lda_qr_without_shrinkage_spans_what_scikit_learn_finds_about_a_mean_of_zero(speech):
+def test_lda_qr_without_shrinkage_matches_scikit_learn(speech):
     embeddings, speaker_index = speech
     both = np.concatenate([embeddings, -embeddings])  # each speaker and the opposite one: the mean of all is zero
     labels = np.concatenate([speaker_index, speaker_index + 30])
@@ -118,7 +118,7 @@ def test_few_speakers_leave_the_rest_in_order_of_energy(speech):
     assert (np.diff(rotation.spectrum[3:]) < 0).all()
 
 
-def test_spectrum_is_the_share_of_each_value_whatever_the_lengths():
+def test_spectrum_is_the_energy_share_of_each_value():
     assert spectrum_of(np.array([[3.0, 4.0], [0.0, 9.0]]), np.eye(2)).tolist() == pytest.approx([0.18, 0.82])
 
 
@@ -129,20 +129,20 @@ def test_spectrum_is_the_share_of_each_value_whatever_the_lengths():
         (np.zeros((0, 3)), [], {"method": "svd"}, "expected"),
         (np.diag([1.0, 0.0]), [0, 1], {"method": "svd"}, "zero or not finite"),
         (np.diag([1.0, np.nan]), [0, 1], {"method": "svd"}, "zero or not finite"),
-        (np.eye(2), [0, 1], {"method": "svd", "parameter": 1.0}, "no rotation"),
-        (np.eye(2), [0, 1], {"method": "lda_qr"}, "no rotation"),
-        (np.eye(2), [0, 1], {"method": "lda_qr", "parameter": -1.0}, "no rotation"),
-        (np.eye(2), [0, 1], {"method": "lda_qr", "parameter": 1.0}, "two speakers, one of them twice"),
-        (np.eye(2), [0, 0], {"method": "between_within", "parameter": 1.0}, "two speakers, one of them twice"),
+        (np.eye(2), [0, 1], {"method": "svd", "parameter": 1.0}, "does not take the parameter"),
+        (np.eye(2), [0, 1], {"method": "lda_qr"}, "does not take the parameter"),
+        (np.eye(2), [0, 1], {"method": "lda_qr", "parameter": -1.0}, "does not take the parameter"),
+        (np.eye(2), [0, 1], {"method": "lda_qr", "parameter": 1.0}, "two speakers, one of them with two"),
+        (np.eye(2), [0, 0], {"method": "between_within", "parameter": 1.0}, "two speakers, one of them with two"),
     ],
 )
-def test_what_no_rotation_can_be_fitted_to_is_refused(embeddings, speakers, options, message):
+def test_unusable_input_raises(embeddings, speakers, options, message):
     with pytest.raises(ValueError, match=message):
         fit_rotation(embeddings, np.array(speakers, dtype=int), **options)
 
 
 @pytest.mark.parametrize(("method", "parameter"), ALL)
-def test_an_entry_gives_the_same_rotation_back_through_json(speech, method, parameter):
+def test_entry_survives_json(speech, method, parameter):
     rotation = fit_rotation(*speech, method=method, parameter=parameter)
     again = read_rotation(json.loads(json.dumps(rotation.entry())), Path("model.pt"))
     assert (again.method, again.parameter) == (method, parameter)
@@ -166,10 +166,31 @@ def test_an_entry_gives_the_same_rotation_back_through_json(speech, method, para
         {"spectrum": [1.0, -0.5]},
     ],
 )
-def test_a_damaged_entry_is_refused(change):
+def test_damaged_entry_raises(change):
     entry = fit_rotation(np.eye(2), np.arange(2), method="svd").entry()
     assert read_rotation(entry | {"choice": []}, Path("model.pt")).method == "svd"
     with pytest.raises(CheckpointError, match=r"model\.pt: its rotation is damaged"):
         read_rotation(entry | change, Path("model.pt"))
     with pytest.raises(CheckpointError):
         read_rotation([1], Path("model.pt"))
+
+
+def test_flattening_scales_rows_by_energy_and_keeps_the_norm():
+    # Unit vectors along two axes, three to one: shares of 0.75 and 0.25, floors of half their mean of 0.5.
+    embeddings = np.array([[0.0, 2.0], [0.0, 5.0], [0.0, -1.0], [3.0, 0.0]])
+    expected = np.array([[0.0, 1.0**-0.2], [0.5**-0.2, 0.0]])
+    expected *= np.sqrt(2) / np.linalg.norm(expected)
+    assert flattening(embeddings, power=0.2) == pytest.approx(expected)
+
+
+def test_flattening_by_power_zero_is_a_rotation():
+    matrix = flattening(np.random.default_rng(0).normal(size=(30, 5)) * [5, 4, 3, 2, 1], power=0.0)
+    assert matrix @ matrix.T == pytest.approx(np.eye(5), abs=1e-12)
+
+
+def test_flattening_brings_energies_closer():
+    embeddings = np.random.default_rng(0).normal(size=(500, 6)) * [9, 5, 3, 2, 1, 1]
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    before, after = (((unit @ flattening(embeddings, power=power).T) ** 2).mean(0) for power in (0.0, 0.3))
+    assert after[0] / after[-1] < before[0] / before[-1]
+    assert list(after) == sorted(after, reverse=True)

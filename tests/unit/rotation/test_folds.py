@@ -23,7 +23,7 @@ def vectors_of(corpus, *, width=4, seed=0):
     return {utterance.utterance_id: rng.normal(size=width) for utterance in corpus.utterances}
 
 
-def test_so_many_utterances_of_so_many_speakers_are_drawn_by_the_seed():
+def test_draw_utterances_respects_limits_and_seed():
     corpus = corpus_of(a=5, b=1, c=9, d=4)
     drawn = draw_utterances(corpus, per_speaker=3, max_speakers=10, seed=0)
     counts = {speaker: len(group) for speaker, group in drawn.by_speaker().items()}
@@ -34,13 +34,13 @@ def test_so_many_utterances_of_so_many_speakers_are_drawn_by_the_seed():
     assert len(draw_utterances(corpus, per_speaker=3, max_speakers=2, seed=0).speakers) == 2
 
 
-def test_embeddings_stand_in_the_order_of_the_corpus_with_their_speakers():
+def test_with_speaker_follows_the_order_of_the_corpus():
     corpus = corpus_of(a=2, b=1)
     found = with_speaker(corpus, {"b/x/0.wav": np.full(2, 3), "a/x/1.wav": np.full(2, 2), "a/x/0.wav": np.full(2, 1)})
     assert (found.embeddings[:, 0].tolist(), found.speaker_index.tolist()) == ([1, 2, 3], [0, 0, 1])
 
 
-def test_every_speaker_with_two_crops_is_held_out_once_and_never_fitted_on_there():
+def test_each_speaker_with_two_crops_is_held_out_once():
     corpus = corpus_of(**{f"s{number:02}": 3 for number in range(12)}, single=1)
     whole, crops = vectors_of(corpus), vectors_of(corpus, seed=1)
     del crops["s00/x/0.wav"], crops["s01/x/0.wav"], crops["s01/x/1.wav"]  # s01 has one crop left
@@ -65,10 +65,10 @@ def test_four_speakers_make_two_folds():
     assert [(len(fold.fit.embeddings), len(fold.held_out.embeddings)) for fold in folds] == [(4, 4), (4, 4)]
 
 
-def test_too_few_speakers_are_told_with_the_remedy():
-    with pytest.raises(DataError, match=r"speech: .*4 speakers with two files are needed, got 3\n.*--method svd"):
+def test_too_few_speakers_raise_with_a_fix():
+    with pytest.raises(DataError, match=r"speech: .*needs 4 speakers with two files, got 3\n.*`method=svd`"):
         check_speakers(corpus_of(a=2, b=2, c=2, d=1))
     corpus = corpus_of(a=2, b=2, c=2, d=2)
     crops = {each: vector for each, vector in vectors_of(corpus).items() if not each.endswith("1.wav")}
-    with pytest.raises(DataError, match="4 speakers with two files long enough are needed, got 0"):
+    with pytest.raises(DataError, match="needs 4 speakers with two files that are long enough, got 0"):
         draw_folds(corpus, vectors_of(corpus), crops, seed=0)

@@ -12,8 +12,8 @@ from mrlspk.rotation.selection import (
     RotationCandidates,
     SpeakerEmbeddings,
     choice_widths,
-    choose_over_folds,
-    choose_rotation,
+    cross_validate_rotation,
+    select_rotation,
 )
 
 
@@ -33,7 +33,7 @@ def all_trials(vectors):
     )
 
 
-def test_candidates_are_every_method_with_every_value_svd_first_and_none_last():
+def test_candidates_are_all_methods_with_all_parameters_in_order():
     assert RotationCandidates().listed() == [
         ("svd", None), ("class_svd", None), ("between_within", 0.25), ("between_within", 0.5),
         ("lda_qr", 1.0), ("lda_qr", 4.0), ("none", None),
@@ -44,13 +44,13 @@ def test_candidates_are_every_method_with_every_value_svd_first_and_none_last():
 @pytest.mark.parametrize(
     ("embed_dim", "widths"), [(256, (16, 32, 64)), (64, (16, 32)), (65, (16, 32, 64)), (16, (8,)), (8, (4,)), (1, (1,))]
 )
-def test_a_choice_is_made_at_small_widths_that_the_model_has(embed_dim, widths):
+def test_selection_uses_small_widths_of_the_model(embed_dim, widths):
     assert choice_widths(embed_dim) == widths
 
 
-def test_where_noise_is_louder_than_speakers_a_method_that_knows_them_is_chosen():
+def test_supervised_method_wins_if_noise_is_louder_than_speakers():
     fit, held_out = voices(30, seed=0, noise=3.0), voices(12, seed=1, noise=3.0)
-    choice = choose_rotation(fit, all_trials(held_out))
+    choice = select_rotation(fit, all_trials(held_out))
     by_name = {(result.method, result.parameter): result for result in choice.results}
     best = min(choice.results, key=lambda result: result.mean_log_eer)
     assert (choice.rotation.method, choice.rotation.parameter) in {
@@ -61,10 +61,10 @@ def test_where_noise_is_louder_than_speakers_a_method_that_knows_them_is_chosen(
     assert (choice.n_target, choice.n_nontarget) == (12 * 28, 96 * 95 // 2 - 12 * 28)
 
 
-def test_rates_are_those_of_cosines_of_the_first_values_of_turned_embeddings():
+def test_eer_is_that_of_cosines_of_rotated_prefixes():
     fit, held_out = voices(10, seed=0), voices(6, seed=1)
     trials = all_trials(held_out)
-    choice = choose_rotation(fit, trials, RotationCandidates(("svd", "none")))
+    choice = select_rotation(fit, trials, RotationCandidates(("svd", "none")))
     moment = fit.embeddings / np.linalg.norm(fit.embeddings, axis=1, keepdims=True)
     first = np.linalg.eigh(moment.T @ moment)[1][:, :15:-1]
     for result, values in zip(choice.results, (held_out.embeddings @ first, held_out.embeddings[:, :16]), strict=True):
@@ -74,57 +74,57 @@ def test_rates_are_those_of_cosines_of_the_first_values_of_turned_embeddings():
         assert result.mean_log_eer == pytest.approx(np.log(expected))
 
 
-def test_an_order_that_is_the_best_already_is_kept():
+def test_best_order_is_kept_by_none():
     def ordered(vectors):
         return SpeakerEmbeddings(vectors.embeddings[:, ::-1], vectors.speaker_index)
 
     fit, held_out = ordered(voices(20, seed=0, noise=3.0)), ordered(voices(12, seed=1, noise=3.0))
-    choice = choose_rotation(fit, all_trials(held_out), RotationCandidates(("svd", "none")))
+    choice = select_rotation(fit, all_trials(held_out), RotationCandidates(("svd", "none")))
     assert choice.rotation.method == "none"
     assert np.array_equal(choice.rotation.matrix, np.eye(32))
 
 
-def test_of_equals_the_earlier_candidate_is_taken():
+def test_first_candidate_wins_a_tie():
     fit, held_out = voices(20, seed=0, noise=0.1), voices(12, seed=1, noise=0.1)
-    choice = choose_rotation(fit, all_trials(held_out), RotationCandidates(("class_svd", "svd")))
+    choice = select_rotation(fit, all_trials(held_out), RotationCandidates(("class_svd", "svd")))
     assert choice.results[0].mean_log_eer == pytest.approx(choice.results[1].mean_log_eer, abs=TIE)
     assert choice.rotation.method == "class_svd"
 
 
-def test_over_folds_figures_are_means_and_the_rotation_is_fitted_to_everybody():
+def test_metrics_are_means_over_folds_and_the_fit_uses_everybody():
     folds = [Fold(voices(10, seed=seed), all_trials(voices(6, seed=seed + 10))) for seed in (0, 1)]
     everybody = voices(20, seed=5)
     candidates = RotationCandidates(("svd", "class_svd"))
-    choice = choose_over_folds(folds, candidates, refit=everybody)
-    single = [choose_rotation(fold.fit, fold.held_out, candidates).results[0] for fold in folds]
+    choice = cross_validate_rotation(folds, candidates, refit=everybody)
+    single = [select_rotation(fold.fit, fold.held_out, candidates).results[0] for fold in folds]
     assert choice.results[0].eer[16] == pytest.approx((single[0].eer[16] + single[1].eer[16]) / 2)
     assert choice.results[0].mean_log_eer == pytest.approx((single[0].mean_log_eer + single[1].mean_log_eer) / 2)
     expected = fit_rotation(everybody.embeddings, everybody.speaker_index, method=choice.rotation.method)
     assert np.array_equal(choice.rotation.matrix, expected.matrix)
 
 
-def test_one_candidate_alone_is_not_scored():
+def test_single_candidate_is_not_scored():
     vectors = voices(5, seed=0)
-    choice = choose_over_folds((), RotationCandidates(("lda_qr",), lda_shrinkages=(4.0,)), refit=vectors)
+    choice = cross_validate_rotation((), RotationCandidates(("lda_qr",), lda_shrinkages=(4.0,)), refit=vectors)
     assert (choice.rotation.method, choice.rotation.parameter, choice.results) == ("lda_qr", 4.0, ())
     assert choice.entry() == choice.rotation.entry()
 
 
-def test_an_entry_tells_every_candidate():
-    choice = choose_rotation(voices(10, seed=0), all_trials(voices(6, seed=1)), RotationCandidates(("svd", "none")))
+def test_entry_holds_every_candidate():
+    choice = select_rotation(voices(10, seed=0), all_trials(voices(6, seed=1)), RotationCandidates(("svd", "none")))
     told = choice.entry()["choice"]
     assert (told["widths"], told["n_target"], told["n_nontarget"]) == ([16], 168, 960)
     assert [(each["method"], each["parameter"]) for each in told["candidates"]] == [("svd", None), ("none", None)]
     assert told["candidates"][1]["eer"] == [choice.results[1].eer[16]]
 
 
-def test_speech_that_a_method_cannot_be_fitted_to_is_told():
+def test_method_that_cannot_be_fitted_raises():
     alone = SpeakerEmbeddings(np.random.default_rng(0).normal(size=(5, 4)), np.zeros(5, dtype=int))
-    with pytest.raises(DataError, match="no rotation lda_qr can be fitted: lda_qr needs two speakers"):
-        choose_over_folds((), RotationCandidates(("lda_qr",), lda_shrinkages=(1.0,)), refit=alone)
+    with pytest.raises(DataError, match="the rotation lda_qr cannot be fitted: lda_qr needs two speakers"):
+        cross_validate_rotation((), RotationCandidates(("lda_qr",), lda_shrinkages=(1.0,)), refit=alone)
 
 
-def test_trials_find_the_rows_of_their_utterances():
+def test_embedded_trials_find_the_rows_of_their_utterances():
     trials = Trials(("s/a", "s/a"), ("s/b", "t/c"), np.array([True, False]), "list", "")
     embedded = EmbeddedTrials.of(trials, ["t/c", "s/a", "s/b"], np.eye(3))
     assert (embedded.enroll.tolist(), embedded.test.tolist()) == ([1, 1], [2, 0])

@@ -18,15 +18,15 @@ from mrlspk.models.checkpoints import schema
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.folding import AffineMap, fold_head, rotate_head, standardise_head, widen_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.rotation.flattening import flattening
+from mrlspk.rotation.closed_form import flattening
 from mrlspk.rotation.folds import draw_folds
 from mrlspk.rotation.selection import (
     EmbeddedTrials,
     RotationCandidates,
     RotationChoice,
     SpeakerEmbeddings,
-    choose_over_folds,
-    choose_rotation,
+    cross_validate_rotation,
+    select_rotation,
 )
 from mrlspk.training.fabric import fabric_of_one
 from mrlspk.training.head.batches import StoredBatches
@@ -116,7 +116,7 @@ def _choose(state: RunState, own: AffineMap, vectors: SpeakerVectors, held_out: 
     candidates, embeddings = _candidates(state), own.apply(vectors.pooled).numpy()
     fit = SpeakerEmbeddings(embeddings, vectors.speaker_index)
     if vectors.short is None:
-        return choose_rotation(fit, held_out, candidates)
+        return select_rotation(fit, held_out, candidates)
     whole, short = (
         {utterance.utterance_id: vector for utterance, vector in zip(corpus.utterances, found, strict=True)}
         for corpus, found in (
@@ -125,7 +125,7 @@ def _choose(state: RunState, own: AffineMap, vectors: SpeakerVectors, held_out: 
         )
     )
     folds = draw_folds(vectors.short.corpus, whole, short, seed=state.config.seed)
-    return choose_over_folds(folds, candidates, refit=fit)
+    return cross_validate_rotation(folds, candidates, refit=fit)
 
 
 def _candidates(state: RunState) -> RotationCandidates:
