@@ -136,7 +136,7 @@ def test_widths_are_the_requested_ones_and_the_full_one(rotate):
     assert rotate("--dims", "2,3").json["dims"] == [2, 3, 8]
     refused = rotate("--dims", "4,16", output="wide.pt")
     assert refused.exit_code == 2
-    assert "so it has no width 16 without training" in refused.stderr
+    assert "a width of 16 needs training" in refused.stderr
     assert rotate("--dims", "none").exit_code == 2
 
 

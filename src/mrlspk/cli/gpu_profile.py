@@ -89,7 +89,9 @@ def parse_memory(text: str | None) -> float | None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip().lower())
     if match is None or match[2] not in UNIT_BYTES or not float(match[1]):
-        raise UsageError(f"expected a size such as 12GiB, got {text!r}", "limit_mib", "Units are GiB, MiB, GB and MB.")
+        raise UsageError(
+            f"expected a size such as 12GiB, got {text!r}", parameter="limit_mib", fix="Units are GiB, MiB, GB and MB."
+        )
     return float(match[1]) * UNIT_BYTES[match[2]] / 2**20
 
 

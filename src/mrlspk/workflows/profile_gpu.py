@@ -170,14 +170,14 @@ def _find_device(config: Config, request: ProfileRequest) -> torch.device:
     if request.limit_mib is None:
         raise UsageError(
             "there is no GPU to measure on, so memory can only be predicted for a GPU of a given size",
-            "limit_mib",
-            "Give `limit_mib`, for example 12GiB.",
+            fix="Give `limit_mib`, for example 12GiB.",
+            parameter="limit_mib",
         )
     if request.fastest:
         raise UsageError(
             "there is no GPU to measure on, and speed cannot be predicted",
-            "fastest",
-            "Leave `fastest` out, or run this on a machine with a GPU.",
+            fix="Leave `fastest` out, or run this on a machine with a GPU.",
+            parameter="fastest",
         )
     return torch.device("cpu")
 

@@ -146,8 +146,8 @@ def choose_dims(own: tuple[int, ...], dims: tuple[int, ...] | None) -> tuple[int
     if too_wide := [dim for dim in dims if dim > full]:
         raise UsageError(
             f"the model has {full} values, and a width of {too_wide[0]} needs training",
-            "--dims",
-            f"Name widths up to {full}.",
+            fix=f"Give widths up to {full}.",
+            parameter="dims",
         )
     return tuple(sorted({*dims, full}))
 
