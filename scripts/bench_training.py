@@ -1,9 +1,9 @@
 """Measure what each key of section hardware does to the training steps of a configuration, as a Markdown table.
 
-Steps are whole ones, on random crops of the configured length: forward and backward pass and optimiser. All variants
-live in one process and take steps in turn, round after round, so that what else the machine does meets all of them
-alike; medians over the rounds are shown, as ratios to the plain variant too. Step memory, on a GPU, is the most that a
-step holds beside what lies there between steps. Weights are random: no model is fetched, and no corpus is needed.
+A step is the forward pass, the backward pass and the optimiser, on random crops of the configured length. All variants
+run in one process and take steps in turn, round after round, so that other load on the machine affects them equally.
+The table shows medians over the rounds, and ratios to the plain variant. Step memory, on a GPU, is the peak of a step
+without what stays in memory between steps. Weights are random: no model is fetched, and no corpus is needed.
 """
 
 import argparse
@@ -51,7 +51,7 @@ GPU_ONLY = UNTIMED, "tf32", "fp16"
 
 @dataclass
 class Variant:
-    """A run's steps, and what was measured of them."""
+    """The steps of a variant and their measurements."""
 
     name: str
     config: Config
@@ -60,7 +60,7 @@ class Variant:
     memory_mib: float = 0.0
 
     def measure(self, batch_size: int, n_steps: int) -> None:
-        """Take steps, and note the seconds of one and the most memory."""
+        """Take steps; record the seconds per step and the peak memory."""
         device = self.probe.device
         before = _reset_memory(device)
         set_tf32(allowed=self.config.hardware.tf32)
@@ -74,7 +74,7 @@ class Variant:
             self.memory_mib = max(self.memory_mib, (torch.cuda.max_memory_allocated(device) - before) / MIB)
 
     def warm_up(self, batch_size: int) -> float:
-        """Take the first steps, in which kernels are compiled and chosen; return their seconds."""
+        """Take the first steps, which compile and choose kernels; return their seconds."""
         set_tf32(allowed=self.config.hardware.tf32)
         started = time.perf_counter()
         for _ in range(2):
@@ -85,7 +85,7 @@ class Variant:
 
 
 def build_variant(name: str, path: Path | None, overrides: list[str]) -> Variant:
-    """Return a variant with random weights, the same in all of them."""
+    """Return a variant; all have the same random weights."""
     config = load_config(path, [*overrides, *PLAIN, *VARIANTS[name]])
     if config.model.backbone is None or config.trains_head_alone:
         sys.exit("name a model.backbone, and train through it: training.freeze_backbone_epochs=0, for example")
@@ -104,7 +104,7 @@ def _wait(device: torch.device) -> None:
 
 
 def _reset_memory(device: torch.device) -> int:
-    """Begin a new peak; return the bytes held now."""
+    """Reset the peak; return the bytes held now."""
     if device.type != "cuda":
         return 0
     torch.cuda.reset_peak_memory_stats(device)
@@ -112,7 +112,7 @@ def _reset_memory(device: torch.device) -> int:
 
 
 def table(variants: list[Variant], first: dict[str, float], batch_size: int) -> str:
-    """Return the rows of all variants beside the first, which is the plain one."""
+    """Return the rows of all variants; the first variant is the plain one."""
     plain = variants[0]
     rows = [
         "| variant | ms a step | crops/s | speed, plain = 1 | step memory, MiB | plain = 1 | first two steps, s |",

@@ -1,10 +1,10 @@
-"""Train the same with one process and with several, and compare the losses of every step.
+"""Train with one process and with several, and compare the losses of every step.
 
-The batch of all processes together is the same in both: 16 crops by one, or 8 by each of two (1x16 against 2x8). On a
-CPU the processes speak by gloo, on GPUs by NCCL, each on its own. Runs whose batch normalisation is not trained must
-agree within 1e-5: the head alone on stored vectors, and all of a network that keeps its statistics, with a margin
-softmax and with triplets. On GPUs, so must within 1e-4 a network that trains synchronised normalisation (torch has none
-on a CPU). Differences are shares of the loss where that is above 1. Exits 1 where one is beyond its limit.
+The total batch is the same: 16 crops in one process, or 8 in each of two (1x16 against 2x8). Processes use gloo on a
+CPU and NCCL on GPUs, one GPU each. Runs that do not train BatchNorm must agree within 1e-5: the head alone on stored
+vectors, and a whole network that keeps its statistics, with a margin softmax and with triplets. On GPUs, a network that
+trains synchronised BatchNorm must agree within 1e-4 (torch has none on a CPU). Differences are relative to the loss if
+it is above 1. Exits 1 if a difference is above its limit.
 """
 
 import argparse
@@ -82,7 +82,7 @@ ON_GPUS = (Case("synchronised", (*SCRATCH, "hardware.sync_batchnorm=true"), 1e-4
 
 @dataclass(frozen=True)
 class Trainer:
-    """Runs ``mrlspk train`` in a folder.
+    """Run ``mrlspk train`` in a folder.
 
     Attributes:
         folder: With the corpus; the runs are written there.
@@ -121,7 +121,7 @@ class Trainer:
         return self.folder / "checkpoints" / name / "metrics.jsonl"
 
     def compare(self, case: Case, *, n_processes: int) -> tuple[int, float, float]:
-        """Train both ways; return how many losses there are, and how far they are apart, in nats and as a share."""
+        """Train both ways; return the number of losses and their largest difference, in nats and relative."""
         name = case.name.replace(" ", "-").replace(",", "")
         logs = [self.train(f"{name}-{n}", case.settings, n_processes=n) for n in (1, n_processes)]
         one, several = (dict(losses(log)) for log in logs)
@@ -132,7 +132,7 @@ class Trainer:
 
 
 def losses(log: Path) -> Iterator[tuple[tuple[Any, ...], float]]:
-    """Yield every loss in a log, with what it is the loss of."""
+    """Yield every loss in a log with its name."""
     for entry in map(json.loads, log.read_text().splitlines()):
         if entry["event"] == "step":
             yield (entry["step"], "total"), entry["loss"]
@@ -143,7 +143,7 @@ def losses(log: Path) -> Iterator[tuple[tuple[Any, ...], float]]:
 
 
 def write_corpus(root: Path) -> None:
-    """Write voices of a few harmonics in noise, each with its own pitch."""
+    """Write a corpus of voices: a few harmonics in noise, each with its own pitch."""
     generator = np.random.default_rng(0)
     time = np.arange(int(SECONDS * SAMPLE_RATE)) / SAMPLE_RATE
     for speaker in range(N_SPEAKERS):
@@ -179,7 +179,7 @@ def main() -> None:
 
 
 def show(trainer: Trainer, cases: tuple[Case, ...], *, n_processes: int) -> int:
-    """Print how far the losses of each kind of run are apart; return 1 where one is beyond its limit."""
+    """Print the differences of each kind of run; return 1 if one is above its limit."""
     print(f"1x{trainer.batch} against {n_processes}x{trainer.batch // n_processes} on {trainer.device}\n")
     print("| run | losses | furthest apart | as a share | limit |\n|---|---|---|---|---|")
     failed = 0
