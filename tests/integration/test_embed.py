@@ -27,7 +27,7 @@ def write_wav(path, samples=8000, rate=16000, scale=0.1):
     return path
 
 
-def test_folder_and_file_have_the_ids_of_the_contract_in_input_order(run, model, tmp_path, monkeypatch):
+def test_folder_and_file_ids_follow_the_input_order(run, model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("in/b/2.wav", "in/a/1.wav", "single.wav"):
         write_wav(tmp_path / name)
@@ -71,7 +71,7 @@ def test_paths_come_from_stdin_and_from_lists(run, model, tmp_path):
     assert json.loads(piped.stdout)["embeddings"] == from_list
 
 
-def test_byte_order_mark_is_no_part_of_the_first_path(run, model, tmp_path):
+def test_byte_order_mark_is_not_part_of_the_first_path(run, model, tmp_path):
     path = str(write_wav(tmp_path / "a.wav"))
     (tmp_path / "list.txt").write_text(path, encoding="utf-8-sig")
     assert run("embed", tmp_path / "list.txt", "--model", model, "--json").json["embeddings"][0]["id"] == path
@@ -89,7 +89,7 @@ def test_list_that_is_not_utf8_exits_3(run, model, tmp_path):
     assert "stdin: is not UTF-8" in piped.stderr
 
 
-def test_list_that_names_nothing_exits_3(run, model, tmp_path):
+def test_empty_list_exits_3(run, model, tmp_path):
     (tmp_path / "list.txt").write_text("\n")
     for outcome in (run("embed", tmp_path / "list.txt", "--model", model), embed_stdin("", "--model", model)):
         assert (outcome.exit_code, outcome.stdout) == (3, "")
@@ -97,7 +97,7 @@ def test_list_that_names_nothing_exits_3(run, model, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["out.npz", "out.jsonl", "out.parquet"])
-def test_output_files_hold_what_json_shows(run, model, tmp_path, name):
+def test_output_files_equal_the_json_output(run, model, tmp_path, name):
     paths = [write_wav(tmp_path / "x" / name) for name in ("a.wav", "b.wav")]
     shown = run("embed", tmp_path / "x", "--model", model, "--json", "-o", tmp_path / name).json["embeddings"]
     assert len(shown) == len(paths)
@@ -126,7 +126,7 @@ def test_output_is_not_overwritten_without_force(run, model, tmp_path):
     assert np.load(out)["embeddings"].shape == (1, 8)
 
 
-def test_embeddings_are_shown_where_the_file_cannot_be_written(run, model, tmp_path, monkeypatch):
+def test_embeddings_are_shown_if_the_file_cannot_be_written(run, model, tmp_path, monkeypatch):
     def full_disk(_fd):
         raise OSError(28, "No space left on device")
 
@@ -185,7 +185,7 @@ def truncated_m4a(shared, path):
         ("short.wav", lambda _shared, path: soundfile.write(path, np.full(200, 0.1), 16000)),
     ],
 )
-def test_bad_audio_among_good_exits_3_and_the_rest_is_delivered(run, model, tmp_path, shared, name, make):
+def test_bad_audio_exits_3_and_the_rest_is_embedded(run, model, tmp_path, shared, name, make):
     good = write_wav(tmp_path / "good.wav")
     make(shared, tmp_path / name)
     out = tmp_path / "out.npz"
@@ -198,7 +198,7 @@ def test_bad_audio_among_good_exits_3_and_the_rest_is_delivered(run, model, tmp_
 
 
 @pytest.mark.parametrize("name", ["missing.wav", "missing", "empty", "list.txt"])
-def test_path_that_is_not_there_among_good_is_an_error_entry(run, model, tmp_path, name):
+def test_absent_path_among_others_is_an_error_entry(run, model, tmp_path, name):
     good, other = write_wav(tmp_path / "good.wav"), tmp_path / name
     (tmp_path / "empty").mkdir()
     (tmp_path / "list.txt").write_bytes(b"\xe9")
@@ -231,7 +231,7 @@ def test_repeated_id_is_refused(run, model, tmp_path):
     assert "same id" in outcome.stderr
 
 
-def test_width_that_the_model_does_not_have_exits_2(run, model, tmp_path):
+def test_width_that_the_model_lacks_exits_2(run, model, tmp_path):
     path = write_wav(tmp_path / "a.wav")
     outcome = run("embed", path, "--model", model, "--dim", 16)
     assert outcome.exit_code == 2
@@ -252,7 +252,7 @@ class Payload:
 
 
 @pytest.mark.parametrize("kind", ["pickle", "text", "missing", "onnx", "other"])
-def test_file_that_is_no_checkpoint_exits_1_and_nothing_runs(run, tmp_path, kind):
+def test_file_that_is_not_a_checkpoint_exits_1_and_runs_nothing(run, tmp_path, kind):
     path = tmp_path / ("model.onnx" if kind == "onnx" else "model.pt")
     if kind == "pickle":
         path.write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
@@ -300,7 +300,7 @@ def test_settings_of_the_configuration_hold(run, model, tmp_path, monkeypatch):
     assert run("embed", path, "--model", model, "--device", "cpu").exit_code == 0
 
 
-def test_batch_size_is_the_flags_else_the_configurations(run, model, tmp_path, monkeypatch):
+def test_batch_size_is_the_flags_or_else_the_configurations(run, model, tmp_path, monkeypatch):
     for name in ("a.wav", "b.wav", "c.wav"):
         write_wav(tmp_path / "in" / name)
     batches = []
@@ -312,7 +312,7 @@ def test_batch_size_is_the_flags_else_the_configurations(run, model, tmp_path, m
     assert batches == [2, 1, 3]
 
 
-def test_dotenv_that_is_not_utf8_is_told_by_name(run, tmp_path, monkeypatch):
+def test_dotenv_that_is_not_utf8_is_named(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_bytes(b"NAME=caf\xe9\n")
     outcome = run("embed", "a.wav")
@@ -321,7 +321,7 @@ def test_dotenv_that_is_not_utf8_is_told_by_name(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("value", "problem"), [(3e38, "not finite"), (0.0, "is zero")])
-def test_model_without_use_gives_errors_in_place_of_embeddings(run, model, tmp_path, value, problem):
+def test_useless_model_gives_errors_instead_of_embeddings(run, model, tmp_path, value, problem):
     entries = torch.load(model)
     for name, tensor in entries["model"].items():
         if name.startswith("head.") and tensor.is_floating_point():
@@ -337,7 +337,7 @@ def test_model_without_use_gives_errors_in_place_of_embeddings(run, model, tmp_p
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_name_that_is_not_utf8_can_be_shown_as_an_error(run, model, tmp_path, exists):
+def test_name_that_is_not_utf8_is_shown_as_an_error(run, model, tmp_path, exists):
     good = write_wav(tmp_path / "good.wav")
     odd = os.fsencode(tmp_path) + b"/caf\xe9.wav"
     if exists:

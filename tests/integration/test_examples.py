@@ -1,4 +1,4 @@
-"""The scripts in ``examples/`` do what they say, on a tiny model and a tiny corpus."""
+"""Run the scripts in ``examples/`` on a tiny model and a tiny corpus."""
 
 import os
 import re
@@ -51,7 +51,7 @@ def test_one_pass_finds_prefixes_equal_to_narrower_embeddings(model, recordings)
     assert max(float(difference) for *_, difference in rows) < 1e-6
 
 
-def test_find_voice_gives_a_cosine_for_every_whole_piece(model, recordings, tmp_path):
+def test_find_voice_prints_a_cosine_for_every_whole_piece(model, recordings, tmp_path):
     voice, rate = soundfile.read(recordings[0], dtype="float32")
     other, _ = soundfile.read(recordings[-1], dtype="float32")
     long = tmp_path / "long.wav"
@@ -74,14 +74,14 @@ def embeddings(tmp_path):
     return path
 
 
-def test_search_puts_the_short_list_in_order_with_all_values(embeddings):
+def test_search_ranks_the_shortlist_with_all_values(embeddings):
     # By the first value alone b and c are both like a; all values tell them apart, d and e are not on the list.
     done = run_example("search.py", embeddings, "a.wav", "--dim", 1, "--shortlist", 2)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "+0.9923  b.wav\n+0.8000  c.wav\n"
 
 
-def test_search_reads_what_the_command_wrote(run, model, tiny_corpus, tmp_path):
+def test_search_reads_the_file_of_the_embed_command(run, model, tiny_corpus, tmp_path):
     path = tmp_path / "written.npz"
     assert run("embed", tiny_corpus.root, "--model", model, "-o", path, "--quiet").exit_code == 0
     done = run_example("search.py", path, tiny_corpus.utterance_ids[0], "--dim", 4, "--show", 3)
@@ -92,7 +92,7 @@ def test_search_reads_what_the_command_wrote(run, model, tiny_corpus, tmp_path):
     assert [float(cosine) for cosine, _ in found] == sorted((float(cosine) for cosine, _ in found), reverse=True)
 
 
-def test_search_refuses_an_id_that_is_not_there(embeddings):
+def test_search_refuses_an_unknown_id(embeddings):
     done = run_example("search.py", embeddings, "nobody.wav")
     assert done.returncode == 2
     assert "nobody.wav is not in" in done.stderr

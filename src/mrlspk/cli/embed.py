@@ -71,7 +71,7 @@ def _from_stdin() -> list[str]:
     try:
         text = sys.stdin.read().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8", "stdin", "Send one path on each line, as UTF-8.") from error
+        raise DataError("is not UTF-8", "stdin", "Send one path per line, as UTF-8.") from error
     return [line for line in map(str.strip, text.splitlines()) if line]
 
 

@@ -75,10 +75,10 @@ def load_backend(model: ModelFile, *, device: str = "auto") -> LoadedBackend:
 
     Args:
         model: The file.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; another backend may know others.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
     Raises:
-        CheckpointError: If the file is no model, or does not fit its own configuration.
+        CheckpointError: If the file is not a model, or does not fit its own configuration.
         UsageError: If no device is called ``device``.
         MissingDependencyError: If this machine has no such device.
     """
@@ -92,7 +92,7 @@ def load_backend(model: ModelFile, *, device: str = "auto") -> LoadedBackend:
 def check_dims(
     trained: tuple[int, ...], dims: tuple[int, ...] | None, *, allow_untrained: bool = False
 ) -> tuple[int, ...]:
-    """Return ``dims``, or all trained widths where it is None.
+    """Return ``dims``, or all trained widths if it is None.
 
     Raises:
         UsageError: If a width is wider than the model, or is one that the model was not trained for and

@@ -1,4 +1,4 @@
-"""Where the model is that a path or a name means, and what its file must be."""
+"""Resolve a model name or path to a model file."""
 
 import difflib
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from mrlspk.pretrained.registry import PublishedModel, find_model, is_published,
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A checkpoint file, and how it was asked for.
+    """A model file, and the name or path that was typed for it.
 
     Attributes:
-        path: Where it is.
-        typed: The path or name that was asked for.
-        published: What the registry says of it; None where it was not asked for by a published name.
-        own: What the zoo says of it; None where it was not asked for by a name of one's own.
+        path: Of the file.
+        typed: The path or name.
+        published: Entry of the registry, if a published name was typed.
+        own: Entry of the user's own models, if one of their names was typed.
     """
 
     path: Path
@@ -31,14 +31,15 @@ class ModelFile:
 def locate_model(
     model: str, *, cache_dir: Path, mirror: str | None = None, on_progress: OnProgress | None = None
 ) -> ModelFile:
-    """Return the checkpoint file that a path or a name means; a published model is fetched at its first use.
+    """Return the model file of a path or a name; a published model is fetched at its first use.
 
-    A file of that path comes first, then a published name, then one of the zoo; the last two are verified each time.
+    A file of that path comes first, then a published name, then one of the user's own models. The last two are verified
+    each time.
 
     Raises:
         CheckpointError: If there is no such file, if it is an exported model, which cannot be read, or if the entry of
-            the zoo is damaged.
-        DownloadError: If a published model is not there and cannot be fetched.
+            an own model is damaged.
+        DownloadError: If a published model is absent and cannot be fetched.
     """
     path = Path(model)
     if not _is_file(path):
@@ -53,7 +54,7 @@ def locate_model(
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # such as a name too long for the file system, so that no file can have it
+    except OSError:  # such as a name too long for the file system
         return False
 
 
@@ -76,5 +77,5 @@ def _fetch(name: str, cache_dir: Path, mirror: str | None, on_progress: OnProgre
     try:
         return fetch_model(name, cache_dir=cache_dir, mirror=mirror, on_progress=on_progress)
     except DownloadError as error:
-        fix = f"Where there is a network, type: mrlspk pretrained fetch {name}"
+        fix = f"With a network connection, type: mrlspk pretrained fetch {name}"
         raise DownloadError(error.what, error.where, f"{error.fix}\n{fix}" if error.fix else fix) from error

@@ -77,20 +77,20 @@ def load_torch_backend(model: ModelFile, device: str) -> LoadedBackend:
 
 
 def load_checkpoint(model: ModelFile) -> LoadedModel:
-    """Return the model in a located file, whole.
+    """Return the whole model in a checkpoint.
 
     A mirror that is one flat folder can hold the file of another release under the same file name.
 
     Raises:
         CheckpointError: If the file is no checkpoint or does not fit its own configuration, or if it is of another
-            family than the published model that it was asked for as.
+            family than the published model whose name was typed.
     """
     loaded, published = load_model(model.path), model.published
     if published is not None and loaded.family != published.family:
         raise CheckpointError(
             f"expected a {published.family} model as the file of {published.name}, got a {loaded.family} one",
             model.path,
-            f"Mend MRLSPK_MIRROR, if that is set, then: mrlspk pretrained fetch {published.name} --force",
+            f"Correct MRLSPK_MIRROR, if it is set, then type: mrlspk pretrained fetch {published.name} --force",
         )
     return loaded
 
@@ -99,7 +99,7 @@ def find_device(name: str) -> torch.device:
     """Return the device called ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; auto prefers a GPU.
 
     Raises:
-        UsageError: If no device is called so.
+        UsageError: If no device has that name.
         MissingDependencyError: If this machine has no such device.
     """
     if name == "auto":
@@ -109,5 +109,5 @@ def find_device(name: str) -> torch.device:
     if kind not in counts or (":" in name and not number.isdecimal()):
         raise UsageError(f"expected auto, cpu, cuda, cuda:N or mps, got {name!r}", "device")
     if int(number or 0) >= counts[kind]:
-        raise MissingDependencyError(f"this machine has no device {name}", "device", "Take auto or cpu.")
+        raise MissingDependencyError(f"this machine has no device {name}", "device", "Use auto or cpu.")
     return torch.device(name)

@@ -1,1 +1,1 @@
-"""The networks: front end, backbone, pooling, head, and the encoder that joins them."""
+"""The networks: front end, backbone, pooling, head, the encoder that joins them, and its checkpoints."""

@@ -27,16 +27,16 @@ MIN_FRAMES = 2  # a deviation over time needs two
 
 
 class Encoder(nn.Module):
-    """Waveform to embedding.
+    """Map waveforms to embeddings.
 
     Args:
-        spec: Front end.
-        backbone: On its features.
-        pool: Over the backbone's frames.
-        head: On the pooled statistics.
-        dims: The prefix widths that it was trained for, rising; the last is its full width.
-        padding: Zeros put behind the waveform.
-        skipped_frames: First frames of the backbone's output that pooling does not see.
+        spec: Front end, which computes log-mel features.
+        backbone: Maps features to frames.
+        pool: Pools the frames over time.
+        head: Maps pooled statistics to the embedding.
+        dims: The prefix widths that it was trained for, rising; the last is the full width.
+        padding: Zeros appended to the waveform.
+        skipped_frames: First frames of the backbone's output that pooling leaves out.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Encoder(nn.Module):
 
     @property
     def min_samples(self) -> int:
-        """The fewest samples that make an embedding."""
+        """The fewest samples of a waveform."""
         strides = -(-(self.skipped_frames + MIN_FRAMES) // self.backbone.time_stride)
         needed = self.spec.samples_for(strides * self.backbone.time_stride)
         return max(self.spec.min_samples, needed - self.padding)
@@ -136,7 +136,7 @@ class Encoder(nn.Module):
 
 
 def build_encoder(config: Architecture, *, empty: bool = False) -> Encoder:
-    """Return an encoder of random weights, or, where ``empty``, one whose weights take no memory until they are loaded.
+    """Return an encoder with random weights; if ``empty``, with weights that take no memory until they are loaded.
 
     Raises:
         ConfigError: If the parts of the architecture do not fit together.
@@ -156,17 +156,17 @@ def build_encoder(config: Architecture, *, empty: bool = False) -> Encoder:
 
 
 def build_features(config: ReDimNetConfig | ReDimNet2Config) -> LogMelFeatures:
-    """Return the front end; its filters are computed, not learned."""
+    """Return the front end; its filters are computed, not trained."""
     return LogMelFeatures(config.F, config.hop_length, config.feat_type)
 
 
 def build_pooling(config: ReDimNetConfig | ReDimNet2Config, channels: int) -> Pooling:
-    """Return the pooling over frames of ``channels``."""
+    """Return the pooling over frames with ``channels`` channels."""
     return pooling_by_name(config.pooling_func, channels, global_context=config.global_context_att)
 
 
 def build_backbone(config: ReDimNetConfig | ReDimNet2Config) -> Backbone:
-    """Return the backbone of random weights.
+    """Return the backbone with random weights.
 
     Raises:
         ValueError: If its channels do not split into its groups.

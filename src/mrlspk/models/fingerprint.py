@@ -1,4 +1,4 @@
-"""Which model it is, whatever file it came from."""
+"""Identify a model by its architecture and weights, whatever file holds them."""
 
 import hashlib
 
@@ -9,8 +9,8 @@ from mrlspk.models.sync_batchnorm import STANDS_FOR
 
 IGNORED_SETTINGS = frozenset({"training", "dims", "dropout", "momentum"})  # an embedding does not depend on these
 IGNORED_MODULES = (nn.Dropout, nn.Identity)
-# All that torch's modules in our models are built with and embeddings depend on. Other attributes of theirs are not
-# looked at, since another version of torch may have others.
+# Attributes of torch's modules that embeddings depend on. Their other attributes are left out, since another version of
+# torch may add some.
 TORCH_SETTINGS = frozenset(
     {
         *("kernel_size", "stride", "padding", "padding_mode", "dilation", "groups"),  # convolutions
@@ -24,8 +24,8 @@ TORCH_SETTINGS = frozenset(
 def model_fingerprint(encoder: nn.Module, *, without: str | None = None) -> str:
     """Return a SHA-256 in hexadecimal over the architecture and every entry of the state dict.
 
-    Models with one fingerprint embed alike: the file, the device, the widths trained for and how they were trained do
-    not enter. Neither does the part called ``without``: models that differ in their ``head`` alone pool alike.
+    Models with equal fingerprints give equal embeddings. The file, the device, the trained widths and the training do
+    not enter. Neither does the part called ``without``: models that differ only in their ``head`` pool alike.
     """
     digest = hashlib.sha256()
     for name, module in encoder.named_modules():
@@ -39,17 +39,17 @@ def model_fingerprint(encoder: nn.Module, *, without: str | None = None) -> str:
 
 
 def _is_of(name: str, part: str | None) -> bool:
-    """Return whether a module or an entry is ``part``, or lies in it."""
+    """Return whether a module or an entry is ``part``, or is inside it."""
     return part is not None and (name == part or name.startswith(f"{part}."))
 
 
 def _kind(module: nn.Module) -> type[nn.Module]:
-    """Return the class of a module, or the one that it stands for in training."""
+    """Return the class of a module; for a synchronised BatchNorm, that of the plain one."""
     return STANDS_FOR.get(type(module), type(module))
 
 
 def _settings(module: nn.Module) -> list[tuple[str, object]]:
-    """Return what the module was built with, as far as it is plain values: strides, groups, the kind of padding."""
+    """Return the plain values that a module was built with, such as strides, groups and the padding mode."""
     public = {name: value for name, value in vars(module).items() if not name.startswith("_") and _is_plain(value)}
     if _kind(module).__module__.startswith("torch.nn."):
         return sorted((name, value) for name, value in public.items() if name in TORCH_SETTINGS)

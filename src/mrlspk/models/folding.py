@@ -1,4 +1,4 @@
-"""Heads made of a head: its normalisations folded into its linear map, the map turned, widened or begun anew."""
+"""Fold, rotate, widen or standardise a head."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mrlspk.models.head import MatryoshkaHead
 
-NEGLIGIBLE = 1e-8  # a direction with less than this share of the mean variance is rounding
+NEGLIGIBLE = 1e-8  # a direction with a smaller share of the mean variance is rounding error
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class AffineMap:
 
 
 def fold_head(head: MatryoshkaHead) -> AffineMap:
-    """Return what a head computes in evaluation mode as one affine map of the pooled values: nothing is lost."""
+    """Return a head in evaluation mode as one affine map of the pooled values; nothing is lost."""
     linear = _folded_linear(head)
     scale, offset = _scale_and_offset(head.norm)
     return AffineMap(linear.weight * scale, linear.weight @ offset + linear.bias)
@@ -34,7 +34,7 @@ def fold_head(head: MatryoshkaHead) -> AffineMap:
 
 @torch.no_grad()
 def head_of(affine: AffineMap) -> MatryoshkaHead:
-    """Return a head, in evaluation mode, that computes a map of the pooled values: what `fold_head` undoes."""
+    """Return a head in evaluation mode that computes an affine map, the inverse of `fold_head`."""
     embed_dim, in_features = affine.weight.shape
     with torch.device("meta"):  # as in `_like`
         head = MatryoshkaHead(in_features, embed_dim)
@@ -51,37 +51,37 @@ def head_of(affine: AffineMap) -> MatryoshkaHead:
 def rotate_head(head: MatryoshkaHead, matrix: NDArray[np.float64]) -> MatryoshkaHead:
     """Return a head whose embeddings are ``matrix`` times those of ``head`` in evaluation mode.
 
-    The input's normalisation is kept as it is, one of the output is folded into the linear map.
+    The normalisation of the input is kept; a normalisation of the output is folded into the linear map.
 
     Args:
-        head: Any; it is not changed.
-        matrix: (embed_dim, embed_dim), orthogonal where cosines are to stay as they are.
+        head: It is not changed.
+        matrix: (embed_dim, embed_dim); an orthogonal one keeps the cosines at full width.
 
     Raises:
-        ValueError: If the matrix is not of the head's width.
+        ValueError: If the matrix does not have the width of the head.
     """
     embed_dim, in_features = head.linear.weight.shape
     if matrix.shape != (embed_dim, embed_dim):
         raise ValueError(f"expected a matrix {embed_dim} by {embed_dim}, got {matrix.shape}")
     linear = _folded_linear(head)
-    turn = torch.from_numpy(np.asarray(matrix, dtype=np.float64))
+    rotation = torch.from_numpy(np.asarray(matrix, dtype=np.float64))
     rotated = _like(head, embed_dim)
-    rotated.linear.weight.copy_(turn @ linear.weight)
-    rotated.linear.bias.copy_(turn @ linear.bias)
+    rotated.linear.weight.copy_(rotation @ linear.weight)
+    rotated.linear.bias.copy_(rotation @ linear.bias)
     return rotated
 
 
 @torch.no_grad()
 def widen_head(head: MatryoshkaHead, pooled: Tensor, *, embed_dim: int) -> MatryoshkaHead:
-    """Return a head of more values, whose first ones are those of ``head``, bit for bit.
+    """Return a wider head whose first values are those of ``head``, bit for bit.
 
-    Each further value is a principal direction of the normalised pooled vectors within what the head does not look at,
-    the one of most variance first. Its mean is zero, its root mean square that of the head's quietest value, so that it
-    hardly matters until it is trained and yet has a gradient.
+    Each new value is a principal direction of the normalised pooled vectors, orthogonal to the rows of the head, in
+    order of falling variance. Its mean is zero and its root mean square is the smallest of the head's values, so that
+    it has little effect before training and yet a gradient.
 
     Args:
         head: Without normalisation of its output; `rotate_head` folds that.
-        pooled: (n, in_features), many more of them than values wanted.
+        pooled: (n, in_features), with n much larger than ``embed_dim``.
         embed_dim: Full width of the new head.
 
     Raises:
@@ -109,7 +109,7 @@ def widen_head(head: MatryoshkaHead, pooled: Tensor, *, embed_dim: int) -> Matry
 def standardise_head(head: MatryoshkaHead, pooled: Tensor) -> MatryoshkaHead:
     """Return ``head`` with statistics of its input's normalisation from pooled vectors (n, in_features), n > 1.
 
-    Values then enter the linear map, which stays as it is, with mean 0 and variance 1: for a head that is not trained.
+    The linear map is kept; its inputs then have mean 0 and variance 1. It is meant for a head that is not trained yet.
     """
     fresh, values = deepcopy(head), pooled.double()
     assert fresh.norm.running_mean is not None  # as every head is built
@@ -122,7 +122,7 @@ def standardise_head(head: MatryoshkaHead, pooled: Tensor) -> MatryoshkaHead:
 
 
 def _folded_linear(head: MatryoshkaHead) -> AffineMap:
-    """Return the linear map, in float64 on the CPU, with a normalisation of the output folded into it."""
+    """Return the linear map with the normalisation of the output folded into it, in float64 on the CPU."""
     weight, bias = head.linear.weight.detach().cpu().double(), head.linear.bias.detach().cpu().double()
     if isinstance(head.output_norm, nn.BatchNorm1d):
         scale, offset = _scale_and_offset(head.output_norm)
@@ -142,10 +142,10 @@ def _scale_and_offset(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 
 def _principal_outside(inputs: Tensor, weight: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:
-    """Return ``n_rows`` directions of most variance that are orthogonal to the rows of ``weight``, and deviations.
+    """Return the ``n_rows`` directions of most variance orthogonal to the rows of ``weight``, and their deviations.
 
     Raises:
-        ValueError: If (n, in_features) have fewer such directions.
+        ValueError: If ``inputs`` (n, in_features) have fewer such directions.
     """
     centred = inputs - inputs.mean(0)
     basis = torch.linalg.qr(weight.T)[0]
@@ -160,8 +160,8 @@ def _principal_outside(inputs: Tensor, weight: Tensor, n_rows: int) -> tuple[Ten
 
 
 def _like(head: MatryoshkaHead, embed_dim: int) -> MatryoshkaHead:
-    """Return a head with the normalisation of the input, device and mode of another, its linear map not yet filled."""
-    with torch.device("meta"):  # no random weights are drawn for a linear map that is filled anyway
+    """Return a head with the input normalisation, device and mode of ``head`` and an uninitialised linear map."""
+    with torch.device("meta"):  # so that no random weights are drawn
         fresh = MatryoshkaHead(head.linear.in_features, embed_dim)
     fresh.to_empty(device=head.linear.weight.device)
     fresh.norm.load_state_dict(head.norm.state_dict())

@@ -7,7 +7,7 @@ class MatryoshkaHead(nn.Module):
     """Project pooled statistics to an embedding whose prefixes are embeddings too (Kusupati 2022, arXiv:2205.13147).
 
     Args:
-        in_features: Pooled values.
+        in_features: Number of pooled values.
         embed_dim: Full width of the embedding.
         output_norm: Normalise the output over the batch, as some published models do.
     """

@@ -8,14 +8,14 @@ from torch import nn
 from mrlspk.models.encoder import Encoder
 
 BATCH_NORMS = nn.BatchNorm1d, nn.BatchNorm2d
-STAGE = re.compile(r"stage(\d+)")  # of a backbone's modules, those of ReDimNet2's halves of a stage too
+STAGE = re.compile(r"stage(\d+)")  # modules of a stage, including the halves of a stage of ReDimNet2
 
 
 def set_training_mode(encoder: Encoder, *, backbone_frozen: bool, keep_statistics: bool = False) -> None:
     """Put the trained parts in training mode and the frozen ones in evaluation mode, without gradients.
 
-    A frozen BatchNorm neither learns nor counts: its statistics stay what they were, bit for bit. With
-    ``keep_statistics`` those of all others do too, while their weights are trained.
+    A frozen BatchNorm keeps its weights and statistics bit for bit. With ``keep_statistics`` the others keep their
+    statistics too, while their weights are trained.
     """
     encoder.train()
     for part in (encoder.spec, encoder.backbone, encoder.pool):
@@ -29,21 +29,22 @@ def set_training_mode(encoder: Encoder, *, backbone_frozen: bool, keep_statistic
 
 
 def train_head(encoder: Encoder) -> None:
-    """Give all parameters of the head gradients, after the rest was frozen."""
+    """Give all parameters of the head gradients."""
     encoder.head.requires_grad_()
 
 
 def constants(encoder: Encoder) -> Iterator[nn.Parameter]:
-    """Yield the weights of sums over one stream: nothing depends on them, published state dicts carry them."""
+    """Yield the weights of sums over a single stream: published state dicts hold them, but nothing depends on them."""
     for name, parameter in encoder.backbone.named_parameters():
         if name.endswith(".w") and parameter.shape[1] == 1:
             yield parameter
 
 
 def layer_depths(encoder: Encoder) -> dict[str, int]:
-    """Return how far from the head each part of an encoder is, by the first two names of its parameters.
+    """Return the distance of each part of an encoder from the head; `part_of` names the parts.
 
-    The head is at 0, the pooling and what mixes the streams for it at 1, the last stage at 2, the stem the deepest.
+    The head is at 0, the pooling and the modules between the stages and it at 1, the last stage at 2; the stem and the
+    front end are the deepest.
     """
     stages = [int(found[1]) for name, _ in encoder.backbone.named_children() if (found := STAGE.match(name))]
     deepest = 3 + max(stages, default=-1)

@@ -1,4 +1,4 @@
-"""Batch normalisation by the statistics of all processes' crops."""
+"""Synchronise BatchNorm statistics over the processes of a run."""
 
 import torch
 from torch import nn
@@ -8,13 +8,13 @@ from mrlspk.errors import ConfigError
 
 
 class SyncBatchNorm1d(nn.SyncBatchNorm, nn.BatchNorm1d):
-    """A `BatchNorm1d` in training by several processes; in all else, its kind too, what it was."""
+    """A `BatchNorm1d` with the statistics of all processes in training; otherwise it is a plain one."""
 
     process_group = None
 
 
 class SyncBatchNorm2d(nn.SyncBatchNorm, nn.BatchNorm2d):
-    """The same of a `BatchNorm2d`."""
+    """The same for `BatchNorm2d`."""
 
     process_group = None
 
@@ -23,18 +23,18 @@ STANDS_FOR: dict[type[nn.Module], type[nn.Module]] = {SyncBatchNorm1d: nn.BatchN
 
 
 def build_sync_batchnorm(config: HardwareConfig, module: nn.Module, *, device: torch.device, n_processes: int) -> None:
-    """Let every BatchNorm of a module see the crops of all processes, where ``hardware.sync_batchnorm`` says so.
+    """Synchronise every BatchNorm of a module over all processes, if ``hardware.sync_batchnorm`` is true.
 
-    To be called before the module is compiled or wrapped. One process has nothing to share: its module stays as it is.
+    Call it before the module is compiled or wrapped. The module of a single process stays as it is.
 
     Args:
         config: The section ``hardware``.
         module: The encoder.
-        device: Where it is trained.
-        n_processes: That train it.
+        device: Of the training.
+        n_processes: Number of processes that train the module.
 
     Raises:
-        ConfigError: If the device is no GPU: torch does not compute it elsewhere.
+        ConfigError: If the device is not a GPU, which torch needs for it.
     """
     if not config.sync_batchnorm:
         return
@@ -47,10 +47,10 @@ def build_sync_batchnorm(config: HardwareConfig, module: nn.Module, *, device: t
 
 
 def synchronise(module: nn.Module) -> None:
-    """Let every BatchNorm of ``module`` that is in training mode take its statistics over all processes.
+    """Let every BatchNorm of ``module`` compute its statistics over all processes while it is in training mode.
 
-    Each stays the object that it is, with its name, weights, statistics and mode: a checkpoint is the same, and an
-    optimiser still holds. In evaluation mode, as where it is frozen, it normalises as before and tells nobody.
+    Each stays the same object with its name, weights, statistics and mode, so that checkpoints and optimisers stay
+    valid. In evaluation mode, also when it is frozen, it normalises as before without communication.
     """
     for kind, plain in STANDS_FOR.items():
         for norm in module.modules():

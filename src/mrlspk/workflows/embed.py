@@ -49,7 +49,7 @@ def embed(
 
     Args:
         model: Model file.
-        inputs: Audio files, folders (searched whole) and ``.txt`` lists of audio files, one path a line.
+        inputs: Audio files, folders (searched at any depth) and ``.txt`` lists of audio files, one path per line.
         config: Its ``evaluation`` section is used.
         dim: Width; the full one by default.
         allow_untrained_dim: Take a width that the model was not trained for.
@@ -58,8 +58,8 @@ def embed(
         on_progress: Called with (files done, all files).
 
     Raises:
-        DataError: If the one input does not exist or holds no audio, or if none is named.
-        UsageError: If the model has no such width, or if two inputs have one id.
+        DataError: If the only input does not exist or holds no audio, or if there is none.
+        UsageError: If the model has no such width, or if two inputs have the same id.
     """
     files, errors = find_inputs(inputs)
     backend = load_backend(model, device=device).backend
@@ -85,13 +85,13 @@ def embed(
 
 
 def find_inputs(inputs: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Return audio files by id, and why an input among several gives none, by the input.
+    """Return audio files by id, and the errors of unusable inputs among several, by input.
 
-    The id of a file is the path as typed; of a folder's files, the path relative to the folder.
+    The id of a file is its path as typed; the id of a file in a folder is its path relative to the folder.
 
     Raises:
-        DataError: If the one input does not exist or holds no audio, or if no file is named.
-        UsageError: If an id repeats.
+        DataError: If the only input does not exist or holds no audio, or if there is none.
+        UsageError: If two files have the same id.
     """
     files: dict[str, Path] = {}
     errors: dict[str, str] = {}
@@ -112,7 +112,7 @@ def find_inputs(inputs: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]
                 )
             files[file_id] = path
     if not (files or errors):
-        raise DataError("no audio is named", fix="Give files or folders, or one path on each line of a list or stdin.")
+        raise DataError("no audio is named", fix="Give files or folders, or a list or stdin with one path per line.")
     return files, errors
 
 
@@ -131,7 +131,7 @@ def _listed(path: Path) -> list[tuple[str, Path]]:
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", path, "Check its permissions.") from error
     except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8", path, "Save the list as UTF-8, one path on each line.") from error
+        raise DataError("is not UTF-8", path, "Save the list as UTF-8, one path per line.") from error
     return [(line, Path(line)) for line in map(str.strip, lines) if line]
 
 
@@ -141,6 +141,6 @@ def _folder(folder: Path) -> list[tuple[str, Path]]:
         raise DataError(
             "no audio in this folder",
             folder,
-            f"Give a folder that holds {', '.join(sorted(AUDIO_SUFFIXES))} files, at any depth.",
+            f"Give a folder with {', '.join(sorted(AUDIO_SUFFIXES))} files at any depth.",
         )
     return [(path.relative_to(folder).as_posix(), path) for path in found]

@@ -26,7 +26,7 @@ def own(tmp_path):
     )
 
 
-def test_name_of_ones_own_leads_to_its_verified_file(own, tmp_path):
+def test_own_model_resolves_to_its_verified_file(own, tmp_path):
     found = locate_model("mine", cache_dir=tmp_path)
     assert (found.path, found.typed, found.published, found.own) == (
         own_model_path("mine", tmp_path),
@@ -39,7 +39,7 @@ def test_name_of_ones_own_leads_to_its_verified_file(own, tmp_path):
         locate_model("mine", cache_dir=tmp_path)
 
 
-def test_published_name_leads_to_its_fetched_file_and_what_the_registry_says(tmp_path):
+def test_published_name_resolves_to_its_fetched_file_and_entry(tmp_path):
     (tmp_path / "mirror").mkdir()
     with zipfile.ZipFile(tmp_path / "mirror" / "b0-vox2-ptn.pt", "w") as archive:
         archive.writestr("data", b"published")
@@ -49,7 +49,7 @@ def test_published_name_leads_to_its_fetched_file_and_what_the_registry_says(tmp
 
 
 @pytest.mark.usefixtures("own")
-def test_file_comes_before_a_name_and_a_folder_does_not(tmp_path):
+def test_file_comes_before_a_name_but_a_folder_does_not(tmp_path):
     (tmp_path / "mine").mkdir()
     assert locate_model("mine", cache_dir=tmp_path).own is not None
     (tmp_path / "mine").rmdir()
@@ -58,7 +58,7 @@ def test_file_comes_before_a_name_and_a_folder_does_not(tmp_path):
     assert (str(found.path), found.own) == ("mine", None)
 
 
-def test_published_name_that_cannot_be_fetched_says_what_to_type(tmp_path):
+def test_failed_fetch_says_what_to_type(tmp_path):
     with pytest.raises(DownloadError) as caught:
         locate_model(NAME, cache_dir=tmp_path / "cache", mirror=str(tmp_path / "gone"))
     assert f"mrlspk pretrained fetch {NAME}" in caught.value.fix
@@ -68,7 +68,7 @@ def test_published_name_that_cannot_be_fetched_says_what_to_type(tmp_path):
 @pytest.mark.parametrize(
     ("typed", "guess"), [("minee", "mine"), ("redimnet-b0-vox2-pnt", NAME), ("../x/best.pt", None)]
 )
-def test_unknown_name_is_answered_with_the_nearest(tmp_path, typed, guess):
+def test_unknown_name_suggests_the_nearest(tmp_path, typed, guess):
     with pytest.raises(CheckpointError, match="no such checkpoint file, and no published model") as caught:
         locate_model(typed, cache_dir=tmp_path)
     assert caught.value.fix.startswith(f"Did you mean {guess}?" if guess else "Check the path;")

@@ -20,7 +20,7 @@ def build(backbone=TINY, dims=(4, 8)):
     return encoder
 
 
-def test_it_is_a_sha256_that_does_not_change_from_one_build_to_the_next():
+def test_fingerprint_is_a_sha256_and_the_same_for_every_build():
     assert model_fingerprint(build()) == model_fingerprint(build())
     assert len(bytes.fromhex(model_fingerprint(build()))) == 32
 
@@ -56,7 +56,7 @@ def test_fingerprint_of_0_1_0_still_holds(backbone, whole, without_head):
     assert model_fingerprint(encoder, without="head") == without_head
 
 
-def test_every_entry_of_the_state_dict_counts():
+def test_fingerprint_depends_on_every_entry_of_the_state_dict():
     encoder = build()
     whole = model_fingerprint(encoder)
     for name, values in encoder.state_dict().items():
@@ -67,11 +67,11 @@ def test_every_entry_of_the_state_dict_counts():
     assert model_fingerprint(encoder) == whole
 
 
-def test_precision_of_the_weights_counts():
+def test_fingerprint_depends_on_the_precision_of_the_weights():
     assert model_fingerprint(build().double()) != model_fingerprint(build())
 
 
-def test_layout_in_memory_widths_dropout_and_mode_do_not_count():
+def test_memory_format_widths_dropout_and_mode_do_not_matter():
     encoder = build()
     same = model_fingerprint(encoder)
     assert model_fingerprint(copy.deepcopy(encoder).to(memory_format=torch.channels_last)) == same
@@ -92,12 +92,12 @@ def test_layout_in_memory_widths_dropout_and_mode_do_not_count():
         (TINY2, {"hop_length": 240}),
     ],
 )
-def test_architecture_counts_where_the_weights_are_equal(backbone, change):
+def test_fingerprint_depends_on_the_architecture_at_equal_weights(backbone, change):
     changed = type(backbone).model_validate(backbone.model_dump() | change)
     assert model_fingerprint(build(changed)) != model_fingerprint(build(backbone))
 
 
-def test_strides_and_groups_count_where_the_weights_are_equal():
+def test_fingerprint_depends_on_strides_at_equal_weights():
     one = torch.nn.Conv1d(4, 4, 1)
     other = torch.nn.Conv1d(4, 4, 1, stride=2)
     other.load_state_dict(one.state_dict())
@@ -115,12 +115,12 @@ def test_strides_and_groups_count_where_the_weights_are_equal():
         (torch.nn.Conv1d(4, 4, 3, padding=1), torch.nn.Conv1d(4, 4, 3, padding=1, padding_mode="circular")),
     ],
 )
-def test_what_torch_modules_were_built_with_counts(one, other):
+def test_fingerprint_depends_on_the_settings_of_torch_modules(one, other):
     other.load_state_dict(one.state_dict())
     assert model_fingerprint(one) != model_fingerprint(other)
 
 
-def test_an_attribute_that_another_torch_gives_its_modules_does_not_count():
+def test_unknown_attributes_of_torch_modules_do_not_matter():
     encoder = build()
     same = model_fingerprint(encoder)
     for module in encoder.modules():
@@ -131,12 +131,12 @@ def test_an_attribute_that_another_torch_gives_its_modules_does_not_count():
     assert model_fingerprint(encoder) != same
 
 
-def test_average_and_maximum_are_told_apart():
+def test_average_and_maximum_pooling_have_other_fingerprints():
     parts = [build(TINY.model_copy(update={"pooling_func": name})) for name in ("TAP", "TSDP", "TMAP")]
     assert len({model_fingerprint(each) for each in parts}) == 3
 
 
-def test_what_differs_in_the_part_left_out_has_one_fingerprint():
+def test_part_left_out_does_not_change_the_fingerprint():
     encoder, other = build(), build(dims=(4, 6))
     assert model_fingerprint(encoder, without="head") == model_fingerprint(other, without="head")
     assert model_fingerprint(encoder, without="head") != model_fingerprint(encoder)
@@ -146,7 +146,7 @@ def test_what_differs_in_the_part_left_out_has_one_fingerprint():
         assert (model_fingerprint(encoder, without="head") == before) is name.startswith("head."), name
 
 
-def test_a_part_left_out_is_not_one_whose_name_begins_alike():
+def test_part_left_out_is_not_a_part_with_the_same_prefix():
     one = torch.nn.ModuleDict({"head": torch.nn.Linear(1, 1), "header": torch.nn.Linear(1, 1)})
     before = model_fingerprint(one, without="head")
     one["header"].bias.data += 1

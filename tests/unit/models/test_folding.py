@@ -61,7 +61,7 @@ def test_head_of_a_map_computes_it(make_head, pooled):
 
 
 @pytest.mark.parametrize("output_norm", [False, True])
-def test_rotated_head_turns_embeddings_and_keeps_the_normalisation_of_the_input(make_head, pooled, output_norm):
+def test_rotated_head_rotates_embeddings_and_keeps_the_input_norm(make_head, pooled, output_norm):
     head = make_head(output_norm=output_norm)
     before = {name: values.clone() for name, values in head.state_dict().items()}
     turn = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], dtype=np.float64)
@@ -74,7 +74,7 @@ def test_rotated_head_turns_embeddings_and_keeps_the_normalisation_of_the_input(
     assert all(parameter.requires_grad for parameter in rotated.parameters())
 
 
-def test_rotating_draws_nothing_at_random(make_head, pooled):
+def test_rotation_draws_no_random_numbers(make_head, pooled):
     head, state = make_head(), torch.get_rng_state()
     rotate_head(head, np.eye(3))
     widen_head(head, pooled, embed_dim=4)
@@ -82,7 +82,7 @@ def test_rotating_draws_nothing_at_random(make_head, pooled):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_matrix_of_another_width_is_refused(make_head):
+def test_matrix_of_another_width_is_refused(make_head):
     with pytest.raises(ValueError, match="expected a matrix 3 by 3"):
         rotate_head(make_head(), np.eye(4))
 
@@ -95,7 +95,7 @@ def test_widened_head_keeps_its_first_values_bit_for_bit(make_head, pooled):
     assert wide.linear.weight.shape == (5, 6)
 
 
-def test_further_values_are_quiet_uncorrelated_and_look_where_the_head_does_not(make_head, pooled):
+def test_new_values_are_small_uncorrelated_and_orthogonal_to_the_head(make_head, pooled):
     head = make_head()
     wide = widen_head(head, pooled, embed_dim=6)
     extra = wide.linear.weight[3:].detach().double()
@@ -107,7 +107,7 @@ def test_further_values_are_quiet_uncorrelated_and_look_where_the_head_does_not(
     assert np.corrcoef(values[:, 3:].T.numpy()) == pytest.approx(np.eye(3), abs=1e-4)
 
 
-def test_the_first_further_value_has_most_variance_outside_the_head():
+def test_first_new_value_has_most_variance_outside_the_head():
     head = MatryoshkaHead(3, 1).eval()
     head.linear.weight.data.copy_(torch.tensor([[1.0, 0.0, 0.0]]))
     head.linear.bias.data.zero_()
@@ -119,17 +119,17 @@ def test_the_first_further_value_has_most_variance_outside_the_head():
 @pytest.mark.parametrize(
     ("embed_dim", "rows", "message"), [(3, 200, "more than 3"), (7, 200, "do not give 4"), (5, 2, "do not give 2")]
 )
-def test_widths_that_cannot_be_had_are_refused(make_head, pooled, embed_dim, rows, message):
+def test_impossible_widths_are_refused(make_head, pooled, embed_dim, rows, message):
     with pytest.raises(ValueError, match=message):
         widen_head(make_head(), pooled[:rows], embed_dim=embed_dim)
 
 
-def test_a_head_that_normalises_its_output_is_not_widened(make_head, pooled):
+def test_head_with_output_norm_is_not_widened(make_head, pooled):
     with pytest.raises(ValueError, match="fold that first"):
         widen_head(make_head(output_norm=True), pooled, embed_dim=4)
 
 
-def test_standardised_head_takes_values_of_mean_zero_and_variance_one(make_head, pooled):
+def test_standardised_head_has_inputs_of_mean_0_and_variance_1(make_head, pooled):
     head = make_head()
     fresh = standardise_head(head, pooled)
     values = fresh.norm(pooled).detach()

@@ -26,7 +26,7 @@ def bf16():
 
 
 @pytest.mark.parametrize("kind", ["pt", "tf"])
-def test_features_under_autocast_are_those_of_float32_bit_for_bit(kind):
+def test_features_under_autocast_equal_float32_bit_for_bit(kind):
     encoder = encoder_of(FIRST.model_copy(update={"feat_type": kind}))
     with bf16():
         found, of_half = encoder.features(waveforms()), encoder.features(waveforms().bfloat16())
@@ -35,7 +35,7 @@ def test_features_under_autocast_are_those_of_float32_bit_for_bit(kind):
 
 
 @pytest.mark.parametrize("pooling", ["ASTP", "MHASTP", "MQMHASTP", "TSTP", "TSDP"])
-def test_pooling_and_head_compute_in_float32_from_what_the_backbone_gives(pooling):
+def test_pooling_and_head_compute_in_float32_under_autocast(pooling):
     encoder = encoder_of(FIRST.model_copy(update={"pooling_func": pooling, "global_context_att": pooling == "ASTP"}))
     with bf16():
         frames = encoder.backbone(encoder.features(waveforms()))
@@ -47,7 +47,7 @@ def test_pooling_and_head_compute_in_float32_from_what_the_backbone_gives(poolin
 
 
 @pytest.mark.parametrize("backbone", [FIRST, SECOND], ids=["redimnet", "redimnet2"])
-def test_embeddings_of_bf16_are_near_those_of_float32(backbone):
+def test_bf16_embeddings_are_close_to_float32(backbone):
     encoder = encoder_of(backbone)
     with bf16(), torch.no_grad():
         found = encoder(waveforms())

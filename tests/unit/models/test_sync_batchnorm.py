@@ -39,7 +39,7 @@ def in_sync(module):
     return [isinstance(part, nn.SyncBatchNorm) for part in norms(module)]
 
 
-def test_names_tensors_and_checkpoint_stay_what_they_were(encoder):
+def test_synchronised_model_keeps_names_tensors_and_checkpoint(encoder):
     parameters, state = dict(encoder.named_parameters()), deepcopy(encoder.state_dict())
     fingerprint = model_fingerprint(encoder)
     synchronise(encoder)
@@ -52,7 +52,7 @@ def test_names_tensors_and_checkpoint_stay_what_they_were(encoder):
     encoder.load_state_dict(state)
 
 
-def test_in_evaluation_it_normalises_as_before(encoder):
+def test_synchronised_norm_in_evaluation_mode_is_a_plain_one(encoder):
     waveforms = torch.randn(2, 6000, generator=torch.Generator().manual_seed(2))
     before = encoder.eval()(waveforms)
     folded = fold_head(encoder.head)
@@ -64,7 +64,7 @@ def test_in_evaluation_it_normalises_as_before(encoder):
     assert torch.equal(again.bias, folded.bias)
 
 
-def test_alone_in_training_it_is_a_plain_one(encoder):
+def test_synchronised_norm_of_one_process_is_a_plain_one(encoder):
     waveforms = torch.randn(4, 6000, generator=torch.Generator().manual_seed(2))
     other = deepcopy(encoder)
     synchronise(other)
@@ -74,14 +74,14 @@ def test_alone_in_training_it_is_a_plain_one(encoder):
 
 
 @pytest.mark.parametrize(("frozen", "kept"), [(True, False), (False, True), (False, False)])
-def test_modes_of_training_reach_it(encoder, frozen, kept):
+def test_training_modes_reach_synchronised_norms(encoder, frozen, kept):
     synchronise(encoder)
     set_training_mode(encoder, backbone_frozen=frozen, keep_statistics=kept)
     assert [norm.training for norm in norms(encoder.backbone)] == [not (frozen or kept)] * 7
     assert encoder.head.norm.training == (not kept)
 
 
-def test_it_is_put_in_where_several_processes_want_it(encoder):
+def test_norms_are_synchronised_only_for_several_processes(encoder):
     build_sync_batchnorm(HardwareConfig(), encoder, device=CUDA, n_processes=2)
     build_sync_batchnorm(WANTED, encoder, device=CUDA, n_processes=1)
     assert not any(in_sync(encoder))
@@ -90,7 +90,7 @@ def test_it_is_put_in_where_several_processes_want_it(encoder):
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps"])
-def test_without_a_gpu_it_is_refused(encoder, device):
+def test_synchronised_norm_without_a_gpu_is_refused(encoder, device):
     with pytest.raises(ConfigError, match=f"needs GPUs, and the device is {device}") as caught:
         build_sync_batchnorm(WANTED, encoder, device=torch.device(device), n_processes=2)
     assert caught.value.where == "hardware.sync_batchnorm"

@@ -1,4 +1,4 @@
-"""The 2-D and 1-D blocks of ReDimNet; parameter names are those of the published state dicts."""
+"""2-D and 1-D blocks and streams of ReDimNet; parameter names are those of the published state dicts."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class ChannelNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise each position over its channels: under autocast in float32, as torch's own norms do."""
+        """Normalise each position over its channels; under autocast in float32, as torch's own norms do."""
         x = x.to(self.weight.dtype)
         variance, mean = torch.var_mean(x, 1, keepdim=True, correction=0)
         shape = (-1,) + (1,) * (x.ndim - 2)
@@ -172,7 +172,7 @@ class PositionalConvolution(nn.Module):
 
 
 class TimeContextBlock(nn.Module):
-    """Reduce the 1-D stream, mix it over time, expand it and add it to itself."""
+    """Reduce the 1-D stream, mix it over time, expand it and add it to the input."""
 
     def __init__(self, channels: int, hidden: int, block_type: str) -> None:
         super().__init__()
@@ -222,14 +222,14 @@ def conv_block_2d(
         block = ResBasicBlock(channels, n_bands, group_divisor=group_divisor, excitation=excitation)
     else:
         raise ValueError(f"unknown 2-D block {block_type!r}")
-    return nn.Sequential(OrderedDict(conv_block=block))  # the name that published state dicts have
+    return nn.Sequential(OrderedDict(conv_block=block))  # the name in published state dicts
 
 
 def count_groups(channels: int, group_divisor: int | None) -> int:
     """Return the groups of a convolution with ``group_divisor`` channels each; None makes it dense.
 
     Raises:
-        ValueError: If the channels do not split so.
+        ValueError: If the channels do not split into such groups.
     """
     if group_divisor is None:
         return 1
@@ -237,3 +237,43 @@ def count_groups(channels: int, group_divisor: int | None) -> int:
     if groups == 0 or channels % groups:
         raise ValueError(f"{channels} channels do not split into groups of {group_divisor}")
     return groups
+
+
+class To1d(nn.Module):
+    """(batch, channels, bands, frames) to (batch, bands x channels, frames)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Fold channels into bands."""
+        return x.transpose(1, 2).flatten(1, 2)
+
+
+class To2d(nn.Module):
+    """(batch, bands x channels, frames) to (batch, channels, bands, frames)."""
+
+    def __init__(self, n_bands: int, channels: int) -> None:
+        super().__init__()
+        self.n_bands, self.channels = n_bands, channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Unfold channels from bands."""
+        batch, _, frames = x.shape
+        return x.view(batch, self.n_bands, self.channels, frames).transpose(1, 2)
+
+
+class WeightedSum(nn.Module):
+    """Sum of equal streams (batch, channels, frames), weighted per channel by a softmax over the streams."""
+
+    def __init__(self, n_streams: int, channels: int) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(1, n_streams, channels, 1), requires_grad=n_streams > 1)
+
+    def forward(self, streams: Sequence[Tensor]) -> Tensor:
+        """Mix the streams."""
+        if len(streams) == 1:
+            return streams[0]
+        dtype = streams[-1].dtype  # under autocast a stage ends in half precision, and the sum stays in it
+        weights = functional.softmax(self.w, 1).to(dtype)
+        mixed = weights[:, 0] * streams[0].to(dtype)
+        for index, stream in enumerate(streams[1:], start=1):
+            mixed = torch.addcmul(mixed, weights[:, index], stream.to(dtype))
+        return mixed

@@ -1,4 +1,4 @@
-"""How the parts of a network are called: as they are, compiled, or a stage anew in the backward pass."""
+"""Call the parts of a network: plainly, through torch.compile, or with activation checkpointing."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,28 +13,28 @@ from torch.utils.checkpoint import checkpoint
 type Streams = tuple[Tensor, ...]
 
 NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm
-COUNTS = "running_mean", "running_var", "num_batches_tracked"  # what a BatchNorm in training mode writes
-# Graphs behind the one compiled call, beyond which parts would go uncompiled: each part of a backbone has one for each
-# batch size, and one more where its parameters are frozen.
+COUNTS = "running_mean", "running_var", "num_batches_tracked"  # buffers that a BatchNorm writes in training mode
+# Limit of graphs behind the one compiled call; further parts would run uncompiled. Each part of a backbone has a graph
+# per batch size, and another one for frozen parameters.
 MOST_GRAPHS = 256
 
 
 @dataclass(frozen=True)
 class Calls:
-    """The way to call parts; parameters, their names and copies of the network know nothing of it.
+    """The way to call parts; parameters and their names do not depend on it.
 
     Attributes:
-        compiled: Through torch.compile where gradients are on. Without them, thus in validation and extraction, where
-            every file has another length, parts are called as they are, and give what the saved model gives.
-        recomputed: A stage keeps nothing but what leaves it (Chen et al. 2016, arXiv:1604.06174); where its inner
-            values are needed for gradients, it is called once more.
+        compiled: Call parts through torch.compile while gradients are on. Without gradients, as in validation and
+            extraction, where every file has another length, parts are called plainly, as in the saved model.
+        recomputed: Keep only the output of a stage, and compute its activations again in the backward pass (Chen et
+            al. 2016, arXiv:1604.06174).
     """
 
     compiled: bool = False
     recomputed: bool = False
 
     def call(self, part: nn.Module, x: Any) -> Tensor:
-        """Return what ``part`` makes of ``x``; one without parameters is not worth compiling."""
+        """Return ``part(x)``; a part without parameters is not compiled."""
         is_compiled = self.compiled and torch.is_grad_enabled() and any(True for _ in part.parameters())
         result: Tensor = _compiled()(part, x) if is_compiled else part(x)
         return result
@@ -42,8 +42,8 @@ class Calls:
     def stage(
         self, run: Callable[[Streams], list[Tensor]], parts: Sequence[nn.Module], streams: Sequence[Tensor]
     ) -> list[Tensor]:
-        """Return what ``run`` makes of ``streams`` by ``parts``, with nothing kept that can be computed anew."""
-        seen = tuple(streams)  # as they are now: the backbone adds to its own
+        """Return ``run(streams)``, which calls ``parts``; if recomputed, without keeping its activations."""
+        seen = tuple(streams)  # a copy: the backbone appends to its list
         if not (self.recomputed and _is_trained(parts, seen)):
             return run(seen)
 
@@ -56,10 +56,9 @@ class Calls:
 
 @contextmanager
 def statistics_kept(parts: Iterable[nn.Module]) -> Iterator[None]:
-    """Let every BatchNorm in training mode write its statistics to copies, which are thrown away.
+    """Let every BatchNorm in training mode write its statistics to copies, which are discarded.
 
-    The first pass has counted the batch. Kernels and what they save are those of the first pass: it cannot be told
-    by them to leave the statistics out.
+    The first pass has counted the batch already, and the second one has to run the same kernels.
     """
     norms = [module for part in parts for module in part.modules() if isinstance(module, NORMS) and module.training]
     own = [(norm, name, getattr(norm, name)) for norm in norms for name in COUNTS]
@@ -74,7 +73,7 @@ def statistics_kept(parts: Iterable[nn.Module]) -> Iterator[None]:
 
 
 def _is_trained(parts: Sequence[nn.Module], streams: Streams) -> bool:
-    """Return whether a pass is one of training that gradients go back through; adapters may be all that is trained."""
+    """Return whether a training pass needs gradients of the parts; adapters may be the only trained parameters."""
     if not torch.is_grad_enabled() or not any(module.training for part in parts for module in part.modules()):
         return False
     parameters = (parameter for part in parts for parameter in part.parameters())
@@ -83,11 +82,11 @@ def _is_trained(parts: Sequence[nn.Module], streams: Streams) -> bool:
 
 @cache
 def _compiled() -> Callable[[nn.Module, Any], Tensor]:
-    """Return the compiled call: one for all parts, which come to it as arguments, so that a copy of one is its own.
+    """Return the compiled call: one for all parts, which are its arguments, so that a copied network uses its own.
 
-    Shapes are compiled in, since training crops have one length, and parts of other shapes are no reason to think not.
+    Shapes are static, since training crops have one length.
     """
-    import torch._dynamo  # a second of imports, for those alone who compile
+    import torch._dynamo  # takes a second, so only when compiling
 
     torch._dynamo.config.recompile_limit = MOST_GRAPHS
     compiled: Callable[[nn.Module, Any], Tensor] = torch.compile(_call, dynamic=False)

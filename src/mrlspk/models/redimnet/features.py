@@ -1,4 +1,4 @@
-"""Log-mel front ends, both as the published checkpoints carry them."""
+"""Log-mel front ends of the published checkpoints."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ SAMPLE_RATE, N_FFT, WINDOW, F_MIN, F_MAX = 16_000, 512, 400, 20.0, 7_600.0
 
 
 class PreEmphasis(nn.Module):
-    """Subtract 0.97 times the sample before; the first sample is reflected."""
+    """Subtract 0.97 times the previous sample; the first sample is reflected."""
 
     flipped_filter: Tensor
 
@@ -25,7 +25,7 @@ class PreEmphasis(nn.Module):
 
 
 class ConvolutionMelSpectrogram(nn.Module):
-    """Mel power spectrogram by convolution with windowed cosines and sines, as the TensorFlow-born models have it."""
+    """Mel power spectrogram by convolution with windowed cosines and sines, as in models from TensorFlow."""
 
     real_kernel_pt: Tensor
     image_kernel_pt: Tensor
@@ -72,7 +72,7 @@ def _mel_filters(n_mels: int) -> np.ndarray:
 
 
 class LogMelFeatures(nn.Module):
-    """Log-mel energies with the mean of each band over time taken away.
+    """Log-mel energies without the mean of each band over time.
 
     Args:
         n_mels: Bands.
@@ -100,7 +100,7 @@ class LogMelFeatures(nn.Module):
             )
             self.floor = 1e-6
             self.min_samples, self._first_frame = N_FFT // 2 + 1, 0
-        # The names of published state dicts: entry 0 could normalise the signal, which no published model does.
+        # Names of published state dicts; entry 0 would normalise the signal, which no published model does.
         self.torchfbank = nn.Sequential(nn.Identity(), PreEmphasis(), spectrogram)
 
     def samples_for(self, frames: int) -> int:

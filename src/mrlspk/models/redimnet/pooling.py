@@ -1,4 +1,4 @@
-"""Pooling over time, by the names that published configurations use."""
+"""Pool frames over time, by the names of published configurations."""
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ class AttentiveStatistics(nn.Module):
 
     Args:
         channels: Of the input.
-        global_context: Attend with the mean and deviation of the whole input beside each frame.
+        global_context: Let the attention see the mean and deviation of the whole input beside each frame.
         bottleneck: Hidden size of the attention.
     """
 
@@ -101,7 +101,7 @@ type Pooling = AttentiveStatistics | MultiHeadAttentiveStatistics | MultiQueryAt
 
 
 def pooling_by_name(name: str, channels: int, *, global_context: bool) -> Pooling:
-    """Return the pooling that published configurations call ``name``; only ASTP attends to a global context.
+    """Return the pooling with a published name; only ASTP has a global context.
 
     Raises:
         ValueError: If no pooling has that name, or its heads do not divide the channels.

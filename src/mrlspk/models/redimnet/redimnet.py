@@ -1,4 +1,4 @@
-"""ReDimNet: 2-D and 1-D blocks in turn on one stream that changes its shape and never its size.
+"""ReDimNet: alternate 2-D and 1-D blocks on one stream that changes its shape but not its size.
 
 Yakovlev et al. 2024, "Reshape Dimensions Network for Speaker Recognition", arXiv:2407.18223. A stage reads a learned
 mixture of all streams before it, as (channels, bands, frames); its convolutions trade bands for channels, so that
@@ -10,15 +10,22 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mrlspk.models.redimnet.blocks import ChannelNorm, TimeContextBlock, conv_block_2d, count_groups
+from mrlspk.models.redimnet.blocks import (
+    ChannelNorm,
+    TimeContextBlock,
+    To1d,
+    To2d,
+    WeightedSum,
+    conv_block_2d,
+    count_groups,
+)
 from mrlspk.models.redimnet.calls import Calls, Streams
-from mrlspk.models.redimnet.streams import To1d, To2d, WeightedSum
 
 type Stage = tuple[int, int, int, tuple[tuple[int, int], ...], int | None]
 
 
 class ReDimNet(nn.Module):
-    """The backbone; as many frames leave it as come in.
+    """Backbone that keeps the number of frames.
 
     Args:
         n_mels: Bands of the input.
@@ -28,10 +35,10 @@ class ReDimNet(nn.Module):
         block_2d_type: ``convnext_like``, ``convnext_like_relu``, ``basic_resnet`` or ``basic_resnet_fwse``.
         group_divisor: Channels per group of the 2-D convolutions; None for dense ones.
         out_channels: Width of a final 1 x 1 convolution; None for none.
-        dropout: Share of each stage's output that is dropped in training.
+        dropout: Probability to drop a value of a stage's output in training.
 
     Attributes:
-        calls: How its parts are called; may be set anew at any time.
+        calls: How its parts are called; may be replaced at any time.
     """
 
     time_stride = 1
@@ -90,7 +97,7 @@ class ReDimNet(nn.Module):
 
 
 def _squeeze(wide: int, channels: int, group_divisor: int | None) -> nn.Module:
-    """Bring the expanded channels of a stage back to what the 1-D stream holds."""
+    """Return the layers that reduce the expanded channels of a stage to those of the 1-D stream."""
     return nn.Sequential(
         nn.Conv2d(wide, channels, 3, padding="same", groups=count_groups(channels, group_divisor)),
         nn.BatchNorm2d(channels, eps=1e-6),

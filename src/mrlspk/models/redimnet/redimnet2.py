@@ -1,4 +1,4 @@
-"""ReDimNet2: ReDimNet whose stages pool time too, and bring their output back to the full frame rate.
+"""ReDimNet2: a ReDimNet whose stages also pool time, and upsample their output to the full frame rate.
 
 ReDimNet2 2026, "Scaling Speaker Verification via Time-Pooled Dimension Reshaping", arXiv:2603.11841. A stage reads a
 learned mixture of all streams before it; a strided convolution lowers its bands and its frames; its output is repeated
@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from mrlspk.models.redimnet.blocks import ChannelNorm, TimeContextBlock, conv_block_2d
+from mrlspk.models.redimnet.blocks import ChannelNorm, TimeContextBlock, To1d, To2d, WeightedSum, conv_block_2d
 from mrlspk.models.redimnet.calls import Calls, Streams
-from mrlspk.models.redimnet.streams import To1d, To2d, WeightedSum
 
 type Stage2 = tuple[tuple[int, int], int, float, tuple[tuple[int, int], ...], int | None]
 
@@ -30,7 +29,7 @@ class BandEmbedding(nn.Module):
 
 
 class ReDimNet2(nn.Module):
-    """The backbone.
+    """Backbone with time pooling.
 
     Args:
         n_mels: Bands of the input.
@@ -43,11 +42,11 @@ class ReDimNet2(nn.Module):
         final_2d: Apply that convolution to (channels, bands, frames); its output then counts once per band.
         grouped_strides: Group the strided convolutions as far as their channels allow.
         embed_bands: Add a learned vector per band at each stage.
-        dual_streams: A stage with a 1-D block gives two streams: before that block and behind it.
+        dual_streams: A stage with a 1-D block gives two streams, one before that block and one after it.
         norm_streams: Normalise each stream, in one group per channel of the stem.
 
     Attributes:
-        calls: How its parts are called; may be set anew at any time.
+        calls: How its parts are called; may be replaced at any time.
     """
 
     def __init__(
@@ -96,7 +95,7 @@ class ReDimNet2(nn.Module):
         self.head, self.out_channels = self._final(channels, bands, out_channels, final_2d=final_2d)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features (batch, mels, frames) to (batch, out_channels, frames); frames that strides leave over go."""
+        """Map features (batch, mels, frames) to (batch, out_channels, frames); left-over frames are cut."""
         frames = features.shape[-1] // self.time_stride * self.time_stride
         streams = [self.stem_gnorm(self.calls.call(self.stem, features[..., :frames].unsqueeze(1)))]
         for index in range(self.n_stages):
@@ -110,7 +109,7 @@ class ReDimNet2(nn.Module):
     def _add_stage(
         self, name: str, layers: list[nn.Module], context: nn.Module | None, time_stride: int, *, dual: bool
     ) -> int:
-        """Add the modules of a stage under the names of published state dicts; return how many streams it gives."""
+        """Add the modules of a stage by the names of published state dicts; return the number of its streams."""
 
         def at_full_rate() -> list[nn.Module]:
             return [nn.Upsample(scale_factor=time_stride), *([self._norm()] if self._n_groups else [])]
@@ -139,7 +138,7 @@ class ReDimNet2(nn.Module):
         return self.calls.stage(run, parts, streams)
 
     def _final(self, channels: int, bands: int, out_channels: int | None, *, final_2d: bool) -> tuple[nn.Module, int]:
-        """Return the final convolution, and how many values a frame has behind it."""
+        """Return the final convolution, and the number of values per frame of its output."""
         if out_channels is None:
             return nn.Identity(), self.width
         if final_2d:

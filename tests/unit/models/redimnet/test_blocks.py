@@ -14,7 +14,7 @@ def exact(x, norm):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_channels_are_normalised_in_float32_whatever_comes_in(dtype):
+def test_channel_norm_computes_in_float32_for_every_dtype(dtype):
     generator = torch.Generator().manual_seed(0)
     norm = ChannelNorm(8)
     norm.weight.data = torch.rand(8, generator=generator)

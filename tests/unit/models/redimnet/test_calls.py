@@ -76,7 +76,7 @@ def count_runs(encoder, stage="stage1"):
 
 @pytest.mark.parametrize("autocast", [False, True], ids=["fp32", "bf16"])
 @BACKBONES
-def test_stages_computed_anew_have_the_gradients_and_statistics_of_the_plain_pass(backbone, autocast):
+def test_recomputed_stages_have_plain_gradients_and_statistics(backbone, autocast):
     plain, anew = encoder_of(backbone), encoder_of(backbone, ANEW)
     runs = count_runs(anew)
     assert_equal(gradients_and_statistics(anew, autocast=autocast), gradients_and_statistics(plain, autocast=autocast))
@@ -85,7 +85,7 @@ def test_stages_computed_anew_have_the_gradients_and_statistics_of_the_plain_pas
 
 
 @BACKBONES
-def test_frozen_statistics_stay_so_when_stages_are_computed_anew(backbone):
+def test_frozen_statistics_stay_frozen_in_recomputed_stages(backbone):
     encoders = encoder_of(backbone), encoder_of(backbone, ANEW)
     before = copy.deepcopy(dict(encoders[0].backbone.named_buffers()))
     for encoder in encoders:
@@ -96,7 +96,7 @@ def test_frozen_statistics_stay_so_when_stages_are_computed_anew(backbone):
 
 
 @BACKBONES
-def test_adapters_on_a_frozen_backbone_get_the_gradients_of_the_plain_pass(backbone):
+def test_adapters_get_plain_gradients_in_recomputed_stages(backbone):
     found = []
     for calls in (ANEW, Calls()):
         encoder = encoder_of(backbone, calls)
@@ -127,12 +127,12 @@ def bytes_saved(encoder):
 
 
 @BACKBONES
-def test_less_is_kept_for_the_backward_pass(backbone):
+def test_recomputed_stages_keep_fewer_activations(backbone):
     assert bytes_saved(encoder_of(backbone, ANEW)) < bytes_saved(encoder_of(backbone)) / 2
 
 
 @BACKBONES
-def test_without_gradients_to_compute_stages_run_once_and_keep_what_they_are(backbone):
+def test_stages_without_gradients_run_once(backbone):
     encoder = encoder_of(backbone, ANEW)
     runs = count_runs(encoder)
     with torch.no_grad():
@@ -146,7 +146,7 @@ def test_without_gradients_to_compute_stages_run_once_and_keep_what_they_are(bac
     assert len(runs) == 3
 
 
-def test_statistics_are_back_when_a_pass_fails():
+def test_statistics_are_restored_after_a_failed_pass():
     norm = nn.BatchNorm1d(2)
     own = dict(norm.named_buffers())
 
@@ -161,7 +161,7 @@ def test_statistics_are_back_when_a_pass_fails():
     assert not norm.running_mean.any()
 
 
-def test_the_way_of_calling_is_no_part_of_the_state():
+def test_way_of_calling_is_not_part_of_the_state():
     plain, other = encoder_of(FIRST), encoder_of(FIRST, Calls(compiled=True, recomputed=True))
     assert list(other.state_dict()) == list(plain.state_dict())
     assert copy.deepcopy(other).backbone.calls == other.backbone.calls
@@ -181,7 +181,7 @@ def compiler():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # torch's compiler imports what torch has deprecated
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # which the compiler hides by means of its own
 @pytest.mark.usefixtures("compiler")
-def test_compiled_parts_have_the_gradients_and_statistics_of_plain_ones():
+def test_compiled_parts_have_plain_gradients_and_statistics():
     small = FIRST.model_copy(  # as each part takes the compiler a second or more
         update={"feat_agg_dropout": 0.0, "block_1d_type": "fc", "stages_setup": ((2, 1, 1, ((3, 3),), 2),)}
     )
