@@ -19,7 +19,7 @@ from mrlspk.config import Config, load_config
 from mrlspk.config.architecture import describe_architecture
 from mrlspk.inference.torch_backend import find_device
 from mrlspk.models.encoder import build_encoder
-from mrlspk.training.acceleration import build_acceleration, set_tf32
+from mrlspk.training.hardware import build_acceleration, set_tf32
 from mrlspk.training.memory.train_probe import TrainProbe, build_train_probe
 
 MIB = 2**20

@@ -20,7 +20,7 @@ from mrlspk.feature_store.key import crops_key, utterances_key
 from mrlspk.feature_store.shards import Layout, Shard
 from mrlspk.rotation.folds import sample_utterances
 from mrlspk.training.checkpoints.resume_point import find_run
-from mrlspk.training.fabric import build_fabric
+from mrlspk.training.hardware import build_fabric
 from mrlspk.training.plan import RunPlan, read_data
 from mrlspk.training.prepare import prepare
 from mrlspk.training.state import RunState

@@ -17,7 +17,6 @@ from mrlspk.models.checkpoints import LoadedModel
 from mrlspk.models.checkpoints.model_card import BaseCard
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm
-from mrlspk.training.acceleration import build_acceleration, set_tf32, warn_of_idle_keys
 from mrlspk.training.checkpoints.averaging import with_best_of
 from mrlspk.training.checkpoints.restore import restore
 from mrlspk.training.checkpoints.resume_point import (
@@ -27,6 +26,7 @@ from mrlspk.training.checkpoints.resume_point import (
     read_resume_point,
 )
 from mrlspk.training.checkpoints.run_folder import BEST, TRAINED
+from mrlspk.training.hardware import build_acceleration, set_tf32, warn_of_idle_keys
 from mrlspk.training.head.module import HeadModule, build_head_optimiser
 from mrlspk.training.model_cards import begin_card
 from mrlspk.training.modules import TrainedModule, is_frozen

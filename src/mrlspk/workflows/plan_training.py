@@ -8,7 +8,7 @@ from mrlspk.config.launch import Launch
 from mrlspk.distributed import Ranks
 from mrlspk.training.checkpoints.resume_point import find_run
 from mrlspk.training.checkpoints.resumed_config import configure_resumed
-from mrlspk.training.fabric import ALONE, build_fabric
+from mrlspk.training.hardware import ALONE, build_fabric
 from mrlspk.training.memory.auto_batch import choose_batch
 from mrlspk.training.plan import RunPlan, read_data
 from mrlspk.training.prepare import prepare

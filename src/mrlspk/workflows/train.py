@@ -24,8 +24,8 @@ from mrlspk.training.checkpoints.run_folder import (
     remove_unfinished,
     write_corpus,
 )
-from mrlspk.training.fabric import ALONE, build_fabric, leaves_unused
 from mrlspk.training.fit import fit
+from mrlspk.training.hardware import ALONE, build_fabric, leaves_unused
 from mrlspk.training.head.head_run import begin_head_run, conclude_head_run
 from mrlspk.training.head.stores import OnStage, Stores, store_teacher
 from mrlspk.training.head.verdict import Verdict

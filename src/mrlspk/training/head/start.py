@@ -28,7 +28,7 @@ from mrlspk.rotation.selection import (
     cross_validate_rotation,
     select_rotation,
 )
-from mrlspk.training.fabric import fabric_of_one
+from mrlspk.training.hardware import fabric_of_one
 from mrlspk.training.head.batches import StoredBatches
 from mrlspk.training.head.module import HeadModule, build_head_optimiser
 from mrlspk.training.head.stores import SpeakerVectors

@@ -13,7 +13,7 @@ from mrlspk.feature_store.key import Precision
 from mrlspk.feature_store.pooling import pooling_function
 from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.models.encoder import Encoder
-from mrlspk.training.acceleration import set_tf32
+from mrlspk.training.hardware import set_tf32
 from mrlspk.training.memory.train_probe import build_train_probe
 from mrlspk.training.warm_start import build_encoder_from, find_origin
 

@@ -12,8 +12,7 @@ from mrlspk.config import Config
 from mrlspk.errors import MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import Encoder
-from mrlspk.training.acceleration import build_acceleration, fixed_shapes
-from mrlspk.training.fabric import fabric_of_one
+from mrlspk.training.hardware import build_acceleration, fabric_of_one, fixed_shapes
 from mrlspk.training.modules import TrainedModule, is_frozen
 from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser

@@ -13,7 +13,7 @@ from mrlspk.errors import MissingDependencyError
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import set_training_mode
 from mrlspk.models.redimnet.calls import Calls, statistics_kept
-from mrlspk.training.acceleration import check_compiler
+from mrlspk.training.hardware import check_compiler
 from mrlspk.training.network.lora import build_adapters, train_adapters
 
 FIRST = ReDimNetConfig(

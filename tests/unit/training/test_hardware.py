@@ -14,8 +14,7 @@ from mrlspk.models.checkpoints.loading import encoder_entries
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import set_training_mode
 from mrlspk.models.redimnet.calls import Calls
-from mrlspk.training import acceleration
-from mrlspk.training.acceleration import build_acceleration, fixed_shapes, set_tf32
+from mrlspk.training.hardware import build_acceleration, fixed_shapes, set_tf32
 from mrlspk.training.network.adapter_files import save_adapter
 from mrlspk.training.network.lora import build_adapters, merged, train_adapters
 
@@ -89,7 +88,7 @@ def test_adapters_of_a_channels_last_encoder_are_merged_and_written(tmp_path):
 
 def test_acceleration_keeps_names_and_sets_calls_of_the_section(monkeypatch):
     checked = []
-    monkeypatch.setattr(acceleration, "check_compiler", checked.append)
+    monkeypatch.setattr("mrlspk.training.hardware.check_compiler", checked.append)
     encoder = encoder_of(channels_last=True, compile=True, gradient_checkpointing=True)
     assert list(encoder.state_dict()) == list(encoder_of().state_dict())
     assert checked == [CPU]
