@@ -1,9 +1,9 @@
-"""Measure scoring and resampling of whole trial lists, embeddings given, as a Markdown table.
+"""Measure scoring and resampling of whole trial lists, given the embeddings, as a Markdown table.
 
-The embeddings are random vectors with an effect of the speaker. The first list is that of the file given, in the format
+The embeddings are random vectors with an effect of the speaker. The first list is read from a file with lines
 `1 enrolment test` (gzip or text); the second has 580,000 trials of 1,251 speakers over 145,000 utterances. Each line
-runs in a process of its own, on one core; seconds are those of the processor, memory is the peak of that process,
-imports and embeddings included. Exits 1 where a line takes longer than it may, or more than 1 GiB.
+runs in its own process on one core. Seconds are CPU seconds; memory is the peak of the process, with imports and
+embeddings. Exits 1 if a line exceeds its time limit or 1 GiB.
 """
 
 import argparse
@@ -109,10 +109,10 @@ def resample(bench: Bench, n_resamples: int = 1000) -> None:
     """Compute the intervals at four widths."""
     scores, is_target = prefix_cosine_scores(bench.embeddings, bench.enroll, bench.test, DIMS[3:]), bench.is_target
     speakers = bench.speaker[bench.enroll], bench.speaker[bench.test]
-    draws = bootstrap_speakers(scores, is_target, *speakers, p_targets=P_TARGETS, n_resamples=n_resamples)
+    resamples = bootstrap_speakers(scores, is_target, *speakers, p_targets=P_TARGETS, n_resamples=n_resamples)
     for number, column in enumerate(scores.T):
         eer = eer_at(operating_points(column, is_target))
-        rate_interval(draws.eer[:, number], eer, n_speakers=np.unique(bench.speaker).size)
+        rate_interval(resamples.eer[:, number], eer, n_speakers=np.unique(bench.speaker).size)
 
 
 def measure(make: Callable[[], Bench], run: Callable[[Bench], None]) -> tuple[int, float, float]:

@@ -1,9 +1,9 @@
 """Check intervals and p-values on simulated scores whose true error rates are known, as a Markdown table.
 
-Each speaker has an effect on their own target trials and another on every non-target trial with them; two models share
-most of both. The true rates come from 10^7 trials of ever new speakers. Exits 1 where at 200 speakers the 95 %
-intervals of the EER hold it in fewer than 92 % or more than 98 % of the repetitions, p <= 0.05 in fewer than 2 % or
-more than 8 % of those without a difference, or the median p-value of a halved EER reaches 0.01.
+Each speaker has one effect on target trials and another on non-target trials; two models share most of both. The true
+rates come from 10^7 trials of new speakers. Exits 1 if at 200 speakers the 95 % intervals of the EER contain the true
+rate in fewer than 92 % or more than 98 % of the repetitions, if p <= 0.05 in fewer than 2 % or more than 8 % of the
+repetitions without a difference, or if the median p-value of a halved EER reaches 0.01.
 """
 
 import argparse
@@ -39,7 +39,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Row:
-    """What was found for one design; shares lie in [0, 1]."""
+    """The results of one design; shares lie in [0, 1]."""
 
     n_speakers: int
     per_speaker: int
@@ -52,7 +52,7 @@ class Row:
 
     @property
     def passes(self) -> bool:
-        """Whether the figures lie where they should at 200 speakers."""
+        """Whether the shares are within their limits at 200 speakers."""
         return 0.92 <= self.coverage_eer <= 0.98 and 0.02 <= self.null_eer <= 0.08 and self.halved_median_p < 0.01
 
 
@@ -86,15 +86,15 @@ def simulate(design: Design, shifts: tuple[float, ...], rng: np.random.Generator
     return Simulated(np.where(is_target[:, None], target, nontarget), is_target, enroll, test)
 
 
-def true_rates(n_draws: int) -> tuple[float, float, float]:
-    """Return EER and minDCF at the shift, and the EER at the halving shift, of ``n_draws`` trials of new speakers."""
+def true_rates(n_trials: int) -> tuple[float, float, float]:
+    """Return EER and minDCF at the shift, and the EER at the halving shift, of ``n_trials`` trials of new speakers."""
     rng = np.random.default_rng(0)
-    of_speaker, of_trial = rng.normal(size=(2, n_draws // 2))
+    of_speaker, of_trial = rng.normal(size=(2, n_trials // 2))
     target = TARGET_EFFECT * of_speaker + np.sqrt(1 - TARGET_EFFECT**2) * of_trial
-    first, second, of_trial = rng.normal(size=(3, n_draws // 2))
+    first, second, of_trial = rng.normal(size=(3, n_trials // 2))
     both = (first + second) / np.sqrt(2)
     nontarget = NONTARGET_EFFECT * both + np.sqrt(1 - NONTARGET_EFFECT**2) * of_trial
-    is_target = np.arange(n_draws) < n_draws // 2
+    is_target = np.arange(n_trials) < n_trials // 2
     scores, halved = np.append(target + SHIFT, nontarget), np.append(target + HALVING_SHIFT, nontarget)
     return (
         equal_error_rate(scores, is_target),
@@ -107,18 +107,18 @@ def repeat(seed: int, *, design: Design, shifts: tuple[float, ...], n_resamples:
     """Return the interval of EER and of minDCF of one model, or the p-value of both of two models."""
     trials = simulate(design, shifts, np.random.default_rng([seed, design.n_speakers, design.per_speaker]))
     arrays = trials.scores, trials.is_target, trials.enroll_speaker, trials.test_speaker
-    draws = bootstrap_speakers(*arrays, p_targets=[P_TARGET], n_resamples=n_resamples, seed=seed)
+    resamples = bootstrap_speakers(*arrays, p_targets=[P_TARGET], n_resamples=n_resamples, seed=seed)
     eers = [equal_error_rate(column, trials.is_target) for column in trials.scores.T]
     costs = [min_dcf(column, trials.is_target, p_target=P_TARGET) for column in trials.scores.T]
     if len(shifts) == 1:
         counts = {"n_speakers": design.n_speakers}
         return (
-            *rate_interval(draws.eer[:, 0], eers[0], **counts),
-            *rate_interval(draws.min_dcf[:, 0, 0], costs[0], **counts),
+            *rate_interval(resamples.eer[:, 0], eers[0], **counts),
+            *rate_interval(resamples.min_dcf[:, 0, 0], costs[0], **counts),
         )
     return (
-        p_value(draws.eer[:, 1] - draws.eer[:, 0], eers[1] - eers[0]),
-        p_value(draws.min_dcf[:, 1, 0] - draws.min_dcf[:, 0, 0], costs[1] - costs[0]),
+        p_value(resamples.eer[:, 1] - resamples.eer[:, 0], eers[1] - eers[0]),
+        p_value(resamples.min_dcf[:, 1, 0] - resamples.min_dcf[:, 0, 0], costs[1] - costs[0]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Scored trials for tests, drawn with speakers."""
+"""Scored trials with random scores and speakers, for tests."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from mrlspk.evaluation.stored_scores import ListScores
 
 
 def scored_trials(target, nontarget, *, dims=(4,), speakers=("a", "b")):
-    """Return trials of one width or more: target trials within the first speaker, non-target trials across."""
+    """Return trials at one or more widths: target trials of the first speaker, non-target trials of both."""
     scores = np.array([*target, *nontarget], dtype=np.float64)
     is_target = np.arange(len(scores)) < len(target)
     enroll = np.zeros(len(scores), dtype=np.int64)
@@ -17,7 +17,7 @@ def scored_trials(target, nontarget, *, dims=(4,), speakers=("a", "b")):
 
 
 def drawn_trials(*, n_speakers=30, shift=3.0, noise=1.0, dims=(4, 8), seed=0):
-    """Return four target trials a speaker, and one non-target trial of every two speakers."""
+    """Return four target trials per speaker and one non-target trial for each pair of speakers."""
     rng = np.random.default_rng(seed)
     first, second = np.triu_indices(n_speakers, 1)
     own = np.repeat(np.arange(n_speakers), 4)

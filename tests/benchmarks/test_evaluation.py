@@ -1,8 +1,8 @@
-"""How long the figures of a whole trial list and their intervals take, embeddings given.
+"""Time the metrics of a whole trial list and their intervals, given the embeddings.
 
     .venv/bin/pytest tests/benchmarks/test_evaluation.py
 
-The lists are the old one of VoxCeleb1-O and one of the size of VoxCeleb1-E. For seconds against what is allowed, and
+The lists are the old one of VoxCeleb1-O and one of the size of VoxCeleb1-E. For time limits and
 memory, see scripts/bench_evaluation.py.
 """
 
@@ -54,11 +54,11 @@ def large():
     return embed(speaker), enroll, test, speaker
 
 
-def all_figures(embeddings, enroll, test, speaker):
+def all_metrics(embeddings, enroll, test, speaker):
     """Return every figure of every width."""
     is_target = speaker[enroll] == speaker[test]
     counts = {"n_target": int(is_target.sum()), "n_nontarget": int((~is_target).sum())}
-    figures = []
+    metrics = []
     for column in prefix_cosine_scores(embeddings, enroll, test, DIMS).T:
         points = operating_points(column, is_target)
         found = [eer_at(points), eer_threshold_at(points), accuracy_at(points, **counts)]
@@ -67,15 +67,15 @@ def all_figures(embeddings, enroll, test, speaker):
             found += [min_dcf_at(points, p_target=p_target), min_dcf_threshold_at(points, p_target=p_target)]
             found.append(act_dcf(column, is_target, p_target=p_target))
         found += [threshold_at_far(points, rate) for rate in (0.1, 0.01, 0.001)]
-        figures.append(found)
-    return figures
+        metrics.append(found)
+    return metrics
 
 
-@pytest.mark.benchmark(group="figures", min_rounds=2)
+@pytest.mark.benchmark(group="metrics", min_rounds=2)
 @pytest.mark.parametrize("trials", ["small", "large"])
-def test_all_figures_of_seven_widths(benchmark, request, trials):
-    figures = benchmark(all_figures, *request.getfixturevalue(trials))
-    assert len(figures) == len(DIMS)
+def test_all_metrics_of_seven_widths(benchmark, request, trials):
+    metrics = benchmark(all_metrics, *request.getfixturevalue(trials))
+    assert len(metrics) == len(DIMS)
 
 
 @pytest.mark.benchmark(group="intervals")

@@ -1,4 +1,4 @@
-"""How fast trials are scored: all widths from one pass against a product per width, and the metrics after it.
+"""Time the scoring of trials, all widths in one pass against one product per width, and the metrics.
 
     .venv/bin/pytest tests/benchmarks --benchmark-group-by=group
 

@@ -1,4 +1,4 @@
-"""JSON documents of ``eval`` and ``compare`` made from drawn scores, for tests of reports."""
+"""JSON documents of ``eval`` and ``compare`` from random scores, for tests of reports."""
 
 from report_documents.comparison import compare_document
 from report_documents.cut import of_one_width, without_intervals

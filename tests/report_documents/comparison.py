@@ -17,7 +17,7 @@ from report_documents.drawn import (
     list_head,
     resampled,
     text_hash,
-    width_figures,
+    width_metrics,
 )
 
 
@@ -59,7 +59,7 @@ def _compare_list(seed, models, drawn, *, speakers):
     for column, dim in enumerate(DIMS):
         rows = []
         for model, each in zip(models, drawn, strict=True):
-            width = width_figures(each, column, calibrated=False)
+            width = width_metrics(each, column, calibrated=False)
             row = {"model": model} | {key: width[key] for key in ("eer", "eer_ci", "min_dcf", "min_dcf_ci")}
             rows.append(row | ({"eer_ci": None, "min_dcf_ci": None} if speakers else {}))
         pairs = [

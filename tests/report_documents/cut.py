@@ -1,4 +1,4 @@
-"""Documents with parts taken away."""
+"""Remove parts of documents."""
 
 from copy import deepcopy
 

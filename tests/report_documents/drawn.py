@@ -1,4 +1,4 @@
-"""Drawn scores, and the figures of one width of them."""
+"""Random scores and the metrics of one width."""
 
 import hashlib
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def list_head(seed, drawn):
     }
 
 
-def width_figures(drawn, column, *, calibrated):
+def width_metrics(drawn, column, *, calibrated):
     scores, is_target = drawn.scores[:, column], drawn.is_target
     points = operating_points(scores, is_target)
     threshold = float(eer_threshold_at(points))

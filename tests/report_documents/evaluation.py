@@ -15,7 +15,7 @@ from report_documents.drawn import (
     list_head,
     llrs_of,
     text_hash,
-    width_figures,
+    width_metrics,
 )
 
 
@@ -52,7 +52,7 @@ def _eval_list(seed, *, calibrated, extras):
     drawn = draw_scores(seed=seed)
     result = list_head(seed, drawn)
     columns = range(len(DIMS))
-    result["results"] = [width_figures(drawn, column, calibrated=calibrated) for column in columns]
+    result["results"] = [width_metrics(drawn, column, calibrated=calibrated) for column in columns]
     llrs = np.stack([llrs_of(drawn, column) for column in columns], axis=1) if calibrated else None
     result["curves"] = score_curves(drawn.scores, drawn.is_target, DIMS, llrs=llrs)
     if extras:
