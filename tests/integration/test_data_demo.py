@@ -27,8 +27,8 @@ def test_demo_writes_a_corpus_that_the_check_finds_sound(run, tmp_path):
     assert checked.exit_code == 0
     assert (checked.json["speakers"], checked.json["utterances"], checked.json["problems"]) == (2, 6, [])
     for utterance in scan_corpus(train).utterances:
-        assert utterance.path.suffix == ".m4a"
-        assert 1.5 < load_audio(utterance.path).numel() / 16_000 < 4.5
+        assert utterance.source.path.suffix == ".m4a"
+        assert 1.5 < load_audio(utterance.source.path).numel() / 16_000 < 4.5
         assert utterance.utterance_id.count("/") == 2
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 

@@ -46,17 +46,17 @@ def test_utterances_are_pooled_at_their_own_length(encoder, folder, tmp_path):
     store = ensure_utterances(encoder, utterances, folder=folder, **WHOLE)
     assert store.n_rows == len(utterances) == 7
     for vector, utterance in zip(every_row(store), utterances, strict=True):
-        assert torch.allclose(vector, pooled_alone(encoder, load_audio(utterance.path)), rtol=1e-5, atol=1e-5)
+        assert torch.allclose(vector, pooled_alone(encoder, load_audio(utterance.source.path)), rtol=1e-5, atol=1e-5)
 
     short = ensure_utterances(encoder, utterances, folder=folder, **WHOLE | {"max_seconds": 0.4})
-    half = load_audio(utterances[0].path)[:4000], load_audio(utterances[0].path)[4000:]
+    half = load_audio(utterances[0].source.path)[:4000], load_audio(utterances[0].source.path)[4000:]
     assert utterances[0].utterance_id == "s0/0.wav"
     mean = (pooled_alone(encoder, half[0]) + pooled_alone(encoder, half[1])) / 2
     assert torch.allclose(every_row(short)[0], mean, rtol=1e-5, atol=1e-5)
 
     middle = ensure_utterances(encoder, utterances, folder=folder, crop_seconds=0.4, **WHOLE)
     for vector, utterance in zip(every_row(middle), utterances, strict=True):
-        waveform = load_audio(utterance.path)
+        waveform = load_audio(utterance.source.path)
         skipped = max(waveform.numel() - 6400, 0) // 2  # 5,000 samples are taken whole
         crop = waveform[skipped : skipped + 6400]
         assert torch.allclose(vector, pooled_alone(encoder, crop), rtol=1e-5, atol=1e-5)
@@ -109,5 +109,5 @@ def test_rows_of_real_speech_equal_the_pooled_vectors(shared, some_speech, folde
             tolerance = {"rtol": rounding + 1e-5, "atol": 1e-5}
             crop, _ = dataset[SampleKey(index, 0, 0)]
             assert torch.allclose(crops.rows(np.array([index]))[0], pooled_alone(encoder, crop), **tolerance)
-            waveform = load_audio(some_speech.utterances[index].path)
+            waveform = load_audio(some_speech.utterances[index].source)
             assert torch.allclose(whole.rows(np.array([index]))[0], pooled_alone(encoder, waveform), **tolerance)

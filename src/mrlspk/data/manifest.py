@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 from mrlspk.data.audio_source import AudioSource
-from mrlspk.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +25,6 @@ class Utterance:
     speaker_id: str
     session_id: str
     source: AudioSource
-
-    @property
-    def path(self) -> Path:
-        """The file of the audio.
-
-        Raises:
-            DataError: If the audio is not a file of its own.
-        """
-        if self.source.path is None:
-            raise DataError("expected a file of its own", str(self.source))
-        return self.source.path
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from mrlspk.data.audio_source import as_source
 from mrlspk.evaluation.embeddings import Embedder
 from mrlspk.evaluation.model_scores import score_lists
 from mrlspk.evaluation.scored_trials import ScoredTrials
@@ -43,7 +42,7 @@ def score_baselines(
     """
     full, widths = origin.encoder.embed_dim, tuple(dim for dim in dims if dim <= origin.encoder.embed_dim)
     own = replace(embedder, backend=origin.backend).embed(
-        Recording(as_source(path)) for each in lists for path in each.paths.values()
+        Recording(source) for each in lists for source in each.audio.values()
     )
     scored = score_lists(own, lists, tuple(sorted({*widths, full})))
     found = [[_results("own", each.scored, (full,), p_target)] for each in scored]

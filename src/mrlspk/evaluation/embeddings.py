@@ -82,9 +82,9 @@ class Embeddings:
         pairs = zip(self.found.items(), rows, strict=True)
         return Embeddings({recording: replace(each, vector=row) for (recording, each), row in pairs})
 
-    def seconds_of(self, paths: Mapping[str, Path]) -> dict[str, float]:
+    def seconds_of(self, audio: Mapping[str, AudioSource]) -> dict[str, float]:
         """Return the durations by utterance id."""
-        return {utterance_id: self.found[Recording(as_source(path))].seconds for utterance_id, path in paths.items()}
+        return {utterance_id: self.found[Recording(source)].seconds for utterance_id, source in audio.items()}
 
 
 def build_embedder(

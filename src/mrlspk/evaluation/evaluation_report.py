@@ -176,7 +176,7 @@ def report_list(each: ScoredList, wanted: ListRequest, *, baselines: tuple[Basel
         n_target=trials.n_target,
         n_nontarget=trials.n_nontarget,
         n_speakers=scored.n_speakers,
-        n_utterances=len(each.trial_list.paths),
+        n_utterances=len(each.trial_list.audio),
         missing=each.trial_list.missing,
         intervals=describe_intervals(scored, wanted.resampling, speakers_from=each.speakers_from),
         results=_results(each, wanted),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.audio_source import AudioSource, as_source
+from mrlspk.data.audio_source import AudioSource
 from mrlspk.data.trials import Trials, TrialSpeakers, trial_speakers
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.embeddings import Embedder, Embeddings
@@ -85,9 +85,9 @@ def score_model(
     Raises:
         DataError: If an utterance cannot be read or embedded, or the cohort cannot be used.
     """
-    wanted = [Recording(as_source(path)) for each in lists for path in each.paths.values()]
+    wanted = [Recording(source) for each in lists for source in each.audio.values()]
     wanted += [
-        Recording(as_source(each.paths[utterance_id]), seconds)
+        Recording(each.audio[utterance_id], seconds)
         for each in lists
         for utterance_id in dict.fromkeys(each.trials.test_ids)
         for seconds in crops
@@ -121,11 +121,11 @@ def _score_list(
     crops: Sequence[float],
     norm: ScoreNorm | None,
 ) -> ScoredList:
-    trials, whole = trial_list.trials, embeddings.of(trial_list.paths)
+    trials, whole = trial_list.trials, embeddings.of(trial_list.audio)
     speakers = trial_speakers(trials)
     if norm is not None:
         warn_of_overlap(norm.cohort, speakers.names, trials.path)
-    shorter_seconds = _shorter_seconds(trials, embeddings.seconds_of(trial_list.paths))
+    shorter_seconds = _shorter_seconds(trials, embeddings.seconds_of(trial_list.audio))
     return ScoredList(
         trial_list=trial_list,
         scored=_score(trials, speakers, whole, whole, dims, norm),
@@ -144,8 +144,8 @@ def _crop(
     dims: tuple[int, ...],
     norm: ScoreNorm | None,
 ) -> CroppedTrials:
-    trials, whole = trial_list.trials, embeddings.of(trial_list.paths)
-    cut = embeddings.of(trial_list.paths, crop_seconds=seconds)
+    trials, whole = trial_list.trials, embeddings.of(trial_list.audio)
+    cut = embeddings.of(trial_list.audio, crop_seconds=seconds)
     keep = np.array([test_id in cut for test_id in trials.test_ids]) & (shorter_seconds >= seconds)
     scored = _score(trials.only(keep), speakers.only(keep), whole, cut, dims, norm) if keep.any() else None
     return CroppedTrials(scored, keep)

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from mrlspk.config import Config
+from mrlspk.data.audio_source import AudioSource
 from mrlspk.data.corpora.audio_folder import AudioFolder
 from mrlspk.data.corpora.recipes import scan_corpus
 from mrlspk.data.trials import (
@@ -46,7 +47,7 @@ class TrialList:
         trials: Every utterance of them has audio.
         audio_root: Folder that their utterance ids are relative to.
         source: Why these trials were chosen.
-        paths: Audio file by utterance id.
+        audio: Audio source by utterance id.
         official: The published list that the whole list equals, if any.
         missing: Trials left out because audio is missing; None if that is not allowed.
     """
@@ -54,7 +55,7 @@ class TrialList:
     trials: Trials
     audio_root: Path
     source: str
-    paths: Mapping[str, Path]
+    audio: Mapping[str, AudioSource]
     official: OfficialMatch | None = None
     missing: MissingAudio | None = None
 
@@ -173,15 +174,15 @@ def join_audio(trials: Trials, audio_root: Path, source: str, *, allow_missing: 
         log.warning("%s", warning)
     folder = AudioFolder(audio_root)
     found = {utterance_id: folder.find(utterance_id) for utterance_id in trials.utterance_ids}
-    paths = {utterance_id: path for utterance_id, path in found.items() if path is not None}
-    missing = [utterance_id for utterance_id in found if utterance_id not in paths]
+    audio = {utterance_id: source for utterance_id, source in found.items() if source is not None}
+    missing = [utterance_id for utterance_id in found if utterance_id not in audio]
     if not allow_missing:
         _check_nothing_missing(missing, trials, audio_root)
-        return TrialList(trials, audio_root, source, paths, official)
+        return TrialList(trials, audio_root, source, audio, official)
     kept = _without(trials, set(missing))
     _check_kinds(kept, f"{trials.path} without {len(missing)} utterances that are missing in {audio_root}")
     absent = MissingAudio(len(missing), len(trials) - len(kept), tuple(missing[:SHOWN_MISSING]))
-    return TrialList(kept, audio_root, source, {each: paths[each] for each in kept.utterance_ids}, official, absent)
+    return TrialList(kept, audio_root, source, {each: audio[each] for each in kept.utterance_ids}, official, absent)
 
 
 def _one_each(given: Sequence[Path], paths: Sequence[Path], parameter: str, what: str) -> list[Path]:

@@ -79,19 +79,19 @@ def test_every_speed_makes_classes_of_its_own(corpus):
 
 def test_header_that_promises_too_much_is_not_believed(corpus, monkeypatch):
     monkeypatch.setattr(audio, "probe_audio", lambda _: AudioInfo(16_000, 1, 1e4))
-    waveform = random_crop(corpus.utterances[0].path, 3_200, np.random.default_rng(0))
+    waveform = random_crop(corpus.utterances[0].source.path, 3_200, np.random.default_rng(0))
     assert torch.equal(places(waveform).diff(), torch.ones(3_199, dtype=torch.long))
 
 
 def test_crop_of_real_m4a_is_a_part_of_the_whole(shared):
-    path = next(iter(scan_corpus(shared / "speech/train").only_speakers({"ls01867"}).utterances)).path
+    path = next(iter(scan_corpus(shared / "speech/train").only_speakers({"ls01867"}).utterances)).source.path
     part = random_crop(path, 16_000, np.random.default_rng(3))
     windows = load_audio(path).unfold(0, 16_000, 1)
     assert (windows[:, :64] - part[:64]).abs().amax(dim=1).min() < 1e-5
 
 
 def test_unreadable_file_names_itself(corpus):
-    corpus.utterances[0].path.write_text("not audio")
+    corpus.utterances[0].source.path.write_text("not audio")
     with pytest.raises(DataError, match="1.wav"):
         CropDataset(corpus, crop_seconds=0.2, seed=0)[SampleKey(0, 0, 0)]
 

@@ -123,7 +123,7 @@ def test_process_that_leaves_over_a_file_is_an_error_with_the_file(corpus):
 
 
 def test_recordings_that_disturb_are_named_as_a_second_guess(corpus):
-    noise = RecordedNoise(tuple(each.path for each in corpus.utterances), 0.5, (5.0, 20.0))
+    noise = RecordedNoise(tuple(each.source.path for each in corpus.utterances), 0.5, (5.0, 20.0))
     dataset = Faulty(corpus, kill_itself(signal.SIGSEGV), augmentation=Augmentation((noise,)))
     assert "recordings of noise and rooms" in caught_by(loader_of(dataset)).fix
 

@@ -49,8 +49,8 @@ def embedder_of(encoder):
 def by_hand(encoder, trial_list, matrix, dim):
     """The scores of a list by a loop over its trials."""
     vectors = {}
-    for name, path in trial_list.paths.items():
-        samples, _ = soundfile.read(path, dtype="float32")
+    for name, source in trial_list.audio.items():
+        samples, _ = soundfile.read(source.path, dtype="float32")
         with torch.no_grad():
             whole = matrix @ encoder(torch.from_numpy(samples)[None])[0].double().numpy()
         vectors[name] = whole[:dim] / np.linalg.norm(whole[:dim])

@@ -71,7 +71,7 @@ def test_trials_without_audio_are_left_out_on_request_and_counted(write_list, tm
     assert len(found.trials) == 40 - 24
     assert (found.missing.n_utterances, found.missing.n_trials) == (12, 24)
     assert found.missing.first == tuple(f"s/{number:02}.wav" for number in range(10))
-    assert set(found.paths) == set(found.trials.utterance_ids)
+    assert set(found.audio) == set(found.trials.utterance_ids)
 
 
 def test_nothing_missing_is_said_where_it_was_allowed(write_list, tmp_path):

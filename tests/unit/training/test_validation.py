@@ -128,7 +128,7 @@ def shared_figures(ranks, root, encoder, options, stored):
     heard = AudioValidator(trials, ranks=ranks, **options)
     figures = heard.validate(encoder), StoredValidator(trials, stored, ranks=ranks).validate(encoder)
     ranks.barrier()
-    bad = trials.utterances[1].path
+    bad = trials.utterances[1].source.path
     if ranks.rank == 1:
         bad.write_bytes(b"no audio")
     ranks.barrier()
@@ -156,4 +156,4 @@ def test_two_processes_share_validation_and_match_one(voices, encoder, tmp_path)
             expected.mean_log_eer,
         )
         assert found.loss == pytest.approx(expected.loss, rel=1e-5)
-    assert str(trials.utterances[1].path) in first[1]
+    assert str(trials.utterances[1].source.path) in first[1]

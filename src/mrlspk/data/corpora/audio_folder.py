@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mrlspk.data.audio import AUDIO_SUFFIXES
+from mrlspk.data.audio_source import AudioSource, as_source
 from mrlspk.data.corpora.folder_tree import FolderTree
 from mrlspk.data.corpora.recipes import find_recipe
 from mrlspk.data.text_tables import BadLine, BadLinesError, read_text_file, shorten
@@ -28,8 +29,8 @@ class AudioFolder:
         self._recipe = None if isinstance(recipe, FolderTree) else recipe
         self._is_listed = self._recipe is not None or root.is_file()
 
-    def find(self, utterance_id: str) -> Path | None:
-        """Return the audio file of an utterance; None if there is none.
+    def find(self, utterance_id: str) -> AudioSource | None:
+        """Return the audio of an utterance; None if there is none.
 
         In a folder it is the file of that name (an absolute path is used as it is), or else the one file of that name
         with another audio suffix: a list may say .wav, or nothing, when the files are .m4a. In a ``wav.scp`` it is
@@ -40,15 +41,16 @@ class AudioFolder:
             DataError: If several files match, or the ``wav.scp`` or corpus cannot be read.
         """
         if not self._is_listed:
-            return _find_file(self.root / utterance_id)
-        path = self._listed.get(utterance_id)
-        return path if path is not None and _is_file(path) else None
+            path = _find_file(self.root / utterance_id)
+            return None if path is None else as_source(path)
+        source = self._listed.get(utterance_id)
+        return source if source is not None and _exists(source) else None
 
     @cached_property
-    def _listed(self) -> dict[str, Path]:
+    def _listed(self) -> dict[str, AudioSource]:
         if self._recipe is None:
-            return read_wav_scp(self.root)
-        return {each.utterance_id: each.path for each in self._recipe.list_utterances(self.root).utterances}
+            return {utterance_id: as_source(path) for utterance_id, path in read_wav_scp(self.root).items()}
+        return {each.utterance_id: each.source for each in self._recipe.list_utterances(self.root).utterances}
 
 
 def read_wav_scp(path: Path) -> dict[str, Path]:
@@ -93,6 +95,11 @@ def _find_file(path: Path) -> Path | None:
         names = " and ".join(other.name for other in found)
         raise DataError(f"not there, but {names} are", path, "Keep one of them, or name one in the list.")
     return found[0] if found else None
+
+
+def _exists(source: AudioSource) -> bool:
+    """Return whether the file of a source exists; sources without a file of their own are trusted."""
+    return source.path is None or _is_file(source.path)
 
 
 def _is_file(path: Path) -> bool:

@@ -1,6 +1,13 @@
-import pytest
+import tarfile
 
+import numpy as np
+import pytest
+import soundfile
+
+from mrlspk.data.audio_source import as_source, list_tar
+from mrlspk.data.corpora import recipes
 from mrlspk.data.corpora.audio_folder import AudioFolder
+from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.errors import DataError
 
 
@@ -27,7 +34,7 @@ def root(tmp_path):
     ],
 )
 def test_an_utterance_is_found_under_the_suffix_that_it_has(root, utterance_id, found):
-    assert AudioFolder(root).find(utterance_id) == (root / found if found else None)
+    assert AudioFolder(root).find(utterance_id) == (as_source(root / found) if found else None)
 
 
 @pytest.mark.parametrize("utterance_id", ["a/3", "a/3.m4a"])
@@ -38,8 +45,8 @@ def test_two_files_that_could_be_meant_are_an_error(root, utterance_id):
 
 def test_an_absolute_path_is_used_as_it_is(root, tmp_path):
     (tmp_path / "elsewhere.wav").touch()
-    assert AudioFolder(root).find(str(tmp_path / "elsewhere.wav")) == tmp_path / "elsewhere.wav"
-    assert AudioFolder(root).find(str(root / "a/1.wav")) == root / "a/1.wav"
+    assert AudioFolder(root).find(str(tmp_path / "elsewhere.wav")) == as_source(tmp_path / "elsewhere.wav")
+    assert AudioFolder(root).find(str(root / "a/1.wav")) == as_source(root / "a/1.wav")
 
 
 def test_a_wav_scp_says_where_audio_is(root, tmp_path, monkeypatch):
@@ -48,8 +55,8 @@ def test_a_wav_scp_says_where_audio_is(root, tmp_path, monkeypatch):
     (root / "a/two words.wav").touch()
     monkeypatch.chdir(tmp_path)
     folder = AudioFolder(scp)
-    assert folder.find("utt1") == root / "a/1.wav"
-    assert folder.find("utt2").resolve() == root / "a/two words.wav"
+    assert folder.find("utt1") == as_source(root / "a/1.wav")
+    assert folder.find("utt2").path.resolve() == root / "a/two words.wav"
     assert folder.find("utt3") is None
     assert folder.find("a/1.wav") is None
 
@@ -78,3 +85,23 @@ def test_in_a_folder_that_is_not_there_is_nothing(tmp_path):
 def test_a_name_that_no_file_can_have_is_an_error(root):
     with pytest.raises(DataError, match="cannot be read"):
         AudioFolder(root).find("x" * 1000)
+
+
+def test_recipe_finds_members_of_an_archive_by_utterance_id(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", np.zeros(800), 16_000)
+    with tarfile.open(tmp_path / "a.tar", "w") as file:
+        file.add(tmp_path / "a.wav", "s1/a.wav")
+
+    class Tar:
+        layout = "a tar archive"
+
+        def recognises(self, path):
+            return path.suffix == ".tar"
+
+        def list_utterances(self, path):
+            return CorpusListing(tuple(Utterance(each.name, "s1", "s1", each) for each in list_tar(path)))
+
+    monkeypatch.setattr(recipes, "_RECIPES", [Tar()])
+    found = AudioFolder(tmp_path / "a.tar")
+    assert found.find("s1/a.wav") == list_tar(tmp_path / "a.tar")[0]
+    assert found.find("s1/b.wav") is None
