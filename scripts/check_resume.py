@@ -1,9 +1,9 @@
-"""Kill training runs at random moments, let each go on, and compare what they leave with a run that nobody killed.
+"""Kill training runs at random moments, resume them, and compare the results with an uninterrupted run.
 
-Two kinds of run on real speech, both with decoding processes and augmentation: end to end, and the head alone. Each is
-run once in peace. Then the same is begun again and killed (SIGKILL), resumed with --resume auto, killed again, until it
-has been killed as often as asked; every second kill comes while a checkpoint is written. A run that comes to its
-end before that is compared and begun anew. Exits 1 where any checkpoint, step or epoch differs in a single bit.
+Two kinds of run on real speech, both with decoding processes and augmentation: the whole network, and the head alone.
+Each is trained once without interruption. The same run is then started again, killed (SIGKILL) and resumed with
+--resume auto as often as asked; every second kill comes while a checkpoint is written. A run that ends before its last
+kill is compared and started again. Exits 1 if any checkpoint, step or epoch differs in a single bit.
 """
 
 import argparse
@@ -68,7 +68,7 @@ HEAD: dict[str, Any] = {
 
 @dataclass
 class Killed:
-    """A run in a folder of its own.
+    """A run in its own folder.
 
     Attributes:
         folder: Where it is started; its configuration is ``run.yaml`` there.
@@ -80,11 +80,11 @@ class Killed:
 
     @property
     def run_dir(self) -> Path:
-        """Where its checkpoints are."""
+        """The folder of its checkpoints."""
         return self.folder / "checkpoints" / RUN
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """Start the command; it goes on where it was."""
+        """Start the command; it resumes the run if there is one."""
         command = [sys.executable, "-m", "mrlspk", "train", "--config", "run.yaml", "--resume", "auto", "--quiet"]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
         with (self.folder / "stderr.txt").open("ab") as stderr:
@@ -98,7 +98,7 @@ class Killed:
             )
 
     def run(self) -> float:
-        """Run it to its end; return the seconds in which it wrote."""
+        """Run it to its end; return the seconds since its first write."""
         process, began = self.start(), self.written()
         while process.poll() is None and self.written() == began:
             time.sleep(POLL_SECONDS)
@@ -107,7 +107,7 @@ class Killed:
         return time.monotonic() - first
 
     def run_and_kill(self, moments: random.Random, *, within_seconds: float) -> bool:
-        """Let it go on and kill it, with all its processes; return whether it was killed before its end.
+        """Resume it and kill it with all its processes; return whether it was killed before its end.
 
         Every second kill comes while a file of the run is written.
         """
@@ -132,7 +132,7 @@ class Killed:
         return False
 
     def check(self, code: int) -> None:
-        """Refuse a run that failed."""
+        """Exit if the run failed."""
         if code:
             raise SystemExit(
                 f"the run in {self.folder} failed with {code}:\n{(self.folder / 'stderr.txt').read_text()}"
@@ -156,25 +156,25 @@ def _time(path: Path) -> float:
 
 
 def differences(expected: Path, found: Path) -> list[str]:
-    """Return how two folders of runs differ, bit for bit, but for what no two runs share."""
+    """Return the bitwise differences between the folders of two runs, without measured times."""
     names = {path.name for folder in (expected, found) for path in folder.iterdir() if path.name.endswith(ENDS)}
-    told = []
+    places = []
     for name in sorted(names):
         paths = expected / name, found / name
         if not all(path.is_file() for path in paths):
-            told.append(f"{name}: is in one of the two alone")
+            places.append(f"{name}: is in one folder only")
         elif name.endswith(".pt"):
-            told += differing(*(torch.load(path, weights_only=True) for path in paths), name)
+            places += differing(*(torch.load(path, weights_only=True) for path in paths), name)
         elif paths[0].read_bytes() != paths[1].read_bytes():
-            told.append(f"{name}: other bytes")
+            places.append(f"{name}: different bytes")
     lines = [[*log_lines(folder / "metrics.jsonl")] for folder in (expected, found)]
     if lines[0] != lines[1]:
-        told.append(f"metrics.jsonl: {len(lines[0])} and {len(lines[1])} lines, or other figures in them")
-    return told
+        places.append(f"metrics.jsonl: {len(lines[0])} and {len(lines[1])} lines, or different values")
+    return places
 
 
 def log_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the steps and epochs of a log without what is measured."""
+    """Yield the steps and epochs of a log without measured times."""
     for line in path.read_text().splitlines():
         entry = json.loads(line)
         if entry["event"] in {"step", "epoch"}:
@@ -182,7 +182,7 @@ def log_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def differing(a: Any, b: Any, where: str) -> list[str]:
-    """Return where two entries of checkpoints differ."""
+    """Return the places in which two entries of checkpoints differ."""
     if isinstance(a, dict) and isinstance(b, dict) and list(a) == list(b):
         return [text for key in a for text in differing(a[key], b[key], f"{where}/{key}")]
     if isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
@@ -195,7 +195,7 @@ def differing(a: Any, b: Any, where: str) -> list[str]:
 
 
 def compare_killed(config: dict[str, Any], folder: Path, *, n_kills: int, seed: int) -> tuple[list[str], list[str]]:
-    """Run a configuration in peace, and killed; return the moments and what differs.
+    """Run a configuration with and without kills; return the moments of the kills and the differences.
 
     Args:
         config: Of the run.
@@ -203,23 +203,23 @@ def compare_killed(config: dict[str, Any], folder: Path, *, n_kills: int, seed: 
         n_kills: How often to kill.
         seed: Of the moments.
     """
-    runs = [Killed(folder / name) for name in ("in-peace", "killed")]
+    runs = [Killed(folder / name) for name in ("uninterrupted", "killed")]
     for run in runs:
         run.folder.mkdir(parents=True)
         (run.folder / "run.yaml").write_text(yaml.safe_dump(config))
-    peace, killed = runs
-    seconds, moments, told = peace.run(), random.Random(seed), list[str]()
+    uninterrupted, killed = runs
+    seconds, moments, places = uninterrupted.run(), random.Random(seed), list[str]()
     while len(killed.kills) < n_kills:
         if not killed.run_and_kill(moments, within_seconds=2 * seconds / (n_kills + 1)):
-            told += differences(peace.run_dir, killed.run_dir)
+            places += differences(uninterrupted.run_dir, killed.run_dir)
             shutil.rmtree(killed.folder / "checkpoints")
             shutil.rmtree(killed.folder / "features", ignore_errors=True)
     killed.check(killed.start().wait())
-    return killed.kills, told + differences(peace.run_dir, killed.run_dir)
+    return killed.kills, places + differences(uninterrupted.run_dir, killed.run_dir)
 
 
 def speech_of(shared: Path, folder: Path, *, n_speakers: int) -> Path:
-    """Return a corpus of the first speakers of the shared speech, by links."""
+    """Return a corpus of links to the first speakers of the shared speech."""
     corpus = folder / "speech"
     for speaker in sorted((shared / "speech" / "train").iterdir())[:n_speakers]:
         target = corpus / speaker.name
@@ -242,7 +242,7 @@ def configuration(kind: str, corpus: Path, shared: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Print the moments and what differs; return the exit code."""
+    """Print the kills and the differences; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("MRLSPK_SHARED", "../shared")))
     parser.add_argument("--kinds", nargs="+", choices=["end-to-end", "head"], default=["end-to-end", "head"])
@@ -255,12 +255,15 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as name:
             corpus = speech_of(arguments.shared, Path(name), n_speakers=arguments.speakers)
             config = configuration(kind, corpus, arguments.shared)
-            kills, told = compare_killed(config, Path(name), n_kills=arguments.kills, seed=arguments.seed)
+            kills, places = compare_killed(config, Path(name), n_kills=arguments.kills, seed=arguments.seed)
         print(f"{kind}: killed {len(kills)} times")
         for moment in kills:
             print(f"  {moment}")
-        print("  equal bit for bit" if not told else "  DIFFERS:\n  " + "\n  ".join(told), flush=True)
-        failed = failed or bool(told)
+        print(
+            "  equal bit for bit" if not places else "  DIFFERS:\n  " + "\n  ".join(places),
+            flush=True,
+        )
+        failed = failed or bool(places)
     return int(failed)
 
 

@@ -144,7 +144,7 @@ def test_fine_tuned_model_is_compared_with_the_file_of_its_base_model(
     gone = score(best, "--baselines")
     assert gone.exit_code == 1
     assert f"trained from {base}" in gone.stderr
-    assert "Bring that file back" in gone.stderr
+    assert "Restore that file" in gone.stderr
 
 
 def test_fine_tuned_matryoshka_model_has_no_rotation_baseline(

@@ -44,8 +44,8 @@ def test_script_finds_every_difference(script, tmp_path):
     (two / "best.pt").write_bytes(b"")
     (two / "metrics.jsonl").write_text('{"event": "step", "loss": 1.5, "waiting_share": 0.2}\n')
     assert script.differences(one, two) == [
-        "best.pt: is in one of the two alone",
+        "best.pt: is in one folder only",
         "last.pt/a/0",
         "last.pt/b",
-        "metrics.jsonl: 1 and 1 lines, or other figures in them",
+        "metrics.jsonl: 1 and 1 lines, or different values",
     ]

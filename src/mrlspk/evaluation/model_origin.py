@@ -130,7 +130,7 @@ def _load_base(provenance: Provenance, path: Path, *, cache_dir: Path | None, mi
         raise CheckpointError(
             f"it was trained from {base.model}, which cannot be found: {error.what}",
             path,
-            "Bring that file back to where it was, seen from this folder, or leave out `baselines`.",
+            "Restore that file (a relative path starts at the working directory), or leave out `baselines`.",
         ) from error
     if base.sha256 is None:
         log.warning("%s does not record the SHA-256 of %s: the present file is used", path, base.model)
@@ -138,7 +138,7 @@ def _load_base(provenance: Provenance, path: Path, *, cache_dir: Path | None, mi
         raise CheckpointError(
             f"it was trained from {base.model} of SHA-256 {base.sha256}, and {file.path} is now another file ({found})",
             path,
-            "Bring that file back, or leave out `baselines`.",
+            "Restore that file, or leave out `baselines`.",
         )
     return load_checkpoint(file).encoder
 

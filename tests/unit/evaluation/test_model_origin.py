@@ -129,7 +129,7 @@ def test_base_model_that_changed_or_is_missing_is_an_error(find, tmp_path):
     (tmp_path / "base.pt").rename(tmp_path / "moved.pt")
     with pytest.raises(CheckpointError, match=r"base\.pt, which cannot be found") as gone:
         find(config=config, card=card)
-    assert "Bring that file back" in gone.value.fix
+    assert "Restore that file" in gone.value.fix
     write_base(tmp_path / "base.pt", dims=(4, 8))
     with pytest.raises(CheckpointError, match="is now another file"):
         find(config=config, card=card)

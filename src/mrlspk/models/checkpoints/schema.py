@@ -33,7 +33,7 @@ VERDICT: Final = "verdict"  # dict, why best.pt is the trained head or the rotat
 # The run: written by training, read by resume.
 PROGRESS: Final = "progress"  # dict, epochs, steps and crops done, and the best epoch
 CRITERION: Final = "criterion"  # state dict of the loss, the classifier weights: read by --init-from too
-DRAWS: Final = "draws"  # state of the generator that draws the widths of a step; absent where none are drawn
+DRAWS: Final = "draws"  # state of the generator that draws the widths of a step; absent if a step trains all widths
 OPTIMISER: Final = "optimiser"  # state dict
 PRECISION: Final = "precision"  # state of the loss scale of fp16
 RANDOM_STATES: Final = "random_states"  # list, the random generators of each process
@@ -47,7 +47,7 @@ BASELINES: Final = "baselines"  # dict, metrics of the rotation and of truncatio
 START: Final = "start"  # str, the file that training starts from, rotation.pt or start.pt: read by resume
 
 RUN_START: Final = (ROTATION, OWN_HEAD, BASELINES, START)  # the same in each checkpoint of a run
-# Checked on reading: plain values only. State dicts are checked where they are loaded.
+# Entries that must be plain values, checked on reading. State dicts are checked when they are loaded.
 PLAIN: Final = (PROVENANCE, PROGRESS, VALIDATION, CORPUS, CARD, CONVERTED_FROM, ROTATION)
 PORTABLE: Final = (CARD, VALIDATION, CORPUS, CONVERTED_FROM, ROTATION)  # `convert` keeps them
 TYPED: Final = (MODEL, ARCHITECTURE, CONFIG, PROVENANCE)  # attributes of a loaded model; `contents` has the others
@@ -81,9 +81,9 @@ class Provenance(BaseModel):
 
     Attributes:
         kind: As above.
-        base: The base model; None for random weights, and where it is not known.
+        base: The base model; None for random weights, or if it is not known.
         random_head: Whether a run replaced the head of the base model by a random one.
-        problem: Why an older file does not tell the base model; None where it does.
+        problem: Why the base model of an older file is not known; None if it is.
     """
 
     model_config = ConfigDict(frozen=True)

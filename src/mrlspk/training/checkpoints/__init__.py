@@ -1,1 +1,1 @@
-"""Where a run is, saved and brought back to the step; and the mean of its last checkpoints."""
+"""Save, resume and average the checkpoints of a run."""

@@ -54,7 +54,7 @@ def average_states(states: Sequence[dict[str, Tensor]], *, paths: Sequence[Path]
 
     Args:
         states: At least one, with equal names and shapes.
-        paths: Where each comes from, to be named where one differs.
+        paths: Their files, for the error.
 
     Raises:
         CheckpointError: If the names or the shapes of one are not those of the last.
