@@ -119,7 +119,7 @@ def test_resumed_run_equals_the_uninterrupted_one(head, run, checkpoints, settin
     assert same(load(whole / "best.pt")["model"], load(again / "best.pt")["model"])
 
 
-def test_run_killed_before_its_first_step_begins_anew(head, run, checkpoints, monkeypatch):
+def test_run_killed_before_its_first_step_starts_again(head, run, checkpoints, monkeypatch):
     ran(head("head.flatten=0.3", "training.num_epochs=1", name="whole"))
 
     def kill(*_arguments):
@@ -149,15 +149,18 @@ def test_run_killed_before_its_first_step_begins_anew(head, run, checkpoints, mo
     )
     outcome = run("train", "--config", "tiny.yaml", *settings, "--resume", "auto", "--json")
     ran(outcome)
-    assert "begins anew" in outcome.stderr
+    assert "starts again" in outcome.stderr
     assert same(load(checkpoints / "whole" / "last.pt")["model"], load(folder / "last.pt")["model"])
 
 
-def test_copy_of_a_run_goes_on_from_an_earlier_epoch(head, run, checkpoints):
+def test_copy_of_a_run_resumes_from_an_earlier_epoch(head, run, checkpoints):
     ran(head("head.flatten=0.3", name="whole"))
     whole, copy = checkpoints / "whole", checkpoints / "copy"
     refused = run("train", "--resume", whole / "epoch-001.pt")
-    assert (refused.exit_code, "copy it whole" in " ".join(refused.stderr.split())) == (1, True)
+    assert (refused.exit_code, "copy the folder and rename the checkpoint" in " ".join(refused.stderr.split())) == (
+        1,
+        True,
+    )
     shutil.copytree(whole, copy)
     (copy / "epoch-001.pt").rename(copy / "last.pt")
     ran(run("train", "--resume", copy, "--json"))
