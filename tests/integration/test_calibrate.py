@@ -48,6 +48,13 @@ def test_ratios_and_rates_are_those_of_the_trials(run, model, tiny_corpus, flags
         assert tenth["p_miss"] == np.mean(scores[is_target] < tenth["threshold"])
 
 
+def test_missing_audio_is_refused_with_flags_of_calibrate_alone(run, model, tiny_corpus, tmp_path):
+    outcome = run("calibrate", model, "--trials", tiny_corpus.trials, "--audio-root", tmp_path)
+    assert outcome.exit_code == 3
+    assert "relative to with --audio-root." in outcome.stderr
+    assert "--allow-missing" not in outcome.stderr
+
+
 def test_file_beside_the_checkpoint_says_what_it_was_fitted_on(run, model, tiny_corpus, flags):
     outcome = run("calibrate", model, *flags, "--json")
     path = model.with_name("best.calibration.json")

@@ -296,7 +296,7 @@ def test_settings_of_the_configuration_hold(run, model, tmp_path, monkeypatch):
     monkeypatch.setenv("MRLSPK_HARDWARE__DEVICE", "cuda:99")
     outcome = run("embed", path, "--model", model)
     assert outcome.exit_code == 4
-    assert "no device cuda:99" in outcome.stderr
+    assert "--device: this machine has no device cuda:99" in outcome.stderr
     assert run("embed", path, "--model", model, "--device", "cpu").exit_code == 0
 
 

@@ -108,7 +108,9 @@ def test_convert_needs_force_to_overwrite_and_a_known_suffix(run, write_layout, 
     refused = run("pretrained", "convert", path, "-o", tmp_path / "there.pt")
     assert (refused.exit_code, (tmp_path / "there.pt").read_text()) == (1, "mine")
     assert run("pretrained", "convert", path, "-o", tmp_path / "there.pt", "--force").exit_code == 0
-    assert run("pretrained", "convert", path, "-o", tmp_path / "model.onnx").exit_code == 2
+    refused = run("pretrained", "convert", path, "-o", tmp_path / "model.onnx")
+    assert refused.exit_code == 2
+    assert "--output: expected a file that ends in .pt or .safetensors" in refused.stderr
 
 
 def test_safetensors_that_are_not_ours_are_refused(run, tmp_path):

@@ -29,6 +29,6 @@ def find_run_checkpoints(run: Path) -> tuple[RunCheckpoint, ...]:
         raise DataError(
             f"expected a run with at least two checkpoints epoch-NNN.pt, got {len(checkpoints)}",
             run,
-            "Name checkpoints one by one, or train with training.keep_last_n higher.",
+            "Name checkpoints one by one, or train with logging.keep_last_n higher.",
         )
     return tuple(RunCheckpoint(path, epoch) for epoch, path in checkpoints)

@@ -138,7 +138,7 @@ def read_trial_lists(
     *,
     source: str,
     enrolments: Sequence[Path] = (),
-    allow_missing: bool = False,
+    allow_missing: bool | None = False,
 ) -> tuple[TrialList, ...]:
     """Return lists with their audio: one root for all lists or one each, in order; without a root, each list's folder.
 
@@ -147,7 +147,7 @@ def read_trial_lists(
         audio_roots: Folders, or wav.scp files, of their audio.
         source: Why these trials were chosen.
         enrolments: Files of enrolment models of several utterances: none, one for all lists or one each.
-        allow_missing: Leave out and count trials without audio.
+        allow_missing: Leave out and count trials without audio; None: the caller cannot.
 
     Raises:
         UsageError: If the roots or enrolments are not none, one, or one for each list.
@@ -162,7 +162,7 @@ def read_trial_lists(
     )
 
 
-def join_audio(trials: Trials, audio_root: Path, source: str, *, allow_missing: bool = False) -> TrialList:
+def join_audio(trials: Trials, audio_root: Path, source: str, *, allow_missing: bool | None = False) -> TrialList:
     """Return the trials with the audio file of each utterance; warn of a list that resembles a published one.
 
     Raises:
@@ -177,7 +177,7 @@ def join_audio(trials: Trials, audio_root: Path, source: str, *, allow_missing: 
     audio = {utterance_id: source for utterance_id, source in found.items() if source is not None}
     missing = [utterance_id for utterance_id in found if utterance_id not in audio]
     if not allow_missing:
-        _check_nothing_missing(missing, trials, audio_root)
+        _check_nothing_missing(missing, trials, audio_root, may_allow=allow_missing is not None)
         return TrialList(trials, audio_root, source, audio, official)
     kept = _without(trials, set(missing))
     _check_kinds(kept, f"{trials.path} without {len(missing)} utterances that are missing in {audio_root}")
@@ -214,15 +214,15 @@ def _check_kinds(trials: Trials, where: str) -> None:
         )
 
 
-def _check_nothing_missing(missing: Sequence[str], trials: Trials, audio_root: Path) -> None:
+def _check_nothing_missing(missing: Sequence[str], trials: Trials, audio_root: Path, *, may_allow: bool) -> None:
     if missing:
+        allow = ", or leave their trials out with `allow_missing`" if may_allow else ""
         more = f" and {len(missing) - SHOWN_MISSING} more" if len(missing) > SHOWN_MISSING else ""
         raise DataError(
             f"{len(missing)} of {len(trials.utterance_ids)} utterances are not in {audio_root}: "
             f"{', '.join(missing[:SHOWN_MISSING])}{more}",
             trials.path,
-            "Give the folder that the list's paths are relative to with `audio_root`, "
-            "or leave their trials out with `allow_missing`.",
+            f"Give the folder that the list's paths are relative to with `audio_root`{allow}.",
         )
 
 

@@ -37,18 +37,11 @@ def locate_model(
     each time.
 
     Raises:
-        CheckpointError: If there is no such file, if it is an exported model, which cannot be read, or if the entry of
-            an own model is damaged.
+        CheckpointError: If there is no such file, or the entry of an own model is damaged.
         DownloadError: If a published model is absent and cannot be fetched.
     """
     path = Path(model)
-    if not _is_file(path):
-        return _by_name(model, cache_dir, mirror, on_progress)
-    if path.suffix == ".onnx":
-        raise CheckpointError(
-            "an exported .onnx model cannot be used yet", path, "Give the checkpoint that it was exported from."
-        )
-    return ModelFile(path, model)
+    return ModelFile(path, model) if _is_file(path) else _by_name(model, cache_dir, mirror, on_progress)
 
 
 def _is_file(path: Path) -> bool:

@@ -82,9 +82,13 @@ def load_checkpoint(model: ModelFile) -> LoadedModel:
     A mirror that is one flat folder can hold the file of another release under the same file name.
 
     Raises:
-        CheckpointError: If the file is no checkpoint or does not fit its own configuration, or if it is of another
-            family than the published model whose name was typed.
+        CheckpointError: If the file is an exported model, is no checkpoint or does not fit its own configuration, or
+            if it is of another family than the published model whose name was typed.
     """
+    if model.path.suffix == ".onnx":
+        raise CheckpointError(
+            "an exported .onnx model cannot be used yet", model.path, "Give the checkpoint that it was exported from."
+        )
     loaded, published = load_model(model.path), model.published
     if published is not None and loaded.family != published.family:
         raise CheckpointError(
@@ -107,7 +111,7 @@ def find_device(name: str) -> torch.device:
     counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     kind, _, number = name.partition(":")
     if kind not in counts or (":" in name and not number.isdecimal()):
-        raise UsageError(f"expected auto, cpu, cuda, cuda:N or mps, got {name!r}", "device")
+        raise UsageError(f"expected auto, cpu, cuda, cuda:N or mps, got {name!r}", parameter="device")
     if int(number or 0) >= counts[kind]:
-        raise MissingDependencyError(f"this machine has no device {name}", "device", "Use auto or cpu.")
+        raise MissingDependencyError(f"this machine has no device {name}", fix="Use auto or cpu.", parameter="device")
     return torch.device(name)

@@ -119,7 +119,9 @@ def calibrate(
     settings = (config or Config()).evaluation
     backend = load_backend(model, device=device).backend
     dims = choose_dims(backend, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
-    lists = read_trial_lists(request.trials, request.audio_roots, source=NAMED, enrolments=request.enrolments)
+    lists = read_trial_lists(
+        request.trials, request.audio_roots, source=NAMED, enrolments=request.enrolments, allow_missing=None
+    )
     _check_repeats(lists)
     rates = _choose_rates(request.false_accept_rates, settings.false_accept_rates, lists)
     embedder = build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress)

@@ -1,5 +1,6 @@
 import pytest
 
+from mrlspk.config.run import LoggingConfig
 from mrlspk.errors import DataError
 from mrlspk.evaluation.run_checkpoints import find_run_checkpoints
 
@@ -15,5 +16,7 @@ def test_checkpoints_come_by_epoch_and_others_are_left_out(tmp_path):
 
 def test_a_run_of_one_checkpoint_is_refused(tmp_path):
     (tmp_path / "epoch-001.pt").touch()
-    with pytest.raises(DataError, match="got 1"):
+    with pytest.raises(DataError, match="got 1") as caught:
         find_run_checkpoints(tmp_path)
+    assert "logging.keep_last_n" in caught.value.fix
+    assert "keep_last_n" in LoggingConfig.model_fields

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 import pytest
 
 from mrlspk.errors import CheckpointError, DownloadError
+from mrlspk.inference import backend
+from mrlspk.inference.backend import load_backend, register_loader
 from mrlspk.inference.model_file import locate_model
 from mrlspk.pretrained.cache_folder import cached_path
 from mrlspk.pretrained.own_models import ModelFacts, add_own_model, own_model_path
@@ -74,7 +76,17 @@ def test_unknown_name_suggests_the_nearest(tmp_path, typed, guess):
     assert caught.value.fix.startswith(f"Did you mean {guess}?" if guess else "Check the path;")
 
 
-def test_exported_model_is_refused(tmp_path):
+def test_exported_model_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(backend, "_LOADERS", {})
     (tmp_path / "model.onnx").write_bytes(b"onnx")
     with pytest.raises(CheckpointError, match="an exported .onnx model cannot be used yet"):
-        locate_model("model.onnx", cache_dir=tmp_path)
+        load_backend(locate_model("model.onnx", cache_dir=tmp_path), device="cpu")
+
+
+def test_exported_model_is_loaded_by_a_loader_of_its_suffix(tmp_path, monkeypatch):
+    monkeypatch.setattr(backend, "_LOADERS", {})
+    register_loader(".onnx", lambda model, device: (model.path.read_bytes(), device))
+    (tmp_path / "model.ONNX").write_bytes(b"onnx")
+    assert load_backend(locate_model("model.ONNX", cache_dir=tmp_path), device="cpu") == (b"onnx", "cpu")
+    (tmp_path / "model.onnx").write_bytes(b"other")
+    assert load_backend(locate_model("model.onnx", cache_dir=tmp_path), device="cpu") == (b"other", "cpu")

@@ -68,7 +68,7 @@ def check_suffix(path: Path) -> None:
     if path.suffix == SAFETENSORS:
         import_safetensors(path)
     elif path.suffix != ".pt":
-        raise UsageError(f"expected a file that ends in .pt or {SAFETENSORS}, got {path.name!r}", "output")
+        raise UsageError(f"expected a file that ends in .pt or {SAFETENSORS}, got {path.name!r}", parameter="output")
 
 
 def save_checkpoint(path: Path, entries: dict[str, Any]) -> None:
