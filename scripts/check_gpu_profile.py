@@ -25,9 +25,9 @@ import torch
 from mrlspk.config import Config, load_config
 from mrlspk.config.architecture import PublishedReDimNetConfig, ReDimNetConfig
 from mrlspk.training.memory.gpu_search import limited_to, measure_on_gpu, planned_gpu, read_gpu, search_gpu
-from mrlspk.training.memory.model import MemoryModel
+from mrlspk.training.memory.peak_model import MemoryModel
 from mrlspk.training.memory.prediction import predict_memory
-from mrlspk.training.memory.probes import Probe, build_probe
+from mrlspk.training.memory.probe import Probe, build_probe
 from mrlspk.workflows.profile_gpu import VOXCELEB2_SPEAKERS
 
 ARCHITECTURES = Path(__file__).resolve().parent.parent / "tests" / "conformance" / "data" / "redimnet"

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from mrlspk.cli.app import app
 from mrlspk.cli.pretrained_list import DESCRIBED, describe
-from mrlspk.config.predecessor import render_tables
+from mrlspk.config.redimnet_mrl import render_tables
 from mrlspk.config.reference import render_reference
 from mrlspk.pretrained import list_models
 

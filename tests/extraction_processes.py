@@ -13,7 +13,7 @@ import torch
 
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.data.augmentation import Augmentation, GaussianNoise, Volume
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
 from mrlspk.feature_store import shards
 from mrlspk.feature_store.extraction import ensure_crops

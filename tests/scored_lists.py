@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from mrlspk.evaluation.score_files import ListScores
 from mrlspk.evaluation.scored_trials import ScoredTrials
-from mrlspk.evaluation.stored_scores import ListScores
 
 
 def scored_trials(target, nontarget, *, dims=(4,), speakers=("a", "b")):

@@ -15,8 +15,8 @@ from mrlspk.config import Config
 from mrlspk.losses.distillation import SimilarityDistillation
 from mrlspk.losses.margin import AAMSoftmax, set_class_means
 from mrlspk.losses.matryoshka import MatryoshkaLoss
-from mrlspk.models.folding import standardise_head
 from mrlspk.models.head import MatryoshkaHead
+from mrlspk.models.head_transforms import standardise_head
 from mrlspk.training.head.module import HeadModule, Trained, add_decay_to_start
 from mrlspk.training.optimiser import LearningRate
 from mrlspk.training.step import Stepper, wrap

@@ -12,7 +12,7 @@ from torch import Tensor
 from mrlspk.config.data import DataConfig
 from mrlspk.data.audio_source import FileSource
 from mrlspk.data.build import build_augmentation
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.trials import Trials, read_trials, trial_speakers

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrlspk.config import Config
-from mrlspk.models.folding import AffineMap, fold_head, rotate_head, widen_head
 from mrlspk.models.head import MatryoshkaHead
+from mrlspk.models.head_transforms import AffineMap, fold_head, rotate_head, widen_head
 from mrlspk.rotation.closed_form import Method, fit_rotation, flattening
 from study.heads import Training, random_head, train_head
 from study.material import Material

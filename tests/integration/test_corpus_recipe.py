@@ -8,8 +8,8 @@ import yaml
 
 from csv_corpus import COLUMNS, CsvCorpus
 from factories import tiny_run
-from mrlspk.data.corpora import recipes
-from mrlspk.data.corpora.recipes import register_recipe
+from mrlspk.data.corpora import recipe_registry
+from mrlspk.data.corpora.recipe_registry import register_recipe
 
 SHORT = "--crop-seconds", 0.4  # the tiny files have half a second
 
@@ -17,7 +17,7 @@ SHORT = "--crop-seconds", 0.4  # the tiny files have half a second
 @pytest.fixture
 def corpus(tiny_corpus, tmp_path, monkeypatch):
     """The tiny corpus in one folder without subfolders, its speakers named otherwise in a CSV file."""
-    monkeypatch.setattr(recipes, "_RECIPES", [])
+    monkeypatch.setattr(recipe_registry, "_RECIPES", [])
     register_recipe(CsvCorpus())
     (tmp_path / "audio").mkdir()
     rows = [COLUMNS]

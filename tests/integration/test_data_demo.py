@@ -6,7 +6,7 @@ import pytest
 
 from mrlspk.data.audio import load_audio
 from mrlspk.data.corpora import demo
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 
 SMALL = ("--speakers", "2", "--test-speakers", "2", "--utterances", "3")
 

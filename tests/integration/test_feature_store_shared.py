@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from extraction_processes import OPTIONS, contents, small_shards, tiny_dataset, tiny_encoder
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.errors import DataError, MrlspkError
 from mrlspk.feature_store import shards
 from mrlspk.feature_store.extraction import ensure_crops, ensure_utterances

@@ -7,7 +7,7 @@ import torch
 
 from extraction_processes import contents, every_row, pooled_alone, small_shards, tiny_encoder
 from mrlspk.data.audio import load_audio
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset, SampleKey
 from mrlspk.data.manifest import Manifest
 from mrlspk.errors import DataError

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from mrlspk.training.modules import TrainedModule
+from mrlspk.training.trained_module import TrainedModule
 
 
 def load(path):

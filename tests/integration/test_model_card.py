@@ -9,7 +9,7 @@ import torch
 
 import mrlspk
 from conformance.reference import read_reference, write_published
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 
 # Trained on a corpus for non-commercial use; no SHA-256 is known beforehand.
 NAME, FILE = "redimnet-M-vb2-ptn", "M-vb2-ptn.pt"

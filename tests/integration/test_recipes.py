@@ -226,9 +226,9 @@ def test_average_is_the_mean_of_kept_checkpoints_and_best_if_better(train, check
 
 
 def test_better_average_becomes_best_with_its_own_metrics(train, checkpoints, monkeypatch):
-    from mrlspk.training import selection
+    from mrlspk.training import best_epoch
 
-    monkeypatch.setattr(selection, "note_best", lambda _config, progress, _validation, **_limit: (progress, True))
+    monkeypatch.setattr(best_epoch, "note_best", lambda _config, progress, _validation, **_limit: (progress, True))
     outcome = train(*sets("training.average_last=2"), name="mean")
     assert outcome.exit_code == 0, outcome.stderr
     best, averaged = (load(checkpoints / "mean" / name) for name in ("best.pt", "averaged.pt"))
@@ -240,13 +240,13 @@ def test_better_average_becomes_best_with_its_own_metrics(train, checkpoints, mo
 
 
 def test_extended_run_has_to_beat_its_average(train, checkpoints, monkeypatch):
-    from mrlspk.training import selection
+    from mrlspk.training import best_epoch
 
     def unbeatable(_config, progress, _validation, **_limit):
         return replace(progress, best_value=-100.0, best_epoch=progress.epoch), True
 
     with monkeypatch.context() as patched:
-        patched.setattr(selection, "note_best", unbeatable)
+        patched.setattr(best_epoch, "note_best", unbeatable)
         assert train(*sets("training.average_last=2"), name="mean").exit_code == 0
     before = (checkpoints / "mean" / "best.pt").read_bytes()
     longer = *sets("training.average_last=2", "training.num_epochs=4"), "--resume", "auto", "--allow-changes"

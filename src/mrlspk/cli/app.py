@@ -16,7 +16,7 @@ from mrlspk import __version__
 from mrlspk.cli import output
 from mrlspk.cli.calibrate import calibrate_command
 from mrlspk.cli.compare import compare_command
-from mrlspk.cli.config import config_app
+from mrlspk.cli.config_migrate import config_app
 from mrlspk.cli.data import data_app
 from mrlspk.cli.embed import embed_command
 from mrlspk.cli.eval import eval_command

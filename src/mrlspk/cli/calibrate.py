@@ -18,9 +18,12 @@ from mrlspk.cli.options import (
     Overrides,
     Quiet,
     cache_folder,
+    choose_device,
     parse_dims,
+    read_config,
     resolve_model,
 )
+from mrlspk.cli.output import percent
 from mrlspk.cli.trial_options import (
     AllowUntrainedDim,
     AudioRoots,
@@ -33,10 +36,7 @@ from mrlspk.cli.trial_options import (
     ScoreNormChoice,
     TopN,
     check_norm,
-    choose_device,
     parse_durations,
-    percent,
-    read_config,
 )
 
 if TYPE_CHECKING:

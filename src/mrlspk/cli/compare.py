@@ -17,10 +17,13 @@ from mrlspk.cli.options import (
     Overrides,
     Quiet,
     cache_folder,
+    choose_device,
     parse_dims,
+    read_config,
     resolve_model,
     typed_command,
 )
+from mrlspk.cli.output import percent
 from mrlspk.cli.trial_options import (
     AllowMissing,
     AllowUntrainedDim,
@@ -36,22 +39,19 @@ from mrlspk.cli.trial_options import (
     TopN,
     TrialFiles,
     check_norm,
-    choose_device,
     heading,
-    percent,
-    read_config,
     trial_request,
 )
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
     from mrlspk.evaluation.run_checkpoints import RunCheckpoint
-    from mrlspk.evaluation.stored_scores import ModelScores
+    from mrlspk.evaluation.score_files import ModelScores
     from mrlspk.inference.model_file import ModelFile
 
 
 if TYPE_CHECKING:
-    from mrlspk.evaluation.comparison import ComparedTrials, ComparisonReport
+    from mrlspk.evaluation.list_comparison import ComparedTrials, ComparisonReport
     from mrlspk.evaluation.paired_comparison import ComparedWidth, Difference
 
 
@@ -90,7 +90,7 @@ def compare_command(
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Score the same trials with two or more models; show the differences and whether they are significant."""
-    from mrlspk.evaluation.documents import comparison_values
+    from mrlspk.evaluation.json_documents import comparison_values
     from mrlspk.evaluation.report import check_report, write_report
     from mrlspk.workflows.compare import ComparisonRequest, compare
 
@@ -146,7 +146,7 @@ def _find_run(models: list[str]) -> "tuple[RunCheckpoint, ...]":
 
 def _find_models(models: list[str], *, quiet: bool) -> "dict[str, ModelFile | ModelScores]":
     """Return the checkpoints and the stored scores by the typed names, in order."""
-    from mrlspk.evaluation.stored_scores import read_scores
+    from mrlspk.evaluation.score_files import read_scores
 
     if repeated := [model for model in dict.fromkeys(models) if models.count(model) > 1]:
         raise UsageError(f"{', '.join(repeated)} is named more than once", fix="Name different checkpoints.")

@@ -9,8 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet, resolve_model
-from mrlspk.cli.trial_options import choose_device, read_config
+from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet, choose_device, read_config, resolve_model
 from mrlspk.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def embed_command(
 ) -> None:
     """Embed audio files: one unit-length vector each, at any width that the model was trained for."""
     from mrlspk.workflows.embed import embed
-    from mrlspk.workflows.write_embeddings import check_target, write_embeddings
+    from mrlspk.workflows.embedding_files import check_target, write_embeddings
 
     if out is not None:
         check_target(out, force=force)
@@ -76,7 +75,7 @@ def _from_stdin() -> list[str]:
 
 
 def _payload(report: "EmbedReport") -> dict[str, object]:
-    from mrlspk.workflows.write_embeddings import embedding_rows
+    from mrlspk.workflows.embedding_files import embedding_rows
 
     errors = [{"id": file_id, "message": message} for file_id, message in report.errors.items()]
     return {

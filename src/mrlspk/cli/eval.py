@@ -18,11 +18,14 @@ from mrlspk.cli.options import (
     Overrides,
     Quiet,
     cache_folder,
+    choose_device,
     mirror_address,
     parse_dims,
+    read_config,
     resolve_model,
     typed_command,
 )
+from mrlspk.cli.output import percent, percent_interval, rate_table
 from mrlspk.cli.trial_options import (
     AllowMissing,
     AllowUntrainedDim,
@@ -40,13 +43,8 @@ from mrlspk.cli.trial_options import (
     TopN,
     TrialFiles,
     check_norm,
-    choose_device,
     heading,
     parse_durations,
-    percent,
-    percent_interval,
-    rate_table,
-    read_config,
     trial_request,
 )
 
@@ -120,7 +118,7 @@ def eval_command(
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Score trial lists; show EER and minDCF, with intervals over speakers, for every embedding width."""
-    from mrlspk.evaluation.documents import evaluation_values
+    from mrlspk.evaluation.json_documents import evaluation_values
     from mrlspk.workflows.evaluate import EvaluationRequest, evaluate
 
     _check_targets(scores, report, force=force)
@@ -167,7 +165,7 @@ def eval_command(
 def _check_targets(scores: Path | None, report: Path | None, *, force: bool) -> None:
     """Check before any work that the files can be written."""
     from mrlspk.evaluation.report import check_report
-    from mrlspk.evaluation.stored_scores import check_scores_target
+    from mrlspk.evaluation.score_files import check_scores_target
 
     if scores is not None:
         check_scores_target(scores, force=force)
@@ -179,9 +177,9 @@ def _write_files(
     result: "EvaluationReport", payload: dict[str, Any], scores: Path | None, report: Path | None, *, force: bool
 ) -> None:
     """Write the requested files after the metrics were shown, so that a full disk does not lose them."""
-    from mrlspk.evaluation.documents import add_curves
+    from mrlspk.evaluation.json_documents import add_curves
     from mrlspk.evaluation.report import write_report
-    from mrlspk.evaluation.stored_scores import keep_scores, write_scores
+    from mrlspk.evaluation.score_files import keep_scores, write_scores
 
     if scores is not None:
         write_scores(scores, keep_scores(result.fingerprint, result.scored_as, result.scored))

@@ -1,8 +1,9 @@
-"""Read the options that several commands share: model, widths, device; and repeat the command as typed."""
+"""Define the options that several commands share, read their configuration, and reconstruct the typed command."""
 
+import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from mrlspk.cli import output
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
+    from mrlspk.config import Config
     from mrlspk.config.sources import Environment
     from mrlspk.inference.model_file import ModelFile
 
@@ -145,3 +147,29 @@ def _words(parameter: Any, values: Any) -> Iterator[str]:
             yield parameter.opts[0]
         else:
             yield from (parameter.opts[0], str(value))
+
+
+def read_config(path: Path | None, overrides: Sequence[str] | None, **evaluation: Any) -> "Config":
+    """Return the configuration of a command from the environment, ``--config``, ``--set`` and its own flags.
+
+    Args:
+        path: Of ``--config``.
+        overrides: Of ``--set``.
+        evaluation: Keys of the section ``evaluation`` that flags give; one that is None was not given.
+
+    Raises:
+        ConfigError: If a key is unknown or a value is not allowed.
+    """
+    from mrlspk.config import load_config
+
+    flags = [f"evaluation.{key}={_as_yaml(value)}" for key, value in evaluation.items() if value is not None]
+    return load_config(path, [*(overrides or ()), *flags], environment=os.environ)
+
+
+def choose_device(flag: str, config: "Config") -> str:
+    """Return the device of the flag, or that of the configuration if the flag is auto."""
+    return config.hardware.device if flag == "auto" else flag
+
+
+def _as_yaml(value: Any) -> str:
+    return json.dumps(value, default=str)

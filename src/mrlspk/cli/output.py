@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mrlspk import __version__
-from mrlspk.cli.flags import error_text, with_flags
+from mrlspk.cli import output
+from mrlspk.cli.flag_names import error_text, with_flags
 from mrlspk.errors import MrlspkError, StoppedError
 
 if TYPE_CHECKING:
@@ -114,3 +115,20 @@ class WarningHandler(logging.Handler):
         """Print the record with its level, such as ``warning: …``; info has no prefix."""
         prefix = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
         note(prefix + with_flags(record.getMessage()))
+
+
+def percent(rate: float | None) -> str:
+    """Return a rate as per cent, with two decimals; a dash for none."""
+    return "–" if rate is None else f"{100 * rate:.2f}"
+
+
+def percent_interval(interval: Sequence[float] | None) -> str:
+    """Return both ends of an interval as per cent; a dash for none."""
+    return "–" if interval is None else f"{percent(interval[0])}–{percent(interval[1])}"
+
+
+def rate_table(own_dim: int, own: float, rows: Mapping[str, Mapping[int, float]], *, dims: tuple[int, ...]) -> Table:
+    """Return equal error rates by width: of the original embedding at full width in each column, then of ``rows``."""
+    rates = {f"own embedding, {own_dim} values": dict.fromkeys(dims, own), **rows}
+    cells = ((label, *(percent(found.get(dim)) for dim in dims)) for label, found in rates.items())
+    return output.table(None, ("EER %", *map(str, dims)), cells)

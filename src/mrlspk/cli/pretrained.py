@@ -1,4 +1,4 @@
-"""The commands `mrlspk pretrained fetch`, `inspect`, `convert` and `add`."""
+"""``mrlspk pretrained fetch``, ``inspect``, ``convert`` and ``add``."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The command `mrlspk pretrained list`."""
+"""``mrlspk pretrained list``: show the published models and the user's own."""
 
 from typing import TYPE_CHECKING
 

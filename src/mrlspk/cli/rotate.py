@@ -9,8 +9,20 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet, cache_folder, parse_dims, resolve_model
-from mrlspk.cli.trial_options import NoCache, choose_device, percent, read_config
+from mrlspk.cli.options import (
+    AsJson,
+    Debug,
+    Device,
+    Force,
+    Quiet,
+    cache_folder,
+    choose_device,
+    parse_dims,
+    read_config,
+    resolve_model,
+)
+from mrlspk.cli.output import percent
+from mrlspk.cli.trial_options import NoCache
 
 if TYPE_CHECKING:
     from mrlspk.rotation.selection import CandidateResult

@@ -1,4 +1,4 @@
-"""``mrlspk train``: train an encoder, show what came of it."""
+"""``mrlspk train``: train an encoder and show its metrics."""
 
 import json
 import logging
@@ -14,8 +14,8 @@ from rich.console import RenderableType
 from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, ConfigPath, Debug, OptionalDevice, Quiet
 from mrlspk.cli.options import Overrides as Sets
+from mrlspk.cli.output import percent
 from mrlspk.cli.train_progress import TrainProgress
-from mrlspk.cli.trial_options import percent
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def train_command(
 ) -> None:
     """Train a Matryoshka encoder: projection only, two-stage, or from scratch."""
     from mrlspk.config import load_config, named_keys
-    from mrlspk.config.launch import read_launch
+    from mrlspk.config.launcher import read_launch
     from mrlspk.config.sources import read_environment
 
     if init_from is not None and resume != "never":

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from mrlspk.cli import output
 from mrlspk.cli.eval import LABELS
-from mrlspk.cli.trial_options import rate_table
+from mrlspk.cli.output import rate_table
 
 if TYPE_CHECKING:
     from mrlspk.training.records import Baselines, EpochRecord, RunFacts, StepRecord

@@ -1,25 +1,21 @@
 """Define the options and tables that commands on trials share."""
 
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from mrlspk.cli import output
 from mrlspk.errors import UsageError
 
 FEWEST_RESAMPLES = 100  # as in the configuration, which --help does not load
 
 if TYPE_CHECKING:
     from mrlspk.config import Config
-    from mrlspk.evaluation.comparison import ComparedTrials
     from mrlspk.evaluation.evaluation_report import ListReport
+    from mrlspk.evaluation.list_comparison import ComparedTrials
     from mrlspk.evaluation.trial_list import TrialRequest
 
 
@@ -108,23 +104,6 @@ ReportFolder = Annotated[
 ]
 
 
-def read_config(path: Path | None, overrides: Sequence[str] | None, **evaluation: Any) -> "Config":
-    """Return the configuration of a command from the environment, ``--config``, ``--set`` and its own flags.
-
-    Args:
-        path: Of ``--config``.
-        overrides: Of ``--set``.
-        evaluation: Keys of the section ``evaluation`` that flags give; one that is None was not given.
-
-    Raises:
-        ConfigError: If a key is unknown or a value is not allowed.
-    """
-    from mrlspk.config import load_config
-
-    flags = [f"evaluation.{key}={_as_yaml(value)}" for key, value in evaluation.items() if value is not None]
-    return load_config(path, [*(overrides or ()), *flags], environment=os.environ)
-
-
 def check_norm(config: "Config", cohort: Path | None, top_n: int | None) -> None:
     """Check that flags of a normalisation come with one.
 
@@ -173,11 +152,6 @@ def parse_durations(text: str | None) -> tuple[float | None, ...]:
     return (*sorted(seconds), *((None,) if "full" in parts else ()))
 
 
-def choose_device(flag: str, config: "Config") -> str:
-    """Return the device of the flag, or that of the configuration if the flag is auto."""
-    return config.hardware.device if flag == "auto" else flag
-
-
 def heading(trials: "ListReport | ComparedTrials") -> Text:
     """Return the heading of one trial list, never wrapped, so that paths can be copied."""
     lines = [trials.path, f"{trials.n_target} target and {trials.n_nontarget} non-target trials"]
@@ -190,24 +164,3 @@ def heading(trials: "ListReport | ComparedTrials") -> Text:
         missing = trials.missing
         lines.append(f"{missing.n_trials} trials left out: {missing.n_utterances} utterances are missing")
     return Text("\n".join(lines), no_wrap=True, overflow="ignore")
-
-
-def percent(rate: float | None) -> str:
-    """Return a rate as per cent, with two decimals; a dash for none."""
-    return "–" if rate is None else f"{100 * rate:.2f}"
-
-
-def percent_interval(interval: Sequence[float] | None) -> str:
-    """Return both ends of an interval as per cent; a dash for none."""
-    return "–" if interval is None else f"{percent(interval[0])}–{percent(interval[1])}"
-
-
-def rate_table(own_dim: int, own: float, rows: Mapping[str, Mapping[int, float]], *, dims: tuple[int, ...]) -> Table:
-    """Return equal error rates by width: of the original embedding at full width in each column, then of ``rows``."""
-    rates = {f"own embedding, {own_dim} values": dict.fromkeys(dims, own), **rows}
-    cells = ((label, *(percent(found.get(dim)) for dim in dims)) for label, found in rates.items())
-    return output.table(None, ("EER %", *map(str, dims)), cells)
-
-
-def _as_yaml(value: Any) -> str:
-    return json.dumps(value, default=str)

@@ -9,8 +9,18 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, Debug, Device, Quiet, cache_folder, parse_dims, resolve_model
-from mrlspk.cli.trial_options import AllowUntrainedDim, Dims, choose_device, read_config
+from mrlspk.cli.options import (
+    AsJson,
+    Debug,
+    Device,
+    Quiet,
+    cache_folder,
+    choose_device,
+    parse_dims,
+    read_config,
+    resolve_model,
+)
+from mrlspk.cli.trial_options import AllowUntrainedDim, Dims
 
 if TYPE_CHECKING:
     from mrlspk.workflows.verify import VerifyReport, WidthScore

@@ -1,4 +1,4 @@
-"""Describe network architectures: ReDimNet, ReDimNet2 and ``model_config`` of published checkpoints."""
+"""Validate ReDimNet and ReDimNet2 architectures in configurations, our checkpoints and published ``model_config``."""
 
 from typing import Annotated, Any, Literal, Self
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mrlspk.config.architecture import PublishedReDimNetConfig
 from mrlspk.config.migration_rules import outcome_of
 from mrlspk.config.model import HeadConfig
-from mrlspk.config.predecessor import PredecessorValues, flatten, nearest_old_key, old_keys
+from mrlspk.config.redimnet_mrl import PredecessorValues, flatten, nearest_old_key, old_keys
 from mrlspk.config.root import Config
 from mrlspk.config.sources import as_config_error, known_keys
 from mrlspk.errors import ConfigError

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mrlspk.config.predecessor import PUBLISHED_WIDTH, OldKey, PredecessorValues, as_number
+from mrlspk.config.redimnet_mrl import PUBLISHED_WIDTH, OldKey, PredecessorValues, as_number
 
 NOISE_DRAWN, VOLUME_DRAWN = [20.0, 40.0], [-3.0, 3.0]  # used by the old code regardless of its configuration
 

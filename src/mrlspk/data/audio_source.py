@@ -1,4 +1,4 @@
-"""Name a piece of encoded audio: a file, a member of a tar archive, or a range of either."""
+"""Sources of encoded audio: a file, a member of a tar archive, or a time range of either."""
 
 import io
 import os

@@ -18,7 +18,7 @@ from mrlspk.data.augmentation import (
     Volume,
     list_recordings,
 )
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.loader import WatchedLoader
 from mrlspk.data.manifest import Manifest

@@ -1,4 +1,4 @@
-"""Name the choices of the data commands without loading torch."""
+"""Enumerate the option values of the data commands; imports no torch."""
 
 from enum import StrEnum
 

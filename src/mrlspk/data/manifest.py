@@ -82,7 +82,7 @@ class CorpusListing:
 
 
 class CorpusRecipe(Protocol):
-    """Read corpora of one layout; `mrlspk.data.corpora.recipes.register_recipe` makes it known."""
+    """Read corpora of one layout; `mrlspk.data.corpora.recipe_registry.register_recipe` makes it known."""
 
     @property
     def layout(self) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from mrlspk.evaluation.embeddings import Embedder
-from mrlspk.evaluation.model_scores import score_lists
+from mrlspk.evaluation.embedder import Embedder
+from mrlspk.evaluation.score_lists import score_lists
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.trial_list import TrialList
 from mrlspk.inference.recording import Recording

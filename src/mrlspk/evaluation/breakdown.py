@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.data.trials import Trials
-from mrlspk.evaluation.model_scores import CroppedTrials
+from mrlspk.evaluation.score_lists import CroppedTrials
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.metrics.det import operating_points
 from mrlspk.metrics.eer import eer_at, eer_threshold_at

@@ -1,4 +1,4 @@
-"""Turn scores into natural-log likelihood ratios and thresholds: the content of a calibration file."""
+"""Define a calibration: likelihood ratios and thresholds of each width, and its JSON form."""
 
 import math
 from collections.abc import Collection, Sequence

@@ -16,8 +16,8 @@ from mrlspk.evaluation.calibration import (
     WidthCalibration,
     bayes_threshold,
 )
-from mrlspk.evaluation.embeddings import Embedder
-from mrlspk.evaluation.model_scores import ScoredList, score_model
+from mrlspk.evaluation.embedder import Embedder
+from mrlspk.evaluation.score_lists import ScoredList, score_model
 from mrlspk.evaluation.score_norm import NormRequest
 from mrlspk.evaluation.trial_list import TrialList
 from mrlspk.metrics.cllr import cllr

@@ -26,10 +26,10 @@ from mrlspk.evaluation.breakdown import (
 )
 from mrlspk.evaluation.calibration import Calibration
 from mrlspk.evaluation.calibration_file import CalibrationFile
-from mrlspk.evaluation.model_scores import ScoredList
+from mrlspk.evaluation.score_files import ScoredAs
+from mrlspk.evaluation.score_lists import ScoredList
 from mrlspk.evaluation.score_norm import NormRequest
 from mrlspk.evaluation.scored_trials import IntervalNote, Resampling, describe_intervals
-from mrlspk.evaluation.stored_scores import ScoredAs
 from mrlspk.evaluation.trial_list import MissingAudio, TrialList
 from mrlspk.metrics.width_metrics import WidthMetrics, measure_widths
 

@@ -17,8 +17,8 @@ from mrlspk.inference.torch_backend import TorchBackend, load_checkpoint
 from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.checkpoints.schema import BaseModelFile, Provenance
 from mrlspk.models.encoder import Encoder
-from mrlspk.models.folding import AffineMap, head_of
 from mrlspk.models.head import MatryoshkaHead
+from mrlspk.models.head_transforms import AffineMap, head_of
 from mrlspk.rotation.closed_form import read_rotation
 
 log = logging.getLogger("mrlspk.evaluation")

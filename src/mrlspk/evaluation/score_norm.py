@@ -1,4 +1,4 @@
-"""Normalise scores with a cohort: S-Norm and AS-Norm."""
+"""Find and embed a cohort, and normalise the scores of trials with it: S-Norm and AS-Norm."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.audio_source import AudioSource
-from mrlspk.data.corpora.recipes import find_recipe, scan_corpus
+from mrlspk.data.corpora.recipe_registry import find_recipe, scan_corpus
 from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError, UsageError
-from mrlspk.evaluation.embeddings import Embeddings
+from mrlspk.evaluation.embedder import Embeddings
 from mrlspk.evaluation.npz_file import open_arrays
-from mrlspk.evaluation.scoring import Side, Voices, join_voices
+from mrlspk.evaluation.trial_cosines import Side, Voices, join_voices
 from mrlspk.files import file_sha256
 from mrlspk.inference.recording import Recording
 from mrlspk.metrics.normalisation import cohort_statistics, normalise_scores

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from mrlspk.config import Config
 from mrlspk.data.audio_source import AudioSource
-from mrlspk.data.corpora.audio_folder import AudioFolder
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.audio_lookup import AudioLookup
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.trials import (
     OfficialMatch,
     Trials,
@@ -172,7 +172,7 @@ def join_audio(trials: Trials, audio_root: Path, source: str, *, allow_missing: 
     official = official_match(trials)
     if warning := official_warning(trials, official):
         log.warning("%s", warning)
-    folder = AudioFolder(audio_root)
+    folder = AudioLookup(audio_root)
     found = {utterance_id: folder.find(utterance_id) for utterance_id in trials.utterance_ids}
     audio = {utterance_id: source for utterance_id, source in found.items() if source is not None}
     missing = [utterance_id for utterance_id in found if utterance_id not in audio]

@@ -1,4 +1,4 @@
-"""Look up the embeddings of one run in the cache, and keep the new ones."""
+"""Look up recordings in the cache and store new embeddings, during one `embed_recordings` call."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Describe the base model of another one: name, licence, training set and file."""
+"""Describe where a model comes from: base model, licence, training data, source file."""
 
 from pathlib import Path
 from typing import Any

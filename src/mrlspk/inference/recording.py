@@ -1,4 +1,4 @@
-"""What is embedded, and the embedding of it."""
+"""Define a recording, its embedding, and a recording that is too short to embed."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Softmax with an additive angular margin (AAM), the schedule of its margin, and prototypes set to class means."""
+"""AAM-Softmax, its margin schedule, and classifier weights initialised to class means."""
 
 import math
 from collections.abc import Mapping, Sequence

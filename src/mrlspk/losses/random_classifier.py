@@ -1,4 +1,4 @@
-"""Expected loss of random classifier weights: a trained model at this loss has lost its classifier."""
+"""Compute the loss of an untrained classifier, to detect classifier weights that are not trained."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from mrlspk.config.architecture import Architecture, ReDimNet2Config, ReDimNetConfig
 from mrlspk.errors import ConfigError
-from mrlspk.models.folding import AffineMap, fold_head, rotate_head
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.models.redimnet.calls import Calls
+from mrlspk.models.head_transforms import AffineMap, fold_head, rotate_head
+from mrlspk.models.redimnet.execution import Calls
 from mrlspk.models.redimnet.features import LogMelFeatures
 from mrlspk.models.redimnet.pooling import Pooling, pooling_by_name
 from mrlspk.models.redimnet.redimnet import ReDimNet

@@ -1,4 +1,4 @@
-"""Freeze, count and order the parameters of an encoder by its parts."""
+"""Freeze the parts of an encoder, count their parameters, and give their depth from the head."""
 
 import re
 from collections.abc import Iterator

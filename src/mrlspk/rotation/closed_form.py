@@ -1,4 +1,4 @@
-"""Fit rotations that put the most informative values of an embedding first; flatten a spectrum.
+"""Fit rotations in closed form, and the transform that flattens the spectrum.
 
 A rotation keeps full-width cosines.
 """

@@ -14,18 +14,18 @@ from mrlspk.files import whole_file
 from mrlspk.losses.margin import AAMSoftmax, scheduled_margin
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.losses.random_classifier import random_start_loss
+from mrlspk.training.best_epoch import is_out_of_patience, note_best
 from mrlspk.training.checkpoints.random_state import seed_apart
 from mrlspk.training.checkpoints.run_folder import LAST
 from mrlspk.training.checkpoints.saving import Saver, build_saver
 from mrlspk.training.device_batches import DeviceBatches
 from mrlspk.training.device_memory import peak_memory_mib
 from mrlspk.training.hardware import fixed_shapes
-from mrlspk.training.modules import is_frozen
 from mrlspk.training.records import EpochRecord, EpochSoFar, Observer, Progress, StepRecord
 from mrlspk.training.run import Run
-from mrlspk.training.selection import is_out_of_patience, note_best
 from mrlspk.training.signals import StopRequest, asked_signal, signal_name
 from mrlspk.training.step import StepResult
+from mrlspk.training.trained_module import is_frozen
 
 log = logging.getLogger("mrlspk.training")
 

@@ -1,4 +1,4 @@
-"""Apply section ``hardware``: Fabric with its device, processes and precision; how the encoder is computed."""
+"""Apply section ``hardware``: build Fabric; set memory format, compilation, gradient checkpointing and TF32."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from mrlspk.config import Config
-from mrlspk.config.launch import Launch
+from mrlspk.config.launcher import Launch
 from mrlspk.config.run import HardwareConfig
 from mrlspk.errors import ConfigError, MissingDependencyError
 from mrlspk.inference.torch_backend import find_device

@@ -17,6 +17,7 @@ from mrlspk.models.checkpoints import LoadedModel
 from mrlspk.models.checkpoints.model_card import BaseCard
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm
+from mrlspk.training.card_files import begin_card
 from mrlspk.training.checkpoints.averaging import with_best_of
 from mrlspk.training.checkpoints.restore import restore
 from mrlspk.training.checkpoints.resume_point import (
@@ -28,17 +29,16 @@ from mrlspk.training.checkpoints.resume_point import (
 from mrlspk.training.checkpoints.run_folder import BEST, TRAINED
 from mrlspk.training.hardware import build_acceleration, set_tf32, warn_of_idle_keys
 from mrlspk.training.head.module import HeadModule, build_head_optimiser
-from mrlspk.training.model_cards import begin_card
-from mrlspk.training.modules import TrainedModule, is_frozen
 from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.plan import RunPlan, build_batches
 from mrlspk.training.records import WarmStart
 from mrlspk.training.state import RunState
 from mrlspk.training.step import wrap
+from mrlspk.training.trained_module import TrainedModule, is_frozen
 from mrlspk.training.warm_start import (
     build_encoder_from,
-    find_origin,
+    find_base_model,
     report_warm_start,
     take_class_weights,
     wanted_rotation,
@@ -66,7 +66,7 @@ def prepare(plan: RunPlan, fabric: Fabric, ranks: Ranks, *, resumed: ResumePoint
         _set_up_torch(config)
         if plan.resume_path:  # another process may have written a new one before this one got the lock
             point = read_resume_point(plan.resume_path, known=resumed)
-        origin = None if point else find_origin(config, cache_dir=plan.cache_dir, mirror=plan.mirror)
+        origin = None if point else find_base_model(config, cache_dir=plan.cache_dir, mirror=plan.mirror)
         loaded = point.model() if point else load_checkpoint(origin) if origin else None
         encoder, architecture = build_encoder_from(config, loaded)
         card = begin_card(plan, encoder, architecture, base=_base(plan, loaded, origin))

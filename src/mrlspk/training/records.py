@@ -1,4 +1,4 @@
-"""Records of a run: how far it is, what it starts from, its steps and epochs; and the protocol of its observers."""
+"""Records of a run: progress, validation result, warm start, baselines, steps and epochs; the observer protocol."""
 
 import math
 from dataclasses import dataclass, field, fields, replace

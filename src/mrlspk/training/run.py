@@ -1,4 +1,4 @@
-"""Put together the parts that `fit` works with."""
+"""Define `Run`: the state, stepper, loader, schedule and validator that `fit` works with."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -17,9 +17,9 @@ from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.checkpoints.model_card import ModelCard
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.rotation.closed_form import Method
-from mrlspk.training.modules import TrainedModule, count_by_part, count_parameters
 from mrlspk.training.plan import RunPlan, n_passes
 from mrlspk.training.records import Baselines, Progress, RunFacts, WarmStart
+from mrlspk.training.trained_module import TrainedModule, count_by_part, count_parameters
 from mrlspk.training.warm_start import wanted_rotation
 
 

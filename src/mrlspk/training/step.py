@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from mrlspk.distributed import ALONE, Ranks
 from mrlspk.errors import MrlspkError
 from mrlspk.training.device_memory import ran_out_of_memory
-from mrlspk.training.modules import TrainedModule
+from mrlspk.training.trained_module import TrainedModule
 
 log = logging.getLogger("mrlspk.training")
 

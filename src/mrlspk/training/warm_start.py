@@ -19,7 +19,7 @@ from mrlspk.rotation.closed_form import Method
 from mrlspk.training.records import Carried, WarmStart
 
 
-def find_origin(config: Config, *, cache_dir: Path, mirror: str | None) -> ModelFile | None:
+def find_base_model(config: Config, *, cache_dir: Path, mirror: str | None) -> ModelFile | None:
     """Return the file of the model to start from, fetched if need be; None if training starts from scratch.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Use cases, one a file, each named as its command; all return a frozen report."""
+"""Use cases of the commands: each takes a configuration or paths and returns a frozen report."""

@@ -28,8 +28,8 @@ from mrlspk.evaluation.calibration_fit import (
     measure_fit,
     score_for_fit,
 )
-from mrlspk.evaluation.embeddings import build_embedder
-from mrlspk.evaluation.model_scores import choose_dims
+from mrlspk.evaluation.embedder import build_embedder
+from mrlspk.evaluation.score_lists import choose_dims
 from mrlspk.evaluation.score_norm import NormRequest, build_norm_request
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
 from mrlspk.evaluation.trial_list import NAMED, TrialList, read_trial_lists

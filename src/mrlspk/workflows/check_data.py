@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from mrlspk.data.choices import Decode
-from mrlspk.data.corpora.audio_folder import AudioFolder
-from mrlspk.data.corpora.recipes import recipe_for
+from mrlspk.data.corpora.audio_lookup import AudioLookup
+from mrlspk.data.corpora.recipe_registry import recipe_for
 from mrlspk.data.inspection import Problem, error, inspect_files, warning
 from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.data.trials import BadLinesError, Trials, official_match, official_warning, read_trials
@@ -194,7 +194,7 @@ def _check_trials(path: Path, corpus: Path, listing: CorpusListing) -> Iterator[
 
 def _check_trial_audio(trials: Trials, corpus: Path, found: Collection[str]) -> Iterator[Problem]:
     """Find utterances without audio, looking for other suffixes as `eval` does."""
-    folder = AudioFolder(corpus)
+    folder = AudioLookup(corpus)
     for id_ in trials.utterance_ids:
         try:
             if id_ not in found and folder.find(id_) is None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.comparison import ComparisonReport, common_dims, compare_scores
-from mrlspk.evaluation.embeddings import build_embedder
-from mrlspk.evaluation.model_scores import choose_dims, score_model
+from mrlspk.evaluation.embedder import build_embedder
+from mrlspk.evaluation.list_comparison import ComparisonReport, common_dims, compare_scores
 from mrlspk.evaluation.run_checkpoints import RunCheckpoint
+from mrlspk.evaluation.score_files import ModelScores, ScoredAs, keep_scores
+from mrlspk.evaluation.score_lists import choose_dims, score_model
 from mrlspk.evaluation.score_norm import build_norm_request
 from mrlspk.evaluation.scored_trials import Resampling
-from mrlspk.evaluation.stored_scores import ModelScores, ScoredAs, keep_scores
 from mrlspk.evaluation.trial_list import TrialRequest, choose_trial_lists
 from mrlspk.files import OnProgress
 from mrlspk.inference.backend import LoadedBackend, load_backend

@@ -11,7 +11,7 @@ from mrlspk.data.metadata import Metadata, read_metadata
 from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.evaluation.baselines import BaselineResults, score_baselines
 from mrlspk.evaluation.calibration_file import CalibrationFile, find_calibration_for
-from mrlspk.evaluation.embeddings import Embedder, build_embedder
+from mrlspk.evaluation.embedder import Embedder, build_embedder
 from mrlspk.evaluation.evaluation_report import (
     EvaluationReport,
     ListRequest,
@@ -19,7 +19,7 @@ from mrlspk.evaluation.evaluation_report import (
     report_list,
     smallest_width,
 )
-from mrlspk.evaluation.model_scores import choose_dims, score_model
+from mrlspk.evaluation.score_lists import choose_dims, score_model
 from mrlspk.evaluation.score_norm import build_norm_request
 from mrlspk.evaluation.scored_trials import Resampling
 from mrlspk.evaluation.trial_list import TrialList, TrialRequest, choose_trial_lists

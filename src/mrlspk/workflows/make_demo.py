@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from mrlspk.data.corpora.demo import Voice, make_voices, write_voices
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.trials import generate_trials, write_trials
 from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.files import OnProgress

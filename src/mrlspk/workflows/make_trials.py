@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.data.choices import SameSession
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.metadata import read_metadata, speaker_values
 from mrlspk.data.trials import Trials, generate_trials, write_trials

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mrlspk.config import Config
-from mrlspk.config.launch import Launch
+from mrlspk.config.launcher import Launch
 from mrlspk.distributed import Ranks
 from mrlspk.training.checkpoints.resume_point import find_run
 from mrlspk.training.checkpoints.resumed_config import configure_resumed

@@ -7,15 +7,15 @@ from typing import Literal
 import torch
 
 from mrlspk.config import Config, dump_config
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.errors import UsageError
 from mrlspk.files import whole_file
 from mrlspk.inference.torch_backend import find_device
 from mrlspk.training.memory.auto_batch import crops_side_by_side
 from mrlspk.training.memory.gpu_search import USED_SHARE, BatchSearch, GpuMemory, check_fits, search_at, search_gpu
-from mrlspk.training.memory.model import MIN_BATCH, MemoryPoint, split_target
+from mrlspk.training.memory.peak_model import MIN_BATCH, MemoryPoint, split_target
 from mrlspk.training.memory.prediction import predict
-from mrlspk.training.memory.probes import Probe, build_probe
+from mrlspk.training.memory.probe import Probe, build_probe
 
 VOXCELEB2_SPEAKERS = 5994  # of the development part; assumed if the training corpus is not there
 

@@ -1,4 +1,4 @@
-"""Make a Matryoshka model from any model without training: rotate its embedding so that prefixes hold the most."""
+"""Make a Matryoshka model without training: rotate the embedding so that its prefixes carry the most."""
 
 import logging
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Manifest
 from mrlspk.errors import DataError, UsageError
-from mrlspk.evaluation.embeddings import Embedder, Embeddings, build_embedder
+from mrlspk.evaluation.embedder import Embedder, Embeddings, build_embedder
 from mrlspk.files import check_free, file_sha256
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import base_file, describe_base, describe_source

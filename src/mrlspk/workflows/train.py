@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from mrlspk.config import Config, dump_config
-from mrlspk.config.launch import Launch
+from mrlspk.config.launcher import Launch
 from mrlspk.data.trials import write_trials
 from mrlspk.distributed import on_rank_zero, raising_on_all_ranks
 from mrlspk.evaluation.trial_list import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint, schema
+from mrlspk.training.best_epoch import average_last
 from mrlspk.training.checkpoints.resume_point import find_run
 from mrlspk.training.checkpoints.resumed_config import configure_resumed
 from mrlspk.training.checkpoints.run_folder import (
@@ -27,18 +28,17 @@ from mrlspk.training.checkpoints.run_folder import (
 from mrlspk.training.fit import fit
 from mrlspk.training.hardware import ALONE, build_fabric, leaves_unused
 from mrlspk.training.head.head_run import begin_head_run, conclude_head_run
-from mrlspk.training.head.stores import OnStage, Stores, store_teacher
+from mrlspk.training.head.pooled_vectors import OnStage, Stores, store_teacher
 from mrlspk.training.head.verdict import Verdict
-from mrlspk.training.launch import launch as start_processes
 from mrlspk.training.memory.auto_batch import choose_batch
 from mrlspk.training.network.lora import without_adapters
 from mrlspk.training.network.network_run import begin_network_run
 from mrlspk.training.plan import RunPlan, read_data
 from mrlspk.training.prepare import prepare
+from mrlspk.training.processes import launch as start_processes
 from mrlspk.training.records import Baselines, Observer, WarmStart
 from mrlspk.training.run import Run
 from mrlspk.training.run_log import build_run_log
-from mrlspk.training.selection import average_last
 from mrlspk.training.state import RunState, describe_run
 from mrlspk.training.validation import build_validation_trials
 

@@ -13,10 +13,10 @@ from mrlspk.data.audio_source import as_source
 from mrlspk.data.trials import Trials
 from mrlspk.errors import CheckpointError, DataError, UsageError
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command, find_calibration
-from mrlspk.evaluation.embeddings import Embedder, build_embedder
-from mrlspk.evaluation.model_scores import choose_dims
+from mrlspk.evaluation.embedder import Embedder, build_embedder
+from mrlspk.evaluation.score_lists import choose_dims
 from mrlspk.evaluation.score_norm import NormRequest, ScoreNorm, find_cohort, join_cohort, normalise
-from mrlspk.evaluation.scoring import enrolment_side, score_sides, test_side
+from mrlspk.evaluation.trial_cosines import enrolment_side, score_sides, test_side
 from mrlspk.files import OnProgress
 from mrlspk.inference.backend import load_backend
 from mrlspk.inference.embedding import embed_recordings

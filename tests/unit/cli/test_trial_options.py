@@ -2,8 +2,8 @@ import io
 
 from rich.console import Console
 
+from mrlspk.cli.output import rate_table
 from mrlspk.cli.train_progress import epoch_table
-from mrlspk.cli.trial_options import rate_table
 from mrlspk.training.records import Baselines
 
 

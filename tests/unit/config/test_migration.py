@@ -4,7 +4,7 @@ import yaml
 from mrlspk.config import Config, load_config
 from mrlspk.config.architecture import PublishedReDimNetConfig
 from mrlspk.config.migration import kept_keys, migrate, render_file
-from mrlspk.config.predecessor import PredecessorAdvanced, PredecessorModel, old_keys
+from mrlspk.config.redimnet_mrl import PredecessorAdvanced, PredecessorModel, old_keys
 from mrlspk.config.sources import known_keys
 from mrlspk.errors import ConfigError
 from predecessor_file import DROPPED, MEANT, old_names, old_values

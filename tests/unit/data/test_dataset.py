@@ -10,7 +10,7 @@ from mrlspk.data import audio
 from mrlspk.data.audio import AudioInfo, load_audio, random_crop, repeat_to
 from mrlspk.data.audio_source import RangeSource
 from mrlspk.data.augmentation import Augmentation, GaussianNoise
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset, SampleKey
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.sampler import ShuffleSampler

@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from mrlspk.data.augmentation import Augmentation, RecordedNoise
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.loader import WatchedLoader
 from mrlspk.data.sampler import RankBatches, ShuffleSampler

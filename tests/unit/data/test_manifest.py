@@ -1,7 +1,7 @@
 import hashlib
 
 from mrlspk.data.audio_source import FileSource
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Utterance
 
 

@@ -9,7 +9,7 @@ from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.audio_source import FileSource
 from mrlspk.evaluation.baselines import score_baselines
-from mrlspk.evaluation.embeddings import Embeddings, build_embedder
+from mrlspk.evaluation.embedder import Embeddings, build_embedder
 from mrlspk.evaluation.model_origin import Origin
 from mrlspk.evaluation.trial_list import read_trial_lists
 from mrlspk.inference.recording import EmbeddedRecording, Recording

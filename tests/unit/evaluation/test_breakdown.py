@@ -3,7 +3,7 @@ import pytest
 
 from mrlspk.data.trials import Trials
 from mrlspk.evaluation.breakdown import break_down, confident_errors, measure_durations, speaker_eer, worst_speakers
-from mrlspk.evaluation.model_scores import CroppedTrials
+from mrlspk.evaluation.score_lists import CroppedTrials
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.metrics.dcf import min_dcf
 from mrlspk.metrics.eer import equal_error_rate

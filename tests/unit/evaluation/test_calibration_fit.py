@@ -6,9 +6,9 @@ from sklearn.linear_model import LogisticRegression
 
 from mrlspk.data.trials import Trials
 from mrlspk.errors import DataError, MetricError
-from mrlspk.evaluation import embeddings
+from mrlspk.evaluation import embedder as embedder_module
 from mrlspk.evaluation.calibration_fit import fit_widths, measurable, score_for_fit
-from mrlspk.evaluation.embeddings import Embedder
+from mrlspk.evaluation.embedder import Embedder
 from mrlspk.evaluation.trial_list import TrialList
 from mrlspk.inference.embedding import EmbeddedRecordings
 from mrlspk.inference.recording import EmbeddedRecording
@@ -127,7 +127,7 @@ def embedder(monkeypatch):
                 found.embeddings[recording] = EmbeddedRecording(vector, cut)
         return found
 
-    monkeypatch.setattr(embeddings, "embed_recordings", embed_recordings)
+    monkeypatch.setattr(embedder_module, "embed_recordings", embed_recordings)
     return Embedder(None, 1, 60.0)
 
 

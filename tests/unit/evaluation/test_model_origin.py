@@ -13,7 +13,7 @@ from mrlspk.files import file_sha256
 from mrlspk.models.checkpoints import encoder_entries, load_model
 from mrlspk.models.checkpoints.schema import BaseModelFile, Provenance
 from mrlspk.models.encoder import build_encoder
-from mrlspk.models.folding import fold_head, rotate_head
+from mrlspk.models.head_transforms import fold_head, rotate_head
 from mrlspk.rotation.closed_form import Rotation
 
 TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))

@@ -5,8 +5,8 @@ import pytest
 
 from mrlspk.data.trials import Trials
 from mrlspk.evaluation.score_norm import Cohort, ScoreNorm, normalise
-from mrlspk.evaluation.scoring import Voices, enrolment_side, score_sides
-from mrlspk.evaluation.scoring import test_side as side_of_tests
+from mrlspk.evaluation.trial_cosines import Voices, enrolment_side, score_sides
+from mrlspk.evaluation.trial_cosines import test_side as side_of_tests
 
 
 def unit(vector):

@@ -9,7 +9,7 @@ import torch
 
 from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
 from mrlspk.data.augmentation import Augmentation, GaussianNoise, RecordedNoise, RoomResponse, Volume
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
 from mrlspk.errors import DataError
 from mrlspk.feature_store import shards

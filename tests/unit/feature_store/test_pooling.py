@@ -4,7 +4,7 @@ import soundfile
 import torch
 
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset, SampleKey
 from mrlspk.errors import DataError
 from mrlspk.feature_store.pooling import CropSource, ShardBatches, as_stored, pooling_function

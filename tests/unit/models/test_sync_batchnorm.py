@@ -9,7 +9,7 @@ from mrlspk.config.run import HardwareConfig
 from mrlspk.errors import ConfigError
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.fingerprint import model_fingerprint
-from mrlspk.models.folding import fold_head
+from mrlspk.models.head_transforms import fold_head
 from mrlspk.models.parts import set_training_mode
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm, synchronise
 

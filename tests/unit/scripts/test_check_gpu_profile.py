@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from fake_gpu import FakeGpu, FakeProbe
-from mrlspk.training.memory.model import Line, MemoryModel
+from mrlspk.training.memory.peak_model import Line, MemoryModel
 
 ROOT = Path(__file__).parents[3]
 

@@ -13,7 +13,7 @@ from mrlspk.models.checkpoints.files import write_entries
 from mrlspk.models.checkpoints.loading import encoder_entries
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import set_training_mode
-from mrlspk.models.redimnet.calls import Calls
+from mrlspk.models.redimnet.execution import Calls
 from mrlspk.training.hardware import build_acceleration, fixed_shapes, set_tf32
 from mrlspk.training.network.adapter_files import save_adapter
 from mrlspk.training.network.lora import build_adapters, merged, train_adapters

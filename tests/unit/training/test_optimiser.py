@@ -10,8 +10,8 @@ from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import layer_depths, set_training_mode
-from mrlspk.training.modules import TrainedModule
 from mrlspk.training.optimiser import LearningRate, build_learning_rate, build_optimiser
+from mrlspk.training.trained_module import TrainedModule
 
 TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
 NORM = "backbone.stage0.3.conv_block.norm.running_mean"

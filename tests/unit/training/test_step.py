@@ -15,8 +15,8 @@ from mrlspk.losses.build import build_loss
 from mrlspk.losses.matryoshka import MatryoshkaLossValue
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import set_training_mode
-from mrlspk.training.modules import TrainedModule
 from mrlspk.training.step import Stepper
+from mrlspk.training.trained_module import TrainedModule
 
 TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), None), (2, 1, 1, ((3, 3),), 4)))
 

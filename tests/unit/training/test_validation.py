@@ -8,7 +8,7 @@ import torch
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.data.audio_source import FileSource
 from mrlspk.data.choices import SameSession
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.trials import generate_trials
 from mrlspk.errors import DataError

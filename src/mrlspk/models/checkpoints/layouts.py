@@ -17,7 +17,7 @@ from mrlspk.config.architecture import (
     describe_architecture,
     published_family,
 )
-from mrlspk.config.predecessor import PredecessorConfig
+from mrlspk.config.redimnet_mrl import PredecessorConfig
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import schema
 from mrlspk.models.checkpoints.plain_values import checked_state, plain_entry, plain_options, validate_options

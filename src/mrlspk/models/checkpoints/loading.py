@@ -21,8 +21,8 @@ from mrlspk.models.checkpoints.layouts import (
 from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.checkpoints.state_dict_report import StateDictReport, compare_states
 from mrlspk.models.encoder import Encoder, build_encoder
-from mrlspk.models.folding import rotate_head
 from mrlspk.models.head import MatryoshkaHead
+from mrlspk.models.head_transforms import rotate_head
 
 # Errors of a network built from values of a file; the last three if it is too large for the machine.
 _BUILD_ERRORS = (ConfigError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError)

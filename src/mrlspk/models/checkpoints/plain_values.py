@@ -1,4 +1,4 @@
-"""Check the plain values of a checkpoint file, and its configuration against a model of options."""
+"""Check that entries of a checkpoint are plain values, and validate its configuration."""
 
 import json
 import math

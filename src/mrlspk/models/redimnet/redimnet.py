@@ -19,7 +19,7 @@ from mrlspk.models.redimnet.blocks import (
     conv_block_2d,
     count_groups,
 )
-from mrlspk.models.redimnet.calls import Calls, Streams
+from mrlspk.models.redimnet.execution import Calls, Streams
 
 type Stage = tuple[int, int, int, tuple[tuple[int, int], ...], int | None]
 

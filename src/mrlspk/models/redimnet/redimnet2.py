@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mrlspk.models.redimnet.blocks import ChannelNorm, TimeContextBlock, To1d, To2d, WeightedSum, conv_block_2d
-from mrlspk.models.redimnet.calls import Calls, Streams
+from mrlspk.models.redimnet.execution import Calls, Streams
 
 type Stage2 = tuple[tuple[int, int], int, float, tuple[tuple[int, int], ...], int | None]
 

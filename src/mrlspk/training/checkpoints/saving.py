@@ -12,9 +12,9 @@ from mrlspk.errors import CheckpointError, MrlspkError
 from mrlspk.inference.provenance import provenance_of_run
 from mrlspk.models.checkpoints import encoder_entries, read_checkpoint, save_checkpoint, schema
 from mrlspk.models.checkpoints.model_card import read_card
+from mrlspk.training.card_files import write_card
 from mrlspk.training.checkpoints.random_state import random_state
 from mrlspk.training.checkpoints.run_folder import BEST, LAST, kept_epochs
-from mrlspk.training.model_cards import write_card
 from mrlspk.training.records import Progress, ValidationResult
 from mrlspk.training.state import RunState
 

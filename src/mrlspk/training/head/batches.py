@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mrlspk.data.sampler import RankBatches
 from mrlspk.feature_store.store import FeatureStore
-from mrlspk.models.folding import AffineMap
+from mrlspk.models.head_transforms import AffineMap
 
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that the vectors may take
 BLOCK = 16_384  # vectors moved to the GPU at a time

@@ -1,4 +1,4 @@
-"""Begin a run that trains only the head, on stored vectors; conclude it with a verdict against the rotation."""
+"""Set up a run that trains the head on stored vectors; choose ``best.pt`` at its end."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -16,9 +16,16 @@ from mrlspk.models.head import MatryoshkaHead
 from mrlspk.training.checkpoints.run_folder import BEST, ROTATION, START, TRAINED
 from mrlspk.training.checkpoints.saving import run_entries, save_with_card
 from mrlspk.training.head.batches import StoredBatches, Teacher
+from mrlspk.training.head.initial_head import (
+    embed_rows,
+    flatten_head,
+    has_choice,
+    rotate_start,
+    set_means,
+    train_first_head,
+)
 from mrlspk.training.head.module import HeadModule, add_decay_to_start
-from mrlspk.training.head.start import embed_rows, flatten_head, has_choice, rotate_start, set_means, train_first_head
-from mrlspk.training.head.stores import SpeakerVectors, Stores
+from mrlspk.training.head.pooled_vectors import SpeakerVectors, Stores
 from mrlspk.training.head.verdict import Verdict, reach_verdict
 from mrlspk.training.run import Run, build_run
 from mrlspk.training.state import RunState

@@ -14,8 +14,8 @@ from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
 from mrlspk.models.checkpoints import schema
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.training.modules import TrainedModule
 from mrlspk.training.optimiser import make_optimiser
+from mrlspk.training.trained_module import TrainedModule
 
 Trained = Literal["linear", "orthogonal", "none"]
 

@@ -101,7 +101,7 @@ def _decide(widths: Sequence[WidthVerdict], before: float, after: float) -> tupl
     return "trained", "its mean log EER is below the rotation's, and no published width is worse"
 
 
-def score_baselines(
+def measure_baselines(
     trials: ValidationTrials, own: NDArray[np.floating], rotated: NDArray[np.floating], *, method: str
 ) -> Baselines:
     """Return the EERs of the model's own embedding, whole and truncated, and of its rotation.

@@ -11,8 +11,8 @@ from mrlspk.data.build import build_training_data
 from mrlspk.distributed import ALONE, Ranks
 from mrlspk.errors import ConfigError
 from mrlspk.training.memory.gpu_search import BatchSearch, check_fits, search_gpu
-from mrlspk.training.memory.model import MIN_BATCH, split_target
-from mrlspk.training.memory.probes import build_probe
+from mrlspk.training.memory.peak_model import MIN_BATCH, split_target
+from mrlspk.training.memory.probe import build_probe
 from mrlspk.training.plan import n_passes
 
 log = logging.getLogger("mrlspk.training")

@@ -13,8 +13,16 @@ import torch
 
 from mrlspk.errors import MrlspkError
 from mrlspk.training.device_memory import MIB, ran_out_of_memory
-from mrlspk.training.memory.model import MAX_BATCH, MIN_BATCH, Line, MemoryModel, MemoryPoint, fit_line, round_down
-from mrlspk.training.memory.probes import Probe
+from mrlspk.training.memory.peak_model import (
+    MAX_BATCH,
+    MIN_BATCH,
+    Line,
+    MemoryModel,
+    MemoryPoint,
+    fit_line,
+    round_down,
+)
+from mrlspk.training.memory.probe import Probe
 
 log = logging.getLogger("mrlspk.training")
 

@@ -13,8 +13,8 @@ from torch.utils._pytree import tree_leaves
 
 from mrlspk.training.device_memory import MIB
 from mrlspk.training.memory.gpu_search import BatchSearch, planned_gpu
-from mrlspk.training.memory.model import MemoryModel, MemoryPoint, fit_line
-from mrlspk.training.memory.probes import Probe
+from mrlspk.training.memory.peak_model import MemoryModel, MemoryPoint, fit_line
+from mrlspk.training.memory.probe import Probe
 
 PROBED_BATCHES = (2, 4)
 

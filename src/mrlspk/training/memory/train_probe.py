@@ -13,10 +13,10 @@ from mrlspk.errors import MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import Encoder
 from mrlspk.training.hardware import build_acceleration, fabric_of_one, fixed_shapes
-from mrlspk.training.modules import TrainedModule, is_frozen
 from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.step import Batch, Stepper, wrap
+from mrlspk.training.trained_module import TrainedModule, is_frozen
 
 FIRST_STEPS = 24  # after which a loss scale of fp16 has long been halved to where gradients are finite
 

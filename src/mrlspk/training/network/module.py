@@ -8,9 +8,9 @@ from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.encoder import Encoder
-from mrlspk.training.modules import TrainedModule
 from mrlspk.training.network.adapter_files import FOLDER, save_adapter
 from mrlspk.training.network.lora import adapter_entries, build_adapters, load_with_adapters, merged, train_adapters
+from mrlspk.training.trained_module import TrainedModule
 
 
 class AdaptedModule(TrainedModule):

@@ -1,12 +1,12 @@
-"""Begin a run whose crops pass through the network at every step."""
+"""Set up a run that trains the whole network, or adapters in it, on audio."""
 
 import torch
 
 from mrlspk.data.build import build_train_loader
 from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.models.checkpoints import schema
-from mrlspk.training.head.start import has_choice, rotate_start, set_means
-from mrlspk.training.head.stores import Stores
+from mrlspk.training.head.initial_head import has_choice, rotate_start, set_means
+from mrlspk.training.head.pooled_vectors import Stores
 from mrlspk.training.run import Run, build_run
 from mrlspk.training.state import RunState
 from mrlspk.training.validation import AudioValidator, ValidationTrials, embed_pooled

@@ -19,7 +19,7 @@ from mrlspk.training.checkpoints.run_folder import (
     describe_corpus_change,
     write_corpus,
 )
-from mrlspk.training.modules import TrainedModule
+from mrlspk.training.trained_module import TrainedModule
 
 SMALL = ReDimNetConfig(F=8, C=8, stages_setup=((1, 1, 2, ((3, 3),), 8), (2, 1, 2, ((3, 3),), 8)))
 MB = 10**6

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mrlspk.data.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
-from mrlspk.models.folding import AffineMap
+from mrlspk.models.head_transforms import AffineMap
 from mrlspk.training.head.batches import StoredBatches, Teacher
 from stored_rows import Rows
 

@@ -12,7 +12,7 @@ from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import read_checkpoint
 from mrlspk.training.fit import fit
 from mrlspk.training.head.head_run import begin_head_run, conclude_head_run
-from mrlspk.training.head.stores import Stores
+from mrlspk.training.head.pooled_vectors import Stores
 from mrlspk.training.validation import build_validation_trials
 from tiny_runs import prepared
 

@@ -12,8 +12,8 @@ from mrlspk.config.loss import LossConfig
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.head.module import HeadModule
-from mrlspk.training.modules import count_parameters
 from mrlspk.training.step import Stepper
+from mrlspk.training.trained_module import count_parameters
 
 TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), None),))
 

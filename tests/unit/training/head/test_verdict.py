@@ -8,7 +8,7 @@ import pytest
 from mrlspk.data.audio_source import FileSource
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.trials import Trials
-from mrlspk.training.head.verdict import reach_verdict, score_baselines
+from mrlspk.training.head.verdict import measure_baselines, reach_verdict
 from mrlspk.training.validation import ValidationTrials
 
 WIDTHS = 2, 4
@@ -113,7 +113,7 @@ def test_baselines_are_the_eers_of_both_embeddings():
     narrow, wide = (np.column_stack([np.cos(column), np.sin(column)]) for column in degrees.T)
     own = np.concatenate([narrow, 10 * wide], axis=1)
     turned = np.concatenate([narrow, 0.1 * wide], axis=1)
-    found = score_baselines(trials, own, turned, method="svd")
+    found = measure_baselines(trials, own, turned, method="svd")
     assert (found.own_dim, found.rotation_method) == (4, "svd")
     assert found.truncation[2] == found.rotation[2] == found.rotation[4] == 0
     assert found.own == found.truncation[4] == 0.5  # one of two target trials, two of four others
@@ -124,5 +124,5 @@ def test_baselines_are_the_eers_of_both_embeddings():
 def test_width_beyond_the_own_embedding_has_no_truncation():
     trials = trials_of(4)
     both = embed(4, narrow=0.1, wide=0.1)
-    found = score_baselines(trials, both[:, :3], both, method="none")
+    found = measure_baselines(trials, both[:, :3], both, method="none")
     assert (found.own_dim, set(found.truncation), set(found.rotation)) == (3, {2}, {2, 4})

@@ -22,7 +22,7 @@ from mrlspk.training.memory.gpu_search import (
     search_at,
     search_gpu,
 )
-from mrlspk.training.memory.model import Line, MemoryModel, MemoryPoint
+from mrlspk.training.memory.peak_model import Line, MemoryModel, MemoryPoint
 
 GPU = FakeProbe.device
 

@@ -9,9 +9,9 @@ from mrlspk.config.architecture import describe_architecture
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import constants
 from mrlspk.training.device_memory import MIB
-from mrlspk.training.memory.model import fit_line
+from mrlspk.training.memory.peak_model import fit_line
 from mrlspk.training.memory.prediction import LiveBytes, SavedBytes, count_pass, predict, predict_memory
-from mrlspk.training.memory.probes import build_pooling_probe
+from mrlspk.training.memory.probe import build_pooling_probe
 from mrlspk.training.memory.train_probe import build_train_probe
 
 SETTINGS = (

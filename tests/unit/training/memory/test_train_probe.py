@@ -16,7 +16,7 @@ from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.memory.gpu_search import measure_on_gpu
 from mrlspk.training.memory.train_probe import TrainProbe, build_train_probe
-from mrlspk.training.modules import TrainedModule
+from mrlspk.training.trained_module import TrainedModule
 
 CONFIG = load_config(
     None,

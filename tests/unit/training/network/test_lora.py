@@ -14,7 +14,6 @@ from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import set_training_mode
 from mrlspk.training.memory.train_probe import build_train_probe
-from mrlspk.training.modules import TrainedModule
 from mrlspk.training.network.lora import (
     adapter_entries,
     build_adapters,
@@ -26,6 +25,7 @@ from mrlspk.training.network.lora import (
     without_adapters,
 )
 from mrlspk.training.optimiser import build_optimiser
+from mrlspk.training.trained_module import TrainedModule
 
 BACKBONE = ReDimNetConfig(
     F=8,

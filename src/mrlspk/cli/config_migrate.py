@@ -1,0 +1,76 @@
+"""``mrlspk config migrate``: rewrite a redimnet-mrl configuration for mrlspk."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.table import Table
+
+from mrlspk.cli import output
+from mrlspk.cli.options import AsJson, Debug, Force, Quiet
+
+if TYPE_CHECKING:
+    from mrlspk.workflows.migrate_config import MigratedConfig
+
+
+def migrate_command(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="config.yaml of redimnet-mrl.")],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--output", help="YAML file to write, for mrlspk train --config.")],
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Migrate a redimnet-mrl configuration to mrlspk's keys, and report what became of every key."""
+    from mrlspk.config.sources import check_environment
+    from mrlspk.workflows.migrate_config import migrate_config
+
+    check_environment(os.environ)
+    migrated = migrate_config(old, out, force=force)
+    for warning in migrated.warnings:
+        output.note(f"warning: {warning}")
+    output.show("config migrate", _payload(migrated), _human(migrated), as_json=as_json)
+
+
+def _payload(migrated: "MigratedConfig") -> dict[str, object]:
+    return asdict(migrated) | {"written": str(migrated.written)}
+
+
+def _human(migrated: "MigratedConfig") -> Iterator[RenderableType]:
+    mapped = [(key.old, key.new, _shown(key.value), _told(key.remark)) for key in migrated.mapped]
+    yield _text_table("Kept", ("old key", "new key", "value", "remark"), mapped)
+    yield ""
+    yield _text_table("Dropped", ("old key", "reason"), [(key.old, _told(key.reason)) for key in migrated.dropped])
+    yield ""
+    if migrated.added:
+        added = [(key.new, _shown(key.value), _told(key.reason)) for key in migrated.added]
+        yield _text_table("Added", ("new key", "value", "reason"), added)
+        yield ""
+    yield f"{len(migrated.mapped)} keys kept, {len(migrated.dropped)} dropped, {len(migrated.added)} added"
+    yield f"{len(migrated.keys)} differ from the defaults and were written to {migrated.written}"
+
+
+def _text_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
+    table = output.table(title, columns, rows)
+    for column in table.columns:
+        column.justify = "left"
+    return table
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _told(remark: str) -> str:
+    """Return a remark without Markdown."""
+    return remark.replace("`", "")
+
+
+config_app = typer.Typer(no_args_is_help=True, help="Migrate configuration files of redimnet-mrl.")
+config_app.command("migrate")(migrate_command)

@@ -1,0 +1,63 @@
+"""Replace parameter names in errors and warnings by command-line flags."""
+
+import re
+
+from mrlspk.errors import MrlspkError
+
+FLAGS = {
+    "allow_changes": "--allow-changes",
+    "allow_missing": "--allow-missing",
+    "allow_untrained_dim": "--allow-untrained-dim",
+    "audio_root": "--audio-root",
+    "baselines": "--baselines",
+    "by": "--by",
+    "cache_dir": "--cache-dir",
+    "cohort": "--cohort",
+    "config": "--config",
+    "device": "--device",
+    "dim": "--dim",
+    "dims": "--dims",
+    "durations": "--durations",
+    "enroll": "--enroll",
+    "expect": "--expect",
+    "far": "--far",
+    "fastest": "--fastest",
+    "force": "--force",
+    "init_from": "--init-from",
+    "limit_mib": "--vram-limit",
+    "match": "--match",
+    "metadata": "--metadata",
+    "method": "--method",
+    "output": "--output",
+    "name": "--name",
+    "p_target": "--p-target",
+    "quality": "--quality",
+    "resume": "--resume",
+    "score_norm": "--score-norm",
+    "scores": "--scores",
+    "set": "--set",
+    "sha256": "--sha256",
+    "top_n": "--top-n",
+    "trials": "--trials",
+}
+_MENTION = re.compile(r"`(\w+)(?:=([^`]*))?`")
+
+
+def with_flags(text: str) -> str:
+    """Return a text in which ```name``` and ```name=value``` of a parameter are ``--name`` and ``--name value``."""
+    return _MENTION.sub(_flag, text)
+
+
+def error_text(error: MrlspkError) -> str:
+    """Return an error as the command line shows it."""
+    places = [FLAGS.get(error.parameter, error.parameter)] if error.parameter is not None else []
+    places += [str(error.where)] if error.where is not None else []
+    text = ": ".join([*([", ".join(places)] if places else []), with_flags(error.what)])
+    return f"{text}\n{with_flags(error.fix)}" if error.fix else text
+
+
+def _flag(mention: re.Match[str]) -> str:
+    name, value = mention.groups()
+    if name not in FLAGS:
+        return mention[0]
+    return FLAGS[name] if value in {None, "True"} else f"{FLAGS[name]} {value}"

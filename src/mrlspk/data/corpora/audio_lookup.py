@@ -1,0 +1,109 @@
+"""Find the audio of an utterance in a folder, a Kaldi ``wav.scp`` or a corpus that a recipe reads."""
+
+import re
+from functools import cached_property
+from pathlib import Path
+
+from mrlspk.data.audio import AUDIO_SUFFIXES
+from mrlspk.data.audio_source import AudioSource, as_source
+from mrlspk.data.corpora.folder_tree import FolderTree
+from mrlspk.data.corpora.recipe_registry import find_recipe
+from mrlspk.data.text_tables import BadLine, BadLinesError, read_text_file, shorten
+from mrlspk.errors import DataError
+
+ENTRY = "<utterance> <path>"
+FIX = "Write an utterance and the path of its audio file on each line; commands and archives are not supported."
+IN_ARCHIVE = re.compile(r"\.ark:\d+$")
+
+
+class AudioLookup:
+    """The audio of utterances in a folder, a ``wav.scp``, or a corpus of another recipe than the tree of folders.
+
+    Args:
+        root: The folder, ``wav.scp`` or corpus; a folder that does not exist holds nothing.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        recipe = find_recipe(root)
+        self._recipe = None if isinstance(recipe, FolderTree) else recipe
+        self._is_listed = self._recipe is not None or root.is_file()
+
+    def find(self, utterance_id: str) -> AudioSource | None:
+        """Return the audio of an utterance; None if there is none.
+
+        In a folder it is the file of that name (an absolute path is used as it is), or else the one file of that name
+        with another audio suffix: a list may say .wav, or nothing, when the files are .m4a. In a ``wav.scp`` it is
+        the path on the line of the utterance; as in Kaldi, a relative one starts at the working directory. A recipe
+        finds it by the utterance id.
+
+        Raises:
+            DataError: If several files match, or the ``wav.scp`` or corpus cannot be read.
+        """
+        if not self._is_listed:
+            path = _find_file(self.root / utterance_id)
+            return None if path is None else as_source(path)
+        source = self._listed.get(utterance_id)
+        return source if source is not None and _exists(source) else None
+
+    @cached_property
+    def _listed(self) -> dict[str, AudioSource]:
+        if self._recipe is None:
+            return {utterance_id: as_source(path) for utterance_id, path in read_wav_scp(self.root).items()}
+        return {each.utterance_id: each.source for each in self._recipe.list_utterances(self.root).utterances}
+
+
+def read_wav_scp(path: Path) -> dict[str, Path]:
+    """Return the audio file of each utterance of a Kaldi ``wav.scp``.
+
+    Raises:
+        DataError: If it cannot be read, or has a line of another form, a command, or a place in an archive.
+    """
+    lines = read_text_file(path, f"'{ENTRY}' a line").lines
+    entries: dict[str, Path] = {}
+    faults: list[BadLine] = []
+    for number, line in enumerate(lines, start=1):
+        name, *rest = line.split(maxsplit=1) or [""]
+        if not name:
+            continue
+        location = "".join(rest).rstrip()
+        if what := _fault_of(name, location, entries):
+            faults.append(BadLine(f"{path}:{number}", f"{what}, got {shorten(line.strip())!r}"))
+        entries[name] = Path(location)
+    if faults:
+        raise BadLinesError(faults, str(path), len(lines), FIX)
+    return entries
+
+
+def _fault_of(name: str, location: str, entries: dict[str, Path]) -> str | None:
+    if not location:
+        return f"expected '{ENTRY}'"
+    if location.endswith("|"):
+        return "expected the path of a file, not a command"
+    if IN_ARCHIVE.search(location):
+        return "expected the path of a file, not a place in an archive"
+    return "expected each utterance once" if name in entries else None
+
+
+def _find_file(path: Path) -> Path | None:
+    if _is_file(path):
+        return path
+    stem = path.stem if path.suffix.lower() in AUDIO_SUFFIXES else path.name
+    others = [path.with_name(stem + suffix) for suffix in sorted(AUDIO_SUFFIXES)]
+    found = [other for other in others if _is_file(other)]
+    if len(found) > 1:
+        names = " and ".join(other.name for other in found)
+        raise DataError(f"not there, but {names} are", path, "Keep one of them, or name one in the list.")
+    return found[0] if found else None
+
+
+def _exists(source: AudioSource) -> bool:
+    """Return whether the file of a source exists; sources without a file of their own are trusted."""
+    return source.path is None or _is_file(source.path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise DataError(f"cannot be read ({error.strerror})", path, "Check the list and the folder.") from error

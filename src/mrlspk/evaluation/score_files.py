@@ -1,0 +1,272 @@
+"""Write and read the scores of a model as .npz, for a comparison without audio and without the model."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from mrlspk.data.trials import OfficialMatch, Trials
+from mrlspk.errors import UsageError
+from mrlspk.evaluation.npz_file import open_arrays
+from mrlspk.evaluation.score_lists import ScoredList
+from mrlspk.evaluation.score_norm import NormRequest
+from mrlspk.evaluation.scored_trials import ScoredTrials
+from mrlspk.evaluation.trial_list import MissingAudio
+from mrlspk.files import check_free, whole_file
+
+SUFFIX = ".npz"
+VERSION = 1
+KINDS = {"scores": "f", "is_target": "b", "enroll_speaker": "i", "test_speaker": "i", "speakers": "U"}
+ARRAYS = tuple(KINDS)
+
+
+@dataclass(frozen=True, eq=False)
+class ListScores:
+    """One trial list scored by one model.
+
+    Attributes:
+        path: The list's file, or how its trials were generated.
+        sha256: Of the list.
+        trials_sha256: Of the scored trials, in order, and of the file of enrolment models.
+        official: The published list that it equals, if any.
+        source: Why these trials were chosen.
+        audio_root: Folder that its utterance ids were relative to.
+        missing: Trials left out because audio is missing; None if that was not allowed.
+        speakers_from: How the speakers of the trials are known.
+        scored: The scores.
+    """
+
+    path: str
+    sha256: str
+    trials_sha256: str
+    official: OfficialMatch | None
+    source: str
+    audio_root: str
+    missing: MissingAudio | None
+    speakers_from: str
+    scored: ScoredTrials
+
+    @classmethod
+    def of(cls, each: ScoredList) -> Self:
+        """Return the scores of a scored list."""
+        trials, trial_list = each.trial_list.trials, each.trial_list
+        return cls(
+            path=trials.path,
+            sha256=trials.sha256,
+            trials_sha256=_trials_sha256(trials),
+            official=trial_list.official,
+            source=trial_list.source,
+            audio_root=str(trial_list.audio_root),
+            missing=trial_list.missing,
+            speakers_from=each.speakers_from,
+            scored=each.scored,
+        )
+
+    def same_trials(self, other: "ListScores") -> bool:
+        """Return whether both are scores of the same trials and enrolments, with the same trials left out."""
+        mine, theirs = self.scored, other.scored
+        return (self.sha256, self.trials_sha256, mine.speakers) == (
+            other.sha256,
+            other.trials_sha256,
+            theirs.speakers,
+        ) and all(
+            np.array_equal(a, b)
+            for a, b in (
+                (mine.is_target, theirs.is_target),
+                (mine.enroll_speaker, theirs.enroll_speaker),
+                (mine.test_speaker, theirs.test_speaker),
+            )
+        )
+
+    def describe(self) -> str:
+        """Return a description for error messages."""
+        return f"{self.path} ({len(self.scored.is_target)} trials, SHA-256 {self.trials_sha256[:12]})"
+
+
+@dataclass(frozen=True)
+class ScoredAs:
+    """How scores were made, besides the model and the trials.
+
+    Attributes:
+        score_norm: Normalisation.
+        top_n: Highest cohort scores of AS-Norm.
+        cohort: Fingerprint of the cohort.
+        max_seconds: Longer recordings were embedded as the average of windows.
+    """
+
+    score_norm: Literal["none", "s", "as"]
+    top_n: int | None
+    cohort: str | None
+    max_seconds: float
+
+    @classmethod
+    def of(cls, norm: NormRequest | None, max_seconds: float) -> Self:
+        """Return how scores with this normalisation are made."""
+        if norm is None:
+            return cls("none", None, None, max_seconds)
+        return cls(norm.kind, norm.top_n, norm.cohort.fingerprint, max_seconds)
+
+    def describe(self) -> str:
+        """Return a description."""
+        kind = {"none": "plain cosines", "s": "S-Norm", "as": f"AS-Norm, top {self.top_n}"}[self.score_norm]
+        cohort = f", cohort {self.cohort[:12]}" if self.cohort else ""
+        return f"{kind}{cohort}, files whole up to {self.max_seconds:g} s"
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """The scores of a model on trial lists; ``fingerprint`` is that of its weights."""
+
+    fingerprint: str
+    scored_as: ScoredAs
+    lists: tuple[ListScores, ...]
+
+
+def keep_scores(fingerprint: str, scored_as: ScoredAs, lists: Sequence[ScoredList]) -> ModelScores:
+    """Return the scores of scored lists."""
+    return ModelScores(fingerprint, scored_as, tuple(map(ListScores.of, lists)))
+
+
+def check_scores_target(path: Path, *, force: bool) -> None:
+    """Check before any work that `write_scores` can write a file.
+
+    Raises:
+        UsageError: If its name does not end in .npz.
+        MrlspkError: If it exists and ``force`` is false, or it cannot be created.
+    """
+    if path.suffix != SUFFIX:
+        raise UsageError(f"expected a name that ends in {SUFFIX}, got {path.name}", parameter="scores")
+    check_free(path, force=force)
+
+
+def write_scores(path: Path, scores: ModelScores) -> None:
+    """Write scores, all or nothing: arrays ``scores_0``, ``is_target_0`` …, and a JSON text ``lists`` about them.
+
+    Raises:
+        MrlspkError: If the file cannot be written.
+    """
+    described = {
+        "version": VERSION,
+        "fingerprint": scores.fingerprint,
+        "scored_as": asdict(scores.scored_as),
+        "lists": [_describe(each) for each in scores.lists],
+    }
+    arrays: dict[str, Any] = {"lists": np.array(json.dumps(described))}
+    for index, each in enumerate(scores.lists):
+        for name in ARRAYS:
+            arrays[f"{name}_{index}"] = np.asarray(getattr(each.scored, name))
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_scores(path: Path) -> ModelScores:
+    """Return the scores in a file.
+
+    Raises:
+        DataError: If it is not such a file.
+    """
+    with open_arrays(path, expected="a score file written by `mrlspk eval --scores`", fix="Write it again.") as arrays:
+        described = _File.model_validate_json(str(arrays["lists"]))  # its error is a ValueError
+        lists = tuple(
+            _read_list(each, {name: arrays[f"{name}_{index}"] for name in ARRAYS})
+            for index, each in enumerate(described.lists)
+        )
+        return ModelScores(described.fingerprint, described.scored_as, lists)
+
+
+def _trials_sha256(trials: Trials) -> str:
+    rows = zip(trials.enroll_ids, trials.test_ids, strict=True)
+    text = "\n".join([str(trials.enrolments_sha256), *(f"{enroll}\t{test}" for enroll, test in rows)])
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+class _Record(BaseModel):
+    """A part of the description, with exactly these keys and types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _List(_Record):
+    """Description of one list."""
+
+    path: str
+    sha256: str
+    trials_sha256: str
+    official: OfficialMatch | None
+    source: str
+    audio_root: str
+    missing: MissingAudio | None
+    speakers_from: str
+    dims: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+
+class _File(_Record):
+    """Description of the model and its lists."""
+
+    version: Literal[1]
+    fingerprint: str
+    scored_as: ScoredAs
+    lists: Annotated[tuple[_List, ...], Field(min_length=1)]
+
+
+def _describe(each: ListScores) -> dict[str, Any]:
+    return {
+        "path": each.path,
+        "sha256": each.sha256,
+        "trials_sha256": each.trials_sha256,
+        "official": asdict(each.official) if each.official else None,
+        "source": each.source,
+        "audio_root": each.audio_root,
+        "missing": asdict(each.missing) if each.missing else None,
+        "speakers_from": each.speakers_from,
+        "dims": list(each.scored.dims),
+    }
+
+
+def _read_list(described: _List, arrays: dict[str, Any]) -> ListScores:
+    scored = ScoredTrials(
+        dims=described.dims,
+        scores=arrays["scores"],
+        is_target=arrays["is_target"],
+        enroll_speaker=arrays["enroll_speaker"],
+        test_speaker=arrays["test_speaker"],
+        speakers=tuple(arrays["speakers"].tolist()),
+    )
+    kinds = {name: arrays[name].dtype.kind for name in ARRAYS}
+    if kinds != KINDS:
+        raise ValueError(f"arrays of wrong types: {kinds}")
+    _check(scored)
+    return ListScores(
+        path=described.path,
+        sha256=described.sha256,
+        trials_sha256=described.trials_sha256,
+        official=described.official,
+        source=described.source,
+        audio_root=described.audio_root,
+        missing=described.missing,
+        speakers_from=described.speakers_from,
+        scored=scored,
+    )
+
+
+def _check(scored: ScoredTrials) -> None:
+    """Check that the arrays fit together.
+
+    Raises:
+        ValueError: If they do not.
+    """
+    n_trials, n_dims = len(scored.is_target), len(scored.dims)
+    if list(scored.dims) != sorted(set(scored.dims)):
+        raise ValueError(f"widths {scored.dims}")
+    if scored.scores.shape != (n_trials, n_dims) or not np.isfinite(scored.scores).all():
+        raise ValueError(f"scores of shape {scored.scores.shape}, or not finite")
+    if not scored.both_kinds:
+        raise ValueError("trials of one kind")
+    for side in (scored.enroll_speaker, scored.test_speaker):
+        if side.shape != (n_trials,) or side.min() < 0 or side.max() >= len(scored.speakers):
+            raise ValueError("unknown speakers")

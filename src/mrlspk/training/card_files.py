@@ -1,0 +1,170 @@
+"""Create a run's model card, and write it as JSON and Markdown beside its checkpoint."""
+
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from mrlspk.config.architecture import Architecture
+from mrlspk.files import file_sha256, whole_file
+from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TrialsCard
+from mrlspk.models.encoder import Encoder
+from mrlspk.training.plan import RunPlan
+
+NON_COMMERCIAL = "> **Non-commercial use only**: the licence of the base model also binds this one."
+
+
+def begin_card(plan: RunPlan, encoder: Encoder, architecture: Architecture, *, base: BaseCard | None) -> ModelCard:
+    """Return the model card of a run's checkpoints, without metrics."""
+    corpus, held_out, trials = plan.data.train, plan.data.validation, plan.data.validation_trials
+    return ModelCard(
+        title=f"{plan.run_dir.name}: Matryoshka speaker embeddings",
+        mrlspk_version=installed_version("mrlspk"),
+        family=architecture.family,
+        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
+        dims=encoder.dims,
+        base=base,
+        data=DataCard(
+            folder=corpus.root.resolve().name,
+            speakers=len(corpus.speakers),
+            utterances=len(corpus) // len(corpus.speeds),
+            fingerprint=corpus.fingerprint,
+        ),
+        trials=TrialsCard(
+            description=f"{len(trials):,} trials generated among {len(held_out.speakers):,} speakers of "
+            f"{held_out.root.resolve().name}, seed {plan.config.seed}",
+            sha256=trials.sha256,
+            n_target=trials.n_target,
+            n_nontarget=trials.n_nontarget,
+            p_target=plan.config.evaluation.p_target[0],
+        ),
+    )
+
+
+def write_card(checkpoint: Path, card: ModelCard) -> None:
+    """Write the model card beside its checkpoint: ``best.pt`` gets ``best.card.json`` and ``best.card.md``.
+
+    Raises:
+        MrlspkError: If a file cannot be written.
+    """
+    shown = card.model_copy(update={"checkpoint": checkpoint.name, "sha256": file_sha256(checkpoint)})
+    texts = {"json": shown.model_dump_json(indent=2) + "\n", "md": render_markdown(shown)}
+    for suffix, text in texts.items():
+        with whole_file(checkpoint.with_name(f"{checkpoint.stem}.card.{suffix}")) as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def render_markdown(card: ModelCard) -> str:
+    """Return the model card as Markdown: use, licence, metrics in percent and details."""
+    title = f"# {_one_line(card.title)}"
+    return "\n".join([title, "", *_what(card), *_use(card), *_terms(card), *_metrics(card), *_facts(card)])
+
+
+def _what(card: ModelCard) -> Iterator[str]:
+    if any(base.non_commercial for base in _chain(card.base)):
+        yield from (NON_COMMERCIAL, "")
+    *narrow, full = card.dims
+    widths = f" whose first {_listed(narrow)} values are embeddings too" if narrow else ""
+    origin = f"Trained from {_one_line(card.base.model)}" if card.base else "Trained from scratch"
+    yield f"A speaker encoder: 16 kHz speech to an embedding of {full} values{widths}."
+    yield f"{origin} on the speech of {card.data.speakers:,} speakers, with mrlspk {card.mrlspk_version}."
+    yield ""
+
+
+def _use(card: ModelCard) -> list[str]:
+    file = card.checkpoint or "model.pt"
+    return [
+        "## Use",
+        "",
+        "```sh",
+        f"mrlspk embed recording.wav --model {file} --dim {card.dims[0]}",
+        f"mrlspk eval {file} --trials trials.txt --audio-root audio",
+        "```",
+        "",
+    ]
+
+
+def _terms(card: ModelCard) -> Iterator[str]:
+    yield from ("## Licence", "")
+    if card.base is None:
+        yield "There is no base model; the terms of the training speech are not known to mrlspk."
+    else:
+        rows = [row for base in _chain(card.base) for row in _base_rows(base)]
+        yield "The licence of the base model binds this one."
+        yield "The terms of the training speech are not known to mrlspk."
+        yield from ("", *_table(("base model", ""), rows))
+    yield ""
+
+
+def _base_rows(base: BaseCard) -> list[tuple[str, str]]:
+    non_commercial = {True: "yes", False: "no", None: "unknown"}[base.non_commercial]
+    return [
+        ("name", base.model),
+        ("family", base.family),
+        ("licence", base.licence),
+        ("non-commercial only", non_commercial),
+        ("trained on", base.training_set or "unknown"),
+        ("SHA-256", base.sha256 or "unknown"),
+    ]
+
+
+def _metrics(card: ModelCard) -> list[str]:
+    trials = card.trials
+    rows = [(each.dim, f"{100 * each.eer:.2f}", f"{each.min_dcf:.4f}") for each in card.results]
+    return [
+        "## Metrics",
+        "",
+        f"On held-out speakers, after epoch {card.epoch}: {_one_line(trials.description)}",
+        f"({trials.n_target:,} target and {trials.n_nontarget:,} non-target trials, SHA-256 of the list "
+        f"`{trials.sha256}`).",
+        _caution(card),
+        "",
+        *_table(("width", "EER %", f"minDCF (prior {trials.p_target:g})"), rows),
+        "",
+    ]
+
+
+def _caution(card: ModelCard) -> str:
+    chosen = "These trials selected the checkpoint, so metrics on others may be worse"
+    return f"{chosen}; the base model may have been trained on their speakers." if card.base else f"{chosen}."
+
+
+def _facts(card: ModelCard) -> list[str]:
+    rows = [
+        ("file", card.checkpoint or "unknown"),
+        ("SHA-256", card.sha256 or "unknown"),
+        ("family", card.family),
+        ("parameters", f"{card.parameters:,}"),
+        ("widths", _listed(card.dims)),
+        (
+            "training speech",
+            f"{card.data.folder}: {card.data.utterances:,} utterances of {card.data.speakers:,} speakers",
+        ),
+        ("fingerprint of its file names", card.data.fingerprint),
+    ]
+    return ["## Details", "", *_table(("", ""), rows), ""]
+
+
+def _chain(base: BaseCard | None) -> Iterator[BaseCard]:
+    while base is not None:
+        yield base
+        base = base.base
+
+
+def _listed(values: Iterable[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _table(heading: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Iterator[str]:
+    for cells in (heading, ("---",) * len(heading), *rows):
+        yield "| " + " | ".join(_plain(str(cell)) for cell in cells) + " |"
+
+
+def _plain(text: str) -> str:
+    """Return the text of a table cell: on one line, with bars escaped."""
+    return _one_line(text).replace("|", r"\|")
+
+
+def _one_line(text: str) -> str:
+    """Return untrusted text on one line, without control characters and tags."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(shown.split()).replace("<", "&lt;")

@@ -1,0 +1,203 @@
+"""Make the initial head: rotated, widened or truncated, flattened, or trained from random weights."""
+
+from dataclasses import asdict, dataclass, replace
+from itertools import batched, islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mrlspk.data.sampler import RankBatches
+from mrlspk.errors import DataError
+from mrlspk.feature_store.store import FeatureStore
+from mrlspk.losses.build import build_loss
+from mrlspk.losses.margin import AAMSoftmax, set_class_means
+from mrlspk.losses.matryoshka import MatryoshkaLoss
+from mrlspk.models.checkpoints import schema
+from mrlspk.models.encoder import Encoder
+from mrlspk.models.head import MatryoshkaHead
+from mrlspk.models.head_transforms import AffineMap, fold_head, rotate_head, standardise_head, widen_head
+from mrlspk.rotation.closed_form import flattening
+from mrlspk.rotation.folds import draw_folds
+from mrlspk.rotation.selection import (
+    EmbeddedTrials,
+    RotationCandidates,
+    RotationChoice,
+    SpeakerEmbeddings,
+    cross_validate_rotation,
+    select_rotation,
+)
+from mrlspk.training.hardware import fabric_of_one
+from mrlspk.training.head.batches import StoredBatches
+from mrlspk.training.head.module import HeadModule, build_head_optimiser
+from mrlspk.training.head.pooled_vectors import SpeakerVectors
+from mrlspk.training.head.verdict import measure_baselines
+from mrlspk.training.optimiser import build_learning_rate
+from mrlspk.training.records import Baselines
+from mrlspk.training.state import RunState
+from mrlspk.training.step import Stepper, wrap
+from mrlspk.training.validation import ValidationTrials, embed_pooled
+
+BLOCK = 16_384  # stored vectors per pass through the head
+
+
+@dataclass(frozen=True, eq=False)
+class HeadStart:
+    """The rotated head that training starts from.
+
+    Attributes:
+        own: The head before rotation, as one affine map of the pooled values.
+        choice: The rotation, and the candidates it was chosen from.
+        baselines: Metrics of both on the validation trials.
+    """
+
+    own: AffineMap
+    choice: RotationChoice
+    baselines: Baselines
+
+    def entries(self) -> dict[str, Any]:
+        """Return its entries in a checkpoint: tensors and plain values only."""
+        return {
+            schema.ROTATION: self.choice.entry(),
+            schema.OWN_HEAD: {"weight": self.own.weight.float(), "bias": self.own.bias.float()},
+            schema.BASELINES: asdict(self.baselines),
+        }
+
+
+def rotate_start(
+    state: RunState,
+    own_head: MatryoshkaHead,
+    vectors: SpeakerVectors,
+    *,
+    trials: ValidationTrials,
+    held_out: Tensor,
+) -> HeadStart:
+    """Rotate a head, load it into the encoder of the run, and return the rotation with its baselines.
+
+    Args:
+        state: Of the run; the head of its encoder is changed.
+        own_head: The head to rotate; it is not changed.
+        vectors: Of the training speakers: the rotation is fitted on them, and selected by cross-validation over them.
+        trials: Among other speakers; they select the rotation if there are too few training speakers.
+        held_out: (utterances, in_features) pooled vectors of the trials' utterances.
+
+    Raises:
+        DataError: If there are too few vectors to fit a rotation, or to widen the head.
+    """
+    encoder, own = state.module.encoder, fold_head(own_head)
+    own_held_out = own.apply(held_out).numpy()
+    choice = _choose(state, own, vectors, trials.embedded(own_held_out))
+    _fit_width(encoder, rotate_head(own_head, choice.rotation.matrix), vectors.pooled)
+    rotated = embed_pooled(encoder, held_out).numpy()
+    return HeadStart(own, choice, measure_baselines(trials, own_held_out, rotated, method=choice.rotation.method))
+
+
+def flatten_head(state: RunState, own_head: MatryoshkaHead, vectors: SpeakerVectors) -> None:
+    """Flatten the spectrum of a head, and load it into the encoder of the run.
+
+    Args:
+        state: Of the run; the head of its encoder is changed.
+        own_head: The head to flatten; it is not changed.
+        vectors: Of the training speakers, who have the spectrum.
+    """
+    embeddings = fold_head(own_head).apply(vectors.pooled).numpy()
+    flat = flattening(embeddings, power=state.config.head.flatten)
+    _fit_width(state.module.encoder, rotate_head(own_head, flat), vectors.pooled)
+
+
+def has_choice(state: RunState) -> bool:
+    """Return whether the run has several rotations to choose from."""
+    return len(_candidates(state).listed()) > 1
+
+
+def _choose(state: RunState, own: AffineMap, vectors: SpeakerVectors, held_out: EmbeddedTrials) -> RotationChoice:
+    """Return the rotation that is best on held-out training speakers, or with too few of them on other speakers."""
+    candidates, embeddings = _candidates(state), own.apply(vectors.pooled).numpy()
+    fit = SpeakerEmbeddings(embeddings, vectors.speaker_index)
+    if vectors.short is None:
+        return select_rotation(fit, held_out, candidates)
+    whole, short = (
+        {utterance.utterance_id: vector for utterance, vector in zip(corpus.utterances, found, strict=True)}
+        for corpus, found in (
+            (vectors.corpus, embeddings),
+            (vectors.short.corpus, own.apply(vectors.short.pooled).numpy()),
+        )
+    )
+    folds = draw_folds(vectors.short.corpus, whole, short, seed=state.config.seed)
+    return cross_validate_rotation(folds, candidates, refit=fit)
+
+
+def _candidates(state: RunState) -> RotationCandidates:
+    """Return the rotations that a run tries; with a configured method only that one."""
+    head, wanted = state.config.head, state.wanted_rotation
+    every = RotationCandidates(within_shares=head.within_shares, lda_shrinkages=head.lda_shrinkages)
+    return every if wanted == "auto" else replace(every, methods=(wanted,))
+
+
+def embed_rows(encoder: Encoder, store: FeatureStore, n_rows: int) -> Tensor:
+    """Return the embeddings (n_rows, embed_dim) of the first stored vectors, on the CPU, not of unit length."""
+    blocks = (np.arange(start, min(start + BLOCK, n_rows)) for start in range(0, n_rows, BLOCK))
+    return torch.cat([embed_pooled(encoder, store.rows(rows)) for rows in blocks])
+
+
+def set_means(criterion: MatryoshkaLoss, embeddings: Tensor, classes: Tensor) -> None:
+    """Set the prototypes to the mean directions of embeddings (n, embed_dim); skip a loss without classes."""
+    if isinstance(criterion.loss, AAMSoftmax):
+        set_class_means(criterion.loss, embeddings, classes)
+
+
+def _fit_width(encoder: Encoder, head: MatryoshkaHead, pooled: Tensor) -> None:
+    """Load ``head`` into ``encoder``, truncated to its width, or widened by directions of the pooled vectors.
+
+    Raises:
+        DataError: If the pooled vectors have too few directions.
+    """
+    wanted = encoder.embed_dim
+    if wanted > head.linear.out_features:
+        try:
+            head = widen_head(head, pooled, embed_dim=wanted)
+        except ValueError as error:
+            fix = "Raise features.n_whole, add speech, or lower the last of model.matryoshka_dims."
+            raise DataError(f"the head cannot be widened to {wanted} values: {error}", fix=fix) from error
+    state = head.state_dict()
+    for name in ("linear.weight", "linear.bias"):
+        state[name] = state[name][:wanted]
+    encoder.load_head(state)
+
+
+def train_first_head(state: RunState, crops: FeatureStore, pooled: Tensor) -> MatryoshkaHead:
+    """Train a linear head for a backbone that has none, in this process, and return it.
+
+    It has the loss and the epochs of the run, at full width only. Its batches are those of all processes together: it
+    does not depend on their number.
+
+    Args:
+        state: Of the run; it is not changed.
+        crops: Stored vectors.
+        pooled: (n, in_features) of whole utterances, which standardise the input of the head.
+    """
+    config, data = state.config, state.plan.data
+    encoder, embed_dim = state.module.encoder, state.config.model.embed_dim
+    fresh = MatryoshkaHead(encoder.pooled_dim, embed_dim)
+    head = standardise_head(fresh, pooled)
+    loss = config.loss.model_copy(update={"n_dims_per_step": None})
+    criterion = build_loss(loss, dims=(embed_dim,), weights=(1.0,), n_speakers=data.train.n_classes)
+    module = HeadModule(encoder.with_head(head, (embed_dim,)), criterion, trained="linear")
+    module.set_mode()
+    fabric = fabric_of_one(state.fabric.device, config.hardware.precision)
+    wrapped, optimiser = wrap(fabric, module, build_head_optimiser(config, module))
+    classes = data.train.classes
+    set_means(criterion, embed_rows(module.encoder, crops, len(classes)), torch.from_numpy(classes))
+    order = RankBatches(state.batches.order, batch_size=state.batches.crops_of_all)
+    rows = data.train.classes_of(config.features.crops_per_utterance)
+    batches = StoredBatches(crops, rows, order, device=fabric.device)
+    stepper = Stepper(fabric, wrapped, optimiser, config.training.max_grad_norm)
+    rate, step = build_learning_rate(config, steps_per_epoch=state.steps_per_epoch), 0
+    for epoch in range(config.training.num_epochs):
+        order.go_to(epoch)
+        for group in batched(islice(batches, state.plan.max_batches), config.training.accumulation_steps):
+            rate.apply(optimiser, step)
+            stepper.step(group)
+            step += 1
+    return module.encoder.copy_head().cpu()

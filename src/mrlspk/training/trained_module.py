@@ -1,0 +1,77 @@
+"""Encoder and loss as one module: trained and frozen parts, and the entries that a checkpoint saves."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from mrlspk.config import Config
+from mrlspk.config.architecture import Architecture
+from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
+from mrlspk.models.checkpoints import schema
+from mrlspk.models.encoder import Encoder
+from mrlspk.models.parts import parameters_by_part, set_training_mode
+
+
+class TrainedModule(nn.Module):
+    """The encoder, then the loss with its classifier weights: what an optimiser step runs.
+
+    Args:
+        encoder: Trained as a whole, or only its head.
+        criterion: The loss.
+        keep_statistics: Keep the running statistics of every BatchNorm of the encoder, and normalise by them.
+    """
+
+    def __init__(self, encoder: Encoder, criterion: MatryoshkaLoss, *, keep_statistics: bool = False) -> None:
+        super().__init__()
+        self.encoder, self.criterion, self._keep_statistics = encoder, criterion, keep_statistics
+
+    def forward(self, waveform: Tensor, speaker_index: Tensor) -> MatryoshkaLossValue:
+        """Return the losses of waveforms (batch, samples) whose speakers are (batch,)."""
+        value: MatryoshkaLossValue = self.criterion(self.encoder(waveform), speaker_index)
+        return value
+
+    def set_mode(self, *, backbone_frozen: bool) -> None:
+        """Put trained parts in training mode, frozen parts in evaluation mode without gradients."""
+        set_training_mode(self.encoder, backbone_frozen=backbone_frozen, keep_statistics=self._keep_statistics)
+
+    def current_encoder(self) -> Encoder:
+        """Return the encoder that is validated and saved."""
+        return self.encoder
+
+    def entries(self) -> dict[str, Any]:
+        """Return what a checkpoint holds beside the current encoder: tensors and plain values only."""
+        draws = {schema.DRAWS: self.criterion.draws_state()} if self.criterion.n_dims_per_step else {}
+        return {schema.CRITERION: self.criterion.state_dict(), **draws}
+
+    def load_entries(self, contents: Mapping[str, Any]) -> None:
+        """Load encoder, classifier weights and all else that is trained from the entries of a checkpoint."""
+        self.encoder.load_state_dict(contents[schema.MODEL])
+        self.load_criterion(contents)
+
+    def load_criterion(self, contents: Mapping[str, Any]) -> None:
+        """Load classifier weights and the generator that chooses widths; old checkpoints lack the generator."""
+        self.criterion.load_state_dict(contents[schema.CRITERION])
+        if schema.DRAWS in contents:
+            self.criterion.load_draws_state(contents[schema.DRAWS])
+
+    def save_beside_best(self, run_dir: Path, architecture: Architecture) -> None:
+        """Write further files of the best model beside its checkpoint; by default there are none."""
+
+
+def is_frozen(config: Config, epoch: int) -> bool:
+    """Return whether the backbone is frozen in ``epoch``, counted from 0."""
+    frozen_epochs = config.training.freeze_backbone_epochs
+    return frozen_epochs is None or epoch < frozen_epochs
+
+
+def count_parameters(module: nn.Module, *, trained: bool) -> int:
+    """Return the number of values with a gradient, or without."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad == trained)
+
+
+def count_by_part(module: TrainedModule) -> dict[str, int]:
+    """Return the number of values by part of encoder and loss."""
+    n_class_weights = sum(parameter.numel() for parameter in module.criterion.parameters())
+    return parameters_by_part(module.encoder) | {"class weights": n_class_weights}

@@ -1,0 +1,87 @@
+"""Write the embeddings of an `EmbedReport` as .npz, .jsonl or .parquet."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+
+from mrlspk.errors import MissingDependencyError, UsageError
+from mrlspk.files import check_free, whole_file
+from mrlspk.workflows.embed import EmbedReport
+
+FORMATS = (".npz", ".jsonl", ".parquet")
+
+
+def check_target(path: Path, *, force: bool) -> None:
+    """Check, before any work, that `write_embeddings` can write a file.
+
+    Raises:
+        UsageError: If its suffix is none of ``FORMATS``.
+        MissingDependencyError: If Parquet is asked for and not installed.
+        MrlspkError: If it exists and ``force`` is false, or no such file can be made.
+    """
+    if path.suffix not in FORMATS:
+        raise UsageError(f"expected a name that ends in {', '.join(FORMATS)}, got {path.name}", parameter="output")
+    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise MissingDependencyError("Parquet needs pyarrow", path, "Type: pip install pyarrow")
+    check_free(path, force=force)
+
+
+def write_embeddings(report: EmbedReport, path: Path) -> None:
+    """Write ids, lengths in seconds, warnings and vectors as .npz arrays, .jsonl lines or .parquet columns.
+
+    The .npz also holds the fingerprint of the model, so that its vectors are not mixed with those of another.
+
+    Raises:
+        MrlspkError: If the file cannot be written.
+    """
+    writer = {".npz": _write_npz, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[path.suffix]
+    with whole_file(path) as partial:
+        writer(report, partial)
+
+
+def _write_npz(report: EmbedReport, path: Path) -> None:
+    vectors = [item.vector for item in report.embeddings.values()]
+    with path.open("wb") as file:
+        np.savez(
+            file,
+            ids=np.array(list(report.embeddings), dtype=np.str_),
+            seconds=np.array([item.seconds for item in report.embeddings.values()]),
+            embeddings=np.stack(vectors) if vectors else np.empty((0, report.dim), np.float32),
+            fingerprint=np.array(report.fingerprint),
+        )
+
+
+def _write_jsonl(report: EmbedReport, path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in embedding_rows(report):
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _write_parquet(report: EmbedReport, path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    items, vector = report.embeddings.values(), pyarrow.list_(pyarrow.float32(), report.dim)
+    columns = {
+        "id": pyarrow.array(list(report.embeddings), pyarrow.string()),
+        "seconds": pyarrow.array([item.seconds for item in items], pyarrow.float64()),
+        "warnings": pyarrow.array([list(item.warnings) for item in items], pyarrow.list_(pyarrow.string())),
+        "embedding": pyarrow.array([item.vector for item in items], vector),
+    }
+    parquet.write_table(pyarrow.table(columns), path)
+
+
+def embedding_rows(report: EmbedReport) -> list[dict[str, object]]:
+    """Return one plain dict per embedding: id, seconds, dim, embedding, warnings."""
+    return [
+        {
+            "id": file_id,
+            "seconds": item.seconds,
+            "dim": report.dim,
+            "embedding": item.vector.tolist(),
+            "warnings": list(item.warnings),
+        }
+        for file_id, item in report.embeddings.items()
+    ]

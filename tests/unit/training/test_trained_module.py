@@ -1,0 +1,106 @@
+"""Frozen and trained parts of a module, in every recipe."""
+
+import pytest
+import torch
+from torch import nn
+
+from mrlspk.config import load_config
+from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from mrlspk.losses.build import build_loss
+from mrlspk.models.encoder import build_encoder
+from mrlspk.training.network.lora import has_adapters
+from mrlspk.training.network.module import AdaptedModule, build_network_module
+from mrlspk.training.optimiser import build_optimiser
+from mrlspk.training.trained_module import TrainedModule
+
+BACKBONE = ReDimNetConfig(
+    F=8, C=4, block_1d_type="conv+att", group_divisor=2, stages_setup=((2, 1, 2, ((3, 3),), 2),), out_channels=8
+)
+STATISTICS = "running_mean", "running_var", "num_batches_tracked"
+
+
+def build(*overrides):
+    config = load_config(None, ["training.learning_rate=0.1", "loss.margin_shares={}", *overrides])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = build_encoder(describe_architecture(BACKBONE, (4, 8), output_norm=True))
+        criterion = build_loss(config.loss, dims=(4, 8), weights=(1, 1), n_speakers=4)
+        module = build_network_module(config, encoder, criterion)
+    return module, build_optimiser(config, encoder, criterion)
+
+
+def moved_by_two_steps(module, optimiser, *, backbone_frozen):
+    """Return the entries of the encoder that two steps have changed."""
+    module.set_mode(backbone_frozen=backbone_frozen)
+    before = {name: values.clone() for name, values in module.encoder.state_dict().items()}
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(2):
+        optimiser.zero_grad(set_to_none=True)
+        module(torch.randn(4, 6000, generator=generator), torch.arange(4)).total.backward()
+        optimiser.step()
+    return {name for name, values in module.encoder.state_dict().items() if not torch.equal(values, before[name])}
+
+
+def is_statistic(name):
+    return name.endswith(STATISTICS)
+
+
+def test_freeze_norm_statistics_keeps_statistics_and_trains_weights():
+    module, optimiser = build("training.freeze_backbone_epochs=0", "training.freeze_norm_statistics=true")
+    moved = moved_by_two_steps(module, optimiser, backbone_frozen=False)
+    assert not any(map(is_statistic, moved))
+    norms = [n for n, part in module.encoder.named_modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert len(norms) == 9  # of the 2-D block, the squeeze, four 1-D blocks, the final convolution, head in and out
+    assert {f"{name}.weight" for name in norms} <= moved
+
+
+def test_statistics_follow_the_speech_unless_kept():
+    module, optimiser = build("training.freeze_backbone_epochs=0")
+    moved = moved_by_two_steps(module, optimiser, backbone_frozen=False)
+    assert {name for name in module.encoder.state_dict() if is_statistic(name)} <= moved
+
+
+def test_kept_statistics_give_the_forward_pass_of_evaluation():
+    module, _ = build("training.freeze_backbone_epochs=0", "training.freeze_norm_statistics=true")
+    waveform = torch.randn(3, 6000)
+    module.set_mode(backbone_frozen=False)
+    training = module.encoder(waveform)
+    assert torch.allclose(training, module.encoder.eval()(waveform), atol=1e-6)
+
+
+def test_adapter_run_changes_adapters_and_head_only():
+    module, optimiser = build("training.lora={rank: 2, dropout: 0.1}")
+    assert isinstance(module, AdaptedModule)
+    moved = moved_by_two_steps(module, optimiser, backbone_frozen=True)
+    assert moved == {name for name in module.encoder.state_dict() if ".lora_" in name or name.startswith("head.")}
+    assert not has_adapters(module.current_encoder())
+
+
+def test_adapter_entries_restore_the_module_bit_for_bit():
+    module, optimiser = build("training.lora={rank: 2}")
+    moved_by_two_steps(module, optimiser, backbone_frozen=True)
+    contents = {"model": module.current_encoder().state_dict()} | module.entries()
+    again, _ = build("training.lora={rank: 2}")
+    again.load_entries(contents)
+    expected = module.state_dict()
+    assert all(torch.equal(values, expected[name]) for name, values in again.state_dict().items())
+
+
+@pytest.mark.parametrize("overrides", [[], ["training.lora={rank: 2}"]])
+def test_width_choice_resumes_from_a_checkpoint(overrides):
+    def drawn(module, n_steps):
+        return [tuple(module.criterion(torch.ones(2, 8), torch.tensor([0, 1])).by_dim) for _ in range(n_steps)]
+
+    first, again, old = (build("loss.n_dims_per_step=1", "head.start_decay=0", *overrides)[0] for _ in range(3))
+    drawn(first, 7)
+    contents = {"model": first.current_encoder().state_dict()} | first.entries()
+    again.load_entries(contents)
+    assert drawn(again, 20) == drawn(first, 20)
+    old.load_entries({name: entry for name, entry in contents.items() if name != "draws"})
+
+
+def test_without_adapters_the_module_is_the_plain_one(tmp_path):
+    module, _ = build("training.freeze_backbone_epochs=0")
+    assert type(module) is TrainedModule
+    module.save_beside_best(tmp_path, describe_architecture(BACKBONE, (4, 8)))
+    assert not list(tmp_path.iterdir())
