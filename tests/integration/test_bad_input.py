@@ -166,7 +166,7 @@ def eval_with_an_entry_of_another_shape(place):
 
 # What is done, exit code, and words of the message: its place first, then what else it must say.
 ROWS = [
-    ("empty folder", embed_empty_folder, 3, ("hollow", "no audio", "Give a folder that holds")),
+    ("empty folder", embed_empty_folder, 3, ("hollow", "no audio", "Give a folder with")),
     ("empty folder", check_empty_folder, 3, ("hollow", "speaker/session/file", "Name the folder whose")),
     ("empty folder", train_on_an_empty_folder, 3, ("hollow", "speaker/session/file", "Name the folder whose")),
     ("missing folder", lambda place: place.embed("gone"), 3, ("gone", "no such file or folder", "Check the path")),

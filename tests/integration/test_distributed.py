@@ -155,7 +155,7 @@ def test_other_processes_are_refused_and_converted_where_a_step_is_the_same(runs
     assert refused.exit_code() == 1
     told = " ".join(refused.stderr.split())
     assert "it was trained by 2 processes with 4 crops a step, and now there would be 1 with 2" in told
-    assert "Start 2, or convert it with --allow-changes" in told
+    assert "Start 2, or accept the change with --allow-changes" in told
     assert "--set training.accumulation_steps=2" in told
     command = resume("converted", "training.accumulation_steps=2", flags=("--allow-changes",))
     allowed = runs.starter.fork("mrlspk", *command, cwd=runs.folder)

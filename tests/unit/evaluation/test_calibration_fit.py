@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from mrlspk.data.audio_source import FileSource
 from mrlspk.data.trials import Trials
 from mrlspk.errors import DataError, MetricError
 from mrlspk.evaluation import embedder as embedder_module
@@ -134,7 +135,8 @@ def embedder(monkeypatch):
 def trial_list(rows, enrolments=None):
     enroll_ids, test_ids, is_target = zip(*rows, strict=True)
     trials = Trials(enroll_ids, test_ids, np.array(is_target), "list", "0" * 64, enrolments or {})
-    return TrialList(trials, Path("root"), "--trials", {name: Path("root", f"{name}.wav") for name in SECONDS})
+    audio = {name: FileSource(Path("root", f"{name}.wav")) for name in SECONDS}
+    return TrialList(trials, Path("root"), "--trials", audio)
 
 
 ROWS = [("a1", "a2", True), ("a1", "b2", False), ("b1", "b2", True), ("b1", "a1", False)]
