@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Set up, then run every check; the first that fails ends it. Arguments go to pytest.
+# Set up, then run every check; the first that fails ends it. --quick leaves out the tests marked process or slow.
+# Further arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/packages.sh
@@ -15,8 +16,14 @@ ensure_chromium() {
   install_packages chromium || echo "test: without Chromium; the tests of reports in a browser are skipped" >&2
 }
 
+chosen=()
+if [ "${1:-}" = --quick ]; then
+  shift
+  chosen=(-m "not process and not slow")
+fi
+
 scripts/setup.sh
-ensure_chromium
+[ ${#chosen[@]} -gt 0 ] || ensure_chromium
 export PATH="$PWD/.venv/bin:$PATH"
 
 ruff check --quiet
@@ -25,4 +32,4 @@ mypy
 lint-imports
 # Two at a time, file by file, each computing in one thread: many tests wait for processes of their own.
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
-pytest --ignore=tests/benchmarks --benchmark-disable --numprocesses=2 --dist=loadfile "$@"
+pytest --ignore=tests/benchmarks --benchmark-disable --numprocesses=2 --dist=loadfile "${chosen[@]}" "$@"

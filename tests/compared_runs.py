@@ -1,4 +1,4 @@
-"""What two runs left, compared."""
+"""Compare the files of two runs."""
 
 import json
 

@@ -11,28 +11,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from factories import tiny_encoder
 from mrlspk.data.augmentation import Augmentation, GaussianNoise, Volume
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
 from mrlspk.feature_store import shards
 from mrlspk.feature_store.extraction import ensure_crops
-from mrlspk.models.encoder import build_encoder
 
-TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
 ROWS_PER_SHARD = 4
 OPTIONS = {"crops_per_item": 8, "dtype": "float16", "batch_size": 2, "num_workers": 0, "precision": "fp32"}
 
 
-def tiny_encoder(seed=0):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return build_encoder(describe_architecture(TINY, (4, 8)))
-
-
 def tiny_dataset(root):
-    disturbances = Augmentation((GaussianNoise(0.5, (5.0, 20.0)), Volume(0.5, (-6.0, 6.0))))
-    return CropDataset(scan_corpus(root), crop_seconds=0.1, seed=1, augmentation=disturbances)
+    augmentation = Augmentation((GaussianNoise(0.5, (5.0, 20.0)), Volume(0.5, (-6.0, 6.0))))
+    return CropDataset(scan_corpus(root), crop_seconds=0.1, seed=1, augmentation=augmentation)
 
 
 def small_shards(encoder, dtype="float16"):
@@ -110,7 +102,7 @@ def _extract(connection, root, folder, options):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as the command line does
     torch.set_num_threads(1)
     _tell_of_writing(tell)
-    encoder = tiny_encoder()
+    encoder = tiny_encoder((4, 8))
     shards.SHARD_BYTES = small_shards(encoder)
     encoder.pool.register_forward_hook(lambda *_: tell("pooled"))
     ensure_crops(encoder, tiny_dataset(root), folder=folder, **options)

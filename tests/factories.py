@@ -1,13 +1,14 @@
 """Tiny networks, corpora and configurations that tests share."""
 
 import copy
+import json
 
 import numpy as np
 import soundfile
 import torch
 
 from mrlspk.config import Config
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
 from mrlspk.data.audio_source import as_source
 from mrlspk.inference.recording import Recording
 from mrlspk.metrics.width_metrics import DetectionCost, WidthMetrics
@@ -18,6 +19,13 @@ from mrlspk.training.records import ValidationResult
 RATE = 16_000
 TINY_BACKBONE = {"F": 8, "C": 4, "block_1d_type": "conv", "stages_setup": [[1, 1, 1, [[3, 3]], None]]}
 TINY = ReDimNetConfig.model_validate(TINY_BACKBONE)
+TINY2 = ReDimNet2Config(F=8, C=4, block_1d_type="conv", stages_setup=(((1, 1), 1, 1, ((3, 3),), None),))
+TINY_SETTINGS = (
+    "model.pretrained.use_pretrained=false",
+    f"model.backbone={json.dumps(TINY_BACKBONE)}",
+    "model.matryoshka_dims=[4, 8]",
+    "training.freeze_backbone_epochs=0",
+)  # of the command line
 
 TINY_RUN = {
     "model": {
@@ -62,7 +70,7 @@ def write_tiny_model(path, dims=(8,), *, backbone=TINY, seed=0, **entries):
 
 
 def write_voices(root, n_speakers=4, *, sessions=("a", "b"), files=("1", "2"), seconds=0.5, seed=0):
-    """Write a tone of its own for each speaker, in noise: ``speakerN/SESSION/FILE.wav`` for each session and file."""
+    """Write noisy tones, one pitch for each speaker, to ``speakerN/SESSION/FILE.wav`` for each session and file."""
     generator, time = np.random.default_rng(seed), np.arange(round(seconds * RATE)) / RATE
     for speaker in range(n_speakers):
         for session in sessions:

@@ -1,4 +1,4 @@
-"""Commands in processes of their own that start at once: forks of one that has everything imported.
+"""Commands in processes that start at once: forks of one process that has imported everything.
 
 Run as a script it is that process, and does what it reads; `Starter` is the other end.
 """
@@ -36,7 +36,7 @@ class Command:
         pid: Of its process.
         mark: Of all processes that it starts.
         folder: Where its output is.
-        ask: Returns the exit code of a process, None while it goes on.
+        ask: Returns the exit code of a process, None while it runs.
     """
 
     pid: int

@@ -94,7 +94,7 @@ advanced:
   dataset_sampling_weights: [0.5, 0.5]
 """
 
-# What it means here, told key by key from the public code of redimnet-mrl and our own reference.
+# The meaning of each key here, from the public code of redimnet-mrl and our own reference.
 MEANT = {
     "seed": 7,
     "deterministic": True,

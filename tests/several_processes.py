@@ -37,7 +37,7 @@ def train(name, *settings, flags=()):
 
 
 def resume(name, *settings, flags=()):
-    """Return the command that goes on with a run, by its own configuration but for settings."""
+    """Return the command that resumes a run with its own configuration and further settings."""
     sets = [part for text in (f"logging.run_name={name}", *settings) for part in ("--set", text)]
     return ["train", "--resume", "auto", *sets, *flags, "--json"]
 

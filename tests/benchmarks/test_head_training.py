@@ -1,4 +1,4 @@
-"""How long the head takes to train once the pooled vectors are stored: `mrlspk train`, without the extraction.
+"""Time the training of the head once the pooled vectors are stored: `mrlspk train`, without the extraction.
 
     .venv/bin/pytest tests/benchmarks/test_head_training.py
 

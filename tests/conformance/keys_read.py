@@ -1,4 +1,4 @@
-"""Which keys of the configuration a piece of code reads, told by following types through its syntax."""
+"""Find the configuration keys that code reads, by following types through its syntax."""
 
 import ast
 from collections.abc import Iterable, Iterator

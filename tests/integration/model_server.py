@@ -1,4 +1,4 @@
-"""A server of model files on this machine, which does what it is told to do wrong."""
+"""A server of model files on this machine, which makes the faults that a test asks for."""
 
 import asyncio
 import re
@@ -13,7 +13,7 @@ from aiohttp import web
 class Answer:
     """How to answer one request; the plain one is right in everything.
 
-    ``cut`` closes the connection after so many bytes of the body. ``hold`` sends so many and goes on once the gate of
+    ``cut`` closes the connection after so many bytes of the body. ``hold`` sends so many and continues once the gate of
     the server is open; ``silent`` sends nothing before. ``change`` makes of a body what is sent in its place.
     """
 

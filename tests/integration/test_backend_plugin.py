@@ -106,6 +106,7 @@ def test_load_embeds_from_python(model, speech):
     assert encoder.similarity(speech / "a1.wav", speech / "a2.wav", dim=2) == pytest.approx(0.96)
 
 
+@pytest.mark.process
 def test_eval_imports_no_pytorch_network(model, tmp_path):
     code = f"""
 import sys

@@ -206,9 +206,9 @@ def test_bad_input_is_told_with_its_place_and_leaves_nothing(run, place, make, e
     command = make(place)
     before = contents(place.folder)
     outcome = run(*command)
-    told = " ".join((outcome.stderr + outcome.stdout).split())
-    assert outcome.exit_code == exit_code, told
-    assert [word for word in words if word not in told] == [], told
+    shown = " ".join((outcome.stderr + outcome.stdout).split())
+    assert outcome.exit_code == exit_code, shown
+    assert [word for word in words if word not in shown] == [], shown
     assert contents(place.folder) == before
 
 

@@ -1,4 +1,4 @@
-"""What every command has in common: help, version, exit codes, the shape of an error."""
+"""Help, version, exit codes and errors that all commands share."""
 
 import json
 import os
@@ -12,6 +12,8 @@ import yaml
 
 from factories import TINY_RUN
 from mrlspk import __version__
+
+pytestmark = pytest.mark.process
 
 COMMANDS = {
     ("data", "check"),

@@ -8,6 +8,8 @@ import torch
 
 from mrlspk.data import dataset
 
+pytestmark = pytest.mark.process
+
 FEWEST_WORKERS = ("--set", "data.num_workers=2", "--set", "data.prefetch_factor=1")
 
 

@@ -11,6 +11,8 @@ from compared_runs import differences, load, losses
 from mrlspk.cli.app import app
 from several_processes import ALIKE, HEAD, SCRIPTS, free_port, node_variables, resume, slurm_variables, train
 
+pytestmark = pytest.mark.process
+
 TRIPLETS = "loss.type=Triplet", "loss.triplet_mining=batch_hard", "data.utterances_per_speaker=2"
 PAGE = Path(__file__).parents[2] / "docs" / "distributed.md"
 STILL = "training.learning_rate=1e-30", "training.min_lr=0", "evaluation.best_by=loss", "training.num_epochs=4"
@@ -147,16 +149,16 @@ def test_run_that_crashed_goes_on_bit_for_bit(runs, request, settings):
     assert differences(expected, again) == []
 
 
-def test_other_processes_are_refused_and_converted_where_a_step_is_the_same(runs):
+def test_other_number_of_processes_resumes_only_with_equal_steps(runs):
     expected = runs.whole("kept", EVERY_STEP, *ALIKE)
     for each in runs.start("converted", EVERY_STEP, *ALIKE, fault="crash_in_fifth_step"):
         assert each.exit_code() == 9
     refused = runs.starter.fork("mrlspk", *resume("converted"), cwd=runs.folder)
     assert refused.exit_code() == 1
-    told = " ".join(refused.stderr.split())
-    assert "it was trained by 2 processes with 4 crops a step, and now there would be 1 with 2" in told
-    assert "Start 2, or accept the change with --allow-changes" in told
-    assert "--set training.accumulation_steps=2" in told
+    shown = " ".join(refused.stderr.split())
+    assert "it was trained by 2 processes with 4 crops a step, and now there would be 1 with 2" in shown
+    assert "Start 2, or accept the change with --allow-changes" in shown
+    assert "--set training.accumulation_steps=2" in shown
     command = resume("converted", "training.accumulation_steps=2", flags=("--allow-changes",))
     allowed = runs.starter.fork("mrlspk", *command, cwd=runs.folder)
     assert allowed.exit_code() == 0, allowed.stderr

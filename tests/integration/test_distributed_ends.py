@@ -10,6 +10,8 @@ import pytest
 from compared_runs import differences, load
 from forked_commands import until
 
+pytestmark = pytest.mark.process
+
 LONG = "training.num_epochs=12", "data.num_workers=1"
 ENDLESS = ("training.num_epochs=100_000",)
 PARTIAL = "**/.*.partial"
@@ -85,16 +87,16 @@ def test_run_ends_with_a_process_that_finds_a_file_unreadable(runs, whole, launc
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "told"),
+    ("fault", "code", "message"),
     [
         ("bug_in_second", 1, "ZeroDivisionError: a bug in the second process"),
         ("bad_file_for_second", 3, "wav: is no audio\nTake it out of the corpus."),
     ],
 )
-def test_error_of_one_process_is_shown_and_ends_the_others_without_a_launcher(runs, fault, code, told):
+def test_error_of_one_process_ends_the_others_without_a_launcher(runs, fault, code, message):
     first, second = runs.start(fault, *ENDLESS, fault=fault)
     assert (ended(second), ended(first)) == (code, 1)
-    assert told in second.stderr
+    assert message in second.stderr
     assert ("Traceback" in second.stderr) == (code == 1)
     assert (first.stdout, second.stdout) == ("", "")
     assert load(runs.dir(fault) / "last.pt")["processes"]["n"] == 2
@@ -118,7 +120,7 @@ def test_full_disk_is_an_error_of_all_shown_once(runs):
 
 
 def test_statistics_of_the_saved_model_are_those_that_were_validated(runs):
-    """Each process takes its own in a step: a run that goes on just before it validates has those of the first."""
+    """Each process takes its own in a step: a run resumed just before it validates has those of the first."""
     name, command = "at-the-end", ("training.num_epochs=1",)
     expected = runs.whole(f"{name}-whole", *command)
     for each in runs.start(name, *command, fault="crash_in_validation"):

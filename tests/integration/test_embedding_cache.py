@@ -127,6 +127,7 @@ def model(tmp_path, write_model):
     return write_model(tmp_path / "model.pt")
 
 
+@pytest.mark.process
 def test_two_processes_that_embed_at_once_fill_one_cache(model, tiny_corpus, tmp_path):
     folder = tmp_path / "cache"
     both = [start(EMBED, model, tiny_corpus.root, folder) for _ in range(2)]
@@ -139,6 +140,7 @@ def test_two_processes_that_embed_at_once_fill_one_cache(model, tiny_corpus, tmp
     assert is_sound(folder)
 
 
+@pytest.mark.process
 def test_two_processes_that_write_at_once_lose_nothing(tmp_path):
     shared = [f"shared{number}" for number in range(SHARED)]
     own = [[f"own{process}-{number}" for number in range(OWN)] for process in range(2)]
@@ -152,6 +154,7 @@ def test_two_processes_that_write_at_once_lose_nothing(tmp_path):
     assert is_sound(tmp_path)
 
 
+@pytest.mark.process
 def test_process_killed_during_writes_loses_nothing_written(tmp_path, caplog):
     for attempt in range(3):
         process = start(WRITE, tmp_path, *(f"{attempt}-{number}" for number in range(5000)))
@@ -167,6 +170,7 @@ def test_process_killed_during_writes_loses_nothing_written(tmp_path, caplog):
     assert not caplog.records
 
 
+@pytest.mark.process
 def test_process_killed_within_a_change_changes_nothing(tmp_path, caplog):
     cache = EmbeddingCache(tmp_path)
     keys = [b"%d" % number for number in range(50)]
@@ -184,6 +188,7 @@ def test_process_killed_within_a_change_changes_nothing(tmp_path, caplog):
     assert not caplog.records
 
 
+@pytest.mark.process
 def test_file_that_cannot_grow_warns_once_and_keeps_its_entries(tmp_path):
     process = start(WRITE_TO_THE_BRIM, tmp_path)
     stdout, stderr = process.communicate(timeout=60)

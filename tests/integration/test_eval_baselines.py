@@ -56,7 +56,7 @@ def baselines_of(score):
 
 
 @pytest.fixture
-def figures_of(score):
+def metrics_of(score):
     """Return what ``eval`` says of a model at widths, whether it was trained for them or not."""
 
     def command(model, *dims):
@@ -73,19 +73,19 @@ def approx(figures):
     return [pytest.approx(each, abs=1e-9) for each in figures]
 
 
-def test_head_run_is_compared_with_its_base_model_and_rotation(train_from, base, baselines_of, figures_of):
+def test_head_run_is_compared_with_its_base_model_and_rotation(train_from, base, baselines_of, metrics_of):
     run_dir = train_from(base, *HEAD_ALONE)
     base.unlink()  # the checkpoint holds all that is needed
     found = baselines_of(run_dir / "trained.pt")
     assert [*found] == ["own", "truncation", "rotation"]
-    assert found["rotation"] == approx(figures_of(run_dir / "rotation.pt", 4, 8))
+    assert found["rotation"] == approx(metrics_of(run_dir / "rotation.pt", 4, 8))
     assert found["own"] == approx(found["truncation"][-1:])
     for name in ("best.pt", "last.pt", "rotation.pt"):
         assert baselines_of(run_dir / name) == found
 
 
-def test_own_metrics_are_those_of_the_base_model(train_from, base, baselines_of, figures_of):
-    own, truncated = figures_of(base, 8), figures_of(base, 2, 4, 8)
+def test_own_metrics_are_those_of_the_base_model(train_from, base, baselines_of, metrics_of):
+    own, truncated = metrics_of(base, 8), metrics_of(base, 2, 4, 8)
     found = baselines_of(train_from(base, *HEAD_ALONE) / "best.pt", "--dims", "2,4,8", "--allow-untrained-dim")
     assert found["own"] == approx(own)
     assert found["truncation"] == approx(truncated)
@@ -106,30 +106,30 @@ def test_only_widths_of_both_models_are_compared(train_from, base, baselines_of,
     assert [[each["dim"] for each in results] for results in baselines_of(narrow).values()] == [[8], [4], [4]]
 
 
-def test_rotated_model_is_its_own_rotation_baseline(run, base, tiny_corpus, tmp_path, baselines_of, figures_of):
-    turned = tmp_path / "turned.pt"
+def test_rotated_model_is_its_own_rotation_baseline(run, base, tiny_corpus, tmp_path, baselines_of, metrics_of):
+    rotated = tmp_path / "rotated.pt"
     arguments = "--speech", tiny_corpus.root, "--method", "svd", "--dims", "4"
-    assert run("rotate", base, *arguments, "-o", turned).exit_code == 0
-    found = baselines_of(turned)
-    assert found["own"] == approx(figures_of(base, 8))
-    assert found["truncation"] == approx(figures_of(base, 4, 8))
-    assert found["rotation"] == approx(figures_of(turned, 4, 8))
-    assert run("pretrained", "convert", turned, "-o", tmp_path / "kept.safetensors").exit_code == 0
+    assert run("rotate", base, *arguments, "-o", rotated).exit_code == 0
+    found = baselines_of(rotated)
+    assert found["own"] == approx(metrics_of(base, 8))
+    assert found["truncation"] == approx(metrics_of(base, 4, 8))
+    assert found["rotation"] == approx(metrics_of(rotated, 4, 8))
+    assert run("pretrained", "convert", rotated, "-o", tmp_path / "kept.safetensors").exit_code == 0
     assert baselines_of(tmp_path / "kept.safetensors") == found
 
 
-def test_model_of_one_width_is_its_own_baseline(base, baselines_of, figures_of):
+def test_model_of_one_width_is_its_own_baseline(base, baselines_of, metrics_of):
     found = baselines_of(base)
     assert [*found] == ["own", "truncation"]
-    assert found["own"] == found["truncation"] == approx(figures_of(base, 8))
+    assert found["own"] == found["truncation"] == approx(metrics_of(base, 8))
 
 
 def test_fine_tuned_model_is_compared_with_the_file_of_its_base_model(
-    run, train_from, base, baselines_of, figures_of, score, tmp_path
+    run, train_from, base, baselines_of, metrics_of, score, tmp_path
 ):
     best = train_from(base, "--set", "training.freeze_backbone_epochs=0") / "best.pt"
     assert "own_head" not in load(best)
-    own, truncated = figures_of(base, 8), figures_of(base, 4, 8)
+    own, truncated = metrics_of(base, 8), metrics_of(base, 4, 8)
     found = baselines_of(best)
     assert [*found] == ["own", "truncation", "rotation"]
     assert (found["own"], found["truncation"]) == (approx(own), approx(truncated))
@@ -148,12 +148,12 @@ def test_fine_tuned_model_is_compared_with_the_file_of_its_base_model(
 
 
 def test_fine_tuned_matryoshka_model_has_no_rotation_baseline(
-    train_from, write_model, tmp_path, baselines_of, figures_of
+    train_from, write_model, tmp_path, baselines_of, metrics_of
 ):
     start = write_model(tmp_path / "start.pt", seed=3)
     found = baselines_of(train_from(start, "--set", "training.freeze_backbone_epochs=0") / "best.pt")
     assert [*found] == ["own", "truncation"]
-    assert found["truncation"] == approx(figures_of(start, 4, 8))
+    assert found["truncation"] == approx(metrics_of(start, 4, 8))
 
 
 def test_converted_head_run_is_compared_with_its_base_model(run, train_from, base, tmp_path, baselines_of):

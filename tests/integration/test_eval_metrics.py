@@ -1,4 +1,4 @@
-"""What ``eval`` shows beside the error rates of whole lists."""
+"""Metrics that ``eval`` shows beside the error rates of whole lists."""
 
 import json
 import shutil

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
+pytestmark = pytest.mark.process
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COSINE = r"([+-]\d\.\d{4})"
 

@@ -16,8 +16,8 @@ from extraction_processes import (
     pooled_alone,
     small_shards,
     tiny_dataset,
-    tiny_encoder,
 )
+from factories import tiny_encoder
 from mrlspk.data.dataset import SampleKey
 from mrlspk.errors import DataError, MrlspkError
 from mrlspk.feature_store import shards
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("in_one_thread")
 @pytest.fixture
 def encoder(monkeypatch):
     """A tiny encoder, with shards of four of its vectors in float16."""
-    encoder = tiny_encoder()
+    encoder = tiny_encoder((4, 8))
     monkeypatch.setattr(shards, "SHARD_BYTES", small_shards(encoder))
     return encoder
 
@@ -90,7 +90,7 @@ def test_store_is_shared_by_heads_but_not_by_backbones(encoder, dataset, folder)
     first = extract(encoder, dataset, folder)
     encoder.head.linear.weight.data += 1
     assert extract(encoder, dataset, folder).folder == first.folder
-    other = extract(tiny_encoder(seed=1), dataset, folder)
+    other = extract(tiny_encoder((4, 8), seed=1), dataset, folder)
     assert other.folder != first.folder
     assert not torch.equal(every_row(other), every_row(first))
 
@@ -201,13 +201,14 @@ def test_room_is_needed_for_missing_shards_only(encoder, dataset, folder, monkey
 
 
 def test_size_is_logged_before_the_first_vector(encoder, dataset, folder, caplog):
-    told = []
+    logged = []
     with caplog.at_level(logging.INFO, "mrlspk.training"):
-        extract(encoder, dataset, folder, on_progress=lambda *_: told.append(caplog.text))
-    assert f"128 vectors of {encoder.head.linear.in_features} float16 values" in told[0]
-    assert f"{store_bytes(128, encoder.head.linear.in_features, 'float16')} bytes" in told[0]
+        extract(encoder, dataset, folder, on_progress=lambda *_: logged.append(caplog.text))
+    assert f"128 vectors of {encoder.head.linear.in_features} float16 values" in logged[0]
+    assert f"{store_bytes(128, encoder.head.linear.in_features, 'float16')} bytes" in logged[0]
 
 
+@pytest.mark.process
 def test_decoding_workers_do_not_change_a_byte(encoder, dataset, folder):
     extract(encoder, dataset, folder)
     extract(encoder, dataset, folder.with_name("other"), num_workers=2)

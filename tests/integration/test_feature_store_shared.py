@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from extraction_processes import OPTIONS, contents, small_shards, tiny_dataset, tiny_encoder
+from extraction_processes import OPTIONS, contents, small_shards, tiny_dataset
+from factories import tiny_encoder
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.errors import DataError, MrlspkError
 from mrlspk.feature_store import shards
 from mrlspk.feature_store.extraction import ensure_crops, ensure_utterances
 from two_processes import in_two
 
-pytestmark = pytest.mark.usefixtures("in_one_thread")
+pytestmark = [pytest.mark.usefixtures("in_one_thread"), pytest.mark.process]
 
 WHOLE = {"dtype": "float16", "batch_size": 3, "max_seconds": 60.0, "precision": "fp32"}
 
@@ -20,25 +21,25 @@ WHOLE = {"dtype": "float16", "batch_size": 3, "max_seconds": 60.0, "precision": 
 @pytest.fixture
 def small(monkeypatch):
     """Use shards of four vectors in this process too."""
-    monkeypatch.setattr(shards, "SHARD_BYTES", small_shards(tiny_encoder()))
+    monkeypatch.setattr(shards, "SHARD_BYTES", small_shards(tiny_encoder((4, 8))))
 
 
 def make(ranks, root, folder, changed):
     """Make both kinds of store; return the progress of the crops, their pooled batches, and the rows of both."""
-    encoder, dataset, told, pooled = tiny_encoder(), tiny_dataset(root), [], []
+    encoder, dataset, progress, pooled = tiny_encoder((4, 8)), tiny_dataset(root), [], []
     shards.SHARD_BYTES = small_shards(encoder)
     encoder.pool.register_forward_hook(lambda *_: pooled.append(1))
     options = OPTIONS | changed
     crops = ensure_crops(
-        encoder, dataset, folder=folder, ranks=ranks, on_progress=lambda *counts: told.append(counts), **options
+        encoder, dataset, folder=folder, ranks=ranks, on_progress=lambda *counts: progress.append(counts), **options
     )
     n_pooled = len(pooled)
     whole = ensure_utterances(encoder, scan_corpus(root).utterances, folder=folder, ranks=ranks, **WHOLE)
-    return told, n_pooled, (crops.n_rows, whole.n_rows)
+    return progress, n_pooled, (crops.n_rows, whole.n_rows)
 
 
 def make_alone(root, folder):
-    encoder, dataset = tiny_encoder(), tiny_dataset(root)
+    encoder, dataset = tiny_encoder((4, 8)), tiny_dataset(root)
     ensure_crops(encoder, dataset, folder=folder, **OPTIONS)
     ensure_utterances(encoder, scan_corpus(root).utterances, folder=folder, **WHOLE)
 
@@ -54,7 +55,7 @@ def make_or_say(ranks, root, folder):
 
 def make_and_die(ranks, root, folder):
     """Make the crops; the second process dies after its third batch."""
-    encoder = tiny_encoder()
+    encoder = tiny_encoder((4, 8))
     shards.SHARD_BYTES = small_shards(encoder)
     pooled = []
     encoder.pool.register_forward_hook(lambda *_: os._exit(1) if ranks.rank and len(pooled) == 3 else pooled.append(1))
@@ -68,10 +69,10 @@ def test_two_processes_write_the_same_bytes_as_one(tiny_corpus, tmp_path, num_wo
     found = in_two(make, tiny_corpus.root, shared, {"num_workers": num_workers})
     make_alone(tiny_corpus.root, alone)
     assert contents(shared) == contents(alone)
-    (told, *first), (told_second, *second) = found
+    (progress, *first), (progress_second, *second) = found
     assert first == second == [32, (128, 16)]  # 128 crops in twos by two processes
-    assert told == [(done, 128) for done in range(0, 129, 4)]
-    assert told_second == []
+    assert progress == [(done, 128) for done in range(0, 129, 4)]
+    assert progress_second == []
 
 
 @pytest.mark.usefixtures("small")

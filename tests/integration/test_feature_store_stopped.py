@@ -9,6 +9,8 @@ import pytest
 
 from extraction_processes import Child, contents
 
+pytestmark = pytest.mark.process
+
 N_KILLS = 20
 
 

@@ -5,7 +5,8 @@ import pytest
 import soundfile
 import torch
 
-from extraction_processes import contents, every_row, pooled_alone, small_shards, tiny_encoder
+from extraction_processes import contents, every_row, pooled_alone, small_shards
+from factories import tiny_encoder
 from mrlspk.data.audio import load_audio
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset, SampleKey
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("in_one_thread")
 @pytest.fixture
 def encoder(monkeypatch):
     """A tiny encoder, with shards of four of its vectors in float16."""
-    encoder = tiny_encoder()
+    encoder = tiny_encoder((4, 8))
     monkeypatch.setattr(shards, "SHARD_BYTES", small_shards(encoder))
     return encoder
 

@@ -1,20 +1,23 @@
 """`mrlspk gpu-profile` on a machine without a GPU."""
 
+import json
+
 import pytest
 import torch
 
+from factories import TINY_BACKBONE
 from mrlspk.cli.gpu_profile import parse_memory
 from mrlspk.config import load_config
 from mrlspk.errors import UsageError
 
-CONFIG = """
+CONFIG = f"""
 model:
-  pretrained: {use_pretrained: false}
-  backbone: {F: 8, C: 4, block_1d_type: conv, stages_setup: [[1, 1, 1, [[3, 3]], null]]}
+  pretrained: {{use_pretrained: false}}
+  backbone: {json.dumps(TINY_BACKBONE)}
   matryoshka_dims: [4, 8]
-training: {freeze_backbone_epochs: 0, batch_size: 3}
-data: {train_dataset: no-corpus, chunk_duration: 1.0}
-hardware: {device: cpu}
+training: {{freeze_backbone_epochs: 0, batch_size: 3}}
+data: {{train_dataset: no-corpus, chunk_duration: 1.0}}
+hardware: {{device: cpu}}
 """
 
 

@@ -55,10 +55,10 @@ def test_too_many_non_finite_steps_abort_and_name_utterances(train, checkpoints,
     outcome = train("--set", "training.max_nonfinite_steps=2", "--set", "logging.save_every_steps=1", name="one")
     assert outcome.exit_code == 1
     assert "not finite in 2 steps in a row, the last of them step 5 of epoch 2" in " ".join(outcome.stderr.split())
-    told = json.loads((checkpoints / "one" / "nonfinite-step.json").read_text())
-    assert (told["epoch"], told["step"]) == (2, 5)
-    assert len(told["utterance_ids"]) == 4
-    assert set(told["utterance_ids"]) <= set(tiny_corpus.utterance_ids)
+    record = json.loads((checkpoints / "one" / "nonfinite-step.json").read_text())
+    assert (record["epoch"], record["step"]) == (2, 5)
+    assert len(record["utterance_ids"]) == 4
+    assert set(record["utterance_ids"]) <= set(tiny_corpus.utterance_ids)
     last = load(checkpoints / "one" / "last.pt")
     assert last["progress"]["step"] == 4
     assert last["progress"]["n_skipped_in_a_row"] == 1

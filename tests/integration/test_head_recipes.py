@@ -123,9 +123,9 @@ def test_matryoshka_model_is_rotated_only_by_a_named_method(head, write_model, c
     kept = ran(head("training.num_epochs=1", model=several, name="kept"))
     assert kept["baselines"]["rotation_method"] == "none"
     assert torch.equal(linear(checkpoints / "kept" / "rotation.pt"), linear(several))
-    turned = ran(head("training.num_epochs=1", "head.rotation=class_svd", model=several, name="turned"))
-    assert turned["baselines"]["rotation_method"] == "class_svd"
-    assert not torch.allclose(linear(checkpoints / "turned" / "rotation.pt"), linear(several), atol=1e-3)
+    rotated = ran(head("training.num_epochs=1", "head.rotation=class_svd", model=several, name="rotated"))
+    assert rotated["baselines"]["rotation_method"] == "class_svd"
+    assert not torch.allclose(linear(checkpoints / "rotated" / "rotation.pt"), linear(several), atol=1e-3)
 
 
 def test_validation_seconds_stores_the_middle_of_each_utterance(head, tmp_path):

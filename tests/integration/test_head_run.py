@@ -49,8 +49,8 @@ def test_rotation_keeps_full_width_cosines_and_is_in_the_checkpoint(head, single
     entry = load(checkpoints / "one" / "rotation.pt")["rotation"]
     matrix = np.array(entry["matrix"])
     assert entry["method"] == "svd"
-    turned = matrix @ load(single_width)["model"]["head.linear.weight"].double().numpy()
-    assert np.allclose(linear(checkpoints / "one" / "rotation.pt").numpy(), turned, atol=1e-6)
+    rotated = matrix @ load(single_width)["model"]["head.linear.weight"].double().numpy()
+    assert np.allclose(linear(checkpoints / "one" / "rotation.pt").numpy(), rotated, atol=1e-6)
 
 
 def test_second_run_reads_no_audio(head, monkeypatch, tmp_path):

@@ -46,8 +46,8 @@ def test_card_holds_all_known_facts(train, mirror, tmp_path, tiny_corpus):
     best, card = load(run_dir / "best.pt"), read_card(run_dir)
     trials = (run_dir / "validation-trials.txt").read_text().splitlines()
     figures = best["validation"]
-    heard = {line.split()[1].split("/")[0] for line in trials}
-    training = scan_corpus(tiny_corpus.root).without_speakers(heard)
+    held_out = {line.split()[1].split("/")[0] for line in trials}
+    training = scan_corpus(tiny_corpus.root).without_speakers(held_out)
     assert card == {
         "title": "one: Matryoshka speaker embeddings",
         "mrlspk_version": mrlspk.__version__,

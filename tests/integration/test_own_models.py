@@ -1,4 +1,4 @@
-"""``mrlspk pretrained add``, and models of one's own used by name."""
+"""``mrlspk pretrained add``, and own models used by name."""
 
 import hashlib
 import json

@@ -17,6 +17,8 @@ from model_files import checkpoint, sha256
 from mrlspk.cli.app import app
 from mrlspk.pretrained import download, http_download
 
+pytestmark = pytest.mark.process
+
 NAME = "redimnet-M-vb2-ptn"  # its SHA-256 is not known beforehand
 PATH = f"/{NAME}.pt"
 RELEASE = "/IDRnD/ReDimNet/releases/download/latest/"  # where the publisher has it

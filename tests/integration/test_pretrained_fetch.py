@@ -15,6 +15,8 @@ from model_files import checkpoint, sha256
 from mrlspk.cli.app import app
 from mrlspk.pretrained import download, http_download
 
+pytestmark = pytest.mark.process
+
 NAME, FILE = "redimnet-M-vb2-ptn", "M-vb2-ptn.pt"  # its SHA-256 is not known beforehand
 MIXED, MIXED_FILE = "redimnet-S-vb2+vox2+cnc-ft_mix", "S-vb2%2Bvox2%2Bcnc-ft_mix.pt"
 PINNED = "redimnet-b2-vox2-ft_lm"
@@ -309,9 +311,9 @@ def test_own_file_in_place_of_a_published_one_stays_in_use_with_a_warning(server
     again = fetch(PINNED, "--offline")
     for result in (first, again):
         assert result.exit_code == 0, result.output
-        told = " ".join(result.stderr.split())
-        assert f"using the file with SHA-256 {SHA256}" in told
-        assert "the published one has c9b6bb2f6747caa28a41eaf2e372d66b0d1563baef186d18f5e99abd5e71e06f" in told
+        shown = " ".join(result.stderr.split())
+        assert f"using the file with SHA-256 {SHA256}" in shown
+        assert "the published one has c9b6bb2f6747caa28a41eaf2e372d66b0d1563baef186d18f5e99abd5e71e06f" in shown
     back = fetch(PINNED, "--force")
     assert back.exit_code == 4
     assert "expected SHA-256 c9b6bb2f" in back.stderr

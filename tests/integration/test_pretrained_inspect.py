@@ -126,6 +126,7 @@ def test_safetensors_that_are_not_ours_are_refused(run, tmp_path):
     assert "is damaged or no safetensors file" in refused.stderr
 
 
+@pytest.mark.process
 def test_missing_safetensors_package_is_reported_with_a_fix(write_layout, tmp_path):
     path, _ = write_layout("mrlspk")
     hidden = "import sys; sys.modules['safetensors'] = None; from mrlspk.cli.app import main; main()"

@@ -12,9 +12,10 @@ from mrlspk.evaluation.report import write_report
 from report_documents import compare_document, eval_document
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs Chromium, which scripts/test.sh installs where apt-get is"
-)
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which scripts/test.sh installs where apt-get is"),
+]
 
 HOSTILE = (
     "<script>window.hostile = 1</script>",

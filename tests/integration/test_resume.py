@@ -1,4 +1,4 @@
-"""``mrlspk train --resume``: a run that goes on, at any step, as if nothing had happened; and what it refuses."""
+"""Train a run with ``mrlspk train --resume`` exactly as if uninterrupted, and refuse what cannot resume."""
 
 import gzip
 import shutil
@@ -160,6 +160,7 @@ def test_resume_with_another_configuration_lists_the_changes_only(run, train):
         assert "another configuration: training.batch_size was 4, now 2\n" in outcome.stderr
 
 
+@pytest.mark.process
 def test_resume_accepts_another_device_and_number_of_workers(run, train, tmp_path):
     assert train(name="one").exit_code == 0
     rewind(tmp_path / "checkpoints" / "one", "epoch-001.pt")
@@ -260,7 +261,7 @@ def test_run_that_another_process_trains_is_refused(train, checkpoints, monkeypa
     assert train("--set", "training.num_epochs=1", name="one").exit_code == 0
     before = {path.name: path.read_bytes() for path in (checkpoints / "one").iterdir()}
     monkeypatch.setattr(run_folder, "LOCK_PATIENCE_SECONDS", 0.05)
-    for name in ("one", "two"):  # one that goes on, and one that would begin
+    for name in ("one", "two"):  # one that resumes, and one that would start anew
         with one_at_a_time(checkpoints / ".locks" / f"{name}.lock", on_wait=lambda: None):
             outcome = train("--resume", "auto", "--set", "training.num_epochs=1", name=name)
         assert outcome.exit_code == 1

@@ -92,9 +92,9 @@ def test_rotation_is_kept_by_conversion(rotate, run, tmp_path, suffix):
             report["rotation"]["spectrum"],
         )
         assert entries[1]["rotation"]["choice"] == report["rotation"]["choice"]
-        model, turned = (mrlspk.load(tmp_path / name, device="cpu") for name in ("model.pt", "rotated.pt"))
+        model, rotated = (mrlspk.load(tmp_path / name, device="cpu") for name in ("model.pt", "rotated.pt"))
         noise = np.random.default_rng(0).normal(size=8000)
-        assert rotation.matrix @ model.embed(noise) == pytest.approx(turned.embed(noise), abs=1e-5)
+        assert rotation.matrix @ model.embed(noise) == pytest.approx(rotated.embed(noise), abs=1e-5)
     assert "rotation" in run("pretrained", "inspect", kept).stdout
 
 
@@ -214,5 +214,5 @@ def test_rotated_prefixes_approximate_the_whole_better_than_cuts(run, real, tmp_
     encoder = mrlspk.load(model, device="cpu")
     vectors = np.stack([encoder.embed(path) for path in files]).astype(np.float64)
     cut = vectors[:, :32] / np.linalg.norm(vectors[:, :32], axis=1, keepdims=True)
-    turned = cosines(tmp_path / "rotated.pt", files, dim=32)
-    assert np.abs(turned - vectors @ vectors.T).mean() < np.abs(cut @ cut.T - vectors @ vectors.T).mean()
+    rotated = cosines(tmp_path / "rotated.pt", files, dim=32)
+    assert np.abs(rotated - vectors @ vectors.T).mean() < np.abs(cut @ cut.T - vectors @ vectors.T).mean()

@@ -100,6 +100,7 @@ def read_tensorboard(tmp_path):
     return found
 
 
+@pytest.mark.process
 def test_resumed_run_continues_tensorboard_and_offline_wandb(tmp_path):
     killed = start(tmp_path, KILLED, WANDB_MODE="offline")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -125,6 +126,7 @@ def test_resumed_run_continues_tensorboard_and_offline_wandb(tmp_path):
     assert read_tensorboard(tmp_path) == {name: pytest.approx(values, rel=1e-6) for name, values in expected.items()}
 
 
+@pytest.mark.process
 def test_resumed_run_continues_the_same_online_wandb_run(tmp_path):
     with wandb_server() as (address, runs):
         online = {"WANDB_BASE_URL": address, "WANDB_API_KEY": "0" * 40}
@@ -151,6 +153,7 @@ def check_histograms(rows):
     assert sum(steps[0]["gradients/weight.values"]) == 6
 
 
+@pytest.mark.process
 def test_wandb_without_a_network_does_not_stop_the_run(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -162,6 +165,7 @@ def test_wandb_without_a_network_does_not_stop_the_run(tmp_path):
     assert [line["event"] for line in read_lines(tmp_path)] == ["run", "step", "epoch"]
 
 
+@pytest.mark.process
 def test_wandb_without_a_key_does_not_stop_the_run(train, tmp_path, monkeypatch):
     train("--dry-run")  # writes the configuration
     for name in [name for name in os.environ if name.startswith("WANDB_")]:

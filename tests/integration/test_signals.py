@@ -15,26 +15,11 @@ import soundfile
 import torch
 import yaml
 
-LIMIT_SECONDS = 120
-ENDLESS_RUN = {
-    "model": {
-        "pretrained": {"use_pretrained": False},
-        "backbone": {"F": 8, "C": 4, "block_1d_type": "conv", "stages_setup": [[1, 1, 1, [[3, 3]], None]]},
-        "matryoshka_dims": [4, 8],
-    },
-    "training": {"num_epochs": 100_000, "batch_size": 4, "freeze_backbone_epochs": 0},
-    "data": {
-        "train_dataset": "corpus",
-        "val_dataset": None,
-        "n_validation_speakers": 2,
-        "n_validation_trials": 40,
-        "chunk_duration": 0.4,
-        "sampler": "speaker_balanced",
-        "crops_per_epoch": 12,
-    },
-    "logging": {"tensorboard": False, "log_interval": 1, "run_name": "endless"},
-}
+from factories import tiny_run
 
+pytestmark = pytest.mark.process
+
+LIMIT_SECONDS = 120
 stopped_by = pytest.mark.parametrize(
     ("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
@@ -77,7 +62,8 @@ def start(tmp_path):
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.usefixtures("tiny_corpus")
 def test_training_stopped_by_a_signal_leaves_whole_files(start, tmp_path, number, exit_code, workers):
-    config = ENDLESS_RUN | {"data": ENDLESS_RUN["data"] | {"num_workers": workers}}
+    sections = {"training": {"num_epochs": 100_000}, "logging": {"run_name": "endless"}}
+    config = tiny_run("corpus", data={"num_workers": workers}, **sections)
     (tmp_path / "endless.yaml").write_text(yaml.safe_dump(config))
     run_dir, log = tmp_path / "checkpoints" / "endless", tmp_path / "stderr.txt"
     with log.open("wb") as stderr:

@@ -84,6 +84,7 @@ def test_two_stages_free_the_backbone_at_the_second(train, tmp_path):
     assert not torch.equal(second[name], third[name])
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "sets",
     [

@@ -10,6 +10,8 @@ from mrlspk.errors import ConfigError, DataError
 from rank_processes import answer_all
 from two_processes import in_two
 
+pytestmark = pytest.mark.process
+
 LIMIT_SECONDS = 120
 
 

@@ -8,7 +8,7 @@ from mrlspk.cli.train_progress import TrainProgress
 
 
 @pytest.fixture
-def told(capsys):
+def shown(capsys):
     """Return what is said of a run of these facts and records."""
 
     def tell(run_facts, *records, quiet=False):
@@ -22,32 +22,32 @@ def told(capsys):
     return tell
 
 
-def test_epoch_line_shows_waiting_and_memory(told):
+def test_epoch_line_shows_waiting_and_memory(shown):
     steps = replace(step(1), waiting_share=0.5), replace(step(2), waiting_share=0.25, memory_mib=1234.4)
-    line = told(facts(), *steps, epoch(1))[-1]
+    line = shown(facts(), *steps, epoch(1))[-1]
     assert "2 s  38% waiting for data  1,234 MiB  best" in line  # the mean of 50 % and 25 %
     assert "skipped" not in line
 
 
-def test_epoch_line_counts_skipped_steps(told):
-    line = told(facts(), step(1), step(2, math.nan), epoch(1))[-1]
+def test_epoch_line_counts_skipped_steps(shown):
+    line = shown(facts(), step(1), step(2, math.nan), epoch(1))[-1]
     assert "64 MiB  steps skipped so far: 1" in line
 
 
-def test_epoch_line_covers_its_own_steps_only(told):
+def test_epoch_line_covers_its_own_steps_only(shown):
     waits = replace(step(1), waiting_share=1.0), epoch(1), replace(step(2), waiting_share=0.0), epoch(2)
-    assert "0% waiting" in told(facts(), *waits)[-1]
+    assert "0% waiting" in shown(facts(), *waits)[-1]
 
 
-def test_resumed_run_shows_its_place_and_processes(told):
-    said = told(facts(6, 2))
+def test_resumed_run_shows_its_place_and_processes(shown):
+    said = shown(facts(6, 2))
     assert "2 processes, 16 crops a step" in said
     assert "resumes in epoch 2, after step 6" in said
 
 
-def test_new_run_of_one_process_shows_neither(told):
-    assert len(told(replace(facts(), n_processes=1))) == 1
+def test_new_run_of_one_process_shows_neither(shown):
+    assert len(shown(replace(facts(), n_processes=1))) == 1
 
 
-def test_quiet_run_shows_nothing(told):
-    assert told(facts(6, 2), step(7), epoch(2), quiet=True) == []
+def test_quiet_run_shows_nothing(shown):
+    assert shown(facts(6, 2), step(7), epoch(2), quiet=True) == []

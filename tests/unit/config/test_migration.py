@@ -43,8 +43,8 @@ def test_new_keys_of_the_table_exist_and_dropped_ones_have_a_reason():
 
 def test_every_old_key_is_reported_once():
     migration = migrate(old_values(), "old.yaml")
-    told = [*(key.old for key in migration.mapped), *(key.old for key in migration.dropped)]
-    assert sorted(told) == sorted(old_names())
+    listed = [*(key.old for key in migration.mapped), *(key.old for key in migration.dropped)]
+    assert sorted(listed) == sorted(old_names())
     assert {key.old for key in migration.dropped} == DROPPED
 
 

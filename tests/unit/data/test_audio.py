@@ -168,6 +168,7 @@ def test_without_ffmpeg_m4a_names_what_to_install(tmp_path, monkeypatch):
     assert load_audio(write(tmp_path / "a.wav", tone(0.5))).shape == (8_000,)
 
 
+@pytest.mark.process
 def test_import_does_not_load_torchcodec():
     code = "import sys, mrlspk.data.audio; sys.exit('torchcodec' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

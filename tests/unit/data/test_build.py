@@ -55,7 +55,7 @@ def test_validation_corpus_of_its_own(config, tmp_path):
     assert data.validation.root == root
 
 
-def test_speakers_of_a_nontarget_validation_trial_agree_where_that_is_wanted(config, tmp_path):
+def test_nontarget_validation_speakers_share_the_wanted_metadata(config, tmp_path):
     root = write_corpus(tmp_path / "val", ["v1", "v2", "v3", "v4"])
     table = tmp_path / "speakers.csv"
     table.write_text("speaker,language\nv1,en\nv2,en\nv3,ar\nv4,ar\n")
@@ -154,7 +154,7 @@ def test_augmentation_has_the_steps_of_the_configuration(config, tmp_path):
         build_augmentation(changed(config, musan_dataset=tmp_path / "absent"))
 
 
-def test_names_that_validation_trials_cannot_hold_are_refused_at_the_start(config):
+def test_names_unfit_for_validation_trials_are_refused(config):
     write_corpus(config.train_dataset, ["two words"])
     with pytest.raises(DataError, match=r"two words/session/0\.wav: its path holds white space"):
         build_training_data(config, seed=0)

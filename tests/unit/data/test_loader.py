@@ -18,6 +18,8 @@ from mrlspk.data.loader import WatchedLoader
 from mrlspk.data.sampler import RankBatches, ShuffleSampler
 from mrlspk.errors import DataError, MissingDependencyError, MrlspkError
 
+pytestmark = pytest.mark.process
+
 MARKED = "b/session/2.wav"
 SOON = 0.3  # seconds in which a signal has surely come
 
@@ -108,7 +110,7 @@ def test_process_that_hangs_over_a_file_is_an_error_with_the_file(corpus, tmp_pa
         ("SIGABRT", DataError, "out of the corpus"),
     ],
 )
-def test_process_that_is_killed_over_a_file_is_an_error_with_file_and_signal(corpus, name, kind, fix):
+def test_worker_killed_over_a_file_is_an_error_with_file_and_signal(corpus, name, kind, fix):
     error = caught_by(loader_of(Faulty(corpus, kill_itself(signal.Signals[name]))))
     assert type(error) is kind
     assert error.where == str(corpus.root / MARKED)
@@ -220,7 +222,7 @@ def test_full_shared_memory_is_an_error_that_says_so(corpus):
     assert "enlarge /dev/shm" in said
 
 
-def test_worker_ends_with_the_process_that_it_decodes_for_and_not_with_its_parent_alone(monkeypatch):
+def test_worker_ends_with_its_owner_not_only_with_its_parent(monkeypatch):
     """Where a server makes the processes, the one that asked for them is no parent of theirs."""
     from mrlspk.data import workers
 

@@ -12,7 +12,7 @@ def make_tree(root, *paths):
     return root
 
 
-def test_scan_lists_speakers_and_utterances_in_order_without_opening_audio(tmp_path):
+def test_scan_lists_speakers_and_utterances_without_opening_audio(tmp_path):
     root = make_tree(tmp_path, "b/s/2.wav", "b/s/1.M4A", "a/1.flac", "b/s/notes.txt", "a/.hidden.wav", ".c/s/1.wav")
     manifest = scan_corpus(root)
     assert manifest.utterances == (

@@ -26,7 +26,7 @@ def test_the_tables_of_voxceleb_are_read(tmp_path):
     assert read(tmp_path, VOX2).value("gender", "id00012/x/1.m4a", "id00012") == "m"
 
 
-def test_what_is_said_of_an_utterance_goes_before_what_is_said_of_its_speaker(tmp_path):
+def test_metadata_of_an_utterance_override_those_of_its_speaker(tmp_path):
     metadata = read(tmp_path, "noise;ID\nlow;a\nhigh;a/1.wav\nnone;a/2\n;a/3\n")
     values = [metadata.value("noise", f"a/{n}.wav", "a") for n in (1, 2, 3, 4)]
     assert values == ["high", "none", "low", "low"]

@@ -59,7 +59,7 @@ def test_balanced_puts_utterances_of_a_speaker_side_by_side():
     assert all(a == b for a, b in zip(classes[::2], classes[1::2], strict=True))
 
 
-def test_balanced_repeats_an_utterance_only_when_its_speaker_has_no_other_left():
+def test_balanced_repeats_an_utterance_only_after_all_of_its_speaker():
     keys = epoch_of(SpeakerBalancedSampler(CLASSES, seed=0, n_crops=4 * 14), 0)
     counts = Counter(key.index for key in keys)
     assert [counts[index] for index in range(10)] == [7] * 2 + [2] * 7 + [14]

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from factories import tiny_encoder
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.audio_source import FileSource
 from mrlspk.evaluation.baselines import score_baselines
@@ -16,15 +16,6 @@ from mrlspk.inference.recording import EmbeddedRecording, Recording
 from mrlspk.inference.torch_backend import TorchBackend
 from mrlspk.metrics.dcf import min_dcf
 from mrlspk.metrics.eer import equal_error_rate
-from mrlspk.models.encoder import build_encoder
-
-TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
-
-
-def make_encoder(seed, dims):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return build_encoder(describe_architecture(TINY, dims)).eval()
 
 
 @pytest.fixture
@@ -59,7 +50,7 @@ def by_hand(encoder, trial_list, matrix, dim):
 
 
 def test_baselines_measure_the_whole_truncated_and_rotated_embedding(lists):
-    model, own = make_encoder(0, (2, 4, 12)), make_encoder(1, (6,))
+    model, own = tiny_encoder((2, 4, 12)), tiny_encoder((6,), seed=1)
     turn = np.linalg.qr(np.random.default_rng(1).normal(size=(6, 6)))[0]
     found = score_baselines(Origin(own, turn), embedder_of(model), lists, dims=(2, 4, 12), p_target=0.1)
     for trial_list, baselines in zip(lists, found, strict=True):
@@ -73,7 +64,7 @@ def test_baselines_measure_the_whole_truncated_and_rotated_embedding(lists):
 
 
 def test_baselines_without_rotation_or_common_width_are_left_out(lists):
-    model, own = make_encoder(0, (4, 8)), make_encoder(1, (6,))
+    model, own = tiny_encoder((4, 8)), tiny_encoder((6,), seed=1)
     (first, _) = score_baselines(Origin(own, None), embedder_of(model), lists, dims=(4,), p_target=0.1)
     assert [(each.name, len(each.results)) for each in first] == [("own", 1), ("truncation", 1)]
     (first, _) = score_baselines(Origin(own, np.eye(6)), embedder_of(model), lists, dims=(8,), p_target=0.1)

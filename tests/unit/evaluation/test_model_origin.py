@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from conformance.reference import read_reference, write_published
+from factories import TINY
 from mrlspk.config import load_config
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from mrlspk.config.architecture import describe_architecture
 from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.evaluation.model_origin import find_origin
 from mrlspk.files import file_sha256
@@ -16,7 +17,6 @@ from mrlspk.models.encoder import build_encoder
 from mrlspk.models.head_transforms import fold_head, rotate_head
 from mrlspk.rotation.closed_form import Rotation
 
-TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
 MATRIX = np.linalg.qr(np.random.default_rng(0).normal(size=(8, 8)))[0]
 ROTATION = Rotation("svd", None, MATRIX, np.full(8, 1 / 8)).entry()
 WAVEFORM = torch.randn(2, 4000, generator=torch.Generator().manual_seed(0))
@@ -229,7 +229,7 @@ def test_recorded_provenance_decides_and_not_the_entries_present(find, tmp_path)
         assert undone.encoder(WAVEFORM).numpy() == pytest.approx(expected, abs=1e-5)
 
 
-def test_base_model_by_a_relative_path_is_looked_up_in_the_working_directory(find, tmp_path, monkeypatch):
+def test_relative_base_model_is_looked_up_in_the_working_directory(find, tmp_path, monkeypatch):
     base, card = write_base(tmp_path / "base.pt")
     monkeypatch.chdir(tmp_path)
     entry = Provenance(kind="network_run", base=BaseModelFile(model="base.pt", sha256=card["base"]["sha256"])).entry()

@@ -7,26 +7,17 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
+from factories import TINY2, tiny_encoder
 from mrlspk.data.augmentation import Augmentation, GaussianNoise, RecordedNoise, RoomResponse, Volume
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
 from mrlspk.errors import DataError
 from mrlspk.feature_store import shards
 from mrlspk.feature_store.key import crops_key, read_key, store_name, utterances_key, write_key
-from mrlspk.models.encoder import build_encoder
 from mrlspk.models.head import MatryoshkaHead
 
-TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
-TINY2 = ReDimNet2Config(F=8, C=4, block_1d_type="conv", stages_setup=(((1, 1), 1, 1, ((3, 3),), None),))
 CROPS = {"crops_per_item": 2, "dtype": "float16", "batch_size": 4, "precision": "fp32"}
 WHOLE = {"dtype": "float16", "batch_size": 4, "precision": "fp32", "max_seconds": 60.0, "crop_seconds": None}
-
-
-def build(backbone=TINY, dims=(4, 8), seed=0):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return build_encoder(describe_architecture(backbone, dims))
 
 
 def write_audio(path, n_samples=100):
@@ -72,7 +63,7 @@ def build_dataset(corpus, augmentation, **changed):
 
 
 def test_key_is_plain_and_holds_the_shape(dataset, tmp_path):
-    encoder = build()
+    encoder = tiny_encoder((4, 8))
     key = crops_key(encoder, dataset, **CROPS)
     folder = tmp_path / store_name(key)
     write_key(folder, key)
@@ -91,7 +82,7 @@ def test_key_is_plain_and_holds_the_shape(dataset, tmp_path):
     ids=lambda change: next(iter(change)),
 )
 def test_each_argument_changes_the_key(dataset, change):
-    encoder = build()
+    encoder = tiny_encoder((4, 8))
     assert crops_key(encoder, dataset, **CROPS | change) != crops_key(encoder, dataset, **CROPS)
 
 
@@ -108,7 +99,7 @@ def test_each_argument_changes_the_key(dataset, change):
     ids=str,
 )
 def test_each_setting_of_the_dataset_changes_the_key(corpus, augmentation, dataset, change):
-    encoder, changed = build(), build_dataset(corpus, augmentation, **change)
+    encoder, changed = tiny_encoder((4, 8)), build_dataset(corpus, augmentation, **change)
     assert crops_key(encoder, changed, **CROPS) != crops_key(encoder, dataset, **CROPS)
 
 
@@ -126,25 +117,25 @@ def test_each_setting_of_the_augmentation_changes_the_key(corpus, augmentation, 
     steps = list(augmentation.steps)
     steps[place] = replace(steps[place], **change)
     changed = build_dataset(corpus, Augmentation(tuple(steps)))
-    assert crops_key(build(), changed, **CROPS) != crops_key(build(), dataset, **CROPS)
+    assert crops_key(tiny_encoder((4, 8)), changed, **CROPS) != crops_key(tiny_encoder((4, 8)), dataset, **CROPS)
 
 
 def test_augmentation_steps_and_their_order_change_the_key(corpus, augmentation):
     steps = augmentation.steps
     some = [None, Augmentation(steps), Augmentation(steps[::-1]), Augmentation(steps[1:]), Augmentation(steps[:3])]
-    names = {store_name(crops_key(build(), build_dataset(corpus, each), **CROPS)) for each in some}
+    names = {store_name(crops_key(tiny_encoder((4, 8)), build_dataset(corpus, each), **CROPS)) for each in some}
     assert len(names) == len(some)
 
 
 def test_listing_of_recordings_changes_the_key_their_folder_not(corpus, augmentation, dataset, recordings, tmp_path):
-    before = crops_key(build(), dataset, **CROPS)
+    before = crops_key(tiny_encoder((4, 8)), dataset, **CROPS)
     (tmp_path / "noise").rename(tmp_path / "moved")
     moved = tuple(tmp_path / "moved" / path.relative_to(tmp_path / "noise") for path in recordings)
 
     def key_of(noises):
         room, noise, *others = augmentation.steps
         steps = (replace(room, paths=moved[:1]), replace(noise, paths=noises), *others)
-        return crops_key(build(), build_dataset(corpus, Augmentation(steps)), **CROPS)
+        return crops_key(tiny_encoder((4, 8)), build_dataset(corpus, Augmentation(steps)), **CROPS)
 
     assert key_of(moved) == before
     assert key_of(moved[:1]) != before
@@ -157,10 +148,10 @@ def test_listing_of_recordings_changes_the_key_their_folder_not(corpus, augmenta
 
 
 def test_listing_of_utterances_changes_the_key_their_folder_not(corpus, augmentation, dataset):
-    before, root = crops_key(build(), dataset, **CROPS), corpus.root
+    before, root = crops_key(tiny_encoder((4, 8)), dataset, **CROPS), corpus.root
 
     def key_of(root):
-        return crops_key(build(), build_dataset(scan_corpus(root), augmentation), **CROPS)
+        return crops_key(tiny_encoder((4, 8)), build_dataset(scan_corpus(root), augmentation), **CROPS)
 
     moved = root.rename(root.with_name("moved"))
     assert key_of(moved) == before
@@ -173,7 +164,7 @@ def test_listing_of_utterances_changes_the_key_their_folder_not(corpus, augmenta
 
 
 def test_backbone_changes_the_key_and_the_head_does_not(dataset):
-    encoder = build()
+    encoder = tiny_encoder((4, 8))
     before = crops_key(encoder, dataset, **CROPS)
     for name, values in encoder.state_dict().items():
         kept = values.clone()
@@ -188,12 +179,12 @@ def test_backbone_changes_the_key_and_the_head_does_not(dataset):
 
 @pytest.mark.parametrize("change", [{"pad_right_samples": 100}, {"before_pool_offset": 1}], ids=str)
 def test_padding_and_skipped_frames_change_the_key(dataset, change):
-    changed = ReDimNet2Config.model_validate(TINY2.model_dump() | change)
-    assert crops_key(build(changed), dataset, **CROPS) != crops_key(build(TINY2), dataset, **CROPS)
+    plain, changed = (tiny_encoder((4, 8), backbone=TINY2.model_copy(update=each)) for each in ({}, change))
+    assert crops_key(changed, dataset, **CROPS) != crops_key(plain, dataset, **CROPS)
 
 
 def test_device_and_build_of_torch_do_not_change_the_key(dataset, monkeypatch):
-    encoder = build()
+    encoder = tiny_encoder((4, 8))
     before = crops_key(encoder, dataset, **CROPS)
     encoder.head.to("meta")  # another device, of what is not hashed
     assert crops_key(encoder, dataset, **CROPS) == before
@@ -205,9 +196,9 @@ def test_device_and_build_of_torch_do_not_change_the_key(dataset, monkeypatch):
 
 
 def test_size_of_shards_changes_the_key(dataset, monkeypatch):
-    before = crops_key(build(), dataset, **CROPS)
+    before = crops_key(tiny_encoder((4, 8)), dataset, **CROPS)
     monkeypatch.setattr(shards, "SHARD_BYTES", shards.SHARD_BYTES // 2)
-    assert crops_key(build(), dataset, **CROPS) != before
+    assert crops_key(tiny_encoder((4, 8)), dataset, **CROPS) != before
 
 
 @pytest.mark.parametrize(
@@ -217,20 +208,20 @@ def test_size_of_shards_changes_the_key(dataset, monkeypatch):
 )
 def test_each_setting_of_utterances_changes_the_key(corpus, change):
     utterances = corpus.utterances
-    key = utterances_key(build(), utterances, **WHOLE)
+    key = utterances_key(tiny_encoder((4, 8)), utterances, **WHOLE)
     assert store_name(key).startswith("whole-")
-    assert utterances_key(build(), utterances, **WHOLE | change) != key
-    assert utterances_key(build(seed=1), utterances, **WHOLE) != key
-    assert utterances_key(build(), utterances[:2], **WHOLE) != key
-    assert utterances_key(build(), utterances[::-1], **WHOLE) != key
+    assert utterances_key(tiny_encoder((4, 8)), utterances, **WHOLE | change) != key
+    assert utterances_key(tiny_encoder((4, 8), seed=1), utterances, **WHOLE) != key
+    assert utterances_key(tiny_encoder((4, 8)), utterances[:2], **WHOLE) != key
+    assert utterances_key(tiny_encoder((4, 8)), utterances[::-1], **WHOLE) != key
 
 
 def test_missing_utterance_is_named(corpus, dataset):
     path = Path(corpus.root, "b/1/1.wav")
     path.unlink()
     for make in (
-        lambda: utterances_key(build(), corpus.utterances, **WHOLE),
-        lambda: crops_key(build(), dataset, **CROPS),
+        lambda: utterances_key(tiny_encoder((4, 8)), corpus.utterances, **WHOLE),
+        lambda: crops_key(tiny_encoder((4, 8)), dataset, **CROPS),
     ):
         with pytest.raises(DataError, match="cannot be read") as caught:
             make()

@@ -3,22 +3,19 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from factories import tiny_encoder
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset, SampleKey
 from mrlspk.errors import DataError
 from mrlspk.feature_store.pooling import CropSource, ShardBatches, as_stored, pooling_function
 from mrlspk.feature_store.shards import Layout, Shard
-from mrlspk.models.encoder import build_encoder
 
-TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), 4),))
 NAMES = ["a.wav", "b.wav"]
 
 
 @pytest.fixture
 def encoder():
-    torch.manual_seed(0)
-    return build_encoder(describe_architecture(TINY, (4, 8)))
+    return tiny_encoder((4, 8))
 
 
 def test_pooling_function_equals_the_encoder_in_evaluation_mode(encoder):

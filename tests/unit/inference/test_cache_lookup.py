@@ -1,4 +1,4 @@
-"""What `embed_recordings` looks up in a cache and keeps in it."""
+"""Entries that `embed_recordings` looks up in a cache and keeps in it."""
 
 import hashlib
 import os
@@ -11,29 +11,20 @@ import pytest
 import soundfile
 import torch
 
-from factories import recording_of
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from factories import recording_of, tiny_encoder
 from mrlspk.data.audio_source import RangeSource, list_tar
 from mrlspk.inference import audio_content, cache_lookup, embedding
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import embed_recordings
 from mrlspk.inference.recording import Recording
 from mrlspk.inference.torch_backend import TorchBackend
-from mrlspk.models.encoder import build_encoder
 
-TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), 4),))
 OPTIONS = {"batch_size": 4, "max_seconds": 60}
-
-
-def build(seed=0, dims=(4, 8)):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return build_encoder(describe_architecture(TINY, dims)).eval()
 
 
 @pytest.fixture
 def encoder():
-    return build()
+    return tiny_encoder((4, 8))
 
 
 @pytest.fixture
@@ -252,14 +243,14 @@ def test_change_that_changes_an_embedding_misses(backend, recordings, cache, mon
         monkeypatch.setattr(cache_lookup, "FORMAT", 99)
     if change == "runtime":
         monkeypatch.setattr(TorchBackend, "runtime", {"onnxruntime": "1.0"})
-    other = TorchBackend(build(seed=1)) if change == "weights" else backend
+    other = TorchBackend(tiny_encoder((4, 8), seed=1)) if change == "weights" else backend
     assert embed_recordings(other, recordings, cache=cache, **options).n_cached == 0
     cache_lookup._settings_text.cache_clear()
 
 
 def test_equal_weights_hit_whatever_widths_were_trained(recordings, cache):
-    embed_recordings(TorchBackend(build()), recordings, cache=cache, **OPTIONS)
-    found = embed_recordings(TorchBackend(build(dims=(2, 4, 8))), recordings, cache=cache, **OPTIONS)
+    embed_recordings(TorchBackend(tiny_encoder((4, 8))), recordings, cache=cache, **OPTIONS)
+    found = embed_recordings(TorchBackend(tiny_encoder((2, 4, 8))), recordings, cache=cache, **OPTIONS)
     assert found.n_cached == 7
 
 

@@ -3,20 +3,15 @@ import pytest
 import soundfile
 import torch
 
-from factories import recording_of
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from factories import recording_of, tiny_encoder
 from mrlspk.inference import embedding
 from mrlspk.inference.embedding import embed_recordings, embed_waveforms, unit_prefix
 from mrlspk.inference.torch_backend import TorchBackend
-from mrlspk.models.encoder import build_encoder
-
-TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), 4),))
 
 
 @pytest.fixture(scope="module")
 def encoder():
-    torch.manual_seed(0)
-    return build_encoder(describe_architecture(TINY, (4, 8))).eval()
+    return tiny_encoder((4, 8))
 
 
 @pytest.fixture(scope="module")

@@ -3,19 +3,15 @@ import pytest
 import torch
 
 import mrlspk
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from factories import tiny_encoder
 from mrlspk.errors import DataError, UsageError
 from mrlspk.inference.speaker_encoder import SpeakerEncoder
 from mrlspk.inference.torch_backend import TorchBackend
-from mrlspk.models.encoder import build_encoder
-
-TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), 4),))
 
 
 @pytest.fixture(scope="module")
 def encoder():
-    torch.manual_seed(0)
-    return SpeakerEncoder(TorchBackend(build_encoder(describe_architecture(TINY, (4, 8))).eval()))
+    return SpeakerEncoder(TorchBackend(tiny_encoder((4, 8))))
 
 
 @pytest.fixture

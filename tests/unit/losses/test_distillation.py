@@ -41,8 +41,8 @@ def test_distillation_is_the_mean_divergence_of_rankings():
 
 def test_distillation_of_equal_similarities_is_zero():
     student = draw(4)
-    turned = student @ torch.linalg.qr(draw(6, seed=2)[:, :4])[0].T  # in six values, at the same angles
-    assert divergence(student, turned).item() == pytest.approx(0, abs=1e-6)
+    rotated = student @ torch.linalg.qr(draw(6, seed=2)[:, :4])[0].T  # in six values, at the same angles
+    assert divergence(student, rotated).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_distillation_ignores_lengths():

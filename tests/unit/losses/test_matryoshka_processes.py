@@ -9,6 +9,8 @@ from mrlspk.config.loss import LossConfig
 from mrlspk.losses.build import build_loss
 from two_processes import in_two
 
+pytestmark = pytest.mark.process
+
 OBJECTIVES = {
     "aam": {"type": "AAMSoftmax"},
     "per_width": {"type": "AAMSoftmax", "class_matrix": "per_width"},

@@ -10,7 +10,7 @@ from mrlspk.losses import AAMSoftmax, MatryoshkaLoss, TripletLoss, random_class_
 
 
 def random_classes(n_classes, dim, **options):
-    """A loss whose class weights point anywhere, all directions alike."""
+    """A loss whose prototypes are random, uniform over directions."""
     loss = AAMSoftmax(n_classes, dim, **options)
     nn.init.normal_(loss.weight)
     return loss

@@ -3,13 +3,13 @@ import copy
 import pytest
 import torch
 
+from factories import TINY2
 from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.fingerprint import model_fingerprint
 
 STAGES = ((1, 1, 1, ((3, 3),), 4),)
 TINY = ReDimNetConfig(F=8, C=4, stages_setup=STAGES)
-TINY2 = ReDimNet2Config(F=8, C=4, block_1d_type="conv", stages_setup=(((1, 1), 1, 1, ((3, 3),), None),))
 
 
 def build(backbone=TINY, dims=(4, 8)):

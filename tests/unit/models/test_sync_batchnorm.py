@@ -13,6 +13,8 @@ from mrlspk.models.head_transforms import fold_head
 from mrlspk.models.parts import set_training_mode
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm, synchronise
 
+pytestmark = pytest.mark.process
+
 BACKBONE = ReDimNetConfig(
     F=8, C=4, block_1d_type="conv+att", group_divisor=2, stages_setup=((2, 1, 2, ((3, 3),), 2),), out_channels=8
 )

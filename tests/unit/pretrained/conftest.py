@@ -1,4 +1,4 @@
-"""Files as they are published, in a folder that serves as a mirror, and a registry that can be told more."""
+"""Published files, a folder that serves as their mirror, and a registry that tests can extend."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What needs no server: mirrors that are folders, and files that are here already."""
+"""Fetch from mirrors that are folders, and find files that are already there."""
 
 import errno
 import io

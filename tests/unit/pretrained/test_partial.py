@@ -1,4 +1,4 @@
-"""When a part of a file may be gone on from."""
+"""Continue the download of a part of a file."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What a fetched file must be: as the user says, as the registry knows, or as it first came."""
+"""Verify a fetched file by the SHA-256 of the user, of the registry, or of the first download."""
 
 import shutil
 import subprocess
@@ -95,6 +95,7 @@ def test_force_goes_back_to_what_the_registry_knows(mirror, cache_dir, pin):
     assert "given" not in path.with_name(f"{path.name}.sha256").read_text()
 
 
+@pytest.mark.process
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="there is no sha256sum here")
 @pytest.mark.parametrize("given", [None, SHA256])
 def test_record_is_one_that_sha256sum_checks(mirror, cache_dir, given):

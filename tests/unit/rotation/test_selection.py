@@ -112,10 +112,10 @@ def test_single_candidate_is_not_scored():
 
 def test_entry_holds_every_candidate():
     choice = select_rotation(voices(10, seed=0), all_trials(voices(6, seed=1)), RotationCandidates(("svd", "none")))
-    told = choice.entry()["choice"]
-    assert (told["widths"], told["n_target"], told["n_nontarget"]) == ([16], 168, 960)
-    assert [(each["method"], each["parameter"]) for each in told["candidates"]] == [("svd", None), ("none", None)]
-    assert told["candidates"][1]["eer"] == [choice.results[1].eer[16]]
+    entry = choice.entry()["choice"]
+    assert (entry["widths"], entry["n_target"], entry["n_nontarget"]) == ([16], 168, 960)
+    assert [(each["method"], each["parameter"]) for each in entry["candidates"]] == [("svd", None), ("none", None)]
+    assert entry["candidates"][1]["eer"] == [choice.results[1].eer[16]]
 
 
 def test_method_that_cannot_be_fitted_raises():

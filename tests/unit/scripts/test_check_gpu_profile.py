@@ -62,6 +62,7 @@ def test_cases_left_when_time_is_up_are_reported_and_fail(script, measured, caps
     assert "time is up before b2, everything, bf16" in capsys.readouterr().out
 
 
+@pytest.mark.process
 def test_script_runs_without_torchcodec():
     code = (
         "import sys, runpy; sys.modules['torchcodec'] = None; sys.argv = ['check_gpu_profile.py', '--help'];"

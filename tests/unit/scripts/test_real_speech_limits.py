@@ -1,4 +1,4 @@
-"""The limits that the study of real speech holds its figures against."""
+"""The limits that the study of real speech checks its metrics against."""
 
 import importlib.util
 from pathlib import Path

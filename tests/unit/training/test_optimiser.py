@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from factories import TINY
 from mrlspk.config import load_config
 from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
 from mrlspk.losses.build import build_loss
@@ -13,7 +14,6 @@ from mrlspk.models.parts import layer_depths, set_training_mode
 from mrlspk.training.optimiser import LearningRate, build_learning_rate, build_optimiser
 from mrlspk.training.trained_module import TrainedModule
 
-TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
 NORM = "backbone.stage0.3.conv_block.norm.running_mean"
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from threading import Event
 
+import pytest
 from lightning_fabric import Fabric
 
 from mrlspk.distributed import ALONE
@@ -46,6 +47,7 @@ def test_launch_of_one_process_is_alone():
     assert launch(Fabric(accelerator="cpu", devices=1)) == ALONE
 
 
+@pytest.mark.process
 def test_fabric_starts_the_second_process_with_the_same_command(tmp_path):
     ended = run(tmp_path, "stays")
     assert ended.returncode == 0, ended.stderr
@@ -54,6 +56,7 @@ def test_fabric_starts_the_second_process_with_the_same_command(tmp_path):
     assert (tmp_path / "1").read_text() == "2 processes"
 
 
+@pytest.mark.process
 def test_process_whose_parent_is_gone_exits(tmp_path):
     assert run(tmp_path, "dies").returncode == 7
     assert (tmp_path / "1").is_file()

@@ -9,6 +9,7 @@ import pytest
 from mrlspk.training.signals import StopRequest, asked_signal, signal_name
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_second_signal_goes_to_the_previous_handler(number):
     passed = []

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from factories import tiny_encoder
 from mrlspk.data.audio_source import FileSource
 from mrlspk.data.choices import SameSession
 from mrlspk.data.corpora.recipe_registry import scan_corpus
@@ -14,11 +14,8 @@ from mrlspk.data.trials import generate_trials
 from mrlspk.errors import DataError
 from mrlspk.feature_store.extraction import ensure_utterances
 from mrlspk.metrics.eer import equal_error_rate
-from mrlspk.models.encoder import build_encoder
 from mrlspk.training.validation import AudioValidator, StoredValidator, ValidationTrials, prototype_loss
 from two_processes import in_two
-
-TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
 
 
 def test_prototype_loss_matches_a_loop():
@@ -58,9 +55,7 @@ def voices(tmp_path):
 
 @pytest.fixture
 def encoder():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return build_encoder(describe_architecture(TINY, (4, 8)))
+    return tiny_encoder((4, 8))
 
 
 def trials_among(corpus):
@@ -84,9 +79,13 @@ def test_stored_vectors_match_audio_validation(voices, encoder, tmp_path, crop_s
         encoder, trials.utterances, folder=tmp_path / "stores", dtype="float32", precision="fp32", **options
     )
     stored = StoredValidator(trials, store.rows(np.arange(store.n_rows))).validate(encoder)
-    heard = AudioValidator(trials, **options).validate(encoder)
-    assert (stored.eer, stored.min_dcf, stored.mean_log_eer) == (heard.eer, heard.min_dcf, heard.mean_log_eer)
-    assert stored.loss == pytest.approx(heard.loss, rel=1e-5)
+    from_audio = AudioValidator(trials, **options).validate(encoder)
+    assert (stored.eer, stored.min_dcf, stored.mean_log_eer) == (
+        from_audio.eer,
+        from_audio.min_dcf,
+        from_audio.mean_log_eer,
+    )
+    assert stored.loss == pytest.approx(from_audio.loss, rel=1e-5)
 
 
 def test_validation_matches_the_metric_functions(voices):
@@ -121,24 +120,25 @@ def test_utterances_in_no_trial_are_left_out(voices):
     assert again.utterances == trials.utterances
 
 
-def shared_figures(ranks, root, encoder, options, stored):
-    """Return the figures of both validators in one of several processes, and the error over a file that is bad."""
+def shared_results(ranks, root, encoder, options, stored):
+    """Return the results of both validators in one of several processes, and the error over a file that is bad."""
     voices = scan_corpus(root)
     trials = trials_among(voices)
-    heard = AudioValidator(trials, ranks=ranks, **options)
-    figures = heard.validate(encoder), StoredValidator(trials, stored, ranks=ranks).validate(encoder)
+    from_audio = AudioValidator(trials, ranks=ranks, **options)
+    results = from_audio.validate(encoder), StoredValidator(trials, stored, ranks=ranks).validate(encoder)
     ranks.barrier()
     bad = trials.utterances[1].source.path
     if ranks.rank == 1:
         bad.write_bytes(b"no audio")
     ranks.barrier()
     try:
-        heard.validate(encoder)
+        from_audio.validate(encoder)
     except DataError as error:
-        return figures, error.what
-    return figures, None
+        return results, error.what
+    return results, None
 
 
+@pytest.mark.process
 def test_two_processes_share_validation_and_match_one(voices, encoder, tmp_path):
     trials = trials_among(voices)
     options = {"batch_size": 2, "max_seconds": 60.0}
@@ -147,7 +147,7 @@ def test_two_processes_share_validation_and_match_one(voices, encoder, tmp_path)
     )
     pooled = store.rows(np.arange(store.n_rows))
     alone = AudioValidator(trials, **options).validate(encoder), StoredValidator(trials, pooled).validate(encoder)
-    first, second = in_two(shared_figures, voices.root, encoder, options, pooled)
+    first, second = in_two(shared_results, voices.root, encoder, options, pooled)
     assert first == second
     for found, expected in zip(first[0], alone, strict=True):
         assert (found.eer, found.min_dcf, found.mean_log_eer) == (

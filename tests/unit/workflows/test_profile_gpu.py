@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from factories import TINY_SETTINGS
 from fake_gpu import FakeGpu, FakeProbe
 from mrlspk.config import load_config
 from mrlspk.workflows import profile_gpu as module
@@ -100,9 +101,8 @@ def test_target_of_a_head_run_is_one_batch_of_vectors(tmp_path):
 
 def test_head_run_is_profiled_by_pooling_without_gradients(monkeypatch, tmp_path):
     sets = [
-        "model.pretrained.use_pretrained=false",
-        "model.backbone={F: 8, C: 4, block_1d_type: conv, stages_setup: [[1, 1, 1, [[3, 3]], null]]}",
-        "model.matryoshka_dims=[4, 8]",
+        *TINY_SETTINGS,
+        "training.freeze_backbone_epochs=null",
         "hardware.device=cpu",
         f"data.train_dataset={tmp_path / 'none'}",
         "data.chunk_duration=0.4",

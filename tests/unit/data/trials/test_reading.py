@@ -129,7 +129,7 @@ def test_a_list_of_one_kind_of_trial_is_read(tmp_path):
     assert (read(tmp_path, "1 a b\n").n_target, read(tmp_path, "0 a b\n").n_nontarget) == (1, 1)
 
 
-def test_trials_kept_by_a_mask_keep_their_columns_and_the_hash_of_the_list(tmp_path):
+def test_trials_kept_by_a_mask_keep_their_columns_and_hash(tmp_path):
     trials = read(tmp_path, "enroll,test,target,noise\na,b,1,low\na,c,0,high\na,d,0,low\n", "trials.csv")
     kept = trials.only(~trials.is_target)
     assert rows(kept) == [("a", "c", False), ("a", "d", False)]

@@ -1,4 +1,4 @@
-"""What is drawn is what the document says."""
+"""Figures of a report draw the numbers of its document."""
 
 import numpy as np
 import pytest

@@ -163,6 +163,7 @@ def test_names_that_cannot_be_encoded_are_escaped(document, tmp_path):
     assert "half\\udc80.txt" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.process
 def test_package_loads_without_what_draws():
     code = "import sys, mrlspk.evaluation.report; assert not {'matplotlib', 'jinja2'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -195,8 +196,8 @@ def test_results_have_every_metric_unrounded(evaluation):
 
 def test_enrolment_models_are_told_where_there_are_any(evaluation):
     rows = _rows(csv_files(evaluation)["results.csv"])
-    told = [trials["enrolments_sha256"] or "" for trials in evaluation["trials"] for _ in DIMS]
-    assert [row["enrolments_sha256"] for row in rows] == told
+    expected = [trials["enrolments_sha256"] or "" for trials in evaluation["trials"] for _ in DIMS]
+    assert [row["enrolments_sha256"] for row in rows] == expected
     assert "enrolments_sha256" not in csv_files(eval_document(seeds=(0,), extras=False))["results.csv"]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from factories import TINY
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import encoder_entries, load_model, read_checkpoint
@@ -21,14 +22,12 @@ class Payload:
         return (exec, ("import pathlib; pathlib.Path('ran').touch()",))
 
 
-TINY = describe_architecture(
-    ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),)), (4, 8)
-)
+ARCHITECTURE = describe_architecture(TINY, (4, 8))
 
 
 @pytest.fixture
 def encoder():
-    return build_encoder(TINY)
+    return build_encoder(ARCHITECTURE)
 
 
 @pytest.fixture(autouse=True)
@@ -168,11 +167,11 @@ def test_missing_file_is_named(folder):
 
 
 def test_written_entries_pass_weights_only_loading(encoder, tmp_path):
-    torch.save(encoder_entries(encoder, TINY), tmp_path / "model.pt")
+    torch.save(encoder_entries(encoder, ARCHITECTURE), tmp_path / "model.pt")
     assert torch.load(tmp_path / "model.pt", weights_only=True)["format"] == "mrlspk"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 def test_full_disk_raises_the_error_of_the_disk(encoder):
     with pytest.raises(OSError, match="No space left"):
-        write_entries(Path("/dev/full"), encoder_entries(encoder, TINY))
+        write_entries(Path("/dev/full"), encoder_entries(encoder, ARCHITECTURE))

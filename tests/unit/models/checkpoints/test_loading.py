@@ -3,19 +3,15 @@ import json
 import pytest
 import torch
 
+from factories import TINY, TINY2
 from mrlspk.config.architecture import (
     PublishedReDimNet2Config,
     PublishedReDimNetConfig,
-    ReDimNet2Config,
-    ReDimNetConfig,
     describe_architecture,
 )
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import encoder_entries, inspect_model, load_model, with_widths
 from mrlspk.models.encoder import build_encoder
-
-TINY = ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),))
-TINY2 = ReDimNet2Config(F=8, C=4, block_1d_type="conv", stages_setup=(((1, 1), 1, 1, ((3, 3),), None),))
 
 
 @pytest.fixture(params=[TINY, TINY2], ids=["redimnet", "redimnet2"])

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from factories import TINY
 from mrlspk import __version__
 from mrlspk.config import Config, load_config
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from mrlspk.config.architecture import describe_architecture
 from mrlspk.errors import CheckpointError
 from mrlspk.inference.provenance import provenance_of_run
 from mrlspk.models.checkpoints import encoder_entries, load_model
@@ -15,15 +16,13 @@ from mrlspk.models.checkpoints.schema import LATEST_VERSION, BaseModelFile, Prov
 from mrlspk.models.checkpoints.upgrade import UPGRADES, upgrade
 from mrlspk.models.encoder import build_encoder
 
-TINY = describe_architecture(
-    ReDimNetConfig(F=8, C=4, block_1d_type="conv", stages_setup=((1, 1, 1, ((3, 3),), None),)), (4, 8)
-)
+ARCHITECTURE = describe_architecture(TINY, (4, 8))
 
 
 @pytest.fixture
 def encoder():
     torch.manual_seed(0)
-    return build_encoder(TINY)
+    return build_encoder(ARCHITECTURE)
 
 
 @pytest.fixture
@@ -64,7 +63,8 @@ def test_format_1_gets_a_family_and_a_provenance(format_1, encoder, load):
     assert upgraded["provenance"]["kind"] == "head_run"  # as its configuration says, by default
     assert format_1["format_version"] == 1
     loaded = load(format_1)
-    assert (loaded.architecture, loaded.config, loaded.contents["progress"]) == (TINY, {"seed": 3}, {"epoch": 2})
+    assert loaded.architecture == ARCHITECTURE
+    assert (loaded.config, loaded.contents["progress"]) == ({"seed": 3}, {"epoch": 2})
     waveform = torch.randn(1, 4000)
     assert torch.equal(loaded.encoder(waveform), encoder.eval()(waveform))
 
@@ -74,7 +74,7 @@ def test_every_older_format_has_an_upgrade():
 
 
 def test_newer_format_is_refused_with_the_needed_version(encoder, load):
-    entries = encoder_entries(encoder, TINY) | {"format_version": LATEST_VERSION + 1, "mrlspk_version": "7.3.0"}
+    entries = encoder_entries(encoder, ARCHITECTURE) | {"format_version": LATEST_VERSION + 1, "mrlspk_version": "7.3.0"}
     with pytest.raises(CheckpointError, match=f"has format version {LATEST_VERSION + 1}, and mrlspk") as caught:
         load(entries)
     assert re.search(r"written by mrlspk 7\.3\.0: install that version or a later one", caught.value.fix)
@@ -84,7 +84,7 @@ def test_newer_format_is_refused_with_the_needed_version(encoder, load):
 @pytest.mark.parametrize("version", [None, 0, -1, "2", 1.0, True])
 def test_format_version_that_is_not_a_positive_integer_is_refused(encoder, load, version):
     with pytest.raises(CheckpointError, match="expected a format version of 1 or more"):
-        load(encoder_entries(encoder, TINY) | {"format_version": version})
+        load(encoder_entries(encoder, ARCHITECTURE) | {"format_version": version})
 
 
 @pytest.mark.parametrize("change", [{"architecture": None}, {"architecture": 3}])
@@ -133,7 +133,7 @@ NETWORK = "training.freeze_backbone_epochs=0"
     ],
 )
 def test_format_2_gets_the_provenance_its_entries_show(encoder, load, entries, expected):
-    assert load(encoder_entries(encoder, TINY) | {"format_version": 2} | entries).provenance == expected
+    assert load(encoder_entries(encoder, ARCHITECTURE) | {"format_version": 2} | entries).provenance == expected
 
 
 @pytest.mark.parametrize(
@@ -145,13 +145,13 @@ def test_format_2_gets_the_provenance_its_entries_show(encoder, load, entries, e
     ],
 )
 def test_damaged_format_2_loads_and_keeps_the_problem(encoder, load, entries, problem):
-    provenance = load(encoder_entries(encoder, TINY) | {"format_version": 2} | entries).provenance
+    provenance = load(encoder_entries(encoder, ARCHITECTURE) | {"format_version": 2} | entries).provenance
     assert provenance.base is None
     assert problem in provenance.problem
 
 
 def test_format_3_is_not_guessed_from_its_entries(encoder, load):
-    entries = encoder_entries(encoder, TINY) | {"rotation": {}, "config": run_config(NETWORK)}
+    entries = encoder_entries(encoder, ARCHITECTURE) | {"rotation": {}, "config": run_config(NETWORK)}
     assert load(entries).provenance == Provenance(kind="unknown")
     written = Provenance(kind="network_run", base=BASE)
     assert load(entries | {"provenance": written.entry()}).provenance == written
@@ -160,7 +160,7 @@ def test_format_3_is_not_guessed_from_its_entries(encoder, load):
 @pytest.mark.parametrize("entry", [None, "text", {}, {"kind": "found"}, {"kind": "rotated", "base": 3}])
 def test_damaged_provenance_is_refused(encoder, load, entry):
     with pytest.raises(CheckpointError, match="its provenance is damaged"):
-        load(encoder_entries(encoder, TINY) | {"provenance": entry})
+        load(encoder_entries(encoder, ARCHITECTURE) | {"provenance": entry})
 
 
 @pytest.mark.parametrize(
@@ -170,5 +170,5 @@ def test_damaged_provenance_is_refused(encoder, load, entry):
 def test_run_writes_the_provenance_the_upgrade_derives(encoder, load, settings, base):
     carried = run_config(*settings, base=base)
     card = base and BaseCard(**CARD["base"], licence="MIT", non_commercial=None, training_set=None)
-    older = encoder_entries(encoder, TINY) | {"format_version": 2, "config": carried, "card": CARD}
+    older = encoder_entries(encoder, ARCHITECTURE) | {"format_version": 2, "config": carried, "card": CARD}
     assert provenance_of_run(Config.model_validate(carried), card) == load(older).provenance

@@ -115,8 +115,8 @@ def test_free_space_is_read_from_the_disk(tmp_path):
 def test_corpus_change_counts_and_lists_added_and_removed_ids(tmp_path):
     write_corpus(tmp_path, ["a/1.wav", "a/2.wav", "b/1.wav"])
     assert describe_corpus_change(tmp_path, ["a/1.wav", "a/2.wav", "b/1.wav"]) is None
-    told = describe_corpus_change(tmp_path, ["a/1.wav", "c/4.wav", "c/3.wav", "c/2.wav", "c/1.wav"])
-    assert told == ("4 utterances added (c/1.wav, c/2.wav, c/3.wav, …), 2 utterances removed (a/2.wav, b/1.wav)")
+    description = describe_corpus_change(tmp_path, ["a/1.wav", "c/4.wav", "c/3.wav", "c/2.wav", "c/1.wav"])
+    assert description == ("4 utterances added (c/1.wav, c/2.wav, c/3.wav, …), 2 utterances removed (a/2.wav, b/1.wav)")
 
 
 def test_corpus_list_is_the_same_bytes_each_time(tmp_path):

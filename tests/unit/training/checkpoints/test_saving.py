@@ -62,6 +62,7 @@ def save_on_full_disk(run_dir):
     return done.stdout
 
 
+@pytest.mark.process
 def test_save_on_full_disk_keeps_and_names_the_last_checkpoint(tmp_path):
     good = {"progress": {"epoch": 2, "step": 50}, "model": torch.zeros(1000)}
     save_checkpoint(tmp_path / "last.pt", good)
@@ -74,6 +75,7 @@ def test_save_on_full_disk_keeps_and_names_the_last_checkpoint(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
 
 
+@pytest.mark.process
 def test_first_save_on_full_disk_leaves_no_file(tmp_path):
     assert "no checkpoint to resume from yet" in save_on_full_disk(tmp_path)
     assert list(tmp_path.iterdir()) == []

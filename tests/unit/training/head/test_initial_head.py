@@ -8,16 +8,14 @@ import torch
 from lightning_fabric import Fabric
 from torch.nn import functional
 
+from factories import tiny_encoder
 from mrlspk.config import load_config
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.data.sampler import RankBatches, ShuffleSampler
-from mrlspk.models.encoder import build_encoder
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.training.head.initial_head import train_first_head
 from mrlspk.training.step import Stepper
 from stored_rows import Rows
 
-TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), None),))
 N_SPEAKERS, PER_SPEAKER = 12, 10
 
 
@@ -58,7 +56,7 @@ def state():
             "loss.n_dims_per_step=1",
         ],
     )
-    encoder = build_encoder(describe_architecture(TINY, (4, 8)))
+    encoder = tiny_encoder((4, 8))
     _, classes = pooled_vectors(encoder.head.linear.in_features, seed=2)
     train = SimpleNamespace(
         n_classes=N_SPEAKERS, classes=classes, classes_of=lambda n_passes: np.tile(classes, n_passes)
@@ -81,11 +79,11 @@ def first_head(state):
 
 def test_first_head_separates_speakers_better_than_untrained(state):
     head, pooled = first_head(state)
-    heard, classes = pooled_vectors(pooled.shape[1], seed=5)  # other utterances of the speakers
+    others, classes = pooled_vectors(pooled.shape[1], seed=5)  # other utterances of the speakers
     torch.manual_seed(3)
     fresh = MatryoshkaHead(pooled.shape[1], 8)
     fresh.norm.load_state_dict(head.norm.state_dict())
-    assert separation(head, heard, classes) > separation(fresh.eval(), heard, classes) + 0.2
+    assert separation(head, others, classes) > separation(fresh.eval(), others, classes) + 0.2
 
 
 def test_first_head_standardises_its_input(state):

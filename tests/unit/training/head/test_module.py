@@ -7,15 +7,14 @@ import torch
 from lightning_fabric import Fabric
 from torch.nn import functional
 
-from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from factories import TINY
+from mrlspk.config.architecture import describe_architecture
 from mrlspk.config.loss import LossConfig
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.head.module import HeadModule
 from mrlspk.training.step import Stepper
 from mrlspk.training.trained_module import count_parameters
-
-TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), None),))
 
 
 @pytest.fixture(scope="module")

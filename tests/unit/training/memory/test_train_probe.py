@@ -8,6 +8,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.precision.amp import MixedPrecision
 
+from factories import TINY_SETTINGS
 from fake_gpu import FakeGpu
 from mrlspk.config import load_config
 from mrlspk.config.architecture import describe_architecture
@@ -20,13 +21,7 @@ from mrlspk.training.trained_module import TrainedModule
 
 CONFIG = load_config(
     None,
-    [
-        "model.pretrained.use_pretrained=false",
-        "model.backbone={F: 8, C: 4, block_1d_type: conv, stages_setup: [[1, 1, 1, [[3, 3]], null]]}",
-        "model.matryoshka_dims=[4, 8]",
-        "training.freeze_backbone_epochs=0",
-        "data.chunk_duration=0.2",
-    ],
+    [*TINY_SETTINGS, "data.chunk_duration=0.2"],
 )
 
 

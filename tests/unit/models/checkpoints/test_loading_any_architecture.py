@@ -1,4 +1,4 @@
-"""What holds for any architecture: it is saved and loaded exactly, and a file that was changed is refused by name."""
+"""Any architecture is saved and loaded exactly; a file that was changed is refused by name."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What stays in float32 under autocast: front end, pooling and head."""
+"""Front end, pooling and head stay in float32 under autocast."""
 
 import pytest
 import torch
