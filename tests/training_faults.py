@@ -19,7 +19,7 @@ def bad_file_for_second():
     def fetch(self, key):
         taken.append(key)
         if os.environ["RANK"] == "1" and len(taken) > 2:
-            raise DataError("is no audio", self.path_of(key.index), "Take it out of the corpus.")
+            raise DataError("is no audio", self.source_of(key.index).path, "Take it out of the corpus.")
         return plain(self, key)
 
     CropDataset.__getitem__ = fetch

@@ -91,7 +91,7 @@ def test_extraction_resumes_with_another_number_of_processes(tiny_corpus, tmp_pa
 @pytest.mark.usefixtures("small")
 def test_unreadable_file_raises_the_same_error_in_both_processes(tiny_corpus, tmp_path):
     dataset = tiny_dataset(tiny_corpus.root)
-    bad = dataset.path_of(5)  # in the second shard, the first of the second process
+    bad = dataset.source_of(5).path  # in the second shard, the first of the second process
     kept = bad.read_bytes()
     bad.write_bytes(bytes(len(kept)))
     first, second = in_two(make_or_say, tiny_corpus.root, tmp_path / "shared")
