@@ -138,6 +138,7 @@ def f(config: Config | None, run: "Run", loss: LossConfig, batch: Batch, evaluat
     assert keys_read(Config, [source], inside) == expected
 
 
+@pytest.mark.slow
 def test_key_read_in_one_place_is_missed_if_that_is_gone():
     places = {path: path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py") if "config" not in path.parts}
     blind = [

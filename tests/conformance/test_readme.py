@@ -138,6 +138,7 @@ def made_small(words):
     return [*words, *small, *([] if "--debug-batches" in words else ["--debug-batches", "1"])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
 @pytest.mark.usefixtures("workspace")
 def test_code_blocks_of_a_guide_run_in_order(guide):

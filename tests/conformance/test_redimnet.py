@@ -13,6 +13,8 @@ from conformance.reference import AUDIO, NAMES, read_reference, write_published
 from mrlspk.cli.app import app
 from mrlspk.models.checkpoints import load_model
 
+pytestmark = pytest.mark.slow
+
 UNIT_TOLERANCE, RAW_TOLERANCE = 5e-5, 2e-4
 
 

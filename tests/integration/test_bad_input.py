@@ -202,7 +202,7 @@ ROWS = [
 @pytest.mark.parametrize(
     ("make", "exit_code", "words"), [row[1:] for row in ROWS], ids=[f"{row[0]}-{i}" for i, row in enumerate(ROWS)]
 )
-def test_bad_input_is_told_with_its_place_and_leaves_nothing(run, place, make, exit_code, words):
+def test_bad_input_is_reported_with_its_place_and_leaves_nothing(run, place, make, exit_code, words):
     command = make(place)
     before = contents(place.folder)
     outcome = run(*command)

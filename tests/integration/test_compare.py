@@ -20,7 +20,7 @@ def flags(tiny_corpus):
     return "--trials", tiny_corpus.trials, "--audio-root", tiny_corpus.root
 
 
-def test_figures_are_those_of_eval(run, models, flags):
+def test_metrics_are_those_of_eval(run, models, flags):
     alone = {model: run("eval", model, *flags, "--json").json["trials"][0]["results"] for model in models}
     document = run("compare", *models, *flags, "--json").json
     assert document["models"] == list(models)
@@ -206,7 +206,7 @@ def test_scores_made_in_another_way_are_told(run, models, flags, tmp_path, tiny_
     assert outcome.json["scored_as"][str(normalised)]["top_n"] == 3
 
 
-def test_audio_of_another_folder_is_told(run, models, flags, tmp_path, tiny_corpus):
+def test_audio_of_another_folder_is_reported(run, models, flags, tmp_path, tiny_corpus):
     other, paths = tmp_path / "elsewhere", [tmp_path / "a.npz", tmp_path / "b.npz"]
     shutil.copytree(tiny_corpus.root, other)
     assert run("eval", models[0], *flags, "--scores", paths[0]).exit_code == 0
@@ -230,7 +230,7 @@ def test_without_resamples_of_many_speakers_no_signs_are_shown(run, models, many
     assert "− + =" not in table
 
 
-def test_one_model_under_two_names_is_told(run, models, flags, tmp_path):
+def test_one_model_under_two_names_is_reported(run, models, flags, tmp_path):
     shutil.copy(models[0], tmp_path / "copy.pt")
     outcome = run("compare", models[0], "copy.pt", *flags)
     assert outcome.exit_code == 0

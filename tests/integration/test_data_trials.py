@@ -41,7 +41,7 @@ def test_what_it_writes_can_be_scored_as_it_says(run, tiny_corpus, tmp_path, wri
     assert run("eval", model, *command, "--json").exit_code == 0
 
 
-def test_several_folders_have_a_list_each_told_apart_by_name(run, tiny_corpus, tmp_path):
+def test_several_folders_have_a_list_each_by_name(run, tiny_corpus, tmp_path):
     folders = [tmp_path / "a" / "test", tmp_path / "b" / "test"]
     for folder in folders:
         shutil.copytree(tiny_corpus.root, folder)

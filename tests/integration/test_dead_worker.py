@@ -56,7 +56,7 @@ def test_extraction_whose_process_crashes_ends_with_the_file(train, fault_at, si
 
 # The thread of the loader that hands crops to a dead process may find its pipe broken, and says so by itself.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_run_goes_on_as_if_nothing_had_happened_once_the_file_is_mended(train, fault_at, tmp_path, monkeypatch):
+def test_run_resumes_exactly_once_the_file_is_mended(train, fault_at, tmp_path, monkeypatch):
     fault_at(lambda: os.kill(os.getpid(), signal.SIGSEGV))
     saves = (*FEWEST_WORKERS, "--set", "logging.save_every_steps=1")
     assert train(*saves, name="crashed").exit_code == 3

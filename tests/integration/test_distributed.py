@@ -139,7 +139,7 @@ def test_losses_are_those_of_one_process_with_as_many_crops_a_step(runs, request
 
 
 @pytest.mark.parametrize("settings", [(), HEAD], ids=["all", "head"])
-def test_run_that_crashed_goes_on_bit_for_bit(runs, request, settings):
+def test_crashed_run_resumes_bit_for_bit(runs, request, settings):
     name = request.node.callspec.id
     expected = runs.whole(f"{name}-whole", EVERY_STEP, *settings)
     crashed = runs.start(f"{name}-crashed", EVERY_STEP, *settings, fault="crash_in_fifth_step")

@@ -43,7 +43,7 @@ def ended(started):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("launcher", ["torchrun", "fabric"])
-def test_stopped_run_is_saved_and_goes_on(runs, whole, launcher, number):
+def test_stopped_run_is_saved_and_resumes(runs, whole, launcher, number):
     """Ctrl-C in a terminal is SIGINT to all processes that torchrun or the first of the run has not set apart."""
     name = f"stopped-{launcher}-{number.name}"
     started = getattr(runs, launcher)(name, *LONG)

@@ -35,7 +35,7 @@ def flags(tiny_corpus):
     return "--trials", tiny_corpus.trials, "--audio-root", tiny_corpus.root
 
 
-def test_figures_equal_files_embedded_one_by_one(run, model, tiny_corpus, flags):
+def test_metrics_equal_files_embedded_one_by_one(run, model, tiny_corpus, flags):
     outcome = run("eval", model, *flags, "--json")
     assert outcome.exit_code == 0
     assert outcome.json["command"] == "eval"

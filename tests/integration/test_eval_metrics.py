@@ -39,7 +39,7 @@ def test_enough_speakers_give_intervals_around_the_estimates(run, model, flags):
     assert "95 % intervals over 24 speakers, 1000 resamples" in table
 
 
-def test_no_draws_give_no_intervals(run, model, flags):
+def test_no_resamples_give_no_intervals(run, model, flags):
     outcome = run("eval", model, *flags, "--resamples", 0, "--json")
     assert all(result["eer_ci"] is None for result in results_of(outcome))
     assert outcome.json["trials"][0]["intervals"]["note"] == "not requested"
@@ -113,7 +113,7 @@ def test_wrong_column_is_rejected_before_embedding(run, model, flags, monkeypatc
     assert run("eval", model, *flags, "--by", "gender").exit_code == 2
 
 
-def test_metadata_breaks_the_figures_down(run, model, flags, many_speakers, tmp_path):
+def test_metadata_breaks_the_metrics_down(run, model, flags, many_speakers, tmp_path):
     table = tmp_path / "meta.csv"
     rows = [f"s{speaker:02},{'f' if speaker < 10 else 'm'}" for speaker in range(24)]
     table.write_text("speaker,Gender\n" + "\n".join(rows) + "\n")

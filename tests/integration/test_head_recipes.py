@@ -8,7 +8,7 @@ import torch
 from head_runs import linear, load, moved, ran, sets
 
 
-def test_new_head_is_trained_first_then_turned(head, single_width, checkpoints):
+def test_new_head_is_trained_first_then_rotated(head, single_width, checkpoints):
     ran(head("head.start=random", "head.rotation=svd", "training.num_epochs=2", name="one"))
     start = load(checkpoints / "one" / "rotation.pt")
     head_alone = {name for name in start["model"] if name.startswith("head.")}

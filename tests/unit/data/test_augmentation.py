@@ -87,14 +87,14 @@ def test_speed_gives_the_length_and_the_pitch(speed):
     assert int(spectrum.argmax()) == pytest.approx(440 * speed, abs=1)
 
 
-def test_each_step_disturbs_its_share_of_crops():
+def test_each_step_augments_its_share_of_crops():
     augmentation = Augmentation((Volume(0.25, (6.0, 6.0)),))
     rng = np.random.default_rng(0)
     louder = sum(augmentation(torch.ones(1), rng).item() > 1 for _ in range(2_000))
     assert louder / 2_000 == pytest.approx(0.25, abs=0.04)  # four standard deviations
 
 
-def test_equal_generators_disturb_equally():
+def test_equal_generators_augment_equally():
     augmentation = Augmentation((GaussianNoise(0.5, (0.0, 20.0)), Volume(0.5, (-6.0, 6.0))))
     results = [augmentation(noise(100), np.random.default_rng(7)) for _ in range(2)]
     assert torch.equal(*results)

@@ -124,7 +124,7 @@ def test_process_that_leaves_over_a_file_is_an_error_with_the_file(corpus):
     assert "ended with exit code 7" in error.what
 
 
-def test_recordings_that_disturb_are_named_as_a_second_guess(corpus):
+def test_augmenting_recordings_are_named_as_a_second_guess(corpus):
     noise = RecordedNoise(tuple(each.source.path for each in corpus.utterances), 0.5, (5.0, 20.0))
     dataset = Faulty(corpus, kill_itself(signal.SIGSEGV), augmentation=Augmentation((noise,)))
     assert "recordings of noise and rooms" in caught_by(loader_of(dataset)).fix
@@ -135,7 +135,7 @@ class PidAsClass(CropDataset):
         return super().__getitem__(key)[0], os.getpid()
 
 
-def test_death_between_two_batches_is_told_when_the_next_is_asked_for(corpus):
+def test_death_between_two_batches_is_raised_at_the_next(corpus):
     loader = loader_of(PidAsClass(corpus, crop_seconds=0.1, seed=0), batch_size=1, prefetch_factor=1, n_workers=1)
     batches = iter(loader)
     _, pids = next(batches)
@@ -147,7 +147,7 @@ def test_death_between_two_batches_is_told_when_the_next_is_asked_for(corpus):
     assert error.where == "data.num_workers"
 
 
-def test_death_between_two_epochs_is_told_in_the_next(corpus):
+def test_death_between_two_epochs_is_raised_in_the_next(corpus):
     loader = loader_of(PidAsClass(corpus, crop_seconds=0.1, seed=0), keeps_workers=True, n_workers=1)
     pid = int(next(iter(list(loader)))[1][0])
     os.kill(pid, signal.SIGKILL)
@@ -180,7 +180,7 @@ def raise_in_worker(error):
 
 
 @pytest.mark.parametrize("kind", [DataError, MissingDependencyError])
-def test_errors_of_a_worker_are_told_without_its_traceback(corpus, kind):
+def test_errors_of_a_worker_are_raised_without_its_traceback(corpus, kind):
     given = kind("what", "where", "fix")
     error = caught_by(loader_of(Faulty(corpus, raise_in_worker(given))))
     assert type(error) is kind
@@ -198,7 +198,7 @@ from pathlib import Path
 from mrlspk.data.sampler import RankBatches
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.loader import WatchedLoader
-from mrlspk.data.corpora.recipes import scan_corpus
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.sampler import ShuffleSampler
 from mrlspk.errors import MrlspkError
 

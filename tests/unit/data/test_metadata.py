@@ -39,7 +39,7 @@ def test_json_lines_are_read(tmp_path):
     assert metadata.value("age", "b/1.wav", "b") is None
 
 
-def test_an_unknown_column_is_told_the_nearest(tmp_path):
+def test_unknown_column_error_names_the_nearest(tmp_path):
     with pytest.raises(UsageError, match="Did you mean gender"):
         read(tmp_path, VOX1).value("gendr", "id10001/x/1.wav", "id10001")
 

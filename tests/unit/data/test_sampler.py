@@ -133,7 +133,7 @@ def test_what_is_left_of_an_epoch_does_not_depend_on_who_took_the_rest(make_orde
     assert list(batches) != whole
 
 
-def test_another_number_of_processes_goes_on_at_the_next_crop():
+def test_another_number_of_processes_resumes_at_the_next_crop():
     halves = [RankBatches(Counted(20), batch_size=2, rank=rank, n_ranks=2) for rank in (0, 1)]
     for half in halves:
         half.go_to(0, n_crops_done=6)  # two batches of one process, of 3 crops

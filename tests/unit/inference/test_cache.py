@@ -163,7 +163,7 @@ def test_full_disk_warns_once_and_keeps_the_old_entries(cache, caplog):
     assert values(EmbeddingCache(cache.folder).find([*KEYS, bytes([0, 0]), b"more"])) == ALL
 
 
-def test_lock_that_is_never_released_warns_once_and_work_goes_on(cache, caplog, monkeypatch):
+def test_lock_that_is_never_released_warns_once_and_continues(cache, caplog, monkeypatch):
     monkeypatch.setattr("mrlspk.inference.cache.BUSY_SECONDS", 0.05)
     with contextlib.closing(sqlite3.connect(cache.folder / FILE_NAME, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -100,7 +100,7 @@ def test_unannounced_files_say_so():
 
 
 @pytest.mark.parametrize(("family", "tuned"), [("redimnet", "ft_lm"), ("redimnet2", "lm")])
-def test_figures_of_every_size_are_the_published_ones(family, tuned):
+def test_numbers_of_every_size_are_the_published_ones(family, tuned):
     for size, figures in enumerate(FIGURES[family].split(", ")):
         cost, rates = ([float(figure) for figure in part.split("/")] for part in figures.split())
         first, model = find_model(f"{family}-b{size}-vox2-ptn"), find_model(f"{family}-b{size}-vox2-{tuned}")
@@ -118,7 +118,7 @@ def test_figures_of_every_size_are_the_published_ones(family, tuned):
         ("redimnet-M-vb2+vox2+cnc-ft_mix", None, None, (0.00835, 0.00745, 0.01284)),
     ],
 )
-def test_figures_are_the_published_ones(name, parameters, gmacs, eer):
+def test_numbers_are_the_published_ones(name, parameters, gmacs, eer):
     model = find_model(name)
     assert (model.parameters, model.gmacs) == (parameters, gmacs)
     assert tuple(model.published_eer[trials] for trials in ("vox1-o", "vox1-e", "vox1-h")) == eer

@@ -25,7 +25,7 @@ def test_synthesiser_knows_every_variant_and_language():
         synthesiser.speak("Good morning.", Voice("nowhere+m1", 50, 50, 160))
 
 
-def test_pitch_and_rate_are_heard():
+def test_pitch_and_rate_are_those_asked_for():
     pytest.importorskip("espeakng_loader", reason="needs the extra 'demo'")
     synthesiser, text = Synthesiser(), SENTENCES["en"][0]
     slow, fast = (synthesiser.speak(text, Voice("en-us+m3", 50, 50, rate)) for rate in (140, 200))

@@ -84,6 +84,6 @@ def test_every_bad_line_is_found(tmp_path):
     assert [line.where.rpartition(":")[2] for line in caught.value.lines] == ["2", "3", "4", "5", "6", "7", "8", "10"]
 
 
-def test_a_json_document_is_told_to_be_lines(tmp_path):
+def test_json_document_error_asks_for_lines(tmp_path):
     with pytest.raises(DataError, match="expected one JSON object a line, got a list"):
         read(tmp_path, [{"enroll": "a", "test": "b", "target": True}])

@@ -96,7 +96,7 @@ def test_a_comma_within_a_name_divides_nothing_where_blanks_do(tmp_path):
     assert rows(read(tmp_path, "1 a,1.wav b\n0 c,1.wav d\n")) == [("a,1.wav", "b", True), ("c,1.wav", "d", False)]
 
 
-def test_a_bad_line_of_a_kaldi_list_is_told_what_kaldi_has(tmp_path):
+def test_bad_line_of_a_kaldi_list_names_the_kaldi_format(tmp_path):
     with pytest.raises(DataError, match=r"trials.txt:3: expected '<enroll> <test> <target\|nontarget>', got '1 a b'"):
         read(tmp_path, "a b target\na c nontarget\n1 a b\n")
 
@@ -120,7 +120,7 @@ def test_a_pair_that_is_both_target_and_nontarget_is_refused(tmp_path):
         read(tmp_path, "1 a b\n0 a c\n0 a b\n")
 
 
-def test_text_of_another_encoding_is_told_how_to_be_saved(tmp_path):
+def test_text_of_another_encoding_names_the_fix(tmp_path):
     with pytest.raises(DataError, match="Save it as UTF-8"):
         read(tmp_path, "1 a b\n".encode("utf-16"))
 

@@ -40,6 +40,7 @@ def test_det_curve_has_the_corners_of_another_implementation():
     assert np.column_stack([p_fa, p_miss])[::-1] == pytest.approx(other)
 
 
+@pytest.mark.slow
 def test_thinned_det_curve_is_close_to_all_of_it():
     scores, is_target = _scores(4000, 30000)
     points = operating_points(scores, is_target)

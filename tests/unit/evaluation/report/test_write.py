@@ -194,7 +194,7 @@ def test_results_have_every_metric_unrounded(evaluation):
     assert row["official"] == ""
 
 
-def test_enrolment_models_are_told_where_there_are_any(evaluation):
+def test_enrolment_models_are_written_if_there_are_any(evaluation):
     rows = _rows(csv_files(evaluation)["results.csv"])
     expected = [trials["enrolments_sha256"] or "" for trials in evaluation["trials"] for _ in DIMS]
     assert [row["enrolments_sha256"] for row in rows] == expected
@@ -215,7 +215,7 @@ def test_further_tables_have_a_row_an_item(evaluation):
     assert float(files["errors.csv"][0]["score"]) == first["errors"]["false_accepts"][0]["score"]
 
 
-def test_figures_that_were_not_asked_for_have_no_table():
+def test_metrics_that_were_not_asked_for_have_no_table():
     assert list(csv_files(eval_document(seeds=(0,), calibrated=False, extras=False))) == ["results.csv"]
 
 

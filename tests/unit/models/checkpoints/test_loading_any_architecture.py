@@ -12,6 +12,8 @@ from mrlspk.models.checkpoints.layouts import PUBLISHED_NAMES
 from mrlspk.models.encoder import build_encoder
 from unit.models.checkpoints.architectures import architectures
 
+pytestmark = pytest.mark.slow
+
 # The same examples every time, so that a run that fails can be repeated; each builds and runs a network.
 thorough = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None

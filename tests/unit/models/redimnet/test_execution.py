@@ -178,6 +178,7 @@ def compiler():
     torch.compiler.reset()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # torch's compiler imports what torch has deprecated
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # which the compiler hides by means of its own
 @pytest.mark.usefixtures("compiler")

@@ -112,8 +112,8 @@ def test_baselines_are_the_eers_of_both_embeddings():
     degrees = np.radians([[0, 0], [10, 100], [90, 90], [100, 10]])  # the second pair of values mixes up the speakers
     narrow, wide = (np.column_stack([np.cos(column), np.sin(column)]) for column in degrees.T)
     own = np.concatenate([narrow, 10 * wide], axis=1)
-    turned = np.concatenate([narrow, 0.1 * wide], axis=1)
-    found = measure_baselines(trials, own, turned, method="svd")
+    rotated = np.concatenate([narrow, 0.1 * wide], axis=1)
+    found = measure_baselines(trials, own, rotated, method="svd")
     assert (found.own_dim, found.rotation_method) == (4, "svd")
     assert found.truncation[2] == found.rotation[2] == found.rotation[4] == 0
     assert found.own == found.truncation[4] == 0.5  # one of two target trials, two of four others

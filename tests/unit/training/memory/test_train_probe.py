@@ -67,6 +67,7 @@ def in_optimiser(probe, fault):
     probe.optimiser.optimizer.register_step_pre_hook(lambda *_: fault())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inject", [in_forward, in_backward, in_optimiser])
 def test_step_that_runs_out_of_memory_keeps_only_resident_tensors(probe, inject, monkeypatch):
     FakeGpu(1000, tick=1.0).install(monkeypatch, collects=True)

@@ -73,6 +73,8 @@ def test_missing_wandb_does_not_stop_the_run(tmp_path, monkeypatch, caplog):
     assert [line["event"] for line in read_lines(tmp_path)] == ["run", "step", "epoch"]
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_wandb_whose_service_dies_warns_once(tmp_path, caplog):
     lines, tracker = build(tmp_path, tensorboard=False, wandb=True)
     lines.run_started(facts())
