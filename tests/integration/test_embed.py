@@ -197,7 +197,7 @@ def test_bad_audio_exits_3_and_the_rest_is_embedded(run, model, tmp_path, shared
     assert np.load(out)["ids"].tolist() == [str(good)]
 
 
-@pytest.mark.parametrize("name", ["missing.wav", "missing", "empty", "list.txt"])
+@pytest.mark.parametrize("name", ["missing.wav", "missing", "empty", "list.txt", "n" * 300])
 def test_absent_path_among_others_is_an_error_entry(run, model, tmp_path, name):
     good, other = write_wav(tmp_path / "good.wav"), tmp_path / name
     (tmp_path / "empty").mkdir()

@@ -1,7 +1,13 @@
-"""The protocol of inference backends, and the registry that picks one for a model file."""
+"""The protocol of inference backends, and the registry that picks one for a model file.
+
+A plug-in adds a backend with `register_loader`, or as an entry point of the group ``mrlspk.backends`` whose name is the
+suffix without its dot, such as ``onnx``, and whose object is a loader.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -62,6 +68,8 @@ class LoadedBackend:
 
 type Loader = Callable[[ModelFile, str], LoadedBackend]  # of a model file, on the device of that name
 
+ENTRY_POINTS = "mrlspk.backends"
+
 _LOADERS: dict[str, Loader] = {}
 
 
@@ -82,11 +90,23 @@ def load_backend(model: ModelFile, *, device: str = "auto") -> LoadedBackend:
         UsageError: If no device is called ``device``.
         MissingDependencyError: If this machine has no such device.
     """
-    if loader := _LOADERS.get(model.path.suffix.lower()):
+    if loader := _find_loader(model.path.suffix.lower()):
         return loader(model, device)
     from mrlspk.inference.torch_backend import load_torch_backend  # other backends need no PyTorch network
 
     return load_torch_backend(model, device)
+
+
+def _find_loader(suffix: str) -> Loader | None:
+    """Return the loader of a suffix, a registered one before an installed one; None if there is none."""
+    if suffix not in _LOADERS and (installed := _installed_loaders().get(suffix)):
+        _LOADERS[suffix] = installed.load()
+    return _LOADERS.get(suffix)
+
+
+@cache
+def _installed_loaders() -> Mapping[str, EntryPoint]:
+    return {f".{entry.name.lower()}": entry for entry in entry_points(group=ENTRY_POINTS)}
 
 
 def check_dims(

@@ -20,7 +20,7 @@ from mrlspk.errors import MrlspkError
 from mrlspk.inference.audio_content import FileState
 from mrlspk.inference.recording import EmbeddedRecording, TooShort
 
-log = logging.getLogger("mrlspk.inference")
+log = logging.getLogger("mrlspk.encoding")  # its name before the package was renamed: programs filter by it
 
 FILE_NAME = "embeddings.sqlite"
 DAMAGED_SUFFIX = ".damaged"

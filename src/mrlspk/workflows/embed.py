@@ -118,10 +118,13 @@ def find_inputs(inputs: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]
 
 def _expand(typed: str) -> list[tuple[str, Path]]:
     path = Path(typed)
-    if path.is_dir():
-        return _folder(path)
-    if not path.is_file():
-        raise DataError("no such file or folder", typed, "Check the path.")
+    try:
+        if path.is_dir():
+            return _folder(path)
+        if not path.is_file():
+            raise DataError("no such file or folder", typed, "Check the path.")
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", typed, "Check the path.") from error
     return _listed(path) if path.suffix.lower() == ".txt" else [(typed, path)]
 
 

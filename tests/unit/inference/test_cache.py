@@ -84,6 +84,7 @@ def test_damaged_file_is_renamed_with_one_warning_and_replaced(cache, damage, ca
     assert values(again.find(KEYS)) == ALL
     again.close()
     assert [record.getMessage().count("is damaged") for record in caplog.records] == [1]
+    assert {record.name for record in caplog.records} == {"mrlspk.encoding"}
     assert str(path) in caplog.text
     assert (cache.folder / f"{FILE_NAME}.damaged").read_bytes() == damaged
     caplog.clear()

@@ -1,12 +1,13 @@
 import zipfile
 from datetime import UTC, datetime
+from importlib.metadata import EntryPoint
 
 import pytest
 
 from mrlspk.errors import CheckpointError, DownloadError
 from mrlspk.inference import backend
 from mrlspk.inference.backend import load_backend, register_loader
-from mrlspk.inference.model_file import locate_model
+from mrlspk.inference.model_file import ModelFile, locate_model
 from mrlspk.pretrained.cache_folder import cached_path
 from mrlspk.pretrained.own_models import ModelFacts, add_own_model, own_model_path
 from mrlspk.pretrained.registry import find_model
@@ -90,3 +91,19 @@ def test_exported_model_is_loaded_by_a_loader_of_its_suffix(tmp_path, monkeypatc
     assert load_backend(locate_model("model.ONNX", cache_dir=tmp_path), device="cpu") == (b"onnx", "cpu")
     (tmp_path / "model.onnx").write_bytes(b"other")
     assert load_backend(locate_model("model.onnx", cache_dir=tmp_path), device="cpu") == (b"other", "cpu")
+
+
+def load_installed(model, device):
+    return model.path.name, device
+
+
+def test_installed_loader_is_used_for_its_suffix(tmp_path, monkeypatch):
+    entry = EntryPoint("onnx", f"{__name__}:load_installed", backend.ENTRY_POINTS)
+    monkeypatch.setattr(backend, "_LOADERS", {})
+    monkeypatch.setattr(backend, "entry_points", lambda group: [entry] if group == "mrlspk.backends" else [])
+    backend._installed_loaders.cache_clear()
+    model = ModelFile(tmp_path / "model.onnx", "model.onnx")
+    try:
+        assert load_backend(model, device="cpu") == ("model.onnx", "cpu")
+    finally:
+        backend._installed_loaders.cache_clear()

@@ -27,7 +27,7 @@ class AudioLookup:
         self.root = root
         recipe = find_recipe(root)
         self._recipe = None if isinstance(recipe, FolderTree) else recipe
-        self._is_listed = self._recipe is not None or root.is_file()
+        self._is_listed = self._recipe is not None or _is_file(root)
 
     def find(self, utterance_id: str) -> AudioSource | None:
         """Return the audio of an utterance; None if there is none.

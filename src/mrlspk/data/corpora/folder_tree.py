@@ -21,7 +21,7 @@ class FolderTree:
 
     def recognises(self, path: Path) -> bool:
         """Return whether ``path`` is a folder."""
-        return path.is_dir()
+        return is_folder(path)
 
     def list_utterances(self, path: Path) -> CorpusListing:
         """Return the audio files at both depths; those at any other depth have no known speaker and are left out.
@@ -39,16 +39,24 @@ class FolderTree:
         return CorpusListing(tuple(_utterances(path, ids)), left_out)
 
 
+def is_folder(path: Path) -> bool:
+    """Return whether ``path`` is a folder; False if that cannot be found out."""
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, a folder that may not be entered
+        return False
+
+
 def list_audio(root: Path) -> list[str]:
     """Return the paths of all audio files under ``root``, relative to it, sorted; hidden files and folders are skipped.
 
     Raises:
         DataError: If the folder is absent or cannot be listed.
     """
-    if not root.is_dir():
-        what = "expected a folder, got a file" if root.exists() else "no such folder"
-        raise DataError(what, root, "Check the path.")
     try:
+        if not root.is_dir():
+            what = "expected a folder, got a file" if root.exists() else "no such folder"
+            raise DataError(what, root, "Check the path.")
         return sorted(_walk(str(root), ""))
     except OSError as error:
         raise DataError(f"cannot be listed ({error.strerror})", error.filename or root) from error

@@ -7,6 +7,8 @@ import soundfile
 from mrlspk.data.audio_source import as_source, list_tar
 from mrlspk.data.corpora import recipe_registry
 from mrlspk.data.corpora.audio_lookup import AudioLookup
+from mrlspk.data.corpora.folder_tree import list_audio
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.errors import DataError
 
@@ -105,3 +107,9 @@ def test_recipe_finds_members_of_an_archive_by_utterance_id(tmp_path, monkeypatc
     found = AudioLookup(tmp_path / "a.tar")
     assert found.find("s1/a.wav") == list_tar(tmp_path / "a.tar")[0]
     assert found.find("s1/b.wav") is None
+
+
+@pytest.mark.parametrize("look", [scan_corpus, list_audio, lambda root: AudioLookup(root).find("a.wav")])
+def test_folder_whose_name_is_too_long_is_a_data_error(tmp_path, look):
+    with pytest.raises(DataError, match=r"\(File name too long\)"):
+        look(tmp_path / ("n" * 300))
