@@ -84,13 +84,13 @@ def _note(name, line):
 def no_corpus_for_second():
     """Let the second process not find the corpus."""
     from mrlspk.errors import DataError
-    from mrlspk.training import prepare
+    from mrlspk.training import plan
 
     def build(*_arguments, **_options):
         raise DataError("no such folder", "nowhere", "Check the path.")
 
     if os.environ["RANK"] == "1":
-        prepare.build_training_data = build
+        plan.build_training_data = build
 
 
 def full_disk_at_second_save():

@@ -223,6 +223,7 @@ def test_unknown_configuration_key_fails_with_the_nearest(run, model, flags):
     assert "evaluation.p_target" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_published_checkpoint_separates_english_speakers(run, shared, tmp_path):
     lines = (shared / "speech" / "trials-english.txt").read_text().splitlines()
     kept = [line for line in lines if all(name.endswith(("01.wav", "02.wav")) for name in line.split()[1:])]

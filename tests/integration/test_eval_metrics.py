@@ -80,6 +80,7 @@ def test_target_names_the_smallest_width_whose_interval_meets_it(run, model, fla
     assert "no width" in missed["reason"]
 
 
+@pytest.mark.slow
 def test_durations_crop_the_test_side_and_leave_out_shorter_trials(run, model, flags, many_speakers):
     short = many_speakers.root / "s00" / "a" / "2.wav"
     soundfile.write(short, soundfile.read(short)[0][:6000], 16000)

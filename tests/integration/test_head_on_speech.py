@@ -6,6 +6,8 @@ import yaml
 
 from head_runs import load, ran, same, sets
 
+pytestmark = pytest.mark.slow
+
 N_HELD_OUT, N_TRAINED = 21, 12
 
 

@@ -7,6 +7,8 @@ import torch
 
 from head_runs import linear, load, moved, ran, sets
 
+pytestmark = pytest.mark.slow
+
 
 def test_new_head_is_trained_first_then_rotated(head, single_width, checkpoints):
     ran(head("head.start=random", "head.rotation=svd", "training.num_epochs=2", name="one"))

@@ -12,6 +12,8 @@ import mrlspk
 from head_runs import linear, load, moved, ran, same, sets
 from mrlspk.training.step import StepResult
 
+pytestmark = pytest.mark.slow
+
 
 def test_head_run_leaves_rotation_trained_head_and_the_better_one(head, checkpoints):
     report, folder = ran(head(name="one")), checkpoints / "one"

@@ -10,6 +10,8 @@ from mrlspk.config import load_config
 from mrlspk.models.checkpoints import load_model
 from mrlspk.training.warm_start import build_encoder_from
 
+pytestmark = pytest.mark.slow
+
 REDIMNET, REDIMNET2 = "redimnet-opt-conv-hop240-tstp", "redimnet2-opt-freqpos-pt"
 FIRST_NAME = "redimnet-b0-vox2-ptn"  # no SHA-256 is known of these two
 SECOND_NAME = "redimnet2-b0-vox2-ptn"

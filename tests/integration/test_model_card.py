@@ -11,6 +11,8 @@ import mrlspk
 from conformance.reference import read_reference, write_published
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 
+pytestmark = pytest.mark.slow
+
 # Trained on a corpus for non-commercial use; no SHA-256 is known beforehand.
 NAME, FILE = "redimnet-M-vb2-ptn", "M-vb2-ptn.pt"
 SMALL = "redimnet-opt-conv-hop240-tstp"

@@ -103,6 +103,7 @@ def test_every_model_argument_takes_the_name(run, train, add, write_model, tmp_p
     assert (base["model"], base["licence"], base["non_commercial"]) == ("mine", "my own", None)
 
 
+@pytest.mark.slow
 def test_terms_of_a_published_base_come_along(train, add, tmp_path, monkeypatch):
     monkeypatch.setenv("MRLSPK_MIRROR", str(tmp_path / "mirror"))
     (tmp_path / "mirror").mkdir()

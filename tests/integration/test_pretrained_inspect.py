@@ -85,6 +85,7 @@ def test_inspect_shows_what_does_not_load_and_exits_1(run, write_layout):
     assert "missing linear.weight" in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
 @pytest.mark.parametrize("family", ["redimnet", "redimnet2", "redimnet-mrl", "mrlspk"])
 def test_converted_model_gives_the_same_embedding_bit_for_bit(run, write_layout, recording, tmp_path, family, suffix):

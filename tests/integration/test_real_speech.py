@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "training.num_epochs=2",
     "training.batch_size=16",

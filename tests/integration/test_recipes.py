@@ -13,6 +13,8 @@ from mrlspk.models.checkpoints import encoder_entries
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.optimiser import ADAPTER
 
+pytestmark = pytest.mark.slow
+
 ATTENTIVE = ReDimNetConfig(
     F=8,
     C=4,

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 import torch
 
-pytestmark = pytest.mark.usefixtures("speech_cache")
+pytestmark = [pytest.mark.usefixtures("speech_cache"), pytest.mark.slow]
 
 LISTS = {"english": "test", "crosslingual": "test", "short": "test-short"}
 DIMS = ("--dims", "32,64,192", "--allow-untrained-dim")

@@ -11,6 +11,8 @@ import torch
 from compared_runs import differences, load, logged
 from mrlspk.training.step import Stepper
 
+pytestmark = pytest.mark.slow
+
 EVERY_STEP = "--set", "logging.save_every_steps=1"
 
 

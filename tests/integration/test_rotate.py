@@ -195,6 +195,7 @@ def real(shared, tmp_path):
     return shared / "pretrained" / "redimnet-small-speech.pt", corpus, files
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("speech_cache")
 @pytest.mark.parametrize("method", ["svd", "auto"])
 def test_rotation_of_real_speech_keeps_full_width_cosines(run, real, tmp_path, method):
@@ -206,6 +207,7 @@ def test_rotation_of_real_speech_keeps_full_width_cosines(run, real, tmp_path, m
     assert np.abs(before - after).max() < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("speech_cache")
 def test_rotated_prefixes_approximate_the_whole_better_than_cuts(run, real, tmp_path):
     model, corpus, files = real

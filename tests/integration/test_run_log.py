@@ -105,7 +105,7 @@ def test_resumed_run_continues_tensorboard_and_offline_wandb(tmp_path):
     killed = start(tmp_path, KILLED, WANDB_MODE="offline")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     (first,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
-    assert f"INFO Weights & Biases: offline, in {first}; 'wandb sync {first}' uploads it" in killed.stderr
+    assert f"INFO Weights & Biases: offline, in {first}; upload it with 'wandb sync {first}'" in killed.stderr
     resumed = start(tmp_path, RESUMED, WANDB_MODE="offline")
     assert resumed.returncode == 0, resumed.stderr
     lines = read_lines(tmp_path)
@@ -160,7 +160,7 @@ def test_wandb_without_a_network_does_not_stop_the_run(tmp_path):
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"  # bound, and nobody listens
         done = start(tmp_path, UNREACHED, WANDB_BASE_URL=address, WANDB_API_KEY="0" * 40)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("WARNING Weights & Biases cannot be used") == 1
+    assert done.stderr.count("WARNING Weights & Biases failed") == 1
     assert "Traceback" not in done.stderr
     assert [line["event"] for line in read_lines(tmp_path)] == ["run", "step", "epoch"]
 
@@ -189,7 +189,7 @@ def test_run_has_the_same_metrics_in_all_logs(train, tmp_path, monkeypatch):
     expected = expected_scalars(read_lines(tmp_path / "checkpoints"))
     assert set(expected["train/loss"]) == set(range(1, 10))
     (folder,) = (tmp_path / "checkpoints" / "run" / "wandb").glob("offline-run-*")
-    assert f"'wandb sync {folder}' uploads it" in outcome.stderr
+    assert f"upload it with 'wandb sync {folder}'" in outcome.stderr
     rows = read_offline(folder)[1]
     assert by_scalar(without_histograms(rows)) == expected
     assert any(name.startswith("gradients/") for name in rows[0])
