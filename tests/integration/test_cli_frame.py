@@ -110,7 +110,7 @@ def test_unknown_device_name_is_a_usage_error(mrlspk, arguments):
 def test_a_misspelt_key_exits_1_and_names_the_nearest(mrlspk, tmp_path):
     done = mrlspk("train", "--set", MISSPELT)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: traning (--set): unknown key\nDid you mean training?\n"
+    assert done.stderr == "error: traning (--set): unknown key; did you mean training?\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -120,7 +120,7 @@ def test_misspelt_key_in_a_file_is_reported_with_the_file(mrlspk, tmp_path):
     done = mrlspk("train", "--config", str(path))
     assert done.returncode == 1
     assert f"training.btch_size ({path}): unknown key" in done.stderr
-    assert "Did you mean training.batch_size?" in done.stderr
+    assert "did you mean training.batch_size?" in done.stderr
 
 
 def test_debug_shows_the_traceback_of_an_error(mrlspk):
@@ -135,7 +135,7 @@ def test_our_variables_in_dotenv_count_and_those_of_others_do_not(mrlspk, tmp_pa
     done = mrlspk("train")
     assert done.returncode == 1
     assert done.stderr == (
-        "error: MRLSPK_TRAINING__BTCH_SIZE: unknown variable\nDid you mean MRLSPK_TRAINING__BATCH_SIZE?\n"
+        "error: MRLSPK_TRAINING__BTCH_SIZE: unknown variable; did you mean MRLSPK_TRAINING__BATCH_SIZE?\n"
     )
 
 

@@ -94,7 +94,7 @@ def write_text(root):
     ("spoil", "kind", "message"),
     [
         (damage_m4a, "unreadable", "cut short"),
-        (write_text, "unreadable", "expected .wav audio"),
+        (write_text, "unreadable", "cannot be decoded as .wav audio"),
         (lambda root: write(root / "a/session/3.wav", speech(200)), "too_short", "expected more than 16 ms"),
         (lambda root: write(root / "a/session/3.wav", speech(0)), "too_short", "got 0.0 ms"),
     ],

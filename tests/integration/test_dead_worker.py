@@ -33,8 +33,8 @@ def test_killed_process_ends_the_run_with_the_file_and_the_signal(train, fault_a
     fault_at(lambda: os.kill(os.getpid(), signal.SIGKILL))
     outcome = train(*FEWEST_WORKERS, name="killed")
     assert outcome.exit_code == 1
-    assert "b/2.wav: the process that was reading it was killed by SIGKILL" in outcome.stderr
-    assert "lower data.num_workers" in outcome.stderr
+    assert "b/2.wav: a decoding process was killed by SIGKILL while reading this file" in outcome.stderr
+    assert "Lower data.num_workers" in outcome.stderr
     assert list((tmp_path / "checkpoints" / "killed").glob(".*")) == []
 
 
@@ -43,7 +43,7 @@ def test_process_that_hangs_ends_the_run_with_the_file(train, fault_at, tmp_path
     fault_at(lambda: (tmp_path / "pipe").open("rb"))
     outcome = train(*FEWEST_WORKERS, "--set", "data.worker_timeout_seconds=1", name="hung")
     assert outcome.exit_code == 3
-    assert "b/2.wav: still being read, and no batch for 1 s" in outcome.stderr
+    assert "b/2.wav: no batch for 1 s while a worker was reading this file" in outcome.stderr
 
 
 def test_extraction_whose_process_crashes_ends_with_the_file(train, fault_at, single_width):
@@ -51,7 +51,7 @@ def test_extraction_whose_process_crashes_ends_with_the_file(train, fault_at, si
     head = ("--init-from", single_width, "--set", "training.freeze_backbone_epochs=null")
     outcome = train(*FEWEST_WORKERS, *head, name="head")
     assert outcome.exit_code == 3
-    assert "b/2.wav: the process that was reading it ended with exit code 9" in outcome.stderr
+    assert "b/2.wav: a decoding process ended with exit code 9 while reading this file" in outcome.stderr
 
 
 # The thread of the loader that hands crops to a dead process may find its pipe broken, and says so by itself.

@@ -284,7 +284,7 @@ def test_misspelt_variable_is_refused_with_the_nearest(run, tmp_path, monkeypatc
     monkeypatch.setenv("MRLSPK_MODLE", "model.pt")
     outcome = run(*command)
     assert outcome.exit_code == 1
-    assert outcome.stderr == "error: MRLSPK_MODLE: unknown variable\nDid you mean MRLSPK_MODEL?\n"
+    assert outcome.stderr == "error: MRLSPK_MODLE: unknown variable; did you mean MRLSPK_MODEL?\n"
 
 
 def test_settings_of_the_configuration_hold(run, model, tmp_path, monkeypatch):

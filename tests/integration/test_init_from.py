@@ -73,7 +73,7 @@ def test_every_layout_starts_a_run_and_is_accounted_for(train, tmp_path, kind):
         "class_weights": "rebuilt",
         "classes_in_file": None,
         "classes": 4,
-        "remark": "no classifier in the file, 4 speakers here: rebuilt",
+        "remark": "classifier weights reinitialised: the file has none, this run has 4 classes",
     }
 
 
@@ -96,8 +96,8 @@ def test_progress_says_what_came_over(run, train, tmp_path):
     options = "--config", "tiny.yaml", "--init-from", "origin.pt", *with_dims(64, 196)
     assert train("--dry-run").exit_code == 0  # the configuration is written and good
     said = (
-        "from origin.pt (redimnet): 169 entries loaded, 0 left out, 100.0% of the network; 192 of 196 rows of the head "
-        "kept; no classifier in the file, 4 speakers here: rebuilt"
+        "from origin.pt (redimnet): 169 entries loaded, 0 left out, 100.0% of the network; head: 192 of 196 rows "
+        "loaded; classifier weights reinitialised: the file has none, this run has 4 classes"
     )
     assert said in " ".join(run("train", *options, "--dry-run").stdout.split())
     assert said in run("train", *options, "--set", "training.num_epochs=1").stderr
@@ -109,9 +109,9 @@ def test_training_from_scratch_reports_no_transfer(train):
 
 
 @pytest.mark.parametrize(("num_classes", "in_file", "remark"), [
-    (5994, 5994, "classifier for 5,994 speakers in the file, 4 here: rebuilt"),
-    (None, None, "classifier in the file not used, 4 speakers here: rebuilt"),
-    (4, 4, "classifier for 4 speakers of another corpus in the file, 4 here: rebuilt"),
+    (5994, 5994, "classifier weights reinitialised: the file has 5,994 classes, this run 4"),
+    (None, None, "classifier weights reinitialised: those in the file are not used, this run has 4 classes"),
+    (4, 4, "classifier weights reinitialised: the 4 classes in the file are of another corpus"),
 ])  # fmt: skip
 def test_published_classifier_is_left_out_and_said(train, tmp_path, num_classes, in_file, remark):
     contents = load(write_layout("redimnet", tmp_path / "origin.pt"))
@@ -132,17 +132,17 @@ def test_class_weights_of_the_same_speakers_are_kept(train, tmp_path):
     assert outcome.exit_code == 0, outcome.stderr
     transfer = outcome.json["transfer"]
     assert (transfer["class_weights"], transfer["classes_in_file"], transfer["classes"]) == ("kept", 4, 4)
-    assert transfer["remark"] == "classifier for 4 speakers kept"
+    assert transfer["remark"] == "classifier weights kept: 4 classes"
     second = load(tmp_path / "checkpoints" / "second" / "best.pt")
     assert torch.equal(second["criterion"]["loss.weight"], load(first)["criterion"]["loss.weight"])
 
 
 @pytest.mark.parametrize(("setting", "classes", "remark"), [
-    ("data.speed_perturbation=[0.9,1.1]", 6, "classifier for 4 speakers in the file, 6 here: rebuilt"),
-    ("seed=1", 4, "classifier for 4 speakers of another corpus in the file, 4 here: rebuilt"),
-    ("loss.type=SubCenter", 4, "classifier for the same 4 speakers in the file, of another shape: rebuilt"),
-    ("model.matryoshka_dims=[4,6]", 4, "classifier for the same 4 speakers in the file, of another shape: rebuilt"),
-    ("head.rotation=svd", 4, "classifier for the same 4 speakers in the file, of a head that is not kept: rebuilt"),
+    ("data.speed_perturbation=[0.9,1.1]", 6, "classifier weights reinitialised: the file has 4 classes, this run 6"),
+    ("seed=1", 4, "classifier weights reinitialised: the 4 classes in the file are of another corpus"),
+    ("loss.type=SubCenter", 4, "classifier weights reinitialised: those in the file have another shape"),
+    ("model.matryoshka_dims=[4,6]", 4, "classifier weights reinitialised: those in the file have another shape"),
+    ("head.rotation=svd", 4, "classifier weights reinitialised: those in the file belong to a head that is not kept"),
 ])  # fmt: skip
 def test_prototypes_of_other_speakers_are_rebuilt_and_reported(train, setting, classes, remark):
     assert train("--set", "training.num_epochs=1", name="first").exit_code == 0

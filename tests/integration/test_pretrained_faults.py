@@ -111,7 +111,7 @@ def test_truncated_answer_is_resumed(server, cache, pauses):
     server.answers = [Answer(cut=BREAK)]
     result = fetch()
     assert_whole(result, cache)
-    assert "the connection broke off before the end of the file; trying again in 1 s" in result.stderr
+    assert "the connection broke off before the end of the file; retrying in 1 s" in result.stderr
     assert [(seen.range, seen.if_range, seen.n_bytes) for seen in server.requests] == [
         (None, None, BREAK),
         (f"bytes={BREAK}-", '"first"', len(BODY) - BREAK),
@@ -267,7 +267,7 @@ def test_rest_of_another_length_is_rejected(server, cache, change):
     server.answers = [Answer(change=change)]
     result = fetch()
     assert_whole(result, cache)
-    assert f"of {len(BODY):,} bytes; trying again" in result.stderr
+    assert f"of {len(BODY):,} bytes; retrying" in result.stderr
 
 
 def test_body_is_requested_uncompressed_and_decoded_if_compressed(server, cache):
@@ -294,7 +294,7 @@ def test_three_times_503_then_good(server, cache, pauses):
     server.answers = [Answer(status=503)] * 3
     result = fetch()
     assert_whole(result, cache)
-    assert result.stderr.count("the server answered 503 Service Unavailable; trying again") == 3
+    assert result.stderr.count("the server answered 503 Service Unavailable; retrying") == 3
     assert len(server.requests) == 4
     assert pauses == [1.0, 2.0, 4.0]
 
@@ -330,7 +330,7 @@ def test_server_that_does_not_answer_is_retried(server, cache, monkeypatch):
     server.answers = [Answer(silent=True)]
     result = fetch()
     assert_whole(result, cache)
-    assert "the server did not answer in time; trying again" in result.stderr
+    assert "the server did not answer in time; retrying" in result.stderr
 
 
 def test_server_without_a_secure_connection_fails_at_once(server, cache, monkeypatch, pauses):

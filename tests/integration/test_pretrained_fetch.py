@@ -243,7 +243,7 @@ def test_unreachable_server_is_an_error_with_a_fix(tmp_path, monkeypatch):
     monkeypatch.setenv("MRLSPK_MIRROR", "http://127.0.0.1:1")
     result = fetch(NAME)
     assert result.exit_code == 4
-    assert "no connection to the server, or it was lost, in 4 attempts" in result.stderr
+    assert "the connection to the server failed, in 4 attempts" in result.stderr
     assert kept_files(tmp_path) == []
 
 

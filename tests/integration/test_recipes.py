@@ -280,7 +280,7 @@ def test_prototypes_of_two_speeds_start_a_run_of_one_speed(train, checkpoints):
     outcome = train("--init-from", first, *margin, *sets("training.learning_rate=1.0e-12"), name="margin")
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.json["transfer"]["class_weights"] == "kept"
-    assert outcome.json["transfer"]["remark"] == "classifier for 2 speakers, without other speeds, kept"
+    assert outcome.json["transfer"]["remark"] == "classifier weights kept: 2 classes, without those of other speeds"
     before, after = (load(path)["criterion"]["loss.weight"] for path in (first, checkpoints / "margin" / "last.pt"))
     assert len(before) == 4
     assert torch.allclose(after, before[:2], atol=1e-6)

@@ -214,7 +214,7 @@ def test_changed_configuration_needs_allow_changes(train, checkpoints):
     assert "--allow-changes" in outcome.stderr
     allowed = train(*longer, "--allow-changes", name="one")
     assert allowed.exit_code == 0, allowed.stderr
-    assert "resumed with another configuration: training.num_epochs was 3, now 4" in allowed.stderr
+    assert "resumed with a changed configuration: training.num_epochs was 3, now 4" in allowed.stderr
     last = load(checkpoints / "one" / "last.pt")
     assert (last["progress"]["epoch"], last["progress"]["step"]) == (4, 12)
     assert last["config"]["training"]["num_epochs"] == 4

@@ -23,7 +23,7 @@ from mrlspk.cli.options import (
     read_config,
     resolve_model,
 )
-from mrlspk.cli.output import percent
+from mrlspk.cli.output import cost, percent
 from mrlspk.cli.trial_options import (
     AllowUntrainedDim,
     AudioRoots,
@@ -177,7 +177,8 @@ def _human(report: "CalibrateReport") -> Iterator[RenderableType]:
     content = report.file.content
     low, high = content.seconds_range
     yield "\n".join(each.path for each in content.trials)
-    yield f"{report.n_target} target and {report.n_nontarget} non-target trials, the shorter side {low:g} to {high:g} s"
+    yield f"{report.n_target} target and {report.n_nontarget} non-target trials"
+    yield f"shorter recording of each trial: {low:.1f}–{high:.1f} s"
     if report.n_left_out:
         yield f"{report.n_left_out} trials left out: one side is shorter than the crop"
     yield "\nMetrics on the trials that it was fitted on; run `mrlspk eval` on another list to test it:"
@@ -194,10 +195,10 @@ def _metrics(report: "CalibrateReport") -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             str(fit.width.dim),
-            f"{fit.metrics.min_cllr:.4f}",
+            cost(fit.metrics.min_cllr),
             f"{fit.metrics.cllr:.4f}",
             *([f"{fit.cllr_by_score:.4f}"] if fit.cllr_by_score is not None else []),
-            *(f"{value:.4f}" for cost in fit.metrics.dcf for value in (cost.min_dcf, cost.act_dcf)),
+            *(f"{value:.4f}" for each in fit.metrics.dcf for value in (each.min_dcf, each.act_dcf)),
         ]
         for fit in report.results
     ]
@@ -210,9 +211,9 @@ def _cost_names(p_target: float) -> tuple[str, str]:
 
 def _thresholds(report: "CalibrateReport") -> tuple[list[str], list[list[str]]]:
     """Return a row for each width and threshold: as a score if the score alone decides, otherwise as a ratio."""
-    columns = ["width", "threshold", "LLR", "false accepts %", "misses %"]
+    columns = ["width", "decision at", "LLR", "false accepts %", "misses %"]
     if by_score := report.file.content.quality is None:
-        columns.insert(3, "score")
+        columns.insert(3, "threshold")
     rows = []
     for fit in report.results:
         for prior in fit.width.priors:

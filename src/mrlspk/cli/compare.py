@@ -184,15 +184,15 @@ def _table(trials: "ComparedTrials", names: Mapping[str, str]) -> RenderableType
     first = trials.results[0]
     columns = ["width", *(f"EER % {names[model]}" for model in first.models)]
     for pair in first.pairs:
-        columns += [f"{names[pair.b]} − {names[pair.a]}", *_evidence_columns(pair)]
+        columns += [f"{names[pair.b]} − {names[pair.a]}", *_evidence_columns(pair, names[pair.b])]
     columns.append("winner")
     return output.table(None, columns, (_row(width, names) for width in trials.results))
 
 
-def _evidence_columns(pair: "Difference") -> tuple[str, ...]:
+def _evidence_columns(pair: "Difference", name: str) -> tuple[str, ...]:
     if pair.delta_ci is not None:
         return "95 %", "p"
-    return ("speakers − + =",) if pair.signs is not None else ()
+    return (f"{name} better/worse/equal",) if pair.signs is not None else ()
 
 
 def _row(width: "ComparedWidth", names: Mapping[str, str]) -> Iterator[object]:
@@ -205,7 +205,7 @@ def _row(width: "ComparedWidth", names: Mapping[str, str]) -> Iterator[object]:
             yield "{:+.2f} {:+.2f}".format(*(100 * end for end in pair.delta_ci))
             yield f"{pair.p_value:.3f}"
         elif pair.signs is not None:
-            yield f"{pair.signs.fewer} {pair.signs.more} {pair.signs.equal}"
+            yield f"{pair.signs.fewer}/{pair.signs.more}/{pair.signs.equal}"
     yield names[width.winner] if width.winner else "–"
 
 
@@ -222,7 +222,7 @@ def _note(trials: "ComparedTrials") -> str:
     n_tests = sum(pair.p_value is not None for width in trials.results for pair in width.pairs)
     if trials.intervals.note:
         signs = any(pair.signs for width in trials.results for pair in width.pairs)
-        counts = "; − + = counts the speakers with fewer, more and equally many errors" if signs else ""
+        counts = "; better/worse/equal: speakers with fewer, more and as many errors" if signs else ""
         return f"no intervals and no winner: {trials.intervals.note}{counts}"
     intervals = f"95 % intervals over {trials.intervals.n_speakers} speakers"
     if n_tests < 2:

@@ -27,7 +27,7 @@ def migrate_command(
     quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Migrate a redimnet-mrl configuration to mrlspk's keys, and report what became of every key."""
+    """Migrate a redimnet-mrl configuration; report each old key's new key, or why it was dropped."""
     from mrlspk.config.sources import check_environment
     from mrlspk.workflows.migrate_config import migrate_config
 

@@ -25,7 +25,7 @@ from mrlspk.cli.options import (
     resolve_model,
     typed_command,
 )
-from mrlspk.cli.output import percent, percent_interval, rate_table
+from mrlspk.cli.output import cost, percent, percent_interval, rate_table
 from mrlspk.cli.trial_options import (
     AllowMissing,
     AllowUntrainedDim,
@@ -252,7 +252,7 @@ def _width_row(result: "WidthMetrics") -> Iterator[object]:
         yield f"{each.min_dcf:.4f}"
         if each.act_dcf is not None:
             yield f"{each.act_dcf:.4f}"
-    yield f"{result.min_cllr:.4f}"
+    yield cost(result.min_cllr)
     if result.cllr is not None:
         yield f"{result.cllr:.4f}"
     yield f"{result.threshold:.4f}"

@@ -29,10 +29,13 @@ def gpu_profile_command(
         str | None, typer.Option(help="Plan for a GPU of this size, e.g. 12GiB; needed without a GPU.")
     ] = None,
     target_batch: Annotated[
-        int | None, typer.Option(min=2, help="Crops of an optimiser step, reached by accumulation.")
+        int | None, typer.Option(min=2, help="Crops per optimiser step (gradient accumulation).")
     ] = None,
     fastest: Annotated[
-        bool, typer.Option("--fastest", help="Choose the batch of most crops per second, not the largest; needs a GPU.")
+        bool,
+        typer.Option(
+            "--fastest", help="Choose the batch size with the highest throughput, not the largest; needs a GPU."
+        ),
     ] = False,
     stand_in: Annotated[
         Path | None,

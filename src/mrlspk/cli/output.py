@@ -122,6 +122,11 @@ def percent(rate: float | None) -> str:
     return "–" if rate is None else f"{100 * rate:.2f}"
 
 
+def cost(value: float) -> str:
+    """Return a cost with four decimals; rounding below zero shows no sign."""
+    return f"{value:z.4f}"
+
+
 def percent_interval(interval: Sequence[float] | None) -> str:
     """Return both ends of an interval as per cent; a dash for none."""
     return "–" if interval is None else f"{percent(interval[0])}–{percent(interval[1])}"

@@ -55,7 +55,9 @@ def rotate_command(
     ] = None,
     utterances_per_speaker: Annotated[int, typer.Option(min=1, help="Utterances drawn per speaker.")] = 10,
     max_speakers: Annotated[int, typer.Option(min=1, help="Speakers drawn from the folder.")] = 1000,
-    crop_seconds: Annotated[float, typer.Option(min=0.3, help="Length of the crops that auto selects by.")] = 1.0,
+    crop_seconds: Annotated[
+        float, typer.Option(min=0.3, help="Crop length of the trials that --method auto compares on.")
+    ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 0,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Files of equal length embedded together. Default: the configuration's.")
@@ -67,7 +69,10 @@ def rotate_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Rotate a model's embedding so that its first values hold the most; full-width scores do not change."""
+    """Rotate a model's embedding so that its first values carry the most speaker information.
+
+    Full-width cosines do not change.
+    """
     from mrlspk.workflows.rotate import RotateRequest, rotate
 
     request = RotateRequest(

@@ -151,7 +151,7 @@ def _human_verdict(report: "TrainReport", verdict: "Verdict") -> Iterator[Render
 
 
 def _verdict_row(width: "WidthVerdict") -> tuple[object, ...]:
-    dim = str(width.dim) if width.published else f"{width.dim} (not published)"
+    dim = str(width.dim) if width.published else f"{width.dim} (training only)"
     if width.delta_ci is not None:
         difference = f"{100 * width.delta_ci[0]:+.2f} … {100 * width.delta_ci[1]:+.2f}"
     else:

@@ -71,9 +71,9 @@ class TrainProgress:
         """Say what is trained, and on what."""
         self._facts = facts
         self._say(
-            f"run {facts.run_dir}: {facts.n_utterances} utterances of {facts.n_speakers} speakers as "
-            f"{facts.n_classes} classes, validated on {facts.n_validation_trials} trials among "
-            f"{facts.n_validation_speakers} other speakers; {facts.trained_parameters:,} values trained, "
+            f"run {facts.run_dir}: {facts.n_utterances} utterances, {facts.n_speakers} speakers "
+            f"({facts.n_classes} classes); validation: {facts.n_validation_trials} trials of "
+            f"{facts.n_validation_speakers} other speakers; parameters: {facts.trained_parameters:,} trainable, "
             f"{facts.frozen_parameters:,} frozen"
         )
         if facts.n_processes > 1:
@@ -108,9 +108,9 @@ class TrainProgress:
         """Show the metrics of the epoch."""
         total = self._facts.num_epochs if self._facts else record.epoch
         eers = "  ".join(f"{dim}: {eer:.2%}" for dim, eer in record.validation.eer.items())
-        best = "  best" if record.is_best else ""
+        best = "  new best" if record.is_best else ""
         self._say(
-            f"epoch {record.epoch}/{total}  loss {record.train_loss:.3f}  validation {record.validation.loss:.3f}  "
+            f"epoch {record.epoch}/{total}  loss {record.train_loss:.3f}  val loss {record.validation.loss:.3f}  "
             f"EER {eers}  {record.seconds:.0f} s{self._epoch_steps()}{best}"
         )
         if self._facts and self._facts.baselines:
@@ -122,7 +122,7 @@ class TrainProgress:
         if not shares or self._last is None:
             return ""
         skipped = f"  steps skipped so far: {self._last.n_skipped}" if self._last.n_skipped else ""
-        return f"  {sum(shares) / len(shares):.0%} waiting for data  {self._last.memory_mib:,.0f} MiB{skipped}"
+        return f"  data wait {sum(shares) / len(shares):.0%}  peak {self._last.memory_mib:,.0f} MiB{skipped}"
 
     def run_ended(self) -> None:
         """Keep the bar: it ends with the command."""

@@ -35,7 +35,7 @@ def verify_command(
     model: Annotated[str | None, typer.Option(help="Path or published name. Default: the newest run's best.")] = None,
     dims: Dims = None,
     p_target: Annotated[
-        float | None, typer.Option(help="Prior of the same speaker to decide at. Default: the calibration's first.")
+        float | None, typer.Option(help="Target prior for the decision. Default: the calibration's first.")
     ] = None,
     far: Annotated[
         float | None, typer.Option(help="False-accept rate to decide at; the calibration must have measured it.")
@@ -44,7 +44,7 @@ def verify_command(
         Path | None, typer.Option(help="File of `mrlspk calibrate`. Default: the one beside the model.")
     ] = None,
     cohort: Annotated[
-        Path | None, typer.Option(help="Cohort of normalised scores. Default: the one of the calibration.")
+        Path | None, typer.Option(help="Cohort for score normalisation. Default: the one of the calibration.")
     ] = None,
     allow_untrained_dim: AllowUntrainedDim = False,
     device: Device = "auto",

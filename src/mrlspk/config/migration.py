@@ -13,7 +13,7 @@ from mrlspk.config.migration_rules import outcome_of
 from mrlspk.config.model import HeadConfig
 from mrlspk.config.redimnet_mrl import PredecessorValues, flatten, nearest_old_key, old_keys
 from mrlspk.config.root import Config
-from mrlspk.config.sources import as_config_error, known_keys
+from mrlspk.config.sources import as_config_error, did_you_mean, known_keys
 from mrlspk.errors import ConfigError
 
 
@@ -98,7 +98,7 @@ def value_at(config: Config, key: str) -> Any:
 def _check_keys(old: PredecessorValues, origin: str) -> None:
     """Refuse keys that redimnet-mrl did not know, and sections without keys."""
     own = set(known_keys())
-    lines, fixes = [], []
+    lines = []
     sections = {row.section for row in old_keys().values()}
     for key in (key for key in old.values if key not in old_keys()):
         if key in sections:
@@ -106,12 +106,10 @@ def _check_keys(old: PredecessorValues, origin: str) -> None:
         elif key in own:
             lines.append(f"{key}: a key of mrlspk, not of redimnet-mrl")
         else:
-            lines.append(f"{key}: not a key of redimnet-mrl")
-            nearest = nearest_old_key(key)
-            fixes += [f"Did you mean {nearest}?"] if nearest else []
+            lines.append(f"{key}: not a key of redimnet-mrl{did_you_mean(nearest_old_key(key))}")
     if lines:
-        fixes = [*dict.fromkeys(fixes), "Fix or remove these keys; docs/migration.md lists the known ones."]
-        raise ConfigError("\n".join(lines), origin, "\n".join(fixes))
+        fix = "Fix or remove these keys; docs/migration.md lists the known ones."
+        raise ConfigError("\n".join(lines), origin, fix)
 
 
 def _translate(

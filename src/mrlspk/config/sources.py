@@ -15,6 +15,7 @@ from mrlspk.config.root import Config
 from mrlspk.errors import ConfigError
 
 PREFIX = "MRLSPK_"
+SEE_REFERENCE = "See docs/configuration.md for every key."
 # Variables of the program rather than of a run; `Environment` has the first three.
 PROGRAM_VARIABLES = {"MODEL", "CACHE_DIR", "MIRROR", "SHARED", "REQUIRE_SHARED"}
 
@@ -120,9 +121,14 @@ def check_environment(environment: Mapping[str, str]) -> None:
     known = [
         f"{PREFIX}{name}" for name in (*PROGRAM_VARIABLES, *(key.upper().replace(".", "__") for key in known_keys()))
     ]
-    nearest = [match for name in unknown for match in difflib.get_close_matches(name, known, 1, 0.7)]
-    fixes = [f"Did you mean {name}?" for name in dict.fromkeys(nearest)] or ["See docs/configuration.md for every key."]
-    raise ConfigError("\n".join(f"{name}: unknown variable" for name in unknown), fix="\n".join(fixes))
+    nearest = {name: next(iter(difflib.get_close_matches(name, known, 1, 0.7)), None) for name in unknown}
+    lines = (f"{name}: unknown variable{did_you_mean(guess)}" for name, guess in nearest.items())
+    raise ConfigError("\n".join(lines), fix=None if all(nearest.values()) else SEE_REFERENCE)
+
+
+def did_you_mean(nearest: str | None) -> str:
+    """Return the end of a line about an unknown name; empty without a similar name."""
+    return f"; did you mean {nearest}?" if nearest else ""
 
 
 def _is_variable(name: str) -> bool:
@@ -240,21 +246,21 @@ def _insert(values: dict[str, Any], keys: tuple[str, ...], value: Any, origin: s
 
 def as_config_error(error: ValidationError, origins: Mapping[tuple[str, ...], str]) -> ConfigError:
     """Turn all problems that pydantic found into one error, with sources and fixes."""
-    lines, fixes = [], []
+    lines, fix = [], None
     for problem in error.errors():
         parts = (str(part) for part in problem["loc"])
         keys = tuple(part for part in parts if not part.startswith(UNION_TAGS))
         origin = _origin(keys, origins)
         place = ".".join(keys) + (f" ({origin})" if origin else "")
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{place}: unknown key")
             nearest = _nearest(keys)
-            fixes.append(f"Did you mean {nearest}?" if nearest else "See docs/configuration.md for every key.")
+            lines.append(f"{place}: unknown key{did_you_mean(nearest)}")
+            fix = fix if nearest else SEE_REFERENCE
         else:
             message = problem["msg"].removeprefix("Value error, ")
             got = "" if problem["type"] == "value_error" else f" (got {problem['input']!r})"
             lines.append((f"{place}: " if place else "") + message + got)
-    return ConfigError("\n".join(lines), fix="\n".join(dict.fromkeys(fixes)) or None)
+    return ConfigError("\n".join(lines), fix=fix)
 
 
 def _origin(keys: tuple[str, ...], origins: Mapping[tuple[str, ...], str]) -> str | None:

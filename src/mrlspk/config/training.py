@@ -50,7 +50,7 @@ class TrainingConfig(StrictModel):
         "as fit on the GPU.",
     )
     target_batch: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="With batch_size auto: crops per optimiser step, reached by accumulation; null: one batch."
+        None, description="With batch_size auto: crops per optimiser step (gradient accumulation); null: one batch."
     )
     accumulation_steps: PositiveInt = Field(1, description="Batches per optimiser step.")
     max_grad_norm: PositiveFloat | None = Field(1.0, description="Clip the gradient to this norm; null: never.")
@@ -77,7 +77,8 @@ class TrainingConfig(StrictModel):
     layer_lr_decay: PositiveFloat = Field(
         1.0,
         le=1,
-        description="Further factor on that: once for the pooling, once more for each stage farther from the head.",
+        description="Layer-wise decay: multiplies the backbone's rate once for the pooling and once more per stage "
+        "away from the head.",
     )
     freeze_norm_statistics: bool = Field(
         False, description="Keep the BatchNorm statistics of the initial model, and normalise with them in training."

@@ -102,7 +102,7 @@ def random_crop(
     if spare_seconds > 0:
         try:
             part = load_audio(audio, sample_rate=sample_rate, start_seconds=place * spare_seconds, seconds=seconds)
-        except DataError:  # the header promised too much
+        except DataError:  # the header overstates the duration
             part = None
         if part is not None and part.numel() == n_samples:
             return part
@@ -248,5 +248,5 @@ def _undecodable(source: AudioSource, error: Exception) -> DataError:
     for name in (f"'{source}'", str(source)):
         reason = reason.replace(name, "")
     reason = reason.replace(" : ", ": ").strip().rstrip(".")
-    what = f"expected {source.suffix} audio, got what no decoder reads ({reason})"
+    what = f"cannot be decoded as {source.suffix} audio ({reason})"
     return DataError(what, str(source), COPY_AGAIN)

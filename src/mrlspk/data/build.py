@@ -135,15 +135,20 @@ def check_disjoint(training: Collection[str], others: Collection[str], *, where:
 
 def _hold_out(corpus: Manifest, n_speakers: int, seed: int) -> Manifest:
     """Return ``n_speakers`` of the training corpus; at least two others must be left to train on."""
-    held_out = _some_speakers(corpus, n_speakers, seed)
-    if len(held_out.speakers) < n_speakers or len(corpus.speakers) - n_speakers < 2:
-        what = f"cannot hold {n_speakers} speakers with two utterances out of {len(corpus.speakers)}"
+    n_eligible = len(_with_two_utterances(corpus))
+    if n_eligible < n_speakers or len(corpus.speakers) - n_speakers < 2:
+        why = f"only {n_eligible} have two utterances" if n_eligible < n_speakers else "training needs two others"
+        what = f"cannot hold out {n_speakers} of {len(corpus.speakers)} speakers: {why}"
         raise DataError(what, corpus.root, "Lower data.n_validation_speakers, or set data.val_dataset.")
-    return held_out
+    return _some_speakers(corpus, n_speakers, seed)
 
 
 def _some_speakers(corpus: Manifest, n_speakers: int, seed: int) -> Manifest:
     """Return up to ``n_speakers`` drawn from those with two utterances or more."""
-    eligible = [speaker for speaker, utterances in corpus.by_speaker().items() if len(utterances) > 1]
-    chosen = np.random.default_rng(seed).permutation(eligible)[:n_speakers]
+    chosen = np.random.default_rng(seed).permutation(_with_two_utterances(corpus))[:n_speakers]
     return corpus.only_speakers(set(chosen.tolist()))
+
+
+def _with_two_utterances(corpus: Manifest) -> list[str]:
+    """Return the speakers with two utterances or more."""
+    return [speaker for speaker, utterances in corpus.by_speaker().items() if len(utterances) > 1]

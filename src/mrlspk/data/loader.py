@@ -131,7 +131,7 @@ class WatchedLoader:
         steps = self._dataset.augmentation.steps if self._dataset.augmentation else ()
         if not any(isinstance(step, RecordedNoise | RoomResponse) for step in steps):
             return ""
-        return " and at the recordings of noise and rooms, of which one may have been read for it"
+        return " and at the noise and room-response files: a worker may have been reading one"
 
 
 def _end_processes(loader: "DataLoader[Any]") -> None:

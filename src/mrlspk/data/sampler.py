@@ -27,7 +27,7 @@ class Order(Protocol):
 class ShuffleSampler(Sampler[SampleKey]):
     """Shuffle all indices, pass after pass.
 
-    With ``n_crops`` an epoch is the next ``n_crops`` of that endless walk, so that every index comes up.
+    With ``n_crops`` an epoch continues where the last one ended, so that every index is used.
 
     Args:
         n_items: Length of the dataset.

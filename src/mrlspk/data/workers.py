@@ -30,7 +30,7 @@ _MORE_SHARED_MEMORY = (
     "open files (ulimit -n)"
 )
 _FIXES = {
-    "SIGKILL": "The kernel does that when memory runs out, and says so in its log (dmesg): lower data.num_workers, "
+    "SIGKILL": "The kernel kills processes when memory runs out; check dmesg. Lower data.num_workers, "
     "or give the run more memory",
     "SIGBUS": f"Shared memory is full, or a file changed while it was read. {_MORE_SHARED_MEMORY}",
 }
@@ -160,7 +160,7 @@ def dead_worker(error: Exception) -> tuple[int, str] | None:
         if found := _EXITED.search(text):
             return int(found["pid"]), f"ended with {found['how']}"
     found = _GONE.match(str(error))
-    return (int(found["pid"]), "ended without saying why") if found else None
+    return (int(found["pid"]), "ended for an unknown reason") if found else None
 
 
 def death_error(pid: int, how: str, names: Sequence[str], *, hint: str = "") -> MrlspkError:
@@ -177,7 +177,7 @@ def death_error(pid: int, how: str, names: Sequence[str], *, hint: str = "") -> 
     if not names:
         fix = fix or "Resume with `resume=auto`; data.num_workers=0 shows the error itself"
         return MrlspkError(f"decoding process {pid} {how}, between two files", "data.num_workers", f"{fix}.")
-    what = f"the process that was reading it {how}{_others(names)}"
+    what = f"a decoding process {how} while reading this file{_others(names)}"
     if fix:
         return MrlspkError(what, names[0], f"{fix}. If it is this file every time, look at it{hint}.")
     return DataError(what, names[0], f"{_LOOK}{hint}.")
@@ -189,7 +189,7 @@ def timeout_error(seconds: float, names: Sequence[str], *, hint: str = "") -> Mr
     if not names:
         what = f"no batch for {seconds:g} s, though no process is reading a file"
         return MrlspkError(what, key, f"The machine is overloaded, or shared memory is full. {_MORE_SHARED_MEMORY}.")
-    what = f"still being read, and no batch for {seconds:g} s{_others(names)}"
+    what = f"no batch for {seconds:g} s while a worker was reading this file{_others(names)}"
     fix = f"Look at the file and at the disk or network that it comes from{hint}; if they are merely slow, raise {key}."
     return DataError(what, names[0], fix)
 
@@ -231,4 +231,4 @@ def _others(names: Sequence[str]) -> str:
     if len(names) == 1:
         return ""
     shown = ", ".join(names[1:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    return f"; others are at {shown}"
+    return f"; other workers were reading {shown}"

@@ -14,7 +14,7 @@ from mrlspk.metrics.eer import eer_at, eer_threshold_at
 from mrlspk.metrics.width_metrics import WidthMetrics, measure_widths
 
 SHOWN = 10
-MIXED = "(different)"  # brackets tell it from the values of a table
+MIXED = "(different)"  # brackets distinguish it from the values of a table
 UNKNOWN = "(unknown)"
 
 

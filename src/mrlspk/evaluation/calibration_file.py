@@ -17,7 +17,7 @@ from mrlspk.inference.model_file import ModelFile
 log = logging.getLogger("mrlspk.evaluation")
 
 SUFFIX = ".calibration.json"
-ZOO_FOLDER = "calibrations"  # in the zoo, where other .json files are its entries
+ZOO_FOLDER = "calibrations"  # beside the user's own models; the .json files there are their entries
 
 
 @dataclass(frozen=True)

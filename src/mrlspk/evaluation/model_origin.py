@@ -59,7 +59,7 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
         mirror: URL or folder with copies of the published files.
 
     Raises:
-        CheckpointError: If the checkpoint does not tell, is damaged, or names a file that is missing or has changed.
+        CheckpointError: If the file does not record its base model, is damaged, or names a missing or changed file.
         DownloadError: If it names a published model that cannot be fetched.
         UsageError: If it names a file and there is no ``cache_dir``.
     """
@@ -86,7 +86,7 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
 
 def _before_rotation(encoder: Encoder, rotation: NDArray[np.float64] | None, path: Path) -> Encoder:
     if rotation is None:
-        raise CheckpointError(f"it was rotated, and has lost its {schema.ROTATION}", path, AS_WRITTEN)
+        raise CheckpointError(f"it is a rotated model, but its entry `{schema.ROTATION}` is missing", path, AS_WRITTEN)
     _check_rotation(rotation, encoder, path)
     return encoder.rotated(rotation.T, encoder.dims).eval()
 
@@ -94,7 +94,7 @@ def _before_rotation(encoder: Encoder, rotation: NDArray[np.float64] | None, pat
 def _check_rotation(rotation: NDArray[np.float64] | None, origin: Encoder, path: Path) -> None:
     if rotation is not None and len(rotation) != origin.embed_dim:
         raise CheckpointError(
-            f"its rotation is of {len(rotation)} values, and the embedding before has {origin.embed_dim}",
+            f"its rotation is {len(rotation)} × {len(rotation)}, but its base embedding has {origin.embed_dim} values",
             path,
             AS_WRITTEN,
         )
@@ -153,7 +153,8 @@ def _named_base(provenance: Provenance, path: Path) -> BaseModelFile:
         raise CheckpointError("it was trained from random weights: there is no base model", path, NO_BASELINES)
     if provenance.random_head:
         raise CheckpointError(
-            f"its head was trained from random weights, and the file has lost its first state ({schema.OWN_HEAD})",
+            f"its head was trained from random weights, and its entry `{schema.OWN_HEAD}` (the head before rotation) "
+            "is missing",
             path,
             AS_WRITTEN,
         )

@@ -133,7 +133,7 @@ def describe_intervals(trials: ScoredTrials, resampling: Resampling, *, speakers
     if resampling.n_resamples == 0:
         note = "not requested"
     elif not trials.has_intervals:
-        note = f"{_count_speakers(trials)}: an interval over fewer than {MIN_SPEAKERS} means little"
+        note = f"{_count_speakers(trials)}; at least {MIN_SPEAKERS} are needed"
     return IntervalNote(
         LEVEL, 0 if note else resampling.n_resamples, trials.n_speakers, speakers_from=speakers_from, note=note
     )

@@ -45,7 +45,7 @@ class Backend(Protocol):
 
     @property
     def runtime(self) -> Mapping[str, str]:
-        """What computes, such as versions and the kind of device; cached embeddings of another runtime are not used."""
+        """Library versions and device type; embeddings cached under another runtime are not reused."""
 
     def embed(self, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map (batch, samples) in [-1, 1] to (batch, embed_dim), not of unit length."""

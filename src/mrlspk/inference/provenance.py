@@ -19,7 +19,7 @@ from mrlspk.pretrained.verification import recorded_sha256
 
 
 def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> BaseCard:
-    """Return the description of a model: from the registry, the zoo, or its own model card.
+    """Return the description of a model: from the registry, the user's own models, or its model card.
 
     Args:
         file: Its file. A published file is also recognised by its SHA-256.

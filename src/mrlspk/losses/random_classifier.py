@@ -13,9 +13,9 @@ def random_class_loss(
 ) -> float:
     """Return the expected margin-softmax loss of classifier weights independent of the embeddings.
 
-    At large widths it is near ``ln(n_classes) + scale * sin(margin) + scale**2 / (2 * dim)``. At small widths that
-    formula counts classes nearer than any of ``n_classes`` is; here the classes are at the quantiles of the cosine's
-    distribution.
+    At large widths it is near ``ln(n_classes) + scale * sin(margin) + scale**2 / (2 * dim)``. At small widths the
+    formula assumes more similar classes than ``n_classes`` random directions contain; the quantiles of the cosine
+    avoid that.
     """
     others = scale * _cosine_quantiles(n_classes - 1, dim, n_subcenters)
     own = _cosine_quantiles(99, dim, n_subcenters)

@@ -154,7 +154,7 @@ def _principal_outside(inputs: Tensor, weight: Tensor, n_rows: int) -> tuple[Ten
     values, vectors = values.flip(0)[:n_rows], vectors.flip(1)[:, :n_rows]
     total = centred.square().sum(1).mean()
     if len(values) < n_rows or values[-1] <= NEGLIGIBLE * total / inputs.shape[1]:
-        raise ValueError(f"{len(inputs)} pooled vectors do not give {n_rows} directions beyond the head's")
+        raise ValueError(f"{n_rows} more values need more than {len(inputs)} pooled vectors, or more varied ones")
     signs = vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()
     return (vectors * signs).T.contiguous(), values.sqrt()
 

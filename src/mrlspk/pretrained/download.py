@@ -148,7 +148,7 @@ def _fetch(url: str, partial: Partial, expected: Expected, on_progress: OnProgre
             if attempts_left == 0:
                 raise _exhausted(error, url, kept=partial.keep_if_useful(sha256_known=sha256_known)) from error
             pause = max(wait, min(error.wait_seconds or 0.0, LONGEST_WAIT_SECONDS))
-            logger.warning("%s: %s; trying again in %g s", shown(url), error, pause)
+            logger.warning("%s: %s; retrying in %g s", shown(url), error, pause)
             time.sleep(pause)
             wait *= 2
     raise AssertionError("there is at least one attempt")

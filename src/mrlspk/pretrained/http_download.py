@@ -90,7 +90,7 @@ def fetch_address(url: str, partial: Partial, *, sha256_known: bool, on_progress
     except requests.exceptions.ConnectionError as error:
         if error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError):
             raise TransientError(f"the server sent nothing for {READ_SECONDS:g} s") from error
-        raise TransientError("no connection to the server, or it was lost") from error
+        raise TransientError("the connection to the server failed") from error
     except (requests.exceptions.RequestException, ValueError) as error:  # ValueError: a redirect to no address
         what = f"it cannot be fetched: {error}".replace(url, shown(url))
         raise DownloadError(what, shown(url), "Check the address.") from error

@@ -75,8 +75,8 @@ class Expected:
         """Warn if the user's own SHA-256 overrides that of the registry."""
         if self.given and self.model is not None and self.model.sha256 not in {None, self.sha256}:
             logger.warning(
-                "%s: using the file with SHA-256 %s, as once given with `sha256`; the published one has %s "
-                "(`force` without `sha256` goes back to it)",
+                "%s: using the file with SHA-256 %s, given earlier with `sha256`; the registry has %s "
+                "(`force` without `sha256` restores the published file)",
                 self.model.name,
                 self.sha256,
                 self.model.sha256,

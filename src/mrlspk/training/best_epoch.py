@@ -21,7 +21,7 @@ def note_best(
         config: ``evaluation.best_by`` names the metric that is compared.
         progress: After the epoch.
         validation: Of the epoch.
-        full_width_limit: An EER. An epoch whose EER at full width is above it is the best only if none is below.
+        full_width_limit: Limit on the full-width EER: an epoch above it can be the best only if all are above it.
     """
     value, eer = best_value(config, validation), validation.eer[config.model.embed_dim]
     within = full_width_limit is None or eer <= full_width_limit

@@ -199,8 +199,8 @@ def _warn_of_untrained_classifier(criterion: MatryoshkaLoss, so_far: EpochSoFar,
     random_loss, class_loss = random_start_loss(criterion), so_far.class_loss / so_far.n_steps
     if random_loss is not None and class_loss > UNTRAINED_SHARE * random_loss:
         log.warning(
-            "epoch %d: the mean loss %.2f is that of random classifier weights (%.2f): they are not being trained, "
-            "or training.learning_rate is far too low",
+            "epoch %d: the mean loss %.2f is no better than with random classifier weights (%.2f): "
+            "they are not being trained, or training.learning_rate is far too low",
             epoch + 1,
             class_loss,
             random_loss,

@@ -15,7 +15,7 @@ from mrlspk.errors import ConfigError
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What is to be trained, on what, and where it is written; nothing in it changes.
+    """An immutable plan of a run: configuration, data and output folder.
 
     Attributes:
         config: The resolved configuration.

@@ -100,7 +100,7 @@ def _set_up_torch(config: Config) -> None:
 
 
 def _base(plan: RunPlan, loaded: LoadedModel | None, origin: ModelFile | None) -> BaseCard | None:
-    """Return what the models of the run come from, for their cards."""
+    """Return the base model of the run, for provenance and model cards."""
     if loaded is None:
         return None
     if plan.resume_path:
@@ -151,9 +151,11 @@ def _take_over(state: RunState, loaded: LoadedModel, origin: ModelFile) -> WarmS
     )
     report = report_warm_start(origin.typed, loaded, weights, embed_dim=embed_dim)
     if report.head_rows_random:
+        widened = head.start == "pretrained" and (state.config.trains_head_alone or not same_head)
         log.warning(
-            "the model to start from has %d values: %d more start untrained",
-            report.head_rows_kept,
-            report.head_rows_random,
+            "values %d–%d of the embedding are initialised from %s",
+            report.head_rows_kept + 1,
+            embed_dim,
+            "principal directions of the training speech" if widened else "random weights",
         )
     return report

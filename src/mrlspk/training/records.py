@@ -131,7 +131,7 @@ class WarmStart:
         class_weights: Classifier weights: ``kept`` or ``rebuilt``; None for a loss without classes.
         classes_in_file: None if the file has no classifier, or does not say how many classes it has.
         classes: Classes of this run's loss.
-        remark: What became of the classifier weights, as part of a sentence.
+        remark: Whether the classifier weights were kept or reinitialised, and why, as part of a sentence.
     """
 
     source: str
@@ -150,16 +150,17 @@ class WarmStart:
 
     def sentence(self) -> str:
         """Return the warm start as one line."""
-        rows = f"{self.head_rows_kept} of {self.head_rows_kept + self.head_rows_random}"
+        all_rows = self.head_rows_kept + self.head_rows_random
+        rows = f"{self.head_rows_kept} of {all_rows}" if self.head_rows_random else f"all {all_rows}"
         return (
             f"from {self.source} ({self.family}): {self.loaded:,} entries loaded, {len(self.left_out):,} left out, "
-            f"{self.coverage:.1%} of the network; {rows} rows of the head kept; {self.remark}"
+            f"{self.coverage:.1%} of the network; head: {rows} rows loaded; {self.remark}"
         )
 
 
 @dataclass(frozen=True)
 class Baselines:
-    """Equal error rates on the validation trials before training: what a Matryoshka head has to beat.
+    """EERs on the validation trials before training, to compare a trained head with.
 
     Attributes:
         own_dim: Full width of the model's own embedding.

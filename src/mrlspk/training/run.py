@@ -26,8 +26,8 @@ class Run:
         loader: Batches of this process, in the order of ``state.batches``: inputs, classes and further inputs.
         learning_rate: Schedule over the run.
         validator: Validates each epoch.
-        full_width_limit: An EER. An epoch whose EER at full width is above it is the best only if none is below; None
-            for no limit.
+        full_width_limit: Limit on the full-width EER: an epoch above it can be the best only if all are above it.
+            None: no limit.
         best_name: File of the best epoch.
     """
 

@@ -44,7 +44,7 @@ class StopRequest:
             return
         self.number = number
         log.warning(
-            "%s: the run stops and is saved after this step or validation; a second signal stops it at once",
+            "%s: stopping: finishing this step or validation, then saving; a second signal quits without saving",
             signal_name(number),
         )
 

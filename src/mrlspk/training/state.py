@@ -97,7 +97,7 @@ class RunState:
 
     @property
     def baselines(self) -> Baselines | None:
-        """What a head run has to beat; None for other runs, and before it is known."""
+        """EERs of the baselines of a head run; None for other runs, and before they are measured."""
         entry = self.start.get(schema.BASELINES)
         return Baselines(**entry) if entry else None
 

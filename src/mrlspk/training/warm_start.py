@@ -18,6 +18,8 @@ from mrlspk.models.encoder import Encoder, build_encoder
 from mrlspk.rotation.closed_form import Method
 from mrlspk.training.records import Carried, WarmStart
 
+REINITIALISED = "classifier weights reinitialised"
+
 
 def find_base_model(config: Config, *, cache_dir: Path, mirror: str | None) -> ModelFile | None:
     """Return the file of the model to start from, fetched if need be; None if training starts from scratch.
@@ -61,10 +63,10 @@ def wanted_rotation(head: HeadConfig, loaded: LoadedModel | None) -> Method | Li
 
 @dataclass(frozen=True)
 class ClassWeights:
-    """What became of the classifier weights of a file.
+    """Whether the classifier weights of a file were kept or reinitialised, and why.
 
     Attributes:
-        state: ``kept``, or ``rebuilt`` from random values; None for a loss without classes.
+        state: ``kept``, or ``rebuilt``: reinitialised; None for a loss without classes.
         classes_in_file: None if the file has no classifier, or does not say how many classes it has.
         classes: Classes of this run's loss; 0 without.
         remark: The same, as part of a sentence.
@@ -112,24 +114,27 @@ def take_class_weights(
         return ClassWeights(None, in_file, 0, "the loss has no classes")
     classes = f"{loss.n_classes:,}"
     if in_file is None:
-        has_one = bool(loaded.report.left_out)
-        found = "classifier in the file not used" if has_one else "no classifier in the file"
-        return ClassWeights("rebuilt", None, loss.n_classes, f"{found}, {classes} speakers here: rebuilt")
+        found = "those in the file are not used" if loaded.report.left_out else "the file has none"
+        remark = f"{REINITIALISED}: {found}, this run has {classes} classes"
+        return ClassWeights("rebuilt", None, loss.n_classes, remark)
     saved, speeds = _saved_criterion(loaded), ""
     if in_file == loss.n_classes * _speeds_in_file(loaded) != loss.n_classes:
-        saved, speeds = {name: _first_rows(values, loss) for name, values in saved.items()}, ", without other speeds,"
+        saved, speeds = (
+            {name: _first_rows(values, loss) for name, values in saved.items()},
+            ", without those of other speeds",
+        )
     elif in_file != loss.n_classes:
-        remark = f"classifier for {in_file:,} speakers in the file, {classes} here: rebuilt"
+        remark = f"{REINITIALISED}: the file has {in_file:,} classes, this run {classes}"
         return ClassWeights("rebuilt", in_file, loss.n_classes, remark)
     if not _same_corpus(loaded, fingerprint):
-        remark = f"classifier for {in_file:,} speakers of another corpus in the file, {classes} here: rebuilt"
+        remark = f"{REINITIALISED}: the {in_file:,} classes in the file are of another corpus"
     elif not same_head:
-        remark = f"classifier for the same {classes} speakers in the file, of a head that is not kept: rebuilt"
+        remark = f"{REINITIALISED}: those in the file belong to a head that is not kept"
     elif _fits(saved, criterion.state_dict()):
         criterion.load_state_dict(saved)
-        return ClassWeights("kept", in_file, loss.n_classes, f"classifier for {classes} speakers{speeds} kept")
+        return ClassWeights("kept", in_file, loss.n_classes, f"classifier weights kept: {classes} classes{speeds}")
     else:
-        remark = f"classifier for the same {classes} speakers in the file, of another shape: rebuilt"
+        remark = f"{REINITIALISED}: those in the file have another shape"
     return ClassWeights("rebuilt", in_file, loss.n_classes, remark)
 
 

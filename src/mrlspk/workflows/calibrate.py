@@ -171,7 +171,8 @@ def _check_priors(p_targets: Sequence[float], fitting: FittingScores) -> None:
         for kind, n, cost in (("false accept", n_nontarget, false_accept), ("miss", n_target, miss)):
             if cost > n:
                 log.warning(
-                    "at a prior of %g one %s of %d costs more than deciding without scores: its costs mean little",
+                    "at prior %g a single %s (of %d trials) costs more than deciding without scores: "
+                    "the detection cost is unreliable",
                     p_target,
                     kind,
                     n,

@@ -70,7 +70,8 @@ def compare(
 
     Raises:
         CheckpointError: If a file is not a model.
-        UsageError: If there are fewer than two different models, a model lacks a width, or trials are named in vain.
+        UsageError: If there are fewer than two different models, a model lacks a width, or trials are given but all
+            models are stored scores.
         DataError: If there are no trials, a list or an utterance cannot be used, or stored scores are of other trials.
     """
     _check_distinct(request)

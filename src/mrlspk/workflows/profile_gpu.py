@@ -27,7 +27,7 @@ class ProfileRequest:
     Attributes:
         limit_mib: Plan for a GPU of this size; needed without a GPU.
         target_batch: Crops of an optimiser step over all processes. None: that of the configuration, or else one batch.
-        fastest: Choose the batch of most crops per second, not the largest.
+        fastest: Choose the batch size with the highest throughput, not the largest.
     """
 
     limit_mib: float | None = None

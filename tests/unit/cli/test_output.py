@@ -29,5 +29,10 @@ def test_json_of_any_text_is_one_document_in_utf_8(capsys):
     printed.encode()
 
 
+@pytest.mark.parametrize(("value", "shown"), [(-1e-17, "0.0000"), (0.12345, "0.1235"), (1.0, "1.0000")])
+def test_cost_that_rounds_to_zero_has_no_sign(value, shown):
+    assert output.cost(value) == shown
+
+
 def test_facts_are_aligned():
     assert output.facts([("a", 1), ("long", "two")]) == "a     1\nlong  two"

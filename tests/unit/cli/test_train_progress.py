@@ -25,7 +25,7 @@ def shown(capsys):
 def test_epoch_line_shows_waiting_and_memory(shown):
     steps = replace(step(1), waiting_share=0.5), replace(step(2), waiting_share=0.25, memory_mib=1234.4)
     line = shown(facts(), *steps, epoch(1))[-1]
-    assert "2 s  38% waiting for data  1,234 MiB  best" in line  # the mean of 50 % and 25 %
+    assert "2 s  data wait 38%  peak 1,234 MiB  new best" in line  # the mean of 50 % and 25 %
     assert "skipped" not in line
 
 
@@ -36,7 +36,7 @@ def test_epoch_line_counts_skipped_steps(shown):
 
 def test_epoch_line_covers_its_own_steps_only(shown):
     waits = replace(step(1), waiting_share=1.0), epoch(1), replace(step(2), waiting_share=0.0), epoch(2)
-    assert "0% waiting" in shown(facts(), *waits)[-1]
+    assert "data wait 0%" in shown(facts(), *waits)[-1]
 
 
 def test_resumed_run_shows_its_place_and_processes(shown):

@@ -122,7 +122,17 @@ def test_a_dump_names_every_key_of_the_sections():
 def test_an_unknown_key_names_the_nearest(override, nearest):
     message = refusal(overrides=[override])
     assert f"{override.split('=')[0].removesuffix('.batch_size')}" in message
-    assert f"Did you mean {nearest}?" in message
+    assert f"unknown key; did you mean {nearest}?" in message
+
+
+def test_each_unknown_key_has_its_own_hint():
+    lines = refusal(overrides=["training.lerning_rate=1", "data.chunk_duraton=1", "quux=1"]).splitlines()
+    assert lines == [
+        "training.lerning_rate (`set`): unknown key; did you mean training.learning_rate?",
+        "data.chunk_duraton (`set`): unknown key; did you mean data.chunk_duration?",
+        "quux (`set`): unknown key",
+        "See docs/configuration.md for every key.",
+    ]
 
 
 def test_an_unknown_key_far_from_all_points_to_the_reference():
@@ -183,7 +193,7 @@ def test_file_that_is_not_yaml_sections_is_refused(write, text, expected):
     ],
 )
 def test_an_unknown_variable_names_the_nearest_variable(name, nearest):
-    assert refusal(environment={name: "1"}) == f"{name}: unknown variable\nDid you mean {nearest}?"
+    assert refusal(environment={name: "1"}) == f"{name}: unknown variable; did you mean {nearest}?"
 
 
 @pytest.mark.parametrize(

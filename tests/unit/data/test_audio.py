@@ -86,11 +86,17 @@ def test_probe_reads_the_header(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "m4a", "mp3", "aac"])
-@pytest.mark.parametrize("content", [b"", b"This is a text file, not audio.\n" * 20])
-def test_what_is_not_audio_is_an_error_that_names_the_file(tmp_path, suffix, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "expected .{} audio, got an empty file"),
+        (b"This is a text file, not audio.\n" * 20, "cannot be decoded as .{} audio"),
+    ],
+)
+def test_what_is_not_audio_is_an_error_that_names_the_file(tmp_path, suffix, content, message):
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=f"expected .{suffix} audio, got") as caught:
+    with pytest.raises(DataError, match=message.format(suffix)) as caught:
         load_audio(path)
     assert caught.value.where == str(path)
     assert caught.value.fix

@@ -101,7 +101,7 @@ def test_errors_name_the_member_of_the_archive(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     path.write_text("This is a text file, not audio.")
     (source,) = list_tar(pack(tmp_path / "a.tar", path))
-    with pytest.raises(DataError, match=f"expected .{suffix} audio, got what no decoder reads") as caught:
+    with pytest.raises(DataError, match=f"cannot be decoded as .{suffix} audio") as caught:
         load_audio(source)
     assert caught.value.where == f"{tmp_path}/a.tar:speaker/session/a.{suffix}"
     (tmp_path / "a.tar").unlink()

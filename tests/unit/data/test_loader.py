@@ -114,7 +114,7 @@ def test_worker_killed_over_a_file_is_an_error_with_file_and_signal(corpus, name
     error = caught_by(loader_of(Faulty(corpus, kill_itself(signal.Signals[name]))))
     assert type(error) is kind
     assert error.where == str(corpus.root / MARKED)
-    assert error.what == f"the process that was reading it was killed by {name}"
+    assert error.what == f"a decoding process was killed by {name} while reading this file"
     assert fix in error.fix
 
 
@@ -127,7 +127,7 @@ def test_process_that_leaves_over_a_file_is_an_error_with_the_file(corpus):
 def test_augmenting_recordings_are_named_as_a_second_guess(corpus):
     noise = RecordedNoise(tuple(each.source.path for each in corpus.utterances), 0.5, (5.0, 20.0))
     dataset = Faulty(corpus, kill_itself(signal.SIGSEGV), augmentation=Augmentation((noise,)))
-    assert "recordings of noise and rooms" in caught_by(loader_of(dataset)).fix
+    assert "noise and room-response files" in caught_by(loader_of(dataset)).fix
 
 
 class PidAsClass(CropDataset):

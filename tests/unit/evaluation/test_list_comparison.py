@@ -110,7 +110,7 @@ def test_few_speakers_are_shown_one_by_one_in_place_of_an_interval():
     assert pair.signs.fewer == sum(each.eer_b < each.eer_a for each in pair.speakers)
     assert pair.signs.more == sum(each.eer_b > each.eer_a for each in pair.speakers)
     assert pair.signs.fewer + pair.signs.more + pair.signs.equal == 6
-    assert "fewer than 20" in compared.intervals.note
+    assert "at least 20" in compared.intervals.note
 
 
 def test_mcnemar_counts_the_trials_that_one_model_alone_gets_wrong():

@@ -213,7 +213,7 @@ def test_rotation_that_is_damaged_or_of_another_width_is_refused(find):
         find(rotation=damaged)
     narrow = Rotation("none", None, np.eye(4), np.full(4, 0.25)).entry()
     for entries in ({}, {"own_head": own_head_of(make_encoder())}):
-        with pytest.raises(CheckpointError, match="its rotation is of 4 values, and the embedding before has 8"):
+        with pytest.raises(CheckpointError, match="its rotation is 4 × 4, but its base embedding has 8 values"):
             find(rotation=narrow, **entries)
 
 
@@ -241,5 +241,5 @@ def test_relative_base_model_is_looked_up_in_the_working_directory(find, tmp_pat
 
 
 def test_rotated_model_without_its_rotation_is_refused(find):
-    with pytest.raises(CheckpointError, match="has lost its rotation"):
+    with pytest.raises(CheckpointError, match="entry `rotation` is missing"):
         find(provenance=Provenance(kind="rotated").entry())

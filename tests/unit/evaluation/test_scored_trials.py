@@ -35,7 +35,7 @@ def test_few_speakers_are_not_resampled_and_the_note_says_why():
     assert trials.resample((0.05,), Resampling(200, 0)) is None
     note = describe_intervals(trials, Resampling(200, 0), speakers_from="folders")
     assert (note.n_speakers, note.n_resamples) == (19, 0)
-    assert "fewer than 20" in note.note
+    assert "at least 20" in note.note
 
 
 def test_speakers_of_the_rarer_kind_count():
@@ -43,7 +43,7 @@ def test_speakers_of_the_rarer_kind_count():
     few = trials.only(~trials.is_target | (trials.enroll_speaker < 7))
     assert (few.n_speakers, few.n_speakers_by_kind) == (30, (7, 30))
     note = describe_intervals(few, Resampling(200, 0), speakers_from="folders").note
-    assert note.startswith("target trials of 7 speakers: an interval")
+    assert note == "target trials of 7 speakers; at least 20 are needed"
     assert few.resample((0.05,), Resampling(200, 0)) is None
 
 

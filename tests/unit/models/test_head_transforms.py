@@ -117,7 +117,8 @@ def test_first_new_value_has_most_variance_outside_the_head():
 
 
 @pytest.mark.parametrize(
-    ("embed_dim", "rows", "message"), [(3, 200, "more than 3"), (7, 200, "do not give 4"), (5, 2, "do not give 2")]
+    ("embed_dim", "rows", "message"),
+    [(3, 200, "more than 3"), (7, 200, "4 more values need"), (5, 2, "2 more values need")],
 )
 def test_impossible_widths_are_refused(make_head, pooled, embed_dim, rows, message):
     with pytest.raises(ValueError, match=message):

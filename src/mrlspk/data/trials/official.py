@@ -48,7 +48,7 @@ def official_match(trials: Trials) -> OfficialMatch | None:
 
     The fingerprint depends only on the trials and their order: not on line ends, the format of the list, the folder
     above the speakers, or the suffix of the audio. If it differs, but the trials are of VoxCeleb1 files and have the
-    counts of an official list, the match is by counts, which is no proof.
+    counts of an official list, the match is by counts; equal counts do not prove that the lists are equal.
     """
     by_counts = [each for each in official_lists() if _has_counts(trials, each)]
     known = _voxceleb_ids(trials) if by_counts else None

@@ -18,7 +18,7 @@ FORMATS: Mapping[str, Callable[[Any], str]] = {
     "percent": lambda value: f"{100 * value:.2f}",
     "share": lambda value: f"{100 * value:g}",
     "points": lambda value: _signed(100 * value, 2),
-    "cost": lambda value: f"{value:.4f}",
+    "cost": lambda value: f"{value:z.4f}",
     "cost_change": lambda value: _signed(value, 4),
     "score": lambda value: f"{value:.4f}",
     "p": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",

@@ -15,8 +15,8 @@ from mrlspk.files import whole_file
 
 PAGE, DATA = "index.html", "report.json"
 TABLES = ("results.csv", "comparison.csv", "durations.csv", "breakdown.csv", "speakers.csv", "errors.csv")
-FILES = (DATA, *TABLES, PAGE)  # the page last: where it is, the others are
-_NEW, _EARLIER = ".new", ".earlier"  # what is being written, and what made room for it
+FILES = (DATA, *TABLES, PAGE)  # the page is moved last: if it exists, the report is complete
+_NEW, _EARLIER = ".new", ".earlier"  # suffixes of the new report and of the one it replaces
 _NEEDED = {"jinja2": "Jinja2", "matplotlib": "Matplotlib"}
 # Lists inside a row of results, and the key of their items.
 _KEYED = {"dcf": "p_target", "false_accepts": "p_fa"}

@@ -169,7 +169,7 @@ def _check_zip(path: Path) -> None:
         begins_as_zip = file.read(len(_ZIP_BEGINS)) == _ZIP_BEGINS
     if not begins_as_zip:
         raise CheckpointError(
-            "is not a checkpoint: expected the zip layout of torch.save (a bare pickle is refused unread)",
+            "is not a checkpoint: expected the zip layout of torch.save (plain pickles are never opened)",
             path,
             _WRITTEN_BY_TORCH,
         )
@@ -190,7 +190,9 @@ def _check_entries(archive: zipfile.ZipFile, path: Path) -> None:
     if len({entry.filename for entry in entries}) < len(entries):
         raise CheckpointError("holds two entries of one name", path, _WRITTEN_BY_TORCH)
     if damaged := archive.testzip():
-        raise CheckpointError(f"is damaged: its entry {damaged!r} is not what was written", path, _WRITTEN_BY_TORCH)
+        raise CheckpointError(
+            f"is damaged: the checksum of its entry {damaged!r} does not match", path, _WRITTEN_BY_TORCH
+        )
 
 
 def _first_line(error: Exception) -> str:

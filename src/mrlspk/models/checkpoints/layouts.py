@@ -90,7 +90,7 @@ def read_layout(entries: dict[str, Any], path: Path) -> Layout:
         return read_predecessor(entries, path)
     found = ", ".join(sorted(map(str, entries))[:6])
     raise CheckpointError(
-        f"is no speaker model: expected model_config and state_dict, or an mrlspk checkpoint; found {found or 0}",
+        f"is not a speaker model: expected model_config and state_dict, or an mrlspk checkpoint; found {found or 0}",
         path,
         "Give a published ReDimNet or ReDimNet2 checkpoint, or one that mrlspk train wrote.",
     )

@@ -28,7 +28,7 @@ ROTATION: Final = "rotation"  # dict, method, matrix and spectrum: read by `find
 
 # Beside these in a best.pt: dropped when it is converted.
 AVERAGED_EPOCHS: Final = "averaged_epochs"  # list of int, the epochs whose mean the weights are: read by `train`
-VERDICT: Final = "verdict"  # dict, why best.pt is the trained head or the rotation: read by people
+VERDICT: Final = "verdict"  # dict, why best.pt is the trained head or the rotation: informational, no code reads it
 
 # The run: written by training, read by resume.
 PROGRESS: Final = "progress"  # dict, epochs, steps and crops done, and the best epoch

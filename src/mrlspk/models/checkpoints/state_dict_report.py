@@ -88,7 +88,7 @@ def _difference(name: str, found: Any, expected: Tensor) -> str:
     if not isinstance(found, Tensor):
         return f"{name} is a {type(found).__name__}, not a tensor"
     if not is_plain(found):
-        return f"{name} is no plain tensor with values in the file"
+        return f"{name} is not a dense tensor stored in the file"
     if found.shape != expected.shape:
         return f"{name} has shape {tuple(found.shape)}, expected {tuple(expected.shape)}"
     if found.is_floating_point() != expected.is_floating_point() or found.is_complex():

@@ -37,9 +37,7 @@ def upgrade(entries: dict[str, Any], path: Path) -> dict[str, Any]:
         for step in range(version, schema.LATEST_VERSION):
             entries |= UPGRADES[step](entries) | {schema.FORMAT_VERSION: step + 1}
     except (KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"is no whole checkpoint of format version {version}: {error!r} is wrong", path
-        ) from error
+        raise CheckpointError(f"is incomplete or damaged for format version {version}: {error!r}", path) from error
     return entries
 
 

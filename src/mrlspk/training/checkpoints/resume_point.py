@@ -27,7 +27,7 @@ def find_resume_point(resume: str, config: LoggingConfig) -> Path | None:
     ``auto`` is the run called ``run_name`` if the configuration has one, else the newest under ``save_dir``.
 
     Raises:
-        CheckpointError: If a path leads to no checkpoint, or the run has lost its last one.
+        CheckpointError: If the path has no checkpoint, or ``last.pt`` is missing.
     """
     if resume == "never":
         return None

@@ -82,12 +82,12 @@ def resumed_config(
     changed = _take_free_keys(saved, wanted, keys)
     if changed and not allow_changes:
         raise ConfigError(
-            f"the run was begun with another configuration: {'; '.join(changed)}",
+            f"the configuration changed: {'; '.join(changed)}",
             path.parent,
-            "Resume without these, accept them with `allow_changes`, or begin a new run.",
+            "Resume without the changes, accept them with `allow_changes`, or start a new run.",
         )
     if changed:
-        log.warning("the run is resumed with another configuration: %s", "; ".join(changed))
+        log.warning("the run is resumed with a changed configuration: %s", "; ".join(changed))
         for key in keys:
             _set_value(saved, key, _value(wanted, key))
     return _valid(saved, path.parent)

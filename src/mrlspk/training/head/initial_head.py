@@ -99,7 +99,7 @@ def flatten_head(state: RunState, own_head: MatryoshkaHead, vectors: SpeakerVect
     Args:
         state: Of the run; the head of its encoder is changed.
         own_head: The head to flatten; it is not changed.
-        vectors: Of the training speakers, who have the spectrum.
+        vectors: Pooled vectors of the training speakers; the spectrum is computed from them.
     """
     embeddings = fold_head(own_head).apply(vectors.pooled).numpy()
     flat = flattening(embeddings, power=state.config.head.flatten)

@@ -212,7 +212,7 @@ def confirm_batch(measure: Measure, found: BatchSearch) -> BatchSearch:
 
 
 def choose_fastest(measure: Measure, found: BatchSearch) -> BatchSearch:
-    """Return the search with the batch of most crops per second that fits; sizes half-way between are tried too."""
+    """Return the search with the batch size of highest throughput that fits; sizes half-way between are tried too."""
     between = {round_down((low.batch + high.batch) // 2) for low, high in pairwise(found.points)}
     points = found.points
     for batch in sorted(between - {point.batch for point in points}):

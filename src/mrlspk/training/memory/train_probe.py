@@ -25,10 +25,10 @@ class WholeBatches(Stepper):
     """Take optimiser steps, and do not split a batch when memory runs out."""
 
     def _split_batches(self, group: Sequence[Batch]) -> None:
-        raise self._out_of_memory(len(group[0][1]), "no smaller parts are taken")
+        raise self._out_of_memory(len(group[0][1]), "a probe does not split batches")
 
     def _out_of_memory(self, batch: int, why: str) -> Exception:
-        return torch.OutOfMemoryError(f"there is no room for {batch} crops: {why}")
+        return torch.OutOfMemoryError(f"out of memory at {batch} crops: {why}")
 
 
 class TrainProbe:

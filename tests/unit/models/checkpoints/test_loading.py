@@ -113,9 +113,9 @@ def test_state_dict_that_does_not_fit_is_refused_with_its_entry(published, name,
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda values: values.to("meta"), "is no plain tensor with values in the file"),
-        (lambda values: values.to_sparse(), "is no plain tensor with values in the file"),
-        (lambda values: torch.quantize_per_tensor(values, 0.1, 0, torch.qint8), "is no plain tensor"),
+        (lambda values: values.to("meta"), "is not a dense tensor stored in the file"),
+        (lambda values: values.to_sparse(), "is not a dense tensor stored in the file"),
+        (lambda values: torch.quantize_per_tensor(values, 0.1, 0, torch.qint8), "is not a dense tensor"),
         (lambda values: torch.zeros(1).expand(values.shape), "claims 512 values, more than the file holds of it"),
         (lambda values: values.to(torch.complex64), "holds torch.complex64, expected torch.float32"),
         (lambda values: values * float("nan"), "holds values that are not finite in torch.float32"),
@@ -284,7 +284,7 @@ def test_other_entries_are_listed(own, published):
 
 def test_torch_file_that_is_not_a_model_is_refused(tmp_path):
     torch.save({"weights": torch.zeros(3)}, tmp_path / "other.pt")
-    with pytest.raises(CheckpointError, match="is no speaker model: .*found weights"):
+    with pytest.raises(CheckpointError, match="is not a speaker model: .*found weights"):
         load_model(tmp_path / "other.pt")
 
 
