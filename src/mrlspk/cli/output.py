@@ -122,9 +122,9 @@ def percent(rate: float | None) -> str:
     return "–" if rate is None else f"{100 * rate:.2f}"
 
 
-def cost(value: float) -> str:
-    """Return a cost with four decimals; rounding below zero shows no sign."""
-    return f"{value:z.4f}"
+def cost(value: float | None) -> str:
+    """Return a cost with four decimals, zero without a sign; a dash for none."""
+    return "–" if value is None else f"{value:z.4f}"
 
 
 def percent_interval(interval: Sequence[float] | None) -> str:
