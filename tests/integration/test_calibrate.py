@@ -111,8 +111,8 @@ def test_repeated_list_exits_3(run, model, flags, tiny_corpus, tmp_path):
 
 def test_prior_at_which_one_error_outweighs_all_is_warned_of(run, model, flags):
     stderr = run("calibrate", model, *flags, "--p-target", 0.5, "--p-target", 0.01, "--p-target", 0.99).stderr
-    assert "at a prior of 0.01 one false accept of 96 costs more than deciding without scores" in stderr
-    assert "at a prior of 0.99 one miss of 24 costs more than deciding without scores" in stderr
+    assert "at prior 0.01 a single false accept (of 96 trials) costs more than deciding without scores" in stderr
+    assert "at prior 0.99 a single miss (of 24 trials) costs more than deciding without scores" in stderr
     assert "at a prior of 0.5" not in stderr
 
 

@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import pytest
@@ -58,9 +59,11 @@ def test_table_names_models_and_signs_differences(run, models, flags):
     table = run("compare", *models[:2], *flags).stdout
     assert "A  a.pt" in table
     assert "B  b.pt" in table
-    assert "EER % A  EER % B  B − A" in table
+    assert "EER % A  EER % B  B − A  B better/worse/equal" in table
     for width in document["trials"][0]["results"]:
-        assert f"{100 * width['pairs'][0]['delta_eer']:+.2f}" in table
+        pair = width["pairs"][0]
+        signs = "/".join(str(pair["signs"][name]) for name in ("fewer", "more", "equal"))
+        assert re.search(rf"{re.escape(format(100 * pair['delta_eer'], '+.2f'))} +{signs} ", table)
 
 
 @pytest.mark.usefixtures("models")
@@ -227,7 +230,7 @@ def test_without_resamples_of_many_speakers_no_signs_are_shown(run, models, many
     flags = "--trials", many_speakers.trials, "--audio-root", many_speakers.root
     table = run("compare", *models[:2], *flags, "--resamples", 0).stdout
     assert "no intervals and no winner: not requested" in table
-    assert "− + =" not in table
+    assert "better/worse/equal" not in table
 
 
 def test_one_model_under_two_names_is_reported(run, models, flags, tmp_path):
@@ -305,7 +308,7 @@ def test_a_run_is_compared_epoch_by_epoch(run, flags, tmp_path, write_model):
         ("run/epoch-003.pt", "run/epoch-010.pt"),
     ]
     table = run("compare", "run", *flags).stdout
-    assert "− + =" not in table  # differences are not in the table of a run, nor spoken of below it
+    assert "better/worse/equal" not in table  # differences are not in the table of a run, nor spoken of below it
     assert [line.split()[0] for line in table.splitlines() if line.startswith(("2 ", "3 ", "10"))][-3:] == [
         "2",
         "3",

@@ -313,7 +313,7 @@ def test_own_file_in_place_of_a_published_one_stays_in_use_with_a_warning(server
         assert result.exit_code == 0, result.output
         shown = " ".join(result.stderr.split())
         assert f"using the file with SHA-256 {SHA256}" in shown
-        assert "the published one has c9b6bb2f6747caa28a41eaf2e372d66b0d1563baef186d18f5e99abd5e71e06f" in shown
+        assert "the registry has c9b6bb2f6747caa28a41eaf2e372d66b0d1563baef186d18f5e99abd5e71e06f" in shown
     back = fetch(PINNED, "--force")
     assert back.exit_code == 4
     assert "expected SHA-256 c9b6bb2f" in back.stderr

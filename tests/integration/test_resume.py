@@ -159,7 +159,7 @@ def test_resume_with_another_configuration_lists_the_changes_only(run, train):
         run("train", "--resume", "auto", "--set", "training.batch_size=2"),
     ):
         assert outcome.exit_code == 1
-        assert "another configuration: training.batch_size was 4, now 2\n" in outcome.stderr
+        assert "the configuration changed: training.batch_size was 4, now 2\n" in outcome.stderr
 
 
 @pytest.mark.process

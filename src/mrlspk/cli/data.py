@@ -109,7 +109,9 @@ def trials_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
     same_session: Annotated[
         SameSession,
-        typer.Option(help="Target trials within one session. avoid: only if a speaker has one session."),
+        typer.Option(
+            help="Target trials within one session: avoid (only if a speaker has one session), never, or allow."
+        ),
     ] = SameSession.AVOID,
     match: Annotated[
         str | None, typer.Option(help="Column of --metadata, such as gender, in which both speakers must agree.")

@@ -36,7 +36,7 @@ def train_command(
     ] = "never",
     allow_changes: Annotated[
         bool,
-        typer.Option("--allow-changes", help="With --resume: accept another configuration, corpus or world size."),
+        typer.Option("--allow-changes", help="With --resume: accept a changed configuration, corpus or world size."),
     ] = False,
     init_from: Annotated[
         str | None, typer.Option("--init-from", help="Start from this model: a path or a name.")
