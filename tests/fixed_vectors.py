@@ -5,7 +5,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from mrlspk.inference.backend import LoadedBackend, register_loader
+from mrlspk.inference.backend import LoadedBackend
+from mrlspk.inference.backend_registry import register_loader
 
 SUFFIX = ".vectors"
 

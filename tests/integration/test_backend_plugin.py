@@ -11,7 +11,7 @@ import soundfile
 
 import fixed_vectors
 import mrlspk
-from mrlspk.inference import backend
+from mrlspk.inference import backend_registry
 from mrlspk.models.encoder import Encoder
 
 VECTORS = {"a1": (3, 4, 0), "a2": (4, 3, 0), "b1": (0, 5, 12), "b2": (5, 0, 12)}
@@ -24,7 +24,7 @@ EER = {2: 0.5, 3: 0.0}
 @pytest.fixture(autouse=True)
 def plugin(monkeypatch):
     """Register the plug-in, and let no PyTorch network be built."""
-    monkeypatch.setattr(backend, "_LOADERS", {})
+    monkeypatch.setattr(backend_registry, "_LOADERS", {})
     fixed_vectors.register()
     monkeypatch.setattr(Encoder, "__init__", lambda *_, **__: pytest.fail("a PyTorch network was built"))
 

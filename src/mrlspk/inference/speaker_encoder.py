@@ -12,7 +12,8 @@ from torch import Tensor
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.audio import SAMPLE_RATE, load_audio
 from mrlspk.errors import DataError, UsageError
-from mrlspk.inference.backend import Backend, check_dims, load_backend
+from mrlspk.inference.backend import Backend, check_dims
+from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.batching import check_direction, check_length
 from mrlspk.inference.embedding import embed_waveforms, unit_prefix
 from mrlspk.inference.model_file import locate_model

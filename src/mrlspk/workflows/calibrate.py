@@ -34,7 +34,7 @@ from mrlspk.evaluation.score_norm import NormRequest, build_norm_request
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
 from mrlspk.evaluation.trial_list import NAMED, TrialList, read_trial_lists
 from mrlspk.files import OnProgress, check_free
-from mrlspk.inference.backend import load_backend
+from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.metrics.dcf import cost_weights
 

@@ -16,7 +16,8 @@ from mrlspk.evaluation.score_norm import build_norm_request
 from mrlspk.evaluation.scored_trials import Resampling
 from mrlspk.evaluation.trial_list import TrialRequest, choose_trial_lists
 from mrlspk.files import OnProgress
-from mrlspk.inference.backend import LoadedBackend, load_backend
+from mrlspk.inference.backend import LoadedBackend
+from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.model_file import ModelFile
 
 log = logging.getLogger("mrlspk.evaluation")

@@ -9,7 +9,8 @@ from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.audio_source import as_source
 from mrlspk.data.utterance_ids import printable
 from mrlspk.errors import DataError, UsageError
-from mrlspk.inference.backend import check_dims, load_backend
+from mrlspk.inference.backend import check_dims
+from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.embedding import embed_recordings, unit_prefix
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.recording import EmbeddedRecording, Recording

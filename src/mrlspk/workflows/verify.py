@@ -18,7 +18,7 @@ from mrlspk.evaluation.score_lists import choose_dims
 from mrlspk.evaluation.score_norm import NormRequest, ScoreNorm, find_cohort, join_cohort, normalise
 from mrlspk.evaluation.trial_cosines import enrolment_side, score_sides, test_side
 from mrlspk.files import OnProgress
-from mrlspk.inference.backend import load_backend
+from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.embedding import embed_recordings
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.recording import EmbeddedRecording, Recording

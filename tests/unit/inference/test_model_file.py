@@ -5,8 +5,8 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from mrlspk.errors import CheckpointError, DownloadError
-from mrlspk.inference import backend
-from mrlspk.inference.backend import load_backend, register_loader
+from mrlspk.inference import backend_registry
+from mrlspk.inference.backend_registry import load_backend, register_loader
 from mrlspk.inference.model_file import ModelFile, locate_model
 from mrlspk.pretrained.cache_folder import cached_path
 from mrlspk.pretrained.own_models import ModelFacts, add_own_model, own_model_path
@@ -78,14 +78,14 @@ def test_unknown_name_suggests_the_nearest(tmp_path, typed, guess):
 
 
 def test_exported_model_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(backend, "_LOADERS", {})
+    monkeypatch.setattr(backend_registry, "_LOADERS", {})
     (tmp_path / "model.onnx").write_bytes(b"onnx")
     with pytest.raises(CheckpointError, match="an exported .onnx model cannot be used yet"):
         load_backend(locate_model("model.onnx", cache_dir=tmp_path), device="cpu")
 
 
 def test_exported_model_is_loaded_by_a_loader_of_its_suffix(tmp_path, monkeypatch):
-    monkeypatch.setattr(backend, "_LOADERS", {})
+    monkeypatch.setattr(backend_registry, "_LOADERS", {})
     register_loader(".onnx", lambda model, device: (model.path.read_bytes(), device))
     (tmp_path / "model.ONNX").write_bytes(b"onnx")
     assert load_backend(locate_model("model.ONNX", cache_dir=tmp_path), device="cpu") == (b"onnx", "cpu")
@@ -98,12 +98,12 @@ def load_installed(model, device):
 
 
 def test_installed_loader_is_used_for_its_suffix(tmp_path, monkeypatch):
-    entry = EntryPoint("onnx", f"{__name__}:load_installed", backend.ENTRY_POINTS)
-    monkeypatch.setattr(backend, "_LOADERS", {})
-    monkeypatch.setattr(backend, "entry_points", lambda group: [entry] if group == "mrlspk.backends" else [])
-    backend._installed_loaders.cache_clear()
+    entry = EntryPoint("onnx", f"{__name__}:load_installed", backend_registry.ENTRY_POINTS)
+    monkeypatch.setattr(backend_registry, "_LOADERS", {})
+    monkeypatch.setattr(backend_registry, "entry_points", lambda group: [entry] if group == "mrlspk.backends" else [])
+    backend_registry._installed_loaders.cache_clear()
     model = ModelFile(tmp_path / "model.onnx", "model.onnx")
     try:
         assert load_backend(model, device="cpu") == ("model.onnx", "cpu")
     finally:
-        backend._installed_loaders.cache_clear()
+        backend_registry._installed_loaders.cache_clear()
