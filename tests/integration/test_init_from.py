@@ -100,7 +100,11 @@ def test_progress_says_what_came_over(run, train, tmp_path):
         "loaded; classifier weights reinitialised: the file has none, this run has 4 classes"
     )
     assert said in " ".join(run("train", *options, "--dry-run").stdout.split())
-    assert said in run("train", *options, "--set", "training.num_epochs=1").stderr
+    told = run("train", *options, "--set", "training.num_epochs=1").stderr
+    assert said in told
+    assert "values 193–196 of the embedding are initialised from principal directions of the training speech" in told
+    unrotated = " ".join(run("train", *options, "--set", "head.rotation=none", "--dry-run").stderr.split())
+    assert "values 193–196 of the embedding are initialised from random weights" in unrotated
 
 
 def test_training_from_scratch_reports_no_transfer(train):
