@@ -124,6 +124,6 @@ def test_report_of_the_comparison_tells_what_is_printed(run, models, flags, tmp_
         for width, row in zip(trials["results"], listed, strict=True):
             (pair,) = width["pairs"]
             eers = [f"{100 * model['eer']:.2f}" for model in width["models"]]
-            signs = [str(pair["signs"][key]) for key in ("fewer", "more", "equal")]
-            assert row == [str(width["dim"]), *eers, f"{100 * pair['delta_eer']:+.2f}", *signs, "–"]
+            signs = "/".join(str(pair["signs"][key]) for key in ("fewer", "more", "equal"))
+            assert row == [str(width["dim"]), *eers, f"{100 * pair['delta_eer']:+.2f}", signs, "–"]
     assert outcome.json["trials"][2]["results"][2]["pairs"][0]["delta_eer"] > 0  # the disturbed head is worse

@@ -74,7 +74,7 @@ def test_given_hash_overrides_the_registry_later_too(mirror, cache_dir, caplog):
         caplog.clear()
         assert fetch_model(PINNED, cache_dir=cache_dir, **arguments).sha256 == SHA256
         assert f"using the file with SHA-256 {SHA256}" in caplog.text
-        assert "the published one has c18a42926878bc8ac079623fbf36f0bc8054cda1199e96fbe1a3f8e131796647" in caplog.text
+        assert "the registry has c18a42926878bc8ac079623fbf36f0bc8054cda1199e96fbe1a3f8e131796647" in caplog.text
 
 
 def test_given_hash_overrides_a_registry_that_adds_one_later(mirror, cache_dir, pin, caplog):
