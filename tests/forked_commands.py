@@ -124,7 +124,7 @@ class Starter:
     def close(self):
         self.end()
         with self._process:
-            self._process.stdin.close()
+            self._process.terminate()  # a process forked from this one may hold its stdin open
 
     def _note(self, command):
         self._commands.append(command)
