@@ -13,6 +13,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from mrlspk.config.root import Config
 from mrlspk.errors import ConfigError
+from mrlspk.reading import parse_yaml, read_yaml
 
 PREFIX = "MRLSPK_"
 SEE_REFERENCE = "See docs/configuration.md for every key."
@@ -161,18 +162,13 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[_Setting]:
     for name, text in environment.items():
         if not name.startswith(PREFIX) or name.removeprefix(PREFIX) in PROGRAM_VARIABLES:
             continue
-        yield tuple(name.removeprefix(PREFIX).lower().split("__")), _parse(text, name), name
+        yield tuple(name.removeprefix(PREFIX).lower().split("__")), parse_yaml(text, name, ConfigError), name
 
 
 def _from_yaml(path: Path | None) -> Iterator[_Setting]:
     if path is None:
         return
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", path, "Give the path of a YAML file.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"is not YAML: {error}", path) from error
+    content = read_yaml(path, ConfigError, "Give the path of a YAML file.")
     if content is not None and not isinstance(content, dict):
         raise ConfigError(f"expected sections such as 'training:', got a {type(content).__name__}", path)
     yield from _leaves((), content or {}, str(path))
@@ -183,14 +179,7 @@ def _from_overrides(overrides: Sequence[str]) -> Iterator[_Setting]:
         key, equals, text = override.partition("=")
         if not (equals and key):
             raise ConfigError(f"expected 'section.key=value', got {override!r}", parameter="set")
-        yield tuple(key.strip().split(".")), _parse(text, f"`set={key}`"), "`set`"
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: {text!r} is not a YAML value") from error
+        yield tuple(key.strip().split(".")), parse_yaml(text, f"`set={key}`", ConfigError), "`set`"
 
 
 def _leaves(prefix: tuple[str, ...], content: Mapping[Any, Any], origin: str) -> Iterator[_Setting]:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mrlspk.config import named_keys
 from mrlspk.config.migration import AddedKey, DroppedKey, MappedKey, kept_keys, migrate, render_file
 from mrlspk.config.root import Config
@@ -13,6 +11,7 @@ from mrlspk.config.sources import known_keys
 from mrlspk.errors import ConfigError
 from mrlspk.files import check_free, whole_file
 from mrlspk.pretrained import is_published
+from mrlspk.reading import read_yaml
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def _read(path: Path) -> dict[Any, Any]:
         ConfigError: If it is not YAML, is empty, or needs no migration.
     """
     named = named_keys(path)
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = read_yaml(path, ConfigError)
     if not content:
         raise ConfigError("has no keys", path, "Give the config.yaml of redimnet-mrl.")
     if named <= set(known_keys()):

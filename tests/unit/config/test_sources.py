@@ -160,7 +160,7 @@ def test_error_across_sections_names_the_keys():
     [
         ("seed", "set: expected 'section.key=value'"),
         ("=3", "set: expected 'section.key=value'"),
-        ("model.mrl_dims=[1", "'[1' is not a YAML value"),
+        ("model.mrl_dims=[1", "mrl_dims`: is not YAML: line 1, column 3"),
         ("seed.high=1", "seed"),
     ],
 )

@@ -1,0 +1,141 @@
+"""Read files and parse YAML and JSON; every fault is one error that names the file and the place."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mrlspk.errors import MrlspkError
+
+CHUNK_BYTES = 1 << 20
+LARGEST_LIST = 1 << 30  # bytes of a text file with a line for each trial or utterance
+LARGEST_SETTINGS = 1 << 24  # bytes of a file of settings
+NESTED = "is nested too deeply"
+
+# What PyYAML's constructors raise for a value that does not fit its tag: `2026-13-45`, `!!bool x`, `!!int ""`.
+_CONSTRUCTOR_ERRORS = (ValueError, LookupError, AttributeError, TypeError, OverflowError)
+
+
+@contextmanager
+def reading(path: Path, error_type: type[MrlspkError], fix: str | None = None) -> Iterator[None]:
+    """Turn an error of the system about ``path`` into ``error_type``.
+
+    Raises:
+        MrlspkError: Of type ``error_type``, if no file can have this name or the block raises OSError.
+    """
+    try:
+        if b"\0" in os.fsencode(path):
+            raise error_type("no file has a NUL character in its name", path, fix)
+        yield
+    except OSError as error:
+        raise error_type(f"cannot be read: {error.strerror or error}", path, fix) from error
+    except UnicodeEncodeError as error:
+        raise error_type("no file has such a name: it is not Unicode text", path, fix) from error
+
+
+def read_bytes(
+    path: Path, error_type: type[MrlspkError], fix: str | None = None, *, most_bytes: int = LARGEST_SETTINGS
+) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        MrlspkError: Of type ``error_type``, if it cannot be read or has more than ``most_bytes``.
+    """
+    content = bytearray()
+    with reading(path, error_type, fix), path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        is_larger = stat.S_ISREG(found.st_mode) and found.st_size > most_bytes
+        while not is_larger and (chunk := file.read(CHUNK_BYTES)):  # a pipe or device has no size
+            content += chunk
+            is_larger = len(content) > most_bytes
+    if is_larger:
+        raise error_type(f"is too large: expected at most {most_bytes:,} bytes", path, fix)
+    return bytes(content)
+
+
+def read_text(
+    path: Path, error_type: type[MrlspkError], fix: str | None = None, *, most_bytes: int = LARGEST_SETTINGS
+) -> str:
+    """Return the text of a file without the byte order mark that Windows writes.
+
+    Raises:
+        MrlspkError: Of type ``error_type``, if it cannot be read, is not text in UTF-8, or is too large.
+    """
+    return as_text(read_bytes(path, error_type, fix, most_bytes=most_bytes), path, error_type, fix)
+
+
+def as_text(content: bytes, where: Path | str, error_type: type[MrlspkError], fix: str | None = None) -> str:
+    """Return bytes as text without a byte order mark.
+
+    Raises:
+        MrlspkError: Of type ``error_type``, if they are not UTF-8 or hold a NUL.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        what = f"is not UTF-8 text: byte {error.start + 1} is 0x{content[error.start]:02x}"
+        raise error_type(what, where, fix) from error
+    if "\0" in text:
+        raise error_type(f"is not UTF-8 text: character {text.index('\0') + 1} is NUL", where, fix)
+    return text
+
+
+def parse_yaml(text: str, where: Path | str, error_type: type[MrlspkError], fix: str | None = None) -> Any:
+    """Return the value of a YAML document; ``where`` is its file, or the variable or flag that holds it.
+
+    Raises:
+        MrlspkError: Of type ``error_type``, if it is not YAML; the message names the line.
+    """
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise error_type(f"is not YAML: {_yaml_problem(error)}", where, fix) from error
+    except RecursionError as error:
+        raise error_type(NESTED, where, fix) from error
+
+
+def read_yaml(path: Path, error_type: type[MrlspkError], fix: str | None = None) -> Any:
+    """Return the value of a YAML file.
+
+    Raises:
+        MrlspkError: Of type ``error_type``, if it cannot be read or is not YAML.
+    """
+    return parse_yaml(read_text(path, error_type, fix), path, error_type, fix)
+
+
+def parse_json(text: str | bytes, where: Path | str, error_type: type[MrlspkError], fix: str | None = None) -> Any:
+    """Return the value of a JSON document; ``where`` is its file, or its file and line.
+
+    Raises:
+        MrlspkError: Of type ``error_type``, if it is not JSON; the message names the line and column.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise error_type(NESTED, where, fix) from error
+    except ValueError as error:
+        raise error_type(f"is not JSON: {error}", where, fix) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader of PyYAML, whose every fault is a YAMLError with a line."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - of PyYAML
+        try:
+            return super().construct_object(node, deep=deep)
+        except _CONSTRUCTOR_ERRORS as error:
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                problem=f"no valid {kind}, and text belongs in quotes: {error}", problem_mark=node.start_mark
+            ) from error
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else problem
