@@ -1,42 +1,161 @@
-"""Write files whole or not at all, lock them between processes, and compute their SHA-256."""
+"""Write files and folders whole or not at all, lock them between processes, and compute their SHA-256."""
 
+import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from mrlspk.errors import MrlspkError
+from mrlspk.partial_files import Partial, locked_partial, partial_path, write_errors
 
 CHUNK_BYTES = 1 << 20
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}  # errors of a name that is not free
 
 type OnProgress = Callable[[int, int], None]
 """Called with (work done so far, work in all)."""
 
 
+@dataclass(frozen=True)
+class Claim:
+    """The right to write a file: no other process has it until the block of `claimed_file` ends."""
+
+    path: Path
+    force: bool
+    _partial: Partial
+
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """Yield ``F.partial``, empty, to write; it becomes ``path`` at the end.
+
+        Raises:
+            MrlspkError: If it cannot be written. If it cannot become ``path``, because a file of that name has
+                appeared, ``F.partial`` is kept.
+        """
+        with write_errors(self.path):
+            yield self._partial.path
+            with self._partial.path.open("rb+") as file:
+                os.fsync(file.fileno())
+        _put_in_place(self._partial, self.path, os.replace if self.force else _link)
+
+
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; it replaces ``path`` at the end, or is removed after an error.
+def claimed_file(path: Path, *, force: bool) -> Iterator[Claim]:
+    """Claim ``path`` before the work that makes its contents.
+
+    A symbolic link counts as a file: ``force`` replaces the link, not its target. ``F.partial`` and new folders are
+    removed at the end unless they were used.
 
     Raises:
-        MrlspkError: If the file or its folder cannot be written.
+        MrlspkError: If the file exists and ``force`` is false, another process is writing it, or it cannot be created.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    check_free(path, force=force)
+    with _new_folders(path), locked_partial(path, is_folder=False) as partial:
+        check_free(path, force=force)  # another process may just have finished it
+        yield Claim(path, force, partial)
+
+
+@contextmanager
+def whole_file(path: Path, *, force: bool) -> Iterator[Path]:
+    """Yield ``F.partial``, empty, to write; it becomes ``path`` at the end, or is removed after an error.
+
+    Raises:
+        MrlspkError: If the file exists and ``force`` is false, another process is writing it, or it cannot be written.
+    """
+    with claimed_file(path, force=force) as claim, claim.writing() as partial:
+        yield partial
+
+
+@contextmanager
+def whole_folder(folder: Path, *, force: bool) -> Iterator[Path]:
+    """Yield ``F.partial``, an empty folder, to fill; it becomes ``folder`` at the end, or is removed after an error.
+
+    Raises:
+        MrlspkError: If another process is writing it, or it cannot be written. If there is a folder of that name that
+            is not empty, and ``force`` is false, ``F.partial`` is kept.
+    """
+    folder = folder.resolve()
+    with _new_folders(folder), locked_partial(folder, is_folder=True) as partial:
+        with write_errors(folder):
+            yield partial.path
+        _put_in_place(partial, folder, _swap if force else os.rename)
+        with write_errors(folder):
+            _remove_earlier(folder)
+
+
+def _put_in_place(partial: Partial, path: Path, put: Callable[[Path, Path], None]) -> None:
+    """Give a whole partial its name; if that fails, keep it."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield partial
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        put(partial.path, path)
     except OSError as error:
-        raise MrlspkError(
-            f"cannot be written: {error.strerror or error}", path, "Give a folder that is writable and has room."
-        ) from error
+        partial.is_kept = True
+        what = "appeared meanwhile" if error.errno in _TAKEN else f"cannot be written: {error.strerror}"
+        raise MrlspkError(what, path, f"What was to be written is in {partial.path}: rename it.") from error
+
+
+def _link(partial: Path, path: Path) -> None:
+    """Rename a file unless ``path`` exists, which ``os.rename`` would replace.
+
+    Raises:
+        FileExistsError: If it does.
+    """
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        if not path.samefile(partial):  # NFS may repeat a request that it has met
+            raise
+    except OSError:  # no hard links here: reserve the name with an empty file
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        try:
+            partial.replace(path)
+        except BaseException:
+            path.unlink()
+            raise
+        return
+    partial.unlink()
+
+
+def _swap(partial: Path, folder: Path) -> None:
+    """Rename a folder; an earlier one of that name is moved away."""
+    earlier = _earlier(folder)
+    try:
+        if folder.exists():
+            _remove_earlier(folder)
+            folder.rename(earlier)
+        partial.rename(folder)
+    except BaseException:
+        if earlier.exists() and not folder.exists():
+            earlier.rename(folder)
+        raise
+
+
+def _earlier(folder: Path) -> Path:
+    return partial_path(folder.with_name(f"{folder.name}.earlier"))
+
+
+def _remove_earlier(folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(_earlier(folder))
+
+
+@contextmanager
+def _new_folders(path: Path) -> Iterator[None]:
+    """Create the folders of a file; those that are still empty at the end are removed."""
+    with write_errors(path):
+        new = [folder for folder in path.absolute().parents if not folder.exists()]
+    try:
+        with write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for folder in new:
+            with suppress(OSError):  # not empty
+                folder.rmdir()
 
 
 def check_free(path: Path, *, force: bool) -> None:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.process
 
 LONG = "training.num_epochs=12", "data.num_workers=1"
 ENDLESS = ("training.num_epochs=100_000",)
-PARTIAL = "**/.*.partial"
+PARTIAL = "**/*.partial"
 
 
 @pytest.fixture(scope="module")

@@ -159,7 +159,7 @@ def test_vectors_of_an_unknown_key_are_computed_again(encoder, dataset, folder, 
 def test_partial_files_of_a_killed_process_are_removed(encoder, dataset, folder):
     store = extract(encoder, dataset, folder)
     kept = contents(folder)
-    (store.folder / ".shard-00003.npy.123.partial").write_text("half")
+    (store.folder / "shard-00003.npy.partial").write_text("half")
     extract(encoder, dataset, folder)
     assert contents(folder) == kept
 

@@ -73,5 +73,5 @@ def test_extraction_with_workers_resumes_after_a_signal(tiny_corpus, folder, num
             pass
         assert child.send(number) == exit_code
     if number == signal.SIGTERM:
-        assert not list(folder.glob("*/.*.partial"))
+        assert not list(folder.glob("*/*.partial"))
     assert_resumes_to_the_same(tiny_corpus.root, folder)

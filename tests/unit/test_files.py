@@ -1,16 +1,20 @@
+import errno
 import hashlib
+import os
 import threading
 import time
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
 from mrlspk.errors import DownloadError, MrlspkError
-from mrlspk.files import check_free, file_sha256, one_at_a_time, whole_file
+from mrlspk.files import check_free, claimed_file, file_sha256, one_at_a_time, whole_file, whole_folder
 
 
 def test_whole_file_leaves_only_the_written_file(tmp_path):
     path = tmp_path / "new" / "file.txt"
-    with whole_file(path) as partial:
+    with whole_file(path, force=False) as partial:
         partial.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
@@ -22,7 +26,7 @@ def test_failed_write_keeps_the_file_before(tmp_path):
     path.write_text("before")
 
     def write_half():
-        with whole_file(path) as partial:
+        with whole_file(path, force=True) as partial:
             partial.write_text("half")
             raise KeyboardInterrupt
 
@@ -35,8 +39,8 @@ def test_failed_write_keeps_the_file_before(tmp_path):
 def test_folder_that_is_a_file_is_reported_with_the_path(tmp_path):
     (tmp_path / "text").write_text("no folder")
     path = tmp_path / "text" / "file.txt"
-    with pytest.raises(MrlspkError, match="cannot be written") as caught, whole_file(path) as partial:
-        partial.write_text("never")
+    with pytest.raises(MrlspkError, match="text is in the way") as caught, whole_file(path, force=False):
+        pytest.fail("a file became a folder")
     assert caught.value.where == path
 
 
@@ -44,13 +48,132 @@ def test_full_disk_is_reported_with_the_path_and_leaves_nothing(tmp_path):
     path = tmp_path / "file.txt"
 
     def write_until_full():
-        with whole_file(path) as partial:
+        with whole_file(path, force=False) as partial:
             partial.write_text("half")
             raise OSError(28, "No space left on device")
 
     with pytest.raises(MrlspkError, match="cannot be written: No space left on device"):
         write_until_full()
     assert list(tmp_path.iterdir()) == []
+
+
+def write(path, *, force, meanwhile):
+    with whole_file(path, force=force) as partial:
+        partial.write_text("new")
+        meanwhile()
+
+
+def test_file_that_appears_meanwhile_is_kept_and_so_is_the_new_one(tmp_path):
+    path = tmp_path / "file.txt"
+    with pytest.raises(MrlspkError, match="appeared meanwhile") as caught:
+        write(path, force=False, meanwhile=lambda: path.write_text("of another program"))
+    assert path.read_text() == "of another program"
+    assert (tmp_path / "file.txt.partial").read_text() == "new"
+    assert str(tmp_path / "file.txt.partial") in caught.value.fix
+
+
+def test_file_that_appears_meanwhile_is_replaced_with_force(tmp_path):
+    path = tmp_path / "file.txt"
+    write(path, force=True, meanwhile=lambda: path.write_text("of another program"))
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("appears", [False, True])
+def test_without_hard_links_a_file_is_still_not_replaced(tmp_path, monkeypatch, appears):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "file.txt"
+    with pytest.raises(MrlspkError, match="appeared") if appears else nullcontext():
+        write(path, force=False, meanwhile=lambda: path.write_text("of another program") if appears else None)
+    assert path.read_text() == ("of another program" if appears else "new")
+    assert (tmp_path / "file.txt.partial").exists() == appears
+
+
+def test_new_file_that_cannot_replace_is_kept(tmp_path):
+    path = tmp_path / "file.txt"
+    with pytest.raises(MrlspkError, match="appeared meanwhile"):
+        write(path, force=True, meanwhile=path.mkdir)
+    assert (tmp_path / "file.txt.partial").read_text() == "new"
+
+
+@pytest.mark.parametrize("points_to_a_file", [False, True])
+def test_symbolic_link_counts_as_a_file_and_keeps_its_target(tmp_path, points_to_a_file):
+    link, target = tmp_path / "link", tmp_path / "target"
+    if points_to_a_file:
+        target.write_text("before")
+    link.symlink_to(target)
+    with pytest.raises(MrlspkError, match="exists"), whole_file(link, force=False):
+        pytest.fail("the link was taken for a free name")
+    with whole_file(link, force=True) as partial:
+        partial.write_text("new")
+    assert (link.read_text(), link.is_symlink()) == ("new", False)
+    assert target.exists() == points_to_a_file
+    assert not points_to_a_file or target.read_text() == "before"
+
+
+def test_failed_claim_leaves_no_new_folder(tmp_path):
+    def fail():
+        with claimed_file(tmp_path / "new" / "deep" / "file.txt", force=False):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_error_of_the_work_before_writing_is_not_changed(tmp_path):
+    with pytest.raises(PermissionError), claimed_file(tmp_path / "file.txt", force=False):
+        raise PermissionError
+
+
+def fill(path, text, *, force):
+    with whole_folder(path, force=force) as partial:
+        (partial / "file.txt").write_text(text)
+
+
+def test_whole_folder_appears_and_replaces_only_with_force(tmp_path):
+    folder = tmp_path / "new" / "folder"
+    fill(folder, "first", force=False)
+    with pytest.raises(MrlspkError, match="appeared meanwhile"):
+        fill(folder, "second", force=False)
+    assert (folder / "file.txt").read_text() == "first"
+    assert (folder.with_name("folder.partial") / "file.txt").read_text() == "second"
+    fill(folder, "third", force=True)
+    assert (folder / "file.txt").read_text() == "third"
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_failed_folder_keeps_the_folder_before(tmp_path):
+    def fail():
+        with whole_folder(tmp_path / "folder", force=True) as partial:
+            (partial / "half").touch()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    fill(tmp_path / "folder", "before", force=False)
+    with pytest.raises(MrlspkError, match="No space left"):
+        fail()
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "file.txt"]
+
+
+def test_folder_that_cannot_take_its_place_leaves_the_one_before(tmp_path, monkeypatch):
+    rename = Path.rename
+
+    def fail(path, target):
+        if target == tmp_path / "folder" and path.name == "folder.partial":
+            raise OSError(errno.EIO, "broken")
+        return rename(path, target)
+
+    fill(tmp_path / "folder", "before", force=False)
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(MrlspkError, match="cannot be written: broken"):
+        fill(tmp_path / "folder", "after", force=True)
+    assert {path.parent.name: path.read_text() for path in tmp_path.rglob("*.txt")} == {
+        "folder": "before",
+        "folder.partial": "after",
+    }
 
 
 def test_check_free_accepts_a_new_path_or_force(tmp_path):

@@ -118,7 +118,7 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
     Raises:
         MrlspkError: If the file cannot be written.
     """
-    with whole_file(path) as partial:
+    with whole_file(path, force=True) as partial:
         partial.write_text(calibration.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 

@@ -160,7 +160,7 @@ def write_scores(path: Path, scores: ModelScores) -> None:
     for index, each in enumerate(scores.lists):
         for name in ARRAYS:
             arrays[f"{name}_{index}"] = np.asarray(getattr(each.scored, name))
-    with whole_file(path) as partial, partial.open("wb") as file:
+    with whole_file(path, force=True) as partial, partial.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
 

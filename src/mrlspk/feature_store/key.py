@@ -119,7 +119,7 @@ def write_key(folder: Path, key: Key) -> None:
     Raises:
         MrlspkError: If it cannot be written.
     """
-    with whole_file(folder / KEY_FILE) as partial:
+    with whole_file(folder / KEY_FILE, force=True) as partial:
         partial.write_text(json.dumps(key, indent=1, sort_keys=True) + "\n")
 
 

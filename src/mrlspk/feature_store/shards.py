@@ -119,11 +119,11 @@ def write_shard(folder: Path, shard: Shard, vectors: NDArray[np.floating], *, la
         MrlspkError: If they cannot be written.
     """
     digest = hashlib.sha256()
-    with whole_file(folder / shard.name) as partial, partial.open("wb") as file:
+    with whole_file(folder / shard.name, force=True) as partial, partial.open("wb") as file:
         for part in (layout.header(len(shard)), memoryview(np.ascontiguousarray(vectors)).cast("B")):
             digest.update(part)
             file.write(part)
-    with whole_file(checksum_path(folder, shard)) as partial:
+    with whole_file(checksum_path(folder, shard), force=True) as partial:
         partial.write_text(f"{digest.hexdigest()}  {shard.name}\n")
 
 

@@ -17,6 +17,7 @@ from mrlspk.errors import MrlspkError
 from mrlspk.feature_store.key import KEY_FILE, Key, layout_of, read_key, write_key
 from mrlspk.feature_store.shards import Layout, NumberType, Shard, ShardState, inspect_shard, map_shard
 from mrlspk.files import one_at_a_time
+from mrlspk.partial_files import SUFFIX
 
 log = logging.getLogger("mrlspk.training")
 
@@ -103,7 +104,7 @@ def prepare_folder(folder: Path, key: Key) -> None:
         MrlspkError: If the folder cannot be written.
     """
     try:
-        for partial in folder.glob(".*.partial"):  # of a killed process: only the holder of the lock writes
+        for partial in folder.glob(f"*{SUFFIX}"):  # of a killed process: only the holder of the lock writes
             partial.unlink()
         fault = _key_fault(folder, key)
         if fault is None:

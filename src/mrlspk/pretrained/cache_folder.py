@@ -121,7 +121,7 @@ def write_record_file(path: Path, text: str) -> None:
         RecordError: If it cannot be written.
     """
     try:
-        with whole_file(path) as partial:
+        with whole_file(path, force=True) as partial:
             partial.write_text(text, encoding="utf-8")
     except MrlspkError as error:
         raise RecordError(error.what, path, OTHER_FOLDER) from error

@@ -124,12 +124,12 @@ def add_own_model(
     path, entry = own_model_path(name, cache_dir), _entry_path(name, cache_dir)
     with lock_model(path, cache_dir.expanduser()):
         check_name(name, cache_dir, force=force)
-        with whole_file(path) as partial:
+        with whole_file(path, force=True) as partial:
             write(partial)
             _remove(entry)  # it describes the file that is about to be replaced
         known = {"name": name, "sha256": file_sha256(path), "bytes": path.stat().st_size, "added": added}
         model = OwnModel.model_validate(facts.model_dump() | known)
-        with whole_file(entry) as partial:
+        with whole_file(entry, force=True) as partial:
             partial.write_text(model.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return model
 

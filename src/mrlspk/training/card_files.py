@@ -49,7 +49,7 @@ def write_card(checkpoint: Path, card: ModelCard) -> None:
     shown = card.model_copy(update={"checkpoint": checkpoint.name, "sha256": file_sha256(checkpoint)})
     texts = {"json": shown.model_dump_json(indent=2) + "\n", "md": render_markdown(shown)}
     for suffix, text in texts.items():
-        with whole_file(checkpoint.with_name(f"{checkpoint.stem}.card.{suffix}")) as partial:
+        with whole_file(checkpoint.with_name(f"{checkpoint.stem}.card.{suffix}"), force=True) as partial:
             partial.write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -238,5 +238,5 @@ def _write_crops(run: Run, path: Path, *, before: Progress) -> None:
     keys = run.state.batches.crops_at(progress.epoch, n_crops_done=before.n_crops, n_batches=n_batches)
     names = [run.state.plan.name_crop(key) for key in keys[: progress.n_crops - before.n_crops]]
     found = {"epoch": progress.epoch + 1, "step": progress.step, "utterance_ids": names}
-    with whole_file(path) as partial:
+    with whole_file(path, force=True) as partial:
         partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -37,7 +37,7 @@ def write_embeddings(report: EmbedReport, path: Path) -> None:
         MrlspkError: If the file cannot be written.
     """
     writer = {".npz": _write_npz, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[path.suffix]
-    with whole_file(path) as partial:
+    with whole_file(path, force=True) as partial:
         writer(report, partial)
 
 

@@ -44,7 +44,7 @@ def migrate_config(old: Path, output: Path, *, force: bool = False) -> MigratedC
     """
     check_free(output, force=force)
     migration = migrate(_read(old), str(old))
-    with whole_file(output) as partial:
+    with whole_file(output, force=True) as partial:
         partial.write_text(render_file(migration, old.name), encoding="utf-8")
     return MigratedConfig(
         written=output,

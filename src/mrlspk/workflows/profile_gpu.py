@@ -154,7 +154,7 @@ def write_config(config: Config, profile: GpuProfile, path: Path) -> None:
         f"# Batch and accumulation from mrlspk gpu-profile: {origin}.\n"
         f"# On a GPU of {profile.limit_mib:.0f} MiB, {expected} are expected.\n"
     )
-    with whole_file(path) as partial:
+    with whole_file(path, force=True) as partial:
         partial.write_text(heading + dump_config(with_batch(config, profile)), encoding="utf-8")
 
 

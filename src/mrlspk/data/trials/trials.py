@@ -114,7 +114,7 @@ def write_trials(trials: Trials, path: Path) -> None:
     """
     if not trials.enrolments.keys().isdisjoint(trials.enroll_ids):
         raise DataError("a list in VoxCeleb's format cannot hold enrolment models of several utterances", trials.path)
-    with whole_file(path) as partial:
+    with whole_file(path, force=True) as partial:
         partial.write_text(format_trials(trials.enroll_ids, trials.test_ids, trials.is_target), newline="\n")
 
 

@@ -113,7 +113,7 @@ def _check_folder(folder: Path, *, force: bool) -> None:
 
 def _write_texts(texts: Mapping[str, str], folder: Path) -> None:
     for name, text in texts.items():
-        with whole_file(folder / name) as partial:
+        with whole_file(folder / name, force=True) as partial:
             # Half of a surrogate pair, which a name of a file can hold, has no other way into a file.
             partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 

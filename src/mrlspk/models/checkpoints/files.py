@@ -82,7 +82,7 @@ def save_checkpoint(path: Path, entries: dict[str, Any]) -> None:
     """
     check_suffix(path)
     write = _write_safetensors if path.suffix == SAFETENSORS else write_entries
-    with whole_file(path) as partial:
+    with whole_file(path, force=True) as partial:
         write(partial, entries)
 
 

@@ -15,6 +15,7 @@ from torch.optim import SGD, Optimizer
 from mrlspk.config.run import LoggingConfig
 from mrlspk.errors import CheckpointError, MrlspkError
 from mrlspk.files import one_at_a_time, whole_file
+from mrlspk.partial_files import SUFFIX
 
 log = logging.getLogger("mrlspk.training")
 
@@ -143,7 +144,7 @@ def remove_unfinished(run_dir: Path) -> None:
         MrlspkError: If one cannot be removed.
     """
     try:
-        for unfinished in run_dir.glob(".*.partial"):
+        for unfinished in run_dir.glob(f"*{SUFFIX}"):
             unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise MrlspkError(f"cannot be written: {error.strerror}", run_dir, "Make the folder writable.") from error
@@ -156,7 +157,7 @@ def write_corpus(run_dir: Path, utterance_ids: list[str]) -> None:
         MrlspkError: If the file cannot be written.
     """
     text = "".join(f"{utterance_id}\n" for utterance_id in utterance_ids)
-    with whole_file(run_dir / CORPUS_LIST) as partial_file:
+    with whole_file(run_dir / CORPUS_LIST, force=True) as partial_file:
         partial_file.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 

@@ -73,9 +73,9 @@ def save_adapter(folder: Path, encoder: Encoder, architecture: Architecture) -> 
     state = {PREFIX + name: values.detach().cpu().contiguous() for name, values in _kept_state(encoder).items()}
     base = model_fingerprint(without_adapters(encoder), without="head")
     header = json.dumps({"architecture": architecture.model_dump(mode="json"), "base": base})
-    with whole_file(folder / WEIGHTS) as partial:
+    with whole_file(folder / WEIGHTS, force=True) as partial:
         partial.write_bytes(safetensors.torch.save(state, metadata={"format": "pt", HEADER: header}))
-    with whole_file(folder / CONFIG) as partial:
+    with whole_file(folder / CONFIG, force=True) as partial:
         partial.write_text(json.dumps(options, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -112,7 +112,7 @@ def drop_redone(path: Path, facts: RunFacts) -> None:
     if not path.exists():
         return
     n_broken = 0
-    with whole_file(path) as partial, path.open("rb") as old, partial.open("wb") as new:
+    with whole_file(path, force=True) as partial, path.open("rb") as old, partial.open("wb") as new:
         for line in old:
             entry = _read_line(line)
             n_broken += entry is None

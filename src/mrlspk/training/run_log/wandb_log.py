@@ -185,7 +185,7 @@ def _run_id(path: Path, *, resumes: bool) -> str:
                 "expected the id of a Weights & Biases run", path, "Remove the file; a new W&B run begins."
             ) from error
     run_id = secrets.token_hex(4)
-    with whole_file(path) as partial:
+    with whole_file(path, force=True) as partial:
         partial.write_text(json.dumps({"id": run_id}) + "\n", encoding="utf-8")
     return run_id
 

@@ -1,0 +1,177 @@
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from mrlspk.errors import MrlspkError
+from mrlspk.files import whole_file, whole_folder
+from mrlspk.partial_files import locked_partial, partial_path
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mrlspk.files import whole_file
+with whole_file(Path(sys.argv[1]), force=False) as partial:
+    partial.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_second_writer_is_told_of_the_first(tmp_path):
+    path = tmp_path / "file.txt"
+    with whole_file(path, force=False) as partial:
+        partial.write_text("first")
+        with pytest.raises(MrlspkError, match="another process is writing it"), whole_file(path, force=True):
+            pytest.fail("two write one file")
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_second_writer_of_a_folder_is_told_of_the_first(tmp_path):
+    folder = tmp_path / "folder"
+    with whole_folder(folder, force=False) as partial:
+        (partial / "first").touch()
+        with pytest.raises(MrlspkError, match="another process is writing it"), whole_folder(folder, force=True):
+            pytest.fail("two write one folder")
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "first"]
+
+
+def test_killed_writer_leaves_only_its_partial_file_which_is_named(tmp_path, caplog):
+    path, left = tmp_path / "file.txt", tmp_path / "file.txt.partial"
+    subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {left.name: "half"}
+    with whole_file(path, force=False) as partial:
+        assert partial.read_text() == ""
+    assert f"{left}: left by a process that was killed; removed" in caplog.text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writer_killed_when_its_file_has_two_names_loses_nothing(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("whole")
+    os.link(path, tmp_path / "file.txt.partial")
+
+    def fail():
+        with whole_file(path, force=True) as partial:
+            partial.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(MrlspkError, match="No space"):
+        fail()
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {"file.txt": "whole"}
+
+
+def test_partial_that_becomes_the_file_meanwhile_is_not_taken(tmp_path, monkeypatch):
+    path, partial = tmp_path / "file.txt", tmp_path / "file.txt.partial"
+    partial.write_text("of another process")
+    flock = fcntl.flock
+
+    def finish_first(descriptor, how):
+        if partial.exists() and partial.read_text():
+            partial.rename(path)
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", finish_first)
+    with pytest.raises(MrlspkError, match="exists"), whole_file(path, force=False):
+        pytest.fail("the file exists")
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {"file.txt": "of another process"}
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_without_locks_the_partial_itself_is_the_lock(tmp_path, monkeypatch, is_folder):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with locked_partial(tmp_path / "name", is_folder=is_folder) as first:
+        with (
+            pytest.raises(MrlspkError, match="may be writing") as caught,
+            locked_partial(tmp_path / "name", is_folder=is_folder),
+        ):
+            pytest.fail("two write one file")
+        assert str(first.path) in caught.value.fix
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("in_the_way", ["link", "folder"])
+def test_what_is_no_partial_file_stays(tmp_path, in_the_way):
+    (tmp_path / "target").write_text("precious")
+    partial = tmp_path / "file.txt.partial"
+    if in_the_way == "link":
+        partial.symlink_to(tmp_path / "target")
+    else:
+        partial.mkdir()
+    with pytest.raises(MrlspkError, match="is in the way") as caught, whole_file(tmp_path / "file.txt", force=True):
+        pytest.fail("it was taken")
+    assert caught.value.where == partial
+    assert partial.exists()
+    assert (tmp_path / "target").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "ä" * 127, "x" * 247])
+def test_long_name_has_a_partial_that_fits(tmp_path, name):
+    with whole_file(tmp_path / name, force=False) as partial:
+        partial.write_text("whole")
+        assert partial.name.endswith(".partial")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_long_names_of_one_beginning_have_different_partials(tmp_path):
+    assert partial_path(tmp_path / ("x" * 254 + "1")) != partial_path(tmp_path / ("x" * 254 + "2"))
+
+
+@pytest.fixture
+def shared_folder():
+    """A folder of two users; ``as_other()`` makes this process the second one."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can be two users")
+    with TemporaryDirectory() as name:  # that of pytest is closed to others
+        yield Path(name)
+
+
+@contextmanager
+def another_user():
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777], ids=["plain", "sticky"])
+def test_another_user_sees_who_writes(shared_folder, mode):
+    shared_folder.chmod(mode)
+    path = shared_folder / "file.txt"
+    with whole_file(path, force=False) as partial:
+        partial.write_text("of root")
+        second = whole_file(path, force=True)
+        with another_user(), pytest.raises(MrlspkError, match="another process is writing it"), second:
+            pytest.fail("two write one file")
+    assert path.read_text() == "of root"
+
+
+def test_partial_of_another_user_is_removed_where_that_is_allowed(shared_folder):
+    shared_folder.chmod(0o777)
+    path, left = shared_folder / "file.txt", shared_folder / "file.txt.partial"
+    left.write_text("half")
+    with another_user(), whole_file(path, force=False) as partial:
+        partial.write_text("whole")
+    assert (path.read_text(), path.stat().st_uid) == ("whole", 65534)
+    assert not left.exists()
+
+
+def test_partial_of_another_user_that_stays_is_named(shared_folder):
+    shared_folder.chmod(0o1777)
+    path, left = shared_folder / "file.txt", shared_folder / "file.txt.partial"
+    left.write_text("half")
+    second = whole_file(path, force=False)
+    with another_user(), pytest.raises(MrlspkError, match="of another user is in the way") as caught, second:
+        pytest.fail("it was taken")
+    assert caught.value.where == left
+    assert list(shared_folder.iterdir()) == [left]
