@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from mrlspk.cli.app import app
 from mrlspk.cli.pretrained_list import DESCRIBED, describe
-from mrlspk.config.redimnet_mrl import render_tables
+from mrlspk.config.migration_table import old_keys
 from mrlspk.config.reference import render_reference
 from mrlspk.pretrained import list_models
 
@@ -69,7 +69,19 @@ def render_models(text: str) -> str:
 
 def render_migration(text: str) -> str:
     """Return the text of docs/migration.md with the tables of old keys between its markers."""
-    return _between(text, BEGIN_KEYS, render_tables() + "\n")
+    sections = dict.fromkeys(key.rpartition(".")[0] for key in old_keys())
+    return _between(text, BEGIN_KEYS, "".join(map(_render_section, sections)) + "\n")
+
+
+def _render_section(section: str) -> str:
+    """Return the table of a section of redimnet-mrl's file."""
+    rows = [
+        (f"`{key}`", f"`{row.new}`" if row.new else "none", row.remark)
+        for key, row in old_keys().items()
+        if key.rpartition(".")[0] == section
+    ]
+    heading = f"`{section}`" if section else "Top level"
+    return f"\n### {heading}\n\n{markdown_table(('old key', 'new key', 'remark'), rows)}"
 
 
 def _between(text: str, begin: str, tables: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mrlspk.config.redimnet_mrl import old_keys
+from mrlspk.config.migration_table import old_keys
 from mrlspk.config.reference import render_reference
 from mrlspk.config.sources import known_keys
 from mrlspk.pretrained import list_models

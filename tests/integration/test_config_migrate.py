@@ -28,6 +28,7 @@ def test_report_lists_what_became_of_every_key(run, old, tmp_path):
     assert {key["new"]: key["value"] for key in report["added"]} == {
         "training.lr_step_epochs": 30,
         "training.lr_gamma": 0.1,
+        "head.start_decay": 0.0,
     }
     assert any("data.noise_snr_range" in warning for warning in report["warnings"])
     assert yaml.safe_load(new.read_text()) == MEANT
@@ -39,10 +40,10 @@ def test_the_tables_name_old_and_new_keys(run, old, tmp_path):
     assert outcome.exit_code == 0
     rows = [line.split() for line in outcome.stdout.splitlines()]
     assert ["training.num_epochs", "training.num_epochs", "12"] in rows
-    assert any(row[:2] == ["hardware.world_size", "hardware.devices"] for row in rows)
+    assert any(row[:2] == ["hardware.mixed_precision", "hardware.precision"] for row in rows)
     assert any(row[0] == "data.min_duration" for row in rows if row)
-    assert "58 keys kept, 23 dropped, 2 added" in outcome.stdout
-    assert "warning: redimnet-mrl ignored data.volume_range" in outcome.stderr
+    assert "53 keys kept, 28 dropped, 3 added" in outcome.stdout
+    assert "warning: data.volume_range: redimnet-mrl ignored it" in outcome.stderr
 
 
 def test_unpublished_model_is_warned_of(run, old, tmp_path):

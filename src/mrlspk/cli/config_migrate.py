@@ -15,7 +15,7 @@ from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, Debug, Force, Quiet
 
 if TYPE_CHECKING:
-    from mrlspk.workflows.migrate_config import MigratedConfig
+    from mrlspk.config.migration import Migration
 
 
 def migrate_command(
@@ -35,14 +35,15 @@ def migrate_command(
     migrated = migrate_config(old, out, force=force)
     for warning in migrated.warnings:
         output.note(f"warning: {warning}")
-    output.show("config migrate", _payload(migrated), _human(migrated), as_json=as_json)
+    output.show("config migrate", _payload(migrated, out), _human(migrated, out), as_json=as_json)
 
 
-def _payload(migrated: "MigratedConfig") -> dict[str, object]:
-    return asdict(migrated) | {"written": str(migrated.written)}
+def _payload(migrated: "Migration", written: Path) -> dict[str, object]:
+    outcomes = {name: [asdict(key) for key in getattr(migrated, name)] for name in ("mapped", "dropped", "added")}
+    return {"written": str(written), "keys": migrated.keys, **outcomes, "warnings": migrated.warnings}
 
 
-def _human(migrated: "MigratedConfig") -> Iterator[RenderableType]:
+def _human(migrated: "Migration", written: Path) -> Iterator[RenderableType]:
     mapped = [(key.old, key.new, _shown(key.value), _told(key.remark)) for key in migrated.mapped]
     yield _text_table("Kept", ("old key", "new key", "value", "remark"), mapped)
     yield ""
@@ -53,7 +54,7 @@ def _human(migrated: "MigratedConfig") -> Iterator[RenderableType]:
         yield _text_table("Added", ("new key", "value", "reason"), added)
         yield ""
     yield f"{len(migrated.mapped)} keys kept, {len(migrated.dropped)} dropped, {len(migrated.added)} added"
-    yield f"{len(migrated.keys)} differ from the defaults and were written to {migrated.written}"
+    yield f"{len(migrated.keys)} differ from the defaults and were written to {written}"
 
 
 def _text_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:

@@ -1,19 +1,17 @@
-"""Migrate a configuration of redimnet-mrl to the keys of mrlspk, and render it as YAML."""
+"""Migrate a configuration of redimnet-mrl by the table of its keys, and render it as YAML."""
 
+import difflib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
-from mrlspk.config.architecture import PublishedReDimNetConfig
-from mrlspk.config.migration_rules import outcome_of
-from mrlspk.config.model import HeadConfig
-from mrlspk.config.redimnet_mrl import PredecessorValues, flatten, nearest_old_key, old_keys
+from mrlspk.config.migration_table import OldKey, flatten, old_keys, old_sections
 from mrlspk.config.root import Config
-from mrlspk.config.sources import as_config_error, did_you_mean, known_keys
+from mrlspk.config.sources import build_config, did_you_mean, known_keys
 from mrlspk.errors import ConfigError
 
 
@@ -37,11 +35,14 @@ class DroppedKey:
 
 @dataclass(frozen=True)
 class AddedKey:
-    """A new key without an old one: a default of the old program, or a setting that other keys require."""
+    """A new key without an old one: a default of the old program, or a key that goes with an old value."""
 
     new: str
     value: Any
     reason: str
+
+
+type Outcome = MappedKey | DroppedKey | AddedKey
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,15 @@ class Migration:
 
     Attributes:
         config: The whole new configuration.
-        mapped: Old keys with a new one, in the order of the file; values as in ``config``.
+        keys: What differs from the defaults, by dotted key.
+        mapped: Old keys with a new one, in the order of the file.
         dropped: Old keys without a new one, in the order of the file.
         added: New keys without an old one.
-        warnings: What the user should know before training.
+        warnings: What the user should check before training.
     """
 
     config: Config
+    keys: dict[str, Any]
     mapped: tuple[MappedKey, ...]
     dropped: tuple[DroppedKey, ...]
     added: tuple[AddedKey, ...]
@@ -73,122 +76,99 @@ def migrate(content: Mapping[Any, Any], origin: str) -> Migration:
     Raises:
         ConfigError: If a key is not one of redimnet-mrl, or a value is not allowed; all are named.
     """
-    old = PredecessorValues(dict(flatten(content)))
-    _check_keys(old, origin)
-    mapped, dropped, warnings = _translate(old, origin)
-    added = tuple(additions(old))
-    config = _validated(mapped, added, origin)
+    stated, table = dict(flatten(content)), old_keys()
+    _check_keys(stated, origin)
+    absent = _absent_defaults(stated)
+    old = stated | absent
+    outcomes, faults = list[Outcome](), list[str]()
+    for key in old:
+        try:
+            outcomes += _outcomes(table[key], old, is_absent=key in absent)
+        except ValueError as error:
+            faults.append(f"{key}: {error}")
+    if faults:
+        raise ConfigError("\n".join(faults), origin)
+    return _collect(outcomes, tuple(_checks(stated)), origin)
+
+
+def _collect(outcomes: Sequence[Outcome], warnings: tuple[str, ...], origin: str) -> Migration:
+    """Return the migration with the configuration that the outcomes make.
+
+    Raises:
+        ConfigError: If a value is not allowed.
+    """
+    mapped = [outcome for outcome in outcomes if isinstance(outcome, MappedKey)]
+    added = [outcome for outcome in outcomes if isinstance(outcome, AddedKey)]
+    settings = [(key.new, key.value, f"added: {key.reason}") for key in added]
+    settings += [(key.new, key.value, f"from {key.old} in {origin}") for key in mapped]
+    config = build_config((tuple(new.split(".")), value, source) for new, value, source in settings)
+    values, defaults, written = _values(config), _values(Config()), {new for new, _, _ in settings}
     return Migration(
         config,
-        tuple(MappedKey(key.old, key.new, value_at(config, key.new), key.remark) for key in mapped),
-        dropped,
-        added,
-        warnings if old.is_whole else (_part_warning(old), *warnings),
+        {key: value for key, value in values.items() if key in written and value != defaults[key]},
+        tuple(replace(key, value=values[key.new]) for key in mapped),
+        tuple(outcome for outcome in outcomes if isinstance(outcome, DroppedKey)),
+        tuple(added),
+        warnings,
     )
 
 
-def value_at(config: Config, key: str) -> Any:
-    """Return the value at a dotted key, as YAML and JSON write it."""
-    value: Any = config.model_dump(mode="json")
-    for name in key.split("."):
-        value = value[name] if isinstance(value, dict) else None
-    return value
-
-
-def _check_keys(old: PredecessorValues, origin: str) -> None:
+def _check_keys(stated: Mapping[str, Any], origin: str) -> None:
     """Refuse keys that redimnet-mrl did not know, and sections without keys."""
-    own = set(known_keys())
+    table, own = old_keys(), set(known_keys())
     lines = []
-    sections = {row.section for row in old_keys().values()}
-    for key in (key for key in old.values if key not in old_keys()):
-        if key in sections:
-            lines.append(f"{key}: expected keys, got {old.get(key)!r}")
+    for key in (key for key in stated if key not in table):
+        nearest = next(iter(difflib.get_close_matches(key, table, 1, 0.7)), None)
+        if key in old_sections():
+            lines.append(f"{key}: expected keys, got a value")
         elif key in own:
             lines.append(f"{key}: a key of mrlspk, not of redimnet-mrl")
         else:
-            lines.append(f"{key}: not a key of redimnet-mrl{did_you_mean(nearest_old_key(key))}")
+            lines.append(f"{key}: not a key of redimnet-mrl{did_you_mean(nearest)}")
     if lines:
         fix = "Fix or remove these keys; docs/migration.md lists the known ones."
         raise ConfigError("\n".join(lines), origin, fix)
 
 
-def _translate(
-    old: PredecessorValues, origin: str
-) -> tuple[tuple[MappedKey, ...], tuple[DroppedKey, ...], tuple[str, ...]]:
-    mapped: list[MappedKey] = []
-    dropped: list[DroppedKey] = []
-    warnings: list[str] = []
-    faults: list[str] = []
-    for key in old.values:
-        try:
-            outcome = outcome_of(old_keys()[key], old)
-        except ValueError as error:
-            faults.append(f"{key}: {error}")
-            continue
-        if outcome.new is None:
-            dropped.append(DroppedKey(key, outcome.remark))
-        else:
-            mapped.append(MappedKey(key, outcome.new, outcome.value, outcome.remark))
-        warnings += [outcome.warning] if outcome.warning else []
-    if faults:
-        raise ConfigError("\n".join(faults), origin)
-    return tuple(mapped), tuple(dropped), tuple(warnings)
+def _is_whole(stated: Mapping[str, Any]) -> bool:
+    """Whether the file is complete: redimnet-mrl did not run without section ``advanced``."""
+    return any(key.startswith("advanced.") for key in stated)
 
 
-def _part_warning(old: PredecessorValues) -> str:
-    absent = [key for key, row in old_keys().items() if row.new is not None and key not in old.values]
-    return f"the file has no section advanced: mrlspk's defaults apply to its {len(absent)} missing keys"
+def _absent_defaults(stated: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the old program's defaults that differ from ours, of the keys that a complete file leaves out."""
+    defaults = {key: row.default for key, row in old_keys().items() if row.default is not None and key not in stated}
+    return defaults if _is_whole(stated) else {}
 
 
-def _validated(mapped: tuple[MappedKey, ...], added: tuple[AddedKey, ...], origin: str) -> Config:
-    values: dict[str, Any] = {}
-    origins: dict[tuple[str, ...], str] = {}
-    placed = [(key.new, key.value, f"added: {key.reason}") for key in added]
-    placed += [(key.new, key.value, f"from {key.old} in {origin}") for key in mapped]
-    for new, value, source in placed:
-        *sections, name = new.split(".")
-        node = values
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[name] = value
-        origins[(*sections, name)] = source
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        raise as_config_error(error, origins) from error
+def _outcomes(row: OldKey, old: Mapping[str, Any], *, is_absent: bool) -> Iterator[Outcome]:
+    """Yield what becomes of a key, and the new keys that go with its value."""
+    value = row.translate(old[row.old])
+    source = f"redimnet-mrl's default without {row.old}" if is_absent else f"goes with {row.old}"
+    yield from (AddedKey(new, extra, source) for new, extra in row.additions(old[row.old]).items())
+    if row.new is not None and row.applies(old):
+        yield AddedKey(row.new, value, source) if is_absent else MappedKey(row.old, row.new, value, row.remark)
+    elif not is_absent:
+        yield DroppedKey(row.old, row.remark)
 
 
-def additions(old: PredecessorValues) -> Iterator[AddedKey]:
-    """Yield defaults of the old program that differ from ours, and settings that its choices require here."""
-    if old.is_whole:
-        yield from _absent(old)
-    if old.from_scratch:
-        stages = PublishedReDimNetConfig.model_fields["stages_setup"].default
-        yield AddedKey("model.backbone.stages_setup", stages, "the stages of redimnet-mrl's own networks")
-    if old.get("training.lr_scheduler") == "step":
-        yield AddedKey("training.lr_step_epochs", 30, "redimnet-mrl's step schedule")
-        yield AddedKey("training.lr_gamma", 0.1, "redimnet-mrl's step schedule")
-    if old.get("training.lr_scheduler") == "exponential":
-        yield AddedKey("training.lr_gamma", 0.95, "redimnet-mrl's exponential schedule")
-    if old.get("loss.type") == "Triplet":
-        yield AddedKey("data.sampler", "speaker_balanced", "Triplet needs two crops of a speaker in a batch")
-        yield AddedKey("data.utterances_per_speaker", 2, "Triplet needs two crops of a speaker in a batch")
-    rate, decay = old.number("training.learning_rate"), HeadConfig().start_decay
-    if old.trains_head_alone and rate is not None and rate * decay >= 1:
-        yield AddedKey("head.start_decay", 0.0, f"at this learning rate the default, {decay:g}, would undo each step")
+def _checks(stated: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each key that the user should check."""
+    if not _is_whole(stated):
+        yield "the file has no section advanced: mrlspk's defaults apply to its missing keys"
+    for key, value in stated.items():
+        row = old_keys()[key]
+        if row.check is not None and value not in row.fine and row.applies(stated):
+            yield f"{key}: {row.check}"
 
 
-def _absent(old: PredecessorValues) -> Iterator[AddedKey]:
-    """Yield the old program's defaults of optional keys."""
-    reason = "redimnet-mrl's default without"
-    if "advanced.use_pretrained" not in old.values:
-        yield AddedKey("model.pretrained.use_pretrained", value=False, reason=f"{reason} advanced.use_pretrained")
-    if "advanced.train_type" not in old.values and not old.from_scratch:
-        yield AddedKey("model.pretrained.train_type", "ptn", f"{reason} advanced.train_type")
-    if "advanced.freeze_backbone_epochs" not in old.values:
-        yield AddedKey("training.freeze_backbone_epochs", 0, f"{reason} advanced.freeze_backbone_epochs")
-    if "evaluation.use_eer_for_best_model" not in old.values:
-        yield AddedKey("evaluation.best_by", "loss", f"{reason} evaluation.use_eer_for_best_model")
+def _values(config: Config) -> dict[str, Any]:
+    """Return the value of every dotted key, as JSON has it; None inside a section that is null."""
+    values: dict[str, Any] = {"": config.model_dump(mode="json")}
+    for key in known_keys():  # a section comes before its keys
+        section, _, name = key.rpartition(".")
+        values[key] = (values[section] or {}).get(name)
+    return values
 
 
 HEADING = """\
@@ -197,40 +177,19 @@ HEADING = """\
 """
 
 
-def kept_keys(migration: Migration) -> dict[str, Any]:
-    """Return the keys that differ from the defaults, with their values, in the order of the configuration."""
-    default = Config()
-    written = [*(key.new for key in migration.mapped), *(key.new for key in migration.added)]
-    values = {key: value_at(migration.config, key) for key in dict.fromkeys(written)}
-    differing = {key: value for key, value in values.items() if value != value_at(default, key)}
-    order = list(Config.model_fields)
-    return dict(sorted(differing.items(), key=lambda entry: order.index(entry[0].split(".")[0])))
-
-
 def render_file(migration: Migration, origin: str) -> str:
     """Return the text of the new file; ``origin`` is the name of the old one."""
-    notes = {key.new: key.reason for key in migration.added}
-    for mapped in migration.mapped:
-        notes[mapped.new] = f"{notes[mapped.new]}, {mapped.old}" if mapped.new in notes else mapped.old
-    tree: dict[str, Any] = {}
-    for key, value in kept_keys(migration).items():
+    notes = {key.new: key.reason for key in migration.added} | {key.new: key.old for key in migration.mapped}
+    lines = ["# Check before training:"] * bool(migration.warnings)
+    lines += [f"# - {warning}" for warning in migration.warnings]
+    previous: list[str] = []
+    for key, value in migration.keys.items():  # in the order of the configuration, so no section comes twice
         *sections, name = key.split(".")
-        node = tree
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[name] = f"{_flow(value)}  # {notes[key]}"
-    return HEADING.format(origin=json.dumps(origin)) + "\n".join([*_lines(tree, 0), ""])
-
-
-def _lines(tree: dict[str, Any], depth: int) -> Iterator[str]:
-    """Yield the lines of a section: values before subsections, and a blank line before each top-level section."""
-    for name, value in sorted(tree.items(), key=lambda entry: isinstance(entry[1], dict)):
-        if isinstance(value, dict):
-            yield from () if depth else [""]
-            yield f"{'  ' * depth}{name}:"
-            yield from _lines(value, depth + 1)
-        else:
-            yield f"{'  ' * depth}{name}: {value}"
+        n_open = len(os.path.commonprefix([previous, sections]))
+        lines += [f"{'  ' * depth}{section}:" for depth, section in enumerate(sections) if depth >= n_open]
+        lines.append(f"{'  ' * len(sections)}{name}: {_flow(value)}  # {notes[key]}")
+        previous = sections
+    return HEADING.format(origin=json.dumps(origin)) + "\n".join([*lines, ""])
 
 
 def _flow(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 import difflib
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any
@@ -41,13 +41,21 @@ def load_config(
         ConfigError: If a key is unknown (the nearest known one is named) or a value is not allowed.
     """
     check_environment(environment or {})
+    return build_config([*_from_environment(environment or {}), *_from_yaml(path), *_from_overrides(overrides)])
+
+
+type Setting = tuple[tuple[str, ...], Any, str]
+
+
+def build_config(settings: Iterable[Setting]) -> Config:
+    """Return the configuration from settings; a later one overrides an earlier one.
+
+    Raises:
+        ConfigError: If a key is unknown or a value is not allowed; origins are named.
+    """
     values: dict[str, Any] = {}
     origins: dict[tuple[str, ...], str] = {}
-    for keys, value, origin in [
-        *_from_environment(environment or {}),
-        *_from_yaml(path),
-        *_from_overrides(overrides),
-    ]:
+    for keys, value, origin in settings:
         canonical = _canonical(keys)
         _insert(values, canonical, value, origin)
         origins[canonical] = origin
@@ -155,17 +163,14 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-type _Setting = tuple[tuple[str, ...], Any, str]
-
-
-def _from_environment(environment: Mapping[str, str]) -> Iterator[_Setting]:
+def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
     for name, text in environment.items():
         if not name.startswith(PREFIX) or name.removeprefix(PREFIX) in PROGRAM_VARIABLES:
             continue
         yield tuple(name.removeprefix(PREFIX).lower().split("__")), parse_yaml(text, name, ConfigError), name
 
 
-def _from_yaml(path: Path | None) -> Iterator[_Setting]:
+def _from_yaml(path: Path | None) -> Iterator[Setting]:
     if path is None:
         return
     content = read_yaml(path, ConfigError, "Give the path of a YAML file.")
@@ -174,7 +179,7 @@ def _from_yaml(path: Path | None) -> Iterator[_Setting]:
     yield from _leaves((), content or {}, str(path))
 
 
-def _from_overrides(overrides: Sequence[str]) -> Iterator[_Setting]:
+def _from_overrides(overrides: Sequence[str]) -> Iterator[Setting]:
     for override in overrides:
         key, equals, text = override.partition("=")
         if not (equals and key):
@@ -182,7 +187,7 @@ def _from_overrides(overrides: Sequence[str]) -> Iterator[_Setting]:
         yield tuple(key.strip().split(".")), parse_yaml(text, f"`set={key}`", ConfigError), "`set`"
 
 
-def _leaves(prefix: tuple[str, ...], content: Mapping[Any, Any], origin: str) -> Iterator[_Setting]:
+def _leaves(prefix: tuple[str, ...], content: Mapping[Any, Any], origin: str) -> Iterator[Setting]:
     """Yield the keys inside sections; a dict or list that is itself a value stays whole."""
     for key, value in content.items():
         keys = (*prefix, str(key))

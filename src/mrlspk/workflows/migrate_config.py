@@ -1,11 +1,11 @@
 """Migrate a configuration file of redimnet-mrl."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mrlspk.config import named_keys
-from mrlspk.config.migration import AddedKey, DroppedKey, MappedKey, kept_keys, migrate, render_file
+from mrlspk.config.migration import Migration, migrate, render_file
 from mrlspk.config.root import Config
 from mrlspk.config.sources import known_keys
 from mrlspk.errors import ConfigError
@@ -14,28 +14,7 @@ from mrlspk.pretrained import is_published
 from mrlspk.reading import read_yaml
 
 
-@dataclass(frozen=True)
-class MigratedConfig:
-    """The result of a migration.
-
-    Attributes:
-        written: The new file.
-        keys: Its content by dotted key: everything that differs from the defaults.
-        mapped: Old keys with a new one.
-        dropped: Old keys without a new one.
-        added: New keys without an old one.
-        warnings: What the user should know before training.
-    """
-
-    written: Path
-    keys: dict[str, Any]
-    mapped: tuple[MappedKey, ...]
-    dropped: tuple[DroppedKey, ...]
-    added: tuple[AddedKey, ...]
-    warnings: tuple[str, ...]
-
-
-def migrate_config(old: Path, output: Path, *, force: bool = False) -> MigratedConfig:
+def migrate_config(old: Path, output: Path, *, force: bool = False) -> Migration:
     """Write ``old`` to ``output`` as a configuration for ``mrlspk train --config``.
 
     Raises:
@@ -44,16 +23,10 @@ def migrate_config(old: Path, output: Path, *, force: bool = False) -> MigratedC
     """
     check_free(output, force=force)
     migration = migrate(_read(old), str(old))
-    with whole_file(output, force=True) as partial:
+    migration = replace(migration, warnings=(*migration.warnings, *_unpublished(migration.config)))
+    with whole_file(output, force=force) as partial:
         partial.write_text(render_file(migration, old.name), encoding="utf-8")
-    return MigratedConfig(
-        written=output,
-        keys=kept_keys(migration),
-        mapped=migration.mapped,
-        dropped=migration.dropped,
-        added=migration.added,
-        warnings=(*migration.warnings, *_unpublished(migration.config)),
-    )
+    return migration
 
 
 def _read(path: Path) -> dict[Any, Any]:
