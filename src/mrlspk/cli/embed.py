@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def embed_command(
+    ctx: typer.Context,
     inputs: Annotated[list[str], typer.Argument(help="Audio files, folders, .txt lists, or - for paths on stdin.")],
     *,
     model: Annotated[str | None, typer.Option(help="Path or published name. Default: the newest run's best.")] = None,
@@ -38,10 +39,9 @@ def embed_command(
 ) -> None:
     """Embed audio files: one unit-length vector each, at any width that the model was trained for."""
     from mrlspk.workflows.embed import embed
-    from mrlspk.workflows.embedding_files import check_target, write_embeddings
+    from mrlspk.workflows.embedding_files import claim_target, write_embeddings
 
-    if out is not None:
-        check_target(out, force=force)
+    claim = None if out is None else ctx.with_resource(claim_target(out, force=force))
     settings, file = read_config(None, None), resolve_model(model, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = embed(
@@ -55,8 +55,8 @@ def embed_command(
             on_progress=on_progress,
         )
     output.show("embed", _payload(report), _human(report), as_json=as_json)
-    if out is not None and report.embeddings:
-        write_embeddings(report, out)  # after they were shown: a full disk does not lose them
+    if claim is not None and report.embeddings:
+        write_embeddings(report, claim)  # after they were shown: a full disk does not lose them
         if not as_json:
             output.line(f"{len(report.embeddings)} embeddings written to {out}")
     _check_all(report)

@@ -50,6 +50,7 @@ from mrlspk.cli.trial_options import (
 
 if TYPE_CHECKING:
     from mrlspk.evaluation.evaluation_report import EvaluationReport
+    from mrlspk.files import Claim
 
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def eval_command(
     from mrlspk.evaluation.json_documents import evaluation_values
     from mrlspk.workflows.evaluate import EvaluationRequest, evaluate
 
-    _check_targets(scores, report, force=force)
+    claim = _claim_targets(ctx, scores, report, force=force)
     request = EvaluationRequest(
         trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing),
         dims=parse_dims(dims),
@@ -159,31 +160,30 @@ def eval_command(
         )
     payload = evaluation_values(result, command_line=typed_command(ctx, model=file.typed))
     output.show("eval", payload, evaluation_tables(result), as_json=as_json)
-    _write_files(result, payload, scores, report, force=force)
+    _write_files(result, payload, claim, report, force=force)
 
 
-def _check_targets(scores: Path | None, report: Path | None, *, force: bool) -> None:
-    """Check before any work that the files can be written."""
+def _claim_targets(ctx: typer.Context, scores: Path | None, report: Path | None, *, force: bool) -> "Claim | None":
+    """Check before any work that the files can be written; return the claim on the scores."""
     from mrlspk.evaluation.report import check_report
-    from mrlspk.evaluation.score_files import check_scores_target
+    from mrlspk.evaluation.score_files import claim_scores
 
-    if scores is not None:
-        check_scores_target(scores, force=force)
     if report is not None:
         check_report(report, force=force)
+    return None if scores is None else ctx.with_resource(claim_scores(scores, force=force))
 
 
 def _write_files(
-    result: "EvaluationReport", payload: dict[str, Any], scores: Path | None, report: Path | None, *, force: bool
+    result: "EvaluationReport", payload: dict[str, Any], claim: "Claim | None", report: Path | None, *, force: bool
 ) -> None:
     """Write the requested files after the metrics were shown, so that a full disk does not lose them."""
     from mrlspk.evaluation.json_documents import add_curves
     from mrlspk.evaluation.report import write_report
     from mrlspk.evaluation.score_files import keep_scores, write_scores
 
-    if scores is not None:
-        write_scores(scores, keep_scores(result.fingerprint, result.scored_as, result.scored))
-        output.note(f"scores: {scores}")
+    if claim is not None:
+        write_scores(claim, keep_scores(result.fingerprint, result.scored_as, result.scored))
+        output.note(f"scores: {claim.path}")
     if report is not None:
         write_report(output.document("eval", add_curves(payload, result)), report, force=force)
         output.note(f"report: {report / 'index.html'}")

@@ -22,6 +22,7 @@ UNIT_BYTES = {"gib": 2**30, "mib": 2**20, "gb": 10**9, "mb": 10**6}
 
 
 def gpu_profile_command(
+    ctx: typer.Context,
     *,
     config_path: ConfigPath = None,
     overrides: Overrides = None,
@@ -55,11 +56,10 @@ def gpu_profile_command(
 
     from mrlspk.config import load_config
     from mrlspk.config.sources import read_environment
-    from mrlspk.files import check_free
+    from mrlspk.files import claimed_file
     from mrlspk.workflows.profile_gpu import ProfileRequest, profile_gpu, write_config
 
-    if write is not None:
-        check_free(write, force=force)
+    claim = None if write is None else ctx.with_resource(claimed_file(write, force=force))
     environment = read_environment(os.environ)
     sets = overrides or []
     config = load_config(config_path, sets, environment=os.environ)
@@ -67,8 +67,8 @@ def gpu_profile_command(
     request = ProfileRequest(limit_mib, target_batch, fastest=fastest)
     with output.progress("running steps", quiet=quiet):
         profile = profile_gpu(tried, request, cache_dir=environment.cache_dir, mirror=environment.mirror)
-    if write is not None:
-        write_config(config, profile, write)
+    if claim is not None:
+        write_config(config, profile, claim)
     output.show("gpu-profile", _payload(profile, write), _human(profile, write), as_json=as_json)
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mrlspk.errors import CheckpointError
 from mrlspk.evaluation.calibration import VERSION, Calibration
 from mrlspk.evaluation.score_norm import NormRequest
-from mrlspk.files import whole_file
+from mrlspk.files import Claim
 from mrlspk.inference.model_file import ModelFile
 
 log = logging.getLogger("mrlspk.evaluation")
@@ -112,13 +112,13 @@ def read_calibration(path: Path, model: ModelFile, fingerprint: str) -> Calibrat
     return calibration
 
 
-def write_calibration(path: Path, calibration: Calibration) -> None:
+def write_calibration(claim: Claim, calibration: Calibration) -> None:
     """Write a calibration, all or nothing.
 
     Raises:
         MrlspkError: If the file cannot be written.
     """
-    with whole_file(path, force=True) as partial:
+    with claim.writing() as partial:
         partial.write_text(calibration.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 

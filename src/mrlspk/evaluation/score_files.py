@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -17,7 +18,7 @@ from mrlspk.evaluation.score_lists import ScoredList
 from mrlspk.evaluation.score_norm import NormRequest
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.trial_list import MissingAudio
-from mrlspk.files import check_free, whole_file
+from mrlspk.files import Claim, claimed_file
 
 SUFFIX = ".npz"
 VERSION = 1
@@ -132,8 +133,8 @@ def keep_scores(fingerprint: str, scored_as: ScoredAs, lists: Sequence[ScoredLis
     return ModelScores(fingerprint, scored_as, tuple(map(ListScores.of, lists)))
 
 
-def check_scores_target(path: Path, *, force: bool) -> None:
-    """Check before any work that `write_scores` can write a file.
+def claim_scores(path: Path, *, force: bool) -> AbstractContextManager[Claim]:
+    """Claim a file for `write_scores` before any work.
 
     Raises:
         UsageError: If its name does not end in .npz.
@@ -141,10 +142,10 @@ def check_scores_target(path: Path, *, force: bool) -> None:
     """
     if path.suffix != SUFFIX:
         raise UsageError(f"expected a name that ends in {SUFFIX}, got {path.name}", parameter="scores")
-    check_free(path, force=force)
+    return claimed_file(path, force=force)
 
 
-def write_scores(path: Path, scores: ModelScores) -> None:
+def write_scores(claim: Claim, scores: ModelScores) -> None:
     """Write scores, all or nothing: arrays ``scores_0``, ``is_target_0`` …, and a JSON text ``lists`` about them.
 
     Raises:
@@ -160,7 +161,7 @@ def write_scores(path: Path, scores: ModelScores) -> None:
     for index, each in enumerate(scores.lists):
         for name in ARRAYS:
             arrays[f"{name}_{index}"] = np.asarray(getattr(each.scored, name))
-    with whole_file(path, force=True) as partial, partial.open("wb") as file:
+    with claim.writing() as partial, partial.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mrlspk.config import Config
+from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.trials import trial_speakers
 from mrlspk.errors import DataError
 from mrlspk.evaluation.calibration import (
@@ -33,7 +34,7 @@ from mrlspk.evaluation.score_lists import choose_dims
 from mrlspk.evaluation.score_norm import NormRequest, build_norm_request
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
 from mrlspk.evaluation.trial_list import NAMED, TrialList, read_trial_lists
-from mrlspk.files import OnProgress, check_free
+from mrlspk.files import OnProgress, claimed_file
 from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.metrics.dcf import cost_weights
@@ -115,8 +116,32 @@ def calibrate(
         MrlspkError: If the file exists and ``force`` is false, or it cannot be written.
     """
     out = request.out or calibration_path(model)
-    check_free(out, force=request.force)
     settings = (config or Config()).evaluation
+    with claimed_file(out, force=request.force) as claim:
+        calibration, fitting = _fit(
+            model, request, settings, device=device, cache_dir=cache_dir, on_progress=on_progress
+        )
+        write_calibration(claim, calibration)
+    return CalibrateReport(
+        model=model,
+        file=CalibrationFile(out, calibration),
+        n_target=int(np.count_nonzero(fitting.is_target)),
+        n_nontarget=int(np.count_nonzero(~fitting.is_target)),
+        n_left_out=fitting.n_left_out,
+        results=measure_fit(calibration, fitting),
+    )
+
+
+def _fit(
+    model: ModelFile,
+    request: CalibrationRequest,
+    settings: EvaluationConfig,
+    *,
+    device: str,
+    cache_dir: Path | None,
+    on_progress: OnProgress | None,
+) -> tuple[Calibration, FittingScores]:
+    """Score the trials, and fit a calibration to them."""
     backend = load_backend(model, device=device).backend
     dims = choose_dims(backend, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
     lists = read_trial_lists(
@@ -140,16 +165,7 @@ def calibrate(
         p_targets=p_targets,
         false_accept_rates=rates,
     )
-    calibration = _record(embedder.fingerprint, norm, request, crops, fitting, lists, widths)
-    write_calibration(out, calibration)
-    return CalibrateReport(
-        model=model,
-        file=CalibrationFile(out, calibration),
-        n_target=int(np.count_nonzero(fitting.is_target)),
-        n_nontarget=int(np.count_nonzero(~fitting.is_target)),
-        n_left_out=fitting.n_left_out,
-        results=measure_fit(calibration, fitting),
-    )
+    return _record(embedder.fingerprint, norm, request, crops, fitting, lists, widths), fitting
 
 
 def _check_repeats(lists: Sequence[TrialList]) -> None:

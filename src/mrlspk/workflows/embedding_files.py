@@ -2,19 +2,20 @@
 
 import importlib.util
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 
 from mrlspk.errors import MissingDependencyError, UsageError
-from mrlspk.files import check_free, whole_file
+from mrlspk.files import Claim, claimed_file
 from mrlspk.workflows.embed import EmbedReport
 
 FORMATS = (".npz", ".jsonl", ".parquet")
 
 
-def check_target(path: Path, *, force: bool) -> None:
-    """Check, before any work, that `write_embeddings` can write a file.
+def claim_target(path: Path, *, force: bool) -> AbstractContextManager[Claim]:
+    """Claim a file for `write_embeddings` before any work.
 
     Raises:
         UsageError: If its suffix is none of ``FORMATS``.
@@ -25,10 +26,10 @@ def check_target(path: Path, *, force: bool) -> None:
         raise UsageError(f"expected a name that ends in {', '.join(FORMATS)}, got {path.name}", parameter="output")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise MissingDependencyError("Parquet needs pyarrow", path, "Type: pip install pyarrow")
-    check_free(path, force=force)
+    return claimed_file(path, force=force)
 
 
-def write_embeddings(report: EmbedReport, path: Path) -> None:
+def write_embeddings(report: EmbedReport, claim: Claim) -> None:
     """Write ids, lengths in seconds, warnings and vectors as .npz arrays, .jsonl lines or .parquet columns.
 
     The .npz also holds the fingerprint of the model, so that its vectors are not mixed with those of another.
@@ -36,8 +37,8 @@ def write_embeddings(report: EmbedReport, path: Path) -> None:
     Raises:
         MrlspkError: If the file cannot be written.
     """
-    writer = {".npz": _write_npz, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[path.suffix]
-    with whole_file(path, force=True) as partial:
+    writer = {".npz": _write_npz, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[claim.path.suffix]
+    with claim.writing() as partial:
         writer(report, partial)
 
 

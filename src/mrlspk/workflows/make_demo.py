@@ -1,10 +1,6 @@
 """Make the demo corpus: synthetic voices of training and test speakers, and a trial list."""
 
 import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +9,7 @@ from mrlspk.data.corpora.demo import Voice, make_voices, write_voices
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.trials import generate_trials, write_trials
 from mrlspk.errors import MrlspkError, UsageError
-from mrlspk.files import OnProgress
+from mrlspk.files import OnProgress, whole_folder
 
 NOTE = "Synthetic voices (eSpeak NG): they prove that the installation works and say nothing about accuracy."
 MARKER = "demo.json"  # marks a demo corpus; a folder without it is never replaced
@@ -66,7 +62,7 @@ def make_demo(
     _check_free(directory, force=force)
     voices = make_voices(n_train_speakers + n_test_speakers, seed=seed)
     named = [(f"demo{number:05}", voice) for number, voice in enumerate(voices, start=1)]
-    with _replacing(directory) as root:
+    with whole_folder(directory, force=force) as root:
         parts = {"test": dict(named[:n_test_speakers]), "train": dict(named[n_test_speakers:])}
         _write_parts(root, parts, n_utterances, seed=seed, on_progress=on_progress)
         trials = generate_trials(scan_corpus(root / "test"), MAX_TRIALS, seed=seed, path=str(directory / "trials.txt"))
@@ -106,24 +102,3 @@ def _check_free(directory: Path, *, force: bool) -> None:
         raise MrlspkError("exists and is not a demo corpus", directory, "Name another folder.")
     if not force:
         raise MrlspkError("exists", directory, "Name another folder, or replace it with `force=True`.")
-
-
-@contextmanager
-def _replacing(directory: Path) -> Iterator[Path]:
-    """Yield a folder to fill; it replaces ``directory`` at the end, and is removed after an error."""
-    directory = directory.absolute()
-    new, old = (directory.with_name(f".{directory.name}.{os.getpid()}.{word}") for word in ("partial", "old"))
-    try:
-        new.mkdir(parents=True)
-        yield new
-        if directory.exists():
-            directory.rename(old)
-        new.rename(directory)
-    except OSError as error:
-        what = f"cannot be written: {error.strerror or error}"
-        raise MrlspkError(what, directory, "Free disk space, or name a folder that can be written.") from error
-    finally:
-        if old.exists() and not directory.exists():  # interrupted between the two renames: restore the earlier corpus
-            old.rename(directory)
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

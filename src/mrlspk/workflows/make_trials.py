@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from mrlspk.data.choices import SameSession
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.metadata import read_metadata, speaker_values
-from mrlspk.data.trials import Trials, generate_trials, write_trials
+from mrlspk.data.trials import Trials, generate_trials, trials_text
 from mrlspk.errors import UsageError
-from mrlspk.files import check_free
+from mrlspk.files import claimed_file
 
 log = logging.getLogger("mrlspk.data")
 
@@ -61,22 +62,27 @@ def make_trials(
         given, absent = ("metadata", "match") if match is None else ("match", "metadata")
         raise UsageError(f"needs `{absent}`", parameter=given, fix="Give both: `match=gender` and `metadata=FILE`.")
     paths = _name_lists(folders, output)
-    for path in paths:
-        check_free(path, force=force)
     table = read_metadata(metadata) if metadata is not None else None
-    drawn: list[tuple[Path, Manifest, Trials]] = []
-    for folder, path in zip(folders, paths, strict=True):
-        manifest = scan_corpus(folder)
-        values = speaker_values(manifest, table, match) if table is not None and match is not None else None
-        trials = generate_trials(manifest, n_trials, seed=seed, path=str(path), same_session=same_session, match=values)
-        if len(trials) < n_trials:
-            log.warning(
-                "%s: %d trials instead of %d: the corpus has no more of this kind", folder, len(trials), n_trials
+    with ExitStack() as stack:
+        claims = [stack.enter_context(claimed_file(path, force=force)) for path in paths]
+        drawn = []
+        for folder, path in zip(folders, paths, strict=True):
+            manifest = scan_corpus(folder)
+            values = speaker_values(manifest, table, match) if table is not None and match is not None else None
+            trials = generate_trials(
+                manifest, n_trials, seed=seed, path=str(path), same_session=same_session, match=values
             )
-        drawn.append((path, manifest, trials))
-    for path, _, trials in drawn:
-        write_trials(trials, path)
+            _warn_of_fewer(folder, len(trials), n_trials)
+            drawn.append((path, manifest, trials))
+        for claim, (_, _, trials) in zip(claims, drawn, strict=True):
+            partial = stack.enter_context(claim.writing())  # all are whole before the first is put in place
+            partial.write_bytes(trials_text(trials).encode())
     return tuple(_report(*each) for each in drawn)
+
+
+def _warn_of_fewer(folder: Path, n_found: int, n_wanted: int) -> None:
+    if n_found < n_wanted:
+        log.warning("%s: %d trials instead of %d: the corpus has no more of this kind", folder, n_found, n_wanted)
 
 
 def _name_lists(folders: Sequence[Path], output: Path) -> list[Path]:

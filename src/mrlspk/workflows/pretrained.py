@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from mrlspk.files import check_free, file_sha256
+from mrlspk.files import claimed_file, file_sha256
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import base_file, describe_base, describe_source, provenance_of_converted
 from mrlspk.inference.torch_backend import load_checkpoint
@@ -14,8 +14,8 @@ from mrlspk.models.checkpoints import (
     check_suffix,
     inspect_model,
     portable_entries,
-    save_checkpoint,
     schema,
+    write_checkpoint,
     write_entries,
 )
 from mrlspk.models.checkpoints.model_card import read_card
@@ -54,17 +54,17 @@ def convert_pretrained(
         MissingDependencyError: If a package for this format is not installed.
     """
     check_suffix(output)
-    check_free(output, force=force)
-    loaded = load_checkpoint(model)
-    base = describe_base(model, loaded, cache_dir=cache_dir)
-    source = describe_source(model.path, loaded, base)
-    provenance = provenance_of_converted(loaded, base)
-    if adapter is not None:
-        loaded = with_adapter(loaded, adapter)
-        provenance = Provenance(kind="adapter", base=base_file(base))
-        source["adapter_sha256"] = file_sha256(adapter / WEIGHTS)
-    entries = {schema.CONVERTED_FROM: source} | portable_entries(replace(loaded, provenance=provenance))
-    save_checkpoint(output, entries)
+    with claimed_file(output, force=force) as claim:
+        loaded = load_checkpoint(model)
+        base = describe_base(model, loaded, cache_dir=cache_dir)
+        source = describe_source(model.path, loaded, base)
+        provenance = provenance_of_converted(loaded, base)
+        if adapter is not None:
+            loaded = with_adapter(loaded, adapter)
+            provenance = Provenance(kind="adapter", base=base_file(base))
+            source["adapter_sha256"] = file_sha256(adapter / WEIGHTS)
+        entries = {schema.CONVERTED_FROM: source} | portable_entries(replace(loaded, provenance=provenance))
+        write_checkpoint(claim, entries)
     return ConvertedModel(output, loaded.family, loaded.encoder.dims, file_sha256(output), output.stat().st_size)
 
 

@@ -9,7 +9,7 @@ import torch
 from mrlspk.config import Config, dump_config
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.errors import UsageError
-from mrlspk.files import whole_file
+from mrlspk.files import Claim
 from mrlspk.inference.torch_backend import find_device
 from mrlspk.training.memory.auto_batch import crops_side_by_side
 from mrlspk.training.memory.gpu_search import USED_SHARE, BatchSearch, GpuMemory, check_fits, search_at, search_gpu
@@ -146,7 +146,7 @@ def with_batch(config: Config, profile: GpuProfile) -> Config:
     return config.model_copy(update=changed)
 
 
-def write_config(config: Config, profile: GpuProfile, path: Path) -> None:
+def write_config(config: Config, profile: GpuProfile, claim: Claim) -> None:
     """Write ``config`` with the batch and accumulation of ``profile``, for `mrlspk train`."""
     origin = f"measured on {profile.device}" if profile.device else "a prediction, not measured on a GPU"
     expected = f"{profile.predicted_peak_mib:.0f} of {profile.usable_mib:.0f} usable MiB"
@@ -154,7 +154,7 @@ def write_config(config: Config, profile: GpuProfile, path: Path) -> None:
         f"# Batch and accumulation from mrlspk gpu-profile: {origin}.\n"
         f"# On a GPU of {profile.limit_mib:.0f} MiB, {expected} are expected.\n"
     )
-    with whole_file(path, force=True) as partial:
+    with claim.writing() as partial:
         partial.write_text(heading + dump_config(with_batch(config, profile)), encoding="utf-8")
 
 

@@ -1,7 +1,6 @@
 """Make a Matryoshka model without training: rotate the embedding so that its prefixes carry the most."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +10,12 @@ from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Manifest
 from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.embedder import Embedder, Embeddings, build_embedder
-from mrlspk.files import check_free, file_sha256
+from mrlspk.files import Claim, OnProgress, claimed_file, file_sha256
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import base_file, describe_base, describe_source
 from mrlspk.inference.recording import Recording
 from mrlspk.inference.torch_backend import TorchBackend, find_device, load_checkpoint
-from mrlspk.models.checkpoints import LoadedModel, check_suffix, encoder_entries, save_checkpoint, schema
+from mrlspk.models.checkpoints import LoadedModel, check_suffix, encoder_entries, schema, write_checkpoint
 from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.encoder import Encoder
 from mrlspk.rotation.closed_form import Method
@@ -90,7 +89,7 @@ def rotate(
     device: str = "auto",
     cache_dir: Path,
     force: bool = False,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> RotatedModel:
     """Write ``model`` to ``output`` with its embedding rotated; full-width cosines do not change.
 
@@ -112,7 +111,30 @@ def rotate(
         MrlspkError: If ``output`` exists and ``force`` is false, or cannot be written.
     """
     check_suffix(output)
-    check_free(output, force=force)
+    with claimed_file(output, force=force) as claim:
+        return _rotate(
+            model,
+            speech,
+            claim,
+            request=request,
+            settings=settings,
+            device=device,
+            cache_dir=cache_dir,
+            on_progress=on_progress,
+        )
+
+
+def _rotate(
+    model: ModelFile,
+    speech: Path,
+    claim: Claim,
+    *,
+    request: RotateRequest,
+    settings: EvaluationConfig,
+    device: str,
+    cache_dir: Path,
+    on_progress: OnProgress | None,
+) -> RotatedModel:
     loaded = load_checkpoint(model)
     dims = choose_dims(loaded.encoder.dims, request.dims)
     base = describe_base(model, loaded, cache_dir=cache_dir)
@@ -125,8 +147,8 @@ def rotate(
         schema.PROVENANCE: Provenance(kind="rotated", base=base_file(base)).entry(),
         schema.ROTATION: choice.entry(),
     }
-    save_checkpoint(output, entries | _network(loaded, choice, dims))
-    counts = len(corpus.speakers), len(corpus.utterances)
+    write_checkpoint(claim, entries | _network(loaded, choice, dims))
+    output, counts = claim.path, (len(corpus.speakers), len(corpus.utterances))
     return RotatedModel(output, dims, choice, *counts, sha256=file_sha256(output), bytes=output.stat().st_size)
 
 

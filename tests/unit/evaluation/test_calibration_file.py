@@ -12,11 +12,17 @@ from mrlspk.evaluation.calibration_file import (
     write_calibration,
 )
 from mrlspk.evaluation.score_norm import CohortSource, NormRequest
+from mrlspk.files import claimed_file
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.pretrained.own_models import OwnModel
 from unit.evaluation.test_calibration import calibration, width
 
 FINGERPRINT = "f" * 64
+
+
+def store(path, each):
+    with claimed_file(path, force=True) as claim:
+        write_calibration(claim, each)
 
 
 @pytest.fixture
@@ -35,14 +41,14 @@ def test_calibration_lies_beside_checkpoint_but_apart_from_zoo_entries(model, tm
 
 def test_what_is_read_is_what_was_written(model, tmp_path):
     for each in (calibration(), calibration(width(scale=1 / 3, duration_weight=0.1))):
-        write_calibration(tmp_path / "new" / "x.json", each)
+        store(tmp_path / "new" / "x.json", each)
         assert read_calibration(tmp_path / "new" / "x.json", model, FINGERPRINT) == each
 
 
 def test_calibration_beside_the_model_is_found_unless_another_is_given(model, tmp_path):
     assert find_calibration(model, FINGERPRINT) is None
-    write_calibration(tmp_path / "best.calibration.json", calibration())
-    write_calibration(tmp_path / "other.json", calibration(width(4)))
+    store(tmp_path / "best.calibration.json", calibration())
+    store(tmp_path / "other.json", calibration(width(4)))
     assert find_calibration(model, FINGERPRINT).content == calibration()
     assert find_calibration(model, FINGERPRINT, tmp_path / "other.json").content.dims == (4,)
     with pytest.raises(CheckpointError, match="No such file"):
@@ -81,14 +87,14 @@ def test_only_a_calibration_beside_the_model_suggests_overwriting(model, tmp_pat
         with pytest.raises(CheckpointError) as caught:
             find_calibration(model, FINGERPRINT, path)
         assert caught.value.fix == "Name a file that `mrlspk calibrate` wrote."
-    write_calibration(tmp_path / "other.json", calibration(fingerprint="0" * 64))
+    store(tmp_path / "other.json", calibration(fingerprint="0" * 64))
     with pytest.raises(CheckpointError, match="belongs to another model") as caught:
         find_calibration(model, FINGERPRINT, tmp_path / "other.json")
     assert caught.value.fix == "To calibrate: mrlspk calibrate run/best.pt --trials FILE --audio-root DIR"
 
 
 def test_calibration_of_other_scores_or_widths_is_not_used(model, tmp_path, caplog):
-    write_calibration(tmp_path / "best.calibration.json", calibration())
+    store(tmp_path / "best.calibration.json", calibration())
     norm = NormRequest("as", CohortSource(Path("cohort"), "c" * 64, {}, {}), 300)
 
     def find(given=None, *, norm=None, dims=(8,)):
@@ -109,7 +115,7 @@ def test_normalised_scores_find_the_calibration_of_their_cohort(model, tmp_path,
     changed = {"score_norm": "s" if top_n is None else "as", "top_n": top_n}
     cohort = {"path": "cohort", "fingerprint": "c" * 64}
     record = calibration().model_dump() | changed | {"cohort": cohort}
-    write_calibration(tmp_path / "best.calibration.json", type(calibration()).model_validate(record))
+    store(tmp_path / "best.calibration.json", type(calibration()).model_validate(record))
 
     def find(fingerprint, top_n):
         kind = "s" if top_n is None else "as"
@@ -127,5 +133,5 @@ def test_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full_disk)
     with pytest.raises(MrlspkError, match="No space left"):
-        write_calibration(tmp_path / "x.json", calibration())
+        store(tmp_path / "x.json", calibration())
     assert list(tmp_path.iterdir()) == []

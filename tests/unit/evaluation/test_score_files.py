@@ -5,11 +5,16 @@ import pytest
 
 from mrlspk.data.trials import OfficialMatch
 from mrlspk.errors import DataError, MrlspkError, UsageError
-from mrlspk.evaluation.score_files import ModelScores, ScoredAs, check_scores_target, read_scores, write_scores
+from mrlspk.evaluation.score_files import ModelScores, ScoredAs, claim_scores, read_scores, write_scores
 from mrlspk.evaluation.trial_list import MissingAudio
 from scored_lists import drawn_trials, list_scores
 
 HOW = ScoredAs("as", 5, "c" * 64, 60.0)
+
+
+def store(path, scores):
+    with claim_scores(path, force=False) as claim:
+        write_scores(claim, scores)
 
 
 def test_scores_come_back_as_they_were(tmp_path):
@@ -21,7 +26,7 @@ def test_scores_come_back_as_they_were(tmp_path):
             missing=MissingAudio(3, 7, ("a/1", "b/2")),
         ),
     ]
-    write_scores(tmp_path / "scores.npz", ModelScores("f" * 64, HOW, tuple(lists)))
+    store(tmp_path / "scores.npz", ModelScores("f" * 64, HOW, tuple(lists)))
     stored = read_scores(tmp_path / "scores.npz")
     assert (stored.fingerprint, stored.scored_as) == ("f" * 64, HOW)
     for found, expected in zip(stored.lists, lists, strict=True):
@@ -49,7 +54,7 @@ def test_scores_come_back_as_they_were(tmp_path):
 )
 def test_arrays_that_do_not_go_together_are_refused(tmp_path, changes):
     path = tmp_path / "scores.npz"
-    write_scores(path, ModelScores("f" * 64, HOW, (list_scores(replace(drawn_trials(), **changes)),)))
+    store(path, ModelScores("f" * 64, HOW, (list_scores(replace(drawn_trials(), **changes)),)))
     with pytest.raises(DataError, match="eval --scores") as caught:
         read_scores(path)
     assert caught.value.where == path
@@ -61,14 +66,14 @@ def test_arrays_that_do_not_go_together_are_refused(tmp_path, changes):
 )
 def test_descriptions_of_other_types_are_refused(tmp_path, changes):
     path = tmp_path / "scores.npz"
-    write_scores(path, replace(ModelScores("f" * 64, HOW, (list_scores(drawn_trials()),)), **changes))
+    store(path, replace(ModelScores("f" * 64, HOW, (list_scores(drawn_trials()),)), **changes))
     with pytest.raises(DataError, match="eval --scores"):
         read_scores(path)
 
 
 def test_a_file_without_lists_is_refused(tmp_path):
     path = tmp_path / "scores.npz"
-    write_scores(path, ModelScores("f" * 64, HOW, ()))
+    store(path, ModelScores("f" * 64, HOW, ()))
     with pytest.raises(DataError, match="lists"):
         read_scores(path)
 
@@ -89,7 +94,7 @@ def test_other_arrays_are_refused(tmp_path):
 
 def test_a_cut_file_is_refused(tmp_path):
     path = tmp_path / "scores.npz"
-    write_scores(path, ModelScores("f" * 64, HOW, (list_scores(drawn_trials()),)))
+    store(path, ModelScores("f" * 64, HOW, (list_scores(drawn_trials()),)))
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(DataError, match="eval --scores"):
         read_scores(path)
@@ -97,8 +102,9 @@ def test_a_cut_file_is_refused(tmp_path):
 
 def test_existing_or_misnamed_score_file_is_rejected_before_work(tmp_path):
     with pytest.raises(UsageError, match=r"ends in \.npz"):
-        check_scores_target(tmp_path / "scores.txt", force=False)
+        claim_scores(tmp_path / "scores.txt", force=False)
     (tmp_path / "scores.npz").touch()
-    with pytest.raises(MrlspkError, match="exists"):
-        check_scores_target(tmp_path / "scores.npz", force=False)
-    check_scores_target(tmp_path / "scores.npz", force=True)
+    with pytest.raises(MrlspkError, match="exists"), claim_scores(tmp_path / "scores.npz", force=False):
+        pytest.fail("it was claimed")
+    with claim_scores(tmp_path / "scores.npz", force=True) as claim:
+        assert claim.path == tmp_path / "scores.npz"

@@ -6,6 +6,7 @@ import torch
 from factories import TINY_SETTINGS
 from fake_gpu import FakeGpu, FakeProbe
 from mrlspk.config import load_config
+from mrlspk.files import claimed_file
 from mrlspk.workflows import profile_gpu as module
 from mrlspk.workflows.profile_gpu import ProfileRequest, profile_gpu, with_batch, write_config
 
@@ -73,7 +74,8 @@ def test_configured_target_is_resolved_in_the_written_file(tmp_path):
     sets = ["training.batch_size=auto", "training.target_batch=512", f"data.train_dataset={tmp_path / 'none'}"]
     config = load_config(None, [NETWORK, *sets])
     path = tmp_path / "fitted.yaml"
-    write_config(config, profile_of(config, tmp_path), path)
+    with claimed_file(path, force=False) as claim:
+        write_config(config, profile_of(config, tmp_path), claim)
     written = load_config(path).training
     assert (written.batch_size, written.accumulation_steps, written.target_batch) == (86, 6, None)
     assert "measured on fake GPU" in path.read_text()

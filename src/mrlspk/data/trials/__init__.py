@@ -5,7 +5,7 @@ from mrlspk.data.trials.generation import generate_trials
 from mrlspk.data.trials.official import OfficialMatch, official_match, official_warning
 from mrlspk.data.trials.reading import read_trials
 from mrlspk.data.trials.speakers import TrialSpeakers, trial_speakers
-from mrlspk.data.trials.trials import Trials, format_trials, write_trials
+from mrlspk.data.trials.trials import Trials, format_trials, trials_text, write_trials
 
 __all__ = [
     "BadLinesError",
@@ -18,5 +18,6 @@ __all__ = [
     "official_warning",
     "read_trials",
     "trial_speakers",
+    "trials_text",
     "write_trials",
 ]

@@ -107,15 +107,26 @@ class ParsedTrials:
 
 
 def write_trials(trials: Trials, path: Path) -> None:
-    """Write a list; ``path`` holds the old file or the complete new one, never a part.
+    """Write a list, whole or not at all, over the file that may be there.
+
+    Raises:
+        DataError: If the format cannot hold an enrolment model or a name of the trials.
+        MrlspkError: If it cannot be written.
+    """
+    text = trials_text(trials)
+    with whole_file(path, force=True) as partial:
+        partial.write_bytes(text.encode())
+
+
+def trials_text(trials: Trials) -> str:
+    """Return the text of a list in VoxCeleb's format.
 
     Raises:
         DataError: If the format cannot hold an enrolment model or a name of the trials.
     """
     if not trials.enrolments.keys().isdisjoint(trials.enroll_ids):
         raise DataError("a list in VoxCeleb's format cannot hold enrolment models of several utterances", trials.path)
-    with whole_file(path, force=True) as partial:
-        partial.write_text(format_trials(trials.enroll_ids, trials.test_ids, trials.is_target), newline="\n")
+    return format_trials(trials.enroll_ids, trials.test_ids, trials.is_target)
 
 
 def format_trials(enroll_ids: Sequence[str], test_ids: Sequence[str], is_target: NDArray[np.bool_]) -> str:

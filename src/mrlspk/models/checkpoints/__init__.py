@@ -1,6 +1,12 @@
 """Read checkpoints of four layouts without running code in them, and write our own."""
 
-from mrlspk.models.checkpoints.files import check_suffix, read_checkpoint, save_checkpoint, write_entries
+from mrlspk.models.checkpoints.files import (
+    check_suffix,
+    read_checkpoint,
+    save_checkpoint,
+    write_checkpoint,
+    write_entries,
+)
 from mrlspk.models.checkpoints.loading import (
     LoadedModel,
     ModelInspection,
@@ -26,5 +32,6 @@ __all__ = [
     "read_checkpoint",
     "save_checkpoint",
     "with_widths",
+    "write_checkpoint",
     "write_entries",
 ]

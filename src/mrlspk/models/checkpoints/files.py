@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError
-from mrlspk.files import whole_file
+from mrlspk.files import Claim, claimed_file
 from mrlspk.models.checkpoints import schema
 
 SAFETENSORS = ".safetensors"
@@ -72,7 +72,13 @@ def check_suffix(path: Path) -> None:
 
 
 def save_checkpoint(path: Path, entries: dict[str, Any]) -> None:
-    """Write entries as the suffix of ``path`` says, whole or not at all; equal entries make equal files.
+    """Write entries as `write_checkpoint` does, over the file that may be there."""
+    with claimed_file(path, force=True) as claim:
+        write_checkpoint(claim, entries)
+
+
+def write_checkpoint(claim: Claim, entries: dict[str, Any]) -> None:
+    """Write entries as the suffix of the file says, whole or not at all; equal entries make equal files.
 
     Raises:
         UsageError: If the suffix is neither .pt nor .safetensors.
@@ -80,9 +86,9 @@ def save_checkpoint(path: Path, entries: dict[str, Any]) -> None:
         MissingDependencyError: If it is .safetensors and that package is not installed.
         MrlspkError: If the file cannot be written.
     """
-    check_suffix(path)
-    write = _write_safetensors if path.suffix == SAFETENSORS else write_entries
-    with whole_file(path, force=True) as partial:
+    check_suffix(claim.path)
+    write = _write_safetensors if claim.path.suffix == SAFETENSORS else write_entries
+    with claim.writing() as partial:
         write(partial, entries)
 
 
@@ -127,7 +133,8 @@ def _write_safetensors(path: Path, entries: dict[str, Any]) -> None:
         raise CheckpointError(
             f"its entries beside the weights cannot be written as JSON: {error}", path, "Convert it to .pt."
         ) from error
-    safetensors.torch.save_file(state, path, metadata={_HEADER: rest})
+    content = safetensors.torch.save(state, metadata={_HEADER: rest})
+    path.write_bytes(content)  # its save_file fails on a full disk with an error of its own
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
