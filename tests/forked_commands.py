@@ -93,10 +93,19 @@ class Starter:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
         )
 
-    def fork(self, function, *arguments, cwd, fault=None, **variables):
-        """Call a function of this module with arguments in a process that has everything imported."""
+    def fork(self, function, *arguments, cwd, fault=None, streams=None, **variables):
+        """Call a function of this module with arguments in a process that has everything imported.
+
+        ``streams`` are paths by file descriptor of standard streams; None for a closed one.
+        """
         mark = str(uuid.uuid4())
-        asked = {"function": function, "arguments": arguments, "cwd": str(cwd), "fault": fault}
+        asked = {
+            "function": function,
+            "arguments": arguments,
+            "cwd": str(cwd),
+            "fault": fault,
+            "streams": streams or {},
+        }
         asked |= {"variables": environment(**variables, **{MARK: mark}), "output": str(self._folder / mark)}
         return self._note(Command(self._ask(asked), mark, self._folder, self._code))
 
@@ -200,11 +209,26 @@ def _begin(asked):
     os.dup2(null, 0)
     for number, ending in ((1, "out"), (2, "err")):
         os.dup2(os.open(f"{asked['output']}.{ending}", os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["variables"])
+    for number, path in asked["streams"].items():
+        if path is None:
+            os.close(int(number))
+        else:
+            os.dup2(os.open(path, os.O_WRONLY), int(number))
+    sys.stdin, sys.stdout, sys.stderr = map(_stream, range(3))
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _stream(number):
+    """Return a standard stream as the interpreter opens it; None for a closed one."""
+    encoding = os.environ.get("PYTHONIOENCODING", "utf-8")
+    try:
+        mode, buffering = "w" if number else "r", 1 if number == 2 else -1
+        return os.fdopen(number, mode, buffering, encoding, closefd=False)
+    except OSError:
+        return None
 
 
 def _call(asked):
@@ -223,8 +247,11 @@ def _call(asked):
         traceback.print_exc()
     finally:
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        try:
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
+        except OSError:
+            code = 120  # as the interpreter does
         os._exit(code)
 
 

@@ -13,7 +13,7 @@ from dotenv import load_dotenv
 from typer.core import TyperGroup
 
 from mrlspk import __version__
-from mrlspk.cli import output
+from mrlspk.cli import output, streams
 from mrlspk.cli.calibrate import calibrate_command
 from mrlspk.cli.compare import compare_command
 from mrlspk.cli.config_migrate import config_app
@@ -114,5 +114,13 @@ app.command("gpu-profile")(gpu_profile_command)
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line with guarded standard streams."""
+    streams.guard()
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # a failure at exit would be shown as a traceback
+    except streams.OutputError as error:
+        output.show_error(error)
+        sys.exit(error.exit_code)

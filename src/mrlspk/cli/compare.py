@@ -129,10 +129,12 @@ def compare_command(
             on_progress=on_progress,
         )
     payload = comparison_values(result, command_line=typed_command(ctx))
-    output.show("compare", payload, comparison_tables(result), as_json=as_json)
-    if report is not None:
-        write_report(output.document("compare", payload), report, force=force)
-        output.note(f"report: {report / 'index.html'}")
+    try:
+        if report is not None:
+            write_report(output.document("compare", payload), report, force=force)
+            output.note(f"report: {report / 'index.html'}")
+    finally:  # a full disk does not lose the metrics
+        output.show("compare", payload, comparison_tables(result), as_json=as_json)
 
 
 def _find_run(models: list[str]) -> "tuple[RunCheckpoint, ...]":

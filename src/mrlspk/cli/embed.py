@@ -54,11 +54,14 @@ def embed_command(
             batch_size=batch_size,
             on_progress=on_progress,
         )
-    output.show("embed", _payload(report), _human(report), as_json=as_json)
-    if claim is not None and report.embeddings:
-        write_embeddings(report, claim)  # after they were shown: a full disk does not lose them
-        if not as_json:
-            output.line(f"{len(report.embeddings)} embeddings written to {out}")
+    is_written = claim is not None and bool(report.embeddings)
+    try:
+        if claim is not None and report.embeddings:
+            write_embeddings(report, claim)
+    finally:  # a full disk does not lose them
+        output.show("embed", _payload(report), _human(report), as_json=as_json)
+    if is_written and not as_json:
+        output.line(f"{len(report.embeddings)} embeddings written to {out}")
     _check_all(report)
 
 
@@ -67,10 +70,15 @@ def _typed(inputs: list[str]) -> list[str]:
 
 
 def _from_stdin() -> list[str]:
+    fix = "Send one path per line, as UTF-8."
+    if sys.stdin is None:
+        raise DataError("is closed", "stdin", fix)
     try:
         text = sys.stdin.read().removeprefix("\ufeff")
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}", "stdin", fix) from error
     except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8", "stdin", "Send one path per line, as UTF-8.") from error
+        raise DataError("is not UTF-8", "stdin", fix) from error
     return [line for line in map(str.strip, text.splitlines()) if line]
 
 

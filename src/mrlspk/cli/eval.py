@@ -159,8 +159,10 @@ def eval_command(
             on_progress=on_progress,
         )
     payload = evaluation_values(result, command_line=typed_command(ctx, model=file.typed))
-    output.show("eval", payload, evaluation_tables(result), as_json=as_json)
-    _write_files(result, payload, claim, report, force=force)
+    try:
+        _write_files(result, payload, claim, report, force=force)
+    finally:  # a full disk does not lose the metrics
+        output.show("eval", payload, evaluation_tables(result), as_json=as_json)
 
 
 def _claim_targets(ctx: typer.Context, scores: Path | None, report: Path | None, *, force: bool) -> "Claim | None":
@@ -176,7 +178,7 @@ def _claim_targets(ctx: typer.Context, scores: Path | None, report: Path | None,
 def _write_files(
     result: "EvaluationReport", payload: dict[str, Any], claim: "Claim | None", report: Path | None, *, force: bool
 ) -> None:
-    """Write the requested files after the metrics were shown, so that a full disk does not lose them."""
+    """Write the requested files."""
     from mrlspk.evaluation.json_documents import add_curves
     from mrlspk.evaluation.report import write_report
     from mrlspk.evaluation.score_files import keep_scores, write_scores

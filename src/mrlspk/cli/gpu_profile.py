@@ -67,9 +67,13 @@ def gpu_profile_command(
     request = ProfileRequest(limit_mib, target_batch, fastest=fastest)
     with output.progress("running steps", quiet=quiet):
         profile = profile_gpu(tried, request, cache_dir=environment.cache_dir, mirror=environment.mirror)
-    if claim is not None:
-        write_config(config, profile, claim)
-    output.show("gpu-profile", _payload(profile, write), _human(profile, write), as_json=as_json)
+    written = None
+    try:
+        if claim is not None:
+            write_config(config, profile, claim)
+            written = write
+    finally:  # a full disk does not lose the profile
+        output.show("gpu-profile", _payload(profile, written), _human(profile, written), as_json=as_json)
 
 
 def _only_tried(device: str | None, stand_in: Path | None) -> Iterator[str]:

@@ -16,6 +16,7 @@ from rich.table import Table
 from mrlspk import __version__
 from mrlspk.cli import output
 from mrlspk.cli.flag_names import error_text, with_flags
+from mrlspk.cli.streams import is_unicode
 from mrlspk.errors import MrlspkError, StoppedError
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableType], *, as_json: bool) -> None:
     """Print a report on stdout: ``payload`` as one JSON document, or else ``human``, piece by piece."""
     if as_json:
-        text = json.dumps(document(command, payload), indent=2, ensure_ascii=False, allow_nan=False)
+        content, only_ascii = document(command, payload), not is_unicode(sys.stdout)
+        text = json.dumps(content, indent=2, ensure_ascii=only_ascii, allow_nan=False)
         line(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
         return
     console = stdout_console()
