@@ -15,6 +15,7 @@ class Answer:
 
     ``cut`` closes the connection after so many bytes of the body. ``hold`` sends so many and continues once the gate of
     the server is open; ``silent`` sends nothing before. ``change`` makes of a body what is sent in its place.
+    ``sized`` sends a Content-Length; without it the body is chunked.
     """
 
     status: int = 200
@@ -23,8 +24,7 @@ class Answer:
     silent: bool = False
     change: Callable[[bytes], bytes] = bytes
     range_honoured: bool = True
-    if_range_heeded: bool = True
-    validator_sent: bool = True
+    sized: bool = True
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -34,7 +34,6 @@ class Seen:
 
     path: str
     range: str | None
-    if_range: str | None
     encodings: str | None
     n_bytes: int
 
@@ -43,8 +42,7 @@ class ModelServer:
     """Serves ``files`` by path; each request for one of them takes the next of ``answers``, then ``always``."""
 
     def __init__(self, files):
-        self.files, self.etag, self.modified = files, '"first"', None
-        self.answers, self.always = [], Answer()
+        self.files, self.answers, self.always = files, [], Answer()
         self.requests, self.gate = [], threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
@@ -93,9 +91,11 @@ class ModelServer:
         return await self._send(request, body, answer)
 
     async def _send(self, request, body, answer):
-        validators = {"ETag": self.etag, "Last-Modified": self.modified} if answer.validator_sent else {}
-        headers = {name: value for name, value in validators.items() if value}
-        start, status = self._start(request, len(body), answer), 200
+        asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", "") if answer.range_honoured else "")
+        start, status, headers = int(asked[1]) if asked else 0, 200, {}
+        if start >= len(body) > 0:
+            self._note(request, 0)
+            return web.Response(status=416)
         if start:
             status, headers["Content-Range"] = 206, f"bytes {start}-{len(body) - 1}/{len(body)}"
         rest = answer.change(body[start:])
@@ -104,7 +104,8 @@ class ModelServer:
         while answer.silent and not self.gate.is_set():
             await asyncio.sleep(0.01)
         response = web.StreamResponse(status=status, headers=headers | answer.headers)
-        response.content_length = len(rest)
+        if answer.sized:
+            response.content_length = len(rest)
         await response.prepare(request)
         await response.write(rest[:stop])
         if answer.cut is not None:
@@ -116,15 +117,6 @@ class ModelServer:
             await response.write(rest[stop:])
         return response
 
-    def _start(self, request, length, answer):
-        """Return the byte from which to send: 0 unless a range is asked for that is still good."""
-        if not answer.range_honoured:
-            return 0
-        asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
-        validator = request.headers.get("If-Range")
-        current = validator in {None, self.etag, self.modified} or not answer.if_range_heeded
-        return int(asked[1]) if asked and current and int(asked[1]) < length else 0
-
     def _note(self, request, n_bytes):
-        asked = [request.headers.get(name) for name in ("Range", "If-Range", "Accept-Encoding")]
+        asked = [request.headers.get(name) for name in ("Range", "Accept-Encoding")]
         self.requests.append(Seen(request.raw_path, *asked, n_bytes))

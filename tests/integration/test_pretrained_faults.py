@@ -1,12 +1,12 @@
 """``mrlspk pretrained fetch`` against a server, a disk and processes that fail in its middle."""
 
 import gzip
-import shutil
+import json
 import signal
 import subprocess
 import sys
 import threading
-from email.utils import formatdate
+import traceback
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from integration.model_server import Answer, ModelServer
 from model_files import checkpoint, sha256
 from mrlspk.cli.app import app
-from mrlspk.pretrained import download, http_download
+from mrlspk.errors import DownloadError
+from mrlspk.pretrained import download, sources
 
 pytestmark = pytest.mark.process
 
@@ -25,9 +26,11 @@ RELEASE = "/IDRnD/ReDimNet/releases/download/latest/"  # where the publisher has
 BODY = checkpoint(bytes(range(256)) * 4000)
 OTHER = checkpoint(bytes(range(255, -1, -1)) * 4000)  # as long, and different
 SHA256 = sha256(BODY)
-BREAK = 2 * http_download.CHUNK_BYTES
+KNOWN = ("--sha256", SHA256)
+BREAK = 2 * sources.CHUNK_BYTES
+REST = f"bytes={BREAK - 1}-"
 WHOLE = [f"{NAME}.pt", f"{NAME}.pt.sha256"]
-BROKEN_OFF = [f".{NAME}.pt.partial", f".{NAME}.pt.partial.json"]
+PART = [f"{NAME}.pt.partial"]
 
 
 @pytest.fixture
@@ -96,158 +99,131 @@ def assert_whole(result, cache, body=BODY, *, given=False):
     assert kept_files(cache) == WHOLE
 
 
-def break_off(server, cache, *arguments):
-    """Let one command end with a part of the file, as a network does that stays away."""
+def break_off(server, cache):
+    """Let one command end with a part of the file, as it does while a network stays away."""
     server.answers = [Answer(cut=BREAK)] + [Answer(status=503)] * 3
-    result = fetch(*arguments)
-    assert result.exit_code == 4
-    assert "The part is kept" in result.stderr
-    assert kept_files(cache) == BROKEN_OFF
-    assert sha256(cache / BROKEN_OFF[0]) == sha256(BODY[:BREAK])
+    assert fetch(*KNOWN).exit_code == 4
+    assert kept_files(cache) == PART
+    assert sha256(cache / PART[0]) == sha256(BODY[:BREAK])
     server.requests.clear()
 
 
-def test_truncated_answer_is_resumed(server, cache, pauses):
+def ranges(server):
+    return [seen.range for seen in server.requests]
+
+
+def test_broken_off_body_is_resumed_at_its_last_byte(server, cache, pauses):
     server.answers = [Answer(cut=BREAK)]
-    result = fetch()
-    assert_whole(result, cache)
+    result = fetch(*KNOWN)
+    assert_whole(result, cache, given=True)
     assert "the connection broke off before the end of the file; retrying in 1 s" in result.stderr
-    assert [(seen.range, seen.if_range, seen.n_bytes) for seen in server.requests] == [
-        (None, None, BREAK),
-        (f"bytes={BREAK}-", '"first"', len(BODY) - BREAK),
-    ]
+    assert [(seen.range, seen.n_bytes) for seen in server.requests] == [(None, BREAK), (REST, len(BODY) - BREAK + 1)]
     assert pauses == [1.0]
 
 
-def test_connection_that_always_breaks_keeps_the_part(server, cache, pauses):
+def test_broken_off_body_of_unknown_hash_is_fetched_anew(server, cache):
+    server.answers = [Answer(cut=BREAK)]
+    assert_whole(fetch(), cache)
+    assert ranges(server) == [None, None]
+
+
+@pytest.mark.parametrize(("flags", "kept"), [(KNOWN, PART), ((), [])])
+def test_part_is_kept_only_if_the_hash_is_known(server, cache, pauses, flags, kept):
     server.always = Answer(cut=BREAK)
-    result = fetch()
+    result = fetch(*flags)
     assert result.exit_code == 4
     assert "the connection broke off before the end of the file, in 4 attempts" in result.stderr
-    assert "the same command resumes it" in result.stderr
-    assert [seen.range for seen in server.requests] == [None, *(f"bytes={n * BREAK}-" for n in (1, 2, 3))]
+    assert f"type: mrlspk pretrained fetch {NAME} --cache-dir {cache}" in result.stderr
+    assert len(server.requests) == 4
     assert pauses == [1.0, 2.0, 4.0]
-    assert kept_files(cache) == BROKEN_OFF
+    assert kept_files(cache) == kept
 
 
 def test_next_command_asks_only_for_the_rest(server, cache):
     break_off(server, cache)
-    assert_whole(fetch(), cache)
-    assert [(seen.range, seen.if_range, seen.n_bytes) for seen in server.requests] == [
-        (f"bytes={BREAK}-", '"first"', len(BODY) - BREAK)
-    ]
+    assert_whole(fetch(*KNOWN), cache, given=True)
+    assert [(seen.range, seen.n_bytes) for seen in server.requests] == [(REST, len(BODY) - BREAK + 1)]
 
 
-def test_last_modified_validates_a_part_without_etag(server, cache):
-    server.etag, server.modified = None, formatdate(0, usegmt=True)
+def test_next_command_without_the_hash_starts_anew(server, cache):
     break_off(server, cache)
     assert_whole(fetch(), cache)
-    assert [(seen.range, seen.if_range) for seen in server.requests] == [(f"bytes={BREAK}-", server.modified)]
+    assert ranges(server) == [None]
 
 
-@pytest.mark.parametrize(("etag", "dated"), [(None, False), ('W/"weak"', False), (None, True)])
-def test_part_without_validator_or_hash_is_not_resumed(server, cache, etag, dated):
-    server.etag = etag
-    server.modified = formatdate(usegmt=True) if dated else None  # a date of now can hide a later change
-    server.answers = [Answer(cut=BREAK)] + [Answer(status=503)] * 3
-    result = fetch()
-    assert result.exit_code == 4
-    assert "The part is kept" not in result.stderr
-    assert kept_files(cache) == []
-    server.files = {PATH: OTHER}
-    assert_whole(fetch(), cache, OTHER)
-    assert {seen.range for seen in server.requests} == {None}
-
-
-def test_known_hash_identifies_a_part_without_validator(server, cache):
-    server.etag = None
-    break_off(server, cache, "--sha256", SHA256)
-    assert_whole(fetch("--sha256", SHA256), cache, given=True)
-    assert [(seen.range, seen.if_range) for seen in server.requests] == [(f"bytes={BREAK}-", None)]
-
-
-def test_known_hash_replaces_a_missing_validator(server, cache):
-    break_off(server, cache, "--sha256", SHA256)
-    server.answers = [Answer(validator_sent=False)]
-    assert_whole(fetch("--sha256", SHA256), cache, given=True)
-    assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-"]
+def test_complete_part_asks_for_one_byte(server, cache):
+    break_off(server, cache)
+    (cache / PART[0]).write_bytes(BODY)
+    assert_whole(fetch(*KNOWN), cache, given=True)
+    assert [seen.n_bytes for seen in server.requests] == [1]
 
 
 def test_ignored_range_restarts_in_the_same_answer(server, cache):
     break_off(server, cache)
     server.always = Answer(range_honoured=False)
-    assert_whole(fetch(), cache)
-    assert [(seen.range, seen.n_bytes) for seen in server.requests] == [(f"bytes={BREAK}-", len(BODY))]
-
-
-def test_changed_content_is_fetched_from_the_start(server, cache):
-    break_off(server, cache)
-    server.files, server.etag = {PATH: OTHER}, '"second"'
-    assert_whole(fetch(), cache, OTHER)
-    assert [(seen.if_range, seen.n_bytes) for seen in server.requests] == [('"first"', len(OTHER))]
+    assert_whole(fetch(*KNOWN), cache, given=True)
+    assert [(seen.range, seen.n_bytes) for seen in server.requests] == [(REST, len(BODY))]
 
 
 @pytest.mark.parametrize(
     "answer",
     [
         Answer(status=416),
+        Answer(status=206),
         Answer(headers={"Content-Range": f"bytes {BREAK}-{len(BODY)}/{len(BODY) + 1}"}),
         Answer(headers={"Content-Range": f"bytes 0-{len(BODY) - 1}/{len(BODY)}"}),
-        Answer(headers={"ETag": '"second"'}),
-        Answer(headers={"ETag": 'W/"first"'}),
-        Answer(validator_sent=False),
+        Answer(headers={"Content-Range": f"bytes {BREAK - 1}-9/{'9' * 5000}"}),
         Answer(change=gzip.compress, headers={"Content-Encoding": "gzip"}),
     ],
 )
-def test_rest_of_another_file_restarts_the_download(server, cache, answer):
+def test_unusable_rest_restarts_the_download(server, cache, answer):
     break_off(server, cache)
     server.answers = [answer]
-    assert_whole(fetch(), cache)
-    assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-", None]
+    assert_whole(fetch(*KNOWN), cache, given=True)
+    assert ranges(server) == [REST, None]
 
 
-@pytest.mark.parametrize("sent", [False, True])
-@pytest.mark.parametrize(("first", "second"), [(('"1"', None), ('"2"', None)), ((None, 0), (None, 86400))])
-def test_rest_of_changed_content_is_rejected_without_if_range(server, cache, first, second, sent):
-    def publish(content, etag, modified):
-        server.files, server.etag = {PATH: content}, etag
-        server.modified = None if modified is None else formatdate(modified, usegmt=True)
-
-    publish(BODY, *first)
+def test_part_longer_than_the_file_restarts_the_download(server, cache):
     break_off(server, cache)
-    publish(OTHER, *second)
-    server.answers = [Answer(if_range_heeded=False, validator_sent=sent)]
-    assert_whole(fetch(), cache, OTHER)
-    assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-", None]
+    (cache / PART[0]).write_bytes(BODY + b"more")
+    assert_whole(fetch(*KNOWN), cache, given=True)
+    assert ranges(server) == [f"bytes={len(BODY) + 3}-", None]
+
+
+def test_partial_content_that_was_not_asked_for_is_refused(server, cache):
+    server.always = Answer(status=206)
+    result = fetch()
+    assert result.exit_code == 4
+    assert "the server answered 206" in result.stderr
+    assert kept_files(cache) == []
 
 
 def test_part_of_other_content_is_found_by_hash_and_refetched(server, cache):
-    server.etag = None
-    break_off(server, cache, "--sha256", SHA256)
-    (cache / BROKEN_OFF[0]).write_bytes(OTHER[:BREAK])
-    result = fetch("--sha256", SHA256)
+    break_off(server, cache)
+    (cache / PART[0]).write_bytes(OTHER[:BREAK])
+    result = fetch(*KNOWN)
     assert_whole(result, cache, given=True)
-    assert "belongs to another file; fetching from the start" in result.stderr
-    assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-", None]
+    assert "the part belongs to another file; retrying" in result.stderr
+    assert ranges(server) == [REST, None]
 
 
 def test_wrong_content_leaves_nothing(server, cache):
     server.files = {PATH: OTHER}
-    result = fetch("--sha256", SHA256)
+    result = fetch(*KNOWN)
     assert result.exit_code == 4
     assert f"expected SHA-256 {SHA256}, got {sha256(OTHER)}" in result.stderr
+    assert f"fetch {NAME} --cache-dir {cache} --force --sha256 {sha256(OTHER)}" in result.stderr
     assert len(server.requests) == 1
     assert kept_files(cache) == []
 
 
-def test_wrong_rest_leaves_nothing_after_one_restart(server, cache):
-    server.etag = None
-    break_off(server, cache, "--sha256", SHA256)
+def test_changed_content_leaves_nothing_after_one_restart(server, cache):
+    break_off(server, cache)
     server.files = {PATH: OTHER}
-    result = fetch("--sha256", SHA256)
+    result = fetch(*KNOWN)
     assert result.exit_code == 4
     assert f"got {sha256(OTHER)}" in result.stderr
-    assert [seen.range for seen in server.requests] == [f"bytes={BREAK}-", None]
+    assert ranges(server) == [REST, None]
     assert kept_files(cache) == []
 
 
@@ -261,13 +237,33 @@ def test_content_that_differs_from_the_first_fetch_is_refused(server, cache):
     assert kept_files(cache) == [f"{NAME}.pt.sha256"]
 
 
-@pytest.mark.parametrize("change", [lambda rest: rest[:-10], lambda rest: rest + b"more"])
-def test_rest_of_another_length_is_rejected(server, cache, change):
+def test_rest_that_ends_too_early_is_resumed(server, cache):
     break_off(server, cache)
-    server.answers = [Answer(change=change)]
+    server.answers = [Answer(change=lambda rest: rest[:-10])]
+    result = fetch(*KNOWN)
+    assert_whole(result, cache, given=True)
+    assert f"received {len(BODY) - 10:,} of {len(BODY):,} bytes; retrying" in result.stderr
+    assert ranges(server) == [REST, f"bytes={len(BODY) - 11}-"]
+
+
+def test_rest_that_is_too_long_is_fetched_anew(server, cache):
+    break_off(server, cache)
+    server.answers = [Answer(change=lambda rest: rest + b"more")]
+    result = fetch(*KNOWN)
+    assert_whole(result, cache, given=True)
+    assert f"received {len(BODY) + 4:,} of {len(BODY):,} bytes; retrying" in result.stderr
+
+
+def test_body_without_a_length_is_fetched(server, cache):
+    server.always = Answer(sized=False)
+    assert_whole(fetch(), cache)
+
+
+def test_body_without_a_length_that_breaks_off_is_fetched_anew(server, cache):
+    server.answers = [Answer(sized=False, cut=BREAK)]
     result = fetch()
     assert_whole(result, cache)
-    assert f"of {len(BODY):,} bytes; retrying" in result.stderr
+    assert "the connection broke off" in result.stderr
 
 
 def test_body_is_requested_uncompressed_and_decoded_if_compressed(server, cache):
@@ -276,11 +272,10 @@ def test_body_is_requested_uncompressed_and_decoded_if_compressed(server, cache)
     assert [seen.encodings for seen in server.requests] == ["identity"]
 
 
-def test_part_of_an_encoded_body_is_not_resumed(server, cache):
-    gzipped = {"Content-Encoding": "gzip"}
-    server.answers = [Answer(cut=1000, change=gzip.compress, headers=gzipped)]
-    assert_whole(fetch(), cache)
-    assert [seen.range for seen in server.requests] == [None, None]
+def test_broken_off_compressed_body_is_fetched_whole(server, cache):
+    server.answers = [Answer(cut=1000, change=gzip.compress, headers={"Content-Encoding": "gzip"})]
+    assert_whole(fetch(*KNOWN), cache, given=True)
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 599])
@@ -317,16 +312,16 @@ def test_retry_after_is_respected_up_to_a_limit(server, cache, pauses, asked, pa
 
 
 def test_stalled_download_is_resumed(server, cache, monkeypatch):
-    monkeypatch.setattr(http_download, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(sources, "READ_SECONDS", 0.3)
     server.answers = [Answer(hold=BREAK)]
-    result = fetch()
-    assert_whole(result, cache)
+    result = fetch(*KNOWN)
+    assert_whole(result, cache, given=True)
     assert "the server sent nothing for 0.3 s" in result.stderr
-    assert [seen.range for seen in server.requests] == [None, f"bytes={BREAK}-"]
+    assert ranges(server) == [None, REST]
 
 
 def test_server_that_does_not_answer_is_retried(server, cache, monkeypatch):
-    monkeypatch.setattr(http_download, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(sources, "READ_SECONDS", 0.3)
     server.answers = [Answer(silent=True)]
     result = fetch()
     assert_whole(result, cache)
@@ -342,27 +337,16 @@ def test_server_without_a_secure_connection_fails_at_once(server, cache, monkeyp
     assert kept_files(cache) == []
 
 
-@pytest.mark.parametrize(("missing", "exit_code"), [(0, 0), (1, 4)])
-def test_room_is_needed_for_the_rest_only(server, cache, monkeypatch, missing, exit_code):
-    break_off(server, cache)
-    needed = len(BODY) - BREAK
-    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=needed - missing))
-    result = fetch()
-    assert result.exit_code == exit_code
-    assert (f"{needed:,} bytes are needed, {needed - 1:,} are free" in result.stderr) == bool(missing)
-    assert kept_files(cache) == ([] if missing else WHOLE)
-
-
 def test_redirect_is_followed_and_resumed_there(server, cache):
     server.files = {PATH: BODY, "/elsewhere": BODY}
     redirect = Answer(status=302, headers={"Location": "/elsewhere"})
     server.answers = [redirect, Answer(cut=BREAK), redirect]
-    assert_whole(fetch(), cache)
+    assert_whole(fetch(*KNOWN), cache, given=True)
     assert [(seen.path, seen.range) for seen in server.requests] == [
         (PATH, None),
         ("/elsewhere", None),
-        (PATH, f"bytes={BREAK}-"),
-        ("/elsewhere", f"bytes={BREAK}-"),
+        (PATH, REST),
+        ("/elsewhere", REST),
     ]
 
 
@@ -376,10 +360,11 @@ def test_redirect_without_end_fails_at_once(server, cache):
 
 @pytest.mark.parametrize("location", ["http://[::1/x", "http://\udcff..x/", "ftp://host/x"])
 def test_redirect_to_no_address_fails_at_once(server, cache, location):
-    server.always = Answer(status=302, headers={"Location": location})
+    server.always = Answer(status=302, headers={"Location": f"{location}?signature=hidden"})
     result = fetch()
     assert result.exit_code == 4
     assert "it cannot be fetched" in result.stderr
+    assert "hidden" not in result.stderr
     assert kept_files(cache) == []
 
 
@@ -406,16 +391,28 @@ def test_first_fetch_rejects_pages_and_truncated_files(server, cache):
     assert_whole(fetch(), cache)
 
 
-def test_password_and_query_of_an_address_are_neither_shown_nor_kept(server, cache):
+def fetch_secret(server, cache, *flags, path="/model.pt"):
+    """Fetch an address with secrets; none may be shown or kept, whatever comes of it."""
+    address = f"{server.url.replace('//', '//user:hidden@')}{path}?signature=hidden#hidden"
+    result = CliRunner().invoke(app, ["pretrained", "fetch", address, *flags])
+    shown = [result.output, *(traceback.format_exception(result.exception) if result.exception else [])]
+    assert not [text for text in shown if "hidden" in text]
+    assert not [name for name in kept_files(cache) if "hidden" in name]
+    return result
+
+
+def test_secrets_of_an_address_are_not_shown(server, cache):
     server.files = {"/model.pt?signature=hidden": BODY}
-    address = f"{server.url.replace('//', '//user:hidden@')}/model.pt?signature=hidden"
-    server.answers = [Answer(cut=BREAK)] + [Answer(status=503)] * 3
-    result = CliRunner().invoke(app, ["pretrained", "fetch", address, "--quiet"])
-    assert result.exit_code == 4
-    assert f"{server.url}/model.pt: the server answered 503" in result.stderr
-    assert "hidden" not in result.stderr
-    assert all("hidden" not in path.read_text() for path in cache.rglob("*.json"))
-    assert len(kept_files(cache)) == 2
+    server.answers = [Answer(status=503)] * 4
+    assert f"{server.url}/model.pt: the server answered 503" in fetch_secret(server, cache).stderr
+    assert f"type: mrlspk pretrained fetch {server.url}/model.pt" in fetch_secret(server, cache, "--offline").stderr
+    assert "404 Not Found" in fetch_secret(server, cache, path="/absent.pt").stderr
+    server.answers = [Answer(status=302, headers={"Location": "ftp://host/?hidden"})]
+    assert isinstance(fetch_secret(server, cache, "--debug").exception, DownloadError)
+    assert "got " in fetch_secret(server, cache, "--sha256", "0" * 64).stderr
+    fetched = fetch_secret(server, cache, "--json")
+    assert json.loads(fetched.stdout)["name"] == f"{server.url}/model.pt"
+    assert server.requests[-1].path == "/model.pt?signature=hidden"
 
 
 def test_missing_file_names_both_urls_without_retry(server, cache):
@@ -431,8 +428,8 @@ def test_missing_file_names_both_urls_without_retry(server, cache):
 def test_missing_file_keeps_the_part(server, cache):
     break_off(server, cache)
     server.files = {}
-    assert fetch().exit_code == 4
-    assert kept_files(cache) == BROKEN_OFF
+    assert fetch(*KNOWN).exit_code == 4
+    assert kept_files(cache) == PART
 
 
 def test_offline_sends_no_request_to_a_running_server(server, cache):
@@ -443,7 +440,7 @@ def test_offline_sends_no_request_to_a_running_server(server, cache):
         assert "not fetched yet, and offline" in result.stderr
         assert f"mrlspk pretrained fetch {NAME}" in result.stderr
     assert server.requests == []
-    assert kept_files(cache) == BROKEN_OFF
+    assert kept_files(cache) == PART
 
 
 def test_four_processes_at_once_end_with_one_file_and_one_download(server, cache, tmp_path):
@@ -458,30 +455,98 @@ def test_four_processes_at_once_end_with_one_file_and_one_download(server, cache
     assert kept_files(cache) == WHOLE
 
 
-def test_killed_download_is_resumed(server, cache, tmp_path):
+def start_and_hold(server, cache, log, *flags):
+    """Start a command that waits in the middle of its download."""
     server.answers = [Answer(hold=BREAK)]
-    process = start_fetch(tmp_path / "log")
-    partial = cache / BROKEN_OFF[0]
+    process, partial = start_fetch(log, *flags), cache / PART[0]
     wait_until(lambda: partial.exists() and partial.stat().st_size == BREAK)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    assert kept_files(cache) == BROKEN_OFF
+    return process
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_stopped_download_is_resumed(server, cache, tmp_path, signal_number):
+    process = start_and_hold(server, cache, tmp_path / "log", *KNOWN)
+    process.send_signal(signal_number)
+    assert process.wait() != 0
+    assert kept_files(cache) == PART
+    assert_whole(fetch(*KNOWN), cache, given=True)
+    assert [(seen.range, seen.n_bytes) for seen in server.requests[1:]] == [(REST, len(BODY) - BREAK + 1)]
+
+
+@pytest.mark.parametrize(("signal_number", "kept"), [(signal.SIGKILL, PART), (signal.SIGINT, [])])
+def test_stopped_download_of_unknown_hash_is_fetched_anew(server, cache, tmp_path, signal_number, kept):
+    process = start_and_hold(server, cache, tmp_path / "log")
+    process.send_signal(signal_number)
+    assert process.wait() != 0
+    assert kept_files(cache) == kept
     assert_whole(fetch(), cache)
-    assert [(seen.range, seen.n_bytes) for seen in server.requests[1:]] == [(f"bytes={BREAK}-", len(BODY) - BREAK)]
+    assert ranges(server) == [None, None]
 
 
 def test_waiting_process_resumes_after_a_killed_one(server, cache, tmp_path):
-    server.answers = [Answer(hold=BREAK)]
-    holder, partial = start_fetch(tmp_path / "holder.log"), cache / BROKEN_OFF[0]
-    wait_until(lambda: partial.exists() and partial.stat().st_size == BREAK)
-    waiting = start_fetch(tmp_path / "waiting.log")
+    holder = start_and_hold(server, cache, tmp_path / "holder.log", *KNOWN)
+    waiting = start_fetch(tmp_path / "waiting.log", *KNOWN)
     wait_until(lambda: "waiting for another process" in (tmp_path / "waiting.log").read_text())
     holder.kill()
     assert holder.wait() == -signal.SIGKILL
     assert waiting.wait() == 0
-    assert [seen.range for seen in server.requests] == [None, f"bytes={BREAK}-"]
+    assert ranges(server) == [None, REST]
     assert sha256(cache / f"{NAME}.pt") == SHA256
     assert kept_files(cache) == WHOLE
+
+
+def test_forced_download_blocks_nobody_and_its_kill_leaves_the_old_file(server, cache, tmp_path):
+    assert_whole(fetch(), cache)
+    process = start_and_hold(server, cache, tmp_path / "log", "--force")
+    assert fetch("--offline").exit_code == 0
+    assert kept_files(cache) == [WHOLE[0], *PART, WHOLE[1]]
+    process.kill()
+    process.wait()
+    assert kept_files(cache) == [WHOLE[0], *PART, WHOLE[1]]
+    assert_whole(fetch("--offline"), cache)
+
+
+STOPPED = """
+import os, pathlib, sys
+from mrlspk.cli.app import main
+from mrlspk.pretrained import download
+
+number, replace = int(sys.argv.pop(1)), pathlib.Path.replace
+def stop(here):
+    if here == number:
+        os._exit(99)
+def stop_around(self, target):
+    stop(1)
+    replace(self, target)
+    stop(2)
+def stop_after(*arguments, write=download.write_record):
+    stop(3)
+    write(*arguments)
+    stop(4)
+pathlib.Path.replace, download.write_record = stop_around, stop_after
+main()
+"""
+
+
+@pytest.mark.parametrize(("moment", "content"), [(1, BODY), (2, OTHER), (3, OTHER), (4, OTHER)])
+def test_kill_at_any_moment_of_the_replacement_leaves_a_usable_file(server, cache, moment, content):
+    assert_whole(fetch(), cache)
+    server.files = {PATH: OTHER}
+    command = [sys.executable, "-c", STOPPED, str(moment), "pretrained", "fetch", NAME, "--force"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 99
+    assert_whole(fetch("--offline"), cache, content)
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_part_and_record_of_an_earlier_version_do_no_harm(server, cache, force):
+    cache.mkdir()
+    for name, content in ((f".{NAME}.pt.partial", OTHER[:BREAK]), (f".{NAME}.pt.partial.json", b"{}")):
+        (cache / name).write_bytes(content)
+    (cache / f"{NAME}.pt").write_bytes(BODY)
+    (cache / f"{NAME}.pt.sha256").write_text(f"{SHA256}  {NAME}.pt\n# given with --sha256\n")
+    assert fetch(*force).exit_code == 0
+    assert sha256(cache / f"{NAME}.pt") == SHA256
+    assert len(server.requests) == len(force)
 
 
 LIMITED = """
@@ -492,19 +557,31 @@ main()
 """
 
 
+def fetch_with_little_room(*flags):
+    command = [sys.executable, "-c", LIMITED, "pretrained", "fetch", NAME, *flags]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize("begun", [False, True])
 def test_disk_that_fills_up_during_download_leaves_nothing(server, cache, begun):
     pytest.importorskip("resource")
     if begun:
         break_off(server, cache)
-    command = [sys.executable, "-c", LIMITED, "pretrained", "fetch", NAME]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = fetch_with_little_room(*KNOWN)
     assert result.returncode == 4
-    assert f"{cache / NAME}.pt: the file could not be written: File too large" in result.stderr
-    assert "--cache-dir" in result.stderr
+    assert f"{cache / NAME}.pt: cannot be fetched: File too large" in result.stderr
+    assert "MRLSPK_CACHE_DIR" in result.stderr
     assert "Traceback" not in result.stderr
     assert len(server.requests) == 1
     assert kept_files(cache) == []
+
+
+def test_disk_that_fills_up_during_a_forced_download_leaves_the_old_file(server, cache):
+    pytest.importorskip("resource")
+    assert_whole(fetch(), cache)
+    assert fetch_with_little_room("--force").returncode == 4
+    assert len(server.requests) == 2
+    assert_whole(fetch("--offline"), cache)
 
 
 def test_disk_that_fills_up_during_a_copy_leaves_nothing(cache, tmp_path, monkeypatch):
@@ -512,8 +589,7 @@ def test_disk_that_fills_up_during_a_copy_leaves_nothing(cache, tmp_path, monkey
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / f"{NAME}.pt").write_bytes(BODY)
     monkeypatch.setenv("MRLSPK_MIRROR", str(tmp_path / "mirror"))
-    command = [sys.executable, "-c", LIMITED, "pretrained", "fetch", NAME]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = fetch_with_little_room()
     assert result.returncode == 4
-    assert "the file could not be written: File too large" in result.stderr
+    assert "cannot be fetched: File too large" in result.stderr
     assert kept_files(cache) == []

@@ -3,9 +3,7 @@
 import errno
 import json
 import os
-import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -13,7 +11,7 @@ from typer.testing import CliRunner
 from integration.model_server import Answer, ModelServer
 from model_files import checkpoint, sha256
 from mrlspk.cli.app import app
-from mrlspk.pretrained import download, http_download
+from mrlspk.pretrained import download
 
 pytestmark = pytest.mark.process
 
@@ -37,7 +35,7 @@ def surroundings(monkeypatch, tmp_path, server):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("MRLSPK_MIRROR", server.url)
-    monkeypatch.setattr(download, "FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(download, "WAIT_SECONDS", (0.0, 0.0, 0.0))
 
 
 def pretrained(*arguments):
@@ -179,36 +177,8 @@ def test_disk_that_is_full_at_the_end_leaves_nothing(tmp_path, monkeypatch):
     result = fetch(NAME)
     assert result.exit_code == 4
     assert "No space left on device" in result.stderr
-    assert "--cache-dir" in result.stderr
+    assert "MRLSPK_CACHE_DIR" in result.stderr
     assert kept_files(tmp_path) == []
-
-
-def test_full_disk_is_reported_with_both_sizes_before_download(tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=1234))
-    result = fetch(NAME)
-    assert result.exit_code == 4
-    assert f"{len(BODY):,} bytes are needed, 1,234 are free" in result.stderr
-    assert kept_files(tmp_path) == []
-
-
-def test_interrupt_keeps_the_part_and_the_next_command_resumes(server, tmp_path, monkeypatch):
-    with monkeypatch.context() as patched:
-        patched.setattr(http_download, "_write", interrupt_after_first_chunk(http_download._write))
-        result = fetch(NAME)
-    assert result.exit_code == 130
-    assert kept_files(tmp_path) == [f".{NAME}.pt.partial", f".{NAME}.pt.partial.json"]
-    assert fetch(NAME).exit_code == 0
-    assert server.requests[-1].range == f"bytes={http_download.CHUNK_BYTES}-"
-    assert sha256(tmp_path / "cache" / f"{NAME}.pt") == SHA256
-    assert kept_files(tmp_path) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
-
-
-def interrupt_after_first_chunk(write):
-    def write_and_interrupt(*arguments):
-        write(*arguments)
-        raise KeyboardInterrupt
-
-    return write_and_interrupt
 
 
 def test_wrong_hash_leaves_nothing(server, tmp_path):
@@ -302,7 +272,7 @@ def test_list_of_an_unreadable_folder_is_an_error_with_a_fix(monkeypatch, tmp_pa
     result = pretrained("list")
     assert result.exit_code == 4
     assert "cannot be read: File name too long" in result.stderr
-    assert "--cache-dir" in result.stderr
+    assert "MRLSPK_CACHE_DIR" in result.stderr
 
 
 def test_own_file_in_place_of_a_published_one_stays_in_use_with_a_warning(server):

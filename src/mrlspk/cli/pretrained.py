@@ -34,9 +34,10 @@ def fetch_command(
     files.
     """
     from mrlspk.pretrained import fetch_model
+    from mrlspk.pretrained.cache_folder import shown
 
     folder, mirror = cache_dir or cache_folder(), mirror_address()
-    with output.progress(name_or_url, quiet=quiet) as on_progress:
+    with output.progress(shown(name_or_url), quiet=quiet) as on_progress:
         fetched = fetch_model(
             name_or_url,
             cache_dir=folder,

@@ -4,9 +4,9 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrlspk.errors import CheckpointError, DownloadError
+from mrlspk.errors import CheckpointError
 from mrlspk.files import OnProgress
-from mrlspk.pretrained.fetch import FetchedModel, fetch_model
+from mrlspk.pretrained.fetch import fetch_model
 from mrlspk.pretrained.own_models import OwnModel, find_own_model, list_own_models, verified_path
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
 
@@ -53,7 +53,8 @@ def _is_file(path: Path) -> bool:
 
 def _by_name(name: str, cache_dir: Path, mirror: str | None, on_progress: OnProgress | None) -> ModelFile:
     if is_published(name):
-        return ModelFile(_fetch(name, cache_dir, mirror, on_progress).path, name, published=find_model(name))
+        fetched = fetch_model(name, cache_dir=cache_dir, mirror=mirror, on_progress=on_progress)
+        return ModelFile(fetched.path, name, published=find_model(name))
     if own := find_own_model(name, cache_dir):
         return ModelFile(verified_path(own, cache_dir), name, own=own)
     names = [*(known.name for known in list_models()), *(own.name for own in list_own_models(cache_dir).models)]
@@ -64,11 +65,3 @@ def _by_name(name: str, cache_dir: Path, mirror: str | None, on_progress: OnProg
         name,
         f"{guess}`mrlspk pretrained list` shows the names.",
     )
-
-
-def _fetch(name: str, cache_dir: Path, mirror: str | None, on_progress: OnProgress | None) -> FetchedModel:
-    try:
-        return fetch_model(name, cache_dir=cache_dir, mirror=mirror, on_progress=on_progress)
-    except DownloadError as error:
-        fix = f"With a network connection, type: mrlspk pretrained fetch {name}"
-        raise DownloadError(error.what, error.where, f"{error.fix}\n{fix}" if error.fix else fix) from error

@@ -15,7 +15,7 @@ from mrlspk.models.checkpoints.schema import BaseModelFile, Provenance
 from mrlspk.pretrained.cache_folder import cached_path
 from mrlspk.pretrained.own_models import UNKNOWN_LICENCE
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
-from mrlspk.pretrained.verification import recorded_sha256
+from mrlspk.pretrained.verification import read_record
 
 
 def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> BaseCard:
@@ -139,7 +139,8 @@ def _converted_from(loaded: LoadedModel, path: Path, cache_dir: Path) -> BaseCar
 
 
 def _recorded(model: PublishedModel, cache_dir: Path) -> str | None:
-    return recorded_sha256(cached_path(model, cache_dir), strict=False)
+    record = read_record(cached_path(model, cache_dir), strict=False)
+    return None if record is None else record.sha256
 
 
 def _published_card(model: PublishedModel, sha256: str | None) -> BaseCard:

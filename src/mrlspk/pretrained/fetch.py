@@ -1,21 +1,30 @@
 """Fetch published models into the cache, and verify them at every use."""
 
+import hashlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.errors import DownloadError, UsageError
 from mrlspk.files import OnProgress, file_sha256
-from mrlspk.pretrained.cache_folder import cached_path, expanded, file_name, fingerprint, lock_model, unreadable
-from mrlspk.pretrained.download import download, finish
-from mrlspk.pretrained.partial import Partial
+from mrlspk.pretrained.cache_folder import (
+    cached_path,
+    expanded,
+    file_name,
+    lock_model,
+    remove_leftover,
+    shown,
+    unreadable,
+)
+from mrlspk.pretrained.download import download
 from mrlspk.pretrained.registry import PublishedModel, find_model
-from mrlspk.pretrained.verification import Expected, Record, expect, is_sha256, read_record, write_record
+from mrlspk.pretrained.verification import SHA256, Expected, Record, known_sha256, read_record, write_record
 
 
 @dataclass(frozen=True)
 class FetchedModel:
-    """A verified file in the cache; ``name`` as requested, ``bytes`` its size."""
+    """A verified file in the cache; ``name`` as requested, without secrets of a URL; ``bytes`` its size."""
 
     name: str
     path: Path
@@ -53,78 +62,73 @@ def fetch_model(
         UsageError: If ``sha256`` is not a SHA-256.
         DownloadError: If the file cannot be fetched, or is not the expected one.
     """
-    given = _check_sha256(sha256) if sha256 is not None else None
-    wanted = _want(name_or_url, cache_dir=expanded(cache_dir), mirror=mirror)
+    given = sha256.lower() if sha256 is not None else None
+    if given is not None and not SHA256.fullmatch(given):
+        raise UsageError(f"expected 64 hexadecimal digits, got {sha256!r}", parameter="sha256")
+    wanted = _want(name_or_url, expanded(cache_dir), mirror, given)
     try:
-        return _fetch(wanted, given=given, offline=offline, force=force, on_progress=on_progress)
+        return _fetch(wanted, offline=offline, force=force, on_progress=on_progress)
     except OSError as error:
         raise unreadable(error, wanted.path) from error
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A requested file: its sources, in the order to try, and its path in the cache."""
+    """A requested file: its sources, in the order to try, its path in the cache, and the SHA-256 given by the user."""
 
     name: str
     sources: Sequence[str | Path]
     path: Path
     cache_dir: Path
     model: PublishedModel | None
+    given: str | None
 
-    def expected(self, given: str | None, record: Record | None) -> Expected:
-        return expect(given=given, record=record, model=self.model)
+    def expected(self, record: Record | None) -> Expected:
+        name, folder = shlex.quote(self.name), shlex.quote(str(self.cache_dir))
+        command = f"mrlspk pretrained fetch {name} --cache-dir {folder}"
+        if self.given is not None:
+            return Expected(self.given, given=True, model=self.model, command=command)
+        return Expected(known_sha256(record, self.model), record is not None and record.given, self.model, command)
 
     def fetched(self, sha256: str, expected: Expected) -> FetchedModel:
         expected.warn_of_override()
         return FetchedModel(self.name, self.path, sha256, self.path.stat().st_size)
 
 
-def _want(name_or_url: str, *, cache_dir: Path, mirror: str | None) -> _Wanted:
+def _want(name_or_url: str, cache_dir: Path, mirror: str | None, given: str | None) -> _Wanted:
     if "://" in name_or_url:
-        folder = cache_dir / "urls" / fingerprint(name_or_url)[:16]  # two URLs may have the same file name
-        return _Wanted(name_or_url, (name_or_url,), folder / file_name(name_or_url), cache_dir, None)
+        folder = hashlib.sha256(name_or_url.encode()).hexdigest()[:16]  # two URLs may have the same file name
+        path = cache_dir / "urls" / folder / file_name(name_or_url)
+        return _Wanted(shown(name_or_url), (name_or_url,), path, cache_dir, None, given)
     model = find_model(name_or_url)
-    return _Wanted(name_or_url, model.sources(mirror), cached_path(model, cache_dir), cache_dir, model)
+    return _Wanted(name_or_url, model.sources(mirror), cached_path(model, cache_dir), cache_dir, model, given)
 
 
-def _fetch(
-    wanted: _Wanted, *, given: str | None, offline: bool, force: bool, on_progress: OnProgress | None
-) -> FetchedModel:
+def _fetch(wanted: _Wanted, *, offline: bool, force: bool, on_progress: OnProgress | None) -> FetchedModel:
     path = wanted.path
     if path.is_file() and not force:
-        try:
-            return _verify(wanted, given, on_progress)
-        except DownloadError:
-            if not Partial(path).exists():
-                raise  # otherwise another process may be replacing the file, or was killed while it did
+        remove_leftover(path, wanted.cache_dir)
+        if wanted.given is None and wanted.expected(read_record(path)).sha256 is not None:
+            return _verify(wanted, on_progress)  # without a lock, as there is nothing to write
     elif offline and any(isinstance(source, str) for source in wanted.sources):
-        raise DownloadError(
-            "not fetched again, as offline" if path.is_file() else "not fetched yet, and offline",
-            wanted.name,
-            f"With a network, run: mrlspk pretrained fetch {wanted.name} --cache-dir {wanted.cache_dir}",
-        )
+        what = "not fetched again, as offline" if path.is_file() else "not fetched yet, and offline"
+        raise DownloadError(what, wanted.name, f"With a network, type: {wanted.expected(None).command}")
     with lock_model(path, wanted.cache_dir):
-        if path.is_file() and not force:  # another process has fetched it meanwhile
-            finish(path, read_record(path, strict=False))
-            return _verify(wanted, given, on_progress)
-        expected = wanted.expected(given, None if force else read_record(path))
+        if path.is_file() and not force:  # it has no record, or another process has just fetched it
+            return _verify(wanted, on_progress)
+        expected = wanted.expected(None if force else read_record(path))
         return wanted.fetched(download(wanted.sources, path, expected, on_progress), expected)
 
 
-def _verify(wanted: _Wanted, given: str | None, on_progress: OnProgress | None) -> FetchedModel:
-    """Check the file in the cache; record its SHA-256 unless the registry has it."""
+def _verify(wanted: _Wanted, on_progress: OnProgress | None) -> FetchedModel:
+    """Verify the file in the cache; record its SHA-256 if it was not known, or if the user gave it."""
     record = read_record(wanted.path)
-    expected = wanted.expected(given, record)
+    expected = wanted.expected(record)
     sha256 = file_sha256(wanted.path, on_progress)
     if problem := expected.problem(wanted.path, sha256):
-        raise DownloadError(problem, wanted.path, "Give `force` to fetch the file again.")
-    is_published = wanted.model is not None and wanted.model.sha256 == sha256
-    if record is not None or not is_published:
-        write_record(wanted.path, expected.to_record(sha256))
+        command = expected.command_to_replace(expected.sha256 if expected.given else None)
+        raise DownloadError(problem, wanted.path, f"To fetch it again, type: {command}")
+    new = Record(sha256, expected.given)
+    if record != new and (expected.given or expected.sha256 is None):
+        write_record(wanted.path, new)
     return wanted.fetched(sha256, expected)
-
-
-def _check_sha256(text: str) -> str:
-    if not is_sha256(text.lower()):
-        raise UsageError(f"expected 64 hexadecimal digits, got {text!r}", parameter="sha256")
-    return text.lower()

@@ -7,14 +7,14 @@ from mrlspk.errors import CheckpointError
 from mrlspk.pretrained.cache_folder import cached_path, is_cached
 from mrlspk.pretrained.own_models import OwnModel, list_own_models, own_model_path
 from mrlspk.pretrained.registry import PublishedModel, list_models
-from mrlspk.pretrained.verification import expect, read_record
+from mrlspk.pretrained.verification import known_sha256, read_record
 
 
 @dataclass(frozen=True)
 class ListedModel:
     """A published model; ``cached``: its file is in the cache.
 
-    ``sha256`` is the recorded one of the file, else that of the registry, which the file must have.
+    ``sha256`` is the one that the file must have: given by the user, else published, else recorded; None if unknown.
     """
 
     published: PublishedModel
@@ -52,7 +52,5 @@ def list_pretrained(cache_dir: Path) -> ModelList:
 
 
 def _listed(model: PublishedModel, cache_dir: Path) -> ListedModel:
-    cached, record = is_cached(model, cache_dir), read_record(cached_path(model, cache_dir), strict=False)
-    if cached and record is not None:
-        return ListedModel(model, record.sha256, cached=True)
-    return ListedModel(model, expect(given=None, record=record, model=model).sha256, cached=cached)
+    path = cached_path(model, cache_dir)
+    return ListedModel(model, known_sha256(read_record(path, strict=False), model), is_cached(path))

@@ -12,7 +12,9 @@ from mrlspk.pretrained.cache_folder import file_name, shown
         ("http://user:word@host:80/a/b.pt?signature=1#part", "http://host:80/a/b.pt"),
         ("https://token@host/b%20c.pt", "https://host/b%20c.pt"),
         ("http://[::1]:80/x", "http://[::1]:80/x"),
-        ("http://[::1/x", "http://[::1/x"),
+        ("http://user:word@[::1/x?signature=1", "http://[::1/x"),
+        ("http://host/a@b.pt", "http://host/a@b.pt"),
+        ("http://host?to=http://user:word@host", "http://host"),
         (Path("/mirror/a?b.pt"), "/mirror/a?b.pt"),
     ],
 )

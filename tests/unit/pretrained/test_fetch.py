@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from model_files import sha256
-from mrlspk.errors import DownloadError, UsageError
-from mrlspk.pretrained import download, fetch, fetch_model, http_download
-from mrlspk.pretrained.cache_folder import RecordError
+from mrlspk.errors import DownloadError, MrlspkError, UsageError
+from mrlspk.pretrained import cache_folder, fetch, fetch_model, sources, verification
+from mrlspk.pretrained.cache_folder import lock_model
 from unit.pretrained.conftest import ANOTHER, BODY, FILE, NAME, SHA256, files_in
 
 
@@ -50,7 +50,7 @@ def test_interrupted_copy_leaves_nothing(mirror, cache_dir):
     def interrupt(_done, _total):
         raise KeyboardInterrupt
 
-    (mirror / FILE).write_bytes(bytes(http_download.CHUNK_BYTES + 1))
+    (mirror / FILE).write_bytes(bytes(sources.CHUNK_BYTES + 1))
     with pytest.raises(KeyboardInterrupt):
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), on_progress=interrupt)
     assert files_in(cache_dir) == []
@@ -64,44 +64,65 @@ def test_progress_covers_the_copy_and_the_verification(mirror, cache_dir):
     assert seen == [(len(BODY), len(BODY))] * 3
 
 
-def test_part_of_a_forced_download_does_not_block_others(mirror, cache_dir, monkeypatch):
+def test_whole_file_is_used_without_a_lock(mirror, cache_dir, monkeypatch):
     def fail(*_):
-        raise AssertionError("a file that is whole needs no lock")
+        raise AssertionError("no lock is needed")
 
     path = fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror)).path
-    path.with_name(f".{path.name}.partial").write_bytes(b"part")
-    with monkeypatch.context() as patched:
-        patched.setattr(fetch, "lock_model", fail)
-        assert fetch_model(NAME, cache_dir=cache_dir, offline=True).path == path
-    fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), force=True)
-    assert files_in(cache_dir) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
+    monkeypatch.setattr(fetch, "lock_model", fail)
+    assert fetch_model(NAME, cache_dir=cache_dir, offline=True).path == path
 
 
-def test_file_is_replaced_after_a_kill_between_record_and_file(mirror, cache_dir):
+@pytest.mark.parametrize("force", [False, True])
+def test_part_that_was_left_is_removed_by_the_next_use(mirror, cache_dir, force):
     path = fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror)).path
-    path.with_name(f".{path.name}.partial").write_bytes(ANOTHER)
-    path.with_name(f"{path.name}.sha256").write_text(f"{sha256(ANOTHER)}  {path.name}\n")
-    assert fetch_model(NAME, cache_dir=cache_dir, offline=True).sha256 == sha256(ANOTHER)
-    assert sha256(path) == sha256(ANOTHER)
+    path.with_name(f"{path.name}.partial").write_bytes(ANOTHER)
+    fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), force=force)
     assert files_in(cache_dir) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
+    assert sha256(path) == SHA256
 
 
-@pytest.mark.parametrize("given", [None, SHA256])
-def test_file_that_cannot_be_replaced_keeps_its_record(mirror, cache_dir, monkeypatch, given):
-    path = fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), sha256=given).path
-    record = path.with_name(f"{path.name}.sha256").read_text()
+def test_part_in_use_by_another_process_is_left_alone(mirror, cache_dir):
+    path = fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror)).path
+    part = path.with_name(f"{path.name}.partial")
+    part.write_bytes(b"part")
+    with lock_model(path, cache_dir):
+        fetch_model(NAME, cache_dir=cache_dir, offline=True)
+    assert part.read_bytes() == b"part"
+
+
+def test_part_in_a_read_only_folder_is_left_alone(mirror, cache_dir, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    path = fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror)).path
+    path.with_name(f"{path.name}.partial").write_bytes(b"part")
+    monkeypatch.setattr(cache_folder, "FileLock", fail)
+    assert fetch_model(NAME, cache_dir=cache_dir, offline=True).path == path
+
+
+def test_part_of_another_user_is_replaced(mirror, cache_dir, tmp_path, monkeypatch):
+    cache_dir.mkdir()
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    (cache_dir / f"{NAME}.pt.partial").hardlink_to(tmp_path / "theirs")
+    monkeypatch.setattr(os, "access", lambda path, mode: not (str(path).endswith(".partial") and mode & os.W_OK))
+    assert sha256(fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), sha256=SHA256).path) == SHA256
+    assert (tmp_path / "theirs").read_bytes() == b"theirs"
+
+
+def test_file_that_cannot_be_replaced_stays_usable(mirror, cache_dir, monkeypatch):
+    path = fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror)).path
     (mirror / FILE).write_bytes(ANOTHER)
-    fail_at(monkeypatch, "replace", path.with_name(f".{path.name}.partial"))
-    with pytest.raises(DownloadError, match="could not be written: Permission denied"):
+    fail_at(monkeypatch, "replace", path.with_name(f"{path.name}.partial"))
+    with pytest.raises(DownloadError, match="cannot be fetched: Permission denied"):
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror), force=True)
-    assert path.with_name(f"{path.name}.sha256").read_text() == record
-    assert files_in(cache_dir) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
     assert fetch_model(NAME, cache_dir=cache_dir, offline=True).sha256 == SHA256
+    assert files_in(cache_dir) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
 
 
 def test_folder_in_the_place_of_the_file_leaves_no_record(mirror, cache_dir):
     (cache_dir / f"{NAME}.pt").mkdir(parents=True)
-    with pytest.raises(DownloadError, match="could not be written: Is a directory"):
+    with pytest.raises(DownloadError, match="cannot be fetched: Is a directory"):
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
     assert files_in(cache_dir) == []
 
@@ -133,20 +154,18 @@ def test_cached_file_that_cannot_be_read_is_named(mirror, cache_dir, monkeypatch
 @pytest.mark.parametrize("method", ["is_file", "open"])
 def test_file_of_a_mirror_that_cannot_be_read_is_named(mirror, cache_dir, monkeypatch, method):
     fail_at(monkeypatch, method, mirror / FILE)
-    with pytest.raises(DownloadError, match="cannot be read: Permission denied") as caught:
+    with pytest.raises(DownloadError, match="cannot be fetched: Permission denied") as caught:
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
-    assert caught.value.where == mirror / FILE
-    assert "MRLSPK_MIRROR" in caught.value.fix
+    assert str(mirror / FILE) in caught.value.what
     assert files_in(cache_dir) == []
 
 
-def test_part_that_cannot_be_removed_is_named(mirror, cache_dir):
-    part = cache_dir / f".{NAME}.pt.partial"
+def test_folder_in_the_place_of_the_part_is_named(mirror, cache_dir):
+    part = cache_dir / f"{NAME}.pt.partial"
     part.mkdir(parents=True)
-    with pytest.raises(DownloadError, match="the file could not be written") as caught:
+    with pytest.raises(DownloadError, match="Is a directory") as caught:
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
-    assert str(part) in caught.value.what
-    assert f"{part} cannot be removed" in caught.value.fix
+    assert caught.value.where == str(part)
 
 
 def test_server_text_is_escaped_for_the_terminal(cache_dir, monkeypatch):
@@ -164,32 +183,24 @@ def test_home_of_unknown_user_is_a_usage_error():
         fetch_model(NAME, cache_dir=Path("~nobody-of-this-name/cache"))
 
 
-def test_full_disk_leaves_nothing(mirror, cache_dir, monkeypatch):
-    def fail(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+def test_disk_too_full_for_the_record_leaves_a_usable_file(mirror, cache_dir, monkeypatch):
+    def fail(path, **_):
+        raise MrlspkError("cannot be written: No space left on device", path)
 
-    monkeypatch.setattr(http_download, "_write", fail)
-    with pytest.raises(DownloadError, match="No space left on device") as caught:
-        fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
+    with monkeypatch.context() as patched:
+        patched.setattr(verification, "whole_file", fail)
+        with pytest.raises(DownloadError, match="No space left on device") as caught:
+            fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
     assert caught.value.exit_code == 4
-    assert files_in(cache_dir) == []
-
-
-def test_disk_too_full_for_the_record_leaves_nothing(mirror, cache_dir, monkeypatch):
-    def fail(path, _record):
-        raise RecordError("cannot be written: No space left on device", path)
-
-    monkeypatch.setattr(download, "write_record", fail)
-    with pytest.raises(DownloadError, match="No space left on device"):
-        fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
-    assert files_in(cache_dir) == []
+    assert fetch_model(NAME, cache_dir=cache_dir, offline=True).sha256 == SHA256
+    assert files_in(cache_dir) == [f"{NAME}.pt", f"{NAME}.pt.sha256"]
 
 
 def test_cache_folder_that_is_a_file_is_an_error_with_a_fix(mirror, tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(DownloadError, match="cannot be locked") as caught:
         fetch_model(NAME, cache_dir=tmp_path / "taken", mirror=str(mirror))
-    assert "`cache_dir`" in caught.value.fix
+    assert "MRLSPK_CACHE_DIR" in caught.value.fix
 
 
 @pytest.mark.parametrize("address", ["ftp://host/model.pt", "file:///etc/passwd", "http://", "http://[::1/x"])
