@@ -1,6 +1,7 @@
-"""Detect truncated WAV and MPEG-4 files by the sizes that their headers state.
+"""Detect WAV, MPEG-4 and Ogg files that a decoder would read in part, by the sizes and streams that they state.
 
-soundfile reads a truncated WAV file without an error, and torchcodec calls a truncated MPEG-4 file "invalid data".
+soundfile reads a truncated WAV or Ogg file, and the first stream of a chained Ogg file, without an error. torchcodec
+calls a truncated MPEG-4 file "invalid data".
 """
 
 from typing import BinaryIO
@@ -9,16 +10,18 @@ from mrlspk.data.audio_source import AudioSource
 from mrlspk.errors import DataError
 
 COPY_AGAIN = "Copy or download the file again."
+OGG_PAGE = b"OggS\0"
+LARGEST_OGG_PAGE = 65_307
 UNKNOWN_SIZES = {0, 0xFFFFFFFF}  # written into a WAV header by programs that cannot seek back to fill it in
 
 
 def check_complete(source: AudioSource) -> None:
-    """Compare the sizes stated in ``.wav`` or ``.m4a`` audio with its own; other formats pass.
+    """Compare what ``.wav``, ``.m4a`` or ``.ogg`` audio states with what it holds; other formats pass.
 
     Raises:
-        DataError: If it ends before its own header says it does, or cannot be read.
+        DataError: If it ends before its own headers say it does, is a chained Ogg file, or cannot be read.
     """
-    check = {".wav": _check_riff, ".m4a": _check_mp4}.get(source.suffix)
+    check = {".wav": _check_riff, ".m4a": _check_mp4, ".ogg": _check_ogg}.get(source.suffix)
     if check is None:
         return
     try:
@@ -63,6 +66,44 @@ def _check_mp4(file: BinaryIO, where: str, size: int) -> None:
         file.seek(position)
     if position and not has_index:
         raise DataError("cut short: an MPEG-4 file without its index (no 'moov' box)", where, COPY_AGAIN)
+
+
+def _check_ogg(file: BinaryIO, where: str, size: int) -> None:
+    """Compare the last page of an Ogg file with its first; anything else is left to the decoder."""
+    if file.read(len(OGG_PAGE)) != OGG_PAGE:
+        return
+    streams = _ogg_streams(file)
+    file.seek(max(size - LARGEST_OGG_PAGE, 0))
+    tail = file.read()
+    last = tail.rfind(OGG_PAGE)
+    if last < 0 or not streams:
+        return
+    header = tail[last:]
+    length = _ogg_page_length(header)
+    if length > len(header):
+        raise _cut_short(where, length, len(header))
+    if header[14:18] not in streams:
+        fix = "Join them into one stream, e.g. by converting the file to FLAC with FFmpeg."
+        raise DataError("holds several streams one after the other: only the first would be read", where, fix)
+
+
+def _ogg_streams(file: BinaryIO) -> set[bytes]:
+    """Return the serial numbers of the streams that begin together at the beginning of an Ogg file."""
+    streams, position, is_first = set(), 0, True
+    while is_first:
+        file.seek(position)
+        header = file.read(27 + 255)
+        is_first = header[:5] == OGG_PAGE and bool(header[5] & 2)
+        if is_first:
+            streams.add(header[14:18])
+            position += _ogg_page_length(header)
+    return streams
+
+
+def _ogg_page_length(header: bytes) -> int:
+    """Return the bytes of the page that begins with ``header``."""
+    segments = header[26] if len(header) > 26 else 0
+    return 27 + segments + sum(header[27 : 27 + segments])
 
 
 def _cut_short(where: str, expected: int, found: int) -> DataError:

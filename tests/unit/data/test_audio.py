@@ -102,7 +102,7 @@ def test_what_is_not_audio_is_an_error_that_names_the_file(tmp_path, suffix, con
     assert caught.value.fix
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "m4a"])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "m4a", "ogg"])
 @pytest.mark.parametrize("share", [0.5, 0.95])
 def test_truncated_file_is_an_error(tmp_path, suffix, share):
     path = tmp_path / f"a.{suffix}"
@@ -124,6 +124,17 @@ def test_truncated_m4a_with_its_index_in_front_is_an_error(tmp_path):
     path.write_bytes((boxes[b"ftyp"] + boxes[b"moov"] + boxes[b"mdat"])[:-500])
     with pytest.raises(DataError, match="cut short"):
         load_audio(path)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("read", [load_audio, probe_audio])
+def test_ogg_streams_one_after_the_other_are_an_error(tmp_path, subtype, read):
+    parts = [write(tmp_path / f"{name}.ogg", tone(2.0), subtype=subtype, format="OGG") for name in "ab"]
+    chained = tmp_path / "chained.ogg"
+    chained.write_bytes(b"".join(path.read_bytes() for path in parts))
+    assert soundfile.info(chained).duration == 2.0
+    with pytest.raises(DataError, match="holds several streams.* only the first"):
+        read(chained)
 
 
 def test_wav_of_unknown_length_is_read_to_its_end(tmp_path):
