@@ -174,7 +174,7 @@ def test_migrated_schedule_decays_as_before(name, step_epochs, gamma):
     assert (training.lr_scheduler, training.lr_step_epochs, training.lr_gamma) == (name, step_epochs, gamma)
 
 
-def test_triplet_gets_batches_that_it_can_use_and_leaves_the_margin_to_the_user(tmp_path):
+def test_triplet_gets_usable_batches_and_keeps_the_margin_of_the_user(tmp_path):
     migration = migrated(**TRIPLET)
     assert "set `loss.triplet_margin`" in next(key.reason for key in migration.dropped if key.old == "loss.margin")
     assert migration.config.loss == Config().loss.model_copy(
