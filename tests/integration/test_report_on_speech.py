@@ -1,12 +1,13 @@
 """Two checkpoints on the three lists of real speech: the terminal, the JSON and the page tell the same."""
 
 import json
-from html.parser import HTMLParser
 from itertools import pairwise
-from urllib.parse import unquote
+from pathlib import Path
 
 import pytest
 import torch
+
+from report_documents import expected_tables, page_tables
 
 pytestmark = [pytest.mark.usefixtures("speech_cache"), pytest.mark.slow]
 
@@ -14,61 +15,18 @@ LISTS = {"english": "test", "crosslingual": "test", "short": "test-short"}
 DIMS = ("--dims", "32,64,192", "--allow-untrained-dim")
 
 
-class Cells(HTMLParser):
-    """Collects (path, format, text) of every number of a page."""
-
-    def __init__(self):
-        super().__init__()
-        self.found, self._open = [], None
-
-    def handle_starttag(self, _tag, attrs):
-        attributes = dict(attrs)
-        if "data-path" in attributes:
-            self._open = attributes["data-path"], attributes["data-format"]
-
-    def handle_data(self, data):
-        if self._open:
-            self.found.append((*self._open, data))
-            self._open = None
-
-
-def at(document, path):
-    for key in map(unquote, path.split(".")):  # a model's name may hold dots
-        document = document[int(key)] if isinstance(document, list) else document[key]
-    return document
-
-
-def as_shown(value, form):
-    """Return a number as a page shows it, written here anew."""
-    if value is None:
-        return "–"
-    text = {
-        "percent": f"{100 * value:.2f}",
-        "points": f"{100 * value:+.2f}",
-        "cost": f"{value:.4f}",
-        "cost_change": f"{value:+.4f}",
-        "score": f"{value:.4f}",
-        "share": f"{100 * value:g}",
-        "general": f"{value:g}",
-        "count": f"{value:,}",
-        "p": "< 0.001" if value < 0.001 else f"{value:.3f}",
-    }[form]
-    zero = form in {"points", "cost_change"} and float(text) == 0
-    return text.lstrip("+-") if zero else text.replace("-", "−")
-
-
 def check_page(folder, printed):
     """Check that the page's numbers are those of report.json, and report.json those that were printed."""
-    document = json.loads((folder / "report.json").read_text())
+    text = (folder / "report.json").read_text()
+    document = json.loads(text)
     for trials in document["trials"]:
         trials.pop("curves", None)
     assert document == printed
-    cells = Cells()
-    cells.feed((folder / "index.html").read_text())
-    assert len(cells.found) > 50
-    wrong = [(path, text) for path, form, text in cells.found if text != as_shown(at(document, path), form)]
-    assert wrong == []
-    return {path for path, _, _ in cells.found}
+    for model in document.get("models", ()):  # the page shortens their names
+        text = text.replace(model, Path(model).name)
+    shown, expected = page_tables((folder / "index.html").read_text()), expected_tables(json.loads(text))
+    assert {name: shown[name] for name in expected} == expected
+    return expected
 
 
 def table_rows(text, n_lists):
@@ -105,7 +63,7 @@ def test_report_of_each_checkpoint_tells_what_is_printed(run, models, flags, tmp
         outcome = run("eval", model, *flags, "--report", folder, "--json")
         assert outcome.exit_code == 0, outcome.stderr
         shown = check_page(folder, outcome.json)
-        assert {f"trials.{i}.results.{j}.eer" for i in range(3) for j in range(3)} <= shown
+        assert {f"results-{i}" for i in range(3)} <= set(shown)
         rows = table_rows(run("eval", model, *flags).stdout, len(LISTS))
         for trials, listed in zip(outcome.json["trials"], rows, strict=True):
             for result, row in zip(trials["results"], listed, strict=True):
@@ -118,7 +76,7 @@ def test_report_of_the_comparison_tells_what_is_printed(run, models, flags, tmp_
     outcome = run("compare", *models, *flags, "--report", tmp_path / "comparison", "--json")
     assert outcome.exit_code == 0, outcome.stderr
     shown = check_page(tmp_path / "comparison", outcome.json)
-    assert {f"trials.{i}.results.{j}.pairs.0.delta_eer" for i in range(3) for j in range(3)} <= shown
+    assert {f"pairs-{i}" for i in range(3)} <= set(shown)
     rows = table_rows(run("compare", *models, *flags).stdout, len(LISTS))
     for trials, listed in zip(outcome.json["trials"], rows, strict=True):
         for width, row in zip(trials["results"], listed, strict=True):

@@ -4,5 +4,14 @@ from report_documents.comparison import compare_document
 from report_documents.cut import of_one_width, without_intervals
 from report_documents.drawn import DIMS
 from report_documents.evaluation import eval_document
+from report_documents.tables import expected_tables, page_tables
 
-__all__ = ["DIMS", "compare_document", "eval_document", "of_one_width", "without_intervals"]
+__all__ = [
+    "DIMS",
+    "compare_document",
+    "eval_document",
+    "expected_tables",
+    "of_one_width",
+    "page_tables",
+    "without_intervals",
+]

@@ -1,14 +1,14 @@
 """Compute the curves of a report from scores: arrays in, plain lists out."""
 
 from collections.abc import Sequence
-from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 
-from mrlspk.metrics.det import OperatingPoints, operating_points, split_scores
+from mrlspk.metrics.dcf import act_dcf, min_dcf_at
+from mrlspk.metrics.det import OperatingPoints, operating_points
 
 DET_POINTS = 300
 HISTOGRAM_BINS = 50
@@ -47,13 +47,15 @@ def score_curves(
 def det_curve(points: OperatingPoints, *, n_points: int = DET_POINTS) -> tuple[list[float], list[float]]:
     """Return (p_fa, p_miss) of at most ``n_points`` operating points that draw the DET curve (Martin et al. 1997).
 
-    No point is interpolated. If there are more corners, those stay where the curve on normal-deviate axes bends most
-    (Douglas and Peucker 1973).
+    No point is interpolated. If there are more corners, those stay that are evenly spaced along the curve on
+    normal-deviate axes, and both ends of long steps.
     """
     corners = np.flatnonzero(_is_corner(points.p_fa, points.p_miss))
-    p_fa, p_miss = points.p_fa[corners], points.p_miss[corners]
-    kept = _farthest_points(_deviates(p_fa), _deviates(p_miss), n_points)
-    return p_fa[kept].tolist(), p_miss[kept].tolist()
+    if len(corners) > n_points:
+        length = _deviates(points.p_miss[corners]) - _deviates(points.p_fa[corners])  # along both axes; it rises
+        after = np.searchsorted(length, np.linspace(length[0], length[-1], n_points // 2))
+        corners = corners[np.union1d(after, np.maximum(after - 1, 0))]
+    return points.p_fa[corners].tolist(), points.p_miss[corners].tolist()
 
 
 def score_histogram(
@@ -74,33 +76,13 @@ def bayes_error_curve(llrs: NDArray[np.floating], is_target: NDArray[np.bool_]) 
     Raises:
         MetricError: If a ratio is not finite, or one kind of trial is absent.
     """
-    target, nontarget = split_scores(llrs, is_target)
-    target.sort()
-    nontarget.sort()
-    p_miss, p_fa = _best_rates(target, nontarget)
-    prior = expit(LOG_ODDS)
-    least = np.minimum(prior, 1 - prior)
-    weight_miss, weight_fa = prior / least, (1 - prior) / least
-    misses = np.searchsorted(target, -LOG_ODDS) / target.size
-    accepts = 1 - np.searchsorted(nontarget, -LOG_ODDS) / nontarget.size
+    points = operating_points(llrs, is_target)
+    priors = expit(LOG_ODDS)
     return {
         "log_odds": LOG_ODDS.tolist(),
-        "act_dcf": (weight_miss * misses + weight_fa * accepts).tolist(),
-        "min_dcf": (np.outer(weight_miss, p_miss) + np.outer(weight_fa, p_fa)).min(axis=1).tolist(),
+        "act_dcf": [act_dcf(llrs, is_target, p_target=prior) for prior in priors],
+        "min_dcf": [min_dcf_at(points, p_target=prior) for prior in priors],
     }
-
-
-def _best_rates(
-    target: NDArray[np.float64], nontarget: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the misses and false accepts of the thresholds that can minimise a cost; both kinds of score rise.
-
-    Of two target scores without a non-target score between them only the lower counts, because it misses fewer.
-    """
-    accepted = nontarget.size - np.append(np.searchsorted(nontarget, target), nontarget.size)
-    first = np.append(True, np.diff(accepted) != 0)
-    p_miss = np.flatnonzero(first) / target.size
-    return p_miss, accepted[first] / nontarget.size
 
 
 def _is_corner(p_fa: NDArray[np.float64], p_miss: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -117,28 +99,3 @@ def _deviates(rates: NDArray[np.float64]) -> NDArray[np.float64]:
     margin = min(inner.min(), 1 - inner.max()) / 2 if inner.size else 0.25
     deviates: NDArray[np.float64] = ndtri(np.clip(rates, margin, 1 - margin))
     return deviates
-
-
-def _farthest_points(x: NDArray[np.float64], y: NDArray[np.float64], n_points: int) -> NDArray[np.intp]:
-    """Return the indices, rising, of the ends and of the points farthest from the line so far."""
-    if x.size <= n_points:
-        return np.arange(x.size)
-    kept = [0, x.size - 1]
-    waiting: list[tuple[float, int, int, int]] = []
-
-    def offer(start: int, end: int) -> None:
-        if end - start < 2:
-            return
-        inside = slice(start + 1, end)
-        run, rise = x[end] - x[start], y[end] - y[start]
-        across = np.abs(run * (y[inside] - y[start]) - rise * (x[inside] - x[start])) / max(np.hypot(run, rise), 1e-300)
-        farthest = int(across.argmax())
-        heappush(waiting, (-float(across[farthest]), start + 1 + farthest, start, end))
-
-    offer(0, x.size - 1)
-    while waiting and len(kept) < n_points:
-        _, index, start, end = heappop(waiting)
-        kept.append(index)
-        offer(start, index)
-        offer(index, end)
-    return np.array(sorted(kept))

@@ -2,42 +2,54 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mrlspk.evaluation.report.figures import compare_figures, eval_overview, list_figures
-from mrlspk.evaluation.report.values import Numbers, model_names, path_key, short_names
+from mrlspk.evaluation.report.drawing import drawing
+from mrlspk.evaluation.report.rate_plots import compare_figures, eval_overview
+from mrlspk.evaluation.report.score_plots import list_figures
+from mrlspk.evaluation.report.values import (
+    FORMATS,
+    format_interval,
+    format_number,
+    model_names,
+    short_names,
+    width_names,
+)
 from mrlspk.metrics.significance import PAIRS_SUBTRACTED
 
 # Metrics of a width that the page places by name.
 PLACED = {"dim", "eer", "eer_ci", "threshold", "accuracy", "dcf", "cllr", "min_cllr", "calibrated_threshold"}
 PLACED |= {"false_accepts", "min_dcf", "min_dcf_ci"}
-NORMS = {"none": "none", "s": "S-Norm", "as": "AS-Norm"}
 
 
 def render_page(document: Mapping[str, Any]) -> str:
     """Return the HTML of a document of ``eval`` or ``compare``; equal documents give equal text."""
-    environment = _environment(document)
-    names = short_names([trials["path"] for trials in document["trials"]])
-    figures: dict[str, Any]
-    if document["command"] == "compare":
-        models = model_names(document["models"])
-        figures = {"lists": [compare_figures(document, index, models) for index in range(len(names))]}
-        _name_models(environment, document, models)
-    else:
-        figures = {
-            "overview": eval_overview(document, names),
-            "lists": [list_figures(document, index) for index in range(len(names))],
-        }
+    lists = document["trials"]
+    names = short_names([trials["path"] for trials in lists])
+    models = model_names(document.get("models") or [document["model"]])
+    with drawing():
+        if document["command"] == "compare":
+            overview = None
+            figures = [compare_figures(document, trials, models, str(i)) for i, trials in enumerate(lists)]
+        else:
+            overview = eval_overview(document, names)
+            figures = [list_figures(trials, str(i)) for i, trials in enumerate(lists)]
+    environment = _environment()
+    environment.globals |= {"document": document, "names": names, "overview": overview, "figures": figures}
+    environment.filters["model"] = models.__getitem__
     template = environment.get_template(f"{document['command']}.html.j2")
-    return template.render(document=document, names=names, figures=figures, data=embedded_json(document)) + "\n"
+    return (
+        template.render(data=embedded_json(document), numbered=list(models.values()) != short_names(list(models)))
+        + "\n"
+    )
 
 
-def _environment(document: Mapping[str, Any]) -> Environment:
+def _environment() -> Environment:
     """Return the template environment of both pages."""
-    numbers = Numbers(document)
     environment = Environment(
         loader=PackageLoader("mrlspk.evaluation.report"),
         autoescape=True,
@@ -46,30 +58,15 @@ def _environment(document: Mapping[str, Any]) -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.globals |= {
-        "number": numbers.show,
-        "interval": numbers.interval,
-        "estimate": numbers.estimate,
-        "heat": heat,
-        "any_of": any_of,
-        "further_metrics": further_metrics,
-        "short": lambda path: short_names([path])[0],
-        "norm_name": lambda norm: NORMS[norm],
-        "pairs_subtracted": f"{PAIRS_SUBTRACTED:g}",
-    }
+    environment.filters |= {kind: partial(format_number, kind=kind) for kind in FORMATS}
+    environment.filters |= {"number": format_number, "interval": format_interval}
+    environment.filters["short"] = lambda path: short_names([path])[0]
+    environment.filters["widths"] = width_names
+    environment.globals |= {"heat": heat, "any_of": any_of, "further_metrics": further_metrics}
+    environment.globals |= {"norms": {"none": "none", "s": "S-Norm", "as": "AS-Norm"}}
+    environment.globals |= {"pairs_subtracted": PAIRS_SUBTRACTED}
     environment.tests["has_intervals"] = has_intervals
     return environment
-
-
-def _name_models(environment: Environment, document: Mapping[str, Any], models: Mapping[str, str]) -> None:
-    """Add the model names and their helpers for the templates of a comparison."""
-    environment.globals |= {
-        "key": path_key,
-        "scored_alike": len({tuple(sorted(way.items())) for way in (document.get("scored_as") or {}).values()}) == 1,
-        "epoch_path": lambda model: _epoch_path(document, model),
-        "numbered": list(models.values()) != short_names(list(models)),
-    }
-    environment.filters["short_model"] = models.__getitem__
 
 
 def visible(value: object) -> object:
@@ -100,12 +97,6 @@ def any_of(rows: Sequence[Mapping[str, Any]], key: str) -> bool:
 def further_metrics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the metrics that the page does not place by name: a new metric gets a column without a change here."""
     return [name for name, value in rows[0].items() if name not in PLACED and isinstance(value, float)]
-
-
-def _epoch_path(document: Mapping[str, Any], model: str) -> str:
-    """Return the path of a model's epoch in the document."""
-    models = [each["model"] for each in document["run"]["checkpoints"]]
-    return f"run.checkpoints.{models.index(model)}.epoch"
 
 
 def heat(value: float | None, values: Sequence[float | None]) -> str:

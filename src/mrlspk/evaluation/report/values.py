@@ -1,12 +1,13 @@
-"""Look up values of a document and format them for the page, with short names of lists and models."""
+"""Format numbers of a document for the page, and shorten the names of lists and models."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, unquote
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 ABSENT = "–"
+LONGEST_NAME = 32  # models with longer names are numbered in tables and legends
 
 
 def _signed(value: float, decimals: int) -> str:
@@ -21,50 +22,30 @@ FORMATS: Mapping[str, Callable[[Any], str]] = {
     "cost": lambda value: f"{value:z.4f}",
     "cost_change": lambda value: _signed(value, 4),
     "score": lambda value: f"{value:.4f}",
-    "p": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
-    "count": lambda value: f"{value:,}",
+    "p_value": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
+    "integer": lambda value: f"{value:,}",
     "general": lambda value: f"{value:g}",
 }
 
 
 def format_number(value: float | None, kind: str) -> str:
-    """Format a number for the page; ``kind`` is a key of ``FORMATS``, None is a dash."""
-    return ABSENT if value is None else FORMATS[kind](value).replace("-", "\N{MINUS SIGN}")
+    """Format a number for the page; ``kind`` is a key of ``FORMATS``. None and NaN are a dash."""
+    if value is None or math.isnan(value):
+        return ABSENT
+    return FORMATS[kind](value).replace("-", "\N{MINUS SIGN}")
 
 
-class Numbers:
-    """Shows values of a document by their path, such as ``trials.0.results.1.eer``."""
-
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self._document = document
-
-    def at(self, path: str) -> Any:
-        """Return the value at a path; None if a key is absent."""
-        value: Any = self._document
-        for key in path.split("."):
-            if value is None:
-                return None
-            value = value[int(key)] if isinstance(value, list) else value.get(name_of_key(key))
-        return value
-
-    def show(self, path: str, kind: str) -> Markup:
-        """Return the number at a path, marked with the path and its format."""
-        text = format_number(self.at(path), kind)
-        return Markup(f'<span data-path="{escape(path)}" data-format="{escape(kind)}">{escape(text)}</span>')
-
-    def interval(self, path: str, kind: str) -> Markup:
-        """Return the interval (low, high) at a path; nothing if there is none."""
-        if self.at(path) is None:
-            return Markup()
-        low, high = self.show(f"{path}.0", kind), self.show(f"{path}.1", kind)
-        return Markup(f'<span class="interval">[{low}, {high}]</span>')
-
-    def estimate(self, path: str, interval: str, kind: str) -> Markup:
-        """Return the number at a path, and the interval at another."""
-        return self.show(path, kind) + self.interval(interval, kind)
+def format_interval(bounds: Sequence[float] | None, kind: str) -> Markup:
+    """Format an interval (low, high); None is nothing."""
+    if bounds is None:
+        return Markup()
+    low, high = (format_number(bound, kind) for bound in bounds)
+    return Markup('<span class="interval">[{}, {}]</span>').format(low, high)
 
 
-LONGEST_NAME = 32  # models with longer names are numbered in tables and legends
+def width_names(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the name of the width of each result."""
+    return [f"width {format_number(result['dim'], 'integer')}" for result in results]
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
@@ -83,13 +64,3 @@ def model_names(models: Sequence[str]) -> dict[str, str]:
     if max(map(len, names)) > LONGEST_NAME:
         names = [f"model {number}" for number in range(1, len(models) + 1)]
     return dict(zip(models, names, strict=True))
-
-
-def path_key(name: str) -> str:
-    """Return a name as a key in a path of a document, without the dots that separate keys."""
-    return quote(name, safe="", errors="surrogatepass").replace(".", "%2E")
-
-
-def name_of_key(key: str) -> str:
-    """Return the name that a key in a path stands for."""
-    return unquote(key, errors="surrogatepass")

@@ -45,7 +45,7 @@ def test_thinned_det_curve_is_close_to_all_of_it():
     scores, is_target = _scores(4000, 30000)
     points = operating_points(scores, is_target)
     p_fa, p_miss = det_curve(points)
-    assert len(p_fa) == len(p_miss) == 300
+    assert 150 < len(p_fa) == len(p_miss) <= 300
     assert (p_fa[0], p_miss[0], p_fa[-1], p_miss[-1]) == (1, 0, 0, 1)
     whole = {tuple(pair) for pair in zip(points.p_fa, points.p_miss, strict=True)}
     assert whole.issuperset(zip(p_fa, p_miss, strict=True))

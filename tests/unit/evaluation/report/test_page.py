@@ -70,7 +70,7 @@ def test_page_describes_intervals_only_if_there_are_any():
     none = without_intervals(document)
     assert "intervals none" in _reproduce(render_page(none))
     some = document | {"trials": [document["trials"][0], none["trials"][1]]}
-    assert "seed 0 , for the lists with enough speakers" in _reproduce(render_page(some))
+    assert "seed 0, for the lists with enough speakers" in _reproduce(render_page(some))
 
 
 def test_definition_of_intervals_matches_their_computation(plain_evaluation):
@@ -162,7 +162,6 @@ def test_scoring_is_described_once_or_by_model():
     assert "b.pt 5.5 none – –" in _reproduce(page)
     assert "a.pt 60 AS-Norm 300 cccc" in _reproduce(page)
     assert "The models were not scored in the same way" in page
-    assert 'data-path="scored_as.b%2Ept.max_seconds"' in page
 
 
 def test_long_names_of_models_stand_once_at_the_top():
@@ -177,7 +176,6 @@ def test_long_names_of_models_stand_once_at_the_top():
 def test_run_is_drawn_against_epochs():
     page = render_page(compare_document(models=("e1.pt", "e2.pt", "e3.pt", "e4.pt"), run=True))
     assert "EER against epoch" in page
-    assert 'data-path="run.checkpoints.2.epoch"' in page
     assert "Speaker by speaker" not in page
 
 

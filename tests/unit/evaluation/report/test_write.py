@@ -9,7 +9,7 @@ import pytest
 
 from mrlspk.errors import MissingDependencyError, MrlspkError
 from mrlspk.evaluation.report import check_report, write_report
-from mrlspk.evaluation.report.write import csv_files, flat
+from mrlspk.evaluation.report.tables import csv_files, flat
 from report_documents import DIMS, compare_document, eval_document
 
 
