@@ -33,19 +33,18 @@ def score_curves(
     Raises:
         MetricError: If a score is not finite, or one kind of trial is absent.
     """
-    det = []
-    for column, dim in enumerate(dims):
-        p_fa, p_miss = det_curve(operating_points(scores[:, column], is_target))
-        det.append({"dim": dim, "p_fa": p_fa, "p_miss": p_miss})
+    columns = list(zip(dims, scores.T, strict=True))
+    det = [{"dim": dim, **det_curve(operating_points(column, is_target))} for dim, column in columns]
+    histograms = [{"dim": dim, **score_histogram(column, is_target)} for dim, column in columns]
     calibration = None
     if llrs is not None:
-        calibration = [{"dim": dim, **bayes_error_curve(llrs[:, i], is_target)} for i, dim in enumerate(dims)]
-    histograms = [{"dim": dim, **score_histogram(scores[:, i], is_target)} for i, dim in enumerate(dims)]
+        ratios = zip(dims, llrs.T, strict=True)
+        calibration = [{"dim": dim, **bayes_error_curve(column, is_target)} for dim, column in ratios]
     return {"det": det, "histograms": histograms, "calibration": calibration}
 
 
-def det_curve(points: OperatingPoints, *, n_points: int = DET_POINTS) -> tuple[list[float], list[float]]:
-    """Return (p_fa, p_miss) of at most ``n_points`` operating points that draw the DET curve (Martin et al. 1997).
+def det_curve(points: OperatingPoints, *, n_points: int = DET_POINTS) -> dict[str, list[float]]:
+    """Return ``p_fa`` and ``p_miss`` of at most ``n_points`` points that draw the DET curve (Martin et al. 1997).
 
     No point is interpolated. If there are more corners, those stay that are evenly spaced along the curve on
     normal-deviate axes, and both ends of long steps.
@@ -55,7 +54,7 @@ def det_curve(points: OperatingPoints, *, n_points: int = DET_POINTS) -> tuple[l
         length = _deviates(points.p_miss[corners]) - _deviates(points.p_fa[corners])  # along both axes; it rises
         after = np.searchsorted(length, np.linspace(length[0], length[-1], n_points // 2))
         corners = corners[np.union1d(after, np.maximum(after - 1, 0))]
-    return points.p_fa[corners].tolist(), points.p_miss[corners].tolist()
+    return {"p_fa": points.p_fa[corners].tolist(), "p_miss": points.p_miss[corners].tolist()}
 
 
 def score_histogram(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
+from itertools import cycle, islice
 from typing import Any
 
 import matplotlib
@@ -19,7 +20,7 @@ DASHES = ("", "5 2", "1.5 1.5", "7 2 1.5 2")
 MARKERS = "osD^vP"
 WIDTH_INCHES = 4.3  # 310 units: a phone shows it unscaled, so the type stays readable
 
-_SETTINGS = {
+_SETTINGS: Any = {  # Any: Matplotlib's types take literal names only
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.grid": True,
@@ -65,20 +66,17 @@ class PlotFigure:
     note: str = ""
 
 
-def looks(n_series: int) -> list[Look]:
+def looks(n_series: int, colours: Sequence[str] = SERIES) -> list[Look]:
     """Return distinct looks for lists or models."""
-    return [_look(SERIES[i % len(SERIES)], i) for i in range(n_series)]
+    parts = zip(cycle(colours), cycle(DASHES), cycle(MARKERS), strict=False)
+    return [Look(*each) for each in islice(parts, n_series)]
 
 
 def width_looks(n_widths: int) -> list[Look]:
     """Return looks for rising widths along one colour scale; the widest is at its end."""
     last = len(WIDTHS) - 1
     steps = [last - round(i * last / max(n_widths - 1, 1)) for i in reversed(range(n_widths))]
-    return [_look(WIDTHS[step], i) for i, step in enumerate(steps)]
-
-
-def _look(colour: str, index: int) -> Look:
-    return Look(colour, DASHES[index % len(DASHES)], MARKERS[index % len(MARKERS)])
+    return looks(n_widths, [WIDTHS[step] for step in steps])
 
 
 @contextmanager

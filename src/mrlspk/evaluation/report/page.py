@@ -62,9 +62,8 @@ def _environment() -> Environment:
     environment.filters |= {"number": format_number, "interval": format_interval}
     environment.filters["short"] = lambda path: short_names([path])[0]
     environment.filters["widths"] = width_names
-    environment.globals |= {"heat": heat, "any_of": any_of, "further_metrics": further_metrics}
-    environment.globals |= {"norms": {"none": "none", "s": "S-Norm", "as": "AS-Norm"}}
-    environment.globals |= {"pairs_subtracted": PAIRS_SUBTRACTED}
+    environment.globals |= {"norms": {"none": "none", "s": "S-Norm", "as": "AS-Norm"}, "any_of": any_of}
+    environment.globals |= {"heat": heat, "further_metrics": further_metrics, "pairs_subtracted": PAIRS_SUBTRACTED}
     environment.tests["has_intervals"] = has_intervals
     return environment
 

@@ -86,9 +86,7 @@ def _draw_rates(
     highest = np.nanmax([bound for each in series for bound in (*each.rates, *_bounds(each)[1])])
     axes.set(xlabel=x_label, ylabel="EER (%)", ylim=(0, 108 * highest or 1))
     axis = x_label.partition(" ")[0]
-    label = (
-        f"The equal error rate against the {axis}, one line for each entry of the legend; the tables hold the values."
-    )
+    label = f"The equal error rate against the {axis}, a line for each entry of the legend; the tables hold the values."
     return PlotFigure(f"EER against {axis}", to_svg(figure, name), label, list(zip(legend, shown, strict=True)), note)
 
 

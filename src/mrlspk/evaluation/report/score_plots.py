@@ -36,8 +36,7 @@ def _det(curves: Rows, results: Rows, legend: Legend, name: str) -> PlotFigure:
     low, high = _det_range(curves)
     for curve, result, (_, look) in zip(curves, results, legend, strict=True):
         axes.plot(*(ndtri(np.clip(curve[rate], low / 30, 1 - 1e-9)) for rate in ("p_fa", "p_miss")), **look.line)
-        if low < result["eer"] < high:
-            axes.plot(ndtri(result["eer"]), ndtri(result["eer"]), "o", color=look.colour, markersize=4, zorder=3)
+        axes.plot(ndtri(result["eer"]), ndtri(result["eer"]), "o", color=look.colour, markersize=4, zorder=3)
     limits = ndtri([low, high])
     axes.plot(limits, limits, color=MUTED, linewidth=0.7, linestyle=(0, (1, 2)))
     ticks = np.array([tick for tick in DET_TICKS if low <= tick <= high])

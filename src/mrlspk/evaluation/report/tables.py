@@ -20,9 +20,10 @@ _COMPARE = {
     "comparison": (["results", "pairs"], None),
     "speakers": (["results", "pairs", "speakers"], ["dim", "a", "b"]),
 }
+CSV_FILES = [f"{name}.csv" for name in (*_EVAL, *_COMPARE, "errors")]
 _SIZES = ("n_target", "n_nontarget", "n_speakers", "n_utterances")
-# Lists inside a row of results, and the key of their items.
-_KEYED = {"dcf": "p_target", "false_accepts": "p_fa"}
+# Lists inside a row of results: the key of their items, and what stands before its value in the name of a column.
+_KEYED = {"dcf": ("p_target", "@"), "false_accepts": ("p_fa", "_at_fa@")}
 _NESTED = ("mcnemar", "signs")  # null where there are none
 
 
@@ -47,8 +48,9 @@ def flat(values: Mapping[str, Any]) -> Row:
     row: Row = {}
     for name, value in values.items():
         if name in _KEYED:
+            key, before = _KEYED[name]
             for item in value:
-                row |= _keyed(name, item, item[_KEYED[name]])
+                row |= {f"{inner}{before}{item[key]:g}": each for inner, each in flat(item).items() if inner != key}
         elif name.endswith("_ci"):
             low, high = value or (None, None)
             row |= {name.replace("_ci", "_low"): low, name.replace("_ci", "_high"): high}
@@ -57,12 +59,6 @@ def flat(values: Mapping[str, Any]) -> Row:
         elif not isinstance(value, list) and name not in _NESTED:
             row[name] = value
     return row
-
-
-def _keyed(name: str, item: Mapping[str, Any], key: float) -> Row:
-    rest = {inner: value for inner, value in item.items() if inner != _KEYED[name]}
-    place = f"@{key:g}" if name == "dcf" else f"_at_fa@{key:g}"
-    return {f"{inner}{place}": value for inner, value in flat(rest).items()}
 
 
 def _rows(above: Mapping[str, Any], keys: Sequence[str], columns: Sequence[str] | None) -> Iterator[Row]:

@@ -26,7 +26,7 @@ def _distance_to_line(curve, points):
 def test_det_curve_turns_where_a_hand_count_turns():
     scores = np.array([0.9, 0.7, 0.4, 0.8, 0.3, 0.2, 0.1])
     is_target = np.array([True, True, True, False, False, False, False])
-    p_fa, p_miss = det_curve(operating_points(scores, is_target))
+    p_fa, p_miss = det_curve(operating_points(scores, is_target)).values()
     # By rising threshold: three accepts fall away, then target 0.4 and 0.7, then non-target 0.8, then target 0.9.
     assert p_fa == [1, 0.25, 0.25, 0, 0]
     assert p_miss == pytest.approx([0, 0, 2 / 3, 2 / 3, 1])
@@ -34,7 +34,7 @@ def test_det_curve_turns_where_a_hand_count_turns():
 
 def test_det_curve_has_the_corners_of_another_implementation():
     scores, is_target = _scores(40, 60)
-    p_fa, p_miss = det_curve(operating_points(scores, is_target))
+    p_fa, p_miss = det_curve(operating_points(scores, is_target)).values()
     other_fa, other_hit, _ = roc_curve(is_target, scores, drop_intermediate=True)
     other = np.delete(np.column_stack([other_fa, 1 - other_hit]), 1, axis=0)  # the first threshold lies on a step
     assert np.column_stack([p_fa, p_miss])[::-1] == pytest.approx(other)
@@ -44,7 +44,7 @@ def test_det_curve_has_the_corners_of_another_implementation():
 def test_thinned_det_curve_is_close_to_all_of_it():
     scores, is_target = _scores(4000, 30000)
     points = operating_points(scores, is_target)
-    p_fa, p_miss = det_curve(points)
+    p_fa, p_miss = det_curve(points).values()
     assert 150 < len(p_fa) == len(p_miss) <= 300
     assert (p_fa[0], p_miss[0], p_fa[-1], p_miss[-1]) == (1, 0, 0, 1)
     whole = {tuple(pair) for pair in zip(points.p_fa, points.p_miss, strict=True)}
@@ -58,7 +58,7 @@ def test_thinned_det_curve_is_close_to_all_of_it():
 
 @pytest.mark.parametrize("scores", [[0.9, 0.8, 0.2, 0.1], [0.5, 0.5, 0.5, 0.5], [0.1, 0.2, 0.8, 0.9]])
 def test_det_curve_of_separable_tied_and_reversed_scores_has_both_ends(scores):
-    p_fa, p_miss = det_curve(operating_points(np.array(scores), np.array([True, True, False, False])))
+    p_fa, p_miss = det_curve(operating_points(np.array(scores), np.array([True, True, False, False]))).values()
     assert (p_fa[0], p_miss[0], p_fa[-1], p_miss[-1]) == (1, 0, 0, 1)
 
 

@@ -136,7 +136,7 @@ def test_differences_without_intervals_show_speakers(drawn):
     _, differences = _compare(document)
     pair = document["trials"][0]["results"][2]["pairs"][0]
     dots = drawn["difference-0"].axes[0].collections[3].get_offsets()  # after the bars
-    assert dots[:, 1] / 100 == pytest.approx([speaker["delta"] for speaker in pair["speakers"]])
+    assert np.asarray(dots)[:, 1] / 100 == pytest.approx([speaker["delta"] for speaker in pair["speakers"]])
     assert "Small dots are speakers" in differences.note
 
 

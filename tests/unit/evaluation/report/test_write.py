@@ -1,5 +1,7 @@
 import csv
 import json
+import resource
+import signal
 import subprocess
 import sys
 from io import StringIO
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mrlspk.errors import MissingDependencyError, MrlspkError
-from mrlspk.evaluation.report import check_report, write_report
+from mrlspk.evaluation.report import check_report, page, write_report
 from mrlspk.evaluation.report.tables import csv_files, flat
 from report_documents import DIMS, compare_document, eval_document
 
@@ -20,6 +22,10 @@ def document():
 
 def _names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def _contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_report_is_a_page_with_its_data(document, tmp_path):
@@ -61,83 +67,87 @@ def test_file_in_place_of_the_folder_is_rejected(document, tmp_path):
             write_report(document, folder, force=True)
 
 
-def test_failure_leaves_the_earlier_report_and_nothing_else(document, tmp_path, monkeypatch):
+@pytest.mark.parametrize("exists", [False, True])
+def test_full_disk_leaves_what_was_there_and_nothing_else(document, tmp_path, exists):
     folder = tmp_path / "report"
-    write_report(document, folder)
-    before = (folder / "report.json").read_bytes()
+    if exists:
+        write_report(document, folder)
+    before = _contents(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(MrlspkError, match="cannot be written: File too large"):
+            write_report(document | {"model": "other.pt"}, folder, force=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert _contents(tmp_path) == before
 
-    def fail(*_, **__):
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_text", fail)
-    with pytest.raises(MrlspkError, match="No space left"):
-        write_report(document, folder, force=True)
-    assert (folder / "report.json").read_bytes() == before
+def test_report_that_appears_meanwhile_is_not_replaced(document, tmp_path, monkeypatch):
+    folder, render = tmp_path / "report", page.render_page
+
+    def render_while_another_writes(plain):
+        folder.mkdir()
+        (folder / "index.html").write_text("of another")
+        return render(plain)
+
+    monkeypatch.setattr(page, "render_page", render_while_another_writes)
+    with pytest.raises(MrlspkError, match="appeared meanwhile") as caught:
+        write_report(document, folder)
+    assert (folder / "index.html").read_text() == "of another"
+    assert str(tmp_path / "report.partial") in caught.value.fix
+    assert _names(tmp_path / "report.partial") == ["index.html", "report.json", "results.csv"]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("force", [False, True])
+def test_killed_write_leaves_one_partial_folder_that_the_next_names(document, tmp_path, caplog, force):
+    folder = tmp_path / "report"
+    if force:
+        write_report(document, folder)
+    before = _contents(tmp_path)
+    (tmp_path / "document.json").write_text(json.dumps(document))
+    code = (
+        "import json, os, pathlib, signal; from mrlspk.evaluation.report import write_report\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_report(json.loads(pathlib.Path('document.json').read_text()), pathlib.Path('report'), force=True)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    (tmp_path / "document.json").unlink()
+    assert ended.returncode == -signal.SIGKILL
+    assert {name: text for name, text in _contents(tmp_path).items() if name.parts[0] == "report"} == before
+    assert _names(tmp_path) == [*(["report"] if force else []), "report.partial"]
+    write_report(document, folder, force=force)
+    assert "report.partial: left by a process that was killed; removed" in caplog.text
     assert _names(tmp_path) == ["report"]
+    assert _names(folder) == ["index.html", "report.json", "results.csv"]
 
 
-@pytest.mark.parametrize("refused", ["report.json", "results.csv", "index.html"])
-@pytest.mark.parametrize("step", ["earlier", "new"])
-def test_earlier_report_comes_back_when_a_file_cannot_be_moved(document, tmp_path, monkeypatch, refused, step):
-    folder = tmp_path / "report"
-    write_report(document, folder)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    rename = type(folder).rename
-
-    def fail_for_one(self, target):
-        moved = self.parent if step == "new" else target.parent
-        if self.name == refused and moved.name.startswith(f".{step}"):
-            raise OSError(5, "Input/output error")
-        return rename(self, target)
-
-    monkeypatch.setattr("pathlib.Path.rename", fail_for_one)
-    with pytest.raises(MrlspkError, match="Input/output"):
-        write_report(document | {"model": "other.pt"}, folder, force=True)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+def test_report_with_every_table_can_be_replaced(tmp_path):
+    documents = [eval_document(seeds=(0,)), compare_document(speakers=True)]
+    for document in [*documents, documents[0]]:
+        write_report(document, tmp_path / "report", force=True)
+        assert set(_names(tmp_path / "report")) == {"index.html", "report.json", *csv_files(document)}
 
 
-def test_folder_that_is_there_stays_the_same_one(document, tmp_path, monkeypatch):
-    folder = tmp_path / "report"
-    folder.mkdir(mode=0o750)
-    before = folder.stat()
-    monkeypatch.chdir(folder)
-    write_report(document, Path())
-    write_report(document, Path(), force=True)
-    assert _names(Path()) == ["index.html", "report.json", "results.csv"]
-    assert (folder.stat().st_ino, folder.stat().st_mode) == (before.st_ino, before.st_mode)
-    assert _names(tmp_path) == ["report"]
+def test_working_directory_is_rejected_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MrlspkError, match="is a mount point or the working directory") as caught:
+        check_report(Path(), force=True)
+    assert "inside it" in caught.value.fix
 
 
-def test_page_comes_last(document, tmp_path, monkeypatch):
-    rename, moved = Path.rename, []
-
-    def note(self, target):
-        moved.append(Path(target).name)
-        return rename(self, target)
-
-    monkeypatch.setattr("pathlib.Path.rename", note)
-    write_report(document, tmp_path)
-    assert moved == ["report.json", "results.csv", "index.html"]
+def test_mount_point_is_rejected_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.path.ismount", lambda path: Path(path) == tmp_path)
+    with pytest.raises(MrlspkError, match="is a mount point"):
+        check_report(tmp_path, force=True)
 
 
-def test_what_a_killed_write_left_is_not_in_the_way(document, tmp_path):
-    (tmp_path / ".new.123.partial").mkdir()
-    write_report(document, tmp_path)
-    write_report(document, tmp_path, force=True)
-    assert (tmp_path / "index.html").is_file()
-
-
-def test_files_of_killed_writes_are_removed_by_the_next_write(document, tmp_path):
-    write_report(document, tmp_path / "report")
-    earlier = tmp_path / "report" / ".earlier.1.partial"  # a write was killed when the old files had made room
-    earlier.mkdir()
-    for path in [path for path in (tmp_path / "report").iterdir() if path.is_file()]:
-        path.rename(earlier / path.name)
-    (tmp_path / "report" / ".new.2.partial").mkdir()
-    with pytest.raises(MrlspkError, match="exists"):
-        write_report(document, tmp_path / "report")
-    write_report(document, tmp_path / "report", force=True)
-    assert [path.name for path in (tmp_path / "report").iterdir() if path.name.startswith(".")] == []
+@pytest.mark.parametrize("name", ["n" * 256, "loop/report", "loop"])
+def test_name_that_cannot_be_is_rejected_before_any_work(tmp_path, name):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(MrlspkError, match=r"cannot be written|in the way|not a folder"):
+        check_report(tmp_path / name, force=True)
 
 
 def test_unwritable_folder_is_an_error_before_work(tmp_path, monkeypatch):
