@@ -183,7 +183,7 @@ def _percent(value):
 
 
 def _decimals(value):
-    return ("%.4f" % value).replace("-", "−")  # noqa: UP031
+    return "–" if value is None else ("%.4f" % value).replace("-", "−")  # noqa: UP031
 
 
 def _points(value):

@@ -57,8 +57,10 @@ def test_new_metric_has_a_column():
 def test_value_that_was_not_measured_is_a_dash():
     document = eval_document(seeds=(0,), extras=False)
     rows = document["trials"][0]["results"]
-    rows[0]["min_cllr"] = None
-    column = [row[7] for row in page_tables(render_page(document))["results-0"]]
+    rows[0]["min_cllr"] = rows[0]["false_accepts"][0]["threshold"] = None
+    tables = page_tables(render_page(document))
+    assert tables["rates-0"][2][1] == "–"
+    column = [row[7] for row in tables["results-0"]]
     assert column[:3] == ["minCllr", "–", f"{rows[1]['min_cllr']:.4f}"]
 
 
