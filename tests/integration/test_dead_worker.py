@@ -43,7 +43,7 @@ def test_process_that_hangs_ends_the_run_with_the_file(train, fault_at, tmp_path
     fault_at(lambda: (tmp_path / "pipe").open("rb"))
     outcome = train(*FEWEST_WORKERS, "--set", "data.worker_timeout_seconds=1", name="hung")
     assert outcome.exit_code == 3
-    assert "b/2.wav: no batch for 1 s while a worker was reading this file" in outcome.stderr
+    assert "b/2.wav: a decoding process delivered no batch for 1 s while reading this file" in outcome.stderr
 
 
 def test_extraction_whose_process_crashes_ends_with_the_file(train, fault_at, single_width):

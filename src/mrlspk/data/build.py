@@ -114,7 +114,6 @@ def build_train_loader(data: TrainingData, batches: RankBatches, config: DataCon
         batches,
         num_workers=config.num_workers,
         prefetch_factor=config.prefetch_factor,
-        keeps_workers=True,
         timeout_seconds=config.worker_timeout_seconds,
         pin_memory=config.pin_memory and torch.cuda.is_available(),
     )

@@ -1,43 +1,57 @@
 """Load batches of crops with worker processes; a worker that dies or hangs is an error that names its file."""
 
+import math
+import os
 import signal
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from functools import partial
+from multiprocessing.connection import wait
+from multiprocessing.sharedctypes import RawArray
 from typing import Any
-from weakref import WeakSet, finalize
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch._C import _remove_worker_pids
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
 from mrlspk.data.augmentation import RecordedNoise, RoomResponse
 from mrlspk.data.dataset import CropDataset, SampleKey
-from mrlspk.data.workers import (
-    Board,
-    NotedDataset,
-    dead_worker,
-    death_error,
-    is_timeout,
-    plain_error,
-    resources_error,
-    timeout_error,
-    without_frames,
+from mrlspk.errors import DataError, MrlspkError
+
+CHECK_SECONDS = 1.0  # between two looks at the workers, and of a worker at its parent
+GRACE_SECONDS = 1.0  # for a process to end
+SHOWN = 5  # utterances of a batch named in a message
+_TIMED_OUT = "DataLoader timed out"  # begins the message of torch
+_BUG = "\nOriginal Traceback"  # in the message of torch about an exception in a worker
+_MORE_ROOM = (
+    "Lower data.num_workers or data.prefetch_factor, or enlarge /dev/shm (in a container: --shm-size) and the limit of "
+    "open files (ulimit -n)."
 )
-from mrlspk.errors import MrlspkError
+_MEMORY_FIXES = {
+    "SIGKILL": "The kernel kills processes when memory runs out; check dmesg. Lower data.num_workers, or give the run "
+    "more memory. If it is this file every time, look at it.",
+    "SIGBUS": f"Shared memory is full, or a file changed while it was read. {_MORE_ROOM}",
+}
+_DEATH_FIX = (
+    "If it is this file every time, write it again or take it out of the corpus. data.num_workers=0 shows more."
+)
+_LATE_FIX = "Check the file, its disk or network, and the memory. If they are slow, raise data.worker_timeout_seconds."
 
 
 class WatchedLoader:
     """Load crops (batch, samples) and classes (batch,); a worker that dies or hangs is an error that names its file.
 
-    The error is raised when a batch is requested and nowhere else: between two batches the state is consistent.
+    The error is raised when a batch is requested and nowhere else: between two batches the state is consistent. The
+    workers serve one iteration after the other.
 
     Args:
         dataset: Dataset of the crops.
         batches: Keys of the crops of each batch.
         num_workers: Worker processes that decode; 0: decode in this process.
         prefetch_factor: Batches that each worker keeps ready.
-        keeps_workers: Keep the workers from one iteration to the next.
         timeout_seconds: Time without a batch after which the workers count as dead; 0: never.
         pin_memory: Page-lock the batches.
     """
@@ -49,25 +63,25 @@ class WatchedLoader:
         *,
         num_workers: int,
         prefetch_factor: int = 2,
-        keeps_workers: bool = False,
         timeout_seconds: float = 0.0,
         pin_memory: bool = False,
     ) -> None:
-        self._dataset, self._timeout_seconds, self._board = dataset, timeout_seconds, Board(num_workers)
-        self._num_workers, options = num_workers, dict[str, Any]()
+        self._dataset, self._timeout_seconds = dataset, timeout_seconds
+        self._awaited = deque[list[SampleKey]]()
+        self._reading = RawArray("q", num_workers or 1)  # the index that each worker reads, plus 1; 0: none
+        options: dict[str, Any] = {}
         if num_workers:
-            noted = NotedDataset(dataset, self._board)
-            options = {"prefetch_factor": prefetch_factor, "persistent_workers": keeps_workers}
-            options |= {"timeout": timeout_seconds, "worker_init_fn": noted.begin_worker}
+            options = {"prefetch_factor": prefetch_factor, "persistent_workers": True, "timeout": timeout_seconds}
         self._loader: DataLoader[Any] = DataLoader(
-            noted if num_workers else dataset,
-            batch_sampler=batches,
+            _Batches(dataset, self._reading),
+            batch_size=None,  # an item is a batch
+            sampler=_Noted(batches, self._awaited),
             num_workers=num_workers,
             pin_memory=pin_memory,
             generator=torch.Generator(),  # its own, so that the number of workers does not change other draws
+            worker_init_fn=partial(_begin_worker, os.getpid()),
             **options,
         )
-        finalize(self, _end_processes, self._loader).atexit = False  # type: ignore[misc]
 
     def __len__(self) -> int:
         """Return the number of batches in a whole iteration."""
@@ -80,121 +94,190 @@ class WatchedLoader:
             DataError: If a file cannot be read, or a worker crashes or hangs while reading it.
             MrlspkError: If memory or shared memory runs out.
         """
-        if not self._num_workers:
-            yield from self._loader
-            return
         with self._explained():
-            batches = iter(self._loader)
-            _DEATHS.watch(self)
-        try:
-            while True:
-                with self._explained():
-                    batch = next(batches, None)
-                if batch is None:
-                    return
-                yield batch
-        finally:
-            del batches  # workers that are not kept end here, not when the caller drops the error
+            batches = self._begin()
+        while True:
+            with self._explained():
+                batch = self._next(batches)
+            if batch is None:
+                return
+            self._awaited.popleft()
+            if isinstance(batch, MrlspkError):
+                self.close()
+                raise batch
+            yield batch
+
+    def close(self) -> None:
+        """End the workers; another iteration starts new ones."""
+        batches: Any = self._loader._iterator
+        self._loader._iterator = None
+        if batches is None:
+            return
+        for worker, index in zip(batches._workers, self._reading, strict=True):
+            if index:  # torch would wait for it
+                worker.kill()
+        batches._shutdown_workers()
+        for worker in batches._workers:
+            worker.kill()  # a stopped process does not end at the SIGTERM of torch
+            worker.join(GRACE_SECONDS)
+        self._reading[:] = [0] * len(self._reading)
+
+    def _begin(self) -> Iterator[Any]:
+        """Start an iteration; its workers are those of the last one, if there was one."""
+        batches: Any = self._loader._iterator
+        if batches is not None:
+            if not all(worker.is_alive() for worker in batches._workers):
+                raise RuntimeError("a worker died between two iterations")
+            batches._timeout = self._timeout_seconds  # for the rest of an abandoned iteration
+        batches = iter(self._loader)
+        if self._loader.num_workers:
+            batches._timeout = min(CHECK_SECONDS, self._timeout_seconds or CHECK_SECONDS)
+            if batches._worker_pids_set:  # torch would raise a death anywhere, such as in the middle of a step
+                _remove_worker_pids(id(batches))
+                batches._worker_pids_set = False
+        return batches  # type: ignore[no-any-return]
+
+    def _next(self, batches: Iterator[Any]) -> Any:
+        """Return the next batch; None at the end.
+
+        Raises:
+            RuntimeError: If a worker has died, or the time is over.
+        """
+        end = time.monotonic() + (self._timeout_seconds or math.inf)
+        while True:
+            try:
+                return next(batches, None)
+            except RuntimeError as error:
+                if not str(error).startswith(_TIMED_OUT) or time.monotonic() >= end:
+                    raise
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Replace the errors of the loader in the block by our own."""
+        """Replace the errors of torch's loader in the block by our own, and end the workers."""
         try:
-            with _DEATHS.told_to(self):
-                yield
-        except (MrlspkError, RuntimeError, OSError) as error:
-            ours = plain_error(error) if isinstance(error, MrlspkError) else self._explain(error)
+            yield
+        except (RuntimeError, OSError, EOFError) as error:
+            ours = self._explain(error)
+            self.close()
             if ours is None:
                 raise
-            try:
-                raise ours from without_frames(error)
-            finally:
-                del ours  # the frame would keep the error alive, and with it the workers
+            raise ours from error.with_traceback(None)  # its frames may keep the workers of a loader that failed early
 
     def _explain(self, error: Exception) -> MrlspkError | None:
-        """Return our error for an error of the loader; None if the loader did not raise it."""
-        if is_timeout(error):
-            ours = timeout_error(self._timeout_seconds, self._names(), hint=self._hint)
-            self._board.kill_readers()
-            return ours
-        if dead := dead_worker(error):
-            pid, how = dead
-            return death_error(pid, how, self._names(pid), hint=self._hint)
-        return resources_error(error)
+        """Return our error for one of torch's loader; None for a bug, whose own text has a traceback."""
+        if _BUG in str(error) or not self._loader.num_workers:
+            return None
+        workers: list[Any] = getattr(self._loader._iterator, "_workers", [])
+        ended = wait([worker.sentinel for worker in workers], GRACE_SECONDS) if workers else []
+        dead = [number for number, worker in enumerate(workers) if worker.sentinel in ended]
+        if dead:
+            number = max(dead, key=self._reading.__getitem__)  # one that was reading, if there is one
+            workers[number].join()
+            return self._death(workers[number].exitcode, self._reading[number] - 1)
+        if str(error).startswith(_TIMED_OUT):
+            reading = {number - 1 for number in self._reading}
+            index = next((key.index for batch in self._awaited for key in batch if key.index in reading), -1)
+            did = f"delivered no batch for {self._timeout_seconds:g} s"
+            return self._error(did, index, fix=_LATE_FIX, key="data.worker_timeout_seconds")
+        return _no_room(error)
 
-    def _names(self, pid: int | None = None) -> list[str]:
-        return [str(self._dataset.source_of(index)) for index in self._board.indices(pid)]
+    def _death(self, exit_code: int, index: int) -> MrlspkError:
+        """Return the error of a worker that died while it read an index of the dataset; -1: while it read none."""
+        name = signal.Signals(-exit_code).name if exit_code < 0 else ""
+        did = f"was killed by {name}" if name else f"ended with exit code {exit_code}"
+        fix = _MEMORY_FIXES.get(name, _DEATH_FIX)
+        return self._error(did, index, fix=fix, key="data.num_workers", blames_file=name not in _MEMORY_FIXES)
 
-    @property
-    def _hint(self) -> str:
-        """Other recordings that a worker may have been reading, for the end of a sentence."""
+    def _error(self, did: str, index: int, *, fix: str, key: str, blames_file: bool = True) -> MrlspkError:
+        """Return the error of a worker that was reading an index; -1 if it read none, and a key is the place."""
         steps = self._dataset.augmentation.steps if self._dataset.augmentation else ()
-        if not any(isinstance(step, RecordedNoise | RoomResponse) for step in steps):
+        if any(isinstance(step, RecordedNoise | RoomResponse) for step in steps):
+            fix += " A noise or room-response file may be the cause too."
+        what = f"a decoding process {did} while reading {'this' if index >= 0 else 'no'} file{self._batch_of(index)}"
+        if index < 0:
+            return MrlspkError(what, key, fix)
+        return (DataError if blames_file else MrlspkError)(what, str(self._dataset.source_of(index)), fix)
+
+    def _batch_of(self, index: int) -> str:
+        """Return the end of a sentence that names the batch of an index, or the awaited batch if it is -1."""
+        batches = [batch for batch in self._awaited if index in {key.index for key in batch}] or [*self._awaited]
+        if not batches:
             return ""
-        return " and at the noise and room-response files: a worker may have been reading one"
+        names = [self._dataset.utterance_id(key.index) for key in batches[0]]
+        more = ", …" if len(names) > SHOWN else ""
+        return f"; the batch has {len(names)} utterances: {', '.join(names[:SHOWN])}{more}"
 
 
-def _end_processes(loader: "DataLoader[Any]") -> None:
-    """End the workers of a loader that is no longer used, and ignore how they end."""
-    with _DEATHS.ignored():
-        if loader._iterator is not None:
-            loader._iterator._shutdown_workers()  # type: ignore[attr-defined]  # an iterator has workers
+class _Noted(Sampler[list[SampleKey]]):
+    """Note the batches that are handed out.
 
-
-class _Deaths:
-    """Delays the error of a dead worker until a batch is requested.
-
-    torch's handler of SIGCHLD raises wherever the main thread is: in the middle of an optimiser step, or in a decoder
-    whose caller mistakes the error for one of the file. This handler replaces it and keeps the error until a batch is
-    requested; once no watched loader is in use, the error is raised at once again.
+    Args:
+        batches: The batches.
+        awaited: Those handed out and not delivered yet, in order; the receiver removes them.
     """
 
-    def __init__(self) -> None:
-        self._loaders: WeakSet[WatchedLoader] = WeakSet()
-        self._waits, self._ignores = False, False
-        self._kept: RuntimeError | None = None
-        self._raise_at_once: Any = None
+    def __init__(self, batches: Sampler[list[SampleKey]], awaited: deque[list[SampleKey]]) -> None:
+        self._batches, self._awaited = batches, awaited
 
-    def watch(self, loader: WatchedLoader) -> None:
-        """Replace torch's handler, which a loader installs when it starts its workers."""
-        self._loaders.add(loader)
-        if self._raise_at_once is None and threading.current_thread() is threading.main_thread():
-            self._raise_at_once = signal.signal(signal.SIGCHLD, self)
+    def __len__(self) -> int:
+        return len(self._batches)  # type: ignore[arg-type]
 
-    @contextmanager
-    def told_to(self, loader: WatchedLoader) -> Iterator[None]:
-        """Let the error be raised in the block; at its start if the worker died earlier.
+    def __iter__(self) -> Iterator[list[SampleKey]]:
+        self._awaited.clear()
+        for batch in self._batches:
+            self._awaited.append(batch)
+            yield batch
 
-        Raises:
-            RuntimeError: The error of the loader.
-        """
-        self._waits = True
+
+class _Batches(Dataset[Any]):
+    """Load whole batches; return an error that a user can mend, because torch would only bring its text.
+
+    Args:
+        dataset: The samples.
+        reading: Where each worker notes what it reads.
+    """
+
+    def __init__(self, dataset: CropDataset, reading: Any) -> None:
+        self._dataset, self._reading = dataset, reading
+
+    def __getitem__(self, keys: list[SampleKey]) -> Any:
+        """Return crops (batch, samples) and classes (batch,), or an error."""
+        info = get_worker_info()
+        number, samples = info.id if info else 0, []
         try:
-            kept, self._kept = self._kept, None
-            if kept is not None and loader in self._loaders:  # else it belongs to a loader that is no longer used
-                raise kept
-            yield
+            for key in keys:
+                self._reading[number] = key.index + 1
+                samples.append(self._dataset[key])
+        except MrlspkError as error:
+            return error
         finally:
-            self._waits = False
-
-    @contextmanager
-    def ignored(self) -> Iterator[None]:
-        """Neither raise nor keep errors in the block."""
-        before, self._ignores = self._ignores, True
+            self._reading[number] = 0
         try:
-            yield
-        finally:
-            self._ignores = before
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self._ignores:
-            return
-        try:
-            self._raise_at_once(number, frame)
-        except RuntimeError as error:
-            if self._waits or not self._loaders:
-                raise
-            self._kept = error
+            return default_collate(samples)
+        except (RuntimeError, OSError) as error:
+            return _no_room(error)
 
 
-_DEATHS = _Deaths()  # a single one, as a signal has one handler
+def _no_room(error: Exception) -> MrlspkError:
+    """Return the error for a batch that one process could not pass to another, which is usually a lack of room."""
+    return MrlspkError(f"the decoding processes failed: {error}", "data.num_workers", _MORE_ROOM)
+
+
+def _begin_worker(owner: int, _number: int) -> None:
+    """Leave signals to all processes of a run to the owner of this one, which ends it with SIGTERM."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigtimedwait"):  # not on macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_for, args=(owner, os.getppid()), name="sigterm", daemon=True).start()
+
+
+def _end_for(owner: int, parent: int) -> None:
+    """End this process, even if it hangs, at SIGTERM of its owner or when its parent is gone.
+
+    The parent may be a fork server, which ends with the owner.
+    """
+    while os.getppid() == parent:
+        found = signal.sigtimedwait({signal.SIGTERM}, CHECK_SECONDS)
+        if found is not None and found.si_pid == owner:
+            break
+    os._exit(1)

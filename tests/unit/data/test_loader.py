@@ -1,16 +1,18 @@
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
+from mrlspk.data import loader as module
 from mrlspk.data.augmentation import Augmentation, RecordedNoise
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
@@ -47,19 +49,25 @@ class Faulty(CropDataset):
         return super()._crop(source, speed, rng)
 
 
+def batches_of(dataset, *, batch_size=3):
+    return RankBatches(ShuffleSampler(len(dataset), seed=0), batch_size=batch_size)
+
+
+def names_of(dataset, batch):
+    return f"the batch has {len(batch)} utterances: {', '.join(dataset.utterance_id(key.index) for key in batch)}"
+
+
 def loader_of(dataset, *, n_workers=2, batch_size=3, **options):
-    batches = RankBatches(ShuffleSampler(len(dataset), seed=0), batch_size=batch_size)
-    return WatchedLoader(dataset, batches, num_workers=n_workers, **options)
+    return WatchedLoader(dataset, batches_of(dataset, batch_size=batch_size), num_workers=n_workers, **options)
 
 
 def caught_by(loader):
-    try:
+    """Return the error of an iteration; all of its processes have ended."""
+    before = {*multiprocessing.active_children()}
+    with pytest.raises(MrlspkError) as caught:
         list(loader)
-    except MrlspkError as error:
-        return error.with_traceback(
-            None
-        )  # whose frames keep the processes, which are slow to go when they are found late
-    raise AssertionError("no error")
+    assert {*multiprocessing.active_children()} <= before
+    return caught.value
 
 
 def kill_itself(number):
@@ -83,7 +91,7 @@ def test_processes_that_are_kept_serve_the_next_epoch(corpus):
             waveform, _ = super().__getitem__(key)
             return waveform, os.getpid()
 
-    loader = loader_of(Noting(corpus, crop_seconds=0.1, seed=0), keeps_workers=True)
+    loader = loader_of(Noting(corpus, crop_seconds=0.1, seed=0))
     for _ in range(2):
         pids.append({int(pid) for _, of_batch in loader for pid in of_batch})
     assert pids[0] == pids[1]
@@ -97,7 +105,7 @@ def test_process_that_hangs_over_a_file_is_an_error_with_the_file(corpus, tmp_pa
     error = caught_by(loader_of(Faulty(corpus, lambda: pipe.open("rb")), timeout_seconds=0.5))
     assert isinstance(error, DataError)
     assert error.where == str(corpus.root / MARKED)
-    assert "no batch for 0.5 s" in error.what
+    assert "delivered no batch for 0.5 s while reading this file" in error.what
     assert "data.worker_timeout_seconds" in error.fix
 
 
@@ -106,15 +114,15 @@ def test_process_that_hangs_over_a_file_is_an_error_with_the_file(corpus, tmp_pa
     [
         ("SIGKILL", MrlspkError, "when memory runs out"),
         ("SIGBUS", MrlspkError, "enlarge /dev/shm"),
-        ("SIGSEGV", DataError, "out of the corpus"),
-        ("SIGABRT", DataError, "out of the corpus"),
+        ("SIGSEGV", DataError, "take it out of the corpus"),
+        ("SIGABRT", DataError, "take it out of the corpus"),
     ],
 )
 def test_worker_killed_over_a_file_is_an_error_with_file_and_signal(corpus, name, kind, fix):
     error = caught_by(loader_of(Faulty(corpus, kill_itself(signal.Signals[name]))))
     assert type(error) is kind
     assert error.where == str(corpus.root / MARKED)
-    assert error.what == f"a decoding process was killed by {name} while reading this file"
+    assert f"a decoding process was killed by {name} while reading this file" in error.what
     assert fix in error.fix
 
 
@@ -127,7 +135,7 @@ def test_process_that_leaves_over_a_file_is_an_error_with_the_file(corpus):
 def test_augmenting_recordings_are_named_as_a_second_guess(corpus):
     noise = RecordedNoise(tuple(each.source.path for each in corpus.utterances), 0.5, (5.0, 20.0))
     dataset = Faulty(corpus, kill_itself(signal.SIGSEGV), augmentation=Augmentation((noise,)))
-    assert "noise and room-response files" in caught_by(loader_of(dataset)).fix
+    assert "noise or room-response file" in caught_by(loader_of(dataset)).fix
 
 
 class PidAsClass(CropDataset):
@@ -136,19 +144,20 @@ class PidAsClass(CropDataset):
 
 
 def test_death_between_two_batches_is_raised_at_the_next(corpus):
-    loader = loader_of(PidAsClass(corpus, crop_seconds=0.1, seed=0), batch_size=1, prefetch_factor=1, n_workers=1)
-    batches = iter(loader)
+    dataset = PidAsClass(corpus, crop_seconds=0.1, seed=0)
+    batches = iter(loader_of(dataset, batch_size=1, prefetch_factor=1, n_workers=1))
     _, pids = next(batches)
     time.sleep(SOON)  # until the worker has nothing to do
     os.kill(int(pids[0]), signal.SIGKILL)
     time.sleep(SOON)  # the news comes here, where nobody expects it
     error = caught_by(batches)
-    assert "was killed by SIGKILL, between two files" in error.what
+    assert "was killed by SIGKILL while reading no file" in error.what
     assert error.where == "data.num_workers"
+    assert any(error.what.endswith(names_of(dataset, batch)) for batch in batches_of(dataset, batch_size=1))
 
 
 def test_death_between_two_epochs_is_raised_in_the_next(corpus):
-    loader = loader_of(PidAsClass(corpus, crop_seconds=0.1, seed=0), keeps_workers=True, n_workers=1)
+    loader = loader_of(PidAsClass(corpus, crop_seconds=0.1, seed=0), n_workers=1)
     pid = int(next(iter(list(loader)))[1][0])
     os.kill(pid, signal.SIGKILL)
     time.sleep(SOON)
@@ -160,6 +169,62 @@ def test_death_of_a_worker_of_the_past_says_nothing_to_a_new_loader(corpus, tmp_
     caught_by(loader_of(Faulty(corpus, lambda: (tmp_path / "pipe").open("rb")), timeout_seconds=0.3))
     time.sleep(SOON)  # the process that hung has been killed
     assert len(list(loader_of(CropDataset(corpus, crop_seconds=0.1, seed=0)))) == 3
+
+
+def test_death_over_a_later_batch_names_that_file_and_that_batch(corpus):
+    """The first batch is still being read by the other process when the second batch kills its reader."""
+    first, second = [*batches_of(CropDataset(corpus, crop_seconds=0.1, seed=0))][:2]
+
+    class SlowThenDeadly(CropDataset):
+        def __getitem__(self, key):
+            if key == first[0]:
+                time.sleep(20)
+            if key == second[1]:
+                os._exit(7)
+            return super().__getitem__(key)
+
+    dataset = SlowThenDeadly(corpus, crop_seconds=0.1, seed=0)
+    error = caught_by(loader_of(dataset))
+    assert error.where == str(dataset.source_of(second[1].index))
+    assert error.what.endswith(names_of(dataset, second))
+
+
+def test_process_that_is_stopped_is_an_error_with_its_batch(corpus):
+    dataset = PidAsClass(corpus, crop_seconds=0.1, seed=0)
+    batches = iter(loader_of(dataset, batch_size=1, prefetch_factor=1, n_workers=1, timeout_seconds=1.0))
+    _, pids = next(batches)
+    os.kill(int(pids[0]), signal.SIGSTOP)
+    error = caught_by(batches)
+    assert "delivered no batch for 1 s" in error.what
+    assert any(error.what.endswith(names_of(dataset, batch)) for batch in batches_of(dataset, batch_size=1))
+
+
+class Slow(CropDataset):
+    def __getitem__(self, key):
+        time.sleep(SOON)
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize("timeout_seconds", [0, 20])
+def test_batch_that_takes_longer_than_a_check_is_no_error(corpus, monkeypatch, timeout_seconds):
+    monkeypatch.setattr(module, "CHECK_SECONDS", 0.05)
+    loader = loader_of(Slow(corpus, crop_seconds=0.1, seed=0), timeout_seconds=timeout_seconds)
+    assert len(list(loader)) == 3
+
+
+def test_iteration_after_an_abandoned_one_has_all_its_batches(corpus, monkeypatch):
+    monkeypatch.setattr(module, "CHECK_SECONDS", 0.05)
+    dataset = Slow(corpus, crop_seconds=0.1, seed=0)
+    loader = loader_of(dataset, batch_size=1, timeout_seconds=20)
+    next(iter(loader))
+    expected = [classes.tolist() for _, classes in loader_of(dataset, batch_size=1, n_workers=0)]
+    assert [classes.tolist() for _, classes in loader] == expected
+
+
+def test_iteration_after_an_error_starts_new_processes(corpus):
+    loader = loader_of(Faulty(corpus, lambda: os._exit(7)))
+    caught_by(loader)
+    assert caught_by(loader).where == str(corpus.root / MARKED)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -218,22 +283,49 @@ def test_full_shared_memory_is_an_error_that_says_so(corpus):
     command = [*mount, sys.executable, "-c", FULL_SHARED_MEMORY, str(corpus.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     said = " ".join(done.stdout.split())
-    assert said.startswith("MrlspkError data.num_workers: no room for batches in the memory that processes share")
+    assert said.startswith("MrlspkError data.num_workers: the decoding processes failed: unable to")
+    assert "shared memory" in said
     assert "enlarge /dev/shm" in said
 
 
-def test_worker_ends_with_its_owner_not_only_with_its_parent(monkeypatch):
-    """Where a server makes the processes, the one that asked for them is no parent of theirs."""
-    from mrlspk.data import workers
+HUNG_WORKER = """
+import multiprocessing, sys
+from pathlib import Path
+from mrlspk.data.sampler import RankBatches
+from mrlspk.data.dataset import CropDataset
+from mrlspk.data.loader import WatchedLoader
+from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.sampler import ShuffleSampler
 
-    told = iter([None, SimpleNamespace(si_pid=1), SimpleNamespace(si_pid=os.getpid())])
-    monkeypatch.setattr(workers.signal, "sigtimedwait", lambda *_: next(told))
-    monkeypatch.setattr(workers.os, "_exit", lambda code: (_ for _ in ()).throw(SystemExit(code)))
-    with pytest.raises(SystemExit):
-        workers._end_for_owner(os.getpid())
-    assert next(told, "all heard") == "all heard"
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    assert not workers.is_running(gone.pid)
-    with pytest.raises(SystemExit):
-        workers._end_for_owner(gone.pid)
+class Hanging(CropDataset):
+    def __getitem__(self, key):
+        Path(sys.argv[2]).open("rb")
+
+dataset = Hanging(scan_corpus(Path(sys.argv[1])), crop_seconds=0.1, seed=0)
+loader = WatchedLoader(dataset, RankBatches(ShuffleSampler(len(dataset), seed=0), batch_size=3), num_workers=1)
+batches = loader._begin()
+print(multiprocessing.active_children()[0].pid, flush=True)
+"""
+
+
+def is_running(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigtimedwait"), reason="needs Linux")
+@pytest.mark.parametrize("end", ["", "input()"], ids=["main process exits", "main process is killed"])
+def test_hung_process_ends_with_the_main_process(corpus, tmp_path, end):
+    os.mkfifo(tmp_path / "pipe")
+    command = [sys.executable, "-c", HUNG_WORKER + end, str(corpus.root), str(tmp_path / "pipe")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        worker = int(process.stdout.readline())
+        time.sleep(SOON)  # until the worker hangs
+        if end:
+            assert is_running(worker)
+            process.kill()
+        process.wait(timeout=60)
+    deadline = time.monotonic() + 30
+    while is_running(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
