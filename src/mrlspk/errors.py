@@ -88,3 +88,8 @@ class MissingDependencyError(MrlspkError):
     """A missing system library or optional package."""
 
     exit_code = 4
+
+
+def shorten(text: str, length: int = 200) -> str:
+    """Return ``text`` cut to ``length`` characters."""
+    return text if len(text) <= length else f"{text[:length]}…"

@@ -1,5 +1,6 @@
 """Read files and parse YAML and JSON; every fault is one error that names the file and the place."""
 
+import errno
 import json
 import os
 import stat
@@ -15,14 +16,14 @@ from mrlspk.errors import MrlspkError
 CHUNK_BYTES = 1 << 20
 LARGEST_LIST = 1 << 30  # bytes of a text file with a line for each trial or utterance
 LARGEST_SETTINGS = 1 << 24  # bytes of a file of settings
-NESTED = "is nested too deeply"
+DEEPEST, NESTED = 50, "nested too deeply"  # no setting is deeper than six
 
 # What PyYAML's constructors raise for a value that does not fit its tag: `2026-13-45`, `!!bool x`, `!!int ""`.
 _CONSTRUCTOR_ERRORS = (ValueError, LookupError, AttributeError, TypeError, OverflowError)
 
 
 @contextmanager
-def reading(path: Path, error_type: type[MrlspkError], fix: str | None = None) -> Iterator[None]:
+def reading(path: Path | str, error_type: type[MrlspkError], fix: str | None = None) -> Iterator[None]:
     """Turn an error of the system about ``path`` into ``error_type``.
 
     Raises:
@@ -33,9 +34,42 @@ def reading(path: Path, error_type: type[MrlspkError], fix: str | None = None) -
             raise error_type("no file has a NUL character in its name", path, fix)
         yield
     except OSError as error:
-        raise error_type(f"cannot be read: {error.strerror or error}", path, fix) from error
+        is_below = str(error.filename).startswith(f"{path}/")  # the folder or file at fault, in a tree
+        where = error.filename if is_below else path
+        raise error_type(f"cannot be read: {error.strerror or error}", where, fix) from error
     except UnicodeEncodeError as error:
         raise error_type("no file has such a name: it is not Unicode text", path, fix) from error
+
+
+def is_file(path: Path, error_type: type[MrlspkError], fix: str | None = None) -> bool:
+    """Return whether ``path`` is a file; False too if no file can have this name.
+
+    Raises:
+        MrlspkError: Of type ``error_type``, if that cannot be found out.
+    """
+    with reading(path, error_type, fix):
+        return not _is_impossible(path) and path.is_file()
+
+
+def is_folder(path: Path, error_type: type[MrlspkError], fix: str | None = None) -> bool:
+    """Return whether ``path`` is a folder; False too if no folder can have this name.
+
+    Raises:
+        MrlspkError: Of type ``error_type``, if that cannot be found out.
+    """
+    with reading(path, error_type, fix):
+        return not _is_impossible(path) and path.is_dir()
+
+
+def _is_impossible(path: Path) -> bool:
+    """Return whether the name holds a NUL, is not Unicode text, or is too long for its file system."""
+    try:
+        path.lstat()
+    except ValueError:
+        return True
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
 
 
 def read_bytes(
@@ -95,8 +129,6 @@ def parse_yaml(text: str, where: Path | str, error_type: type[MrlspkError], fix:
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise error_type(f"is not YAML: {_yaml_problem(error)}", where, fix) from error
-    except RecursionError as error:
-        raise error_type(NESTED, where, fix) from error
 
 
 def read_yaml(path: Path, error_type: type[MrlspkError], fix: str | None = None) -> Any:
@@ -115,15 +147,35 @@ def parse_json(text: str | bytes, where: Path | str, error_type: type[MrlspkErro
         MrlspkError: Of type ``error_type``, if it is not JSON; the message names the line and column.
     """
     try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise error_type(NESTED, where, fix) from error
+        return load_json(text)
     except ValueError as error:
         raise error_type(f"is not JSON: {error}", where, fix) from error
 
 
+def load_json(text: str | bytes) -> Any:
+    """Return the value of a JSON document.
+
+    Raises:
+        ValueError: If it is not JSON, or is nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError(NESTED) from error
+
+
 class _Loader(yaml.SafeLoader):
     """The safe loader of PyYAML, whose every fault is a YAMLError with a line."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise yaml.composer.ComposerError(problem=NESTED, problem_mark=self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - of PyYAML
         try:

@@ -26,7 +26,7 @@ def refusal(read, *arguments, **options):
         ("a: [", "line 1, column 5"),
         ("a: \x01", "unacceptable character #x0001"),
         ("!!python/name:os.system", "could not determine a constructor"),
-        ("[" * 20_000, "is nested too deeply"),
+        ("[" * 20_000, "line 1, column 51: nested too deeply"),
     ],
 )
 def test_a_faulty_yaml_value_is_one_error_with_its_place(text, expected):

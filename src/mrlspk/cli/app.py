@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+from io import StringIO
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -92,12 +93,11 @@ def _read_dotenv(path: Path) -> None:
     Raises:
         ConfigError: If it cannot be read.
     """
-    try:
-        load_dotenv(path, override=False)
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", path, "Check its permissions.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError("is not UTF-8", path, "Save it as UTF-8, or remove it.") from error
+    from mrlspk.reading import read_text
+
+    if path.exists() and not path.is_dir():  # a folder of this name may be a virtual environment
+        text = read_text(path, ConfigError, "Make it a readable file in UTF-8, or remove it.")
+        load_dotenv(stream=StringIO(text), override=False)
 
 
 app.add_typer(data_app, name="data")

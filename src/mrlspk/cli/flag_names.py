@@ -1,8 +1,11 @@
 """Replace parameter names in errors and warnings by command-line flags."""
 
 import re
+from pathlib import Path
 
-from mrlspk.errors import MrlspkError
+from mrlspk.errors import MrlspkError, shorten
+
+LONGEST_LINE = 1000  # characters of a message; texts from files may have millions
 
 FLAGS = {
     "allow_changes": "--allow-changes",
@@ -51,9 +54,11 @@ def with_flags(text: str) -> str:
 def error_text(error: MrlspkError) -> str:
     """Return an error as the command line shows it."""
     places = [FLAGS.get(error.parameter, error.parameter)] if error.parameter is not None else []
-    places += [str(error.where)] if error.where is not None else []
+    if error.where is not None:
+        places.append(str(error.where) if isinstance(error.where, Path) else with_flags(error.where))
     text = ": ".join([*([", ".join(places)] if places else []), with_flags(error.what)])
-    return f"{text}\n{with_flags(error.fix)}" if error.fix else text
+    lines = [*text.split("\n"), *([with_flags(error.fix)] if error.fix else [])]
+    return "\n".join(shorten(line, LONGEST_LINE) for line in lines)
 
 
 def _flag(mention: re.Match[str]) -> str:

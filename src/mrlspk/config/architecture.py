@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 
-from mrlspk.config.base import StrictModel
+from mrlspk.config.base import Count, StrictModel
 
 # Far above any real model: a file beyond these limits is damaged or malicious.
 MelBands = Annotated[int, Field(ge=1, le=1024)]
@@ -27,16 +27,16 @@ Kernels = Annotated[tuple[tuple[KernelSize, KernelSize], ...], Field(max_length=
 Stage = tuple[
     Annotated[int, Field(ge=1, le=3, description="Frequency stride.")],
     Annotated[BlockCount, Field(description="Number of 2-D blocks.")],
-    Annotated[PositiveInt, Field(description="Channel expansion inside the 2-D blocks.")],
+    Annotated[Channels, Field(description="Channel expansion inside the 2-D blocks.")],
     Annotated[Kernels, Field(description="Kernel sizes; the blocks use 3 x 3.")],
-    Annotated[PositiveInt | None, Field(description="Reduction of the 1-D block; null for none.")],
+    Annotated[OutChannels | None, Field(description="Reduction of the 1-D block; null for none.")],
 ]
 Stage2 = tuple[
     Annotated[tuple[Stride, Stride], Field(description="Frequency and time stride.")],
     Annotated[BlockCount, Field(description="Number of 2-D blocks.")],
-    Annotated[PositiveFloat, Field(description="Channel expansion inside the 2-D blocks, below 1 a reduction.")],
+    Annotated[float, Field(gt=0, le=4096, description="Channel expansion inside the 2-D blocks, below 1 a reduction.")],
     Annotated[Kernels, Field(min_length=1, description="Kernel sizes of ConvNeXt-like blocks; others use 3 x 3.")],
-    Annotated[PositiveInt | None, Field(description="Reduction of the 1-D block; null for none.")],
+    Annotated[OutChannels | None, Field(description="Reduction of the 1-D block; null for none.")],
 ]
 
 
@@ -60,7 +60,7 @@ class ReDimNetConfig(StrictModel):
         max_length=MAX_STAGES,
         description="Per stage: frequency stride, 2-D blocks, expansion, kernel sizes, 1-D reduction.",
     )
-    group_divisor: PositiveInt | None = Field(4, description="Channels per group of the 2-D convolutions; null: dense.")
+    group_divisor: OutChannels | None = Field(4, description="Channels per group of the 2-D convolutions; null: dense.")
     out_channels: OutChannels | None = Field(None, description="Channels after a final 1 x 1 convolution; null: none.")
     feat_agg_dropout: NonNegativeFloat = Field(0.0, lt=1, description="Dropout on each stage's output.")
     hop_length: HopLength = Field(160, description="Samples between frames, at 16 kHz.")
@@ -99,7 +99,7 @@ class ReDimNet2Config(StrictModel):
         max_length=MAX_STAGES,
         description="Per stage: frequency and time stride, 2-D blocks, expansion, kernel sizes, 1-D reduction.",
     )
-    group_divisor: PositiveInt | None = Field(1, description="Channels per group of the 2-D convolutions; null: dense.")
+    group_divisor: OutChannels | None = Field(1, description="Channels per group of the 2-D convolutions; null: dense.")
     out_channels: OutChannels | None = Field(None, description="Channels after a final 1 x 1 convolution; null: none.")
     return_2d_output: bool = Field(
         False, description="Apply the final convolution over channels in each band separately."
@@ -204,7 +204,7 @@ class PublishedReDimNetConfig(ReDimNetConfig):
     )
     embed_dim: OutChannels = 192
     emb_bn: bool = False
-    num_classes: PositiveInt | None = None
+    num_classes: Count | None = None
     class_dropout: NonNegativeFloat = Field(0.0, lt=1)
     head_activation: HeadActivation | None = None
     spec_params: dict[SpecAugment, bool | tuple[int, int]] = Field(default_factory=dict)
@@ -225,7 +225,7 @@ class PublishedReDimNet2Config(ReDimNet2Config):
     causal: Literal["none"]
     embed_dim: OutChannels = 192
     emb_bn: bool = False
-    num_classes: PositiveInt | None = None
+    num_classes: Count | None = None
     feat_agg_dropout: NonNegativeFloat = Field(0.0, lt=1)  # the published network does not read it
     head_activation: HeadActivation | None = None
     spec_params: dict[SpecAugment, bool | tuple[int, int]] = Field(default_factory=dict)

@@ -1,11 +1,35 @@
-"""Provide the base class of every section of the configuration."""
+"""Provide the base class of every section of the configuration, and the ranges of its numbers."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+LARGEST = 1_000_000_000  # no run has more of anything, and no factor is larger
+
+Count = Annotated[int, Field(gt=0, le=LARGEST)]
+CountOrZero = Annotated[int, Field(ge=0, le=LARGEST)]
+Factor = Annotated[float, Field(gt=0, le=LARGEST)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]  # of torch's generators
+Width = Annotated[int, Field(gt=0, le=65_536)]
 
 
 class StrictModel(BaseModel):
-    """A frozen model in which an unknown key is an error."""
+    """A frozen model in which an unknown key is an error, and so is a number that is not finite."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True, coerce_numbers_to_str=True
+        extra="forbid",
+        frozen=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        coerce_numbers_to_str=True,
+        allow_inf_nan=False,
     )
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def check_text(cls, value: Any) -> Any:
+        """Refuse a NUL character, which no path and no name can hold."""
+        if "\0" in str(value):
+            raise ValueError("holds a NUL character")
+        return value

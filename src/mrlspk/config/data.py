@@ -4,9 +4,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from mrlspk.config.base import StrictModel
+from mrlspk.config.base import Amount, Count, StrictModel
 
 MAX_SPEED_DENOMINATOR = 100  # speeds are resampling ratios of integers, rounded to 1 %
 
@@ -17,7 +17,8 @@ def _rising(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
-Range = Annotated[tuple[float, float], AfterValidator(_rising)]
+Decibels = Annotated[float, Field(ge=-200, le=200)]
+Range = Annotated[tuple[Decibels, Decibels], AfterValidator(_rising)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -31,10 +32,10 @@ class DataConfig(StrictModel):
         Path("data/voxceleb1/dev/wav"),
         description="Corpus of other speakers for validation; null: hold speakers out of train_dataset.",
     )
-    n_validation_speakers: PositiveInt = Field(
+    n_validation_speakers: Count = Field(
         40, description="Validation speakers: held out of train_dataset, or taken from val_dataset."
     )
-    n_validation_trials: PositiveInt = Field(2000, description="Seeded validation trials, half of them target.")
+    n_validation_trials: Count = Field(2000, description="Seeded validation trials, half of them target.")
     validation_match: str | None = Field(
         None,
         description="Column of validation_metadata, such as language or gender, that must agree between the speakers "
@@ -44,21 +45,30 @@ class DataConfig(StrictModel):
         None, description="CSV, TSV or JSON lines with that column for each speaker."
     )
     validation_seconds: float | None = Field(
-        None, ge=0.1, description="Seconds from the middle of each validation utterance to score; null: all of it."
+        None,
+        ge=0.1,
+        le=86_400,
+        description="Seconds from the middle of each validation utterance to score; null: all of it.",
     )
     sample_rate: Literal[16000] = Field(16000, description="Hz; audio at another rate is resampled.")
-    chunk_duration: float = Field(3.0, ge=0.1, description="Seconds of a training crop; shorter files are repeated.")
+    chunk_duration: float = Field(
+        3.0, ge=0.1, le=3600, description="Seconds of a training crop; shorter files are repeated."
+    )
     sampler: Literal["speaker_balanced", "shuffle"] = Field(
         "shuffle", description="speaker_balanced: sample speakers evenly; shuffle: every utterance once an epoch."
     )
-    utterances_per_speaker: PositiveInt = Field(
+    utterances_per_speaker: Count = Field(
         1, description="Crops of each speaker in a batch (speaker_balanced); Triplet needs 2 or more."
     )
-    crops_per_epoch: PositiveInt | None = Field(None, description="Crops per epoch; null: one per utterance.")
-    num_workers: NonNegativeInt = Field(8, description="Decoding processes; 0: decode in the main process.")
+    crops_per_epoch: Count | None = Field(None, description="Crops per epoch; null: one per utterance.")
+    num_workers: Annotated[int, Field(ge=0, le=1024)] = Field(
+        8, description="Decoding processes; 0: decode in the main process."
+    )
     pin_memory: bool = Field(True, description="Page-locked batches if there is a GPU.")
-    prefetch_factor: PositiveInt = Field(2, description="Batches that each worker keeps ready.")
-    worker_timeout_seconds: NonNegativeFloat = Field(
+    prefetch_factor: Annotated[int, Field(ge=1, le=1024)] = Field(
+        2, description="Batches that each worker keeps ready."
+    )
+    worker_timeout_seconds: Amount = Field(
         600.0, description="Time without a batch after which the decoding processes count as dead; 0: never."
     )
 
@@ -97,9 +107,7 @@ class FeaturesConfig(StrictModel):
     """Feature store: pooled vectors of a frozen backbone, computed once."""
 
     folder: Path = Field(Path("features"), description="Folder of feature stores, one folder each.")
-    crops_per_utterance: PositiveInt = Field(4, description="Augmented crops of each utterance, at each speed.")
-    n_whole: PositiveInt = Field(
-        20_000, description="Whole utterances, sampled from the corpus, to fit the rotation on."
-    )
+    crops_per_utterance: Count = Field(4, description="Augmented crops of each utterance, at each speed.")
+    n_whole: Count = Field(20_000, description="Whole utterances, sampled from the corpus, to fit the rotation on.")
     dtype: Literal["float16", "float32"] = Field("float16", description="Number format of the stored vectors.")
-    batch_size: PositiveInt = Field(64, description="Crops per forward pass of the backbone.")
+    batch_size: Count = Field(64, description="Crops per forward pass of the backbone.")

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from mrlspk.config.architecture import ReDimNetConfig
-from mrlspk.config.base import StrictModel
+from mrlspk.config.base import Amount, Factor, StrictModel, Width
 
 NARROW_DIMS = 8, 16, 32  # trained beside matryoshka_dims: small widths improve only if they are trained
 
@@ -38,19 +38,19 @@ class ModelConfig(StrictModel):
     backbone: ReDimNetConfig | None = Field(
         None, description="Architecture to train from scratch; null: that of the pretrained model."
     )
-    matryoshka_dims: tuple[PositiveInt, ...] = Field(
+    matryoshka_dims: tuple[Width, ...] = Field(
         (64, 128, 192),
         min_length=1,
         validation_alias=AliasChoices("matryoshka_dims", "mrl_dims"),
         description="Prefix widths trained together, rising; the last is the full width.",
     )
-    matryoshka_weights: tuple[NonNegativeFloat, ...] | None = Field(
+    matryoshka_weights: tuple[Amount, ...] | None = Field(
         None,
         validation_alias=AliasChoices("matryoshka_weights", "mrl_weights"),
         description="Loss weight of each width, in the same order; null: all equal.",
     )
 
-    trained_dims: tuple[PositiveInt, ...] | None = Field(
+    trained_dims: tuple[Width, ...] | None = Field(
         None,
         description="All widths in the loss, rising; matryoshka_dims are those that the finished model offers. null: "
         "matryoshka_dims, and 8, 16 and 32 as far as they are below the full width.",
@@ -121,12 +121,10 @@ class HeadConfig(StrictModel):
         description="Rotation of the embedding before training; auto: the best on held-out speakers, or none if the "
         "model has several widths already.",
     )
-    within_shares: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+    within_shares: tuple[Amount, ...] = Field(
         (0.25, 0.5), min_length=1, description="Shares of the within-speaker scatter that between_within tries."
     )
-    lda_shrinkages: tuple[PositiveFloat, ...] = Field(
-        (1.0, 4.0), min_length=1, description="Shrinkages that lda_qr tries."
-    )
+    lda_shrinkages: tuple[Factor, ...] = Field((1.0, 4.0), min_length=1, description="Shrinkages that lda_qr tries.")
     flatten: Annotated[float, Field(ge=0, lt=0.5)] = Field(
         0.2,
         description="Power that flattens the spectrum before the whole layer is trained: 0 keeps it, 0.5 would make "
@@ -139,7 +137,7 @@ class HeadConfig(StrictModel):
     class_start: Literal["means", "random"] = Field(
         "means", description="Initial classifier weights: means of the speakers' embeddings, or random."
     )
-    start_decay: Annotated[float, Field(ge=0)] = Field(
+    start_decay: Amount = Field(
         200.0,
         description="Decay of head and classifier weights towards their initial values, times the learning rate, in "
         "runs that train the head alone.",

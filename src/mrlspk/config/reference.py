@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel
 
+from mrlspk.config.base import LARGEST
 from mrlspk.config.evaluation import TrialListConfig
 from mrlspk.config.root import Config
 from mrlspk.config.sources import PREFIX, Environment, section_of
@@ -26,6 +27,8 @@ Values come from, in rising order:
 A variable is the dotted key in capitals behind `MRLSPK_`, with two underscores for each dot: `training.batch_size` is
 `MRLSPK_TRAINING__BATCH_SIZE`. A list is written as in YAML: `MRLSPK_MODEL__MATRYOSHKA_DIMS="[64, 128, 192]"`.
 Variables of other programs in `.env`, such as `WANDB_API_KEY`, are left to those programs.
+
+Numbers are finite. Where no upper bound is named, it is 1,000,000,000.
 
 An unknown key is an error that names the nearest known one. The resolved configuration is saved with every run and
 inside every checkpoint. `configs/` holds complete commented examples.
@@ -123,4 +126,10 @@ def _list_in_words(schema: dict[str, Any]) -> str:
 
 def _bounds_in_words(schema: dict[str, Any]) -> str:
     bounds = {"exclusiveMinimum": "above", "minimum": "from", "exclusiveMaximum": "below", "maximum": "up to"}
-    return "".join(f" {word} {schema[bound]:g}" for bound, word in bounds.items() if bound in schema)
+    return "".join(
+        f" {word} {_number(schema[bound])}" for bound, word in bounds.items() if schema.get(bound, LARGEST) != LARGEST
+    )
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if value >= 10_000 else f"{value:g}"

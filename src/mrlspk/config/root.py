@@ -2,9 +2,9 @@
 
 from typing import Self
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, model_validator
 
-from mrlspk.config.base import StrictModel
+from mrlspk.config.base import Seed, StrictModel
 from mrlspk.config.data import DataConfig, FeaturesConfig
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.config.loss import LossConfig
@@ -16,7 +16,7 @@ from mrlspk.config.training import TrainingConfig
 class Config(StrictModel):
     """Everything that determines a run except the data."""
 
-    seed: NonNegativeInt = Field(42, description="Seed of every random choice.")
+    seed: Seed = Field(42, description="Seed of every random choice.")
     deterministic: bool = Field(False, description="Deterministic algorithms only; slower on a GPU.")
     model: ModelConfig = ModelConfig()
     head: HeadConfig = HeadConfig()

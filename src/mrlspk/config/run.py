@@ -1,21 +1,37 @@
 """Sections ``hardware`` and ``logging``: devices and precision, checkpoints and logs."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field
 
-from mrlspk.config.base import StrictModel
+from mrlspk.config.base import Count, CountOrZero, Factor, StrictModel
+
+MOST_NAME_BYTES = 200  # a file system takes 255; names of lock files have a suffix
+
+
+def _check_folder_name(name: str) -> str:
+    is_odd = name in {"", ".", ".."} or not name.isprintable() or name != name.strip() or {*name} & {*"/\\"}
+    if is_odd or len(name.encode()) > MOST_NAME_BYTES:
+        raise ValueError(
+            f"expected the name of a folder: up to {MOST_NAME_BYTES} bytes, neither . nor .., without / and \\, "
+            "control characters, and white space at its ends"
+        )
+    return name
 
 
 class HardwareConfig(StrictModel):
     """Devices, precision and speed."""
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps.")
-    devices: PositiveInt = Field(
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,4})?)$", description="auto, cpu, cuda, cuda:N or mps."
+    )
+    devices: Annotated[int, Field(ge=1, le=1024)] = Field(
         1, description="Processes on each machine, one for each GPU; torchrun and SLURM set it themselves."
     )
-    nodes: PositiveInt = Field(1, description="Machines; torchrun and SLURM set it themselves.")
+    nodes: Annotated[int, Field(ge=1, le=65_536)] = Field(
+        1, description="Machines; torchrun and SLURM set it themselves."
+    )
     strategy: Literal["ddp"] = Field("ddp", description="Distribution over processes; ddp: each has the whole model.")
     sync_batchnorm: bool = Field(
         False, description="Compute the statistics of a trained BatchNorm over all processes; needs GPUs."
@@ -35,16 +51,18 @@ class LoggingConfig(StrictModel):
     """Checkpoints, TensorBoard and Weights & Biases."""
 
     save_dir: Path = Field(Path("checkpoints"), description="Folder of runs, one folder each.")
-    run_name: str | None = Field(None, pattern=r"^[^/\\]+$", description="Folder of the run; null: date and time.")
-    save_interval: PositiveInt = Field(1, description="Epochs between two kept checkpoints.")
-    save_every_steps: PositiveInt | None = Field(
+    run_name: Annotated[str, AfterValidator(_check_folder_name)] | None = Field(
+        None, description="Folder of the run; null: date and time."
+    )
+    save_interval: Count = Field(1, description="Epochs between two kept checkpoints.")
+    save_every_steps: Count | None = Field(
         None, description="Optimiser steps between two saves of last.pt; null: not by steps."
     )
-    save_every_minutes: PositiveFloat | None = Field(
+    save_every_minutes: Factor | None = Field(
         30.0, description="Minutes between two saves of last.pt within an epoch; null: not by time."
     )
-    keep_last_n: NonNegativeInt = Field(3, description="Epoch checkpoints kept beside best.pt and last.pt.")
-    log_interval: PositiveInt = Field(10, description="Optimiser steps between two log entries.")
+    keep_last_n: CountOrZero = Field(3, description="Epoch checkpoints kept beside best.pt and last.pt.")
+    log_interval: Count = Field(10, description="Optimiser steps between two log entries.")
     tensorboard: bool = Field(True, description="Write TensorBoard events.")
     log_dir: Path = Field(Path("logs"), description="Folder of TensorBoard events, one folder per run.")
     wandb: bool = Field(False, description="Log to Weights & Biases; the key is WANDB_API_KEY, in .env for example.")

@@ -1,6 +1,7 @@
 """Load the configuration from defaults, environment variables, YAML and overrides."""
 
 import difflib
+import reprlib
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from mrlspk.errors import ConfigError
 from mrlspk.reading import parse_yaml, read_yaml
 
 PREFIX = "MRLSPK_"
+SHORT = reprlib.Repr(maxstring=80, maxother=80)
 SEE_REFERENCE = "See docs/configuration.md for every key."
 # Variables of the program rather than of a run; `Environment` has the first three.
 PROGRAM_VARIABLES = {"MODEL", "CACHE_DIR", "MIRROR", "SHARED", "REQUIRE_SHARED"}
@@ -252,7 +254,7 @@ def as_config_error(error: ValidationError, origins: Mapping[tuple[str, ...], st
             fix = fix if nearest else SEE_REFERENCE
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            got = "" if problem["type"] == "value_error" else f" (got {problem['input']!r})"
+            got = "" if problem["type"] == "value_error" else f" (got {SHORT.repr(problem['input'])})"
             lines.append((f"{place}: " if place else "") + message + got)
     return ConfigError("\n".join(lines), fix=fix)
 

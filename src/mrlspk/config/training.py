@@ -2,17 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, model_validator
 
-from mrlspk.config.base import StrictModel
+from mrlspk.config.base import LARGEST, Amount, Count, CountOrZero, Factor, StrictModel, Width
 
 
 def _never_as_none(value: object) -> object:
@@ -20,12 +12,15 @@ def _never_as_none(value: object) -> object:
     return None if value == 9999 else value
 
 
+Beta = Annotated[float, Field(gt=0, lt=1)]
+
+
 class LoraConfig(StrictModel):
     """Low-rank adapters on dense layers of the frozen backbone."""
 
-    rank: PositiveInt = Field(8, description="Rank of the update of each weight matrix.")
-    alpha: PositiveInt = Field(16, description="The update is scaled by alpha / rank.")
-    dropout: NonNegativeFloat = Field(0.0, lt=1, description="Dropout on the input of each adapter.")
+    rank: Width = Field(8, description="Rank of the update of each weight matrix.")
+    alpha: Width = Field(16, description="The update is scaled by alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the input of each adapter.")
     targets: tuple[Literal["attention", "pointwise"], ...] = Field(
         ("attention", "pointwise"),
         min_length=1,
@@ -37,45 +32,44 @@ class LoraConfig(StrictModel):
 class TrainingConfig(StrictModel):
     """Optimiser, schedule and the parts that are frozen."""
 
-    num_epochs: PositiveInt = Field(5, description="Passes over the training set.")
-    early_stopping_epochs: PositiveInt | None = Field(
+    num_epochs: Count = Field(5, description="Passes over the training set.")
+    early_stopping_epochs: Count | None = Field(
         None, description="Stop after this many epochs without improvement; null: never."
     )
-    max_nonfinite_steps: PositiveInt = Field(
+    max_nonfinite_steps: Count = Field(
         10, description="Abort after this many consecutive steps with a non-finite loss, which are skipped."
     )
-    batch_size: Annotated[int, Field(ge=2)] | Literal["auto"] = Field(
+    batch_size: Annotated[int, Field(ge=2, le=LARGEST)] | Literal["auto"] = Field(
         512,
         description="Crops, or stored vectors, per batch in each process; batch normalisation needs 2. auto: as many "
         "as fit on the GPU.",
     )
-    target_batch: Annotated[int, Field(ge=2)] | None = Field(
+    target_batch: Annotated[int, Field(ge=2, le=LARGEST)] | None = Field(
         None, description="With batch_size auto: crops per optimiser step (gradient accumulation); null: one batch."
     )
-    accumulation_steps: PositiveInt = Field(1, description="Batches per optimiser step.")
-    max_grad_norm: PositiveFloat | None = Field(1.0, description="Clip the gradient to this norm; null: never.")
-    learning_rate: PositiveFloat = Field(2e-4, description="Peak learning rate.")
+    accumulation_steps: Count = Field(1, description="Batches per optimiser step.")
+    max_grad_norm: Factor | None = Field(1.0, description="Clip the gradient to this norm; null: never.")
+    learning_rate: float = Field(2e-4, gt=0, le=1000, description="Peak learning rate.")
     lr_scheduler: Literal["cosine", "step", "exponential"] = Field("cosine", description="Decay after warm-up.")
-    lr_step_epochs: PositiveInt = Field(10, description="Epochs between two decays of the step schedule.")
-    lr_gamma: PositiveFloat = Field(
-        0.5, le=1, description="Factor of each decay (step), or of each epoch (exponential)."
-    )
-    warmup_epochs: NonNegativeFloat = Field(0.5, description="Epochs of linear warm-up; may be a fraction.")
-    min_lr: NonNegativeFloat = Field(1e-6, description="Floor of the learning rate.")
+    lr_step_epochs: Count = Field(10, description="Epochs between two decays of the step schedule.")
+    lr_gamma: float = Field(0.5, gt=0, le=1, description="Factor of each decay (step), or of each epoch (exponential).")
+    warmup_epochs: Amount = Field(0.5, description="Epochs of linear warm-up; may be a fraction.")
+    min_lr: float = Field(1e-6, ge=0, le=1000, description="Floor of the learning rate.")
     optimizer: Literal["AdamW", "SGD"] = Field("AdamW", description="Optimiser.")
-    weight_decay: NonNegativeFloat = Field(1e-3, description="Decay of weight matrices; biases and norms have none.")
-    betas: tuple[PositiveFloat, PositiveFloat] = Field((0.9, 0.999), description="AdamW's betas.")
-    momentum: NonNegativeFloat = Field(0.9, lt=1, description="SGD's momentum (Nesterov if above 0).")
-    freeze_backbone_epochs: Annotated[NonNegativeInt | None, BeforeValidator(_never_as_none)] = Field(
+    weight_decay: Amount = Field(1e-3, description="Decay of weight matrices; biases and norms have none.")
+    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="AdamW's betas.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD's momentum (Nesterov if above 0).")
+    freeze_backbone_epochs: Annotated[CountOrZero | None, BeforeValidator(_never_as_none)] = Field(
         None,
         description="Epochs in which only the head is trained, the rest frozen and in evaluation mode; "
         "null (or 9999): always, 0: never.",
     )
-    backbone_lr_multiplier: PositiveFloat = Field(
+    backbone_lr_multiplier: Factor = Field(
         1.0, description="Learning rate of everything before the head, as a multiple of learning_rate."
     )
-    layer_lr_decay: PositiveFloat = Field(
+    layer_lr_decay: float = Field(
         1.0,
+        gt=0,
         le=1,
         description="Layer-wise decay: multiplies the backbone's rate once for the pooling and once more per stage "
         "away from the head.",
@@ -83,7 +77,7 @@ class TrainingConfig(StrictModel):
     freeze_norm_statistics: bool = Field(
         False, description="Keep the BatchNorm statistics of the initial model, and normalise with them in training."
     )
-    average_last: NonNegativeInt = Field(
+    average_last: CountOrZero = Field(
         0, description="Last checkpoints to average at the end; the average becomes best.pt if it is better. 0: none."
     )
     lora: LoraConfig | None = Field(

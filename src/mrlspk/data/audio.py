@@ -14,6 +14,7 @@ from mrlspk.data.audio_source import AudioSource, FileSource, RangeSource, as_so
 from mrlspk.data.truncation import COPY_AGAIN, check_complete
 from mrlspk.data.utterance_ids import NOT_UTF8, RENAME, is_utf8, printable
 from mrlspk.errors import DataError, MissingDependencyError
+from mrlspk.reading import is_file, reading
 
 SAMPLE_RATE = 16_000
 SOUNDFILE_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
@@ -144,7 +145,7 @@ def _checked(source: AudioSource) -> AudioSource:
     if source.suffix not in AUDIO_SUFFIXES:
         expected, found = ", ".join(sorted(AUDIO_SUFFIXES)), source.suffix or "no suffix"
         raise DataError(f"expected a file ending in {expected}, got {found!r}", str(source))
-    if source.path is not None and not source.path.is_file():
+    if source.path is not None and not is_file(source.path, DataError, "Check the path."):
         raise DataError("no such file", str(source), "Check the path.")
     check_complete(source)
     return source
@@ -154,10 +155,8 @@ def _encoded(source: AudioSource) -> str | BinaryIO:
     """Return what a decoder reads: the path of a file, which is faster, or else the open source."""
     if source.path is not None:
         return str(source.path)
-    try:
+    with reading(str(source), DataError):
         return source.open()
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", str(source)) from error
 
 
 def _read_by_soundfile(source: AudioSource, start_seconds: float, seconds: float | None) -> tuple[Tensor, int]:

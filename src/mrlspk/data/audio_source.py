@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from mrlspk.errors import DataError
+from mrlspk.reading import reading
 
 
 class AudioSource(Protocol):
@@ -167,10 +168,8 @@ def list_tar(archive: Path) -> tuple[TarMember, ...]:
         DataError: If it cannot be read or is not an uncompressed tar archive.
     """
     try:
-        with tarfile.open(archive, "r:") as file:
+        with reading(archive, DataError, "Check the path."), tarfile.open(archive, "r:") as file:
             members = [each for each in file if each.isfile()]
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", archive, "Check the path.") from error
     except tarfile.TarError as error:
         fix = "Unpack it, or pack it again without compression."
         raise DataError(f"expected an uncompressed tar archive ({error})", archive, fix) from error

@@ -8,16 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mrlspk.data.manifest import Manifest
-from mrlspk.data.text_tables import (
-    TextFile,
-    column_name,
-    delimiter_of,
-    find_column,
-    read_text_file,
-    shorten,
-    split_table,
-)
-from mrlspk.errors import DataError, UsageError
+from mrlspk.data.text_tables import TextFile, column_name, delimiter_of, find_column, read_text_file, split_table
+from mrlspk.errors import DataError, UsageError, shorten
+from mrlspk.reading import load_json
 
 log = logging.getLogger("mrlspk.data")
 
@@ -115,7 +108,7 @@ def _read_json(file: TextFile) -> tuple[list[str], Iterator[Record]]:
             continue
         where = f"{file.path}:{number}"
         try:
-            content = json.loads(line)
+            content = load_json(line)
         except ValueError as error:
             raise DataError(f"expected a JSON object, got {shorten(line)!r}", where, FIX) from error
         if not isinstance(content, dict):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.errors import DataError
+from mrlspk.reading import LARGEST_LIST, as_text, read_bytes
 
 DELIMITERS = "\t", ",", ";"
 
@@ -46,19 +47,11 @@ def read_text_file(path: Path, expected: str) -> TextFile:
         expected: What the file should hold, for messages.
 
     Raises:
-        DataError: If it cannot be read or is not UTF-8.
+        DataError: If it cannot be read, is not UTF-8 or is too large.
     """
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", path, "Check the path.") from error
-    except UnicodeDecodeError as error:
-        fix = "Save it as UTF-8." if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else None
-        raise DataError(
-            f"expected text, {expected}, got {'UTF-16 or ' if fix else ''}binary data", path, fix
-        ) from error
-    return TextFile(path, text, hashlib.sha256(content).hexdigest())
+    fix = f"Save it as UTF-8 text: {expected}."
+    content = read_bytes(path, DataError, fix, most_bytes=LARGEST_LIST)
+    return TextFile(path, as_text(content, path, DataError, fix), hashlib.sha256(content).hexdigest())
 
 
 def delimiter_of(line: str) -> str | None:
@@ -96,11 +89,6 @@ def column_name(text: str) -> str:
 def find_column(header: list[str], names: tuple[str, ...]) -> int | None:
     """Return the index in ``header`` of the first of ``names`` that it has; None if it has none."""
     return next((header.index(name) for name in names if name in header), None)
-
-
-def shorten(text: str, length: int = 200) -> str:
-    """Return ``text`` cut to ``length`` characters."""
-    return text if len(text) <= length else f"{text[:length]}…"
 
 
 SHOWN = 10

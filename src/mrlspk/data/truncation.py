@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from mrlspk.data.audio_source import AudioSource
 from mrlspk.errors import DataError
+from mrlspk.reading import reading
 
 COPY_AGAIN = "Copy or download the file again."
 OGG_PAGE = b"OggS\0"
@@ -24,11 +25,8 @@ def check_complete(source: AudioSource) -> None:
     check = {".wav": _check_riff, ".m4a": _check_mp4, ".ogg": _check_ogg}.get(source.suffix)
     if check is None:
         return
-    try:
-        with source.open() as file:
-            check(file, str(source), source.size())
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", str(source)) from error
+    with reading(str(source), DataError), source.open() as file:
+        check(file, str(source), source.size())
 
 
 def _check_riff(file: BinaryIO, where: str, size: int) -> None:

@@ -13,6 +13,7 @@ from mrlspk.evaluation.calibration import VERSION, Calibration
 from mrlspk.evaluation.score_norm import NormRequest
 from mrlspk.files import Claim
 from mrlspk.inference.model_file import ModelFile
+from mrlspk.reading import read_bytes
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -93,14 +94,13 @@ def read_calibration(path: Path, model: ModelFile, fingerprint: str) -> Calibrat
     Raises:
         CheckpointError: If the file cannot be read, is not a calibration, or belongs to another model.
     """
-    beside = path.resolve() == calibration_path(model).resolve()
+    beside = path.absolute() == calibration_path(model).absolute()
     remedy = (
         f"To calibrate: {calibrate_command(model, path)}" if beside else "Name a file that `mrlspk calibrate` wrote."
     )
+    content = read_bytes(path, CheckpointError, remedy)
     try:
-        calibration = Calibration.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"cannot be read: {error.strerror}", path, remedy) from error
+        calibration = Calibration.model_validate_json(content)
     except ValidationError as error:
         raise CheckpointError(f"is not a calibration: {_problem(error)}", path, remedy) from error
     if calibration.fingerprint != fingerprint:

@@ -21,7 +21,7 @@ from mrlspk.data.trials import (
     official_warning,
     read_trials,
 )
-from mrlspk.errors import CheckpointError, DataError, UsageError
+from mrlspk.errors import CheckpointError, DataError, UsageError, shorten
 
 log = logging.getLogger("mrlspk.evaluation")
 SHOWN_MISSING = 10
@@ -220,7 +220,7 @@ def _check_nothing_missing(missing: Sequence[str], trials: Trials, audio_root: P
         more = f" and {len(missing) - SHOWN_MISSING} more" if len(missing) > SHOWN_MISSING else ""
         raise DataError(
             f"{len(missing)} of {len(trials.utterance_ids)} utterances are not in {audio_root}: "
-            f"{', '.join(missing[:SHOWN_MISSING])}{more}",
+            f"{', '.join(map(shorten, missing[:SHOWN_MISSING]))}{more}",
             trials.path,
             f"Give the folder that the list's paths are relative to with `audio_root`{allow}.",
         )

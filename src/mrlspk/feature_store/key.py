@@ -19,6 +19,7 @@ from mrlspk.feature_store.shards import Layout, NumberType, plan_layout
 from mrlspk.files import whole_file
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.fingerprint import model_fingerprint
+from mrlspk.reading import parse_json, read_bytes, reading
 
 FORMAT = 1  # raise it if the same key gives other vectors, or if the format of a store changes
 KEY_FILE = "key.json"
@@ -93,10 +94,8 @@ def listing_sha256(names: Iterable[str], sources: Iterable[AudioSource]) -> str:
     """
     digest = hashlib.sha256()
     for name, source in zip(names, sources, strict=True):
-        try:
+        with reading(str(source), DataError, "Check the path."):
             size = source.size()
-        except OSError as error:
-            raise DataError(f"cannot be read: {error.strerror}", str(source), "Check the path.") from error
         ends = (source.start_seconds, source.seconds)
         digest.update(json.dumps((name, size) if ends == (0, None) else (name, size, *ends)).encode())
     return digest.hexdigest()
@@ -130,12 +129,7 @@ def read_key(folder: Path) -> Key:
         MrlspkError: If there is no key, it is damaged, or it has another format.
     """
     path, fix = folder / KEY_FILE, "Run the extraction again, or remove the folder."
-    try:
-        key: Key = json.loads(path.read_bytes())
-    except OSError as error:
-        raise MrlspkError(f"expected the key of a feature store ({error.strerror})", path, fix) from error
-    except ValueError as error:
-        raise MrlspkError("the key of this feature store is not JSON", path, fix) from error
+    key: Key = parse_json(read_bytes(path, MrlspkError, fix), path, MrlspkError, fix)
     if not isinstance(key, dict) or "kind" not in key or store_name(key) != folder.name:
         raise MrlspkError("does not match the name of its folder", path, fix)
     if key["format"] != FORMAT:

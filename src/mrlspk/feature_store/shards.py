@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import MrlspkError
 from mrlspk.files import whole_file
+from mrlspk.reading import reading
 
 type NumberType = Literal["float16", "float32"]
 
@@ -155,11 +156,8 @@ def map_shard(folder: Path, shard: Shard, *, layout: Layout) -> NDArray[np.float
         MrlspkError: If it is gone or has another size or header.
     """
     path, header, size = folder / shard.name, layout.header(len(shard)), layout.file_bytes(len(shard))
-    try:
-        with path.open("rb") as file:
-            fits = file.read(len(header)) == header and path.stat().st_size == size
-    except OSError as error:
-        raise MrlspkError(f"cannot be read: {error.strerror}", path, "Run the same extraction again.") from error
+    with reading(path, MrlspkError, "Run the same extraction again."), path.open("rb") as file:
+        fits = file.read(len(header)) == header and path.stat().st_size == size
     if not fits:
         raise MrlspkError("does not match the key of its feature store", path, "Run the same extraction again.")
     # numpy.memmap keeps a file open each: a store of a thousand shards would exceed the limit of a process.

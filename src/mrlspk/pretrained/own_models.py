@@ -12,6 +12,7 @@ from mrlspk.errors import CheckpointError, MrlspkError, UsageError
 from mrlspk.files import check_free, file_sha256, whole_file
 from mrlspk.pretrained.cache_folder import lock_model
 from mrlspk.pretrained.registry import Sha256, is_published
+from mrlspk.reading import read_bytes
 
 FOLDER = "zoo"
 NAME = re.compile(r"[a-z0-9][a-z0-9._+-]{0,99}")
@@ -143,10 +144,9 @@ def _entry_path(name: str, cache_dir: Path) -> Path:
 
 
 def _read_entry(path: Path) -> OwnModel:
+    content = read_bytes(path, CheckpointError, "Check its permissions.")
     try:
-        model = OwnModel.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"cannot be read: {error.strerror}", path, "Check its permissions.") from error
+        model = OwnModel.model_validate_json(content)
     except ValidationError as error:
         problem = error.errors()[0]
         what = ": ".join((*map(str, problem["loc"]), problem["msg"]))

@@ -14,6 +14,7 @@ from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.embedding import embed_recordings, unit_prefix
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.recording import EmbeddedRecording, Recording
+from mrlspk.reading import LARGEST_LIST, read_text, reading
 
 
 @dataclass(frozen=True)
@@ -119,24 +120,20 @@ def find_inputs(inputs: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]
 
 def _expand(typed: str) -> list[tuple[str, Path]]:
     path = Path(typed)
-    try:
+    with reading(path, DataError, "Check the path."):
         if path.is_dir():
             return _folder(path)
         if not path.is_file():
             raise DataError("no such file or folder", typed, "Check the path.")
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", typed, "Check the path.") from error
     return _listed(path) if path.suffix.lower() == ".txt" else [(typed, path)]
 
 
 def _listed(path: Path) -> list[tuple[str, Path]]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", path, "Check its permissions.") from error
-    except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8", path, "Save the list as UTF-8, one path per line.") from error
-    return [(line, Path(line)) for line in map(str.strip, lines) if line]
+    text = read_text(path, DataError, "Save the list as UTF-8, one path per line.", most_bytes=LARGEST_LIST)
+    lines = list(filter(None, map(str.strip, text.splitlines())))
+    if not lines:
+        raise DataError("names no audio", path, "Write one path per line.")
+    return [(line, Path(line)) for line in lines]
 
 
 def _folder(folder: Path) -> list[tuple[str, Path]]:

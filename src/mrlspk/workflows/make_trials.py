@@ -1,6 +1,7 @@
 """Draw trial lists from corpora and write them."""
 
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def _name_lists(folders: Sequence[Path], output: Path) -> list[Path]:
     """Return a path for the list of each folder; parent folders distinguish folders of the same name."""
     if len(folders) == 1:
         return [output]
-    resolved = [folder.resolve() for folder in folders]
+    resolved = [Path(os.path.realpath(folder)) for folder in folders]  # unlike resolve(), it takes a loop of links
     if len(set(resolved)) < len(resolved):
         raise UsageError("expected different folders, got one of them twice", str(folders[0]), "Name each folder once.")
     n_parts = 1

@@ -13,6 +13,7 @@ from mrlspk.distributed import on_rank_zero, raising_on_all_ranks
 from mrlspk.evaluation.trial_list import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint, schema
+from mrlspk.models.encoder import Encoder
 from mrlspk.training.best_epoch import average_last
 from mrlspk.training.checkpoints.resume_point import find_run
 from mrlspk.training.checkpoints.resumed_config import configure_resumed
@@ -28,7 +29,7 @@ from mrlspk.training.checkpoints.run_folder import (
 from mrlspk.training.fit import fit
 from mrlspk.training.hardware import ALONE, build_fabric, leaves_unused
 from mrlspk.training.head.head_run import begin_head_run, conclude_head_run
-from mrlspk.training.head.pooled_vectors import OnStage, Stores, store_teacher
+from mrlspk.training.head.pooled_vectors import OnStage, Stores, load_teacher, store_teacher
 from mrlspk.training.head.verdict import Verdict
 from mrlspk.training.memory.auto_batch import choose_batch
 from mrlspk.training.network.lora import without_adapters
@@ -125,31 +126,35 @@ def train(
             max_batches=max_batches,
         )
         state = prepare(plan, fabric, ranks, resumed=resumed)
+        with raising_on_all_ranks(ranks):
+            teacher = load_teacher(plan)
         if not resume_path:  # a run that cannot start writes nothing, not even a lock
             on_rank_zero(ranks, lock)
         del resumed  # frees its tensors during the run
-        return _train(state, observers=observers, on_stage=on_stage)
+        return _train(state, teacher, observers=observers, on_stage=on_stage)
 
 
-def _train(state: RunState, *, observers: Sequence[Observer], on_stage: OnStage | None) -> TrainReport:
+def _train(
+    state: RunState, teacher: Encoder | None, *, observers: Sequence[Observer], on_stage: OnStage | None
+) -> TrainReport:
     """Write the plan, train, and report."""
     ranks, trains_head = state.ranks, state.config.trains_head_alone
     on_rank_zero(ranks, lambda: _write_plan(state))
-    run = _begin(state, on_stage)
+    run = _begin(state, teacher, on_stage)
     watching = [*build_run_log(state.config.logging, run.run_dir, module=state.module), *observers]
     _fit(run, watching if ranks.is_first else [])
     verdict = on_rank_zero(ranks, partial(conclude_head_run, run)) if trains_head else None
     return _report(state, verdict)
 
 
-def _begin(state: RunState, on_stage: OnStage | None) -> Run:
+def _begin(state: RunState, teacher: Encoder | None, on_stage: OnStage | None) -> Run:
     """Store the vectors that the run needs, set the head that it starts from, and return the run."""
     stores = Stores(state.config, without_adapters(state.module.encoder), on_stage, state.ranks)
     trials = build_validation_trials(state.config, state.plan.data)
     if not state.config.trains_head_alone:
         return begin_network_run(state, stores, trials)
-    teacher = store_teacher(state.plan, on_stage=on_stage, ranks=state.ranks)
-    return begin_head_run(state, stores, trials, teacher=teacher)
+    stored = store_teacher(state.plan, teacher, on_stage=on_stage, ranks=state.ranks) if teacher else None
+    return begin_head_run(state, stores, trials, teacher=stored)
 
 
 def _write_plan(state: RunState) -> None:

@@ -8,8 +8,8 @@ from mrlspk.config.reference import render_reference
     [
         "| `num_epochs` | whole number above 0 | `5` | Passes over the training set. |",
         "| `max_grad_norm` | number above 0 or `null` | `1.0` | Clip the gradient to this norm; null: never. |",
-        "| `hop_length` | whole number from 1 up to 16000 | `160` | Samples between frames, at 16 kHz. |",
-        "| `volume_range` | list of 2, each: number | `[-6.0, 6.0]` | Change of volume, dB. |",
+        "| `hop_length` | whole number from 1 up to 16,000 | `160` | Samples between frames, at 16 kHz. |",
+        "| `volume_range` | list of 2, each: number from -200 up to 200 | `[-6.0, 6.0]` | Change of volume, dB. |",
         '| `optimizer` | `AdamW` or `SGD` | `"AdamW"` | Optimiser. |',
         "| `MRLSPK_CACHE_DIR` | path | `~/.cache/mrlspk` | Folder of fetched models. |",
     ],

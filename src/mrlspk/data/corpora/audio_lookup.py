@@ -8,8 +8,9 @@ from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.audio_source import AudioSource, as_source
 from mrlspk.data.corpora.folder_tree import FolderTree
 from mrlspk.data.corpora.recipe_registry import find_recipe
-from mrlspk.data.text_tables import BadLine, BadLinesError, read_text_file, shorten
-from mrlspk.errors import DataError
+from mrlspk.data.text_tables import BadLine, BadLinesError, read_text_file
+from mrlspk.errors import DataError, shorten
+from mrlspk.reading import is_file
 
 ENTRY = "<utterance> <path>"
 FIX = "Write an utterance and the path of its audio file on each line; commands and archives are not supported."
@@ -103,7 +104,4 @@ def _exists(source: AudioSource) -> bool:
 
 
 def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:  # a name that is too long, a folder that may not be entered
-        raise DataError(f"cannot be read ({error.strerror})", path, "Check the list and the folder.") from error
+    return is_file(path, DataError, "Check the list and the folder.")

@@ -10,6 +10,7 @@ from mrlspk.data.audio_source import FileSource
 from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.data.utterance_ids import printable, session_of, speaker_of
 from mrlspk.errors import DataError
+from mrlspk.reading import reading
 
 DEPTHS = {2, 3}  # speaker/file and speaker/session/file
 
@@ -53,13 +54,11 @@ def list_audio(root: Path) -> list[str]:
     Raises:
         DataError: If the folder is absent or cannot be listed.
     """
-    try:
+    with reading(root, DataError, "Check the path."):
         if not root.is_dir():
             what = "expected a folder, got a file" if root.exists() else "no such folder"
             raise DataError(what, root, "Check the path.")
         return sorted(_walk(str(root), ""))
-    except OSError as error:
-        raise DataError(f"cannot be listed ({error.strerror})", error.filename or root) from error
 
 
 def _utterances(root: Path, ids: Sequence[str]) -> Iterator[Utterance]:

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mrlspk.data.text_tables import BadLine, BadLinesError, TextFile, column_name, shorten
+from mrlspk.data.text_tables import BadLine, BadLinesError, TextFile, column_name
 from mrlspk.data.trials import tables
 from mrlspk.data.trials.trials import ParsedTrials
+from mrlspk.errors import shorten
+from mrlspk.reading import load_json
 
 EXPECTED = '{"enroll": …, "test": …, "target": …}'
 FIX = "Write one JSON object per line: enroll (an utterance or a list of them), test, and target (true or false)."
@@ -91,7 +93,7 @@ def _parse(line: str) -> JsonTrial:
         LineError: If the line is not a trial.
     """
     try:
-        content = json.loads(line)
+        content = load_json(line)
     except ValueError as error:
         raise LineError(f"expected {EXPECTED}") from error
     if not isinstance(content, dict):

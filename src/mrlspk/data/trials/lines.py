@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrlspk.data.text_tables import BadLine, BadLinesError, TextFile, TextTable, shorten
+from mrlspk.data.text_tables import BadLine, BadLinesError, TextFile, TextTable
 from mrlspk.data.trials.tables import NONTARGET_WORDS, TARGET_WORDS
 from mrlspk.data.trials.trials import ParsedTrials
-from mrlspk.errors import DataError
+from mrlspk.errors import DataError, shorten
 
 DIGITS = {"1": True, "0": False}
 WORDS = dict.fromkeys(TARGET_WORDS, True) | dict.fromkeys(NONTARGET_WORDS, False)

@@ -1,6 +1,5 @@
 """Read trial lists, whose format is detected from their content, and enrolment models of several utterances."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,14 @@ from mrlspk.data.text_tables import (
     delimiter_of,
     find_column,
     read_text_file,
-    shorten,
     split_table,
 )
 from mrlspk.data.trials.json_lines import parse_json_lines
 from mrlspk.data.trials.lines import KALDI, VOXCELEB, parse_lines, parse_rows
 from mrlspk.data.trials.tables import MODEL, UTTERANCE, is_header, parse_table
 from mrlspk.data.trials.trials import ParsedTrials, Trials
-from mrlspk.errors import DataError
+from mrlspk.errors import DataError, shorten
+from mrlspk.reading import load_json
 
 TABLE_SUFFIXES = {".csv", ".tsv"}
 SHOWN = 10
@@ -191,7 +190,7 @@ def _from_cells(number: int, cells: Sequence[str], places: tuple[int, int]) -> E
 
 def _from_json(number: int, line: str) -> Entry:
     try:
-        content = json.loads(line)
+        content = load_json(line)
     except ValueError:
         return number, "", ()  # the caller names the line
     if not isinstance(content, dict):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mrlspk.data.text_tables import BadLine, BadLinesError, TextFile, TextTable, column_name, find_column, shorten
+from mrlspk.data.text_tables import BadLine, BadLinesError, TextFile, TextTable, column_name, find_column
 from mrlspk.data.trials.trials import ParsedTrials
-from mrlspk.errors import DataError
+from mrlspk.errors import DataError, shorten
 
 TARGET_WORDS = frozenset({"target", "tgt", "tar"})
 NONTARGET_WORDS = frozenset({"nontarget", "non-target", "non_target", "imposter", "impostor", "imp", "non"})

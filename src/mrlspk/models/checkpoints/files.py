@@ -17,6 +17,7 @@ from torch import Tensor
 from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError
 from mrlspk.files import Claim, claimed_file
 from mrlspk.models.checkpoints import schema
+from mrlspk.reading import is_file, load_json, reading
 
 SAFETENSORS = ".safetensors"
 _HEADER = "mrlspk"  # key of the header of a .safetensors file; it holds all entries but the weights, as JSON
@@ -37,7 +38,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: If the file is missing, is no checkpoint, or holds anything else.
         MissingDependencyError: If it is a .safetensors file and that package is not installed.
     """
-    if not path.is_file():
+    if not is_file(path, CheckpointError, "Check the path."):
         raise CheckpointError("no such checkpoint file", path, "Check the path; `mrlspk pretrained list` shows names.")
     if path.suffix == SAFETENSORS:
         return _read_safetensors(path)
@@ -143,14 +144,14 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        rest = json.loads(metadata[_HEADER])
+        rest = load_json(metadata[_HEADER])
     except KeyError as error:
         raise CheckpointError(
             "holds tensors without a configuration of mrlspk's, so no network can be built for them",
             path,
             "Give a .safetensors file that `mrlspk pretrained convert` wrote.",
         ) from error
-    except (safetensors.SafetensorError, ValueError, RecursionError, OSError) as error:
+    except (safetensors.SafetensorError, ValueError, OSError) as error:
         raise CheckpointError(f"is damaged or no safetensors file: {error}", path, "Write it again.") from error
     if not isinstance(rest, dict):
         raise CheckpointError("its header is not a mapping", path, "Write it again with `mrlspk pretrained convert`.")
@@ -172,7 +173,7 @@ def import_safetensors(path: Path) -> ModuleType:
 
 def _check_zip(path: Path) -> None:
     """Refuse a file that is no zip archive, and one whose entries `torch.save` did not write or that are damaged."""
-    with path.open("rb") as file:
+    with reading(path, CheckpointError, _WRITTEN_BY_TORCH), path.open("rb") as file:
         begins_as_zip = file.read(len(_ZIP_BEGINS)) == _ZIP_BEGINS
     if not begins_as_zip:
         raise CheckpointError(

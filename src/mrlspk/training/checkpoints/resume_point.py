@@ -1,5 +1,6 @@
 """Find and read the checkpoint that a run is resumed from."""
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from mrlspk.config.run import LoggingConfig
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import LoadedModel, load_entries, read_checkpoint, schema
+from mrlspk.reading import is_file, is_folder
 from mrlspk.training.checkpoints.run_folder import BEST, LAST, UNTRAINED, kept_epochs, new_run_dir
 
 
@@ -32,18 +34,20 @@ def find_resume_point(resume: str, config: LoggingConfig) -> Path | None:
     if resume == "never":
         return None
     if resume == "auto":
-        found = [(path.stat().st_mtime, path) for path in config.save_dir.glob(f"{config.run_name or '*'}/{LAST}")]
+        pattern = f"{'*' if config.run_name is None else glob.escape(config.run_name)}/{LAST}"
+        found = [(path.stat().st_mtime, path) for path in config.save_dir.glob(pattern)]
         if not found and config.run_name is not None:
             _check_last_is_there(config.save_dir / config.run_name / LAST)
         return max(found)[1] if found else None
-    path = Path(resume)
-    path = path / LAST if path.is_dir() else path
-    _check_last_is_there(path)
-    if path.name == LAST and not path.is_file() and any(path.with_name(name).is_file() for name in UNTRAINED):
-        raise _nothing_trained(path.parent)
-    if not path.is_file():
-        raise CheckpointError("no checkpoint to resume from", path, "Give a run's folder or a checkpoint in it.")
-    return path
+    path, fix = Path(resume), "Give a run's folder or a checkpoint in it."
+    path = path / LAST if is_folder(path, CheckpointError, fix) else path
+    if is_file(path, CheckpointError, fix):
+        return path
+    if is_folder(path.parent, CheckpointError, fix):
+        _check_last_is_there(path)
+        if path.name == LAST and any(path.with_name(name).is_file() for name in UNTRAINED):
+            raise _nothing_trained(path.parent)
+    raise CheckpointError("no checkpoint to resume from", path, fix)
 
 
 def _check_last_is_there(path: Path) -> None:

@@ -129,8 +129,8 @@ class Stores:
         return store.rows(np.arange(store.n_rows))
 
 
-def store_teacher(plan: RunPlan, *, on_stage: OnStage | None, ranks: Ranks) -> Teacher | None:
-    """Store the vectors of the configured teacher for the same crops, and return it; None without a teacher.
+def load_teacher(plan: RunPlan) -> Encoder | None:
+    """Return the configured teacher; None without one.
 
     Raises:
         CheckpointError: If the teacher is not a whole model.
@@ -140,5 +140,10 @@ def store_teacher(plan: RunPlan, *, on_stage: OnStage | None, ranks: Ranks) -> T
     if config.loss.distillation_teacher is None or not config.distillation_weight:
         return None
     file = locate_model(str(config.loss.distillation_teacher), cache_dir=plan.cache_dir, mirror=plan.mirror)
-    encoder = load_checkpoint(file).encoder.to(ranks.device)
-    return Teacher(Stores(config, encoder, on_stage, ranks).crops(plan.data), encoder.cpu().folded_head())
+    return load_checkpoint(file).encoder
+
+
+def store_teacher(plan: RunPlan, encoder: Encoder, *, on_stage: OnStage | None, ranks: Ranks) -> Teacher:
+    """Store the vectors of a teacher for the crops of the run, and return it."""
+    stores = Stores(plan.config, encoder.to(ranks.device), on_stage, ranks)
+    return Teacher(stores.crops(plan.data), encoder.cpu().folded_head())

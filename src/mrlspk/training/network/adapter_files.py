@@ -16,6 +16,7 @@ from mrlspk.models.checkpoints.files import import_safetensors
 from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.encoder import Encoder, build_encoder
 from mrlspk.models.fingerprint import model_fingerprint
+from mrlspk.reading import is_file, read_bytes
 from mrlspk.training.network.lora import NAME, adapted_layers, inject, library, merged, without_adapters
 
 FOLDER, CONFIG, WEIGHTS = "adapter", "adapter_config.json", "adapter_model.safetensors"
@@ -106,17 +107,18 @@ def load_adapter(folder: Path) -> Adapter:
     library()
     safetensors = import_safetensors(folder)
     for path in (folder / CONFIG, folder / WEIGHTS):
-        if not path.is_file():
+        if not is_file(path, CheckpointError, "Give the folder `adapter` of a run."):
             raise CheckpointError("the adapter lacks this file", path, "Give the folder `adapter` of a run.")
     try:
-        options = TypeAdapter(_Options).validate_json((folder / CONFIG).read_bytes())
+        options = TypeAdapter(_Options).validate_json(read_bytes(folder / CONFIG, CheckpointError))
+    except ValidationError as error:
+        raise _damaged(folder / CONFIG, error) from error
+    try:
         with safetensors.safe_open(folder / WEIGHTS, framework="pt") as file:
             header = TypeAdapter(_Header).validate_json((file.metadata() or {})[HEADER])
             state = {name.removeprefix(PREFIX): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (KeyError, ValidationError, safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"is damaged, or not an adapter written by mrlspk: {error}", folder, "Give the folder `adapter` of a run."
-        ) from error
+        raise _damaged(folder / WEIGHTS, error) from error
     return Adapter(
         tuple(options["target_modules"]),
         options["r"],
@@ -124,6 +126,12 @@ def load_adapter(folder: Path) -> Adapter:
         header["architecture"],
         header["base"],
         state,
+    )
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"is damaged, or not written by mrlspk: {error}", path, "Give the folder `adapter` of a run."
     )
 
 

@@ -109,7 +109,7 @@ def test_recipe_finds_members_of_an_archive_by_utterance_id(tmp_path, monkeypatc
     assert found.find("s1/b.wav") is None
 
 
-@pytest.mark.parametrize("look", [scan_corpus, list_audio, lambda root: AudioLookup(root).find("a.wav")])
+@pytest.mark.parametrize("look", [scan_corpus, list_audio])
 def test_folder_whose_name_is_too_long_is_a_data_error(tmp_path, look):
-    with pytest.raises(DataError, match=r"\(File name too long\)"):
+    with pytest.raises(DataError, match="File name too long"):
         look(tmp_path / ("n" * 300))

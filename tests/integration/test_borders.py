@@ -1,0 +1,167 @@
+"""Every reader of the program meets every border value: the contract's exit code, a place, no traceback, no file."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from border_readers import READERS, VALUES
+from factories import tiny_run, write_tiny_model, write_voices
+from mrlspk.cli.app import app
+from mrlspk.data.audio import save_m4a
+
+LONGEST_MESSAGE = 2500  # characters; a path of 300 bytes and a remedy fit
+NOISE = 0.1 * np.random.default_rng(1).normal(size=16000)
+CASES = [(name, fault) for name, reader in READERS.items() for fault in reader.faults]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A folder with a good file for every reader; no test changes it."""
+    folder, before = tmp_path_factory.mktemp("world"), Path.cwd()
+    os.chdir(folder)
+    try:
+        write_inputs(folder)
+        write_outputs(folder)
+        yield folder
+    finally:
+        os.chdir(before)
+
+
+def write_inputs(world):
+    """Write what users bring."""
+    write_voices(world / "corpus")
+    ids = sorted(path.relative_to(world / "corpus").as_posix() for path in (world / "corpus").rglob("*.wav"))
+    pairs = [(a, b) for a in ids[:8] for b in ids if a < b]
+    head = {"backbone": None, "pretrained": {"use_pretrained": True, "pretrained_checkpoint": "model.pt"}}
+    frozen = {"num_epochs": 1, "freeze_backbone_epochs": None}
+    texts = {
+        "trials.txt": "".join(f"{int(a[:8] == b[:8])} {a} {b}\n" for a, b in pairs),
+        "trials.jsonl": '{"enroll": "speaker0/a/1.wav", "test": "speaker1/a/1.wav", "target": false}\n',
+        "trials.csv": "enroll,test,target\nspeaker0/a/1.wav,speaker1/a/1.wav,0\n",
+        "enrolments.txt": "speaker0/a/1.wav speaker0/a/2.wav\n",
+        "enrolments.jsonl": '{"model": "speaker0/a/1.wav", "utts": ["speaker0/a/2.wav"]}\n',
+        "wav.scp": "".join(f"{each} {world}/corpus/{each}\n" for each in ids),
+        "speakers.csv": "speaker,gender\nspeaker0,m\nspeaker1,f\nspeaker2,m\nspeaker3,f\n",
+        "speakers.jsonl": '{"speaker": "speaker0", "gender": "m"}\n{"speaker": "speaker1", "gender": "f"}\n',
+        "audio.txt": f"{world}/a.wav\n{world}/b.wav\n{world}/corpus/{ids[0]}\n",
+        "old.yaml": "training: {num_epochs: 3}\nadvanced: {model_name: b2}\nseed: 7\n",
+        "tiny.yaml": yaml.safe_dump(tiny_run(world / "corpus", training={"num_epochs": 1})),
+        "head.yaml": yaml.safe_dump(tiny_run(world / "corpus", training=frozen, model=head)),
+        "lora.yaml": yaml.safe_dump(
+            tiny_run(world / "corpus", training=frozen | {"lora": {"rank": 2, "alpha": 4}}, model=head)
+        ),
+    }
+    for name, text in texts.items():
+        (world / name).write_text(text)
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(world / name, NOISE, 16000)
+    save_m4a(world / "a.m4a", torch.from_numpy(NOISE).float())
+
+
+def write_outputs(world):
+    """Write what the program itself makes and reads again."""
+    write_tiny_model(world / "model.pt", (4, 8))
+    trials = "--trials trials.txt --audio-root corpus --no-cache"
+    for command in (
+        "train --config tiny.yaml --set logging.run_name=run",
+        "train --config lora.yaml --set logging.run_name=lora",
+        "embed corpus --model model.pt -o cohort.npz",
+        f"eval model.pt {trials} --scores scores.npz",
+        f"calibrate model.pt {trials}",
+        f"calibrate model.pt {trials} --score-norm s --cohort cohort.npz -o normalised.json",
+        "pretrained convert model.pt -o model.safetensors",
+        "pretrained add model.pt --name mine",
+    ):
+        result = invoke(command, world=world)
+        assert result.exit_code == 0, result.output
+
+
+def invoke(command, *, world, path="", env=(), **options):
+    """Run a command with its placeholders filled in; its cache is in the world."""
+    places = {"world": world, "path": path, "quoted": '"' + str(path).replace("\0", "\\0") + '"'}
+    arguments = [word.format(**places) for word in command.split()]
+    env = {"MRLSPK_CACHE_DIR": str(world / "cache"), **dict(env)}
+    return CliRunner(env=env).invoke(app, arguments, **options)
+
+
+def make_file(fault, path, good):
+    """Make a faulty file; return its path, which is ``path`` unless the name is at fault."""
+    half = len(good) // 2
+    contents = {"empty": b"", "truncated": good[:half], "enormous": good}
+    contents |= {"NUL": good[:half] + b"\0" + good[half:], "not UTF-8": good[:half] + b"\xe9" + good[half:]}
+    if fault in contents:
+        path.write_bytes(contents[fault])
+    if fault == "enormous":
+        os.truncate(path, 2**40)
+    elif fault == "folder":
+        path.mkdir()
+    elif fault == "unreadable":
+        path.symlink_to("/proc/self/mem")  # opens, and fails at the first byte, for root too
+    elif fault == "loop":
+        path.symlink_to(path.name)
+    return path.with_name("x" * 300 + path.suffix) if fault == "300 bytes in its name" else path
+
+
+def make_input(world, folder, reader, fault):
+    """Make the faulty file of a reader in ``folder``; return the path that its command reads, and the file's."""
+    path = folder / f"bad{reader.suffix}"
+    good = world / (reader.folder or "") / (reader.good or "")
+    if reader.folder:
+        shutil.copytree(world / reader.folder, folder / "copy")
+        path = folder / "copy" / reader.good
+        path.unlink()
+    if fault in VALUES:
+        places = {"value": reader.value(fault), "world": world, "tiny": (world / "tiny.yaml").read_text()}
+        path.write_text(reader.valued.format(**places))
+    else:
+        path = make_file(fault, path, good.read_bytes() if reader.good else b"")
+    return (folder / "copy" if reader.folder else path), path
+
+
+def listing(*folders):
+    """Return every file and folder below ``folders`` with its size and time of change."""
+    paths = (path for folder in folders for path in folder.rglob("*"))
+    return {path: (path.lstat().st_size, path.lstat().st_mtime_ns) for path in paths}
+
+
+def check_message(result, *, code):
+    """Check that a command ended with a message of ours."""
+    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)[:300]
+    assert "Traceback" not in result.stderr
+    assert result.exit_code == code, f"{result.exit_code} {result.output[:500]}"
+    assert len(result.stderr) <= LONGEST_MESSAGE
+
+
+@pytest.mark.parametrize(("name", "fault"), CASES)
+def test_a_faulty_file_is_one_error_and_writes_nothing(world, tmp_path, name, fault):
+    reader = READERS[name]
+    path, faulty = make_input(world, tmp_path, reader, fault)
+    before = listing(tmp_path, world)
+    result = invoke(reader.command, world=world, path=path)
+    if fault in reader.accepts:
+        assert f"error: {faulty}" not in result.output
+        check_message(result, code=result.exit_code)
+        return
+    check_message(result, code=reader.code)
+    assert listing(tmp_path, world) == before
+    named = faulty.name in result.output or (reader.named is not None and reader.named in result.output)
+    assert named, result.output[:500]
+    if fault in VALUES and reader.places:
+        assert any(place in result.output for place in reader.places), result.output[:500]
+
+
+@pytest.mark.parametrize("name", [name for name, reader in READERS.items() if not reader.folder])
+def test_a_nul_in_a_path_is_an_error_and_writes_nothing(world, tmp_path, name):
+    before = listing(tmp_path, world)
+    result = invoke(READERS[name].command, world=world, path=tmp_path / f"a\0b{READERS[name].suffix}")
+    assert result.exit_code in {1, 2, READERS[name].code}  # 1: as a setting; 2: click refuses what no shell can pass
+    check_message(result, code=result.exit_code)
+    assert listing(tmp_path, world) == before
+    assert "NUL" in result.stderr or "null" in result.stderr or "a\\x00b" in result.stderr, result.stderr
