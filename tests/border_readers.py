@@ -159,7 +159,10 @@ READERS = {
     ),
     "corpus": Reader("data check {path}", 3),
     "corpus of trials": Reader("data trials {path} -o {world}/new.txt", 3),
-    "corpora of trials": Reader("data trials {world}/corpus {path} -o {world}/new", 3),
+    "corpora of trials": Reader(
+        *("data trials {world}/corpus {path} -o {world}/new", 3),
+        accepts={"300 bytes in its name": "the file at fault is the new list, which has the name of its corpus"},
+    ),
     "corpus to train on": Reader(TRAIN + " --set data.train_dataset={quoted}", 3),
     "corpus to validate on": Reader(TRAIN + " --set data.val_dataset={quoted}", 3),
     "corpus to compare": Reader("data check {world}/corpus --against {path}", 3),
