@@ -47,8 +47,10 @@ def is_file(path: Path, error_type: type[MrlspkError], fix: str | None = None) -
     Raises:
         MrlspkError: Of type ``error_type``, if that cannot be found out.
     """
+    if _is_impossible(path):
+        return False
     with reading(path, error_type, fix):
-        return not _is_impossible(path) and path.is_file()
+        return path.is_file()
 
 
 def is_folder(path: Path, error_type: type[MrlspkError], fix: str | None = None) -> bool:
@@ -57,8 +59,10 @@ def is_folder(path: Path, error_type: type[MrlspkError], fix: str | None = None)
     Raises:
         MrlspkError: Of type ``error_type``, if that cannot be found out.
     """
+    if _is_impossible(path):
+        return False
     with reading(path, error_type, fix):
-        return not _is_impossible(path) and path.is_dir()
+        return path.is_dir()
 
 
 def _is_impossible(path: Path) -> bool:
