@@ -206,3 +206,46 @@ def test_ascii_locale_shows_the_same_list_with_plain_dashes():
     plain = run_process("pretrained list", LC_ALL="C", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
     assert (plain.returncode, plain.stderr) == (0, "")
     assert plain.stdout == run_process("pretrained list").stdout.replace("–", "-")
+
+
+NOBODY = """
+import pwd
+from mrlspk.cli.app import main
+
+def no_entry(uid):
+    raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+pwd.getpwuid = no_entry
+main()
+"""
+
+
+def run_as_nobody(folder, words, **variables):
+    """Run a command as a user without home folder, name and entry in the password database, as in a container."""
+    personal = ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "MRLSPK_", "TORCHINDUCTOR_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(personal)}
+    environment |= {"TMPDIR": "/nonexistent", "XDG_CACHE_HOME": "relative"} | variables
+    command = [sys.executable, "-c", NOBODY, *words.split()]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("words", ["pretrained list", "pretrained inspect redimnet-b2-vox2-ft_lm"])
+def test_without_home_folder_the_variable_to_set_is_named(tmp_path, words):
+    done = run_as_nobody(tmp_path, words, MRLSPK_CACHE_DIR="")
+    expected = "error: MRLSPK_CACHE_DIR: is needed, since there is no home folder\nSet it to a folder.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "variables"),
+    [
+        ("pretrained list --cache-dir own", {}),
+        ("embed {}/corpus --model {}/model.pt", {}),
+        ("train --config {}/tiny.yaml --set logging.run_name=one", {"MRLSPK_CACHE_DIR": "own"}),
+    ],
+)
+def test_commands_work_for_a_user_without_home_and_name(material, tmp_path, words, variables):
+    done = run_as_nobody(tmp_path, words.replace("{}", str(material)), **variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout

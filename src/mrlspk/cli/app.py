@@ -1,5 +1,6 @@
 """Register every command, and turn errors into messages and exit codes in one place."""
 
+import getpass
 import logging
 import os
 import signal
@@ -79,12 +80,21 @@ def root(
 ) -> None:
     """Matryoshka speaker embeddings: one forward pass, a good embedding at every prefix width."""
     _read_dotenv(Path(".env"))
+    _name_user()
     os.environ.setdefault("WANDB_SILENT", "true")
     # torch reads this when it is imported. Threads that spin while they wait slow down decoding, up to 8x.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logger = logging.getLogger("mrlspk")
     logger.handlers = [output.WarningHandler()]
     logger.propagate = False
+
+
+def _name_user() -> None:
+    """Name a user without an entry in the password database: torch asks for the name when it is imported."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = f"user{os.getuid()}"
 
 
 def _read_dotenv(path: Path) -> None:

@@ -66,7 +66,7 @@ def gpu_profile_command(
     tried = load_config(config_path, [*sets, *_only_tried(device, stand_in)], environment=os.environ)
     request = ProfileRequest(limit_mib, target_batch, fastest=fastest)
     with output.progress("running steps", quiet=quiet):
-        profile = profile_gpu(tried, request, cache_dir=environment.cache_dir, mirror=environment.mirror)
+        profile = profile_gpu(tried, request, cache_dir=environment.cache_folder(), mirror=environment.mirror)
     written = None
     try:
         if claim is not None:

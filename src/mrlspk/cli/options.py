@@ -100,9 +100,9 @@ def cache_folder() -> Path:
     """Return the folder of fetched models and cached embeddings.
 
     Raises:
-        ConfigError: If a ``MRLSPK_`` variable is unknown.
+        ConfigError: If a ``MRLSPK_`` variable is unknown, or if there is no such folder.
     """
-    return _environment().cache_dir
+    return _environment().cache_folder()
 
 
 def mirror_address() -> str | None:

@@ -91,10 +91,13 @@ def _cells(*cells: str) -> str:
 
 def _program_rows() -> str:
     rows = []
+    properties = Environment.model_json_schema()["properties"]
     for name, field in Environment.model_fields.items():
-        kind = _type_in_words(Environment.model_json_schema()["properties"][name])
-        default = "`~/.cache/mrlspk`" if name == "cache_dir" else f"`{json.dumps(field.default)}`"
-        rows.append(_cells(f"`{PREFIX}{name.upper()}`", kind, default, str(field.description)) + "\n")
+        if name == "cache_dir":  # None only without a home folder
+            kind, default = "path", "~/.cache/mrlspk"
+        else:
+            kind, default = _type_in_words(properties[name]), json.dumps(field.default)
+        rows.append(_cells(f"`{PREFIX}{name.upper()}`", kind, f"`{default}`", str(field.description)) + "\n")
     return "".join(rows)
 
 

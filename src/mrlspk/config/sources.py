@@ -67,13 +67,28 @@ def build_config(settings: Iterable[Setting]) -> Config:
         raise as_config_error(error, origins) from error
 
 
+def _default_cache_dir() -> Path | None:
+    try:
+        return Path.home() / ".cache" / "mrlspk"
+    except RuntimeError:  # HOME is not set, and the user has no entry in the password database
+        return None
+
+
+def no_cache_folder() -> ConfigError:
+    """Return the error of a command that needs the folder of fetched models where there is none."""
+    return ConfigError("is needed, since there is no home folder", "MRLSPK_CACHE_DIR", "Set it to a folder.")
+
+
 class Environment(BaseModel):
-    """Settings that belong to no single run: the default model, the cache and the mirror."""
+    """Settings that belong to no single run: the default model, the cache and the mirror.
+
+    ``cache_dir`` is None if it is not given and there is no home folder.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     model: str | None = Field(None, description="Default MODEL of every command: a path or a published name.")
-    cache_dir: Path = Field(Path.home() / ".cache" / "mrlspk", description="Folder of fetched models.")
+    cache_dir: Path | None = Field(default_factory=_default_cache_dir, description="Folder of fetched models.")
     mirror: str | None = Field(None, description="URL or folder that holds copies of the published files.")
 
     @field_validator("cache_dir")
@@ -83,6 +98,16 @@ class Environment(BaseModel):
             return folder.expanduser()
         except RuntimeError as error:
             raise ValueError(f"there is no such user: {folder}") from error
+
+    def cache_folder(self) -> Path:
+        """Return the folder of fetched models.
+
+        Raises:
+            ConfigError: If there is none.
+        """
+        if self.cache_dir is None:
+            raise no_cache_folder()
+        return self.cache_dir
 
     @field_validator("mirror")
     @classmethod

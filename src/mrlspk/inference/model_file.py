@@ -4,6 +4,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
+from mrlspk.config.sources import no_cache_folder
 from mrlspk.errors import CheckpointError
 from mrlspk.files import OnProgress
 from mrlspk.pretrained.fetch import fetch_model
@@ -29,19 +30,24 @@ class ModelFile:
 
 
 def locate_model(
-    model: str, *, cache_dir: Path, mirror: str | None = None, on_progress: OnProgress | None = None
+    model: str, *, cache_dir: Path | None, mirror: str | None = None, on_progress: OnProgress | None = None
 ) -> ModelFile:
     """Return the model file of a path or a name; a published model is fetched at its first use.
 
     A file of that path comes first, then a published name, then one of the user's own models. The last two are verified
-    each time.
+    each time. Names need ``cache_dir``, the folder of fetched models.
 
     Raises:
+        ConfigError: If it is a name, and ``cache_dir`` is None.
         CheckpointError: If there is no such file, or the entry of an own model is damaged.
         DownloadError: If a published model is absent and cannot be fetched.
     """
     path = Path(model)
-    return ModelFile(path, model) if _is_file(path) else _by_name(model, cache_dir, mirror, on_progress)
+    if _is_file(path):
+        return ModelFile(path, model)
+    if cache_dir is None:
+        raise no_cache_folder()
+    return _by_name(model, cache_dir, mirror, on_progress)
 
 
 def _is_file(path: Path) -> bool:

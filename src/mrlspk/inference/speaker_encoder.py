@@ -81,13 +81,13 @@ class SpeakerEncoder:
 
 
 def load(
-    model: str | PathLike[str], *, cache_dir: Path, mirror: str | None = None, device: str = "auto"
+    model: str | PathLike[str], *, cache_dir: Path | None, mirror: str | None = None, device: str = "auto"
 ) -> SpeakerEncoder:
     """Return the encoder in a model file; see `mrlspk.load`.
 
     Args:
         model: A path, or a name that ``mrlspk pretrained list`` shows.
-        cache_dir: Folder of fetched models.
+        cache_dir: Folder of fetched models; None: only paths can be loaded.
         mirror: URL or folder with copies of the published files.
         device: auto, cpu, cuda, cuda:N or mps.
 

@@ -58,3 +58,21 @@ def test_home_is_expanded_and_unknown_user_refused(read, tmp_path):
         with pytest.raises(ConfigError, match="there is no such user") as caught:
             read(**{name: "~nobody-of-this-name/x"})
         assert caught.value.where == f"MRLSPK_{name}"
+
+
+def test_cache_folder_is_looked_up_when_it_is_asked_for(read, monkeypatch, tmp_path):
+    assert read().cache_folder() == tmp_path / ".cache" / "mrlspk"
+    monkeypatch.setenv("HOME", str(tmp_path / "other"))
+    assert read().cache_folder() == tmp_path / "other" / ".cache" / "mrlspk"
+
+
+def test_without_home_the_cache_folder_must_be_given(read, monkeypatch):
+    def no_entry(uid):
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", no_entry)
+    with pytest.raises(ConfigError, match="no home folder") as caught:
+        read().cache_folder()
+    assert caught.value.where == "MRLSPK_CACHE_DIR"
+    assert read(CACHE_DIR="/given").cache_folder() == Path("/given")
