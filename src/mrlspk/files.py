@@ -158,6 +158,16 @@ def _new_folders(path: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        MrlspkError: If it cannot be removed.
+    """
+    with write_errors(path):
+        path.unlink(missing_ok=True)
+
+
 def check_free(path: Path, *, force: bool) -> None:
     """Check, before any work, that ``path`` can be written.
 

@@ -20,6 +20,7 @@ SAMPLE_RATE = 16_000
 SOUNDFILE_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 TORCHCODEC_SUFFIXES = frozenset({".m4a", ".aac", ".mp3"})
 AUDIO_SUFFIXES = SOUNDFILE_SUFFIXES | TORCHCODEC_SUFFIXES
+M4A = "ipod"  # its name in FFmpeg
 PREROLL_SECONDS = 0.2  # a lossy frame is exact only if its predecessors are decoded too
 IMPORT_ERRORS = (ImportError, OSError, RuntimeError)  # torchcodec raises any of these without FFmpeg
 RUNTIME_ERRORS = (RuntimeError, ValueError)  # torchcodec raises these for a file that it cannot decode
@@ -122,12 +123,14 @@ def save_m4a(path: Path, waveform: Tensor, *, waveform_rate: int = SAMPLE_RATE) 
 
     Raises:
         MissingDependencyError: If FFmpeg's libraries are absent.
+        OSError: If the file cannot be written.
     """
     try:
         from torchcodec.encoders import AudioEncoder
     except IMPORT_ERRORS as error:
         raise _without_ffmpeg(FileSource(str(path))) from error
-    AudioEncoder(waveform[None], sample_rate=waveform_rate).to_file(str(path), sample_rate=SAMPLE_RATE)
+    encoded = AudioEncoder(waveform[None], sample_rate=waveform_rate).to_tensor(M4A, sample_rate=SAMPLE_RATE)
+    path.write_bytes(encoded.numpy().tobytes())  # its to_file fails on a full disk with an error of its own
 
 
 def _within(source: AudioSource, start_seconds: float, seconds: float | None) -> float | None:

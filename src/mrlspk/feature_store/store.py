@@ -16,7 +16,7 @@ from torch import Tensor
 from mrlspk.errors import MrlspkError
 from mrlspk.feature_store.key import KEY_FILE, Key, layout_of, read_key, write_key
 from mrlspk.feature_store.shards import Layout, NumberType, Shard, ShardState, inspect_shard, map_shard
-from mrlspk.files import one_at_a_time
+from mrlspk.files import one_at_a_time, remove_file
 from mrlspk.partial_files import SUFFIX
 
 log = logging.getLogger("mrlspk.training")
@@ -103,20 +103,16 @@ def prepare_folder(folder: Path, key: Key) -> None:
     Raises:
         MrlspkError: If the folder cannot be written.
     """
-    try:
-        for partial in folder.glob(f"*{SUFFIX}"):  # of a killed process: only the holder of the lock writes
-            partial.unlink()
-        fault = _key_fault(folder, key)
-        if fault is None:
-            return
-        shards = list(folder.glob("shard-*"))
-        if shards:
-            log.warning("%s: all vectors are computed again", fault)
-        for path in shards:
-            path.unlink()
-    except OSError as error:
-        fix = "Give a folder that is writable."
-        raise MrlspkError(f"cannot be written: {error.strerror or error}", folder, fix) from error
+    for partial in folder.glob(f"*{SUFFIX}"):  # of a killed process: only the holder of the lock writes
+        remove_file(partial)
+    fault = _key_fault(folder, key)
+    if fault is None:
+        return
+    shards = list(folder.glob("shard-*"))
+    if shards:
+        log.warning("%s: all vectors are computed again", fault)
+    for path in shards:
+        remove_file(path)
     write_key(folder, key)
 
 

@@ -71,7 +71,8 @@ def _write_parquet(report: EmbedReport, path: Path) -> None:
         "warnings": pyarrow.array([list(item.warnings) for item in items], pyarrow.list_(pyarrow.string())),
         "embedding": pyarrow.array([item.vector for item in items], vector),
     }
-    parquet.write_table(pyarrow.table(columns), path)
+    with path.open("wb") as file:  # given a path, pyarrow leaves the file open when the disk is full
+        parquet.write_table(pyarrow.table(columns), file)
 
 
 def embedding_rows(report: EmbedReport) -> list[dict[str, object]]:

@@ -166,7 +166,6 @@ def _write_plan(state: RunState) -> None:
         checkpoint_bytes=checkpoint_bytes(state.module, state.optimiser),
         n_kept=plan.config.logging.keep_last_n,
     )
-    run_dir.mkdir(parents=True, exist_ok=True)
     with whole_file(run_dir / "config.yaml", force=True) as unfinished:
         unfinished.write_text(dump_config(plan.config), encoding="utf-8")
     write_trials(plan.data.validation_trials, run_dir / VALIDATION_TRIALS)

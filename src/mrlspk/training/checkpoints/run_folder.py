@@ -14,7 +14,7 @@ from torch.optim import SGD, Optimizer
 
 from mrlspk.config.run import LoggingConfig
 from mrlspk.errors import CheckpointError, MrlspkError
-from mrlspk.files import one_at_a_time, whole_file
+from mrlspk.files import one_at_a_time, remove_file, whole_file
 from mrlspk.partial_files import SUFFIX
 
 log = logging.getLogger("mrlspk.training")
@@ -143,11 +143,8 @@ def remove_unfinished(run_dir: Path) -> None:
     Raises:
         MrlspkError: If one cannot be removed.
     """
-    try:
-        for unfinished in run_dir.glob(f"*{SUFFIX}"):
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise MrlspkError(f"cannot be written: {error.strerror}", run_dir, "Make the folder writable.") from error
+    for unfinished in run_dir.glob(f"*{SUFFIX}"):
+        remove_file(unfinished)
 
 
 def write_corpus(run_dir: Path, utterance_ids: list[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mrlspk.distributed import raising_on_all_ranks
 from mrlspk.errors import CheckpointError, MrlspkError
+from mrlspk.files import remove_file
 from mrlspk.inference.provenance import provenance_of_run
 from mrlspk.models.checkpoints import encoder_entries, read_checkpoint, save_checkpoint, schema
 from mrlspk.models.checkpoints.model_card import read_card
@@ -160,7 +161,7 @@ def save_epoch(run_dir: Path, entries: dict[str, Any], *, best_name: str | None,
     save_checkpoint(run_dir / LAST, entries)
     kept = kept_epochs(run_dir)
     for old in kept[: max(0, len(kept) - keep_last_n)]:
-        old.unlink()
+        remove_file(old)
 
 
 def naming_last_good(error: MrlspkError, run_dir: Path) -> MrlspkError:

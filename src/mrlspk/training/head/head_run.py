@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mrlspk.distributed import on_rank_zero
 from mrlspk.errors import CheckpointError
 from mrlspk.feature_store.store import FeatureStore
+from mrlspk.files import remove_file
 from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import MatryoshkaHead
@@ -114,7 +115,7 @@ def _write_start(
     if own is None or config.head.start == "random":
         own = train_first_head(state, crops, vectors.pooled)
     start = rotate_start(state, own, vectors, trials=trials, held_out=held_out).entries() | {schema.START: ROTATION}
-    (state.plan.run_dir / START).unlink(missing_ok=True)  # of a run that was stopped before its first step
+    remove_file(state.plan.run_dir / START)  # of a run that was stopped before its first step
     _write_untrained(ROTATION, state, start, trials, held_out=held_out, crops=crops)
     if config.head.flatten and config.head.trained == "linear" and state.wanted_rotation != "none":
         flatten_head(state, own, vectors)
