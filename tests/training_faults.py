@@ -1,6 +1,8 @@
 """Faults and probes that are installed in a process of a run before it starts, by rank."""
 
 import os
+import signal
+import time
 from pathlib import Path
 
 
@@ -107,3 +109,20 @@ def full_disk_at_second_save():
         plain(path, entries)
 
     saving.save_checkpoint = save
+
+
+def killed_in_writing():
+    """Kill this process when it has written a file that has no name yet."""
+    os.fsync = lambda _descriptor: os.kill(os.getpid(), signal.SIGKILL)
+
+
+def waits_in_writing():
+    """Wait for the file ``go`` before a file that is written gets its name."""
+    fsync = os.fsync
+
+    def wait(descriptor):
+        while not Path("go").exists():
+            time.sleep(0.01)
+        fsync(descriptor)
+
+    os.fsync = wait
