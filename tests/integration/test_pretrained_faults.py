@@ -3,6 +3,7 @@
 import gzip
 import json
 import signal
+import socketserver
 import subprocess
 import sys
 import threading
@@ -373,6 +374,32 @@ def test_wrongly_encoded_body_leaves_nothing(server, cache):
     result = fetch()
     assert result.exit_code == 4
     assert "it cannot be fetched" in result.stderr
+    assert kept_files(cache) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\0\xff garbage",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n12345",
+        b"HTTP/1.1 503 Busy\r\nRetry-After: " + b"9" * 5000 + b"\r\n\r\n",
+    ],
+)
+def test_malformed_answer_is_an_error_without_traceback(cache, monkeypatch, answer):
+    class Malformed(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.connection.recv(1 << 16)
+            self.wfile.write(answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Malformed) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        monkeypatch.setenv("MRLSPK_MIRROR", f"http://127.0.0.1:{server.server_address[1]}")
+        result = fetch()
+        server.shutdown()
+        thread.join()
+    assert result.exit_code == 4
     assert kept_files(cache) == []
 
 

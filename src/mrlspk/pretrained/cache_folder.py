@@ -14,13 +14,14 @@ from mrlspk.partial_files import partial_path
 from mrlspk.pretrained.registry import PublishedModel
 
 OTHER_FOLDER = "Check permissions and free disk space, or name another cache folder with MRLSPK_CACHE_DIR."
+LONGEST_NAME = 200  # bytes; file systems allow 255, and suffixes are added
 
 logger = logging.getLogger("mrlspk.pretrained")
 
 
 def shown(source: str | Path) -> str:
     """Return a path or URL without user name, password, query and fragment, so that messages do not leak secrets."""
-    return str(source) if isinstance(source, Path) else re.sub(r"(?<=//)[^/?#]*@|[?#].*", "", source)
+    return str(source) if isinstance(source, Path) else re.sub(r"(?s)(?<=//)[^/?#]*@|[?#].*", "", source)
 
 
 def file_name(url: str) -> str:
@@ -37,7 +38,8 @@ def file_name(url: str) -> str:
     if not is_http:
         raise DownloadError("expected an http or https address", shown(url), "Give a published name or an address.")
     name = PurePosixPath(unquote(parts.path)).name
-    return name if name.isprintable() and name not in {"", ".", ".."} else "model.pt"
+    is_plain = name.isprintable() and name not in {"", ".", ".."} and len(name.encode()) <= LONGEST_NAME
+    return name if is_plain else "model.pt"
 
 
 def cached_path(model: PublishedModel, cache_dir: Path) -> Path:
@@ -55,18 +57,6 @@ def expanded(folder: Path) -> Path:
         return folder.expanduser()
     except RuntimeError as error:
         raise UsageError("there is no such user", folder, "Give another folder.") from error
-
-
-def is_cached(path: Path) -> bool:
-    """Say whether a file is in the cache.
-
-    Raises:
-        DownloadError: If the folder cannot be read.
-    """
-    try:
-        return path.is_file()
-    except OSError as error:
-        raise unreadable(error, path) from error
 
 
 def unreadable(error: OSError, path: Path) -> DownloadError:

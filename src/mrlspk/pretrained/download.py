@@ -25,15 +25,9 @@ def download(
     """Download the first of ``sources`` (URLs, or files to copy) that exists; return its SHA-256.
 
     ``path`` and its record are replaced once the new file is whole and verified. A kill in between leaves a whole file
-    without a record; its next use writes one. If the expected SHA-256 is known, a broken download leaves its part,
-    which the next call resumes. No other failure leaves anything.
-
-    Args:
-        sources: In the order to try.
-        path: Its folder is created.
-        expected: The SHA-256 that the file must have.
-        on_progress: Called with (bytes so far, bytes in all) for the download, if the size is known, and for the
-            verification.
+    without a record; its next use writes one. If the expected SHA-256 is known, a download that breaks off leaves its
+    part, which the next call resumes. A wrong SHA-256 and a full disk leave nothing. ``on_progress`` is called for the
+    download, if its size is known, and then for the verification.
 
     Raises:
         DownloadError: If the file cannot be fetched, is not the expected one, or cannot be written.

@@ -1,6 +1,7 @@
 """Fetch published models into the cache, and verify them at every use."""
 
 import hashlib
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ class _Wanted:
 
 def _want(name_or_url: str, cache_dir: Path, mirror: str | None, given: str | None) -> _Wanted:
     if "://" in name_or_url:
-        folder = hashlib.sha256(name_or_url.encode()).hexdigest()[:16]  # two URLs may have the same file name
+        folder = hashlib.sha256(os.fsencode(name_or_url)).hexdigest()[:16]  # two URLs may have the same file name
         path = cache_dir / "urls" / folder / file_name(name_or_url)
         return _Wanted(shown(name_or_url), (name_or_url,), path, cache_dir, None, given)
     model = find_model(name_or_url)

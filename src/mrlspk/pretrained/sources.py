@@ -70,13 +70,22 @@ def _get(url: str, start: int) -> Response:
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
         return requests.get(url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS), headers=headers)
-    except ValueError as error:  # a redirect to something that is not a URL
-        raise exceptions.InvalidURL from error
+    except ValueError as error:
+        if isinstance(error, exceptions.RequestException):
+            raise
+        raise exceptions.InvalidURL from error  # a redirect to something that is not a URL
+
+
+def _chunks(response: Response) -> Iterator[bytes]:
+    try:
+        yield from response.iter_content(CHUNK_BYTES)
+    except ValueError as error:  # a chunk of negative length
+        raise exceptions.ChunkedEncodingError from error
 
 
 def _read_answer(response: Response, url: str, start: int) -> Body | None:
     """Return the body of an answer; None if the server refuses to send the bytes from ``start`` on."""
-    chunks, encoded = response.iter_content(CHUNK_BYTES), "Content-Encoding" in response.headers
+    chunks, encoded = _chunks(response), "Content-Encoding" in response.headers
     if start and response.status_code in {codes.partial_content, codes.requested_range_not_satisfiable}:
         sent = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d{1,18})", response.headers.get("Content-Range", ""))
         return Body(chunks, start, int(sent[2])) if sent and int(sent[1]) == start and not encoded else None

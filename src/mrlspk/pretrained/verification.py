@@ -14,6 +14,7 @@ from mrlspk.pretrained.registry import PublishedModel
 SHA256 = re.compile("[0-9a-f]{64}")
 ZIP_BEGINS = b"PK\x03\x04"  # as every checkpoint of torch.save does
 GIVEN = "# given with --sha256"  # a line of the record that sha256sum skips
+LONGEST_RECORD = 4096  # characters that are read
 
 logger = logging.getLogger("mrlspk.pretrained")
 
@@ -87,7 +88,8 @@ def read_record(path: Path, *, strict: bool = True) -> Record | None:
     """
     file = record_path(path)
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        with file.open(encoding="utf-8", errors="replace") as opened:
+            lines = opened.read(LONGEST_RECORD).splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

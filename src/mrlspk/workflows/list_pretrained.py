@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.errors import CheckpointError
-from mrlspk.pretrained.cache_folder import cached_path, is_cached
+from mrlspk.pretrained.cache_folder import cached_path
 from mrlspk.pretrained.own_models import OwnModel, list_own_models, own_model_path
 from mrlspk.pretrained.registry import PublishedModel, list_models
 from mrlspk.pretrained.verification import known_sha256, read_record
@@ -53,4 +53,4 @@ def list_pretrained(cache_dir: Path) -> ModelList:
 
 def _listed(model: PublishedModel, cache_dir: Path) -> ListedModel:
     path = cached_path(model, cache_dir)
-    return ListedModel(model, known_sha256(read_record(path, strict=False), model), is_cached(path))
+    return ListedModel(model, known_sha256(read_record(path, strict=False), model), path.is_file())

@@ -14,6 +14,7 @@ from mrlspk.pretrained.cache_folder import file_name, shown
         ("http://[::1]:80/x", "http://[::1]:80/x"),
         ("http://user:word@[::1/x?signature=1", "http://[::1/x"),
         ("http://host/a@b.pt", "http://host/a@b.pt"),
+        ("http://host/a?signature=1\n2", "http://host/a"),
         ("http://host?to=http://user:word@host", "http://host"),
         (Path("/mirror/a?b.pt"), "/mirror/a?b.pt"),
     ],
@@ -28,7 +29,11 @@ def test_secrets_of_an_address_are_not_shown(source, expected):
         ("/some/where/a.pt?version=2", "a.pt"),
         ("/a%20b.pt", "a b.pt"),
         ("/a%2Fb.pt", "b.pt"),
-        *((path, "model.pt") for path in ("", "/", "/..", "/a/..", "/%2e%2e", "/.", "/%00.pt", "/a%0Ab.pt")),
+        *(
+            (path, "model.pt")
+            for path in ("", "/", "/..", "/a/..", "/%2e%2e", "/.", "/%00.pt", "/a%0Ab.pt", "/" + 201 * "a")
+        ),
+        ("/" + 200 * "a", 200 * "a"),
     ],
 )
 def test_file_is_named_as_in_its_address_where_that_is_a_name(path, expected):
