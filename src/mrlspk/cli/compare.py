@@ -45,14 +45,11 @@ from mrlspk.cli.trial_options import (
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
+    from mrlspk.evaluation.list_comparison import ComparedTrials, ComparisonReport
+    from mrlspk.evaluation.paired_comparison import ComparedWidth, Difference
     from mrlspk.evaluation.run_checkpoints import RunCheckpoint
     from mrlspk.evaluation.score_files import ModelScores
     from mrlspk.inference.model_file import ModelFile
-
-
-if TYPE_CHECKING:
-    from mrlspk.evaluation.list_comparison import ComparedTrials, ComparisonReport
-    from mrlspk.evaluation.paired_comparison import ComparedWidth, Difference
 
 
 STORED = ".npz"

@@ -49,19 +49,10 @@ from mrlspk.cli.trial_options import (
 )
 
 if TYPE_CHECKING:
-    from mrlspk.evaluation.evaluation_report import EvaluationReport
-    from mrlspk.files import Claim
-
-
-if TYPE_CHECKING:
     from mrlspk.evaluation.breakdown import ColumnBreakdown
     from mrlspk.evaluation.evaluation_report import EvaluationReport, ListReport, TargetWidth
+    from mrlspk.files import Claim
     from mrlspk.metrics.width_metrics import WidthMetrics
-
-
-if TYPE_CHECKING:
-    from mrlspk.evaluation.evaluation_report import ListReport
-
 
 NO_CALIBRATION = "none"
 # Metrics that the table by width has a column for or leaves to --json and the report.

@@ -71,18 +71,10 @@ class ListScores:
     def same_trials(self, other: "ListScores") -> bool:
         """Return whether both are scores of the same trials and enrolments, with the same trials left out."""
         mine, theirs = self.scored, other.scored
-        return (self.sha256, self.trials_sha256, mine.speakers) == (
-            other.sha256,
-            other.trials_sha256,
-            theirs.speakers,
-        ) and all(
-            np.array_equal(a, b)
-            for a, b in (
-                (mine.is_target, theirs.is_target),
-                (mine.enroll_speaker, theirs.enroll_speaker),
-                (mine.test_speaker, theirs.test_speaker),
-            )
-        )
+        same = (self.sha256, self.trials_sha256) == (other.sha256, other.trials_sha256)
+        arrays = ("is_target", "enroll_speaker", "test_speaker")
+        same = same and all(np.array_equal(getattr(mine, name), getattr(theirs, name)) for name in arrays)
+        return same and mine.speakers == theirs.speakers
 
     def describe(self) -> str:
         """Return a description for error messages."""
@@ -154,10 +146,10 @@ def write_scores(claim: Claim, scores: ModelScores) -> None:
     described = {
         "version": VERSION,
         "fingerprint": scores.fingerprint,
-        "scored_as": asdict(scores.scored_as),
+        "scored_as": scores.scored_as,
         "lists": [_describe(each) for each in scores.lists],
     }
-    arrays: dict[str, Any] = {"lists": np.array(json.dumps(described))}
+    arrays: dict[str, Any] = {"lists": np.array(json.dumps(described, default=asdict))}
     for index, each in enumerate(scores.lists):
         for name in ARRAYS:
             arrays[f"{name}_{index}"] = np.asarray(getattr(each.scored, name))
@@ -216,17 +208,8 @@ class _File(_Record):
 
 
 def _describe(each: ListScores) -> dict[str, Any]:
-    return {
-        "path": each.path,
-        "sha256": each.sha256,
-        "trials_sha256": each.trials_sha256,
-        "official": asdict(each.official) if each.official else None,
-        "source": each.source,
-        "audio_root": each.audio_root,
-        "missing": asdict(each.missing) if each.missing else None,
-        "speakers_from": each.speakers_from,
-        "dims": list(each.scored.dims),
-    }
+    values = {name: getattr(each, name) for name in _List.model_fields if name != "dims"}
+    return values | {"dims": each.scored.dims}
 
 
 def _read_list(described: _List, arrays: dict[str, Any]) -> ListScores:
@@ -242,17 +225,8 @@ def _read_list(described: _List, arrays: dict[str, Any]) -> ListScores:
     if kinds != KINDS:
         raise ValueError(f"arrays of wrong types: {kinds}")
     _check(scored)
-    return ListScores(
-        path=described.path,
-        sha256=described.sha256,
-        trials_sha256=described.trials_sha256,
-        official=described.official,
-        source=described.source,
-        audio_root=described.audio_root,
-        missing=described.missing,
-        speakers_from=described.speakers_from,
-        scored=scored,
-    )
+    values = {name: getattr(described, name) for name in _List.model_fields if name != "dims"}
+    return ListScores(**values, scored=scored)
 
 
 def _check(scored: ScoredTrials) -> None:
