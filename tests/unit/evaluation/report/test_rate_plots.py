@@ -1,42 +1,20 @@
-"""Plots of a report draw the numbers of its document."""
-
 import numpy as np
 import pytest
-from scipy.special import ndtri
 
-from mrlspk.evaluation.report import rate_plots, score_plots
-from mrlspk.evaluation.report.drawing import MUTED, looks, width_looks
+from mrlspk.evaluation.report import rate_plots
+from mrlspk.evaluation.report.drawing import looks, width_looks
 from mrlspk.evaluation.report.values import model_names
-from report_documents import DIMS, compare_document, eval_document
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The Matplotlib figures by their names."""
-    figures = {}
-
-    def note(figure, name):
-        figures[name] = figure
-        return ""
-
-    for module in (rate_plots, score_plots):
-        monkeypatch.setattr(module, "to_svg", note)
-    return figures
-
-
-@pytest.fixture(scope="module")
-def evaluation():
-    return eval_document(extras=False)
-
-
-def _compare(document):
-    return rate_plots.compare_figures(document, document["trials"][0], model_names(document["models"]), "0")
+from report_documents import DIMS, compare_document
 
 
 def _lines(figure, look):
     """The lines in the colour of a look."""
     (axes, *_) = figure.axes
     return [line for line in axes.lines if line.get_color() == look.colour]
+
+
+def _compare(document):
+    return rate_plots.compare_figures(document, document["trials"][0], model_names(document["models"]), "0")
 
 
 def _rates(figure, look):
@@ -49,10 +27,10 @@ def _intervals(figure, number):
     return [tuple(segment[:, 1] / 100) for segment in segments]
 
 
-def test_overview_draws_the_error_rates_of_every_list(drawn, evaluation):
-    legend = rate_plots.eval_overview(evaluation, ["first", "second"]).legend
+def test_overview_draws_the_error_rates_of_every_list(drawn, two_lists):
+    legend = rate_plots.eval_overview(two_lists, ["first", "second"]).legend
     assert legend == list(zip(["first", "second"], looks(2), strict=True))
-    for number, (look, trials) in enumerate(zip(looks(2), evaluation["trials"], strict=True)):
+    for number, (look, trials) in enumerate(zip(looks(2), two_lists["trials"], strict=True)):
         x, rates = _rates(drawn["eer-width"], look)
         assert rates == pytest.approx([result["eer"] for result in trials["results"]])
         assert 2**x == pytest.approx(DIMS, rel=0.1)
@@ -60,49 +38,14 @@ def test_overview_draws_the_error_rates_of_every_list(drawn, evaluation):
         assert _intervals(drawn["eer-width"], number) == expected
 
 
-def test_width_without_an_interval_has_no_bar(drawn, evaluation):
+def test_width_without_an_interval_has_no_bar(drawn, two_lists):
     lists = [
         {"results": [row | {"eer_ci": None} if row["dim"] == 16 else row for row in each["results"]]}
-        for each in evaluation["trials"]
+        for each in two_lists["trials"]
     ]
     rate_plots.eval_overview({"trials": lists}, ["first", "second"])
     bars = drawn["eer-width"].axes[0].collections[0].get_segments()
     assert [len(bar) for bar in bars] == [0, 2, 2, 2]
-
-
-def test_det_curves_have_their_error_rate_on_the_diagonal(drawn, evaluation):
-    trials = evaluation["trials"][1]
-    score_plots.list_figures(trials, "1")
-    for look, curve, result in zip(width_looks(4), trials["curves"]["det"], trials["results"], strict=True):
-        line, dot = _lines(drawn["det-1"], look)
-        inside = (np.array(curve["p_fa"]) > 0.001) & (np.array(curve["p_miss"]) > 0.001)
-        assert line.get_xdata()[inside][1:] == pytest.approx(ndtri(curve["p_fa"])[inside][1:])
-        assert line.get_ydata()[inside][1:] == pytest.approx(ndtri(curve["p_miss"])[inside][1:])
-        assert (*dot.get_xdata(), *dot.get_ydata()) == pytest.approx([ndtri(result["eer"])] * 2)
-
-
-def test_histograms_have_their_threshold(drawn, evaluation):
-    trials = evaluation["trials"][0]
-    score_plots.list_figures(trials, "0")
-    panels = drawn["histogram-0"].axes
-    for panel, each, result in zip(panels, trials["curves"]["histograms"], trials["results"], strict=True):
-        nontarget, _, target, _ = (patch.get_data() for patch in panel.patches)
-        assert nontarget.values * trials["n_nontarget"] == pytest.approx(each["nontarget"])
-        assert target.values * trials["n_target"] == pytest.approx(each["target"])
-        assert target.edges.tolist() == each["edges"]
-        assert panel.lines[0].get_xdata() == [result["threshold"]] * 2
-        assert panel.get_title(loc="left") == f"width {result['dim']}"
-
-
-def test_calibration_has_both_costs_and_the_priors(drawn, evaluation):
-    trials = evaluation["trials"][0]
-    score_plots.list_figures(trials, "0")
-    for look, curve in zip(width_looks(4), trials["curves"]["calibration"], strict=True):
-        actual, least = _lines(drawn["calibration-0"], look)
-        assert actual.get_ydata().tolist() == curve["act_dcf"]
-        assert least.get_ydata().tolist() == curve["min_dcf"]
-    priors = [line.get_xdata()[0] for line in drawn["calibration-0"].axes[0].lines if line.get_color() == MUTED]
-    assert priors[:2] == pytest.approx([np.log(0.01 / 0.99), np.log(0.05 / 0.95)])
 
 
 def test_comparison_draws_each_model_under_its_name(drawn):
