@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,26 @@ def test_damaged_cached_file_is_refused_until_forced(tmp_path):
     assert "--force" in refused.stderr
     assert fetch(NAME, "--force").exit_code == 0
     assert sha256(path) == SHA256
+
+
+def test_fault_in_another_command_is_mended_by_a_whole_command(server, tmp_path):
+    def fault():
+        result = CliRunner().invoke(app, ["eval", NAME, "--trials", "trials.txt", "--quiet"])
+        assert result.exit_code == 4
+        assert "--" not in re.sub(r"mrlspk pretrained fetch .*", "", result.stderr)
+        return result.stderr
+
+    fetched = f"mrlspk pretrained fetch {NAME} --cache-dir {tmp_path / 'cache'}"
+    server.always = Answer(status=503)
+    assert f"type: {fetched}\n" in fault()
+    server.always, server.files = Answer(), {}
+    assert f"type: {fetched}\n" in fault()
+    server.files = {f"/{NAME}.pt": b"<html>Sign in</html>"}
+    assert f"type: {fetched} --force --sha256 {sha256(b'<html>Sign in</html>')}\n" in fault()
+    server.files = {f"/{NAME}.pt": BODY}
+    fetch(NAME)
+    (tmp_path / "cache" / f"{NAME}.pt").write_bytes(BODY[:-1])
+    assert f"type: {fetched} --force\n" in fault()
 
 
 def test_unreachable_server_is_an_error_with_a_fix(tmp_path, monkeypatch):

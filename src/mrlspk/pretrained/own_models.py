@@ -8,15 +8,16 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from mrlspk.errors import CheckpointError, MrlspkError, UsageError
+from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.files import check_free, file_sha256, whole_file
-from mrlspk.pretrained.cache_folder import lock_model
+from mrlspk.pretrained.cache_folder import expanded, lock_model
 from mrlspk.pretrained.registry import Sha256, is_published
-from mrlspk.reading import read_bytes
+from mrlspk.reading import is_file, read_bytes, reading
 
 FOLDER = "zoo"
 NAME = re.compile(r"[a-z0-9][a-z0-9._+-]{0,99}")
 UNKNOWN_LICENCE = "unknown"
+PERMISSIONS = "Check its permissions."
 
 
 class ModelFacts(BaseModel):
@@ -49,9 +50,16 @@ class OwnModels:
 
 
 def list_own_models(cache_dir: Path) -> OwnModels:
-    """Return every model that the user has added."""
-    models, faults = [], []
-    for path in sorted(_folder(cache_dir).glob("[!.]*.json")):
+    """Return every model that the user has added.
+
+    Raises:
+        CheckpointError: If their folder cannot be read.
+    """
+    folder, models, faults = _folder(cache_dir), [], []
+    with reading(folder, CheckpointError, PERMISSIONS):
+        paths = sorted(folder.iterdir()) if folder.is_dir() else []
+        entries = [path for path in paths if path.suffix == ".json" and path.name[0] != "." and path.is_file()]
+    for path in entries:
         try:
             models.append(_read_entry(path))
         except CheckpointError as fault:
@@ -66,7 +74,7 @@ def find_own_model(name: str, cache_dir: Path) -> OwnModel | None:
         CheckpointError: If its entry is damaged.
     """
     entry = _entry_path(name, cache_dir)
-    return _read_entry(entry) if NAME.fullmatch(name) and entry.is_file() else None
+    return _read_entry(entry) if NAME.fullmatch(name) and is_file(entry, CheckpointError, PERMISSIONS) else None
 
 
 def own_model_path(name: str, cache_dir: Path) -> Path:
@@ -81,7 +89,8 @@ def verified_path(model: OwnModel, cache_dir: Path) -> Path:
         CheckpointError: If the file is missing or has another SHA-256.
     """
     path = own_model_path(model.name, cache_dir)
-    found = file_sha256(path) if path.is_file() else None
+    with reading(path, CheckpointError, PERMISSIONS):
+        found = file_sha256(path) if path.is_file() else None
     if found != model.sha256:
         what = "is missing" if found is None else f"expected SHA-256 {model.sha256}, got {found}"
         raise CheckpointError(what, path, _remedy(model.name))
@@ -123,11 +132,11 @@ def add_own_model(
         MrlspkError: If there is a model of this name, or a file cannot be written.
     """
     path, entry = own_model_path(name, cache_dir), _entry_path(name, cache_dir)
-    with lock_model(path, cache_dir.expanduser()):
+    with lock_model(path, expanded(cache_dir)):
         check_name(name, cache_dir, force=force)
         with whole_file(path, force=True) as partial:
             write(partial)
-            _remove(entry)  # it describes the file that is about to be replaced
+            entry.unlink(missing_ok=True)  # it describes the file that is about to be replaced
         known = {"name": name, "sha256": file_sha256(path), "bytes": path.stat().st_size, "added": added}
         model = OwnModel.model_validate(facts.model_dump() | known)
         with whole_file(entry, force=True) as partial:
@@ -136,7 +145,7 @@ def add_own_model(
 
 
 def _folder(cache_dir: Path) -> Path:
-    return cache_dir.expanduser() / FOLDER
+    return expanded(cache_dir) / FOLDER
 
 
 def _entry_path(name: str, cache_dir: Path) -> Path:
@@ -144,7 +153,7 @@ def _entry_path(name: str, cache_dir: Path) -> Path:
 
 
 def _read_entry(path: Path) -> OwnModel:
-    content = read_bytes(path, CheckpointError, "Check its permissions.")
+    content = read_bytes(path, CheckpointError, PERMISSIONS)
     try:
         model = OwnModel.model_validate_json(content)
     except ValidationError as error:
@@ -160,12 +169,3 @@ def _remedy(name: str) -> str:
     return (
         f"Add the model again: mrlspk pretrained add FILE --name {name} --force; or remove {name}.pt and {name}.json."
     )
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise MrlspkError(
-            f"cannot be removed: {error.strerror}", path, "Check the permissions of its folder."
-        ) from error

@@ -1,5 +1,8 @@
 """Published files, a folder that serves as their mirror, and a registry that tests can extend."""
 
+import errno
+from pathlib import Path
+
 import pytest
 
 from model_files import checkpoint, sha256
@@ -41,3 +44,15 @@ def pin(monkeypatch):
 def files_in(folder):
     """Return the names of all files but the locks."""
     return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.parent.name != ".locks")
+
+
+def fail_at(monkeypatch, method, path):
+    """Let a method of `Path` fail at one path, as it does for who has no right to it."""
+    original = getattr(Path, method)
+
+    def fail(self, *arguments, **options):
+        if self == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, method, fail)

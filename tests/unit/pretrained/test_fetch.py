@@ -12,7 +12,7 @@ from model_files import sha256
 from mrlspk.errors import DownloadError, MrlspkError, UsageError
 from mrlspk.pretrained import cache_folder, fetch, fetch_model, sources, verification
 from mrlspk.pretrained.cache_folder import lock_model
-from unit.pretrained.conftest import ANOTHER, BODY, FILE, NAME, SHA256, files_in
+from unit.pretrained.conftest import ANOTHER, BODY, FILE, NAME, SHA256, fail_at, files_in
 
 
 def test_file_comes_from_a_mirror_folder_even_offline(mirror, cache_dir):
@@ -125,18 +125,6 @@ def test_folder_in_the_place_of_the_file_leaves_no_record(mirror, cache_dir):
     with pytest.raises(DownloadError, match="cannot be fetched: Is a directory"):
         fetch_model(NAME, cache_dir=cache_dir, mirror=str(mirror))
     assert files_in(cache_dir) == []
-
-
-def fail_at(monkeypatch, method, path):
-    """Let a method of `Path` fail at one path, as it does for who has no right to it."""
-    original = getattr(Path, method)
-
-    def fail(self, *arguments, **options):
-        if self == path:
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return original(self, *arguments, **options)
-
-    monkeypatch.setattr(Path, method, fail)
 
 
 @pytest.mark.parametrize(

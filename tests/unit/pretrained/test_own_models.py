@@ -1,10 +1,13 @@
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from mrlspk.errors import CheckpointError, MrlspkError, UsageError
 from mrlspk.pretrained.own_models import (
     ModelFacts,
+    OwnModels,
     add_own_model,
     check_name,
     find_own_model,
@@ -12,6 +15,7 @@ from mrlspk.pretrained.own_models import (
     own_model_path,
     verified_path,
 )
+from unit.pretrained.conftest import fail_at
 
 FACTS = ModelFacts(family="redimnet", dims=(64, 192), licence="MIT", non_commercial=False, card={"title": "a card"})
 ADDED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -99,6 +103,35 @@ def test_changed_file_is_refused(add, tmp_path):
     own_model_path("mine", tmp_path).write_bytes(b"wEights")
     with pytest.raises(CheckpointError, match=f"expected SHA-256 {model.sha256}, got"):
         verified_path(model, tmp_path)
+
+
+@pytest.mark.parametrize("make", [lambda path: os.mkfifo(path), os.mkdir, lambda path: path.symlink_to(path)])
+def test_entry_that_is_not_a_file_is_no_model(add, tmp_path, make):
+    other = add("other")
+    make(tmp_path / "zoo" / "mine.json")
+    assert list_own_models(tmp_path) == OwnModels((other,), ())
+    assert find_own_model("mine", tmp_path) is None
+
+
+@pytest.mark.parametrize(("method", "name"), [("is_file", "mine.json"), ("open", "mine.json"), ("open", "mine.pt")])
+def test_file_that_cannot_be_read_is_named(add, tmp_path, monkeypatch, method, name):
+    model, path = add("mine"), tmp_path / "zoo" / name
+    fail_at(monkeypatch, method, path)
+    with pytest.raises(CheckpointError, match="cannot be read: Permission denied") as caught:
+        verified_path(find_own_model("mine", tmp_path) or model, tmp_path)
+    assert caught.value.where == path
+
+
+def test_folder_that_cannot_be_read_is_named(add, tmp_path, monkeypatch):
+    add("mine")
+    fail_at(monkeypatch, "iterdir", tmp_path / "zoo")
+    with pytest.raises(CheckpointError, match="cannot be read: Permission denied"):
+        list_own_models(tmp_path)
+
+
+def test_home_of_unknown_user_is_a_usage_error():
+    with pytest.raises(UsageError, match="there is no such user"):
+        find_own_model("mine", Path("~nobody-of-this-name"))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"name": "mine"}', "\ufffd"])
