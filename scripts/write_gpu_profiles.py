@@ -1,10 +1,11 @@
-"""Write configs/gpu/: the profiles of fine-tuning the published b2 whole, for GPUs of six sizes.
+"""Write configs/gpu/: batch and accumulation for fine-tuning the published b2 whole, for GPUs of six sizes.
 
     .venv/bin/python scripts/write_gpu_profiles.py
 
-It runs the command for each size with `--vram-limit` and `--write`. Memory depends on the architecture, not on
-the weights: a checkpoint of the published architecture with random weights stands in for the model, so that nothing is
-fetched. Without `--measure`, which needs a GPU of 80 GiB, the files hold predictions and say so.
+The files hold the keys that differ from configs/fine-tune.yaml; the command finds them with `--vram-limit`. Memory
+depends on the architecture, not on the weights: a checkpoint of the published architecture with random weights stands
+in for the model, so that nothing is fetched. Without `--measure`, which needs a GPU of 80 GiB, the files hold
+predictions and say so.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from typer.testing import CliRunner
@@ -48,8 +50,20 @@ def arguments_for(gib: int, stand_in: Path, *, measure: bool) -> list[str]:
         *("--target-batch", str(TARGET_BATCH)),
         *("--stand-in", str(stand_in)),
         *(() if measure else ("--device", "cpu")),
-        *("--write", str(FOLDER / f"{gib}gib.yaml"), "--force", "--json"),
+        "--json",
     ]
+
+
+def render(gib: int, report: dict[str, Any]) -> str:
+    """Return the text of the file for a GPU of ``gib`` GiB."""
+    origin = f"measured on {report['device']}" if report["device"] else "a prediction, not measured on a GPU"
+    peak, usable = f"{report['predicted_peak_mib']:.0f}", f"{report['usable_mib']:.0f}"
+    return (
+        f"# For a GPU of {gib} GiB, over configs/{RECIPE.name}, by mrlspk gpu-profile: {origin}.\n"
+        f"# {peak} of {usable} usable MiB are expected.\n"
+        f"training: {{batch_size: {report['batch_size']}, accumulation_steps: {report['accumulation_steps']}}}\n"
+        f"hardware: {{precision: {PRECISION}}}\n"
+    )
 
 
 def main() -> int:
@@ -65,6 +79,7 @@ def main() -> int:
                 print(result.stderr, file=sys.stderr)
                 return result.exit_code
             report = json.loads(result.stdout)
+            (FOLDER / f"{gib}gib.yaml").write_text(render(gib, report), encoding="utf-8")
             print(f"{gib} GiB: {report['batch_size']} x {report['accumulation_steps']}")
     return 0
 

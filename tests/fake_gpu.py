@@ -1,6 +1,5 @@
 """Fake a GPU: its memory, the functions of torch.cuda that read it, and passes that use some of it."""
 
-from contextlib import nullcontext
 from types import SimpleNamespace
 
 import torch
@@ -92,6 +91,3 @@ class FakeProbe:
 
     def resident(self):
         return iter(())
-
-    def between_phases(self, _note):
-        return nullcontext()

@@ -89,6 +89,14 @@ def test_written_configuration_is_the_given_one_with_the_batch(run, config, tmp_
     assert "a prediction, not measured on a GPU" in target.read_text()
 
 
+def test_profile_takes_several_configuration_files(run, config, tmp_path):
+    overlay, target = tmp_path / "overlay.yaml", tmp_path / "fitted.yaml"
+    overlay.write_text("training: {learning_rate: 0.5}\n")
+    run("gpu-profile", "--config", config, "--config", overlay, "--vram-limit", "2GiB", "--write", target)
+    written = load_config(target)
+    assert (written.training.learning_rate, written.model.matryoshka_dims) == (0.5, (4, 8))
+
+
 def test_device_flag_is_not_written(run, tmp_path):
     path, target = tmp_path / "config.yaml", tmp_path / "fitted.yaml"
     path.write_text(CONFIG.replace("device: cpu", "device: auto"))

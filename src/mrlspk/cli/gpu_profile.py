@@ -24,7 +24,7 @@ UNIT_BYTES = {"gib": 2**30, "mib": 2**20, "gb": 10**9, "mb": 10**6}
 def gpu_profile_command(
     ctx: typer.Context,
     *,
-    config_path: ConfigPath = None,
+    config_paths: ConfigPath = None,
     overrides: Overrides = None,
     vram_limit: Annotated[
         str | None, typer.Option(help="Plan for a GPU of this size, e.g. 12GiB; needed without a GPU.")
@@ -61,9 +61,10 @@ def gpu_profile_command(
 
     claim = None if write is None else ctx.with_resource(claimed_file(write, force=force))
     environment = read_environment(os.environ)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # PyTorch's profiler says on stderr that there is no GPU
     sets = overrides or []
-    config = load_config(config_path, sets, environment=os.environ)
-    tried = load_config(config_path, [*sets, *_only_tried(device, stand_in)], environment=os.environ)
+    config = load_config(config_paths, sets, environment=os.environ)
+    tried = load_config(config_paths, [*sets, *_only_tried(device, stand_in)], environment=os.environ)
     request = ProfileRequest(limit_mib, target_batch, fastest=fastest)
     with output.progress("running steps", quiet=quiet):
         profile = profile_gpu(tried, request, cache_dir=environment.cache_folder(), mirror=environment.mirror)

@@ -46,7 +46,12 @@ OptionalDevice = Annotated[
     str | None,
     typer.Option("--device", callback=check_device, help="auto, cpu, cuda, cuda:N or mps. Default: hardware.device."),
 ]
-ConfigPath = Annotated[Path | None, typer.Option("--config", help="YAML file; see configs/ for examples.")]
+ConfigPath = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--config", metavar="<path>", help="YAML file; see configs/ for examples. Repeatable: later files override."
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="section.key=value; overrides --config; repeatable.", metavar="KEY=VALUE"),
@@ -149,11 +154,11 @@ def _words(parameter: Any, values: Any) -> Iterator[str]:
             yield from (parameter.opts[0], str(value))
 
 
-def read_config(path: Path | None, overrides: Sequence[str] | None, **evaluation: Any) -> "Config":
+def read_config(paths: Sequence[Path] | None, overrides: Sequence[str] | None, **evaluation: Any) -> "Config":
     """Return the configuration of a command from the environment, ``--config``, ``--set`` and its own flags.
 
     Args:
-        path: Of ``--config``.
+        paths: Of ``--config``.
         overrides: Of ``--set``.
         evaluation: Keys of the section ``evaluation`` that flags give; one that is None was not given.
 
@@ -163,7 +168,7 @@ def read_config(path: Path | None, overrides: Sequence[str] | None, **evaluation
     from mrlspk.config import load_config
 
     flags = [f"evaluation.{key}={_as_yaml(value)}" for key, value in evaluation.items() if value is not None]
-    return load_config(path, [*(overrides or ()), *flags], environment=os.environ)
+    return load_config(paths, [*(overrides or ()), *flags], environment=os.environ)
 
 
 def choose_device(flag: str, config: "Config") -> str:

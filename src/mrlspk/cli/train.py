@@ -28,7 +28,7 @@ NOT_THERE = "–"
 
 def train_command(
     *,
-    config_path: ConfigPath = None,
+    config_paths: ConfigPath = None,
     overrides: Sets = None,
     resume: Annotated[
         str,
@@ -61,9 +61,9 @@ def train_command(
         raise UsageError("needs --resume", "--allow-changes", "Give --resume too, or leave it out.")
     environment = read_environment(os.environ)
     sets = [*(overrides or ()), *_flag_overrides(init_from, device)]
-    config = load_config(config_path, sets, environment=os.environ)
+    config = load_config(config_paths, sets, environment=os.environ)
     launch = read_launch(os.environ)
-    options: dict[str, Any] = {"launch": launch, "named_keys": named_keys(config_path, sets, environment=os.environ)}
+    options: dict[str, Any] = {"launch": launch, "named_keys": named_keys(config_paths, sets, environment=os.environ)}
     options |= {"resume": resume, "allow_changes": allow_changes, "max_batches": debug_batches}
     options |= {"cache_dir": environment.cache_folder(), "mirror": environment.mirror}
     if dry_run:

@@ -20,7 +20,7 @@ Values come from, in rising order:
 
 1. the defaults below;
 2. variables named `MRLSPK_SECTION__KEY`, set in the environment or in `.env` (the environment wins);
-3. the YAML file given with `--config`, which needs only the keys that differ from the defaults;
+3. the YAML files given with `--config`, each of which needs only the keys that differ from what comes before;
 4. `--set section.key=value`, repeatable, the value written as in YAML;
 5. the command's own flags.
 

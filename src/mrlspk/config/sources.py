@@ -27,7 +27,7 @@ UNION_TAGS = ("literal[", "constrained-")
 
 
 def load_config(
-    path: Path | None = None,
+    path: Path | Sequence[Path] | None = None,
     overrides: Sequence[str] = (),
     *,
     environment: Mapping[str, str] | None = None,
@@ -35,7 +35,7 @@ def load_config(
     """Return the configuration from, in rising order, defaults, environment variables, YAML and overrides.
 
     Args:
-        path: YAML file; it needs only the keys that differ from the defaults.
+        path: YAML file, or several: later ones override. Each needs only the keys that differ.
         overrides: ``section.key=value``, the value in YAML.
         environment: Variables; those named ``MRLSPK_SECTION__KEY`` are read.
 
@@ -178,7 +178,10 @@ def _is_variable(name: str) -> bool:
 
 
 def named_keys(
-    path: Path | None = None, overrides: Sequence[str] = (), *, environment: Mapping[str, str] | None = None
+    path: Path | Sequence[Path] | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    environment: Mapping[str, str] | None = None,
 ) -> frozenset[str]:
     """Return the dotted keys that a file, overrides or variables set; the arguments are those of `load_config`."""
     settings = [*_from_environment(environment or {}), *_from_yaml(path), *_from_overrides(overrides)]
@@ -197,13 +200,12 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
         yield tuple(name.removeprefix(PREFIX).lower().split("__")), parse_yaml(text, name, ConfigError), name
 
 
-def _from_yaml(path: Path | None) -> Iterator[Setting]:
-    if path is None:
-        return
-    content = read_yaml(path, ConfigError, "Give the path of a YAML file.")
-    if content is not None and not isinstance(content, dict):
-        raise ConfigError(f"expected sections such as 'training:', got a {type(content).__name__}", path)
-    yield from _leaves((), content or {}, str(path))
+def _from_yaml(paths: Path | Sequence[Path] | None) -> Iterator[Setting]:
+    for path in [paths] if isinstance(paths, Path) else paths or ():
+        content = read_yaml(path, ConfigError, "Give the path of a YAML file.")
+        if content is not None and not isinstance(content, dict):
+            raise ConfigError(f"expected sections such as 'training:', got a {type(content).__name__}", path)
+        yield from _leaves((), content or {}, str(path))
 
 
 def _from_overrides(overrides: Sequence[str]) -> Iterator[Setting]:

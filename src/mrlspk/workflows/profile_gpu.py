@@ -54,7 +54,7 @@ class GpuProfile:
         accumulation_steps: Batches that make the target batch; 1 without a target.
         n_processes: Processes that share the target batch.
         target_batch: Requested crops of an optimiser step.
-        predicted_peak_mib: Expected peak of a pass of ``batch_size``.
+        predicted_peak_mib: Peak of a pass of ``batch_size``: measured, or predicted.
     """
 
     device: str | None
@@ -122,7 +122,7 @@ def profile_gpu(config: Config, request: ProfileRequest, *, cache_dir: Path, mir
         accumulation_steps=steps,
         n_processes=n_processes,
         target_batch=request.target_batch or config.training.target_batch,
-        predicted_peak_mib=found.model.peak_mib(found.batch),
+        predicted_peak_mib=found.peak_mib,
     )
 
 

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from mrlspk.config import Config, dump_config, load_config
+from mrlspk.config import Config, dump_config, load_config, named_keys
 from mrlspk.config.sources import check_environment, known_keys
 from mrlspk.errors import ConfigError
 
@@ -44,6 +44,16 @@ def test_a_source_changes_only_the_keys_it_names(write):
     config = load_config(write("data: {chunk_duration: 2}"), ["data.num_workers=0"])
     assert (config.data.chunk_duration, config.data.num_workers) == (2.0, 0)
     assert config.data.n_validation_trials == Config().data.n_validation_trials
+
+
+def test_a_later_file_overrides_the_keys_that_it_names(tmp_path):
+    first, second = tmp_path / "recipe.yaml", tmp_path / "gpu.yaml"
+    first.write_text("training: {batch_size: 8, num_epochs: 3}\nseed: 1\n")
+    second.write_text("training: {batch_size: 64}\n")
+    training = load_config([first, second]).training
+    assert (training.batch_size, training.num_epochs) == (64, 3)
+    assert load_config([second, first]).training.batch_size == 8
+    assert named_keys([first, second]) == {"training.batch_size", "training.num_epochs", "seed"}
 
 
 def test_a_yaml_list_replaces_the_default_whole(write):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from fake_gpu import FakeGpu, FakeProbe
-from mrlspk.training.memory.peak_model import Line, MemoryModel
+from mrlspk.training.memory.peak_model import Line
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,7 +28,7 @@ def measured(script, monkeypatch):
 
     def run(predicted_per_crop, *, seen=100, sizes=(8,)):
         gpu = FakeGpu(80_000, context=500).install(monkeypatch)
-        model = MemoryModel((Line(0.0, predicted_per_crop),))
+        model = Line(0.0, predicted_per_crop)
         monkeypatch.setattr(script, "build", lambda _config, _device: FakeProbe(gpu, per_crop=seen))
         monkeypatch.setattr(script, "predict_memory", lambda _probe: (model, []))
         return script.measure([("b2", "everything", "bf16")], list(sizes), minutes=1)
@@ -36,18 +36,18 @@ def measured(script, monkeypatch):
     return run
 
 
-def test_prediction_within_a_tenth_passes(measured, capsys):
-    assert measured(95, sizes=(8, 12))
+def test_prediction_a_little_above_the_measurement_passes(measured, capsys):
+    assert measured(110, sizes=(8, 12))
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if "everything" in line]
-    # 0.9 * (8,192 - 512) = 6,912 MiB: 72 crops of 95, and 64 of 100 in a round batch
+    # 0.9 * (8,192 - 512) = 6,912 MiB: 62 crops of 110, 56 in a round batch; 64 of 100
     assert [cell.strip() for cell in rows[0]] == [
-        "b2", "everything", "bf16", "8 GiB", "72", "6,840", "7,200", "-5.0%", "64", "6,400", "6,400", "+0.0%", "100",
+        "b2", "everything", "bf16", "8 GiB", "56", "6,160", "5,600", "+10.0%", "64", "6,400", "100",
     ]  # fmt: skip
     assert len(rows) == 2
 
 
-@pytest.mark.parametrize("predicted", [85, 115])
-def test_prediction_off_by_more_than_a_tenth_fails(measured, predicted):
+@pytest.mark.parametrize("predicted", [95, 130])
+def test_prediction_below_or_far_above_the_measurement_fails(measured, predicted):
     assert not measured(predicted)
 
 

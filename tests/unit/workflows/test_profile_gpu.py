@@ -40,7 +40,7 @@ def test_profile_of_a_gpu_reports_free_memory_and_speed(config, tmp_path):
     assert (profile.key, profile.chosen, profile.batch_size) == ("training.batch_size", "largest", 88)  # 90 would fit
     assert profile.predicted_peak_mib == pytest.approx(88 * 85)
     assert all(point.utterances_per_second == pytest.approx(100) for point in profile.measured)
-    assert [point.batch for point in profile.measured] == [2, 4, 8, 16, 32, 64, 88]
+    assert [point.batch for point in profile.measured] == [2, 4, 8, 16, 32, 64, 80, 88, 96]
 
 
 @pytest.mark.usefixtures("gpu")

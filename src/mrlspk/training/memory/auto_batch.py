@@ -51,8 +51,7 @@ def choose_batch(config: Config, *, cache_dir: Path, mirror: str | None = None, 
     largest, why = STORED_BATCH, "stored vectors take very little memory"
     if not config.trains_head_alone:
         found = _smallest(config, n_classes, cache_dir=cache_dir, mirror=mirror, ranks=ranks)
-        peak_mib, usable_mib = found.model.peak_mib(found.batch), found.gpu.usable_mib
-        largest, why = found.batch, f"{found.batch} take {peak_mib:.0f} of {usable_mib:.0f} usable MiB"
+        largest, why = found.batch, f"{found.batch} take {found.peak_mib:.0f} of {found.gpu.usable_mib:.0f} usable MiB"
     resolved = _resolve(config, min(largest, max(MIN_BATCH, n_crops // ranks.world_size)), n_processes=ranks.world_size)
     if ranks.is_first:
         batch, steps = resolved.training.batch, resolved.training.accumulation_steps

@@ -1,8 +1,7 @@
-"""Search for the batch that fits on a GPU: measure rising sizes, fit a line through their peaks, confirm the choice."""
+"""Search for the batch that fits on a GPU: measure rising sizes until one does not, then halve the gap."""
 
 import gc
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,15 +12,7 @@ import torch
 
 from mrlspk.errors import MrlspkError
 from mrlspk.training.device_memory import MIB, ran_out_of_memory
-from mrlspk.training.memory.peak_model import (
-    MAX_BATCH,
-    MIN_BATCH,
-    Line,
-    MemoryModel,
-    MemoryPoint,
-    fit_line,
-    round_down,
-)
+from mrlspk.training.memory.peak_model import MAX_BATCH, MIN_BATCH, Line, MemoryPoint, round_down
 from mrlspk.training.memory.probe import Probe
 
 log = logging.getLogger("mrlspk.training")
@@ -31,7 +22,6 @@ USED_SHARE = 0.9  # of the free memory; the rest is for fragments and for kernel
 # measured. For one that is not here they are assumed to take this much: some hundred MiB on present GPUs.
 CUDA_CONTEXT_MIB = 512.0
 TIMED_PASSES = 3
-FITTED_POINTS = 3  # the largest batches; small ones show fixed costs rather than those of a crop
 
 type Measure = Callable[[int], MemoryPoint | None]
 
@@ -62,15 +52,22 @@ class BatchSearch:
 
     Attributes:
         gpu: The memory that was searched.
-        model: Memory by batch size.
         points: The measured or predicted points, by rising batch.
         batch: The chosen batch; 0 if none fits.
+        line: Predicted memory by batch size; None if the chosen batch was measured.
     """
 
     gpu: GpuMemory
-    model: MemoryModel
     points: tuple[MemoryPoint, ...]
     batch: int
+    line: Line | None = None
+
+    @property
+    def peak_mib(self) -> float:
+        """The peak of the chosen batch."""
+        if self.line is not None:
+            return self.line.peak_mib(self.batch)
+        return next(point.peak_mib for point in self.points if point.batch == self.batch)
 
 
 def planned_gpu(limit_mib: float) -> GpuMemory:
@@ -105,18 +102,23 @@ def search_gpu(probe: Probe, *, limit_mib: float | None = None, fastest: bool = 
     measure(MIN_BATCH)  # loads kernels into CUDA's context, before the free memory is read
     gpu = read_gpu(probe.device, limit_mib=limit_mib)
     with limited_to(gpu, probe.device):
-        model, points = measure_rising_batches(measure, gpu.usable_mib)
-        found = confirm_batch(measure, BatchSearch(gpu, model, tuple(points), model.largest_batch(gpu.usable_mib)))
-        return choose_fastest(measure, found) if fastest else found
+        points = measure_batches(measure, gpu.usable_mib, between=fastest)
+    fitting = [point for point in points if point.peak_mib <= gpu.usable_mib]
+    order = (lambda point: point.utterances_per_second) if fastest else (lambda point: point.batch)
+    chosen = max(fitting, key=order, default=None)
+    return BatchSearch(gpu, tuple(points), chosen.batch if chosen else 0)
 
 
 def search_at(probe: Probe, found: BatchSearch, batch_size: int) -> BatchSearch:
-    """Return the search with ``batch_size`` measured and chosen; it is no larger than the batch found before."""
-    if batch_size == found.batch:
-        return found
-    with limited_to(found.gpu, probe.device):
-        point = measure_on_gpu(probe)(batch_size)
-    return replace(found, points=_with(found.points, point), batch=batch_size)
+    """Return the search with ``batch_size`` chosen, and measured; it is no larger than the batch found before."""
+    points = {point.batch: point for point in found.points}
+    if batch_size not in points:
+        with limited_to(found.gpu, probe.device):
+            point = measure_on_gpu(probe)(batch_size)
+        if point is None:
+            raise torch.OutOfMemoryError(f"{batch_size} crops do not fit, but {found.batch} did")
+        points[batch_size] = point
+    return replace(found, points=tuple(points[batch] for batch in sorted(points)), batch=batch_size)
 
 
 def check_fits(found: BatchSearch, *, least: int = MIN_BATCH) -> None:
@@ -175,52 +177,32 @@ def measure_on_gpu(probe: Probe) -> Measure:
     return measure
 
 
-def measure_rising_batches(measure: Measure, usable_mib: float) -> tuple[MemoryModel, list[MemoryPoint]]:
-    """Measure passes of 2, 4, 8 … crops until memory is full; return the line through their peaks, and the points.
+def measure_batches(measure: Measure, usable_mib: float, *, between: bool = False) -> list[MemoryPoint]:
+    """Measure passes of 2, 4, 8 … crops until one does not fit, then the round sizes that halve the gap.
 
     Args:
         measure: Returns the point of a batch size, or None if memory runs out.
-        usable_mib: Stop at the first batch above it.
+        usable_mib: Peak up to which a batch fits.
+        between: Measure the sizes half-way between those that fit, too.
     """
-    points: list[MemoryPoint] = []
-    batch = MIN_BATCH
-    while batch <= MAX_BATCH and (point := measure(batch)) is not None:
-        points.append(point)
-        if point.peak_mib > usable_mib:
-            break
-        batch *= 2
-    last = [(point.batch, point.peak_mib) for point in points[-FITTED_POINTS:]]
-    if len(last) > 1:
-        return MemoryModel((fit_line(last),)), points
-    # One point does not show what a crop adds: no larger batch is assumed to fit, and without a point none is.
-    return MemoryModel((Line(0.0, last[0][1] / last[0][0] if last else math.inf),)), points
+    points: dict[int, MemoryPoint] = {}
 
+    def fits(batch: int) -> bool:
+        point = measure(batch)
+        if point is not None:
+            points[batch] = point
+        return point is not None and point.peak_mib <= usable_mib
 
-def confirm_batch(measure: Measure, found: BatchSearch) -> BatchSearch:
-    """Return the search with the largest round batch that is measured to fit, trying smaller ones in turn; 0 if none.
-
-    It starts at the batch that the memory model predicts.
-    """
-    batch, points = found.batch, found.points
-    while batch:
-        point = next((point for point in points if point.batch == batch), None) or measure(batch)
-        points = _with(points, point)
-        if point is not None and point.peak_mib <= found.gpu.usable_mib:
-            break
-        batch = round_down(int(0.95 * batch))
-    return replace(found, points=points, batch=batch)
-
-
-def choose_fastest(measure: Measure, found: BatchSearch) -> BatchSearch:
-    """Return the search with the batch size of highest throughput that fits; sizes half-way between are tried too."""
-    between = {round_down((low.batch + high.batch) // 2) for low, high in pairwise(found.points)}
-    points = found.points
-    for batch in sorted(between - {point.batch for point in points}):
-        if batch < found.batch:
-            points = _with(points, measure(batch))
-    fitting = [point for point in points if point.peak_mib <= found.gpu.usable_mib]
-    fastest = max(fitting, key=lambda point: point.utterances_per_second or 0.0, default=None)
-    return replace(found, points=points, batch=fastest.batch if fastest else 0)
+    largest, batch = 0, MIN_BATCH
+    while batch <= MAX_BATCH and fits(batch):
+        largest, batch = batch, 2 * batch
+    while batch <= MAX_BATCH and (middle := round_down((largest + batch) // 2)) > largest:
+        largest, batch = (middle, batch) if fits(middle) else (largest, middle)
+    if between:
+        tried = sorted(each for each in points if each <= largest)
+        for middle in {round_down((low + high) // 2) for low, high in pairwise(tried)} - points.keys():
+            fits(middle)
+    return [points[each] for each in sorted(points)]
 
 
 def _seconds_per_pass(probe: Probe, batch_size: int) -> float | None:

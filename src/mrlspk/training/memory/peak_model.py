@@ -1,10 +1,7 @@
-"""Fit peak memory as a line over the batch size, and round batch sizes."""
+"""Describe peak memory as a line over the batch size, and round batch sizes."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 MIN_BATCH = 2  # the head's BatchNorm needs two crops to train on
 MAX_BATCH = 1024
@@ -29,21 +26,14 @@ class MemoryPoint:
 
 @dataclass(frozen=True)
 class Line:
-    """The fixed memory of a step, and the memory that each crop adds."""
+    """Peak memory by batch size: what a pass takes at any size, and what each crop adds."""
 
     fixed_mib: float
     mib_per_crop: float
 
-
-@dataclass(frozen=True)
-class MemoryModel:
-    """Peak memory by batch size: the highest of several lines, one for each phase of a step."""
-
-    lines: tuple[Line, ...]
-
     def peak_mib(self, batch_size: int) -> float:
         """Return the peak at ``batch_size``."""
-        return max(line.fixed_mib + line.mib_per_crop * batch_size for line in self.lines)
+        return self.fixed_mib + self.mib_per_crop * batch_size
 
     def largest_batch(self, usable_mib: float) -> int:
         """Return the largest round batch whose peak is within ``usable_mib``; 0 if there is none."""
@@ -51,11 +41,10 @@ class MemoryModel:
         return round_down(next(fitting, 0))
 
 
-def fit_line(points: Sequence[tuple[int, float]]) -> Line:
-    """Return the least-squares line through (batch, MiB) points of two or more batch sizes."""
-    batches, memory = zip(*points, strict=True)
-    slope, intercept = np.polyfit(batches, memory, 1)
-    return Line(float(intercept), float(slope))
+def line_through(first: MemoryPoint, second: MemoryPoint) -> Line:
+    """Return the line through two points."""
+    slope = (second.peak_mib - first.peak_mib) / (second.batch - first.batch)
+    return Line(first.peak_mib - slope * first.batch, slope)
 
 
 def round_down(batch_size: int) -> int:

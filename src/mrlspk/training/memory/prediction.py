@@ -1,131 +1,71 @@
-"""Predict the GPU memory of a pass by counting bytes on the CPU: live storages, and what autograd saves."""
+"""Predict the GPU memory of a pass from what two passes allocate on the CPU."""
 
-import weakref
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.autograd.profiler import profile
 
 from mrlspk.training.device_memory import MIB
 from mrlspk.training.memory.gpu_search import BatchSearch, planned_gpu
-from mrlspk.training.memory.peak_model import MemoryModel, MemoryPoint, fit_line
+from mrlspk.training.memory.peak_model import Line, MemoryPoint, line_through
 from mrlspk.training.memory.probe import Probe
 
-PROBED_BATCHES = (2, 4)
-
-
-@dataclass(frozen=True)
-class CountedPass:
-    """The bytes of one pass.
-
-    Attributes:
-        batch: Crops.
-        saved: What autograd saves in the forward pass for the backward pass, without parameters and buffers.
-        peaks: Peak of the live bytes in each phase, without resident tensors. The phases of a training step are the
-            encoder's forward pass, the loss and its gradient, and the rest. Each is linear in the batch size; their
-            maximum is not.
-    """
-
-    batch: int
-    saved: int
-    peaks: tuple[int, ...]
-
-
-class SavedBytes(saved_tensors_hooks):
-    """Count each storage that autograd saves within a ``with`` block once; storages of ``known`` are left out."""
-
-    def __init__(self, known: Iterable[Tensor]) -> None:
-        self._known = {tensor.untyped_storage().data_ptr() for tensor in known}
-        self._bytes: dict[int, int] = {}
-        super().__init__(self._pack, lambda tensor: tensor)
-
-    @property
-    def total(self) -> int:
-        """Bytes counted so far."""
-        return sum(self._bytes.values())
-
-    def _pack(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self._known:
-            self._bytes[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-
-class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Track the storages that operators allocate within a ``with`` block until they are freed.
-
-    Frozen parts save nothing for autograd and still use memory while they run; live storages show it. Workspace inside
-    a kernel is not seen.
-    """
-
-    def __init__(self, known: Iterable[Tensor]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._known = {tensor.untyped_storage().data_ptr() for tensor in known}
-        self._sizes: dict[int, int] = {}
-        self._now = self._peak = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run the operator, then count its outputs."""
-        result = func(*args, **(kwargs or {}))
-        for value in tree_leaves(result):
-            if isinstance(value, Tensor):
-                self._count(value.untyped_storage())
-        return result
-
-    def take_peak(self) -> int:
-        """Return the peak of live bytes since the last call, and start again from the bytes that are live now."""
-        peak, self._peak = self._peak, self._now
-        return peak
-
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        key = storage.data_ptr()
-        if key in self._known or key in self._sizes:
-            return
-        self._sizes[key] = storage.nbytes()
-        weakref.finalize(storage, self._freed, key)
-        self._now += storage.nbytes()
-        self._peak = max(self._peak, self._now)
-
-    def _freed(self, key: int) -> None:
-        self._now -= self._sizes.pop(key)
-
-
-def count_pass(probe: Probe, batch_size: int) -> CountedPass:
-    """Run a pass and return its bytes; optimiser states, if any, must exist already."""
-    probe.forget()
-    resident = list(probe.resident())
-    peaks: list[int] = []
-    saved, live = SavedBytes(resident), LiveBytes(resident)
-    with saved, live:
-        with probe.between_phases(lambda: peaks.append(live.take_peak())):
-            probe.take(batch_size)
-        peaks.append(live.take_peak())
-    probe.forget()
-    return CountedPass(batch_size, saved.total, tuple(peaks))
+PROBED_BATCHES = 2, 4
+# For the workspaces of a GPU's kernels, and because the phase of a step with the highest peak may be another one in a
+# large batch than in a small one: docs/gpu.md has the figures.
+MARGIN = 1.2
 
 
 def predict(probe: Probe, *, limit_mib: float) -> BatchSearch:
     """Predict the largest batch that fits on a GPU of ``limit_mib``, by a probe on the CPU."""
-    gpu, (model, points) = planned_gpu(limit_mib), predict_memory(probe)
-    return BatchSearch(gpu, model, tuple(points), model.largest_batch(gpu.usable_mib))
+    gpu, (line, points) = planned_gpu(limit_mib), predict_memory(probe)
+    return BatchSearch(gpu, points, line.largest_batch(gpu.usable_mib), line)
 
 
-def predict_memory(probe: Probe, batches: Sequence[int] = PROBED_BATCHES) -> tuple[MemoryModel, list[MemoryPoint]]:
-    """Return memory by batch size, and the points that it was fitted to, from passes on the CPU."""
-    probe.take(min(batches))  # the optimiser allocates its states at its first step
-    resident_mib = sum(tensor.nbytes for tensor in probe.resident()) / MIB
-    counts = [count_pass(probe, batch) for batch in batches]
-    phases = zip(*(count.peaks for count in counts), strict=True)
-    lines = [
-        fit_line([(batch, resident_mib + peak / MIB) for batch, peak in zip(batches, peaks, strict=True)])
-        for peaks in phases
-    ]
-    points = [
-        MemoryPoint(count.batch, resident_mib + max(count.peaks) / MIB, saved_mib=count.saved / MIB) for count in counts
-    ]
-    return MemoryModel(tuple(lines)), points
+def predict_memory(probe: Probe) -> tuple[Line, tuple[MemoryPoint, ...]]:
+    """Return memory by batch size, with the margin, and the two points that it goes through."""
+    probe.take(min(PROBED_BATCHES))  # the optimiser allocates its states at its first step
+    points = tuple(_with_margin(count_pass(probe, batch)) for batch in PROBED_BATCHES)
+    return line_through(*points), points
+
+
+def count_pass(probe: Probe, batch_size: int) -> MemoryPoint:
+    """Run a pass on the CPU and return its peak: resident tensors, and what PyTorch's allocator hands out beside them.
+
+    Args:
+        probe: It has run before, so that optimiser states exist.
+        batch_size: Crops.
+    """
+    probe.forget()
+    resident = {tensor.untyped_storage().data_ptr(): tensor.nbytes for tensor in probe.resident()}
+    saved: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with (
+        profile(profile_memory=True) as record,
+        saved_tensors_hooks(note, lambda tensor: tensor),
+    ):
+        probe.take(batch_size)
+    probe.forget()
+    saved_bytes = sum(n_bytes for pointer, n_bytes in saved.items() if pointer not in resident)
+    return MemoryPoint(batch_size, (sum(resident.values()) + peak_bytes(record)) / MIB, saved_mib=saved_bytes / MIB)
+
+
+def peak_bytes(record: profile) -> int:
+    """Return the largest sum of bytes that were allocated and not yet freed."""
+    results: Any = record.kineto_results  # its stub lacks `nbytes`
+    changes = sorted(
+        (event for event in results.events() if event.name() == "[memory]"), key=lambda event: event.start_ns()
+    )
+    return max(accumulate(event.nbytes() for event in changes), default=0)
+
+
+def _with_margin(point: MemoryPoint) -> MemoryPoint:
+    return replace(point, peak_mib=MARGIN * point.peak_mib)

@@ -1,7 +1,6 @@
 """Measure the memory of one pass over random waveforms: the probe protocol, and the probe of a frozen backbone."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -36,9 +35,6 @@ class Probe(Protocol):
 
     def resident(self) -> Iterator[Tensor]:
         """Yield the tensors that stay in memory between passes."""
-
-    def between_phases(self, note: Callable[[], None]) -> AbstractContextManager[None]:
-        """Call ``note`` between the phases of a pass; the memory of each phase is linear in the batch size."""
 
 
 class PoolingProbe:
@@ -82,11 +78,6 @@ class PoolingProbe:
         """Yield parameters and buffers."""
         yield from self.encoder.parameters()
         yield from self.encoder.buffers()
-
-    @contextmanager
-    def between_phases(self, note: Callable[[], None]) -> Iterator[None]:  # noqa: ARG002 - a pass is one phase
-        """Never call ``note``."""
-        yield
 
 
 def build_pooling_probe(config: Config, encoder: Encoder, *, device: torch.device) -> PoolingProbe:

@@ -1,7 +1,6 @@
 """Probe a training step on random waveforms."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 
 import torch
 from lightning_fabric import Fabric
@@ -122,20 +121,6 @@ class TrainProbe:
         yield from self._buckets
         for state in self.optimiser.state.values():
             yield from (value for value in state.values() if isinstance(value, Tensor))
-
-    @contextmanager
-    def between_phases(self, note: Callable[[], None]) -> Iterator[None]:
-        """Call ``note`` in each step after the encoder's forward pass, and before its backward pass."""
-
-        def mark(_encoder: Encoder, _waveform: object, embedding: Tensor) -> None:
-            note()
-            embedding.register_hook(lambda _gradient: note())  # type: ignore[no-untyped-call]
-
-        hook = self.module.encoder.register_forward_hook(mark)
-        try:
-            yield
-        finally:
-            hook.remove()
 
 
 def build_train_probe(

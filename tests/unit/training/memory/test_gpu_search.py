@@ -1,6 +1,7 @@
 """Search for a batch on a fake GPU."""
 
 import gc
+import math
 import weakref
 
 import pytest
@@ -13,16 +14,15 @@ from mrlspk.training.memory.gpu_search import (
     BatchSearch,
     GpuMemory,
     check_fits,
-    confirm_batch,
     limited_to,
+    measure_batches,
     measure_on_gpu,
-    measure_rising_batches,
     planned_gpu,
     read_gpu,
     search_at,
     search_gpu,
 )
-from mrlspk.training.memory.peak_model import Line, MemoryModel, MemoryPoint
+from mrlspk.training.memory.peak_model import MemoryPoint, round_down
 
 GPU = FakeProbe.device
 
@@ -40,44 +40,38 @@ def measure_of(fixed, per_crop, total):
 
 
 def found_with(batch, *, usable, points=()):
-    return BatchSearch(GpuMemory(usable / 0.9, usable / 0.9, usable / 0.9), MemoryModel((Line(0, 1),)), points, batch)
+    return BatchSearch(GpuMemory(usable / 0.9, usable / 0.9, usable / 0.9), points, batch)
 
 
-def test_search_doubles_until_memory_runs_out():
-    measure = measure_of(100, 10, total=1000)
-    model, points = measure_rising_batches(measure, usable_mib=900)
-    assert measure.asked == [2, 4, 8, 16, 32, 64, 128]
-    assert [point.batch for point in points] == [2, 4, 8, 16, 32, 64]
-    assert model.peak_mib(80) == pytest.approx(900)
+def test_search_doubles_until_memory_runs_out_then_halves_the_gap():
+    measure = measure_of(100, 10, total=1000)  # 90 crops
+    points = measure_batches(measure, usable_mib=900)  # 80 of them
+    assert measure.asked == [2, 4, 8, 16, 32, 64, 128, 96, 80, 88]
+    assert [(point.batch, point.peak_mib) for point in points if point.peak_mib > 800] == [(80, 900), (88, 980)]
 
 
 def test_search_stops_at_the_first_batch_above_the_limit():
     measure = measure_of(100, 10, total=100_000)
-    measure_rising_batches(measure, usable_mib=300)
-    assert measure.asked == [2, 4, 8, 16, 32]
+    measure_batches(measure, usable_mib=300)
+    assert measure.asked == [2, 4, 8, 16, 32, 24]
 
 
-def test_nothing_fits_if_the_smallest_batch_fails():
-    model, points = measure_rising_batches(measure_of(100, 10, total=110), usable_mib=100)
-    assert points == []
-    assert model.largest_batch(100) == 0
+def test_search_asks_for_no_more_than_the_largest_batch_allowed():
+    measure = measure_of(0, 1, total=math.inf)
+    measure_batches(measure, usable_mib=math.inf)
+    assert measure.asked[-2:] == [512, 1024]
 
 
-def test_confirm_tries_smaller_batches_until_one_fits():
-    measure = measure_of(0, 10, total=900)
-    found = confirm_batch(measure, found_with(104, usable=1000))
-    assert measure.asked == [104, 96, 88]
-    assert (found.batch, [(point.batch, point.peak_mib) for point in found.points]) == (88, [(88, 880)])
+def test_nothing_is_measured_beyond_the_smallest_batch_if_it_fails():
+    measure = measure_of(100, 10, total=110)
+    assert measure_batches(measure, usable_mib=100) == []
+    assert measure.asked == [2]
 
 
-def test_confirm_refuses_a_batch_above_the_limit():
-    assert confirm_batch(measure_of(1000, 10, total=5000), found_with(16, usable=900)).batch == 0
-
-
-def test_confirm_does_not_measure_a_batch_twice():
-    measure = measure_of(0, 10, total=900)
-    assert confirm_batch(measure, found_with(64, usable=1000, points=(MemoryPoint(64, 640),))).batch == 64
-    assert measure.asked == []
+@pytest.mark.parametrize("crops", [2, 3, 5, 8, 13, 40, 63, 64, 100, 511, 1000, 1023, 5000])
+def test_the_largest_round_batch_that_fits_is_found(crops):
+    points = measure_batches(measure_of(0, 1, total=math.inf), usable_mib=crops)
+    assert max(point.batch for point in points if point.peak_mib <= crops) == round_down(min(crops, 1024))
 
 
 def test_largest_batch_stays_within_the_usable_memory(monkeypatch):
@@ -85,9 +79,7 @@ def test_largest_batch_stays_within_the_usable_memory(monkeypatch):
     found = search_gpu(FakeProbe(gpu, fixed=750, per_crop=10))
     # free: 10,000 - 2,500; of that 0.9: 6,750; (6,750 - 750) / 10 crops
     assert (found.gpu.free_mib, found.batch) == (7500, 600)
-    assert found.points[-1].batch == 1024 or max(point.batch for point in found.points) == 600
-    assert found.model.peak_mib(600) == pytest.approx(6750)
-    assert next(point.peak_mib for point in found.points if point.batch == 600) == 6750
+    assert found.peak_mib == 6750
 
 
 def test_kernels_loaded_by_the_first_pass_are_not_free_memory(monkeypatch):
@@ -133,7 +125,7 @@ def test_search_at_measures_the_batch_that_reaches_the_target(monkeypatch):
     probe = FakeProbe(gpu, per_crop=100)
     found = search_at(probe, search_gpu(probe), 50)
     assert found.batch == 50
-    assert [point.batch for point in found.points] == [2, 4, 8, 16, 32, 50, 64, 88]
+    assert [point.batch for point in found.points] == [2, 4, 8, 16, 32, 50, 64, 80, 88, 96]
     assert gpu.fraction == 1
 
 

@@ -5,12 +5,12 @@ import math
 import pytest
 
 from mrlspk.training.memory.gpu_search import planned_gpu
-from mrlspk.training.memory.peak_model import Line, MemoryModel, fit_line, round_down, split_target
+from mrlspk.training.memory.peak_model import Line, MemoryPoint, line_through, round_down, split_target
 
 
-def test_fit_line_recovers_a_line():
-    line = fit_line([(2, 130.0), (4, 160.0), (8, 220.0)])
-    assert (line.fixed_mib, line.mib_per_crop) == pytest.approx((100, 15))
+def test_line_goes_through_two_points():
+    line = line_through(MemoryPoint(2, 130.0), MemoryPoint(4, 160.0))
+    assert (line.fixed_mib, line.mib_per_crop, line.peak_mib(8)) == pytest.approx((100, 15, 220))
 
 
 @pytest.mark.parametrize(
@@ -20,18 +20,13 @@ def test_round_down_to_powers_of_two_then_multiples_of_eight(batch, expected):
     assert round_down(batch) == expected
 
 
-def test_peak_is_the_maximum_of_the_lines():
-    model = MemoryModel((Line(100, 1), Line(0, 10)))
-    assert [model.peak_mib(batch) for batch in (2, 20)] == [102, 200]
-
-
 @pytest.mark.parametrize(("usable", "expected"), [(111.9, 0), (112, 2), (148, 8), (1000, 144), (math.inf, 1024)])
 def test_largest_batch_is_the_largest_round_one_that_fits(usable, expected):
-    assert MemoryModel((Line(100, 6),)).largest_batch(usable) == expected
+    assert Line(100, 6).largest_batch(usable) == expected
 
 
 def test_more_memory_never_gives_a_smaller_batch():
-    model = MemoryModel((Line(70, 113.5), Line(98, 112.8)))
+    model = Line(70, 113.5)
     batches = [model.largest_batch(planned_gpu(1024 * gib).usable_mib) for gib in range(1, 81)]
     assert batches == sorted(batches)
     assert batches[-1] > batches[7] > batches[0]
