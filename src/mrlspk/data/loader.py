@@ -1,10 +1,8 @@
 """Load batches of crops with worker processes; a worker that dies or hangs is an error that names its file."""
 
-import math
 import os
 import signal
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,12 +64,12 @@ class WatchedLoader:
         timeout_seconds: float = 0.0,
         pin_memory: bool = False,
     ) -> None:
-        self._dataset, self._timeout_seconds = dataset, timeout_seconds
+        self._dataset, self._timeout_seconds, self._is_late = dataset, timeout_seconds, False
         self._awaited = deque[list[SampleKey]]()
         self._reading = RawArray("q", num_workers or 1)  # the index that each worker reads, plus 1; 0: none
         options: dict[str, Any] = {}
         if num_workers:
-            options = {"prefetch_factor": prefetch_factor, "persistent_workers": True, "timeout": timeout_seconds}
+            options = {"prefetch_factor": prefetch_factor, "persistent_workers": True}
         self._loader: DataLoader[Any] = DataLoader(
             _Batches(dataset, self._reading),
             batch_size=None,  # an item is a batch
@@ -110,7 +108,7 @@ class WatchedLoader:
     def close(self) -> None:
         """End the workers; another iteration starts new ones."""
         batches: Any = self._loader._iterator
-        self._loader._iterator = None
+        self._loader._iterator, self._is_late = None, False
         if batches is None:
             return
         for worker, index in zip(batches._workers, self._reading, strict=True):
@@ -126,12 +124,10 @@ class WatchedLoader:
         """Start an iteration; its workers are those of the last one, if there was one."""
         batches: Any = self._loader._iterator
         if batches is not None:
-            if not all(worker.is_alive() for worker in batches._workers):
-                raise RuntimeError("a worker died between two iterations")
-            batches._timeout = self._timeout_seconds  # for the rest of an abandoned iteration
+            batches._timeout = 0  # of torch, for workers that have to finish an abandoned iteration
         batches = iter(self._loader)
         if self._loader.num_workers:
-            batches._timeout = min(CHECK_SECONDS, self._timeout_seconds or CHECK_SECONDS)
+            batches._timeout = CHECK_SECONDS
             if batches._worker_pids_set:  # torch would raise a death anywhere, such as in the middle of a step
                 _remove_worker_pids(id(batches))
                 batches._worker_pids_set = False
@@ -141,19 +137,24 @@ class WatchedLoader:
         """Return the next batch; None at the end.
 
         Raises:
-            RuntimeError: If a worker has died, or the time is over.
+            RuntimeError: If a worker has died.
         """
-        end = time.monotonic() + (self._timeout_seconds or math.inf)
         while True:
             try:
                 return next(batches, None)
             except RuntimeError as error:
-                if not str(error).startswith(_TIMED_OUT) or time.monotonic() >= end:
+                if not str(error).startswith(_TIMED_OUT):
                     raise
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Replace the errors of torch's loader in the block by our own, and end the workers."""
+        """Kill the workers if the block takes too long; replace the errors of torch in it by our own.
+
+        A time-out of torch does not suffice: it is blocked while it takes over a batch from a process that is stopped.
+        """
+        timer = threading.Timer(self._timeout_seconds, self._kill)
+        if self._timeout_seconds and self._loader._iterator is not None:
+            timer.start()
         try:
             yield
         except (RuntimeError, OSError, EOFError) as error:
@@ -162,11 +163,24 @@ class WatchedLoader:
             if ours is None:
                 raise
             raise ours from error.with_traceback(None)  # its frames may keep the workers of a loader that failed early
+        finally:
+            timer.cancel()
+
+    def _kill(self) -> None:
+        """Kill the workers, which are late."""
+        self._is_late = True
+        for worker in getattr(self._loader._iterator, "_workers", ()):
+            worker.kill()
 
     def _explain(self, error: Exception) -> MrlspkError | None:
         """Return our error for one of torch's loader; None for a bug, whose own text has a traceback."""
         if _BUG in str(error) or not self._loader.num_workers:
             return None
+        if self._is_late:
+            reading = {number - 1 for number in self._reading}
+            index = next((key.index for batch in self._awaited for key in batch if key.index in reading), -1)
+            did = f"delivered no batch for {self._timeout_seconds:g} s"
+            return self._error(did, index, fix=_LATE_FIX, key="data.worker_timeout_seconds")
         workers: list[Any] = getattr(self._loader._iterator, "_workers", [])
         ended = wait([worker.sentinel for worker in workers], GRACE_SECONDS) if workers else []
         dead = [number for number, worker in enumerate(workers) if worker.sentinel in ended]
@@ -174,11 +188,6 @@ class WatchedLoader:
             number = max(dead, key=self._reading.__getitem__)  # one that was reading, if there is one
             workers[number].join()
             return self._death(workers[number].exitcode, self._reading[number] - 1)
-        if str(error).startswith(_TIMED_OUT):
-            reading = {number - 1 for number in self._reading}
-            index = next((key.index for batch in self._awaited for key in batch if key.index in reading), -1)
-            did = f"delivered no batch for {self._timeout_seconds:g} s"
-            return self._error(did, index, fix=_LATE_FIX, key="data.worker_timeout_seconds")
         return _no_room(error)
 
     def _death(self, exit_code: int, index: int) -> MrlspkError:

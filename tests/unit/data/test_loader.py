@@ -153,7 +153,8 @@ def test_death_between_two_batches_is_raised_at_the_next(corpus):
     error = caught_by(batches)
     assert "was killed by SIGKILL while reading no file" in error.what
     assert error.where == "data.num_workers"
-    assert any(error.what.endswith(names_of(dataset, batch)) for batch in batches_of(dataset, batch_size=1))
+    second = [*batches_of(dataset, batch_size=1)][1]
+    assert error.what.endswith(names_of(dataset, second))
 
 
 def test_death_between_two_epochs_is_raised_in_the_next(corpus):
@@ -189,20 +190,30 @@ def test_death_over_a_later_batch_names_that_file_and_that_batch(corpus):
     assert error.what.endswith(names_of(dataset, second))
 
 
-def test_process_that_is_stopped_is_an_error_with_its_batch(corpus):
-    dataset = PidAsClass(corpus, crop_seconds=0.1, seed=0)
+@pytest.mark.parametrize("has_a_batch", [True, False])
+def test_process_that_is_stopped_is_an_error_with_its_batch(corpus, has_a_batch):
+    """Taking over a batch that the process has ready needs its help, too."""
+    dataset = (PidAsClass if has_a_batch else SlowPidAsClass)(corpus, crop_seconds=0.1, seed=0)
     batches = iter(loader_of(dataset, batch_size=1, prefetch_factor=1, n_workers=1, timeout_seconds=1.0))
     _, pids = next(batches)
+    if has_a_batch:
+        time.sleep(SOON)
     os.kill(int(pids[0]), signal.SIGSTOP)
     error = caught_by(batches)
     assert "delivered no batch for 1 s" in error.what
-    assert any(error.what.endswith(names_of(dataset, batch)) for batch in batches_of(dataset, batch_size=1))
+    second = [*batches_of(dataset, batch_size=1)][1]
+    assert error.what.endswith(names_of(dataset, second))
 
 
 class Slow(CropDataset):
     def __getitem__(self, key):
         time.sleep(SOON)
         return super().__getitem__(key)
+
+
+class SlowPidAsClass(Slow):
+    def __getitem__(self, key):
+        return super().__getitem__(key)[0], os.getpid()
 
 
 @pytest.mark.parametrize("timeout_seconds", [0, 20])
