@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -212,7 +213,7 @@ def one_at_a_time(
     """
     lock = FileLock(lock_file, mode=0o666)  # in a shared folder, the next to lock may be another user
     try:
-        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        _make_lock_folder(lock_file.parent)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -226,6 +227,15 @@ def one_at_a_time(
         yield
     finally:
         lock.release()
+
+
+def _make_lock_folder(folder: Path) -> None:
+    """Create the folder of a lock with the permissions of its parent, so that those who share that share the locks."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return
+    folder.chmod(stat.S_IMODE(folder.parent.stat().st_mode))
 
 
 def file_sha256(path: Path, on_progress: OnProgress | None = None) -> str:

@@ -14,6 +14,7 @@ import yaml
 import full_disk
 from factories import tiny_run, write_tiny_model, write_voices
 from forked_commands import Starter, until
+from mrlspk.files import claimed_file
 from predecessor_file import TEXT
 
 pytestmark = pytest.mark.process
@@ -74,9 +75,6 @@ OWNERS = [
     Writer("zoo/mine.pt", "pretrained add model.pt --name mine --cache-dir out"),
 ]
 every_writer = pytest.mark.parametrize("writer", WRITERS, ids=lambda each: each.target)
-locked_writer = pytest.mark.parametrize(
-    "writer", [each for each in WRITERS if "report" not in each.target], ids=lambda each: each.target
-)
 every_owner = pytest.mark.parametrize("writer", OWNERS, ids=lambda each: each.target)
 
 
@@ -203,7 +201,7 @@ def test_read_only_folder_is_named(writer, whole, run, out):
     assert list(out.iterdir()) == []
 
 
-@locked_writer
+@every_writer
 def test_file_that_appears_meanwhile_is_not_replaced(writer, whole, run, out, monkeypatch):
     files, fsync = whole(writer), os.fsync
     foreign = writer.path if writer.path in files else writer.path / "file"
@@ -220,7 +218,7 @@ def test_file_that_appears_meanwhile_is_not_replaced(writer, whole, run, out, mo
     monkeypatch.undo()
 
 
-@locked_writer
+@every_writer
 def test_two_at_once_make_one_whole_file(writer, whole, starter, workplace, out):
     files, go = whole(writer), workplace / "go"
     variables = {"MRLSPK_CACHE_DIR": str(workplace / "cache")}
@@ -236,7 +234,17 @@ def test_two_at_once_make_one_whole_file(writer, whole, starter, workplace, out)
     assert not writer.partial.exists()
 
 
-@locked_writer
+@pytest.mark.parametrize("target", ["embeddings.npz", "scores.npz", "calibration.json", "rotated.pt", "trials.txt"])
+def test_claim_of_another_process_is_found_before_any_work(target, run, workplace, tmp_path, monkeypatch):
+    (writer,) = (each for each in WRITERS if each.target == target)
+    for model in ("model.pt", "single.pt"):
+        shutil.copy(workplace / model, tmp_path)
+    monkeypatch.chdir(tmp_path)  # without recordings or trials
+    with claimed_file(writer.path, force=False):
+        assert_refused(run(*writer.arguments), writer, "another process is writing it")
+
+
+@every_writer
 def test_killed_writer_leaves_its_partial_file_only(writer, whole, starter, workplace, run, out):
     files = whole(writer)
     killed = starter.fork(

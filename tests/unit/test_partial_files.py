@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from mrlspk.errors import MrlspkError
-from mrlspk.files import whole_file, whole_folder
+from mrlspk.files import one_at_a_time, whole_file, whole_folder
 from mrlspk.partial_files import locked_partial, partial_path
 
 KILLED = """
@@ -154,6 +154,16 @@ def test_another_user_sees_who_writes(shared_folder, mode):
         with another_user(), pytest.raises(MrlspkError, match="another process is writing it"), second:
             pytest.fail("two write one file")
     assert path.read_text() == "of root"
+
+
+def test_another_user_of_a_shared_folder_takes_its_locks(shared_folder):
+    shared_folder.chmod(0o777)
+    with one_at_a_time(shared_folder / ".locks" / "one.lock", on_wait=lambda: None):
+        pass
+    with another_user(), one_at_a_time(shared_folder / ".locks" / "two.lock", on_wait=lambda: None):
+        pass
+    with another_user(), one_at_a_time(shared_folder / ".locks" / "one.lock", on_wait=lambda: None):
+        pass
 
 
 def test_partial_of_another_user_is_removed_where_that_is_allowed(shared_folder):
