@@ -119,7 +119,7 @@ class Killed:
         end = time.monotonic() + pause
         while process.poll() is None and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
-        while in_save and process.poll() is None and not (written := self.partial(process.pid)):
+        while in_save and process.poll() is None and not (written := self.partial()):
             pass
         moment = f"{pause:.2f} s on" + (f", while {', '.join(written)} was written" if in_save else "")
         if process.poll() is None:
@@ -143,9 +143,9 @@ class Killed:
         found = [path for name in ("checkpoints", "features") for path in (self.folder / name).rglob("*")]
         return sorted((str(path), _time(path)) for path in found)
 
-    def partial(self, pid: int) -> list[str]:
-        """Return the files that a process is writing."""
-        return [path.name for path in self.run_dir.glob(f".*.{pid}.partial")]
+    def partial(self) -> list[str]:
+        """Return the files that the run is writing; it begins by removing what a killed one has left."""
+        return [path.name for path in self.run_dir.glob("*.partial")]
 
 
 def _time(path: Path) -> float:

@@ -44,7 +44,7 @@ def write_document(results: dict[str, Results], template: Path, path: Path) -> N
     text = template.read_text(encoding="utf-8")
     for key, value in parts.items():
         text = text.replace("{{" + key + "}}", value)
-    with whole_file(path) as partial:
+    with whole_file(path, force=True) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

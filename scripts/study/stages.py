@@ -32,7 +32,7 @@ class Stages:
             self.n_reused += 1
         else:
             content = make()
-            with whole_file(path) as partial:
+            with whole_file(path, force=True) as partial:
                 partial.write_text(json.dumps({"inputs": inputs, "result": content}, indent=1, default=str))
             self.n_made += 1
         found: dict[str, Any] = json.loads(path.read_text())["result"]

@@ -20,6 +20,7 @@ if sys.platform != "win32":
 log = logging.getLogger("mrlspk.files")
 
 SUFFIX = ".partial"
+_ATTEMPTS = 100
 _LONGEST_NAME = 255  # bytes, on every common file system
 # Errors of locks that a file system does not have; the last is NFS and the file of another user.
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF}
@@ -76,24 +77,21 @@ def locked_partial(path: Path, *, is_folder: bool) -> Iterator[Partial]:
 
 def _claim(partial: Path, path: Path, *, is_folder: bool) -> int | None:
     """Create and lock the partial; return the descriptor that holds the lock, if the file system has locks."""
-    while True:
-        is_new = False
+    for _ in range(_ATTEMPTS):
+        is_new = _make(partial, is_folder=is_folder)
         try:
-            is_new = _make(partial, is_folder=is_folder)
-            descriptor = _lock(partial, path, is_new=is_new)
+            descriptor = _lock(partial, path, is_new=is_new, is_folder=is_folder)
             if is_new:
                 return descriptor
             log.warning("%s: left by a process that was killed; removed", partial)
             _remove(partial)
             _close(descriptor)
         except FileNotFoundError:  # another process has put it in place, or removed it
-            if not partial.parent.is_dir():
-                raise
+            continue
         except PermissionError as error:
-            if not partial.exists():
-                raise
             fix = "Ask its owner to remove it, or give another path."
             raise MrlspkError("of another user is in the way", partial, fix) from error
+    raise MrlspkError("other processes are writing it", path, "Wait for them, or give another path.")
 
 
 def _make(partial: Path, *, is_folder: bool) -> bool:
@@ -104,14 +102,11 @@ def _make(partial: Path, *, is_folder: bool) -> bool:
         else:
             os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     except FileExistsError:
-        found = partial.stat(follow_symlinks=False).st_mode
-        if not (stat.S_ISDIR(found) if is_folder else stat.S_ISREG(found)):
-            raise MrlspkError("is in the way", partial, "Remove it, or give another path.") from None
         return False
     return True
 
 
-def _lock(partial: Path, path: Path, *, is_new: bool) -> int | None:
+def _lock(partial: Path, path: Path, *, is_new: bool, is_folder: bool) -> int | None:
     """Lock the file or folder and return its descriptor; None for a new one on a file system without locks.
 
     Raises:
@@ -120,7 +115,7 @@ def _lock(partial: Path, path: Path, *, is_new: bool) -> int | None:
     """
     descriptor = None
     try:
-        descriptor = _open(partial)
+        descriptor = _open(partial, is_folder=is_folder)
         _flock(descriptor)
         if not _is_still(os.fstat(descriptor), partial):
             raise FileNotFoundError(partial)
@@ -138,12 +133,19 @@ def _lock(partial: Path, path: Path, *, is_new: bool) -> int | None:
     return descriptor
 
 
-def _open(partial: Path) -> int:
-    """Open a file or folder to lock it, also one of another user."""
+def _open(partial: Path, *, is_folder: bool) -> int:
+    """Open a file or folder to lock it, also one of another user.
+
+    Raises:
+        MrlspkError: If it is of another kind.
+    """
+    found = partial.stat(follow_symlinks=False).st_mode
+    if not (stat.S_ISDIR(found) if is_folder else stat.S_ISREG(found)):
+        raise MrlspkError("is in the way", partial, "Remove it, or give another path.")
     if sys.platform == "win32":
         raise OSError(errno.ENOSYS, "no locks")
     flags = os.O_NOFOLLOW | os.O_NONBLOCK
-    if partial.is_dir():
+    if is_folder:
         return os.open(partial, os.O_RDONLY | flags)
     try:
         return os.open(partial, os.O_RDWR | flags)  # NFS locks only what is open for writing

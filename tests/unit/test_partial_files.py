@@ -114,6 +114,12 @@ def test_what_is_no_partial_file_stays(tmp_path, in_the_way):
     assert (tmp_path / "target").read_text() == "precious"
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder in which nothing can be created")
+def test_folder_that_takes_no_files_is_an_error():
+    with pytest.raises(MrlspkError, match="cannot be written"), whole_file(Path("/proc/file.txt"), force=False):
+        pytest.fail("there is such a file")
+
+
 @pytest.mark.parametrize("name", ["x" * 255, "ä" * 127, "x" * 247])
 def test_long_name_has_a_partial_that_fits(tmp_path, name):
     with whole_file(tmp_path / name, force=False) as partial:
