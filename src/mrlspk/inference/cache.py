@@ -4,63 +4,26 @@ The file has a rollback journal, which unlike a write-ahead log also works on ne
 killed loses only the changes that it had not committed.
 """
 
-import hashlib
-import json
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import batched
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from mrlspk.errors import MrlspkError
-from mrlspk.inference.audio_content import FileState
-from mrlspk.inference.recording import EmbeddedRecording, TooShort
+from mrlspk.inference.cache_entries import Entry, KnownFile, pack_entry, pack_file, unpack_entry, unpack_file
 
 log = logging.getLogger("mrlspk.encoding")  # its name before the package was renamed: programs filter by it
 
 FILE_NAME = "embeddings.sqlite"
 DAMAGED_SUFFIX = ".damaged"
-CHECKSUM_BYTES = 16
 BUSY_SECONDS = 30.0
 KEYS_PER_QUERY = 500
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})  # the last: other tables
-TABLES = {
-    "embeddings": "(key BLOB PRIMARY KEY, packed BLOB NOT NULL)",
-    "files": "(path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, sha256 BLOB) WITHOUT ROWID",
-}
-
-type Entry = EmbeddedRecording | TooShort
-type KnownFile = tuple[FileState, bytes]  # with the SHA-256 of the file in that state
-
-
-def pack_entry(key: bytes, entry: Entry) -> bytes:
-    """Return a checksum of ``key`` and all that follows, a line of JSON, and the vector as little-endian float32."""
-    embedded = entry if isinstance(entry, EmbeddedRecording) else None
-    warnings = embedded.warnings if embedded else ()
-    line = json.dumps({"seconds": entry.seconds, "warnings": warnings}).encode() + b"\n"
-    values = embedded.vector.astype("<f4").tobytes() if embedded else b""
-    return _checksum(key, line + values) + line + values
-
-
-def unpack_entry(key: bytes, packed: bytes) -> Entry | None:
-    """Return the entry that `pack_entry` packed; None if its bytes are damaged."""
-    checksum, body = packed[:CHECKSUM_BYTES], packed[CHECKSUM_BYTES:]
-    if checksum != _checksum(key, body):
-        return None
-    line, _, values = body.partition(b"\n")
-    known = json.loads(line)
-    if not values:
-        return TooShort(known["seconds"])
-    vector = np.frombuffer(values, "<f4").astype(np.float32)
-    return EmbeddedRecording(vector, known["seconds"], tuple(known["warnings"]))
-
-
-def _checksum(key: bytes, body: bytes) -> bytes:
-    return hashlib.blake2b(key + body, digest_size=CHECKSUM_BYTES).digest()
+LARGEST_BYTES = 1 << 20  # of a packed value; a larger one is damaged, and is not read
+EMBEDDINGS, FILES = "embeddings", "hashed_files"  # the table "files" of mrlspk 0.1.0 had no checksums
+COLUMNS = "(key BLOB PRIMARY KEY, packed BLOB NOT NULL)"
 
 
 class CacheError(MrlspkError):
@@ -84,6 +47,7 @@ class CacheDatabase:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
+        self._write_fault: CacheError | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -106,19 +70,15 @@ class CacheDatabase:
         Raises:
             CacheError: If the file cannot be read.
         """
-        rows = self._select("key, CAST(packed AS BLOB) FROM embeddings WHERE key", keys)
-        unpacked = {key: unpack_entry(key, packed or b"") for key, packed in rows}
-        found = {key: entry for key, entry in unpacked.items() if entry is not None}
-        return found, len(unpacked) - len(found)
+        return self._find(EMBEDDINGS, keys, unpack_entry)
 
-    def find_files(self, paths: Iterable[bytes]) -> dict[bytes, KnownFile]:
-        """Return the known state and SHA-256 of files, by path.
+    def find_files(self, paths: Iterable[bytes]) -> tuple[dict[bytes, KnownFile], int]:
+        """Return the known state and SHA-256 of files, by path, and the number left out because they are damaged.
 
         Raises:
             CacheError: If the file cannot be read.
         """
-        rows = self._select("path, CAST(sha256 AS BLOB), size, mtime_ns, ctime_ns FROM files WHERE path", paths)
-        return {path: (FileState(*state), sha256) for path, sha256, *state in rows}
+        return self._find(FILES, paths, unpack_file)
 
     def write(self, entries: Mapping[bytes, Entry], files: Mapping[bytes, KnownFile]) -> None:
         """Write entries by key and files by path: all of them, or after an error none.
@@ -126,38 +86,58 @@ class CacheDatabase:
         Raises:
             CacheError: If the file cannot be written.
         """
+        if self._write_fault:
+            raise self._write_fault
         packed = [(key, pack_entry(key, each)) for key, each in entries.items()]
-        known = [(path, now.size, now.mtime_ns, now.ctime_ns, sha256) for path, (now, sha256) in files.items()]
+        known = [(path, pack_file(path, each)) for path, each in files.items()]
 
         def insert(connection: sqlite3.Connection) -> None:
-            connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?)", packed)
-            connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", known)
+            connection.executemany(f"INSERT OR REPLACE INTO {EMBEDDINGS} VALUES (?, ?)", packed)
+            connection.executemany(f"INSERT OR REPLACE INTO {FILES} VALUES (?, ?)", known)
 
         self._change(insert)
 
     def _make_tables(self) -> None:
+        """Make the tables that are not there.
+
+        A read-only cache of mrlspk 0.1.0 has only that of the embeddings, which is enough to find them.
+        """
         with self._errors_raised():
-            names = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master")}
-
-        def create(connection: sqlite3.Connection) -> None:
-            for name, columns in TABLES.items():
-                connection.execute(f"CREATE TABLE IF NOT EXISTS {name} {columns}")
-
-        if not names >= TABLES.keys():  # else the file may be read-only
-            self._change(create)
+            schema = self._connection.execute("SELECT type, name FROM sqlite_master").fetchall()
+        if {"view", "trigger"}.intersection(kind for kind, _ in schema):  # they could answer anything, or never
+            raise DamagedCacheError("has a view or trigger", self.path)
+        self._tables = {EMBEDDINGS, FILES}.intersection(name for _, name in schema)
+        if len(self._tables) == 2:  # the file may be read-only
+            return
+        try:
+            self._change(_create)
+        except DamagedCacheError:
+            raise
+        except CacheError as fault:
+            if EMBEDDINGS not in self._tables:
+                raise
+            self._write_fault = fault
+        else:
+            self._tables = {EMBEDDINGS, FILES}
 
     def _change(self, change: Callable[[sqlite3.Connection], None]) -> None:
         with self._errors_raised(), self._connection:  # which commits, or rolls back
             self._connection.execute("BEGIN IMMEDIATE")
             change(self._connection)
 
-    def _select(self, columns: str, wanted: Iterable[bytes]) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = []
+    def _find[T](
+        self, table: str, keys: Iterable[bytes], unpack: Callable[[bytes, bytes], T | None]
+    ) -> tuple[dict[bytes, T], int]:
+        """Return the unpacked values by key, and the number of damaged ones."""
+        value = f"CASE WHEN length(packed) <= {LARGEST_BYTES} THEN CAST(packed AS BLOB) END"
+        rows: list[tuple[bytes, bytes | None]] = []
         with self._errors_raised():
-            for some in batched(wanted, KEYS_PER_QUERY):
+            for some in batched(keys if table in self._tables else (), KEYS_PER_QUERY):
                 marks = ", ".join("?" * len(some))
-                rows += self._connection.execute(f"SELECT {columns} IN ({marks})", some).fetchall()
-        return rows
+                rows += self._connection.execute(f"SELECT key, {value} FROM {table} WHERE key IN ({marks})", some)
+        unpacked = {key: unpack(key, packed or b"") for key, packed in rows}
+        found = {key: each for key, each in unpacked.items() if each is not None}
+        return found, len(unpacked) - len(found)
 
     @contextmanager
     def _errors_raised(self) -> Iterator[None]:
@@ -167,6 +147,11 @@ class CacheDatabase:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # no code: text is not UTF-8
             kind = DamagedCacheError if code in DAMAGE else CacheError
             raise kind(str(error), self.path) from error
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for table in (EMBEDDINGS, FILES):
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table} {COLUMNS}")
 
 
 class EmbeddingCache:
@@ -187,15 +172,11 @@ class EmbeddingCache:
 
     def find(self, keys: Iterable[bytes]) -> dict[bytes, Entry]:
         """Return the cached entries, by key."""
-        nothing: tuple[dict[bytes, Entry], int] = {}, 0
-        found, n_damaged = self._ask(lambda database: database.find(keys), nothing)
-        if n_damaged:
-            log.warning("%s: %d damaged entries are computed again", self.folder / FILE_NAME, n_damaged)
-        return found
+        return self._intact(lambda database: database.find(keys))
 
     def find_files(self, paths: Iterable[bytes]) -> dict[bytes, KnownFile]:
         """Return the known state and SHA-256 of files, by path."""
-        return self._ask(lambda database: database.find_files(paths), {})
+        return self._intact(lambda database: database.find_files(paths))
 
     def write(self, entries: Mapping[bytes, Entry], files: Mapping[bytes, KnownFile]) -> None:
         """Write entries by key, and files by path."""
@@ -207,6 +188,14 @@ class EmbeddingCache:
         if self._database is not None:
             self._database.close()
             self._database = None
+
+    def _intact[T](self, question: Callable[[CacheDatabase], tuple[dict[bytes, T], int]]) -> dict[bytes, T]:
+        """Return what was found, and warn of what is damaged."""
+        nothing: tuple[dict[bytes, T], int] = {}, 0
+        found, n_damaged = self._ask(question, nothing)
+        if n_damaged:
+            log.warning("%s: %d damaged entries are computed again", self.folder / FILE_NAME, n_damaged)
+        return found
 
     def _ask[T](self, question: Callable[[CacheDatabase], T], otherwise: T) -> T:
         """Return the answer of the database, or of a new one if it is damaged."""

@@ -13,7 +13,8 @@ from mrlspk.data.audio_source import AudioSource
 from mrlspk.data.utterance_ids import is_utf8
 from mrlspk.inference.audio_content import AudioContent, file_state, read_content
 from mrlspk.inference.backend import Backend
-from mrlspk.inference.cache import EmbeddingCache, Entry, KnownFile
+from mrlspk.inference.cache import EmbeddingCache
+from mrlspk.inference.cache_entries import Entry, KnownFile
 from mrlspk.inference.recording import Recording
 
 FORMAT = 1  # rises when equal audio and settings give other embeddings, or entries get another form

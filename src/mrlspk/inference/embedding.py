@@ -17,7 +17,8 @@ from mrlspk.data.inspection import SILENT_PEAK
 from mrlspk.errors import DataError
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.batching import Batches, check_direction, check_length, mean_over_windows
-from mrlspk.inference.cache import EmbeddingCache, Entry
+from mrlspk.inference.cache import EmbeddingCache
+from mrlspk.inference.cache_entries import Entry
 from mrlspk.inference.cache_lookup import CacheLookup
 from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
 

@@ -3,12 +3,14 @@
 import contextlib
 import hashlib
 import sqlite3
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from mrlspk.inference.audio_content import FileState
-from mrlspk.inference.cache import FILE_NAME, EmbeddingCache, pack_entry, unpack_entry
+from mrlspk.inference.cache import FILE_NAME, EmbeddingCache
+from mrlspk.inference.cache_entries import pack_entry
 from mrlspk.inference.recording import EmbeddedRecording, TooShort
 
 KEYS = [hashlib.sha256(bytes([number])).digest() for number in range(200)]
@@ -49,6 +51,10 @@ def test_entry_is_replaced(cache):
     assert values(cache.find(KEYS[:1])) == {KEYS[0]: 7.0}
 
 
+def change(path):
+    return contextlib.closing(sqlite3.connect(path, isolation_level=None))
+
+
 def damage_text(path):
     path.write_text("this is not a database\n" * 100)
 
@@ -70,10 +76,27 @@ def damage_other_tables(path):
     path.unlink()
     with contextlib.closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE embeddings (x)")
-        other.execute("CREATE TABLE files (y)")
+        other.execute("CREATE TABLE hashed_files (y)")
 
 
-@pytest.mark.parametrize("damage", [damage_text, damage_cut, damage_header, damage_middle, damage_other_tables])
+def damage_view(path):
+    with change(path) as other:
+        other.execute("ALTER TABLE embeddings RENAME TO hidden")
+        other.execute(
+            "CREATE VIEW embeddings AS WITH RECURSIVE endless(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless) "
+            "SELECT n AS key, n AS packed FROM endless"
+        )
+
+
+def damage_trigger(path):
+    with change(path) as other:
+        other.execute("CREATE TRIGGER t AFTER INSERT ON embeddings BEGIN DELETE FROM embeddings; END")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_text, damage_cut, damage_header, damage_middle, damage_other_tables, damage_view, damage_trigger],
+)
 def test_damaged_file_is_renamed_with_one_warning_and_replaced(cache, damage, caplog):
     path = cache.folder / FILE_NAME
     damage(path)
@@ -106,8 +129,11 @@ def test_damaged_entry_is_left_out_with_a_warning_and_replaceable(cache, caplog)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("UPDATE embeddings SET packed = 'short' WHERE key = ?", KEYS[:1])
         other.execute("UPDATE embeddings SET packed = zeroblob(600) WHERE key = ?", KEYS[1:2])
-    assert set(cache.find(KEYS)) == set(KEYS[2:])
-    assert "2 damaged entries" in caplog.text
+        other.execute(f"UPDATE embeddings SET packed = zeroblob({1 << 21}) WHERE key = ?", KEYS[2:3])
+        other.execute("UPDATE embeddings SET packed = 5 WHERE key = ?", KEYS[3:4])
+        other.execute("UPDATE embeddings SET packed = x'ff' || 'text' WHERE key = ?", KEYS[4:5])
+    assert set(cache.find(KEYS)) == set(KEYS[5:])
+    assert "5 damaged entries" in caplog.text
     cache.write(ENTRIES, {})
     assert values(cache.find(KEYS)) == ALL
 
@@ -173,34 +199,88 @@ def test_lock_that_is_never_released_warns_once_and_continues(cache, caplog, mon
     assert [record.getMessage().endswith("database is locked") for record in caplog.records] == [True]
 
 
-VECTOR = np.array([1.5, -0.1, 1e-38], np.float32)
+def test_swapped_entries_are_left_out(cache, caplog):
+    with change(cache.folder / FILE_NAME) as other:
+        first, second = (other.execute("SELECT packed FROM embeddings WHERE key = ?", [key]) for key in KEYS[:2])
+        other.executemany(
+            "UPDATE embeddings SET packed = ? WHERE key = ?",
+            [(*second.fetchone(), KEYS[0]), (*first.fetchone(), KEYS[1])],
+        )
+    assert set(cache.find(KEYS)) == set(KEYS[2:])
+    assert "2 damaged entries" in caplog.text
 
 
-def test_packed_entry_unpacks_to_the_same():
-    entry = EmbeddedRecording(VECTOR, 0.1 + 0.2, ("silent", "upsampled from 8000 Hz"))
-    again = unpack_entry(b"key", pack_entry(b"key", entry))
-    assert (again.seconds, again.warnings) == (entry.seconds, entry.warnings)
-    assert np.array_equal(again.vector, entry.vector)
-    assert unpack_entry(b"key", pack_entry(b"key", TooShort(1.0))) == TooShort(1.0)
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE hashed_files SET packed = (SELECT packed FROM hashed_files WHERE key = x'62') WHERE key = x'61'",
+        "UPDATE hashed_files SET packed = CAST(replace(packed, '[1,', '[2,') AS BLOB) WHERE key = x'61'",
+        "UPDATE hashed_files SET packed = 7 WHERE key = x'61'",
+    ],
+)
+def test_edited_and_swapped_files_are_unknown(cache, caplog, edit):
+    files = {name: (FileState(1, 2, 3), name * 32) for name in (b"a", b"b")}
+    cache.write({}, files)
+    with change(cache.folder / FILE_NAME) as other:
+        assert other.execute(edit).rowcount == 1
+    assert cache.find_files(files) == {b"b": files[b"b"]}
+    assert "1 damaged entries" in caplog.text
 
 
-def test_bytes_of_entries_are_those_of_0_1_0():
-    line = b'{"seconds": 1.5, "warnings": ["silent"]}\n'
-    packed = pack_entry(b"key", EmbeddedRecording(np.array([1.0, -2.0], np.float32), 1.5, ("silent",)))
-    assert packed[16:] == line + bytes.fromhex("0000803f000000c0")
-    assert packed[:16] == hashlib.blake2b(b"key" + packed[16:], digest_size=16).digest()
-    assert pack_entry(b"key", TooShort(2.0))[16:] == b'{"seconds": 2.0, "warnings": []}\n'
+def make_old(path):
+    """Make the file as mrlspk 0.1.0 did."""
+    path.parent.mkdir(parents=True)
+    with change(path) as old:
+        old.execute("CREATE TABLE embeddings (key BLOB PRIMARY KEY, packed BLOB NOT NULL)")
+        old.execute(
+            "CREATE TABLE files "
+            "(path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, sha256 BLOB) WITHOUT ROWID"
+        )
+        packed = [(key, pack_entry(key, entry)) for key, entry in ENTRIES.items()]
+        old.executemany("INSERT INTO embeddings VALUES (?, ?)", packed)
+        old.execute("INSERT INTO files VALUES (?, 1, 2, 3, ?)", (b"/a", b"s" * 32))
 
 
-def test_unpacked_vector_is_writable():
-    assert unpack_entry(b"key", pack_entry(b"key", EmbeddedRecording(VECTOR, 1.0))).vector.flags.writeable
+def test_old_cache_keeps_its_embeddings_and_forgets_its_files(tmp_path, caplog):
+    make_old(tmp_path / "cache" / FILE_NAME)
+    cache = EmbeddingCache(tmp_path / "cache")
+    assert values(cache.find(KEYS)) == ALL
+    assert cache.find_files([b"/a"]) == {}
+    cache.write({}, FILES)
+    assert cache.find_files(FILES) == FILES
+    assert not caplog.records
 
 
-def test_changed_byte_or_other_key_is_detected():
-    packed = pack_entry(b"key", EmbeddedRecording(VECTOR, 1.0))
-    assert unpack_entry(b"other", packed) is None
-    for place in range(len(packed)):
-        changed = bytearray(packed)
-        changed[place] ^= 1
-        assert unpack_entry(b"key", bytes(changed)) is None
-        assert unpack_entry(b"key", packed[:place]) is None
+def test_old_cache_still_finds_its_own_files(tmp_path):
+    path = tmp_path / "cache" / FILE_NAME
+    make_old(path)
+    EmbeddingCache(path.parent).write({b"new": TooShort(1.0)}, FILES)
+    with change(path) as old:
+        assert old.execute("SELECT path, size, sha256 FROM files").fetchall() == [(b"/a", 1, b"s" * 32)]
+        old.execute("INSERT OR REPLACE INTO files VALUES (?, 1, 2, 3, ?)", (b"/b", b"t" * 32))
+
+
+def test_old_cache_that_is_read_only_is_still_read(tmp_path, caplog, monkeypatch):
+    path = tmp_path / "cache" / FILE_NAME
+    make_old(path)
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        "sqlite3.connect", lambda place, **options: connect(f"file:{place}?mode=ro", uri=True, **options)
+    )
+    cache = EmbeddingCache(path.parent)
+    assert values(cache.find(KEYS)) == ALL
+    assert cache.find_files([b"/a"]) == {}
+    cache.write({}, FILES)
+    assert values(cache.find(KEYS)) == ALL
+    assert [record.getMessage().startswith("embeddings are not cached") for record in caplog.records] == [True]
+
+
+def test_huge_value_is_not_read_into_memory(cache):
+    with change(cache.folder / FILE_NAME) as other:
+        other.execute(f"UPDATE embeddings SET packed = zeroblob({1 << 26}) WHERE key = ?", KEYS[:1])
+    tracemalloc.start()
+    try:
+        assert cache.find(KEYS[:1]) == {}
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()

@@ -3,8 +3,10 @@
 import hashlib
 import os
 import shutil
+import sqlite3
 import tarfile
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ import torch
 from factories import recording_of, tiny_encoder
 from mrlspk.data.audio_source import RangeSource, list_tar
 from mrlspk.inference import audio_content, cache_lookup, embedding
-from mrlspk.inference.cache import EmbeddingCache
+from mrlspk.inference.cache import FILE_NAME, EmbeddingCache
 from mrlspk.inference.embedding import embed_recordings
 from mrlspk.inference.recording import Recording
 from mrlspk.inference.torch_backend import TorchBackend
@@ -102,6 +104,19 @@ def test_warm_cache_decodes_embeds_and_hashes_nothing(backend, recordings, cache
     assert warnings == [()] * 6 + [("silent", "upsampled from 8000 Hz")]
     same(cold, warm)
     same(cold, embed_recordings(backend, recordings, **OPTIONS))
+
+
+def test_swapped_hashes_of_files_give_no_wrong_embedding(backend, recordings, cache, work, settle, caplog):
+    settle()
+    cold = embed_recordings(backend, recordings, cache=cache, **OPTIONS)
+    with closing(sqlite3.connect(cache.folder / FILE_NAME, isolation_level=None)) as other:
+        rows = other.execute("SELECT key, packed FROM hashed_files").fetchall()
+        swapped = [(packed, key) for (key, _), (_, packed) in zip(rows, reversed(rows), strict=True)]
+        other.executemany("UPDATE hashed_files SET packed = ? WHERE key = ?", swapped)
+    warm, done = work(lambda: embed_recordings(backend, recordings, cache=cache, **OPTIONS))
+    assert done == {"decoded": 0, "hashed": 6, "embedded": 0}  # the middle one of seven is swapped with itself
+    assert "6 damaged entries" in caplog.text
+    same(cold, warm)
 
 
 def test_cache_key_is_that_of_0_1_0(backend, recordings, cache):
