@@ -7,6 +7,7 @@ from pathlib import Path
 from mrlspk.config import Config
 from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.audio_source import as_source
+from mrlspk.data.corpora.folder_tree import list_audio
 from mrlspk.data.utterance_ids import printable
 from mrlspk.errors import DataError, UsageError
 from mrlspk.inference.backend import check_dims
@@ -137,11 +138,11 @@ def _listed(path: Path) -> list[tuple[str, Path]]:
 
 
 def _folder(folder: Path) -> list[tuple[str, Path]]:
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    found = sorted(list_audio(folder), key=lambda file_id: file_id.split("/"))
     if not found:
         raise DataError(
             "no audio in this folder",
             folder,
             f"Give a folder with {', '.join(sorted(AUDIO_SUFFIXES))} files at any depth.",
         )
-    return [(path.relative_to(folder).as_posix(), path) for path in found]
+    return [(file_id, folder / file_id) for file_id in found]

@@ -1,5 +1,7 @@
 """Read a corpus that is a tree of folders: ``speaker/session/file`` or ``speaker/file``."""
 
+import errno
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +15,8 @@ from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
 DEPTHS = {2, 3}  # speaker/file and speaker/session/file
+
+log = logging.getLogger("mrlspk.data")
 
 
 class FolderTree:
@@ -51,6 +55,8 @@ def is_folder(path: Path) -> bool:
 def list_audio(root: Path) -> list[str]:
     """Return the paths of all audio files under ``root``, relative to it, sorted; hidden files and folders are skipped.
 
+    Links to folders are followed, except those that lead back to a folder that they are in; a warning names them.
+
     Raises:
         DataError: If the folder is absent or cannot be listed.
     """
@@ -58,7 +64,13 @@ def list_audio(root: Path) -> list[str]:
         if not root.is_dir():
             what = "expected a folder, got a file" if root.exists() else "no such folder"
             raise DataError(what, root, "Check the path.")
-        return sorted(_walk(str(root), ""))
+        loops: list[str] = []
+        found = sorted(_walk(root, str(root), "", loops))
+    if loops:
+        more = f" (and {len(loops) - 1} more links)" if len(loops) > 1 else ""
+        link = printable(root / min(loops))
+        log.warning("%s%s is left out: the link leads back to a folder that it is in", link, more)
+    return found
 
 
 def _utterances(root: Path, ids: Sequence[str]) -> Iterator[Utterance]:
@@ -68,12 +80,38 @@ def _utterances(root: Path, ids: Sequence[str]) -> Iterator[Utterance]:
         yield Utterance(id_, intern(speaker_of(id_)), intern(session_of(id_)), FileSource(prefix + id_))
 
 
-def _walk(folder: str, prefix: str) -> Iterator[str]:
+def _walk(root: Path, folder: str, prefix: str, loops: list[str]) -> Iterator[str]:
+    """Yield the audio in a folder of a tree; add links that lead back to ``loops``. Both are relative to the tree."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
-                yield from _walk(entry.path, f"{prefix}{entry.name}/")
-            elif os.path.splitext(entry.name)[1].lower() in AUDIO_SUFFIXES:  # noqa: PTH122 - ten times a Path's speed
+            if entry.is_symlink() and _leads_back(root, entry):
+                loops.append(prefix + entry.name)
+            elif entry.is_dir():
+                yield from _walk(root, entry.path, f"{prefix}{entry.name}/", loops)
+            elif _is_audio(entry):
                 yield prefix + entry.name
+
+
+def _leads_back(root: Path, link: os.DirEntry[str]) -> bool:
+    """Return whether a link leads to itself, to a folder on its path from the root, or to one that holds the root."""
+    try:
+        if not link.is_dir():
+            return False
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return True
+    target, path = link.stat(), Path(link.path)
+    around = [each for each in path.parents if each.is_relative_to(root)]
+    return any(os.path.samestat(target, each.stat()) for each in (*around, *root.resolve().parents))
+
+
+def _is_audio(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a file with the suffix of audio, or such a link whose file is absent.
+
+    Pipes and devices are not audio: reading one might never end.
+    """
+    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - ten times a Path's speed
+    return suffix in AUDIO_SUFFIXES and (entry.is_file() or not Path(entry.path).exists())

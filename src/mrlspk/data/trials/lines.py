@@ -1,7 +1,7 @@
 """Parse trial lists of three fields per line: VoxCeleb's and Kaldi's formats."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -84,7 +84,7 @@ def parse_rows(table: TextTable, delimiter: str, file: TextFile) -> ParsedTrials
     if set(map(len, table.rows)) == {3}:
         columns = table.columns()
         if line_format := _format_of(columns, file):
-            return _parse(columns, line_format)
+            return replace(_parse(columns, line_format), numbers=table.numbers)
     rows = zip(table.numbers, table.rows, strict=True)
     raise _bad_lines([(number, cells, delimiter.join(cells)) for number, cells in rows], file)
 

@@ -55,10 +55,10 @@ def read_trials(path: Path, enrolments: Path | None = None) -> Trials:
     index = {id_: number for number, id_ in enumerate(ids)}
     sides = (parsed.enroll_ids, parsed.test_ids)
     enroll, test = (np.fromiter(map(index.__getitem__, side), dtype=np.int64, count=len(side)) for side in sides)
-    _check_labels(enroll, test, ids, parsed.is_target, path)
     one = np.array(ids, dtype=object)  # string per utterance instead of one per trial: a quarter of the memory
     enroll_ids, test_ids = tuple(one[enroll].tolist()), tuple(one[test].tolist())
     models, sha256 = _join_models(parsed.enrolments, set(enroll_ids), path, enrolments)
+    _check_labels(enroll, test, np.array([id_ in models for id_ in ids]), parsed, file)
     about = parsed.columns, parsed.speaker_by_id, sha256
     return Trials(enroll_ids, test_ids, parsed.is_target, str(path), file.sha256, models, *about)
 
@@ -144,16 +144,46 @@ def _join_models(
 
 
 def _check_labels(
-    enroll: NDArray[np.int64], test: NDArray[np.int64], ids: Sequence[str], is_target: NDArray[np.bool_], path: Path
+    enroll: NDArray[np.int64],
+    test: NDArray[np.int64],
+    is_model: NDArray[np.bool_],
+    parsed: ParsedTrials,
+    file: TextFile,
 ) -> None:
-    """Refuse a list that labels one pair both target and non-target; the sides (trials,) are indices into ``ids``."""
-    pairs = enroll * len(ids) + test
-    both = np.intersect1d(pairs[is_target], pairs[~is_target])
+    """Refuse a list that labels one pair both target and non-target.
+
+    Two utterances are the same pair in either order; a model and an utterance are not.
+
+    Args:
+        enroll: (trials,) indices of ids.
+        test: Likewise.
+        is_model: (ids,) whether an id is an enrolment model of several utterances.
+        parsed: The trials.
+        file: The list.
+
+    Raises:
+        DataError: If there is such a pair; it names the lines of the first ones.
+    """
+    is_swapped = (enroll > test) & ~is_model[enroll] & ~is_model[test]
+    pairs = np.where(is_swapped, test, enroll) * is_model.size + np.where(is_swapped, enroll, test)
+    both = np.intersect1d(pairs[parsed.is_target], pairs[~parsed.is_target])
     if both.size:
-        shown = ", ".join(sorted(f"{ids[pair // len(ids)]} {ids[pair % len(ids)]}" for pair in both)[:SHOWN])
+        trials = np.flatnonzero(np.isin(pairs, both))
+        shown = ", ".join(_contradictions(trials, pairs[trials], parsed, file))
         more = f" and {both.size - SHOWN} more" if both.size > SHOWN else ""
         what = f"{both.size} pairs are target in one line and non-target in another: {shown}{more}"
-        raise DataError(what, path, "Keep the right line of each pair.")
+        raise DataError(what, file.path, "Keep the right line of each pair.")
+
+
+def _contradictions(
+    trials: NDArray[np.int64], pairs: NDArray[np.int64], parsed: ParsedTrials, file: TextFile
+) -> Iterator[str]:
+    """Yield the first contradictions of a list with two lines of each; the arrays are those of all, (trials,)."""
+    lines = parsed.numbers or [number for number, line in enumerate(file.lines, start=1) if line.strip()]
+    for place in np.sort(np.unique(pairs, return_index=True)[1])[:SHOWN]:
+        alike, one = trials[pairs == pairs[place]], trials[place]
+        other = alike[parsed.is_target[alike] != parsed.is_target[one]][0]
+        yield f"{parsed.enroll_ids[one]} {parsed.test_ids[one]} (lines {lines[one]} and {lines[other]})"
 
 
 def _entries(file: TextFile) -> Iterator[Entry]:

@@ -82,6 +82,7 @@ def parse_table(table: TextTable, file: TextFile) -> ParsedTrials:
         np.fromiter(map(meaning.__getitem__, label), dtype=bool, count=len(label)),
         columns={name: columns[place] for place, name in enumerate(header) if place not in places.values()},
         speaker_by_id=side_speakers([(ids, speakers) for speakers, ids in named], file.path),
+        numbers=trials.numbers,
     )
 
 

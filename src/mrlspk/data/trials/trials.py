@@ -96,7 +96,11 @@ class Trials:
 
 @dataclass(frozen=True, eq=False)
 class ParsedTrials:
-    """The content of a list in any format, named as in `Trials`."""
+    """The content of a list in any format, named as in `Trials`.
+
+    Args:
+        numbers: Line of each trial; None: each line that is not blank is a trial.
+    """
 
     enroll_ids: Sequence[str]
     test_ids: Sequence[str]
@@ -104,6 +108,7 @@ class ParsedTrials:
     enrolments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     speaker_by_id: Mapping[str, str] = field(default_factory=dict)
+    numbers: Sequence[int] | None = None
 
 
 def write_trials(trials: Trials, path: Path) -> None:

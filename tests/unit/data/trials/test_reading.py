@@ -115,9 +115,41 @@ def test_repeated_trials_are_kept_and_counted(tmp_path):
     assert (len(trials), trials.n_repeated) == (5, 2)
 
 
-def test_a_pair_that_is_both_target_and_nontarget_is_refused(tmp_path):
-    with pytest.raises(DataError, match="1 pairs are target in one line and non-target in another: a b"):
-        read(tmp_path, "1 a b\n0 a c\n0 a b\n")
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        ("1 a b\n0 a c\n0 a b\n", "1 pairs .*: a b \\(lines 1 and 3\\)$"),
+        ("1 a b\n\n1 a b\n0 b a\n", "1 pairs .*: a b \\(lines 1 and 4\\)$"),
+        ("0 b a\n1 c d\n1 a b\n0 d c\n", "2 pairs .*: b a \\(lines 1 and 3\\), c d \\(lines 2 and 4\\)$"),
+        ("a b target\nb a nontarget\n", "a b \\(lines 1 and 2\\)"),
+        ("1,a,b\n0,b,a\n", "a b \\(lines 1 and 2\\)"),
+        ('enroll,test,note,target\na,b,"two\nlines",1\n\nb,a,,0\n', "a b \\(lines 3 and 5\\)"),
+        (
+            '{"enroll": "a", "test": "b", "target": 1}\n\n{"enroll": "b", "test": "a", "target": 0}\n',
+            "a b \\(lines 1 and 3\\)",
+        ),
+    ],
+)
+def test_pair_with_both_labels_is_refused_with_its_lines(tmp_path, content, shown):
+    with pytest.raises(DataError, match="are target in one line and non-target in another") as caught:
+        read(tmp_path, content)
+    assert re.search(shown, caught.value.what, re.DOTALL)
+    assert caught.value.where == tmp_path / "trials.txt"
+
+
+def test_first_ten_contradictions_are_shown_in_the_order_of_the_list(tmp_path):
+    pairs = [f"{number:02} x" for number in range(12)]
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, "".join([*(f"1 {pair}\n" for pair in pairs), *(f"0 {pair}\n" for pair in pairs)]))
+    expected = ", ".join(f"{pair} (lines {line} and {line + 12})" for line, pair in enumerate(pairs[:10], start=1))
+    assert caught.value.what.endswith(f"another: {expected} and 2 more")
+
+
+def test_same_name_of_a_model_and_an_utterance_is_no_contradiction(tmp_path):
+    (tmp_path / "models.txt").write_text("a x y\n")
+    (tmp_path / "trials.txt").write_text("1 a b\n0 b a\n")
+    trials = read_trials(tmp_path / "trials.txt", tmp_path / "models.txt")
+    assert rows(trials) == [("a", "b", True), ("b", "a", False)]
 
 
 def test_text_of_another_encoding_names_the_fix(tmp_path):
