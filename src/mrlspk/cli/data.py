@@ -10,7 +10,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, Debug, Force, Quiet
+from mrlspk.cli.options import LARGEST_SEED, MOST, AsJson, Debug, Force, Quiet
 from mrlspk.data.choices import Decode, SameSession
 from mrlspk.errors import DataError
 
@@ -40,7 +40,7 @@ def check_command(
     ] = Decode.SAMPLE,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Threads. Default: one per processor, up to eight.", show_default=False),
+        typer.Option(min=1, max=1024, help="Threads. Default: one per processor, up to eight.", show_default=False),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -68,10 +68,12 @@ def check_command(
 def demo_command(
     directory: Annotated[Path, typer.Argument(help="Folder to make.")],
     *,
-    speakers: Annotated[int, typer.Option(min=2, help="Training speakers.")] = 24,
-    test_speakers: Annotated[int, typer.Option(min=2, help="Test speakers, other than those in training.")] = 8,
-    utterances: Annotated[int, typer.Option(min=2, help="Files per speaker, over two sessions.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of voices, sentences and trials.")] = 0,
+    speakers: Annotated[int, typer.Option(min=2, max=10_000, help="Training speakers.")] = 24,
+    test_speakers: Annotated[
+        int, typer.Option(min=2, max=10_000, help="Test speakers, other than those in training.")
+    ] = 8,
+    utterances: Annotated[int, typer.Option(min=2, max=10_000, help="Files per speaker, over two sessions.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of voices, sentences and trials.")] = 0,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -104,9 +106,9 @@ def trials_command(
         Path, typer.Option("--output", "-o", help="File of the list; for several folders, the folder of the lists.")
     ],
     n_trials: Annotated[
-        int, typer.Option("--n-trials", "-n", min=2, help="Trials per folder, half of them target.")
+        int, typer.Option("--n-trials", "-n", min=2, max=MOST, help="Trials per folder, half of them target.")
     ] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the draw.")] = 0,
     same_session: Annotated[
         SameSession,
         typer.Option(

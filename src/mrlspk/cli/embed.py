@@ -9,7 +9,18 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet, choose_device, read_config, resolve_model
+from mrlspk.cli.options import (
+    MOST,
+    WIDEST,
+    AsJson,
+    Debug,
+    Device,
+    Force,
+    Quiet,
+    choose_device,
+    read_config,
+    resolve_model,
+)
 from mrlspk.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,7 +32,7 @@ def embed_command(
     inputs: Annotated[list[str], typer.Argument(help="Audio files, folders, .txt lists, or - for paths on stdin.")],
     *,
     model: Annotated[str | None, typer.Option(help="Path or published name. Default: the newest run's best.")] = None,
-    dim: Annotated[int | None, typer.Option(min=1, help="Prefix width. Default: the full width.")] = None,
+    dim: Annotated[int | None, typer.Option(min=1, max=WIDEST, help="Prefix width. Default: the full width.")] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write embeddings to this .npz, .jsonl or .parquet file.")
     ] = None,
@@ -29,7 +40,8 @@ def embed_command(
         bool, typer.Option("--allow-untrained-dim", help="Allow a width that the model was not trained for.")
     ] = False,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Files of equal length embedded together. Default: the configuration's.")
+        int | None,
+        typer.Option(min=1, max=MOST, help="Files of equal length embedded together. Default: the configuration's."),
     ] = None,
     force: Force = False,
     device: Device = "auto",

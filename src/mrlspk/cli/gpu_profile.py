@@ -12,7 +12,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, ConfigPath, Debug, Force, OptionalDevice, Overrides, Quiet
+from mrlspk.cli.options import MOST, AsJson, ConfigPath, Debug, Force, OptionalDevice, Overrides, Quiet
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def gpu_profile_command(
         str | None, typer.Option(help="Plan for a GPU of this size, e.g. 12GiB; needed without a GPU.")
     ] = None,
     target_batch: Annotated[
-        int | None, typer.Option(min=2, help="Crops per optimiser step (gradient accumulation).")
+        int | None, typer.Option(min=2, max=MOST, help="Crops per optimiser step (gradient accumulation).")
     ] = None,
     fastest: Annotated[
         bool,
@@ -95,7 +95,7 @@ def parse_memory(text: str | None) -> float | None:
     """
     if text is None:
         return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]{1,7})?)\s*([a-z]+)", text.strip().lower())
     if match is None or match[2] not in UNIT_BYTES or not float(match[1]):
         raise UsageError(
             f"expected a size such as 12GiB, got {text!r}", parameter="limit_mib", fix="Units are GiB, MiB, GB and MB."

@@ -1,7 +1,9 @@
 """Define the options that several commands share, read their configuration, and reconstruct the typed command."""
 
 import json
+import math
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 DEBUG_KEY = "mrlspk.debug"
 DEFAULT_MODEL = "redimnet-b2-vox2-ft_lm"
 RUNS = Path("checkpoints")
+MOST = 1_000_000_000  # as in the configuration, which --help does not load
+LARGEST_SEED = 2**63 - 1
+WIDEST = 65_536
 NOT_REPEATED = {"as_json", "quiet", "debug", "report", "scores", "force"}  # they do not change the results
 
 
@@ -32,9 +37,15 @@ def check_device(value: str | None) -> str | None:
     """Return ``value`` if it is the name of a device, or None."""
     if value is None:
         return None
-    kind, _, number = value.partition(":")
-    if kind not in {"auto", "cpu", "cuda", "mps"} or (number and not (kind == "cuda" and number.isdigit())):
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,4})?", value):
         raise typer.BadParameter(f"expected auto, cpu, cuda, cuda:N or mps, got {value!r}")
+    return value
+
+
+def check_number(value: float | None) -> float | None:
+    """Return ``value`` unless it is NaN, which no range excludes."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("expected a number, got nan")
     return value
 
 
@@ -69,7 +80,7 @@ def parse_dims(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if not all(re.fullmatch("[0-9]{1,5}", part) and 0 < int(part) <= WIDEST for part in parts):
         raise UsageError(f"expected widths such as 64,128, got {text!r}", parameter="dims")
     return tuple(sorted({int(part) for part in parts}))
 

@@ -10,12 +10,15 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.options import (
+    LARGEST_SEED,
+    MOST,
     AsJson,
     Debug,
     Device,
     Force,
     Quiet,
     cache_folder,
+    check_number,
     choose_device,
     parse_dims,
     read_config,
@@ -53,14 +56,18 @@ def rotate_command(
             "--dims", help="Widths beside the full one, e.g. 16,32,64. Default: 64,128 and those that the model has."
         ),
     ] = None,
-    utterances_per_speaker: Annotated[int, typer.Option(min=1, help="Utterances drawn per speaker.")] = 10,
-    max_speakers: Annotated[int, typer.Option(min=1, help="Speakers drawn from the folder.")] = 1000,
+    utterances_per_speaker: Annotated[int, typer.Option(min=1, max=MOST, help="Utterances drawn per speaker.")] = 10,
+    max_speakers: Annotated[int, typer.Option(min=1, max=MOST, help="Speakers drawn from the folder.")] = 1000,
     crop_seconds: Annotated[
-        float, typer.Option(min=0.3, help="Crop length of the trials that --method auto compares on.")
+        float,
+        typer.Option(
+            min=0.3, max=3600, callback=check_number, help="Crop length of the trials that --method auto compares on."
+        ),
     ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of all draws.")] = 0,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Files of equal length embedded together. Default: the configuration's.")
+        int | None,
+        typer.Option(min=1, max=MOST, help="Files of equal length embedded together. Default: the configuration's."),
     ] = None,
     force: Force = False,
     no_cache: NoCache = False,

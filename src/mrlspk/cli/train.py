@@ -12,7 +12,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, ConfigPath, Debug, OptionalDevice, Quiet
+from mrlspk.cli.options import MOST, AsJson, ConfigPath, Debug, OptionalDevice, Quiet
 from mrlspk.cli.options import Overrides as Sets
 from mrlspk.cli.output import percent
 from mrlspk.cli.train_progress import TrainProgress
@@ -43,7 +43,7 @@ def train_command(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, show it, train nothing.")] = False,
     debug_batches: Annotated[
-        int | None, typer.Option("--debug-batches", min=1, help="End each epoch after so many batches.")
+        int | None, typer.Option("--debug-batches", min=1, max=MOST, help="End each epoch after so many batches.")
     ] = None,
     device: OptionalDevice = None,
     as_json: AsJson = False,

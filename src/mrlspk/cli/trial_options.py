@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from mrlspk.errors import UsageError
+from mrlspk.cli.options import MOST
+from mrlspk.errors import UsageError, shorten
 
+LONGEST_SECONDS = 86_400
 FEWEST_RESAMPLES = 100  # as in the configuration, which --help does not load
 
 if TYPE_CHECKING:
@@ -22,14 +24,20 @@ if TYPE_CHECKING:
 def _check_rates(values: list[float] | None) -> list[float] | None:
     """Return the values without repeats if all lie between 0 and 1."""
     for value in values or ():
-        if not 0 < value < 1:
-            raise typer.BadParameter(f"expected a share between 0 and 1, got {value}")
+        check_rate(value)
     return list(dict.fromkeys(values)) if values else None
 
 
+def check_rate(value: float | None) -> float | None:
+    """Return ``value`` if it lies between 0 and 1, or None."""
+    if value is not None and not 0 < value < 1:
+        raise typer.BadParameter(f"expected a share between 0 and 1, got {value}")
+    return value
+
+
 def _check_resamples(value: int | None) -> int | None:
-    if value is not None and value != 0 and value < FEWEST_RESAMPLES:
-        raise typer.BadParameter(f"expected {FEWEST_RESAMPLES} or more, or 0 for none, got {value}")
+    if value is not None and value != 0 and not FEWEST_RESAMPLES <= value <= MOST:
+        raise typer.BadParameter(f"expected {FEWEST_RESAMPLES} to {MOST:,}, or 0 for none, got {shorten(str(value))}")
     return value
 
 
@@ -84,7 +92,9 @@ CohortPath = Annotated[
     Path | None,
     typer.Option("--cohort", help="Cohort of the normalisation: a folder of speakers, or an .npz of `mrlspk embed`."),
 ]
-TopN = Annotated[int | None, typer.Option(min=2, help="Number of highest cohort scores for AS-Norm. Default: 300.")]
+TopN = Annotated[
+    int | None, typer.Option(min=2, max=MOST, help="Number of highest cohort scores for AS-Norm. Default: 300.")
+]
 Resamples = Annotated[
     int | None,
     typer.Option(
@@ -147,7 +157,7 @@ def parse_durations(text: str | None) -> tuple[float | None, ...]:
         seconds = {float(part) for part in parts if part != "full"}
     except ValueError:
         seconds = {0.0}
-    if not all(0 < each < float("inf") for each in seconds):
+    if not all(0 < each <= LONGEST_SECONDS for each in seconds):
         raise UsageError(f"expected seconds such as 1,2,3,5,full, got {text!r}", parameter="durations")
     return (*sorted(seconds), *((None,) if "full" in parts else ()))
 

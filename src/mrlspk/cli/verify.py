@@ -20,7 +20,7 @@ from mrlspk.cli.options import (
     read_config,
     resolve_model,
 )
-from mrlspk.cli.trial_options import AllowUntrainedDim, Dims
+from mrlspk.cli.trial_options import AllowUntrainedDim, Dims, check_rate
 
 if TYPE_CHECKING:
     from mrlspk.workflows.verify import VerifyReport, WidthScore
@@ -35,10 +35,14 @@ def verify_command(
     model: Annotated[str | None, typer.Option(help="Path or published name. Default: the newest run's best.")] = None,
     dims: Dims = None,
     p_target: Annotated[
-        float | None, typer.Option(help="Target prior for the decision. Default: the calibration's first.")
+        float | None,
+        typer.Option(callback=check_rate, help="Target prior for the decision. Default: the calibration's first."),
     ] = None,
     far: Annotated[
-        float | None, typer.Option(help="False-accept rate to decide at; the calibration must have measured it.")
+        float | None,
+        typer.Option(
+            callback=check_rate, help="False-accept rate to decide at; the calibration must have measured it."
+        ),
     ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="File of `mrlspk calibrate`. Default: the one beside the model.")

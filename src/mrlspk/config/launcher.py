@@ -1,9 +1,10 @@
 """Read rank and world size from the variables of torchrun and SLURM."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mrlspk.errors import ConfigError
+from mrlspk.errors import ConfigError, shorten
 
 INTERACTIVE_JOBS = {"bash", "interactive"}  # job names of interactive shells, in which srun starts nothing
 
@@ -67,8 +68,8 @@ def _number(environment: Mapping[str, str], name: str, default: int | None = Non
     text = environment.get(name)
     if text is None and default is not None:
         return default
-    if text is None or not text.isdecimal():
-        found = "is not set" if text is None else f"is {text!r}"
+    if text is None or not re.fullmatch("[0-9]{1,9}", text):
+        found = "is not set" if text is None else f"is {shorten(text)!r}"
         fix = "Start the run with srun or torchrun, or unset their other variables."
         raise ConfigError(f"expected a number, it {found}", name, fix)
     return int(text)

@@ -20,11 +20,12 @@ from mrlspk.training.checkpoints.run_folder import LAST
 from mrlspk.training.checkpoints.saving import Saver, build_saver
 from mrlspk.training.device_batches import DeviceBatches
 from mrlspk.training.device_memory import peak_memory_mib
+from mrlspk.training.divergence import check_encoder, check_weights
 from mrlspk.training.hardware import fixed_shapes
 from mrlspk.training.records import EpochRecord, EpochSoFar, Observer, Progress, StepRecord
 from mrlspk.training.run import Run
 from mrlspk.training.signals import StopRequest, asked_signal, signal_name
-from mrlspk.training.step import StepResult
+from mrlspk.training.step import Batch, StepResult
 from mrlspk.training.trained_module import is_frozen
 
 log = logging.getLogger("mrlspk.training")
@@ -80,10 +81,10 @@ class _Loop:
         run.stepper.note_modes()
         before = state.progress
         with fixed_shapes(searched=not run.config.deterministic):
-            for record, result in self._steps():
+            for record, result, group in self._steps():
                 for observer in self.observers:
                     observer.step_done(record)
-                _abort_after_nonfinite_steps(run, before=before)
+                _abort_after_nonfinite_steps(run, group, before=before)
                 before = state.progress
                 *flags, is_time = result.asks
                 if self.saver.is_due(state.progress.step) or is_time or any(flags):
@@ -91,8 +92,8 @@ class _Loop:
                     self.stop_if_asked(flags)
         self.saver.save_within()
 
-    def _steps(self) -> Iterator[tuple[StepRecord, StepResult]]:
-        """Take the remaining steps of the epoch; yield each after it is in the progress."""
+    def _steps(self) -> Iterator[tuple[StepRecord, StepResult, Sequence[Batch]]]:
+        """Take the remaining steps of the epoch; yield each, with its batches, after it is in the progress."""
         run, state = self.run, self.run.state
         state.batches.go_to(state.progress.epoch, n_crops_done=state.progress.n_crops)
         n_left = max(0, state.n_batches - state.progress.n_crops // state.batches.crops_of_all)
@@ -121,7 +122,7 @@ class _Loop:
                 memory_mib=peak_memory_mib(state.fabric.device),
                 n_skipped=state.progress.n_skipped,
             )
-            yield record, result
+            yield record, result, group
 
     def _after(self, result: StepResult, *, margin: float, n_crops: int) -> Progress:
         """Return the progress after a step of ``n_crops``, of all processes."""
@@ -139,7 +140,9 @@ class _Loop:
         module, so_far = state.module, state.progress.so_far
         _warn_of_untrained_classifier(module.criterion, so_far, epoch=state.progress.epoch)
         run.ranks.broadcast_tensors(module.buffers())  # each process has its own statistics of the last step
-        validation = run.validator.validate(module.current_encoder())
+        encoder = module.current_encoder()
+        check_encoder(run, encoder)
+        validation = run.validator.validate(encoder)
         state.progress, is_best = note_best(
             run.config, state.progress.after_epoch(), validation, full_width_limit=run.full_width_limit
         )
@@ -207,19 +210,21 @@ def _warn_of_untrained_classifier(criterion: MatryoshkaLoss, so_far: EpochSoFar,
         )
 
 
-def _abort_after_nonfinite_steps(run: Run, *, before: Progress) -> None:
+def _abort_after_nonfinite_steps(run: Run, group: Sequence[Batch], *, before: Progress) -> None:
     """Abort after ``training.max_nonfinite_steps`` skipped steps in a row.
 
     Args:
         run: Its weights are those before the first of these steps.
+        group: Batches of the last step.
         before: Progress before the last step.
 
     Raises:
-        MrlspkError: If there were so many; it names a file with the crops of the last step.
+        MrlspkError: If there were so many: training has diverged, or else a file names the crops of the last step.
     """
     allowed, progress = run.config.training.max_nonfinite_steps, run.state.progress
     if progress.n_skipped_in_a_row < allowed:
         return
+    check_weights(run, group)
     path = run.run_dir / NONFINITE_STEP
     on_rank_zero(run.ranks, lambda: _write_crops(run, path, before=before))
     error = MrlspkError(

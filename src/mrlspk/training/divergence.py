@@ -1,0 +1,51 @@
+"""Tell a diverged training from bad recordings: diverged weights fail on white noise too."""
+
+from collections.abc import Sequence
+
+import torch
+
+from mrlspk.distributed import shown_by_rank_zero
+from mrlspk.errors import MrlspkError
+from mrlspk.models.encoder import Encoder
+from mrlspk.training.run import Run
+from mrlspk.training.step import Batch
+
+NOISE_SAMPLES = 16_000
+
+
+def check_weights(run: Run, group: Sequence[Batch]) -> None:
+    """Take a step on white noise in place of the crops of ``group``, whose step was not finite.
+
+    If that step is finite, the crops are at fault. It changes the weights, so the run must end.
+
+    Raises:
+        MrlspkError: If the step is not finite either.
+    """
+    noise = [(torch.randn_like(inputs), *others) for inputs, *others in group]
+    if not run.stepper.step(noise).is_done:
+        raise _diverged(run, "loss or gradient is not finite, for white noise either")
+
+
+def check_encoder(run: Run, encoder: Encoder) -> None:
+    """Check, before recordings are embedded, that the embedding of white noise is finite and not zero.
+
+    Raises:
+        MrlspkError: If it is not.
+    """
+    noise = torch.randn(1, NOISE_SAMPLES, generator=torch.Generator().manual_seed(0))  # the run's stays as it is
+    with torch.inference_mode():
+        embedding = encoder.eval()(noise.to(encoder.device))
+    if not (embedding.isfinite().all() and embedding.any()):
+        raise _diverged(run, "the embedding of white noise is zero or not finite")
+
+
+def _diverged(run: Run, what: str) -> Exception:
+    progress, config = run.state.progress, run.config
+    error = MrlspkError(
+        f"training has diverged by step {progress.step}, in epoch {progress.epoch + 1}: {what}",
+        "training.learning_rate",
+        "The recordings are not at fault. Begin a new run with a learning rate below "
+        f"{config.training.learning_rate:g}; for classifier weights it is multiplied by loss.class_lr_multiplier, "
+        f"{config.loss.class_lr_multiplier:g}.",
+    )
+    return shown_by_rank_zero(run.ranks, error)
