@@ -183,7 +183,10 @@ class _Loader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - of PyYAML
         try:
-            return super().construct_object(node, deep=deep)
+            value = super().construct_object(node, deep=deep)
+            if isinstance(value, int):
+                str(value)  # hexadecimal digits are read without a limit, but no error could show such a number
+            return value
         except _CONSTRUCTOR_ERRORS as error:
             kind = node.tag.rpartition(":")[2]
             raise yaml.constructor.ConstructorError(

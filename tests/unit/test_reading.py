@@ -16,6 +16,7 @@ def refusal(read, *arguments, **options):
     ("text", "expected"),
     [
         ("a: 1\nb: 2026-13-45", "line 2, column 4: no valid timestamp"),
+        ("a: 0x" + "f" * 5000, "line 1, column 4: no valid int"),
         ("a: 0b_", "line 1, column 4: no valid int"),
         ("!!int foo", "line 1, column 1: no valid int"),
         ('!!int ""', "line 1, column 1: no valid int"),

@@ -44,7 +44,10 @@ class OldKey(StrictModel):
             return self.replace.get(value, value) if known else value
         if not isinstance(value, list) or not all(isinstance(number, int | float) for number in value):
             raise ValueError("expected a list of numbers")
-        return [self.scale * number for number in value]
+        try:
+            return [self.scale * number for number in value]
+        except OverflowError as error:
+            raise ValueError("expected smaller numbers") from error
 
     def additions(self, value: Any) -> dict[str, Any]:
         """Return the new keys that go with an old value."""

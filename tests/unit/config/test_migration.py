@@ -257,9 +257,9 @@ def test_switch_that_is_not_a_boolean_is_an_error(section, key, value):
         config_of(**{section: {key: value}})
 
 
-@pytest.mark.parametrize("value", ["5, 12", [5, "12"], [5, None], 5, None])
+@pytest.mark.parametrize("value", ["5, 12", [5, "12"], [5, None], 5, None, [5, 10**400]])
 def test_a_noise_range_that_cannot_be_doubled_is_an_error(value):
-    with pytest.raises(ConfigError, match=r"data\.noise_snr_range: expected a list of numbers"):
+    with pytest.raises(ConfigError, match=r"data\.noise_snr_range: expected (a list of|smaller) numbers"):
         config_of(data={"noise_snr_range": value})
 
 
