@@ -173,7 +173,7 @@ def check_free(path: Path, *, force: bool) -> None:
     """Check, before any work, that ``path`` can be written.
 
     Raises:
-        MrlspkError: If it exists and ``force`` is false, or if a folder or a file is in the way.
+        MrlspkError: If it exists and ``force`` is false, or if it is no file, or below one.
     """
     try:
         exists = path.exists(follow_symlinks=False)
@@ -182,8 +182,9 @@ def check_free(path: Path, *, force: bool) -> None:
         raise MrlspkError(f"cannot be written: {error.strerror}", path, "Give another path.") from error
     if exists and not force:
         raise MrlspkError("exists", path, "Give another name, or `force` to overwrite it.")
-    if path.is_dir() or not nearest.is_dir():
-        raise MrlspkError(f"{path if path.is_dir() else nearest} is in the way", path, "Give another path.")
+    is_other = path.exists() and not path.is_file()  # a folder, a device, a pipe
+    if is_other or not nearest.is_dir():
+        raise MrlspkError(f"{path if is_other else nearest} is in the way", path, "Give another path.")
 
 
 @contextmanager

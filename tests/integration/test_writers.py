@@ -284,6 +284,17 @@ def test_run_or_model_on_a_full_disk_leaves_whole_files(writer, share, whole, ru
 
 
 @every_owner
+def test_killed_run_or_model_leaves_nothing_after_the_next(writer, whole, starter, workplace, run, out):
+    whole(writer)
+    killed = starter.fork("mrlspk", *writer.arguments, cwd=workplace, fault="killed_in_writing")
+    assert killed.exit_code() == -signal.SIGKILL
+    assert len(list(out.rglob("*.partial"))) == 1
+    outcome = run(*writer.arguments)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert not list(out.rglob("*.partial"))
+
+
+@every_owner
 def test_run_or_model_in_a_read_only_folder_is_refused(writer, whole, run, out):
     whole(writer)
     with full_disk.read_only(out):

@@ -158,6 +158,14 @@ def test_failed_folder_keeps_the_folder_before(tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["folder", "file.txt"]
 
 
+def test_folder_killed_between_two_renames_is_cleaned_by_the_next(tmp_path):
+    for name in ("folder.partial", "folder.earlier.partial"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file.txt").write_text("left")
+    fill(tmp_path / "folder", "next", force=False)
+    assert {path.parent.name: path.read_text() for path in tmp_path.rglob("*.txt")} == {"folder": "next"}
+
+
 def test_folder_that_cannot_take_its_place_leaves_the_one_before(tmp_path, monkeypatch):
     rename = Path.rename
 
@@ -183,6 +191,13 @@ def test_check_free_accepts_a_new_path_or_force(tmp_path):
     check_free(path, force=True)
     with pytest.raises(MrlspkError, match="exists"):
         check_free(path, force=False)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_folder_or_device_is_not_replaced(tmp_path, make):
+    make(tmp_path / "name")
+    with pytest.raises(MrlspkError, match="name is in the way"):
+        check_free(tmp_path / "name", force=True)
 
 
 def test_path_below_a_file_is_refused(tmp_path):

@@ -83,6 +83,26 @@ def test_partial_that_becomes_the_file_meanwhile_is_not_taken(tmp_path, monkeypa
     assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {"file.txt": "of another process"}
 
 
+def test_partial_of_a_third_process_is_not_taken(tmp_path, monkeypatch):
+    path, partial = tmp_path / "file.txt", tmp_path / "file.txt.partial"
+    partial.write_text("of a second process")
+    flock, third = fcntl.flock, []
+
+    def finish_first(descriptor, how):
+        if not third:
+            partial.rename(path)
+            path.unlink()
+            third.append(partial.open("w"))
+            flock(third[0], how)
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", finish_first)
+    with pytest.raises(MrlspkError, match="another process is writing it"), whole_file(path, force=False):
+        pytest.fail("it is written by a third process")
+    third[0].close()
+    assert list(tmp_path.iterdir()) == [partial]
+
+
 @pytest.mark.parametrize("is_folder", [False, True])
 def test_without_locks_the_partial_itself_is_the_lock(tmp_path, monkeypatch, is_folder):
     def refuse(*_):
