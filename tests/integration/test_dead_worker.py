@@ -35,7 +35,7 @@ def test_killed_process_ends_the_run_with_the_file_and_the_signal(train, fault_a
     assert outcome.exit_code == 1
     assert "b/2.wav: a decoding process was killed by SIGKILL while reading this file" in outcome.stderr
     assert "Lower data.num_workers" in outcome.stderr
-    assert list((tmp_path / "checkpoints" / "killed").glob(".*")) == []
+    assert list((tmp_path / "checkpoints" / "killed").glob("*.partial")) == []
 
 
 def test_process_that_hangs_ends_the_run_with_the_file(train, fault_at, tmp_path):
