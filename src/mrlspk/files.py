@@ -80,7 +80,9 @@ def whole_folder(folder: Path, *, force: bool) -> Iterator[Path]:
         MrlspkError: If another process is writing it, or it cannot be written. If there is a folder of that name that
             is not empty, and ``force`` is false, ``F.partial`` is kept.
     """
-    folder = folder.resolve()
+    folder = Path(os.path.realpath(folder))
+    if folder.is_symlink():
+        raise MrlspkError("is a loop of symbolic links", folder, "Give another path.")
     with _new_folders(folder), locked_partial(folder, is_folder=True) as partial:
         with write_errors(folder):
             yield partial.path
@@ -175,14 +177,12 @@ def check_free(path: Path, *, force: bool) -> None:
     Raises:
         MrlspkError: If it exists and ``force`` is false, or if it is no file, or below one.
     """
-    try:
+    with write_errors(path):
         exists = path.exists(follow_symlinks=False)
+        is_other = path.exists() and not path.is_file()  # a folder, a device, a pipe
         nearest = next(folder for folder in path.absolute().parents if folder.exists())
-    except OSError as error:
-        raise MrlspkError(f"cannot be written: {error.strerror}", path, "Give another path.") from error
     if exists and not force:
         raise MrlspkError("exists", path, "Give another name, or `force` to overwrite it.")
-    is_other = path.exists() and not path.is_file()  # a folder, a device, a pipe
     if is_other or not nearest.is_dir():
         raise MrlspkError(f"{path if is_other else nearest} is in the way", path, "Give another path.")
 

@@ -158,6 +158,19 @@ def test_failed_folder_keeps_the_folder_before(tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["folder", "file.txt"]
 
 
+def test_folder_behind_a_link_is_written_where_it_is(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    fill(tmp_path / "link", "new", force=False)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder" / "file.txt").read_text() == "new"
+
+
+def test_loop_of_links_is_no_folder(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(MrlspkError, match="is a loop of symbolic links"):
+        fill(tmp_path / "loop", "new", force=True)
+
+
 def test_folder_killed_between_two_renames_is_cleaned_by_the_next(tmp_path):
     for name in ("folder.partial", "folder.earlier.partial"):
         (tmp_path / name).mkdir()

@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from mrlspk.errors import MrlspkError
-from mrlspk.files import one_at_a_time, whole_file, whole_folder
+from mrlspk.files import check_free, one_at_a_time, whole_file, whole_folder
 from mrlspk.partial_files import locked_partial, partial_path
+from mrlspk.workflows.make_demo import make_demo
 
 KILLED = """
 import os, signal, sys
@@ -200,6 +201,18 @@ def test_partial_of_another_user_is_removed_where_that_is_allowed(shared_folder)
         partial.write_text("whole")
     assert (path.read_text(), path.stat().st_uid) == ("whole", 65534)
     assert not left.exists()
+
+
+@pytest.mark.parametrize("take", [check_free, make_demo])
+def test_path_that_a_user_may_not_look_at_is_an_error(shared_folder, take):
+    shared_folder.chmod(0o777)
+    closed = shared_folder / "closed"
+    (closed / "inside").mkdir(parents=True)
+    closed.chmod(0o700)
+    (shared_folder / "link").symlink_to(closed / "inside")
+    sizes = {"n_train_speakers": 2, "n_test_speakers": 2, "n_utterances": 2, "seed": 0} if take is make_demo else {}
+    with another_user(), pytest.raises(MrlspkError, match="cannot be written: Permission denied"):
+        take(shared_folder / "link", force=True, **sizes)
 
 
 def test_partial_of_another_user_that_stays_is_named(shared_folder):

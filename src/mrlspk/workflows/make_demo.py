@@ -10,6 +10,7 @@ from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.trials import generate_trials, write_trials
 from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.files import OnProgress, whole_folder
+from mrlspk.partial_files import write_errors
 
 NOTE = "Synthetic voices (eSpeak NG): they prove that the installation works and say nothing about accuracy."
 MARKER = "demo.json"  # marks a demo corpus; a folder without it is never replaced
@@ -96,9 +97,11 @@ def _report(on_progress: OnProgress, before: int, total: int, done: int, _part: 
 
 
 def _check_free(directory: Path, *, force: bool) -> None:
-    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
-        return
-    if not (directory / MARKER).is_file():
+    with write_errors(directory):
+        if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+            return
+        is_demo = (directory / MARKER).is_file()
+    if not is_demo:
         raise MrlspkError("exists and is not a demo corpus", directory, "Name another folder.")
     if not force:
         raise MrlspkError("exists", directory, "Name another folder, or replace it with `force=True`.")
