@@ -165,3 +165,45 @@ def test_a_nul_in_a_path_is_an_error_and_writes_nothing(world, tmp_path, name):
     check_message(result, code=result.exit_code)
     assert listing(tmp_path, world) == before
     assert "NUL" in result.stderr or "null" in result.stderr or "a\\x00b" in result.stderr, result.stderr
+
+
+WRONG = {"negative": -1, "text": "x", "none": None, "list": [], "NaN": float("nan"), "tensor": torch.zeros(2)}
+EDITED = {
+    "optimiser": {"negative", "text", "none", "list", "NaN", "tensor"},
+    "optimiser.state": {"negative", "text", "none", "list", "NaN", "tensor"},
+    "optimiser.state.0": {"list", "tensor", "text"},
+    "optimiser.state.0.step": {"negative", "none", "tensor"},
+    "optimiser.state.0.exp_avg": {"negative", "text", "none", "list", "NaN", "tensor"},
+    "optimiser.param_groups": {"negative", "text", "none", "list", "NaN"},
+    "progress": {"negative", "text", "list", "NaN", "tensor"},
+    "progress.epoch": {"negative", "text", "none", "list", "NaN", "tensor"},
+    "progress.n_parts": {"negative", "text", "none", "list"},
+    "progress.best_value": {"text", "none", "list", "NaN"},
+    "processes": {"negative", "text", "none", "list", "NaN", "tensor"},
+    "processes.n": {"negative", "text", "none", "list", "NaN", "tensor"},
+    "random_states": {"negative", "text", "none", "NaN", "tensor"},
+    "random_states.0": {"negative", "text", "none", "list", "tensor"},
+    "random_states.0.numpy.has_gauss": {"text", "none", "list"},
+    "config": {"negative", "text", "list", "NaN", "tensor"},
+    "criterion": {"negative", "text", "none", "list", "tensor"},
+    "model": {"negative", "text", "none", "list", "tensor"},
+    "format_version": {"negative", "text", "none", "list", "NaN", "tensor"},
+    "architecture": {"negative", "text", "none", "list", "tensor"},
+    "card": {"negative", "text", "list", "tensor"},
+}
+
+
+@pytest.mark.parametrize(("place", "wrong"), [(place, wrong) for place in EDITED for wrong in sorted(EDITED[place])])
+def test_a_checkpoint_edited_by_hand_is_one_error(world, tmp_path, place, wrong):
+    entries = torch.load(world / "checkpoints/run/last.pt", weights_only=True)
+    *above, last = [int(part) if part.isdigit() else part for part in place.split(".")]
+    node = entries
+    for part in above:
+        node = node[part]
+    node[last] = WRONG[wrong]
+    torch.save(entries, tmp_path / "last.pt")
+    before = listing(tmp_path, world)
+    result = invoke("train --resume {path} --set training.num_epochs=2 --allow-changes", world=world, path=tmp_path)
+    check_message(result, code=1)
+    assert str(tmp_path) in result.stderr
+    assert listing(tmp_path, world) == before

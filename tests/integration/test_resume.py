@@ -220,6 +220,15 @@ def test_changed_configuration_needs_allow_changes(train, checkpoints):
     assert last["config"]["training"]["num_epochs"] == 4
 
 
+def test_a_changed_learning_rate_holds_in_the_resumed_run(train, checkpoints):
+    assert train(name="one").exit_code == 0
+    lower = "--set", "training.learning_rate=0.001", "--set", "training.num_epochs=4"
+    outcome = train("--resume", "auto", "--allow-changes", *lower, name="one")
+    assert outcome.exit_code == 0, outcome.stderr
+    groups = load(checkpoints / "one" / "last.pt")["optimiser"]["param_groups"]
+    assert {group["peak_lr"] for group in groups} == {0.001, 0.01}  # the classifier weights have ten times the rate
+
+
 def test_changes_that_do_not_fit_the_model_are_refused_without_loss(train, checkpoints):
     assert train(name="one").exit_code == 0
     before = (checkpoints / "one" / "last.pt").read_bytes()

@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, FiniteFloat, NonNegativeInt
 
 from mrlspk.metrics.width_metrics import WidthMetrics
 
@@ -17,9 +17,9 @@ class EpochSoFar:
     """
 
     n_steps: NonNegativeInt = 0
-    loss: float = 0.0
-    class_loss: float = 0.0
-    margin: float = 0.0
+    loss: FiniteFloat = 0.0
+    class_loss: FiniteFloat = 0.0
+    margin: FiniteFloat = 0.0
 
     def with_step(self, *, loss: float, class_loss: float, margin: float) -> "EpochSoFar":
         """Return the sums with one more step."""
@@ -52,12 +52,12 @@ class Progress:
     step: NonNegativeInt = 0
     n_crops: NonNegativeInt = 0
     so_far: EpochSoFar = field(default_factory=EpochSoFar)
-    best_value: float = float("inf")
+    best_value: Annotated[float, Field(le=math.inf)] = math.inf  # no NaN
     best_epoch: NonNegativeInt = 0
     best_within_limit: bool = True
     n_skipped: NonNegativeInt = 0
     n_skipped_in_a_row: NonNegativeInt = 0
-    n_parts: PositiveInt = 1
+    n_parts: Annotated[int, Field(ge=1, le=2)] = 1
 
     def after_step(self, *, loss: float, class_loss: float, margin: float, n_crops: int, n_parts: int) -> "Progress":
         """Return the progress after an optimiser step of ``n_crops``, of all processes."""

@@ -13,6 +13,7 @@ from mrlspk.distributed import on_rank_zero, raising_on_all_ranks
 from mrlspk.evaluation.trial_list import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint, schema
+from mrlspk.models.checkpoints.plain_values import reading_entries
 from mrlspk.models.encoder import Encoder
 from mrlspk.training.best_epoch import average_last
 from mrlspk.training.checkpoints.resume_point import find_run
@@ -190,14 +191,17 @@ def _fit(run: Run, watching: Sequence[Observer]) -> None:
 def _report(state: RunState, verdict: Verdict | None) -> TrainReport:
     run_dir, config = state.plan.run_dir, state.config
     best = read_checkpoint(run_dir / BEST)
+    with reading_entries(run_dir / BEST):
+        best_epoch, eer = best[schema.PROGRESS]["epoch"], best[schema.VALIDATION]["eer"]
+        best_eer = {dim: eer[dim] for dim in config.model.matryoshka_dims}
     return TrainReport(
         run_dir=run_dir,
         best_checkpoint=run_dir / BEST,
         last_checkpoint=run_dir / (LAST if state.progress.epoch else BEST),
         epochs=state.progress.epoch,
-        best_epoch=best[schema.PROGRESS]["epoch"],
+        best_epoch=best_epoch,
         best_by=str(config.evaluation.best_by),
-        best={dim: best[schema.VALIDATION]["eer"][dim] for dim in config.model.matryoshka_dims},
+        best=best_eer,
         transfer=state.warm_start,
         baselines=state.baselines,
         verdict=verdict,

@@ -4,6 +4,8 @@ import json
 import math
 import re
 import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,19 @@ from mrlspk.models.checkpoints.state_dict_report import SHOWN, shown_name
 
 _SHORT = reprlib.Repr(maxstring=80, maxother=80)
 DEEPEST, LARGEST = 16, 2**63  # how deep a configuration may be, and how large a number in it
+
+
+@contextmanager
+def reading_entries(path: Path) -> Iterator[None]:
+    """Turn the absence of an entry, or an entry of another type, into an error of its checkpoint.
+
+    Raises:
+        CheckpointError: If the block raises KeyError or TypeError.
+    """
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"is incomplete or damaged: {error!r}", path, "Give it as it was written.") from error
 
 
 def checked_state(state: Any, path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import read_checkpoint, schema
+from mrlspk.models.checkpoints.plain_values import reading_entries
 from mrlspk.training.records import Progress
 
 
@@ -29,9 +30,10 @@ def average_checkpoints(paths: Sequence[Path]) -> dict[str, Any]:
     checkpoints = [(path, read_checkpoint(path)) for path in paths]
     last = checkpoints[-1][1]
     entries = {key: value for key, value in last.items() if key not in schema.LAST_ONLY}
-    for key in schema.AVERAGED:
-        entries[key] = average_states([contents[key] for _, contents in checkpoints], paths=paths)
-    return entries | {schema.AVERAGED_EPOCHS: [contents[schema.PROGRESS]["epoch"] for _, contents in checkpoints]}
+    with reading_entries(paths[-1]):
+        for key in schema.AVERAGED:
+            entries[key] = average_states([contents[key] for _, contents in checkpoints], paths=paths)
+        return entries | {schema.AVERAGED_EPOCHS: [contents[schema.PROGRESS]["epoch"] for _, contents in checkpoints]}
 
 
 def with_best_of(progress: Progress, best: Path) -> Progress:
@@ -46,7 +48,8 @@ def with_best_of(progress: Progress, best: Path) -> Progress:
     if schema.AVERAGED_EPOCHS not in contents:
         return progress
     names = "best_value", "best_epoch", "best_within_limit"
-    return replace(progress, **{name: contents[schema.PROGRESS][name] for name in names})
+    with reading_entries(best):
+        return replace(progress, **{name: contents[schema.PROGRESS][name] for name in names})
 
 
 def average_states(states: Sequence[dict[str, Tensor]], *, paths: Sequence[Path]) -> dict[str, Tensor]:

@@ -3,9 +3,12 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from pydantic import TypeAdapter
+import torch
+from pydantic import PositiveInt, TypeAdapter
+from torch import Tensor
+from torch.optim import SGD, AdamW, Optimizer
 
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import schema
@@ -17,7 +20,18 @@ from mrlspk.training.state import RunState
 
 log = logging.getLogger("mrlspk.training")
 
+# What loading raises for an entry of another type than the one that was saved.
+_DAMAGED = KeyError, IndexError, AttributeError, TypeError, RuntimeError, ValueError, OverflowError
+AVERAGES = {AdamW: frozenset({"step", "exp_avg", "exp_avg_sq"}), SGD: frozenset({"momentum_buffer"})}
+
 BEGIN_ANEW = "Begin a new run with `init_from`."
+
+
+class _Processes(TypedDict):
+    """The entry of the processes."""
+
+    n: PositiveInt
+    effective_batch: PositiveInt
 
 
 def restore(state: RunState, point: ResumePoint) -> None:
@@ -34,20 +48,49 @@ def restore(state: RunState, point: ResumePoint) -> None:
     if schema.RANDOM_STATES not in entries or schema.PROCESSES not in entries:
         raise CheckpointError("it holds no random generators, so training cannot resume from it", path, BEGIN_ANEW)
     _compare_corpora(state, entries, path)
-    _compare_processes(state, entries[schema.PROCESSES], path)
     try:
+        processes = TypeAdapter(_Processes).validate_python(entries[schema.PROCESSES], strict=True)
         state.module.load_entries(entries)
         state.start = {key: entries[key] for key in schema.RUN_START if key in entries}
-        state.optimiser.load_state_dict(entries[schema.OPTIMISER])
+        _restore_optimiser(state.optimiser, entries[schema.OPTIMISER])
         state.fabric.strategy.precision.load_state_dict(entries[schema.PRECISION])
         state.progress = TypeAdapter(Progress).validate_python(entries[schema.PROGRESS])
         if entries[schema.CONFIG]["training"]["batch_size"] != state.config.training.batch_size:
             state.progress = replace(state.progress, n_parts=1)  # the batch that ran out of memory was of another size
         _restore_generators(state, entries[schema.RANDOM_STATES])
-    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+    except _DAMAGED as error:
         raise CheckpointError(
             f"training cannot resume from it: {error}", path, "Resume with the corpus and configuration of its run."
         ) from error
+    _compare_processes(state, processes, path)
+
+
+def _restore_optimiser(optimiser: Optimizer, saved: dict[str, Any]) -> None:
+    """Load the averages of each parameter, and the rate of the last step; other options are of the configuration.
+
+    Raises:
+        ValueError: If the averages are not those of these parameters.
+    """
+    options = [
+        {name: value for name, value in group.items() if name not in {"params", "lr"}}
+        for group in optimiser.param_groups
+    ]
+    optimiser.load_state_dict(saved)
+    for group, own in zip(optimiser.param_groups, options, strict=True):
+        group.update(own, lr=float(group["lr"]))
+        for parameter in group["params"]:
+            _check_averages(optimiser.state.get(parameter, {}), parameter, names=AVERAGES[type(optimiser)])
+
+
+def _check_averages(averages: dict[str, Any], parameter: Tensor, *, names: frozenset[str]) -> None:
+    if averages and averages.keys() != names:  # a parameter without a step so far has none
+        raise ValueError(f"the optimiser holds {', '.join(averages)} for a parameter, expected {', '.join(names)}")
+    for name, values in averages.items():
+        shape = torch.Size() if name == "step" else parameter.shape
+        if not isinstance(values, Tensor) or values.shape != shape or not values.isfinite().all():
+            raise ValueError(f"the optimiser's {name} is not finite values of shape {tuple(shape)}")
+        if name == "step" and values < 0:
+            raise ValueError(f"the optimiser has taken {values.item()} steps")
 
 
 def _restore_generators(state: RunState, states: list[dict[str, Any]]) -> None:
@@ -74,7 +117,7 @@ def _compare_corpora(state: RunState, entries: dict[str, Any], path: Path) -> No
     log.warning("the run is resumed with another corpus: %s", changed)
 
 
-def _compare_processes(state: RunState, before: dict[str, int], path: Path) -> None:
+def _compare_processes(state: RunState, before: _Processes, path: Path) -> None:
     """Refuse another number of processes, or of crops in a step, or warn of the change if it is allowed."""
     n, crops = state.ranks.world_size, state.effective_batch
     if (before["n"], before["effective_batch"]) == (n, crops):

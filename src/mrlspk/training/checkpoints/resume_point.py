@@ -8,6 +8,7 @@ from typing import Any
 from mrlspk.config.run import LoggingConfig
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import LoadedModel, load_entries, read_checkpoint, schema
+from mrlspk.models.checkpoints.plain_values import reading_entries
 from mrlspk.reading import is_file, is_folder
 from mrlspk.training.checkpoints.run_folder import BEST, LAST, UNTRAINED, kept_epochs, new_run_dir
 
@@ -135,7 +136,7 @@ def check_nothing_lost(point: ResumePoint) -> None:
     last = point.path.with_name(LAST)
     if point.path == last or not last.is_file():
         return
-    there, here = (_place(each.entries[schema.PROGRESS]) for each in (read_resume_point(last), point))
+    there, here = (_place(each) for each in (read_resume_point(last), point))
     if there > here:
         raise CheckpointError(
             f"its run has advanced to {_shown(there)}: resuming from {_shown(here)} would overwrite that",
@@ -162,8 +163,10 @@ def check_best_is_there(best: Path, best_epoch: int) -> None:
         )
 
 
-def _place(progress: dict[str, Any]) -> tuple[int, int]:
-    return progress["epoch"], progress.get("n_crops", 0)
+def _place(point: ResumePoint) -> tuple[int, int]:
+    with reading_entries(point.path):
+        progress = point.entries[schema.PROGRESS]
+        return progress["epoch"], progress.get("n_crops", 0)
 
 
 def _shown(place: tuple[int, int]) -> str:
