@@ -197,6 +197,14 @@ def test_stdin_that_cannot_be_read_exits_3(material, redirection):
     assert done.stderr.endswith("\nSend one path per line, as UTF-8.\n")
 
 
+def test_paths_on_stdin_are_utf_8_whatever_the_terminal(material, tmp_path):
+    (tmp_path / "list").write_bytes(f"{material}/corpus/speaker0/a/é.wav\n".encode())
+    words = f"embed - --model {material / 'model.pt'} --json"
+    done = run_process(words, f"<{tmp_path / 'list'}", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert [each["id"] for each in json.loads(done.stdout)["embeddings"]] == [f"{material}/corpus/speaker0/a/é.wav"]
+
+
 @pytest.mark.parametrize("columns", ["0", "1", "-1", "²", "abc", "9" * 30])
 def test_width_that_nothing_fits_in_counts_as_not_given(columns):
     assert run_process("pretrained list", COLUMNS=columns).stdout == run_process("pretrained list").stdout

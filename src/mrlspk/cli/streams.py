@@ -28,9 +28,11 @@ class OutputError(MrlspkError):
 
 
 def guard() -> None:
-    """Replace stdout and stderr by guarded streams, and ignore terminal sizes that nothing fits in."""
+    """Replace stdout and stderr by guarded streams, read stdin as UTF-8, and ignore sizes that nothing fits in."""
     for number in range(3):
         _reserve(number)
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors=sys.stdin.errors)
     sys.stdout = _text(_Stdout(1), sys.stdout)
     sys.stderr = _text(_Stderr(2), sys.stderr)
     for name in SIZES:
