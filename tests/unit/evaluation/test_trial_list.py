@@ -16,7 +16,8 @@ def write_list(tmp_path):
     def write(name, root, *, n=2, missing=0):
         lines = []
         for number in range(n):
-            lines += [f"1 s/{number:02}.wav t/{number:02}.wav", f"0 t/{number:02}.wav s/{number:02}.wav"]
+            other = (number + 1) % n
+            lines += [f"1 s/{number:02}.wav t/{number:02}.wav", f"0 t/{other:02}.wav s/{number:02}.wav"]
         names = sorted({field for line in lines for field in line.split()[1:]})
         for utterance in names[missing:]:
             path = tmp_path / root / utterance
