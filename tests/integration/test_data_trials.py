@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+import full_disk
+from factories import write_voices
 from mrlspk.data.trials import read_trials
 
 
@@ -47,6 +49,20 @@ def test_several_folders_have_a_list_each_by_name(run, tiny_corpus, tmp_path):
         shutil.copytree(tiny_corpus.root, folder)
     outcome = run("data", "trials", *folders, "-n", 10, "-o", tmp_path / "lists", "--json")
     assert [entry["path"] for entry in outcome.json["trials"]] == [str(tmp_path / f"lists/{n}-test.txt") for n in "ab"]
+
+
+@pytest.mark.parametrize("larger", ["a", "b"])
+def test_full_disk_at_one_of_several_lists_leaves_none(run, tmp_path, larger):
+    folders = [tmp_path / "a" / "test", tmp_path / "b" / "test"]
+    for folder in folders:
+        write_voices(folder, 4 if larger in folder.parts else 2)
+    outcome = run("data", "trials", *folders, "-n", 40, "-o", tmp_path / "whole")
+    assert outcome.exit_code == 0
+    limit = min(path.stat().st_size for path in (tmp_path / "whole").iterdir())
+    with full_disk.files_up_to(limit):
+        outcome = run("data", "trials", *folders, "-n", 40, "-o", tmp_path / "lists")
+    assert f"lists/{larger}-test.txt: cannot be written: File too large" in outcome.stderr
+    assert not (tmp_path / "lists").exists()
 
 
 def test_a_folder_named_twice_is_refused(run, tiny_corpus, tmp_path):
