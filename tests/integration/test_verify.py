@@ -220,7 +220,7 @@ def test_decision_without_a_calibration_exits_1(run, model, pair):
     [
         (("--p-target", 0.1, "--far", 0.1), "either a prior or a false-accept rate"),
         (("--far", 0.3), "a false-accept rate of 0.3 was not measured"),
-        (("--p-target", 1.5), "expected a prior between 0 and 1"),
+        (("--p-target", 1.5), "expected a share between 0 and 1"),
         (("--dims", 5), "was not trained for a width of 5"),
         (("--dims", 16), "so it has no width 16"),
         (("--cohort", "somewhere"), "the scores are not normalised"),
