@@ -14,7 +14,7 @@ import yaml
 from mrlspk.errors import MrlspkError
 
 CHUNK_BYTES = 1 << 20
-LARGEST_LIST = 1 << 30  # bytes of a text file with a line for each trial or utterance
+LARGEST_LIST = 1 << 34  # bytes of a text file with a line for each trial or utterance; 250 million trials
 LARGEST_SETTINGS = 1 << 24  # bytes of a file of settings
 DEEPEST, NESTED = 50, "nested too deeply"  # no setting is deeper than six
 
@@ -79,7 +79,7 @@ def _is_impossible(path: Path) -> bool:
 def read_bytes(
     path: Path, error_type: type[MrlspkError], fix: str | None = None, *, most_bytes: int = LARGEST_SETTINGS
 ) -> bytes:
-    """Return the content of a file.
+    """Return the content of a text file, or its beginning with the first NUL, which is in no text.
 
     Raises:
         MrlspkError: Of type ``error_type``, if it cannot be read or has more than ``most_bytes``.
@@ -91,6 +91,8 @@ def read_bytes(
         while not is_larger and (chunk := file.read(CHUNK_BYTES)):  # a pipe or device has no size
             content += chunk
             is_larger = len(content) > most_bytes
+            if b"\0" in chunk:  # a damaged file of many gigabytes is not read to its end
+                break
     if is_larger:
         raise error_type(f"is too large: expected at most {most_bytes:,} bytes", path, fix)
     return bytes(content)

@@ -1,9 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from mrlspk.errors import ConfigError, DataError
-from mrlspk.reading import parse_json, parse_yaml, read_bytes, read_text, read_yaml
+from mrlspk.reading import LARGEST_LIST, parse_json, parse_yaml, read_bytes, read_text, read_yaml
 
 
 def refusal(read, *arguments, **options):
@@ -71,7 +72,18 @@ def test_a_file_that_is_too_large_is_refused_unread(tmp_path):
 
 
 def test_a_device_without_end_is_read_up_to_the_limit():
-    assert "is too large" in refusal(read_bytes, Path("/dev/zero"), DataError)
+    assert "is too large" in refusal(read_bytes, Path("/dev/urandom"), DataError, most_bytes=100)
+
+
+def test_reading_text_ends_at_a_nul(tmp_path):
+    path = tmp_path / "damaged.txt"
+    path.write_bytes(b"a b\n")
+    os.truncate(path, LARGEST_LIST)  # as a file system fills in what a crash lost: read whole, it would take all memory
+    assert "character 5 is NUL" in refusal(read_text, path, DataError, most_bytes=LARGEST_LIST)
+
+
+def test_a_list_of_twenty_million_trials_may_be_read():
+    assert 20_000_000 * len("1 id10270/5r0dWxy17C8/00001.wav id10270/8jEAjG6SegY/00008.wav\n") < LARGEST_LIST
 
 
 def test_as_many_bytes_as_allowed_are_read(tmp_path):
