@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from border_readers import READERS, VALUES
+from border_readers import CONTENTS, EVAL, PATHS, READERS, VALUES
 from factories import tiny_run, write_tiny_model, write_voices
 from mrlspk.cli.app import app
 from mrlspk.data.audio import save_m4a
@@ -72,6 +74,7 @@ def write_outputs(world):
     for command in (
         "train --config tiny.yaml --set logging.run_name=run",
         "train --config lora.yaml --set logging.run_name=lora",
+        "train --config head.yaml --set logging.run_name=head",
         "embed corpus --model model.pt -o cohort.npz",
         f"eval model.pt {trials} --scores scores.npz",
         f"calibrate model.pt {trials}",
@@ -83,12 +86,12 @@ def write_outputs(world):
         assert result.exit_code == 0, result.output
 
 
-def invoke(command, *, world, path="", env=(), **options):
-    """Run a command with its placeholders filled in; its cache is in the world."""
+def invoke(command, *, world, path="", further=(), cache=None, **options):
+    """Run a command with its placeholders filled in; its cache is in the world, unless another one is given."""
     places = {"world": world, "path": path, "quoted": '"' + str(path).replace("\0", "\\0") + '"'}
     arguments = [word.format(**places) for word in command.split()]
-    env = {"MRLSPK_CACHE_DIR": str(world / "cache"), **dict(env)}
-    return CliRunner(env=env).invoke(app, arguments, **options)
+    runner = CliRunner(env={"MRLSPK_CACHE_DIR": str(cache or world / "cache")})
+    return runner.invoke(app, [*arguments, *further], **options)
 
 
 def make_file(fault, path, good):
@@ -167,6 +170,41 @@ def test_a_nul_in_a_path_is_an_error_and_writes_nothing(world, tmp_path, name):
     assert "NUL" in result.stderr or "null" in result.stderr or "a\\x00b" in result.stderr, result.stderr
 
 
+@pytest.mark.parametrize("file", ["mine.json", "mine.pt"])
+@pytest.mark.parametrize("fault", [*PATHS, *CONTENTS, *VALUES])
+def test_a_faulty_own_model_is_one_error(world, tmp_path, file, fault):
+    shutil.copytree(world / "cache" / "zoo", tmp_path / "zoo")
+    path = tmp_path / "zoo" / file
+    good = path.read_bytes()
+    path.unlink()
+    if fault in VALUES:
+        path.write_text(f'{{"name": {VALUES[fault][1]}}}')
+    else:
+        make_file(fault, path, good)
+    before = listing(tmp_path, world)
+    result = invoke("embed {world}/a.wav --model mine", world=world, cache=tmp_path)
+    check_message(result, code=1)
+    assert file in result.stderr or fault in {"missing", "folder", "loop"}  # then there is no model of this name
+    assert "mine" in result.stderr
+    assert listing(tmp_path, world) == before
+
+
+@pytest.mark.parametrize("file", ["key.json", "shard-00000.npy", "shard-00000.sha256"])
+@pytest.mark.parametrize("fault", ["missing", "empty", "truncated", "enormous", "NUL", "not UTF-8", "nested"])
+def test_a_faulty_feature_store_is_computed_again(world, tmp_path, file, fault):
+    shutil.copytree(world / "features", tmp_path / "features")
+    store = min((tmp_path / "features").glob("crops-*"))
+    good = (store / file).read_bytes()
+    (store / file).unlink()
+    if fault == "nested":
+        (store / file).write_text(VALUES[fault][1])
+    else:
+        make_file(fault, store / file, good)
+    command = "train --config {world}/head.yaml --set logging.save_dir={path} --set features.folder={path}/features"
+    check_message(invoke(command, world=world, path=tmp_path), code=0)
+    assert (store / file).read_bytes() == good
+
+
 WRONG = {"negative": -1, "text": "x", "none": None, "list": [], "NaN": float("nan"), "tensor": torch.zeros(2)}
 EDITED = {
     "optimiser": {"negative", "text", "none", "list", "NaN", "tensor"},
@@ -207,3 +245,103 @@ def test_a_checkpoint_edited_by_hand_is_one_error(world, tmp_path, place, wrong)
     check_message(result, code=1)
     assert str(tmp_path) in result.stderr
     assert listing(tmp_path, world) == before
+
+
+KEYS = {  # a key of each kind of number, with ``{}`` in the place of a good one
+    "seed": "{}",
+    "training.learning_rate": "{}",
+    "model.matryoshka_dims": "[4, {}]",
+    "data.volume_range": "[{}, 6]",
+    "loss.margin_shares": "{{8: {}}}",
+}
+MEANT = {("data.volume_range", "negative")}  # a change of volume by -1 dB
+
+
+@pytest.mark.parametrize("channel", ["--set", "environment", ".env"])
+@pytest.mark.parametrize(("key", "fault"), [(key, fault) for key in KEYS for fault in VALUES])
+def test_a_faulty_setting_is_one_error_that_names_it(world, tmp_path, monkeypatch, channel, key, fault):
+    monkeypatch.chdir(tmp_path)
+    value, variable = KEYS[key].format(VALUES[fault][0]), "MRLSPK_" + key.upper().replace(".", "__")
+    monkeypatch.setenv(variable, value)
+    if channel != "environment":
+        monkeypatch.delenv(variable)
+    if channel == ".env":
+        (tmp_path / ".env").write_text(f"{variable}='{value}'\n")
+    before = listing(tmp_path, world)
+    result = invoke(EVAL, world=world, further=("--set", f"{key}={value}") if channel == "--set" else ())
+    if (key, fault) in MEANT:
+        check_message(result, code=0)
+        return
+    check_message(result, code=1)
+    assert key in result.stderr or variable in result.stderr, result.stderr
+    assert listing(tmp_path, world) == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_error"),
+    [
+        *(
+            ("unreadable", True),
+            ("enormous", True),
+            ("NUL", True),
+            ("not UTF-8", True),
+            ("300 bytes in its name", False),
+        ),
+        *(("missing", False), ("folder", False), ("loop", False), ("empty", False), ("truncated", False)),
+    ],
+)
+def test_a_dotenv_that_cannot_be_read_is_one_error(world, tmp_path, monkeypatch, fault, is_error):
+    """A folder of this name may be a virtual environment, and a file that is not there is none."""
+    monkeypatch.chdir(tmp_path)
+    make_file(fault, tmp_path / ".env", b"WANDB_MODE=offline\nOTHER=1\n")
+    monkeypatch.setenv("WANDB_MODE", "offline")  # so that what the file sets is removed after the test
+    monkeypatch.setenv("OTHER", "1")
+    result = invoke("embed {world}/a.wav --model {world}/model.pt", world=world)
+    check_message(result, code=int(is_error))
+    assert (".env" in result.stderr) == is_error
+
+
+@pytest.mark.parametrize(
+    ("sent", "named"),
+    [
+        (b"", "stdin"),
+        (b"\n \n", "stdin"),
+        (b"caf\xe9.wav\n", "stdin"),
+        (b"a\0b.wav\n", "a\\x00b.wav"),
+        (b"x" * 300 + b".wav\n", "x" * 300),
+        (b"9" * 5000 + b"\n", "99999"),
+        (b"missing.wav\n", "missing.wav"),
+        (b"-1\n", "-1"),
+    ],
+)
+def test_faulty_paths_on_stdin_are_one_error(world, tmp_path, sent, named):
+    before = listing(tmp_path, world)
+    result = invoke("embed - --model {world}/model.pt -o {world}/new.npz", world=world, input=sent)
+    check_message(result, code=3)
+    assert named in result.stderr, result.stderr
+    assert listing(tmp_path, world) == before
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (("train", "--set", f"seed={'[' * 20_000}"), 1, "--set seed: is not YAML: line 1, column 51"),
+        (("train", "--config", "x" * 300), 1, "File name too long"),
+        (("train", "--set", "seed=2026-13-45"), 1, "no valid timestamp"),
+        (("embed", "y" * 300 + ".wav", "--model", "{world}/model.pt"), 3, "y" * 300),
+        (("eval", "{world}/model.pt", "--trials", "/proc/self/mem"), 3, "/proc/self/mem: cannot be read"),
+    ],
+)
+def test_a_faulty_input_of_a_real_process_is_one_error(world, tmp_path, arguments, code, named):
+    done = subprocess.run(
+        [sys.executable, "-m", "mrlspk", *(each.replace("{world}", str(world)) for each in arguments)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())

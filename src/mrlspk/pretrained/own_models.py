@@ -90,7 +90,10 @@ def verified_path(model: OwnModel, cache_dir: Path) -> Path:
     """
     path = own_model_path(model.name, cache_dir)
     with reading(path, CheckpointError, PERMISSIONS):
-        found = file_sha256(path) if path.is_file() else None
+        size = path.stat().st_size if path.is_file() else None
+        if size and size != model.bytes:  # not hashed: it may be enormous
+            raise CheckpointError(f"expected {model.bytes:,} bytes, got {size:,}", path, _remedy(model.name))
+        found = None if size is None else file_sha256(path)
     if found != model.sha256:
         what = "is missing" if found is None else f"expected SHA-256 {model.sha256}, got {found}"
         raise CheckpointError(what, path, _remedy(model.name))
