@@ -73,6 +73,10 @@ def test_existing_file_is_overwritten_only_with_force(run, old, tmp_path):
         ("model: {mrl_dims: [32, 64]}", "is a configuration of mrlspk already"),
         (TEXT + "\nextra: 1\nhead: {flatten: 0.1}", "extra: not a key of redimnet-mrl"),
         (TEXT.replace("seed: 7", "seed: often"), "seed (from seed in "),
+        (
+            'advanced: {use_pretrained: true, model_name: "b2\\nloss: {scale: 1}\\n#"}',
+            "model_name (from advanced.model_name in ",
+        ),
     ],
 )
 def test_invalid_file_is_an_error_and_writes_nothing(run, old, tmp_path, content, message):

@@ -10,17 +10,19 @@ from mrlspk.config.base import Amount, Factor, StrictModel, Width
 
 NARROW_DIMS = 8, 16, 32  # trained beside matryoshka_dims: small widths improve only if they are trained
 
+NamePart = Annotated[str, Field(pattern=r"^[\w.+-]{1,100}$")]  # of the name of a published model
+
 
 class PretrainedConfig(StrictModel):
     """The published model that training starts from."""
 
     use_pretrained: bool = Field(True, description="Start from a published model rather than from random weights.")
     family: Literal["redimnet", "redimnet2"] = Field("redimnet", description="Family of the published model.")
-    model_name: str = Field("b2", description="Published variant: b0 to b6, S, M.")
+    model_name: NamePart = Field("b2", description="Published variant: b0 to b6, S, M.")
     train_type: Literal["ptn", "ft_lm", "ft_mix", "lm"] = Field(
         "ft_lm", description="Published training stage; ptn or lm for ReDimNet2."
     )
-    pretrained_dataset: str = Field("vox2", description="Corpus that the published model was trained on.")
+    pretrained_dataset: NamePart = Field("vox2", description="Corpus that the published model was trained on.")
     pretrained_checkpoint: Path | None = Field(
         None, description="Checkpoint to start from instead: a path, or a name from `mrlspk pretrained list`."
     )

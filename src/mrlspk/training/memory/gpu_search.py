@@ -219,10 +219,3 @@ def _seconds_per_pass(probe: Probe, batch_size: int) -> float | None:
             raise
         return None
     return (time.perf_counter() - started) / TIMED_PASSES
-
-
-def _with(points: tuple[MemoryPoint, ...], point: MemoryPoint | None) -> tuple[MemoryPoint, ...]:
-    """Return the points with one more, in order of batch size."""
-    if point is None or any(point.batch == known.batch for known in points):
-        return points
-    return tuple(sorted((*points, point), key=lambda each: each.batch))
