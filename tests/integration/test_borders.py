@@ -231,20 +231,27 @@ EDITED = {
 }
 
 
+def test_the_same_checkpoint_unedited_is_resumed(world, tmp_path):
+    run = shutil.copytree(world / "checkpoints/run", tmp_path / "run")
+    result = invoke("train --resume {path} --set training.num_epochs=2 --allow-changes", world=world, path=run)
+    check_message(result, code=0)
+
+
 @pytest.mark.parametrize(("place", "wrong"), [(place, wrong) for place in EDITED for wrong in sorted(EDITED[place])])
 def test_a_checkpoint_edited_by_hand_is_one_error(world, tmp_path, place, wrong):
-    entries = torch.load(world / "checkpoints/run/last.pt", weights_only=True)
+    run = shutil.copytree(world / "checkpoints/run", tmp_path / "run")
+    entries = torch.load(run / "last.pt", weights_only=True)
     *above, last = [int(part) if part.isdigit() else part for part in place.split(".")]
     node = entries
     for part in above:
         node = node[part]
     node[last] = WRONG[wrong]
-    torch.save(entries, tmp_path / "last.pt")
-    before = listing(tmp_path, world)
-    result = invoke("train --resume {path} --set training.num_epochs=2 --allow-changes", world=world, path=tmp_path)
+    torch.save(entries, run / "last.pt")
+    before = listing(run, world)
+    result = invoke("train --resume {path} --set training.num_epochs=2 --allow-changes", world=world, path=run)
     check_message(result, code=1)
-    assert str(tmp_path) in result.stderr
-    assert listing(tmp_path, world) == before
+    assert "last.pt" in result.stderr
+    assert listing(run, world) == before
 
 
 KEYS = {  # a key of each kind of number, with ``{}`` in the place of a good one
