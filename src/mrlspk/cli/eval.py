@@ -18,7 +18,6 @@ from mrlspk.cli.options import (
     Overrides,
     Quiet,
     cache_folder,
-    check_number,
     choose_device,
     mirror_address,
     parse_dims,
@@ -90,9 +89,7 @@ def eval_command(
     ] = None,
     target_eer: Annotated[
         float | None,
-        typer.Option(
-            min=0, max=1, callback=check_number, help="Find the smallest width whose EER interval is at most this."
-        ),
+        typer.Option(min=0, max=1, help="Find the smallest width whose EER interval is at most this."),
     ] = None,
     baselines: Annotated[
         bool,

@@ -1,7 +1,6 @@
 """Define the options that several commands share, read their configuration, and reconstruct the typed command."""
 
 import json
-import math
 import os
 import re
 import shlex
@@ -39,13 +38,6 @@ def check_device(value: str | None) -> str | None:
         return None
     if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,4})?", value):
         raise typer.BadParameter(f"expected auto, cpu, cuda, cuda:N or mps, got {value!r}")
-    return value
-
-
-def check_number(value: float | None) -> float | None:
-    """Return ``value`` unless it is NaN, which no range excludes."""
-    if value is not None and math.isnan(value):
-        raise typer.BadParameter("expected a number, got nan")
     return value
 
 

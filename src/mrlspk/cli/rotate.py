@@ -18,7 +18,6 @@ from mrlspk.cli.options import (
     Force,
     Quiet,
     cache_folder,
-    check_number,
     choose_device,
     parse_dims,
     read_config,
@@ -60,9 +59,7 @@ def rotate_command(
     max_speakers: Annotated[int, typer.Option(min=1, max=MOST, help="Speakers drawn from the folder.")] = 1000,
     crop_seconds: Annotated[
         float,
-        typer.Option(
-            min=0.3, max=3600, callback=check_number, help="Crop length of the trials that --method auto compares on."
-        ),
+        typer.Option(min=0.3, max=3600, help="Crop length of the trials that --method auto compares on."),
     ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of all draws.")] = 0,
     batch_size: Annotated[
