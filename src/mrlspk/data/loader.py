@@ -121,9 +121,15 @@ class WatchedLoader:
         self._reading[:] = [0] * len(self._reading)
 
     def _begin(self) -> Iterator[Any]:
-        """Start an iteration; its workers are those of the last one, if there was one."""
+        """Start an iteration; its workers are those of the last one, if there was one.
+
+        Raises:
+            RuntimeError: If one of those has died, which torch would find out seconds later.
+        """
         batches: Any = self._loader._iterator
         if batches is not None:
+            if not all(worker.is_alive() for worker in batches._workers):
+                raise RuntimeError("a worker has died")
             batches._timeout = 0  # of torch, for workers that have to finish an abandoned iteration
         batches = iter(self._loader)
         if self._loader.num_workers:

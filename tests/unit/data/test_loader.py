@@ -158,7 +158,8 @@ def test_death_between_two_batches_is_raised_at_the_next(corpus):
 
 
 def test_death_between_two_epochs_is_raised_in_the_next(corpus):
-    loader = loader_of(PidAsClass(corpus, crop_seconds=0.1, seed=0), n_workers=1)
+    # torch looks after its workers every 5 s when it wakes them
+    loader = loader_of(PidAsClass(corpus, crop_seconds=0.1, seed=0), n_workers=1, timeout_seconds=3)
     pid = int(next(iter(list(loader)))[1][0])
     os.kill(pid, signal.SIGKILL)
     time.sleep(SOON)
