@@ -35,7 +35,7 @@ def check_report(folder: Path, *, force: bool) -> None:
         if not nearest.is_dir():
             raise MrlspkError(f"{nearest} is in the way", folder, "Give another folder.")
         for each in (nearest, place):
-            if each.exists() and not os.access(each, os.W_OK | os.X_OK):
+            if each.is_dir() and not os.access(each, os.W_OK | os.X_OK):
                 raise MrlspkError(f"{each} cannot be written", folder, "Give another folder.")
         if place.exists(follow_symlinks=False):
             _check_contents(place, folder, force=force)
