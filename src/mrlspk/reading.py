@@ -191,8 +191,9 @@ class _Loader(yaml.SafeLoader):
             return value
         except _CONSTRUCTOR_ERRORS as error:
             kind = node.tag.rpartition(":")[2]
+            cause = f": {error}" if isinstance(error, ValueError) else ""  # other texts are about PyYAML's own code
             raise yaml.constructor.ConstructorError(
-                problem=f"no valid {kind}, and text belongs in quotes: {error}", problem_mark=node.start_mark
+                problem=f"no valid {kind}, and text belongs in quotes{cause}", problem_mark=node.start_mark
             ) from error
 
 

@@ -35,6 +35,7 @@ def test_a_faulty_yaml_value_is_one_error_with_its_place(text, expected):
     message = refusal(parse_yaml, text, "run.yaml", DataError)
     assert message.startswith("run.yaml: is ")
     assert expected in message
+    assert "object" not in message  # of PyYAML's own code
     assert len(message) < 300
 
 
