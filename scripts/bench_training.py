@@ -20,7 +20,7 @@ from mrlspk.config.architecture import describe_architecture
 from mrlspk.inference.torch_backend import find_device
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.hardware import build_acceleration, set_tf32
-from mrlspk.training.memory.train_probe import TrainProbe, build_train_probe
+from mrlspk.training.memory.probe import Probe, build_train_probe
 
 MIB = 2**20
 PLAIN = (
@@ -55,7 +55,7 @@ class Variant:
 
     name: str
     config: Config
-    probe: TrainProbe
+    probe: Probe
     seconds: list[float] = field(default_factory=list)
     memory_mib: float = 0.0
 

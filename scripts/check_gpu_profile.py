@@ -105,7 +105,7 @@ def check_gpu(probe: Probe, prediction: Line, gib: int) -> tuple[Peak, list[str]
     found = search_gpu(probe, limit_mib=limit_mib)
     batch = prediction.largest_batch(planned_gpu(limit_mib).usable_mib)
     with limited_to(read_gpu(probe.device, limit_mib=limit_mib), probe.device):
-        point = measure_on_gpu(probe)(batch) if batch else None
+        point = measure_on_gpu(probe, batch) if batch else None
     chosen = next(point for point in found.points if point.batch == found.batch)
     cells = [f"{found.batch:,}", f"{chosen.peak_mib:,.0f}", f"{chosen.utterances_per_second:,.0f}"]
     return Peak(batch, prediction.peak_mib(batch), point and point.peak_mib), cells

@@ -70,21 +70,17 @@ class FakeGpu:
 
 
 class FakeProbe:
-    """Passes that use ``fixed`` MiB and ``per_crop`` for each crop, and record the batches that began."""
+    """Passes that use ``fixed`` MiB and ``per_crop`` for each crop."""
 
     device = torch.device("cuda", 0)
+    compiled = False
 
     def __init__(self, gpu, *, fixed=0.0, per_crop=10.0, seconds=lambda batch: 0.01 * batch):
         self.gpu, self.fixed, self.per_crop, self.seconds = gpu, fixed, per_crop, seconds
-        self.begun = []
 
     def take(self, batch_size):
         self.gpu.reserve(self.fixed + self.per_crop * batch_size)
         self.gpu.seconds += self.seconds(batch_size)
-
-    def begin(self, batch_size):
-        self.begun.append(batch_size)
-        self.take(batch_size)
 
     def forget(self):
         pass

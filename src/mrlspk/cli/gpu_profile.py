@@ -57,7 +57,7 @@ def gpu_profile_command(
     from mrlspk.config import load_config
     from mrlspk.config.sources import read_environment
     from mrlspk.files import claimed_file
-    from mrlspk.workflows.profile_gpu import ProfileRequest, profile_gpu, write_config
+    from mrlspk.workflows.profile_gpu import profile_gpu, write_config
 
     claim = None if write is None else ctx.with_resource(claimed_file(write, force=force))
     environment = read_environment(os.environ)
@@ -65,9 +65,15 @@ def gpu_profile_command(
     sets = overrides or []
     config = load_config(config_paths, sets, environment=os.environ)
     tried = load_config(config_paths, [*sets, *_only_tried(device, stand_in)], environment=os.environ)
-    request = ProfileRequest(limit_mib, target_batch, fastest=fastest)
     with output.progress("running steps", quiet=quiet):
-        profile = profile_gpu(tried, request, cache_dir=environment.cache_folder(), mirror=environment.mirror)
+        profile = profile_gpu(
+            tried,
+            limit_mib=limit_mib,
+            target_batch=target_batch,
+            fastest=fastest,
+            cache_dir=environment.cache_folder(),
+            mirror=environment.mirror,
+        )
     written = None
     try:
         if claim is not None:
@@ -104,10 +110,14 @@ def parse_memory(text: str | None) -> float | None:
 
 
 def _payload(profile: "GpuProfile", written: Path | None) -> dict[str, object]:
-    measured = [_known(asdict(point)) for point in profile.measured]
-    computed = {"prediction": profile.prediction, "usable_mib": profile.usable_mib, "measured": measured}
-    device = {"device": profile.device}  # null without a GPU; other unknown values are absent
-    return _known(asdict(profile)) | device | computed | ({} if written is None else {"written": str(written)})
+    found = profile.found
+    values = asdict(profile) | asdict(found.gpu)
+    del values["found"]
+    values["usable_mib"], values["predicted_peak_mib"] = found.gpu.usable_mib, profile.predicted_peak_mib
+    values["written"] = None if written is None else str(written)
+    measured = [_known(asdict(point)) for point in found.points]
+    # The device is null without a GPU; other unknown values are absent.
+    return _known(values) | {"device": profile.device, "prediction": profile.device is None, "measured": measured}
 
 
 def _known(values: dict[str, object]) -> dict[str, object]:
@@ -115,36 +125,31 @@ def _known(values: dict[str, object]) -> dict[str, object]:
 
 
 def _human(profile: "GpuProfile", written: Path | None) -> Iterator[RenderableType]:
-    if profile.prediction:
-        yield f"Predicted for {profile.limit_mib:.0f} MiB from steps on the CPU: there is no GPU to measure on."
+    gpu = profile.found.gpu
+    if profile.device is None:
+        yield f"Predicted for {gpu.limit_mib:.0f} MiB from steps on the CPU: there is no GPU to measure on."
     else:
-        yield f"{profile.device}, {profile.total_mib:.0f} MiB, planned with {profile.limit_mib:.0f} MiB"
-    yield f"free: {profile.free_mib:.0f} MiB, usable ({profile.share:.0%}): {profile.usable_mib:.0f} MiB"
+        yield f"{profile.device}, {gpu.total_mib:.0f} MiB, planned with {gpu.limit_mib:.0f} MiB"
+    yield f"free: {gpu.free_mib:.0f} MiB, usable ({gpu.share:.0%}): {gpu.usable_mib:.0f} MiB"
     assumed = "" if profile.speakers_counted else " (assumed: the training corpus is not there)"
     if profile.key == "training.batch_size":
         yield f"classes: {profile.n_speakers}{assumed}"
     yield _table(profile)
-    yield f"{profile.key}: {profile.batch_size}, the {profile.chosen} that fits{_shared(profile)}"
+    each = "" if profile.n_processes == 1 else f", in each of {profile.n_processes} processes"
+    yield f"{profile.key}: {profile.batch_size}, the {profile.chosen} that fits{each}"
     if profile.key == "training.batch_size":
         yield f"training.accumulation_steps: {profile.accumulation_steps}"
     else:
         yield "Only the head is trained: crops pass through the network once, and their pooled vectors are stored."
-    yield f"expected peak: {profile.predicted_peak_mib:.0f} of {profile.usable_mib:.0f} usable MiB"
+    yield f"expected peak: {profile.predicted_peak_mib:.0f} of {gpu.usable_mib:.0f} usable MiB"
     if written is not None:
         yield f"configuration written to {written}"
 
 
 def _table(profile: "GpuProfile") -> RenderableType:
     """Return the table of peaks by batch, with crops per second if they were measured."""
-    columns = ["batch", "peak MiB, predicted" if profile.prediction else "peak MiB, reserved"]
-    columns += [] if profile.prediction else ["utterances/s"]
-    rows = [
-        [point.batch, f"{point.peak_mib:.0f}"]
-        + ([] if profile.prediction else [f"{point.utterances_per_second or 0:.0f}"])
-        for point in profile.measured
-    ]
-    return output.table(None, columns, rows)
-
-
-def _shared(profile: "GpuProfile") -> str:
-    return "" if profile.n_processes == 1 else f", in each of {profile.n_processes} processes"
+    points = profile.found.points
+    rows = [[point.batch, f"{point.peak_mib:.0f}", f"{point.utterances_per_second or 0:.0f}"] for point in points]
+    if profile.device is None:
+        return output.table(None, ["batch", "peak MiB, predicted"], [row[:2] for row in rows])
+    return output.table(None, ["batch", "peak MiB, reserved", "utterances/s"], rows)

@@ -8,7 +8,7 @@ from fake_gpu import FakeGpu, FakeProbe
 from mrlspk.config import load_config
 from mrlspk.files import claimed_file
 from mrlspk.workflows import profile_gpu as module
-from mrlspk.workflows.profile_gpu import ProfileRequest, profile_gpu, with_batch, write_config
+from mrlspk.workflows.profile_gpu import profile_gpu, with_batch, write_config
 
 NETWORK = "training.freeze_backbone_epochs=0"
 
@@ -23,7 +23,7 @@ def gpu(monkeypatch):
 
 
 def profile_of(config, tmp_path, **options):
-    return profile_gpu(config, ProfileRequest(**options), cache_dir=tmp_path)
+    return profile_gpu(config, cache_dir=tmp_path, **options)
 
 
 @pytest.fixture
@@ -34,20 +34,21 @@ def config(tmp_path):
 @pytest.mark.usefixtures("gpu")
 def test_profile_of_a_gpu_reports_free_memory_and_speed(config, tmp_path):
     profile = profile_of(config, tmp_path)
-    assert (profile.device, profile.prediction) == ("fake GPU", False)
-    assert (profile.total_mib, profile.limit_mib, profile.free_mib, profile.share) == (10_000, 10_000, 8500, 0.9)
-    assert profile.usable_mib == pytest.approx(7650)
+    gpu = profile.found.gpu
+    assert profile.device == "fake GPU"
+    assert (gpu.total_mib, gpu.limit_mib, gpu.free_mib, gpu.share) == (10_000, 10_000, 8500, 0.9)
+    assert gpu.usable_mib == pytest.approx(7650)
     assert (profile.key, profile.chosen, profile.batch_size) == ("training.batch_size", "largest", 88)  # 90 would fit
     assert profile.predicted_peak_mib == pytest.approx(88 * 85)
-    assert all(point.utterances_per_second == pytest.approx(100) for point in profile.measured)
-    assert [point.batch for point in profile.measured] == [2, 4, 8, 16, 32, 64, 80, 88, 96]
+    assert all(point.utterances_per_second == pytest.approx(100) for point in profile.found.points)
+    assert [point.batch for point in profile.found.points] == [2, 4, 8, 16, 32, 64, 80, 88, 96]
 
 
 @pytest.mark.usefixtures("gpu")
-def test_batch_that_reaches_the_target_is_measured(config, tmp_path):
+def test_peak_of_a_batch_for_a_target_is_that_of_the_next_measured(config, tmp_path):
     profile = profile_of(config, tmp_path, target_batch=100)
     assert (profile.batch_size, profile.accumulation_steps) == (50, 2)
-    assert 50 in [point.batch for point in profile.measured]
+    assert profile.predicted_peak_mib == pytest.approx(64 * 85)
 
 
 @pytest.mark.usefixtures("gpu")
@@ -59,7 +60,7 @@ def test_processes_share_the_target(config, tmp_path):
 
 def test_limit_holds_for_the_steps_and_is_lifted(gpu, config, tmp_path):
     profile = profile_of(config, tmp_path, limit_mib=6000)
-    assert (profile.limit_mib, profile.free_mib) == (6000, 6000 - 512)
+    assert (profile.found.gpu.limit_mib, profile.found.gpu.free_mib) == (6000, 6000 - 512)
     assert profile.batch_size == 56  # 0.9 * 5,488 / 85 = 58.1
     assert gpu.fraction == 1
 

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,8 +10,8 @@ import torch
 from mrlspk.config import Config
 from mrlspk.data.build import build_training_data
 from mrlspk.distributed import ALONE, Ranks
-from mrlspk.errors import ConfigError
-from mrlspk.training.memory.gpu_search import BatchSearch, check_fits, search_gpu
+from mrlspk.errors import ConfigError, MrlspkError
+from mrlspk.training.memory.gpu_search import BatchSearch, search_gpu
 from mrlspk.training.memory.peak_model import MIN_BATCH, split_target
 from mrlspk.training.memory.probe import build_probe
 from mrlspk.training.plan import n_passes
@@ -39,7 +40,8 @@ def choose_batch(config: Config, *, cache_dir: Path, mirror: str | None = None, 
         CheckpointError: If the model to start from is damaged.
         DownloadError: If a published model cannot be fetched.
     """
-    if config.training.batch_size != "auto":
+    training, world = config.training, ranks.world_size
+    if training.batch_size != "auto":
         return config
     if not config.trains_head_alone and ranks.device.type != "cuda":
         raise ConfigError(
@@ -51,30 +53,47 @@ def choose_batch(config: Config, *, cache_dir: Path, mirror: str | None = None, 
     largest, why = STORED_BATCH, "stored vectors take very little memory"
     if not config.trains_head_alone:
         found = _smallest(config, n_classes, cache_dir=cache_dir, mirror=mirror, ranks=ranks)
-        largest, why = found.batch, f"{found.batch} take {found.peak_mib:.0f} of {found.gpu.usable_mib:.0f} usable MiB"
-    resolved = _resolve(config, min(largest, max(MIN_BATCH, n_crops // ranks.world_size)), n_processes=ranks.world_size)
-    if ranks.is_first:
-        batch, steps = resolved.training.batch, resolved.training.accumulation_steps
-        log.info(
-            "training.batch_size auto: %d in each of %d processes, accumulated %d times: %s",
-            batch,
-            ranks.world_size,
-            steps,
-            why,
-        )
-    return resolved
-
-
-def _resolve(config: Config, largest: int, *, n_processes: int) -> Config:
-    """Return ``config`` with the largest batch, or with the batch and accumulation that reach the target."""
-    training = config.training
-    batch, steps = split_target(
-        largest, training.target_batch, n_processes=n_processes, multiple_of=crops_side_by_side(config)
-    )
+        largest = found.batch
+        why = f"{largest} take {found.peak_mib(largest):.0f} of {found.gpu.usable_mib:.0f} usable MiB"
+    largest = min(largest, max(MIN_BATCH, n_crops // world))
+    batch, steps = fill_target(config, largest, training.target_batch, n_processes=world)
     if training.target_batch is None:
         steps = training.accumulation_steps
-    chosen = {"batch_size": batch, "accumulation_steps": steps, "target_batch": None}
-    return config.model_copy(update={"training": training.model_copy(update=chosen)})
+    if ranks.is_first:
+        text = "training.batch_size auto: %d in each of %d processes, accumulated %d times: %s"
+        log.info(text, batch, world, steps, why)
+    return with_training_batch(config, batch, steps)
+
+
+def check_fits(config: Config, found: BatchSearch) -> None:
+    """Refuse a GPU on which the smallest batch does not fit.
+
+    Raises:
+        MrlspkError: If it does not fit.
+    """
+    least = max(MIN_BATCH, _crops_side_by_side(config))
+    if found.batch >= least:
+        return
+    gpu, smallest = found.gpu, next(iter(found.points), None)
+    needed = f"{smallest.batch} take {smallest.peak_mib:.0f} MiB" if smallest else "memory ran out"
+    raise MrlspkError(
+        f"not even a batch of {least} fits into {gpu.limit_mib:.0f} MiB ({gpu.free_mib:.0f} free, "
+        f"{gpu.usable_mib:.0f} usable): {needed}",
+        "memory",
+        "Take hardware.precision=bf16, hardware.gradient_checkpointing=true, a shorter data.chunk_duration, a smaller "
+        "model, or train the head only (training.freeze_backbone_epochs=null).",
+    )
+
+
+def fill_target(config: Config, largest: int, target_batch: int | None, *, n_processes: int) -> tuple[int, int]:
+    """Return (batch, accumulation) that reach a target, by `split_target`; crops of one speaker stay together."""
+    return split_target(largest, target_batch, n_processes=n_processes, multiple_of=_crops_side_by_side(config))
+
+
+def with_training_batch(config: Config, batch_size: int, accumulation_steps: int) -> Config:
+    """Return ``config`` with this batch and accumulation, and without a target."""
+    chosen = {"batch_size": batch_size, "accumulation_steps": accumulation_steps, "target_batch": None}
+    return config.model_copy(update={"training": config.training.model_copy(update=chosen)})
 
 
 def _count(config: Config) -> tuple[int, int]:
@@ -86,27 +105,18 @@ def _count(config: Config) -> tuple[int, int]:
 def _smallest(config: Config, n_classes: int, *, cache_dir: Path, mirror: str | None, ranks: Ranks) -> BatchSearch:
     """Return the search of the process whose GPU holds the smallest batch."""
     ranks.barrier()  # the first collective call allocates memory, before the free memory is read
+    build = partial(build_probe, n_speakers=n_classes, n_processes=ranks.world_size, cache_dir=cache_dir, mirror=mirror)
     with torch.random.fork_rng([ranks.device]):
-        found = _search(config, n_classes, cache_dir=cache_dir, mirror=mirror, ranks=ranks)
-    if config.hardware.compile:
-        torch.compiler.reset()
+        found = search_gpu(build(config, ranks.device))
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(ranks.device)
     smallest = min(ranks.all_gather(found), key=lambda each: each.batch)
-    check_fits(smallest, least=max(MIN_BATCH, crops_side_by_side(config)))
+    check_fits(config, smallest)
     return smallest
 
 
-def _search(config: Config, n_classes: int, *, cache_dir: Path, mirror: str | None, ranks: Ranks) -> BatchSearch:
-    """Return the search on the GPU of this process; its probe is freed on return."""
-    probe = build_probe(
-        config, ranks.device, n_speakers=n_classes, n_processes=ranks.world_size, cache_dir=cache_dir, mirror=mirror
-    )
-    return search_gpu(probe)
-
-
-def crops_side_by_side(config: Config) -> int:
+def _crops_side_by_side(config: Config) -> int:
     """Return the number of crops of one speaker that stay together in a batch."""
     data = config.data
     return data.utterances_per_speaker if data.sampler == "speaker_balanced" and not config.trains_head_alone else 1

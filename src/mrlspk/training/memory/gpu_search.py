@@ -5,25 +5,23 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from operator import attrgetter
 
 import torch
 
-from mrlspk.errors import MrlspkError
 from mrlspk.training.device_memory import MIB, ran_out_of_memory
 from mrlspk.training.memory.peak_model import MAX_BATCH, MIN_BATCH, Line, MemoryPoint, round_down
 from mrlspk.training.memory.probe import Probe
 
 log = logging.getLogger("mrlspk.training")
 
-USED_SHARE = 0.9  # of the free memory; the rest is for fragments and for kernels that choose larger workspaces
 # CUDA's context and its loaded kernels are in GPU memory but outside the allocator. On a GPU that is here they are
 # measured. For one that is not here they are assumed to take this much: some hundred MiB on present GPUs.
 CUDA_CONTEXT_MIB = 512.0
 TIMED_PASSES = 3
-
-type Measure = Callable[[int], MemoryPoint | None]
 
 
 @dataclass(frozen=True)
@@ -34,16 +32,18 @@ class GpuMemory:
         total_mib: Of the GPU that is here; without one, of the planned GPU.
         limit_mib: Of the planned GPU: the smaller of the two.
         free_mib: What the allocator of one process can have: without CUDA's context and other programs.
+        share: The share of it that a pass may take; the rest is for fragments and larger workspaces of kernels.
     """
 
     total_mib: float
     limit_mib: float
     free_mib: float
+    share: float = 0.9
 
     @property
     def usable_mib(self) -> float:
         """The part of the free memory that a pass may take."""
-        return USED_SHARE * self.free_mib
+        return self.share * self.free_mib
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class BatchSearch:
     Attributes:
         gpu: The memory that was searched.
         points: The measured or predicted points, by rising batch.
-        batch: The chosen batch; 0 if none fits.
-        line: Predicted memory by batch size; None if the chosen batch was measured.
+        batch: The batch that fits; 0 if none does.
+        line: Predicted memory by batch size; None on a GPU.
     """
 
     gpu: GpuMemory
@@ -62,12 +62,11 @@ class BatchSearch:
     batch: int
     line: Line | None = None
 
-    @property
-    def peak_mib(self) -> float:
-        """The peak of the chosen batch."""
+    def peak_mib(self, batch: int) -> float:
+        """Return the peak of a batch up to the one that fits: predicted, or that of the next size measured."""
         if self.line is not None:
-            return self.line.peak_mib(self.batch)
-        return next(point.peak_mib for point in self.points if point.batch == self.batch)
+            return self.line.peak_mib(batch)
+        return next(point.peak_mib for point in self.points if point.batch >= batch)
 
 
 def planned_gpu(limit_mib: float) -> GpuMemory:
@@ -82,7 +81,6 @@ def read_gpu(device: torch.device, *, limit_mib: float | None = None) -> GpuMemo
         device: This process has run kernels on it already, so that CUDA's context is loaded.
         limit_mib: Plan for a GPU of this size, if it is smaller.
     """
-    torch.cuda.empty_cache()
     free_bytes, total_bytes = torch.cuda.mem_get_info(device)
     total_mib, free_mib = total_bytes / MIB, (free_bytes + torch.cuda.memory_reserved(device)) / MIB
     if limit_mib is None or limit_mib >= total_mib:
@@ -98,50 +96,13 @@ def search_gpu(probe: Probe, *, limit_mib: float | None = None, fastest: bool = 
         limit_mib: Plan for a GPU of this size: the allocator is limited to what would be free there.
         fastest: Choose by crops per second, and try sizes between the powers of two as well.
     """
-    measure = measure_on_gpu(probe)
-    measure(MIN_BATCH)  # loads kernels into CUDA's context, before the free memory is read
+    measure_on_gpu(probe, MIN_BATCH)  # loads kernels into CUDA's context, before the free memory is read
     gpu = read_gpu(probe.device, limit_mib=limit_mib)
     with limited_to(gpu, probe.device):
-        points = measure_batches(measure, gpu.usable_mib, between=fastest)
+        points = measure_batches(partial(measure_on_gpu, probe), gpu.usable_mib, between=fastest)
     fitting = [point for point in points if point.peak_mib <= gpu.usable_mib]
-    order = (lambda point: point.utterances_per_second) if fastest else (lambda point: point.batch)
-    chosen = max(fitting, key=order, default=None)
+    chosen = max(fitting, key=attrgetter("utterances_per_second" if fastest else "batch"), default=None)
     return BatchSearch(gpu, tuple(points), chosen.batch if chosen else 0)
-
-
-def search_at(probe: Probe, found: BatchSearch, batch_size: int) -> BatchSearch:
-    """Return the search with ``batch_size`` chosen, and measured; it is no larger than the batch found before."""
-    points = {point.batch: point for point in found.points}
-    if batch_size not in points:
-        with limited_to(found.gpu, probe.device):
-            point = measure_on_gpu(probe)(batch_size)
-        if point is None:
-            raise torch.OutOfMemoryError(f"{batch_size} crops do not fit, but {found.batch} did")
-        points[batch_size] = point
-    return replace(found, points=tuple(points[batch] for batch in sorted(points)), batch=batch_size)
-
-
-def check_fits(found: BatchSearch, *, least: int = MIN_BATCH) -> None:
-    """Refuse a GPU on which the smallest batch does not fit.
-
-    Args:
-        found: The result of a search.
-        least: Crops of the smallest batch.
-
-    Raises:
-        MrlspkError: If it does not fit.
-    """
-    if found.batch >= least:
-        return
-    gpu, smallest = found.gpu, next(iter(found.points), None)
-    needed = f"{smallest.batch} take {smallest.peak_mib:.0f} MiB" if smallest else "memory ran out"
-    raise MrlspkError(
-        f"not even a batch of {least} fits into {gpu.limit_mib:.0f} MiB ({gpu.free_mib:.0f} free, "
-        f"{gpu.usable_mib:.0f} usable): {needed}",
-        "memory",
-        "Take hardware.precision=bf16, hardware.gradient_checkpointing=true, a shorter data.chunk_duration, a smaller "
-        "model, or train the head only (training.freeze_backbone_epochs=null).",
-    )
 
 
 @contextmanager
@@ -155,29 +116,29 @@ def limited_to(gpu: GpuMemory, device: torch.device) -> Iterator[None]:
         torch.cuda.set_per_process_memory_fraction(before, device)
 
 
-def measure_on_gpu(probe: Probe) -> Measure:
-    """Return a function that runs passes at a batch size and returns their point, or None if memory runs out.
+def measure_on_gpu(probe: Probe, batch_size: int) -> MemoryPoint | None:
+    """Run passes at a batch size; return their peak and speed, or None if memory runs out.
 
-    Each call frees its memory, except what passes of any size keep, such as optimiser states.
+    The memory is freed again, except what passes of any size keep, such as optimiser states.
     """
-
-    def measure(batch_size: int) -> MemoryPoint | None:
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(probe.device)
-        seconds = _seconds_per_pass(probe, batch_size)
-        peak_mib = torch.cuda.max_memory_reserved(probe.device) / MIB
-        probe.forget()
-        gc.collect()  # here, where no exception holds the frames of a failed pass
-        torch.cuda.empty_cache()
-        if seconds is None:
-            log.info("a batch of %d does not fit", batch_size)
-            return None
-        return MemoryPoint(batch_size, peak_mib, utterances_per_second=batch_size / seconds)
-
-    return measure
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(probe.device)
+    seconds = _seconds_per_pass(probe, batch_size)
+    peak_mib = torch.cuda.max_memory_reserved(probe.device) / MIB
+    probe.forget()
+    if probe.compiled:
+        torch.compiler.reset()
+    gc.collect()  # here, where no exception holds the frames of a failed pass
+    torch.cuda.empty_cache()
+    if seconds is None:
+        log.info("a batch of %d does not fit", batch_size)
+        return None
+    return MemoryPoint(batch_size, peak_mib, utterances_per_second=batch_size / seconds)
 
 
-def measure_batches(measure: Measure, usable_mib: float, *, between: bool = False) -> list[MemoryPoint]:
+def measure_batches(
+    measure: Callable[[int], MemoryPoint | None], usable_mib: float, *, between: bool = False
+) -> list[MemoryPoint]:
     """Measure passes of 2, 4, 8 … crops until one does not fit, then the round sizes that halve the gap.
 
     Args:
@@ -206,9 +167,9 @@ def measure_batches(measure: Measure, usable_mib: float, *, between: bool = Fals
 
 
 def _seconds_per_pass(probe: Probe, batch_size: int) -> float | None:
-    """Return the time of a pass after the first ones; None if memory runs out."""
+    """Return the time of a pass after the first; None if memory runs out."""
     try:
-        probe.begin(batch_size)
+        probe.take(batch_size)  # compiles and chooses kernels
         torch.cuda.synchronize(probe.device)
         started = time.perf_counter()
         for _ in range(TIMED_PASSES):

@@ -28,7 +28,8 @@ def predict(probe: Probe, *, limit_mib: float) -> BatchSearch:
 def predict_memory(probe: Probe) -> tuple[Line, tuple[MemoryPoint, ...]]:
     """Return memory by batch size, with the margin, and the two points that it goes through."""
     probe.take(min(PROBED_BATCHES))  # the optimiser allocates its states at its first step
-    points = tuple(_with_margin(count_pass(probe, batch)) for batch in PROBED_BATCHES)
+    counted = [count_pass(probe, batch) for batch in PROBED_BATCHES]
+    points = tuple(replace(point, peak_mib=MARGIN * point.peak_mib) for point in counted)
     return line_through(*points), points
 
 
@@ -48,12 +49,8 @@ def count_pass(probe: Probe, batch_size: int) -> MemoryPoint:
         saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with (
-        profile(profile_memory=True) as record,
-        saved_tensors_hooks(note, lambda tensor: tensor),
-    ):
+    with profile(profile_memory=True) as record, saved_tensors_hooks(note, lambda tensor: tensor):
         probe.take(batch_size)
-    probe.forget()
     saved_bytes = sum(n_bytes for pointer, n_bytes in saved.items() if pointer not in resident)
     return MemoryPoint(batch_size, (sum(resident.values()) + peak_bytes(record)) / MIB, saved_mib=saved_bytes / MIB)
 
@@ -65,7 +62,3 @@ def peak_bytes(record: profile) -> int:
         (event for event in results.events() if event.name() == "[memory]"), key=lambda event: event.start_ns()
     )
     return max(accumulate(event.nbytes() for event in changes), default=0)
-
-
-def _with_margin(point: MemoryPoint) -> MemoryPoint:
-    return replace(point, peak_mib=MARGIN * point.peak_mib)

@@ -1,92 +1,82 @@
-"""Measure the memory of one pass over random waveforms: the probe protocol, and the probe of a frozen backbone."""
+"""Build the pass that a run repeats, over random waveforms: a training step, or pooling by a frozen network."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
-from torch import Tensor
+from lightning_fabric.plugins.precision.amp import MixedPrecision
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from mrlspk.config import Config
 from mrlspk.feature_store.key import Precision
 from mrlspk.feature_store.pooling import pooling_function
 from mrlspk.inference.torch_backend import load_checkpoint
+from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import Encoder
-from mrlspk.training.hardware import set_tf32
-from mrlspk.training.memory.train_probe import build_train_probe
+from mrlspk.training.hardware import build_acceleration, fabric_of_one, fixed_shapes, set_tf32
+from mrlspk.training.network.module import build_network_module
+from mrlspk.training.optimiser import build_optimiser
+from mrlspk.training.step import Batch, Stepper, wrap
+from mrlspk.training.trained_module import is_frozen
 from mrlspk.training.warm_start import build_encoder_from, find_base_model
 
 
-class Probe(Protocol):
-    """One pass of a run over random waveforms, at any batch size: a training step, or pooling by a frozen network."""
+@dataclass
+class Probe:
+    """One pass of a run over random waveforms, at any batch size.
 
-    @property
-    def device(self) -> torch.device:
-        """The device that it runs on."""
-
-    def take(self, batch_size: int) -> None:
-        """Run one pass over ``batch_size`` crops."""
-
-    def begin(self, batch_size: int) -> None:
-        """Run the first passes at a batch size: they allocate what later passes reuse."""
-
-    def forget(self) -> None:
-        """Free what the last pass left, also after a pass that failed."""
-
-    def resident(self) -> Iterator[Tensor]:
-        """Yield the tensors that stay in memory between passes."""
-
-
-class PoolingProbe:
-    """Pool random waveforms with a frozen network, without gradients; the vectors are copied to the CPU.
-
-    Args:
-        encoder: On its device; put in evaluation mode.
-        precision: Of the network.
+    Attributes:
+        run: Runs the pass over waveforms (batch, samples) on the device.
+        device: The device that it runs on.
         n_samples: Length of a crop.
+        module: The network; with its loss, if it is trained.
+        optimiser: None if nothing is trained.
+        buckets: What else stays in memory between passes.
+        compiled: Whether parts are compiled, again for every batch size, as in a run.
+        searched: Whether cuDNN searches for the fastest kernels for the shape of a batch.
     """
 
-    def __init__(self, encoder: Encoder, *, precision: Precision, n_samples: int) -> None:
-        self.encoder, self.n_samples = encoder, n_samples
-        self._pool = pooling_function(encoder, precision=precision)
-        self._crops = torch.empty(0, n_samples)
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the encoder."""
-        return next(self.encoder.parameters()).device
+    run: Callable[[Tensor], object]
+    device: torch.device
+    n_samples: int
+    module: nn.Module
+    optimiser: Optimizer | None = None
+    buckets: Sequence[Tensor] = ()
+    compiled: bool = False
+    searched: bool = False
 
     def take(self, batch_size: int) -> None:
-        """Copy ``batch_size`` random crops to the device and pool them.
+        """Run one pass over ``batch_size`` random crops.
 
         Raises:
-            OutOfMemoryError: If they do not fit.
+            OutOfMemoryError: If the batch does not fit.
         """
-        if len(self._crops) != batch_size:
-            self._crops = 0.1 * torch.randn(batch_size, self.n_samples)
-        self._pool(self._crops)
-
-    def begin(self, batch_size: int) -> None:
-        """Run a first pass, which loads and chooses kernels."""
-        self.take(batch_size)
+        with fixed_shapes(searched=self.searched):
+            self.run(0.1 * torch.randn(batch_size, self.n_samples, device=self.device))
 
     def forget(self) -> None:
-        """Free the crops; a pass leaves nothing else."""
-        self._crops = torch.empty(0, self.n_samples)
+        """Free the gradients of the last pass, also of one that failed."""
+        self.module.zero_grad()
 
     def resident(self) -> Iterator[Tensor]:
-        """Yield parameters and buffers."""
-        yield from self.encoder.parameters()
-        yield from self.encoder.buffers()
+        """Yield the tensors that stay in memory between passes: parameters, buffers and optimiser states."""
+        yield from self.module.parameters()
+        yield from self.module.buffers()
+        yield from self.buckets
+        for state in self.optimiser.state.values() if self.optimiser else ():
+            yield from (value for value in state.values() if isinstance(value, Tensor))
 
 
-def build_pooling_probe(config: Config, encoder: Encoder, *, device: torch.device) -> PoolingProbe:
-    """Return the pass that stores pooled vectors in a run of ``config``."""
-    precision, data = config.hardware.precision, config.data
-    if precision == "fp16" and device.type == "cpu":
-        precision = "bf16"  # values of the same size, and every CPU has them
-    n_samples = round(data.chunk_duration * data.sample_rate)
-    return PoolingProbe(encoder.to(device), precision=precision, n_samples=n_samples)
+class WholeBatches(Stepper):
+    """Take optimiser steps, and do not split a batch when memory runs out."""
+
+    def _split_batches(self, group: Sequence[Batch]) -> None:
+        raise self._out_of_memory(len(group[0][1]), "a probe does not split batches")
+
+    def _out_of_memory(self, batch: int, why: str) -> Exception:
+        return torch.OutOfMemoryError(f"out of memory at {batch} crops: {why}")
 
 
 def build_probe(
@@ -113,3 +103,56 @@ def build_probe(
     if config.trains_head_alone:
         return build_pooling_probe(config, encoder, device=device)
     return build_train_probe(config, encoder, device=device, n_speakers=n_speakers, n_processes=n_processes)
+
+
+def build_pooling_probe(config: Config, encoder: Encoder, *, device: torch.device) -> Probe:
+    """Return the pass that stores pooled vectors in a run of ``config``: without gradients, and copied to the CPU."""
+    pool = pooling_function(encoder.to(device), precision=_precision(config, device))
+    return Probe(pool, device, _n_samples(config), encoder)
+
+
+def build_train_probe(
+    config: Config, encoder: Encoder, *, device: torch.device, n_speakers: int, n_processes: int = 1
+) -> Probe:
+    """Return the step of a run of ``config`` in its last epoch, when everything that it ever trains is trained.
+
+    It is of this process alone: other processes may try other batches at the same time. With several, each holds its
+    gradients twice: the second copy is in the buckets of all_reduce.
+    """
+    dims, weights = config.model.dims_in_loss, config.model.weights
+    criterion = build_loss(config.loss, dims=dims, weights=weights, n_speakers=n_speakers)
+    module = build_network_module(config, encoder, criterion)
+    on_gpu = device.type == "cuda"
+    hardware = config.hardware.model_copy(update={"compile": config.hardware.compile and on_gpu})
+    build_acceleration(hardware, encoder, device)
+    module.set_mode(backbone_frozen=is_frozen(config, config.training.num_epochs - 1))
+    fabric = fabric_of_one(device, _precision(config, device))
+    precision = fabric.strategy.precision
+    if isinstance(precision, MixedPrecision):
+        precision.scaler = None  # it takes no memory, and its skipped steps would leave the optimiser without states
+    wrapped, optimiser = wrap(fabric, module, build_optimiser(config, encoder, criterion))
+    stepper = WholeBatches(fabric, wrapped, optimiser, config.training.max_grad_norm)
+
+    def step(waveform: Tensor) -> None:
+        crop = torch.arange(len(waveform), device=waveform.device)
+        stepper.step([(waveform, crop // config.data.utterances_per_speaker % n_speakers)])
+
+    return Probe(
+        step,
+        fabric.device,
+        _n_samples(config),
+        module,
+        optimiser,
+        buckets=[torch.empty_like(each) for each in module.parameters() if each.requires_grad and n_processes > 1],
+        compiled=hardware.compile,
+        searched=on_gpu and not config.deterministic,
+    )
+
+
+def _n_samples(config: Config) -> int:
+    return round(config.data.chunk_duration * config.data.sample_rate)
+
+
+def _precision(config: Config, device: torch.device) -> Precision:
+    """Return the precision of the network; not every CPU has fp16, and bf16 has values of the same size."""
+    return "bf16" if config.hardware.precision == "fp16" and device.type == "cpu" else config.hardware.precision

@@ -13,7 +13,8 @@ from mrlspk.config import load_config
 from mrlspk.distributed import ALONE, Ranks
 from mrlspk.errors import ConfigError, MrlspkError
 from mrlspk.training.memory import auto_batch as module
-from mrlspk.training.memory.auto_batch import choose_batch
+from mrlspk.training.memory.auto_batch import check_fits, choose_batch
+from mrlspk.training.memory.gpu_search import search_gpu
 
 GPU = FakeProbe.device
 NETWORK = "training.freeze_backbone_epochs=0"
@@ -90,6 +91,23 @@ def test_smallest_batch_of_all_processes_is_used(target, expected, tmp_path):
 def test_batch_that_fits_nowhere_on_one_process_raises_in_all(tmp_path):
     with pytest.raises(MrlspkError, match="not even a batch of 2"):
         choose(auto(), tmp_path, FakeRanks(world_size=2, device=GPU, batches=(0,)))
+
+
+def test_gpu_too_small_for_any_batch_raises_with_a_fix(monkeypatch):
+    gpu = FakeGpu(10_000, others=9000).install(monkeypatch)
+    with pytest.raises(
+        MrlspkError, match="not even a batch of 2 fits into 10000 MiB .1000 free, 900 usable."
+    ) as caught:
+        check_fits(auto(), search_gpu(FakeProbe(gpu, fixed=5000)))
+    assert "gradient_checkpointing" in str(caught.value)
+
+
+def test_smallest_batch_holds_the_crops_of_one_speaker(monkeypatch):
+    gpu = FakeGpu(1000).install(monkeypatch)
+    found = search_gpu(FakeProbe(gpu, per_crop=400))
+    check_fits(auto(), found)
+    with pytest.raises(MrlspkError, match="not even a batch of 4 fits"):
+        check_fits(auto("data.sampler=speaker_balanced", "data.utterances_per_speaker=4"), found)
 
 
 @pytest.mark.usefixtures("gpu")

@@ -13,7 +13,7 @@ from mrlspk.errors import ConfigError, MissingDependencyError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import set_training_mode
-from mrlspk.training.memory.train_probe import build_train_probe
+from mrlspk.training.memory.probe import build_train_probe
 from mrlspk.training.network.lora import (
     adapter_entries,
     build_adapters,

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from functools import partial
 
 import pytest
 import torch
@@ -12,12 +13,10 @@ from factories import TINY_SETTINGS
 from fake_gpu import FakeGpu
 from mrlspk.config import load_config
 from mrlspk.config.architecture import describe_architecture
-from mrlspk.errors import MrlspkError
-from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
+from mrlspk.training.memory import probe as module
 from mrlspk.training.memory.gpu_search import measure_on_gpu
-from mrlspk.training.memory.train_probe import TrainProbe, build_train_probe
-from mrlspk.training.trained_module import TrainedModule
+from mrlspk.training.memory.probe import build_train_probe
 
 CONFIG = load_config(
     None,
@@ -73,7 +72,7 @@ def test_step_that_runs_out_of_memory_keeps_only_resident_tensors(probe, inject,
     FakeGpu(1000, tick=1.0).install(monkeypatch, collects=True)
     fault = Fault()
     inject(probe, fault)
-    measure = measure_on_gpu(probe)
+    measure = partial(measure_on_gpu, probe)
     assert measure(2) is not None
     resident = {tensor.untyped_storage().data_ptr() for tensor in probe.resident()}
     fault.armed = True
@@ -100,50 +99,20 @@ def test_batch_that_does_not_fit_is_not_split(probe):
     assert sizes == [8]
 
 
-def scaled_probe(scale):
-    """A step with a loss scale, as fp16 has on a GPU; the network stays in bf16, which every CPU has."""
-    precision = MixedPrecision("bf16-mixed", "cpu")
-    precision.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+def test_first_step_is_not_skipped_for_a_loss_scale(monkeypatch):
+    precision = MixedPrecision("bf16-mixed", "cpu")  # every CPU has bf16; fp16 on a GPU has a scale
+    precision.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)  # with it the first gradients are infinite
     fabric = Fabric(accelerator="cpu", devices=1, plugins=precision)
-    encoder = encoder_of()
-    criterion = build_loss(CONFIG.loss, dims=(4, 8), weights=(1, 1), n_speakers=5)
-    module = TrainedModule(encoder, criterion)
-    options = {"n_samples": 3200, "crops_per_speaker": 1, "n_speakers": 5, "max_grad_norm": 1.0}
-    return TrainProbe(fabric, module, torch.optim.AdamW(module.parameters()), **options)
-
-
-def test_begin_lowers_the_loss_scale_until_the_optimiser_steps():
-    probe = scaled_probe(2.0**127)  # the largest of float32: the first gradients are infinite
+    monkeypatch.setattr(module, "fabric_of_one", lambda *_arguments: fabric)
+    probe = build_train_probe(CONFIG, encoder_of(), device=torch.device("cpu"), n_speakers=5)
     probe.take(2)
-    assert len(probe.optimiser.state) == 0
-    probe.begin(2)
     assert len(probe.optimiser.state) > 0
 
 
-def test_gradients_that_are_never_finite_raise():
-    probe = scaled_probe(2.0**120)
-    with torch.no_grad():
-        probe.module.encoder.head.linear.weight.fill_(float("nan"))
-    with pytest.raises(MrlspkError, match="had a finite gradient"):
-        probe.begin(2)
-
-
-def test_step_after_a_failure_past_unscaling_is_complete():
-    probe, fault = scaled_probe(1.0), Fault()
-    probe.begin(2)
-    step = probe.optimiser.optimizer.step
-    probe.optimiser.optimizer.step = lambda *arguments, **options: fault() or step(*arguments, **options)
-    fault.armed = True
-    with pytest.raises(torch.OutOfMemoryError):
+def test_kernels_are_searched_for_during_a_pass_only(probe):
+    seen = []
+    probe.module.register_forward_pre_hook(lambda *_: seen.append(torch.backends.cudnn.benchmark))
+    for probe.searched in (False, True):
         probe.take(2)
-    fault.armed = False
-    probe.forget()
-    before = probe.module.encoder.head.linear.weight.detach().clone()
-    probe.take(2)
-    assert not torch.equal(before, probe.module.encoder.head.linear.weight)
-
-
-def test_forget_before_any_step_changes_nothing():
-    probe = scaled_probe(8.0)
-    probe.forget()
-    assert probe.fabric.strategy.precision.scaler.get_scale() == 8
+    assert seen == [False, True]
+    assert not torch.backends.cudnn.benchmark
