@@ -26,6 +26,7 @@ PATH = f"/{NAME}.pt"
 RELEASE = "/IDRnD/ReDimNet/releases/download/latest/"  # where the publisher has it
 BODY = checkpoint(bytes(range(256)) * 4000)
 OTHER = checkpoint(bytes(range(255, -1, -1)) * 4000)  # as long, and different
+LEGACY = b"\x80\x02" + bytes(len(BODY) - 2)  # as torch.save wrote before version 1.6: no ZIP file, no checksums
 SHA256 = sha256(BODY)
 KNOWN = ("--sha256", SHA256)
 BREAK = 2 * sources.CHUNK_BYTES
@@ -122,15 +123,30 @@ def test_broken_off_body_is_resumed_at_its_last_byte(server, cache, pauses):
     assert pauses == [1.0]
 
 
-def test_broken_off_body_of_unknown_hash_is_fetched_anew(server, cache):
+def test_broken_off_checkpoint_of_unknown_hash_is_resumed(server, cache):
     server.answers = [Answer(cut=BREAK)]
     assert_whole(fetch(), cache)
+    assert ranges(server) == [None, REST]
+
+
+def test_checkpoint_of_unknown_hash_that_has_changed_is_fetched_anew(server, cache):
+    break_off(server, cache)
+    server.files = {PATH: OTHER}
+    assert fetch().exit_code == 0
+    assert ranges(server) == [REST, None]
+    assert sha256(cache / f"{NAME}.pt") == sha256(OTHER)
+
+
+def test_broken_off_body_without_checksums_is_fetched_anew(server, cache):
+    server.files, server.answers = {PATH: LEGACY}, [Answer(cut=BREAK)]
+    assert fetch().exit_code == 0
     assert ranges(server) == [None, None]
+    assert sha256(cache / f"{NAME}.pt") == sha256(LEGACY)
 
 
-@pytest.mark.parametrize(("flags", "kept"), [(KNOWN, PART), ((), [])])
-def test_part_is_kept_only_if_the_hash_is_known(server, cache, pauses, flags, kept):
-    server.always = Answer(cut=BREAK)
+@pytest.mark.parametrize(("body", "flags", "kept"), [(BODY, KNOWN, PART), (BODY, (), PART), (LEGACY, (), [])])
+def test_part_is_kept_only_if_the_whole_can_be_verified(server, cache, pauses, body, flags, kept):
+    server.files, server.always = {PATH: body}, Answer(cut=BREAK)
     result = fetch(*flags)
     assert result.exit_code == 4
     assert "the connection broke off before the end of the file, in 4 attempts" in result.stderr
@@ -146,10 +162,10 @@ def test_next_command_asks_only_for_the_rest(server, cache):
     assert [(seen.range, seen.n_bytes) for seen in server.requests] == [(REST, len(BODY) - BREAK + 1)]
 
 
-def test_next_command_without_the_hash_starts_anew(server, cache):
+def test_next_command_without_the_hash_resumes_a_checkpoint(server, cache):
     break_off(server, cache)
     assert_whole(fetch(), cache)
-    assert ranges(server) == [None]
+    assert ranges(server) == [REST]
 
 
 def test_complete_part_asks_for_one_byte(server, cache):
@@ -407,7 +423,7 @@ def test_first_fetch_rejects_pages_and_truncated_files(server, cache):
     for content, found in (
         (b"<html>Sign in</html>", "a page of text"),
         (b"", "an empty file"),
-        (BODY[:-1], f"a truncated file of {len(BODY) - 1:,} bytes"),
+        (BODY[:-1], f"a truncated or damaged file of {len(BODY) - 1:,} bytes"),
     ):
         server.files = {PATH: content}
         result = fetch()
@@ -501,13 +517,15 @@ def test_stopped_download_is_resumed(server, cache, tmp_path, signal_number):
 
 
 @pytest.mark.parametrize(("signal_number", "kept"), [(signal.SIGKILL, PART), (signal.SIGINT, [])])
-def test_stopped_download_of_unknown_hash_is_fetched_anew(server, cache, tmp_path, signal_number, kept):
+def test_stopped_download_without_checksums_is_fetched_anew(server, cache, tmp_path, signal_number, kept):
+    server.files = {PATH: LEGACY}
     process = start_and_hold(server, cache, tmp_path / "log")
     process.send_signal(signal_number)
     assert process.wait() != 0
     assert kept_files(cache) == kept
-    assert_whole(fetch(), cache)
+    assert fetch().exit_code == 0
     assert ranges(server) == [None, None]
+    assert sha256(cache / f"{NAME}.pt") == sha256(LEGACY)
 
 
 def test_waiting_process_resumes_after_a_killed_one(server, cache, tmp_path):

@@ -25,8 +25,8 @@ def download(
     """Download the first of ``sources`` (URLs, or files to copy) that exists; return its SHA-256.
 
     ``path`` and its record are replaced once the new file is whole and verified. A kill in between leaves a whole file
-    without a record; its next use writes one. If the expected SHA-256 is known, a download that breaks off leaves its
-    part, which the next call resumes. A wrong SHA-256 and a full disk leave nothing. ``on_progress`` is called for the
+    without a record; its next use writes one. If the whole can be verified, a download that breaks off leaves its part,
+    which the next call resumes. A wrong SHA-256 and a full disk leave nothing. ``on_progress`` is called for the
     download, if its size is known, and then for the verification.
 
     Raises:
@@ -43,8 +43,8 @@ def download(
         at = f" ({error.filename})" if error.filename not in {None, str(path)} else ""
         raise DownloadError(f"cannot be fetched: {error.strerror or error}{at}", path, OTHER_FOLDER) from error
     finally:
-        if expected.sha256 is None:
-            partial.unlink(missing_ok=True)
+        if partial.exists() and not expected.can_verify(partial):
+            partial.unlink()
     write_record(path, Record(digest, expected.given))
     return digest
 
@@ -99,9 +99,9 @@ def _fetch_once(source: str | Path, partial: Path, expected: Expected, on_progre
 def _resume_at(partial: Path, expected: Expected) -> int:
     """Return the byte to resume from: the last one of the part, so that of a complete part one byte is left to send.
 
-    A part is removed if no known SHA-256 can verify the whole, or if it is another user's.
+    A part is removed if the whole cannot be verified, or if it is another user's.
     """
-    if expected.sha256 is not None and os.access(partial, os.R_OK | os.W_OK):
+    if os.access(partial, os.R_OK | os.W_OK) and expected.can_verify(partial):
         return max(0, partial.stat().st_size - 1)
     partial.unlink(missing_ok=True)
     return 0

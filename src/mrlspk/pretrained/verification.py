@@ -3,6 +3,7 @@
 import logging
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,16 @@ class Expected:
         """Return the command that replaces the file by one of this SHA-256, or by the published one."""
         return f"{self.command} --force" + (f" --sha256 {sha256}" if sha256 is not None else "")
 
+    def can_verify(self, part: Path) -> bool:
+        """Return whether a file that begins with ``part`` can be verified.
+
+        It can by its SHA-256, and a published model by the checksums that a checkpoint of torch.save holds.
+        """
+        if self.sha256 is not None or self.model is None:
+            return self.sha256 is not None
+        with part.open("rb") as file:
+            return file.read(len(ZIP_BEGINS)) == ZIP_BEGINS
+
     def problem(self, path: Path, sha256: str) -> str | None:
         """Return why a file with this SHA-256 is not the expected one; None if it is."""
         if self.sha256 is not None:
@@ -75,9 +86,18 @@ def _not_a_checkpoint(path: Path) -> str | None:
         return "an empty file"
     if beginning.lstrip()[:1] in (b"<", b"{", b"["):
         return "a page of text"
-    if beginning.startswith(ZIP_BEGINS) and not zipfile.is_zipfile(path):
-        return f"a truncated file of {path.stat().st_size:,} bytes"
+    if beginning.startswith(ZIP_BEGINS) and not _is_whole_zip(path):
+        return f"a truncated or damaged file of {path.stat().st_size:,} bytes"
     return None
+
+
+def _is_whole_zip(path: Path) -> bool:
+    """Return whether the contents of a ZIP file have its checksums."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError):  # the middle of another file
+        return False
 
 
 def read_record(path: Path, *, strict: bool = True) -> Record | None:

@@ -146,8 +146,8 @@ def test_failed_force_keeps_the_old_file(mirror, cache_dir):
         (b"", "an empty file"),
         (b"\r\n <html>Sign in</html>", "a page of text"),
         (b'{"message": "Not Found"}', "a page of text"),
-        (BODY[:-1], f"a truncated file of {len(BODY) - 1:,} bytes"),
-        (BODY[: len(BODY) // 2], f"a truncated file of {len(BODY) // 2:,} bytes"),
+        (BODY[:-1], f"a truncated or damaged file of {len(BODY) - 1:,} bytes"),
+        (BODY[: len(BODY) // 2], f"a truncated or damaged file of {len(BODY) // 2:,} bytes"),
     ],
 )
 def test_unpinned_file_must_be_a_checkpoint_unless_hash_is_given(mirror, cache_dir, content, found):
