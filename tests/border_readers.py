@@ -80,7 +80,7 @@ class Reader:
 READERS = {
     "configuration": Reader(
         "train --config {path} --dry-run",
-        *(1, "tiny.yaml", "{tiny}\nseed: {value}\n", ("seed", "line 41, column")),
+        *(1, "flow.yaml", "{tiny}\nseed: {value}\n", ("seed", "line 41, column")),
         accepts={"empty": "every key has a default"},
     ),
     "migration": Reader(

@@ -55,6 +55,7 @@ def write_inputs(world):
         "audio.txt": f"{world}/a.wav\n{world}/b.wav\n{world}/corpus/{ids[0]}\n",
         "old.yaml": "training: {num_epochs: 3}\nadvanced: {model_name: b2}\nseed: 7\n",
         "tiny.yaml": yaml.safe_dump(tiny_run(world / "corpus", training={"num_epochs": 1})),
+        "flow.yaml": yaml.safe_dump(tiny_run(world / "corpus"), default_flow_style=True),  # no part of it is YAML
         "head.yaml": yaml.safe_dump(tiny_run(world / "corpus", training=frozen, model=head)),
         "lora.yaml": yaml.safe_dump(
             tiny_run(world / "corpus", training=frozen | {"lora": {"rank": 2, "alpha": 4}}, model=head)

@@ -37,9 +37,10 @@ def test_own_model_resolves_to_its_verified_file(own, tmp_path):
         None,
         own,
     )
-    found.path.write_bytes(b"other")
-    with pytest.raises(CheckpointError, match="expected SHA-256"):
-        locate_model("mine", cache_dir=tmp_path)
+    for other, expected in ((b"thin", "expected SHA-256"), (b"other", "expected 4 bytes, got 5")):
+        found.path.write_bytes(other)
+        with pytest.raises(CheckpointError, match=expected):
+            locate_model("mine", cache_dir=tmp_path)
 
 
 def test_published_name_resolves_to_its_fetched_file_and_entry(tmp_path):
