@@ -11,7 +11,7 @@ from extraction_processes import Child, contents
 
 pytestmark = pytest.mark.process
 
-N_KILLS = 20
+N_KILLS = 10
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_two_processes_compute_one_store_once(tiny_corpus, folder):
     assert moments["pooled"] == 64  # 128 crops in twos
 
 
-def test_extraction_killed_twenty_times_ends_with_the_same_bytes(tiny_corpus, folder):
+def test_extraction_killed_ten_times_ends_with_the_same_bytes(tiny_corpus, folder):
     generator = np.random.default_rng(20)
     killed_at, n_done = Counter(), []
     for number in range(N_KILLS):
