@@ -1,5 +1,6 @@
 """Every reader of the program meets every border value: the contract's exit code, a place, no traceback, no file."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -169,6 +170,22 @@ def test_a_nul_in_a_path_is_an_error_and_writes_nothing(world, tmp_path, name):
     check_message(result, code=result.exit_code)
     assert listing(tmp_path, world) == before
     assert "NUL" in result.stderr or "null" in result.stderr or "a\\x00b" in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("fault", [*PATHS, *CONTENTS])
+def test_a_faulty_cache_changes_no_metric(world, tmp_path, fault):
+    """A cache only saves time: a faulty one is named in a warning, and the embeddings are computed again."""
+    command = "eval {world}/model.pt --trials {world}/trials.txt --audio-root {world}/corpus --json"
+    expected = invoke(command, world=world, cache=tmp_path)
+    (file,) = tmp_path.rglob("embeddings.sqlite")
+    good = file.read_bytes()
+    file.unlink()
+    make_file(fault, file, good)
+    result = invoke(command, world=world, cache=tmp_path)
+    check_message(result, code=0)
+    assert json.loads(result.stdout)["trials"] == json.loads(expected.stdout)["trials"]
+    is_usable = fault in {"missing", "empty", "enormous"}  # SQLite knows the length of its file
+    assert (file.name in result.stderr) != is_usable, result.stderr
 
 
 @pytest.mark.parametrize("file", ["mine.json", "mine.pt"])
