@@ -75,6 +75,36 @@ def locked_partial(path: Path, *, is_folder: bool) -> Iterator[Partial]:
             _close(descriptor)
 
 
+def remove_left_files(folder: Path) -> None:
+    """Remove the partial files in a folder that killed processes left.
+
+    A file that a process is writing stays, and so does the partial folder of a report.
+
+    Raises:
+        MrlspkError: If one cannot be removed.
+    """
+    for partial in folder.glob(f"*{SUFFIX}"):
+        if partial.is_file() and not partial.is_symlink():
+            with write_errors(partial):
+                _remove_unless_locked(partial)
+
+
+def _remove_unless_locked(partial: Path) -> None:
+    descriptor = None
+    try:
+        descriptor = _open(partial, is_folder=False)
+        _flock(descriptor)
+        partial.unlink()
+    except BlockingIOError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        partial.unlink()
+    finally:
+        _close(descriptor)
+
+
 def _claim(partial: Path, path: Path, *, is_folder: bool) -> int | None:
     """Create and lock the partial; return the descriptor that holds the lock, if the file system has locks."""
     for _ in range(_ATTEMPTS):

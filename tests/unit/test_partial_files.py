@@ -11,7 +11,7 @@ import pytest
 
 from mrlspk.errors import MrlspkError
 from mrlspk.files import check_free, one_at_a_time, whole_file, whole_folder
-from mrlspk.partial_files import locked_partial, partial_path
+from mrlspk.partial_files import locked_partial, partial_path, remove_left_files
 from mrlspk.workflows.make_demo import make_demo
 
 KILLED = """
@@ -224,3 +224,25 @@ def test_partial_of_another_user_that_stays_is_named(shared_folder):
         pytest.fail("it was taken")
     assert caught.value.where == left
     assert list(shared_folder.iterdir()) == [left]
+
+
+def test_left_files_are_removed_but_not_what_is_written(tmp_path):
+    for name in ("last.pt.partial", ".best.pt.123.partial", "last.pt"):
+        (tmp_path / name).touch()
+    (tmp_path / "report.partial").mkdir()
+    (tmp_path / "link.partial").symlink_to("last.pt")
+    with locked_partial(tmp_path / "scores.npz", is_folder=False):
+        remove_left_files(tmp_path)
+        left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"last.pt", "report.partial", "link.partial", "scores.npz.partial"}
+
+
+def test_left_files_are_removed_where_there_are_no_locks(tmp_path, monkeypatch):
+    (tmp_path / "last.pt.partial").touch()
+
+    def refuse(_descriptor, _operation):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    remove_left_files(tmp_path)
+    assert not list(tmp_path.iterdir())

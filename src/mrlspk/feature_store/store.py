@@ -17,7 +17,7 @@ from mrlspk.errors import MrlspkError
 from mrlspk.feature_store.key import KEY_FILE, Key, layout_of, read_key, write_key
 from mrlspk.feature_store.shards import Layout, NumberType, Shard, ShardState, inspect_shard, map_shard
 from mrlspk.files import one_at_a_time, remove_file
-from mrlspk.partial_files import SUFFIX
+from mrlspk.partial_files import remove_left_files
 
 log = logging.getLogger("mrlspk.training")
 
@@ -103,8 +103,7 @@ def prepare_folder(folder: Path, key: Key) -> None:
     Raises:
         MrlspkError: If the folder cannot be written.
     """
-    for partial in folder.glob(f"*{SUFFIX}"):  # of a killed process: only the holder of the lock writes
-        remove_file(partial)
+    remove_left_files(folder)
     fault = _key_fault(folder, key)
     if fault is None:
         return

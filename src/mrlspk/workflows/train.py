@@ -15,6 +15,7 @@ from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.models.checkpoints.plain_values import reading_entries
 from mrlspk.models.encoder import Encoder
+from mrlspk.partial_files import remove_left_files
 from mrlspk.training.best_epoch import average_last
 from mrlspk.training.checkpoints.resume_point import find_run
 from mrlspk.training.checkpoints.resumed_config import configure_resumed
@@ -24,7 +25,6 @@ from mrlspk.training.checkpoints.run_folder import (
     check_space,
     checkpoint_bytes,
     lock_run,
-    remove_unfinished,
     write_corpus,
 )
 from mrlspk.training.fit import fit
@@ -161,7 +161,7 @@ def _begin(state: RunState, teacher: Encoder | None, on_stage: OnStage | None) -
 def _write_plan(state: RunState) -> None:
     """Write configuration, validation trials and corpus, if the disk has room for the checkpoints of the run."""
     plan, run_dir = state.plan, state.plan.run_dir
-    remove_unfinished(run_dir)
+    remove_left_files(run_dir)  # each may be as large as a checkpoint
     check_space(
         run_dir,
         checkpoint_bytes=checkpoint_bytes(state.module, state.optimiser),

@@ -14,8 +14,7 @@ from torch.optim import SGD, Optimizer
 
 from mrlspk.config.run import LoggingConfig
 from mrlspk.errors import CheckpointError, MrlspkError
-from mrlspk.files import one_at_a_time, remove_file, whole_file
-from mrlspk.partial_files import SUFFIX
+from mrlspk.files import one_at_a_time, whole_file
 
 log = logging.getLogger("mrlspk.training")
 
@@ -135,16 +134,6 @@ def check_space(run_dir: Path, *, checkpoint_bytes: int, n_kept: int) -> None:
 
 def _megabytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:,.1f} MB"
-
-
-def remove_unfinished(run_dir: Path) -> None:
-    """Remove the partial files of a run that was killed while it wrote: each may be as large as a checkpoint.
-
-    Raises:
-        MrlspkError: If one cannot be removed.
-    """
-    for unfinished in run_dir.glob(f"*{SUFFIX}"):
-        remove_file(unfinished)
 
 
 def write_corpus(run_dir: Path, utterance_ids: list[str]) -> None:
