@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrlspk.data.audio_source import as_source
+from mrlspk.data.audio.source import as_source
 from mrlspk.data.corpora.folder_tree import list_audio
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import EmbeddedRecordings, embed_recordings

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from mrlspk.data.audio_source import FileSource
+from mrlspk.data.audio.source import FileSource
 from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.errors import DataError
 

@@ -9,7 +9,7 @@ import torch
 
 from mrlspk.config import Config
 from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
-from mrlspk.data.audio_source import as_source
+from mrlspk.data.audio.source import as_source
 from mrlspk.inference.recording import Recording
 from mrlspk.metrics.width_metrics import DetectionCost, WidthMetrics
 from mrlspk.models.checkpoints import encoder_entries

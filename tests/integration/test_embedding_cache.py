@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from mrlspk.data.audio_source import as_source
+from mrlspk.data.audio.source import as_source
 from mrlspk.inference.cache import FILE_NAME, EmbeddingCache
 from mrlspk.inference.embedding import embed_recordings
 from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
@@ -24,7 +24,7 @@ SHARED, OWN = 150, 50  # entries that both writers write, and those that one of 
 EMBED = """
 import json, sys
 from pathlib import Path
-from mrlspk.data.audio_source import as_source
+from mrlspk.data.audio.source import as_source
 from mrlspk.inference import cache_lookup
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import embed_recordings

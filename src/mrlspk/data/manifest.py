@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from mrlspk.data.audio_source import AudioSource
+from mrlspk.data.audio.source import AudioSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.data.audio_source import AudioSource, as_source
+from mrlspk.data.audio.source import AudioSource, as_source
 from mrlspk.errors import DataError
 from mrlspk.files import OnProgress
 from mrlspk.inference.backend import Backend

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.audio_source import AudioSource
+from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.trials import Trials, TrialSpeakers, trial_speakers
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.embedder import Embedder, Embeddings

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.data.audio_source import AudioSource
+from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.corpora.recipe_registry import find_recipe, scan_corpus
 from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError, UsageError

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from mrlspk.config import Config
-from mrlspk.data.audio_source import AudioSource
+from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.corpora.audio_lookup import AudioLookup
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.trials import (

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from mrlspk.data.audio_source import AudioSource, as_source
+from mrlspk.data.audio.source import AudioSource, as_source
 from mrlspk.data.augmentation import Augmentation, AugmentationStep
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.manifest import Utterance

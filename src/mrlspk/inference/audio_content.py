@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import cast
 
-from mrlspk.data.audio_source import AudioSource
+from mrlspk.data.audio.source import AudioSource
 
 SETTLED_NS = 2_000_000_000  # clocks of file systems can be this coarse: a younger file may change and look the same
 

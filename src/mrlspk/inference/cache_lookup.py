@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import batched
 
 from mrlspk import __version__
-from mrlspk.data.audio_source import AudioSource
+from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.utterance_ids import is_utf8
 from mrlspk.inference.audio_content import AudioContent, file_state, read_content
 from mrlspk.inference.backend import Backend

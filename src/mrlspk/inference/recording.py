@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrlspk.data.audio import SAMPLE_RATE
-from mrlspk.data.audio_source import AudioSource
+from mrlspk.data.audio.source import AudioSource
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.data.audio import AUDIO_SUFFIXES
-from mrlspk.data.audio_source import as_source
+from mrlspk.data.audio.source import as_source
 from mrlspk.data.corpora.folder_tree import list_audio
 from mrlspk.data.utterance_ids import printable
 from mrlspk.errors import DataError, UsageError

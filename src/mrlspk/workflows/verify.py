@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config import Config
-from mrlspk.data.audio_source import as_source
+from mrlspk.data.audio.source import as_source
 from mrlspk.data.trials import Trials
 from mrlspk.errors import CheckpointError, DataError, UsageError
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command, find_calibration

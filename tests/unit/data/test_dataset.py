@@ -6,9 +6,8 @@ import soundfile
 import torch
 from torch.utils.data import DataLoader
 
-from mrlspk.data import audio
-from mrlspk.data.audio import AudioInfo, load_audio, random_crop, repeat_to
-from mrlspk.data.audio_source import RangeSource
+from mrlspk.data.audio import AudioInfo, load_audio, loading, random_crop, repeat_to
+from mrlspk.data.audio.source import RangeSource
 from mrlspk.data.augmentation import Augmentation, GaussianNoise
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset, SampleKey
@@ -78,7 +77,7 @@ def test_every_speed_makes_classes_of_its_own(corpus):
 
 
 def test_header_that_promises_too_much_is_not_believed(corpus, monkeypatch):
-    monkeypatch.setattr(audio, "probe_audio", lambda _: AudioInfo(16_000, 1, 1e4))
+    monkeypatch.setattr(loading, "probe_audio", lambda _: AudioInfo(16_000, 1, 1e4))
     waveform = random_crop(corpus.utterances[0].source.path, 3_200, np.random.default_rng(0))
     assert torch.equal(places(waveform).diff(), torch.ones(3_199, dtype=torch.long))
 

@@ -1,6 +1,6 @@
 import hashlib
 
-from mrlspk.data.audio_source import FileSource
+from mrlspk.data.audio.source import FileSource
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Utterance
 

@@ -7,7 +7,7 @@ import torch
 
 from factories import tiny_encoder
 from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.data.audio_source import FileSource
+from mrlspk.data.audio.source import FileSource
 from mrlspk.evaluation.baselines import score_baselines
 from mrlspk.evaluation.embedder import Embeddings, build_embedder
 from mrlspk.evaluation.model_origin import Origin

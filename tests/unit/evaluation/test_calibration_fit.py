@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from mrlspk.data.audio_source import FileSource
+from mrlspk.data.audio.source import FileSource
 from mrlspk.data.trials import Trials
 from mrlspk.errors import DataError, MetricError
 from mrlspk.evaluation import embedder as embedder_module

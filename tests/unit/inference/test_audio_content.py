@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from mrlspk.data.audio_source import FileSource, RangeSource, as_source, list_tar
+from mrlspk.data.audio.source import FileSource, RangeSource, as_source, list_tar
 from mrlspk.inference import audio_content
 from mrlspk.inference.audio_content import file_state, read_content
 

@@ -14,7 +14,7 @@ import soundfile
 import torch
 
 from factories import recording_of, tiny_encoder
-from mrlspk.data.audio_source import RangeSource, list_tar
+from mrlspk.data.audio.source import RangeSource, list_tar
 from mrlspk.inference import audio_content, cache_lookup, embedding
 from mrlspk.inference.cache import FILE_NAME, EmbeddingCache
 from mrlspk.inference.embedding import embed_recordings

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mrlspk.data.audio_source import FileSource
+from mrlspk.data.audio.source import FileSource
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError

@@ -6,7 +6,7 @@ import soundfile
 import torch
 
 from factories import tiny_encoder
-from mrlspk.data.audio_source import FileSource
+from mrlspk.data.audio.source import FileSource
 from mrlspk.data.choices import SameSession
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Utterance

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mrlspk.data.audio import AUDIO_SUFFIXES
-from mrlspk.data.audio_source import AudioSource, as_source
+from mrlspk.data.audio.source import AudioSource, as_source
 from mrlspk.data.corpora.folder_tree import FolderTree
 from mrlspk.data.corpora.recipe_registry import find_recipe
 from mrlspk.data.text_tables import BadLine, BadLinesError, read_text_file

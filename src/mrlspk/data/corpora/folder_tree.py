@@ -8,7 +8,7 @@ from pathlib import Path
 from sys import intern
 
 from mrlspk.data.audio import AUDIO_SUFFIXES
-from mrlspk.data.audio_source import FileSource
+from mrlspk.data.audio.source import FileSource
 from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.data.utterance_ids import printable, session_of, speaker_of
 from mrlspk.errors import DataError

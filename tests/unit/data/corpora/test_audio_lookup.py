@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mrlspk.data.audio_source import as_source, list_tar
+from mrlspk.data.audio.source import as_source, list_tar
 from mrlspk.data.corpora import recipe_registry
 from mrlspk.data.corpora.audio_lookup import AudioLookup
 from mrlspk.data.corpora.folder_tree import list_audio

@@ -4,7 +4,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from mrlspk.data.audio_source import FileSource
+from mrlspk.data.audio.source import FileSource
 from mrlspk.data.corpora import recipe_registry
 from mrlspk.data.corpora.folder_tree import FolderTree, list_audio
 from mrlspk.data.corpora.recipe_registry import find_recipe, register_recipe, scan_corpus

@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from mrlspk.data.audio_source import FileSource
+from mrlspk.data.audio.source import FileSource
 from mrlspk.data.choices import SameSession
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.trials import generate_trials, read_trials, write_trials

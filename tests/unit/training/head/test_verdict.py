@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from mrlspk.data.audio_source import FileSource
+from mrlspk.data.audio.source import FileSource
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.trials import Trials
 from mrlspk.training.head.verdict import measure_baselines, reach_verdict

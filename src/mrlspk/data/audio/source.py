@@ -5,10 +5,12 @@ import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
+
+type Channel = Literal["mix"] | int  # the average of all channels, or one of them, counted from 0
 
 
 class AudioSource(Protocol):
@@ -54,6 +56,11 @@ class AudioSource(Protocol):
     def seconds(self) -> float | None:
         """Length of the source in the decoded audio; None: to its end."""
         return None
+
+    @property
+    def channel(self) -> Channel:
+        """The channel to take of the decoded audio."""
+        return "mix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +161,55 @@ class RangeSource(AudioSource):
     def path(self) -> Path | None:
         """The file of the whole recording, if it is one."""
         return self.whole.path
+
+    @property
+    def channel(self) -> Channel:
+        """The channel of the whole recording."""
+        return self.whole.channel
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSource(AudioSource):
+    """One channel of a recording with several.
+
+    Args:
+        recording: The recording, or a range of it.
+        channel: Counted from 0.
+    """
+
+    recording: AudioSource
+    channel: int
+
+    def __str__(self) -> str:
+        return f"{self.recording}#{self.channel}"
+
+    def open(self) -> BinaryIO:
+        """Open the recording."""
+        return self.recording.open()
+
+    def size(self) -> int:
+        """Return the size of the recording."""
+        return self.recording.size()
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the recording."""
+        return self.recording.suffix
+
+    @property
+    def path(self) -> Path | None:
+        """The file of the recording, if it is one."""
+        return self.recording.path
+
+    @property
+    def start_seconds(self) -> float:
+        """Where the recording begins."""
+        return self.recording.start_seconds
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of the recording, if it is a range."""
+        return self.recording.seconds
 
 
 def as_source(audio: AudioSource | str | Path) -> AudioSource:

@@ -9,7 +9,7 @@ import torch
 from torchcodec.encoders import AudioEncoder
 
 from mrlspk.data.audio import load_audio, probe_audio, random_crop
-from mrlspk.data.audio_source import FileSource, RangeSource, TarMember, as_source, list_tar
+from mrlspk.data.audio.source import FileSource, RangeSource, TarMember, as_source, list_tar
 from mrlspk.errors import DataError
 
 FORMATS = ["wav", "flac", "ogg", "m4a", "mp3"]

@@ -6,7 +6,7 @@ calls a truncated MPEG-4 file "invalid data".
 
 from typing import BinaryIO
 
-from mrlspk.data.audio_source import AudioSource
+from mrlspk.data.audio.source import AudioSource
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 

@@ -10,8 +10,8 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from mrlspk.data.audio_source import AudioSource, FileSource, RangeSource, as_source
-from mrlspk.data.truncation import COPY_AGAIN, check_complete
+from mrlspk.data.audio.completeness import COPY_AGAIN, check_complete
+from mrlspk.data.audio.source import AudioSource, FileSource, RangeSource, as_source
 from mrlspk.data.utterance_ids import NOT_UTF8, RENAME, is_utf8, printable
 from mrlspk.errors import DataError, MissingDependencyError
 from mrlspk.reading import is_file, reading

@@ -1,0 +1,48 @@
+"""The protocol of open encoded audio: the border between the decoders and the code that reads waveforms."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class AudioStream(Protocol):
+    """Open encoded audio; a frame is one sample of every channel.
+
+    Attributes:
+        sample_rate: Hz of the decoded samples, whatever a header says.
+        channels: Of the decoded samples.
+        n_frames: As the container states it exactly; None if it does not.
+    """
+
+    sample_rate: int
+    channels: int
+    n_frames: int | None
+
+    def blocks(self, start: int = 0) -> Iterator[NDArray[np.float32]]:
+        """Yield (frames, channels), about a second each, from frame ``start`` to the end.
+
+        The samples are those of a slice of the whole, up to what the codec itself leaves open.
+
+        Raises:
+            DataError: If the audio ends before its container says it does, or cannot be decoded.
+        """
+        ...
+
+    def count_frames(self) -> int:
+        """Return the exact number of frames: as stated, or by reading on to the end.
+
+        Raises:
+            DataError: If the audio cannot be read.
+        """
+        ...
+
+    @property
+    def damage(self) -> str | None:
+        """What was left out of the blocks read so far, in a few words; None if nothing was."""
+        ...
+
+    def close(self) -> None:
+        """Close the audio."""
+        ...
