@@ -2,20 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from mrlspk.config import Config
-from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.audio.source import as_source
-from mrlspk.data.corpora.folder_tree import list_audio
 from mrlspk.data.utterance_ids import printable
-from mrlspk.errors import DataError, UsageError
 from mrlspk.inference.backend import check_dims
 from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.embedding import embed_recordings, unit_prefix
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.recording import EmbeddedRecording, Recording
-from mrlspk.reading import LARGEST_LIST, read_text, reading
+from mrlspk.workflows.embed_inputs import find_inputs
 
 
 @dataclass(frozen=True)
@@ -85,64 +81,3 @@ def embed(
         embeddings={id: replace(each, vector=unit_prefix(each.vector, width)) for id, each in embedded.items()},
         errors={printable(file_id): printable(message) for file_id, message in errors.items()},
     )
-
-
-def find_inputs(inputs: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]:
-    """Return audio files by id, and the errors of unusable inputs among several, by input.
-
-    The id of a file is its path as typed; the id of a file in a folder is its path relative to the folder.
-
-    Raises:
-        DataError: If the only input does not exist or holds no audio, or if there is none.
-        UsageError: If two files have the same id.
-    """
-    files: dict[str, Path] = {}
-    errors: dict[str, str] = {}
-    for typed in inputs:
-        try:
-            found = _expand(typed)
-        except DataError as error:
-            if len(inputs) == 1:
-                raise
-            errors[typed] = str(error)
-            continue
-        for file_id, path in found:
-            if file_id in files:
-                raise UsageError(
-                    f"{files[file_id]} and {path} would have the same id",
-                    file_id,
-                    "Give each file once; embed folders with equal contents one at a time.",
-                )
-            files[file_id] = path
-    if not (files or errors):
-        raise DataError("no audio is named", fix="Give files or folders, or a list or stdin with one path per line.")
-    return files, errors
-
-
-def _expand(typed: str) -> list[tuple[str, Path]]:
-    path = Path(typed)
-    with reading(path, DataError, "Check the path."):
-        if path.is_dir():
-            return _folder(path)
-        if not path.is_file():
-            raise DataError("no such file or folder", typed, "Check the path.")
-    return _listed(path) if path.suffix.lower() == ".txt" else [(typed, path)]
-
-
-def _listed(path: Path) -> list[tuple[str, Path]]:
-    text = read_text(path, DataError, "Save the list as UTF-8, one path per line.", most_bytes=LARGEST_LIST)
-    lines = list(filter(None, map(str.strip, text.splitlines())))
-    if not lines:
-        raise DataError("names no audio", path, "Write one path per line.")
-    return [(line, Path(line)) for line in lines]
-
-
-def _folder(folder: Path) -> list[tuple[str, Path]]:
-    found = sorted(list_audio(folder), key=lambda file_id: file_id.split("/"))
-    if not found:
-        raise DataError(
-            "no audio in this folder",
-            folder,
-            f"Give a folder with {', '.join(sorted(AUDIO_SUFFIXES))} files at any depth.",
-        )
-    return [(file_id, folder / file_id) for file_id in found]

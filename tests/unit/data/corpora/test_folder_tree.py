@@ -6,7 +6,7 @@ import pytest
 
 from mrlspk.data.corpora.folder_tree import FolderTree, list_audio
 from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.workflows.embed import find_inputs
+from mrlspk.workflows.embed_inputs import find_inputs
 
 
 @pytest.fixture
