@@ -10,6 +10,7 @@ from mrlspk.config.base import LARGEST, Count, CountOrZero, StrictModel, Width
 MIN_RESAMPLES = 100  # fewer give unreliable intervals
 
 type Share = Annotated[float, Field(gt=0, lt=1)]
+type SpeechMode = Literal["auto", "silero", "all"]
 
 
 def _check_resamples(number: int) -> int:
