@@ -18,8 +18,8 @@ from mrlspk.partial_files import Partial, locked_partial, partial_path, write_er
 CHUNK_BYTES = 1 << 20
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}  # errors of a name that is not free
 
-type OnProgress = Callable[[int, int], None]
-"""Called with (work done so far, work in all)."""
+type OnProgress = Callable[[float, int], None]
+"""Called with (work done so far, which may count a part of an item, and work in all)."""
 
 
 @dataclass(frozen=True)

@@ -55,13 +55,13 @@ class TrainProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def stage(self, name: str, done: int, total: int) -> None:
+    def stage(self, name: str, done: float, total: int) -> None:
         """Show how many vectors are stored: by a bar, or by a line for every tenth."""
         if self._bar is None:
-            tenth = 10 * done // total
+            tenth = int(10 * done // total)
             if tenth > self._tenths.get(name, 0):
                 self._tenths[name] = tenth
-                self._say(f"storing {name}: {done:,} of {total:,}")
+                self._say(f"storing {name}: {done:,.0f} of {total:,}")
             return
         if name not in self._stages:
             self._stages[name] = self._bar.add_task(f"storing {name}", total=total, loss=0.0, rate=0.0, speed=0.0)

@@ -15,7 +15,7 @@ from mrlspk.files import OnProgress
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import EmbeddedRecordings, embed_recordings
-from mrlspk.inference.recording import EmbeddedRecording, Recording
+from mrlspk.inference.recording import Detector, EmbeddedRecording, Recording
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -32,6 +32,7 @@ class Embedder:
         max_seconds: Longer recordings are embedded as the average of windows.
         cache: Cached embeddings; None for no cache.
         on_progress: Called with (recordings done, all recordings).
+        speech: Finds the speech, which alone is embedded; None to embed all audio.
     """
 
     backend: Backend
@@ -39,6 +40,7 @@ class Embedder:
     max_seconds: float
     cache: EmbeddingCache | None = None
     on_progress: OnProgress | None = None
+    speech: Detector | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -56,6 +58,7 @@ class Embedder:
             recordings,
             batch_size=self.batch_size,
             max_seconds=self.max_seconds,
+            speech=self.speech,
             cache=self.cache,
             on_progress=self.on_progress,
         )
@@ -83,8 +86,8 @@ class Embeddings:
         return Embeddings({recording: replace(each, vector=row) for (recording, each), row in pairs})
 
     def seconds_of(self, audio: Mapping[str, AudioSource]) -> dict[str, float]:
-        """Return the durations by utterance id."""
-        return {utterance_id: self.found[Recording(source)].seconds for utterance_id, source in audio.items()}
+        """Return the durations of what was embedded, by utterance id."""
+        return {utterance_id: self.found[Recording(source)].embedded_seconds for utterance_id, source in audio.items()}
 
 
 def build_embedder(
@@ -92,6 +95,7 @@ def build_embedder(
     settings: EvaluationConfig,
     *,
     cache_dir: Path | None,
+    speech: Detector | None = None,
     on_progress: OnProgress | None = None,
 ) -> Embedder:
     """Return an embedder with the settings of the configuration.
@@ -100,6 +104,7 @@ def build_embedder(
         backend: The model.
         settings: Its ``batch_size``, ``max_seconds`` and ``cache`` are used.
         cache_dir: Folder of cached embeddings; None for no cache.
+        speech: Finds the speech, which alone is embedded; None to embed all audio.
         on_progress: Called with (recordings done, all recordings).
     """
     return Embedder(
@@ -108,6 +113,7 @@ def build_embedder(
         max_seconds=settings.max_seconds,
         cache=EmbeddingCache(cache_dir) if settings.cache and cache_dir else None,
         on_progress=on_progress,
+        speech=speech,
     )
 
 

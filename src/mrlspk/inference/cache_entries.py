@@ -18,10 +18,11 @@ type KnownFile = tuple[FileState, bytes]  # with the SHA-256 of the file in that
 def pack_entry(key: bytes, entry: Entry) -> bytes:
     """Return a checksum, a line of JSON, and the vector as little-endian float32."""
     embedded = entry if isinstance(entry, EmbeddedRecording) else None
-    warnings = embedded.warnings if embedded else ()
-    line = json.dumps({"seconds": entry.seconds, "warnings": warnings}).encode() + b"\n"
+    known: dict[str, object] = {"seconds": entry.seconds}
+    if embedded:
+        known |= {"warnings": embedded.warnings, "speech_seconds": embedded.speech_seconds}
     values = embedded.vector.astype("<f4").tobytes() if embedded else b""
-    return _pack(key, line + values)
+    return _pack(key, json.dumps(known).encode() + b"\n" + values)
 
 
 def unpack_entry(key: bytes, packed: bytes) -> Entry | None:
@@ -34,7 +35,7 @@ def unpack_entry(key: bytes, packed: bytes) -> Entry | None:
     if not values:
         return TooShort(known["seconds"])
     vector = np.frombuffer(values, "<f4").astype(np.float32)
-    return EmbeddedRecording(vector, known["seconds"], tuple(known["warnings"]))
+    return EmbeddedRecording(vector, known["seconds"], tuple(known["warnings"]), known["speech_seconds"])
 
 
 def pack_file(path: bytes, known: KnownFile) -> bytes:

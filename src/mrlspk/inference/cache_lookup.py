@@ -9,15 +9,15 @@ from functools import lru_cache
 from itertools import batched
 
 from mrlspk import __version__
-from mrlspk.data.audio.source import AudioSource
+from mrlspk.data.audio.source import AudioSource, Channel
 from mrlspk.data.utterance_ids import is_utf8
 from mrlspk.inference.audio_content import AudioContent, file_state, read_content
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.cache_entries import Entry, KnownFile
-from mrlspk.inference.recording import Recording
+from mrlspk.inference.recording import Detector, Recording
 
-FORMAT = 1  # rises when equal audio and settings give other embeddings, or entries get another form
+FORMAT = 2  # rises when equal audio and settings give other embeddings, or entries get another form
 RECORDINGS_PER_LOOKUP = 500
 WRITE_EVERY_SECONDS = 5.0  # a killed run loses no more than this
 WRITE_EVERY_ENTRIES = 2000
@@ -33,10 +33,13 @@ class CacheLookup:
         cache: The embeddings.
         backend: The model.
         max_seconds: Longer recordings are embedded in averaged windows.
+        speech: Finds the speech, which alone is embedded; None if all audio is.
     """
 
-    def __init__(self, cache: EmbeddingCache, backend: Backend, *, max_seconds: float) -> None:
-        self._cache = cache
+    def __init__(
+        self, cache: EmbeddingCache, backend: Backend, *, max_seconds: float, speech: Detector | None = None
+    ) -> None:
+        self._cache, self._detector = cache, speech.version if speech else None
         self._model, self._runtime, self._max_seconds = backend.fingerprint, tuple(backend.runtime.items()), max_seconds
         self._asked: set[bytes] = set()
         self._awaited: dict[Recording, tuple[bytes, AudioContent]] = {}
@@ -108,7 +111,15 @@ class CacheLookup:
     def _key(self, recording: Recording, content: AudioContent) -> bytes:
         source = recording.source  # its suffix selects the decoder
         span = source.start_seconds, source.seconds
-        settings = _settings_text(self._runtime, self._max_seconds, recording.crop_seconds, source.suffix, span)
+        settings = _settings_text(
+            self._runtime,
+            self._max_seconds,
+            self._detector,
+            recording.crop_seconds,
+            source.suffix,
+            span,
+            source.channel,
+        )
         return hashlib.sha256(f"{self._model} {content.sha256.hex()} {settings}".encode()).digest()
 
     def _write_if_due(self) -> None:
@@ -126,18 +137,22 @@ class CacheLookup:
 def _settings_text(
     runtime: tuple[tuple[str, str], ...],
     max_seconds: float,
+    detector: str | None,
     crop_seconds: float | None,
     suffix: str,
     span: tuple[float, float | None],
+    channel: Channel,
 ) -> str:
     """Return everything but model and audio on which an embedding depends, as JSON.
 
     Args:
         runtime: Of the backend.
         max_seconds: Of a window.
+        detector: Version of the speech detector; None if all audio is embedded.
         crop_seconds: Of the recording.
         suffix: Of the format of its source.
         span: Start and length of its source within the encoded audio; (0, None) for all of it.
+        channel: Of its source.
     """
     settings = {
         "format": FORMAT,
@@ -146,6 +161,8 @@ def _settings_text(
         "max_seconds": float(max_seconds),
         "crop_seconds": None if crop_seconds is None else float(crop_seconds),
         "suffix": suffix,
+        "speech": detector,
+        "channel": channel,
         **({} if span == WHOLE else {"span": span}),
     }
     return json.dumps(settings)

@@ -1,6 +1,6 @@
 """Embed recordings: decode and embed each once, and keep the embeddings in a cache."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +15,13 @@ from torch.nn import functional
 from mrlspk.data.audio import SAMPLE_RATE, load_audio, probe_audio
 from mrlspk.data.inspection import SILENT_PEAK
 from mrlspk.errors import DataError
+from mrlspk.files import OnProgress
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.batching import Batches, check_direction, check_length, mean_over_windows
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.cache_entries import Entry
 from mrlspk.inference.cache_lookup import CacheLookup
-from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
+from mrlspk.inference.recording import Detector, EmbeddedRecording, Recording, TooShort
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ def embed_recordings(
     *,
     batch_size: int,
     max_seconds: float,
+    speech: Detector | None = None,
     cache: EmbeddingCache | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> EmbeddedRecordings:
     """Embed every recording once.
 
@@ -59,8 +61,9 @@ def embed_recordings(
         recordings: Repeats are embedded once.
         batch_size: Recordings of equal length that are embedded together.
         max_seconds: Longer recordings are embedded as the mean of equal windows of at most this length.
+        speech: Finds the speech, which alone is embedded; None to embed all audio.
         cache: Where embeddings are looked up and kept; None for nowhere.
-        on_progress: Called with (recordings done, all recordings).
+        on_progress: Called with (recordings done, all recordings); a long one counts in part while it is embedded.
     """
     wanted = list(dict.fromkeys(recordings))
     results = _Results(len(wanted), on_progress)
@@ -68,7 +71,7 @@ def embed_recordings(
     if cache is None:
         embed(wanted)
     else:
-        with closing(CacheLookup(cache, backend, max_seconds=max_seconds)) as lookup:
+        with closing(CacheLookup(cache, backend, max_seconds=max_seconds, speech=speech)) as lookup:
             results.lookup = lookup
             embed(lookup.missing(wanted, results.cached))
             embed(lookup.still_missing(results.cached))
@@ -84,7 +87,7 @@ def embed_recordings(
 class _Results:
     """Collect the results of a run, keep new ones in the cache, and report progress."""
 
-    def __init__(self, n_recordings: int, on_progress: Callable[[int, int], None] | None) -> None:
+    def __init__(self, n_recordings: int, on_progress: OnProgress | None) -> None:
         self.entries: dict[Recording, Entry] = {}
         self.errors: dict[Recording, str] = {}
         self.n_cached = 0
@@ -138,6 +141,34 @@ def _embed(
     for recording, waveform in _decode(recordings, backend, results):
         batches.add(recording, waveform)
     batches.embed_all()
+
+
+def embed_waveform(
+    backend: Backend,
+    waveform: NDArray[np.float32],
+    where: str,
+    *,
+    max_seconds: float,
+    speech: Detector | None = None,  # noqa: ARG001 - used with the windows of speech
+) -> EmbeddedRecording:
+    """Embed decoded samples (samples,) at the backend's sample rate, as `embed_recordings` embeds a recording.
+
+    Args:
+        backend: The model.
+        waveform: In [-1, 1].
+        where: Its name in messages.
+        max_seconds: As of `embed_recordings`.
+        speech: Likewise.
+
+    Raises:
+        DataError: If the samples are too few, or give no embedding.
+    """
+    samples, rate = torch.from_numpy(waveform), backend.sample_rate
+    check_length(samples, backend.min_samples, where, sample_rate=rate)
+    vector = embed_waveforms(backend, samples[None], max_seconds=max_seconds)[0]
+    check_direction(vector, where)
+    warnings = tuple(waveform_warnings(samples, rate, sample_rate=rate))
+    return EmbeddedRecording(vector.numpy(), len(waveform) / rate, warnings)
 
 
 def embed_waveforms(backend: Backend, waveforms: Tensor, *, max_seconds: float) -> Tensor:

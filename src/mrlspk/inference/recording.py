@@ -1,6 +1,7 @@
 """Define a recording, its embedding, and a recording that is too short to embed."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,14 @@ from torch import Tensor
 
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.data.audio.source import AudioSource
+
+
+class Detector(Protocol):
+    """What identifies a speech detector."""
+
+    @property
+    def version(self) -> str:
+        """Of its algorithm, with all that it depends on."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +51,21 @@ class EmbeddedRecording:
 
     Attributes:
         vector: (embed_dim,) float32, not of unit length.
-        seconds: Length of the audio that was embedded.
+        seconds: Length of the audio; of a crop, its own length.
         warnings: Such as ``silent``.
+        speech_seconds: Length of the speech that was found and embedded; 0 if none was found, and all was embedded;
+            None if all audio was to be embedded.
     """
 
     vector: NDArray[np.float32]
     seconds: float
     warnings: tuple[str, ...] = ()
+    speech_seconds: float | None = None
+
+    @property
+    def embedded_seconds(self) -> float:
+        """Length of what was embedded: speech if some was found, else all audio."""
+        return self.speech_seconds or self.seconds
 
 
 @dataclass(frozen=True)

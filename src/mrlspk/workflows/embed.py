@@ -1,11 +1,12 @@
 """Embed audio files, folders and lists of paths."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mrlspk.config import Config
 from mrlspk.data.audio.source import as_source
 from mrlspk.data.utterance_ids import printable
+from mrlspk.files import OnProgress
 from mrlspk.inference.backend import check_dims
 from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.embedding import embed_recordings, unit_prefix
@@ -42,7 +43,7 @@ def embed(
     allow_untrained_dim: bool = False,
     device: str = "auto",
     batch_size: int | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> EmbedReport:
     """Embed files, folders and lists of paths.
 

@@ -13,19 +13,20 @@ VECTOR = np.array([1.5, -0.1, 1e-38], np.float32)
 
 
 def test_packed_entry_unpacks_to_the_same():
-    entry = EmbeddedRecording(VECTOR, 0.1 + 0.2, ("silent", "upsampled from 8000 Hz"))
+    entry = EmbeddedRecording(VECTOR, 0.1 + 0.2, ("silent", "upsampled from 8000 Hz"), 0.1)
     again = unpack_entry(b"key", pack_entry(b"key", entry))
     assert (again.seconds, again.warnings) == (entry.seconds, entry.warnings)
+    assert again.speech_seconds == entry.speech_seconds
     assert np.array_equal(again.vector, entry.vector)
     assert unpack_entry(b"key", pack_entry(b"key", TooShort(1.0))) == TooShort(1.0)
 
 
-def test_bytes_of_entries_are_those_of_0_1_0():
-    line = b'{"seconds": 1.5, "warnings": ["silent"]}\n'
+def test_bytes_of_entries_are_as_described():
+    line = b'{"seconds": 1.5, "warnings": ["silent"], "speech_seconds": null}\n'
     packed = pack_entry(b"key", EmbeddedRecording(np.array([1.0, -2.0], np.float32), 1.5, ("silent",)))
     assert packed[16:] == line + bytes.fromhex("0000803f000000c0")
     assert packed[:16] == hashlib.blake2b(b"key" + packed[16:], digest_size=16).digest()
-    assert pack_entry(b"key", TooShort(2.0))[16:] == b'{"seconds": 2.0, "warnings": []}\n'
+    assert pack_entry(b"key", TooShort(2.0))[16:] == b'{"seconds": 2.0}\n'
 
 
 def test_unpacked_vector_is_writable():

@@ -119,13 +119,14 @@ def test_swapped_hashes_of_files_give_no_wrong_embedding(backend, recordings, ca
     same(cold, warm)
 
 
-def test_cache_key_is_that_of_0_1_0(backend, recordings, cache):
+def test_cache_key_hashes_model_audio_and_settings(backend, recordings, cache):
     embed_recordings(backend, [recordings[0], recording_of(recordings[1].source.path, 0.2)], cache=cache, **OPTIONS)
     for recording, crop in ((recordings[0], "null"), (recordings[1], "0.2")):
         audio = hashlib.sha256(recording.source.path.read_bytes()).hexdigest()
         settings = (
-            f'{{"format": 1, "mrlspk": "{cache_lookup.__version__}", "torch": "{torch.__version__}", '
-            f'"device": "cpu", "max_seconds": 60.0, "crop_seconds": {crop}, "suffix": ".wav"}}'
+            f'{{"format": 2, "mrlspk": "{cache_lookup.__version__}", "torch": "{torch.__version__}", '
+            f'"device": "cpu", "max_seconds": 60.0, "crop_seconds": {crop}, "suffix": ".wav", '
+            '"speech": null, "channel": "mix"}'
         )
         key = hashlib.sha256(f"{backend.fingerprint} {audio} {settings}".encode()).digest()
         assert list(cache.find([key])) == [key]

@@ -28,7 +28,7 @@ from mrlspk.training.head.batches import Teacher
 from mrlspk.training.plan import RunPlan
 from mrlspk.training.validation import ValidationTrials
 
-type OnStage = Callable[[str, int, int], None]
+type OnStage = Callable[[str, float, int], None]
 
 
 @dataclass(frozen=True, eq=False)
