@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mrlspk.data.audio.source import as_source
-from mrlspk.data.corpora.folder_tree import list_audio
+from mrlspk.data.corpora.walk import list_audio
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import EmbeddedRecordings, embed_recordings
 from mrlspk.inference.recording import Recording

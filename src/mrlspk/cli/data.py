@@ -153,6 +153,7 @@ def _check_payload(report: "CorpusReport") -> dict[str, Any]:
         "decoded": report.decoded,
         "problems": [asdict(problem) for problem in report.problems],
         "ok": report.ok,
+        "left_out": [each.entry() for each in report.left_out],
     }
 
 

@@ -85,13 +85,15 @@ def _from_stdin() -> list[str]:
     fix = "Send one path per line, as UTF-8."
     if sys.stdin is None:
         raise DataError("is closed", "stdin", fix)
+    from mrlspk.workflows.embed_inputs import split_lines
+
     try:
         text = sys.stdin.read().removeprefix("\ufeff")
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror or error}", "stdin", fix) from error
     except UnicodeDecodeError as error:
         raise DataError("is not UTF-8", "stdin", fix) from error
-    return [line for line in map(str.strip, text.splitlines()) if line]
+    return split_lines(text)
 
 
 def _payload(report: "EmbedReport") -> dict[str, object]:
@@ -103,6 +105,7 @@ def _payload(report: "EmbedReport") -> dict[str, object]:
         "fingerprint": report.fingerprint,
         "embeddings": embedding_rows(report),
         "errors": errors,
+        "left_out": [each.entry() for each in report.left_out],
     }
 
 

@@ -113,6 +113,7 @@ def _payload(report: "TrainReport") -> dict[str, object]:
         **({"baselines": asdict(report.baselines)} if report.baselines else {}),
         **({"verdict": asdict(report.verdict)} if report.verdict else {}),
         **({"averaged_epochs": report.averaged_epochs} if report.averaged_epochs else {}),
+        "left_out": [each.entry() for each in report.left_out],
     }
 
 
@@ -173,13 +174,16 @@ def _plan(facts: "RunFacts") -> dict[str, object]:
         "epochs": facts.num_epochs,
         **({"stored_vectors": facts.n_stored, "stored_bytes": facts.stored_bytes} if facts.n_stored else {}),
         **_transfer(facts.transfer),
+        "left_out": [each.entry() for each in facts.left_out],
         "config": facts.config,
     }
 
 
 def _human_plan(facts: "RunFacts") -> Iterator[RenderableType]:
     rows = [
-        (name.replace("_", " "), value) for name, value in _plan(facts).items() if name not in {"config", "transfer"}
+        (name.replace("_", " "), value)
+        for name, value in _plan(facts).items()
+        if name not in {"config", "transfer", "left_out"}
     ]
     yield output.table("A run as configured", ("", ""), rows)
     if facts.transfer:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mrlspk.config.data import MAX_SPEED_DENOMINATOR
 from mrlspk.data.audio import load_audio, random_crop
-from mrlspk.data.corpora.folder_tree import list_audio
+from mrlspk.data.corpora.walk import list_audio
 from mrlspk.errors import DataError
 
 

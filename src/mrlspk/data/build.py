@@ -20,6 +20,7 @@ from mrlspk.data.augmentation import (
 )
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
+from mrlspk.data.left_out import LeftOut
 from mrlspk.data.loader import WatchedLoader
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.metadata import read_metadata, speaker_values
@@ -40,6 +41,12 @@ class TrainingData:
     train: CropDataset
     validation: Manifest
     validation_trials: Trials
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What is not used of both corpora, with their paths."""
+        corpora = {each.root: each for each in (self.corpus, self.validation)}
+        return tuple(left_out.within(root) for root, corpus in corpora.items() for left_out in corpus.left_out)
 
 
 def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:

@@ -4,12 +4,12 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor
 
 from mrlspk.data.audio import SAMPLE_RATE, AudioInfo, load_audio, probe_audio
 from mrlspk.data.manifest import Utterance
+from mrlspk.data.problems import Problem, error, warning
 from mrlspk.errors import DataError
 from mrlspk.files import OnProgress
 
@@ -18,33 +18,6 @@ SILENT_PEAK = 1e-4  # -80 dB of full scale
 DURATION_TOLERANCE = 0.1  # share by which a lossy file's header may be wrong
 MAX_JOBS = 8
 FILES_PER_TASK = 64
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A problem in a corpus.
-
-    Args:
-        kind: A word for programs, such as ``unreadable``.
-        severity: ``error`` if the corpus cannot be used as it is.
-        where: Utterance, speaker, folder, or line of a trial list.
-        message: The expectation and the finding.
-    """
-
-    kind: str
-    severity: Literal["error", "warning"]
-    where: str
-    message: str
-
-
-def error(kind: str, where: str, message: str) -> Problem:
-    """Return a problem that must be fixed."""
-    return Problem(kind, "error", where, message)
-
-
-def warning(kind: str, where: str, message: str) -> Problem:
-    """Return a problem that may be intended."""
-    return Problem(kind, "warning", where, message)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from mrlspk.data.audio.source import AudioSource
+from mrlspk.data.left_out import LeftOut
+from mrlspk.data.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,12 @@ class Manifest:
     Attributes:
         root: The corpus, as it was named: a folder, or whatever file a recipe reads.
         utterances: Each id once.
+        left_out: What is not used of the corpus; it is no part of the fingerprint.
     """
 
     root: Path
     utterances: tuple[Utterance, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     @cached_property
     def speakers(self) -> tuple[str, ...]:
@@ -75,10 +79,18 @@ class CorpusListing:
     Attributes:
         utterances: In any order.
         left_out: Paths of audio whose speaker is unknown, relative to the corpus; they are reported and not used.
+        skipped: Other audio and links that are not used.
+        problems: Of the corpus as a whole, those of ``skipped`` included; with an error it is not used.
     """
 
     utterances: tuple[Utterance, ...]
     left_out: tuple[str, ...] = ()
+    skipped: tuple[LeftOut, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    def all_left_out(self) -> tuple[LeftOut, ...]:
+        """Return all that is not used, and why."""
+        return (*(LeftOut(path, "layout") for path in self.left_out), *self.skipped)
 
 
 class CorpusRecipe(Protocol):

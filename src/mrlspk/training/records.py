@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, FiniteFloat, NonNegativeInt
 
+from mrlspk.data.left_out import LeftOut
 from mrlspk.metrics.width_metrics import WidthMetrics
 
 
@@ -193,6 +194,7 @@ class RunFacts:
         n_processes: Processes that share the work.
         effective_batch: Crops of an optimiser step, over all processes and accumulated batches.
         parameters: Number of values of each part: front end, backbone, pooling, head, classifier weights.
+        left_out: Audio and links in the corpora that are not used.
     """
 
     run_dir: str
@@ -216,6 +218,7 @@ class RunFacts:
     n_processes: int = 1
     effective_batch: int = 0
     parameters: dict[str, int] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)

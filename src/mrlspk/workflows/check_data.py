@@ -11,8 +11,10 @@ import numpy as np
 from mrlspk.data.choices import Decode
 from mrlspk.data.corpora.audio_lookup import AudioLookup
 from mrlspk.data.corpora.recipe_registry import recipe_for
-from mrlspk.data.inspection import Problem, error, inspect_files, warning
+from mrlspk.data.inspection import inspect_files
+from mrlspk.data.left_out import LeftOut, named
 from mrlspk.data.manifest import CorpusListing, Utterance
+from mrlspk.data.problems import Problem, error, warning
 from mrlspk.data.trials import BadLinesError, Trials, official_match, official_warning, read_trials
 from mrlspk.data.utterance_ids import is_utf8, name_fault, printable
 from mrlspk.errors import DataError, UsageError
@@ -49,6 +51,7 @@ class CorpusReport:
         seconds: Length of the readable audio, as the headers say; None if no header was read.
         decoded: Number of files that were decoded.
         problems: Errors first.
+        left_out: What is in the corpus and is not used.
     """
 
     path: Path
@@ -57,6 +60,7 @@ class CorpusReport:
     seconds: float | None
     decoded: int
     problems: tuple[Problem, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -95,6 +99,7 @@ def check_data(
     listing = recipe.list_utterances(path)
     utterances = sorted(listing.utterances, key=attrgetter("utterance_id"))
     problems = [
+        *listing.problems,
         *_check_names(utterances),
         *_check_layout(listing.left_out, recipe.layout),
         *_check_speakers(utterances),
@@ -115,8 +120,15 @@ def check_data(
         problems += inspection.problems
     problems.sort(key=lambda problem: problem.severity)
     problems = [replace(each, where=printable(each.where), message=printable(each.message)) for each in problems]
-    n_speakers = len(_speakers(utterances))
-    return CorpusReport(path, n_speakers, len(utterances), seconds, len(decoded_ids), tuple(problems))
+    return CorpusReport(
+        path,
+        speakers=len(_speakers(utterances)),
+        utterances=len(utterances),
+        seconds=seconds,
+        decoded=len(decoded_ids),
+        problems=tuple(problems),
+        left_out=tuple(each.within(path) for each in listing.all_left_out()),
+    )
 
 
 def _speakers(utterances: Iterable[Utterance]) -> set[str]:
@@ -145,7 +157,7 @@ def _check_layout(left_out: Sequence[str], layout: str) -> Iterator[Problem]:
         top, *rest = path.split("/")
         misplaced.setdefault((top, len(rest)), []).append(path)
     for (top, _), paths in misplaced.items():
-        yield warning("layout", top, f"expected {layout}, got {len(paths)} files such as {paths[0]}: left out")
+        yield warning("layout", top, f"expected {layout}: left out {named('file', paths)}")
 
 
 def _check_speakers(utterances: Sequence[Utterance]) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from mrlspk.config import Config
 from mrlspk.data.audio.source import as_source
+from mrlspk.data.left_out import LeftOut
 from mrlspk.data.utterance_ids import printable
 from mrlspk.files import OnProgress
 from mrlspk.inference.backend import check_dims
@@ -25,6 +26,7 @@ class EmbedReport:
         dim: Width of the embeddings.
         embeddings: By id, in input order; their vectors are (dim,) at unit length.
         errors: Why a file has no embedding, by id.
+        left_out: Audio in folders that is not embedded.
     """
 
     model: str
@@ -32,6 +34,7 @@ class EmbedReport:
     dim: int
     embeddings: dict[str, EmbeddedRecording]
     errors: dict[str, str]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def embed(
@@ -61,11 +64,11 @@ def embed(
         DataError: If the only input does not exist or holds no audio, or if there is none.
         UsageError: If the model has no such width, or if two inputs have the same id.
     """
-    files, errors = find_inputs(inputs)
+    found_inputs = find_inputs(inputs)
     backend = load_backend(model, device=device).backend
     width = check_dims(backend.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
     settings = (config or Config()).evaluation
-    recordings = {file_id: Recording(as_source(path)) for file_id, path in files.items()}
+    recordings = {file_id: Recording(as_source(path)) for file_id, path in found_inputs.files.items()}
     found = embed_recordings(
         backend,
         recordings.values(),
@@ -73,12 +76,13 @@ def embed(
         max_seconds=settings.max_seconds,
         on_progress=on_progress,
     )
-    errors |= {file_id: found.errors[each] for file_id, each in recordings.items() if each in found.errors}
+    failed = {file_id: found.errors[each] for file_id, each in recordings.items() if each in found.errors}
     embedded = {file_id: found.embeddings[each] for file_id, each in recordings.items() if each in found.embeddings}
     return EmbedReport(
         model=str(model.path),
         fingerprint=backend.fingerprint,
         dim=width,
         embeddings={id: replace(each, vector=unit_prefix(each.vector, width)) for id, each in embedded.items()},
-        errors={printable(file_id): printable(message) for file_id, message in errors.items()},
+        errors={printable(file_id): printable(message) for file_id, message in (found_inputs.errors | failed).items()},
+        left_out=found_inputs.left_out,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mrlspk.config import Config, dump_config
 from mrlspk.config.launcher import Launch
+from mrlspk.data.left_out import LeftOut
 from mrlspk.data.trials import write_trials
 from mrlspk.distributed import on_rank_zero, raising_on_all_ranks
 from mrlspk.evaluation.trial_list import VALIDATION_TRIALS
@@ -52,6 +53,7 @@ class TrainReport:
     ``best`` is the EER by width of the best checkpoint. ``transfer`` is what was taken over from another model; None
     from scratch. Runs that train only the head have ``baselines``, and ``verdict`` unless nothing was trained.
     ``averaged_epochs`` are the epochs whose mean the best checkpoint is; empty if it is a single epoch.
+    ``left_out`` is what is not used of the corpora.
     """
 
     run_dir: Path
@@ -66,6 +68,7 @@ class TrainReport:
     verdict: Verdict | None = None
     averaged_epochs: tuple[int, ...] = ()
     n_validation_speakers: int = 0
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def train(
@@ -207,4 +210,5 @@ def _report(state: RunState, verdict: Verdict | None) -> TrainReport:
         verdict=verdict,
         averaged_epochs=tuple(best.get(schema.AVERAGED_EPOCHS, ())),
         n_validation_speakers=len(state.plan.data.validation.speakers),
+        left_out=state.plan.data.left_out,
     )

@@ -12,7 +12,9 @@ from operator import attrgetter
 from pathlib import Path
 
 from mrlspk.data.corpora.folder_tree import FolderTree
-from mrlspk.data.manifest import CorpusRecipe, Manifest
+from mrlspk.data.left_out import named
+from mrlspk.data.manifest import CorpusListing, CorpusRecipe, Manifest
+from mrlspk.data.problems import refuse_errors
 from mrlspk.data.utterance_ids import check_name, printable
 from mrlspk.errors import DataError
 
@@ -41,14 +43,15 @@ def recipe_for(path: Path) -> CorpusRecipe:
 
 
 def scan_corpus(path: Path) -> Manifest:
-    """Return the utterances of a corpus without opening audio; audio that is left out is counted in a warning.
+    """Return the utterances of a corpus without opening audio; warnings count and name what is left out.
 
     Raises:
-        DataError: If the corpus is absent, cannot be read or holds no utterance, if an id is there twice, or if a trial
-            list cannot hold the name of an utterance.
+        DataError: If the corpus is absent, cannot be read, in part or whole, or holds no utterance, if an id is there
+            twice, or if a trial list cannot hold the name of an utterance.
     """
     recipe = recipe_for(path)
     listing = recipe.list_utterances(path)
+    refuse_errors(listing.problems, path)
     utterances = sorted(listing.utterances, key=attrgetter("utterance_id"))
     if not utterances:
         raise DataError(f"expected {recipe.layout}, got no utterance", path, "Name a corpus with audio in it.")
@@ -57,9 +60,16 @@ def scan_corpus(path: Path) -> Manifest:
     for one, other in pairwise(utterances):
         if one.utterance_id == other.utterance_id:
             raise DataError(f"has the utterance {printable(one.utterance_id)} twice", path, "Give each one its own id.")
+    _tell(listing, path, recipe.layout)
+    return Manifest(path, tuple(utterances), listing.all_left_out())
+
+
+def _tell(listing: CorpusListing, path: Path, layout: str) -> None:
+    """Warn of what is left out."""
     if listing.left_out:
-        log.warning("%s: %d audio files that are not at %s are left out", path, len(listing.left_out), recipe.layout)
-    return Manifest(path, tuple(utterances))
+        log.warning("%s: left out %s", path, named("file", listing.left_out, f" that are not {layout}"))
+    for problem in listing.problems:
+        log.warning("%s: %s", path, problem.message)
 
 
 @cache

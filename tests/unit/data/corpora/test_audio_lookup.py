@@ -7,8 +7,8 @@ import soundfile
 from mrlspk.data.audio.source import as_source, list_tar
 from mrlspk.data.corpora import recipe_registry
 from mrlspk.data.corpora.audio_lookup import AudioLookup
-from mrlspk.data.corpora.folder_tree import list_audio
 from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.corpora.walk import list_audio
 from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.errors import DataError
 
