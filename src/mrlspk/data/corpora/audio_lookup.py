@@ -1,5 +1,6 @@
 """Find the audio of an utterance in a folder, a Kaldi ``wav.scp`` or a corpus that a recipe reads."""
 
+import os
 import re
 from functools import cached_property
 from pathlib import Path
@@ -10,10 +11,11 @@ from mrlspk.data.corpora.folder_tree import FolderTree
 from mrlspk.data.corpora.recipe_registry import find_recipe
 from mrlspk.data.text_tables import BadLine, BadLinesError, read_text_file
 from mrlspk.errors import DataError, shorten
-from mrlspk.reading import is_file
+from mrlspk.reading import is_file, is_folder, reading
 
 ENTRY = "<utterance> <path>"
 FIX = "Write an utterance and the path of its audio file on each line; commands and archives are not supported."
+FIX_PATH = "Check the list and the folder."
 IN_ARCHIVE = re.compile(r"\.ark:\d+$")
 
 
@@ -28,6 +30,7 @@ class AudioLookup:
         self.root = root
         recipe = find_recipe(root)
         self._recipe = None if isinstance(recipe, FolderTree) else recipe
+        self._listings: dict[Path, dict[str, list[str]]] = {}
         self._is_listed = self._recipe is not None or _is_file(root)
 
     def find(self, utterance_id: str) -> AudioSource | None:
@@ -42,10 +45,37 @@ class AudioLookup:
             DataError: If several files match, or the ``wav.scp`` or corpus cannot be read.
         """
         if not self._is_listed:
-            path = _find_file(self.root / utterance_id)
+            path = self._find_file(self.root / utterance_id)
             return None if path is None else as_source(path)
         source = self._listed.get(utterance_id)
         return source if source is not None and _exists(source) else None
+
+    def _find_file(self, path: Path) -> Path | None:
+        if _is_file(path):
+            return path
+        by_stem = self._listing(path.parent)
+        names = {*by_stem.get(path.name, ())}
+        if path.suffix.lower() in AUDIO_SUFFIXES:
+            names |= {*by_stem.get(path.stem, ())}
+        found = [path.with_name(name) for name in sorted(names) if _is_file(path.with_name(name))]
+        if len(found) > 1:
+            some = " and ".join(each.name for each in found)
+            raise DataError(f"not there, but {some} are", path, "Keep one of them, or name one in the list.")
+        return found[0] if found else None
+
+    def _listing(self, folder: Path) -> dict[str, list[str]]:
+        """Return the names of audio in a folder by stem; each folder is listed once, not asked for every suffix."""
+        if folder not in self._listings:
+            by_stem: dict[str, list[str]] = {}
+            if is_folder(folder, DataError, FIX_PATH):
+                with reading(folder, DataError, FIX_PATH):
+                    names = os.listdir(folder)  # noqa: PTH208 - names are all that is needed
+                for name in names:
+                    stem, suffix = os.path.splitext(name)  # noqa: PTH122 - ten times a Path's speed
+                    if suffix.lower() in AUDIO_SUFFIXES:
+                        by_stem.setdefault(stem, []).append(name)
+            self._listings[folder] = by_stem
+        return self._listings[folder]
 
     @cached_property
     def _listed(self) -> dict[str, AudioSource]:
@@ -86,22 +116,10 @@ def _fault_of(name: str, location: str, entries: dict[str, Path]) -> str | None:
     return "expected each utterance once" if name in entries else None
 
 
-def _find_file(path: Path) -> Path | None:
-    if _is_file(path):
-        return path
-    stem = path.stem if path.suffix.lower() in AUDIO_SUFFIXES else path.name
-    others = [path.with_name(stem + suffix) for suffix in sorted(AUDIO_SUFFIXES)]
-    found = [other for other in others if _is_file(other)]
-    if len(found) > 1:
-        names = " and ".join(other.name for other in found)
-        raise DataError(f"not there, but {names} are", path, "Keep one of them, or name one in the list.")
-    return found[0] if found else None
-
-
 def _exists(source: AudioSource) -> bool:
     """Return whether the file of a source exists; sources without a file of their own are trusted."""
     return source.path is None or _is_file(source.path)
 
 
 def _is_file(path: Path) -> bool:
-    return is_file(path, DataError, "Check the list and the folder.")
+    return is_file(path, DataError, FIX_PATH)

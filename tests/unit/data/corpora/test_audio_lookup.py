@@ -1,3 +1,4 @@
+import os
 import tarfile
 
 import numpy as np
@@ -15,7 +16,7 @@ from mrlspk.errors import DataError
 
 @pytest.fixture
 def root(tmp_path):
-    for name in ("a/1.wav", "a/2.m4a", "a/3.flac", "a/3.wav", "a/v1.2.wav"):
+    for name in ("a/1.wav", "a/2.m4a", "a/3.flac", "a/3.wav", "a/v1.2.wav", "a/4.WAV", "a/x.au.wav"):
         (tmp_path / "audio" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "audio" / name).touch()
     return tmp_path / "audio"
@@ -30,6 +31,9 @@ def root(tmp_path):
         ("a/2.wav", "a/2.m4a"),
         ("a/3.flac", "a/3.flac"),
         ("a/v1.2", "a/v1.2.wav"),
+        ("a/4.wav", "a/4.WAV"),
+        ("a/4", "a/4.WAV"),
+        ("a/x.au", "a/x.au.wav"),
         ("a/9.wav", None),
         ("a", None),
         ("a/1.wav.txt", None),
@@ -43,6 +47,15 @@ def test_an_utterance_is_found_under_the_suffix_that_it_has(root, utterance_id, 
 def test_two_files_that_could_be_meant_are_an_error(root, utterance_id):
     with pytest.raises(DataError, match=r"3.flac and 3.wav are"):
         AudioLookup(root).find(utterance_id)
+
+
+def test_each_folder_is_listed_once_for_all_that_it_lacks(root, monkeypatch):
+    listed, listdir = [], os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: listed.append(folder) or listdir(folder))
+    lookup = AudioLookup(root)
+    assert [lookup.find(f"a/{number}.wav") for number in range(10, 20)] == [None] * 10
+    assert lookup.find("a/2") == as_source(root / "a/2.m4a")
+    assert listed == [root / "a"]
 
 
 def test_an_absolute_path_is_used_as_it_is(root, tmp_path):
