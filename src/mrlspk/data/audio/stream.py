@@ -6,6 +6,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlspk.data.audio.completeness import COPY_AGAIN
+from mrlspk.data.audio.source import AudioSource
+from mrlspk.errors import DataError
+
 
 class AudioStream(Protocol):
     """Open encoded audio; a frame is one sample of every channel.
@@ -46,3 +50,16 @@ class AudioStream(Protocol):
     def close(self) -> None:
         """Close the audio."""
         ...
+
+
+class UndecodableError(DataError):
+    """Audio that one decoder cannot read at all; another one may.
+
+    Args:
+        source: The audio.
+        reason: What the decoder says.
+    """
+
+    def __init__(self, source: AudioSource, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"cannot be decoded as {source.suffix} audio ({reason})", str(source), COPY_AGAIN)

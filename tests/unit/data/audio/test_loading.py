@@ -27,7 +27,7 @@ def write(path: Path, samples: np.ndarray, rate: int = 16_000, **options: str) -
     return path
 
 
-@pytest.mark.parametrize(("suffix", "tolerance"), [("wav", 2**-15), ("flac", 2**-15), ("ogg", 0.05)])
+@pytest.mark.parametrize(("suffix", "tolerance"), [("wav", 2**-15), ("flac", 2**-15)])
 def test_loads_what_was_written(tmp_path, suffix, tolerance):
     waveform = load_audio(write(tmp_path / f"a.{suffix}", tone(1.0)))
     assert waveform.dtype == torch.float32
@@ -102,7 +102,7 @@ def test_what_is_not_audio_is_an_error_that_names_the_file(tmp_path, suffix, con
     assert caught.value.fix
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "m4a", "ogg"])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "m4a"])
 @pytest.mark.parametrize("share", [0.5, 0.95])
 def test_truncated_file_is_an_error(tmp_path, suffix, share):
     path = tmp_path / f"a.{suffix}"
@@ -124,17 +124,6 @@ def test_truncated_m4a_with_its_index_in_front_is_an_error(tmp_path):
     path.write_bytes((boxes[b"ftyp"] + boxes[b"moov"] + boxes[b"mdat"])[:-500])
     with pytest.raises(DataError, match="cut short"):
         load_audio(path)
-
-
-@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
-@pytest.mark.parametrize("read", [load_audio, probe_audio])
-def test_ogg_streams_one_after_the_other_are_an_error(tmp_path, subtype, read):
-    parts = [write(tmp_path / f"{name}.ogg", tone(2.0), subtype=subtype, format="OGG") for name in "ab"]
-    chained = tmp_path / "chained.ogg"
-    chained.write_bytes(b"".join(path.read_bytes() for path in parts))
-    assert soundfile.info(chained).duration == 2.0
-    with pytest.raises(DataError, match="holds several streams.* only the first"):
-        read(chained)
 
 
 def test_wav_of_unknown_length_is_read_to_its_end(tmp_path):
@@ -161,7 +150,7 @@ def test_absent_file_and_unknown_suffix_are_errors(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         load_audio(tmp_path / "a.wav")
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(DataError, match=r"expected a file ending in .*\.m4a.*got '.txt'"):
+    with pytest.raises(DataError, match="cannot be decoded as .txt audio"):
         load_audio(tmp_path / "a.txt")
 
 

@@ -1,0 +1,81 @@
+"""Open audio with the decoder that its content asks for, or with the other one if that fails."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mrlspk.data.audio.completeness import COPY_AGAIN, check_complete
+from mrlspk.data.audio.formats import FFMPEG_FORMATS, HEADERLESS_SUFFIXES, SNDFILE_FORMATS, recognise
+from mrlspk.data.audio.resampling import check_rate
+from mrlspk.data.audio.sndfile import SndfileStream, open_sndfile
+from mrlspk.data.audio.source import AudioSource, as_source
+from mrlspk.data.audio.stream import AudioStream, UndecodableError
+from mrlspk.data.audio.torchcodec_stream import open_ffmpeg
+from mrlspk.data.utterance_ids import NOT_UTF8, RENAME, is_utf8, printable
+from mrlspk.errors import DataError
+from mrlspk.reading import is_file, reading
+
+type Open = Callable[[AudioSource], AudioStream]
+
+
+def open_stream(audio: AudioSource | str | Path) -> AudioStream:
+    """Open audio of any format that libsndfile or FFmpeg reads.
+
+    Raises:
+        DataError: If the audio is absent, empty, cut short, headerless or not audio, has a sample rate out of bounds,
+            or a name that is not UTF-8.
+    """
+    source = as_source(audio)
+    _check_file(source)
+    with reading(str(source), DataError), source.open() as file:
+        audio_format = recognise(file)
+        samples = check_complete(file, audio_format, str(source), source.size())
+    if audio_format is None and source.suffix in HEADERLESS_SUFFIXES:
+        raise _headerless(source)
+    stream = _open_by_content(source, audio_format, is_empty=samples is not None and samples.stated == 0)
+    check_rate(stream.sample_rate, str(source))
+    return stream
+
+
+def _check_file(source: AudioSource) -> None:
+    """Refuse a name that the decoders do not take, an absent file and an empty one."""
+    if not is_utf8(str(source)):
+        raise DataError(NOT_UTF8, printable(str(source)), RENAME)
+    if source.path is not None and not is_file(source.path, DataError, "Check the path."):
+        raise DataError("no such file", str(source), "Check the path.")
+    with reading(str(source), DataError):
+        size = source.size()
+    if not size:
+        what = f"expected {source.suffix} audio, got an empty file (0 bytes)"
+        raise DataError(what, str(source), COPY_AGAIN)
+
+
+def _open_by_content(source: AudioSource, audio_format: str | None, *, is_empty: bool) -> AudioStream:
+    """Open a format that libsndfile reads with it, any other with FFmpeg.
+
+    FFmpeg also reads what libsndfile cannot open, and formats whose header does not know its length. The other way
+    round, libsndfile is not asked about Ogg and MPEG-4: of a damaged Ogg file it reads the beginning.
+    """
+    if audio_format not in SNDFILE_FORMATS:
+        seconds = [] if audio_format in FFMPEG_FORMATS else [open_sndfile]
+        return _first_that_opens(source, [open_ffmpeg, *seconds])
+    stream = _first_that_opens(source, [open_sndfile, open_ffmpeg])
+    if stream.n_frames is None and not is_empty and isinstance(stream, SndfileStream):
+        stream.close()
+        return _first_that_opens(source, [open_ffmpeg])
+    return stream
+
+
+def _first_that_opens(source: AudioSource, decoders: Sequence[Open]) -> AudioStream:
+    reasons = []
+    for open_by in decoders:
+        try:
+            return open_by(source)
+        except UndecodableError as error:
+            reasons.append(error.reason)
+    raise UndecodableError(source, "; ".join(reasons))
+
+
+def _headerless(source: AudioSource) -> DataError:
+    what = f"headerless {source.suffix} audio: nothing in it states its sample rate and coding"
+    fix = "Convert it, e.g. `ffmpeg -f s16le -ar 8000 -ac 1 -i IN OUT.wav` (mulaw, alaw or g722 in place of s16le)."
+    return DataError(what, str(source), fix)

@@ -1,0 +1,99 @@
+"""Read audio block by block with libsndfile."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from mrlspk.data.audio.completeness import COPY_AGAIN
+from mrlspk.data.audio.source import AudioSource
+from mrlspk.data.audio.stream import UndecodableError
+from mrlspk.errors import DataError
+from mrlspk.reading import reading
+
+BLOCK_SAMPLES = 1 << 15  # of all channels together
+LARGEST_COUNT = 1 << 48  # frames; libsndfile says 2^63 - 1 where a FLAC header does not know
+
+
+def open_sndfile(source: AudioSource) -> "SndfileStream":
+    """Open audio with libsndfile, whatever its suffix.
+
+    Raises:
+        DataError: If libsndfile cannot read it.
+    """
+    return SndfileStream(source)
+
+
+class SndfileStream:
+    """Audio that libsndfile decodes; an `AudioStream`."""
+
+    def __init__(self, source: AudioSource) -> None:
+        self._source, self._file = source, _open(source)
+        self.sample_rate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        counted: int = self._file.frames
+        self.n_frames: int | None = counted if 0 < counted < LARGEST_COUNT else None
+        self.damage: str | None = None
+
+    def blocks(self, start: int = 0) -> Iterator[NDArray[np.float32]]:
+        """Yield (frames, channels) from frame ``start`` to the end.
+
+        Raises:
+            DataError: If there are fewer samples than the header counts, or they cannot be decoded.
+        """
+        if self.n_frames is not None and start >= self.n_frames:
+            return
+        position = self._go_to(start)
+        while len(block := self._read(position)):
+            position += len(block)
+            if position > start:
+                yield block[max(start - (position - len(block)), 0) :]
+        if self.n_frames is not None and position < self.n_frames:
+            raise self._cut_short(position)
+
+    def count_frames(self) -> int:
+        """Return the number of frames, by decoding if the header does not state it."""
+        return sum(map(len, self.blocks())) if self.n_frames is None else self.n_frames
+
+    def close(self) -> None:
+        """Close the audio."""
+        self._file.close()
+
+    def _go_to(self, start: int) -> int:
+        """Return the frame that is read next: ``start``, or the first of a coding that has no `seek`."""
+        try:
+            if self._file.seekable():
+                return int(self._file.seek(start))
+        except soundfile.LibsndfileError as error:
+            raise self._cut_short(start, error) from error
+        self._file.close()
+        self._file = _open(self._source)
+        return 0
+
+    def _read(self, position: int) -> NDArray[np.float32]:
+        """Return the next frames, none at the end."""
+        try:
+            count = max(BLOCK_SAMPLES // self.channels, 1)
+            block: NDArray[np.float32] = self._file.read(count, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise self._cut_short(position, error) from error
+        return block
+
+    def _cut_short(self, found: int, error: soundfile.LibsndfileError | None = None) -> DataError:
+        reason = f" ({error.error_string.rstrip('.')})" if error else ""
+        expected = "more" if self.n_frames is None else str(self.n_frames)
+        what = f"cut short: expected {expected} samples, got {found}{reason}"
+        return DataError(what, str(self._source), COPY_AGAIN)
+
+
+def _open(source: AudioSource) -> soundfile.SoundFile:
+    with reading(str(source), DataError):
+        encoded = source.open() if source.path is None else str(source.path)
+    try:
+        file = soundfile.SoundFile(encoded)
+    except soundfile.LibsndfileError as error:
+        raise UndecodableError(source, f"libsndfile: {error.error_string.rstrip('.')}") from error
+    if file.format == "RAW":  # guessed from the suffix
+        raise UndecodableError(source, "libsndfile: Format not recognised")
+    return file
