@@ -76,7 +76,11 @@ def check_complete(file: BinaryIO, audio_format: str | None, where: str, size: i
         raise DataError(f"cut short: expected {samples.stated} bytes of audio, got {max(found, 0)}", where, COPY_AGAIN)
     if audio_format == "WAV" and found >= BEYOND_RIFF:
         what = f"a WAV header states {samples.stated} bytes of audio, but {found} follow it"
-        raise DataError(what, where, "Convert it to FLAC, e.g. with `sox --ignore-length`.")
+        raise DataError(
+            what,
+            where,
+            "Convert it to RF64 or FLAC with a program that takes the length from the size of the file, such as SoX.",
+        )
     return samples
 
 
