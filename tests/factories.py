@@ -69,16 +69,20 @@ def write_tiny_model(path, dims=(8,), *, backbone=TINY, seed=0, **entries):
     return path
 
 
-def write_voices(root, n_speakers=4, *, sessions=("a", "b"), files=("1", "2"), seconds=0.5, seed=0):
-    """Write noisy tones, one pitch for each speaker, to ``speakerN/SESSION/FILE.wav`` for each session and file."""
+def write_voices(root, n_speakers=4, *, sessions=("a", "b"), files=("1", "2"), seconds=0.5, seed=0, syllables=False):
+    """Write noisy tones, one pitch for each speaker, to ``speakerN/SESSION/FILE.wav`` for each session and file.
+
+    With ``syllables`` they swell and fade four times a second, as speech does; a detector takes even tones for noise.
+    """
     generator, time = np.random.default_rng(seed), np.arange(round(seconds * RATE)) / RATE
+    loudness = np.abs(np.sin(4 * np.pi * time)) if syllables else 1
     for speaker in range(n_speakers):
         for session in sessions:
             for number, name in enumerate(files, start=1):
                 path = root / f"speaker{speaker}" / session / f"{name}.wav"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 voice = np.sin(2 * np.pi * (120 + 90 * speaker + 10 * number) * time)
-                soundfile.write(path, 0.2 * voice + 0.05 * generator.normal(size=len(time)), RATE)
+                soundfile.write(path, loudness * (0.2 * voice + 0.05 * generator.normal(size=len(time))), RATE)
     return root
 
 

@@ -7,6 +7,8 @@ import pytest
 import soundfile
 
 import mrlspk
+from factories import write_voices
+from integration.conftest import TinyCorpus
 from mrlspk.evaluation.score_norm import join_cohort
 
 CLOSE = 1e-6
@@ -16,6 +18,13 @@ CLOSE = 1e-6
 def model(tmp_path, write_model, monkeypatch):
     monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
     return write_model(tmp_path / "run" / "best.pt")
+
+
+@pytest.fixture
+def tiny_corpus(tmp_path):
+    corpus = TinyCorpus(write_voices(tmp_path / "corpus", seconds=1.5, syllables=True), tmp_path / "trials.txt")
+    corpus.write_all_trials()
+    return corpus
 
 
 @pytest.fixture
@@ -45,7 +54,7 @@ def test_without_a_calibration_there_is_a_cosine_and_no_decision(run, model, pai
         assert score["dim"] == dim
         assert score["cosine"] == pytest.approx(encoder.similarity(*pair, dim=dim), abs=CLOSE)
         assert score["threshold"] is score["same"] is score["llr"] is None
-    assert [each["seconds"] for each in outcome.json["files"]] == [0.5, 0.5]
+    assert [each["seconds"] for each in outcome.json["files"]] == [1.5, 1.5]
     assert [each["path"] for each in outcome.json["files"]] == list(map(str, pair))
 
 
@@ -89,11 +98,11 @@ def test_recording_matches_itself(run, model, pair, calibrate):
 
 
 def test_calibration_by_duration_uses_the_shorter_side(run, model, pair, calibrate, tmp_path):
-    width = calibrate("--quality", "duration", "--durations", "0.3,full")["results"][1]
+    width = calibrate("--quality", "duration", "--durations", "0.4,full")["results"][1]
     samples, rate = soundfile.read(pair[1])
-    soundfile.write(tmp_path / "short.wav", samples[: int(0.4 * rate)], rate)
+    soundfile.write(tmp_path / "short.wav", samples[: int(1.25 * rate)], rate)
     score = run("verify", pair[0], tmp_path / "short.wav", "--model", model, "--json").json["scores"][1]
-    bias = width["offset"] + width["duration_weight"] * np.log(0.4)
+    bias = width["offset"] + width["duration_weight"] * np.log(1.25)
     assert score["llr"] == pytest.approx(width["scale"] * score["cosine"] + bias)
     assert score["threshold"] == pytest.approx((np.log(99) - bias) / width["scale"])
 
@@ -189,10 +198,9 @@ def test_calibration_that_contradicts_itself_exits_1(run, model, pair, calibrate
 
 def test_durations_outside_the_calibration_are_warned_of(run, model, pair, calibrate, tmp_path):
     calibrate()
-    soundfile.write(tmp_path / "long.wav", 0.1 * np.random.default_rng(0).normal(size=32000), 16000)
-    soundfile.write(tmp_path / "longer.wav", 0.1 * np.random.default_rng(1).normal(size=48000), 16000)
-    outcome = run("verify", tmp_path / "long.wav", tmp_path / "longer.wav", "--model", model)
-    assert "the shorter recording has 2.0 s; the calibration was fitted on 0.5 to 0.5 s" in outcome.stderr
+    one, other = (write_voices(tmp_path / f"{seconds}", 1, seconds=seconds, syllables=True) for seconds in (2, 3))
+    outcome = run("verify", one / "speaker0/a/1.wav", other / "speaker0/a/1.wav", "--model", model)
+    assert "the shorter recording has 2.0 s; the calibration was fitted on 1.5 to 1.5 s" in outcome.stderr
     assert "less sure" not in run("verify", *pair, "--model", model).stderr
 
 
@@ -264,7 +272,7 @@ def test_silence_gets_no_decision(run, model, pair, calibrate, tmp_path, silent)
         assert score["same"] is score["llr"] is None
         assert score["threshold"] is not None
     names = " and ".join(str(recordings[side]) for side in silent)
-    assert outcome.json["undecided"].startswith(f"{names} {'are' if len(silent) > 1 else 'is'} silent")
+    assert outcome.json["undecided"] == f"{names} {'hold' if len(silent) > 1 else 'holds'} no speech"
     assert "no decision" in outcome.stderr
     people = run("verify", *recordings, "--model", model)
     assert f"no decision: {names}" in people.stdout

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from mrlspk.cli import output
 from mrlspk.cli.options import (
     AsJson,
+    ChannelChoice,
     ConfigPath,
     Debug,
     Device,
@@ -18,6 +19,7 @@ from mrlspk.cli.options import (
     Overrides,
     Quiet,
     cache_folder,
+    check_speech,
     choose_device,
     parse_dims,
     read_config,
@@ -30,6 +32,7 @@ from mrlspk.cli.trial_options import (
     CohortPath,
     Dims,
     Enrolments,
+    EvaluatedSpeech,
     FalseAcceptRates,
     NoCache,
     PTargets,
@@ -72,6 +75,8 @@ def calibrate_command(
     score_norm: ScoreNormChoice = None,
     cohort: CohortPath = None,
     top_n: TopN = None,
+    speech: EvaluatedSpeech = None,
+    channel: ChannelChoice = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write. Default: MODEL.calibration.json beside it.")
     ] = None,
@@ -101,9 +106,17 @@ def calibrate_command(
         force=force,
     )
     settings = read_config(
-        config, overrides, score_norm=score_norm, cohort=cohort, top_n=top_n, cache=False if no_cache else None
+        config,
+        overrides,
+        score_norm=score_norm,
+        cohort=cohort,
+        top_n=top_n,
+        speech=speech,
+        channel=channel,
+        cache=False if no_cache else None,
     )
     check_norm(settings, cohort, top_n)
+    check_speech(settings.evaluation.speech)
     file = resolve_model(model, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = calibrate(
@@ -123,6 +136,8 @@ def _payload(report: "CalibrateReport") -> dict[str, Any]:
         "model": str(report.model.path),
         "fingerprint": content.fingerprint,
         "path": str(report.file.path),
+        "speech": content.speech,
+        "speech_detector": content.speech_detector,
         "score_norm": content.score_norm,
         "top_n": content.top_n,
         "cohort": content.cohort and content.cohort.model_dump(),
@@ -179,6 +194,8 @@ def _human(report: "CalibrateReport") -> Iterator[RenderableType]:
     yield "\n".join(each.path for each in content.trials)
     yield f"{report.n_target} target and {report.n_nontarget} non-target trials"
     yield f"shorter recording of each trial: {low:.1f}–{high:.1f} s"
+    if content.speech != "all":
+        yield f"embedded: {content.describe_speech()}"
     if report.n_left_out:
         yield f"{report.n_left_out} trials left out: one side is shorter than the crop"
     yield "\nMetrics on the trials that it was fitted on; run `mrlspk eval` on another list to test it:"

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from mrlspk.cli import output
 from mrlspk.cli.options import (
     AsJson,
+    ChannelChoice,
     ConfigPath,
     Debug,
     Device,
@@ -17,6 +18,7 @@ from mrlspk.cli.options import (
     Overrides,
     Quiet,
     cache_folder,
+    check_speech,
     choose_device,
     parse_dims,
     read_config,
@@ -31,6 +33,7 @@ from mrlspk.cli.trial_options import (
     CohortPath,
     Dims,
     Enrolments,
+    EvaluatedSpeech,
     NoCache,
     PTargets,
     ReportFolder,
@@ -75,6 +78,8 @@ def compare_command(
     score_norm: ScoreNormChoice = None,
     cohort: CohortPath = None,
     top_n: TopN = None,
+    speech: EvaluatedSpeech = None,
+    channel: ChannelChoice = None,
     resamples: Resamples = None,
     no_cache: NoCache = False,
     report: ReportFolder = None,
@@ -110,12 +115,15 @@ def compare_command(
         score_norm=score_norm,
         cohort=cohort,
         top_n=top_n,
+        speech=speech,
+        channel=channel,
         n_resamples=resamples,
         cache=False if no_cache else None,
     )
     check_norm(settings, cohort, top_n)
-    if (score_norm or cohort or top_n or no_cache) and not request.files:
-        fix = "Leave out --score-norm, --cohort, --top-n and --no-cache."
+    check_speech(settings.evaluation.speech)
+    if (score_norm or cohort or top_n or speech or channel or no_cache) and not request.files:
+        fix = "Leave out --score-norm, --cohort, --top-n, --speech, --channel and --no-cache."
         raise UsageError("stored scores cannot be normalised or embedded again", fix=fix)
     with output.progress("embedding", quiet=quiet) as on_progress:
         result = compare(

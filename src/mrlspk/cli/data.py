@@ -10,7 +10,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import LARGEST_SEED, MOST, AsJson, Debug, Force, Quiet
+from mrlspk.cli.options import LARGEST_SEED, MOST, AsJson, ChannelChoice, Debug, Force, Quiet
 from mrlspk.data.choices import Decode, SameSession
 from mrlspk.errors import DataError
 
@@ -42,11 +42,13 @@ def check_command(
         int | None,
         typer.Option(min=1, max=1024, help="Threads. Default: one per processor, up to eight.", show_default=False),
     ] = None,
+    channel: ChannelChoice = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Check layout, counts, audio, trials and speaker overlap of a corpus. Exit code 3 if there is an error."""
+    from mrlspk.config.base import channel_number
     from mrlspk.workflows.check_data import check_data
 
     with output.progress("reading audio", quiet=quiet) as on_progress:
@@ -57,6 +59,7 @@ def check_command(
             expect=expect,
             decode=decode,
             jobs=jobs,
+            channel=channel_number(channel or "mix"),
             on_progress=on_progress,
         )
     output.show("data check", _check_payload(report), _check_tables(report), as_json=as_json)

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.options import (
+    EACH,
     MOST,
     WIDEST,
     AsJson,
@@ -17,9 +18,13 @@ from mrlspk.cli.options import (
     Device,
     Force,
     Quiet,
+    Speech,
+    channel_option,
+    check_speech,
     choose_device,
     read_config,
     resolve_model,
+    speech_option,
 )
 from mrlspk.errors import DataError
 
@@ -39,6 +44,8 @@ def embed_command(
     allow_untrained_dim: Annotated[
         bool, typer.Option("--allow-untrained-dim", help="Allow a width that the model was not trained for.")
     ] = False,
+    speech: Annotated[Speech, speech_option("auto")] = Speech.AUTO,
+    channel: Annotated[str | None, channel_option(each=True)] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(min=1, max=MOST, help="Files of equal length embedded together. Default: the configuration's."),
@@ -54,13 +61,17 @@ def embed_command(
     from mrlspk.workflows.embedding_files import claim_target, write_embeddings
 
     claim = None if out is None else ctx.with_resource(claim_target(out, force=force))
-    settings, file = read_config(None, None), resolve_model(model, quiet=quiet)
+    check_speech(speech.value)
+    each = channel == EACH
+    settings, file = read_config(None, None, channel=None if each else channel), resolve_model(model, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = embed(
             file,
             _typed(inputs),
             config=settings,
             dim=dim,
+            speech=speech.value,
+            each_channel=each,
             allow_untrained_dim=allow_untrained_dim,
             device=choose_device(device, settings),
             batch_size=batch_size,
@@ -103,6 +114,8 @@ def _payload(report: "EmbedReport") -> dict[str, object]:
     return {
         "model": report.model,
         "fingerprint": report.fingerprint,
+        "speech": report.speech,
+        "speech_detector": report.speech_detector,
         "embeddings": embedding_rows(report),
         "errors": errors,
         "left_out": [each.entry() for each in report.left_out],
@@ -122,6 +135,7 @@ def _human(report: "EmbedReport") -> Iterator[RenderableType]:
         (
             file_id,
             f"{item.seconds:.2f}",
+            "all" if item.speech_seconds is None else f"{item.speech_seconds:.2f}",
             report.dim,
             " ".join(f"{value:+.4f}" for value in item.vector[:4]) + (" …" if report.dim > 4 else ""),
             ", ".join(item.warnings),
@@ -129,4 +143,4 @@ def _human(report: "EmbedReport") -> Iterator[RenderableType]:
         for file_id, item in report.embeddings.items()
     ]
     if rows:
-        yield output.table(None, ("file", "seconds", "width", "embedding", "warnings"), rows)
+        yield output.table(None, ("file", "seconds", "speech", "width", "embedding", "warnings"), rows)

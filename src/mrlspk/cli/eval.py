@@ -11,6 +11,7 @@ from rich.table import Table
 from mrlspk.cli import output
 from mrlspk.cli.options import (
     AsJson,
+    ChannelChoice,
     ConfigPath,
     Debug,
     Device,
@@ -18,6 +19,7 @@ from mrlspk.cli.options import (
     Overrides,
     Quiet,
     cache_folder,
+    check_speech,
     choose_device,
     mirror_address,
     parse_dims,
@@ -34,6 +36,7 @@ from mrlspk.cli.trial_options import (
     CohortPath,
     Dims,
     Enrolments,
+    EvaluatedSpeech,
     FalseAcceptRates,
     NoCache,
     PTargets,
@@ -77,6 +80,8 @@ def eval_command(
     score_norm: ScoreNormChoice = None,
     cohort: CohortPath = None,
     top_n: TopN = None,
+    speech: EvaluatedSpeech = None,
+    channel: ChannelChoice = None,
     calibration: CalibrationChoice = None,
     durations: Annotated[
         str | None, typer.Option(help="Also crop the test side to these seconds, e.g. 1,2,3,5,full.")
@@ -134,10 +139,13 @@ def eval_command(
         score_norm=score_norm,
         cohort=cohort,
         top_n=top_n,
+        speech=speech,
+        channel=channel,
         n_resamples=resamples,
         cache=False if no_cache else None,
     )
     check_norm(settings, cohort, top_n)
+    check_speech(settings.evaluation.speech)
     file = resolve_model(model, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
         result = evaluate(

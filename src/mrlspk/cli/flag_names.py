@@ -15,6 +15,7 @@ FLAGS = {
     "baselines": "--baselines",
     "by": "--by",
     "cache_dir": "--cache-dir",
+    "channel": "--channel",
     "cohort": "--cohort",
     "config": "--config",
     "device": "--device",
@@ -40,6 +41,7 @@ FLAGS = {
     "scores": "--scores",
     "set": "--set",
     "sha256": "--sha256",
+    "speech": "--speech",
     "top_n": "--top-n",
     "trials": "--trials",
 }

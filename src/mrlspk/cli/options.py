@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
     from mrlspk.config import Config
+    from mrlspk.config.evaluation import SpeechMode
     from mrlspk.config.sources import Environment
     from mrlspk.inference.model_file import ModelFile
 
@@ -22,6 +24,8 @@ DEBUG_KEY = "mrlspk.debug"
 DEFAULT_MODEL = "redimnet-b2-vox2-ft_lm"
 RUNS = Path("checkpoints")
 MOST = 1_000_000_000  # as in the configuration, which --help does not load
+MOST_CHANNELS = 256
+EACH = "each"
 LARGEST_SEED = 2**63 - 1
 WIDEST = 65_536
 NOT_REPEATED = {"as_json", "quiet", "debug", "report", "scores", "force"}  # they do not change the results
@@ -39,6 +43,37 @@ def check_device(value: str | None) -> str | None:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,4})?", value):
         raise typer.BadParameter(f"expected auto, cpu, cuda, cuda:N or mps, got {value!r}")
     return value
+
+
+class Speech(StrEnum):
+    """The part of a recording to embed."""
+
+    AUTO = "auto"
+    SILERO = "silero"
+    ALL = "all"
+
+
+def speech_option(default: str, flag: str = "--speech") -> Any:
+    """Return the option of the speech to embed, with a default in words."""
+    text = f"Embed the speech that a detector finds (auto, silero), or all of each recording. Default: {default}."
+    return typer.Option(flag, help=text, show_default=False)
+
+
+def channel_option(*, each: bool = False) -> Any:
+    """Return the option of the channel to take; with ``each`` it may be every one in turn."""
+    names = ("mix", "left", "right", *([EACH] if each else []))
+
+    def check(value: str | None) -> str | None:
+        number = value is not None and re.fullmatch("[0-9]{1,3}", value) and int(value) < MOST_CHANNELS
+        if not (value is None or value in names or number):
+            raise typer.BadParameter(
+                f"expected {', '.join(names)} or a number from 0 to {MOST_CHANNELS - 1}, got {value!r}"
+            )
+        return value
+
+    more = "; each: every channel as a recording of its own" if each else ""
+    text = f"Channel of each recording: left, right, a number from 0, or the average of all{more}. Default: mix."
+    return typer.Option("--channel", callback=check, metavar="|".join([*names, "N"]), help=text)
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of tables.")]
@@ -60,6 +95,7 @@ Overrides = Annotated[
     typer.Option("--set", help="section.key=value; overrides --config; repeatable.", metavar="KEY=VALUE"),
 ]
 CacheDir = Annotated[Path | None, typer.Option(help="Folder of fetched models. Default: MRLSPK_CACHE_DIR.")]
+ChannelChoice = Annotated[str | None, channel_option()]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 
 
@@ -172,6 +208,17 @@ def read_config(paths: Sequence[Path] | None, overrides: Sequence[str] | None, *
 
     flags = [f"evaluation.{key}={_as_yaml(value)}" for key, value in evaluation.items() if value is not None]
     return load_config(paths, [*(overrides or ()), *flags], environment=os.environ)
+
+
+def check_speech(mode: "SpeechMode") -> None:
+    """Check before any model is loaded that the detector of a mode is installed.
+
+    Raises:
+        MissingDependencyError: If it is not.
+    """
+    from mrlspk.data.speech.build import build_detector
+
+    build_detector(mode)
 
 
 def choose_device(flag: str, config: "Config") -> str:

@@ -13,15 +13,19 @@ from mrlspk.cli.options import (
     LARGEST_SEED,
     MOST,
     AsJson,
+    ChannelChoice,
     Debug,
     Device,
     Force,
     Quiet,
+    Speech,
     cache_folder,
+    check_speech,
     choose_device,
     parse_dims,
     read_config,
     resolve_model,
+    speech_option,
 )
 from mrlspk.cli.output import percent
 from mrlspk.cli.trial_options import NoCache
@@ -61,6 +65,8 @@ def rotate_command(
         float,
         typer.Option(min=0.3, max=3600, help="Crop length of the trials that --method auto compares on."),
     ] = 1.0,
+    detector: Annotated[Speech | None, speech_option("all", "--speech-detector")] = None,
+    channel: ChannelChoice = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of all draws.")] = 0,
     batch_size: Annotated[
         int | None,
@@ -87,7 +93,10 @@ def rotate_command(
         crop_seconds=crop_seconds,
         seed=seed,
     )
-    settings = read_config(None, None, batch_size=batch_size, cache=False if no_cache else None)
+    settings = read_config(
+        None, None, batch_size=batch_size, speech=detector, channel=channel, cache=False if no_cache else None
+    )
+    check_speech(settings.evaluation.speech)
     file = resolve_model(model, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
         rotated = rotate(
@@ -110,6 +119,8 @@ def _payload(rotated: "RotatedModel") -> dict[str, Any]:
     return {
         "path": str(rotated.path),
         "rotation": rotation,
+        "speech": rotated.speech,
+        "speech_detector": rotated.speech_detector,
         "dims": list(rotated.dims),
         "speakers": rotated.n_speakers,
         "utterances": rotated.n_utterances,
@@ -132,6 +143,7 @@ def _human(rotated: "RotatedModel") -> Iterator[RenderableType]:
             ("path", rotated.path),
             ("rotation", _name(rotation.method, rotation.parameter)),
             ("fitted to", f"{rotated.n_utterances} utterances of {rotated.n_speakers} speakers"),
+            *([("speech", rotated.speech_detector)] if rotated.speech_detector else []),
             ("energy by width", ", ".join(shares)),
             ("sha256", rotated.sha256),
             ("bytes", f"{rotated.bytes:,}"),

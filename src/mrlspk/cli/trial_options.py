@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from mrlspk.cli.options import MOST
+from mrlspk.cli.options import MOST, Speech, speech_option
 from mrlspk.errors import UsageError, shorten
 
 LONGEST_SECONDS = 86_400
@@ -108,6 +108,7 @@ CalibrationChoice = Annotated[
         "--calibration", help="Calibration file, or none. Default: the one beside the checkpoint.", metavar="FILE"
     ),
 ]
+EvaluatedSpeech = Annotated[Speech | None, speech_option("all")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Embed everything again and cache nothing.")]
 ReportFolder = Annotated[
     Path | None, typer.Option("--report", help="Write an HTML page and its data into this folder.", metavar="DIR")

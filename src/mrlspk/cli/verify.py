@@ -9,20 +9,26 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
+from mrlspk.cli.flag_names import with_flags
 from mrlspk.cli.options import (
     AsJson,
+    ChannelChoice,
     Debug,
     Device,
     Quiet,
+    Speech,
     cache_folder,
+    check_speech,
     choose_device,
     parse_dims,
     read_config,
     resolve_model,
+    speech_option,
 )
 from mrlspk.cli.trial_options import AllowUntrainedDim, Dims, check_rate
 
 if TYPE_CHECKING:
+    from mrlspk.config.evaluation import SpeechMode
     from mrlspk.workflows.verify import VerifyReport, WidthScore
 
 LARGEST_RATIO = 1e6  # data cannot support a larger one
@@ -50,6 +56,8 @@ def verify_command(
     cohort: Annotated[
         Path | None, typer.Option(help="Cohort for score normalisation. Default: the one of the calibration.")
     ] = None,
+    speech: Annotated[Speech | None, speech_option("that of the calibration, or auto without one")] = None,
+    channel: ChannelChoice = None,
     allow_untrained_dim: AllowUntrainedDim = False,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -59,7 +67,10 @@ def verify_command(
     """Compare two recordings; with a calibrated model, decide whether they are of the same speaker."""
     from mrlspk.workflows.verify import verify
 
-    widths, settings = parse_dims(dims), read_config(None, None)
+    widths, settings = parse_dims(dims), read_config(None, None, channel=channel)
+    mode: SpeechMode | None = None if speech is None else speech.value
+    if mode is not None:
+        check_speech(mode)
     file = resolve_model(model, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = verify(
@@ -72,6 +83,7 @@ def verify_command(
             far=far,
             calibration=calibration,
             cohort=cohort,
+            speech=mode,
             allow_untrained_dim=allow_untrained_dim,
             device=choose_device(device, settings),
             cache_dir=cache_folder(),
@@ -92,11 +104,21 @@ def _payload(report: "VerifyReport") -> dict[str, object]:
             "trials": [{"path": each.path, "sha256": each.sha256} for each in calibration.content.trials],
             "score_norm": calibration.content.score_norm,
             "quality": calibration.content.quality,
+            "speech": calibration.content.speech,
+            "speech_detector": calibration.content.speech_detector,
         },
         "decision": decision and {"p_target": decision.p_target, "far": decision.far},
-        "undecided": report.undecided,
+        "speech": report.speech,
+        "speech_detector": report.speech_detector,
+        "undecided": report.undecided and with_flags(report.undecided),
         "files": [
-            {"path": each.path, "seconds": each.seconds, "warnings": list(each.warnings)} for each in report.files
+            {
+                "path": each.path,
+                "seconds": each.seconds,
+                "speech_seconds": each.speech_seconds,
+                "warnings": list(each.warnings),
+            }
+            for each in report.files
         ],
         "scores": [
             {
@@ -113,8 +135,11 @@ def _payload(report: "VerifyReport") -> dict[str, object]:
 
 
 def _human(report: "VerifyReport", *, allow_untrained_dim: bool) -> Iterator[RenderableType]:
-    rows = [(each.path, f"{each.seconds:.2f}", ", ".join(each.warnings)) for each in report.files]
-    yield output.table(None, ("file", "seconds", "warnings"), rows)
+    rows = [
+        (each.path, f"{each.seconds:.2f}", _shown(each.speech_seconds, ".2f"), ", ".join(each.warnings))
+        for each in report.files
+    ]
+    yield output.table(None, ("file", "seconds", "speech", "warnings"), rows)
     yield ""
     widest = next((each for each in reversed(report.scores) if each.llr is not None), None)
     if widest is not None:
@@ -179,14 +204,15 @@ def _no_decision(report: "VerifyReport", *, untrained: bool) -> str:
     from mrlspk.evaluation.calibration_file import calibrate_command
 
     if report.undecided is not None:
-        return f"no decision: {report.undecided}"
+        return f"no decision: {with_flags(report.undecided)}"
     if report.calibration is None:
         return (
             "no decision: this model has no calibration, and thresholds of other models or recordings do not apply.\n"
-            f"To calibrate: {calibrate_command(report.model)}"
+            f"To calibrate: {calibrate_command(report.model, speech=report.speech)}"
         )
     widths = [each.dim for each in report.scores]
-    command = calibrate_command(report.model, report.calibration.path, dims={*widths, *report.calibration.content.dims})
+    dims = {*widths, *report.calibration.content.dims}
+    command = calibrate_command(report.model, report.calibration.path, dims=dims, speech=report.speech)
     flag = " --allow-untrained-dim" if untrained else ""
     named = f"width {widths[0]} is" if len(widths) == 1 else f"widths {', '.join(map(str, widths))} are"
     return f"no decision: {named} not calibrated\nTo calibrate: {command}{flag}"

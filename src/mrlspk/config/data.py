@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from mrlspk.config.base import Amount, Count, StrictModel
+from mrlspk.config.base import Amount, Channel, Count, StrictModel
 
 MAX_SPEED_DENOMINATOR = 100  # speeds are resampling ratios of integers, rounded to 1 %
 
@@ -51,6 +51,9 @@ class DataConfig(StrictModel):
         description="Seconds from the middle of each validation utterance to score; null: all of it.",
     )
     sample_rate: Literal[16000] = Field(16000, description="Hz; audio at another rate is resampled.")
+    channel: Channel = Field(
+        "mix", description="Channel to train and validate on: left, right or a number from 0; mix: their average."
+    )
     chunk_duration: float = Field(
         3.0, ge=0.1, le=3600, description="Seconds of a training crop; shorter files are repeated."
     )

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from mrlspk.config.base import LARGEST, Count, CountOrZero, StrictModel, Width
+from mrlspk.config.base import LARGEST, Channel, Count, CountOrZero, StrictModel, Width
 
 MIN_RESAMPLES = 100  # fewer give unreliable intervals
 
+SpeechMode = Literal["auto", "silero", "all"]
 type Share = Annotated[float, Field(gt=0, lt=1)]
-type SpeechMode = Literal["auto", "silero", "all"]
 
 
 def _check_resamples(number: int) -> int:
@@ -62,4 +62,10 @@ class EvaluationConfig(StrictModel):
         le=86_400,
         description="Longest file embedded at once, seconds; longer ones are embedded in windows.",
     )
+    speech: SpeechMode = Field(
+        "all",
+        description="Part of a recording to embed in eval, compare, calibrate and rotate: the speech that a detector "
+        "finds (auto, silero), or all of it. embed and verify have a flag of their own.",
+    )
+    channel: Channel = Field("mix", description="Channel to embed: left, right or a number from 0; mix: their average.")
     cache: bool = Field(default=True, description="Keep embeddings of eval and compare in MRLSPK_CACHE_DIR.")

@@ -55,12 +55,13 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
     Raises:
         DataError: If a corpus is absent or too small, or training and validation share a speaker.
     """
-    corpus = scan_corpus(config.train_dataset)
+    corpus = scan_corpus(config.train_dataset).at_channel(config.channel)
     if config.val_dataset is None:
         validation = _hold_out(corpus, config.n_validation_speakers, seed)
         corpus = corpus.without_speakers(validation.speakers)
     else:
-        validation = _some_speakers(scan_corpus(config.val_dataset), config.n_validation_speakers, seed)
+        others = scan_corpus(config.val_dataset).at_channel(config.channel)
+        validation = _some_speakers(others, config.n_validation_speakers, seed)
         if len(validation.speakers) < config.n_validation_speakers:
             logger.warning("%s: %d speakers to validate on", validation.root, len(validation.speakers))
     check_disjoint(corpus.speakers, validation.speakers, where="data.val_dataset")

@@ -61,8 +61,8 @@ def _inspect_some(utterances: Sequence[Utterance], decoded_ids: Collection[str])
         utterance_id, source = utterance.utterance_id, utterance.source
         try:
             info = probe_audio(source)
-            found = list(_check_header(utterance_id, info))
-            if utterance_id in decoded_ids and info.seconds > 0:
+            found = [*_check_header(utterance_id, info), *_check_channels(utterance, info)]
+            if utterance_id in decoded_ids and info.seconds > 0 and not any(each.kind == "channel" for each in found):
                 found += _check_samples(utterance_id, load_audio(source), info)
         except DataError as fault:
             problems.append(error("unreadable", utterance_id, fault.what))
@@ -79,8 +79,14 @@ def _check_header(utterance_id: str, info: AudioInfo) -> Iterator[Problem]:
         yield error("too_short", utterance_id, f"expected more than {expected}, got {found}")
     if info.sample_rate < SAMPLE_RATE:
         yield warning("sample_rate", utterance_id, f"expected {SAMPLE_RATE} Hz, got {info.sample_rate} Hz: resampled")
-    if info.channels > 1:
-        yield warning("channels", utterance_id, f"expected one channel, got {info.channels}: averaged")
+
+
+def _check_channels(utterance: Utterance, info: AudioInfo) -> Iterator[Problem]:
+    channel = utterance.source.channel
+    if channel == "mix" and info.channels > 1:
+        yield warning("channels", utterance.utterance_id, f"expected one channel, got {info.channels}: averaged")
+    elif channel != "mix" and channel >= info.channels:
+        yield error("channel", utterance.utterance_id, f"expected channel {channel}, got {info.channels} channels")
 
 
 def _check_samples(utterance_id: str, waveform: Tensor, info: AudioInfo) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from mrlspk.data.audio.source import AudioSource
+from mrlspk.data.audio.source import AudioSource, Channel, take_channel
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.problems import Problem
 
@@ -67,6 +67,11 @@ class Manifest:
     def without_speakers(self, speakers: Collection[str]) -> "Manifest":
         """Return the utterances of all other speakers."""
         return self._where(lambda utterance: utterance.speaker_id not in speakers)
+
+    def at_channel(self, channel: Channel) -> "Manifest":
+        """Return the corpus with one channel of every recording, or for ``mix`` the corpus as it is."""
+        sources = ((each, take_channel(each.source, channel)) for each in self.utterances)
+        return replace(self, utterances=tuple(replace(each, source=source) for each, source in sources))
 
     def _where(self, keep: Callable[[Utterance], bool]) -> "Manifest":
         return replace(self, utterances=tuple(filter(keep, self.utterances)))

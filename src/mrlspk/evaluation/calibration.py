@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, model_validator
 
+from mrlspk.config.evaluation import SpeechMode
 from mrlspk.errors import UsageError
 
 VERSION: Literal[1] = 1
@@ -160,6 +161,9 @@ class Calibration(Record):
             nearer end beyond them.
         crop_seconds: Durations that the test sides were cropped to; None among them is the whole recording.
         fit_p_target: Prior at which the logistic regression weights its trials.
+        speech: Part of each recording that was embedded; files without the key are of whole recordings. The channel is
+            not recorded: it says which voice is heard, and does not move the scores.
+        speech_detector: Version of the detector; None for whole recordings.
         trials: The lists that it was fitted on.
         widths: Rising.
     """
@@ -173,6 +177,8 @@ class Calibration(Record):
     seconds_range: tuple[Positive, Positive]
     crop_seconds: tuple[Positive | None, ...]
     fit_p_target: Rate
+    speech: SpeechMode = "all"
+    speech_detector: str | None = None
     trials: Annotated[tuple[CalibrationTrials, ...], Field(min_length=1)]
     widths: Annotated[tuple[WidthCalibration, ...], Field(min_length=1)]
 
@@ -189,6 +195,8 @@ class Calibration(Record):
             raise ValueError("score_norm contradicts cohort")
         if (self.score_norm == "as") != (self.top_n is not None):
             raise ValueError("score_norm contradicts top_n")
+        if (self.speech == "all") != (self.speech_detector is None):
+            raise ValueError("speech contradicts speech_detector")
         if not all(each.priors for each in self.widths):
             raise ValueError("every width needs a threshold for at least one prior")
         return self
@@ -204,6 +212,10 @@ class Calibration(Record):
             return "cosines without normalisation"
         top = "" if self.top_n is None else f", top {self.top_n}"
         return f"`score_norm={self.score_norm}`, cohort {self.cohort.path}{top}"
+
+    def describe_speech(self) -> str:
+        """Return a description of the audio that was embedded."""
+        return "whole recordings" if self.speech == "all" else f"`speech={self.speech}`, {self.speech_detector}"
 
     def width(self, dim: int) -> WidthCalibration:
         """Return the calibration of one width.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from mrlspk.data.speech.detector import SpeechDetector
 from mrlspk.errors import CheckpointError
 from mrlspk.evaluation.calibration import VERSION, Calibration
 from mrlspk.evaluation.score_norm import NormRequest
@@ -59,10 +60,11 @@ def find_calibration_for(
     *,
     norm: NormRequest | None,
     dims: Collection[int],
+    speech: SpeechDetector | None = None,
 ) -> CalibrationFile | None:
-    """Return the calibration for scores of a known normalisation and known widths.
+    """Return the calibration for scores of a known normalisation, known widths and known audio.
 
-    A calibration beside the model that fits other scores or widths is skipped with a warning.
+    A calibration beside the model that fits other scores, widths or audio is skipped with a warning.
 
     Args:
         model: Checkpoint.
@@ -70,15 +72,17 @@ def find_calibration_for(
         given: Calibration file named by the user.
         norm: The normalisation of the scores; None for plain cosines.
         dims: Widths of the scores.
+        speech: Detector of the speech that was embedded; None for whole recordings.
 
     Raises:
-        CheckpointError: If it cannot be used, or the given one does not exist or fits other scores or widths.
+        CheckpointError: If it cannot be used, or the given one does not exist or fits other scores, widths or audio.
     """
     found = find_calibration(model, fingerprint, given)
-    if found is None or not (problem := _mismatch(found.content, norm, dims)):
+    if found is None or not (problem := _mismatch(found.content, norm, dims, speech)):
         return found
     if given:
-        raise CheckpointError(problem, found.path, f"To calibrate: {calibrate_command(model, found.path)}")
+        command = calibrate_command(model, found.path, speech=speech.name if speech else "all")
+        raise CheckpointError(problem, found.path, f"To calibrate: {command}")
     log.warning("%s %s; it is not used", found.path, problem)
     return None
 
@@ -113,20 +117,23 @@ def read_calibration(path: Path, model: ModelFile, fingerprint: str) -> Calibrat
 
 
 def write_calibration(claim: Claim, calibration: Calibration) -> None:
-    """Write a calibration, all or nothing.
+    """Write a calibration, all or nothing; one of whole recordings as releases without speech detection read it.
 
     Raises:
         MrlspkError: If the file cannot be written.
     """
     with claim.writing() as partial:
-        partial.write_text(calibration.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        partial.write_text(calibration.model_dump_json(indent=2, exclude_defaults=True) + "\n", encoding="utf-8")
 
 
-def calibrate_command(model: ModelFile, path: Path | None = None, *, dims: Collection[int] = ()) -> str:
+def calibrate_command(
+    model: ModelFile, path: Path | None = None, *, dims: Collection[int] = (), speech: str = "all"
+) -> str:
     """Return the command that calibrates a model at some widths, and replaces the file at ``path`` if it exists."""
     widths = f" --dims {','.join(map(str, sorted(dims)))}" if dims else ""
     over = f" -o {shlex.quote(str(path))} --force" if path and path.exists() else ""
-    return f"mrlspk calibrate {shlex.quote(model.typed)} --trials FILE --audio-root DIR{widths}{over}"
+    part = "" if speech == "all" else f" --speech {speech}"
+    return f"mrlspk calibrate {shlex.quote(model.typed)} --trials FILE --audio-root DIR{widths}{part}{over}"
 
 
 def _problem(error: ValidationError) -> str:
@@ -138,10 +145,14 @@ def _problem(error: ValidationError) -> str:
     )
 
 
-def _mismatch(calibration: Calibration, norm: NormRequest | None, dims: Collection[int]) -> str | None:
+def _mismatch(
+    calibration: Calibration, norm: NormRequest | None, dims: Collection[int], speech: SpeechDetector | None
+) -> str | None:
     """Return why a calibration does not fit such scores; None if it does."""
     fitted = calibration.cohort and (calibration.score_norm, calibration.cohort.fingerprint, calibration.top_n)
     if fitted != (norm and (norm.kind, norm.cohort.fingerprint, norm.top_n)):
         return f"calibrates other scores ({calibration.describe_norm()})"
+    if calibration.speech_detector != (speech and speech.version):
+        return f"was fitted on other audio ({calibration.describe_speech()})"
     missing = sorted(set(dims) - set(calibration.dims))
     return f"does not calibrate width {', '.join(map(str, missing))}" if missing else None

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.data.audio.source import AudioSource, as_source
+from mrlspk.config.evaluation import EvaluationConfig, SpeechMode
+from mrlspk.data.audio.source import AudioSource, Channel, as_source, take_channel
+from mrlspk.data.speech.build import build_detector
+from mrlspk.data.speech.detector import SpeechDetector
 from mrlspk.errors import DataError
 from mrlspk.files import OnProgress
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import EmbeddedRecordings, embed_recordings
-from mrlspk.inference.recording import Detector, EmbeddedRecording, Recording
+from mrlspk.inference.recording import EmbeddedRecording, Recording
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -30,22 +32,38 @@ class Embedder:
         backend: The model.
         batch_size: Recordings of equal length embedded together.
         max_seconds: Longer recordings are embedded as the average of windows.
+        speech: Finds the speech, which alone is embedded; None to embed all audio.
+        channel: Channel to embed of every recording.
         cache: Cached embeddings; None for no cache.
         on_progress: Called with (recordings done, all recordings).
-        speech: Finds the speech, which alone is embedded; None to embed all audio.
     """
 
     backend: Backend
     batch_size: int
     max_seconds: float
+    speech: SpeechDetector | None = None
+    channel: Channel = "mix"
     cache: EmbeddingCache | None = None
     on_progress: OnProgress | None = None
-    speech: Detector | None = None
 
     @property
     def fingerprint(self) -> str:
         """Fingerprint of the model."""
         return self.backend.fingerprint
+
+    @property
+    def speech_mode(self) -> SpeechMode:
+        """Mode of the speech that is embedded."""
+        return self.speech.name if self.speech else "all"
+
+    @property
+    def speech_version(self) -> str | None:
+        """Version of the detector; None for whole recordings."""
+        return self.speech.version if self.speech else None
+
+    def source_of(self, audio: AudioSource | Path) -> AudioSource:
+        """Return the channel to embed of a recording."""
+        return take_channel(as_source(audio), self.channel)
 
     def embed(self, recordings: Iterable[Recording]) -> "Embeddings":
         """Return the embeddings of all recordings, each embedded once.
@@ -53,9 +71,10 @@ class Embedder:
         Raises:
             DataError: If one cannot be read or embedded.
         """
+        wanted = {each: replace(each, source=self.source_of(each.source)) for each in recordings}
         found = embed_recordings(
             self.backend,
-            recordings,
+            wanted.values(),
             batch_size=self.batch_size,
             max_seconds=self.max_seconds,
             speech=self.speech,
@@ -63,7 +82,7 @@ class Embedder:
             on_progress=self.on_progress,
         )
         _check(found)
-        return Embeddings(found.embeddings)
+        return Embeddings({each: found.embeddings[its] for each, its in wanted.items() if its in found.embeddings})
 
 
 @dataclass(frozen=True)
@@ -95,25 +114,27 @@ def build_embedder(
     settings: EvaluationConfig,
     *,
     cache_dir: Path | None,
-    speech: Detector | None = None,
     on_progress: OnProgress | None = None,
 ) -> Embedder:
     """Return an embedder with the settings of the configuration.
 
     Args:
         backend: The model.
-        settings: Its ``batch_size``, ``max_seconds`` and ``cache`` are used.
+        settings: Its ``batch_size``, ``max_seconds``, ``speech``, ``channel`` and ``cache`` are used.
         cache_dir: Folder of cached embeddings; None for no cache.
-        speech: Finds the speech, which alone is embedded; None to embed all audio.
         on_progress: Called with (recordings done, all recordings).
+
+    Raises:
+        MissingDependencyError: If the detector of speech is not installed.
     """
     return Embedder(
         backend=backend,
         batch_size=settings.batch_size,
         max_seconds=settings.max_seconds,
+        speech=build_detector(settings.speech),
+        channel=settings.channel,
         cache=EmbeddingCache(cache_dir) if settings.cache and cache_dir else None,
         on_progress=on_progress,
-        speech=speech,
     )
 
 

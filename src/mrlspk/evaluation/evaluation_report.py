@@ -131,6 +131,7 @@ class EvaluationReport:
         dims: Widths scored, rising.
         settings: The `evaluation` section of the configuration.
         seed: Of the resamples.
+        speech_detector: Version of the detector of speech; None for whole recordings.
         norm: The score normalisation; None for plain cosines.
         calibration: Turned scores into log-likelihood ratios; None without calibration.
         trials: By list, in order.
@@ -144,6 +145,7 @@ class EvaluationReport:
     dims: tuple[int, ...]
     settings: EvaluationConfig
     seed: int
+    speech_detector: str | None
     norm: NormRequest | None
     calibration: CalibrationFile | None
     trials: tuple[ListReport, ...]
@@ -154,7 +156,7 @@ class EvaluationReport:
     @property
     def scored_as(self) -> ScoredAs:
         """How the scores were made."""
-        return ScoredAs.of(self.norm, self.settings.max_seconds)
+        return ScoredAs.of(self.norm, self.settings, self.speech_detector)
 
 
 def report_list(each: ScoredList, wanted: ListRequest, *, baselines: tuple[BaselineResults, ...] = ()) -> ListReport:

@@ -27,6 +27,7 @@ def evaluation_values(report: EvaluationReport, *, command_line: str) -> dict[st
         "model": str(report.model),
         "fingerprint": report.fingerprint,
         "command_line": command_line,
+        **speech_values(report.settings, report.speech_detector),
         "settings": settings_values(report.settings, dims=report.dims, seed=report.seed, norm=report.norm),
         "calibration": calibration_values(report.calibration),
         "trials": [list_values(each) for each in report.trials],
@@ -60,6 +61,11 @@ def settings_values(
     }
 
 
+def speech_values(settings: EvaluationConfig, speech_detector: str | None) -> dict[str, Any]:
+    """Return the audio that was embedded of each recording; ``speech_detector`` is None for whole recordings."""
+    return {"speech": settings.speech, "speech_detector": speech_detector, "channel": settings.channel}
+
+
 def calibration_values(calibration: CalibrationFile | None) -> dict[str, Any] | None:
     """Return the calibration that was used; None for none."""
     if calibration is None:
@@ -68,6 +74,7 @@ def calibration_values(calibration: CalibrationFile | None) -> dict[str, Any] | 
     return {
         "path": str(calibration.path),
         "quality": content.quality,
+        "speech": content.speech,
         "p_target": content.fit_p_target,
         "trials": [{"path": each.path, "sha256": each.sha256} for each in content.trials],
     }
@@ -128,12 +135,19 @@ def comparison_values(report: ComparisonReport, *, command_line: str) -> dict[st
             "seed": report.resampling.seed,
             "level": LEVEL,
         },
+        **{key: _shared(report, key) for key in ("speech", "speech_detector", "channel")},
         "scored_as": {name: asdict(each) for name, each in report.scored_as.items()},
         "n_comparisons": n_comparisons,
         "note": COMPARISON_NOTE.format(n=n_comparisons) if n_comparisons else None,
         "run": run,
         "trials": [_compared_list_values(each) for each in report.trials],
     }
+
+
+def _shared(report: ComparisonReport, key: str) -> Any:
+    """Return how all models were scored; None if they differ."""
+    values = {getattr(each, key) for each in report.scored_as.values()}
+    return values.pop() if len(values) == 1 else None
 
 
 def _compared_list_values(trials: ComparedTrials) -> dict[str, Any]:

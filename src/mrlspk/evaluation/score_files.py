@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from mrlspk.config.evaluation import EvaluationConfig, SpeechMode
 from mrlspk.data.trials import OfficialMatch, Trials
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.npz_file import open_arrays
@@ -90,25 +91,34 @@ class ScoredAs:
         top_n: Highest cohort scores of AS-Norm.
         cohort: Fingerprint of the cohort.
         max_seconds: Longer recordings were embedded as the average of windows.
+        speech: Part of each recording that was embedded; files of before are of whole recordings.
+        speech_detector: Version of the detector; None for whole recordings.
+        channel: Channel that was embedded.
     """
 
     score_norm: Literal["none", "s", "as"]
     top_n: int | None
     cohort: str | None
     max_seconds: float
+    speech: SpeechMode = "all"
+    speech_detector: str | None = None
+    channel: Literal["mix"] | int = "mix"
 
     @classmethod
-    def of(cls, norm: NormRequest | None, max_seconds: float) -> Self:
-        """Return how scores with this normalisation are made."""
+    def of(cls, norm: NormRequest | None, settings: EvaluationConfig, detector: str | None) -> Self:
+        """Return how scores with this normalisation, these settings and this version of a detector are made."""
+        audio = settings.max_seconds, settings.speech, detector, settings.channel
         if norm is None:
-            return cls("none", None, None, max_seconds)
-        return cls(norm.kind, norm.top_n, norm.cohort.fingerprint, max_seconds)
+            return cls("none", None, None, *audio)
+        return cls(norm.kind, norm.top_n, norm.cohort.fingerprint, *audio)
 
     def describe(self) -> str:
         """Return a description."""
         kind = {"none": "plain cosines", "s": "S-Norm", "as": f"AS-Norm, top {self.top_n}"}[self.score_norm]
         cohort = f", cohort {self.cohort[:12]}" if self.cohort else ""
-        return f"{kind}{cohort}, files whole up to {self.max_seconds:g} s"
+        part = "files whole" if self.speech == "all" else f"the speech that {self.speech_detector} finds"
+        channel = "" if self.channel == "mix" else f", channel {self.channel}"
+        return f"{kind}{cohort}, {part} up to {self.max_seconds:g} s{channel}"
 
 
 @dataclass(frozen=True)

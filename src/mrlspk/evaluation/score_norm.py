@@ -15,7 +15,7 @@ from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.corpora.recipe_registry import find_recipe, scan_corpus
 from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError, UsageError
-from mrlspk.evaluation.embedder import Embeddings
+from mrlspk.evaluation.embedder import Embedder, Embeddings
 from mrlspk.evaluation.npz_file import open_arrays
 from mrlspk.evaluation.trial_cosines import Side, Voices, join_voices
 from mrlspk.files import file_sha256
@@ -95,13 +95,12 @@ class ScoreNorm:
     top_n: int | None
 
 
-def find_cohort(path: Path, *, fingerprint: str, embed_dim: int) -> CohortSource:
+def find_cohort(path: Path, embedder: Embedder) -> CohortSource:
     """Return the cohort in a folder of speakers or in a file that ``mrlspk embed DIR -o FILE.npz`` wrote.
 
     Args:
         path: Folder or .npz file.
-        fingerprint: Of the model; stored embeddings of another model are an error.
-        embed_dim: Full width of the model; narrower stored embeddings are an error.
+        embedder: Stored embeddings of another model or detector of speech are an error, and so are narrower ones.
 
     Raises:
         DataError: If it is neither, does not fit this model, or has fewer than two speakers.
@@ -112,20 +111,19 @@ def find_cohort(path: Path, *, fingerprint: str, embed_dim: int) -> CohortSource
         speakers = {utterance.utterance_id: utterance.speaker_id for utterance in manifest.utterances}
         found = CohortSource(path, manifest.fingerprint, sources, speakers)
     else:
-        stored = _read_embeddings(path, fingerprint, embed_dim)
+        stored = _read_embeddings(path, embedder)
         found = CohortSource(path, file_sha256(path), {}, {each: speaker_of(each) for each in stored}, stored)
     if found.n_speakers < MIN_VOICES:
         raise DataError(f"expected at least {MIN_VOICES} speakers, got {found.n_speakers}", path, "Add speakers.")
     return found
 
 
-def build_norm_request(settings: EvaluationConfig, *, fingerprint: str, embed_dim: int) -> NormRequest | None:
+def build_norm_request(settings: EvaluationConfig, embedder: Embedder) -> NormRequest | None:
     """Return the normalisation that the configuration requests; None for plain cosines.
 
     Args:
         settings: Its ``score_norm``, ``cohort`` and ``top_n`` are used.
-        fingerprint: Of the model.
-        embed_dim: Its full width.
+        embedder: Embeds the trials; a cohort of stored embeddings must fit it.
 
     Raises:
         UsageError: If there is no cohort.
@@ -137,7 +135,7 @@ def build_norm_request(settings: EvaluationConfig, *, fingerprint: str, embed_di
         raise UsageError(
             "score normalisation needs a cohort", fix="Give `cohort=DIR` of other speakers.", parameter="score_norm"
         )
-    cohort = find_cohort(settings.cohort, fingerprint=fingerprint, embed_dim=embed_dim)
+    cohort = find_cohort(settings.cohort, embedder)
     if settings.score_norm == "s":
         return NormRequest("s", cohort, None)
     n = cohort.n_speakers
@@ -179,12 +177,21 @@ def warn_of_overlap(cohort: Cohort, speakers: Sequence[str], where: str) -> None
         )
 
 
-def _read_embeddings(path: Path, fingerprint: str, embed_dim: int) -> dict[str, NDArray[np.floating]]:
+def _read_embeddings(path: Path, embedder: Embedder) -> dict[str, NDArray[np.floating]]:
     expected = "a folder of speakers or an .npz file written by `mrlspk embed`"
     with open_arrays(path, expected=expected, fix="Check `cohort`.") as arrays:
         ids, vectors, model = arrays["ids"], arrays["embeddings"], str(arrays["fingerprint"])
-    if model != fingerprint:
+        speech = str(arrays["speech_detector"]) if "speech_detector" in arrays else ""  # absent in older files
+    embed_dim, wanted = embedder.backend.embed_dim, embedder.speech_version or ""
+    if model != embedder.fingerprint:
         raise DataError("holds embeddings of another model", path, "Embed the cohort with the model that is scored.")
+    if speech != wanted:
+        found, expected = (f"the speech that {each} finds" if each else "whole recordings" for each in (speech, wanted))
+        raise DataError(
+            f"holds embeddings of {found}, and the trials are embedded from {expected}",
+            path,
+            f"Embed the cohort with `speech={embedder.speech_mode}`.",
+        )
     if vectors.shape != (ids.size, embed_dim):
         raise DataError(
             f"expected embeddings of the full width {embed_dim}, got {vectors.shape}", path, "Embed without `dim`."

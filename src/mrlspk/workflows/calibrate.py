@@ -29,7 +29,7 @@ from mrlspk.evaluation.calibration_fit import (
     measure_fit,
     score_for_fit,
 )
-from mrlspk.evaluation.embedder import build_embedder
+from mrlspk.evaluation.embedder import Embedder, build_embedder
 from mrlspk.evaluation.score_lists import choose_dims
 from mrlspk.evaluation.score_norm import NormRequest, build_norm_request
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
@@ -150,7 +150,7 @@ def _fit(
     _check_repeats(lists)
     rates = _choose_rates(request.false_accept_rates, settings.false_accept_rates, lists)
     embedder = build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress)
-    norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=backend.embed_dim)
+    norm = build_norm_request(settings, embedder)
     crops = request.crops or (QUALITY_CROPS if request.quality else (None,))
     fitting = score_for_fit(embedder, lists, dims, crops=crops, norm=norm)
     _check_lengths(fitting, request.quality)
@@ -165,7 +165,7 @@ def _fit(
         p_targets=p_targets,
         false_accept_rates=rates,
     )
-    return _record(embedder.fingerprint, norm, request, crops, fitting, lists, widths), fitting
+    return _record(embedder, norm, request, crops, fitting, lists, widths), fitting
 
 
 def _check_repeats(lists: Sequence[TrialList]) -> None:
@@ -226,7 +226,7 @@ def _check_lengths(fitting: FittingScores, quality: Quality | None) -> None:
 
 
 def _record(
-    fingerprint: str,
+    embedder: Embedder,
     norm: NormRequest | None,
     request: CalibrationRequest,
     crops: Crops,
@@ -237,7 +237,7 @@ def _record(
     seconds = fitting.shorter_seconds
     return Calibration(
         version=VERSION,
-        fingerprint=fingerprint,
+        fingerprint=embedder.fingerprint,
         score_norm=norm.kind if norm else "none",
         top_n=norm.top_n if norm else None,
         cohort=CohortRecord(path=str(norm.cohort.path.absolute()), fingerprint=norm.cohort.fingerprint)
@@ -247,6 +247,8 @@ def _record(
         seconds_range=(float(seconds.min()), float(seconds.max())),
         crop_seconds=crops,
         fit_p_target=widths[0].priors[0].p_target,
+        speech=embedder.speech_mode,
+        speech_detector=embedder.speech_version,
         trials=tuple(map(_record_trials, lists)),
         widths=widths,
     )

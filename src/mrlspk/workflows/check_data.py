@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mrlspk.data.audio.source import Channel, take_channel
 from mrlspk.data.choices import Decode
 from mrlspk.data.corpora.audio_lookup import AudioLookup
 from mrlspk.data.corpora.recipe_registry import recipe_for
@@ -76,6 +77,7 @@ def check_data(
     expect: str | None = None,
     decode: Decode = Decode.SAMPLE,
     jobs: int | None = None,
+    channel: Channel = "mix",
     on_progress: OnProgress | None = None,
 ) -> CorpusReport:
     """Check a corpus.
@@ -87,6 +89,7 @@ def check_data(
         expect: Name of a corpus whose published counts must match.
         decode: How much audio to decode; with ``Decode.NONE`` no file is opened.
         jobs: Threads; None: one for each processor, up to eight.
+        channel: Channel to decode, counted from 0.
         on_progress: Called with (files done, files).
 
     Raises:
@@ -97,7 +100,8 @@ def check_data(
         raise UsageError(f"expected one of {', '.join(PUBLISHED_COUNTS)}, got {expect!r}", parameter="expect")
     recipe = recipe_for(path)
     listing = recipe.list_utterances(path)
-    utterances = sorted(listing.utterances, key=attrgetter("utterance_id"))
+    found = (replace(each, source=take_channel(each.source, channel)) for each in listing.utterances)
+    utterances = sorted(found, key=attrgetter("utterance_id"))
     problems = [
         *listing.problems,
         *_check_names(utterances),

@@ -118,9 +118,9 @@ def _score(
     for index, (name, model) in enumerate(loaded.items()):
         progress = on_progress and _progress_of(index, len(loaded), on_progress)
         embedder = build_embedder(model.backend, settings, cache_dir=cache_dir, on_progress=progress)
-        norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=model.backend.embed_dim)
+        norm = build_norm_request(settings, embedder)
         scored = score_model(embedder, lists, dims, norm=norm)
-        scores[name] = keep_scores(embedder.fingerprint, ScoredAs.of(norm, settings.max_seconds), scored)
+        scores[name] = keep_scores(embedder.fingerprint, ScoredAs.of(norm, settings, embedder.speech_version), scored)
     return scores
 
 

@@ -30,9 +30,10 @@ def claim_target(path: Path, *, force: bool) -> AbstractContextManager[Claim]:
 
 
 def write_embeddings(report: EmbedReport, claim: Claim) -> None:
-    """Write ids, lengths in seconds, warnings and vectors as .npz arrays, .jsonl lines or .parquet columns.
+    """Write ids, seconds, seconds of speech, warnings and vectors as .npz arrays, .jsonl lines or .parquet columns.
 
-    The .npz also holds the fingerprint of the model, so that its vectors are not mixed with those of another.
+    The .npz also holds the fingerprint of the model and the version of the speech detector, so that its vectors are not
+    mixed with those of another. Without a detector its version is empty, and the seconds of speech are NaN or null.
 
     Raises:
         MrlspkError: If the file cannot be written.
@@ -49,15 +50,18 @@ def _write_npz(report: EmbedReport, path: Path) -> None:
             file,
             ids=np.array(list(report.embeddings), dtype=np.str_),
             seconds=np.array([item.seconds for item in report.embeddings.values()]),
+            speech_seconds=np.array([item.speech_seconds for item in report.embeddings.values()], np.float64),
             embeddings=np.stack(vectors) if vectors else np.empty((0, report.dim), np.float32),
             fingerprint=np.array(report.fingerprint),
+            speech_detector=np.array(report.speech_detector or ""),
         )
 
 
 def _write_jsonl(report: EmbedReport, path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         for row in embedding_rows(report):
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            line = row | {"speech_detector": report.speech_detector}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def _write_parquet(report: EmbedReport, path: Path) -> None:
@@ -68,19 +72,21 @@ def _write_parquet(report: EmbedReport, path: Path) -> None:
     columns = {
         "id": pyarrow.array(list(report.embeddings), pyarrow.string()),
         "seconds": pyarrow.array([item.seconds for item in items], pyarrow.float64()),
+        "speech_seconds": pyarrow.array([item.speech_seconds for item in items], pyarrow.float64()),
         "warnings": pyarrow.array([list(item.warnings) for item in items], pyarrow.list_(pyarrow.string())),
         "embedding": pyarrow.array([item.vector for item in items], vector),
     }
     with path.open("wb") as file:  # given a path, pyarrow leaves the file open when the disk is full
-        parquet.write_table(pyarrow.table(columns), file)
+        parquet.write_table(pyarrow.table(columns, metadata={"speech_detector": report.speech_detector or ""}), file)
 
 
 def embedding_rows(report: EmbedReport) -> list[dict[str, object]]:
-    """Return one plain dict per embedding: id, seconds, dim, embedding, warnings."""
+    """Return one plain dict per embedding: id, seconds, speech_seconds, dim, embedding, warnings."""
     return [
         {
             "id": file_id,
             "seconds": item.seconds,
+            "speech_seconds": item.speech_seconds,
             "dim": report.dim,
             "embedding": item.vector.tolist(),
             "warnings": list(item.warnings),

@@ -98,10 +98,12 @@ def evaluate(
     check_columns(lists, request.by, metadata)
     origin = _find_origin(loaded, model, cache_dir=cache_dir, mirror=mirror) if request.baselines else None
     embedder = build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress)
-    norm = build_norm_request(settings, fingerprint=embedder.fingerprint, embed_dim=backend.embed_dim)
+    norm = build_norm_request(settings, embedder)
     calibration = None
     if request.use_calibration:
-        calibration = find_calibration_for(model, embedder.fingerprint, request.calibration, norm=norm, dims=dims)
+        calibration = find_calibration_for(
+            model, embedder.fingerprint, request.calibration, norm=norm, dims=dims, speech=embedder.speech
+        )
     crops = tuple(seconds for seconds in request.durations if seconds is not None)
     scored = score_model(embedder, lists, dims, crops=crops, norm=norm)
     wanted = _build_list_request(config, request, metadata, calibration)
@@ -117,6 +119,7 @@ def evaluate(
         dims=dims,
         settings=settings,
         seed=config.seed,
+        speech_detector=embedder.speech_version,
         norm=norm,
         calibration=calibration,
         trials=reports,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mrlspk.config.evaluation import EvaluationConfig
+from mrlspk.config.evaluation import EvaluationConfig, SpeechMode
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Manifest
 from mrlspk.errors import DataError, UsageError
@@ -77,6 +77,8 @@ class RotatedModel:
     n_utterances: int
     sha256: str
     bytes: int
+    speech: SpeechMode
+    speech_detector: str | None
 
 
 def rotate(
@@ -98,7 +100,7 @@ def rotate(
         speech: Folder with one subfolder per speaker; leave test speakers out.
         output: File to write: .pt or .safetensors.
         request: Options.
-        settings: Its ``batch_size``, ``max_seconds`` and ``cache`` are used.
+        settings: Its ``batch_size``, ``max_seconds``, ``speech``, ``channel`` and ``cache`` are used.
         device: auto, cpu, cuda, cuda:N or mps.
         cache_dir: Folder of fetched models and of embeddings.
         force: Overwrite ``output``.
@@ -145,11 +147,27 @@ def _rotate(
     entries = {
         schema.CONVERTED_FROM: describe_source(model.path, loaded, base),
         schema.PROVENANCE: Provenance(kind="rotated", base=base_file(base)).entry(),
-        schema.ROTATION: choice.entry(),
+        schema.ROTATION: choice.entry() | _fitted_to(embedder),
     }
     write_checkpoint(claim, entries | _network(loaded, choice, dims))
     output, counts = claim.path, (len(corpus.speakers), len(corpus.utterances))
-    return RotatedModel(output, dims, choice, *counts, sha256=file_sha256(output), bytes=output.stat().st_size)
+    return RotatedModel(
+        output,
+        dims,
+        choice,
+        *counts,
+        sha256=file_sha256(output),
+        bytes=output.stat().st_size,
+        speech=embedder.speech_mode,
+        speech_detector=embedder.speech_version,
+    )
+
+
+def _fitted_to(embedder: Embedder) -> dict[str, str | None]:
+    """Return what the rotation's entry says of its recordings; nothing of whole ones, as before speech detection."""
+    if embedder.speech is None:
+        return {}
+    return {"speech": embedder.speech_mode, "speech_detector": embedder.speech_version}
 
 
 def choose_dims(own: tuple[int, ...], dims: tuple[int, ...] | None) -> tuple[int, ...]:

@@ -1,7 +1,6 @@
 """Decide whether two recordings are of the same speaker."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config import Config
-from mrlspk.data.audio.source import as_source
+from mrlspk.config.evaluation import SpeechMode
 from mrlspk.data.trials import Trials
 from mrlspk.errors import CheckpointError, DataError, UsageError
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command, find_calibration
@@ -22,20 +21,11 @@ from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.embedding import embed_recordings
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.recording import EmbeddedRecording, Recording
+from mrlspk.workflows.verify_speech import VerifiedFile, choose_detector, describe_file, explain_no_decision
 
 log = logging.getLogger("mrlspk.evaluation")
 
-SILENT = "silent"  # a warning of a recording
 LENGTH_TOLERANCE = 1.25  # warn of a shorter side this far outside the range of the calibration
-
-
-@dataclass(frozen=True)
-class VerifiedFile:
-    """A recording and its warnings."""
-
-    path: str
-    seconds: float
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,7 @@ class WidthScore:
         cosine: In [-1, 1].
         score: The cosine, or the normalised score.
         threshold: The lowest score that is accepted as the same speaker; None if the width is not calibrated.
-        same: Whether it is the same speaker; None if the width is not calibrated or a recording is silent.
+        same: Whether it is the same speaker; None if the width is not calibrated or a recording gets no decision.
         llr: Natural-log likelihood ratio of the same speaker against different speakers; None if ``same`` is.
     """
 
@@ -74,20 +64,24 @@ class VerifyReport:
     Attributes:
         model: Checkpoint.
         fingerprint: Of the model.
-        files: The recordings.
+        files: The two recordings.
         calibration: None if the model is not calibrated.
         decision: The operating point; None likewise.
-        undecided: Why there is no decision on these recordings: one of them is silent.
+        undecided: Why there is no decision on these recordings: one of them is silent or has too little speech.
         scores: At each width.
+        speech: Mode of the speech that was embedded.
+        speech_detector: Version of its detector; None for whole recordings.
     """
 
     model: ModelFile
     fingerprint: str
-    files: tuple[VerifiedFile, VerifiedFile]
+    files: tuple[VerifiedFile, ...]
     calibration: CalibrationFile | None
     decision: Decision | None
     undecided: str | None
     scores: tuple[WidthScore, ...]
+    speech: SpeechMode
+    speech_detector: str | None
 
 
 def verify(
@@ -101,6 +95,7 @@ def verify(
     far: float | None = None,
     calibration: Path | None = None,
     cohort: Path | None = None,
+    speech: SpeechMode | None = None,
     allow_untrained_dim: bool = False,
     device: str = "auto",
     cache_dir: Path | None = None,
@@ -108,7 +103,8 @@ def verify(
 ) -> VerifyReport:
     """Return the scores of two recordings and, if the model is calibrated, the decisions.
 
-    A silent recording gets no decision: its embedding says nothing about a voice.
+    A recording without speech, or with less than a second, gets no decision: its embedding says little about a voice.
+    Nor does a recording that is mostly pauses if the calibration was fitted on whole recordings.
 
     Args:
         model: Checkpoint.
@@ -120,6 +116,7 @@ def verify(
         far: Decide at this false-accept rate, which the calibration must have measured.
         calibration: Calibration file; None for the one beside the model, if it exists.
         cohort: Of normalised scores; None for the path in the calibration.
+        speech: Mode of the speech to embed; None for the calibration's, or ``auto`` without one.
         allow_untrained_dim: Score widths that the model has but was not trained for.
         device: auto, cpu, cuda, cuda:N or mps.
         cache_dir: Folder of cached embeddings of the cohort; None for no cache.
@@ -127,7 +124,8 @@ def verify(
 
     Raises:
         CheckpointError: If the model or its calibration cannot be used, or a threshold is requested without one.
-        UsageError: If the model does not have a width, or the calibration does not have the threshold.
+        UsageError: If the model does not have a width, the calibration does not have the threshold, or it was fitted
+            with another mode of speech.
         DataError: If a recording cannot be embedded.
     """
     if p_target is not None and far is not None:
@@ -135,15 +133,19 @@ def verify(
     backend = load_backend(model, device=device).backend
     widths = choose_dims(backend, dims, allow_untrained=allow_untrained_dim, model=model.path)
     settings = (config or Config()).evaluation
-    embedder = build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress)
-    found = find_calibration(model, embedder.fingerprint, calibration)
+    found = find_calibration(model, backend.fingerprint, calibration)
     decision = _decide(model, found, p_target, far)
+    detector = choose_detector(speech, found, model)
+    embedder = replace(build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress), speech=detector)
     embedded = _embed(embedder, first, second)
     norm = _score_norm(found, cohort, embedder)
     cosines, scores = _score({name: each.vector for name, each in embedded.items()}, widths, norm)
-    seconds = min(each.seconds for each in embedded.values())
-    files = _described(embedded["a"], first), _described(embedded["b"], second)
-    undecided = _silence(files)
+    seconds = min(each.embedded_seconds for each in embedded.values())
+    files = tuple(
+        describe_file(str(path), embedder.source_of(path), each, decides=found is not None)
+        for path, each in zip((first, second), embedded.values(), strict=True)
+    )
+    undecided = explain_no_decision(files)
     if undecided is None:
         _warn(found, widths, seconds)
     judged = tuple(
@@ -153,7 +155,17 @@ def verify(
     if undecided is not None:
         log.warning("no decision: %s", undecided)
         judged = tuple(replace(each, same=None, llr=None) for each in judged)
-    return VerifyReport(model, embedder.fingerprint, files, found, decision, undecided, judged)
+    return VerifyReport(
+        model=model,
+        fingerprint=embedder.fingerprint,
+        files=files,
+        calibration=found,
+        decision=decision,
+        undecided=undecided,
+        scores=judged,
+        speech=embedder.speech_mode,
+        speech_detector=embedder.speech_version,
+    )
 
 
 def _decide(
@@ -178,26 +190,18 @@ def _embed(embedder: Embedder, first: Path, second: Path) -> dict[str, EmbeddedR
     Raises:
         DataError: If one cannot be embedded.
     """
-    recordings = {"a": Recording(as_source(first)), "b": Recording(as_source(second))}
+    recordings = {name: Recording(embedder.source_of(path)) for name, path in (("a", first), ("b", second))}
     found = embed_recordings(
-        embedder.backend, recordings.values(), batch_size=embedder.batch_size, max_seconds=embedder.max_seconds
+        embedder.backend,
+        recordings.values(),
+        batch_size=embedder.batch_size,
+        max_seconds=embedder.max_seconds,
+        speech=embedder.speech,
+        on_progress=embedder.on_progress,
     )
     if found.errors:
         raise DataError("\n".join(dict.fromkeys(found.errors.values())))
     return {name: found.embeddings[each] for name, each in recordings.items()}
-
-
-def _described(embedded: EmbeddedRecording, path: Path) -> VerifiedFile:
-    return VerifiedFile(str(path), embedded.seconds, embedded.warnings)
-
-
-def _silence(files: Sequence[VerifiedFile]) -> str | None:
-    """Return why silent recordings get no decision; None if none is silent."""
-    silent = dict.fromkeys(each.path for each in files if SILENT in each.warnings)
-    if not silent:
-        return None
-    are = "are" if len(silent) > 1 else "is"
-    return f"{' and '.join(silent)} {are} silent, and silence says nothing about a voice"
 
 
 def _score_norm(found: CalibrationFile | None, given: Path | None, embedder: Embedder) -> ScoreNorm | None:
@@ -212,7 +216,7 @@ def _score_norm(found: CalibrationFile | None, given: Path | None, embedder: Emb
             raise UsageError("the scores are not normalised", fix="Leave `cohort` out.", parameter="cohort")
         return None
     expected, path = found.content.cohort, given or Path(found.content.cohort.path)
-    source = find_cohort(path, fingerprint=embedder.fingerprint, embed_dim=embedder.backend.embed_dim)
+    source = find_cohort(path, embedder)
     if source.fingerprint != expected.fingerprint:
         raise DataError(f"is not the cohort of {found.path}", path, f"Use the cohort at {expected.path}.")
     return join_cohort(

@@ -217,6 +217,11 @@ def as_source(audio: AudioSource | str | Path) -> AudioSource:
     return FileSource(str(Path(audio))) if isinstance(audio, str | Path) else audio
 
 
+def take_channel(source: AudioSource, channel: Channel) -> AudioSource:
+    """Return one channel of a source, counted from 0, or for ``mix`` the source as it is."""
+    return source if channel == "mix" else ChannelSource(source, channel)
+
+
 def list_tar(archive: Path) -> tuple[TarMember, ...]:
     """Return the files in an uncompressed tar archive, in its order.
 

@@ -5,6 +5,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlspk.config.evaluation import SpeechMode
+
 
 class SpeechSearch(Protocol):
     """The search for speech in one recording, fed block after block in constant memory.
@@ -34,7 +36,7 @@ class SpeechDetector(Protocol):
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> SpeechMode: ...  # noqa: D102
 
     @property
     def version(self) -> str: ...  # noqa: D102

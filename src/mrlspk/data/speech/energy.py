@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
+from mrlspk.config.evaluation import SpeechMode
 from mrlspk.data.speech.runs import drop_short_runs, find_runs, join_runs, widen_runs
 
 SAMPLE_RATE = 16_000  # Hz
@@ -33,7 +34,7 @@ AFTER_SECONDS = 0.2  # hangover
 class EnergyDetector:
     """Energy of frames against the level of the recording itself."""
 
-    name = "auto"
+    name: SpeechMode = "auto"
     version = "energy-1"
 
     def search(self) -> "EnergySearch":

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlspk.config.evaluation import SpeechMode
 from mrlspk.data.speech.runs import drop_short_runs, find_runs, join_runs, widen_runs
 from mrlspk.errors import MissingDependencyError
 
@@ -38,7 +39,7 @@ class SileroDetector:
         version: Of the package, and the first digits of the file's SHA-256.
     """
 
-    name = "silero"
+    name: SpeechMode = "silero"
 
     def __init__(self, session: Any, version: str) -> None:
         self._session = session
