@@ -4,7 +4,7 @@
 # Happens: soundfile (libsndfile) counts and reads the first part alone, and raises nothing. FFmpeg reads all parts,
 #   less some samples at the seam, but states the duration of the last.
 # Meets: whoever reads such recordings: a speaker's embedding comes from the first part, and the rest is silently lost.
-#   mrlspk refuses them.
+#   mrlspk reads every part.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -16,6 +16,15 @@ ensure_chromium() {
   install_packages chromium || echo "test: without Chromium; the tests of reports in a browser are skipped" >&2
 }
 
+# The tests of encodings write audio with the tools of each format, and are skipped where there are none.
+ensure_audio_tools() {
+  type -P ffmpeg flac lame mpg123 oggdec oggenc opusdec opusenc sox speexenc >/dev/null && return
+  command -v apt-get >/dev/null || return 0
+  echo "test: installing audio tools" >&2
+  install_packages ffmpeg flac lame libsox-fmt-all mpg123 opus-tools sox speex vorbis-tools ||
+    echo "test: without audio tools; the tests of encodings are skipped" >&2
+}
+
 chosen=()
 if [ "${1:-}" = --quick ]; then
   shift
@@ -23,7 +32,10 @@ if [ "${1:-}" = --quick ]; then
 fi
 
 scripts/setup.sh
-[ ${#chosen[@]} -gt 0 ] || ensure_chromium
+if [ ${#chosen[@]} -eq 0 ]; then
+  ensure_chromium
+  ensure_audio_tools
+fi
 export PATH="$PWD/.venv/bin:$PATH"
 
 ruff check --quiet
