@@ -1,4 +1,4 @@
-"""Load audio as a mono waveform: whole, a range, or a random crop; read its length; write AAC."""
+"""Load audio as a mono waveform: whole, a range, or a random crop; read its length."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +9,6 @@ from torch import Tensor
 
 from mrlspk.data.audio.reader import SAMPLE_RATE, AudioReader, open_audio
 from mrlspk.data.audio.source import AudioSource
-from mrlspk.errors import MissingDependencyError
-
-M4A = "ipod"  # its name in FFmpeg
-IMPORT_ERRORS = (ImportError, OSError, RuntimeError)  # torchcodec raises any of these without FFmpeg
 
 
 @dataclass(frozen=True)
@@ -83,21 +79,6 @@ def random_crop(
 def repeat_to(waveform: Tensor, n_samples: int) -> Tensor:
     """Return the first ``n_samples`` of ``waveform`` (samples,) repeated endlessly."""
     return waveform.repeat(-(-n_samples // waveform.numel()))[:n_samples]
-
-
-def save_m4a(path: Path, waveform: Tensor, *, waveform_rate: int = SAMPLE_RATE) -> None:
-    """Write a waveform (samples,) of ``waveform_rate`` Hz, values in [-1, 1], as AAC at `SAMPLE_RATE`.
-
-    Raises:
-        MissingDependencyError: If FFmpeg's libraries are absent.
-        OSError: If the file cannot be written.
-    """
-    try:
-        from torchcodec.encoders import AudioEncoder
-    except IMPORT_ERRORS as error:
-        raise MissingDependencyError("writing AAC needs FFmpeg's shared libraries", str(path)) from error
-    encoded = AudioEncoder(waveform[None], sample_rate=waveform_rate).to_tensor(M4A, sample_rate=SAMPLE_RATE)
-    path.write_bytes(encoded.numpy().tobytes())  # its to_file fails on a full disk with an error of its own
 
 
 def _read(reader: AudioReader, *, start_seconds: float = 0.0, seconds: float | None = None) -> Tensor:

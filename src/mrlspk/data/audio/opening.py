@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mrlspk.data.audio.completeness import COPY_AGAIN, check_complete
+from mrlspk.data.audio.ffmpeg import open_ffmpeg
 from mrlspk.data.audio.formats import FFMPEG_FORMATS, HEADERLESS_SUFFIXES, SNDFILE_FORMATS, recognise
 from mrlspk.data.audio.resampling import check_rate
 from mrlspk.data.audio.sndfile import SndfileStream, open_sndfile
 from mrlspk.data.audio.source import AudioSource, as_source
 from mrlspk.data.audio.stream import AudioStream, UndecodableError
-from mrlspk.data.audio.torchcodec_stream import open_ffmpeg
 from mrlspk.data.utterance_ids import NOT_UTF8, RENAME, is_utf8, printable
 from mrlspk.errors import DataError
 from mrlspk.reading import is_file, reading

@@ -1,25 +1,18 @@
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from torchcodec.encoders import AudioEncoder
+from tests.encoded_audio import write_lossy
 
 from mrlspk.data.audio import load_audio, probe_audio
-from mrlspk.errors import DataError, MissingDependencyError
+from mrlspk.errors import DataError
 
 
 def tone(seconds: float, rate: int = 16_000) -> np.ndarray:
     return (0.5 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
-
-
-def write_m4a(path: Path, samples: np.ndarray, rate: int = 16_000) -> Path:
-    AudioEncoder(torch.from_numpy(samples)[None], sample_rate=rate).to_file(str(path))
-    return path
 
 
 def write(path: Path, samples: np.ndarray, rate: int = 16_000, **options: str) -> Path:
@@ -37,7 +30,7 @@ def test_loads_what_was_written(tmp_path, suffix, tolerance):
 
 @pytest.mark.parametrize("suffix", ["m4a", "mp3", "aac"])
 def test_loads_lossy_formats_with_all_of_their_samples(tmp_path, suffix):
-    waveform = load_audio(write_m4a(tmp_path / f"a.{suffix}", tone(1.0)))
+    waveform = load_audio(write_lossy(tmp_path / f"a.{suffix}", tone(1.0)))
     assert waveform.numel() >= 16_000
     assert waveform.square().mean().item() == pytest.approx(0.125, rel=0.1)  # of a sine at 0.5
 
@@ -59,7 +52,7 @@ def test_other_rates_are_resampled(tmp_path, rate):
 def test_range_equals_the_same_part_of_the_whole(tmp_path, suffix, start_seconds):
     path = tmp_path / f"a.{suffix}"
     samples = np.random.default_rng(1).normal(0, 0.1, 48_000).astype(np.float32)
-    write(path, samples) if suffix in {"wav", "flac"} else write_m4a(path, samples)
+    write(path, samples) if suffix in {"wav", "flac"} else write_lossy(path, samples)
     whole, first = load_audio(path), round(start_seconds * 16_000)
     part = load_audio(path, start_seconds=start_seconds, seconds=0.5)
     assert part.shape == (8_000,)
@@ -74,7 +67,7 @@ def test_range_is_short_where_the_file_ends(tmp_path):
 @pytest.mark.parametrize("suffix", ["wav", "m4a"])
 def test_range_behind_the_end_is_an_error(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
-    write(path, tone(1.0)) if suffix == "wav" else write_m4a(path, tone(1.0))
+    write(path, tone(1.0)) if suffix == "wav" else write_lossy(path, tone(1.0))
     with pytest.raises(DataError, match=r"expected audio at 5\.00 s, got none"):
         load_audio(path, start_seconds=5.0, seconds=1.0)
 
@@ -82,7 +75,7 @@ def test_range_behind_the_end_is_an_error(tmp_path, suffix):
 def test_probe_reads_the_header(tmp_path):
     info = probe_audio(write(tmp_path / "a.wav", tone(1.5, 8_000), 8_000))
     assert (info.sample_rate, info.channels, info.seconds) == (8_000, 1, 1.5)
-    assert probe_audio(write_m4a(tmp_path / "a.m4a", tone(1.5))).seconds == pytest.approx(1.5, abs=0.1)
+    assert probe_audio(write_lossy(tmp_path / "a.m4a", tone(1.5))).seconds == pytest.approx(1.5, abs=0.1)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "m4a", "mp3", "aac"])
@@ -107,14 +100,14 @@ def test_what_is_not_audio_is_an_error_that_names_the_file(tmp_path, suffix, con
 def test_truncated_file_is_an_error(tmp_path, suffix, share):
     path = tmp_path / f"a.{suffix}"
     noise = np.random.default_rng(0).normal(0, 0.1, 64_000).astype(np.float32)
-    write(path, noise) if suffix != "m4a" else write_m4a(path, noise)
+    write(path, noise) if suffix != "m4a" else write_lossy(path, noise)
     path.write_bytes(path.read_bytes()[: round(path.stat().st_size * share)])
     with pytest.raises(DataError):
         load_audio(path)
 
 
 def test_truncated_m4a_with_its_index_in_front_is_an_error(tmp_path):
-    content = write_m4a(tmp_path / "a.m4a", tone(2.0)).read_bytes()
+    content = write_lossy(tmp_path / "a.m4a", tone(2.0)).read_bytes()
     boxes, position = {}, 0
     while position < len(content):
         length = int.from_bytes(content[position : position + 4], "big")
@@ -162,19 +155,3 @@ def test_a_name_that_is_not_utf_8_is_an_error_that_shows_it(tmp_path, suffix, re
     with pytest.raises(DataError, match="its name is not UTF-8") as caught:
         read(path)
     assert str(caught.value).startswith(f"{tmp_path}/caf\\xe9.{suffix}: ")
-
-
-def test_without_ffmpeg_m4a_names_what_to_install(tmp_path, monkeypatch):
-    path = write_m4a(tmp_path / "a.m4a", tone(0.5))
-    monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
-    with pytest.raises(MissingDependencyError, match="FFmpeg") as caught:
-        load_audio(path)
-    assert "apt-get install ffmpeg" in caught.value.fix
-    assert "brew install ffmpeg" in caught.value.fix
-    assert load_audio(write(tmp_path / "a.wav", tone(0.5))).shape == (8_000,)
-
-
-@pytest.mark.process
-def test_import_does_not_load_torchcodec():
-    code = "import sys, mrlspk.data.audio; sys.exit('torchcodec' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from torchcodec.encoders import AudioEncoder
+from tests.encoded_audio import write_lossy
 
 from mrlspk.data.audio import load_audio, probe_audio, random_crop
 from mrlspk.data.audio.source import FileSource, RangeSource, TarMember, as_source, list_tar
@@ -23,7 +23,7 @@ def recording(request, tmp_path):
     if request.param in {"wav", "flac", "ogg"}:
         soundfile.write(path, samples, 16_000)
     else:
-        AudioEncoder(torch.from_numpy(samples)[None], sample_rate=16_000).to_file(str(path))
+        write_lossy(path, samples)
     return path
 
 

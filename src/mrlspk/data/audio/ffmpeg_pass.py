@@ -1,0 +1,181 @@
+"""Decode an open container once, from any frame on, and count its frames."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.error import FFmpegError
+from numpy.typing import NDArray
+
+from mrlspk.data.audio.ffmpeg_container import Opened
+from mrlspk.data.audio.joined_parts import JoinedParts
+from mrlspk.data.audio.packet_places import AudioPacket, PacketPlaces, Places, Read, left_out_at_end
+
+PREROLL_SECONDS = 1.0  # decoded before a range: overlap, bit reservoir, state of speech codecs
+BEYOND_THE_END = 10**6  # seconds
+JUNK_SECONDS = 0.1  # of undecodable packets at the end: tags of a music file, or its last, partial packet
+
+type Samples = NDArray[np.float32]  # (frames, channels)
+
+
+class MisplacedError(Exception):
+    """A place that is only known when everything before it is decoded."""
+
+
+class Pass:
+    """One pass through the packets of an open container.
+
+    Attributes:
+        sample_rate: Of the first decoded frame.
+        channels: Of the first decoded frame.
+        position: Number of the next frame that `chunks` gives.
+        target: Number of the first frame that is wanted.
+        lost: Frames from `target` on that could not be decoded; silence is given in their place.
+
+    Raises:
+        EOFError: If it holds no audio.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+        self._packets = opened.container.demux(opened.stream)
+        self._read = self._read_first_frame()
+        first = (self._read[-1][1] or [])[0]
+        self.sample_rate = first.sample_rate
+        self.channels = first.layout.nb_channels
+        self.position = self.lost = 0
+        self.target = self._missing = 0
+        self._joined = JoinedParts(self.sample_rate, self.channels)
+        self._places = PacketPlaces(opened, self._read, self.sample_rate)
+
+    def close(self) -> None:
+        """Close the container."""
+        self._packets = iter(())  # FFmpeg must not read on
+        self._opened.container.close()
+
+    def jump(self, target: int) -> None:
+        """Go to a frame somewhat before ``target``, if that can be done without decoding.
+
+        Raises:
+            MisplacedError: If the pass is now at an unknown place.
+            FFmpegError: If the container cannot be read.
+        """
+        self.target = target
+        wanted = target - round(PREROLL_SECONDS * self.sample_rate)
+        if wanted > 0 and self._places.kind is Places.STAMPS:
+            self._seek(wanted)
+            if self.position > target:
+                raise MisplacedError
+        elif wanted > 0 and self._places.kind is Places.SIZES:
+            self._drop_until(wanted)
+
+    def count(self) -> int:
+        """Return the frames from the beginning to the end, decoding as little as possible.
+
+        Raises:
+            MisplacedError: If all of it has to be decoded.
+            FFmpegError: If the container cannot be read.
+        """
+        if self._places.kind is Places.STAMPS:
+            self._seek(BEYOND_THE_END * self.sample_rate)
+        elif self._places.kind is Places.SIZES:
+            self._drop_until(None)
+        for _ in self.chunks():
+            pass
+        return self.position
+
+    def chunks(self) -> Iterator[Samples]:
+        """Yield samples from `position` on, which moves on after each.
+
+        Raises:
+            FFmpegError: If the container cannot be read.
+        """
+        for samples in self._samples():
+            yield samples
+            self.position += len(samples)
+
+    def _samples(self) -> Iterator[Samples]:
+        for packet, frames in self._steps():
+            if frames is None:
+                self._missing += self._places.frames_of(packet)
+            for frame in frames or ():
+                yield from self._before(frame)
+                yield from self._joined.add(_as_float(frame), frame.sample_rate)
+        yield from self._joined.finish()
+        if self._missing > JUNK_SECONDS * self.sample_rate:
+            self.lost += self._missing
+
+    def _steps(self) -> Iterator[Read]:
+        read, self._read = self._read, []
+        yield from read
+        for packet in self._packets:
+            yield packet, _decode(packet)
+
+    def _before(self, frame: AudioFrame) -> Iterator[Samples]:
+        """Yield what lies between `position` and a frame: silence in place of lost packets."""
+        missing, self._missing = self._missing, 0
+        if frame.sample_rate == self.sample_rate and self._places.kind is Places.STAMPS and frame.pts is not None:
+            yield from self._joined.finish()
+            missing = self._places.frame_at(frame.pts) - self.position
+        if missing > 0:
+            self.lost += missing if self.position >= self.target else 0
+            yield np.zeros((missing, self.channels), np.float32)
+
+    def _read_first_frame(self) -> list[Read]:
+        """Return the packets up to the first one that decodes, and what they decode to."""
+        read: list[Read] = []
+        for packet in self._packets:
+            read.append((packet, _decode(packet)))
+            if read[-1][1]:
+                return read
+        raise EOFError
+
+    def _seek(self, frame: int) -> None:
+        """Go to the packet that holds a frame, or the last one, and set `position`."""
+        stream = self._opened.stream
+        try:
+            self._opened.container.seek(self._places.stamp_of(frame), stream=stream)
+            self._packets = self._opened.container.demux(stream)
+            self._read = self._read_first_frame()
+        except (FFmpegError, EOFError) as error:
+            raise MisplacedError from error
+        packet, frames = self._read[-1]
+        first = (frames or [])[0]
+        if first.sample_rate != self.sample_rate or first.pts is None or self._places.is_of_another_rate(packet, first):
+            raise MisplacedError
+        self.position = self._places.frame_at(first.pts)
+        self._read = self._read[-1:]
+
+    def _drop_until(self, frame: int | None) -> None:
+        """Drop packets up to the one that holds a frame; all of them if that is None."""
+        begin = sum(self._places.frames_of(packet) for packet, _ in self._read) - self._places.delay
+        if frame is not None and frame < begin:
+            return
+        self._read.clear()
+        self._opened.stream.codec_context.flush_buffers()
+        for packet in self._packets:
+            size = self._places.frames_of(packet)
+            if frame is not None and begin + size > frame:
+                self._read.append((packet, _decode(packet)))
+                break
+            begin += size - left_out_at_end(packet)
+        self.position = begin
+
+
+def _decode(packet: AudioPacket) -> list[AudioFrame] | None:
+    try:
+        return packet.decode()
+    except FFmpegError:
+        return None
+
+
+def _as_float(frame: AudioFrame) -> Samples:
+    """Return (frames, channels) in [-1, 1]."""
+    array: NDArray[Any] = frame.to_ndarray()
+    samples = array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32, copy=False)
+    limits = np.iinfo(samples.dtype)
+    middle = 0 if limits.min else 128
+    return (samples.astype(np.float32) - middle) / np.float32(limits.max - middle + 1)
