@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.data.audio import save_m4a
+from mrlspk.data.audio import AudioReader, save_m4a
 
 
 def speech(n_samples=8_000, seed=0):
@@ -142,6 +142,32 @@ def test_every_problem_is_reported_and_errors_come_first(run, corpus, tmp_path):
     }
     severities = [problem["severity"] for problem in outcome.json["problems"]]
     assert severities == ["error"] * 3 + ["warning"] * 8
+
+
+@pytest.mark.parametrize(
+    ("samples", "kind", "message"),
+    [
+        (np.stack([speech()] * 3, axis=1), "channels", "expected one channel, got 3: averaged"),
+    ],
+    ids=["equal"],
+)
+def test_channels_are_told_by_what_they_do_to_the_average(run, corpus, samples, kind, message):
+    write(corpus / "b/session/2.wav", samples)
+    outcome = run("data", "check", corpus, "--json")
+    assert (outcome.exit_code, problems_of(outcome)) == (0, {(kind, "warning", "b/session/2.wav")})
+    assert message in outcome.json["problems"][0]["message"]
+
+
+def test_integers_stored_as_floats_are_out_of_range(run, corpus):
+    soundfile.write(corpus / "b/session/2.wav", speech() * 32_768, 16_000, subtype="FLOAT")
+    outcome = run("data", "check", corpus, "--json")
+    assert (outcome.exit_code, problems_of(outcome)) == (0, {("out_of_range", "warning", "b/session/2.wav")})
+
+
+def test_file_that_decodes_to_less_than_it_states_is_told(run, corpus, monkeypatch):
+    monkeypatch.setattr(AudioReader, "seconds", property(lambda _: 0.6))
+    outcome = run("data", "check", corpus, "--json")
+    assert {each["message"] for each in outcome.json["problems"]} == {"expected 0.6 s of audio, got 0.5 s"}
 
 
 @pytest.mark.parametrize("decode", ["none", "all"])

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from mrlspk.data.audio import SAMPLE_RATE, AudioInfo, load_audio, probe_audio
+from mrlspk.data.audio import SAMPLE_RATE, AudioReader, open_audio
+from mrlspk.data.audio.channels import CHANNELS_CANCEL, CHANNELS_DIFFER
+from mrlspk.data.audio.levels import OUT_OF_RANGE, peak_of
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.problems import Problem, error, warning
 from mrlspk.errors import DataError
@@ -15,9 +15,15 @@ from mrlspk.files import OnProgress
 
 TOO_SHORT_SAMPLES = 256  # at 16 kHz; the network needs more
 SILENT_PEAK = 1e-4  # -80 dB of full scale
-DURATION_TOLERANCE = 0.1  # share by which a lossy file's header may be wrong
+DURATION_TOLERANCE = 0.05  # share by which a file may be shorter than it states
+DAMAGED = "damaged: "
 MAX_JOBS = 8
-FILES_PER_TASK = 64
+MOST_FILES_PER_TASK = 64
+TASKS_PER_JOB = 16  # so that progress is shown of a few long files too
+_CHANNELS = {
+    CHANNELS_DIFFER: " that differ, such as two parties of a call: averaged unless `data.channel` names one",
+    CHANNELS_CANCEL: " that cancel each other in their average: name one in `data.channel`",
+}
 
 
 @dataclass(frozen=True)
@@ -35,20 +41,18 @@ def inspect_files(
     jobs: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Inspection:
-    """Read the headers of all files and decode some, on ``jobs`` threads; problems come in the order of ``utterances``.
-
-    Raises:
-        MissingDependencyError: If a format needs FFmpeg's libraries and they are absent.
-    """
+    """Read all headers and decode some files, on ``jobs`` threads; problems come in the order of ``utterances``."""
     total = len(utterances)
-    parts = [utterances[start : start + FILES_PER_TASK] for start in range(0, total, FILES_PER_TASK)]
-    pool = ThreadPoolExecutor(jobs or min(MAX_JOBS, os.cpu_count() or 1))
+    jobs = jobs or min(MAX_JOBS, os.cpu_count() or 1)
+    per_task = max(min(total // (jobs * TASKS_PER_JOB), MOST_FILES_PER_TASK), 1)
+    parts = [utterances[start : start + per_task] for start in range(0, total, per_task)]
+    pool = ThreadPoolExecutor(jobs)
     try:
         futures = [pool.submit(_inspect_some, part, decoded_ids) for part in parts]
         for done, future in enumerate(as_completed(futures), start=1):
             future.result()
             if on_progress:
-                on_progress(min(done * FILES_PER_TASK, total), total)
+                on_progress(min(done * per_task, total), total)
     finally:
         pool.shutdown(cancel_futures=True)
     found = [future.result() for future in futures]
@@ -58,41 +62,70 @@ def inspect_files(
 def _inspect_some(utterances: Sequence[Utterance], decoded_ids: Collection[str]) -> Inspection:
     seconds, problems = 0.0, list[Problem]()
     for utterance in utterances:
-        utterance_id, source = utterance.utterance_id, utterance.source
         try:
-            info = probe_audio(source)
-            found = [*_check_header(utterance_id, info), *_check_channels(utterance, info)]
-            if utterance_id in decoded_ids and info.seconds > 0 and not any(each.kind == "channel" for each in found):
-                found += _check_samples(utterance_id, load_audio(source), info)
+            found = _inspect(utterance, is_decoded=utterance.utterance_id in decoded_ids)
         except DataError as fault:
-            problems.append(error("unreadable", utterance_id, fault.what))
+            problems.append(error("unreadable", utterance.utterance_id, fault.what))
             continue
-        seconds += info.seconds
-        problems += found
+        seconds += found.seconds
+        problems += found.problems
     return Inspection(seconds, tuple(problems))
 
 
-def _check_header(utterance_id: str, info: AudioInfo) -> Iterator[Problem]:
-    if info.seconds * SAMPLE_RATE <= TOO_SHORT_SAMPLES:
-        found = f"{info.seconds * 1000:.1f} ms"
+def _inspect(utterance: Utterance, *, is_decoded: bool) -> Inspection:
+    """Inspect a file; its length is what its header or its packets say.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    with open_audio(utterance.source) as reader:
+        seconds = reader.seconds
+        heard = _decode(reader) if is_decoded and seconds > 0 else None
+        problems = list(_check_header(utterance, reader, seconds))
+    if heard is not None:
+        problems += _check_samples(utterance.utterance_id, heard, seconds)
+    return Inspection(seconds, tuple(problems))
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """Length in seconds, peak and warnings of decoded audio."""
+
+    seconds: float
+    peak: float
+    warnings: tuple[str, ...]
+
+
+def _decode(reader: AudioReader) -> _Heard:
+    """Decode block after block: memory does not grow with the length."""
+    n_samples, peak = 0, 0.0
+    for block in reader.blocks():
+        n_samples += block.size
+        peak = max(peak, peak_of(block))
+    return _Heard(n_samples / SAMPLE_RATE, peak, reader.warnings)
+
+
+def _check_header(utterance: Utterance, reader: AudioReader, seconds: float) -> Iterator[Problem]:
+    """Check what is known without decoding; of channels more is known after it."""
+    utterance_id, rate = utterance.utterance_id, reader.original_rate
+    if seconds * SAMPLE_RATE <= TOO_SHORT_SAMPLES:
         expected = f"{TOO_SHORT_SAMPLES * 1000 // SAMPLE_RATE} ms ({TOO_SHORT_SAMPLES} samples at {SAMPLE_RATE} Hz)"
-        yield error("too_short", utterance_id, f"expected more than {expected}, got {found}")
-    if info.sample_rate < SAMPLE_RATE:
-        yield warning("sample_rate", utterance_id, f"expected {SAMPLE_RATE} Hz, got {info.sample_rate} Hz: resampled")
+        yield error("too_short", utterance_id, f"expected more than {expected}, got {seconds * 1000:.1f} ms")
+    if rate < SAMPLE_RATE:
+        yield warning("sample_rate", utterance_id, f"expected {SAMPLE_RATE} Hz, got {rate} Hz: resampled")
+    if reader.channels > 1 and utterance.source.channel == "mix":
+        how = next((text for name, text in _CHANNELS.items() if name in reader.warnings), ": averaged")
+        yield warning("channels", utterance_id, f"expected one channel, got {reader.channels}{how}")
 
 
-def _check_channels(utterance: Utterance, info: AudioInfo) -> Iterator[Problem]:
-    channel = utterance.source.channel
-    if channel == "mix" and info.channels > 1:
-        yield warning("channels", utterance.utterance_id, f"expected one channel, got {info.channels}: averaged")
-    elif channel != "mix" and channel >= info.channels:
-        yield error("channel", utterance.utterance_id, f"expected channel {channel}, got {info.channels} channels")
-
-
-def _check_samples(utterance_id: str, waveform: Tensor, info: AudioInfo) -> Iterator[Problem]:
-    """Check a decoded waveform (samples,)."""
-    if waveform.abs().max() < SILENT_PEAK:
+def _check_samples(utterance_id: str, heard: _Heard, seconds: float) -> Iterator[Problem]:
+    """Check decoded audio; ``seconds`` is its length as the file states it."""
+    if heard.peak < SILENT_PEAK and CHANNELS_CANCEL not in heard.warnings:
         yield warning("silent", utterance_id, "expected speech, got silence")
-    seconds = waveform.numel() / SAMPLE_RATE
-    if seconds < (1 - DURATION_TOLERANCE) * info.seconds:
-        yield warning("duration", utterance_id, f"expected {info.seconds:.1f} s of audio, got {seconds:.1f} s")
+    if OUT_OF_RANGE in heard.warnings:
+        yield warning("out_of_range", utterance_id, f"expected samples in [-1, 1], got up to {heard.peak:,.0f}")
+    damages = [each for each in heard.warnings if each.startswith(DAMAGED)]
+    for damage in damages:
+        yield warning("damaged", utterance_id, f"expected whole audio, got it {damage}")
+    if heard.seconds < (1 - DURATION_TOLERANCE) * seconds and not damages:
+        yield warning("duration", utterance_id, f"expected {seconds:.1f} s of audio, got {heard.seconds:.1f} s")

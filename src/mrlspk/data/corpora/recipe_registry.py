@@ -67,7 +67,7 @@ def scan_corpus(path: Path) -> Manifest:
 def _tell(listing: CorpusListing, path: Path, layout: str) -> None:
     """Warn of what is left out."""
     if listing.left_out:
-        log.warning("%s: left out %s", path, named("file", listing.left_out, f" that are not {layout}"))
+        log.warning("%s: left out %s", path, named("file", listing.left_out, f" (not {layout})"))
     for problem in listing.problems:
         log.warning("%s: %s", path, problem.message)
 

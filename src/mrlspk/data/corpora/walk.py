@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
-from mrlspk.data.audio import AUDIO_SUFFIXES
+from mrlspk.data.audio.formats import AUDIO_SUFFIXES, HEADERLESS_SUFFIXES
 from mrlspk.data.left_out import LeftOut, left_out_problems, named
 from mrlspk.data.problems import Problem, error, refuse_errors, warning
 from mrlspk.data.utterance_ids import printable
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
-# Audio that a header would have to describe, or that no decoder here reads.
-UNREAD_SUFFIXES = frozenset({
-    ".aa", ".aax", ".act", ".al", ".alaw", ".ds2", ".dss", ".dvf", ".g722", ".g723", ".g726", ".g729", ".m4p", ".msv",
-    ".pcm", ".ra", ".raw", ".sd2", ".sln", ".ul", ".ulaw", ".vox",
-})  # fmt: skip
+# Audio that nothing in the file describes, or that no decoder here reads.
+UNREAD_SUFFIXES = HEADERLESS_SUFFIXES | {
+    ".aa", ".aax", ".act", ".dff", ".ds2", ".dsf", ".dss", ".dvf", ".g723", ".g726", ".g729", ".gsm", ".m4p", ".mpc",
+    ".msv", ".qcp", ".ra", ".rm", ".sd2", ".shn", ".sln", ".tak",
+}  # fmt: skip
 MOST_VISITS = 64  # of one folder, through links; folders that all link to each other have more paths than can be walked
 
 log = logging.getLogger("mrlspk.data")
