@@ -78,7 +78,7 @@ def test_damage_in_the_middle_is_an_error_of_the_decoder(tmp_path):
     content[60_000:60_400] = bytes(400)
     (tmp_path / "a.flac").write_bytes(content)
     stream = open_sndfile(FileSource(str(tmp_path / "a.flac")))
-    with pytest.raises(DataError, match=r"cut short: expected 64000 samples, got \d+ \(.*flac decoder lost sync\)"):
+    with pytest.raises(DataError, match=r"cut short: expected 64000 samples, got \d+ \(.+\)"):
         list(stream.blocks())
 
 
