@@ -100,14 +100,6 @@ def compare_command(
         check_report(report, force=force)
     if p_target and len(p_target) > 1:
         raise UsageError(f"expected one prior, got {len(p_target)}", fix="Give one.", parameter="p_target")
-    run = _find_run(models)
-    request = ComparisonRequest(
-        models=_find_models([str(each.path) for each in run] or models, quiet=quiet),
-        trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing),
-        dims=parse_dims(dims),
-        allow_untrained_dim=allow_untrained_dim,
-        run=run,
-    )
     settings = read_config(
         config,
         overrides,
@@ -122,6 +114,14 @@ def compare_command(
     )
     check_norm(settings, cohort, top_n)
     check_speech(settings.evaluation.speech)
+    run = _find_run(models)
+    request = ComparisonRequest(
+        models=_find_models([str(each.path) for each in run] or models, quiet=quiet),
+        trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing),
+        dims=parse_dims(dims),
+        allow_untrained_dim=allow_untrained_dim,
+        run=run,
+    )
     if (score_norm or cohort or top_n or speech or channel or no_cache) and not request.files:
         fix = "Leave out --score-norm, --cohort, --top-n, --speech, --channel and --no-cache."
         raise UsageError("stored scores cannot be normalised or embedded again", fix=fix)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.config.evaluation import SpeechMode
-from mrlspk.data.audio import probe_audio
+from mrlspk.data.audio import open_audio
 from mrlspk.data.audio.source import AudioSource, as_source, take_channel
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.speech.build import build_detector
@@ -117,7 +117,8 @@ def _split_channels(files: Mapping[str, Path]) -> tuple[dict[str, AudioSource], 
     errors: dict[str, str] = {}
     for file_id, path in files.items():
         try:
-            count = probe_audio(path).channels
+            with open_audio(path) as audio:
+                count = audio.channels
         except DataError as error:
             errors[file_id] = str(error)
             continue

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mrlspk.config.evaluation import SpeechMode
-from mrlspk.data.audio import SAMPLE_RATE, load_audio
+from mrlspk.data.audio import SAMPLE_RATE, open_audio
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.speech.build import build_detector
 from mrlspk.data.speech.detector import SpeechDetector
@@ -122,6 +122,8 @@ def measure_speech(source: AudioSource) -> float:
         DataError: If the recording cannot be read.
     """
     search = EnergyDetector().search()
-    search.add(load_audio(source, sample_rate=SAMPLE_RATE).numpy())
+    with open_audio(source, sample_rate=SAMPLE_RATE) as audio:
+        for block in audio.blocks():
+            search.add(block)
     intervals = search.intervals()
     return float((intervals[:, 1] - intervals[:, 0]).sum()) / SAMPLE_RATE
