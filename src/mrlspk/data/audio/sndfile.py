@@ -64,7 +64,7 @@ class SndfileStream:
         """Return the frame that is read next: ``start``, or the first of a coding that has no `seek`."""
         try:
             if self._file.seekable():
-                return int(self._file.seek(start))
+                return start if self._file.tell() == start else int(self._file.seek(start))
         except soundfile.LibsndfileError as error:
             raise self._cut_short(start, error) from error
         self._file.close()
