@@ -26,7 +26,7 @@ class DataConfig(StrictModel):
     """Corpora, crops and augmentation."""
 
     train_dataset: Path = Field(
-        Path("data/voxceleb2/dev/aac"), description="Training corpus: speaker/session/file.(wav|flac|ogg|m4a|aac|mp3)."
+        Path("data/voxceleb2/dev/aac"), description="Training corpus: speaker/session/file, in any format that is read."
     )
     val_dataset: Path | None = Field(
         Path("data/voxceleb1/dev/wav"),

@@ -21,8 +21,8 @@ MAX_JOBS = 8
 MOST_FILES_PER_TASK = 64
 TASKS_PER_JOB = 16  # so that progress is shown of a few long files too
 _CHANNELS = {
-    CHANNELS_DIFFER: " that differ, such as two parties of a call: averaged unless `data.channel` names one",
-    CHANNELS_CANCEL: " that cancel each other in their average: name one in `data.channel`",
+    CHANNELS_DIFFER: " that differ, such as two parties of a call: averaged unless `channel` names one",
+    CHANNELS_CANCEL: " that cancel each other in their average: name one with `channel`",
 }
 
 

@@ -11,7 +11,7 @@ from mrlspk.data.audio.source import AudioSource, as_source, take_channel
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.speech.build import build_detector
 from mrlspk.data.utterance_ids import printable
-from mrlspk.errors import DataError
+from mrlspk.errors import DataError, UsageError
 from mrlspk.files import OnProgress
 from mrlspk.inference.backend import check_dims
 from mrlspk.inference.backend_registry import load_backend
@@ -112,7 +112,11 @@ def embed(
 
 
 def _split_channels(files: Mapping[str, Path]) -> tuple[dict[str, AudioSource], dict[str, str]]:
-    """Return every channel of every file as ``FILE#N``, and why the channels of a file cannot be counted, by id."""
+    """Return every channel of every file as ``FILE#N``, and why the channels of a file cannot be counted, by id.
+
+    Raises:
+        UsageError: If the id of a channel is also that of a file without channels.
+    """
     channels: dict[str, AudioSource] = {}
     errors: dict[str, str] = {}
     for file_id, path in files.items():
@@ -123,4 +127,7 @@ def _split_channels(files: Mapping[str, Path]) -> tuple[dict[str, AudioSource], 
             errors[file_id] = str(error)
             continue
         channels |= {f"{file_id}#{number}": take_channel(as_source(path), number) for number in range(count)}
+    for repeated in channels.keys() & errors.keys():
+        fix = "Embed that file by itself."
+        raise UsageError("is the id of a channel and the name of a file that cannot be read", repeated, fix)
     return channels, errors

@@ -19,8 +19,7 @@ from mrlspk.reading import reading
 
 # Audio that nothing in the file describes, or that no decoder here reads.
 UNREAD_SUFFIXES = HEADERLESS_SUFFIXES | {
-    ".aa", ".aax", ".act", ".dff", ".ds2", ".dsf", ".dss", ".dvf", ".g723", ".g726", ".g729", ".gsm", ".m4p", ".mpc",
-    ".msv", ".qcp", ".ra", ".rm", ".sd2", ".shn", ".sln", ".tak",
+    ".aa", ".aax", ".act", ".ds2", ".dvf", ".g723", ".g726", ".g729", ".m4p", ".msv", ".sd2",
 }  # fmt: skip
 MOST_VISITS = 64  # of one folder, through links; folders that all link to each other have more paths than can be walked
 
