@@ -1,38 +1,32 @@
-"""Find speech by energy: frames well above the local noise and not far below the recording's own level."""
+"""Find speech by energy: frames well above the noise around them and not far below the recording's own level."""
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
 from mrlspk.config.evaluation import SpeechMode
-from mrlspk.data.speech.runs import drop_short_runs, find_runs, join_runs, widen_runs
+from mrlspk.data.speech.levels import LevelMeter, recording_level
+from mrlspk.data.speech.runs import drop_short_runs, find_runs, join_runs, to_frames, to_intervals
 
-SAMPLE_RATE = 16_000  # Hz
-HOP = 160  # samples from one frame to the next: 10 ms
-FRAME = 512  # samples that a frame looks at, around its own hop
-BATCH = 100  # frames transformed together
+NOISE_SECONDS = 2.0  # the noise before or after a frame is the lowest energy within this time
+NOISE_FRAMES = 10  # of which the mean power counts as one energy
+ABOVE_NOISE_DB = 6.0  # louder is no steady sound
+REACH_DB = 35.0  # below the level: the quieter of two talkers is speech, the murmur of another room is not
+FAINTEST_DB = -80.0  # of full scale: a lower level is no speech
 
-LOWEST_HZ, HIGHEST_HZ = 250, 4000  # mains hum and rumble lie below, hiss above; telephones transmit this band
-SILENCE_DB = -100.0  # of full scale: digital silence
-FAINTEST_DB = -85.0  # of full scale; recordings below have no speech
-
-LEVEL_FRAMES = 100  # the level of a recording is what so many frames reach: a click or a cough does not set it
-LEVEL_SHARE = 0.1  # … or this share of the frames, in a short recording
-REACH_DB = 35.0  # below the level: speech of the quieter of two talkers
-NOISE_SECONDS = 3.0  # the noise at a frame is the lowest energy so near to it
-NOISE_FRAMES = 20  # … averaged over so many frames
-ABOVE_NOISE_DB = 6.0
-ALWAYS_DB = 10.0  # below the level: speech, however even
-LEAST_SPREAD_DB = 6.0  # between level and noise; a more even recording has no speech that energy can tell
-
-SHORTEST_SPEECH_SECONDS = 0.05
-SHORTEST_PAUSE_SECONDS = 0.5
-BEFORE_SECONDS = 0.15  # of speech begins softly
-AFTER_SECONDS = 0.2  # hangover
+LONGEST_GAP_SECONDS = 0.1  # within a syllable
+SHORTEST_SPEECH_SECONDS = 0.05  # a click is shorter
 
 
 class EnergyDetector:
-    """Energy of frames against the level of the recording itself."""
+    """The built-in detector ``auto``: energy in the band of speech, relative to the recording itself.
+
+    A frame of 10 ms is speech if it is at least 6 dB louder than the noise before it or after it, whichever is
+    louder, and at most 35 dB below the level that the loudest second of such frames reaches. So silence, hiss, hum and
+    tones are left out at any level, and a talker 20 dB below another is kept. Like Kaldi's ``compute-vad`` and the
+    detectors of telephony it looks at energy alone. It cannot tell speech from other sounds that come and go: music,
+    keyboards, a dog, a crowd. It needs two seconds to recognise noise.
+    """
 
     name: SpeechMode = "auto"
     version = "energy-1"
@@ -46,74 +40,46 @@ class EnergySearch:
     """The search in one recording; keeps one energy per frame of 10 ms."""
 
     def __init__(self) -> None:
-        self._rest = np.zeros((FRAME - HOP) // 2, np.float32)  # the first frame is centred on the first hop
-        self._n_samples = 0
-        self._energies: list[NDArray[np.float32]] = []
+        self._meter = LevelMeter()
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Take the next samples (samples,) of the recording."""
-        self._n_samples += len(block)
-        samples = np.concatenate((self._rest, block))
-        first, step = 0, BATCH * HOP
-        while first + step + FRAME - HOP <= len(samples):  # the same batches, however the blocks are cut
-            self._energies.append(band_energies(samples[first : first + step + FRAME - HOP]))
-            first += step
-        self._rest = samples[first:].copy()
-
-    def energies(self) -> NDArray[np.float32]:
-        """Return the energy of each frame in dB of full scale (frames,); beyond the end there is silence."""
-        n_frames = -(-self._n_samples // HOP) - BATCH * len(self._energies)
-        last = []
-        if n_frames > 0:
-            missing = (n_frames - 1) * HOP + FRAME - len(self._rest)
-            last = [band_energies(np.pad(self._rest, (0, missing)))]
-        return np.concatenate([np.zeros(0, np.float32), *self._energies, *last])
+        self._meter.add(block)
 
     def intervals(self) -> NDArray[np.int64]:
         """Return the speech so far as (n, 2) samples."""
-        runs = find_speech(self.energies())
-        return (runs * HOP).clip(0, self._n_samples)
-
-
-def band_energies(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the energy of each whole frame of the samples within the band, in dB of full scale (frames,)."""
-    window = np.hanning(FRAME + 1)[:-1].astype(np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[::HOP] * window
-    spectrum = np.fft.rfft(frames, axis=1)
-    low, high = (round(hz * FRAME / SAMPLE_RATE) for hz in (LOWEST_HZ, HIGHEST_HZ))
-    band = spectrum[:, low : high + 1]
-    power = 2 * (band.real**2 + band.imag**2).sum(axis=1) / (FRAME * (window**2).sum())
-    floor = 10 ** (SILENCE_DB / 10)
-    decibels: NDArray[np.float32] = (10 * np.log10(np.maximum(power, floor))).astype(np.float32)
-    return decibels
+        energies = self._meter.energies()
+        return to_intervals(find_speech(energies), energies, n_samples=self._meter.n_samples)
 
 
 def find_speech(energies: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the speech in the energies (frames,) as (n, 2) frames."""
-    none = np.zeros((0, 2), np.int64)
-    heard = energies[energies > SILENCE_DB]
-    if not len(heard):
-        return none
-    rank = max(1, min(LEVEL_FRAMES, round(LEVEL_SHARE * len(heard))))
-    level = np.partition(heard, -rank)[-rank]
-    if level < FAINTEST_DB:
-        return none
-    noise = local_noise(energies)
-    if level - np.percentile(heard, 5) < LEAST_SPREAD_DB:
-        return none
-    threshold = np.clip(noise + ABOVE_NOISE_DB, level - REACH_DB, level - ALWAYS_DB)
-    per_second = SAMPLE_RATE // HOP
-    runs = find_runs(energies > threshold)
-    runs = join_runs(runs, gap=round(0.1 * per_second))
-    runs = drop_short_runs(runs, shortest=round(SHORTEST_SPEECH_SECONDS * per_second))
-    runs = join_runs(runs, gap=round(SHORTEST_PAUSE_SECONDS * per_second))
-    before, after = (round(seconds * per_second) for seconds in (BEFORE_SECONDS, AFTER_SECONDS))
-    return widen_runs(runs, before=before, after=after, length=len(energies))
+    """Return the runs of speech, (n, 2) frames, in the energies (frames,)."""
+    loud = energies > local_noise(energies) + ABOVE_NOISE_DB
+    level = recording_level(energies[loud])
+    level = recording_level(energies[loud & (energies > level - REACH_DB)])  # pauses do not count
+    if level < FAINTEST_DB or (_is_short(energies) and level < np.percentile(energies, 5) + ABOVE_NOISE_DB):
+        return np.zeros((0, 2), np.int64)
+    runs = find_runs(loud & (energies > level - REACH_DB))
+    runs = join_runs(runs, gap=to_frames(LONGEST_GAP_SECONDS))
+    return drop_short_runs(runs, shortest=to_frames(SHORTEST_SPEECH_SECONDS))
 
 
 def local_noise(energies: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the lowest of the smoothed energies near each frame (frames,)."""
-    smooth = uniform_filter1d(energies.astype(np.float64), NOISE_FRAMES, mode="nearest")
-    width = 2 * round(NOISE_SECONDS * SAMPLE_RATE / HOP) + 1
-    lowest: NDArray[np.float64] = minimum_filter1d(smooth, width, mode="nearest")
-    return lowest
+    """Return the noise at each frame (frames,): the lowest energy shortly before it or after it, whichever is higher.
+
+    So a steady sound is noise from its first frame to its last, also beside a quieter one. Where a recording is too
+    short to tell the noise, it is -inf.
+    """
+    noise = np.full(len(energies), -np.inf)
+    size = to_frames(NOISE_SECONDS)
+    if len(energies) >= size:
+        power = np.convolve(10 ** (energies.astype(np.float64) / 10), np.full(NOISE_FRAMES, 1 / NOISE_FRAMES), "valid")
+        lowest = sliding_window_view(10 * np.log10(power), size - NOISE_FRAMES + 1).min(axis=1)
+        noise[: len(lowest)] = lowest
+        noise[size - 1 :] = np.maximum(noise[size - 1 :], lowest)
+    return noise
+
+
+def _is_short(energies: NDArray[np.float32]) -> bool:
+    """Return whether the noise is unknown at some frames."""
+    return len(energies) < 2 * to_frames(NOISE_SECONDS)

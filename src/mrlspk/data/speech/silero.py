@@ -14,21 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import SpeechMode
-from mrlspk.data.speech.runs import drop_short_runs, find_runs, join_runs, widen_runs
+from mrlspk.data.speech.levels import HOP, SAMPLE_RATE, LevelMeter
+from mrlspk.data.speech.runs import drop_short_runs, find_runs, join_runs, to_intervals
 from mrlspk.errors import MissingDependencyError
 
-SAMPLE_RATE = 16_000  # Hz
 CHUNK = 512  # samples of one decision at 16 kHz
 CONTEXT = 64  # samples before a chunk that the model also gets
 STATE_SHAPE = (2, 1, 128)  # of the recurrent layers
 FILE = Path("data", "silero_vad.onnx")  # within the package
 
-# Start and end of speech as in the package; longer pauses are kept and edges are wider, since cuts change embeddings.
+# As in the package: a probability at which speech begins, one at which it ends, and what is too short to count.
 START_PROBABILITY = 0.5
 END_PROBABILITY = 0.35
-SHORTEST_SPEECH_SECONDS = 0.25
-SHORTEST_PAUSE_SECONDS = 0.5
-MARGIN_SECONDS = 0.1
+LONGEST_GAP_CHUNKS = 3  # 0.1 s
+SHORTEST_SPEECH_CHUNKS = 8  # 0.25 s
 
 
 class SileroDetector:
@@ -55,6 +54,7 @@ class SileroSearch:
 
     def __init__(self, session: Any) -> None:
         self._session = session
+        self._meter = LevelMeter()
         self._context = np.zeros(CONTEXT, np.float32)
         self._state = np.zeros(STATE_SHAPE, np.float32)
         self._rest = np.zeros(0, np.float32)
@@ -62,6 +62,7 @@ class SileroSearch:
 
     def add(self, block: NDArray[np.float32]) -> None:
         """Take the next samples (samples,) of the recording."""
+        self._meter.add(block)
         samples = np.concatenate((self._rest, block))
         n_whole = len(samples) // CHUNK * CHUNK
         for chunk in samples[:n_whole].reshape(-1, CHUNK):
@@ -79,12 +80,12 @@ class SileroSearch:
 
     def intervals(self) -> NDArray[np.int64]:
         """Return the speech so far as (n, 2) samples."""
-        n_samples = len(self._probabilities) * CHUNK + len(self._rest)
-        runs = find_runs(_mark_speech(self.probabilities())) * CHUNK
-        runs = join_runs(runs.clip(0, n_samples), gap=round(SHORTEST_PAUSE_SECONDS * SAMPLE_RATE))
-        runs = drop_short_runs(runs, shortest=round(SHORTEST_SPEECH_SECONDS * SAMPLE_RATE))
-        margin = round(MARGIN_SECONDS * SAMPLE_RATE)
-        return widen_runs(runs, before=margin, after=margin, length=n_samples)
+        chunks = join_runs(find_runs(_mark_speech(self.probabilities())), gap=LONGEST_GAP_CHUNKS)
+        chunks = drop_short_runs(chunks, shortest=SHORTEST_SPEECH_CHUNKS)
+        energies = self._meter.energies()
+        starts, ends = chunks[:, 0] * CHUNK // HOP, -(-chunks[:, 1] * CHUNK // HOP)
+        frames = np.stack((starts, ends.clip(max=len(energies))), axis=1)
+        return to_intervals(frames, energies, n_samples=self._meter.n_samples)
 
     def _judge(self, chunk: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
         """Return the probability of speech in the chunk, and the state after it."""

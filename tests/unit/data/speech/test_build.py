@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from mrlspk.data.speech.build import build_detector
@@ -18,17 +20,12 @@ def test_build_detector_returns_the_one_named(mode, version):
 
 @pytest.mark.parametrize("package", ["silero_vad", "onnxruntime"])
 def test_silero_names_the_extra_when_a_package_is_absent(package, monkeypatch):
-    import builtins
-    import importlib.util
-
-    find_spec, import_module = importlib.util.find_spec, builtins.__import__
-
-    def refuse(name, *args, **kwargs):
-        if name == package:
-            raise ModuleNotFoundError(name)
-        return import_module(name, *args, **kwargs)
-
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingDependencyError, match=r"mrlspk\[silero\]"):
         build_detector("silero")
+
+
+def test_silero_is_loaded_without_an_import_of_its_package(monkeypatch):
+    monkeypatch.delitem(sys.modules, "silero_vad", raising=False)
+    build_detector("silero")
+    assert "silero_vad" not in sys.modules
