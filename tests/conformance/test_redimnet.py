@@ -73,7 +73,9 @@ def test_embed_command_gives_the_reference_at_unit_length(published, shared, tmp
     files = [str(tmp_path / f"{number}.wav") for number in range(len(items))]
     for file, (_, samples) in zip(files, items, strict=True):
         soundfile.write(file, samples, 16000, subtype="PCM_16")
-    result = CliRunner().invoke(app, ["embed", *files, "--model", str(path), "--json", "--device", "cpu"])
+    result = CliRunner().invoke(
+        app, ["embed", *files, "--speech", "all", "--model", str(path), "--json", "--device", "cpu"]
+    )
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)["embeddings"]
     assert [entry["id"] for entry in found] == files

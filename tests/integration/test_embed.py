@@ -166,10 +166,10 @@ def test_silence_is_embedded_with_a_warning(run, model, tmp_path):
 
 
 def test_telephone_speech_is_resampled_with_a_warning(run, model, tmp_path):
-    path = write_wav(tmp_path / "phone.wav", samples=4000, rate=8000)
-    entry = run("embed", path, "--model", model, "--json").json["embeddings"][0]
+    path = write_wav(tmp_path / "phone.wav", samples=8000, rate=8000)
+    entry = run("embed", path, "--model", model, "--speech", "all", "--json").json["embeddings"][0]
     assert entry["warnings"] == ["upsampled from 8000 Hz"]
-    assert entry["seconds"] == 0.5
+    assert entry["seconds"] == 1.0
 
 
 def truncated_m4a(shared, path):

@@ -11,7 +11,7 @@ import mrlspk
 from mrlspk.config import Config
 from mrlspk.config.data import DataConfig
 from mrlspk.config.evaluation import EvaluationConfig, TrialListConfig
-from mrlspk.inference import embedding
+from mrlspk.inference import decoding
 
 
 def eer_of(scores, is_target):
@@ -76,9 +76,9 @@ def test_table_shows_percent_and_every_prior(run, model, flags):
 
 def test_each_file_is_decoded_once_for_all_lists_and_widths(run, model, flags, tiny_corpus, tmp_path, monkeypatch):
     decoded = []
-    load_audio = embedding.load_audio
+    open_audio = decoding.open_audio
     monkeypatch.setattr(
-        embedding, "load_audio", lambda source, **options: decoded.append(source.path) or load_audio(source, **options)
+        decoding, "open_audio", lambda source, **options: decoded.append(source.path) or open_audio(source, **options)
     )
     second = shutil.copy(tiny_corpus.trials, tmp_path / "again.txt")
     outcome = run("eval", model, *flags, "--trials", second, "--json")

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from mrlspk.inference import embedding
+from mrlspk.inference import decoding
 from report_documents import expected_tables, page_tables
 
 ONE_EPOCH = "--set", "training.num_epochs=1"
@@ -181,7 +181,7 @@ def test_damaged_own_head_is_refused_before_embedding(train_from, base, score, m
     contents = load(best)
     contents["own_head"]["bias"] = contents["own_head"]["bias"][1:]
     torch.save(contents, best)
-    monkeypatch.setattr(embedding, "load_audio", None)
+    monkeypatch.setattr(decoding, "open_audio", None)
     outcome = score(best, "--baselines")
     assert outcome.exit_code == 1
     assert "own_head is damaged" in outcome.stderr
@@ -205,7 +205,7 @@ def test_baselines_are_absent_unless_asked_for(base, score):
 def test_baseline_embeddings_are_cached(train_from, base, baselines_of, monkeypatch):
     best = train_from(base, *HEAD_ALONE) / "best.pt"
     first = baselines_of(best)
-    monkeypatch.setattr(embedding, "load_audio", None)
+    monkeypatch.setattr(decoding, "open_audio", None)
     assert baselines_of(best) == first
 
 

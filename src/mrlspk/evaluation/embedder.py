@@ -17,7 +17,7 @@ from mrlspk.files import OnProgress
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.embedding import EmbeddedRecordings, embed_recordings
-from mrlspk.inference.recording import EmbeddedRecording, Recording
+from mrlspk.inference.recording import SHORT, EmbeddedRecording, Recording
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -139,7 +139,7 @@ def build_embedder(
 
 
 def _check(found: EmbeddedRecordings) -> None:
-    """Log the warnings of recordings.
+    """Log the warnings of recordings, but not that they are short: the lists choose their lengths.
 
     Raises:
         DataError: If a recording could not be embedded.
@@ -155,5 +155,5 @@ def _check(found: EmbeddedRecordings) -> None:
             fix="Repair the recordings, or remove their trials from the list.",
         )
     for recording, embedded in found.embeddings.items():
-        if embedded.warnings:
-            log.warning("%s: %s", recording, ", ".join(embedded.warnings))
+        if told := [warning for warning in embedded.warnings if warning != SHORT]:
+            log.warning("%s: %s", recording, ", ".join(told))

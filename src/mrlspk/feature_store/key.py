@@ -21,7 +21,7 @@ from mrlspk.models.encoder import Encoder
 from mrlspk.models.fingerprint import model_fingerprint
 from mrlspk.reading import parse_json, read_bytes, reading
 
-FORMAT = 1  # raise it if the same key gives other vectors, or if the format of a store changes
+FORMAT = 2  # raise it if the same key gives other vectors, or if the format of a store changes
 KEY_FILE = "key.json"
 
 type Key = dict[str, Any]
@@ -87,7 +87,7 @@ def describe_augmentation(augmentation: Augmentation | None) -> list[dict[str, A
 def listing_sha256(names: Iterable[str], sources: Iterable[AudioSource]) -> str:
     """Return a SHA-256 over names and the sizes of their audio in bytes, in order.
 
-    For a range, its start and length are included.
+    For a range, its start and length are included; for one channel of several, the channel.
 
     Raises:
         DataError: If a file cannot be read.
@@ -96,8 +96,8 @@ def listing_sha256(names: Iterable[str], sources: Iterable[AudioSource]) -> str:
     for name, source in zip(names, sources, strict=True):
         with reading(str(source), DataError, "Check the path."):
             size = source.size()
-        ends = (source.start_seconds, source.seconds)
-        digest.update(json.dumps((name, size) if ends == (0, None) else (name, size, *ends)).encode())
+        entry = name, size, source.start_seconds, source.seconds, source.channel
+        digest.update(json.dumps(entry).encode())
     return digest.hexdigest()
 
 

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from mrlspk.data.audio import load_audio
+from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.data.dataset import CropDataset, SampleKey
 from mrlspk.data.loader import WatchedLoader
 from mrlspk.data.manifest import Utterance
 from mrlspk.errors import DataError
 from mrlspk.feature_store.key import Precision
 from mrlspk.feature_store.shards import Layout, NumberType, Shard, little_endian
-from mrlspk.inference.batching import Batches, check_length, mean_over_windows
-from mrlspk.inference.recording import Recording
+from mrlspk.inference.batching import Batches
+from mrlspk.inference.decoding import decode
+from mrlspk.inference.windows import Vector, Windows, embed_windows, keep_speech
 from mrlspk.models.encoder import Encoder
 
 AUTOCAST: dict[Precision, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -162,24 +163,33 @@ class UtteranceSource:
             vectors = np.empty((len(shard), layout.n_features), little_endian(layout.dtype))
 
             def put(
-                row: int, vector: Tensor, *, vectors: NDArray[np.floating] = vectors, start: int = shard.start
+                row: int, vector: Vector, *, vectors: NDArray[np.floating] = vectors, start: int = shard.start
             ) -> None:
                 name = str(self.utterances[row].source)
-                vectors[row - start] = as_stored(vector[None], [name], dtype=layout.dtype)[0]
+                vectors[row - start] = as_stored(torch.from_numpy(vector)[None], [name], dtype=layout.dtype)[0]
                 on_rows(1)
 
-            batches = Batches[int](self._pool_windows, batch_size=self.batch_size, on_embedded=put)
+            batches = Batches[int](self._pool, batch_size=self.batch_size, on_embedded=put)
             for row in shard.rows:
-                batches.add(row, self._load(self.utterances[row]))
+                windows = self._windows(self.utterances[row])
+                if len(windows.spans) == 1:
+                    batches.add(row, next(windows.read()))
+                else:
+                    put(row, embed_windows(self._pool, windows, mean=pooled_mean).vector)
             batches.embed_all()
             yield vectors
 
-    def _load(self, utterance: Utterance) -> Tensor:
-        whole = load_audio(utterance.source)
-        middle = Recording(utterance.source, self.crop_seconds).crop(whole)
-        waveform = whole if middle is None else middle
-        check_length(waveform, self.min_samples, str(utterance.source))
-        return waveform
+    def _windows(self, utterance: Utterance) -> Windows:
+        decoded = decode(utterance.source, sample_rate=SAMPLE_RATE, speech=None)
+        kept = keep_speech(decoded, min_samples=self.min_samples)
+        return kept.cut(max_seconds=self.max_seconds, min_samples=self.min_samples, crop_seconds=self.crop_seconds)
 
-    def _pool_windows(self, waveforms: Tensor) -> Tensor:
-        return mean_over_windows(self.pool, waveforms, max_seconds=self.max_seconds)
+    def _pool(self, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
+        pooled: NDArray[np.float32] = self.pool(torch.from_numpy(waveforms)).numpy()
+        return pooled
+
+
+def pooled_mean(vectors: Sequence[Vector], _: str) -> Vector:
+    """Return the mean of pooled vectors as they are: unit length belongs to embeddings, and the head comes first."""
+    mean: Vector = np.mean(vectors, axis=0)
+    return mean

@@ -10,12 +10,13 @@ from itertools import batched
 
 from mrlspk import __version__
 from mrlspk.data.audio.source import AudioSource, Channel
+from mrlspk.data.speech.detector import SpeechDetector
 from mrlspk.data.utterance_ids import is_utf8
 from mrlspk.inference.audio_content import AudioContent, file_state, read_content
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.cache_entries import Entry, KnownFile
-from mrlspk.inference.recording import Detector, Recording
+from mrlspk.inference.recording import Recording
 
 FORMAT = 2  # rises when equal audio and settings give other embeddings, or entries get another form
 RECORDINGS_PER_LOOKUP = 500
@@ -37,7 +38,7 @@ class CacheLookup:
     """
 
     def __init__(
-        self, cache: EmbeddingCache, backend: Backend, *, max_seconds: float, speech: Detector | None = None
+        self, cache: EmbeddingCache, backend: Backend, *, max_seconds: float, speech: SpeechDetector | None = None
     ) -> None:
         self._cache, self._detector = cache, speech.version if speech else None
         self._model, self._runtime, self._max_seconds = backend.fingerprint, tuple(backend.runtime.items()), max_seconds

@@ -1,6 +1,6 @@
 """Embed recordings: decode and embed each once, and keep the embeddings in a cache."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -9,19 +9,21 @@ from itertools import groupby
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
-from mrlspk.data.audio import SAMPLE_RATE, load_audio, probe_audio
-from mrlspk.data.inspection import SILENT_PEAK
+from mrlspk.data.speech.detector import SpeechDetector
 from mrlspk.errors import DataError
 from mrlspk.files import OnProgress
 from mrlspk.inference.backend import Backend
-from mrlspk.inference.batching import Batches, check_direction, check_length, mean_over_windows
+from mrlspk.inference.batching import Batches, check_direction
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.cache_entries import Entry
 from mrlspk.inference.cache_lookup import CacheLookup
-from mrlspk.inference.recording import Detector, EmbeddedRecording, Recording, TooShort
+from mrlspk.inference.decoding import Decoded, decode, decoded_samples
+from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
+from mrlspk.inference.windows import Vector, embed_windows, find_peak, keep_speech, unit_mean
+
+DECODING_SHARE = 0.1  # of the progress of a long recording; the rest is embedding
 
 
 @dataclass(frozen=True)
@@ -47,27 +49,28 @@ def embed_recordings(
     *,
     batch_size: int,
     max_seconds: float,
-    speech: Detector | None = None,
+    speech: SpeechDetector | None = None,
     cache: EmbeddingCache | None = None,
     on_progress: OnProgress | None = None,
 ) -> EmbeddedRecordings:
     """Embed every recording once.
 
     A recording that cannot be embedded is listed under ``errors``; the others are embedded all the same. Recordings of
-    one source that follow each other are decoded once.
+    one source that follow each other are decoded once. A recording of several windows is embedded window after window,
+    in the memory of one: decoded a second time if it is long.
 
     Args:
         backend: The model.
         recordings: Repeats are embedded once.
         batch_size: Recordings of equal length that are embedded together.
-        max_seconds: Longer recordings are embedded as the mean of equal windows of at most this length.
-        speech: Finds the speech, which alone is embedded; None to embed all audio.
+        max_seconds: More is embedded in equal windows of at most this length, as the mean of their unit vectors.
+        speech: Finds the speech, which alone is embedded unless there is none; None to embed all audio.
         cache: Where embeddings are looked up and kept; None for nowhere.
         on_progress: Called with (recordings done, all recordings); a long one counts in part while it is embedded.
     """
     wanted = list(dict.fromkeys(recordings))
     results = _Results(len(wanted), on_progress)
-    embed = partial(_embed, backend, results=results, batch_size=batch_size, max_seconds=max_seconds)
+    embed = _Run(backend, results, batch_size=batch_size, max_seconds=max_seconds, speech=speech).embed
     if cache is None:
         embed(wanted)
     else:
@@ -93,7 +96,7 @@ class _Results:
         self.n_cached = 0
         self.lookup: CacheLookup | None = None
         self._n_recordings, self._on_progress, self._n_done = n_recordings, on_progress, 0
-        self._decoded: dict[Recording, tuple[float, tuple[str, ...]]] = {}
+        self._waiting: dict[Recording, Callable[[Vector], EmbeddedRecording]] = {}
 
     def cached(self, found: Mapping[Recording, Entry]) -> None:
         """Add what the cache holds of some recordings."""
@@ -101,19 +104,24 @@ class _Results:
         self.n_cached += len(found)
         self._done(len(found))
 
-    def decoded(self, recording: Recording, seconds: float, warnings: tuple[str, ...]) -> None:
-        """Remember the length and the warnings of a recording that waits to be embedded."""
-        self._decoded[recording] = seconds, warnings
+    def waits(self, recording: Recording, with_vector: Callable[[Vector], EmbeddedRecording]) -> None:
+        """Remember what else is known of a recording that waits to be embedded."""
+        self._waiting[recording] = with_vector
 
-    def embedded(self, recording: Recording, vector: Tensor) -> None:
+    def embedded(self, recording: Recording, vector: Vector) -> None:
         """Add an embedding (embed_dim,), or an error if it cannot be brought to unit length."""
-        seconds, warnings = self._decoded.pop(recording)
+        embedded = self._waiting.pop(recording)(vector)
         try:
             check_direction(vector, str(recording.source))
         except DataError as error:
             self.failed(recording, error)
         else:
-            self.add(recording, EmbeddedRecording(vector.numpy(), seconds, warnings))
+            self.add(recording, embedded)
+
+    def part_done(self, part: float) -> None:
+        """Report the part, in [0, 1], of a long recording that is done."""
+        if self._on_progress and part < 1:
+            self._on_progress(self._n_done + part, self._n_recordings)
 
     def add(self, recording: Recording, entry: Entry) -> None:
         """Add the result of a recording, and keep it in the cache."""
@@ -133,80 +141,105 @@ class _Results:
             self._on_progress(self._n_done, self._n_recordings)
 
 
-def _embed(
-    backend: Backend, recordings: Iterable[Recording], *, results: _Results, batch_size: int, max_seconds: float
-) -> None:
-    embed = partial(embed_waveforms, backend, max_seconds=max_seconds)
-    batches = Batches(embed, batch_size=batch_size, on_embedded=results.embedded)
-    for recording, waveform in _decode(recordings, backend, results):
-        batches.add(recording, waveform)
-    batches.embed_all()
-
-
-def embed_waveform(
-    backend: Backend,
-    waveform: NDArray[np.float32],
-    where: str,
-    *,
-    max_seconds: float,
-    speech: Detector | None = None,  # noqa: ARG001 - used with the windows of speech
-) -> EmbeddedRecording:
-    """Embed decoded samples (samples,) at the backend's sample rate, as `embed_recordings` embeds a recording.
+class _Run:
+    """Decode and embed recordings that are not in the cache.
 
     Args:
         backend: The model.
-        waveform: In [-1, 1].
-        where: Its name in messages.
+        results: Where the embeddings go.
+        batch_size: As of `embed_recordings`.
+        max_seconds: Likewise.
+        speech: Likewise.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        results: _Results,
+        *,
+        batch_size: int,
+        max_seconds: float,
+        speech: SpeechDetector | None,
+    ) -> None:
+        self._embed = partial(embed_batch, backend)
+        self._batches = Batches(self._embed, batch_size=batch_size, on_embedded=results.embedded)
+        self._results, self._min_samples, self._max_seconds = results, backend.min_samples, max_seconds
+        self._decode = partial(decode, sample_rate=backend.sample_rate, speech=speech, on_part=self._decoded)
+
+    def embed(self, recordings: Iterable[Recording]) -> None:
+        """Embed recordings; those of one source that follow each other are decoded once."""
+        for source, group in groupby(recordings, key=lambda each: each.source):
+            try:
+                decoded = self._decode(source)
+            except DataError as error:
+                for recording in group:
+                    self._results.failed(recording, error)
+                continue
+            for recording in group:
+                try:
+                    self._embed_one(recording, decoded)
+                except DataError as error:
+                    self._results.failed(recording, error)
+        self._batches.embed_all()
+
+    def _embed_one(self, recording: Recording, decoded: Decoded) -> None:
+        """Embed a recording of several windows; let one of a single window wait for others of its length.
+
+        Raises:
+            DataError: If it cannot be embedded.
+        """
+        kept, crop_seconds = keep_speech(decoded, min_samples=self._min_samples), recording.crop_seconds
+        if kept.is_shorter_than(crop_seconds) and not recording.short_is_whole:
+            self._results.add(recording, TooShort(kept.seconds))
+            return
+        windows = kept.cut(max_seconds=self._max_seconds, min_samples=self._min_samples, crop_seconds=crop_seconds)
+        if len(windows.spans) == 1:
+            samples = next(windows.read())
+            self._results.waits(recording, windows.recording_of(find_peak(samples)))
+            self._batches.add(recording, samples)
+        else:
+            embedded = embed_windows(self._embed, windows, mean=unit_mean, on_part=self._embedded)
+            check_direction(embedded.vector, str(recording.source))
+            self._results.add(recording, embedded)
+
+    def _decoded(self, part: float) -> None:
+        self._results.part_done(DECODING_SHARE * part)
+
+    def _embedded(self, part: float) -> None:
+        self._results.part_done(DECODING_SHARE + (1 - DECODING_SHARE) * part)
+
+
+def embed_samples(
+    backend: Backend,
+    samples: NDArray[np.float32],
+    name: str,
+    *,
+    max_seconds: float,
+    speech: SpeechDetector | None = None,
+) -> EmbeddedRecording:
+    """Embed samples (samples,) at the backend's sample rate, as `embed_recordings` embeds a recording of them.
+
+    Args:
+        backend: The model.
+        samples: In [-1, 1].
+        name: Of the samples in messages.
         max_seconds: As of `embed_recordings`.
         speech: Likewise.
 
     Raises:
         DataError: If the samples are too few, or give no embedding.
     """
-    samples, rate = torch.from_numpy(waveform), backend.sample_rate
-    check_length(samples, backend.min_samples, where, sample_rate=rate)
-    vector = embed_waveforms(backend, samples[None], max_seconds=max_seconds)[0]
-    check_direction(vector, where)
-    warnings = tuple(waveform_warnings(samples, rate, sample_rate=rate))
-    return EmbeddedRecording(vector.numpy(), len(waveform) / rate, warnings)
+    decoded = decoded_samples(samples, name, sample_rate=backend.sample_rate, speech=speech)
+    kept = keep_speech(decoded, min_samples=backend.min_samples)
+    windows = kept.cut(max_seconds=max_seconds, min_samples=backend.min_samples)
+    embedded = embed_windows(partial(embed_batch, backend), windows, mean=unit_mean)
+    check_direction(embedded.vector, name)
+    return embedded
 
 
-def embed_waveforms(backend: Backend, waveforms: Tensor, *, max_seconds: float) -> Tensor:
-    """Map (batch, samples) at the backend's sample rate to (batch, embed_dim), not of unit length.
-
-    More than ``max_seconds`` are embedded in windows whose embeddings are averaged: a linear mean, so that a prefix of
-    it is the mean of the prefixes.
-    """
-
-    def embed(window: Tensor) -> Tensor:
-        return torch.from_numpy(np.array(backend.embed(window.numpy()), np.float32))  # a copy, always writable
-
-    return mean_over_windows(embed, waveforms, max_seconds=max_seconds, sample_rate=backend.sample_rate)
-
-
-def _decode(recordings: Iterable[Recording], backend: Backend, results: _Results) -> Iterator[tuple[Recording, Tensor]]:
-    """Yield each waveform that can be embedded; recordings of one source that follow each other are decoded once."""
-    rate = backend.sample_rate
-    for source, group in groupby(recordings, key=lambda each: each.source):
-        try:
-            whole, original_rate = load_audio(source, sample_rate=rate), probe_audio(source).sample_rate
-        except DataError as error:
-            for recording in group:
-                results.failed(recording, error)
-            continue
-        for recording in group:
-            waveform = recording.crop(whole, sample_rate=rate)
-            if waveform is None:
-                results.add(recording, TooShort(whole.numel() / rate))
-                continue
-            try:
-                check_length(waveform, backend.min_samples, str(source), sample_rate=rate)
-            except DataError as error:
-                results.failed(recording, error)
-                continue
-            warnings = tuple(waveform_warnings(waveform, original_rate, sample_rate=rate))
-            results.decoded(recording, waveform.numel() / rate, warnings)
-            yield recording, waveform
+def embed_batch(backend: Backend, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Map (batch, samples) at the backend's sample rate to a writable copy of its vectors (batch, embed_dim)."""
+    return np.array(backend.embed(waveforms), np.float32)
 
 
 def unit_prefix(vector: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
@@ -219,11 +252,3 @@ def unit_prefix(vector: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
         raise ValueError(f"a width of {dim} cannot be cut from {vector.shape[-1]} values")
     unit: NDArray[np.float32] = functional.normalize(torch.from_numpy(vector[:dim]), dim=-1).numpy()
     return unit
-
-
-def waveform_warnings(waveform: Tensor, original_rate: int, *, sample_rate: int = SAMPLE_RATE) -> list[str]:
-    """Return the warnings about (samples,) that can be embedded all the same."""
-    warnings = ["silent"] if float(waveform.abs().max()) < SILENT_PEAK else []
-    if original_rate < sample_rate:
-        warnings.append(f"upsampled from {original_rate} Hz")
-    return warnings

@@ -1,29 +1,20 @@
 """Define a recording, its embedding, and a recording that is too short to embed."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.data.audio.source import AudioSource
 
-
-class Detector(Protocol):
-    """What identifies a speech detector."""
-
-    @property
-    def version(self) -> str:
-        """Of its algorithm, with all that it depends on."""
+SILENT, SHORT = "silent", "short"  # warnings: no speech, or under a second of it
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Audio to embed: all of a source, or the middle ``crop_seconds`` of its decoded samples.
+    """Audio to embed: all of a source, or its middle ``crop_seconds``; of the speech in it, if that is searched.
 
-    A source shorter than the crop counts as too short, unless ``short_is_whole``: then all of it is taken.
+    A source with less than the crop counts as too short, unless ``short_is_whole``: then all of it is taken.
     """
 
     source: AudioSource
@@ -33,16 +24,6 @@ class Recording:
     def __str__(self) -> str:
         """Return the source, and the length of the crop if there is one."""
         return f"{self.source}" if self.crop_seconds is None else f"{self.source} (the middle {self.crop_seconds:g} s)"
-
-    def crop(self, waveform: Tensor, *, sample_rate: int = SAMPLE_RATE) -> Tensor | None:
-        """Return the wanted part of all samples (samples,) of the source; None if they are fewer than the crop."""
-        if self.crop_seconds is None:
-            return waveform
-        n_samples = round(self.crop_seconds * sample_rate)
-        if waveform.numel() < n_samples:
-            return waveform if self.short_is_whole else None
-        start = (waveform.numel() - n_samples) // 2
-        return waveform[start : start + n_samples].clone()  # a view would keep the whole file in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +51,6 @@ class EmbeddedRecording:
 
 @dataclass(frozen=True)
 class TooShort:
-    """A recording without an embedding, since its source, of ``seconds``, is shorter than its crop."""
+    """A recording without an embedding, since its source has only ``seconds``, less than its crop."""
 
     seconds: float

@@ -14,8 +14,7 @@ from mrlspk.data.audio import SAMPLE_RATE, load_audio
 from mrlspk.errors import DataError, UsageError
 from mrlspk.inference.backend import Backend, check_dims
 from mrlspk.inference.backend_registry import load_backend
-from mrlspk.inference.batching import check_direction, check_length
-from mrlspk.inference.embedding import embed_waveforms, unit_prefix
+from mrlspk.inference.embedding import embed_samples, unit_prefix
 from mrlspk.inference.model_file import locate_model
 from mrlspk.inference.torch_backend import find_device
 
@@ -60,10 +59,8 @@ class SpeakerEncoder:
         where = str(audio) if isinstance(audio, str | PathLike) else "audio"
         model_rate = self._backend.sample_rate
         waveform = _waveform(audio, sample_rate, model_rate)
-        check_length(waveform, self._backend.min_samples, where, sample_rate=model_rate)
-        embedding = embed_waveforms(self._backend, waveform.unsqueeze(0), max_seconds=MAX_SECONDS)[0]
-        check_direction(embedding, where)
-        return unit_prefix(embedding.numpy(), width)
+        embedded = embed_samples(self._backend, waveform.numpy(), where, max_seconds=MAX_SECONDS)
+        return unit_prefix(embedded.vector, width)
 
     def similarity(self, a: Audio, b: Audio, *, dim: int | None = None, sample_rate: int = SAMPLE_RATE) -> float:
         """Return the cosine, in [-1, 1], of the embeddings of two recordings."""

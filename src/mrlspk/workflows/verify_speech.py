@@ -12,9 +12,8 @@ from mrlspk.data.speech.energy import EnergyDetector
 from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command
 from mrlspk.inference.model_file import ModelFile
-from mrlspk.inference.recording import EmbeddedRecording
+from mrlspk.inference.recording import SHORT, SILENT, EmbeddedRecording
 
-SILENT, SHORT = "silent", "short"  # warnings of a recording
 LEAST_SECONDS = 1.0  # of speech
 LEAST_SHARE = 0.5  # of speech in a recording that is embedded whole
 

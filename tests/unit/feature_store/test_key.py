@@ -8,6 +8,7 @@ import soundfile
 import torch
 
 from factories import TINY2, tiny_encoder
+from mrlspk.data.audio.source import ChannelSource
 from mrlspk.data.augmentation import Augmentation, GaussianNoise, RecordedNoise, RoomResponse, Volume
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
@@ -118,6 +119,16 @@ def test_each_setting_of_the_augmentation_changes_the_key(corpus, augmentation, 
     steps[place] = replace(steps[place], **change)
     changed = build_dataset(corpus, Augmentation(tuple(steps)))
     assert crops_key(tiny_encoder((4, 8)), changed, **CROPS) != crops_key(tiny_encoder((4, 8)), dataset, **CROPS)
+
+
+def test_channel_changes_the_key(corpus):
+    def key_of(source_of):
+        utterances = [replace(each, source=source_of(each.source)) for each in corpus.utterances]
+        return store_name(utterances_key(encoder, utterances, **WHOLE))
+
+    encoder = tiny_encoder((4, 8))
+    sources = (lambda whole: whole, lambda whole: ChannelSource(whole, 0), lambda whole: ChannelSource(whole, 1))
+    assert len({key_of(each) for each in sources}) == 3
 
 
 def test_augmentation_steps_and_their_order_change_the_key(corpus, augmentation):

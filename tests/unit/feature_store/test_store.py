@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mrlspk.errors import MrlspkError
-from mrlspk.feature_store.key import KEY_FILE, store_name, write_key
+from mrlspk.feature_store.key import FORMAT, KEY_FILE, store_name, write_key
 from mrlspk.feature_store.shards import Layout, write_shard
 from mrlspk.feature_store.store import open_store, readable_size
 
@@ -22,7 +22,7 @@ def values(dtype):
 def folder(request, tmp_path):
     """A store of 23 rows in shards of 4."""
     layout = Layout(N_ROWS, 5, request.param, rows_per_shard=4)
-    key = {"format": 1, "kind": "crops", **asdict(layout)}
+    key = {"format": FORMAT, "kind": "crops", **asdict(layout)}
     folder = tmp_path / store_name(key)
     write_key(folder, key)
     for shard in layout.shards:
@@ -89,10 +89,10 @@ def test_folder_without_its_key_is_not_opened(folder, content, message):
 
 
 def test_store_of_another_format_is_not_opened(folder):
-    key = json.loads((folder / KEY_FILE).read_text()) | {"format": 2}
+    key = json.loads((folder / KEY_FILE).read_text()) | {"format": 1}
     other = folder.rename(folder.with_name(store_name(key)))
     write_key(other, key)
-    with pytest.raises(MrlspkError, match="expected format 1 of a feature store, got 2"):
+    with pytest.raises(MrlspkError, match="expected format 2 of a feature store, got 1"):
         open_store(other)
 
 
@@ -108,7 +108,7 @@ def few_open_files():
 @pytest.mark.usefixtures("few_open_files")
 def test_mapped_shards_keep_no_file_open(tmp_path):
     layout = Layout(400, 1, "float16", rows_per_shard=1)
-    key = {"format": 1, "kind": "whole", **asdict(layout)}
+    key = {"format": FORMAT, "kind": "whole", **asdict(layout)}
     folder = tmp_path / store_name(key)
     write_key(folder, key)
     for shard in layout.shards:

@@ -14,8 +14,9 @@ import soundfile
 import torch
 
 from factories import recording_of, tiny_encoder
-from mrlspk.data.audio.source import RangeSource, list_tar
-from mrlspk.inference import audio_content, cache_lookup, embedding
+from fake_audio import FakeDetector
+from mrlspk.data.audio.source import ChannelSource, RangeSource, list_tar
+from mrlspk.inference import audio_content, cache_lookup, decoding
 from mrlspk.inference.cache import FILE_NAME, EmbeddingCache
 from mrlspk.inference.embedding import embed_recordings
 from mrlspk.inference.recording import Recording
@@ -65,13 +66,15 @@ def settle(monkeypatch):
 def work(encoder, monkeypatch):
     """Count the files decoded, the files hashed, and the waveforms that go through the network."""
     counts = {"decoded": 0, "hashed": 0, "embedded": 0}
-    load, read = embedding.load_audio, cache_lookup.read_content
+    open_audio, read = decoding.open_audio, cache_lookup.read_content
 
     def count(name, n, result):
         counts[name] += n
         return result
 
-    monkeypatch.setattr(embedding, "load_audio", lambda path, **options: count("decoded", 1, load(path, **options)))
+    monkeypatch.setattr(
+        decoding, "open_audio", lambda path, **options: count("decoded", 1, open_audio(path, **options))
+    )
     monkeypatch.setattr(cache_lookup, "read_content", lambda path: count("hashed", 1, read(path)))
     encoder.register_forward_pre_hook(lambda _, inputs: count("embedded", len(inputs[0]), None))
 
@@ -89,6 +92,7 @@ def same(first, second):
         other = second.embeddings[recording]
         assert np.array_equal(embedded.vector, other.vector)
         assert (embedded.seconds, embedded.warnings) == (other.seconds, other.warnings)
+        assert embedded.speech_seconds == other.speech_seconds
     assert first.too_short == second.too_short
 
 
@@ -101,7 +105,7 @@ def test_warm_cache_decodes_embeds_and_hashes_nothing(backend, recordings, cache
     assert done == {"decoded": 0, "hashed": 0, "embedded": 0}
     assert warm.n_cached == 7
     warnings = [each.warnings for each in warm.embeddings.values()]
-    assert warnings == [()] * 6 + [("silent", "upsampled from 8000 Hz")]
+    assert warnings == [("short",)] * 6 + [("silent", "short", "upsampled from 8000 Hz")]
     same(cold, warm)
     same(cold, embed_recordings(backend, recordings, **OPTIONS))
 
@@ -174,16 +178,16 @@ def test_file_changed_after_it_was_hashed_is_embedded_again(backend, recordings,
 
 
 def test_file_changed_between_hash_and_decoding_is_not_kept(backend, recordings, cache, monkeypatch):
-    recording, load = recordings[0], embedding.load_audio
+    recording, open_audio = recordings[0], decoding.open_audio
 
-    def change_then_load(source, **options):
+    def change_then_open(source, **options):
         soundfile.write(source.path, 0.1 * np.random.default_rng(9).normal(size=8000), 16000)
-        return load(source, **options)
+        return open_audio(source, **options)
 
     original = recording.source.path.read_bytes()
-    monkeypatch.setattr(embedding, "load_audio", change_then_load)
+    monkeypatch.setattr(decoding, "open_audio", change_then_open)
     changed = embed_recordings(backend, [recording], cache=cache, **OPTIONS)
-    monkeypatch.setattr(embedding, "load_audio", load)
+    monkeypatch.setattr(decoding, "open_audio", open_audio)
     recording.source.path.write_bytes(original)
     found = embed_recordings(backend, [recording], cache=cache, **OPTIONS)
     assert found.n_cached == 0
@@ -216,7 +220,7 @@ def test_files_of_one_content_are_embedded_once_and_alike(backend, recordings, c
 
 def test_file_refused_by_its_name_is_refused_with_a_warm_cache_too(backend, recordings, cache, tmp_path):
     embed_recordings(backend, recordings, cache=cache, **OPTIONS)
-    refused = [recording_of(tmp_path / "audio.txt"), recording_of(tmp_path / os.fsdecode(b"caf\xe9.wav"))]
+    refused = [recording_of(tmp_path / os.fsdecode(b"caf\xe9.wav"))]
     for each in refused:
         shutil.copy(recordings[0].source.path, each.source.path)
     assert set(embed_recordings(backend, refused, cache=cache, **OPTIONS).errors) == set(refused)
@@ -246,10 +250,11 @@ def test_crops_are_kept_by_length_and_too_short_files_too(backend, recordings, c
     same(cold, warm)
 
 
-@pytest.mark.parametrize("change", ["weights", "max_seconds", "torch", "mrlspk", "format", "runtime"])
+@pytest.mark.parametrize("change", ["weights", "max_seconds", "speech", "torch", "mrlspk", "format", "runtime"])
 def test_change_that_changes_an_embedding_misses(backend, recordings, cache, monkeypatch, change):
     embed_recordings(backend, recordings, cache=cache, **OPTIONS)
-    options = OPTIONS | ({"max_seconds": 30} if change == "max_seconds" else {})
+    changed = {"max_seconds": {"max_seconds": 30}, "speech": {"speech": FakeDetector((0, 4000))}}
+    options = OPTIONS | changed.get(change, {})
     cache_lookup._settings_text.cache_clear()
     if change == "torch":
         monkeypatch.setattr(torch, "__version__", "99.0")
@@ -264,6 +269,26 @@ def test_change_that_changes_an_embedding_misses(backend, recordings, cache, mon
     cache_lookup._settings_text.cache_clear()
 
 
+def test_detector_of_another_version_misses(backend, recordings, cache):
+    detector = FakeDetector((0, 4000))
+    cold = embed_recordings(backend, recordings, cache=cache, speech=detector, **OPTIONS)
+    warm = embed_recordings(backend, recordings, cache=cache, speech=FakeDetector(), **OPTIONS)
+    assert warm.n_cached == 7
+    assert [each.speech_seconds for each in warm.embeddings.values()] == [0.25] * 7
+    same(cold, warm)
+    detector.version = "fake-2"
+    assert embed_recordings(backend, recordings, cache=cache, speech=detector, **OPTIONS).n_cached == 0
+
+
+def test_channels_of_one_file_are_told_apart(backend, cache, tmp_path):
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).normal(size=(8000, 2)), 16000)
+    whole = recording_of(tmp_path / "a.wav").source
+    parts = [Recording(each) for each in (whole, ChannelSource(whole, 0), ChannelSource(whole, 1))]
+    for part in parts:
+        assert embed_recordings(backend, [part], cache=cache, **OPTIONS).n_cached == 0
+    assert embed_recordings(backend, parts, cache=cache, **OPTIONS).n_cached == 3
+
+
 def test_equal_weights_hit_whatever_widths_were_trained(recordings, cache):
     embed_recordings(TorchBackend(tiny_encoder((4, 8))), recordings, cache=cache, **OPTIONS)
     found = embed_recordings(TorchBackend(tiny_encoder((2, 4, 8))), recordings, cache=cache, **OPTIONS)
@@ -271,17 +296,17 @@ def test_equal_weights_hit_whatever_widths_were_trained(recordings, cache):
 
 
 def test_embeddings_made_before_an_interruption_are_kept(backend, recordings, cache, monkeypatch):
-    load = embedding.load_audio
+    open_audio = decoding.open_audio
 
     def interrupted(source, **options):
         if source.path.name == "5.wav":
             raise KeyboardInterrupt
-        return load(source, **options)
+        return open_audio(source, **options)
 
-    monkeypatch.setattr(embedding, "load_audio", interrupted)
+    monkeypatch.setattr(decoding, "open_audio", interrupted)
     with pytest.raises(KeyboardInterrupt):
         embed_recordings(backend, recordings, cache=cache, batch_size=1, max_seconds=60)
-    monkeypatch.setattr(embedding, "load_audio", load)
+    monkeypatch.setattr(decoding, "open_audio", open_audio)
     assert embed_recordings(backend, recordings, cache=cache, **OPTIONS).n_cached == 5
 
 

@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from factories import recording_of, tiny_encoder
-from mrlspk.inference import embedding
-from mrlspk.inference.embedding import embed_recordings, embed_waveforms, unit_prefix
+from fake_audio import FakeAudio, FakeDetector, FirstAndLast
+from mrlspk.errors import DataError
+from mrlspk.inference import decoding
+from mrlspk.inference.embedding import embed_recordings, embed_samples, unit_prefix
 from mrlspk.inference.torch_backend import TorchBackend
 
 
@@ -53,19 +56,6 @@ def test_progress_counts_up_to_all_recordings(backend, files):
     embed_recordings(backend, [*files, files[0]], **options)
     assert seen[-1] == (7, 7)
     assert seen == sorted(seen)
-
-
-def test_long_audio_is_the_mean_of_equal_windows(backend, encoder):
-    waveform = torch.randn(1, 40_000)
-    whole = embed_waveforms(backend, waveform, max_seconds=1.0)
-    thirds = [encoder(waveform[:, start : start + 13_333]) for start in (0, 13_333, 26_666)]
-    assert whole == pytest.approx(torch.cat(thirds).mean(0, keepdim=True).detach().numpy(), abs=1e-5)
-
-
-def test_audio_up_to_the_limit_is_embedded_whole(backend, encoder):
-    waveform = torch.randn(1, 16_000)
-    with torch.inference_mode():
-        assert torch.equal(embed_waveforms(backend, waveform, max_seconds=1.0), encoder(waveform))
 
 
 def test_pending_audio_beyond_the_limit_is_embedded_early(backend, files, monkeypatch):
@@ -150,14 +140,131 @@ def test_crop_too_short_for_the_model_is_an_error(backend, files):
 
 def test_recordings_of_one_file_in_a_row_are_decoded_once(backend, files, monkeypatch):
     decoded = []
-    load = embedding.load_audio
+    open_audio = decoding.open_audio
     monkeypatch.setattr(
-        embedding, "load_audio", lambda source, **options: decoded.append(source.path.name) or load(source, **options)
+        decoding,
+        "open_audio",
+        lambda source, **options: decoded.append(source.path.name) or open_audio(source, **options),
     )
     crops = [recording_of(each.source.path, crop) for each in files[:2] for crop in (None, 0.2, 0.1)]
     found = embed_recordings(backend, crops, batch_size=4, max_seconds=60)
     assert decoded == ["0.wav", "1.wav"]
     assert list(found.embeddings) == crops
+
+
+RATE = 16_000
+UNIT = np.sqrt(0.5)  # of the vector (1, 1)
+
+
+@pytest.fixture
+def audio(monkeypatch):
+    return FakeAudio(block=RATE // 4).install(monkeypatch)
+
+
+def ramp(seconds, rate=RATE):
+    """Samples that tell their own number."""
+    return np.arange(round(seconds * rate), dtype=np.float32)
+
+
+def test_speech_is_cropped_and_cut_into_windows(audio):
+    model, detector = FirstAndLast(), FakeDetector((RATE, 3 * RATE), (5 * RATE, 7 * RATE))
+    whole = audio.add("a", ramp(9), warnings=("channels differ",))
+    crop = audio.add("a", ramp(9), warnings=("channels differ",), crop_seconds=3.0)
+    found = embed_recordings(model, [whole, crop], batch_size=4, max_seconds=2.0, speech=detector).embeddings
+    pairs = {
+        whole: [(RATE, 3 * RATE - 1), (5 * RATE, 7 * RATE - 1)],
+        crop: [(1.5 * RATE, 3 * RATE - 1), (5 * RATE, 6.5 * RATE - 1)],
+    }
+    for recording, seconds, speech_seconds in ((whole, 9, 4), (crop, 3, 3)):
+        units = [np.array(pair) / np.hypot(*pair) for pair in pairs[recording]]
+        assert found[recording].vector == pytest.approx((units[0] + units[1]) / 2, abs=1e-6)
+        assert (found[recording].seconds, found[recording].speech_seconds) == (seconds, speech_seconds)
+        assert found[recording].warnings == ("channels differ",)
+    assert sorted(model.shapes) == [(1, 1.5 * RATE)] * 2 + [(1, 2 * RATE)] * 2
+    assert audio.opened == ["a"]
+
+
+def test_single_windows_of_equal_speech_share_a_batch(audio):
+    model, detector = FirstAndLast(), FakeDetector((RATE, 3 * RATE))
+    recordings = [audio.add(name, ramp(seconds)) for name, seconds in (("a", 3), ("b", 4), ("c", 5))]
+    found = embed_recordings(model, recordings, batch_size=3, max_seconds=2.0, speech=detector).embeddings
+    assert model.shapes == [(3, 2 * RATE)]
+    assert [each.vector.tolist() for each in found.values()] == [[RATE, 3 * RATE - 1]] * 3
+
+
+def test_recording_without_speech_is_embedded_whole_as_silent(audio):
+    recording = audio.add("a", ramp(3))
+    (embedded,) = embed_recordings(
+        FirstAndLast(), [recording], batch_size=4, max_seconds=60, speech=FakeDetector()
+    ).embeddings.values()
+    assert embedded.vector.tolist() == [0, 3 * RATE - 1]
+    assert (embedded.seconds, embedded.speech_seconds, embedded.warnings) == (3.0, 0.0, ("silent",))
+    assert embedded.embedded_seconds == 3.0
+
+
+def test_recording_with_less_speech_than_its_crop_is_too_short(audio):
+    crop, relaxed = audio.add("a", ramp(3), crop_seconds=2.0), audio.add("b", ramp(3), crop_seconds=2.0)
+    relaxed = replace(relaxed, short_is_whole=True)
+    options = {"batch_size": 4, "max_seconds": 60, "speech": FakeDetector((0, RATE))}
+    found = embed_recordings(FirstAndLast(), [crop, relaxed], **options)
+    assert found.too_short == (crop,)
+    assert found.embeddings[relaxed].vector.tolist() == [0, RATE - 1]
+
+
+def test_long_recording_is_embedded_as_if_it_were_held(audio, monkeypatch):
+    recording = audio.add("a", np.random.default_rng(0).normal(size=10 * RATE))
+    options = {"batch_size": 4, "max_seconds": 1.5, "speech": FakeDetector((1000, 70_000), (90_001, 150_000))}
+    (held,) = embed_recordings(FirstAndLast(), [recording], **options).embeddings.values()
+    assert audio.opened == ["a"]
+    monkeypatch.setattr(decoding, "HELD_SECONDS", 1)
+    (streamed,) = embed_recordings(FirstAndLast(), [recording], **options).embeddings.values()
+    assert audio.opened == ["a"] * 3
+    assert held.vector.tolist() == streamed.vector.tolist()
+    assert held.speech_seconds == streamed.speech_seconds
+
+
+def test_recording_that_fails_in_its_second_reading_loses_no_other(audio, monkeypatch):
+    monkeypatch.setattr(decoding, "HELD_SECONDS", 2)
+    names = "a", "bad", "late", "b"
+    recordings = [audio.add(name, ramp(seconds) + 1) for name, seconds in zip(names, (1, 5, 5, 5), strict=True)]
+    audio.ends = {("bad", 1): 2 * RATE, ("late", 2): 3 * RATE}  # the first window of "late" can be read
+    seen, model = [], FirstAndLast()
+    options = {"batch_size": 4, "max_seconds": 2.0, "on_progress": lambda *counts: seen.append(counts)}
+    found = embed_recordings(model, recordings, **options)
+    assert list(found.embeddings) == [recordings[0], recordings[3]]
+    assert found.errors == dict.fromkeys(recordings[1:3], "fake: cut short")
+    assert seen[-1] == (4, 4)
+
+
+def test_bar_moves_within_a_long_recording(audio, monkeypatch):
+    monkeypatch.setattr(decoding, "HELD_SECONDS", 1)
+    recordings = [audio.add("a", ramp(0.5)), audio.add("b", ramp(4))]
+    seen = []
+    options = {"batch_size": 1, "max_seconds": 1.0, "on_progress": lambda *counts: seen.append(counts)}
+    embed_recordings(FirstAndLast(), recordings, **options)
+    assert seen[0] == (1, 2)
+    decoded = [1 + 0.1 * (1 - 4 / each) for each in range(5, 17)]  # blocks of a quarter second
+    assert [done for done, _ in seen] == pytest.approx([1, *decoded, 1.325, 1.55, 1.775, 2])
+
+
+def test_window_without_a_direction_is_an_error_of_its_recording(audio):
+    recordings = [audio.add("a", [1] * RATE + [0] * RATE), audio.add("b", [1] * 2 * RATE)]
+    found = embed_recordings(FirstAndLast(), recordings, batch_size=1, max_seconds=1.0)
+    assert list(found.errors) == recordings[:1]
+    assert "a: its embedding is zero" in found.errors[recordings[0]]
+    assert found.embeddings[recordings[1]].vector == pytest.approx(np.full(2, UNIT))
+
+
+def test_samples_are_embedded_like_a_recording_of_them(audio):
+    samples, options = ramp(5), {"max_seconds": 1.0, "speech": FakeDetector((100, 40_000))}
+    (expected,) = embed_recordings(
+        FirstAndLast(), [audio.add("a", samples)], batch_size=1, **options
+    ).embeddings.values()
+    embedded = embed_samples(FirstAndLast(), samples, "array", **options)
+    assert embedded.vector.tolist() == expected.vector.tolist()
+    assert (embedded.seconds, embedded.speech_seconds) == (expected.seconds, expected.speech_seconds)
+    with pytest.raises(DataError, match="array: too short: 1 samples"):
+        embed_samples(FirstAndLast(), samples[:1], "array", max_seconds=1.0)
 
 
 def test_prefix_is_cut_first_and_normalised_then():

@@ -1,7 +1,7 @@
 """The protocol of open encoded audio: the border between the decoders and the code that reads waveforms."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,5 +61,8 @@ class UndecodableError(DataError):
     """
 
     def __init__(self, source: AudioSource, reason: str) -> None:
-        self.reason = reason
+        self.source, self.reason = source, reason
         super().__init__(f"cannot be decoded as {source.suffix} audio ({reason})", str(source), COPY_AGAIN)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[AudioSource, str]]:  # workers send it to the process that reads it
+        return type(self), (self.source, self.reason)
