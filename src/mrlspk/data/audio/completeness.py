@@ -99,7 +99,7 @@ def _chunk_of_samples(file: BinaryIO, layout: Layout, size: int) -> SampleBytes 
     if file.read(4) == b"RIFX":
         layout = replace(layout, order="big")
     long_length = None
-    for name, begin, length in _chunks(file, layout, layout.begin):
+    for name, begin, length in _chunks(file, layout, layout.begin, size):
         if name == b"ds64":
             long_length = int.from_bytes(file.read(16)[8:], "little")
         if name == layout.samples:
@@ -109,7 +109,7 @@ def _chunk_of_samples(file: BinaryIO, layout: Layout, size: int) -> SampleBytes 
     return None
 
 
-def _chunks(file: BinaryIO, layout: Layout, position: int) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(file: BinaryIO, layout: Layout, position: int, size: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, position and length of each chunk's content; the file stands at its beginning."""
     header_bytes = layout.name_bytes + layout.size_bytes
     file.seek(position)
@@ -118,13 +118,13 @@ def _chunks(file: BinaryIO, layout: Layout, position: int) -> Iterator[tuple[byt
         length = max(length - header_bytes, 0) if layout.counts_header else length
         yield header[: layout.name_bytes], position + header_bytes, length
         position += header_bytes + -(-length // layout.multiple) * layout.multiple
-        file.seek(position)
+        file.seek(min(position, size))
 
 
 def _is_end(file: BinaryIO, layout: Layout, position: int, size: int) -> bool:
     """Return whether only chunks follow ``position``, so that an empty chunk of samples before it is indeed empty."""
     end = position
-    for _, begin, length in _chunks(file, layout, position):
+    for _, begin, length in _chunks(file, layout, position, size):
         end = begin + length
     return size - layout.multiple < end <= size
 
@@ -173,6 +173,6 @@ def _check_boxes(file: BinaryIO, where: str, size: int) -> None:
             raise DataError(what, where, COPY_AGAIN)
         has_index = has_index or name == b"moov"
         position += max(length, 8)
-        file.seek(position)
+        file.seek(min(position, size))
     if not has_index:
         raise DataError("cut short: an MPEG-4 file without its index (no 'moov' box)", where, COPY_AGAIN)

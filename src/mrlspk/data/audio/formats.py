@@ -10,7 +10,7 @@ _SUFFIXES = (
 AUDIO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 SNDFILE_FORMATS = frozenset({"AIFF", "AU", "CAF", "FLAC", "RF64", "SPHERE", "W64", "WAV"})
 FFMPEG_FORMATS = frozenset({"MPEG-4", "Ogg"})
-HEADERLESS_SUFFIXES = frozenset({".al", ".alaw", ".g722", ".pcm", ".raw", ".ul", ".ulaw", ".vox"})
+HEADERLESS_SUFFIXES = frozenset({".al", ".alaw", ".g722", ".pcm", ".raw", ".sln", ".ul", ".ulaw", ".vox"})
 
 _HEAD_BYTES = 32
 _MAGIC = (

@@ -5,7 +5,7 @@ from mrlspk.data.audio.stream import AudioStream
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
-MOST_COUNTS = 1 << 18
+MOST_COUNTS = 1 << 16  # 20 MB
 
 type _Key = tuple[str, int, int]
 

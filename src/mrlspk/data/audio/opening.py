@@ -32,7 +32,11 @@ def open_stream(audio: AudioSource | str | Path) -> AudioStream:
     if audio_format is None and source.suffix in HEADERLESS_SUFFIXES:
         raise _headerless(source)
     stream = _open_by_content(source, audio_format, is_empty=samples is not None and samples.stated == 0)
-    check_rate(stream.sample_rate, str(source))
+    try:
+        check_rate(stream.sample_rate, str(source))
+    except DataError:
+        stream.close()
+        raise
     return stream
 
 
@@ -56,8 +60,8 @@ def _open_by_content(source: AudioSource, audio_format: str | None, *, is_empty:
     round, libsndfile is not asked about Ogg and MPEG-4: of a damaged Ogg file it reads the beginning.
     """
     if audio_format not in SNDFILE_FORMATS:
-        seconds = [] if audio_format in FFMPEG_FORMATS else [open_sndfile]
-        return _first_that_opens(source, [open_ffmpeg, *seconds])
+        others = [] if audio_format in FFMPEG_FORMATS else [open_sndfile]
+        return _first_that_opens(source, [open_ffmpeg, *others])
     stream = _first_that_opens(source, [open_sndfile, open_ffmpeg])
     if stream.n_frames is None and not is_empty and isinstance(stream, SndfileStream):
         stream.close()

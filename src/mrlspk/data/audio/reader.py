@@ -40,7 +40,11 @@ class AudioReader:
         self._source, self._sample_rate = source, sample_rate
         self._stream = open_stream(source)
         self.original_rate, self.channels = self._stream.sample_rate, self._stream.channels
-        check_channel(source.channel, self.channels, str(source))
+        try:
+            check_channel(source.channel, self.channels, str(source))
+        except DataError:
+            self._stream.close()
+            raise
         self._facts, self._peak = ChannelFacts(self.original_rate), 0.0
 
     def __enter__(self) -> Self:

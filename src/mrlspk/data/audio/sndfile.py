@@ -1,5 +1,6 @@
 """Read audio block by block with libsndfile."""
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +14,7 @@ from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
 BLOCK_SAMPLES = 1 << 15  # of all channels together
-LARGEST_COUNT = 1 << 48  # frames; libsndfile says 2^63 - 1 where a FLAC header does not know
+LARGEST_COUNT = 1 << 48  # frames; libsndfile says 2^63 - 1 where a FLAC header does not know, and estimates MPEG audio
 
 
 def open_sndfile(source: AudioSource) -> "SndfileStream":
@@ -33,7 +34,8 @@ class SndfileStream:
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         counted: int = self._file.frames
-        self.n_frames: int | None = counted if 0 < counted < LARGEST_COUNT else None
+        is_counted = 0 < counted < LARGEST_COUNT and not self._file.subtype.startswith("MPEG")
+        self.n_frames: int | None = counted if is_counted else None
         self.damage: str | None = None
 
     def blocks(self, start: int = 0) -> Iterator[NDArray[np.float32]]:
@@ -88,12 +90,13 @@ class SndfileStream:
 
 
 def _open(source: AudioSource) -> soundfile.SoundFile:
+    """Open audio without its name: libsndfile takes text named ``.gsm`` for headerless audio."""
     with reading(str(source), DataError):
-        encoded = source.open() if source.path is None else str(source.path)
+        encoded = source.open() if source.path is None else os.open(source.path, os.O_RDONLY)
     try:
-        file = soundfile.SoundFile(encoded)
+        return soundfile.SoundFile(encoded)
     except soundfile.LibsndfileError as error:
-        raise UndecodableError(source, f"libsndfile: {error.error_string.rstrip('.')}") from error
-    if file.format == "RAW":  # guessed from the suffix
-        raise UndecodableError(source, "libsndfile: Format not recognised")
-    return file
+        reason = error.error_string.rstrip(".")
+        if "resource fork" in reason:  # of a Macintosh: the last format that it tries
+            reason = "Format not recognised"
+        raise UndecodableError(source, f"libsndfile: {reason}") from error

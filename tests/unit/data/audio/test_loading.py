@@ -7,7 +7,7 @@ import soundfile
 import torch
 from tests.encoded_audio import write_lossy
 
-from mrlspk.data.audio import load_audio, probe_audio
+from mrlspk.data.audio import load_audio, probe_audio, random_crop
 from mrlspk.errors import DataError
 
 
@@ -155,3 +155,30 @@ def test_a_name_that_is_not_utf_8_is_an_error_that_shows_it(tmp_path, suffix, re
     with pytest.raises(DataError, match="its name is not UTF-8") as caught:
         read(path)
     assert str(caught.value).startswith(f"{tmp_path}/caf\\xe9.{suffix}: ")
+
+
+def test_crops_come_from_the_tail_of_an_mp3_that_does_not_know_its_length(tmp_path):
+    steps = np.repeat(np.linspace(0.05, 0.5, 20), 16_000) * tone(20.0) / 0.5  # louder from second to second
+    content = write_lossy(tmp_path / "a.mp3", steps.astype(np.float32)).read_bytes()
+    (tmp_path / "b.mp3").write_bytes(content[content.index(b"\xff\xf3", 500) :])  # the frame of the Xing header is gone
+    assert probe_audio(tmp_path / "b.mp3").seconds == pytest.approx(20, abs=0.3)
+    crops = [random_crop(tmp_path / "b.mp3", 8_000, np.random.default_rng(seed)) for seed in range(60)]
+    assert max(crop.abs().max() for crop in crops) > 0.45
+    assert min(crop.abs().max() for crop in crops) < 0.12
+
+
+@pytest.mark.parametrize("total", [30_000, 2**33])
+def test_crop_of_a_flac_that_counts_too_many_samples_is_an_error(tmp_path, total):
+    content = bytearray(write(tmp_path / "a.flac", tone(1.0)).read_bytes())
+    content[21] = content[21] & 0xF0 | total >> 32
+    content[22:26] = (total & 0xFFFFFFFF).to_bytes(4, "big")
+    (tmp_path / "b.flac").write_bytes(content)
+    with pytest.raises(DataError, match="cut short"):
+        random_crop(tmp_path / "b.flac", 8_000, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1.0])
+def test_crop_of_audio_that_is_just_long_enough_has_its_length(tmp_path, seconds):
+    path = write(tmp_path / "a.wav", tone(1.0, 11_127), 11_127)
+    for seed in range(5):
+        assert random_crop(path, round(seconds * 16_000), np.random.default_rng(seed)).shape == (seconds * 16_000,)
