@@ -5,7 +5,7 @@ from typing import BinaryIO
 _SUFFIXES = (
     "3g2 3gp aac ac3 aif aifc aiff amr ape asf au avi awb caf dff dsf dss dts eac3 f4a flac flv gsm latm loas "
     "m2ts m4a m4b m4v mka mkv mlp mov mp1 mp2 mp3 mp4 mpc mpeg mpg mpga mts nist oga ogg oma opus qcp qt ra "
-    "rf64 rm shn sln snd sox sph spx tak thd tta vob voc w64 wav wave webm wma wmv wv"
+    "rf64 rm shn snd sox sph spx tak thd tta vob voc w64 wav wave webm wma wmv wv"
 )
 AUDIO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 SNDFILE_FORMATS = frozenset({"AIFF", "AU", "CAF", "FLAC", "RF64", "SPHERE", "W64", "WAV"})
