@@ -2,31 +2,40 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
+from mrlspk.data.audio.chained_ogg import ChainedStream
 from mrlspk.data.audio.completeness import COPY_AGAIN
 from mrlspk.data.audio.ffmpeg_container import encoded_audio, open_container, undecodable
 from mrlspk.data.audio.ffmpeg_pass import MisplacedError, Pass, Samples
+from mrlspk.data.audio.ogg_links import find_links, is_ogg, read_end
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.audio.stream import AudioStream, UndecodableError
 from mrlspk.errors import DataError
+from mrlspk.reading import reading
 
 MOST_LOST = 0.01  # of the audio
 LEAST_LOST_SECONDS = 0.1  # a packet or two
+TOLERATED_SECONDS = 0.2  # between stated and decoded end: encoder's delay, packets, rounding
 
 
 class FFmpegStream(AudioStream):
     """Audio that FFmpeg reads; every call of `blocks` decodes by itself.
 
+    Args:
+        source: The encoded audio.
+        extent: First byte, and the byte behind the last, of the part to read; None: all of it.
+
     Raises:
         DataError: If it is no recording that FFmpeg can decode.
     """
 
-    def __init__(self, source: AudioSource) -> None:
-        self._source = source
+    def __init__(self, source: AudioSource, extent: tuple[int, int] | None = None) -> None:
+        self._source, self._extent = source, extent
         self._passes: set[Pass] = set()
         self._lost = 0
         self.n_frames: int | None = None
@@ -56,7 +65,8 @@ class FFmpegStream(AudioStream):
     @property
     def damage(self) -> str | None:
         """How much could not be decoded."""
-        return f"{self._lost / self.sample_rate:.2f} s could not be decoded" if self._lost else None
+        seconds = self._lost / self.sample_rate
+        return f"{max(seconds, 0.01):.2f} s could not be decoded" if self._lost else None
 
     def close(self) -> None:
         """Close the audio."""
@@ -71,7 +81,7 @@ class FFmpegStream(AudioStream):
                     skipped = max(start - decoding.position, 0)
                     if skipped < len(samples):
                         yield samples[skipped:]
-                self._check_lost(decoding, start)
+                self._check(decoding, start)
             finally:
                 self._end(decoding)
 
@@ -89,7 +99,9 @@ class FFmpegStream(AudioStream):
     def _count(self) -> int:
         decoding = self._begin()
         try:
-            return decoding.count()
+            count = decoding.count()
+            self._check_end(decoding)
+            return count
         except MisplacedError:
             return sum(len(samples) for samples in self._samples_from(0))
         finally:
@@ -102,7 +114,7 @@ class FFmpegStream(AudioStream):
 
     def _open(self) -> Pass:
         with self._errors():
-            opened = open_container(encoded_audio(self._source), self._source)
+            opened = open_container(encoded_audio(self._source, self._extent), self._source)
             try:
                 decoding = Pass(opened)
             except (FFmpegError, EOFError):
@@ -115,13 +127,23 @@ class FFmpegStream(AudioStream):
         self._passes.discard(decoding)
         decoding.close()
 
-    def _check_lost(self, decoding: Pass, start: int) -> None:
-        """Tell what was lost; much of it is an error."""
+    def _check(self, decoding: Pass, start: int) -> None:
+        """Tell what was lost up to the end; much of it is an error, and so is an end before the stated one."""
+        self._check_end(decoding)
         self._lost = max(self._lost, decoding.lost)
         read = decoding.position - start
         if decoding.lost > max(MOST_LOST * read, LEAST_LOST_SECONDS * self.sample_rate):
             lost, whole = decoding.lost / self.sample_rate, read / self.sample_rate
             raise DataError(f"{lost:.1f} of {whole:.1f} s cannot be decoded", str(self._source), COPY_AGAIN)
+
+    def _check_end(self, decoding: Pass) -> None:
+        if self._extent is not None:  # one of several parts, and not the last one
+            return
+        with reading(str(self._source), DataError), self._source.open() as file:
+            expected = decoding.stated_end(file)
+        if expected is not None and decoding.end < expected - TOLERATED_SECONDS:
+            what = f"cut short: expected {expected:.1f} s, got {decoding.end:.1f} s"
+            raise DataError(what, str(self._source), COPY_AGAIN)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -134,9 +156,18 @@ class FFmpegStream(AudioStream):
 
 
 def open_ffmpeg(source: AudioSource) -> AudioStream:
-    """Open audio of any format that FFmpeg reads, but no playlist.
+    """Open audio of any format that FFmpeg reads, but no playlist; all links of a chained Ogg file.
 
     Raises:
-        DataError: If it is no recording that FFmpeg can decode.
+        DataError: If it is no recording that FFmpeg can decode, or an Ogg file that is cut short.
     """
-    return FFmpegStream(source)
+    with reading(str(source), DataError), source.open() as file:
+        end = read_end(file, source.size()) if is_ogg(file) else None
+        if end is None:
+            return FFmpegStream(source)
+        links = find_links(file, source.size(), end)
+    if end.is_cut:
+        raise DataError("cut short: its last Ogg page is incomplete", str(source), COPY_AGAIN)
+    if len(links) == 1:
+        return FFmpegStream(source)
+    return ChainedStream([partial(FFmpegStream, source, link) for link in links])

@@ -1,7 +1,8 @@
 """Open encoded audio with FFmpeg: recordings only, never playlists, URLs or devices."""
 
+import contextlib
+import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import av
@@ -21,7 +22,7 @@ DEMUXERS = (
     *("mpc", "mpc8", "mpeg", "mpegts", "nistsphere", "nut", "ogg", "oma", "paf", "qcp", "rm", "rso", "sds", "shn"),
     *("sln", "sox", "tak", "truehd", "tta", "voc", "vqf", "w64", "wav", "wsd", "wv", "xwma"),
 )
-OPTIONS = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"}
+OPTIONS = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file,subfile"}
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,26 @@ def open_container(encoded: str | BinaryIO, source: AudioSource) -> Opened:
     return Opened(container, chosen)
 
 
-def encoded_audio(source: AudioSource) -> str | BinaryIO:
-    """Return the absolute path of a file, which FFmpeg never takes for a URL, or else the open source.
+def encoded_audio(source: AudioSource, extent: tuple[int, int] | None = None) -> str | BinaryIO:
+    """Return what FFmpeg opens: the absolute path of a file, which it never takes for a URL, or else the open source.
+
+    Args:
+        source: The encoded audio.
+        extent: First byte, and the byte behind the last, of the part to read; None: all of it.
 
     Raises:
         DataError: If the source cannot be opened.
     """
     if source.path is not None:
-        return str(Path(source.path).absolute())
-    with reading(str(source), DataError):
-        return source.open()
+        path = str(source.path.absolute())
+        return path if extent is None else f"subfile,,start,{extent[0]},end,{extent[1]},,:{path}"
+    with reading(str(source), DataError), contextlib.ExitStack() as stack:
+        file = source.open()
+        if extent is None:
+            return file
+        stack.callback(file.close)
+        file.seek(extent[0])
+        return io.BytesIO(file.read(extent[1] - extent[0]))
 
 
 def undecodable(source: AudioSource, error: FFmpegError) -> UndecodableError:

@@ -1,7 +1,7 @@
 """Decode an open container once, from any frame on, and count its frames."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from av.audio.frame import AudioFrame
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mrlspk.data.audio.ffmpeg_container import Opened
 from mrlspk.data.audio.joined_parts import JoinedParts
 from mrlspk.data.audio.packet_places import AudioPacket, PacketPlaces, Places, Read, left_out_at_end
+from mrlspk.data.audio.stated_length import stated_end
 
 PREROLL_SECONDS = 1.0  # decoded before a range: overlap, bit reservoir, state of speech codecs
 BEYOND_THE_END = 10**6  # seconds
@@ -40,6 +41,7 @@ class Pass:
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
         self._packets = opened.container.demux(opened.stream)
+        self._end = 0
         self._read = self._read_first_frame()
         first = (self._read[-1][1] or [])[0]
         self.sample_rate = first.sample_rate
@@ -69,6 +71,19 @@ class Pass:
                 raise MisplacedError
         elif wanted > 0 and self._places.kind is Places.SIZES:
             self._drop_until(wanted)
+
+    @property
+    def end(self) -> float:
+        """End of the last packet that was read, in seconds of FFmpeg's time stamps."""
+        return self._end * float(self._opened.stream.time_base)
+
+    def stated_end(self, file: BinaryIO) -> float | None:
+        """Return where the container says its audio ends, comparable with `end`; None if it does not.
+
+        Args:
+            file: The encoded audio, at its first byte.
+        """
+        return stated_end(self._opened, file, self._places.equal_size / self.sample_rate)
 
     def count(self) -> int:
         """Return the frames from the beginning to the end, decoding as little as possible.
@@ -110,7 +125,12 @@ class Pass:
         read, self._read = self._read, []
         yield from read
         for packet in self._packets:
+            self._note_end(packet)
             yield packet, _decode(packet)
+
+    def _note_end(self, packet: AudioPacket) -> None:
+        if packet.pts is not None:
+            self._end = packet.pts + (packet.duration or 0)
 
     def _before(self, frame: AudioFrame) -> Iterator[Samples]:
         """Yield what lies between `position` and a frame: silence in place of lost packets."""
@@ -126,6 +146,7 @@ class Pass:
         """Return the packets up to the first one that decodes, and what they decode to."""
         read: list[Read] = []
         for packet in self._packets:
+            self._note_end(packet)
             read.append((packet, _decode(packet)))
             if read[-1][1]:
                 return read
@@ -155,6 +176,7 @@ class Pass:
         self._read.clear()
         self._opened.stream.codec_context.flush_buffers()
         for packet in self._packets:
+            self._note_end(packet)
             size = self._places.frames_of(packet)
             if frame is not None and begin + size > frame:
                 self._read.append((packet, _decode(packet)))

@@ -44,6 +44,7 @@ class PacketPlaces:
     Attributes:
         kind: What tells the places.
         delay: Frames in the first packets that are not part of the audio.
+        equal_size: Frames of each packet, if they are equal.
     """
 
     def __init__(self, opened: Opened, read: list[Read], sample_rate: int) -> None:
@@ -53,7 +54,7 @@ class PacketPlaces:
         first = read[-1][1] or []
         self._origin = max(first[0].pts or 0, 0)
         self._frames_per_stamp = float(stream.time_base * sample_rate)
-        self._equal_size = stream.codec_context.frame_size or first[0].samples
+        self.equal_size = stream.codec_context.frame_size or first[0].samples
         self.kind = self._choose(opened)
         held = sum(self.frames_of(packet) for packet, frames in read if frames is not None)
         self.delay = held - sum(frame.samples for frame in first)
@@ -63,7 +64,7 @@ class PacketPlaces:
         if not packet.size:
             return 0
         if self._codec in EQUAL_PACKETS:
-            return self._equal_size
+            return self.equal_size
         if self._codec == "opus":
             return _opus_frames(packet)
         return round((packet.duration or 0) * self._frames_per_stamp)
@@ -105,7 +106,7 @@ class PacketPlaces:
         if not len(index) or len(index) != opened.stream.frames:
             return False
         span = (index[len(index) - 1].timestamp - index[0].timestamp) * self._frames_per_stamp
-        return span == (len(index) - 1) * self._equal_size
+        return span == (len(index) - 1) * self.equal_size
 
 
 def left_out_at_end(packet: AudioPacket) -> int:
