@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 
 import numpy as np
 from av.error import FFmpegError
@@ -165,9 +166,24 @@ def open_ffmpeg(source: AudioSource) -> AudioStream:
         end = read_end(file, source.size()) if is_ogg(file) else None
         if end is None:
             return FFmpegStream(source)
-        links = find_links(file, source.size(), end)
+        links = _find_links(source)
     if end.is_cut:
         raise DataError("cut short: its last Ogg page is incomplete", str(source), COPY_AGAIN)
     if len(links) == 1:
         return FFmpegStream(source)
     return ChainedStream([partial(FFmpegStream, source, link) for link in links])
+
+
+def _find_links(source: AudioSource) -> list[tuple[int, int]]:
+    if source.path is None:
+        with source.open() as file:
+            return find_links(file, source.size())
+    state = source.path.stat()
+    return _find_links_once(source.path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 14)
+def _find_links_once(path: Path, size: int, changed_ns: int) -> list[tuple[int, int]]:  # noqa: ARG001 - of the key
+    """Read the pages of a file once: an epoch of random crops opens it often."""
+    with path.open("rb") as file:
+        return find_links(file, size)

@@ -13,7 +13,9 @@ from mrlspk.data.audio.joined_parts import JoinedParts
 from mrlspk.data.audio.packet_places import AudioPacket, PacketPlaces, Places, Read, left_out_at_end
 from mrlspk.data.audio.stated_length import stated_end
 
-PREROLL_SECONDS = 1.0  # decoded before a range: overlap, bit reservoir, state of speech codecs
+PREROLL_SECONDS = 1.0  # decoded before a range: overlap, bit reservoir, state of the codec
+SPEECH_PREROLL_SECONDS = 3.0  # speech codecs predict each frame from the one before
+SPEECH_CODECS = frozenset({"amrnb", "amrwb", "g722", "gsm", "speex"})
 BEYOND_THE_END = 10**6  # seconds
 JUNK_SECONDS = 0.1  # of undecodable packets at the end: tags of a music file, or its last, partial packet
 
@@ -30,7 +32,7 @@ class Pass:
     Attributes:
         sample_rate: Of the first decoded frame.
         channels: Of the first decoded frame.
-        position: Number of the next frame that `chunks` gives.
+        position: Number of the next frame that `chunks` gives; below zero, the frame is not part of the audio.
         target: Number of the first frame that is wanted.
         lost: Frames from `target` on that could not be decoded; silence is given in their place.
 
@@ -50,6 +52,8 @@ class Pass:
         self.target = self._missing = 0
         self._joined = JoinedParts(self.sample_rate, self.channels)
         self._places = PacketPlaces(opened, self._read, self.sample_rate)
+        if self._places.kind is Places.STAMPS and first.pts is not None:
+            self.position = self._places.frame_at(first.pts)
 
     def close(self) -> None:
         """Close the container."""
@@ -64,7 +68,9 @@ class Pass:
             FFmpegError: If the container cannot be read.
         """
         self.target = target
-        wanted = target - round(PREROLL_SECONDS * self.sample_rate)
+        is_speech_codec = self._opened.stream.codec_context.name in SPEECH_CODECS
+        preroll_seconds = SPEECH_PREROLL_SECONDS if is_speech_codec else PREROLL_SECONDS
+        wanted = target - round(preroll_seconds * self.sample_rate)
         if wanted > 0 and self._places.kind is Places.STAMPS:
             self._seek(wanted)
             if self.position > target:

@@ -16,12 +16,10 @@ class OggEnd:
     """How an Ogg file ends.
 
     Attributes:
-        serial: Of the last page.
         is_cut: Whether the last page is incomplete.
         is_marked: Whether the last page is marked as the end of its stream.
     """
 
-    serial: bytes
     is_cut: bool
     is_marked: bool
 
@@ -37,40 +35,46 @@ def read_end(file: BinaryIO, size: int) -> OggEnd | None:
     tail = file.read()
     page = tail[tail.rfind(PAGE) :] if PAGE in tail else b""
     if len(page) < HEADER_BYTES:
-        return OggEnd(b"", is_cut=True, is_marked=False) if page else None
-    return OggEnd(page[14:18], is_cut=_length(page) > len(page), is_marked=bool(page[5] & END))
+        return OggEnd(is_cut=True, is_marked=False) if page else None
+    return OggEnd(is_cut=_length(page) > len(page), is_marked=bool(page[5] & END))
 
 
-def find_links(file: BinaryIO, size: int, end: OggEnd) -> list[tuple[int, int]]:
+def find_links(file: BinaryIO, size: int) -> list[tuple[int, int]]:
     """Return where each link begins and ends, in bytes; one alone if the file is not chained.
 
-    Args:
-        file: The Ogg file.
-        size: Of the file.
-        end: Of the file. Only if its last page belongs to none of the first streams, all pages are read.
+    The serial numbers of streams do not tell it: programs start them from the clock, or always with the same.
     """
-    first_serials: set[bytes] = set()
-    begins, is_head, was_begin = [0], True, True
+    begins, was_begin = [0], True
     for position, header in _pages(file):
         is_begin = bool(header[5] & BEGIN)
-        if is_head and is_begin:
-            first_serials.add(header[14:18])
-        elif is_begin and not was_begin:
+        if is_begin and not was_begin:
             begins.append(position)
-        elif is_head and end.serial in first_serials:
-            break
-        is_head, was_begin = is_head and is_begin, is_begin
+        was_begin = is_begin
     return list(zip(begins, [*begins[1:], size], strict=True))
 
 
 def _pages(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield position and header of each page, up to what is none."""
-    position = 0
-    file.seek(position)
-    while len(header := file.read(LARGEST_HEADER)) >= HEADER_BYTES and header.startswith(PAGE):
-        yield position, header
-        position += _length(header)
+    """Yield position and header of each page; damaged ones are skipped."""
+    position: int | None = 0
+    while position is not None:
         file.seek(position)
+        header = file.read(LARGEST_HEADER)
+        if header.startswith(PAGE) and len(header) >= HEADER_BYTES:
+            yield position, header
+            position += _length(header)
+        else:
+            position = _next_page(file, position + 1)
+
+
+def _next_page(file: BinaryIO, position: int) -> int | None:
+    """Return where the next page begins; None at the end of the file."""
+    file.seek(position)
+    while len(chunk := file.read(LARGEST_PAGE)) > len(PAGE):
+        if (found := chunk.find(PAGE)) >= 0:
+            return position + found
+        position += len(chunk) - len(PAGE) + 1
+        file.seek(position)
+    return None
 
 
 def _length(header: bytes) -> int:

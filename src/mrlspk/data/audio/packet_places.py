@@ -86,15 +86,16 @@ class PacketPlaces:
 
     def _choose(self, opened: Opened) -> Places:
         name = opened.container.format.name
-        is_exact = self._frames_per_stamp.is_integer() or (1 / self._frames_per_stamp).is_integer()
+        is_equal = self._codec in EQUAL_PACKETS
+        is_exact = (1 / self._frames_per_stamp).is_integer() or (is_equal and self._frames_per_stamp.is_integer())
         is_stamped = name in STAMPED or self._codec.startswith("pcm_")
         if name == "ogg":
             is_stamped = self._codec in {"opus", "vorbis"}
         elif name.startswith("mov"):
-            is_stamped = self._codec not in EQUAL_PACKETS or self._is_index_even(opened)
+            is_stamped = not is_equal or self._is_index_even(opened)
         if is_exact and is_stamped:
             return Places.STAMPS
-        has_sizes = self._codec in EQUAL_PACKETS or self._codec == "opus" or (name, self._codec) == ("ogg", "flac")
+        has_sizes = is_equal or self._codec == "opus" or (name, self._codec) == ("ogg", "flac")
         return Places.SIZES if has_sizes else Places.NOTHING
 
     def _is_index_even(self, opened: Opened) -> bool:
