@@ -10,7 +10,7 @@ chosen batch runs out of memory, or time runs out.
     python scripts/check_gpu_profile.py --on-cpu 16      # memory of processes on the CPU, on Linux
     python scripts/check_gpu_profile.py --predict-only   # the table of docs/gpu.md that needs neither
 
-It reads no audio, so it needs neither FFmpeg nor torchcodec.
+It reads no audio, so it needs no decoder.
 """
 
 import argparse

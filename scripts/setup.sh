@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make .venv: Python 3.12, every dependency at its locked version, FFmpeg's shared libraries beside it.
+# Make .venv: Python 3.12, every dependency at its locked version.
 # Can be run again; where all is in place it does nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -56,17 +56,6 @@ make_environment() {
   "${uv[@]}" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 }
 
-has_ffmpeg() { .venv/bin/python -c 'import torchcodec.decoders' >/dev/null 2>.venv/.mrlspk-ffmpeg; }
-
-ensure_ffmpeg() {
-  has_ffmpeg && return
-  say "installing FFmpeg"
-  install_packages ffmpeg || true
-  has_ffmpeg && return
-  tail -n 3 .venv/.mrlspk-ffmpeg >&2
-  fail "FFmpeg's shared libraries (version 4 to 8) are missing; see docs/installation.md, then run this again"
-}
-
 if [ "$(cat "$stamp_file" 2>/dev/null)" = "$(stamp)" ]; then
   exit 0
 fi
@@ -76,5 +65,4 @@ if ! find_uv; then
   find_uv || fail "uv could not be installed; install it by hand, then run this again"
 fi
 make_environment
-ensure_ffmpeg
 stamp >"$stamp_file"

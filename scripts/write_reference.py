@@ -30,8 +30,8 @@ Generated from `--help` by `scripts/write_reference.py`; a test keeps it true.
 
 Data goes to stdout; progress, warnings and errors go to stderr. With `--json` a command prints one JSON document.
 
-Exit codes: 0 done; 1 failed; 2 usage; 3 the data is at fault; 4 something outside is missing (FFmpeg, network, an
-optional package); 130 and 143 interrupted; 141 the reader of stdout closed its pipe. If stdout is full or closed, the
+Exit codes: 0 done; 1 failed; 2 usage; 3 the data is at fault; 4 something outside is missing (network, an optional
+package); 130 and 143 interrupted; 141 the reader of stdout closed its pipe. If stdout is full or closed, the
 exit code is 1; files that a command writes are written first.
 """
 

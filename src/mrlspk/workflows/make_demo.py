@@ -56,7 +56,7 @@ def make_demo(
     Raises:
         MrlspkError: If the directory exists, or cannot be written.
         UsageError: If there are too few test speakers or utterances for trials.
-        MissingDependencyError: If eSpeak NG or FFmpeg's libraries are absent.
+        MissingDependencyError: If eSpeak NG is absent.
     """
     if n_test_speakers < 2 or n_utterances < 2:
         raise UsageError("expected two test speakers or more, with two utterances or more", directory)

@@ -169,7 +169,7 @@ def write_voices(
         on_progress: Called with (files written, files).
 
     Raises:
-        MissingDependencyError: If eSpeak NG or FFmpeg's libraries are absent.
+        MissingDependencyError: If eSpeak NG is absent.
     """
     synthesiser, total, done = Synthesiser(), len(voices) * n_utterances, 0
     for number, (speaker_id, voice) in enumerate(voices.items()):
