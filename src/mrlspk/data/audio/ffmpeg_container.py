@@ -56,6 +56,11 @@ def open_container(encoded: str | BinaryIO, source: AudioSource) -> Opened:
         if each is not chosen:
             each.discard = each.discard.all
     chosen.codec_context.thread_count = 1  # many files are decoded at once; one of them is too little for threads
+    try:
+        chosen.codec_context.open()
+    except FFmpegError as error:  # e.g. 45,569 channels
+        container.close()
+        raise undecodable(source, error) from error
     return Opened(container, chosen)
 
 

@@ -4,6 +4,7 @@ from multiprocessing import get_context
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 from tests.encoded_audio import write_by_ffmpeg, write_lossy
 from tests.unit.data.audio.conftest import FILES, MADE_FROM_M4A, N_SAMPLES, RATE
@@ -190,3 +191,12 @@ def test_later_parts_are_brought_to_the_first_rate_and_channels(tmp_path, noise,
     lags = range(-3000, 3000, 5)
     likeness = [np.dot(whole[begin + lag : begin + lag + 20_000, 0], noise[30_000:50_000]) for lag in lags]
     assert 0 <= lags[int(np.argmax(likeness))] < 0.15 * RATE  # the delay of the second encoder, tag and padding of MP3
+
+
+def test_header_that_no_decoder_accepts_is_an_error(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(1_600), RATE)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[22:24] = (45_569).to_bytes(2, "little")  # channels
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(DataError, match="cannot be decoded as .wav audio .FFmpeg: Invalid argument"):
+        open_ffmpeg(as_source(tmp_path / "a.wav"))
