@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mrlspk.data.inspection import SILENT_PEAK
 from mrlspk.inference.batching import check_direction, check_length
 from mrlspk.inference.decoding import Decoded, OnPart, Samples
+from mrlspk.inference.freed_memory import release_freed_memory
 from mrlspk.inference.recording import SHORT, SILENT, EmbeddedRecording
 from mrlspk.inference.spans import Spans, count_samples, equal_windows, middle_of, whole_span
 
@@ -135,6 +136,7 @@ def embed_windows(
     for number, samples in enumerate(windows.read(), start=1):
         vectors.append(embed(samples[None])[0])
         peak = max(peak, find_peak(samples))
+        release_freed_memory()
         if on_part:
             on_part(number / len(windows.spans))
     vector = vectors[0] if len(vectors) == 1 else mean(vectors, windows.decoded.name)

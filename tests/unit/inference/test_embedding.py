@@ -247,12 +247,16 @@ def test_bar_moves_within_a_long_recording(audio, monkeypatch):
     assert [done for done, _ in seen] == pytest.approx([1, *decoded, 1.325, 1.55, 1.775, 2])
 
 
-def test_window_without_a_direction_is_an_error_of_its_recording(audio):
-    recordings = [audio.add("a", [1] * RATE + [0] * RATE), audio.add("b", [1] * 2 * RATE)]
+@pytest.mark.parametrize("second", [0, -1], ids=["zero", "opposite"])
+def test_windows_without_a_direction_are_an_error_of_their_recording(audio, second):
+    samples = np.repeat(np.array([1, second], np.float32), RATE)
+    recordings = [audio.add("a", samples), audio.add("b", [1] * 2 * RATE)]
     found = embed_recordings(FirstAndLast(), recordings, batch_size=1, max_seconds=1.0)
     assert list(found.errors) == recordings[:1]
     assert "a: its embedding is zero" in found.errors[recordings[0]]
     assert found.embeddings[recordings[1]].vector == pytest.approx(np.full(2, UNIT))
+    with pytest.raises(DataError, match="its embedding is zero"):
+        embed_samples(FirstAndLast(), samples, "array", max_seconds=1.0)
 
 
 def test_samples_are_embedded_like_a_recording_of_them(audio):

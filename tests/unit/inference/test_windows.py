@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mrlspk.errors import DataError
+from mrlspk.inference import windows as windows_module
 from mrlspk.inference.decoding import Decoded, decoded_samples
 from mrlspk.inference.windows import embed_windows, keep_speech, unit_mean
 
@@ -100,8 +101,9 @@ def test_window_without_a_direction_is_an_error(vector):
         unit_mean([np.array([1.0, 1.0]), np.array(vector)], "a.wav")
 
 
-def test_windows_are_embedded_one_after_the_other():
-    shapes, parts = [], []
+def test_windows_are_embedded_one_after_the_other(monkeypatch):
+    shapes, parts, releases = [], [], []
+    monkeypatch.setattr(windows_module, "release_freed_memory", lambda: releases.append(len(shapes)))
 
     def embed(waveforms):
         shapes.append(waveforms.shape)
@@ -113,6 +115,7 @@ def test_windows_are_embedded_one_after_the_other():
     assert embedded.vector.tolist() == [[1, 1], [1, 1], [-8, 1]]
     assert shapes == [(1, 3)] * 3
     assert parts == pytest.approx([1 / 3, 2 / 3, 1])
+    assert releases == [1, 2, 3]
 
 
 def test_single_window_keeps_the_vector_of_the_model():
@@ -126,6 +129,6 @@ def test_single_window_keeps_the_vector_of_the_model():
 @pytest.mark.parametrize(("peak", "warnings"), [(1.1e-4, ()), (0.9e-4, ("silent",))])
 def test_peak_is_that_of_all_windows(peak, warnings):
     samples = np.zeros(40, np.float32)
-    samples[25] = -peak
+    samples[5] = -peak
     windows = windows_of(decoded_samples(samples, "a", sample_rate=RATE, speech=None), max_seconds=2.0)
     assert embed_windows(lambda each: each[:, :2], windows, mean=lambda rows, _: rows[0]).warnings == warnings
