@@ -144,12 +144,20 @@ def test_every_problem_is_reported_and_errors_come_first(run, corpus, tmp_path):
     assert severities == ["error"] * 3 + ["warning"] * 8
 
 
+def two_parties():
+    """Two channels that speak in turn, half a second each."""
+    turns = np.repeat([[1, 0.01], [0.01, 1]] * 4, 8_000, axis=0)
+    return np.stack([speech(64_000, 1), speech(64_000, 2)], axis=1) * turns
+
+
 @pytest.mark.parametrize(
     ("samples", "kind", "message"),
     [
+        (two_parties(), "channels", "got 2 that differ, such as two parties of a call"),
+        (np.stack([speech(64_000), -speech(64_000)], axis=1), "channels", "got 2 that cancel each other"),
         (np.stack([speech()] * 3, axis=1), "channels", "expected one channel, got 3: averaged"),
     ],
-    ids=["equal"],
+    ids=["differ", "cancel", "equal"],
 )
 def test_channels_are_told_by_what_they_do_to_the_average(run, corpus, samples, kind, message):
     write(corpus / "b/session/2.wav", samples)

@@ -69,12 +69,12 @@ def test_two_links_to_a_folder_elsewhere_are_told(root, tmp_path):
 
 
 def test_folders_that_all_link_to_each_other_are_walked_in_time(tmp_path):
-    names = [f"s{number:02}" for number in range(12)]
+    names = [f"s{number:02}" for number in range(8)]
     for name in names:
         add(tmp_path, f"{name}/1.wav")
         for other in names:
             (tmp_path / name / other).symlink_to(f"../{other}")
-    tree = walk_audio(tmp_path)  # every path without a loop would be a billion
+    tree = walk_audio(tmp_path)  # paths without a loop are 109,600
     assert len(tree.files) <= (walk.MOST_VISITS + 1) * len(names)
     assert {f"{name}/1.wav" for name in names} <= set(tree.files)
     assert {each.reason for each in tree.left_out} == {"loop", "many_links"}
