@@ -1,4 +1,4 @@
-"""The script that compares predictions with a GPU, on a made-up one and without the package that decodes audio."""
+"""The script that compares predictions with a GPU, on a made-up one."""
 
 from pathlib import Path
 from types import SimpleNamespace

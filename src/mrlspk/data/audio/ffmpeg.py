@@ -30,13 +30,17 @@ class FFmpegStream(AudioStream):
     Args:
         source: The encoded audio.
         extent: First byte, and the byte behind the last, of the part to read; None: all of it.
+        end_note: What to tell as `damage` once the end has been read.
 
     Raises:
         DataError: If it is no recording that FFmpeg can decode.
     """
 
-    def __init__(self, source: AudioSource, extent: tuple[int, int] | None = None) -> None:
-        self._source, self._extent = source, extent
+    def __init__(
+        self, source: AudioSource, extent: tuple[int, int] | None = None, *, end_note: str | None = None
+    ) -> None:
+        self._source, self._extent, self._end_note = source, extent, end_note
+        self._is_read = False
         self._passes: set[Pass] = set()
         self._lost = 0
         self.n_frames: int | None = None
@@ -65,9 +69,12 @@ class FFmpegStream(AudioStream):
 
     @property
     def damage(self) -> str | None:
-        """How much could not be decoded."""
-        seconds = self._lost / self.sample_rate
-        return f"{max(seconds, 0.01):.2f} s could not be decoded" if self._lost else None
+        """How much could not be decoded, and what is odd about the end."""
+        seconds = max(self._lost / self.sample_rate, 0.01)
+        notes = [f"{seconds:.2f} s could not be decoded"] if self._lost else []
+        if self._end_note is not None and self._is_read:
+            notes.append(self._end_note)
+        return ", ".join(notes) or None
 
     def close(self) -> None:
         """Close the audio."""
@@ -131,7 +138,7 @@ class FFmpegStream(AudioStream):
     def _check(self, decoding: Pass, start: int) -> None:
         """Tell what was lost up to the end; much of it is an error, and so is an end before the stated one."""
         self._check_end(decoding)
-        self._lost = max(self._lost, decoding.lost)
+        self._lost, self._is_read = max(self._lost, decoding.lost), True
         read = decoding.position - start
         if decoding.lost > max(MOST_LOST * read, LEAST_LOST_SECONDS * self.sample_rate):
             lost, whole = decoding.lost / self.sample_rate, read / self.sample_rate
@@ -169,9 +176,12 @@ def open_ffmpeg(source: AudioSource) -> AudioStream:
         links = _find_links(source)
     if end.is_cut:
         raise DataError("cut short: its last Ogg page is incomplete", str(source), COPY_AGAIN)
+    note = None if end.is_marked else "its last Ogg page is not marked as the end"
     if len(links) == 1:
-        return FFmpegStream(source)
-    return ChainedStream([partial(FFmpegStream, source, link) for link in links])
+        return FFmpegStream(source, end_note=note)
+    *others, last = links
+    parts = [partial(FFmpegStream, source, link) for link in others]
+    return ChainedStream([*parts, partial(FFmpegStream, source, last, end_note=note)])
 
 
 def _find_links(source: AudioSource) -> list[tuple[int, int]]:

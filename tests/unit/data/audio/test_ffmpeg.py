@@ -1,4 +1,5 @@
 import subprocess
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -9,6 +10,7 @@ import soxr
 from tests.encoded_audio import write_by_ffmpeg, write_lossy
 from tests.unit.data.audio.conftest import FILES, MADE_FROM_M4A, N_SAMPLES, RATE
 
+from mrlspk.data.audio import ffmpeg_pass
 from mrlspk.data.audio.ffmpeg import open_ffmpeg
 from mrlspk.data.audio.source import as_source
 from mrlspk.errors import DataError
@@ -200,3 +202,47 @@ def test_header_that_no_decoder_accepts_is_an_error(tmp_path):
     (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(DataError, match="cannot be decoded as .wav audio .FFmpeg: Invalid argument"):
         open_ffmpeg(as_source(tmp_path / "a.wav"))
+
+
+@pytest.mark.parametrize("name", ["vorbis", "opus", "speex", "ogg flac"])
+def test_ogg_without_an_end_mark_is_read_and_told(encoded, tmp_path, name):
+    content = encoded(name).read_bytes()
+    path = tmp_path / encoded(name).name
+    path.write_bytes(content[: content.rindex(b"OggS\0")])  # as of a program that was killed
+    stream = open_ffmpeg(as_source(path))
+    assert next(iter(stream.blocks())).size
+    assert stream.damage is None
+    assert sum(map(len, stream.blocks())) > 0.5 * stream.sample_rate
+    assert stream.damage == "its last Ogg page is not marked as the end"
+    stream.close()
+
+
+@pytest.fixture(scope="module", params=["m4a", "mp3", "opus", "webm"])
+def minute(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("minute") / f"a.{request.param}"
+    return write_by_ffmpeg(path, np.random.default_rng(1).normal(0, 0.1, 60 * RATE), "-b:a 32k")
+
+
+def test_a_late_range_decodes_little_before_it(minute, monkeypatch):
+    decoded = []
+    decode = ffmpeg_pass._decode
+    monkeypatch.setattr(ffmpeg_pass, "_decode", lambda packet: decoded.append(packet.size) or decode(packet))
+    stream = open_ffmpeg(as_source(minute))
+    rest = sum(map(len, stream.blocks(59 * stream.sample_rate))) / stream.sample_rate
+    stream.close()
+    assert rest == pytest.approx(1.0, abs=0.1)
+    assert sum(decoded) < 0.06 * minute.stat().st_size
+    decoded.clear()
+    assert count(minute) / stream.sample_rate == pytest.approx(60.0, abs=0.1)
+    assert sum(decoded) < 0.02 * minute.stat().st_size
+
+
+def test_a_minute_is_never_in_memory_as_a_whole(minute):
+    stream = open_ffmpeg(as_source(minute))
+    tracemalloc.start()
+    for block in stream.blocks():
+        assert len(block) < 1.2 * stream.sample_rate
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    stream.close()
+    assert peak < 8 * 4 * stream.sample_rate  # eight seconds
