@@ -1,9 +1,11 @@
 """Matryoshka speaker embeddings: one forward pass, a good embedding at every prefix width.
 
-``mrlspk.load(MODEL)`` returns a `SpeakerEncoder`; importing the package alone does not import torch.
+``mrlspk.load(MODEL)`` returns a `SpeakerEncoder`; `cosine` and `cosine_matrix` compare its embeddings. Importing the
+package alone imports neither torch nor NumPy.
 """
 
 import os
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +13,19 @@ from typing import TYPE_CHECKING, Any
 from mrlspk.errors import MrlspkError
 
 if TYPE_CHECKING:
+    from mrlspk.inference.embed_many import EmbeddedAudio
     from mrlspk.inference.speaker_encoder import SpeakerEncoder
+    from mrlspk.metrics.similarity import cosine, cosine_matrix
 
 __version__ = version("mrlspk")
-__all__ = ["MrlspkError", "SpeakerEncoder", "__version__", "load"]
+__all__ = ["EmbeddedAudio", "MrlspkError", "SpeakerEncoder", "__version__", "cosine", "cosine_matrix", "load"]
+
+_MODULES = {
+    "EmbeddedAudio": "mrlspk.inference.embed_many",
+    "SpeakerEncoder": "mrlspk.inference.speaker_encoder",
+    "cosine": "mrlspk.metrics.similarity",
+    "cosine_matrix": "mrlspk.metrics.similarity",
+}  # of names that need torch or NumPy
 
 
 def load(
@@ -48,9 +59,11 @@ def load(
 
 
 def __getattr__(name: str) -> Any:
-    """Import the names that need torch at their first use."""
-    if name == "SpeakerEncoder":
-        from mrlspk.inference.speaker_encoder import SpeakerEncoder
-
-        return SpeakerEncoder
+    """Import the names that need torch or NumPy at their first use."""
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'mrlspk' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -19,7 +19,7 @@ from mrlspk.inference.batching import Batches, check_direction
 from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.cache_entries import Entry
 from mrlspk.inference.cache_lookup import CacheLookup
-from mrlspk.inference.decoding import Decoded, decode, decoded_samples
+from mrlspk.inference.decoding import Decoded, decode
 from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
 from mrlspk.inference.windows import Vector, embed_windows, find_peak, keep_speech, unit_mean
 
@@ -207,34 +207,6 @@ class _Run:
 
     def _embedded(self, part: float) -> None:
         self._results.part_done(DECODING_SHARE + (1 - DECODING_SHARE) * part)
-
-
-def embed_samples(
-    backend: Backend,
-    samples: NDArray[np.float32],
-    name: str,
-    *,
-    max_seconds: float,
-    speech: SpeechDetector | None = None,
-) -> EmbeddedRecording:
-    """Embed samples (samples,) at the backend's sample rate, as `embed_recordings` embeds a recording of them.
-
-    Args:
-        backend: The model.
-        samples: In [-1, 1].
-        name: Of the samples in messages.
-        max_seconds: As of `embed_recordings`.
-        speech: Likewise.
-
-    Raises:
-        DataError: If the samples are too few, or give no embedding.
-    """
-    decoded = decoded_samples(samples, name, sample_rate=backend.sample_rate, speech=speech)
-    kept = keep_speech(decoded, min_samples=backend.min_samples)
-    windows = kept.cut(max_seconds=max_seconds, min_samples=backend.min_samples)
-    embedded = embed_windows(partial(embed_batch, backend), windows, mean=unit_mean)
-    check_direction(embedded.vector, name)
-    return embedded
 
 
 def embed_batch(backend: Backend, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:

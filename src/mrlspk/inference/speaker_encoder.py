@@ -1,26 +1,37 @@
 """Embed speech from Python: ``mrlspk.load(MODEL)``."""
 
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from os import PathLike
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
-import torch
-import torchaudio
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
-from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.data.audio import SAMPLE_RATE, load_audio
-from mrlspk.errors import DataError, UsageError
+from mrlspk.config.base import channel_number
+from mrlspk.config.evaluation import EvaluationConfig, SpeechMode
+from mrlspk.data.audio import SAMPLE_RATE
+from mrlspk.data.audio.source import Channel
+from mrlspk.data.speech.build import build_detector
+from mrlspk.errors import UsageError
 from mrlspk.inference.backend import Backend, check_dims
 from mrlspk.inference.backend_registry import load_backend
-from mrlspk.inference.embedding import embed_samples, unit_prefix
+from mrlspk.inference.embed_many import Audio, Decoding, EmbeddedAudio, embed_many
 from mrlspk.inference.model_file import locate_model
+from mrlspk.inference.samples import as_array
 from mrlspk.inference.torch_backend import find_device
+from mrlspk.inference.windows import keep_speech
+from mrlspk.metrics.similarity import cosine
 
-MAX_SECONDS = EvaluationConfig().max_seconds
+log = logging.getLogger("mrlspk.encoding")
 
-type Audio = str | PathLike[str] | ArrayLike | Tensor
+BATCH_SIZE = EvaluationConfig().batch_size
+UNIT_TOLERANCE = 0.01  # of the length of an embedding, which may have been stored in half precision
+
+type ChannelChoice = Channel | Literal["left", "right"]
 
 
 class SpeakerEncoder:
@@ -43,38 +54,164 @@ class SpeakerEncoder:
         """The full width."""
         return self._backend.embed_dim
 
-    def embed(self, audio: Audio, *, dim: int | None = None, sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
-        """Return the embedding (dim,) at unit length; cut first, then normalised.
+    def embed(
+        self,
+        audio: Audio,
+        *,
+        dim: int | None = None,
+        sample_rate: int = SAMPLE_RATE,
+        speech: SpeechMode = "auto",
+        channel: ChannelChoice = "mix",
+    ) -> NDArray[np.float32]:
+        """Return the embedding (dim,) of a recording at unit length: cut first, then normalised.
+
+        Warnings go to the logger ``mrlspk.encoding``; `embed_many` returns them.
 
         Args:
             audio: A path, or samples (samples,) in [-1, 1] as an array or tensor.
             dim: Width; the full one by default.
             sample_rate: Of an array or tensor, Hz; a file says its own.
+            speech: Embed the speech that a detector finds (``auto``, ``silero``), or ``all`` of the recording.
+            channel: Of a file: ``mix`` for the average of all, or a number from 0.
 
         Raises:
             DataError: If the audio cannot be read, is too short, or gives no embedding.
-            UsageError: If the model was not trained for ``dim``.
+            UsageError: If the model was not trained for ``dim``, or ``speech`` or ``channel`` is unknown.
+            MissingDependencyError: If the detector is not installed.
         """
-        width = self._check_dim(dim)
-        where = str(audio) if isinstance(audio, str | PathLike) else "audio"
-        model_rate = self._backend.sample_rate
-        waveform = _waveform(audio, sample_rate, model_rate)
-        embedded = embed_samples(self._backend, waveform.numpy(), where, max_seconds=MAX_SECONDS)
-        return unit_prefix(embedded.vector, width)
+        (found,) = self.embed_many([audio], dim=dim, sample_rate=sample_rate, speech=speech, channel=channel)
+        if found.warnings:
+            log.warning("%s: %s", found.path or "audio", ", ".join(found.warnings))
+        return found.unwrap()
 
-    def similarity(self, a: Audio, b: Audio, *, dim: int | None = None, sample_rate: int = SAMPLE_RATE) -> float:
-        """Return the cosine, in [-1, 1], of the embeddings of two recordings."""
-        first, second = (self.embed(audio, dim=dim, sample_rate=sample_rate) for audio in (a, b))
-        cosine = float(first.astype(np.float64) @ second.astype(np.float64))
-        return min(1.0, max(-1.0, cosine))  # vectors rounded to float32 can be longer than 1
+    def embed_many(
+        self,
+        audio: Iterable[Audio],
+        *,
+        dim: int | None = None,
+        sample_rate: int = SAMPLE_RATE,
+        speech: SpeechMode = "auto",
+        channel: ChannelChoice = "mix",
+        batch_size: int = BATCH_SIZE,
+    ) -> Iterator[EmbeddedAudio]:
+        """Return an iterator over the embeddings of recordings, in order.
 
-    def _check_dim(self, dim: int | None) -> int:
+        A recording that cannot be embedded has its error in its result; the others are embedded all the same. The
+        recordings are read while the results are taken, up to four batches ahead, and may be endless.
+
+        Args:
+            audio: Recordings as `embed` takes them; the rows of an array or tensor are recordings too.
+            dim: Width; the full one by default.
+            sample_rate: Of arrays and tensors, Hz.
+            speech: As of `embed`.
+            channel: As of `embed`.
+            batch_size: Recordings of equal length embedded together. With 1, each result comes before the next
+                recording is read.
+
+        Raises:
+            UsageError: If the model was not trained for ``dim``, or ``audio``, ``speech``, ``channel`` or
+                ``batch_size`` is none.
+            MissingDependencyError: If the detector is not installed.
+        """
+        _check_several(audio)
+        if batch_size < 1:
+            raise UsageError(f"expected 1 or more, got {batch_size}", parameter="batch_size")
+        decoding = Decoding(_detector(_speech(speech)), _channel(channel), sample_rate)
+        return embed_many(self._backend, audio, dim=self._width(dim), decoding=decoding, batch_size=batch_size)
+
+    def similarity(
+        self,
+        a: Audio | EmbeddedAudio,
+        b: Audio | EmbeddedAudio,
+        *,
+        dim: int | None = None,
+        sample_rate: int = SAMPLE_RATE,
+        speech: SpeechMode = "auto",
+        channel: ChannelChoice = "mix",
+    ) -> float:
+        """Return the cosine, in [-1, 1], of two recordings or embeddings.
+
+        An array is an embedding if it has a width of the model and unit length, and is too short to be audio.
+        `mrlspk.cosine` compares vectors of any length.
+
+        Args:
+            a: A recording as `embed` takes it, its embedding, or a result of `embed_many`.
+            b: Likewise.
+            dim: Compare at this width; the full one by default.
+            sample_rate: As of `embed`.
+            speech: As of `embed`.
+            channel: As of `embed`.
+
+        Raises:
+            DataError: If a recording cannot be embedded, or a result has an error.
+            MetricError: If the embeddings have different widths, or are narrower than ``dim``.
+            UsageError: As of `embed`.
+        """
+        self._width(dim)
+        embed = partial(self.embed, dim=dim, sample_rate=sample_rate, speech=speech, channel=channel)
+        first, second = self._side(a, embed), self._side(b, embed)
+        return cosine(first, second, dim=dim)
+
+    def speech_seconds(
+        self,
+        audio: Audio,
+        *,
+        sample_rate: int = SAMPLE_RATE,
+        speech: Literal["auto", "silero"] = "auto",
+        channel: ChannelChoice = "mix",
+    ) -> float:
+        """Return the length of the speech in a recording, in seconds, without embedding it.
+
+        Args:
+            audio: As of `embed`.
+            sample_rate: As of `embed`.
+            speech: The detector.
+            channel: As of `embed`.
+
+        Raises:
+            DataError: If the audio cannot be read.
+            UsageError: If ``speech`` or ``channel`` is unknown.
+            MissingDependencyError: If the detector is not installed.
+        """
+        detector = _detector(_speech(speech))
+        if detector is None:
+            raise UsageError("expected auto or silero, got all", parameter="speech")
+        decoding = Decoding(detector, _channel(channel), sample_rate)
+        name = str(audio) if isinstance(audio, str | PathLike) else "audio"
+        decoded = decoding.decode(audio, name, model_rate=self._backend.sample_rate)
+        kept = keep_speech(decoded, min_samples=self._backend.min_samples)
+        return kept.seconds if kept.found else 0.0
+
+    def _width(self, dim: int | None) -> int:
+        """Return the width to cut to.
+
+        Raises:
+            UsageError: If the model was not trained for it.
+        """
         try:
             return check_dims(self.dims, None if dim is None else (dim,))[-1]
-        except UsageError as error:  # whose remedy is a flag of the command line
-            raise UsageError(
-                error.what, parameter="dim", fix=f"Its widths: {', '.join(map(str, self.dims))}."
-            ) from error
+        except UsageError as error:  # whose remedy is a parameter of other functions
+            fix = f"Its widths: {', '.join(map(str, self.dims))}."
+            raise UsageError(error.what, parameter="dim", fix=fix) from error
+
+    def _side(self, side: Audio | EmbeddedAudio, embed: Callable[[Audio], NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the embedding of one side of a comparison.
+
+        Raises:
+            MrlspkError: If it has none.
+        """
+        if isinstance(side, EmbeddedAudio):
+            return side.unwrap()
+        if isinstance(side, str | PathLike):
+            return embed(side)
+        values = as_array(side, "audio")
+        return values.astype(np.float32) if self._is_embedding(values) else embed(side)
+
+    def _is_embedding(self, values: NDArray[np.generic]) -> bool:
+        """Return whether an array is an embedding of the model, and cannot be audio."""
+        if values.ndim != 1 or values.dtype.kind != "f" or len(values) not in self.dims:
+            return False
+        return len(values) < self._backend.min_samples and abs(np.linalg.norm(values) - 1) < UNIT_TOLERANCE
 
 
 def load(
@@ -99,33 +236,29 @@ def load(
     return SpeakerEncoder(load_backend(file, device=device).backend)
 
 
-def _waveform(audio: Audio, sample_rate: int, model_rate: int) -> Tensor:
-    """Return (samples,) at the sample rate of the model."""
-    if isinstance(audio, str | PathLike):
-        return load_audio(Path(audio), sample_rate=model_rate)
-    samples = audio.detach().cpu() if isinstance(audio, Tensor) else _from_array(audio)
-    if samples.ndim != 1 or not samples.is_floating_point():
-        raise _no_samples(f"{samples.dtype} of shape {tuple(samples.shape)}")
-    if not torch.isfinite(samples).all():
-        raise DataError("holds values that are not finite", "audio")
-    resampled: Tensor = torchaudio.functional.resample(samples.float(), sample_rate, model_rate)
-    return resampled
+_detector = cache(build_detector)  # Silero VAD takes a moment to load
 
 
-def _from_array(audio: ArrayLike) -> Tensor:
-    """Return a copy, which torch accepts whatever the layout, byte order or write protection of the array."""
-    try:
-        values = np.asarray(audio)
-    except ValueError as error:  # rows of different lengths
-        raise _no_samples(f"a {type(audio).__name__} that is no array") from error
-    if not np.issubdtype(values.dtype, np.floating):
-        raise _no_samples(f"{type(audio).__name__} of {values.dtype}")
-    return torch.from_numpy(values.astype(np.float32, order="C"))
-
-
-def _no_samples(found: str) -> DataError:
-    return DataError(
-        f"expected floating-point samples (samples,), got {found}",
-        "audio",
-        "Give one channel in [-1, 1]: integers divided by their full scale, channels averaged.",
+def _check_several(audio: Iterable[Audio]) -> None:
+    """Refuse one recording in place of several: a path would be taken letter by letter."""
+    is_path = isinstance(audio, str | bytes | PathLike)
+    is_waveform = (isinstance(audio, Tensor) and audio.ndim == 1) or (
+        isinstance(audio, np.ndarray) and audio.ndim == 1 and audio.dtype.kind in "fiu"
     )
+    if is_path or is_waveform:
+        what = f"expected several recordings, got one {'path' if is_path else 'waveform'}"
+        raise UsageError(what, fix="Give a list of them.", parameter="audio")
+
+
+def _speech(mode: SpeechMode) -> SpeechMode:
+    if mode not in get_args(SpeechMode):
+        raise UsageError(f"expected auto, silero or all, got {mode!r}", parameter="speech")
+    return mode
+
+
+def _channel(choice: ChannelChoice) -> Channel:
+    try:
+        channel: Channel = channel_number(choice)
+    except ValueError as error:
+        raise UsageError(str(error), parameter="channel") from error
+    return channel

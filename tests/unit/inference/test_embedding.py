@@ -6,9 +6,8 @@ import soundfile
 
 from factories import recording_of, tiny_encoder
 from fake_audio import FakeAudio, FakeDetector, FirstAndLast
-from mrlspk.errors import DataError
 from mrlspk.inference import decoding
-from mrlspk.inference.embedding import embed_recordings, embed_samples, unit_prefix
+from mrlspk.inference.embedding import embed_recordings, unit_prefix
 from mrlspk.inference.torch_backend import TorchBackend
 
 
@@ -255,20 +254,6 @@ def test_windows_without_a_direction_are_an_error_of_their_recording(audio, seco
     assert list(found.errors) == recordings[:1]
     assert "a: its embedding is zero" in found.errors[recordings[0]]
     assert found.embeddings[recordings[1]].vector == pytest.approx(np.full(2, UNIT))
-    with pytest.raises(DataError, match="its embedding is zero"):
-        embed_samples(FirstAndLast(), samples, "array", max_seconds=1.0)
-
-
-def test_samples_are_embedded_like_a_recording_of_them(audio):
-    samples, options = ramp(5), {"max_seconds": 1.0, "speech": FakeDetector((100, 40_000))}
-    (expected,) = embed_recordings(
-        FirstAndLast(), [audio.add("a", samples)], batch_size=1, **options
-    ).embeddings.values()
-    embedded = embed_samples(FirstAndLast(), samples, "array", **options)
-    assert embedded.vector.tolist() == expected.vector.tolist()
-    assert (embedded.seconds, embedded.speech_seconds) == (expected.seconds, expected.speech_seconds)
-    with pytest.raises(DataError, match="array: too short: 1 samples"):
-        embed_samples(FirstAndLast(), samples[:1], "array", max_seconds=1.0)
 
 
 def test_prefix_is_cut_first_and_normalised_then():

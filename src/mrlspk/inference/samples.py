@@ -1,0 +1,83 @@
+"""Take samples that Python code holds, an array or tensor, as a decoded recording."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from mrlspk.data.audio.levels import OUT_OF_RANGE, is_out_of_range, peak_of
+from mrlspk.data.audio.resampling import check_rate, resample
+from mrlspk.data.speech.detector import SpeechDetector
+from mrlspk.errors import DataError
+from mrlspk.inference.decoding import Decoded, decoded_samples
+
+type Samples = ArrayLike | Tensor
+
+FIX = "Give one channel in [-1, 1]: integers divided by their full scale, one channel chosen or all averaged."
+
+
+def decode_samples(
+    samples: Samples, name: str, *, rate: int, model_rate: int, speech: SpeechDetector | None
+) -> Decoded:
+    """Return samples as a decoded recording, with the warnings that a file of them would have.
+
+    Args:
+        samples: (samples,) in [-1, 1].
+        name: Of the recording in messages.
+        rate: Hz.
+        model_rate: Hz to resample to.
+        speech: Finds the speech; None if it is not searched.
+
+    Raises:
+        DataError: If they are not floating-point samples of one channel, or of no possible rate.
+    """
+    waveform = check_samples(samples, name)
+    try:
+        check_rate(rate)
+    except DataError as error:
+        raise DataError(error.what, name, "Give the rate of the samples as `sample_rate`.") from error
+    warnings = [f"upsampled from {rate} Hz"] if rate < model_rate else []
+    warnings += [OUT_OF_RANGE] if is_out_of_range(peak_of(waveform)) else []
+    resampled = resample(waveform, rate, model_rate)
+    decoded = decoded_samples(resampled, name, sample_rate=model_rate, speech=speech)
+    return replace(decoded, warnings=tuple(warnings))
+
+
+def check_samples(samples: Samples, where: str) -> NDArray[np.float32]:
+    """Return (samples,) as a new array, whatever the layout, byte order, device or write protection of the given one.
+
+    Raises:
+        DataError: If they are not floating-point samples of one channel, or not finite.
+    """
+    values = as_array(samples, where)
+    if values.ndim != 1 or not np.issubdtype(values.dtype, np.floating):
+        raise DataError(f"expected floating-point samples (samples,), got {_describe(samples, values)}", where, FIX)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and told below
+        checked = values.astype(np.float32, order="C")
+    if not np.isfinite(checked).all():
+        raise DataError("holds samples that are not finite", where, "Check what computed them.")
+    return checked
+
+
+def as_array(samples: Samples, where: str) -> NDArray[np.generic]:
+    """Return what NumPy makes of samples.
+
+    Raises:
+        DataError: If nothing.
+    """
+    if isinstance(samples, Tensor):
+        samples = samples.detach().cpu()
+        samples = samples.float() if samples.dtype == torch.bfloat16 else samples  # NumPy has no bfloat16
+        return samples.numpy()
+    try:
+        return np.asarray(samples)
+    except ValueError as error:  # rows of different lengths
+        raise DataError(
+            f"expected floating-point samples (samples,), got a {type(samples).__name__} that is no array", where, FIX
+        ) from error
+
+
+def _describe(samples: Samples, values: NDArray[np.generic]) -> str:
+    return f"{type(samples).__name__} of {values.dtype} and shape {values.shape}"
