@@ -2,8 +2,8 @@
 
 python examples/find_voice.py MODEL VOICE RECORDING
 
-Cuts the recording into pieces of equal length and compares each with the known voice. Pieces with two speakers, or
-with none, get a cosine too: this is not diarisation.
+Cuts the recording into pieces of equal length and compares each with the known voice. Pieces with two speakers get a
+cosine too: this is not diarisation.
 """
 
 import argparse
@@ -28,9 +28,14 @@ def main() -> None:
     samples, sample_rate = soundfile.read(arguments.recording, dtype="float32", always_2d=True)
     mono = samples.mean(axis=1)
     size = round(arguments.seconds * sample_rate)
-    for start in range(0, len(mono) - size + 1, size):  # the rest is too short to compare
-        piece = encoder.embed(mono[start : start + size], dim=arguments.dim, sample_rate=sample_rate)
-        print(f"{start / sample_rate:7.1f} s  cosine {float(voice @ piece):+.4f}")
+    pieces = (mono[start : start + size] for start in range(0, len(mono) - size + 1, size))  # the rest is too short
+    for found in encoder.embed_many(pieces, dim=arguments.dim, sample_rate=sample_rate):
+        place = f"{found.index * arguments.seconds:7.1f} s"
+        if found.speech_seconds:
+            cosine = encoder.similarity(voice, found, dim=arguments.dim)
+            print(f"{place}  cosine {cosine:+.4f}  {found.speech_seconds:.1f} s of speech")
+        else:
+            print(f"{place}  {found.error or 'no speech'}")
 
 
 if __name__ == "__main__":

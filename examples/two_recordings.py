@@ -17,9 +17,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     encoder = mrlspk.load(arguments.model)
+    first, second = encoder.embed(arguments.first), encoder.embed(arguments.second)
     for dim in encoder.dims:
-        cosine = encoder.similarity(arguments.first, arguments.second, dim=dim)
-        print(f"{dim:4d} values: cosine {cosine:+.4f}")
+        print(f"{dim:4d} values: cosine {mrlspk.cosine(first, second, dim=dim):+.4f}")
     # The threshold for "same speaker" depends on the model, the width and the recordings: `mrlspk calibrate` fits it
     # on your own trials.
 

@@ -30,8 +30,15 @@ def model(write_model, tmp_path):
 
 
 @pytest.fixture
-def recordings(tiny_corpus):
-    return [tiny_corpus.root / utterance_id for utterance_id in tiny_corpus.utterance_ids]
+def recordings(tmp_path):
+    """Two voices of 1.5 s, each between pauses of half a second."""
+    generator, paths = np.random.default_rng(0), [tmp_path / "first.wav", tmp_path / "second.wav"]
+    for path, pitch in zip(paths, (150, 400), strict=True):
+        voice = 0.2 * np.sin(2 * np.pi * pitch * np.arange(24_000) / 16_000) + 0.05 * generator.normal(size=24_000)
+        noise = 1e-4 * generator.normal(size=40_000)
+        noise[8000:32_000] += voice
+        soundfile.write(path, noise, 16_000)
+    return paths
 
 
 def test_every_example_is_tested():
@@ -53,16 +60,18 @@ def test_one_pass_finds_prefixes_equal_to_narrower_embeddings(model, recordings)
     assert max(float(difference) for *_, difference in rows) < 1e-6
 
 
-def test_find_voice_prints_a_cosine_for_every_whole_piece(model, recordings, tmp_path):
+def test_find_voice_prints_a_cosine_for_every_whole_piece_with_speech(model, recordings, tmp_path):
     voice, rate = soundfile.read(recordings[0], dtype="float32")
-    other, _ = soundfile.read(recordings[-1], dtype="float32")
+    other, _ = soundfile.read(recordings[1], dtype="float32")
     long = tmp_path / "long.wav"
-    soundfile.write(long, np.concatenate([other, voice, other[:100]]), rate, subtype="PCM_16")
-    done = run_example("find_voice.py", model, recordings[0], long, "--seconds", 0.5, "--dim", 4)
+    soundfile.write(long, np.concatenate([other, np.zeros_like(other), voice, other[:100]]), rate, subtype="PCM_16")
+    done = run_example("find_voice.py", model, recordings[0], long, "--seconds", 2.5, "--dim", 4)
     assert (done.returncode, done.stderr) == (0, "")
-    rows = re.findall(rf"^ +(\S+) s  cosine {COSINE}$", done.stdout, re.MULTILINE)
-    assert [start for start, _ in rows] == ["0.0", "0.5"]
-    assert float(rows[1][1]) == pytest.approx(1.0, abs=1e-4)  # the second piece is the voice itself
+    different, silent, same = done.stdout.splitlines()
+    row = rf"    \d\.\d s  cosine {COSINE}  \d\.\d s of speech"
+    assert (different[:9], silent, same[:9]) == ("    0.0 s", "    2.5 s  no speech", "    5.0 s")
+    assert float(re.fullmatch(row, different)[1]) < float(re.fullmatch(row, same)[1])
+    assert float(re.fullmatch(row, same)[1]) == pytest.approx(1, abs=1e-4)
 
 
 @pytest.fixture
