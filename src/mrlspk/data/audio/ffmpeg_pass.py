@@ -143,7 +143,8 @@ class Pass:
         missing, self._missing = self._missing, 0
         if frame.sample_rate == self.sample_rate and self._places.kind is Places.STAMPS and frame.pts is not None:
             yield from self._joined.finish()
-            missing = self._places.frame_at(frame.pts) - self.position
+            gap = self._places.frame_at(frame.pts) - self.position
+            missing = gap if gap > self._places.jitter else 0
         if missing > 0:
             self.lost += missing if self.position >= self.target else 0
             yield np.zeros((missing, self.channels), np.float32)

@@ -19,6 +19,7 @@ EQUAL_PACKETS = frozenset(
 )
 # Demuxers whose time stamps count samples and hold after a seek, whatever the codec; see `_choose` for others.
 STAMPED = frozenset({"aac", "amr", "flac", "g722", "gsm", "loas", "mlp", "mp3", "tta", "wv"})
+VORBIS_JITTER = 2_048  # frames by which the stamps of short blocks are off in FFmpeg
 OPUS_SHORTEST = 120  # 2.5 ms at Opus's 48 kHz
 
 type AudioPacket = Packet[FFmpegAudio]
@@ -45,6 +46,7 @@ class PacketPlaces:
         kind: What tells the places.
         delay: Frames in the first packets that are not part of the audio.
         equal_size: Frames of each packet, if they are equal.
+        jitter: Frames by which time stamps may be off; a larger gap between them is a lost packet.
     """
 
     def __init__(self, opened: Opened, read: list[Read], sample_rate: int) -> None:
@@ -55,6 +57,7 @@ class PacketPlaces:
         self._origin = max(first[0].pts or 0, 0)
         self._frames_per_stamp = float(stream.time_base * sample_rate)
         self.equal_size = stream.codec_context.frame_size or first[0].samples
+        self.jitter = VORBIS_JITTER if self._codec == "vorbis" else 0
         self.kind = self._choose(opened)
         held = sum(self.frames_of(packet) for packet, frames in read if frames is not None)
         self.delay = held - sum(frame.samples for frame in first)
