@@ -30,6 +30,10 @@ def test_names_that_look_like_urls_are_files(run, tmp_path, model, tiny_corpus, 
     assert typed.json["errors"] == []
     assert [each["id"] for each in typed.json["embeddings"]] == names
     assert len({tuple(each["embedding"]) for each in typed.json["embeddings"]}) == 1
+    listed = [name for name in names if "\n" not in name]
+    (tmp_path / "list.txt").write_text("\r\n".join(listed))
+    from_list = run("embed", tmp_path / "list.txt", "--model", model, "--json").json
+    assert [each["id"] for each in from_list["embeddings"]] == listed
     folder = run("embed", ".", "--model", model, "--json")
     assert sorted(each["id"] for each in folder.json["embeddings"]) == sorted(names)
     checked = run("data", "check", "..", "--decode", "all", "--json")

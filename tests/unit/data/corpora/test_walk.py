@@ -77,6 +77,8 @@ def test_folders_that_all_link_to_each_other_are_walked_in_time(tmp_path):
     tree = walk_audio(tmp_path)  # paths without a loop are 109,600
     assert len(tree.files) <= (walk.MOST_VISITS + 1) * len(names)
     assert {f"{name}/1.wav" for name in names} <= set(tree.files)
+    nearest = {f"{name}/{other}/1.wav" for name in names for other in names if name != other}
+    assert nearest <= set(tree.files)
     assert {each.reason for each in tree.left_out} == {"loop", "many_links"}
 
 
