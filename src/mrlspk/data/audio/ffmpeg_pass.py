@@ -17,7 +17,6 @@ PREROLL_SECONDS = 1.0  # decoded before a range: overlap, bit reservoir, state o
 SPEECH_PREROLL_SECONDS = 3.0  # speech codecs predict each frame from the one before
 SPEECH_CODECS = frozenset({"amrnb", "amrwb", "g722", "gsm", "speex"})
 BEYOND_THE_END = 10**6  # seconds
-JUNK_SECONDS = 0.1  # of undecodable packets at the end: tags of a music file, or its last, partial packet
 
 type Samples = NDArray[np.float32]  # (frames, channels)
 
@@ -124,8 +123,7 @@ class Pass:
                 yield from self._before(frame)
                 yield from self._joined.add(_as_float(frame), frame.sample_rate)
         yield from self._joined.finish()
-        if self._missing > JUNK_SECONDS * self.sample_rate:
-            self.lost += self._missing
+        self.lost += self._missing
 
     def _steps(self) -> Iterator[Read]:
         read, self._read = self._read, []
@@ -201,6 +199,8 @@ def _decode(packet: AudioPacket) -> list[AudioFrame] | None:
 
 def _as_float(frame: AudioFrame) -> Samples:
     """Return (frames, channels) in [-1, 1]."""
+    if frame.format.name == "fltp" and frame.layout.nb_channels == 1:  # to_ndarray takes three times as long
+        return np.frombuffer(frame.planes[0], np.float32, frame.samples)[:, None]
     array: NDArray[Any] = frame.to_ndarray()
     samples = array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
     if samples.dtype.kind == "f":

@@ -161,6 +161,15 @@ def test_little_that_cannot_be_decoded_becomes_silence_and_is_told(tmp_path, enc
     stream.close()
 
 
+def test_a_last_packet_that_is_cut_is_told(tmp_path, encoded):
+    path = tmp_path / "a.aac"
+    path.write_bytes(encoded("adts").read_bytes()[:20_000])
+    stream = open_ffmpeg(as_source(path))
+    assert sum(map(len, stream.blocks())) == count(path) > 30_000
+    assert stream.damage == "0.06 s could not be decoded"
+    stream.close()
+
+
 def test_much_that_cannot_be_decoded_is_an_error(tmp_path, encoded):
     path = damage(encoded("m4a"), tmp_path / "a.m4a", 10_000, 5000)
     with pytest.raises(DataError, match=r"0\.. of 3\.7 s cannot be decoded"):
