@@ -128,3 +128,12 @@ def test_mpeg_4_box_beyond_the_end_is_cut_short(size):
 def test_mpeg_4_without_its_index_is_cut_short():
     with pytest.raises(DataError, match="without its index"):
         check(box(b"ftyp") + box(b"mdat", b"x" * 50), "MPEG-4")
+
+
+@pytest.mark.parametrize("name", ["WAV", "W64", "CAF"])
+def test_chunk_of_impossible_length_ends_the_search(name):
+    layout = LAYOUTS[name]
+    header = written(name)[: layout.begin]
+    chunk = b"x" * layout.name_bytes + b"\xff" * layout.size_bytes
+    with pytest.raises(DataError, match=f"cut short: a {name} header without samples"):
+        check(header + chunk, name)
