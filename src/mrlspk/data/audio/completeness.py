@@ -132,9 +132,11 @@ def _is_end(file: BinaryIO, layout: Layout, position: int, size: int) -> bool:
 def _is_unknown(length: int) -> bool:
     """Return whether a program wrote ``length`` that could not seek back to fill in the true one.
 
-    FFmpeg writes 0 or -1, SoX 0x7FFFF000 or 0x7F000000, LAME and opusdec 0x7FFFFFFF, arecord 0x80000000.
+    FFmpeg writes 0 or -1, SoX 0x7FFFF000, LAME and opusdec 0x7FFFFFFF, arecord 0x80000000; SoX in AIFF the last whole
+    frame below 0x7F000000, and 8 for the header of the chunk.
     """
-    return length in {0, 0x7F000008} or 0x7FFFF000 <= length <= 0x80000000 or length >= 0xFFFFFF00
+    is_of_sox = 0x7EFFFF00 <= length <= 0x7F000008
+    return length == 0 or is_of_sox or 0x7FFFF000 <= length <= 0x80000000 or length >= 0xFFFFFF00
 
 
 def _au_samples(header: bytes) -> SampleBytes:

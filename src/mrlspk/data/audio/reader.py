@@ -68,8 +68,7 @@ class AudioReader:
         found = []
         if self.original_rate < self._sample_rate:
             found.append(f"upsampled from {self.original_rate} Hz")
-        if self._source.channel == "mix":
-            found += self._facts.warnings()
+        found += self._facts.warnings()
         if is_out_of_range(self._peak):
             found.append(OUT_OF_RANGE)
         if self._stream.damage is not None:

@@ -101,7 +101,9 @@ def test_silent_or_merely_noisy_channel_does_not_differ(talkers, level):
 
 
 def test_quiet_party_differs(talkers):
-    assert facts(side_by_side(talkers[0], 0.1 * talkers[1])) == ("channels differ",)
+    one, other = (each / each.std() for each in talkers[:2])
+    assert facts(side_by_side(one, 0.08 * other)) == ("channels differ",)
+    assert facts(side_by_side(one, 0.02 * other)) == ()
 
 
 def test_noise_on_top_of_one_talker_does_not_differ(talkers):
@@ -138,3 +140,9 @@ def test_nothing_is_told_of_silence_or_a_moment():
 def test_steady_tones_of_two_pitches_differ():
     time = np.arange(64_000) / RATE
     assert facts(np.sin(2 * np.pi * time[:, None] * [440.0, 1000.0])) == ("channels differ",)
+
+
+def test_one_steady_tone_on_both_channels_does_not_differ():
+    tone = np.sin(2 * np.pi * 440 * np.arange(64_000) / RATE)
+    left, right = np.random.default_rng(4).normal(0, 0.02, (2, 64_000))
+    assert facts(side_by_side(tone + left, 0.37 * tone + right)) == ()

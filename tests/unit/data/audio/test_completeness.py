@@ -1,5 +1,6 @@
 import io
 import struct
+import subprocess
 
 import numpy as np
 import pytest
@@ -57,6 +58,13 @@ def test_size_that_its_writer_did_not_know_is_unknown(stated):
     assert (samples.begin, samples.stated) == (44, None)
 
 
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_aiff_that_sox_pipes_is_of_unknown_length(n_channels):
+    command = ["sox", "-n", "-r", "16000", "-b", "24", "-c", str(n_channels), "-t", "aiff", "-", "trim", "0", "0.1"]
+    content = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    assert check(content, "AIFF").stated is None
+
+
 @pytest.mark.parametrize("stated", [1_601, 0x7FFFE000, 0x80000001, 0x90000000])
 def test_size_that_lies_is_cut_short(stated):
     with pytest.raises(DataError, match="got 1600"):
@@ -109,7 +117,7 @@ def box(name: bytes, content: bytes = b"", size: int | None = None) -> bytes:
     "content",
     [
         box(b"ftyp") + box(b"moov", b"x" * 20) + box(b"mdat", b"x" * 50),
-        box(b"ftyp") + box(b"moov", b"x" * 20) + box(b"mdat", b"x" * 50, size=0),  # to the end
+        box(b"ftyp") + box(b"moov", b"x" * 20) + box(b"mdat", box(b"moof", b"x" * 50, size=999), size=0),  # to the end
         box(b"ftyp") + box(b"moov") + box(b"mdat", struct.pack(">Q", 66) + b"x" * 50, size=1),
         box(b"ftyp") + box(b"moov") + box(b"mdat", b"x" * 50) + b"TAG" + b"x" * 125,  # an ID3 tag of the first kind
     ],

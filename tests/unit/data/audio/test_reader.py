@@ -99,6 +99,17 @@ def test_channels_are_judged_by_the_range_alone(tmp_path):
     assert read(RangeSource(source, 4.0, 4.0))[1] == ("channels differ",)
 
 
+def test_warnings_are_of_the_blocks_read_last(tmp_path):
+    one, other = RNG.normal(0, 0.1, (2, 160_000))
+    one[70_000] = 100.0
+    other[80_000:] = one[80_000:]
+    with open_audio(write(tmp_path / "a.wav", np.stack([one, other], axis=1), subtype="FLOAT")) as reader:
+        list(reader.blocks(seconds=5.0))
+        assert reader.warnings == ("channels differ", "out of range")
+        list(reader.blocks(start_seconds=5.0))
+        assert reader.warnings == ()
+
+
 @pytest.mark.parametrize(("peak", "expected"), [(1.2, ()), (12_000.0, ("out of range",))])
 def test_samples_far_out_of_range_are_told(tmp_path, peak, expected):
     samples = np.zeros(100_000)

@@ -73,6 +73,16 @@ def test_fewer_samples_than_counted_are_cut_short(tmp_path, total):
     assert caught.value.where == str(path)
 
 
+def test_file_that_shrinks_while_it_is_read_is_cut_short(tmp_path, noise):
+    source = write(tmp_path / "a.wav", noise, subtype="FLOAT")
+    blocks = open_sndfile(source).blocks()
+    next(blocks)
+    with source.path.open("r+b") as file:
+        file.truncate(300_000)
+    with pytest.raises(DataError, match=r"cut short: expected 50000 samples, got 3\d{4}\n"):
+        list(blocks)
+
+
 def test_damage_in_the_middle_is_an_error_of_the_decoder(tmp_path):
     content = bytearray(flac_of(64_000, 64_000))
     content[60_000:60_400] = bytes(400)
