@@ -77,7 +77,7 @@ def write_outputs(world):
         "train --config tiny.yaml --set logging.run_name=run",
         "train --config lora.yaml --set logging.run_name=lora",
         "train --config head.yaml --set logging.run_name=head",
-        "embed corpus --model model.pt -o cohort.npz",
+        "embed corpus --model model.pt --speech all -o cohort.npz",
         f"eval model.pt {trials} --scores scores.npz",
         f"calibrate model.pt {trials}",
         f"calibrate model.pt {trials} --score-norm s --cohort cohort.npz -o normalised.json",

@@ -157,7 +157,7 @@ def test_normalised_scores_change_with_the_cohort_and_say_so(run, model, flags, 
 
 def test_stored_cohort_gives_the_metrics_of_its_folder(run, model, flags, tiny_corpus, tmp_path):
     stored = tmp_path / "cohort.npz"
-    assert run("embed", tiny_corpus.root, "--model", model, "-o", stored).exit_code == 0
+    assert run("embed", tiny_corpus.root, "--model", model, "--speech", "all", "-o", stored).exit_code == 0
     norm = ["--score-norm", "as", "--top-n", 3, "--json", "--cohort"]
     of_folder, of_file = (results_of(run("eval", model, *flags, *norm, path)) for path in (tiny_corpus.root, stored))
     for one, other in zip(of_folder, of_file, strict=True):

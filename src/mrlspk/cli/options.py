@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mrlspk.cli import output
-from mrlspk.errors import UsageError
+from mrlspk.errors import UsageError, shorten
 
 if TYPE_CHECKING:
     from mrlspk.config import Config
@@ -67,7 +67,7 @@ def channel_option(*, each: bool = False) -> Any:
         number = value is not None and re.fullmatch("[0-9]{1,3}", value) and int(value) < MOST_CHANNELS
         if not (value is None or value in names or number):
             raise typer.BadParameter(
-                f"expected {', '.join(names)} or a number from 0 to {MOST_CHANNELS - 1}, got {value!r}"
+                f"expected {', '.join(names)} or a number from 0 to {MOST_CHANNELS - 1}, got {shorten(str(value))}"
             )
         return value
 

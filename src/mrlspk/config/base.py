@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from mrlspk.errors import shorten
+
 CHANNELS = {"left": 0, "right": 1}
 MOST_CHANNELS = 256  # no decoder here gives more
 LARGEST = 1_000_000_000  # no run has more of anything, and no factor is larger
@@ -24,7 +26,7 @@ def channel_number(value: Any) -> Any:
         number = int(number)
     if number == "mix" or (type(number) is int and 0 <= number < MOST_CHANNELS):
         return number
-    raise ValueError(f"expected mix, left, right or a number from 0 to {MOST_CHANNELS - 1}, got {value!r}")
+    raise ValueError(f"expected mix, left, right or a number from 0 to {MOST_CHANNELS - 1}, got {shorten(str(value))}")
 
 
 Channel = Annotated[Literal["mix"] | Annotated[int, Field(ge=0, lt=MOST_CHANNELS)], BeforeValidator(channel_number)]

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from mrlspk.data.speech.energy import EnergyDetector
 from mrlspk.errors import CheckpointError, MrlspkError
 from mrlspk.evaluation.calibration_file import (
     calibration_path,
@@ -108,6 +109,34 @@ def test_calibration_of_other_scores_or_widths_is_not_used(model, tmp_path, capl
     assert "does not calibrate width 4; it is not used" in caplog.messages[-1]
     with pytest.raises(CheckpointError, match="does not calibrate width 4"):
         find(tmp_path / "best.calibration.json", dims=(4, 8))
+
+
+def test_calibration_fits_one_version_of_one_detector(model, tmp_path, caplog):
+    class Newer(EnergyDetector):
+        version = "energy-99"
+
+    spoken = {"speech": "auto", "speech_detector": EnergyDetector.version}
+    whole, auto = tmp_path / "whole.json", tmp_path / "best.calibration.json"
+    store(whole, calibration())
+    store(auto, calibration(**spoken))
+
+    def find(speech, given=None):
+        return find_calibration_for(model, FINGERPRINT, given, norm=None, dims=(8,), speech=speech)
+
+    assert find(EnergyDetector()).content.speech == "auto"
+    assert find(None, whole).content.speech == "all"
+    assert not caplog.messages
+    for other in (None, Newer()):
+        assert find(other) is None
+        assert f"was fitted on other audio (`speech=auto`, {EnergyDetector.version})" in caplog.messages[-1]
+    with pytest.raises(CheckpointError, match=r"other audio \(whole recordings\)") as caught:
+        find(EnergyDetector(), whole)
+    assert "--audio-root DIR --speech auto -o" in str(caught.value.fix)
+
+
+def test_calibration_of_whole_recordings_is_written_as_by_older_releases(tmp_path):
+    store(tmp_path / "x.json", calibration())
+    assert json.loads((tmp_path / "x.json").read_text()).keys().isdisjoint({"speech", "speech_detector"})
 
 
 @pytest.mark.parametrize("top_n", [None, 300])

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +35,19 @@ def test_scores_come_back_as_they_were(tmp_path):
         assert np.array_equal(found.scored.scores, expected.scored.scores)
         assert (found.scored.dims, found.scored.speakers) == (expected.scored.dims, expected.scored.speakers)
         assert (found.path, found.official, found.missing) == (expected.path, expected.official, expected.missing)
+
+
+def test_scores_of_before_speech_detection_are_of_whole_recordings(tmp_path):
+    path = tmp_path / "scores.npz"
+    spoken = replace(HOW, speech="auto", speech_detector="energy-1", channel=1)
+    store(path, ModelScores("f" * 64, spoken, (list_scores(drawn_trials()),)))
+    assert read_scores(path).scored_as == spoken
+    arrays = dict(np.load(path))
+    described = json.loads(str(arrays["lists"]))
+    for key in ("speech", "speech_detector", "channel"):
+        del described["scored_as"][key]
+    np.savez(path, **arrays | {"lists": np.array(json.dumps(described))})
+    assert read_scores(path).scored_as == HOW
 
 
 @pytest.mark.parametrize(
