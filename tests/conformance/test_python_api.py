@@ -41,7 +41,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def recordings(shared):
-    return {name: sorted((shared / "speech" / "test-short" / name).rglob("*.wav"))[:4] for name in SPEAKERS}
+    return {name: sorted((shared / "speech" / "test-short" / name).rglob("*.wav"))[:2] for name in SPEAKERS}
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +64,8 @@ def workspace(rotated, shared, recordings, tmp_path, monkeypatch):
     """A folder with all that the page names."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(rotated, "rotated.pt")
-    first, second = sorted((shared / "speech" / "test" / SPEAKERS[0]).rglob("*.wav"))[:2]
-    shutil.copy(first, "a.wav")
-    shutil.copy(second, "b.wav")
+    for name, path in zip("ab", sorted((shared / "speech" / "test" / SPEAKERS[0]).rglob("*.wav")), strict=False):
+        soundfile.write(f"{name}.wav", soundfile.read(path, frames=5 * 16_000)[0], 16_000)
     left, right = (soundfile.read(recordings[name][0])[0] for name in SPEAKERS[:2])
     soundfile.write("call.wav", np.stack([left, right], axis=1), 16_000)
     Path("speech").mkdir()
@@ -101,20 +100,19 @@ def test_blocks_of_the_page_pass_strict_type_checks(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "options"),
     [
-        ([], {}),
         (["--dim", "64"], {"dim": 64}),
         (["--speech", "all"], {"speech": "all"}),
         (["--speech", "silero"], {"speech": "silero"}),
         (["--channel", "right"], {"channel": "right"}),
     ],
-    ids=["defaults", "dim", "all", "silero", "channel"],
+    ids=["dim", "all", "silero", "channel"],
 )
 @pytest.mark.usefixtures("workspace")
 def test_numbers_are_those_of_the_command_line(flags, options):
-    paths = ["a.wav", "b.wav", "call.wav"]
+    paths = ["a.wav", "call.wav"]
     result = CliRunner().invoke(app, ["embed", *paths, "--model", "rotated.pt", "--json", *flags])
     if "--channel" in flags:
-        assert result.exit_code == 3  # a.wav and b.wav have one channel
+        assert result.exit_code == 3  # a.wav has one channel
     encoder = mrlspk.load("rotated.pt", device="cpu")
     rows = {row["id"].partition("#")[0]: row for row in json.loads(result.stdout)["embeddings"]}
     found = {each.path: each for each in encoder.embed_many(paths, **options) if not each.error}
