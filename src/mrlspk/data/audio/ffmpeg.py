@@ -77,7 +77,8 @@ class FFmpegStream(AudioStream):
         return ", ".join(notes) or None
 
     def close(self) -> None:
-        """Close the audio."""
+        """Close the audio; blocks that are being read end."""
+        self._unused = None
         for each in tuple(self._passes):
             self._end(each)
 
@@ -89,7 +90,8 @@ class FFmpegStream(AudioStream):
                     skipped = max(start - decoding.position, 0)
                     if skipped < len(samples):
                         yield samples[skipped:]
-                self._check(decoding, start)
+                if not decoding.is_closed:
+                    self._check(decoding, start)
             finally:
                 self._end(decoding)
 

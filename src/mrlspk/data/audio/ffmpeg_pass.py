@@ -40,7 +40,7 @@ class Pass:
     """
 
     def __init__(self, opened: Opened) -> None:
-        self._opened = opened
+        self._opened, self.is_closed = opened, False
         self._packets = opened.container.demux(opened.stream)
         self._end = 0
         self._read = self._read_first_frame()
@@ -56,7 +56,8 @@ class Pass:
 
     def close(self) -> None:
         """Close the container."""
-        self._packets = iter(())  # FFmpeg must not read on
+        self.is_closed = True
+        self._packets = iter(())  # to read on would crash FFmpeg
         self._opened.container.close()
 
     def jump(self, target: int) -> None:
@@ -128,7 +129,7 @@ class Pass:
     def _steps(self) -> Iterator[Read]:
         read, self._read = self._read, []
         yield from read
-        for packet in self._packets:
+        while (packet := next(self._packets, None)) is not None:  # `close` may come between two
             self._note_end(packet)
             yield packet, _decode(packet)
 

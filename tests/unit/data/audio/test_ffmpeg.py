@@ -1,4 +1,5 @@
 import subprocess
+import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
@@ -92,7 +93,17 @@ def test_blocks_last_about_a_second_whatever_else_is_read(encoded):
         np.concatenate([block for _, block in pairs])[:9000], read(encoded("m4a"))[20_000:29_000]
     )
     stream.close()
-    assert list(first) == []
+
+
+@pytest.mark.process  # a mistake here ends the process
+@pytest.mark.parametrize("name", ["m4a", "webm", "mp3"])
+def test_blocks_end_when_the_stream_is_closed(encoded, name):
+    code = (
+        "import sys; from mrlspk.data.audio.ffmpeg import open_ffmpeg; from mrlspk.data.audio.source import as_source;"
+        "stream = open_ffmpeg(as_source(sys.argv[1])); blocks = stream.blocks(); next(blocks); stream.close();"
+        "sys.exit(len(list(blocks)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, encoded(name)], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["m4a", "mp3", "opus"])
@@ -255,3 +266,18 @@ def test_a_minute_is_never_in_memory_as_a_whole(minute):
     tracemalloc.stop()
     stream.close()
     assert peak < 8 * 4 * stream.sample_rate  # eight seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "tolerance"),
+    [
+        ("a.oga", "-c:a flac", 2**-15),  # 16 bits, channels in turn
+        ("a.m4a", "-c:a alac", 2**-15),  # 16 bits, channel after channel
+        ("a.mka", "-c:a pcm_u8", 2**-7),
+        ("a.mka", "-c:a pcm_s24le", 2**-15),
+        ("a.mka", "-c:a pcm_f64le", 2**-15),
+    ],
+)
+def test_samples_of_any_kind_become_floats_of_each_channel(tmp_path, noise, name, options, tolerance):
+    stereo = np.stack([noise, -noise / 2], axis=1)[:9000]
+    np.testing.assert_allclose(read(write_by_ffmpeg(tmp_path / name, stereo, options)), stereo, atol=tolerance)

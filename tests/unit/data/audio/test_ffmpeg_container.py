@@ -7,7 +7,7 @@ from tests.encoded_audio import write_by_ffmpeg
 from tests.unit.data.audio.conftest import N_SAMPLES
 from tests.unit.data.audio.test_ffmpeg import open_ffmpeg, read
 
-from mrlspk.data.audio.ffmpeg_container import DEMUXERS
+from mrlspk.data.audio.ffmpeg_container import DEMUXERS, open_container
 from mrlspk.data.audio.source import as_source, list_tar
 from mrlspk.errors import DataError
 
@@ -52,12 +52,15 @@ def test_every_allowed_demuxer_exists():
         ("a.mp4", "-c:v mpeg4 -c:a aac"),
         ("a.webm", "-c:v libvpx -c:a libopus"),
         ("a.mkv", "-c:v mpeg4 -c:a flac"),
-        ("a.mp3", "-frames:v 1 -c:v png -id3v2_version 3"),
+        ("a.mp3", "-map 0 -map 1 -frames:v 1 -c:v png -id3v2_version 3"),
         ("a.m4a", "-map 0 -map 1 -frames:v 1 -c:v png -disposition:v attached_pic -c:a aac"),
     ],
 )
 def test_video_and_cover_art_are_left_out(tmp_path, noise, name, options):
-    stream = open_ffmpeg(as_source(write_by_ffmpeg(tmp_path / name, noise, options, inputs=VIDEO)))
+    path = write_by_ffmpeg(tmp_path / name, noise, options, inputs=VIDEO)
+    with open_container(str(path), as_source(path)).container as container:
+        assert [each.discard.name for each in container.streams if each.type == "video"] == ["all"]
+    stream = open_ffmpeg(as_source(path))
     seconds = sum(map(len, stream.blocks())) / stream.sample_rate
     assert seconds == pytest.approx(N_SAMPLES / 16_000, abs=0.01)
     stream.close()
