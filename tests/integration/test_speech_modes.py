@@ -10,6 +10,7 @@ from factories import RATE, write_voices
 from integration.conftest import TinyCorpus
 from mrlspk.data.speech.energy import EnergyDetector
 from mrlspk.errors import MissingDependencyError
+from mrlspk.models.checkpoints import read_checkpoint
 
 VERSION = EnergyDetector.version
 
@@ -90,6 +91,16 @@ def test_documents_name_the_speech_that_was_scored(run, model, corpus, trials, t
         calibrated = run("calibrate", model, *trials, "--far", 0.5, *flags, "--force", "--json").json
         for document in (evaluated, rotated, calibrated):
             assert (document["speech"], document["speech_detector"]) == found
+
+
+@pytest.mark.parametrize(("flags", "found"), [((), None), (("--speech-detector", "auto"), ("auto", VERSION))])
+def test_rotated_checkpoint_names_the_speech_that_it_was_fitted_to(run, model, corpus, tmp_path, flags, found):
+    out = tmp_path / "rotated.pt"
+    assert run("rotate", model, "--speech", corpus.root, "-o", out, "--method", "svd", *flags).exit_code == 0
+    entry = read_checkpoint(out)["rotation"]
+    assert (entry["speech"], entry["speech_detector"]) == found if found else "speech" not in entry
+    embedded = run("embed", corpus.root / "speaker0/a/1.wav", "--model", out)
+    assert embedded.exit_code == 0
 
 
 def test_models_scored_on_different_speech_are_warned_of(run, model, trials, tmp_path):
