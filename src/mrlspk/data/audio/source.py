@@ -39,7 +39,7 @@ class AudioSource(Protocol):
 
     @property
     def suffix(self) -> str:
-        """Suffix of the format in lower case, such as ``.wav``: it selects the decoder."""
+        """Suffix in lower case, such as ``.wav``; the content, not the suffix, selects the decoder."""
         ...
 
     @property
