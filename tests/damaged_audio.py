@@ -150,7 +150,7 @@ DAMAGES: Mapping[str, Damage] = {
     "cut-half-au.au": cut("sun.au", 0.5, said=CUT),
     "cut-half-w64.w64": cut("sony.w64", 0.5, said=CUT),
     "cut-half-sph.sph": cut("nist.sph", 0.5, said=CUT),
-    "cut-half-aac.aac": cut("adts.aac", 0.5, seconds=1.5),
+    "cut-half-aac.aac": cut("adts.aac", 0.5, seconds=1.5, said="damaged"),
     "cut-half-no-xing.mp3": cut("no-xing.mp3", 0.5, seconds=1.5),
     "header-alone.wav": cut("plain.wav", 0.0005, said=CUT),
     # Headers that lie.
