@@ -155,7 +155,7 @@ DAMAGES: Mapping[str, Damage] = {
     "header-alone.wav": cut("plain.wav", 0.0005, said=CUT),
     # Headers that lie.
     "two-to-the-33.flac": counted(2**33, said=CUT),
-    "too-few.flac": counted(16_000, seconds=1.0),
+    "too-few.flac": counted(16_000, seconds=SECONDS),
     "two-to-the-63-w64.w64": patched("sony.w64", b"data", 16, struct.pack("<q", 2**63 - 1), seconds=SECONDS),
     "two-to-the-63-caf.caf": patched("core-audio.caf", b"data", 4, struct.pack(">q", 2**63 - 1), said=NO_AUDIO),
     "one-gigabyte.au": patched("sun.au", b".snd", 8, struct.pack(">I", 2**30), said=CUT),
@@ -187,8 +187,7 @@ DAMAGES: Mapping[str, Damage] = {
     "rate-changes-aac.aac": joined("adts.aac", "44.1-khz.aac", seconds=2 * SECONDS, spare=0.3),
     "rate-changes-mp3.mp3": joined("no-xing.mp3", "44.1-khz.mp3", seconds=2 * SECONDS, spare=0.3),
     "joined-mp3.mp3": joined("constant.mp3", "constant.mp3", seconds=2 * SECONDS, spare=0.2),
-    # A limit: FLAC has no such thing as a second recording, and libsndfile does not look for one.
-    "two-in-one.flac": joined("free.flac", "free.flac", seconds=SECONDS),
+    "two-in-one.flac": joined("free.flac", "free.flac", seconds=2 * SECONDS),
     "channels-change-aac.aac": joined("adts.aac", "stereo.aac", seconds=2 * SECONDS, spare=0.3),
     "channels-change-mp3.mp3": joined("no-xing.mp3", "two-channels.mp3", seconds=2 * SECONDS, spare=0.3),
     # Sound that is read and is not right.

@@ -31,15 +31,21 @@ class FFmpegStream(AudioStream):
         source: The encoded audio.
         extent: First byte, and the byte behind the last, of the part to read; None: all of it.
         end_note: What to tell as `damage` once the end has been read.
+        decodes_all: Decode from the beginning whatever is asked for, since time stamps and stated lengths mislead.
 
     Raises:
         DataError: If it is no recording that FFmpeg can decode.
     """
 
     def __init__(
-        self, source: AudioSource, extent: tuple[int, int] | None = None, *, end_note: str | None = None
+        self,
+        source: AudioSource,
+        extent: tuple[int, int] | None = None,
+        *,
+        end_note: str | None = None,
+        decodes_all: bool = False,
     ) -> None:
-        self._source, self._extent, self._end_note = source, extent, end_note
+        self._source, self._extent, self._end_note, self._decodes_all = source, extent, end_note, decodes_all
         self._is_read = False
         self._passes: set[Pass] = set()
         self._lost = 0
@@ -126,7 +132,7 @@ class FFmpegStream(AudioStream):
         with self._errors():
             opened = open_container(encoded_audio(self._source, self._extent), self._source)
             try:
-                decoding = Pass(opened)
+                decoding = Pass(opened, decodes_all=self._decodes_all)
             except (FFmpegError, EOFError):
                 opened.container.close()
                 raise

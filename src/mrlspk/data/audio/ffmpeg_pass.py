@@ -39,7 +39,7 @@ class Pass:
         EOFError: If it holds no audio.
     """
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: Opened, *, decodes_all: bool = False) -> None:
         self._opened, self.is_closed = opened, False
         self._packets = opened.container.demux(opened.stream)
         self._end = 0
@@ -51,6 +51,8 @@ class Pass:
         self.target = self._missing = 0
         self._joined = JoinedParts(self.sample_rate, self.channels)
         self._places = PacketPlaces(opened, self._read, self.sample_rate)
+        if decodes_all:
+            self._places.kind = Places.NOTHING
         if self._places.kind is Places.STAMPS and first.pts is not None:
             self.position = self._places.frame_at(first.pts)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mrlspk.data.audio.completeness import COPY_AGAIN, check_complete
-from mrlspk.data.audio.ffmpeg import open_ffmpeg
+from mrlspk.data.audio.ffmpeg import FFmpegStream, open_ffmpeg
 from mrlspk.data.audio.formats import FFMPEG_FORMATS, HEADERLESS_SUFFIXES, SNDFILE_FORMATS, recognise
 from mrlspk.data.audio.resampling import check_rate
 from mrlspk.data.audio.sndfile import SndfileStream, open_sndfile
@@ -63,10 +63,23 @@ def _open_by_content(source: AudioSource, audio_format: str | None, *, is_empty:
         others = [] if audio_format in FFMPEG_FORMATS else [open_sndfile]
         return _first_that_opens(source, [open_ffmpeg, *others])
     stream = _first_that_opens(source, [open_sndfile, open_ffmpeg])
-    if stream.n_frames is None and not is_empty and isinstance(stream, SndfileStream):
+    if not isinstance(stream, SndfileStream):
+        return stream
+    if stream.n_frames is None and not is_empty:
         stream.close()
-        return _first_that_opens(source, [open_ffmpeg])
+        return open_ffmpeg(source)
+    if audio_format == "FLAC" and _holds_more_than_counted(stream, source):
+        stream.close()
+        return FFmpegStream(source, decodes_all=True)
     return stream
+
+
+def _holds_more_than_counted(stream: SndfileStream, source: AudioSource) -> bool:
+    """Return whether a file is larger than its counted samples would be uncompressed.
+
+    Such a FLAC file was looped or joined by a program that kept the first header, or has a large picture.
+    """
+    return stream.pcm_bytes is not None and source.size() > stream.pcm_bytes
 
 
 def _first_that_opens(source: AudioSource, decoders: Sequence[Open]) -> AudioStream:

@@ -14,6 +14,7 @@ from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
 BLOCK_SAMPLES = 1 << 15  # of all channels together
+SAMPLE_BYTES = {"PCM_S8": 1, "PCM_16": 2, "PCM_24": 3}
 LARGEST_COUNT = 1 << 48  # frames; libsndfile says 2^63 - 1 where a FLAC header does not know, and estimates MPEG audio
 
 
@@ -53,6 +54,12 @@ class SndfileStream:
                 yield block[max(start - (position - len(block)), 0) :]
         if self.n_frames is not None and position < self.n_frames:
             raise self._cut_short(position)
+
+    @property
+    def pcm_bytes(self) -> int | None:
+        """Bytes of the counted samples without compression; None if they are not integers, or not counted."""
+        width = SAMPLE_BYTES.get(self._file.subtype)
+        return None if width is None or self.n_frames is None else self.n_frames * self.channels * width
 
     def count_frames(self) -> int:
         """Return the number of frames, by decoding if the header does not state it."""

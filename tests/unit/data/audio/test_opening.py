@@ -54,6 +54,16 @@ def test_wav_of_unknown_length_is_read_whole(tmp_path, stated):
     np.testing.assert_allclose(frames(tmp_path / "a.wav")[:, 0], NOISE, atol=2**-15)
 
 
+def test_flac_of_several_recordings_is_read_to_its_end(tmp_path):
+    (tmp_path / "a.flac").write_bytes(pcm("FLAC"))
+    (tmp_path / "b.flac").write_bytes(2 * pcm("FLAC"))
+    twice = np.tile(frames(tmp_path / "a.flac"), (2, 1))
+    stream = open_stream(tmp_path / "b.flac")
+    assert stream.count_frames() == len(twice)
+    for start in (0, 50_000):
+        assert np.array_equal(np.concatenate(list(stream.blocks(start))), twice[start:])
+
+
 def test_wav_without_samples_gives_none_of_the_chunks_behind(tmp_path):
     empty = pcm()[:40] + bytes(4) + b"LIST\x04\0\0\0INFO"
     (tmp_path / "a.wav").write_bytes(empty)
