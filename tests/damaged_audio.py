@@ -122,8 +122,8 @@ NOISE = 0.1 * np.random.default_rng(1).normal(size=round(SECONDS * RATE))
 WITH_NAN = np.where(np.arange(NOISE.size) == 40_000, np.nan, NOISE)
 WITH_INFINITY = np.where(np.arange(NOISE.size) == 40_000, np.inf, NOISE)
 HTML = b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head><body>No such file</body></html>\n" * 40
-PLAYLIST = b"ffconcat version 1.0\nfile 'good-0.wav'\n"
-M3U8 = b"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\ngood-0.wav\n#EXT-X-ENDLIST\n"
+PLAYLIST = b"ffconcat version 1.0\nfile 'good-float.wav'\n"
+M3U8 = b"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\ngood-float.wav\n#EXT-X-ENDLIST\n"
 RANDOM = np.random.default_rng(2).bytes(40_000)
 NO_AUDIO = "cannot be decoded"
 
