@@ -30,7 +30,13 @@ import soxr
 from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import SpeechMode
+from mrlspk.data.audio.source import FileSource
 from mrlspk.data.speech.build import build_detector
+from mrlspk.inference.backend import Backend
+from mrlspk.inference.backend_registry import load_backend
+from mrlspk.inference.embedding import embed_recordings
+from mrlspk.inference.model_file import locate_model
+from mrlspk.inference.recording import Recording
 
 RATE = 16_000
 MODES: tuple[SpeechMode, ...] = ("auto", "silero", "all")
@@ -123,11 +129,12 @@ def write_padded(folder: Path, files: list[Path], kind: str, side: str, seconds:
         soundfile.write(folder / f"{number}.wav", np.concatenate(parts), RATE)
 
 
-def embed(folder: Path, model: Path, mode: SpeechMode) -> NDArray[np.float64]:
-    """Return the unit vectors (files, dim) of the numbered files of a folder."""
-    found = {int(Path(each["id"]).stem): each["embedding"] for each in mrlspk(
-        "embed", folder, "--model", model, "--speech", mode, "--batch-size", 1)["embeddings"]}  # fmt: skip
-    return np.array([found[number] for number in range(len(found))])
+def embed(folder: Path, backend: Backend, mode: SpeechMode) -> NDArray[np.float64]:
+    """Return the unit vectors (files, dim) of the numbered files of a folder, as `mrlspk embed` makes them."""
+    recordings = [Recording(FileSource(str(folder / f"{number}.wav"))) for number in range(len(list(folder.iterdir())))]
+    done = embed_recordings(backend, recordings, batch_size=1, max_seconds=60, speech=build_detector(mode))
+    vectors = np.array([done.embeddings[each].vector for each in recordings], np.float64)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def calibrated_threshold(model: Path, speech: Path, mode: SpeechMode, folder: Path) -> float:
@@ -144,6 +151,7 @@ def silence(shared: Path, modes: list[SpeechMode]) -> list[str]:
     """Print the silence matrix; return the limits that are missed."""
     files = chosen_files(shared / "speech")
     same, different = trials(files)
+    backend = load_backend(locate_model(str(shared / MODEL), cache_dir=None), device="cpu").backend
     rows: list[tuple[object, ...]] = [(
         "detector", "padding", "seconds", f"different accepted, of {len(different)}",
         f"same accepted, of {len(same)}", "least cosine to itself", "mean",
@@ -157,7 +165,7 @@ def silence(shared: Path, modes: list[SpeechMode]) -> list[str]:
         for kind, side, seconds in conditions(sides=("around", "after") if mode != "all" else ("around",)):
             with tempfile.TemporaryDirectory() as name:
                 write_padded(Path(name), files, kind, side, seconds)
-                vectors = embed(Path(name), shared / MODEL, mode)
+                vectors = embed(Path(name), backend, mode)
             plain = vectors if plain is None else plain
             wrong, right = (
                 sum(vectors[files.index(a)] @ vectors[files.index(b)] >= threshold for a, b in pairs)
@@ -166,6 +174,7 @@ def silence(shared: Path, modes: list[SpeechMode]) -> list[str]:
             cosines = (vectors * plain).sum(axis=1)
             n_before = wrong if seconds == 0 else n_before
             label = "none" if seconds == 0 else f"{kind} {side}"
+            print(mode, label, seconds, wrong, right, f"{cosines.min():.4f}", file=sys.stderr)
             rows.append((mode, label, seconds, wrong, right, f"{cosines.min():.3f}", f"{cosines.mean():.4f}"))
             if mode != "all" and (wrong > n_before or cosines.min() < SELF_COSINE):
                 missed.append(f"{mode}, {seconds} s of {label}: {wrong} accepted, cosine {cosines.min():.4f}")
