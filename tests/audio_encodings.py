@@ -163,7 +163,7 @@ ENCODINGS: Mapping[str, Encoding] = {
 # Decoders read these too, but no free encoder writes them.
 NOT_MADE = {
     "HE-AAC": "only the encoders of Fraunhofer and Apple write it, and Debian's FFmpeg has neither",
-    "AMR": "Debian's FFmpeg decodes it only",
+    "wideband AMR": "Debian's FFmpeg and SoX decode it only",
     "WMA Pro": "only Microsoft's encoder writes it",
     "G.729": "FFmpeg decodes it only",
 }

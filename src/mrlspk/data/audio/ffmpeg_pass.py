@@ -16,6 +16,7 @@ from mrlspk.data.audio.stated_length import stated_end
 PREROLL_SECONDS = 1.0  # decoded before a range: overlap, bit reservoir, state of the codec
 SPEECH_PREROLL_SECONDS = 3.0  # speech codecs predict each frame from the one before
 SPEECH_CODECS = frozenset({"amrnb", "amrwb", "g722", "gsm", "speex"})
+FIRST_AMR_PAUSE = {"amrnb": 8, "amrwb": 9}  # frame types from here on hold no speech
 BEYOND_THE_END = 10**6  # seconds
 
 type Samples = NDArray[np.float32]  # (frames, channels)
@@ -197,7 +198,21 @@ def _decode(packet: AudioPacket) -> list[AudioFrame] | None:
     try:
         return packet.decode()
     except FFmpegError:
-        return None
+        return [_silence(packet)] if _is_amr_pause(packet) else None
+
+
+def _is_amr_pause(packet: AudioPacket) -> bool:
+    """Return whether an AMR packet describes comfort noise or nothing (RFC 4867), which FFmpeg does not decode."""
+    first_pause = FIRST_AMR_PAUSE.get(packet.stream.codec_context.name)
+    return first_pause is not None and packet.size > 0 and (bytes(packet)[0] >> 3) & 15 >= first_pause
+
+
+def _silence(packet: AudioPacket) -> AudioFrame:
+    """Return the 20 ms of an AMR frame."""
+    sample_rate = packet.stream.codec_context.sample_rate
+    frame = AudioFrame.from_ndarray(np.zeros((1, sample_rate // 50), np.float32), format="fltp", layout="mono")
+    frame.sample_rate, frame.pts, frame.time_base = sample_rate, packet.pts, packet.time_base
+    return frame
 
 
 def _as_float(frame: AudioFrame) -> Samples:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from tests.encoded_audio import write_by_ffmpeg, write_lossy
+from tests.encoded_audio import write_by, write_by_ffmpeg, write_lossy
 from tests.unit.data.audio.conftest import FILES, MADE_FROM_M4A, N_SAMPLES, RATE
 
 from mrlspk.data.audio import ffmpeg_pass
@@ -281,3 +281,16 @@ def test_a_minute_is_never_in_memory_as_a_whole(minute):
 def test_samples_of_any_kind_become_floats_of_each_channel(tmp_path, noise, name, options, tolerance):
     stereo = np.stack([noise, -noise / 2], axis=1)[:9000]
     np.testing.assert_allclose(read(write_by_ffmpeg(tmp_path / name, stereo, options)), stereo, atol=tolerance)
+
+
+def test_pauses_of_amr_are_silence_and_no_damage(tmp_path):
+    speech = np.random.default_rng(0).normal(0, 0.1, 8_000)
+    path = write_by(
+        "sox IN -t amr-nb OUT", tmp_path / "a.amr", np.concatenate([speech, np.zeros(16_000), speech]), 8_000
+    )
+    stream = open_ffmpeg(as_source(path))
+    samples = np.concatenate(list(stream.blocks()))[:, 0]
+    assert (len(samples), stream.damage) == (32_000, None)
+    assert np.abs(samples[16_000:22_000]).max() == 0 < samples[26_000:].std()
+    assert stream.count_frames() == 32_000
+    np.testing.assert_allclose(np.concatenate(list(stream.blocks(30_000)))[:, 0], samples[30_000:], atol=1e-4)
