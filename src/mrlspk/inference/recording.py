@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mrlspk.data.audio.source import AudioSource
 
-SILENT, SHORT = "silent", "short"  # warnings: no speech, or under a second of it
+SILENT, SHORT, QUIET = "silent", "short", "quiet"  # warnings: no speech, under a second of it, or too faint to tell
 
 
 @dataclass(frozen=True)

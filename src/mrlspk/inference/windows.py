@@ -14,10 +14,11 @@ from mrlspk.data.inspection import SILENT_PEAK
 from mrlspk.inference.batching import check_direction, check_length
 from mrlspk.inference.decoding import Decoded, OnPart, Samples
 from mrlspk.inference.freed_memory import release_freed_memory
-from mrlspk.inference.recording import SHORT, SILENT, EmbeddedRecording
+from mrlspk.inference.recording import QUIET, SHORT, SILENT, EmbeddedRecording
 from mrlspk.inference.spans import Spans, count_samples, equal_windows, middle_of, whole_span
 
 SHORT_SECONDS = 1.0
+QUIET_PEAK = 0.005  # -46 dB of full scale: below it the vectors of different speakers become alike
 
 type Vector = NDArray[np.float32]  # (values,)
 
@@ -54,7 +55,8 @@ class Windows:
         The function does not hold the samples.
         """
         silent = peak < SILENT_PEAK if self.speech_seconds is None else self.speech_seconds == 0
-        warnings = (*([SILENT] if silent else []), *self.warnings)
+        level = [SILENT] if silent else [QUIET] if peak < QUIET_PEAK else []
+        warnings = (*level, *self.warnings)
         return partial(EmbeddedRecording, seconds=self.seconds, warnings=warnings, speech_seconds=self.speech_seconds)
 
 

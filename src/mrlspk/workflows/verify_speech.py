@@ -12,7 +12,7 @@ from mrlspk.data.speech.energy import EnergyDetector
 from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command
 from mrlspk.inference.model_file import ModelFile
-from mrlspk.inference.recording import SHORT, SILENT, EmbeddedRecording
+from mrlspk.inference.recording import QUIET, SHORT, SILENT, EmbeddedRecording
 
 LEAST_SECONDS = 1.0  # of speech
 LEAST_SHARE = 0.5  # of speech in a recording that is embedded whole
@@ -43,8 +43,12 @@ class VerifiedFile:
 
     @property
     def doubt(self) -> str | None:
-        """Why the little speech in it gets no decision; None if it gets one."""
-        if self.speech_seconds is None or self.is_silent:
+        """Why speech that is faint or little gets no decision; None if it gets one."""
+        if self.is_silent:
+            return None
+        if QUIET in self.warnings:
+            return f"{self.path} is too quiet"
+        if self.speech_seconds is None:
             return None
         found = f"only {self.speech_seconds:.1f} of {self.seconds:.1f} s of {self.path} is speech"
         if SHORT in self.warnings or self.speech_seconds < LEAST_SECONDS:

@@ -73,7 +73,10 @@ def test_too_short_a_file_is_an_error():
         (decoded(9, searched=False), 0.0, ("silent", "short")),
         (decoded(30, (0, 10)), 0.5, ()),
         (decoded(30, (0, 9)), 0.5, ("short",)),
-        (decoded(30, (0, 10)), 0.9e-4, ()),
+        (decoded(30, (0, 10)), 0.9e-4, ("quiet",)),
+        (decoded(30, (0, 10)), 0.0051, ()),
+        (decoded(30, (0, 10)), 0.0049, ("quiet",)),
+        (decoded(9, searched=False), 0.0049, ("quiet", "short")),
         (decoded(9), 0.5, ("silent",)),
     ],
 )
@@ -126,7 +129,7 @@ def test_single_window_keeps_the_vector_of_the_model():
     assert embed_windows(lambda each: 7 * each[:, :2], windows, mean=refuse).vector.tolist() == [3.5, 3.5]
 
 
-@pytest.mark.parametrize(("peak", "warnings"), [(1.1e-4, ()), (0.9e-4, ("silent",))])
+@pytest.mark.parametrize(("peak", "warnings"), [(0.0051, ()), (1.1e-4, ("quiet",)), (0.9e-4, ("silent",))])
 def test_peak_is_that_of_all_windows(peak, warnings):
     samples = np.zeros(40, np.float32)
     samples[5] = -peak

@@ -17,6 +17,8 @@ def recording(path="a.wav", seconds=10.0, speech=8.0, warnings=(), *, whole=Fals
         ([recording(speech=2.0, warnings=("short",))], "only 2.0 of 10.0 s of a.wav is speech; a decision needs 1 s"),
         ([recording(speech=0.0)], "a.wav holds no speech"),
         ([recording(speech=None, warnings=("silent",))], "a.wav holds no speech"),
+        ([recording(warnings=("quiet",))], "a.wav is too quiet"),
+        ([recording(speech=None, warnings=("quiet",))], "a.wav is too quiet"),
         ([recording(speech=5.0, whole=True)], None),
         (
             [recording(speech=4.9, whole=True)],
