@@ -1,6 +1,7 @@
 """Open audio with the decoder that its content asks for, or with the other one if that fails."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mrlspk.data.audio.completeness import COPY_AGAIN, check_complete
@@ -12,7 +13,7 @@ from mrlspk.data.audio.source import AudioSource, as_source
 from mrlspk.data.audio.stream import AudioStream, UndecodableError
 from mrlspk.data.utterance_ids import NOT_UTF8, RENAME, is_utf8, printable
 from mrlspk.errors import DataError
-from mrlspk.reading import is_file, reading
+from mrlspk.reading import is_file, is_folder, reading
 
 type Open = Callable[[AudioSource], AudioStream]
 
@@ -45,12 +46,21 @@ def _check_file(source: AudioSource) -> None:
     if not is_utf8(str(source)):
         raise DataError(NOT_UTF8, printable(str(source)), RENAME)
     if source.path is not None and not is_file(source.path, DataError, "Check the path."):
-        raise DataError("no such file", str(source), "Check the path.")
+        raise DataError(_why_no_file(source.path), str(source), "Check the path.")
     with reading(str(source), DataError):
         size = source.size()
     if not size:
         what = f"expected {source.suffix} audio, got an empty file (0 bytes)"
         raise DataError(what, str(source), COPY_AGAIN)
+
+
+def _why_no_file(path: Path) -> str:
+    if is_folder(path, DataError, "Check the path."):
+        return "expected an audio file, got a folder"
+    with suppress(OSError):  # such as a name that is too long
+        if path.is_symlink():
+            return "a link to a file that does not exist"
+    return "no such file"
 
 
 def _open_by_content(source: AudioSource, audio_format: str | None, *, is_empty: bool) -> AudioStream:

@@ -139,6 +139,14 @@ def test_header_without_samples_is_an_error(tmp_path):
         load_audio(write(tmp_path / "a.wav", tone(0.0)))
 
 
+def test_folder_and_broken_link_are_named_as_such(tmp_path):
+    with pytest.raises(DataError, match="expected an audio file, got a folder"):
+        load_audio(tmp_path)
+    (tmp_path / "a.wav").symlink_to("gone.wav")
+    with pytest.raises(DataError, match="a link to a file that does not exist"):
+        load_audio(tmp_path / "a.wav")
+
+
 def test_absent_file_and_unknown_suffix_are_errors(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         load_audio(tmp_path / "a.wav")
