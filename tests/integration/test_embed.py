@@ -104,16 +104,29 @@ def test_output_files_equal_the_json_output(run, model, tmp_path, name):
     if name.endswith("npz"):
         with np.load(tmp_path / name) as file:
             ids, vectors = file["ids"].tolist(), file["embeddings"]
+            warnings = file["warnings"].tolist()
     elif name.endswith("jsonl"):
         rows = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
         ids, vectors = [row["id"] for row in rows], [row["embedding"] for row in rows]
+        warnings = [", ".join(row["warnings"]) for row in rows]
     else:
         from pyarrow import parquet
 
         table = parquet.read_table(tmp_path / name)
         ids, vectors = table["id"].to_pylist(), table["embedding"].to_pylist()
+        warnings = [", ".join(row) for row in table["warnings"].to_pylist()]
     assert ids == [entry["id"] for entry in shown]
+    assert warnings == [", ".join(entry["warnings"]) for entry in shown]
     assert np.array(vectors) == pytest.approx(np.array([entry["embedding"] for entry in shown]), abs=1e-7)
+
+
+def test_files_are_counted_only_if_there_are_several(run, model, tmp_path):
+    (tmp_path / "bad.wav").write_text("no audio")
+    outcome = run("embed", tmp_path / "bad.wav", "--model", model)
+    assert (outcome.exit_code, "files could not" in outcome.stderr) == (3, False)
+    assert f"error: {tmp_path / 'bad.wav'}: cannot be decoded" in outcome.stderr
+    outcome = run("embed", write_wav(tmp_path / "a.wav"), tmp_path / "bad.wav", "--model", model)
+    assert "error: 1 of 2 files could not be embedded:" in outcome.stderr
 
 
 def test_output_is_not_overwritten_without_force(run, model, tmp_path):

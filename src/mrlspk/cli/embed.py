@@ -127,7 +127,8 @@ def _check_all(report: "EmbedReport") -> None:
     if report.errors:
         total = len(report.errors) + len(report.embeddings)
         failed = "\n".join(report.errors.values())
-        raise DataError(f"{len(report.errors)} of {total} files could not be embedded:\n{failed}")
+        counted = f"{len(report.errors)} of {total} files could not be embedded:\n"
+        raise DataError(failed if total == 1 else counted + failed)
 
 
 def _human(report: "EmbedReport") -> Iterator[RenderableType]:

@@ -51,6 +51,7 @@ def _write_npz(report: EmbedReport, path: Path) -> None:
             ids=np.array(list(report.embeddings), dtype=np.str_),
             seconds=np.array([item.seconds for item in report.embeddings.values()]),
             speech_seconds=np.array([item.speech_seconds for item in report.embeddings.values()], np.float64),
+            warnings=np.array([", ".join(item.warnings) for item in report.embeddings.values()], dtype=np.str_),
             embeddings=np.stack(vectors) if vectors else np.empty((0, report.dim), np.float32),
             fingerprint=np.array(report.fingerprint),
             speech_detector=np.array(report.speech_detector or ""),
