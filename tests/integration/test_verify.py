@@ -12,6 +12,7 @@ from integration.conftest import TinyCorpus
 from mrlspk.evaluation.score_norm import join_cohort
 
 CLOSE = 1e-6
+PADDINGS = (0, 24_000), (24_000, 0)  # two parties, one after the other
 
 
 @pytest.fixture
@@ -201,7 +202,33 @@ def test_durations_outside_the_calibration_are_warned_of(run, model, pair, calib
     one, other = (write_voices(tmp_path / f"{seconds}", 1, seconds=seconds, syllables=True) for seconds in (2, 3))
     outcome = run("verify", one / "speaker0/a/1.wav", other / "speaker0/a/1.wav", "--model", model)
     assert "the shorter recording has 2.0 s; the calibration was fitted on 1.5 to 1.5 s" in outcome.stderr
-    assert "less sure" not in run("verify", *pair, "--model", model).stderr
+    assert "is less reliable" not in run("verify", *pair, "--model", model).stderr
+
+
+def test_decision_on_one_upsampled_recording_is_warned_of(run, model, pair, calibrate, tmp_path):
+    narrow = [tmp_path / name for name in ("narrow.wav", "other.wav")]
+    for path, source in zip(narrow, pair, strict=True):
+        soundfile.write(path, soundfile.read(source)[0][::2], 8000)
+    warning = f"only {narrow[0]} is upsampled, which lowers the score"
+    assert warning not in run("verify", narrow[0], pair[1], "--model", model).stderr  # nothing is decided
+    calibrate()
+    assert warning in run("verify", narrow[0], pair[1], "--model", model).stderr
+    assert "is upsampled" not in run("verify", *narrow, "--model", model).stderr
+
+
+def test_call_with_a_party_on_each_channel_is_warned_of(run, model, pair, tmp_path):
+    call = tmp_path / "call.wav"
+    parties = [np.pad(soundfile.read(path)[0], padding) for path, padding in zip(pair, PADDINGS, strict=True)]
+    soundfile.write(call, np.stack(parties, axis=1), 16000)
+    warned = run("verify", call, pair[0], "--model", model)
+    assert f"channels differ in {call}: choose --channel left or --channel right" in warned.stderr
+    assert "channels differ" not in run("verify", call, pair[0], "--model", model, "--channel", "left").stderr
+    assert "channels differ in call.wav: embed with --channel each" in run("embed", tmp_path, "--model", model).stderr
+
+
+def test_folder_is_not_called_a_missing_file(run, model, pair, tmp_path):
+    outcome = run("verify", pair[0], tmp_path, "--model", model)
+    assert (outcome.exit_code, "expected an audio file, got a folder" in outcome.stderr) == (3, True)
 
 
 def test_calibration_of_another_model_is_rejected(run, model, pair, calibrate, write_model):

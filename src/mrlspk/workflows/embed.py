@@ -1,5 +1,6 @@
 """Embed audio files, folders and lists of paths."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from mrlspk.config import Config
 from mrlspk.config.evaluation import SpeechMode
 from mrlspk.data.audio import open_audio
+from mrlspk.data.audio.channels import CHANNELS_DIFFER
 from mrlspk.data.audio.source import AudioSource, as_source, take_channel
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.speech.build import build_detector
@@ -19,6 +21,10 @@ from mrlspk.inference.embedding import embed_recordings, unit_prefix
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.recording import EmbeddedRecording, Recording
 from mrlspk.workflows.embed_inputs import find_inputs
+
+MOST_NAMED = 3  # files in a warning
+
+log = logging.getLogger("mrlspk.evaluation")
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ def embed(
     )
     failed = {file_id: found.errors[each] for file_id, each in recordings.items() if each in found.errors}
     embedded = {file_id: found.embeddings[each] for file_id, each in recordings.items() if each in found.embeddings}
+    _warn_of_channels([file_id for file_id, each in embedded.items() if CHANNELS_DIFFER in each.warnings])
     errors = found_inputs.errors | uncounted | failed
     return EmbedReport(
         model=str(model.path),
@@ -109,6 +116,14 @@ def embed(
         errors={printable(each): printable(message) for each, message in errors.items()},
         left_out=found_inputs.left_out,
     )
+
+
+def _warn_of_channels(file_ids: Sequence[str]) -> None:
+    """Warn once of all the recordings whose mix may hold several voices."""
+    if file_ids:
+        rest = f" and {len(file_ids) - MOST_NAMED} more" if len(file_ids) > MOST_NAMED else ""
+        names = ", ".join(map(printable, file_ids[:MOST_NAMED])) + rest
+        log.warning("channels differ in %s: embed with `channel=each` if each channel has its own speaker", names)
 
 
 def _split_channels(files: Mapping[str, Path]) -> tuple[dict[str, AudioSource], dict[str, str]]:

@@ -1,6 +1,7 @@
 """Decide whether two recordings are of the same speaker."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from mrlspk.config import Config
 from mrlspk.config.evaluation import SpeechMode
+from mrlspk.data.audio.channels import CHANNELS_DIFFER
+from mrlspk.data.audio.reader import UPSAMPLED
 from mrlspk.data.trials import Trials
 from mrlspk.errors import CheckpointError, DataError, UsageError
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command, find_calibration
@@ -147,8 +150,11 @@ def verify(
         for path, each in zip((first, second), embedded.values(), strict=True)
     )
     undecided = explain_no_decision(files)
+    _warn_of_channels(files)
     if undecided is None:
         _warn(found, widths, seconds)
+        if found is not None:
+            _warn_of_rates(files)
     judged = tuple(
         _judge(dim, cosine, score, seconds, found, decision)
         for dim, cosine, score in zip(widths, cosines.tolist(), scores.tolist(), strict=True)
@@ -249,6 +255,19 @@ def _warn(found: CalibrationFile | None, dims: tuple[int, ...], seconds: float) 
         )
     for dim in set(dims) - set(found.content.dims):
         log.warning("width %d is not calibrated, so it has no decision", dim)
+
+
+def _warn_of_channels(files: Iterable[VerifiedFile]) -> None:
+    """Warn of a mix that may hold the voices of two parties."""
+    for path in dict.fromkeys(each.path for each in files if CHANNELS_DIFFER in each.warnings):
+        log.warning("channels differ in %s: choose `channel=left` or `channel=right` if each has its own speaker", path)
+
+
+def _warn_of_rates(files: Iterable[VerifiedFile]) -> None:
+    """Warn if only one recording has its upper band: cosines of such a pair are lower for the same speaker too."""
+    upsampled = [each.path for each in files if any(text.startswith(UPSAMPLED) for text in each.warnings)]
+    if len(upsampled) == 1:
+        log.warning("only %s is upsampled, which lowers the score: the decision is less reliable", upsampled[0])
 
 
 def _judge(

@@ -18,6 +18,7 @@ from mrlspk.data.audio.source import AudioSource, as_source
 from mrlspk.errors import DataError
 
 SAMPLE_RATE = 16_000
+UPSAMPLED = "upsampled from"
 
 
 class AudioReader:
@@ -67,7 +68,7 @@ class AudioReader:
         """What is wrong with the audio, in a few words each; complete after the last block."""
         found = []
         if self.original_rate < self._sample_rate:
-            found.append(f"upsampled from {self.original_rate} Hz")
+            found.append(f"{UPSAMPLED} {self.original_rate} Hz")
         found += self._facts.warnings()
         if is_out_of_range(self._peak):
             found.append(OUT_OF_RANGE)
