@@ -35,7 +35,7 @@ NOT_RUN = {
     "logging.wandb=true": "needs an account",
 }
 RUN_AT_LEAST = {
-    "README.md": {"embed", "rotate"},
+    "README.md": {"embed", "rotate", "verify"},
     "getting-started.md": {"data", "rotate", "eval", "compare", "calibrate", "verify", "embed", "train"},
 }
 
@@ -123,6 +123,8 @@ def workspace(tmp_path, monkeypatch):
     for names in (("a.wav", "b.wav"), ("one.wav", "other.wav")):
         for name, recording in zip(names, ids, strict=False):
             shutil.copy(tmp_path / "corpus" / "test" / recording, tmp_path / name)
+    parties = [soundfile.read(tmp_path / name)[0] for name in ("a.wav", "b.wav")]
+    soundfile.write(tmp_path / "call.wav", np.stack(parties, axis=1), 16_000)
     write_published(read_reference(REFERENCE), tmp_path / "model.pt")
     fetch_in_place_of_published(tmp_path / "model.pt", tmp_path / "mirror")
     return tmp_path
