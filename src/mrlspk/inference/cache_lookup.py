@@ -110,14 +110,13 @@ class CacheLookup:
         return found
 
     def _key(self, recording: Recording, content: AudioContent) -> bytes:
-        source = recording.source  # its suffix selects the decoder
+        source = recording.source
         span = source.start_seconds, source.seconds
         settings = _settings_text(
             self._runtime,
             self._max_seconds,
             self._detector,
             recording.crop_seconds,
-            source.suffix,
             span,
             source.channel,
         )
@@ -140,7 +139,6 @@ def _settings_text(
     max_seconds: float,
     detector: str | None,
     crop_seconds: float | None,
-    suffix: str,
     span: tuple[float, float | None],
     channel: Channel,
 ) -> str:
@@ -151,7 +149,6 @@ def _settings_text(
         max_seconds: Of a window.
         detector: Version of the speech detector; None if all audio is embedded.
         crop_seconds: Of the recording.
-        suffix: Of the format of its source.
         span: Start and length of its source within the encoded audio; (0, None) for all of it.
         channel: Of its source.
     """
@@ -161,7 +158,6 @@ def _settings_text(
         **dict(runtime),
         "max_seconds": float(max_seconds),
         "crop_seconds": None if crop_seconds is None else float(crop_seconds),
-        "suffix": suffix,
         "speech": detector,
         "channel": channel,
         **({} if span == WHOLE else {"span": span}),

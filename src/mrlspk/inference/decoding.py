@@ -12,6 +12,7 @@ from mrlspk.data.audio import SAMPLE_RATE, open_audio
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.speech.detector import SpeechDetector
 from mrlspk.errors import DataError
+from mrlspk.inference.audio_content import FileState, file_state
 from mrlspk.inference.spans import Spans
 
 HELD_SECONDS = 300.0  # longer recordings are decoded again, window after window
@@ -61,7 +62,7 @@ class Decoded:
     def _next(self, blocks: Iterator[Samples]) -> Samples:
         block = next(blocks, None)
         if block is None:
-            raise DataError("changed while it was read", self.name, "Embed it again.")
+            raise _changed(self.name)
         return block
 
 
@@ -79,6 +80,7 @@ def decode(
     Raises:
         DataError: If the recording cannot be read.
     """
+    state = file_state(source)
     search = None if speech is None else _Search(speech, sample_rate)
     held, n_samples, n_held = list[Samples](), 0, HELD_SECONDS * sample_rate
     with open_audio(source, sample_rate=sample_rate) as reader:
@@ -94,7 +96,7 @@ def decode(
                 on_part(1 - n_held / n_samples)  # how much follows is not known
         warnings = reader.warnings
     found = search.intervals(n_samples) if search else None
-    blocks = partial(iter, held) if held or not n_samples else partial(_decode_again, source, sample_rate)
+    blocks = partial(iter, held) if held or not n_samples else partial(_decode_again, source, sample_rate, state)
     return Decoded(str(source), sample_rate, n_samples, found, warnings, blocks)
 
 
@@ -107,9 +109,16 @@ def decoded_samples(samples: Samples, name: str, *, sample_rate: int, speech: Sp
     return Decoded(name, sample_rate, len(samples), found, (), lambda: [samples])
 
 
-def _decode_again(source: AudioSource, sample_rate: int) -> Iterator[Samples]:
+def _decode_again(source: AudioSource, sample_rate: int, state: FileState | None) -> Iterator[Samples]:
+    """Yield the samples once more: speech was found in those of the file in its old ``state``."""
+    if file_state(source) != state:
+        raise _changed(str(source))
     with open_audio(source, sample_rate=sample_rate) as reader:
         yield from reader.blocks()
+
+
+def _changed(name: str) -> DataError:
+    return DataError("changed while it was read", name, "Embed it again.")
 
 
 class _Search:

@@ -107,8 +107,7 @@ def verify(
     """Return the scores of two recordings and, if the model is calibrated, the decisions.
 
     A recording that is quiet, or has less than a second of speech, gets no decision: its embedding says little about a
-    voice.
-    Nor does a recording that is mostly pauses if the calibration was fitted on whole recordings.
+    voice. Nor does a recording that is mostly pauses if the calibration was fitted on whole recordings.
 
     Args:
         model: Checkpoint.

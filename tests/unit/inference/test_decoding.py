@@ -79,6 +79,18 @@ def test_recording_that_shrinks_meanwhile_is_an_error(audio):
 
 
 @pytest.mark.usefixtures("is_long")
+def test_file_that_is_replaced_meanwhile_is_an_error(audio, tmp_path):
+    source = FileSource(str(tmp_path / "a.wav"))
+    source.path.write_bytes(b"first")
+    audio.add(str(source), np.arange(40))
+    decoded = decode(source, sample_rate=RATE, speech=None)
+    assert len(list(decoded.read(WINDOWS))) == 3
+    source.path.write_bytes(b"second")
+    with pytest.raises(DataError, match="changed while it was read"):
+        next(decoded.read(WINDOWS))
+
+
+@pytest.mark.usefixtures("is_long")
 def test_progress_rises_while_a_long_recording_is_decoded(audio):
     parts = []
     decode(SOURCE, sample_rate=RATE, speech=None, on_part=parts.append)
