@@ -1,6 +1,7 @@
 """Give freed memory back to the operating system."""
 
 import ctypes
+import sys
 from collections.abc import Callable
 from functools import cache
 
@@ -17,4 +18,6 @@ def release_freed_memory() -> None:
 
 @cache
 def _find_trim() -> Callable[[int], int] | None:
+    if sys.platform == "win32":  # no library without a name
+        return None
     return getattr(ctypes.CDLL(None), "malloc_trim", None)
