@@ -51,7 +51,7 @@ class Outcome:
 @pytest.fixture
 def run(monkeypatch, tmp_path):
     """Run ``mrlspk`` with arguments; an error that is no message of ours fails the test with its traceback."""
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "240")
     if "MRLSPK_CACHE_DIR" not in os.environ:
         monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path / "cache"))
 

@@ -43,7 +43,8 @@ def test_error_names_parameter_in_python_and_flag_on_the_command_line():
 
 
 def test_core_names_parameters_that_the_command_line_knows():
-    core = [path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] != "cli"]
+    others = {"cli", "inference/speaker_encoder.py"}  # no command calls the encoder of Python
+    core = [path for path in SOURCE.rglob("*.py") if others.isdisjoint(_names(path))]
     calls = (node for path in core for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
     named = {
         keyword.value.value
@@ -53,3 +54,8 @@ def test_core_names_parameters_that_the_command_line_knows():
     }
     assert named
     assert named <= FLAGS.keys()
+
+
+def _names(path):
+    relative = path.relative_to(SOURCE)
+    return relative.parts[0], relative.as_posix()

@@ -85,7 +85,8 @@ def test_stored_vectors_match_audio_validation(voices, encoder, tmp_path, crop_s
         from_audio.min_dcf,
         from_audio.mean_log_eer,
     )
-    assert stored.loss == pytest.approx(from_audio.loss, rel=1e-5)
+    # Pooled vectors of windows are averaged as they are, embeddings of windows as unit vectors.
+    assert stored.loss == pytest.approx(from_audio.loss, rel=1e-5 if max_seconds == 60.0 else 2e-3)
 
 
 def test_validation_matches_the_metric_functions(voices):

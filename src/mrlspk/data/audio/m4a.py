@@ -27,4 +27,4 @@ def save_m4a(path: Path, waveform: Tensor, *, waveform_rate: int = SAMPLE_RATE) 
         stream = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    path.write_bytes(encoded.getbuffer())  # a full disk is then one error of this line
+    path.write_bytes(encoded.getvalue())  # a full disk is then one error of this line
