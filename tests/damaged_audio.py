@@ -171,8 +171,8 @@ DAMAGES: Mapping[str, Damage] = {
     "random-flac.flac": literally(RANDOM, NO_AUDIO),
     "random-mp3.mp3": literally(RANDOM, NO_AUDIO),
     "page.mp3": literally(HTML, NO_AUDIO),
-    "list-wav.wav": literally(PLAYLIST, NO_AUDIO),
-    "list-mp3.mp3": literally(M3U8, NO_AUDIO),
+    "list-wav.wav": literally(PLAYLIST, "a playlist"),
+    "list-mp3.mp3": literally(M3U8, "a playlist"),
     "archive.m4a": literally(b"PK\3\4" + RANDOM, NO_AUDIO),
     # Damaged in the middle.
     "garbage-mp3.mp3": noised("constant.mp3", 0.4, 0.5, said=CUT),

@@ -126,6 +126,7 @@ def test_whole_calibration_decides_nothing_on_mostly_pauses(run, model, verify, 
     assert outcome.json["undecided"].endswith(reason)
     assert outcome.json["undecided"].startswith("only 1.")
     assert f"warning: no decision: {outcome.json['undecided']}" in outcome.stderr
+    assert outcome.json["warnings"] == [f"no decision: {outcome.json['undecided']}"]
     assert outcome.json["undecided"] in run("verify", *recordings, "--model", model, "--dims", 8).stdout
     calibrate("--speech", "auto", "--force")
     assert verify(*recordings).json["undecided"] is None

@@ -45,8 +45,11 @@ def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableTyp
 
 
 def document(command: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a report as the JSON document that ``show`` prints."""
-    return {"schema_version": SCHEMA_VERSION, "command": command, "mrlspk_version": __version__, **payload}
+    """Return a report as the JSON document that ``show`` prints, with the warnings so far."""
+    common = {"schema_version": SCHEMA_VERSION, "command": command, "mrlspk_version": __version__}
+    handlers = logging.getLogger("mrlspk").handlers
+    warnings = [text for each in handlers if isinstance(each, WarningHandler) for text in each.warnings]
+    return {**common, "warnings": warnings, **payload}
 
 
 def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
@@ -111,12 +114,18 @@ def progress(description: str, *, quiet: bool) -> Iterator["OnProgress | None"]:
 
 
 class WarningHandler(logging.Handler):
-    """Print the package's log records on stderr."""
+    """Print the package's log records on stderr, and keep warnings for the JSON document."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.warnings: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the record with its level, such as ``warning: …``; info has no prefix."""
-        prefix = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
-        note(prefix + with_flags(record.getMessage()))
+        text = with_flags(record.getMessage())
+        if record.levelno >= logging.WARNING:
+            self.warnings.append(plain(text))
+        note((f"{record.levelname.lower()}: " if record.levelno > logging.INFO else "") + text)
 
 
 def percent(rate: float | None) -> str:

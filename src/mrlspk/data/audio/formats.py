@@ -1,5 +1,6 @@
 """Recognise audio formats by their first bytes, and list the suffixes that audio files have."""
 
+import codecs
 from typing import BinaryIO
 
 _SUFFIXES = (
@@ -13,6 +14,7 @@ FFMPEG_FORMATS = frozenset({"MPEG-4", "Ogg"})
 HEADERLESS_SUFFIXES = frozenset({".al", ".alaw", ".g722", ".pcm", ".raw", ".sln", ".ul", ".ulaw", ".vox"})
 
 _HEAD_BYTES = 32
+_PLAYLISTS = (b"#extm3u", b"ffconcat", b"[playlist]", b"<?wpl", b"<asx")
 _MAGIC = (
     ("RF64", 0, b"RF64"),
     ("RF64", 0, b"BW64"),
@@ -45,3 +47,10 @@ def recognise(file: BinaryIO) -> str | None:
 def _synchsafe(content: bytes) -> int:
     """Return the length that an ID3 tag states, seven bits a byte."""
     return sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(content)))
+
+
+def is_playlist(file: BinaryIO) -> bool:
+    """Return whether a file lists recordings in place of being one."""
+    file.seek(0)
+    head = file.read(_HEAD_BYTES).removeprefix(codecs.BOM_UTF8)
+    return head.lstrip().lower().startswith(_PLAYLISTS)

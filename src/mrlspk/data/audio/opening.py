@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mrlspk.data.audio.completeness import COPY_AGAIN, check_complete
 from mrlspk.data.audio.ffmpeg import FFmpegStream, open_ffmpeg
-from mrlspk.data.audio.formats import FFMPEG_FORMATS, HEADERLESS_SUFFIXES, SNDFILE_FORMATS, recognise
+from mrlspk.data.audio.formats import FFMPEG_FORMATS, HEADERLESS_SUFFIXES, SNDFILE_FORMATS, is_playlist, recognise
 from mrlspk.data.audio.resampling import check_rate
 from mrlspk.data.audio.sndfile import SndfileStream, open_sndfile
 from mrlspk.data.audio.source import AudioSource, as_source
@@ -29,6 +29,8 @@ def open_stream(audio: AudioSource | str | Path) -> AudioStream:
     _check_file(source)
     with reading(str(source), DataError), source.open() as file:
         audio_format = recognise(file)
+        if audio_format is None and is_playlist(file):
+            raise DataError("a playlist, not a recording", str(source), "Give the recordings that it lists.")
         samples = check_complete(file, audio_format, str(source), source.size())
     if audio_format is None and source.suffix in HEADERLESS_SUFFIXES:
         raise _headerless(source)

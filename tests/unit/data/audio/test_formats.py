@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from mrlspk.data.audio.formats import AUDIO_SUFFIXES, HEADERLESS_SUFFIXES, recognise
+from mrlspk.data.audio.formats import AUDIO_SUFFIXES, HEADERLESS_SUFFIXES, is_playlist, recognise
 
 NAMES = {"WAV": "WAV", "WAVEX": "WAV", "RF64": "RF64", "W64": "W64", "AIFF": "AIFF", "CAF": "CAF", "AU": "AU"}
 NAMES |= {"NIST": "SPHERE", "FLAC": "FLAC", "OGG": "Ogg"}
@@ -64,3 +64,13 @@ def test_suffixes_are_lower_case_and_headerless_ones_apart():
         ".mp4",
     } < AUDIO_SUFFIXES
     assert not AUDIO_SUFFIXES & HEADERLESS_SUFFIXES
+
+
+@pytest.mark.parametrize("text", ["#EXTM3U\na.wav", "\ufeff#EXTM3U\n", "ffconcat version 1.0", "[playlist]\n", "<ASX>"])
+def test_playlists_are_known_by_their_first_words(text):
+    assert is_playlist(io.BytesIO(text.encode()))
+
+
+def test_web_page_and_audio_are_no_playlists():
+    assert not is_playlist(io.BytesIO(b"<html><body>"))
+    assert not is_playlist(io.BytesIO(written("WAV")))
