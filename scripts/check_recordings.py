@@ -148,14 +148,11 @@ def calibrated_threshold(model: Path, speech: Path, mode: SpeechMode, folder: Pa
 
 
 def silence(shared: Path, modes: list[SpeechMode]) -> list[str]:
-    """Print the silence matrix; return the limits that are missed."""
+    """Print the worst of each length of padding, and every condition on stderr; return the limits that are missed."""
     files = chosen_files(shared / "speech")
     same, different = trials(files)
     backend = load_backend(locate_model(str(shared / MODEL), cache_dir=None), device="cpu").backend
-    rows: list[tuple[object, ...]] = [(
-        "detector", "padding", "seconds", f"different accepted, of {len(different)}",
-        f"same accepted, of {len(same)}", "least cosine to itself", "mean",
-    )]  # fmt: skip
+    rows: dict[tuple[str, int], list[tuple[int, int, float]]] = {}
     missed = []
     for mode in modes:
         with tempfile.TemporaryDirectory() as name:
@@ -175,12 +172,20 @@ def silence(shared: Path, modes: list[SpeechMode]) -> list[str]:
             n_before = wrong if seconds == 0 else n_before
             label = "none" if seconds == 0 else f"{kind} {side}"
             print(mode, label, seconds, wrong, right, f"{cosines.min():.4f}", file=sys.stderr)
-            rows.append((mode, label, seconds, wrong, right, f"{cosines.min():.3f}", f"{cosines.mean():.4f}"))
+            rows.setdefault((mode, seconds), []).append((wrong, right, cosines.min()))
             if mode != "all" and (wrong > n_before or cosines.min() < SELF_COSINE):
                 missed.append(f"{mode}, {seconds} s of {label}: {wrong} accepted, cosine {cosines.min():.4f}")
         print(f"{mode}: threshold {threshold:.3f}", file=sys.stderr)
-    table(*rows)
+    heads = "different accepted, at most", "same accepted, at least", "cosine to itself, at least"
+    found = ((wrong, right, f"{cosine:.3f}") for wrong, right, cosine in map(worst, rows.values()))
+    table(("detector", "seconds", *heads), *((*key, *values) for key, values in zip(rows, found, strict=True)))
     return missed
+
+
+def worst(results: list[tuple[int, int, float]]) -> tuple[int, int, float]:
+    """Return the most accepted wrongly, the fewest accepted rightly and the least cosine."""
+    wrong, right, cosines = zip(*results, strict=True)
+    return max(wrong), min(right), min(cosines)
 
 
 def conditions(*, sides: tuple[str, ...]) -> Iterator[tuple[str, str, int]]:
