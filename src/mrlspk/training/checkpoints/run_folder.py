@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from torch import nn
@@ -44,8 +45,7 @@ def new_run_dir(config: LoggingConfig, *, replaces_untrained: bool) -> Path:
     Raises:
         MrlspkError: If the folder holds checkpoints.
     """
-    name = config.run_name or datetime.now().strftime("%Y%m%d-%H%M%S")
-    run_dir = config.save_dir / name
+    run_dir = config.save_dir / (config.run_name or _free_name(config.save_dir))
     found = {path.name for path in run_dir.glob("*.pt")}
     if replaces_untrained and found and found <= set(UNTRAINED):
         log.warning("%s: the run was stopped before its first step and starts again", run_dir)
@@ -54,6 +54,13 @@ def new_run_dir(config: LoggingConfig, *, replaces_untrained: bool) -> Path:
             "a run of this name exists", run_dir, f"Choose another logging.run_name, or resume with `resume={run_dir}`."
         )
     return run_dir
+
+
+def _free_name(save_dir: Path) -> str:
+    """Return the time, with a number behind it if another run began within the same second."""
+    now = f"{datetime.now():%Y%m%d-%H%M%S}"
+    names = (now if number == 1 else f"{now}-{number}" for number in count(1))
+    return next(name for name in names if not (save_dir / name).exists())
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 import logging
 from collections import namedtuple
+from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -7,6 +9,7 @@ from torch.optim import SGD, AdamW
 
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.config.loss import LossConfig
+from mrlspk.config.run import LoggingConfig
 from mrlspk.errors import CheckpointError, MrlspkError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.checkpoints import encoder_entries, save_checkpoint
@@ -17,6 +20,7 @@ from mrlspk.training.checkpoints.run_folder import (
     check_space,
     checkpoint_bytes,
     describe_corpus_change,
+    new_run_dir,
     write_corpus,
 )
 from mrlspk.training.trained_module import TrainedModule
@@ -131,3 +135,12 @@ def test_missing_corpus_list_is_reported_and_a_damaged_one_refused(tmp_path):
     (tmp_path / CORPUS_LIST).write_bytes(b"no gzip")
     with pytest.raises(CheckpointError, match="cannot be read"):
         describe_corpus_change(tmp_path, ["a"])
+
+
+def test_runs_of_one_second_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "datetime", SimpleNamespace(now=lambda: datetime(2026, 1, 2, 3, 4, 5)))
+    config = LoggingConfig(save_dir=tmp_path)
+    for name in ("20260102-030405", "20260102-030405-2", "20260102-030405-3"):
+        run_dir = new_run_dir(config, replaces_untrained=False)
+        assert run_dir == tmp_path / name
+        run_dir.mkdir()
