@@ -72,17 +72,21 @@ class Embedder:
             DataError: If one cannot be read or embedded.
         """
         wanted = {each: replace(each, source=self.source_of(each.source)) for each in recordings}
-        found = embed_recordings(
+        found = self.try_embed(wanted.values())
+        _check(found)
+        return Embeddings({each: found.embeddings[its] for each, its in wanted.items() if its in found.embeddings})
+
+    def try_embed(self, recordings: Iterable[Recording]) -> EmbeddedRecordings:
+        """Embed recordings as their sources say, each once; errors list those that cannot be embedded."""
+        return embed_recordings(
             self.backend,
-            wanted.values(),
+            recordings,
             batch_size=self.batch_size,
             max_seconds=self.max_seconds,
             speech=self.speech,
             cache=self.cache,
             on_progress=self.on_progress,
         )
-        _check(found)
-        return Embeddings({each: found.embeddings[its] for each, its in wanted.items() if its in found.embeddings})
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from mrlspk.evaluation.score_norm import NormRequest, ScoreNorm, find_cohort, jo
 from mrlspk.evaluation.trial_cosines import enrolment_side, score_sides, test_side
 from mrlspk.files import OnProgress
 from mrlspk.inference.backend_registry import load_backend
-from mrlspk.inference.embedding import embed_recordings
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.recording import EmbeddedRecording, Recording
 from mrlspk.workflows.verify_speech import VerifiedFile, choose_detector, describe_file, explain_no_decision
@@ -197,14 +196,7 @@ def _embed(embedder: Embedder, first: Path, second: Path) -> dict[str, EmbeddedR
         DataError: If one cannot be embedded.
     """
     recordings = {name: Recording(embedder.source_of(path)) for name, path in (("a", first), ("b", second))}
-    found = embed_recordings(
-        embedder.backend,
-        recordings.values(),
-        batch_size=embedder.batch_size,
-        max_seconds=embedder.max_seconds,
-        speech=embedder.speech,
-        on_progress=embedder.on_progress,
-    )
+    found = replace(embedder, cache=None).try_embed(recordings.values())
     if found.errors:
         raise DataError("\n".join(dict.fromkeys(found.errors.values())))
     return {name: found.embeddings[each] for name, each in recordings.items()}
