@@ -40,6 +40,10 @@ class Backend(Protocol):
     def runtime(self) -> Mapping[str, str]:
         """Library versions and device type; embeddings cached under another runtime are not reused."""
 
+    @property
+    def concurrency(self) -> int:
+        """How many threads may call `embed` at once, each on its share of the processors; 1: one call uses them all."""
+
     def embed(self, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map (batch, samples) in [-1, 1] to (batch, embed_dim), not of unit length."""
 

@@ -56,6 +56,11 @@ class TorchBackend:
         """The version of torch and the type of the device."""
         return {"torch": torch.__version__, "device": self._encoder.device.type}
 
+    @property
+    def concurrency(self) -> int:
+        """1: a call uses all threads of torch, or the whole device."""
+        return 1
+
     @torch.inference_mode()
     def embed(self, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map (batch, samples) to (batch, embed_dim), not of unit length."""
