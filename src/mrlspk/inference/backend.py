@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,10 @@ from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
     from mrlspk.models.checkpoints import LoadedModel
+    from mrlspk.models.graph_metadata import GraphMetadata
+
+type BackendName = Literal["auto", "torch", "onnxruntime", "openvino"]
+type Precision = Literal["f32", "bf16", "int8"]
 
 
 class Backend(Protocol):
@@ -56,11 +60,13 @@ class LoadedBackend:
         backend: On its device.
         config: The resolved configuration of the training run; None if the file holds none.
         checkpoint: The PyTorch checkpoint that the backend was loaded from; None for other kinds of model file.
+        metadata: The description of the exported graph that the backend runs; None for PyTorch and plug-ins.
     """
 
     backend: Backend
     config: dict[str, Any] | None = None
     checkpoint: "LoadedModel | None" = None
+    metadata: "GraphMetadata | None" = None
 
 
 def check_dims(

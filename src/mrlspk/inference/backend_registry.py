@@ -1,4 +1,4 @@
-"""Pick the backend that loads a model file: a registered or installed one by its suffix, else PyTorch.
+"""Pick the backend that loads a model file: a registered or installed one by its suffix, a graph runtime, or PyTorch.
 
 A plug-in adds a backend with `register_loader`, or as an entry point of the group ``mrlspk.backends`` whose name is the
 suffix without its dot, such as ``onnx``, and whose object is a loader.
@@ -7,13 +7,16 @@ suffix without its dot, such as ``onnx``, and whose object is a loader.
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
-from mrlspk.inference.backend import LoadedBackend
+from mrlspk.errors import UsageError
+from mrlspk.inference.backend import BackendName, LoadedBackend, Precision
 from mrlspk.inference.model_file import ModelFile
 
 type Loader = Callable[[ModelFile, str], LoadedBackend]  # of a model file, on the device of that name
 
 ENTRY_POINTS = "mrlspk.backends"
+GRAPH_SUFFIX = ".onnx"
 
 _LOADERS: dict[str, Loader] = {}
 
@@ -23,21 +26,40 @@ def register_loader(suffix: str, loader: Loader) -> None:
     _LOADERS[suffix.lower()] = loader
 
 
-def load_backend(model: ModelFile, *, device: str = "auto") -> LoadedBackend:
-    """Return the backend of a model file: that of a registered suffix, else PyTorch.
+def load_backend(
+    model: ModelFile,
+    *,
+    device: str = "auto",
+    backend: BackendName = "torch",
+    precision: Precision = "f32",
+    cache_dir: Path | None = None,  # noqa: ARG001 - the graph of a checkpoint is not made yet
+) -> LoadedBackend:
+    """Return the backend of a model file: that of a registered suffix, that of an exported graph, else ``backend``.
 
     Args:
         model: The file.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        backend: What runs a checkpoint. An exported graph has no PyTorch network: ``torch`` means ``auto`` there.
+        precision: Of the network; front end, pooling and head stay in float32.
+        cache_dir: Where the graph of a checkpoint is kept.
 
     Raises:
-        CheckpointError: If the file is not a model, or does not fit its own configuration.
-        UsageError: If no device is called ``device``.
-        MissingDependencyError: If this machine has no such device.
+        CheckpointError: If the file is not a model, does not fit its own configuration, or fails its parity check.
+        UsageError: If no device is called ``device``, or the backend has no such precision.
+        MissingDependencyError: If this machine has no such device, or the runtime is not installed.
     """
-    if loader := _find_loader(model.path.suffix.lower()):
+    suffix = model.path.suffix.lower()
+    if loader := _find_loader(suffix):
         return loader(model, device)
-    from mrlspk.inference.torch_backend import load_torch_backend  # other backends need no PyTorch network
+    if suffix == GRAPH_SUFFIX:
+        from mrlspk.inference.graph_loading import load_graph
+
+        return load_graph(model.path, device=device, backend=backend, precision=precision)
+    if backend not in {"auto", "torch"} or precision != "f32":
+        raise UsageError(
+            f"a checkpoint does not run in {backend} in {precision}", fix="Export it.", parameter="backend"
+        )
+    from mrlspk.inference.torch_backend import load_torch_backend  # graphs need no PyTorch network
 
     return load_torch_backend(model, device)
 

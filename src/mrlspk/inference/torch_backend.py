@@ -92,7 +92,9 @@ def load_checkpoint(model: ModelFile) -> LoadedModel:
     """
     if model.path.suffix == ".onnx":
         raise CheckpointError(
-            "an exported .onnx model cannot be used yet", model.path, "Give the checkpoint that it was exported from."
+            "is an exported model, which has no PyTorch network",
+            model.path,
+            "Give the checkpoint that it was exported from.",
         )
     loaded, published = load_model(model.path), model.published
     if published is not None and loaded.family != published.family:

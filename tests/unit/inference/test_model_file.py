@@ -8,6 +8,7 @@ from mrlspk.errors import CheckpointError, DownloadError
 from mrlspk.inference import backend_registry
 from mrlspk.inference.backend_registry import load_backend, register_loader
 from mrlspk.inference.model_file import ModelFile, locate_model
+from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.pretrained.cache_folder import cached_path
 from mrlspk.pretrained.own_models import ModelFacts, add_own_model, own_model_path
 from mrlspk.pretrained.registry import find_model
@@ -78,11 +79,10 @@ def test_unknown_name_suggests_the_nearest(tmp_path, typed, guess):
     assert caught.value.fix.startswith(f"Did you mean {guess}?" if guess else "Check the path;")
 
 
-def test_exported_model_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(backend_registry, "_LOADERS", {})
+def test_exported_model_is_no_checkpoint(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"onnx")
-    with pytest.raises(CheckpointError, match="an exported .onnx model cannot be used yet"):
-        load_backend(locate_model("model.onnx", cache_dir=tmp_path), device="cpu")
+    with pytest.raises(CheckpointError, match="is an exported model, which has no PyTorch network"):
+        load_checkpoint(locate_model("model.onnx", cache_dir=tmp_path))
 
 
 def test_exported_model_is_loaded_by_a_loader_of_its_suffix(tmp_path, monkeypatch):

@@ -1,0 +1,102 @@
+"""Run an exported graph in ONNX Runtime on the CPU."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.errors import CheckpointError, MissingDependencyError
+from mrlspk.inference.backend import Precision
+from mrlspk.inference.graph_backend import GraphBackend
+from mrlspk.models.graph_metadata import GraphMetadata, read_metadata
+from mrlspk.reading import reading
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+INSTALL = "Type: pip install 'mrlspk[onnx]'"
+NOT_OURS = "Give a file that `mrlspk export` wrote."
+OUTPUT = "embedding"
+
+
+class OnnxBackend(GraphBackend):
+    """A session of ONNX Runtime as a `Backend`.
+
+    Args:
+        session: With one thread; `open_session` makes one.
+        metadata: Of its graph.
+        precision: Of its network.
+    """
+
+    def __init__(
+        self, session: "onnxruntime.InferenceSession", metadata: GraphMetadata, precision: Precision = "f32"
+    ) -> None:
+        super().__init__(metadata)
+        self._session, self._precision = session, precision
+
+    @property
+    def runtime(self) -> Mapping[str, str]:
+        """The version of ONNX Runtime, the device and the precision."""
+        import onnxruntime
+
+        return {"onnxruntime": onnxruntime.__version__, "device": "cpu", "precision": self._precision}
+
+    def _run(self, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
+        vectors: NDArray[np.float32] = self._session.run([OUTPUT], {self.metadata.input: waveforms})[0]
+        return vectors
+
+
+def read_onnx_backend(path: Path) -> OnnxBackend:
+    """Return the backend of a file that `mrlspk export` wrote.
+
+    Raises:
+        CheckpointError: If it is not an ONNX file, not one of ours, or reads features in place of waveforms.
+        MissingDependencyError: If ONNX Runtime is not installed.
+    """
+    with reading(path, CheckpointError):
+        content = path.read_bytes()
+    session = open_session(content, path)
+    return OnnxBackend(session, waveform_metadata(session.get_modelmeta().custom_metadata_map, path))
+
+
+def open_session(content: bytes, where: Path) -> "onnxruntime.InferenceSession":
+    """Return a session of an ONNX file whose calls run in the thread that makes them.
+
+    Raises:
+        CheckpointError: If ONNX Runtime cannot read it.
+        MissingDependencyError: If ONNX Runtime is not installed.
+    """
+    try:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError("an ONNX model needs ONNX Runtime", where, INSTALL) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # its warnings are about its own optimisations
+    faults = (errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf, errors.NotImplemented)
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except faults as error:
+        raise CheckpointError(f"is not a whole ONNX file: {error}", where, NOT_OURS) from error
+
+
+def waveform_metadata(properties: Mapping[str, str], where: Path) -> GraphMetadata:
+    """Return the description of a graph that reads waveforms from the properties of its file.
+
+    Raises:
+        CheckpointError: If the file is not one of ours, its description is damaged, or the graph reads features.
+    """
+    try:
+        metadata = read_metadata(properties)
+    except ValueError as error:
+        raise CheckpointError(str(error), where, "Export it again.") from error
+    if metadata is None:
+        raise CheckpointError("is an ONNX file, but not a model that mrlspk exported", where, NOT_OURS)
+    if metadata.input != "waveform":
+        raise CheckpointError(
+            "reads log-mel features, not audio", where, "Export the model with waveforms as its input."
+        )
+    return metadata
