@@ -1,4 +1,4 @@
-"""What an exported graph says of itself, as the string properties of an ONNX file; nothing here needs torch."""
+"""Describe an exported graph in the string properties of an ONNX file, without torch."""
 
 import base64
 import binascii
