@@ -1,0 +1,1 @@
+"""Write encoders as graphs that run without this package."""

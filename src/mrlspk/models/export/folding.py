@@ -1,0 +1,188 @@
+"""Fold what is constant in evaluation mode into the convolutions of a network: the same values with fewer operations.
+
+A BatchNorm that follows a convolution becomes part of it. Grouped convolutions with few channels per group become
+block-diagonal ones with 16, for which runtimes have fast kernels. The weights of sums over streams are computed once.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from mrlspk.models.redimnet.blocks import ChannelNorm, ConvNeXtLikeBlock, ResBasicBlock, WeightedSum
+
+CONVOLUTIONS, NORMS = (nn.Conv1d, nn.Conv2d), (nn.BatchNorm1d, nn.BatchNorm2d)
+GROUP_CHANNELS = 16  # of a vector register of AVX-512, in which runtimes lay out channels
+
+type Convolution = nn.Conv1d | nn.Conv2d
+
+
+@torch.no_grad()
+def fold(network: nn.Module, *, regroup: bool = True) -> nn.Module:
+    """Return a copy of a network in evaluation mode that computes the same, up to rounding, with fewer operations.
+
+    Args:
+        network: Such as a backbone; left as it is.
+        regroup: Widen the groups of 2-D convolutions to 16 channels, where they have fewer.
+    """
+    folded = deepcopy(network).eval().requires_grad_(requires_grad=False)
+    for kind, rewrite in _REWRITES.items():
+        _replace(folded, kind, rewrite)
+    if regroup:
+        _replace(folded, nn.Conv2d, widen_groups)
+    return folded
+
+
+def _replace(network: nn.Module, kind: type[nn.Module], rewrite: Callable[..., nn.Module]) -> None:
+    """Put ``rewrite(module)`` in the place of every module of a kind within a network."""
+    for name, child in list(network.named_children()):
+        if isinstance(child, kind):
+            setattr(network, name, rewrite(child))
+        _replace(network.get_submodule(name), kind, rewrite)
+
+
+def _fold_sequence(sequence: nn.Sequential) -> nn.Sequential:
+    """Fold each BatchNorm that directly follows a convolution into it; entries keep their names."""
+    layers = list(sequence.named_children())
+    for (name, layer), (norm_name, norm) in zip(layers, layers[1:], strict=False):
+        if isinstance(layer, CONVOLUTIONS) and isinstance(norm, NORMS):
+            setattr(sequence, name, _fuse(layer, norm))
+            setattr(sequence, norm_name, nn.Identity())
+    return sequence
+
+
+def _fold_convnext(block: ConvNeXtLikeBlock) -> nn.Module:
+    """Fold the BatchNorm behind the parallel convolutions into each of them."""
+    widths = [conv.out_channels for conv in block.dwconvs if isinstance(conv, CONVOLUTIONS)]
+    norms = _split_norm(block.norm, widths)
+    convolutions = [_fuse(conv, norm) for conv, norm in zip(block.dwconvs, norms, strict=True)]
+    if len(convolutions) == 1:
+        return _Residual(nn.Sequential(convolutions[0], block.act, block.pwconv1))
+    return _Residual(nn.Sequential(_Parallel(convolutions), block.act, block.pwconv1))
+
+
+def _fold_resnet(block: ResBasicBlock) -> ResBasicBlock:
+    """Fold the second BatchNorm; the first one follows a ReLU, and padding with zeros comes after it."""
+    last = "conv2" if isinstance(block.conv2pw, nn.Identity) else "conv2pw"
+    setattr(block, last, _fuse(block.get_submodule(last), block.bn2))
+    block.bn2 = nn.Identity()  # type: ignore[assignment]
+    return block
+
+
+def _fuse(conv: nn.Module, norm: nn.Module) -> nn.Module:
+    return fuse_conv_bn_eval(conv, norm)  # type: ignore[type-var, arg-type]
+
+
+def _split_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d, widths: list[int]) -> list[nn.Module]:
+    """Return the parts of a BatchNorm over neighbouring channels."""
+    parts: list[nn.Module] = []
+    start = 0
+    for width in widths:
+        part = type(norm)(width, eps=norm.eps).eval()
+        end, state = start + width, norm.state_dict()
+        part.load_state_dict({name: values[start:end] if values.ndim else values for name, values in state.items()})
+        parts.append(part)
+        start = end
+    return parts
+
+
+@torch.no_grad()
+def widen_groups(conv: nn.Conv2d) -> nn.Conv2d:
+    """Return a convolution with groups of 16 channels that computes the same; other convolutions as they are.
+
+    Its weights are zero between channels that were in different groups.
+    """
+    per_group = conv.in_channels // conv.groups
+    merged = GROUP_CHANNELS // per_group
+    fits = conv.groups > 1 and 1 < per_group < GROUP_CHANNELS and GROUP_CHANNELS % per_group == 0
+    if not fits or conv.groups % merged or conv.in_channels != conv.out_channels:
+        return conv
+    groups = conv.groups // merged
+    wide = nn.Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,  # type: ignore[arg-type]
+        conv.stride,  # type: ignore[arg-type]
+        conv.padding,  # type: ignore[arg-type]
+        groups=groups,
+        bias=conv.bias is not None,
+    ).requires_grad_(requires_grad=False)
+    weight = conv.weight.reshape(groups, merged, per_group, per_group, *conv.kernel_size)
+    blocks = weight.new_zeros(groups, merged, per_group, merged, per_group, *conv.kernel_size)
+    for index in range(merged):
+        blocks[:, index, :, index] = weight[:, index]
+    wide.weight.copy_(blocks.flatten(3, 4).flatten(0, 2))
+    if conv.bias is not None and wide.bias is not None:
+        wide.bias.copy_(conv.bias)
+    return wide
+
+
+class _Parallel(nn.Module):
+    """Concatenate what several convolutions make of the same input."""
+
+    def __init__(self, convolutions: list[nn.Module]) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(convolutions)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([conv(x) for conv in self.convolutions], 1)
+
+
+class _Residual(nn.Module):
+    """Add what a module makes of its input to the input."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.inner(x)
+        return out
+
+
+class _ConstantWeightedSum(nn.Module):
+    """A `WeightedSum` whose softmax is computed once."""
+
+    weights: Tensor
+
+    def __init__(self, source: WeightedSum) -> None:
+        super().__init__()
+        self.register_buffer("weights", source.w.softmax(1)[0].detach())
+
+    def forward(self, streams: list[Tensor]) -> Tensor:
+        if len(streams) == 1:
+            return streams[0]
+        mixed = self.weights[0] * streams[0]
+        for weight, stream in zip(self.weights[1:], streams[1:], strict=True):
+            mixed = mixed + weight * stream
+        return mixed
+
+
+class _PlainChannelNorm(nn.Module):
+    """A `ChannelNorm` in operations that runtimes fuse."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, source: ChannelNorm) -> None:
+        super().__init__()
+        self.register_buffer("weight", source.weight.detach())
+        self.register_buffer("bias", source.bias.detach())
+        self.eps = source.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = (-1,) + (1,) * (x.ndim - 2)
+        centred = x - x.mean(1, keepdim=True)
+        variance = centred.square().mean(1, keepdim=True)
+        return centred * (self.weight.view(shape) / (variance + self.eps).sqrt()) + self.bias.view(shape)
+
+
+_REWRITES: dict[type[nn.Module], Callable[..., nn.Module]] = {
+    ConvNeXtLikeBlock: _fold_convnext,
+    ResBasicBlock: _fold_resnet,
+    nn.Sequential: _fold_sequence,
+    WeightedSum: _ConstantWeightedSum,
+    ChannelNorm: _PlainChannelNorm,
+}

@@ -1,0 +1,74 @@
+"""Folded networks against the networks that they were made from."""
+
+import pytest
+import torch
+from torch import nn
+
+from mrlspk.models.export.folding import fold, widen_groups
+from mrlspk.models.redimnet.blocks import ConvNeXtLikeBlock, ResBasicBlock, WeightedSum
+
+
+def settled(network):
+    """Give every BatchNorm statistics of its own."""
+    generator = torch.Generator().manual_seed(7)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.running_mean.uniform_(-1, 1, generator=generator)
+            module.running_var.uniform_(0.5, 2, generator=generator)
+            module.weight.data.uniform_(0.5, 2, generator=generator)
+            module.bias.data.uniform_(-1, 1, generator=generator)
+    return network.eval()
+
+
+def count(network, kind):
+    return sum(isinstance(module, kind) for module in network.modules())
+
+
+NETWORKS = {
+    "convolutions of several sizes": ConvNeXtLikeBlock(8, [(3, 3), (1, 5)], group_divisor=4, n_dims=2),
+    "one convolution": ConvNeXtLikeBlock(8, [7], group_divisor=1, n_dims=1),
+    "a sequence": nn.Sequential(nn.Conv2d(8, 4, 1), nn.BatchNorm2d(4), nn.GELU(), nn.Conv2d(4, 8, 1)),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_no_batch_norm_is_left_and_values_stay(network):
+    network = settled(nn.Sequential(network))
+    x = torch.randn(2, 8, 12) if count(network, nn.Conv1d) else torch.randn(2, 8, 6, 12)
+    folded = fold(network)
+    assert count(folded, (nn.BatchNorm1d, nn.BatchNorm2d)) == 0
+    assert folded(x).numpy() == pytest.approx(network(x).detach().numpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize("group_divisor", [1, None])
+def test_resnet_block_keeps_only_the_norm_behind_a_relu(group_divisor):
+    network = settled(nn.Sequential(ResBasicBlock(8, 6, group_divisor=group_divisor, excitation=True)))
+    x = torch.randn(2, 8, 6, 12)
+    folded = fold(network)
+    assert count(folded, nn.BatchNorm2d) == 1
+    assert folded(x).numpy() == pytest.approx(network(x).detach().numpy(), abs=1e-5)
+
+
+def test_sum_of_streams_keeps_its_values():
+    network = nn.Sequential(WeightedSum(3, 5))
+    network[0].w.data.normal_()
+    streams = [torch.randn(2, 5, 4) for _ in range(3)]
+    assert fold(network)(streams).numpy() == pytest.approx(network(streams).detach().numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("channels", "per_group", "groups"), [(32, 4, 2), (48, 8, 3), (32, 16, 2), (24, 4, 6), (32, 1, 32)]
+)
+def test_narrow_groups_become_groups_of_sixteen_channels(channels, per_group, groups):
+    conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels // per_group)
+    wide, x = widen_groups(conv), torch.randn(2, channels, 5, 7)
+    assert wide.groups == groups
+    assert wide(x).detach().numpy() == pytest.approx(conv(x).detach().numpy(), abs=1e-5)
+
+
+def test_folding_leaves_the_network_as_it_is():
+    network = settled(nn.Sequential(ConvNeXtLikeBlock(8, [(3, 3)], group_divisor=4, n_dims=2)))
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    fold(network)
+    assert all(torch.equal(before[name], values) for name, values in network.state_dict().items())
+    assert list(before) == list(network.state_dict())
