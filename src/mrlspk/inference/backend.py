@@ -53,6 +53,21 @@ class Backend(Protocol):
 
 
 @dataclass(frozen=True)
+class PrecisionCosine:
+    """Cosines of embeddings in a lower precision with those of the same recordings in f32.
+
+    Attributes:
+        mean: Over the recordings.
+        min: The lowest.
+        files: How many recordings.
+    """
+
+    mean: float
+    min: float
+    files: int
+
+
+@dataclass(frozen=True)
 class LoadedBackend:
     """A backend, and what else its model file holds.
 
@@ -61,12 +76,14 @@ class LoadedBackend:
         config: The resolved configuration of the training run; None if the file holds none.
         checkpoint: The PyTorch checkpoint that the backend was loaded from; None for other kinds of model file.
         metadata: The description of the exported graph that the backend runs; None for PyTorch and plug-ins.
+        precision_cosine: Of a precision below f32 to f32; None for f32, or without recordings.
     """
 
     backend: Backend
     config: dict[str, Any] | None = None
     checkpoint: "LoadedModel | None" = None
     metadata: "GraphMetadata | None" = None
+    precision_cosine: PrecisionCosine | None = None
 
 
 def check_dims(

@@ -4,10 +4,13 @@ A plug-in adds a backend with `register_loader`, or as an entry point of the gro
 suffix without its dot, such as ``onnx``, and whose object is a loader.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mrlspk.errors import UsageError
 from mrlspk.inference.backend import BackendName, LoadedBackend, Precision
@@ -32,9 +35,10 @@ def load_backend(
     device: str = "auto",
     backend: BackendName = "torch",
     precision: Precision = "f32",
-    cache_dir: Path | None = None,  # noqa: ARG001 - the graph of a checkpoint is not made yet
+    cache_dir: Path | None = None,
+    sample: Sequence[NDArray[np.float32]] = (),
 ) -> LoadedBackend:
-    """Return the backend of a model file: that of a registered suffix, that of an exported graph, else ``backend``.
+    """Return the backend of a model file: that of a registered suffix, of an exported graph, else ``backend``.
 
     Args:
         model: The file.
@@ -42,10 +46,12 @@ def load_backend(
         backend: What runs a checkpoint. An exported graph has no PyTorch network: ``torch`` means ``auto`` there.
         precision: Of the network; front end, pooling and head stay in float32.
         cache_dir: Where the graph of a checkpoint is kept.
+        sample: Waveforms (samples,) that a lower precision is compared with f32 on; int8 is calibrated on them.
 
     Raises:
         CheckpointError: If the file is not a model, does not fit its own configuration, or fails its parity check.
         UsageError: If no device is called ``device``, or the backend has no such precision.
+        ConfigError: If the graph of a checkpoint is needed, and ``cache_dir`` is None.
         MissingDependencyError: If this machine has no such device, or the runtime is not installed.
     """
     suffix = model.path.suffix.lower()
@@ -54,11 +60,24 @@ def load_backend(
     if suffix == GRAPH_SUFFIX:
         from mrlspk.inference.graph_loading import load_graph
 
-        return load_graph(model.path, device=device, backend=backend, precision=precision)
-    if backend not in {"auto", "torch"} or precision != "f32":
-        raise UsageError(
-            f"a checkpoint does not run in {backend} in {precision}", fix="Export it.", parameter="backend"
-        )
+        return load_graph(model.path, device=device, backend=backend, precision=precision, sample=sample)
+    if backend == "auto":
+        from mrlspk.inference.automatic import load_fastest
+
+        fastest = load_fastest(model, device=device, precision=precision, cache_dir=cache_dir, sample=sample)
+        return fastest or _load_in_torch(model, device, precision)
+    if backend == "torch":
+        return _load_in_torch(model, device, precision)
+    from mrlspk.inference.graph_cache import load_cached_graph
+
+    return load_cached_graph(
+        model, device=device, backend=backend, precision=precision, cache_dir=cache_dir, sample=sample
+    )
+
+
+def _load_in_torch(model: ModelFile, device: str, precision: Precision) -> LoadedBackend:
+    if precision != "f32":
+        raise UsageError(f"PyTorch does not embed in {precision}", fix="Use f32.", parameter="precision")
     from mrlspk.inference.torch_backend import load_torch_backend  # graphs need no PyTorch network
 
     return load_torch_backend(model, device)

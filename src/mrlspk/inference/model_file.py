@@ -28,6 +28,22 @@ class ModelFile:
     published: PublishedModel | None = None
     own: OwnModel | None = None
 
+    def check_family(self, family: str) -> None:
+        """Check that a published model is of the family that the registry says.
+
+        A mirror that is one flat folder can hold the file of another release under the same file name.
+
+        Raises:
+            CheckpointError: If it is of another one.
+        """
+        if self.published is not None and family != self.published.family:
+            name = self.published.name
+            raise CheckpointError(
+                f"expected a {self.published.family} model as the file of {name}, got a {family} one",
+                self.path,
+                f"Correct MRLSPK_MIRROR, if it is set, then type: mrlspk pretrained fetch {name} --force",
+            )
+
 
 def locate_model(
     model: str, *, cache_dir: Path | None, mirror: str | None = None, on_progress: OnProgress | None = None

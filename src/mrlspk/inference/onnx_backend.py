@@ -8,16 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.errors import CheckpointError, MissingDependencyError
-from mrlspk.inference.backend import Precision
 from mrlspk.inference.graph_backend import GraphBackend
-from mrlspk.models.graph_metadata import GraphMetadata, read_metadata
-from mrlspk.reading import reading
+from mrlspk.inference.graph_file import NOT_OURS, read_graph, waveform_metadata
+from mrlspk.models.graph_metadata import GraphMetadata
 
 if TYPE_CHECKING:
     import onnxruntime
 
 INSTALL = "Type: pip install 'mrlspk[onnx]'"
-NOT_OURS = "Give a file that `mrlspk export` wrote."
 OUTPUT = "embedding"
 
 
@@ -27,11 +25,11 @@ class OnnxBackend(GraphBackend):
     Args:
         session: With one thread; `open_session` makes one.
         metadata: Of its graph.
-        precision: Of its network.
+        precision: Of its network; for int8 with a checksum of the recordings that it was measured on.
     """
 
     def __init__(
-        self, session: "onnxruntime.InferenceSession", metadata: GraphMetadata, precision: Precision = "f32"
+        self, session: "onnxruntime.InferenceSession", metadata: GraphMetadata, precision: str = "f32"
     ) -> None:
         super().__init__(metadata)
         self._session, self._precision = session, precision
@@ -55,9 +53,7 @@ def read_onnx_backend(path: Path) -> OnnxBackend:
         CheckpointError: If it is not an ONNX file, not one of ours, or reads features in place of waveforms.
         MissingDependencyError: If ONNX Runtime is not installed.
     """
-    with reading(path, CheckpointError):
-        content = path.read_bytes()
-    session = open_session(content, path)
+    session = open_session(read_graph(path), path)
     return OnnxBackend(session, waveform_metadata(session.get_modelmeta().custom_metadata_map, path))
 
 
@@ -81,22 +77,3 @@ def open_session(content: bytes, where: Path) -> "onnxruntime.InferenceSession":
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except faults as error:
         raise CheckpointError(f"is not a whole ONNX file: {error}", where, NOT_OURS) from error
-
-
-def waveform_metadata(properties: Mapping[str, str], where: Path) -> GraphMetadata:
-    """Return the description of a graph that reads waveforms from the properties of its file.
-
-    Raises:
-        CheckpointError: If the file is not one of ours, its description is damaged, or the graph reads features.
-    """
-    try:
-        metadata = read_metadata(properties)
-    except ValueError as error:
-        raise CheckpointError(str(error), where, "Export it again.") from error
-    if metadata is None:
-        raise CheckpointError("is an ONNX file, but not a model that mrlspk exported", where, NOT_OURS)
-    if metadata.input != "waveform":
-        raise CheckpointError(
-            "reads log-mel features, not audio", where, "Export the model with waveforms as its input."
-        )
-    return metadata

@@ -84,8 +84,6 @@ def load_torch_backend(model: ModelFile, device: str) -> LoadedBackend:
 def load_checkpoint(model: ModelFile) -> LoadedModel:
     """Return the whole model in a checkpoint.
 
-    A mirror that is one flat folder can hold the file of another release under the same file name.
-
     Raises:
         CheckpointError: If the file is an exported model, is no checkpoint or does not fit its own configuration, or
             if it is of another family than the published model whose name was typed.
@@ -96,13 +94,8 @@ def load_checkpoint(model: ModelFile) -> LoadedModel:
             model.path,
             "Give the checkpoint that it was exported from.",
         )
-    loaded, published = load_model(model.path), model.published
-    if published is not None and loaded.family != published.family:
-        raise CheckpointError(
-            f"expected a {published.family} model as the file of {published.name}, got a {loaded.family} one",
-            model.path,
-            f"Correct MRLSPK_MIRROR, if it is set, then type: mrlspk pretrained fetch {published.name} --force",
-        )
+    loaded = load_model(model.path)
+    model.check_family(loaded.family)
     return loaded
 
 

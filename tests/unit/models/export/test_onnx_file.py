@@ -50,6 +50,18 @@ def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+def test_graph_names_the_values_between_its_parts(encoder, tmp_path):
+    written(encoder, tmp_path / "model.onnx")
+    model = onnx.load(tmp_path / "model.onnx")
+    readers = [node.name for node in model.graph.node if "features" in node.input]
+    assert readers
+    assert all(name.startswith("/backbone/") for name in readers)
+    (maker,) = [node.name for node in model.graph.node if "features" in node.output]
+    assert maker.startswith("/features/")
+    (maker,) = [node.name for node in model.graph.node if "frames" in node.output]
+    assert maker.startswith("/backbone/")
+
+
 def test_graph_gives_the_embeddings_of_pytorch(encoder, tmp_path):
     session = written(encoder, tmp_path / "model.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]

@@ -1,0 +1,95 @@
+"""Keep the graphs of checkpoints, so that the second use of a checkpoint needs no PyTorch."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.config.sources import no_cache_folder
+from mrlspk.errors import CheckpointError
+from mrlspk.files import file_sha256, one_at_a_time, remove_file, whole_file
+from mrlspk.inference.backend import BackendName, LoadedBackend, Precision
+from mrlspk.inference.graph_loading import load_graph
+from mrlspk.inference.model_file import ModelFile
+from mrlspk.models.graph_metadata import EXPORTER
+from mrlspk.reading import reading
+
+FOLDER = "graphs"
+
+log = logging.getLogger("mrlspk.inference")
+
+
+def load_cached_graph(
+    model: ModelFile,
+    *,
+    cache_dir: Path | None,
+    device: str,
+    backend: BackendName,
+    precision: Precision,
+    sample: Sequence[NDArray[np.float32]],
+) -> LoadedBackend:
+    """Return the graph of a checkpoint in a runtime; a kept graph that is damaged is made again.
+
+    Args:
+        model: Checkpoint.
+        cache_dir: Graphs are kept in its folder ``graphs``.
+        device: See `load_graph`, also for the others.
+        backend: What runs the graph.
+        precision: Of the network.
+        sample: Waveforms (samples,) for a lower precision.
+
+    Raises:
+        CheckpointError: If the file is no checkpoint, or its graph fails its parity check.
+        UsageError: If the runtime or the processor has no such precision, or int8 has no sample.
+        MissingDependencyError: If the runtime, or the package that writes graphs, is not installed.
+        ConfigError: If there is no ``cache_dir``.
+        MrlspkError: If the graph cannot be kept.
+    """
+    if cache_dir is None:
+        raise no_cache_folder()
+    load = partial(load_graph, device=device, backend=backend, precision=precision, sample=sample)
+    path, is_new = cached_graph(model, cache_dir=cache_dir)
+    try:
+        loaded = load(path)
+    except CheckpointError as error:
+        if is_new:
+            raise
+        log.warning("%s: %s; made again", path, error.what)
+        remove_file(path)
+        loaded = load(cached_graph(model, cache_dir=cache_dir)[0])
+    model.check_family(loaded.metadata.family if loaded.metadata else "")
+    return loaded
+
+
+def cached_graph(model: ModelFile, *, cache_dir: Path) -> tuple[Path, bool]:
+    """Return the kept graph of a checkpoint, and whether it was made now; one process makes it, others wait.
+
+    Raises:
+        CheckpointError: If the file is no checkpoint.
+        MissingDependencyError: If the package that writes graphs is not installed.
+        MrlspkError: If the graph cannot be kept.
+    """
+    with reading(model.path, CheckpointError):
+        name = f"{file_sha256(model.path)}-{EXPORTER}.onnx"
+    path = cache_dir / FOLDER / name
+    if path.is_file():
+        return path, False
+    with one_at_a_time(path.with_suffix(".lock"), on_wait=lambda: log.info("another process makes %s", path)):
+        is_new = not path.is_file()
+        if is_new:
+            _make_graph(model, path, cache_dir)
+    return path, is_new
+
+
+def _make_graph(model: ModelFile, path: Path, cache_dir: Path) -> None:
+    from mrlspk.inference.graph_description import describe_graph  # only here is PyTorch needed
+    from mrlspk.inference.torch_backend import load_checkpoint
+    from mrlspk.models.export.onnx_file import write_onnx
+
+    loaded = load_checkpoint(model)
+    metadata = describe_graph(model, loaded, cache_dir=cache_dir)
+    with whole_file(path, force=False) as unfinished:
+        write_onnx(loaded.encoder, unfinished, metadata)

@@ -1,0 +1,30 @@
+"""Name the values between the parts of an exported graph, so that a runtime can treat its network by itself."""
+
+from typing import TYPE_CHECKING
+
+from mrlspk.models.graph_metadata import FEATURES, FRAMES
+
+if TYPE_CHECKING:
+    import onnx
+
+NETWORK = "/backbone/"  # the exporter names operations by the module that they come from
+
+
+def name_parts(model: "onnx.ModelProto") -> None:
+    """Rename what the network reads to ``features`` and what it returns to ``frames``, in place.
+
+    Raises:
+        ValueError: If the network reads or returns several values.
+    """
+    nodes = [node for node in model.graph.node if node.op_type != "Constant"]
+    network = [node for node in nodes if NETWORK in node.name]
+    others = [node for node in nodes if NETWORK not in node.name]
+    computed = {name for node in others for name in node.output} | {each.name for each in model.graph.input}
+    read = {name for node in network for name in node.input} & computed
+    returned = {name for node in network for name in node.output} & {name for node in others for name in node.input}
+    if len(read) != 1 or len(returned) != 1:
+        raise ValueError(f"expected one value on each side of the network, got {sorted(read)} and {sorted(returned)}")
+    new_names = {read.pop(): FEATURES, returned.pop(): FRAMES}
+    for node in nodes:
+        for names in (node.input, node.output):
+            names[:] = [new_names.get(name, name) for name in names]
