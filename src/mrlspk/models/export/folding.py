@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mrlspk.models.redimnet.blocks import ChannelNorm, ConvNeXtLikeBlock, ResBasicBlock, WeightedSum
+from mrlspk.models.redimnet.pooling import AttentiveStatistics, deviation, weighted_statistics
 
 CONVOLUTIONS, NORMS = (nn.Conv1d, nn.Conv2d), (nn.BatchNorm1d, nn.BatchNorm2d)
 GROUP_CHANNELS = 16  # of a vector register of AVX-512, in which runtimes lay out channels
@@ -27,12 +28,12 @@ def fold(network: nn.Module, *, regroup: bool = True) -> nn.Module:
         network: Such as a backbone; left as it is.
         regroup: Widen the groups of 2-D convolutions to 16 channels, where they have fewer.
     """
-    folded = deepcopy(network).eval().requires_grad_(requires_grad=False)
+    folded = nn.Sequential(deepcopy(network).eval().requires_grad_(requires_grad=False))
     for kind, rewrite in _REWRITES.items():
         _replace(folded, kind, rewrite)
     if regroup:
         _replace(folded, nn.Conv2d, widen_groups)
-    return folded
+    return folded[0]
 
 
 def _replace(network: nn.Module, kind: type[nn.Module], rewrite: Callable[..., nn.Module]) -> None:
@@ -179,10 +180,36 @@ class _PlainChannelNorm(nn.Module):
         return centred * (self.weight.view(shape) / (variance + self.eps).sqrt()) + self.bias.view(shape)
 
 
+class _SplitAttention(nn.Module):
+    """An `AttentiveStatistics` with global context that reads the mean and deviation once, not beside each frame."""
+
+    def __init__(self, source: AttentiveStatistics) -> None:
+        super().__init__()
+        weight, bias = source.linear1.weight.squeeze(-1), source.linear1.bias
+        hidden, channels = len(weight), source.linear2.out_channels
+        self.of_frames = nn.Conv1d(channels, hidden, 1, bias=False).requires_grad_(requires_grad=False)
+        self.of_context = nn.Linear(2 * channels, hidden).requires_grad_(requires_grad=False)
+        self.of_frames.weight.copy_(weight[:, :channels].unsqueeze(-1))
+        self.of_context.weight.copy_(weight[:, channels:])
+        if bias is not None:
+            self.of_context.bias.copy_(bias)
+        self.linear2 = source.linear2
+
+    def forward(self, x: Tensor) -> Tensor:
+        context = self.of_context(torch.cat((x.mean(-1), deviation(x)), 1))
+        hidden = torch.tanh(self.of_frames(x) + context.unsqueeze(-1))
+        return weighted_statistics(x, torch.softmax(self.linear2(hidden), -1))
+
+
+def _split_attention(pool: AttentiveStatistics) -> nn.Module:
+    return _SplitAttention(pool) if pool.global_context else pool
+
+
 _REWRITES: dict[type[nn.Module], Callable[..., nn.Module]] = {
     ConvNeXtLikeBlock: _fold_convnext,
     ResBasicBlock: _fold_resnet,
     nn.Sequential: _fold_sequence,
     WeightedSum: _ConstantWeightedSum,
     ChannelNorm: _PlainChannelNorm,
+    AttentiveStatistics: _split_attention,
 }

@@ -26,10 +26,10 @@ class AttentiveStatistics(nn.Module):
         """Map (batch, channels, frames) to (batch, 2 x channels)."""
         seen = x
         if self.global_context:
-            mean, deviation = x.mean(-1, keepdim=True), _deviation(x).unsqueeze(-1)
-            seen = torch.cat((x, mean.expand_as(x), deviation.expand_as(x)), 1)
+            mean, spread = x.mean(-1, keepdim=True), deviation(x).unsqueeze(-1)
+            seen = torch.cat((x, mean.expand_as(x), spread.expand_as(x)), 1)
         attention = torch.softmax(self.linear2(torch.tanh(self.linear1(seen))), -1)
-        return _weighted_statistics(x, attention)
+        return weighted_statistics(x, attention)
 
 
 class MultiHeadAttentiveStatistics(nn.Module):
@@ -51,7 +51,7 @@ class MultiHeadAttentiveStatistics(nn.Module):
         """Map (batch, channels, frames) to (batch, 2 x channels)."""
         groups = x.chunk(self.n_heads, 1)
         heads = zip(groups, self.heads_att_trans, strict=True)
-        return torch.cat([_weighted_statistics(part, torch.softmax(head(part), -1)) for part, head in heads], 1)
+        return torch.cat([weighted_statistics(part, torch.softmax(head(part), -1)) for part, head in heads], 1)
 
 
 class MultiQueryAttentiveStatistics(nn.Module):
@@ -79,18 +79,19 @@ class Statistics(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, channels, frames) to (batch, out_features)."""
         if self.kind == "TSDP":
-            return _deviation(x)
+            return deviation(x)
         mean = x.mean(-1)
         if self.kind == "TSTP":
-            return torch.cat((mean, _deviation(x)), 1)
+            return torch.cat((mean, deviation(x)), 1)
         return mean + x.amax(-1) if self.kind == "TMAP" else mean
 
 
-def _deviation(x: Tensor) -> Tensor:
+def deviation(x: Tensor) -> Tensor:
+    """Map (batch, channels, frames) to the deviation over time (batch, channels)."""
     return (x.var(-1) + _EPS).sqrt()
 
 
-def _weighted_statistics(x: Tensor, weights: Tensor) -> Tensor:
+def weighted_statistics(x: Tensor, weights: Tensor) -> Tensor:
     """Return mean and deviation of ``x`` over time under ``weights`` that sum to one."""
     mean = (weights * x).sum(-1)
     variance = (weights * x.square()).sum(-1) - mean.square()

@@ -6,6 +6,7 @@ from torch import nn
 
 from mrlspk.models.export.folding import fold, widen_groups
 from mrlspk.models.redimnet.blocks import ConvNeXtLikeBlock, ResBasicBlock, WeightedSum
+from mrlspk.models.redimnet.pooling import AttentiveStatistics
 
 
 def settled(network):
@@ -64,6 +65,15 @@ def test_narrow_groups_become_groups_of_sixteen_channels(channels, per_group, gr
     wide, x = widen_groups(conv), torch.randn(2, channels, 5, 7)
     assert wide.groups == groups
     assert wide(x).detach().numpy() == pytest.approx(conv(x).detach().numpy(), abs=1e-5)
+
+
+def test_attention_with_global_context_reads_the_context_once():
+    torch.manual_seed(3)
+    pool = AttentiveStatistics(6, global_context=True, bottleneck=4).eval()
+    folded, frames = fold(pool), torch.randn(3, 6, 20)
+    torch.testing.assert_close(folded(frames), pool(frames))
+    (first,) = [each for each in folded.modules() if isinstance(each, nn.Conv1d) and each.out_channels == 4]
+    assert first.in_channels == 6
 
 
 def test_folding_leaves_the_network_as_it_is():
