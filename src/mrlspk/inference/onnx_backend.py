@@ -76,4 +76,4 @@ def open_session(content: bytes, where: Path) -> "onnxruntime.InferenceSession":
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except faults as error:
-        raise CheckpointError(f"is not a whole ONNX file: {error}", where, NOT_OURS) from error
+        raise CheckpointError("is not a whole ONNX file", where, NOT_OURS) from error

@@ -1,13 +1,16 @@
 import logging
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from factories import tiny_encoder, write_tiny_model
 from mrlspk.errors import CheckpointError, ConfigError, MissingDependencyError
-from mrlspk.inference import automatic, graph_loading
+from mrlspk.inference import automatic, graph_cache, graph_loading
 from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.onnx_backend import OnnxBackend
@@ -81,6 +84,26 @@ def test_damaged_kept_graph_is_made_again_with_a_warning(model, tmp_path, noise,
     kept.write_bytes(kept.read_bytes()[:-1_000])
     np.testing.assert_array_equal(load(model, tmp_path).backend.embed(noise), expected)
     assert "made again" in caplog.text
+
+
+def test_graph_is_made_once_if_two_ask_at_once(model, tmp_path, monkeypatch):
+    makers, make, both = [], graph_cache._make_graph, threading.Barrier(2)
+
+    def make_slowly(*args):
+        makers.append(threading.get_ident())
+        time.sleep(0.2)
+        make(*args)
+
+    def ask(_):
+        both.wait()
+        return graph_cache.cached_graph(model, cache_dir=tmp_path)
+
+    monkeypatch.setattr(graph_cache, "_make_graph", make_slowly)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(ask, range(2)))
+    assert len(makers) == 1
+    assert found[0][0] == found[1][0]
+    assert {is_new for _, is_new in found} == {True, False}
 
 
 def test_graph_needs_a_cache_folder(model):
