@@ -22,6 +22,7 @@ from mrlspk.cli.config_migrate import config_app
 from mrlspk.cli.data import data_app
 from mrlspk.cli.embed import embed_command
 from mrlspk.cli.eval import eval_command
+from mrlspk.cli.export import export_command
 from mrlspk.cli.gpu_profile import gpu_profile_command
 from mrlspk.cli.options import DEBUG_KEY
 from mrlspk.cli.pretrained import pretrained_app
@@ -120,6 +121,7 @@ app.command("compare")(compare_command)
 app.command("calibrate")(calibrate_command)
 app.command("verify")(verify_command)
 app.command("embed")(embed_command)
+app.command("export")(export_command)
 app.command("gpu-profile")(gpu_profile_command)
 
 

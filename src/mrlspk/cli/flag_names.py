@@ -28,6 +28,7 @@ FLAGS = {
     "fastest": "--fastest",
     "force": "--force",
     "init_from": "--init-from",
+    "input": "--from",
     "limit_mib": "--vram-limit",
     "match": "--match",
     "metadata": "--metadata",

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -14,7 +14,7 @@ from mrlspk.cli.pretrained_list import list_command
 from mrlspk.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from mrlspk.workflows.pretrained import InspectedModel
+    from mrlspk.workflows.pretrained import InspectedGraph, InspectedModel
 
 
 def fetch_command(
@@ -53,7 +53,9 @@ def fetch_command(
 
 
 def inspect_command(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Checkpoint, or a name from `pretrained list`.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Checkpoint, exported .onnx file, or a name from `pretrained list`.")
+    ],
     *,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -61,11 +63,18 @@ def inspect_command(
 ) -> None:
     """Show the layout, configuration and parameters of a checkpoint, and which of its entries load.
 
+    Of an exported .onnx file it shows what the file says of itself.
+
     Exits 1 if an entry is missing, unexpected or of another shape, after it is shown.
     """
-    from mrlspk.workflows.pretrained import inspect_pretrained
+    from mrlspk.workflows.pretrained import inspect_exported, inspect_pretrained
 
-    found = inspect_pretrained(resolve_model(file, quiet=quiet).path)
+    path = resolve_model(file, quiet=quiet).path
+    if path.suffix.lower() == ".onnx":
+        payload, rows = _exported(inspect_exported(path))
+        output.show("pretrained inspect", payload, [output.facts(rows)], as_json=as_json)
+        return
+    found = inspect_pretrained(path)
     model = dataclasses.asdict(found.model)
     model["transfer"] = model.pop("report")
     payload = {"path": str(found.path), "sha256": found.sha256, "bytes": found.bytes, **model}
@@ -74,6 +83,28 @@ def inspect_command(
         raise CheckpointError(
             "its weights do not fit its own configuration", found.path, "If it was downloaded, fetch it again."
         )
+
+
+def _exported(found: "InspectedGraph") -> tuple[dict[str, Any], list[tuple[str, object]]]:
+    """Return the JSON document and the rows of an exported model."""
+    model = found.metadata
+    described = model.model_dump(mode="json", exclude={"calibration", "checks", "version"})
+    file = {"path": str(found.path), "sha256": found.sha256, "bytes": found.bytes, "format": "onnx"}
+    payload = file | described | {"embed_dim": model.dims[-1], "calibrated": model.calibration is not None}
+    rows: list[tuple[str, object]] = [
+        ("file", found.path),
+        ("sha256", found.sha256),
+        ("bytes", f"{found.bytes:,}"),
+        ("format", "onnx"),
+        ("exported from the layout", model.family),
+        ("input", model.input),
+        ("widths", ", ".join(map(str, model.dims))),
+        ("least audio", f"{model.min_samples} samples at {model.sample_rate} Hz"),
+        ("calibration", "included" if model.calibration else "none"),
+        ("licence", model.licence),
+        ("fingerprint", model.fingerprint),
+    ]
+    return payload, rows
 
 
 def _inspection(found: "InspectedModel") -> list[RenderableType]:

@@ -1,5 +1,6 @@
 """Find, read and write the calibration file beside a checkpoint: ``best.calibration.json`` for ``best.pt``."""
 
+import json
 import logging
 import shlex
 from collections.abc import Collection
@@ -14,11 +15,13 @@ from mrlspk.evaluation.calibration import VERSION, Calibration
 from mrlspk.evaluation.score_norm import NormRequest
 from mrlspk.files import Claim
 from mrlspk.inference.model_file import ModelFile
+from mrlspk.models.graph_metadata import GraphMetadata
 from mrlspk.reading import read_bytes
 
 log = logging.getLogger("mrlspk.evaluation")
 
 SUFFIX = ".calibration.json"
+EXPORT_AGAIN = "Export it again."
 ZOO_FOLDER = "calibrations"  # beside the user's own models; the .json files there are their entries
 
 
@@ -36,20 +39,23 @@ def calibration_path(model: ModelFile) -> Path:
     return folder / f"{model.path.stem}{SUFFIX}"
 
 
-def find_calibration(model: ModelFile, fingerprint: str, given: Path | None = None) -> CalibrationFile | None:
-    """Return the calibration in the given file, or else the one beside the model if it exists.
+def find_calibration(
+    model: ModelFile, fingerprint: str, given: Path | None = None, *, metadata: GraphMetadata | None = None
+) -> CalibrationFile | None:
+    """Return the calibration in the given file, else the one beside the model, else the one in an exported model.
 
     Args:
         model: Checkpoint.
         fingerprint: Of the model.
         given: Calibration file named by the user.
+        metadata: Of an exported model.
 
     Raises:
         CheckpointError: If it cannot be used, or the given file does not exist.
     """
     path = given or calibration_path(model)
     if given is None and not path.is_file():
-        return None
+        return _exported_calibration(model, metadata)
     return CalibrationFile(path, read_calibration(path, model, fingerprint))
 
 
@@ -61,6 +67,7 @@ def find_calibration_for(
     norm: NormRequest | None,
     dims: Collection[int],
     speech: SpeechDetector | None = None,
+    metadata: GraphMetadata | None = None,
 ) -> CalibrationFile | None:
     """Return the calibration for scores of a known normalisation, known widths and known audio.
 
@@ -73,11 +80,12 @@ def find_calibration_for(
         norm: The normalisation of the scores; None for plain cosines.
         dims: Widths of the scores.
         speech: Detector of the speech that was embedded; None for whole recordings.
+        metadata: Of an exported model.
 
     Raises:
         CheckpointError: If it cannot be used, or the given one does not exist or fits other scores, widths or audio.
     """
-    found = find_calibration(model, fingerprint, given)
+    found = find_calibration(model, fingerprint, given, metadata=metadata)
     if found is None or not (problem := _mismatch(found.content, norm, dims, speech)):
         return found
     if given:
@@ -85,6 +93,23 @@ def find_calibration_for(
         raise CheckpointError(problem, found.path, f"To calibrate: {command}")
     log.warning("%s %s; it is not used", found.path, problem)
     return None
+
+
+def _exported_calibration(model: ModelFile, metadata: GraphMetadata | None) -> CalibrationFile | None:
+    """Return the calibration that an exported model holds.
+
+    Raises:
+        CheckpointError: If it is damaged, or of another model.
+    """
+    if metadata is None or metadata.calibration is None:
+        return None
+    try:
+        content = Calibration.model_validate_json(json.dumps(metadata.calibration))
+    except ValidationError as error:
+        raise CheckpointError(f"its calibration is damaged: {_problem(error)}", model.path, EXPORT_AGAIN) from error
+    if content.fingerprint != metadata.fingerprint:
+        raise CheckpointError("its calibration belongs to another model", model.path, EXPORT_AGAIN)
+    return CalibrationFile(model.path, content)
 
 
 def read_calibration(path: Path, model: ModelFile, fingerprint: str) -> Calibration:

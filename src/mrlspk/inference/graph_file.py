@@ -20,11 +20,11 @@ def read_graph(path: Path) -> bytes:
         return path.read_bytes()
 
 
-def waveform_metadata(properties: Mapping[str, str], where: Path) -> GraphMetadata:
-    """Return the description of a graph that reads waveforms from the properties of its file.
+def graph_metadata(properties: Mapping[str, str], where: Path) -> GraphMetadata:
+    """Return the description of a graph from the properties of its file.
 
     Raises:
-        CheckpointError: If the file is not one of ours, its description is damaged, or the graph reads features.
+        CheckpointError: If the file is not one of ours, or its description is damaged.
     """
     try:
         metadata = read_metadata(properties)
@@ -32,6 +32,16 @@ def waveform_metadata(properties: Mapping[str, str], where: Path) -> GraphMetada
         raise CheckpointError(str(error), where, "Export it again.") from error
     if metadata is None:
         raise CheckpointError("is an ONNX file, but not a model that mrlspk exported", where, NOT_OURS)
+    return metadata
+
+
+def waveform_metadata(properties: Mapping[str, str], where: Path) -> GraphMetadata:
+    """Return the description of a graph that reads waveforms from the properties of its file.
+
+    Raises:
+        CheckpointError: As `graph_metadata`, or if the graph reads features.
+    """
+    metadata = graph_metadata(properties, where)
     if metadata.input != "waveform":
         raise CheckpointError(
             "reads log-mel features, not audio", where, "Export the model with waveforms as its input."

@@ -102,7 +102,13 @@ def evaluate(
     calibration = None
     if request.use_calibration:
         calibration = find_calibration_for(
-            model, embedder.fingerprint, request.calibration, norm=norm, dims=dims, speech=embedder.speech
+            model,
+            embedder.fingerprint,
+            request.calibration,
+            norm=norm,
+            dims=dims,
+            speech=embedder.speech,
+            metadata=loaded.metadata,
         )
     crops = tuple(seconds for seconds in request.durations if seconds is not None)
     scored = score_model(embedder, lists, dims, crops=crops, norm=norm)

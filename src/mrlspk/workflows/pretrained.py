@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from mrlspk.files import claimed_file, file_sha256
+from mrlspk.inference.graph_file import graph_metadata, read_graph
 from mrlspk.inference.model_file import ModelFile
+from mrlspk.inference.onnx_backend import open_session
 from mrlspk.inference.provenance import base_file, describe_base, describe_source, provenance_of_converted
 from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.models.checkpoints import (
@@ -20,6 +22,7 @@ from mrlspk.models.checkpoints import (
 )
 from mrlspk.models.checkpoints.model_card import read_card
 from mrlspk.models.checkpoints.schema import Provenance
+from mrlspk.models.graph_metadata import GraphMetadata
 from mrlspk.pretrained.own_models import ModelFacts, OwnModel, add_own_model, check_name, own_model_path
 from mrlspk.training.network.adapter_files import WEIGHTS, with_adapter
 
@@ -131,3 +134,24 @@ def inspect_pretrained(path: Path) -> InspectedModel:
     """
     model = inspect_model(path)
     return InspectedModel(path, file_sha256(path), path.stat().st_size, model)
+
+
+@dataclass(frozen=True)
+class InspectedGraph:
+    """An exported model and its description."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    metadata: GraphMetadata
+
+
+def inspect_exported(path: Path) -> InspectedGraph:
+    """Return the description in a .onnx file that `mrlspk export` wrote, without loading PyTorch's network.
+
+    Raises:
+        CheckpointError: If the file is damaged, or another program wrote it.
+        MissingDependencyError: If ONNX Runtime is not installed.
+    """
+    properties = open_session(read_graph(path), path).get_modelmeta().custom_metadata_map
+    return InspectedGraph(path, file_sha256(path), path.stat().st_size, graph_metadata(properties, path))

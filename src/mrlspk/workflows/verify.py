@@ -132,10 +132,11 @@ def verify(
     """
     if p_target is not None and far is not None:
         raise UsageError("expected either a prior or a false-accept rate", fix="Give either `p_target` or `far`.")
-    backend = load_backend(model, device=device).backend
+    loaded = load_backend(model, device=device)
+    backend = loaded.backend
     widths = choose_dims(backend, dims, allow_untrained=allow_untrained_dim, model=model.path)
     settings = (config or Config()).evaluation
-    found = find_calibration(model, backend.fingerprint, calibration)
+    found = find_calibration(model, backend.fingerprint, calibration, metadata=loaded.metadata)
     decision = _decide(model, found, p_target, far)
     detector = choose_detector(speech, found, model)
     embedder = replace(build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress), speech=detector)

@@ -54,7 +54,7 @@ def _traced(encoder: Encoder, input: GraphInput) -> bytes:
         warnings.simplefilter("ignore")  # tracing warns of shapes that it keeps; lengths are checked afterwards
         torch.onnx.export(
             ExportedEncoder(encoder, input=input),
-            (_example(encoder, input),),
+            (trace_example(encoder, input),),
             written,  # type: ignore[arg-type]  # its annotation leaves buffers out
             dynamo=False,
             opset_version=OPSET,
@@ -65,7 +65,7 @@ def _traced(encoder: Encoder, input: GraphInput) -> bytes:
     return written.getvalue()
 
 
-def _example(encoder: Encoder, input: GraphInput) -> Tensor:
+def trace_example(encoder: Encoder, input: GraphInput) -> Tensor:
     """Return a batch of two to trace with."""
     samples = max(encoder.min_samples, round(EXAMPLE_SECONDS * 16_000))
     waveforms = torch.from_numpy(check_signal(samples)).repeat(2, 1).to(encoder.device)

@@ -16,7 +16,8 @@ def name_parts(model: "onnx.ModelProto") -> None:
     Raises:
         ValueError: If the network reads or returns several values.
     """
-    nodes = [node for node in model.graph.node if node.op_type != "Constant"]
+    weights = {each.name for each in model.graph.initializer}
+    nodes = [node for node in model.graph.node if node.op_type != "Constant" and not _is_copy_of(weights, node)]
     network = [node for node in nodes if NETWORK in node.name]
     others = [node for node in nodes if NETWORK not in node.name]
     computed = {name for node in others for name in node.output} | {each.name for each in model.graph.input}
@@ -28,3 +29,8 @@ def name_parts(model: "onnx.ModelProto") -> None:
     for node in nodes:
         for names in (node.input, node.output):
             names[:] = [new_names.get(name, name) for name in names]
+
+
+def _is_copy_of(weights: set[str], node: "onnx.NodeProto") -> bool:
+    """Return whether a node gives weights a second name: the exporter keeps equal weights once."""
+    return node.op_type == "Identity" and node.input[0] in weights

@@ -1,0 +1,101 @@
+"""``mrlspk export``: write a model as a file that needs no PyTorch."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mrlspk.cli import output
+from mrlspk.cli.options import AsJson, Debug, Force, Quiet, cache_folder, resolve_model
+
+if TYPE_CHECKING:
+    from mrlspk.workflows.export import ExportedModel
+
+
+class FormatChoice(StrEnum):
+    """Formats of exported models."""
+
+    ONNX = "onnx"
+    TORCHSCRIPT = "torchscript"
+    SAFETENSORS = "safetensors"
+    OPENVINO = "openvino"
+
+
+class InputChoice(StrEnum):
+    """What an exported model reads."""
+
+    WAVEFORM = "waveform"
+    FEATURES = "features"
+
+
+def export_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Checkpoint, or a name from `pretrained list`.")],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--output", help="File to write: .onnx, .ts, .safetensors or .xml.")],
+    format: Annotated[
+        FormatChoice | None,
+        typer.Option(
+            "--format", help="Format of the file; openvino also writes a .bin beside the .xml. Default: by its suffix."
+        ),
+    ] = None,
+    source: Annotated[
+        InputChoice, typer.Option("--from", help="Input of the model: audio at 16 kHz, or log-mel features.")
+    ] = InputChoice.WAVEFORM,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Export a model as one file that runs without PyTorch: audio in, embedding out.
+
+    The file is kept only if its embeddings equal PyTorch's to 1e-4 at 0.3, 1, 3 and 10 seconds, alone and in batches.
+    `embed`, `verify`, `eval`, `calibrate` and `compare` take a .onnx file as MODEL.
+    """
+    from mrlspk.workflows.export import export
+
+    exported = export(
+        resolve_model(model, quiet=quiet),
+        out,
+        cache_dir=cache_folder(),
+        format=format.value if format else None,
+        input=source.value,
+        force=force,
+    )
+    output.show("export", _payload(exported), [output.facts(_rows(exported))], as_json=as_json)
+
+
+def _payload(exported: "ExportedModel") -> dict[str, Any]:
+    metadata = exported.metadata
+    return {
+        "path": str(exported.path),
+        "files": [str(path) for path in exported.files],
+        "format": exported.format,
+        "from": metadata.input,
+        "dims": list(metadata.dims),
+        "max_difference": exported.difference.max_difference,
+        "cosine": exported.difference.cosine,
+        "min_samples": metadata.min_samples,
+        "fingerprint": metadata.fingerprint,
+        "family": metadata.family,
+        "licence": metadata.licence,
+        "calibrated": metadata.calibration is not None,
+        "sha256": exported.sha256,
+        "bytes": exported.bytes,
+    }
+
+
+def _rows(exported: "ExportedModel") -> list[tuple[str, object]]:
+    metadata, difference = exported.metadata, exported.difference
+    return [
+        ("path", ", ".join(map(str, exported.files))),
+        ("format", exported.format),
+        ("input", metadata.input),
+        ("widths", ", ".join(map(str, metadata.dims))),
+        ("largest difference from PyTorch", f"{difference.max_difference:.1e}"),
+        ("lowest cosine to PyTorch", f"{difference.cosine:.7f}"),
+        ("calibration", "included" if metadata.calibration else "none"),
+        ("licence", metadata.licence),
+        ("sha256", exported.sha256),
+        ("bytes", f"{exported.bytes:,}"),
+    ]
