@@ -126,7 +126,7 @@ def test_file_that_differs_from_pytorch_is_not_kept(run, model, tmp_path, monkey
     assert not list(tmp_path.glob("model*"))
 
 
-def test_exported_file_embeds_verifies_and_is_inspected_like_its_checkpoint(run, model, graph, tmp_path):
+def test_exported_file_verifies_and_is_inspected_like_its_checkpoint(run, model, graph, tmp_path):
     voices = write_voices(tmp_path / "corpus", 2, seconds=1.5, syllables=True)
     pair = voices / "speaker0/a/1.wav", voices / "speaker1/a/1.wav"
     here, there = (run("verify", *pair, "--model", each, "--json").json for each in (model, graph))
