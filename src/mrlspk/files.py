@@ -44,19 +44,43 @@ class Claim:
                 os.fsync(file.fileno())
         _put_in_place(self._partial, self.path, os.replace if self.force else _link)
 
+    @property
+    def rows(self) -> Path:
+        """``F.partial``, to collect in it what `writing_from_rows` turns into ``path``."""
+        return self._partial.path
+
+    def keep_rows(self) -> None:
+        """Keep ``F.partial`` at the end, for a process that takes it up."""
+        self._partial.is_kept = True
+
+    @contextmanager
+    def writing_from_rows(self) -> Iterator[Path]:
+        """Yield an empty file to write beside ``F.partial``; it becomes ``path``, and ``F.partial`` is removed.
+
+        Raises:
+            MrlspkError: As of `writing`.
+        """
+        with locked_partial(self._partial.path, is_folder=False) as whole:
+            with write_errors(self.path):
+                yield whole.path
+                with whole.path.open("rb+") as file:
+                    os.fsync(file.fileno())
+            _put_in_place(whole, self.path, os.replace if self.force else _link)
+        self._partial.is_kept = False
+
 
 @contextmanager
-def claimed_file(path: Path, *, force: bool) -> Iterator[Claim]:
+def claimed_file(path: Path, *, force: bool, take_up: bool = False) -> Iterator[Claim]:
     """Claim ``path`` before the work that makes its contents.
 
     A symbolic link counts as a file: ``force`` replaces the link, not its target. ``F.partial`` and new folders are
-    removed at the end unless they were used.
+    removed at the end unless they were used. ``take_up`` keeps what a killed process left in ``F.partial``.
 
     Raises:
         MrlspkError: If the file exists and ``force`` is false, another process is writing it, or it cannot be created.
     """
     check_free(path, force=force)
-    with _new_folders(path), locked_partial(path, is_folder=False) as partial:
+    with _new_folders(path), locked_partial(path, is_folder=False, take_up=take_up) as partial:
         check_free(path, force=force)  # another process may just have finished it
         yield Claim(path, force, partial)
 

@@ -54,17 +54,18 @@ def write_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked_partial(path: Path, *, is_folder: bool) -> Iterator[Partial]:
+def locked_partial(path: Path, *, is_folder: bool, take_up: bool = False) -> Iterator[Partial]:
     """Create the partial file or folder of ``path``, empty, and hold its lock in the block.
 
-    The kernel frees the lock when the process ends. What a killed process left is named in a warning and removed.
+    The kernel frees the lock when the process ends. What a killed process left is named in a warning and removed; with
+    ``take_up`` it is kept as it is.
 
     Raises:
         MrlspkError: If another process holds the lock, something else is in the way, or it cannot be created.
     """
     partial = partial_path(path)
     with write_errors(path):
-        descriptor = _claim(partial, path, is_folder=is_folder)
+        descriptor = _claim(partial, path, is_folder=is_folder, take_up=take_up)
         made, held = partial.stat(), Partial(partial)
     try:
         yield held
@@ -105,13 +106,13 @@ def _remove_unless_locked(partial: Path) -> None:
         _close(descriptor)
 
 
-def _claim(partial: Path, path: Path, *, is_folder: bool) -> int | None:
+def _claim(partial: Path, path: Path, *, is_folder: bool, take_up: bool) -> int | None:
     """Create and lock the partial; return the descriptor that holds the lock, if the file system has locks."""
     for _ in range(_ATTEMPTS):
         is_new = _make(partial, is_folder=is_folder)
         try:
             descriptor = _lock(partial, path, is_new=is_new, is_folder=is_folder)
-            if is_new:
+            if is_new or take_up:
                 return descriptor
             log.warning("%s: left by a process that was killed; removed", partial)
             _remove(partial)

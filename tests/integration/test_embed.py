@@ -149,7 +149,10 @@ def test_embeddings_are_shown_if_the_file_cannot_be_written(run, model, tmp_path
     assert outcome.exit_code == 1
     assert f"{out}: cannot be written: No space left on device" in outcome.stderr
     assert [entry["id"] for entry in outcome.json["embeddings"]] == [str(path)]
-    assert not out.parent.exists()
+    assert [each.name for each in out.parent.iterdir()] == ["out.npz.partial"]
+    monkeypatch.undo()
+    assert run("embed", path, "--model", model, "-o", out, "--resume").exit_code == 0
+    assert np.load(out)["ids"].tolist() == [str(path)]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from mrlspk.cli.options import (
     resolve_model,
     speech_option,
 )
-from mrlspk.errors import DataError
+from mrlspk.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from mrlspk.workflows.embed import EmbedReport
@@ -50,6 +50,7 @@ def embed_command(
         int | None,
         typer.Option(min=1, max=MOST, help="Files of equal length embedded together. Default: the configuration's."),
     ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Take up FILE.partial of a run that was stopped.")] = False,
     force: Force = False,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -59,8 +60,11 @@ def embed_command(
     """Embed audio files: one unit-length vector each, at any width that the model was trained for."""
     from mrlspk.workflows.embed import embed
     from mrlspk.workflows.embedding_files import claim_target, write_embeddings
+    from mrlspk.workflows.embedding_spool import Spool
 
-    claim = None if out is None else ctx.with_resource(claim_target(out, force=force))
+    if resume and out is None:
+        raise UsageError("needs a file to resume", fix="Give `output` as before.", parameter="resume")
+    claim = None if out is None else ctx.with_resource(claim_target(out, force=force, resume=resume))
     check_speech(speech.value)
     each = channel == EACH
     settings, file = read_config(None, None, channel=None if each else channel), resolve_model(model, quiet=quiet)
@@ -75,6 +79,7 @@ def embed_command(
             allow_untrained_dim=allow_untrained_dim,
             device=choose_device(device, settings),
             batch_size=batch_size,
+            spool=Spool(claim) if claim else None,
             on_progress=on_progress,
         )
     is_written = claim is not None and bool(report.embeddings)

@@ -1,8 +1,10 @@
 """Embed audio files, folders and lists of paths."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import batched
 from pathlib import Path
 
 from mrlspk.config import Config
@@ -17,12 +19,14 @@ from mrlspk.errors import DataError, UsageError
 from mrlspk.files import OnProgress
 from mrlspk.inference.backend import check_dims
 from mrlspk.inference.backend_registry import load_backend
-from mrlspk.inference.embedding import embed_recordings, unit_prefix
+from mrlspk.inference.embedding import EmbeddedRecordings, embed_recordings, unit_prefix
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.recording import EmbeddedRecording, Recording
 from mrlspk.workflows.embed_inputs import find_inputs
+from mrlspk.workflows.embedding_spool import Spool, state_of
 
 MOST_NAMED = 3  # files in a warning
+PART_FILES = 256  # after which their embeddings are in the spool
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -63,6 +67,7 @@ def embed(
     allow_untrained_dim: bool = False,
     device: str = "auto",
     batch_size: int | None = None,
+    spool: Spool | None = None,
     on_progress: OnProgress | None = None,
 ) -> EmbedReport:
     """Embed files, folders and lists of paths.
@@ -77,12 +82,14 @@ def embed(
         allow_untrained_dim: Take a width that the model was not trained for.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         batch_size: Files of equal length embedded together; None: that of ``config``.
+        spool: Keeps the embeddings as they come, and gives those of the run that is resumed.
         on_progress: Called with (files done, all files).
 
     Raises:
         MissingDependencyError: If the detector is not installed.
         DataError: If the only input does not exist or holds no audio, or if there is none.
         UsageError: If the model has no such width, or if two inputs have the same id.
+        MrlspkError: If the run to resume had other settings, or the spool cannot be written.
     """
     detector = build_detector(speech)
     found_inputs = find_inputs(inputs)
@@ -94,16 +101,22 @@ def embed(
     if each_channel:
         sources, uncounted = _split_channels(found_inputs.files)
     recordings = {each: Recording(source) for each, source in sources.items()}
-    found = embed_recordings(
+    run = partial(
+        embed_recordings,
         backend,
-        recordings.values(),
         batch_size=batch_size or settings.batch_size,
         max_seconds=settings.max_seconds,
         speech=detector,
-        on_progress=on_progress,
     )
-    failed = {file_id: found.errors[each] for file_id, each in recordings.items() if each in found.errors}
-    embedded = {file_id: found.embeddings[each] for file_id, each in recordings.items() if each in found.embeddings}
+    kept_settings = {
+        "model": backend.fingerprint,
+        "backend": next(name for name in backend.runtime if name != "device"),
+        "speech": detector.version if detector else "all",
+        "channel": "each" if each_channel else settings.channel,
+        "max_seconds": settings.max_seconds,
+    }
+    before = spool.begin(kept_settings, recordings) if spool else {}
+    embedded, failed = _embed_in_parts(run, recordings, before, spool, on_progress)
     _warn_of_channels([file_id for file_id, each in embedded.items() if CHANNELS_DIFFER in each.warnings])
     errors = found_inputs.errors | uncounted | failed
     return EmbedReport(
@@ -116,6 +129,32 @@ def embed(
         errors={printable(each): printable(message) for each, message in errors.items()},
         left_out=found_inputs.left_out,
     )
+
+
+def _embed_in_parts(
+    run: Callable[..., EmbeddedRecordings],
+    recordings: Mapping[str, Recording],
+    before: Mapping[str, EmbeddedRecording],
+    spool: Spool | None,
+    on_progress: OnProgress | None,
+) -> tuple[dict[str, EmbeddedRecording], dict[str, str]]:
+    """Return embeddings and errors by id, in order; the spool gets those of each part when it is done."""
+    embedded, failed = dict(before), dict[str, str]()
+    for part in batched([file_id for file_id in recordings if file_id not in before], PART_FILES):
+        states = {file_id: state_of(recordings[file_id]) for file_id in part}
+        n_done = len(embedded) + len(failed)
+        found = run([recordings[file_id] for file_id in part], on_progress=_after(n_done, len(recordings), on_progress))
+        new = {id: found.embeddings[recordings[id]] for id in part if recordings[id] in found.embeddings}
+        failed |= {id: found.errors[recordings[id]] for id in part if recordings[id] in found.errors}
+        if spool:
+            spool.add(new, states)
+        embedded |= new
+    return {file_id: embedded[file_id] for file_id in recordings if file_id in embedded}, failed
+
+
+def _after(n_done: int, total: int, on_progress: OnProgress | None) -> OnProgress | None:
+    """Return the progress of a part of all files, which follows ``n_done`` others."""
+    return None if on_progress is None else lambda done, _part: on_progress(n_done + done, total)
 
 
 def _warn_of_channels(file_ids: Sequence[str]) -> None:

@@ -14,8 +14,8 @@ from mrlspk.workflows.embed import EmbedReport
 FORMATS = (".npz", ".jsonl", ".parquet")
 
 
-def claim_target(path: Path, *, force: bool) -> AbstractContextManager[Claim]:
-    """Claim a file for `write_embeddings` before any work.
+def claim_target(path: Path, *, force: bool, resume: bool = False) -> AbstractContextManager[Claim]:
+    """Claim a file for `write_embeddings` before any work; ``resume`` takes up ``FILE.partial`` of an earlier run.
 
     Raises:
         UsageError: If its suffix is none of ``FORMATS``.
@@ -26,7 +26,7 @@ def claim_target(path: Path, *, force: bool) -> AbstractContextManager[Claim]:
         raise UsageError(f"expected a name that ends in {', '.join(FORMATS)}, got {path.name}", parameter="output")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise MissingDependencyError("Parquet needs pyarrow", path, "Type: pip install pyarrow")
-    return claimed_file(path, force=force)
+    return claimed_file(path, force=force, take_up=resume)
 
 
 def write_embeddings(report: EmbedReport, claim: Claim) -> None:
@@ -39,8 +39,8 @@ def write_embeddings(report: EmbedReport, claim: Claim) -> None:
         MrlspkError: If the file cannot be written.
     """
     writer = {".npz": _write_npz, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[claim.path.suffix]
-    with claim.writing() as partial:
-        writer(report, partial)
+    with claim.writing_from_rows() as whole:
+        writer(report, whole)
 
 
 def _write_npz(report: EmbedReport, path: Path) -> None:
