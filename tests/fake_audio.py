@@ -96,7 +96,7 @@ class FirstAndLast:
     """A model that embeds the first and the last sample of a waveform, and notes the shapes of its batches."""
 
     dims, embed_dim, sample_rate, min_samples, fingerprint = (2,), 2, 16_000, 2, "fake"
-    runtime = {"fake": "1"}
+    runtime, concurrency = {"fake": "1"}, 1
 
     def __init__(self):
         self.shapes = []

@@ -14,7 +14,7 @@ SUFFIX = ".vectors"
 class FixedVectors:
     """Return the vector of a level, 1 to 9, for recordings whose samples are all a tenth of it."""
 
-    sample_rate, min_samples, runtime = 16_000, 400, MappingProxyType({"fixed": "1"})
+    sample_rate, min_samples, concurrency, runtime = 16_000, 400, 1, MappingProxyType({"fixed": "1"})
 
     def __init__(self, model):
         self.dims, self.fingerprint = tuple(model["dims"]), model["name"]

@@ -1,6 +1,7 @@
 """Pool random crops and whole utterances with a frozen encoder, shard by shard."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import batched
 
@@ -17,9 +18,11 @@ from mrlspk.data.manifest import Utterance
 from mrlspk.errors import DataError
 from mrlspk.feature_store.key import Precision
 from mrlspk.feature_store.shards import Layout, NumberType, Shard, little_endian
-from mrlspk.inference.batching import Batches
-from mrlspk.inference.decoding import decode
-from mrlspk.inference.windows import Vector, Windows, embed_windows, keep_speech
+from mrlspk.inference.decoding import Decoded, OnBlock, OnPart, decode
+from mrlspk.inference.pipeline import Limits, Pipeline, Steps
+from mrlspk.inference.recording import EmbeddedRecording
+from mrlspk.inference.windows import Vector, Windows, keep_speech
+from mrlspk.inference.workers import Workers
 from mrlspk.models.encoder import Encoder
 
 AUTOCAST: dict[Precision, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -161,26 +164,33 @@ class UtteranceSource:
         """
         for shard in shards:
             vectors = np.empty((len(shard), layout.n_features), little_endian(layout.dtype))
-
-            def put(
-                row: int, vector: Vector, *, vectors: NDArray[np.floating] = vectors, start: int = shard.start
-            ) -> None:
-                name = str(self.utterances[row].source)
-                vectors[row - start] = as_stored(torch.from_numpy(vector)[None], [name], dtype=layout.dtype)[0]
-                on_rows(1)
-
-            batches = Batches[int](self._pool, batch_size=self.batch_size, on_embedded=put)
-            for row in shard.rows:
-                windows = self._windows(self.utterances[row])
-                if len(windows.spans) == 1:
-                    batches.add(row, next(windows.read()))
-                else:
-                    put(row, embed_windows(self._pool, windows, mean=pooled_mean).vector)
-            batches.embed_all()
+            pipeline = Pipeline(shard.rows, self._steps(), Workers(decoders=1, embedders=1), Limits(self.batch_size))
+            with closing(pipeline.results()) as results:
+                for row, outcome in results:
+                    if isinstance(outcome, DataError):
+                        raise outcome
+                    if not isinstance(outcome, EmbeddedRecording):  # without a crop that must be filled
+                        continue
+                    name = str(self.utterances[row].source)
+                    stored = as_stored(torch.from_numpy(outcome.vector)[None], [name], dtype=layout.dtype)
+                    vectors[row - shard.start] = stored[0]
+                    on_rows(1)
             yield vectors
 
-    def _windows(self, utterance: Utterance) -> Windows:
-        decoded = decode(utterance.source, sample_rate=SAMPLE_RATE, speech=None)
+    def _steps(self) -> Steps[int, DataError]:
+        return Steps(
+            decode=self._decode,
+            cut=self._cut,
+            embed=self._pool,
+            mean=pooled_mean,
+            same_audio=lambda *_: False,
+            failures=DataError,
+        )
+
+    def _decode(self, row: int, on_block: OnBlock, _: OnPart) -> Decoded:
+        return decode(self.utterances[row].source, sample_rate=SAMPLE_RATE, speech=None, on_block=on_block)
+
+    def _cut(self, _: int, decoded: Decoded) -> Windows:
         kept = keep_speech(decoded, min_samples=self.min_samples)
         return kept.cut(max_seconds=self.max_seconds, min_samples=self.min_samples, crop_seconds=self.crop_seconds)
 

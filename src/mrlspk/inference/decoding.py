@@ -19,6 +19,7 @@ HELD_SECONDS = 300.0  # longer recordings are decoded again, window after window
 
 type Samples = NDArray[np.float32]  # (samples,)
 type OnPart = Callable[[float], None]  # called with the part of a recording that is done, in [0, 1]
+type OnBlock = Callable[[], None]  # called for each block of samples; what it raises ends the decoding
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,11 @@ class Decoded:
     speech: Spans | None
     warnings: tuple[str, ...]
     blocks: Callable[[], Iterable[Samples]]
+
+    @property
+    def n_held(self) -> int:
+        """Samples in memory: all or none."""
+        return self.n_samples if self.n_samples <= HELD_SECONDS * self.sample_rate else 0
 
     def read(self, windows: Iterable[Spans]) -> Iterator[Samples]:
         """Yield the samples of each window; no window begins before the end of the last.
@@ -67,7 +73,12 @@ class Decoded:
 
 
 def decode(
-    source: AudioSource, *, sample_rate: int, speech: SpeechDetector | None, on_part: OnPart | None = None
+    source: AudioSource,
+    *,
+    sample_rate: int,
+    speech: SpeechDetector | None,
+    on_part: OnPart | None = None,
+    on_block: OnBlock | None = None,
 ) -> Decoded:
     """Decode a recording to its end, in constant memory.
 
@@ -76,6 +87,7 @@ def decode(
         sample_rate: Hz.
         speech: Finds the speech; None if it is not searched.
         on_part: Called for each block of a recording that is too long to hold; approaches 1.
+        on_block: Called for each block, also when a recording is decoded again.
 
     Raises:
         DataError: If the recording cannot be read.
@@ -86,6 +98,8 @@ def decode(
     with open_audio(source, sample_rate=sample_rate) as reader:
         for block in reader.blocks():
             n_samples += len(block)
+            if on_block:
+                on_block()
             if search:
                 search.add(block)
             if n_samples <= n_held:
@@ -96,7 +110,8 @@ def decode(
                 on_part(1 - n_held / n_samples)  # how much follows is not known
         warnings = reader.warnings
     found = search.intervals(n_samples) if search else None
-    blocks = partial(iter, held) if held or not n_samples else partial(_decode_again, source, sample_rate, state)
+    again = partial(_decode_again, source, sample_rate, state, on_block)
+    blocks = partial(iter, held) if held or not n_samples else again
     return Decoded(str(source), sample_rate, n_samples, found, warnings, blocks)
 
 
@@ -109,12 +124,17 @@ def decoded_samples(samples: Samples, name: str, *, sample_rate: int, speech: Sp
     return Decoded(name, sample_rate, len(samples), found, (), lambda: [samples])
 
 
-def _decode_again(source: AudioSource, sample_rate: int, state: FileState | None) -> Iterator[Samples]:
+def _decode_again(
+    source: AudioSource, sample_rate: int, state: FileState | None, on_block: OnBlock | None
+) -> Iterator[Samples]:
     """Yield the samples once more: speech was found in those of the file in its old ``state``."""
     if file_state(source) != state:
         raise _changed(str(source))
     with open_audio(source, sample_rate=sample_rate) as reader:
-        yield from reader.blocks()
+        for block in reader.blocks():
+            if on_block:
+                on_block()
+            yield block
 
 
 def _changed(name: str) -> DataError:

@@ -1,10 +1,12 @@
 """Embed audio of any kind, one after the other: files, arrays and tensors, with an error for each that fails."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +17,16 @@ from mrlspk.data.audio.source import Channel, as_source, take_channel
 from mrlspk.data.speech.detector import SpeechDetector
 from mrlspk.errors import DataError, MrlspkError
 from mrlspk.inference.backend import Backend
-from mrlspk.inference.batching import check_direction
-from mrlspk.inference.decoding import Decoded, decode
-from mrlspk.inference.embedding import embed_batch, unit_prefix
-from mrlspk.inference.ordered_batches import Pending, embed_in_order
-from mrlspk.inference.recording import EmbeddedRecording
-from mrlspk.inference.samples import Samples, decode_samples
-from mrlspk.inference.windows import Vector, embed_windows, find_peak, keep_speech, unit_mean
+from mrlspk.inference.decoding import Decoded, OnBlock, OnPart, decode
+from mrlspk.inference.embed_stream import embed_batch
+from mrlspk.inference.embedding import unit_prefix
+from mrlspk.inference.embedding_checks import check_direction
+from mrlspk.inference.pipeline import BATCHES_AHEAD, Limits, Pipeline, Steps
+from mrlspk.inference.recording import EmbeddedRecording, TooShort
+from mrlspk.inference.samples import Samples, check_samples, decode_samples
+from mrlspk.inference.window_embedding import unit_mean
+from mrlspk.inference.windows import Windows, keep_speech
+from mrlspk.inference.workers import workers_for
 
 MAX_SECONDS = EvaluationConfig().max_seconds
 
@@ -76,90 +81,99 @@ class Decoding:
     channel: Channel
     sample_rate: int
 
-    def decode(self, audio: Audio, name: str, *, model_rate: int) -> Decoded:
-        """Decode a recording.
+    def decode(self, audio: Audio, name: str, *, model_rate: int, on_block: OnBlock | None = None) -> Decoded:
+        """Decode a recording; ``on_block`` is called for each block of a file.
 
         Raises:
             DataError: If it cannot be read.
         """
         if isinstance(audio, str | PathLike):
             source = take_channel(as_source(Path(audio)), self.channel)
-            return decode(source, sample_rate=model_rate, speech=self.detector)
+            return decode(source, sample_rate=model_rate, speech=self.detector, on_block=on_block)
         check_channel(self.channel, 1, name)
         return decode_samples(audio, name, rate=self.sample_rate, model_rate=model_rate, speech=self.detector)
+
+
+class DecodeOne(Protocol):
+    """Decode one recording."""
+
+    def __call__(self, *, model_rate: int, on_block: OnBlock) -> Decoded: ...  # noqa: D102
 
 
 def embed_many(
     backend: Backend, audio: Iterable[Audio], *, dim: int, decoding: Decoding, batch_size: int
 ) -> Iterator[EmbeddedAudio]:
     """Yield the embedding of each recording, in order, reading a few ahead; see `SpeakerEncoder.embed_many`."""
-    run = _Run(backend, dim, decoding)
-    pending = (run.begin(index, each) for index, each in enumerate(audio))
-    for each in embed_in_order(pending, run.embed, batch_size=batch_size):
-        yield run.finish(each.item, each.vector)
+
+    def decode_one(given: _Given, on_block: OnBlock, _: OnPart) -> Decoded:
+        return given.decode(model_rate=backend.sample_rate, on_block=on_block)
+
+    def cut(_: _Given, decoded: Decoded) -> Windows:
+        kept = keep_speech(decoded, min_samples=backend.min_samples)
+        return kept.cut(max_seconds=MAX_SECONDS, min_samples=backend.min_samples)
+
+    steps = Steps[_Given, MrlspkError](
+        decode=decode_one,
+        cut=cut,
+        embed=partial(embed_batch, backend),
+        mean=unit_mean,
+        same_audio=lambda *_: False,
+        failures=MrlspkError,
+    )
+    given = (_Given.take(index, each, decoding) for index, each in enumerate(audio))
+    limits = Limits(batch_size, most_begun=1 if batch_size == 1 else BATCHES_AHEAD * batch_size)
+    pipeline = Pipeline(given, steps, workers_for(backend), limits, sample_rate=backend.sample_rate)
+    with closing(pipeline.results()) as results:
+        for each, outcome in results:
+            if not isinstance(outcome, TooShort):  # no recording has a crop that it must fill
+                yield _result(each, outcome, dim)
 
 
 @dataclass(frozen=True, eq=False)
-class _Begun:
-    """A recording that was decoded.
+class _Given:
+    """A recording as it was given.
 
     Attributes:
-        result: So far; whole without ``with_vector``.
-        with_vector: Returns all that is known, from the vector that is awaited.
+        index: From 0.
+        path: As given; None for an array or tensor.
+        decode: Decodes it, in any thread.
     """
 
-    result: EmbeddedAudio
-    with_vector: Callable[[Vector], EmbeddedRecording] | None = None
+    index: int
+    path: str | None
+    decode: DecodeOne
 
-
-class _Run:
-    """Decode recordings, and turn their vectors into results.
-
-    Args:
-        backend: The model.
-        dim: Width of the embeddings.
-        decoding: What is embedded of each recording.
-    """
-
-    def __init__(self, backend: Backend, dim: int, decoding: Decoding) -> None:
-        self._backend, self._dim, self._decoding = backend, dim, decoding
-        self.embed = partial(embed_batch, backend)
-
-    def begin(self, index: int, audio: Audio) -> Pending[_Begun]:
-        """Return a recording with the samples to embed; one of several windows is embedded here."""
-        result = EmbeddedAudio(index, str(audio) if isinstance(audio, str | PathLike) else None)
+    @classmethod
+    def take(cls, index: int, audio: Audio, decoding: Decoding) -> "_Given":
+        """Take a recording now: of an array or tensor, which may change later, a copy."""
+        if isinstance(audio, str | PathLike):
+            return cls(index, str(audio), partial(decoding.decode, audio, str(audio)))
+        name = f"audio[{index}]"
         try:
-            decoded = self._decoding.decode(audio, _name(result), model_rate=self._backend.sample_rate)
-            kept = keep_speech(decoded, min_samples=self._backend.min_samples)
-            windows = kept.cut(max_seconds=MAX_SECONDS, min_samples=self._backend.min_samples)
-            if len(windows.spans) > 1:
-                embedded = embed_windows(self.embed, windows, mean=unit_mean)
-                return Pending(_Begun(self._embedded(result, embedded)), None)
-            samples = next(windows.read())
-            return Pending(_Begun(result, windows.recording_of(find_peak(samples))), samples)
+            check_channel(decoding.channel, 1, name)
+            audio = check_samples(audio, name)
         except MrlspkError as error:
-            return Pending(_Begun(replace(result, error=error)), None)
-
-    def finish(self, begun: _Begun, vector: Vector | None) -> EmbeddedAudio:
-        """Return the result of a recording, with the vector (embed_dim,) if one was awaited."""
-        if begun.with_vector is None or vector is None:
-            return begun.result
-        try:
-            return self._embedded(begun.result, begun.with_vector(vector))
-        except DataError as error:
-            return replace(begun.result, error=error)
-
-    def _embedded(self, result: EmbeddedAudio, embedded: EmbeddedRecording) -> EmbeddedAudio:
-        check_direction(embedded.vector, _name(result))
-        return replace(
-            result,
-            embedding=unit_prefix(embedded.vector, self._dim),
-            seconds=embedded.seconds,
-            speech_seconds=embedded.speech_seconds,
-            warnings=embedded.warnings,
-        )
+            return cls(index, None, partial(_fail, error))
+        return cls(index, None, partial(decoding.decode, audio, name))
 
 
-def _name(result: EmbeddedAudio) -> str:
-    """Return the name of a recording in messages."""
-    return f"audio[{result.index}]" if result.path is None else result.path
+def _fail(error: MrlspkError, **_: object) -> Decoded:
+    raise error
+
+
+def _result(given: _Given, outcome: EmbeddedRecording | MrlspkError, dim: int) -> EmbeddedAudio:
+    """Return what is known of a recording."""
+    result = EmbeddedAudio(given.index, given.path)
+    if isinstance(outcome, MrlspkError):
+        return replace(result, error=outcome)
+    try:
+        check_direction(outcome.vector, given.path or f"audio[{given.index}]")
+    except DataError as error:
+        return replace(result, error=error)
+    return replace(
+        result,
+        embedding=unit_prefix(outcome.vector, dim),
+        seconds=outcome.seconds,
+        speech_seconds=outcome.speech_seconds,
+        warnings=outcome.warnings,
+    )

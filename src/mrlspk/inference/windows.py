@@ -1,9 +1,9 @@
-"""Plan the windows of a recording that are embedded, and average their embeddings.
+"""Plan the windows of a recording that are embedded.
 
 Everything but speech is cut out first. Of the speech the crop is taken, and of the crop the fewest equal windows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.data.inspection import SILENT_PEAK
-from mrlspk.inference.batching import check_direction, check_length
-from mrlspk.inference.decoding import Decoded, OnPart, Samples
-from mrlspk.inference.freed_memory import release_freed_memory
+from mrlspk.inference.decoding import Decoded, Samples
+from mrlspk.inference.embedding_checks import check_length
 from mrlspk.inference.recording import QUIET, SHORT, SILENT, EmbeddedRecording
 from mrlspk.inference.spans import Spans, count_samples, equal_windows, middle_of, whole_span
 
@@ -114,52 +113,6 @@ def keep_speech(decoded: Decoded, *, min_samples: int) -> Kept:
     if decoded.speech is not None and count_samples(decoded.speech) >= min_samples:
         return Kept(decoded, decoded.speech, found=True)
     return Kept(decoded, whole_span(decoded.n_samples), found=None if decoded.speech is None else False)
-
-
-def embed_windows(
-    embed: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    windows: Windows,
-    *,
-    mean: Callable[[Sequence[Vector], str], Vector],
-    on_part: OnPart | None = None,
-) -> EmbeddedRecording:
-    """Embed windows one after the other, which takes no more memory than the longest window.
-
-    Args:
-        embed: Maps (batch, samples) to one vector each (batch, values).
-        windows: Of one recording.
-        mean: Maps several vectors, and the name of the recording, to their average.
-        on_part: Called after each window.
-
-    Raises:
-        DataError: If the windows cannot be read, or ``mean`` raises it.
-    """
-    vectors, peak = list[Vector](), 0.0
-    for number, samples in enumerate(windows.read(), start=1):
-        vectors.append(embed(samples[None])[0])
-        peak = max(peak, find_peak(samples))
-        release_freed_memory()
-        if on_part:
-            on_part(number / len(windows.spans))
-    vector = vectors[0] if len(vectors) == 1 else mean(vectors, windows.decoded.name)
-    return windows.recording_of(peak)(vector)
-
-
-def unit_mean(vectors: Sequence[Vector], name: str) -> Vector:
-    """Return the mean of vectors of windows, each brought to unit length first.
-
-    Windows of one recording are equally long, so each weighs as much as its seconds. Without unit length, a window of
-    silence would weigh more than one of speech: its vector can be several times as long. The mean is linear in the
-    unit vectors, so a prefix of it is the mean of their prefixes.
-
-    Raises:
-        DataError: If a vector has no direction.
-    """
-    for vector in vectors:
-        check_direction(vector, name)
-    rows = np.stack(vectors).astype(np.float64)
-    mean: Vector = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).mean(0).astype(np.float32)
-    return mean
 
 
 def find_peak(samples: Samples) -> float:

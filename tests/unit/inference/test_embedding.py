@@ -58,7 +58,7 @@ def test_progress_counts_up_to_all_recordings(backend, files):
 
 
 def test_pending_audio_beyond_the_limit_is_embedded_early(backend, files, monkeypatch):
-    monkeypatch.setattr("mrlspk.inference.batching.MAX_PENDING_SAMPLES", 9000)
+    monkeypatch.setattr("mrlspk.inference.pipeline.MAX_WAITING_SECONDS", 0.5)
     found = embed_recordings(backend, files, batch_size=100, max_seconds=60)
     assert list(found.embeddings) == files
 
@@ -66,7 +66,7 @@ def test_pending_audio_beyond_the_limit_is_embedded_early(backend, files, monkey
 class Spoilt:
     """Embeds waveforms of 4,000 samples as a constant, others as ones."""
 
-    min_samples, sample_rate = 400, 16_000
+    min_samples, sample_rate, runtime, concurrency = 400, 16_000, {}, 1
 
     def __init__(self, value):
         self.value = value
@@ -237,13 +237,12 @@ def test_recording_that_fails_in_its_second_reading_loses_no_other(audio, monkey
 
 def test_bar_moves_within_a_long_recording(audio, monkeypatch):
     monkeypatch.setattr(decoding, "HELD_SECONDS", 1)
-    recordings = [audio.add("a", ramp(0.5)), audio.add("b", ramp(4))]
+    recordings = [audio.add("a", ramp(4)), audio.add("b", ramp(0.5))]
     seen = []
     options = {"batch_size": 1, "max_seconds": 1.0, "on_progress": lambda *counts: seen.append(counts)}
     embed_recordings(FirstAndLast(), recordings, **options)
-    assert seen[0] == (1, 2)
-    decoded = [1 + 0.1 * (1 - 4 / each) for each in range(5, 17)]  # blocks of a quarter second
-    assert [done for done, _ in seen] == pytest.approx([1, *decoded, 1.325, 1.55, 1.775, 2])
+    decoded = [0.1 * (1 - 4 / each) for each in range(5, 17)]  # blocks of a quarter second
+    assert [done for done, _ in seen] == pytest.approx([*decoded, 0.1, 0.325, 0.55, 0.775, 1, 2])
 
 
 @pytest.mark.parametrize("second", [0, -1], ids=["zero", "opposite"])

@@ -40,7 +40,7 @@ def talk(before=1.0, speech=1.5, after=2.0):
 class Constant:
     """Embeds everything as one vector whose float32 square at unit length is above 1."""
 
-    min_samples, dims, embed_dim, sample_rate = 400, (3,), 3, 16_000
+    min_samples, dims, embed_dim, sample_rate, runtime, concurrency = 400, (3,), 3, 16_000, {}, 1
 
     def __init__(self):
         rows = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0))
@@ -218,7 +218,7 @@ def test_endless_recordings_are_read_as_results_are_taken(encoder, samples):
     assert [each.index for each in islice(results, 3)] == [0, 1, 2]
     assert read == [0, 1, 2]
     assert next(encoder.embed_many(endless(), batch_size=2)).index == 0
-    assert len(read) == 5
+    assert len(read) <= 3 + 4 * 2
 
 
 def test_rows_of_a_tensor_are_recordings(encoder):

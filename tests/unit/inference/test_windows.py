@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from mrlspk.errors import DataError
-from mrlspk.inference import windows as windows_module
-from mrlspk.inference.decoding import Decoded, decoded_samples
-from mrlspk.inference.windows import embed_windows, keep_speech, unit_mean
+from mrlspk.inference.decoding import Decoded
+from mrlspk.inference.windows import keep_speech
 
 RATE = 10  # Hz
 
@@ -92,46 +91,3 @@ def test_warnings_of_the_decoder_come_last():
 
 def test_crop_that_was_asked_for_is_not_short():
     assert windows_of(decoded(100, (10, 30)), crop_seconds=0.5).recording_of(0.5)(np.ones(2)).warnings == ()
-
-
-def test_loud_window_weighs_no_more_than_others():
-    assert unit_mean([np.array([30.0, 40.0]), np.array([0.0, 1.0])], "a").tolist() == pytest.approx([0.3, 0.9])
-
-
-@pytest.mark.parametrize("vector", [[0.0, 0.0], [np.nan, 1.0]])
-def test_window_without_a_direction_is_an_error(vector):
-    with pytest.raises(DataError, match="its embedding is"):
-        unit_mean([np.array([1.0, 1.0]), np.array(vector)], "a.wav")
-
-
-def test_windows_are_embedded_one_after_the_other(monkeypatch):
-    shapes, parts, releases = [], [], []
-    monkeypatch.setattr(windows_module, "release_freed_memory", lambda: releases.append(len(shapes)))
-
-    def embed(waveforms):
-        shapes.append(waveforms.shape)
-        return waveforms[:, [0, -1]] + 1
-
-    samples = np.array([0, 0, 0, 0, 0, 0, -9, 1, 0, 0, 0], np.float32)
-    windows = windows_of(decoded_samples(samples, "a", sample_rate=RATE, speech=None), max_seconds=0.5)
-    embedded = embed_windows(embed, windows, mean=lambda vectors, _: np.stack(vectors), on_part=parts.append)
-    assert embedded.vector.tolist() == [[1, 1], [1, 1], [-8, 1]]
-    assert shapes == [(1, 3)] * 3
-    assert parts == pytest.approx([1 / 3, 2 / 3, 1])
-    assert releases == [1, 2, 3]
-
-
-def test_single_window_keeps_the_vector_of_the_model():
-    def refuse(*_):
-        raise AssertionError("averaged")
-
-    windows = windows_of(decoded(20, searched=False))
-    assert embed_windows(lambda each: 7 * each[:, :2], windows, mean=refuse).vector.tolist() == [3.5, 3.5]
-
-
-@pytest.mark.parametrize(("peak", "warnings"), [(0.0051, ()), (1.1e-4, ("quiet",)), (0.9e-4, ("silent",))])
-def test_peak_is_that_of_all_windows(peak, warnings):
-    samples = np.zeros(40, np.float32)
-    samples[5] = -peak
-    windows = windows_of(decoded_samples(samples, "a", sample_rate=RATE, speech=None), max_seconds=2.0)
-    assert embed_windows(lambda each: each[:, :2], windows, mean=lambda rows, _: rows[0]).warnings == warnings
