@@ -5,9 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from mrlspk.data.speech.detector import SpeechDetector
 from mrlspk.errors import DataError
@@ -19,6 +17,8 @@ from mrlspk.inference.cache_lookup import CacheLookup
 from mrlspk.inference.embed_stream import embed_stream
 from mrlspk.inference.pipeline import BATCH_SECONDS
 from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
+
+SHORTEST = np.float32(1e-12)  # a length to divide by
 
 
 @dataclass(frozen=True)
@@ -141,5 +141,6 @@ def unit_prefix(vector: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
     """
     if not 0 < dim <= vector.shape[-1]:
         raise ValueError(f"a width of {dim} cannot be cut from {vector.shape[-1]} values")
-    unit: NDArray[np.float32] = functional.normalize(torch.from_numpy(vector[:dim]), dim=-1).numpy()
+    prefix = vector[:dim]
+    unit: NDArray[np.float32] = prefix / np.maximum(np.linalg.norm(prefix), SHORTEST)
     return unit

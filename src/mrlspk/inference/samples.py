@@ -1,17 +1,21 @@
 """Take samples that Python code holds, an array or tensor, as a decoded recording."""
 
+import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from mrlspk.data.audio.levels import OUT_OF_RANGE, is_out_of_range, peak_of
 from mrlspk.data.audio.resampling import check_rate, resample
 from mrlspk.data.speech.detector import SpeechDetector
 from mrlspk.errors import DataError
 from mrlspk.inference.decoding import Decoded, decoded_samples
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from typing_extensions import TypeIs
 
 type Samples = ArrayLike | Tensor
 
@@ -67,16 +71,23 @@ def as_array(samples: Samples, where: str) -> NDArray[np.generic]:
     Raises:
         DataError: If nothing.
     """
-    if isinstance(samples, Tensor):
+    if is_tensor(samples):
         samples = samples.detach().cpu()
-        samples = samples.float() if samples.dtype == torch.bfloat16 else samples  # NumPy has no bfloat16
-        return samples.numpy()
+        samples = samples.float() if str(samples.dtype) == "torch.bfloat16" else samples  # NumPy has no bfloat16
+        values: NDArray[np.generic] = samples.numpy()
+        return values
     try:
         return np.asarray(samples)
     except ValueError as error:  # rows of different lengths
         raise DataError(
             f"expected floating-point samples (samples,), got a {type(samples).__name__} that is no array", where, FIX
         ) from error
+
+
+def is_tensor(value: object) -> "TypeIs[Tensor]":
+    """Return whether a value is a tensor. Torch is not imported for it: without torch there are no tensors."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
 
 
 def _describe(samples: Samples, values: NDArray[np.generic]) -> str:

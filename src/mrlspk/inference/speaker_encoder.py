@@ -9,7 +9,6 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mrlspk.config.base import channel_number
 from mrlspk.config.evaluation import EvaluationConfig, SpeechMode
@@ -21,8 +20,7 @@ from mrlspk.inference.backend import Backend, check_dims
 from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.embed_many import Audio, Decoding, EmbeddedAudio, embed_many
 from mrlspk.inference.model_file import locate_model
-from mrlspk.inference.samples import as_array
-from mrlspk.inference.torch_backend import find_device
+from mrlspk.inference.samples import as_array, is_tensor
 from mrlspk.inference.windows import keep_speech
 from mrlspk.metrics.similarity import cosine
 
@@ -231,7 +229,10 @@ def load(
         CheckpointError: If the file is no model, or does not fit its own configuration.
         DownloadError: If a published model cannot be fetched.
     """
-    find_device(device)  # before anything is downloaded
+    if device not in {"auto", "cpu"}:
+        from mrlspk.inference.torch_backend import find_device  # exported models need no torch
+
+        find_device(device)  # before anything is downloaded
     file = locate_model(str(model), cache_dir=cache_dir, mirror=mirror)
     return SpeakerEncoder(load_backend(file, device=device).backend)
 
@@ -242,7 +243,7 @@ _detector = cache(build_detector)  # Silero VAD takes a moment to load
 def _check_several(audio: Iterable[Audio]) -> None:
     """Refuse one recording in place of several: a path would be taken letter by letter."""
     is_path = isinstance(audio, str | bytes | PathLike)
-    is_waveform = (isinstance(audio, Tensor) and audio.ndim == 1) or (
+    is_waveform = (is_tensor(audio) and audio.ndim == 1) or (
         isinstance(audio, np.ndarray) and audio.ndim == 1 and audio.dtype.kind in "fiu"
     )
     if is_path or is_waveform:

@@ -18,7 +18,6 @@ from mrlspk.pretrained.cache_folder import (
     shown,
     unreadable,
 )
-from mrlspk.pretrained.download import download
 from mrlspk.pretrained.registry import PublishedModel, find_model
 from mrlspk.pretrained.verification import SHA256, Expected, Record, known_sha256, read_record, write_record
 
@@ -118,6 +117,8 @@ def _fetch(wanted: _Wanted, *, offline: bool, force: bool, on_progress: OnProgre
         if path.is_file() and not force:  # it has no record, or another process has just fetched it
             return _verify(wanted, on_progress)
         expected = wanted.expected(None if force else read_record(path))
+        from mrlspk.pretrained.download import download  # requests takes a moment to import
+
         return wanted.fetched(download(wanted.sources, path, expected, on_progress), expected)
 
 

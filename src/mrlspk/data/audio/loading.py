@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mrlspk.data.audio.reader import SAMPLE_RATE, AudioReader, open_audio
 from mrlspk.data.audio.source import AudioSource
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ def load_audio(
     sample_rate: int = SAMPLE_RATE,
     start_seconds: float = 0.0,
     seconds: float | None = None,
-) -> Tensor:
+) -> "Tensor":
     """Return a mono float32 waveform (samples,) at ``sample_rate``.
 
     A range is decoded without what follows it, and is shorter than asked for if the audio ends earlier.
@@ -57,7 +59,7 @@ def probe_audio(audio: AudioSource | str | Path) -> AudioInfo:
 
 def random_crop(
     audio: AudioSource | Path, n_samples: int, rng: np.random.Generator, *, sample_rate: int = SAMPLE_RATE
-) -> Tensor:
+) -> "Tensor":
     """Return (n_samples,) from a random place, decoding little else; shorter audio is repeated.
 
     Raises:
@@ -76,11 +78,13 @@ def random_crop(
     return repeat_to(whole[start:], n_samples)
 
 
-def repeat_to(waveform: Tensor, n_samples: int) -> Tensor:
+def repeat_to(waveform: "Tensor", n_samples: int) -> "Tensor":
     """Return the first ``n_samples`` of ``waveform`` (samples,) repeated endlessly."""
     return waveform.repeat(-(-n_samples // waveform.numel()))[:n_samples]
 
 
-def _read(reader: AudioReader, *, start_seconds: float = 0.0, seconds: float | None = None) -> Tensor:
+def _read(reader: AudioReader, *, start_seconds: float = 0.0, seconds: float | None = None) -> "Tensor":
+    import torch  # embedding an exported model does not need it
+
     blocks = list(reader.blocks(start_seconds=start_seconds, seconds=seconds))
     return torch.from_numpy(blocks[0] if len(blocks) == 1 else np.concatenate(blocks))

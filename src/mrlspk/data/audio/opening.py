@@ -5,7 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from mrlspk.data.audio.completeness import COPY_AGAIN, check_complete
-from mrlspk.data.audio.ffmpeg import FFmpegStream, open_ffmpeg
 from mrlspk.data.audio.formats import FFMPEG_FORMATS, HEADERLESS_SUFFIXES, SNDFILE_FORMATS, is_playlist, recognise
 from mrlspk.data.audio.resampling import check_rate
 from mrlspk.data.audio.sndfile import SndfileStream, open_sndfile
@@ -73,17 +72,25 @@ def _open_by_content(source: AudioSource, audio_format: str | None, *, is_empty:
     """
     if audio_format not in SNDFILE_FORMATS:
         others = [] if audio_format in FFMPEG_FORMATS else [open_sndfile]
-        return _first_that_opens(source, [open_ffmpeg, *others])
-    stream = _first_that_opens(source, [open_sndfile, open_ffmpeg])
+        return _first_that_opens(source, [_open_ffmpeg, *others])
+    stream = _first_that_opens(source, [open_sndfile, _open_ffmpeg])
     if not isinstance(stream, SndfileStream):
         return stream
     if stream.n_frames is None and not is_empty:
         stream.close()
-        return open_ffmpeg(source)
+        return _open_ffmpeg(source)
     if audio_format == "FLAC" and _holds_more_than_counted(stream, source):
         stream.close()
+        from mrlspk.data.audio.ffmpeg import FFmpegStream
+
         return FFmpegStream(source, decodes_all=True)
     return stream
+
+
+def _open_ffmpeg(source: AudioSource) -> AudioStream:
+    from mrlspk.data.audio.ffmpeg import open_ffmpeg  # PyAV takes a moment to import
+
+    return open_ffmpeg(source)
 
 
 def _holds_more_than_counted(stream: SndfileStream, source: AudioSource) -> bool:

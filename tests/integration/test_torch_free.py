@@ -1,0 +1,77 @@
+"""Embed with an exported model in processes that cannot import torch or what else is heavy."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from graphs import moments, write_moments
+
+HEAVY = {"torch", "torchaudio", "torchcodec", "lightning", "lightning_fabric", "scipy", "av", "requests"}
+HOOK = f"""
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {HEAVY}:
+            raise AssertionError("imports " + name)
+
+sys.meta_path.insert(0, Refuse())
+"""
+COMMAND = HOOK + "from mrlspk.cli.app import main; main()"
+LIBRARY = HOOK + "import mrlspk; print(mrlspk.load(sys.argv[1]).embed(sys.argv[2], speech='all').tolist())"
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_moments(tmp_path / "model.onnx")
+
+
+@pytest.fixture
+def samples():
+    return np.random.default_rng(0).integers(-3_000, 4_000, 8_000).astype(np.int16)
+
+
+def python(program, *arguments):
+    return subprocess.run([sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True)
+
+
+def unit_moments(samples):
+    vector = moments(samples[None] / 2.0**15)[0]
+    return vector / np.hypot(*vector)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_command_with_an_exported_model_imports_nothing_heavy(suffix, model, samples, tmp_path):
+    soundfile.write(tmp_path / f"a.{suffix}", samples, 16_000)
+    done = python(COMMAND, "embed", tmp_path / f"a.{suffix}", "--model", model, "--speech", "all", "--json")
+    assert done.returncode == 0, done.stderr
+    [entry] = json.loads(done.stdout)["embeddings"]
+    np.testing.assert_allclose(entry["embedding"], unit_moments(samples), atol=1e-6)
+
+
+def test_library_with_an_exported_model_imports_nothing_heavy(model, samples, tmp_path):
+    soundfile.write(tmp_path / "a.wav", samples, 16_000)
+    done = python(LIBRARY, model, tmp_path / "a.wav")
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(json.loads(done.stdout), unit_moments(samples), atol=1e-6)
+
+
+def test_resampled_recording_imports_nothing_heavy(model, samples, tmp_path):
+    soundfile.write(tmp_path / "a.wav", samples, 8_000)
+    done = python(COMMAND, "embed", tmp_path / "a.wav", "--model", model, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "upsampled from 8000 Hz" in json.loads(done.stdout)["embeddings"][0]["warnings"]
+
+
+def test_missing_runtime_is_named_with_its_extra(model, samples, tmp_path):
+    soundfile.write(tmp_path / "a.wav", samples, 16_000)
+    without = "import sys; sys.modules.update(onnxruntime=None, openvino=None)\nfrom mrlspk.cli.app import main; main()"
+    done = python(without, "embed", tmp_path / "a.wav", "--model", model)
+    assert done.returncode == 4
+    assert "pip install 'mrlspk[onnx]'" in done.stderr
