@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mrlspk.errors import MrlspkError
 
 if TYPE_CHECKING:
+    from mrlspk.inference.backend import BackendName
     from mrlspk.inference.embed_many import EmbeddedAudio
     from mrlspk.inference.speaker_encoder import SpeakerEncoder
     from mrlspk.metrics.similarity import cosine, cosine_matrix
@@ -34,6 +35,7 @@ def load(
     device: str = "auto",
     cache_dir: str | os.PathLike[str] | None = None,
     mirror: str | None = None,
+    backend: "BackendName" = "torch",
 ) -> "SpeakerEncoder":
     """Return the encoder of a checkpoint; a published model is downloaded at its first use.
 
@@ -42,6 +44,7 @@ def load(
         device: auto, cpu, cuda, cuda:N or mps.
         cache_dir: Folder of fetched models. Default: ``MRLSPK_CACHE_DIR``, else ``~/.cache/mrlspk``.
         mirror: URL or folder with copies of the published files. Default: ``MRLSPK_MIRROR``.
+        backend: What runs the network of a checkpoint: torch, onnxruntime, openvino, or auto for the fastest of them.
 
     Raises:
         ConfigError: If ``MRLSPK_CACHE_DIR`` or ``MRLSPK_MIRROR`` is not allowed.
@@ -55,7 +58,9 @@ def load(
 
     environment = read_environment(os.environ, strict=False)
     folder = environment.cache_dir if cache_dir is None else Path(cache_dir)
-    return speaker_encoder.load(model, device=device, cache_dir=folder, mirror=mirror or environment.mirror)
+    return speaker_encoder.load(
+        model, device=device, cache_dir=folder, mirror=mirror or environment.mirror, backend=backend
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -113,7 +113,7 @@ def test_numbers_are_those_of_the_command_line(flags, options):
     result = CliRunner().invoke(app, ["embed", *paths, "--model", "rotated.pt", "--json", *flags])
     if "--channel" in flags:
         assert result.exit_code == 3  # a.wav has one channel
-    encoder = mrlspk.load("rotated.pt", device="cpu")
+    encoder = mrlspk.load("rotated.pt", device="cpu", backend="auto")
     rows = {row["id"].partition("#")[0]: row for row in json.loads(result.stdout)["embeddings"]}
     found = {each.path: each for each in encoder.embed_many(paths, **options) if not each.error}
     assert rows.keys() == found.keys()

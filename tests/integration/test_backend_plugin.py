@@ -118,8 +118,8 @@ sys.argv = ["mrlspk", "eval", {str(model)!r}, "--json"]
 try:
     main()
 finally:
-    networks = sorted(name for name in sys.modules if name.startswith("mrlspk.models"))
-    print(networks, file=sys.stderr)
+    networks = {{name for name in sys.modules if name.startswith("mrlspk.models.")}}
+    print(sorted(networks - {{"mrlspk.models.graph_metadata"}}), file=sys.stderr)
 """
     outcome = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False

@@ -48,8 +48,9 @@ def place(tmp_path, tiny_corpus, write_model, monkeypatch):
 
 
 def contents(folder):
-    """Return every file below a folder, with what is in it, and every folder."""
-    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+    """Return every file below a folder, with what is in it, and every folder but the cache."""
+    paths = (path for path in folder.rglob("*") if not path.is_relative_to(folder / "cache"))
+    return {path: path.read_bytes() if path.is_file() else None for path in paths}
 
 
 # Each of these makes one bad input and returns the command that meets it.

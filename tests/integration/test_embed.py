@@ -145,13 +145,13 @@ def test_embeddings_are_shown_if_the_file_cannot_be_written(run, model, tmp_path
 
     monkeypatch.setattr("os.fsync", full_disk)
     path, out = write_wav(tmp_path / "a.wav"), tmp_path / "new" / "out.npz"
-    outcome = run("embed", path, "--model", model, "--json", "-o", out)
+    outcome = run("embed", path, "--model", model, "--backend", "torch", "--json", "-o", out)
     assert outcome.exit_code == 1
     assert f"{out}: cannot be written: No space left on device" in outcome.stderr
     assert [entry["id"] for entry in outcome.json["embeddings"]] == [str(path)]
     assert [each.name for each in out.parent.iterdir()] == ["out.npz.partial"]
     monkeypatch.undo()
-    assert run("embed", path, "--model", model, "-o", out, "--resume").exit_code == 0
+    assert run("embed", path, "--model", model, "--backend", "torch", "-o", out, "--resume").exit_code == 0
     assert np.load(out)["ids"].tolist() == [str(path)]
 
 
@@ -324,7 +324,7 @@ def test_batch_size_is_the_flags_or_else_the_configurations(run, model, tmp_path
     monkeypatch.setattr(TorchBackend, "embed", lambda backend, x: batches.append(len(x)) or embed(backend, x))
     monkeypatch.setenv("MRLSPK_EVALUATION__BATCH_SIZE", "2")
     for flags in ((), ("--batch-size", 3)):
-        run("embed", tmp_path / "in", "--model", model, *flags)
+        run("embed", tmp_path / "in", "--model", model, "--backend", "torch", *flags)
     assert batches == [2, 1, 3]
 
 

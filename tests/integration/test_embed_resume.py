@@ -46,7 +46,7 @@ class Lengths(list):
     stop = None
 
 
-WORDS = ("embed", "in", "--model", "model.pt", "--speech", "all", "-o", "out.jsonl")
+WORDS = ("embed", "in", "--model", "model.pt", "--speech", "all", "--backend", "torch", "-o", "out.jsonl")
 
 
 def stopped(run, lengths):

@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +24,7 @@ from mrlspk.cli.options import (
     channel_option,
     check_speech,
     choose_device,
+    find_cache_folder,
     read_config,
     resolve_model,
     speech_option,
@@ -30,6 +33,23 @@ from mrlspk.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from mrlspk.workflows.embed import EmbedReport
+
+
+class BackendChoice(StrEnum):
+    """What may run the network."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+
+
+class PrecisionChoice(StrEnum):
+    """Precisions of the network."""
+
+    F32 = "f32"
+    BF16 = "bf16"
+    INT8 = "int8"
 
 
 def embed_command(
@@ -50,6 +70,12 @@ def embed_command(
         int | None,
         typer.Option(min=1, max=MOST, help="Files of equal length embedded together. Default: the configuration's."),
     ] = None,
+    backend: Annotated[
+        BackendChoice, typer.Option(help="What runs the network; auto: the fastest that is installed.")
+    ] = BackendChoice.AUTO,
+    precision: Annotated[
+        PrecisionChoice, typer.Option(help="Of the network. bf16 and int8 report their cosine to f32.")
+    ] = PrecisionChoice.F32,
     resume: Annotated[bool, typer.Option("--resume", help="Take up FILE.partial of a run that was stopped.")] = False,
     force: Force = False,
     device: Device = "auto",
@@ -78,6 +104,9 @@ def embed_command(
             each_channel=each,
             allow_untrained_dim=allow_untrained_dim,
             device=choose_device(device, settings),
+            backend=backend.value,
+            precision=precision.value,
+            cache_dir=find_cache_folder(),
             batch_size=batch_size,
             spool=Spool(claim) if claim else None,
             on_progress=on_progress,
@@ -88,6 +117,9 @@ def embed_command(
             write_embeddings(report, claim)
     finally:  # a full disk does not lose them
         output.show("embed", _payload(report), _human(report), as_json=as_json)
+    if report.precision_cosine and not as_json:
+        cosine = report.precision_cosine
+        output.line(f"cosine to f32 on {cosine.files} recordings: mean {cosine.mean:.6f}, lowest {cosine.min:.6f}")
     if is_written and not as_json:
         output.line(f"{len(report.embeddings)} embeddings written to {out}")
     _check_all(report)
@@ -119,6 +151,9 @@ def _payload(report: "EmbedReport") -> dict[str, object]:
     return {
         "model": report.model,
         "fingerprint": report.fingerprint,
+        "backend": next(name for name in report.runtime if name != "device"),
+        "precision": report.precision,
+        "precision_cosine": asdict(report.precision_cosine) if report.precision_cosine else None,
         "speech": report.speech,
         "speech_detector": report.speech_detector,
         "embeddings": embedding_rows(report),

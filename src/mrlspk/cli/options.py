@@ -149,6 +149,15 @@ def cache_folder() -> Path:
     return _environment().cache_folder()
 
 
+def find_cache_folder() -> Path | None:
+    """Return the folder of `cache_folder`; None if there is no home folder.
+
+    Raises:
+        ConfigError: If a ``MRLSPK_`` variable is unknown.
+    """
+    return _environment().cache_dir
+
+
 def mirror_address() -> str | None:
     """Return the URL or folder with copies of the published files, or None.
 

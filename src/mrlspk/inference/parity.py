@@ -39,5 +39,6 @@ def _largest_difference(found: NDArray[np.float32], check: GraphCheck) -> float:
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float64]:
     wide = vector.astype(np.float64)
-    unit: NDArray[np.float64] = wide / np.linalg.norm(wide)
+    with np.errstate(invalid="ignore", over="ignore"):  # a vector without a direction becomes NaN, which never passes
+        unit: NDArray[np.float64] = wide / np.linalg.norm(wide)
     return unit

@@ -16,7 +16,7 @@ from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.data.audio.source import Channel
 from mrlspk.data.speech.build import build_detector
 from mrlspk.errors import UsageError
-from mrlspk.inference.backend import Backend, check_dims
+from mrlspk.inference.backend import Backend, BackendName, check_dims
 from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.embed_many import Audio, Decoding, EmbeddedAudio, embed_many
 from mrlspk.inference.model_file import locate_model
@@ -213,7 +213,12 @@ class SpeakerEncoder:
 
 
 def load(
-    model: str | PathLike[str], *, cache_dir: Path | None, mirror: str | None = None, device: str = "auto"
+    model: str | PathLike[str],
+    *,
+    cache_dir: Path | None,
+    mirror: str | None = None,
+    device: str = "auto",
+    backend: BackendName = "torch",
 ) -> SpeakerEncoder:
     """Return the encoder in a model file; see `mrlspk.load`.
 
@@ -222,6 +227,7 @@ def load(
         cache_dir: Folder of fetched models; None: only paths can be loaded.
         mirror: URL or folder with copies of the published files.
         device: auto, cpu, cuda, cuda:N or mps.
+        backend: What runs the network of a checkpoint: torch, onnxruntime, openvino, or auto for the fastest.
 
     Raises:
         UsageError: If no device is called ``device``.
@@ -234,7 +240,7 @@ def load(
 
         find_device(device)  # before anything is downloaded
     file = locate_model(str(model), cache_dir=cache_dir, mirror=mirror)
-    return SpeakerEncoder(load_backend(file, device=device).backend)
+    return SpeakerEncoder(load_backend(file, device=device, backend=backend, cache_dir=cache_dir).backend)
 
 
 _detector = cache(build_detector)  # Silero VAD takes a moment to load

@@ -1,15 +1,19 @@
 """Embed audio files, folders and lists of paths."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import batched
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mrlspk.config import Config
 from mrlspk.config.evaluation import SpeechMode
-from mrlspk.data.audio import open_audio
+from mrlspk.data.audio import SAMPLE_RATE, load_audio, open_audio
 from mrlspk.data.audio.channels import CHANNELS_DIFFER
 from mrlspk.data.audio.source import AudioSource, as_source, take_channel
 from mrlspk.data.left_out import LeftOut
@@ -17,7 +21,7 @@ from mrlspk.data.speech.build import build_detector
 from mrlspk.data.utterance_ids import printable
 from mrlspk.errors import DataError, UsageError
 from mrlspk.files import OnProgress
-from mrlspk.inference.backend import check_dims
+from mrlspk.inference.backend import BackendName, Precision, PrecisionCosine, check_dims
 from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.embedding import EmbeddedRecordings, embed_recordings, unit_prefix
 from mrlspk.inference.model_file import ModelFile
@@ -27,6 +31,7 @@ from mrlspk.workflows.embedding_spool import Spool, state_of
 
 MOST_NAMED = 3  # files in a warning
 PART_FILES = 256  # after which their embeddings are in the spool
+SAMPLE_FILES, SAMPLE_SECONDS = 16, 8.0  # that a lower precision is compared on
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -41,6 +46,9 @@ class EmbedReport:
         dim: Width of the embeddings.
         speech: Mode of the speech that was embedded.
         speech_detector: Version of its detector; None for whole recordings.
+        runtime: Of the backend.
+        precision: Of the network.
+        precision_cosine: To f32; None for f32.
         embeddings: By id, in input order; their vectors are (dim,) at unit length.
         errors: Why a file has no embedding, by id.
         left_out: Audio in folders that is not embedded.
@@ -51,6 +59,9 @@ class EmbedReport:
     dim: int
     speech: SpeechMode
     speech_detector: str | None
+    runtime: dict[str, str]
+    precision: Precision
+    precision_cosine: PrecisionCosine | None
     embeddings: dict[str, EmbeddedRecording]
     errors: dict[str, str]
     left_out: tuple[LeftOut, ...] = ()
@@ -66,6 +77,9 @@ def embed(
     each_channel: bool = False,
     allow_untrained_dim: bool = False,
     device: str = "auto",
+    backend: BackendName = "torch",
+    precision: Precision = "f32",
+    cache_dir: Path | None = None,
     batch_size: int | None = None,
     spool: Spool | None = None,
     on_progress: OnProgress | None = None,
@@ -81,36 +95,49 @@ def embed(
         each_channel: Embed every channel of a file as ``FILE#N``, in place of the channel of ``config``.
         allow_untrained_dim: Take a width that the model was not trained for.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        backend: What runs the network; auto: the fastest that is installed and gives the embeddings of PyTorch.
+        precision: Of the network (f32, bf16, int8); the others are compared with f32 on the first recordings.
+        cache_dir: Where the graph of a checkpoint is kept for backends other than PyTorch.
         batch_size: Files of equal length embedded together; None: that of ``config``.
         spool: Keeps the embeddings as they come, and gives those of the run that is resumed.
         on_progress: Called with (files done, all files).
 
     Raises:
-        MissingDependencyError: If the detector is not installed.
+        MissingDependencyError: If the detector or the backend is not installed.
+        CheckpointError: If the model cannot be loaded.
         DataError: If the only input does not exist or holds no audio, or if there is none.
         UsageError: If the model has no such width, or if two inputs have the same id.
         MrlspkError: If the run to resume had other settings, or the spool cannot be written.
     """
     detector = build_detector(speech)
     found_inputs = find_inputs(inputs)
-    backend = load_backend(model, device=device).backend
-    width = check_dims(backend.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
     settings = (config or Config()).evaluation
     sources = {file_id: take_channel(as_source(path), settings.channel) for file_id, path in found_inputs.files.items()}
     uncounted: dict[str, str] = {}
     if each_channel:
         sources, uncounted = _split_channels(found_inputs.files)
+    loaded = load_backend(
+        model,
+        device=device,
+        backend=backend,
+        precision=precision,
+        cache_dir=cache_dir,
+        sample=() if precision == "f32" else read_sample(sources.values()),
+    )
+    network = loaded.backend
+    width = check_dims(network.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
     recordings = {each: Recording(source) for each, source in sources.items()}
     run = partial(
         embed_recordings,
-        backend,
+        network,
         batch_size=batch_size or settings.batch_size,
         max_seconds=settings.max_seconds,
         speech=detector,
     )
     kept_settings = {
-        "model": backend.fingerprint,
-        "backend": next(name for name in backend.runtime if name != "device"),
+        "model": network.fingerprint,
+        "backend": next(name for name in network.runtime if name != "device"),
+        "precision": precision,
         "speech": detector.version if detector else "all",
         "channel": "each" if each_channel else settings.channel,
         "max_seconds": settings.max_seconds,
@@ -121,7 +148,10 @@ def embed(
     errors = found_inputs.errors | uncounted | failed
     return EmbedReport(
         model=str(model.path),
-        fingerprint=backend.fingerprint,
+        fingerprint=network.fingerprint,
+        runtime=dict(network.runtime),
+        precision=precision,
+        precision_cosine=loaded.precision_cosine,
         dim=width,
         speech=speech,
         speech_detector=detector.version if detector else None,
@@ -155,6 +185,15 @@ def _embed_in_parts(
 def _after(n_done: int, total: int, on_progress: OnProgress | None) -> OnProgress | None:
     """Return the progress of a part of all files, which follows ``n_done`` others."""
     return None if on_progress is None else lambda done, _part: on_progress(n_done + done, total)
+
+
+def read_sample(sources: Iterable[AudioSource]) -> list[NDArray[np.float32]]:
+    """Return the first seconds of a few recordings, spread over all of them; those that cannot be read are left out."""
+    known, sample = list(sources), list[NDArray[np.float32]]()
+    for source in known[:: max(1, len(known) // SAMPLE_FILES)][:SAMPLE_FILES]:
+        with suppress(DataError):  # embedding them tells what is wrong
+            sample.append(load_audio(source, sample_rate=SAMPLE_RATE, seconds=SAMPLE_SECONDS).numpy())
+    return sample
 
 
 def _warn_of_channels(file_ids: Sequence[str]) -> None:
