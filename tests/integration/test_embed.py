@@ -45,7 +45,7 @@ def test_prefix_is_cut_first_then_normalised_as_in_python(run, model, tmp_path):
         for dim in (4, 8)
     }
     assert found[4] == pytest.approx(found[8][:4] / np.linalg.norm(found[8][:4]), abs=1e-6)
-    encoder = mrlspk.load(model, device="cpu")
+    encoder = mrlspk.load(model, device="cpu", backend="auto")
     assert encoder.embed(path, dim=4) == pytest.approx(found[4], abs=1e-6)
     samples, _ = soundfile.read(path, dtype="float32")
     assert encoder.embed(samples) == pytest.approx(found[8], abs=1e-6)
