@@ -45,7 +45,7 @@ def test_prefix_is_cut_first_then_normalised_as_in_python(run, model, tmp_path):
         for dim in (4, 8)
     }
     assert found[4] == pytest.approx(found[8][:4] / np.linalg.norm(found[8][:4]), abs=1e-6)
-    encoder = mrlspk.load(model, device="cpu", backend="auto")
+    encoder = mrlspk.load(model, device="cpu")
     assert encoder.embed(path, dim=4) == pytest.approx(found[4], abs=1e-6)
     samples, _ = soundfile.read(path, dtype="float32")
     assert encoder.embed(samples) == pytest.approx(found[8], abs=1e-6)
@@ -362,3 +362,16 @@ def test_name_that_is_not_utf8_is_shown_as_an_error(run, model, tmp_path, exists
     assert outcome.exit_code == 3
     assert [entry["id"] for entry in outcome.json["errors"]] == [f"{tmp_path}/caf\\xe9.wav"]
     assert [entry["id"] for entry in outcome.json["embeddings"]] == [str(good)]
+
+
+def test_graph_is_made_for_many_files_and_then_used_for_few(run, model, tmp_path, monkeypatch):
+    from mrlspk.workflows import embed
+
+    monkeypatch.setattr(embed, "GRAPH_FILES", 2)
+    few, many = write_wav(tmp_path / "a.wav"), write_wav(tmp_path / "b.wav")
+    files = [(few,), (few, many), (few,)]
+    assert [run("embed", *each, "--model", model, "--json").json["backend"] for each in files] == [
+        "torch",
+        "onnxruntime",
+        "onnxruntime",
+    ]

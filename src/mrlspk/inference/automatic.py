@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.inference.backend import LoadedBackend, Precision
-from mrlspk.inference.graph_cache import load_cached_graph
+from mrlspk.inference.graph_cache import is_kept, load_cached_graph
 from mrlspk.inference.graph_loading import RUNTIMES
 from mrlspk.inference.model_file import ModelFile
 
@@ -28,16 +28,19 @@ def load_fastest(
     precision: Precision,
     cache_dir: Path | None,
     sample: Sequence[NDArray[np.float32]],
+    makes_graph: bool = True,
 ) -> LoadedBackend | None:
     """Return the graph of a checkpoint in the fastest runtime that is installed and passes; None for PyTorch.
 
-    One line in the log says why it is PyTorch.
+    One line in the log says why it is PyTorch. Without ``makes_graph``, only a graph that is kept already is used.
 
     Raises:
         UsageError: If no device has that name, or int8 has no sample.
         MissingDependencyError: If this machine has no such device.
     """
     why = _why_not(device, precision, cache_dir)
+    if why is None and cache_dir and not (makes_graph or is_kept(model, cache_dir=cache_dir)):
+        why = "for so few recordings no graph is made"
     if why is None:
         try:
             return load_cached_graph(

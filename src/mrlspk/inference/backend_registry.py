@@ -37,6 +37,7 @@ def load_backend(
     precision: Precision = "f32",
     cache_dir: Path | None = None,
     sample: Sequence[NDArray[np.float32]] = (),
+    makes_graph: bool = True,
 ) -> LoadedBackend:
     """Return the backend of a model file: that of a registered suffix, of an exported graph, else ``backend``.
 
@@ -47,6 +48,7 @@ def load_backend(
         precision: Of the network; front end, pooling and head stay in float32.
         cache_dir: Where the graph of a checkpoint is kept.
         sample: Waveforms (samples,) that a lower precision is compared with f32 on; int8 is calibrated on them.
+        makes_graph: Whether ``auto`` makes the graph of a checkpoint if none is kept, which takes seconds.
 
     Raises:
         CheckpointError: If the file is not a model, does not fit its own configuration, or fails its parity check.
@@ -64,7 +66,14 @@ def load_backend(
     if backend == "auto":
         from mrlspk.inference.automatic import load_fastest
 
-        fastest = load_fastest(model, device=device, precision=precision, cache_dir=cache_dir, sample=sample)
+        fastest = load_fastest(
+            model,
+            device=device,
+            precision=precision,
+            cache_dir=cache_dir,
+            sample=sample,
+            makes_graph=makes_graph,
+        )
         return fastest or _load_in_torch(model, device, precision)
     if backend == "torch":
         return _load_in_torch(model, device, precision)

@@ -72,9 +72,7 @@ def cached_graph(model: ModelFile, *, cache_dir: Path) -> tuple[Path, bool]:
         MissingDependencyError: If the package that writes graphs is not installed.
         MrlspkError: If the graph cannot be kept.
     """
-    with reading(model.path, CheckpointError):
-        name = f"{file_sha256(model.path)}-{EXPORTER}.onnx"
-    path = cache_dir / FOLDER / name
+    path = _graph_path(model, cache_dir)
     if path.is_file():
         return path, False
     with one_at_a_time(path.with_suffix(".lock"), on_wait=lambda: log.info("another process makes %s", path)):
@@ -82,6 +80,21 @@ def cached_graph(model: ModelFile, *, cache_dir: Path) -> tuple[Path, bool]:
         if is_new:
             _make_graph(model, path, cache_dir)
     return path, is_new
+
+
+def is_kept(model: ModelFile, *, cache_dir: Path) -> bool:
+    """Return whether the graph of a checkpoint has been made.
+
+    Raises:
+        CheckpointError: If the file cannot be read.
+    """
+    return _graph_path(model, cache_dir).is_file()
+
+
+def _graph_path(model: ModelFile, cache_dir: Path) -> Path:
+    with reading(model.path, CheckpointError):
+        name = f"{file_sha256(model.path)}-{EXPORTER}.onnx"
+    return cache_dir / FOLDER / name
 
 
 def _make_graph(model: ModelFile, path: Path, cache_dir: Path) -> None:

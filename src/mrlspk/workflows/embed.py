@@ -30,6 +30,7 @@ from mrlspk.workflows.embed_inputs import find_inputs
 from mrlspk.workflows.embedding_spool import Spool, state_of
 
 MOST_NAMED = 3  # files in a warning
+GRAPH_FILES = 100  # from which on a graph saves more time than it takes to make
 PART_FILES = 256  # after which their embeddings are in the spool
 SAMPLE_FILES, SAMPLE_SECONDS = 16, 8.0  # that a lower precision is compared on
 
@@ -123,6 +124,7 @@ def embed(
         precision=precision,
         cache_dir=cache_dir,
         sample=() if precision == "f32" else read_sample(sources.values()),
+        makes_graph=precision != "f32" or len(sources) >= GRAPH_FILES,
     )
     network = loaded.backend
     width = check_dims(network.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
