@@ -18,7 +18,7 @@ from mrlspk.data.speech.detector import SpeechDetector
 from mrlspk.errors import DataError, MrlspkError
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.decoding import Decoded, OnBlock, OnPart, decode
-from mrlspk.inference.embed_stream import embed_batch
+from mrlspk.inference.embed_stream import embed_batch, usual_batch_seconds
 from mrlspk.inference.embedding import unit_prefix
 from mrlspk.inference.embedding_checks import check_direction
 from mrlspk.inference.pipeline import BATCHES_AHEAD, Limits, Pipeline, Steps
@@ -121,7 +121,8 @@ def embed_many(
         failures=MrlspkError,
     )
     given = (_Given.take(index, each, decoding) for index, each in enumerate(audio))
-    limits = Limits(batch_size, most_begun=1 if batch_size == 1 else BATCHES_AHEAD * batch_size)
+    seconds = usual_batch_seconds(backend)
+    limits = Limits(batch_size, seconds, most_begun=1 if batch_size == 1 else BATCHES_AHEAD * batch_size)
     pipeline = Pipeline(given, steps, workers_for(backend), limits, sample_rate=backend.sample_rate)
     with closing(pipeline.results()) as results:
         for each, outcome in results:

@@ -12,11 +12,11 @@ from mrlspk.errors import DataError
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.decoding import Decoded, OnBlock, OnPart, decode
 from mrlspk.inference.embedding_checks import check_direction
-from mrlspk.inference.pipeline import BATCH_SECONDS, Limits, Pipeline, Steps
+from mrlspk.inference.pipeline import BATCH_SECONDS, THREAD_BATCH_SECONDS, Limits, Pipeline, Steps
 from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
 from mrlspk.inference.window_embedding import unit_mean
 from mrlspk.inference.windows import Windows, keep_speech
-from mrlspk.inference.workers import workers_for
+from mrlspk.inference.workers import uses_whole_device, workers_for
 
 
 def embed_stream(
@@ -25,7 +25,7 @@ def embed_stream(
     *,
     batch_size: int,
     max_seconds: float,
-    batch_seconds: float = BATCH_SECONDS,
+    batch_seconds: float | None = None,
     speech: SpeechDetector | None = None,
     on_part: OnPart | None = None,
 ) -> Iterator[tuple[Recording, EmbeddedRecording | TooShort | DataError]]:
@@ -40,7 +40,7 @@ def embed_stream(
         recordings: Read in the calling thread, a few ahead; may be endless.
         batch_size: Most recordings of equal length that are embedded together.
         max_seconds: More is embedded in equal windows of at most this length, as the mean of their unit vectors.
-        batch_seconds: Most seconds of a batch of more than one.
+        batch_seconds: Most seconds of a batch of more than one; None: what suits the backend.
         speech: Finds the speech, which alone is embedded unless there is none; None to embed all audio.
         on_part: Called in the calling thread with the part, in [0, 1), of the next recording to come that is done, if
             it is a long one.
@@ -67,11 +67,16 @@ def embed_stream(
         recordings,
         steps,
         workers_for(backend),
-        Limits(batch_size, batch_seconds),
+        Limits(batch_size, batch_seconds or usual_batch_seconds(backend)),
         sample_rate=backend.sample_rate,
         on_part=on_part,
     )
     return _checked(pipeline)
+
+
+def usual_batch_seconds(backend: Backend) -> float:
+    """Return the most seconds of a batch of more than one that a backend gains from."""
+    return BATCH_SECONDS if uses_whole_device(backend) else THREAD_BATCH_SECONDS
 
 
 def embed_batch(backend: Backend, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,7 +15,6 @@ from mrlspk.inference.cache import EmbeddingCache
 from mrlspk.inference.cache_entries import Entry
 from mrlspk.inference.cache_lookup import CacheLookup
 from mrlspk.inference.embed_stream import embed_stream
-from mrlspk.inference.pipeline import BATCH_SECONDS
 from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
 
 SHORTEST = np.float32(1e-12)  # a length to divide by
@@ -44,7 +43,7 @@ def embed_recordings(
     *,
     batch_size: int,
     max_seconds: float,
-    batch_seconds: float = BATCH_SECONDS,
+    batch_seconds: float | None = None,
     speech: SpeechDetector | None = None,
     cache: EmbeddingCache | None = None,
     on_progress: OnProgress | None = None,
@@ -60,7 +59,7 @@ def embed_recordings(
         recordings: Repeats are embedded once.
         batch_size: Recordings of equal length that are embedded together.
         max_seconds: More is embedded in equal windows of at most this length, as the mean of their unit vectors.
-        batch_seconds: Most seconds of a batch of more than one.
+        batch_seconds: Most seconds of a batch of more than one; None: what suits the backend.
         speech: Finds the speech, which alone is embedded unless there is none; None to embed all audio.
         cache: Where embeddings are looked up and kept; None for nowhere.
         on_progress: Called with (recordings done, all recordings); a long one counts in part while it is embedded.

@@ -22,7 +22,8 @@ from mrlspk.inference.window_embedding import Embed, embed_windows
 from mrlspk.inference.windows import Vector, Windows, find_peak
 from mrlspk.inference.workers import Workers
 
-BATCH_SECONDS = 60.0
+BATCH_SECONDS = 60.0  # of a call that uses the whole machine or a GPU
+THREAD_BATCH_SECONDS = 15.0  # of one of several calls at once: more costs memory, and is no faster
 BATCHES_AHEAD = 4  # recordings that wait for others of equal length, as a multiple of the batch size
 MOST_BEGUN = 64  # recordings beyond those that wait: decoded, in the network, or done behind one that is not
 MAX_WAITING_SECONDS = 600.0  # of audio that waits for more of its length

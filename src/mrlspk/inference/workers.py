@@ -95,12 +95,20 @@ class Workers:
         future.add_done_callback(lambda _: self.tell(ended))
 
 
+def uses_whole_device(backend: Backend) -> bool:
+    """Return whether one call uses all processors, or a GPU."""
+    return backend.concurrency == 1 or not _on_cpu(backend)
+
+
 def workers_for(backend: Backend) -> Workers:
     """Return threads that keep a backend busy, and no more than the machine has processors for.
 
     A backend that is called by one thread at a time uses all processors itself: one thread decodes beside it. A GPU
     needs none of them, so all decode.
     """
-    on_cpu = backend.runtime.get("device", "cpu") == "cpu"
-    decoders = 1 if on_cpu and backend.concurrency == 1 else min(usable_processors(), MOST_DECODERS)
+    decoders = 1 if _on_cpu(backend) and backend.concurrency == 1 else min(usable_processors(), MOST_DECODERS)
     return Workers(decoders=decoders, embedders=backend.concurrency)
+
+
+def _on_cpu(backend: Backend) -> bool:
+    return backend.runtime.get("device", "cpu") == "cpu"

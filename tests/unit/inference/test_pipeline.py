@@ -1,3 +1,4 @@
+import _thread
 import threading
 import time
 from contextlib import closing
@@ -132,7 +133,8 @@ def test_early_close_ends_the_threads_within_a_block(audio, monkeypatch):
             pass
 
         def blocks(self):
-            while True:
+            deadline = time.monotonic() + 5
+            while time.monotonic() < deadline:
                 time.sleep(0.001)
                 yield np.zeros(RATE, np.float32)
 
@@ -150,6 +152,27 @@ def test_early_close_ends_the_threads_within_a_block(audio, monkeypatch):
     assert own_threads() == []
 
 
+def test_interrupt_ends_the_threads_and_drops_what_waits(audio):
+    shapes = []
+
+    class Interrupted(Concurrent):
+        def embed(self, waveforms):
+            shapes.append(waveforms.shape)
+            if len(shapes) == 2:
+                _thread.interrupt_main()
+            time.sleep(0.05)
+            return super().embed(waveforms)
+
+    recordings = numbered(audio, range(16_000, 16_060))
+    with pytest.raises(KeyboardInterrupt):
+        list(embed_stream(Interrupted(), recordings, batch_size=1, max_seconds=60))
+    deadline = time.monotonic() + 2  # a thread that was starting is not waited for
+    while own_threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert own_threads() == []
+    assert len(shapes) < 10
+
+
 def test_fault_of_the_model_is_raised_after_what_came_before(audio):
     class Faulty(FirstAndLast):
         def embed(self, waveforms):
@@ -162,6 +185,14 @@ def test_fault_of_the_model_is_raised_after_what_came_before(audio):
     with pytest.raises(RuntimeError, match="out of memory"):
         next(results)
     assert own_threads() == []
+
+
+def test_batches_of_two_calls_at_once_are_smaller(audio):
+    alone, concurrent = FirstAndLast(), Concurrent()
+    for model in (alone, concurrent):
+        list(embed_stream(model, numbered(audio, [10 * RATE] * 6), batch_size=6, max_seconds=60))
+    assert alone.shapes == [(6, 10 * RATE)]
+    assert sorted(concurrent.shapes) == [(1, 10 * RATE)] * 6
 
 
 def test_held_samples_are_all_or_none(audio, monkeypatch):
