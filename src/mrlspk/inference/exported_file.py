@@ -85,9 +85,9 @@ def open_runner(path: Path, format: ExportFormat, input: GraphInput) -> Runner:
         session = open_session(path.read_bytes(), path)
         return lambda values: session.run(["embedding"], {input: values})[0]
     if format == "openvino":
-        import openvino  # installed: it has just written the file
+        from mrlspk.inference.openvino_backend import shared_core  # installed: it has just written the file
 
-        compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = shared_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         return lambda values: compiled([values])[0].copy()
     module = load_model(path).encoder if format == "safetensors" else load_torchscript(path)
     return lambda values: _run_torch(module, values)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from queue import LifoQueue
 from typing import TYPE_CHECKING
@@ -98,9 +99,24 @@ def _has_bf16(core: "openvino.Core") -> bool:
 
 def _core(where: Path) -> "openvino.Core":
     try:
-        import openvino
+        return shared_core()
     except ModuleNotFoundError as error:
         raise MissingDependencyError("OpenVINO is not installed", where, INSTALL) from error
+
+
+@cache
+def shared_core() -> "openvino.Core":
+    """Return the one core of this process.
+
+    The CPU plug-in of a core gives its thread a stack for signals, and takes it back when the core goes. If a second
+    core goes after the first, it sets the stack of the first again, whose memory is gone: the next Ctrl-C ends the
+    process with a segmentation fault.
+
+    Raises:
+        ModuleNotFoundError: If OpenVINO is not installed.
+    """
+    import openvino
+
     return openvino.Core()
 
 

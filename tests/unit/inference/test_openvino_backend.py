@@ -2,6 +2,7 @@ import threading
 
 import numpy as np
 import onnx
+import openvino
 import pytest
 
 from factories import tiny_encoder
@@ -182,3 +183,12 @@ def test_int8_needs_recordings(exported, noise):
 def test_precision_that_a_runtime_lacks_is_refused(exported, backend, precision):
     with pytest.raises(UsageError, match=f"{backend} does not embed in {precision}"):
         load_backend(ModelFile(exported, "m.onnx"), backend=backend, precision=precision)
+
+
+def test_backends_share_one_core_whose_signal_stack_stays(exported, monkeypatch):
+    openvino_backend.shared_core.cache_clear()
+    made, core = [], openvino.Core
+    monkeypatch.setattr(openvino, "Core", lambda: made.append(1) or core())
+    for _ in range(2):
+        read_openvino_backend(exported)
+    assert made == [1]
