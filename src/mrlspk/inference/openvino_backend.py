@@ -99,9 +99,10 @@ def _has_bf16(core: "openvino.Core") -> bool:
 
 def _core(where: Path) -> "openvino.Core":
     try:
-        return shared_core()
+        import openvino  # noqa: F401 - to see that it is there
     except ModuleNotFoundError as error:
         raise MissingDependencyError("OpenVINO is not installed", where, INSTALL) from error
+    return shared_core()
 
 
 @cache
@@ -111,9 +112,6 @@ def shared_core() -> "openvino.Core":
     The CPU plug-in of a core gives its thread a stack for signals, and takes it back when the core goes. If a second
     core goes after the first, it sets the stack of the first again, whose memory is gone: the next Ctrl-C ends the
     process with a segmentation fault.
-
-    Raises:
-        ModuleNotFoundError: If OpenVINO is not installed.
     """
     import openvino
 
