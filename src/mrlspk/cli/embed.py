@@ -151,7 +151,7 @@ def _payload(report: "EmbedReport") -> dict[str, object]:
     return {
         "model": report.model,
         "fingerprint": report.fingerprint,
-        "backend": next(name for name in report.runtime if name != "device"),
+        "backend": report.backend,
         "precision": report.precision,
         "precision_cosine": asdict(report.precision_cosine) if report.precision_cosine else None,
         "speech": report.speech,

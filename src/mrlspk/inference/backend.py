@@ -42,7 +42,10 @@ class Backend(Protocol):
 
     @property
     def runtime(self) -> Mapping[str, str]:
-        """Library versions and device type; embeddings cached under another runtime are not reused."""
+        """Library versions, that of the network first, and device type.
+
+        Embeddings cached under another runtime are not reused.
+        """
 
     @property
     def concurrency(self) -> int:
@@ -84,6 +87,11 @@ class LoadedBackend:
     checkpoint: "LoadedModel | None" = None
     metadata: "GraphMetadata | None" = None
     precision_cosine: PrecisionCosine | None = None
+
+
+def runtime_name(backend: Backend) -> str:
+    """Return the name of the library that runs a backend: the first entry of its `runtime`."""
+    return next(iter(backend.runtime))
 
 
 def check_dims(

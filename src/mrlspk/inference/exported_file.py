@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.errors import CheckpointError
 from mrlspk.inference.onnx_backend import open_session
-from mrlspk.inference.parity import TOLERANCE
+from mrlspk.inference.parity import TOLERANCE, to_unit
 from mrlspk.models.checkpoints import load_model
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.export.torchscript import load_torchscript
@@ -68,7 +68,7 @@ def measure(pairs: Iterable[tuple[Values, Values]]) -> Difference:
     """Return the worst difference over pairs of embeddings (batch, embed_dim); NaN if any is no number."""
     differences, cosines = list[float](), list[float]()
     for found, expected in pairs:
-        first, second = _unit(found), _unit(expected)
+        first, second = to_unit(found), to_unit(expected)
         differences.append(float(np.abs(first - second).max()))
         cosines.append(float((first * second).sum(1).min()))
     return Difference(float(np.max(differences)), float(np.min(cosines)))
@@ -108,9 +108,3 @@ def _embed_both(run: Runner, encoder: Encoder, input: GraphInput) -> Iterator[tu
             waveforms = np.stack([signal[SHIFT * row : SHIFT * row + n_samples] for row in range(batch)])
             values = waveforms if input == "waveform" else _run_torch(encoder.features, waveforms)
             yield run(values), _run_torch(encoder, waveforms)
-
-
-def _unit(vectors: Values) -> NDArray[np.float64]:
-    wide = vectors.astype(np.float64)
-    unit: NDArray[np.float64] = wide / np.linalg.norm(wide, axis=1, keepdims=True)
-    return unit

@@ -17,7 +17,7 @@ from mrlspk.inference.parity import check_parity
 from mrlspk.inference.precision import compare_precision
 from mrlspk.inference.quantisation import quantise
 
-# Fastest first. OpenVINO is faster on one length, but takes 30 to 300 ms more for each new one.
+# In this order. OpenVINO can be faster on one length, but takes more for each new one.
 RUNTIMES: dict[Precision, tuple[BackendName, ...]] = {
     "f32": ("onnxruntime", "openvino"),
     "bf16": ("openvino",),

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     import openvino
 
 INSTALL = "Type: pip install 'mrlspk[openvino]'"
-# OpenVINO's own cache of kernels by length takes a gigabyte after 150 lengths, and alternating lengths are no slower
-# without it.
+# OpenVINO's own cache of kernels grows with every length, and alternating lengths are no slower without it.
 KEPT_KERNELS = 0
 
 

@@ -34,11 +34,12 @@ def check_parity(backend: Backend, metadata: GraphMetadata, where: Path) -> None
 
 def _largest_difference(found: NDArray[np.float32], check: GraphCheck) -> float:
     """Return the largest difference of a value after both are scaled to unit length."""
-    return float(np.abs(_unit(found) - _unit(check.embedding)).max())
+    return float(np.abs(to_unit(found) - to_unit(check.embedding)).max())
 
 
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float64]:
-    wide = vector.astype(np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):  # a vector without a direction becomes NaN, which never passes
-        unit: NDArray[np.float64] = wide / np.linalg.norm(wide)
+def to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return (…, values) at unit length; a vector without a direction becomes NaN, which never passes."""
+    wide = vectors.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        unit: NDArray[np.float64] = wide / np.linalg.norm(wide, axis=-1, keepdims=True)
     return unit

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mrlspk.config import Config
 from mrlspk.config.evaluation import SpeechMode
-from mrlspk.data.audio import SAMPLE_RATE, load_audio, open_audio
+from mrlspk.data.audio import SAMPLE_RATE, open_audio
 from mrlspk.data.audio.channels import CHANNELS_DIFFER
 from mrlspk.data.audio.source import AudioSource, as_source, take_channel
 from mrlspk.data.left_out import LeftOut
@@ -21,7 +21,7 @@ from mrlspk.data.speech.build import build_detector
 from mrlspk.data.utterance_ids import printable
 from mrlspk.errors import DataError, UsageError
 from mrlspk.files import OnProgress
-from mrlspk.inference.backend import BackendName, Precision, PrecisionCosine, check_dims
+from mrlspk.inference.backend import BackendName, Precision, PrecisionCosine, check_dims, runtime_name
 from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.embedding import EmbeddedRecordings, embed_recordings, unit_prefix
 from mrlspk.inference.model_file import ModelFile
@@ -47,7 +47,7 @@ class EmbedReport:
         dim: Width of the embeddings.
         speech: Mode of the speech that was embedded.
         speech_detector: Version of its detector; None for whole recordings.
-        runtime: Of the backend.
+        backend: Library that ran the network.
         precision: Of the network.
         precision_cosine: To f32; None for f32.
         embeddings: By id, in input order; their vectors are (dim,) at unit length.
@@ -60,7 +60,7 @@ class EmbedReport:
     dim: int
     speech: SpeechMode
     speech_detector: str | None
-    runtime: dict[str, str]
+    backend: str
     precision: Precision
     precision_cosine: PrecisionCosine | None
     embeddings: dict[str, EmbeddedRecording]
@@ -138,7 +138,7 @@ def embed(
     )
     kept_settings = {
         "model": network.fingerprint,
-        "backend": next(name for name in network.runtime if name != "device"),
+        "backend": runtime_name(network),
         "precision": precision,
         "speech": detector.version if detector else "all",
         "channel": "each" if each_channel else settings.channel,
@@ -151,7 +151,7 @@ def embed(
     return EmbedReport(
         model=str(model.path),
         fingerprint=network.fingerprint,
-        runtime=dict(network.runtime),
+        backend=runtime_name(network),
         precision=precision,
         precision_cosine=loaded.precision_cosine,
         dim=width,
@@ -193,8 +193,9 @@ def read_sample(sources: Iterable[AudioSource]) -> list[NDArray[np.float32]]:
     """Return the first seconds of a few recordings, spread over all of them; those that cannot be read are left out."""
     known, sample = list(sources), list[NDArray[np.float32]]()
     for source in known[:: max(1, len(known) // SAMPLE_FILES)][:SAMPLE_FILES]:
-        with suppress(DataError):  # embedding them tells what is wrong
-            sample.append(load_audio(source, sample_rate=SAMPLE_RATE, seconds=SAMPLE_SECONDS).numpy())
+        # An error is suppressed here: embedding the recording tells what is wrong.
+        with suppress(DataError), open_audio(source, sample_rate=SAMPLE_RATE) as audio:
+            sample.append(np.concatenate(list(audio.blocks(seconds=SAMPLE_SECONDS))))
     return sample
 
 

@@ -28,8 +28,8 @@ def write_onnx(encoder: Encoder, path: Path, metadata: GraphMetadata) -> None:
     metadata say, and gives ``embedding`` (batch, embed_dim), not of unit length. PyTorch's embeddings of two check
     signals are added to the metadata.
 
-    Torch's exporter by tracing is used, since that by torch.export takes 16 times as long, and its graphs are larger
-    and slower in ONNX Runtime.
+    Torch's exporter by tracing is used: that by torch.export takes far longer, and its graphs are larger and slower in
+    ONNX Runtime.
 
     Raises:
         MissingDependencyError: If the package onnx is not installed.
