@@ -39,13 +39,13 @@ def load_fastest(
         MissingDependencyError: If this machine has no such device.
     """
     why = _why_not(device, precision, cache_dir)
-    if why is None and cache_dir and not (makes_graph or is_kept(model, cache_dir=cache_dir)):
-        why = "for so few recordings no graph is made"
-    if why is None:
+    if why is None and cache_dir:
         try:
-            return load_cached_graph(
-                model, cache_dir=cache_dir, device="cpu", backend="auto", precision=precision, sample=sample
-            )
+            if makes_graph or is_kept(model, cache_dir=cache_dir):
+                return load_cached_graph(
+                    model, cache_dir=cache_dir, device="cpu", backend="auto", precision=precision, sample=sample
+                )
+            why = "for so few recordings no graph is made"
         except UsageError:  # of the precision
             raise
         except MrlspkError as error:

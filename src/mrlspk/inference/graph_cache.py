@@ -18,6 +18,7 @@ from mrlspk.models.graph_metadata import EXPORTER
 from mrlspk.reading import reading
 
 FOLDER = "graphs"
+LARGEST_GRAPH = 2**31  # bytes of an ONNX file; more is not even hashed
 
 log = logging.getLogger("mrlspk.inference")
 
@@ -86,13 +87,20 @@ def is_kept(model: ModelFile, *, cache_dir: Path) -> bool:
     """Return whether the graph of a checkpoint has been made.
 
     Raises:
-        CheckpointError: If the file cannot be read.
+        CheckpointError: If the file cannot be read, or is too large.
     """
     return _graph_path(model, cache_dir).is_file()
 
 
 def _graph_path(model: ModelFile, cache_dir: Path) -> Path:
+    """Return where the graph of a checkpoint is kept.
+
+    Raises:
+        CheckpointError: If the file cannot be read, or is larger than an ONNX file can be.
+    """
     with reading(model.path, CheckpointError):
+        if model.path.stat().st_size > LARGEST_GRAPH:
+            raise CheckpointError("is too large to become one ONNX file", model.path, "Use `backend=torch`.")
         name = f"{file_sha256(model.path)}-{EXPORTER}.onnx"
     return cache_dir / FOLDER / name
 

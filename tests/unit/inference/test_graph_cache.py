@@ -153,3 +153,12 @@ def test_file_that_is_no_checkpoint_is_refused_and_leaves_no_graph(tmp_path):
         with pytest.raises(CheckpointError):
             load(ModelFile(tmp_path / "m.pt", "m.pt"), tmp_path, backend)
     assert list((tmp_path / "graphs").glob("*.onnx*")) == []
+
+
+@pytest.mark.parametrize("backend", ["auto", "onnxruntime"])
+def test_enormous_file_is_not_hashed(tmp_path, monkeypatch, backend):
+    monkeypatch.setattr(graph_cache, "file_sha256", lambda _path: pytest.fail("it was hashed"))
+    with (tmp_path / "model.pt").open("wb") as file:
+        file.truncate(graph_cache.LARGEST_GRAPH + 1)
+    with pytest.raises(CheckpointError):
+        load_backend(ModelFile(tmp_path / "model.pt", "m"), backend=backend, cache_dir=tmp_path, device="cpu")
