@@ -1,0 +1,85 @@
+"""Hold speaker vectors with their ids, read or not read yet."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+type Block = tuple[tuple[str, ...], NDArray[np.float32]]
+"""Ids (rows,) and vectors (rows, dim) of successive rows."""
+
+BLOCK_VALUES = 1 << 22  # values read at a time: 16 MiB of float32
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a file says of the model that made its vectors; None where it says nothing.
+
+    Attributes:
+        fingerprint: Of the model.
+        speech_detector: Version of the detector whose speech was embedded, empty for whole recordings.
+        dims: Prefix widths that the model was trained for.
+    """
+
+    fingerprint: str | None = None
+    speech_detector: str | None = None
+    dims: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class VectorTable:
+    """Vectors and their ids as a file has them: ids may repeat, and values may be infinite or not numbers.
+
+    Attributes:
+        ids: (n,), in the order of the rows.
+        vectors: (n, dim), n > 0 and dim > 0.
+        fingerprint: Of the model that made them; None if unknown.
+        speech_detector: Version of the detector whose speech was embedded, empty for whole recordings; None if unknown.
+        dims: Prefix widths that the model was trained for; None if unknown.
+    """
+
+    ids: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    fingerprint: str | None = None
+    speech_detector: str | None = None
+    dims: tuple[int, ...] | None = None
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return int(self.vectors.shape[1])
+
+    @property
+    def origin(self) -> Origin:
+        """What is known of their model."""
+        return Origin(self.fingerprint, self.speech_detector, self.dims)
+
+
+@dataclass(frozen=True)
+class VectorFile:
+    """A vector file that was recognised, and is read block by block.
+
+    Attributes:
+        path: The file.
+        blocks: Reads it from its beginning.
+        count: Number of vectors; None if only reading tells.
+        origin: What it says of the model.
+    """
+
+    path: Path
+    blocks: Callable[[], Iterator[Block]]
+    count: int | None = None
+    origin: Origin = Origin()
+
+
+def rows_per_block(dim: int) -> int:
+    """Return how many vectors of a width are read at a time."""
+    return max(1, BLOCK_VALUES // dim)
+
+
+def as_float32(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Return floats as float32 of this machine; what is too large becomes infinite, for the checks to find."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32, copy=False)
