@@ -6,11 +6,13 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError
 from mrlspk.inference.backend import LoadedBackend
 from mrlspk.inference.model_file import ModelFile
+from mrlspk.inference.torch_network import InferenceNetwork
 from mrlspk.models.checkpoints import LoadedModel, load_model
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.fingerprint import model_fingerprint
@@ -20,11 +22,12 @@ class TorchBackend:
     """An encoder as a `Backend`.
 
     Args:
-        encoder: In evaluation mode, on its device.
+        encoder: In evaluation mode, on its device. Its weights must not change after the first call of `embed`.
+        as_published: Run the encoder itself, whose values are those of training, in place of an `InferenceNetwork`.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+    def __init__(self, encoder: Encoder, *, as_published: bool = False) -> None:
+        self._encoder, self._as_published = encoder, as_published
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -53,8 +56,9 @@ class TorchBackend:
 
     @property
     def runtime(self) -> Mapping[str, str]:
-        """The version of torch and the type of the device."""
-        return {"torch": torch.__version__, "device": self._encoder.device.type}
+        """The version of torch, the type of the device, and which network it is."""
+        network = "published" if self._as_published else "rewritten"
+        return {"torch": torch.__version__, "device": self._encoder.device.type, "network": network}
 
     @property
     def concurrency(self) -> int:
@@ -64,8 +68,13 @@ class TorchBackend:
     @torch.inference_mode()
     def embed(self, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map (batch, samples) to (batch, embed_dim), not of unit length."""
-        vectors: NDArray[np.float32] = self._encoder(torch.from_numpy(waveforms).to(self._encoder.device)).cpu().numpy()
+        vectors: NDArray[np.float32] = self._network(torch.from_numpy(waveforms).to(self._encoder.device)).cpu().numpy()
         return vectors
+
+    @cached_property
+    def _network(self) -> nn.Module:
+        """What maps waveforms to embeddings; made when it is first needed, which takes part of a second."""
+        return self._encoder if self._as_published else InferenceNetwork(self._encoder)
 
 
 def load_torch_backend(model: ModelFile, device: str) -> LoadedBackend:

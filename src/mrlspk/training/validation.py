@@ -153,7 +153,10 @@ class AudioValidator:
         encoder.eval()
         own = {each: self._recordings[each] for each in self._ranks.shard(list(self._recordings))}
         found = embed_recordings(
-            TorchBackend(encoder), own.values(), batch_size=self._batch_size, max_seconds=self._max_seconds
+            TorchBackend(encoder, as_published=True),
+            own.values(),
+            batch_size=self._batch_size,
+            max_seconds=self._max_seconds,
         )
         embedded = {name: found.embeddings[each].vector for name, each in own.items() if each in found.embeddings}
         failed = {name: found.errors[each] for name, each in own.items() if each in found.errors}

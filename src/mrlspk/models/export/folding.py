@@ -30,18 +30,18 @@ def fold(network: nn.Module, *, regroup: bool = True) -> nn.Module:
     """
     folded = nn.Sequential(deepcopy(network).eval().requires_grad_(requires_grad=False))
     for kind, rewrite in _REWRITES.items():
-        _replace(folded, kind, rewrite)
+        replace_modules(folded, kind, rewrite)
     if regroup:
-        _replace(folded, nn.Conv2d, widen_groups)
+        replace_modules(folded, nn.Conv2d, widen_groups)
     return folded[0]
 
 
-def _replace(network: nn.Module, kind: type[nn.Module], rewrite: Callable[..., nn.Module]) -> None:
+def replace_modules(network: nn.Module, kind: type[nn.Module], rewrite: Callable[..., nn.Module]) -> None:
     """Put ``rewrite(module)`` in the place of every module of a kind within a network."""
     for name, child in list(network.named_children()):
         if isinstance(child, kind):
             setattr(network, name, rewrite(child))
-        _replace(network.get_submodule(name), kind, rewrite)
+        replace_modules(network.get_submodule(name), kind, rewrite)
 
 
 def _fold_sequence(sequence: nn.Sequential) -> nn.Sequential:
