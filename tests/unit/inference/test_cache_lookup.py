@@ -63,10 +63,10 @@ def settle(monkeypatch):
 
 
 @pytest.fixture
-def work(encoder, monkeypatch):
+def work(monkeypatch):
     """Count the files decoded, the files hashed, and the waveforms that go through the network."""
     counts = {"decoded": 0, "hashed": 0, "embedded": 0}
-    open_audio, read = decoding.open_audio, cache_lookup.read_content
+    open_audio, read, embed = decoding.open_audio, cache_lookup.read_content, TorchBackend.embed
 
     def count(name, n, result):
         counts[name] += n
@@ -76,7 +76,7 @@ def work(encoder, monkeypatch):
         decoding, "open_audio", lambda path, **options: count("decoded", 1, open_audio(path, **options))
     )
     monkeypatch.setattr(cache_lookup, "read_content", lambda path: count("hashed", 1, read(path)))
-    encoder.register_forward_pre_hook(lambda _, inputs: count("embedded", len(inputs[0]), None))
+    monkeypatch.setattr(TorchBackend, "embed", lambda backend, x: count("embedded", len(x), embed(backend, x)))
 
     def during(action):
         counts.update(dict.fromkeys(counts, 0))
@@ -129,7 +129,7 @@ def test_cache_key_hashes_model_audio_and_settings(backend, recordings, cache):
         audio = hashlib.sha256(recording.source.path.read_bytes()).hexdigest()
         settings = (
             f'{{"format": 2, "mrlspk": "{cache_lookup.__version__}", "torch": "{torch.__version__}", '
-            f'"device": "cpu", "max_seconds": 60.0, "crop_seconds": {crop}, '
+            f'"device": "cpu", "network": "rewritten", "max_seconds": 60.0, "crop_seconds": {crop}, '
             '"speech": null, "channel": "mix"}'
         )
         key = hashlib.sha256(f"{backend.fingerprint} {audio} {settings}".encode()).digest()
