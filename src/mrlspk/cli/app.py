@@ -28,6 +28,7 @@ from mrlspk.cli.options import DEBUG_KEY
 from mrlspk.cli.pretrained import pretrained_app
 from mrlspk.cli.rotate import rotate_command
 from mrlspk.cli.train import train_command
+from mrlspk.cli.vectors import vectors_app
 from mrlspk.cli.verify import verify_command
 from mrlspk.errors import ConfigError, MrlspkError
 
@@ -114,6 +115,7 @@ def _read_dotenv(path: Path) -> None:
 app.add_typer(data_app, name="data")
 app.add_typer(pretrained_app, name="pretrained")
 app.add_typer(config_app, name="config")
+app.add_typer(vectors_app, name="vectors")
 app.command("train")(train_command)
 app.command("rotate")(rotate_command)
 app.command("eval")(eval_command)

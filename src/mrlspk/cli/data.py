@@ -1,6 +1,5 @@
 """``mrlspk data``: check a corpus, make a demo corpus, draw trials."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.options import LARGEST_SEED, MOST, AsJson, ChannelChoice, Debug, Force, Quiet
+from mrlspk.cli.problem_tables import problem_tables
 from mrlspk.data.choices import Decode, SameSession
 from mrlspk.errors import DataError
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from mrlspk.workflows.check_data import CorpusReport
     from mrlspk.workflows.make_demo import DemoReport
     from mrlspk.workflows.make_trials import WrittenTrials
-
-SHOWN = 20  # problems in the table; --json has all of them
 
 data_app = typer.Typer(no_args_is_help=True, help="Check a corpus, make a demo corpus, or draw trials from a corpus.")
 
@@ -165,17 +163,7 @@ def _check_tables(report: "CorpusReport") -> Iterator[RenderableType]:
     counts = [("speakers", report.speakers), ("utterances", report.utterances), *length, ("decoded", report.decoded)]
     yield output.table(str(report.path), [name for name, _ in counts], [[value for _, value in counts]])
     yield ""
-    if report.problems:
-        table = output.table(None, ["severity", "kind", "where", "message"], [])
-        for column in table.columns:
-            column.justify = "left"
-        for problem in report.problems[:SHOWN]:
-            table.add_row(problem.severity, problem.kind, problem.where, problem.message)
-        yield table
-    if len(report.problems) > SHOWN:
-        yield f"… and {len(report.problems) - SHOWN} more; --json shows all of them"
-    n_of = Counter(problem.severity for problem in report.problems)
-    yield f"{'ok' if report.ok else 'not ok'}: errors {n_of['error']}, warnings {n_of['warning']}"
+    yield from problem_tables(report.problems)
 
 
 def _demo_tables(report: "DemoReport") -> Iterator[RenderableType]:

@@ -1,24 +1,34 @@
 """Load vector files of any toolkit, whole or block by block."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.errors import DataError
+from mrlspk.errors import DataError, shorten
 from mrlspk.reading import reading
+from mrlspk.vectors.jsonl_files import open_jsonl
+from mrlspk.vectors.kaldi_files import BINARY, is_text_ark, open_ark, open_scp
 from mrlspk.vectors.numpy_files import open_npy, open_npz
+from mrlspk.vectors.parquet_files import open_parquet
 from mrlspk.vectors.table import Block, VectorFile, VectorTable
 
-FORMATS = ".npz", ".npy"
+FORMATS = ".npz", ".npy", ".ark", ".scp", ".parquet", ".jsonl"
+PICKLES = ".pkl", ".pickle", ".p", ".pt", ".pth", ".ckpt", ".joblib"  # a .pt of PyTorch is a zip of one
+CONVERT_PICKLE = (
+    "A pickle is a program that runs when it is loaded. Convert it where you trust it: docs/vectors.md has the lines."
+)
+BEGIN_BYTES = 512
+_MARKS = {b"PK\3\4": ".npz", b"PK\5\6": ".npz", b"\x93NUMPY": ".npy", b"PAR1": ".parquet", b"{": ".jsonl"}
 
 
 def load_vectors(path: Path, *, ids: Path | None = None) -> VectorTable:
-    """Return all vectors of a file; its format is told by its content and suffix.
+    """Return all vectors of a file, with about one copy of .npz, .npy and Parquet in memory.
 
     Args:
-        path: The file.
+        path: File of one of ``FORMATS``, recognised by its content or else its suffix.
         ids: Ids of the rows of an .npy file, one per line; None for ``NAME.ids.txt`` beside it.
 
     Raises:
@@ -37,14 +47,15 @@ def load_vectors(path: Path, *, ids: Path | None = None) -> VectorTable:
                 vectors = np.empty((file.count, rows.shape[1]), np.float32)
             vectors[len(names) : len(names) + len(rows)] = rows
         names += block_ids
-    if vectors is None:
-        vectors = np.concatenate(parts)
+    if len(names) != (file.count or len(names)):
+        raise DataError(f"expected {file.count} vectors, got {len(names)}", path)
     origin = file.origin
-    return VectorTable(tuple(names), vectors, origin.fingerprint, origin.speech_detector, origin.dims)
+    whole = np.concatenate(parts) if vectors is None else vectors
+    return VectorTable(tuple(names), whole, origin.fingerprint, origin.speech_detector, origin.dims)
 
 
 def vector_blocks(path: Path, *, ids: Path | None = None) -> Iterator[Block]:
-    """Yield ids (rows,) and vectors (rows, dim) of a file in order, 16 MiB at a time.
+    """Yield ids (rows,) and vectors (rows, dim) of a file in order, about 16 MiB at a time.
 
     Raises:
         DataError: As of `load_vectors`.
@@ -60,10 +71,40 @@ def open_vectors(path: Path, *, ids: Path | None = None) -> VectorFile:
         DataError: As of `load_vectors`.
         MissingDependencyError: As of `load_vectors`.
     """
-    with reading(path, DataError), path.open("rb") as file:
-        begin = file.read(8)
-    if begin.startswith(b"PK"):
-        return open_npz(path)
-    if begin.startswith(b"\x93NUMPY"):
+    begin = _read_begin(path)
+    kind = _format_of(path.suffix.lower(), begin)
+    if kind is None:
+        found = shorten(repr(begin[:20])[1:]) if begin else "an empty file"
+        raise DataError(f"expected a vector file ({', '.join(FORMATS)}), got {found}", path)
+    if kind == ".pkl":
+        raise DataError(f"expected a vector file ({', '.join(FORMATS)}), got a pickle", path, CONVERT_PICKLE)
+    if ids is not None and kind != ".npy":
+        raise DataError("holds its own ids", path, "Leave `ids` out: it is for .npy files.", parameter="ids")
+    if kind == ".npy":
         return open_npy(path, ids)
-    raise DataError(f"expected a vector file ({', '.join(FORMATS)}), got another", path)
+    opened = {".npz": open_npz, ".ark": open_ark, ".scp": open_scp, ".parquet": open_parquet, ".jsonl": open_jsonl}
+    return opened[kind](path)
+
+
+def _read_begin(path: Path) -> bytes:
+    with reading(path, DataError):
+        if path.exists() and not path.is_file():
+            raise DataError("expected a vector file, got a folder or a device", path)
+        with path.open("rb") as file:
+            return file.read(BEGIN_BYTES)
+
+
+def _format_of(suffix: str, begin: bytes) -> str | None:
+    """Return the suffix of the format; ``.pkl`` for a pickle, None if it is none.
+
+    The content decides where it can. An ark in text and an scp have no mark, and the ids of an ark may look like any.
+    """
+    if suffix in PICKLES or re.match(rb"\x80[\x02-\x05]", begin):
+        return ".pkl"
+    if suffix in {".ark", ".scp"}:
+        return suffix
+    if found := next((kind for mark, kind in _MARKS.items() if begin.lstrip().startswith(mark)), None):
+        return found
+    if b" " + BINARY in begin or is_text_ark(begin):
+        return ".ark"
+    return suffix if suffix in FORMATS else None

@@ -18,7 +18,7 @@ from mrlspk.vectors.table import Block, Origin, VectorFile, as_float32, rows_per
 IDS, EMBEDDINGS = "ids", "embeddings"
 IDS_SUFFIX = ".ids.txt"
 SAVE = "Save it with `numpy.savez(FILE, ids=ids, embeddings=vectors)`: texts (n,) and floats (n, dim)."
-SAVE_NPY = "Save floats (n, dim) with `numpy.save(FILE, vectors)`."
+_SAVE_AS = {".npz": SAVE, ".npy": "Save floats (n, dim) with `numpy.save(FILE, vectors)`."}
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _FAULTS = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
@@ -40,21 +40,21 @@ def open_npz(path: Path) -> VectorFile:
         DataError: If it is not such a file.
     """
     member = f"{EMBEDDINGS}.npy"
-    with _faults(path, SAVE), zipfile.ZipFile(path) as archive:
+    with _faults(path, ".npz"), zipfile.ZipFile(path) as archive:
         sizes = {each.filename.removesuffix(".npy"): each.file_size for each in archive.infolist()}
         for name in (IDS, EMBEDDINGS):
             if name not in sizes:
                 found = shorten(", ".join(sizes)) or "no arrays"
                 raise DataError(f"expected the arrays {IDS} and {EMBEDDINGS}, got {found}", path, SAVE)
         with archive.open(member) as stream:
-            count = _read_header(stream, sizes[EMBEDDINGS], path, SAVE).count
+            count = _read_header(stream, sizes[EMBEDDINGS], path, ".npz").count
         ids = as_texts(_array(archive, IDS), path)
         _check_count(len(ids), count, path, SAVE)
         origin = _origin(archive, sizes)
 
     def blocks() -> Iterator[Block]:
-        with _faults(path, SAVE), zipfile.ZipFile(path) as archive, archive.open(member) as stream:
-            yield from _blocks(stream, sizes[EMBEDDINGS], ids, path, SAVE)
+        with _faults(path, ".npz"), zipfile.ZipFile(path) as archive, archive.open(member) as stream:
+            yield from _blocks(stream, sizes[EMBEDDINGS], ids, path, ".npz")
 
     return VectorFile(path, blocks, count, origin)
 
@@ -67,10 +67,10 @@ def open_npy(path: Path, ids: Path | None) -> VectorFile:
     """
     ids_path = ids or path.with_suffix(IDS_SUFFIX)
     fix = f"Write one id per line, in the order of the rows, to {path.with_suffix(IDS_SUFFIX)}, or give `ids=FILE`."
-    with _faults(path, SAVE_NPY):
+    with _faults(path, ".npy"):
         size = path.stat().st_size
         with path.open("rb") as stream:
-            count = _read_header(stream, size, path, SAVE_NPY).count
+            count = _read_header(stream, size, path, ".npy").count
     names = tuple(read_text(ids_path, DataError, fix, most_bytes=LARGEST_LIST).split("\n"))
     names = tuple(name.strip() for name in names[: -1 if names[-1] == "" else None])
     if "" in names:
@@ -78,8 +78,8 @@ def open_npy(path: Path, ids: Path | None) -> VectorFile:
     _check_count(len(names), count, ids_path, fix)
 
     def blocks() -> Iterator[Block]:
-        with _faults(path, SAVE_NPY), path.open("rb") as stream:
-            yield from _blocks(stream, size, names, path, SAVE_NPY)
+        with _faults(path, ".npy"), path.open("rb") as stream:
+            yield from _blocks(stream, size, names, path, ".npy")
 
     return VectorFile(path, blocks, count)
 
@@ -110,7 +110,7 @@ def _array(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
         return np.lib.format.read_array(stream, allow_pickle=False)
 
 
-def _read_header(stream: IO[bytes], size: int, path: Path, fix: str) -> _Header:
+def _read_header(stream: IO[bytes], size: int, path: Path, kind: str) -> _Header:
     """Read the header of stored vectors, and compare it with the ``size`` in bytes of header and data.
 
     Raises:
@@ -120,6 +120,7 @@ def _read_header(stream: IO[bytes], size: int, path: Path, fix: str) -> _Header:
     if version not in _HEADERS:
         raise ValueError(f"version {version} of the NumPy format")
     shape, is_fortran, dtype = _HEADERS[version](stream)
+    fix = _SAVE_AS[kind]
     if dtype.hasobject:
         raise DataError("expected floats (n, dim), got pickled Python objects, which are not loaded", path, fix)
     if len(shape) != 2 or dtype.kind != "f" or 0 in shape:
@@ -132,8 +133,8 @@ def _read_header(stream: IO[bytes], size: int, path: Path, fix: str) -> _Header:
     return _Header(*shape, dtype, is_fortran)
 
 
-def _blocks(stream: IO[bytes], size: int, ids: tuple[str, ...], path: Path, fix: str) -> Iterator[Block]:
-    header = _read_header(stream, size, path, fix)
+def _blocks(stream: IO[bytes], size: int, ids: tuple[str, ...], path: Path, kind: str) -> Iterator[Block]:
+    header = _read_header(stream, size, path, kind)
     rows = header.count if header.is_fortran else rows_per_block(header.dim)
     for first in range(0, header.count, rows):
         names = ids[first : first + rows]
@@ -152,7 +153,7 @@ def _check_count(n_ids: int, n_rows: int, path: Path, fix: str) -> None:
 
 
 @contextmanager
-def _faults(path: Path, fix: str) -> Iterator[None]:
+def _faults(path: Path, kind: str) -> Iterator[None]:
     """Turn every error of reading into a `DataError` of the file."""
     try:
         yield
@@ -160,4 +161,4 @@ def _faults(path: Path, fix: str) -> Iterator[None]:
         raise
     except _FAULTS as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise DataError(f"cannot be read as an {path.suffix or '.npz'} file: {shorten(cause)}", path, fix) from error
+        raise DataError(f"cannot be read as an {kind} file: {shorten(cause)}", path, _SAVE_AS[kind]) from error

@@ -1,12 +1,16 @@
 """Hold speaker vectors with their ids, read or not read yet."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlspk.errors import DataError, shorten
+
+type Row = tuple[str, str, NDArray[np.generic]]
+"""Id, place in the file, and vector (dim,)."""
 type Block = tuple[tuple[str, ...], NDArray[np.float32]]
 """Ids (rows,) and vectors (rows, dim) of successive rows."""
 
@@ -83,3 +87,27 @@ def as_float32(values: NDArray[np.generic]) -> NDArray[np.float32]:
     """Return floats as float32 of this machine; what is too large becomes infinite, for the checks to find."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32, copy=False)
+
+
+def gather_blocks(rows: Iterable[Row], path: Path) -> Iterator[Block]:
+    """Yield rows in blocks.
+
+    Raises:
+        DataError: If a row has another width than the first, or there is none.
+    """
+    ids: list[str] = []
+    vectors: list[NDArray[np.generic]] = []
+    dim = 0
+    for name, where, vector in rows:
+        dim = dim or vector.size
+        if vector.size != dim or not dim:
+            raise DataError(f"expected {dim or 'some'} values, got {vector.size} of {shorten(name)}", where)
+        ids.append(name)
+        vectors.append(vector)
+        if len(ids) == rows_per_block(dim):
+            yield tuple(ids), as_float32(np.stack(vectors))
+            ids, vectors = [], []
+    if ids:
+        yield tuple(ids), as_float32(np.stack(vectors))
+    if not dim:
+        raise DataError("expected vectors, got an empty file", path)

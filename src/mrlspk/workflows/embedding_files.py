@@ -32,7 +32,7 @@ def claim_target(path: Path, *, force: bool, resume: bool = False) -> AbstractCo
 def write_embeddings(report: EmbedReport, claim: Claim) -> None:
     """Write ids, seconds, seconds of speech, warnings and vectors as .npz arrays, .jsonl lines or .parquet columns.
 
-    The .npz also holds the fingerprint of the model and the version of the speech detector, so that its vectors are not
+    The file also holds the fingerprint of the model and the version of the speech detector, so that its vectors are not
     mixed with those of another. Without a detector its version is empty, and the seconds of speech are NaN or null.
 
     Raises:
@@ -61,7 +61,7 @@ def _write_npz(report: EmbedReport, path: Path) -> None:
 def _write_jsonl(report: EmbedReport, path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         for row in embedding_rows(report):
-            line = row | {"speech_detector": report.speech_detector}
+            line = row | {"fingerprint": report.fingerprint, "speech_detector": report.speech_detector}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
@@ -77,8 +77,9 @@ def _write_parquet(report: EmbedReport, path: Path) -> None:
         "warnings": pyarrow.array([list(item.warnings) for item in items], pyarrow.list_(pyarrow.string())),
         "embedding": pyarrow.array([item.vector for item in items], vector),
     }
+    origin = {"fingerprint": report.fingerprint, "speech_detector": report.speech_detector or ""}
     with path.open("wb") as file:  # given a path, pyarrow leaves the file open when the disk is full
-        parquet.write_table(pyarrow.table(columns, metadata={"speech_detector": report.speech_detector or ""}), file)
+        parquet.write_table(pyarrow.table(columns, metadata=origin), file)
 
 
 def embedding_rows(report: EmbedReport) -> list[dict[str, object]]:

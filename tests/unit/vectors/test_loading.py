@@ -69,7 +69,7 @@ def _cut_short(path):
         (_save_objects, "pickled Python objects, which are not loaded"),
         (_save_object_ids, "Object arrays cannot be loaded"),
         (_cut_short, "cannot be read as an .npz file: File is not a zip file"),
-        (lambda path: path.write_bytes(b"text"), "expected a vector file"),
+        (lambda path: path.write_bytes(b"text"), "cannot be read as an .npz file: File is not a zip"),
         (lambda _: None, "No such file"),
     ],
 )

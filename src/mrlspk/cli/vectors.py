@@ -1,0 +1,87 @@
+"""``mrlspk vectors``: inspect and convert vector files of any toolkit."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from mrlspk.cli import output
+from mrlspk.cli.options import AsJson, Debug, Force, Quiet
+from mrlspk.cli.problem_tables import problem_tables
+from mrlspk.errors import DataError
+
+if TYPE_CHECKING:
+    from mrlspk.workflows.vectors import InspectedVectors
+
+VectorPath = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Vectors: .npz, .npy, .ark, .scp, .parquet or .jsonl.")
+]
+IdsPath = Annotated[
+    Path | None, typer.Option("--ids", help="Ids of an .npy file, one per line. Default: NAME.ids.txt beside it.")
+]
+SpeakersPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--speakers", help="utt2spk, or a table with the columns id and speaker. Default: the id's part before its /."
+    ),
+]
+
+vectors_app = typer.Typer(no_args_is_help=True, help="Vector files of any toolkit: inspect and convert.")
+
+
+@vectors_app.command("inspect")
+def inspect_command(
+    file: VectorPath,
+    *,
+    speakers: SpeakersPath = None,
+    ids: IdsPath = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,  # noqa: ARG001 - the command shows no progress
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Show size and speakers of a vector file, and every problem in it. Exit code 3 if there is an error."""
+    from mrlspk.workflows.vectors import inspect_vectors
+
+    report = inspect_vectors(file, speakers=speakers, ids=ids)
+    payload = asdict(report) | {"path": str(report.path), "ok": report.ok}
+    output.show("vectors inspect", payload, _tables(report), as_json=as_json)
+    if not report.ok:
+        raise typer.Exit(DataError.exit_code)
+
+
+@vectors_app.command("convert")
+def convert_command(
+    file: VectorPath,
+    *,
+    out: Annotated[Path, typer.Option("-o", "--output", help="File to write; its suffix is the format.")],
+    ids: IdsPath = None,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,  # noqa: ARG001 - the command shows no progress
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Write the vectors of a file in another format; .npy gets its ids in a text file, .ark an .scp."""
+    from mrlspk.workflows.vectors import convert_vectors
+
+    done = convert_vectors(file, out, ids=ids, force=force)
+    paths = list(map(str, done.paths))
+    payload: dict[str, Any] = {"path": paths[0], "files": paths, "count": done.count, "dim": done.dim}
+    rows = [("written", ", ".join(paths)), ("vectors", f"{done.count:,}"), ("values", done.dim)]
+    output.show("vectors convert", payload, [output.facts(rows)], as_json=as_json)
+
+
+def _tables(report: "InspectedVectors") -> Iterator[RenderableType]:
+    yield output.facts(
+        [
+            ("file", report.path),
+            ("vectors", f"{report.count:,}"),
+            ("values", report.dim),
+            ("speakers", "unknown" if report.speakers is None else f"{report.speakers:,}"),
+            ("fingerprint", report.fingerprint or "none"),
+        ]
+    )
+    yield ""
+    yield from problem_tables(report.problems)

@@ -1,0 +1,63 @@
+"""Read files of one JSON object per vector."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mrlspk.errors import DataError, shorten
+from mrlspk.reading import parse_json, reading
+from mrlspk.vectors.table import Origin, Row, VectorFile, gather_blocks
+
+ID_KEYS = "id", "utterance_id"
+VECTOR_KEYS = "embedding", "vector"
+SAVE = 'Write lines such as {"id": "anna/1", "embedding": [0.1, 0.2]}, as `mrlspk embed -o FILE.jsonl` does.'
+
+
+def open_jsonl(path: Path) -> VectorFile:
+    """Open a file with a JSON object per line: ``id`` or ``utterance_id``, and ``embedding`` or ``vector``.
+
+    Raises:
+        DataError: If its first line is not that.
+    """
+    with reading(path, DataError), path.open("rb") as file:
+        first = next((line for line in file if line.strip()), None)
+    content = {} if first is None else _parse(first, f"{path}:1")
+    fingerprint = content.get("fingerprint")
+    detector = str(content["speech_detector"] or "") if "speech_detector" in content else None  # null: none was used
+    origin = Origin(fingerprint if isinstance(fingerprint, str) else None, detector)
+    return VectorFile(path, lambda: gather_blocks(_rows(path), path), origin=origin)
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    with reading(path, DataError), path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                where = f"{path}:{number}"
+                yield _row(_parse(line, where), where)
+
+
+def _parse(line: bytes, where: str) -> dict[str, Any]:
+    content = parse_json(line, where, DataError, SAVE)
+    if not isinstance(content, dict):
+        raise DataError(f"expected a JSON object, got {shorten(repr(content), 60)}", where, SAVE)
+    return content
+
+
+def _row(content: dict[str, Any], where: str) -> Row:
+    name = next((content[key] for key in ID_KEYS if key in content), None)
+    values = next((content[key] for key in VECTOR_KEYS if key in content), None)
+    if not isinstance(name, str):
+        raise DataError(f"expected a text under the key id, got {_keys(content, name)}", where, SAVE)
+    try:
+        vector = np.array(values if isinstance(values, list) else None)
+    except (ValueError, OverflowError):  # lists of other lengths in the list
+        vector = np.array(None)
+    if vector.ndim != 1 or vector.dtype.kind not in "fiu":
+        raise DataError(f"expected numbers under the key embedding, got {_keys(content, values)}", where, SAVE)
+    return name, where, vector.astype(np.float64, copy=False)
+
+
+def _keys(content: dict[str, Any], value: object) -> str:
+    return shorten(f"the keys {', '.join(content)}" if value is None else repr(value), 80)

@@ -1,0 +1,77 @@
+"""Inspect vector files, and convert them between formats."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrlspk.data.problems import Problem
+from mrlspk.files import check_free
+from mrlspk.vectors.checks import check_vectors
+from mrlspk.vectors.loading import load_vectors
+from mrlspk.vectors.saving import check_suffix, save_vectors
+from mrlspk.vectors.speakers import read_speakers, speakers_of
+
+
+@dataclass(frozen=True)
+class InspectedVectors:
+    """A vector file and its problems; ``speakers`` is None if no id has one."""
+
+    path: Path
+    count: int
+    dim: int
+    speakers: int | None
+    fingerprint: str | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error; warnings alone are fine."""
+        return all(problem.severity == "warning" for problem in self.problems)
+
+
+@dataclass(frozen=True)
+class ConvertedVectors:
+    """The files of converted vectors, the requested one first."""
+
+    paths: tuple[Path, ...]
+    count: int
+    dim: int
+
+
+def inspect_vectors(path: Path, *, speakers: Path | None = None, ids: Path | None = None) -> InspectedVectors:
+    """Return size and problems of a vector file.
+
+    Args:
+        path: The file.
+        speakers: Speaker labels; None for the part of each id before its first ``/``.
+        ids: Ids of the rows of an .npy file.
+
+    Raises:
+        DataError: If a file cannot be read as what it should be.
+        MissingDependencyError: If it is Parquet and pyarrow is not installed.
+    """
+    labels = None if speakers is None else read_speakers(speakers)
+    table = load_vectors(path, ids=ids)
+    known = {speaker for speaker in speakers_of(table.ids, labels) if speaker}
+    problems = check_vectors(table, path, labels)
+    return InspectedVectors(path, len(table.ids), table.dim, len(known) or None, table.fingerprint, problems)
+
+
+def convert_vectors(path: Path, output: Path, *, ids: Path | None = None, force: bool = False) -> ConvertedVectors:
+    """Write the vectors of a file to another, in the format of its suffix.
+
+    Args:
+        path: The file.
+        output: File to write.
+        ids: Ids of the rows of an .npy file.
+        force: Overwrite ``output``.
+
+    Raises:
+        DataError: If the file cannot be read, or the format cannot hold an id.
+        UsageError: If the suffix of ``output`` is not known.
+        MissingDependencyError: If one is Parquet and pyarrow is not installed.
+        MrlspkError: If ``output`` exists and ``force`` is false, or cannot be written.
+    """
+    check_suffix(output)
+    check_free(output, force=force)
+    table = load_vectors(path, ids=ids)
+    return ConvertedVectors(save_vectors(table, output, force=force), len(table.ids), table.dim)
