@@ -61,7 +61,7 @@ class Claim:
             MrlspkError: As of `writing`.
         """
         with locked_partial(self._partial.path, is_folder=False) as whole:
-            with write_errors(self.path):
+            with write_errors(self.path, fix=f"Make room, then give `resume`: {self.rows} has what is to be written."):
                 yield whole.path
                 with whole.path.open("rb+") as file:
                     os.fsync(file.fileno())

@@ -44,12 +44,11 @@ def partial_path(path: Path) -> Path:
 
 
 @contextmanager
-def write_errors(path: Path) -> Iterator[None]:
+def write_errors(path: Path, fix: str = "Give a folder that is writable and has room.") -> Iterator[None]:
     """Raise the errors of the system in the block as `MrlspkError` about ``path``."""
     try:
         yield
     except OSError as error:
-        fix = "Give a folder that is writable and has room."
         raise MrlspkError(f"cannot be written: {error.strerror or error}", path, fix) from error
 
 

@@ -375,3 +375,40 @@ def test_graph_is_made_for_many_files_and_then_used_for_few(run, model, tmp_path
         "onnxruntime",
         "onnxruntime",
     ]
+
+
+def test_few_files_are_shown_and_many_counted(run, model, tmp_path, monkeypatch):
+    monkeypatch.setattr("mrlspk.cli.embed.MOST_ROWS", 2)
+    paths = [write_wav(tmp_path / name) for name in ("a.wav", "b.wav", "c.wav")]
+    few, many = (run("embed", *some, "--model", model) for some in (paths[:2], paths))
+    assert f"{paths[0]} " in few.stdout
+    assert "embedded  2 files, 1.0 s of audio" in few.stdout
+    assert "are not kept" not in few.stderr
+    assert str(paths[0]) not in many.stdout
+    assert "embedded  3 files, 1.5 s of audio" in many.stdout
+    assert "the embeddings of 3 files are not kept: give --output" in many.stderr
+    written = run("embed", *paths, "--model", model, "-o", tmp_path / "out.npz")
+    assert str(paths[0]) not in written.stdout
+    assert "not kept" not in written.stderr
+
+
+def test_verified_files_are_embedded_again_singly(run, model, tmp_path, monkeypatch):
+    for name in ("a.wav", "b.wav", "c.wav"):
+        write_wav(tmp_path / "in" / name)
+    words = ("embed", tmp_path / "in", "--model", model, "--backend", "torch", "--verify", 2, "-o", tmp_path / "o.npz")
+    batches, embed = [], TorchBackend.embed
+
+    def record(backend, waveforms):
+        batches.append(len(waveforms))
+        return embed(backend, waveforms) + (0.01 if batches == [3, 1, 1] else 0)
+
+    monkeypatch.setattr(TorchBackend, "embed", record)
+    outcome = run(*words)
+    assert batches == [3, 1, 1]
+    assert outcome.exit_code == 1
+    assert "--verify: 1 of 2 files differ by more than 1e-05 when embedded singly:\n  b.wav: " in outcome.stderr
+    assert [path.name for path in tmp_path.glob("o.npz*")] == ["o.npz.partial"]
+    monkeypatch.undo()
+    shown = run(*words, "--resume", "--json").json
+    assert shown["verified"]["files"] == 2
+    assert shown["verified"]["max_difference"] <= 1e-5

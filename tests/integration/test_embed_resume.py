@@ -8,18 +8,16 @@ import pytest
 import soundfile
 
 from mrlspk.inference.torch_backend import TorchBackend
-from mrlspk.workflows import embed as workflow
 
 
 @pytest.fixture
 def world(tmp_path, write_model, monkeypatch):
-    """Six files, a model, and a backend that records the lengths that it embeds; parts of two files."""
+    """Six files, a model, and a backend that records the lengths that it embeds."""
     write_model(tmp_path / "model.pt")
     (tmp_path / "in").mkdir()
     for index in range(6):
         write_noise(tmp_path / "in" / f"{index}.wav", index)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(workflow, "PART_FILES", 2)
     return tmp_path
 
 
@@ -114,3 +112,54 @@ def test_resume_without_a_file_is_refused(run):
     outcome = run(*WORDS[:-2], "--resume")
     assert outcome.exit_code == 2
     assert "--output" in outcome.stderr
+
+
+def test_rows_of_a_stopped_run_are_not_lost_without_resume(run, world, lengths):
+    stopped(run, lengths)
+    before = (world / "out.jsonl.partial").read_bytes()
+    outcome = run(*WORDS)
+    assert outcome.exit_code == 1
+    assert "out.jsonl.partial: holds embeddings of a run that was stopped" in outcome.stderr
+    assert "--resume" in outcome.stderr
+    assert (world / "out.jsonl.partial").read_bytes() == before
+    assert run(*WORDS, "--force").exit_code == 0
+    assert lengths == [8000, 8160, 8320, 8480, 8640, 8800]
+    assert not (world / "out.jsonl.partial").exists()
+
+
+def test_rows_are_in_the_partial_file_as_they_come(run, world, monkeypatch):
+    found = []
+    monkeypatch.setattr("mrlspk.workflows.embed_run.EmbedRun._tell", lambda *_: found.append(n_rows(world)))
+    assert run(*WORDS, "--batch-size", 1).exit_code == 0
+    assert found == [1, 2, 3, 4, 5, 6]
+
+
+def n_rows(world):
+    return len((world / "out.jsonl.partial").read_text().splitlines()) - 1
+
+
+@pytest.mark.usefixtures("world")
+def test_resumed_embeddings_are_counted(run, lengths):
+    stopped(run, lengths)
+    shown = run(*WORDS, "--resume", "--json").json
+    assert (shown["files"], shown["resumed"]) == (6, 4)
+    assert shown["audio_seconds"] == pytest.approx(sum(range(8000, 8801, 160)) / 16000)
+    assert shown["seconds"] > 0
+
+
+@pytest.mark.usefixtures("lengths")
+def test_full_disk_keeps_the_rows_and_names_resume(run, world, monkeypatch):
+    from mrlspk.workflows.embedding_spool import Spool
+
+    append = Spool._append
+
+    def fill(spool, row):
+        if row.get("id") == "3.wav":
+            raise OSError(28, "No space left on device")
+        return append(spool, row)
+
+    monkeypatch.setattr(Spool, "_append", fill)
+    outcome = run(*WORDS)
+    assert outcome.exit_code == 1
+    assert "out.jsonl: cannot be written: No space left on device\nMake room, then give --resume" in outcome.stderr
+    assert n_rows(world) == 3

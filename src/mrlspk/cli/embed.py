@@ -1,5 +1,6 @@
 """``mrlspk embed``: embed audio files."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -11,6 +12,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
+from mrlspk.cli.embed_progress import duration, embed_progress
 from mrlspk.cli.options import (
     EACH,
     MOST,
@@ -33,6 +35,11 @@ from mrlspk.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from mrlspk.workflows.embed import EmbedReport
+
+
+MOST_ROWS = 20  # files that a row each is shown for
+
+log = logging.getLogger("mrlspk.evaluation")
 
 
 class BackendChoice(StrEnum):
@@ -77,6 +84,9 @@ def embed_command(
         PrecisionChoice, typer.Option(help="Of the network. bf16 and int8 report their cosine to f32.")
     ] = PrecisionChoice.F32,
     resume: Annotated[bool, typer.Option("--resume", help="Take up FILE.partial of a run that was stopped.")] = False,
+    verify: Annotated[
+        int, typer.Option(min=0, max=MOST, help="Embed N files again, each by itself; fail above a difference of 1e-5.")
+    ] = 0,
     force: Force = False,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -85,8 +95,8 @@ def embed_command(
 ) -> None:
     """Embed audio files: one unit-length vector each, at any width that the model was trained for."""
     from mrlspk.workflows.embed import embed
-    from mrlspk.workflows.embedding_files import claim_target, write_embeddings
-    from mrlspk.workflows.embedding_spool import Spool
+    from mrlspk.workflows.embedding_files import claim_target, embedding_rows, write_embeddings
+    from mrlspk.workflows.embedding_spool import open_spool
 
     if resume and out is None:
         raise UsageError("needs a file to resume", fix="Give `output` as before.", parameter="resume")
@@ -94,10 +104,12 @@ def embed_command(
     check_speech(speech.value)
     each = channel == EACH
     settings, file = read_config(None, None, channel=None if each else channel), resolve_model(model, quiet=quiet)
-    with output.progress("embedding", quiet=quiet) as on_progress:
+    spool = ctx.with_resource(open_spool(claim))
+    with embed_progress(quiet=quiet) as on_progress:
         report = embed(
             file,
             _typed(inputs),
+            spool=spool,
             config=settings,
             dim=dim,
             speech=speech.value,
@@ -108,21 +120,27 @@ def embed_command(
             precision=precision.value,
             cache_dir=find_cache_folder(),
             batch_size=batch_size,
-            spool=Spool(claim) if claim else None,
+            verify=verify,
+            on_found=None if as_json or claim else _warn_of_many,
             on_progress=on_progress,
         )
-    is_written = claim is not None and bool(report.embeddings)
+    is_written = claim is not None and len(report.embeddings) > 0
     try:
-        if claim is not None and report.embeddings:
+        if claim and is_written:
             write_embeddings(report, claim)
     finally:  # a full disk does not lose them
-        output.show("embed", _payload(report), _human(report), as_json=as_json)
-    if report.precision_cosine and not as_json:
-        cosine = report.precision_cosine
-        output.line(f"cosine to f32 on {cosine.files} recordings: mean {cosine.mean:.6f}, lowest {cosine.min:.6f}")
+        if as_json:
+            output.show_rows("embed", _payload(report), "embeddings", embedding_rows(report))
+        else:
+            output.show("embed", {}, _human(report, has_rows=claim is None), as_json=False)
     if is_written and not as_json:
-        output.line(f"{len(report.embeddings)} embeddings written to {out}")
+        output.line(f"{len(report.embeddings):,} embeddings written to {out}")
     _check_all(report)
+
+
+def _warn_of_many(n_files: int) -> None:
+    if n_files > MOST_ROWS:
+        log.warning("the embeddings of %d files are not kept: give `output`", n_files)
 
 
 def _typed(inputs: list[str]) -> list[str]:
@@ -145,8 +163,7 @@ def _from_stdin() -> list[str]:
 
 
 def _payload(report: "EmbedReport") -> dict[str, object]:
-    from mrlspk.workflows.embedding_files import embedding_rows
-
+    """Return the keys of the JSON document beside ``embeddings``."""
     errors = [{"id": file_id, "message": message} for file_id, message in report.errors.items()]
     return {
         "model": report.model,
@@ -156,7 +173,11 @@ def _payload(report: "EmbedReport") -> dict[str, object]:
         "precision_cosine": asdict(report.precision_cosine) if report.precision_cosine else None,
         "speech": report.speech,
         "speech_detector": report.speech_detector,
-        "embeddings": embedding_rows(report),
+        "files": len(report.embeddings),
+        "resumed": report.n_resumed,
+        "audio_seconds": report.audio_seconds,
+        "seconds": report.seconds,
+        **({"verified": asdict(report.verified)} if report.verified else {}),
         "errors": errors,
         "left_out": [each.entry() for each in report.left_out],
     }
@@ -171,9 +192,20 @@ def _check_all(report: "EmbedReport") -> None:
         raise DataError(failed if total == 1 else counted + failed)
 
 
-def _human(report: "EmbedReport") -> Iterator[RenderableType]:
-    rows = [
-        (
+def _human(report: "EmbedReport", *, has_rows: bool) -> Iterator[RenderableType]:
+    if not report.embeddings:
+        return
+    shows_rows = has_rows and len(report.embeddings) <= MOST_ROWS
+    if shows_rows:
+        columns = "file", "seconds", "speech", "width", "embedding", "warnings"
+        yield output.table(None, columns, _table_rows(report))
+    if not shows_rows or len(report.embeddings) > 1 or report.precision_cosine or report.verified:
+        yield output.facts(_summary(report))
+
+
+def _table_rows(report: "EmbedReport") -> Iterator[tuple[object, ...]]:
+    for file_id, item in report.embeddings:
+        yield (
             file_id,
             f"{item.seconds:.2f}",
             "all" if item.speech_seconds is None else f"{item.speech_seconds:.2f}",
@@ -181,7 +213,18 @@ def _human(report: "EmbedReport") -> Iterator[RenderableType]:
             " ".join(f"{value:+.4f}" for value in item.vector[:4]) + (" …" if report.dim > 4 else ""),
             ", ".join(item.warnings),
         )
-        for file_id, item in report.embeddings.items()
-    ]
-    if rows:
-        yield output.table(None, ("file", "seconds", "speech", "width", "embedding", "warnings"), rows)
+
+
+def _summary(report: "EmbedReport") -> Iterator[tuple[str, str]]:
+    n_files, new_seconds = len(report.embeddings), report.new_audio_seconds
+    resumed = f", {report.n_resumed:,} of them by an earlier run" if report.n_resumed else ""
+    yield "embedded", f"{n_files:,} {'file' if n_files == 1 else 'files'}, {duration(report.audio_seconds)}{resumed}"
+    if report.seconds > 0 and new_seconds:
+        yield "time", f"{report.seconds:.1f} s, {new_seconds / report.seconds:.0f} times real time"
+    yield "network", f"{report.backend}, {report.precision}, {report.dim} values"
+    if cosine := report.precision_cosine:
+        yield "cosine to f32", f"mean {cosine.mean:.6f}, lowest {cosine.min:.6f} on {cosine.files} recordings"
+    if found := report.verified:
+        yield "verified", f"{found.files:,} embedded again singly, largest difference {found.max_difference:.1e}"
+    if report.warnings:
+        yield "warnings", ", ".join(f"{name} {count:,}" for name, count in report.warnings.items())

@@ -50,6 +50,7 @@ FLAGS = {
     "speech": "--speech",
     "top_n": "--top-n",
     "trials": "--trials",
+    "verify": "--verify",
 }
 _MENTION = re.compile(r"`(\w+)(?:=([^`]*))?`")
 

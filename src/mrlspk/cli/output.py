@@ -34,7 +34,7 @@ def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableTyp
     if as_json:
         content, only_ascii = document(command, payload), not is_unicode(sys.stdout)
         text = json.dumps(content, indent=2, ensure_ascii=only_ascii, allow_nan=False)
-        line(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+        line(_escaped(text))
         return
     console = stdout_console()
     for piece in human:
@@ -42,6 +42,22 @@ def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableTyp
             console.print(plain(piece), soft_wrap=True)  # the terminal wraps it, so that copied text has no line breaks
         else:
             console.print(piece)
+
+
+def show_rows(command: str, payload: Mapping[str, Any], name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print a report as a JSON document whose last key ``name`` is a list; its rows are never in memory all at once."""
+    only_ascii = not is_unicode(sys.stdout)
+    head = json.dumps(document(command, payload), indent=2, ensure_ascii=only_ascii, allow_nan=False)
+    sys.stdout.write(_escaped(head.removesuffix("\n}")) + f',\n  "{name}": [')
+    for index, row in enumerate(rows):
+        text = json.dumps(row, ensure_ascii=only_ascii, allow_nan=False)
+        sys.stdout.write((",\n    " if index else "\n    ") + _escaped(text))
+    sys.stdout.write("\n  ]\n}\n")
+
+
+def _escaped(text: str) -> str:
+    """Return JSON with control characters and lone surrogates escaped."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def document(command: str, payload: Mapping[str, Any]) -> dict[str, Any]:

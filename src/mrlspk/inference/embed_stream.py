@@ -1,6 +1,6 @@
 """Embed recordings one after the other, however many there are."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from functools import partial
 
@@ -28,7 +28,7 @@ def embed_stream(
     batch_seconds: float | None = None,
     speech: SpeechDetector | None = None,
     on_part: OnPart | None = None,
-) -> Iterator[tuple[Recording, EmbeddedRecording | TooShort | DataError]]:
+) -> Generator[tuple[Recording, EmbeddedRecording | TooShort | DataError]]:
     """Yield each recording with its embedding, or why it has none, in the order given.
 
     Threads decode ahead of the network, and `Backend.concurrency` threads run it. A bounded number of recordings and of
@@ -98,7 +98,7 @@ def _cut(recording: Recording, decoded: Decoded, *, max_seconds: float, min_samp
 
 def _checked(
     pipeline: Pipeline[Recording, DataError],
-) -> Iterator[tuple[Recording, EmbeddedRecording | TooShort | DataError]]:
+) -> Generator[tuple[Recording, EmbeddedRecording | TooShort | DataError]]:
     with closing(pipeline.results()) as results:
         for recording, outcome in results:
             try:

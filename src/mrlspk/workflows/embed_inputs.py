@@ -1,10 +1,12 @@
 """Find the files that ``embed`` is to embed: files, folders at any depth, and lists of paths."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mrlspk.data.audio import open_audio
+from mrlspk.data.audio.source import AudioSource, Channel, as_source, take_channel
 from mrlspk.data.corpora.walk import walk_audio
 from mrlspk.data.left_out import LeftOut
 from mrlspk.errors import DataError, UsageError
@@ -26,6 +28,36 @@ class Inputs:
     files: dict[str, Path] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The audio to embed.
+
+    Attributes:
+        by_id: In input order.
+        errors: Why a folder or an input cannot be read, by its path or as it was typed.
+        left_out: Audio in folders that is not embedded.
+    """
+
+    by_id: dict[str, AudioSource]
+    errors: dict[str, str]
+    left_out: tuple[LeftOut, ...]
+
+
+def find_sources(inputs: Sequence[str], *, channel: Channel, each_channel: bool) -> Sources:
+    """Return the channel of each file of `find_inputs`, or with ``each_channel`` every channel, as ``FILE#N``.
+
+    Raises:
+        DataError: As of `find_inputs`.
+        UsageError: As of `find_inputs`, or if a channel and a file without channels have the same id.
+    """
+    found = find_inputs(inputs)
+    if each_channel:
+        channels, uncounted = _split_channels(found.files)
+        return Sources(channels, found.errors | uncounted, found.left_out)
+    sources = {file_id: take_channel(as_source(path), channel) for file_id, path in found.files.items()}
+    return Sources(sources, found.errors, found.left_out)
 
 
 def find_inputs(inputs: Sequence[str]) -> Inputs:
@@ -106,3 +138,25 @@ def _folder(folder: Path) -> Inputs:
         log.warning("%s: %s", folder, message)
     files = {file_id: folder / file_id for file_id in sorted(tree.files, key=lambda file_id: file_id.split("/"))}
     return Inputs(files, errors, tuple(each.within(folder) for each in tree.left_out))
+
+
+def _split_channels(files: Mapping[str, Path]) -> tuple[dict[str, AudioSource], dict[str, str]]:
+    """Return every channel of every file as ``FILE#N``, and why the channels of a file cannot be counted, by id.
+
+    Raises:
+        UsageError: If the id of a channel is also that of a file without channels.
+    """
+    channels: dict[str, AudioSource] = {}
+    errors: dict[str, str] = {}
+    for file_id, path in files.items():
+        try:
+            with open_audio(path) as audio:
+                count = audio.channels
+        except DataError as error:
+            errors[file_id] = str(error)
+            continue
+        channels |= {f"{file_id}#{number}": take_channel(as_source(path), number) for number in range(count)}
+    for repeated in channels.keys() & errors.keys():
+        fix = "Embed that file by itself."
+        raise UsageError("is the id of a channel and the name of a file that cannot be read", repeated, fix)
+    return channels, errors

@@ -1,80 +1,122 @@
-"""Collect the embeddings of a run in ``FILE.partial``, so that a run that was killed can be taken up.
+"""Collect the embeddings of a run in a file, row by row, so that memory stays flat and a killed run can be taken up.
 
 The file has one JSON document per line: the settings of the run, then one per embedded file. A last line that a kill or
 a full disk cut short is dropped.
 """
 
+import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import astuple
+from io import FileIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mrlspk.data.audio.source import AudioSource
 from mrlspk.errors import MrlspkError
 from mrlspk.files import Claim
 from mrlspk.inference.audio_content import file_state
-from mrlspk.inference.recording import EmbeddedRecording, Recording
+from mrlspk.inference.recording import EmbeddedRecording
 from mrlspk.partial_files import write_errors
 
 type Settings = Mapping[str, object]
 type Row = dict[str, Any]
 type State = list[int] | None  # of a file: size and times
 
+FLOATS = "<f4"
+
 
 class Spool:
-    """The rows of one run.
+    """The rows of one run; see `open_spool`.
 
     Args:
-        claim: Of the file that the rows are for.
+        file: To append to.
+        path: Of the file.
+        claim: Of the file that the rows are for; None if they are not kept.
     """
 
-    def __init__(self, claim: Claim) -> None:
-        self._claim, self._path = claim, claim.rows
+    def __init__(self, file: FileIO, path: Path, claim: Claim | None) -> None:
+        self._file, self._path, self._claim = file, path, claim
 
-    def begin(self, settings: Settings, recordings: Mapping[str, Recording]) -> dict[str, EmbeddedRecording]:
-        """Return the embeddings of an earlier run by id, without files that have changed since.
+    @property
+    def is_kept(self) -> bool:
+        """Whether the rows outlive a run that is stopped."""
+        return self._claim is not None
+
+    def begin(self, settings: Settings, sources: Mapping[str, AudioSource]) -> dict[str, int]:
+        """Return the offsets of the rows of an earlier run by id, without files that have changed since.
 
         Raises:
             MrlspkError: If the earlier run had other settings, the file is not of ours, or it cannot be written.
         """
-        with write_errors(self._claim.path):
-            lines = list(self._whole_lines())
-        if not lines:
-            self._append([{"settings": settings}])
-            return {}
-        self._claim.keep_rows()  # also if they do not fit: another command may take them up
-        self._check(lines[0], settings)
-        rows = {row["id"]: row for row in lines[1:]}  # a later row of a file replaces an earlier one
-        return {
-            file_id: _embedded(rows[file_id])
-            for file_id, each in recordings.items()
-            if file_id in rows and rows[file_id]["state"] == state_of(each)
-        }
+        with self._write_errors():
+            lines = self._whole_lines()
+            _, header = next(lines, (0, None))
+            if header is None:
+                self._append({"settings": settings})
+                return {}
+            self._keep()  # also if they do not fit: another command may take them up
+            self._check(header, settings)
+            offsets: dict[str, int] = {}
+            for offset, row in lines:  # a later row of a file replaces an earlier one
+                offsets.pop(row["id"], None)
+                if (source := sources.get(row["id"])) and row["state"] == state_of(source):
+                    offsets[row["id"]] = offset
+            return offsets
 
-    def add(self, embedded: Mapping[str, EmbeddedRecording], states: Mapping[str, State]) -> None:
-        """Append embeddings with the states of their files before, and keep the rows from now on.
+    def add(self, file_id: str, item: EmbeddedRecording, state: State) -> int:
+        """Append an embedding with the state of its file before it was read; return its offset.
 
         Raises:
-            MrlspkError: If they cannot be written.
+            MrlspkError: If it cannot be written.
         """
-        if embedded:
+        self._keep()
+        with self._write_errors():
+            return self._append(_row(file_id, item, state))
+
+    def read(self, offsets: Iterable[int]) -> Iterator[tuple[str, EmbeddedRecording]]:
+        """Yield the id and the embedding of each row."""
+        with self._path.open("rb") as file:
+            for offset in offsets:
+                file.seek(offset)
+                row = json.loads(file.readline())
+                yield row["id"], _embedded(row)
+
+    def _keep(self) -> None:
+        if self._claim:
             self._claim.keep_rows()
-            self._append(_row(file_id, each, states[file_id]) for file_id, each in embedded.items())
 
-    def _append(self, rows: Iterable[Row]) -> None:
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        with write_errors(self._claim.path), self._path.open("a", encoding="ascii") as file:
-            file.write(text)
+    @contextmanager
+    def _write_errors(self) -> Iterator[None]:
+        if self._claim is None:
+            with write_errors(self._path):
+                yield
+        else:
+            with write_errors(
+                self._claim.path, fix=f"Make room, then give `resume`: {self._path} keeps what was done."
+            ):
+                yield
 
-    def _whole_lines(self) -> Iterator[Row]:
-        """Yield the documents of the file, and cut off an unfinished last line."""
+    def _append(self, row: Row) -> int:
+        offset, rest = self._file.seek(0, 2), memoryview(json.dumps(row).encode() + b"\n")
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        return offset
+
+    def _whole_lines(self) -> Generator[tuple[int, Row]]:
+        """Yield the documents of the file with their offsets, and cut off an unfinished last line."""
+        offset = 0
         with self._path.open("rb+") as file:
             for line in file:
                 if not line.endswith(b"\n"):
-                    file.truncate(file.seek(-len(line), 1))
+                    file.truncate(offset)
                     return
-                yield self._parse(line)
+                yield offset, self._parse(line)
+                offset += len(line)
 
     def _parse(self, line: bytes) -> Row:
         try:
@@ -86,7 +128,7 @@ class Spool:
         return row
 
     def _not_ours(self) -> MrlspkError:
-        self._claim.keep_rows()
+        self._keep()
         return MrlspkError("was not left by `mrlspk embed`", self._path, "Remove it, or give another output.")
 
     def _check(self, header: Row, settings: Settings) -> None:
@@ -100,9 +142,28 @@ class Spool:
             raise MrlspkError(f"the run to resume had other settings:{changes}", self._path, fix)
 
 
-def state_of(recording: Recording) -> State:
-    """Return size and times of the file of a recording."""
-    state = file_state(recording.source)
+@contextmanager
+def open_spool(claim: Claim | None) -> Iterator[Spool]:
+    """Yield the spool of a claimed file, its ``F.partial``; without a claim, a temporary one.
+
+    Raises:
+        MrlspkError: If it cannot be made.
+    """
+    if claim:
+        with write_errors(claim.path):
+            file = claim.rows.open("r+b", buffering=0)
+        with file:
+            yield Spool(file, claim.rows, claim)
+    else:
+        with write_errors(Path(tempfile.gettempdir())):
+            folder = tempfile.TemporaryDirectory(prefix="mrlspk-")
+        with folder, (Path(folder.name) / "embeddings").open("x+b", buffering=0) as file:
+            yield Spool(file, Path(file.name), None)
+
+
+def state_of(source: AudioSource) -> State:
+    """Return size and times of the file of a source."""
+    state = file_state(source)
     return None if state is None else list(astuple(state))
 
 
@@ -113,10 +174,10 @@ def _row(file_id: str, item: EmbeddedRecording, state: State) -> Row:
         "seconds": item.seconds,
         "speech_seconds": item.speech_seconds,
         "warnings": list(item.warnings),
-        "embedding": item.vector.tolist(),
+        "embedding": base64.b64encode(item.vector.astype(FLOATS).tobytes()).decode(),
     }
 
 
 def _embedded(row: Row) -> EmbeddedRecording:
-    vector = np.array(row["embedding"], np.float32)
+    vector = np.frombuffer(base64.b64decode(row["embedding"]), FLOATS).astype(np.float32)
     return EmbeddedRecording(vector, row["seconds"], tuple(row["warnings"]), row["speech_seconds"])
