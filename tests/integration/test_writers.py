@@ -265,9 +265,9 @@ def test_killed_writer_leaves_its_partial_file_only(writer, whole, starter, work
     )
     assert killed.exit_code() == -signal.SIGKILL
     assert set(out.iterdir()) == {writer.partial, writer.unnamed}
-    outcome = run(*writer.arguments)
+    outcome = run(*writer.arguments, *(["--resume"] if writer.resumes else []))
     assert outcome.exit_code == 0, outcome.stderr
-    assert f"{writer.partial}: left by a process that was killed" in outcome.stderr
+    assert f"{writer.unnamed}: left by a process that was killed" in outcome.stderr
     assert contents(out) == files
     assert not writer.partial.exists()
 
