@@ -60,9 +60,7 @@ def load_backend(
     if loader := _find_loader(suffix):
         return loader(model, device)
     if suffix == GRAPH_SUFFIX:
-        from mrlspk.inference.graph_loading import load_graph
-
-        return load_graph(model.path, device=device, backend=backend, precision=precision, sample=sample)
+        return _load_onnx(model, device, backend, precision, sample)
     if backend == "auto":
         from mrlspk.inference.automatic import load_fastest
 
@@ -82,6 +80,21 @@ def load_backend(
     return load_cached_graph(
         model, device=device, backend=backend, precision=precision, cache_dir=cache_dir, sample=sample
     )
+
+
+def _load_onnx(
+    model: ModelFile, device: str, backend: BackendName, precision: Precision, sample: Sequence[NDArray[np.float32]]
+) -> LoadedBackend:
+    """Load a file that `mrlspk export` wrote, or a speaker model of another toolkit."""
+    from mrlspk.inference.graph_file import is_ours
+
+    if is_ours(model.path):
+        from mrlspk.inference.graph_loading import load_graph
+
+        return load_graph(model.path, device=device, backend=backend, precision=precision, sample=sample)
+    from mrlspk.inference.speaker_models.loading import load_speaker_model
+
+    return load_speaker_model(model.path, device=device, backend=backend, precision=precision)
 
 
 def _load_in_torch(model: ModelFile, device: str, precision: Precision) -> LoadedBackend:

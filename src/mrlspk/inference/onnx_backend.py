@@ -66,14 +66,20 @@ def open_session(content: bytes, where: Path) -> "onnxruntime.InferenceSession":
     """
     try:
         import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors
     except ModuleNotFoundError as error:
         raise MissingDependencyError("an ONNX model needs ONNX Runtime", where, INSTALL) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # its warnings are about its own optimisations
-    faults = (errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf, errors.NotImplemented)
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except faults as error:
+    except runtime_faults() as error:
         raise CheckpointError("is not a whole ONNX file", where, NOT_OURS) from error
+
+
+def runtime_faults() -> tuple[type[Exception], ...]:
+    """Return the errors that ONNX Runtime raises for a graph that it cannot read or run."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    names = "Fail InvalidArgument InvalidGraph InvalidProtobuf NotImplemented RuntimeException"
+    return tuple(getattr(errors, name) for name in names.split())

@@ -1,0 +1,1 @@
+"""Run ONNX speaker models of other toolkits, from audio to embedding, without torch."""
