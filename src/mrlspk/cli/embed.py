@@ -83,6 +83,9 @@ def embed_command(
     precision: Annotated[
         PrecisionChoice, typer.Option(help="Of the network. bf16 and int8 report their cosine to f32.")
     ] = PrecisionChoice.F32,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Call PyTorch's network through torch.compile; it takes minutes once.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Take up FILE.partial of a run that was stopped.")] = False,
     verify: Annotated[
         int, typer.Option(min=0, max=MOST, help="Embed N files again, each by itself; fail above a difference of 1e-5.")
@@ -118,6 +121,7 @@ def embed_command(
             device=choose_device(device, settings),
             backend=backend.value,
             precision=precision.value,
+            compile=compiled,
             cache_dir=find_cache_folder(),
             batch_size=batch_size,
             verify=verify,

@@ -18,6 +18,7 @@ FLAGS = {
     "cache_dir": "--cache-dir",
     "channel": "--channel",
     "cohort": "--cohort",
+    "compile": "--compile",
     "config": "--config",
     "device": "--device",
     "dim": "--dim",

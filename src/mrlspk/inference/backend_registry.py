@@ -5,7 +5,7 @@ suffix without its dot, such as ``onnx``, and whose object is a loader.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -38,6 +38,7 @@ def load_backend(
     cache_dir: Path | None = None,
     sample: Sequence[NDArray[np.float32]] = (),
     makes_graph: bool = True,
+    compile: bool = False,
 ) -> LoadedBackend:
     """Return the backend of a model file: that of a registered suffix, of an exported graph, else ``backend``.
 
@@ -48,15 +49,21 @@ def load_backend(
         precision: Of the network; front end, pooling and head stay in float32.
         cache_dir: Where the graph of a checkpoint is kept.
         sample: Waveforms (samples,) that a lower precision is compared with f32 on; int8 is calibrated on them.
+        compile: Call the network of a checkpoint through torch.compile: ``auto`` means ``torch`` then.
         makes_graph: Whether ``auto`` makes the graph of a checkpoint if none is kept, which takes seconds.
 
     Raises:
         CheckpointError: If the file is not a model, does not fit its own configuration, or fails its parity check.
-        UsageError: If no device is called ``device``, or the backend has no such precision.
+        UsageError: If no device is called ``device``, the backend has no such precision, or it is not PyTorch that is
+            to be compiled.
         ConfigError: If the graph of a checkpoint is needed, and ``cache_dir`` is None.
         MissingDependencyError: If this machine has no such device, or the runtime is not installed.
     """
     suffix = model.path.suffix.lower()
+    load_in_torch = partial(_load_in_torch, model, device, precision, sample)
+    if compile:
+        _check_compiled(suffix, backend)
+        return load_in_torch(compiled=True)
     if loader := _find_loader(suffix):
         return loader(model, device)
     if suffix == GRAPH_SUFFIX:
@@ -72,9 +79,9 @@ def load_backend(
             sample=sample,
             makes_graph=makes_graph,
         )
-        return fastest or _load_in_torch(model, device, precision)
+        return fastest or load_in_torch()
     if backend == "torch":
-        return _load_in_torch(model, device, precision)
+        return load_in_torch()
     from mrlspk.inference.graph_cache import load_cached_graph
 
     return load_cached_graph(
@@ -97,12 +104,26 @@ def _load_onnx(
     return load_speaker_model(model.path, device=device, backend=backend, precision=precision)
 
 
-def _load_in_torch(model: ModelFile, device: str, precision: Precision) -> LoadedBackend:
-    if precision != "f32":
-        raise UsageError(f"PyTorch does not embed in {precision}", fix="Use f32.", parameter="precision")
+def _load_in_torch(
+    model: ModelFile,
+    device: str,
+    precision: Precision,
+    sample: Sequence[NDArray[np.float32]],
+    *,
+    compiled: bool = False,
+) -> LoadedBackend:
     from mrlspk.inference.torch_backend import load_torch_backend  # graphs need no PyTorch network
 
-    return load_torch_backend(model, device)
+    return load_torch_backend(model, device, precision=precision, compiled=compiled, sample=sample)
+
+
+def _check_compiled(suffix: str, backend: BackendName) -> None:
+    """Raise UsageError if it is not PyTorch that runs the model."""
+    if suffix == GRAPH_SUFFIX or _find_loader(suffix):
+        raise UsageError("only a checkpoint can be compiled", fix="Leave out `compile`.", parameter="compile")
+    if backend not in {"auto", "torch"}:
+        what = f"torch.compile does not speed up {backend}"
+        raise UsageError(what, fix="Use `backend=torch`, or leave out `compile`.", parameter="compile")
 
 
 def _find_loader(suffix: str) -> Loader | None:

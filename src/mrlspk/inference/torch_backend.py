@@ -1,21 +1,30 @@
 """Run a PyTorch checkpoint as an inference backend."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError
-from mrlspk.inference.backend import LoadedBackend
+from mrlspk.inference.backend import LoadedBackend, Precision
 from mrlspk.inference.model_file import ModelFile
+from mrlspk.inference.precision import compare_precision
+from mrlspk.inference.torch_layers import has_onednn
 from mrlspk.inference.torch_network import InferenceNetwork
 from mrlspk.models.checkpoints import LoadedModel, load_model
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.fingerprint import model_fingerprint
+
+DTYPES: dict[Precision, torch.dtype] = {"f32": torch.float32, "bf16": torch.bfloat16}
+INT8 = "Use f32 or bf16. int8 needs ONNX Runtime: pip install 'mrlspk[onnx]'"
 
 
 class TorchBackend:
@@ -24,10 +33,15 @@ class TorchBackend:
     Args:
         encoder: In evaluation mode, on its device. Its weights must not change after the first call of `embed`.
         as_published: Run the encoder itself, whose values are those of training, in place of an `InferenceNetwork`.
+        precision: ``f32`` or ``bf16``, of the backbone.
+        compiled: Call the backbone through torch.compile.
     """
 
-    def __init__(self, encoder: Encoder, *, as_published: bool = False) -> None:
+    def __init__(
+        self, encoder: Encoder, *, as_published: bool = False, precision: Precision = "f32", compiled: bool = False
+    ) -> None:
         self._encoder, self._as_published = encoder, as_published
+        self._precision, self._compiled, self._of_thread = precision, compiled, threading.local()
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -56,38 +70,87 @@ class TorchBackend:
 
     @property
     def runtime(self) -> Mapping[str, str]:
-        """The version of torch, the type of the device, and which network it is."""
-        network = "published" if self._as_published else "rewritten"
-        return {"torch": torch.__version__, "device": self._encoder.device.type, "network": network}
+        """The version of torch, the type of the device, which network it is, and its precision."""
+        network = "published" if self._as_published else "compiled" if self._compiled else "rewritten"
+        device = self._encoder.device.type
+        return {"torch": torch.__version__, "device": device, "network": network, "precision": self._precision}
 
     @property
     def concurrency(self) -> int:
-        """1: a call uses all threads of torch, or the whole device."""
-        return 1
+        """1: a call uses all threads of torch; 2 on CUDA, where one batch is copied while another is embedded."""
+        return 2 if self._is_on_cuda else 1
 
     @torch.inference_mode()
     def embed(self, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map (batch, samples) to (batch, embed_dim), not of unit length."""
-        vectors: NDArray[np.float32] = self._network(torch.from_numpy(waveforms).to(self._encoder.device)).cpu().numpy()
+        with self._stream():
+            vectors: NDArray[np.float32] = self._network(self._on_device(torch.from_numpy(waveforms))).cpu().numpy()
         return vectors
 
     @cached_property
     def _network(self) -> nn.Module:
         """What maps waveforms to embeddings; made when it is first needed, which takes part of a second."""
-        return self._encoder if self._as_published else InferenceNetwork(self._encoder)
+        if self._as_published:
+            return self._encoder
+        network = InferenceNetwork(self._encoder, DTYPES[self._precision], compiled=self._compiled)
+        if self._is_on_cuda:
+            torch.cuda.synchronize(self._encoder.device)  # before the streams of other threads read it
+        return network
+
+    @property
+    def _is_on_cuda(self) -> bool:
+        return self._encoder.device.type == "cuda"
+
+    def _on_device(self, batch: Tensor) -> Tensor:
+        """Return a batch on the device; to a GPU, from pinned memory, it is copied while other work goes on."""
+        if self._is_on_cuda:
+            return batch.pin_memory().to(self._encoder.device, non_blocking=True)
+        return batch.to(self._encoder.device)
+
+    def _stream(self) -> AbstractContextManager[Any]:
+        """Return a context in which the calling thread has a CUDA stream of its own, if the device is a GPU."""
+        if not self._is_on_cuda:
+            return nullcontext()
+        if not hasattr(self._of_thread, "stream"):
+            self._of_thread.stream = torch.cuda.Stream(self._encoder.device)  # type: ignore[no-untyped-call]
+        return torch.cuda.stream(self._of_thread.stream)
 
 
-def load_torch_backend(model: ModelFile, device: str) -> LoadedBackend:
+def load_torch_backend(
+    model: ModelFile,
+    device: str,
+    *,
+    precision: Precision = "f32",
+    compiled: bool = False,
+    sample: Sequence[NDArray[np.float32]] = (),
+) -> LoadedBackend:
     """Return the encoder of a checkpoint, on the device called ``device``, as a backend.
+
+    Args:
+        model: Checkpoint.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: ``f32`` or ``bf16``.
+        compiled: Call the backbone through torch.compile.
+        sample: Waveforms (samples,) that bf16 is compared with f32 on.
 
     Raises:
         CheckpointError: If the file is no checkpoint, or does not fit its own configuration.
-        UsageError: If no device is called ``device``.
+        UsageError: If no device is called ``device``, or it has no such precision.
         MissingDependencyError: If this machine has no such device.
     """
+    if precision not in DTYPES:
+        raise UsageError(f"PyTorch does not embed in {precision}", fix=INT8, parameter="precision")
+    where = find_device(device)
+    if precision == "bf16" and where.type == "cpu" and not has_onednn(torch.bfloat16):
+        raise UsageError("this processor does not compute in bf16", fix="Use f32.", parameter="precision")
     checkpoint = load_checkpoint(model)
-    encoder = checkpoint.encoder.to(find_device(device))
-    return LoadedBackend(TorchBackend(encoder), config=checkpoint.config, checkpoint=checkpoint)
+    encoder = checkpoint.encoder.to(where)
+    loaded = LoadedBackend(
+        TorchBackend(encoder, precision=precision, compiled=compiled), config=checkpoint.config, checkpoint=checkpoint
+    )
+    if precision == "f32":
+        return loaded
+    return replace(loaded, precision_cosine=compare_precision(loaded.backend, TorchBackend(encoder), sample))
 
 
 def load_checkpoint(model: ModelFile) -> LoadedModel:

@@ -26,16 +26,20 @@ class InferenceNetwork(nn.Module):
     Args:
         encoder: Left as it is; gives the front end.
         dtype: Of the backbone; front end, pooling and head stay in float32.
+        compiled: Call the backbone through torch.compile, for any length. That takes minutes on a CPU, where the
+            rewritten network is as fast; it cannot compile calls of oneDNN.
     """
 
     @torch.no_grad()
-    def __init__(self, encoder: Encoder, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, encoder: Encoder, dtype: torch.dtype = torch.float32, *, compiled: bool = False) -> None:
         super().__init__()
         self._features, self._skipped_frames = encoder.features, encoder.skipped_frames
-        in_onednn = encoder.device.type == "cpu" and has_onednn(dtype)
+        in_onednn = encoder.device.type == "cpu" and not compiled and has_onednn(dtype)
         rewrite = rewrite_for_cpu if in_onednn else fold_plainly
         self.backbone = rewrite(encoder.backbone).to(encoder.device, dtype)
         self.pool = rewrite(encoder.pool).to(encoder.device)
+        if compiled:
+            self.backbone.compile(dynamic=True)
         head = fold_head(encoder.copy_head().cpu())
         self.head = nn.Linear(encoder.pooled_dim, encoder.embed_dim, device=encoder.device)
         self.head.weight.copy_(head.weight)

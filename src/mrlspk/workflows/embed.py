@@ -92,6 +92,7 @@ def embed(
     device: str = "auto",
     backend: BackendName = "torch",
     precision: Precision = "f32",
+    compile: bool = False,
     cache_dir: Path | None = None,
     batch_size: int | None = None,
     verify: int = 0,
@@ -112,6 +113,7 @@ def embed(
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         backend: What runs the network; auto: the fastest that is installed and gives the embeddings of PyTorch.
         precision: Of the network (f32, bf16, int8); the others are compared with f32 on the first recordings.
+        compile: Call the network of PyTorch through torch.compile.
         cache_dir: Where the graph of a checkpoint is kept for backends other than PyTorch.
         batch_size: Files of equal length embedded together; None: that of ``config``.
         verify: How many files to embed once more, each by itself, and compare.
@@ -137,6 +139,7 @@ def embed(
         device=device,
         backend=backend,
         precision=precision,
+        compile=compile,
         cache_dir=cache_dir,
         sample=() if precision == "f32" else read_sample(list(sources.values())),
         makes_graph=precision != "f32" or len(sources) >= GRAPH_FILES,

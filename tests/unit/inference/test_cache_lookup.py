@@ -129,7 +129,8 @@ def test_cache_key_hashes_model_audio_and_settings(backend, recordings, cache):
         audio = hashlib.sha256(recording.source.path.read_bytes()).hexdigest()
         settings = (
             f'{{"format": 2, "mrlspk": "{cache_lookup.__version__}", "torch": "{torch.__version__}", '
-            f'"device": "cpu", "network": "rewritten", "max_seconds": 60.0, "crop_seconds": {crop}, '
+            f'"device": "cpu", "network": "rewritten", "precision": "f32", "max_seconds": 60.0, '
+            f'"crop_seconds": {crop}, '
             '"speech": null, "channel": "mix"}'
         )
         key = hashlib.sha256(f"{backend.fingerprint} {audio} {settings}".encode()).digest()
