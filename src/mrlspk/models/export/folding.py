@@ -1,7 +1,7 @@
 """Fold what is constant in evaluation mode into the convolutions of a network: the same values with fewer operations.
 
-A BatchNorm that follows a convolution becomes part of it. Grouped convolutions with few channels per group become
-block-diagonal ones with 16, for which runtimes have fast kernels. The weights of sums over streams are computed once.
+A BatchNorm that follows a convolution becomes part of it, and so does the mean that a norm over channels subtracts. The
+weights of sums over streams are computed once.
 """
 
 from collections.abc import Callable
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mrlspk.models.export.groups import split_groups, widen_groups
 from mrlspk.models.redimnet.blocks import ChannelNorm, ConvNeXtLikeBlock, ResBasicBlock, WeightedSum
 from mrlspk.models.redimnet.pooling import AttentiveStatistics, deviation, weighted_statistics
 
 CONVOLUTIONS, NORMS = (nn.Conv1d, nn.Conv2d), (nn.BatchNorm1d, nn.BatchNorm2d)
-GROUP_CHANNELS = 16  # of a vector register of AVX-512, in which runtimes lay out channels
 
 type Convolution = nn.Conv1d | nn.Conv2d
 
@@ -26,13 +26,14 @@ def fold(network: nn.Module, *, regroup: bool = True) -> nn.Module:
 
     Args:
         network: Such as a backbone; left as it is.
-        regroup: Widen the groups of 2-D convolutions to 16 channels, where they have fewer.
+        regroup: Replace 2-D convolutions with narrow groups by such that runtimes have fast kernels for.
     """
     folded = nn.Sequential(deepcopy(network).eval().requires_grad_(requires_grad=False))
     for kind, rewrite in _REWRITES.items():
         replace_modules(folded, kind, rewrite)
     if regroup:
         replace_modules(folded, nn.Conv2d, widen_groups)
+        replace_modules(folded, nn.Conv2d, split_groups)
     return folded[0]
 
 
@@ -51,7 +52,17 @@ def _fold_sequence(sequence: nn.Sequential) -> nn.Sequential:
         if isinstance(layer, CONVOLUTIONS) and isinstance(norm, NORMS):
             setattr(sequence, name, _fuse(layer, norm))
             setattr(sequence, norm_name, nn.Identity())
+        elif isinstance(layer, CONVOLUTIONS) and isinstance(norm, ChannelNorm):
+            _centre(layer)
+            setattr(sequence, norm_name, PlainChannelNorm(norm, centred=True))
     return sequence
+
+
+def _centre(conv: Convolution) -> None:
+    """Subtract from what a convolution gives its mean over the channels, in place."""
+    conv.weight.sub_(conv.weight.mean(0, keepdim=True))
+    if conv.bias is not None:
+        conv.bias.sub_(conv.bias.mean())
 
 
 def _fold_convnext(block: ConvNeXtLikeBlock) -> nn.Module:
@@ -89,37 +100,6 @@ def _split_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d, widths: list[int]) -> lis
     return parts
 
 
-@torch.no_grad()
-def widen_groups(conv: nn.Conv2d) -> nn.Conv2d:
-    """Return a convolution with groups of 16 channels that computes the same; other convolutions as they are.
-
-    Its weights are zero between channels that were in different groups.
-    """
-    per_group = conv.in_channels // conv.groups
-    merged = GROUP_CHANNELS // per_group
-    fits = conv.groups > 1 and 1 < per_group < GROUP_CHANNELS and GROUP_CHANNELS % per_group == 0
-    if not fits or conv.groups % merged or conv.in_channels != conv.out_channels:
-        return conv
-    groups = conv.groups // merged
-    wide = nn.Conv2d(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,  # type: ignore[arg-type]
-        conv.stride,  # type: ignore[arg-type]
-        conv.padding,  # type: ignore[arg-type]
-        groups=groups,
-        bias=conv.bias is not None,
-    ).requires_grad_(requires_grad=False)
-    weight = conv.weight.reshape(groups, merged, per_group, per_group, *conv.kernel_size)
-    blocks = weight.new_zeros(groups, merged, per_group, merged, per_group, *conv.kernel_size)
-    for index in range(merged):
-        blocks[:, index, :, index] = weight[:, index]
-    wide.weight.copy_(blocks.flatten(3, 4).flatten(0, 2))
-    if conv.bias is not None and wide.bias is not None:
-        wide.bias.copy_(conv.bias)
-    return wide
-
-
 class _Parallel(nn.Module):
     """Concatenate what several convolutions make of the same input."""
 
@@ -143,7 +123,7 @@ class _Residual(nn.Module):
         return out
 
 
-class _ConstantWeightedSum(nn.Module):
+class ConstantWeightedSum(nn.Module):
     """A `WeightedSum` whose softmax is computed once."""
 
     weights: Tensor
@@ -153,6 +133,7 @@ class _ConstantWeightedSum(nn.Module):
         self.register_buffer("weights", source.w.softmax(1)[0].detach())
 
     def forward(self, streams: list[Tensor]) -> Tensor:
+        """Mix the streams."""
         if len(streams) == 1:
             return streams[0]
         mixed = self.weights[0] * streams[0]
@@ -161,23 +142,30 @@ class _ConstantWeightedSum(nn.Module):
         return mixed
 
 
-class _PlainChannelNorm(nn.Module):
-    """A `ChannelNorm` in operations that runtimes fuse."""
+class PlainChannelNorm(nn.Module):
+    """A `ChannelNorm` in operations that runtimes fuse.
+
+    Args:
+        source: Left as it is; or a LayerNorm of the same weights.
+        centred: Its input has the mean zero over the channels.
+    """
 
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, source: ChannelNorm) -> None:
+    def __init__(self, source: ChannelNorm | nn.LayerNorm, *, centred: bool = False) -> None:
         super().__init__()
         self.register_buffer("weight", source.weight.detach())
         self.register_buffer("bias", source.bias.detach())
-        self.eps = source.eps
+        self.eps, self.centred = source.eps, centred
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map a tensor to one of the same shape."""
         shape = (-1,) + (1,) * (x.ndim - 2)
-        centred = x - x.mean(1, keepdim=True)
-        variance = centred.square().mean(1, keepdim=True)
-        return centred * (self.weight.view(shape) / (variance + self.eps).sqrt()) + self.bias.view(shape)
+        if not self.centred:
+            x = x - x.mean(1, keepdim=True)
+        variance = x.square().mean(1, keepdim=True)
+        return x * (1 / (variance + self.eps).sqrt()) * self.weight.view(shape) + self.bias.view(shape)
 
 
 class _SplitAttention(nn.Module):
@@ -209,7 +197,7 @@ _REWRITES: dict[type[nn.Module], Callable[..., nn.Module]] = {
     ConvNeXtLikeBlock: _fold_convnext,
     ResBasicBlock: _fold_resnet,
     nn.Sequential: _fold_sequence,
-    WeightedSum: _ConstantWeightedSum,
-    ChannelNorm: _PlainChannelNorm,
+    WeightedSum: ConstantWeightedSum,
+    ChannelNorm: PlainChannelNorm,
     AttentiveStatistics: _split_attention,
 }

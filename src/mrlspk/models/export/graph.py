@@ -7,6 +7,7 @@ from torch.nn import functional
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.export.features import ConvolutionLogMel
 from mrlspk.models.export.folding import fold
+from mrlspk.models.export.rows import in_rows
 from mrlspk.models.graph_metadata import GraphInput
 
 
@@ -16,16 +17,17 @@ class ExportedEncoder(nn.Module):
     Args:
         encoder: Left as it is.
         input: ``waveform``, or ``features`` to leave the front end out.
-        regroup: Widen narrow groups of convolutions, which PyTorch does not profit from.
+        for_pytorch: Leave out the changes of layout that only other runtimes profit from.
     """
 
     @torch.no_grad()
-    def __init__(self, encoder: Encoder, *, input: GraphInput = "waveform", regroup: bool = True) -> None:
+    def __init__(self, encoder: Encoder, *, input: GraphInput = "waveform", for_pytorch: bool = False) -> None:
         super().__init__()
         self.features = ConvolutionLogMel(encoder.spec) if input == "waveform" else nn.Identity()
         self.padding = encoder.padding if input == "waveform" else 0
         self.skipped_frames = encoder.skipped_frames
-        self.backbone = fold(encoder.backbone, regroup=regroup)
+        backbone = fold(encoder.backbone, regroup=not for_pytorch)
+        self.backbone = backbone if for_pytorch else in_rows(backbone)
         self.pool = fold(encoder.pool)
         head = encoder.folded_head()
         self.head = nn.Linear(encoder.pooled_dim, encoder.embed_dim).requires_grad_(requires_grad=False)

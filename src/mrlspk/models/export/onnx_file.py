@@ -12,7 +12,7 @@ from torch import Tensor
 from mrlspk.errors import MissingDependencyError
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.export.graph import ExportedEncoder
-from mrlspk.models.export.part_names import name_parts
+from mrlspk.models.export.part_names import name_frames, name_parts
 from mrlspk.models.graph_metadata import GraphInput, GraphMetadata, check_signal
 
 OPSET = 18
@@ -41,6 +41,7 @@ def write_onnx(encoder: Encoder, path: Path, metadata: GraphMetadata) -> None:
         raise MissingDependencyError("an ONNX file needs onnx", path, "Type: pip install 'mrlspk[onnx]'") from error
     model = onnx.load_from_string(_traced(encoder, metadata.input))
     name_parts(model)
+    name_frames(model, time_stride=encoder.backbone.time_stride)
     onnx.helper.set_model_props(model, metadata.with_checks(_check_embeddings(encoder)).properties())
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())

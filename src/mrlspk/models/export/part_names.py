@@ -1,4 +1,4 @@
-"""Name the values between the parts of an exported graph, so that a runtime can treat its network by itself."""
+"""Name the values between the parts of an exported graph, and its number of frames, for the runtimes that read it."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ from mrlspk.models.graph_metadata import FEATURES, FRAMES
 if TYPE_CHECKING:
     import onnx
 
-NETWORK = "/backbone/"  # the exporter names operations by the module that they come from
+NETWORK, SUM_OF_STREAMS = "/backbone/", "/terms."  # the exporter names operations by the module that they come from
 
 
 def name_parts(model: "onnx.ModelProto") -> None:
@@ -29,6 +29,24 @@ def name_parts(model: "onnx.ModelProto") -> None:
     for node in nodes:
         for names in (node.input, node.output):
             names[:] = [new_names.get(name, name) for name in names]
+
+
+def name_frames(model: "onnx.ModelProto", *, time_stride: int) -> None:
+    """Tell a runtime which values of the network have the same number of frames, in place.
+
+    ONNX Runtime adds two values in its own layout only if it knows that their shapes are equal.
+
+    Args:
+        model: Exported graph.
+        time_stride: Of the backbone. With 1 all images have as many frames, else the streams alone.
+    """
+    from onnx import TensorProto, helper
+
+    wanted = NETWORK if time_stride == 1 else SUM_OF_STREAMS
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv" and wanted in node.name]
+    named = {name for node in convolutions for name in (node.input[0], node.output[0])}
+    shape = ["batch", None, None, "frames"]
+    model.graph.value_info.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in named)
 
 
 def _is_copy_of(weights: set[str], node: "onnx.NodeProto") -> bool:

@@ -23,7 +23,7 @@ def write_torchscript(encoder: Encoder, path: Path, metadata: GraphMetadata) -> 
     written = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch calls TorchScript deprecated, and tracing warns of shapes that it keeps
-        exported = ExportedEncoder(encoder, input=metadata.input, regroup=False)
+        exported = ExportedEncoder(encoder, input=metadata.input, for_pytorch=True)
         traced = torch.jit.trace(exported, trace_example(encoder, metadata.input))  # type: ignore[no-untyped-call]
         torch.jit.save(torch.jit.freeze(traced), written, {PROPERTY: metadata.model_dump_json()})
     path.write_bytes(written.getvalue())

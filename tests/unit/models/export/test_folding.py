@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from mrlspk.models.export.folding import fold, widen_groups
-from mrlspk.models.redimnet.blocks import ConvNeXtLikeBlock, ResBasicBlock, WeightedSum
+from mrlspk.models.export.folding import fold
+from mrlspk.models.redimnet.blocks import ChannelNorm, ConvNeXtLikeBlock, ResBasicBlock, WeightedSum
 from mrlspk.models.redimnet.pooling import AttentiveStatistics
 
 
@@ -57,14 +57,15 @@ def test_sum_of_streams_keeps_its_values():
     assert fold(network)(streams).numpy() == pytest.approx(network(streams).detach().numpy(), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("channels", "per_group", "groups"), [(32, 4, 2), (48, 8, 3), (32, 16, 2), (24, 4, 6), (32, 1, 32)]
-)
-def test_narrow_groups_become_groups_of_sixteen_channels(channels, per_group, groups):
-    conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels // per_group)
-    wide, x = widen_groups(conv), torch.randn(2, channels, 5, 7)
-    assert wide.groups == groups
-    assert wide(x).detach().numpy() == pytest.approx(conv(x).detach().numpy(), abs=1e-5)
+@pytest.mark.parametrize("bias", [True, False])
+def test_norm_behind_a_convolution_computes_no_mean(bias):
+    network, x = settled(nn.Sequential(nn.Conv1d(6, 8, 1, bias=bias), ChannelNorm(8), nn.GELU())), torch.randn(2, 6, 9)
+    network[1].weight.data.uniform_(0.5, 2)
+    network[1].bias.data.uniform_(-1, 1)
+    folded = fold(network)
+    assert folded[0](x).mean(1).numpy() == pytest.approx(0, abs=1e-6)
+    assert folded[1].centred
+    torch.testing.assert_close(folded(x), network(x), atol=1e-5, rtol=1e-5)
 
 
 def test_attention_with_global_context_reads_the_context_once():

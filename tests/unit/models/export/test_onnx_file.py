@@ -46,13 +46,19 @@ def written(encoder, path, **changes):
     return onnxruntime.InferenceSession(path, options)
 
 
+@pytest.fixture(scope="module")
+def graph(encoder, tmp_path_factory):
+    """The file of a graph that reads waveforms, and a session of it."""
+    path = tmp_path_factory.mktemp("graph") / "model.onnx"
+    return path, written(encoder, path)
+
+
 def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_graph_names_the_values_between_its_parts(encoder, tmp_path):
-    written(encoder, tmp_path / "model.onnx")
-    model = onnx.load(tmp_path / "model.onnx")
+def test_graph_names_the_values_between_its_parts(graph):
+    model = onnx.load(graph[0])
     readers = [node.name for node in model.graph.node if "features" in node.input]
     assert readers
     assert all(name.startswith("/backbone/") for name in readers)
@@ -62,9 +68,9 @@ def test_graph_names_the_values_between_its_parts(encoder, tmp_path):
     assert maker.startswith("/backbone/")
 
 
-def test_graph_gives_the_embeddings_of_pytorch(encoder, tmp_path):
-    session = written(encoder, tmp_path / "model.onnx")
-    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+def test_graph_gives_the_embeddings_of_pytorch(encoder, graph):
+    path, session = graph
+    assert [each.name for each in path.parent.iterdir()] == ["model.onnx"]
     for n_samples in (encoder.min_samples, 4_800, 16_037):
         waveforms = np.stack([check_signal(n_samples + shift)[shift:] for shift in range(5)])
         for batch in (1, 5):
@@ -83,8 +89,8 @@ def test_graph_of_features_gives_the_embeddings_of_pytorch(encoder, tmp_path):
     assert unit(found) == pytest.approx(unit(expected), abs=TOLERANCE)
 
 
-def test_file_describes_itself(encoder, tmp_path):
-    session = written(encoder, tmp_path / "model.onnx")
+def test_file_describes_itself(encoder, graph):
+    path, session = graph
     metadata = read_metadata(session.get_modelmeta().custom_metadata_map)
     assert (metadata.dims, metadata.fingerprint, metadata.licence) == (encoder.dims, "abc", "MIT")
     assert [check.n_samples for check in metadata.graph_checks] == [4_800, 16_000]
@@ -92,12 +98,24 @@ def test_file_describes_itself(encoder, tmp_path):
         with torch.inference_mode():
             expected = encoder(torch.from_numpy(check_signal(check.n_samples))[None])[0].numpy()
         assert check.embedding == pytest.approx(expected, abs=1e-5)
-    graph = onnx.load(tmp_path / "model.onnx").graph
-    assert [axis.dim_param for axis in graph.input[0].type.tensor_type.shape.dim] == ["batch", "samples"]
+    (waveform,) = onnx.load(path).graph.input
+    assert [axis.dim_param for axis in waveform.type.tensor_type.shape.dim] == ["batch", "samples"]
 
 
-def test_too_short_waveform_is_refused_or_finite(encoder, tmp_path):
-    session, n_refused = written(encoder, tmp_path / "model.onnx"), 0
+def test_runtime_adds_streams_in_its_convolutions(graph, tmp_path):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.optimized_model_filepath = 4, str(tmp_path / "optimised.onnx")
+    onnxruntime.InferenceSession(graph[0], options)
+    nodes = onnx.load(tmp_path / "optimised.onnx").graph.node
+    terms = [node for node in nodes if node.op_type == "Conv" and "/terms." in node.name]
+    sums = {node.name.split("/terms.")[0] for node in terms}
+    assert sums
+    # The fourth input of a convolution is added to its output; the first term of a sum has none.
+    assert sum(len(node.input) == 4 for node in terms) == len(terms) - len(sums)
+
+
+def test_too_short_waveform_is_refused_or_finite(graph):
+    session, n_refused = graph[1], 0
     for n_samples in (1, 160, 256):
         try:
             assert np.isfinite(session.run(None, {"waveform": check_signal(n_samples)[None]})[0]).all()
