@@ -23,7 +23,6 @@ from mrlspk.cli.options import (
     choose_device,
     parse_dims,
     read_config,
-    resolve_model,
 )
 from mrlspk.cli.output import cost, percent
 from mrlspk.cli.trial_options import (
@@ -38,7 +37,10 @@ from mrlspk.cli.trial_options import (
     PTargets,
     ScoreNormChoice,
     TopN,
+    VectorsFile,
+    VectorSpeakers,
     check_norm,
+    find_model,
     parse_durations,
 )
 
@@ -58,6 +60,8 @@ def calibrate_command(
         str | None, typer.Argument(help="Path or published name. Default: the newest run's best.", show_default=False)
     ] = None,
     *,
+    vectors: VectorsFile = None,
+    speakers: VectorSpeakers = None,
     trials: Annotated[list[Path], typer.Option("--trials", help="Trial list to fit on; repeatable.")],
     audio_root: AudioRoots = None,
     enroll: Enrolments = None,
@@ -96,6 +100,7 @@ def calibrate_command(
         trials=tuple(trials),
         audio_roots=tuple(audio_root or ()),
         enrolments=tuple(enroll or ()),
+        speakers=speakers,
         dims=parse_dims(dims),
         allow_untrained_dim=allow_untrained_dim,
         p_targets=tuple(p_target) if p_target else None,
@@ -117,7 +122,7 @@ def calibrate_command(
     )
     check_norm(settings, cohort, top_n)
     check_speech(settings.evaluation.speech)
-    file = resolve_model(model, quiet=quiet)
+    file = find_model(model, vectors, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = calibrate(
             file,
@@ -142,7 +147,7 @@ def _payload(report: "CalibrateReport") -> dict[str, Any]:
         "top_n": content.top_n,
         "cohort": content.cohort and content.cohort.model_dump(),
         "quality": content.quality,
-        "seconds_range": list(content.seconds_range),
+        "seconds_range": content.seconds_range and list(content.seconds_range),
         "durations": list(content.crop_seconds),
         "fit_p_target": content.fit_p_target,
         "trials": [
@@ -190,10 +195,10 @@ def _width_payload(fit: "WidthFit") -> dict[str, Any]:
 
 def _human(report: "CalibrateReport") -> Iterator[RenderableType]:
     content = report.file.content
-    low, high = content.seconds_range
     yield "\n".join(each.path for each in content.trials)
     yield f"{report.n_target} target and {report.n_nontarget} non-target trials"
-    yield f"shorter recording of each trial: {low:.1f}–{high:.1f} s"
+    if content.seconds_range:
+        yield "shorter recording of each trial: {:.1f}–{:.1f} s".format(*content.seconds_range)
     if content.speech != "all":
         yield f"embedded: {content.describe_speech()}"
     if report.n_left_out:

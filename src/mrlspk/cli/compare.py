@@ -41,9 +41,12 @@ from mrlspk.cli.trial_options import (
     ScoreNormChoice,
     TopN,
     TrialFiles,
+    VectorsFiles,
+    VectorSpeakers,
     check_norm,
     heading,
     trial_request,
+    vector_model,
 )
 from mrlspk.errors import UsageError
 
@@ -61,13 +64,16 @@ STORED = ".npz"
 def compare_command(
     ctx: typer.Context,
     models: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Two or more paths, published names or .npz files of `mrlspk eval --scores`; or one run's folder.",
             metavar="MODEL",
+            show_default=False,
         ),
-    ],
+    ] = None,
     *,
+    vectors: VectorsFiles = None,
+    speakers: VectorSpeakers = None,
     trials: TrialFiles = None,
     audio_root: AudioRoots = None,
     enroll: Enrolments = None,
@@ -114,10 +120,10 @@ def compare_command(
     )
     check_norm(settings, cohort, top_n)
     check_speech(settings.evaluation.speech)
-    run = _find_run(models)
+    run = _find_run(models or [])
     request = ComparisonRequest(
-        models=_find_models([str(each.path) for each in run] or models, quiet=quiet),
-        trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing),
+        models=_find_models([str(each.path) for each in run] or models or [], vectors or [], quiet=quiet),
+        trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing, speakers=speakers),
         dims=parse_dims(dims),
         allow_untrained_dim=allow_untrained_dim,
         run=run,
@@ -151,18 +157,19 @@ def _find_run(models: list[str]) -> "tuple[RunCheckpoint, ...]":
     return ()
 
 
-def _find_models(models: list[str], *, quiet: bool) -> "dict[str, ModelFile | ModelScores]":
-    """Return the checkpoints and the stored scores by the typed names, in order."""
+def _find_models(models: list[str], vectors: list[Path], *, quiet: bool) -> "dict[str, ModelFile | ModelScores]":
+    """Return the checkpoints, stored scores and files of vectors by the typed names, in order."""
     from mrlspk.evaluation.score_files import read_scores
 
-    if repeated := [model for model in dict.fromkeys(models) if models.count(model) > 1]:
+    names = [*models, *map(str, vectors)]
+    if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise UsageError(f"{', '.join(repeated)} is named more than once", fix="Name different checkpoints.")
-    if len(models) < 2:
-        raise UsageError(f"expected two or more models, got {len(models)}", fix="Name a second one.")
+    if len(names) < 2:
+        raise UsageError(f"expected two or more models, got {len(names)}", fix="Name a second one.")
     return {
         model: read_scores(Path(model)) if Path(model).suffix == STORED else resolve_model(model, quiet=quiet)
         for model in models
-    }
+    } | {str(path): vector_model(path) for path in vectors}
 
 
 def comparison_tables(report: "ComparisonReport") -> Iterator[RenderableType]:

@@ -24,7 +24,6 @@ from mrlspk.cli.options import (
     mirror_address,
     parse_dims,
     read_config,
-    resolve_model,
     typed_command,
 )
 from mrlspk.cli.output import cost, percent, percent_interval, rate_table
@@ -45,7 +44,10 @@ from mrlspk.cli.trial_options import (
     ScoreNormChoice,
     TopN,
     TrialFiles,
+    VectorsFile,
+    VectorSpeakers,
     check_norm,
+    find_model,
     heading,
     parse_durations,
     trial_request,
@@ -69,6 +71,8 @@ def eval_command(
         str | None, typer.Argument(help="Path or published name. Default: the newest run's best.", show_default=False)
     ] = None,
     *,
+    vectors: VectorsFile = None,
+    speakers: VectorSpeakers = None,
     trials: TrialFiles = None,
     audio_root: AudioRoots = None,
     enroll: Enrolments = None,
@@ -120,7 +124,7 @@ def eval_command(
 
     claim = _claim_targets(ctx, scores, report, force=force)
     request = EvaluationRequest(
-        trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing),
+        trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing, speakers=speakers),
         dims=parse_dims(dims),
         allow_untrained_dim=allow_untrained_dim,
         durations=parse_durations(durations),
@@ -146,7 +150,7 @@ def eval_command(
     )
     check_norm(settings, cohort, top_n)
     check_speech(settings.evaluation.speech)
-    file = resolve_model(model, quiet=quiet)
+    file = find_model(model, vectors, quiet=quiet)
     with output.progress("embedding", quiet=quiet) as on_progress:
         result = evaluate(
             file,
@@ -157,7 +161,7 @@ def eval_command(
             mirror=mirror_address(),
             on_progress=on_progress,
         )
-    payload = evaluation_values(result, command_line=typed_command(ctx, model=file.typed))
+    payload = evaluation_values(result, command_line=typed_command(ctx, **({} if vectors else {"model": file.typed})))
     try:
         _write_files(result, payload, claim, report, force=force)
     finally:  # a full disk does not lose the metrics

@@ -51,6 +51,7 @@ FLAGS = {
     "speech": "--speech",
     "top_n": "--top-n",
     "trials": "--trials",
+    "vectors": "--vectors",
     "verify": "--verify",
 }
 _MENTION = re.compile(r"`(\w+)(?:=([^`]*))?`")

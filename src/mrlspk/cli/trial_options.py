@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from mrlspk.cli.options import MOST, Speech, speech_option
+from mrlspk.cli.options import MOST, Speech, resolve_model, speech_option
 from mrlspk.errors import UsageError, shorten
 
 LONGEST_SECONDS = 86_400
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mrlspk.evaluation.evaluation_report import ListReport
     from mrlspk.evaluation.list_comparison import ComparedTrials
     from mrlspk.evaluation.trial_list import TrialRequest
+    from mrlspk.inference.model_file import ModelFile
 
 
 def _check_rates(values: list[float] | None) -> list[float] | None:
@@ -90,7 +91,9 @@ ScoreNormChoice = Annotated[
 ]
 CohortPath = Annotated[
     Path | None,
-    typer.Option("--cohort", help="Cohort of the normalisation: a folder of speakers, or an .npz of `mrlspk embed`."),
+    typer.Option(
+        "--cohort", help="Cohort: a folder of speakers or an .npz of `mrlspk embed`; with --vectors, a vector file."
+    ),
 ]
 TopN = Annotated[
     int | None, typer.Option(min=2, max=MOST, help="Number of highest cohort scores for AS-Norm. Default: 300.")
@@ -113,6 +116,48 @@ NoCache = Annotated[bool, typer.Option("--no-cache", help="Embed everything agai
 ReportFolder = Annotated[
     Path | None, typer.Option("--report", help="Write an HTML page and its data into this folder.", metavar="DIR")
 ]
+
+
+VectorsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--vectors", help="Score these vectors in place of audio: .npz, .npy, .ark, .scp, .parquet, .jsonl. No MODEL."
+    ),
+]
+VectorsFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--vectors", help="Vectors to score in place of audio: .npz, .npy, .ark, .scp, .parquet, .jsonl; repeatable."
+    ),
+]
+VectorSpeakers = Annotated[
+    Path | None,
+    typer.Option(
+        "--speakers", help="Speakers of --vectors: utt2spk, or a table (id, speaker). Default: as the trial list shows."
+    ),
+]
+
+
+def find_model(model: str | None, vectors: Path | None, *, quiet: bool) -> "ModelFile":
+    """Return the file of ``--vectors``, or else the model of `resolve_model`.
+
+    Raises:
+        UsageError: If both are given.
+        CheckpointError: If there is no such model.
+    """
+    if vectors is None:
+        return resolve_model(model, quiet=quiet)
+    if model is not None:
+        fix = "Leave MODEL out: the vectors are scored as they are."
+        raise UsageError("a model cannot be applied to vectors", fix=fix, parameter="vectors")
+    return vector_model(vectors)
+
+
+def vector_model(path: Path) -> "ModelFile":
+    """Return a file of vectors, which stands in for the model that made them."""
+    from mrlspk.inference.model_file import ModelFile
+
+    return ModelFile(path, str(path), is_vectors=True)
 
 
 def check_norm(config: "Config", cohort: Path | None, top_n: int | None) -> None:
@@ -138,11 +183,12 @@ def trial_request(
     enrolments: Sequence[Path] | None = None,
     *,
     allow_missing: bool = False,
+    speakers: Path | None = None,
 ) -> "TrialRequest":
     """Return the trials that the flags name."""
     from mrlspk.evaluation.trial_list import TrialRequest
 
-    return TrialRequest(tuple(trials or ()), tuple(audio_roots or ()), tuple(enrolments or ()), allow_missing)
+    return TrialRequest(tuple(trials or ()), tuple(audio_roots or ()), tuple(enrolments or ()), allow_missing, speakers)
 
 
 def parse_durations(text: str | None) -> tuple[float | None, ...]:

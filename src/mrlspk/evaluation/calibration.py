@@ -158,7 +158,7 @@ class Calibration(Record):
         cohort: Of the normalisation.
         quality: What the ratios depend on besides the score.
         seconds_range: Shortest and longest shorter side of the fitted trials; a ratio that depends on duration uses the
-            nearer end beyond them.
+            nearer end beyond them. None if it was fitted on vectors, whose durations are unknown.
         crop_seconds: Durations that the test sides were cropped to; None among them is the whole recording.
         fit_p_target: Prior at which the logistic regression weights its trials.
         speech: Part of each recording that was embedded; files without the key are of whole recordings. The channel is
@@ -174,7 +174,7 @@ class Calibration(Record):
     top_n: PositiveInt | None
     cohort: CohortRecord | None
     quality: Quality | None
-    seconds_range: tuple[Positive, Positive]
+    seconds_range: tuple[Positive, Positive] | None = None
     crop_seconds: tuple[Positive | None, ...]
     fit_p_target: Rate
     speech: SpeechMode = "all"
@@ -189,7 +189,9 @@ class Calibration(Record):
             raise ValueError(f"widths must rise without repeats, got {self.dims}")
         if {each.duration_weight is not None for each in self.widths} != {self.quality == "duration"}:
             raise ValueError("quality contradicts the duration_weight of the widths")
-        if self.seconds_range[0] > self.seconds_range[1]:
+        if self.quality is not None and self.seconds_range is None:
+            raise ValueError("quality needs seconds_range")
+        if self.seconds_range is not None and self.seconds_range[0] > self.seconds_range[1]:
             raise ValueError(f"seconds_range must rise, got {self.seconds_range}")
         if (self.score_norm == "none") != (self.cohort is None):
             raise ValueError("score_norm contradicts cohort")
@@ -315,7 +317,7 @@ class Calibration(Record):
         )
 
     def _log_seconds(self, seconds: NDArray[np.floating] | Sequence[float] | None) -> NDArray[np.float64] | None:
-        if self.quality is None:
+        if self.quality is None or self.seconds_range is None:
             return None
         if seconds is None:
             raise ValueError("a calibration by duration needs the duration of the shorter side")

@@ -13,6 +13,7 @@ from mrlspk.data.speech.detector import SpeechDetector
 from mrlspk.errors import CheckpointError
 from mrlspk.evaluation.calibration import VERSION, Calibration
 from mrlspk.evaluation.score_norm import NormRequest
+from mrlspk.evaluation.stored_vectors import Detector
 from mrlspk.files import Claim
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.models.graph_metadata import GraphMetadata
@@ -66,7 +67,7 @@ def find_calibration_for(
     *,
     norm: NormRequest | None,
     dims: Collection[int],
-    speech: SpeechDetector | None = None,
+    speech: Detector | SpeechDetector | None = None,
     metadata: GraphMetadata | None = None,
 ) -> CalibrationFile | None:
     """Return the calibration for scores of a known normalisation, known widths and known audio.
@@ -86,7 +87,12 @@ def find_calibration_for(
         CheckpointError: If it cannot be used, or the given one does not exist or fits other scores, widths or audio.
     """
     found = find_calibration(model, fingerprint, given, metadata=metadata)
-    if found is None or not (problem := _mismatch(found.content, norm, dims, speech)):
+    if found is None:
+        return None
+    problem = _mismatch(found.content, norm, dims, speech)
+    if model.is_vectors and found.content.quality is not None:
+        problem = "depends on durations, which vectors do not have"
+    if problem is None:
         return found
     if given:
         command = calibrate_command(model, found.path, speech=speech.name if speech else "all")
@@ -158,6 +164,8 @@ def calibrate_command(
     widths = f" --dims {','.join(map(str, sorted(dims)))}" if dims else ""
     over = f" -o {shlex.quote(str(path))} --force" if path and path.exists() else ""
     part = "" if speech == "all" else f" --speech {speech}"
+    if model.is_vectors:
+        return f"mrlspk calibrate --vectors {shlex.quote(model.typed)} --trials FILE{widths}{over}"
     return f"mrlspk calibrate {shlex.quote(model.typed)} --trials FILE --audio-root DIR{widths}{part}{over}"
 
 
@@ -171,7 +179,7 @@ def _problem(error: ValidationError) -> str:
 
 
 def _mismatch(
-    calibration: Calibration, norm: NormRequest | None, dims: Collection[int], speech: SpeechDetector | None
+    calibration: Calibration, norm: NormRequest | None, dims: Collection[int], speech: Detector | SpeechDetector | None
 ) -> str | None:
     """Return why a calibration does not fit such scores; None if it does."""
     fitted = calibration.cohort and (calibration.score_norm, calibration.cohort.fingerprint, calibration.top_n)

@@ -16,7 +16,7 @@ from mrlspk.evaluation.calibration import (
     WidthCalibration,
     bayes_threshold,
 )
-from mrlspk.evaluation.embedder import Embedder
+from mrlspk.evaluation.embedder import EmbeddingSource
 from mrlspk.evaluation.score_lists import ScoredList, score_model
 from mrlspk.evaluation.score_norm import NormRequest
 from mrlspk.evaluation.trial_list import TrialList
@@ -61,7 +61,7 @@ class WidthFit:
 
 
 def score_for_fit(
-    embedder: Embedder,
+    embedder: EmbeddingSource,
     lists: Sequence[TrialList],
     dims: tuple[int, ...],
     *,

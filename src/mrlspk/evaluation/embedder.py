@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,33 @@ from mrlspk.inference.recording import SHORT, EmbeddedRecording, Recording
 log = logging.getLogger("mrlspk.evaluation")
 
 SHOWN_ERRORS = 10
+
+
+class EmbeddingSource(Protocol):
+    """Gives the embeddings of recordings: a model, or a file of vectors."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the model."""
+
+    @property
+    def embed_dim(self) -> int:
+        """The full width."""
+
+    @property
+    def reads_audio(self) -> bool:
+        """Whether any recording can be embedded."""
+
+    @property
+    def speech_mode(self) -> SpeechMode:
+        """Mode of the speech that is embedded."""
+
+    @property
+    def speech_version(self) -> str | None:
+        """Version of the detector; None for whole recordings."""
+
+    def embed(self, recordings: Iterable[Recording]) -> "Embeddings":
+        """Return the embeddings of all recordings, each embedded once."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +78,16 @@ class Embedder:
     def fingerprint(self) -> str:
         """Fingerprint of the model."""
         return self.backend.fingerprint
+
+    @property
+    def embed_dim(self) -> int:
+        """The full width."""
+        return self.backend.embed_dim
+
+    @property
+    def reads_audio(self) -> bool:
+        """True: any recording can be embedded."""
+        return True
 
     @property
     def speech_mode(self) -> SpeechMode:

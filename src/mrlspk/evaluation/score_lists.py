@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.trials import Trials, TrialSpeakers, trial_speakers
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.embedder import Embedder, Embeddings
+from mrlspk.evaluation.embedder import Embeddings, EmbeddingSource
 from mrlspk.evaluation.score_norm import NormRequest, ScoreNorm, join_cohort, normalise, warn_of_overlap
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.trial_cosines import enrolment_side, score_sides, test_side
 from mrlspk.evaluation.trial_list import TrialList
-from mrlspk.inference.backend import Backend, check_dims
+from mrlspk.inference.backend import check_dims
 from mrlspk.inference.recording import Recording
 
 
@@ -52,7 +52,7 @@ class ScoredList:
 
 
 def choose_dims(
-    backend: Backend, dims: tuple[int, ...] | None, *, allow_untrained: bool, model: str | Path
+    trained: tuple[int, ...], dims: tuple[int, ...] | None, *, allow_untrained: bool, model: str | Path
 ) -> tuple[int, ...]:
     """Return the widths to score: the requested ones, or all that the model was trained for.
 
@@ -60,13 +60,13 @@ def choose_dims(
         UsageError: If the model does not have a width, or was not trained for it and that is not allowed.
     """
     try:
-        return check_dims(backend.dims, dims, allow_untrained=allow_untrained)
+        return check_dims(trained, dims, allow_untrained=allow_untrained)
     except UsageError as error:
         raise UsageError(error.what, model, error.fix, parameter="dims") from error
 
 
 def score_model(
-    embedder: Embedder,
+    embedder: EmbeddingSource,
     lists: Sequence[TrialList],
     dims: tuple[int, ...],
     *,

@@ -15,12 +15,16 @@ from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.corpora.recipe_registry import find_recipe, scan_corpus
 from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError, UsageError
-from mrlspk.evaluation.embedder import Embedder, Embeddings
+from mrlspk.evaluation.embedder import Embeddings, EmbeddingSource
 from mrlspk.evaluation.npz_file import open_arrays
+from mrlspk.evaluation.stored_vectors import StoredVectors, check_same_model
 from mrlspk.evaluation.trial_cosines import Side, Voices, join_voices
 from mrlspk.files import file_sha256
 from mrlspk.inference.recording import Recording
 from mrlspk.metrics.normalisation import cohort_statistics, normalise_scores
+from mrlspk.vectors.checks import refuse_unusable
+from mrlspk.vectors.loading import load_vectors
+from mrlspk.vectors.speakers import require_speakers
 
 log = logging.getLogger("mrlspk.evaluation")
 MIN_VOICES = 2
@@ -95,8 +99,10 @@ class ScoreNorm:
     top_n: int | None
 
 
-def find_cohort(path: Path, embedder: Embedder) -> CohortSource:
+def find_cohort(path: Path, embedder: EmbeddingSource) -> CohortSource:
     """Return the cohort in a folder of speakers or in a file that ``mrlspk embed DIR -o FILE.npz`` wrote.
+
+    For stored vectors it is in a vector file of any format.
 
     Args:
         path: Folder or .npz file.
@@ -105,7 +111,9 @@ def find_cohort(path: Path, embedder: Embedder) -> CohortSource:
     Raises:
         DataError: If it is neither, does not fit this model, or has fewer than two speakers.
     """
-    if find_recipe(path) is not None:
+    if isinstance(embedder, StoredVectors):
+        found = _vector_cohort(path, embedder)
+    elif find_recipe(path) is not None:
         manifest = scan_corpus(path)
         sources = {utterance.utterance_id: utterance.source for utterance in manifest.utterances}
         speakers = {utterance.utterance_id: utterance.speaker_id for utterance in manifest.utterances}
@@ -118,7 +126,7 @@ def find_cohort(path: Path, embedder: Embedder) -> CohortSource:
     return found
 
 
-def build_norm_request(settings: EvaluationConfig, embedder: Embedder) -> NormRequest | None:
+def build_norm_request(settings: EvaluationConfig, embedder: EmbeddingSource) -> NormRequest | None:
     """Return the normalisation that the configuration requests; None for plain cosines.
 
     Args:
@@ -177,12 +185,26 @@ def warn_of_overlap(cohort: Cohort, speakers: Sequence[str], where: str) -> None
         )
 
 
-def _read_embeddings(path: Path, embedder: Embedder) -> dict[str, NDArray[np.floating]]:
+def _vector_cohort(path: Path, stored: StoredVectors) -> CohortSource:
+    """Return the cohort in a vector file.
+
+    Raises:
+        DataError: If it cannot be read, is of another model, or an id has no speaker.
+    """
+    table = load_vectors(path)
+    check_same_model(stored, table, path)
+    refuse_unusable(table, path)
+    speakers = require_speakers(table.ids, stored.labels, path)
+    vectors = dict(zip(table.ids, table.vectors, strict=True))
+    return CohortSource(path, file_sha256(path), {}, dict(zip(table.ids, speakers, strict=True)), vectors)
+
+
+def _read_embeddings(path: Path, embedder: EmbeddingSource) -> dict[str, NDArray[np.floating]]:
     expected = "a folder of speakers or an .npz file written by `mrlspk embed`"
     with open_arrays(path, expected=expected, fix="Check `cohort`.") as arrays:
         ids, vectors, model = arrays["ids"], arrays["embeddings"], str(arrays["fingerprint"])
         speech = str(arrays["speech_detector"]) if "speech_detector" in arrays else ""  # absent in older files
-    embed_dim, wanted = embedder.backend.embed_dim, embedder.speech_version or ""
+    embed_dim, wanted = embedder.embed_dim, embedder.speech_version or ""
     if model != embedder.fingerprint:
         raise DataError("holds embeddings of another model", path, "Embed the cohort with the model that is scored.")
     if speech != wanted:

@@ -1,7 +1,7 @@
 """Choose the trial lists to score and find their audio."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,14 @@ class TrialRequest:
         audio_roots: Folders or wav.scp files that their ids are relative to: none, one for all lists or one each.
         enrolments: Files of enrolment models: none, one for all lists or one each.
         allow_missing: Leave out and count trials without audio.
+        speakers: Speaker labels of vectors that are scored in place of audio.
     """
 
     paths: tuple[Path, ...] = ()
     audio_roots: tuple[Path, ...] = ()
     enrolments: tuple[Path, ...] = ()
     allow_missing: bool = False
+    speakers: Path | None = None
 
 
 def choose_trial_lists(
@@ -153,8 +155,8 @@ def read_trial_lists(
         UsageError: If the roots or enrolments are not none, one, or one for each list.
         DataError: If a list cannot be read, has only one kind of trial, or names audio that does not exist.
     """
-    roots = _one_each(audio_roots, paths, "audio_root", "folders of audio") or [path.parent for path in paths]
-    given = _one_each(enrolments, paths, "enroll", "files of enrolment models")
+    roots = one_each(audio_roots, paths, "audio_root", "folders of audio") or [path.parent for path in paths]
+    given = one_each(enrolments, paths, "enroll", "files of enrolment models")
     models: Sequence[Path | None] = given or [None] * len(paths)
     return tuple(
         join_audio(read_trials(path, model), root, source, allow_missing=allow_missing)
@@ -168,24 +170,57 @@ def join_audio(trials: Trials, audio_root: Path, source: str, *, allow_missing: 
     Raises:
         DataError: If they are all of one kind, or name audio that does not exist and that is not allowed.
     """
+    find, fix = AudioLookup(audio_root).find, "Give the folder that the list's paths are relative to with `audio_root`"
+    return join_sources(trials, find, audio_root, source, allow_missing=allow_missing, place=str(audio_root), fix=fix)
+
+
+def join_sources(
+    trials: Trials,
+    find: Callable[[str], AudioSource | None],
+    audio_root: Path,
+    source: str,
+    *,
+    allow_missing: bool | None,
+    place: str,
+    fix: str,
+) -> TrialList:
+    """Return the trials with the source of each utterance; warn of a list that resembles a published one.
+
+    Args:
+        trials: The trials.
+        find: Gives the source of an utterance, or None.
+        audio_root: Folder that their ids are relative to.
+        source: Why these trials were chosen.
+        allow_missing: Leave out and count trials without audio; None: the caller cannot.
+        place: Where utterances are looked for, for messages.
+        fix: What the user can do about a missing one, without a full stop.
+
+    Raises:
+        DataError: If they are all of one kind, or an utterance has no source and that is not allowed.
+    """
     _check_kinds(trials, trials.path)
     official = official_match(trials)
     if warning := official_warning(trials, official):
         log.warning("%s", warning)
-    folder = AudioLookup(audio_root)
-    found = {utterance_id: folder.find(utterance_id) for utterance_id in trials.utterance_ids}
+    found = {utterance_id: find(utterance_id) for utterance_id in trials.utterance_ids}
     audio = {utterance_id: source for utterance_id, source in found.items() if source is not None}
     missing = [utterance_id for utterance_id in found if utterance_id not in audio]
     if not allow_missing:
-        _check_nothing_missing(missing, trials, audio_root, may_allow=allow_missing is not None)
+        allow = ", or leave their trials out with `allow_missing`" if allow_missing is not None else ""
+        _check_nothing_missing(missing, trials, place, f"{fix}{allow}.")
         return TrialList(trials, audio_root, source, audio, official)
     kept = _without(trials, set(missing))
-    _check_kinds(kept, f"{trials.path} without {len(missing)} utterances that are missing in {audio_root}")
+    _check_kinds(kept, f"{trials.path} without {len(missing)} utterances that are missing in {place}")
     absent = MissingAudio(len(missing), len(trials) - len(kept), tuple(missing[:SHOWN_MISSING]))
     return TrialList(kept, audio_root, source, {each: audio[each] for each in kept.utterance_ids}, official, absent)
 
 
-def _one_each(given: Sequence[Path], paths: Sequence[Path], parameter: str, what: str) -> list[Path]:
+def one_each(given: Sequence[Path], paths: Sequence[Path], parameter: str, what: str) -> list[Path]:
+    """Return the files given for trial lists, one for each list: none, one for all, or one each.
+
+    Raises:
+        UsageError: If there is another number.
+    """
     if len(given) not in {0, 1, len(paths)}:
         raise UsageError(
             f"{len(given)} {what} for {len(paths)} trial lists",
@@ -214,15 +249,14 @@ def _check_kinds(trials: Trials, where: str) -> None:
         )
 
 
-def _check_nothing_missing(missing: Sequence[str], trials: Trials, audio_root: Path, *, may_allow: bool) -> None:
+def _check_nothing_missing(missing: Sequence[str], trials: Trials, place: str, fix: str) -> None:
     if missing:
-        allow = ", or leave their trials out with `allow_missing`" if may_allow else ""
         more = f" and {len(missing) - SHOWN_MISSING} more" if len(missing) > SHOWN_MISSING else ""
         raise DataError(
-            f"{len(missing)} of {len(trials.utterance_ids)} utterances are not in {audio_root}: "
+            f"{len(missing)} of {len(trials.utterance_ids)} utterances are not in {place}: "
             f"{', '.join(map(shorten, missing[:SHOWN_MISSING]))}{more}",
             trials.path,
-            f"Give the folder that the list's paths are relative to with `audio_root`{allow}.",
+            fix,
         )
 
 

@@ -21,12 +21,14 @@ class ModelFile:
         typed: The path or name.
         published: Entry of the registry, if a published name was typed.
         own: Entry of the user's own models, if one of their names was typed.
+        is_vectors: True for a file of vectors, which stands in for the model that made them.
     """
 
     path: Path
     typed: str
     published: PublishedModel | None = None
     own: OwnModel | None = None
+    is_vectors: bool = False
 
     def check_family(self, family: str) -> None:
         """Check that a published model is of the family that the registry says.

@@ -10,7 +10,7 @@ import numpy as np
 from mrlspk.config import Config
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.trials import trial_speakers
-from mrlspk.errors import DataError
+from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.calibration import (
     VERSION,
     Calibration,
@@ -29,13 +29,14 @@ from mrlspk.evaluation.calibration_fit import (
     measure_fit,
     score_for_fit,
 )
-from mrlspk.evaluation.embedder import Embedder, build_embedder
-from mrlspk.evaluation.score_lists import choose_dims
+from mrlspk.evaluation.embedder import EmbeddingSource
 from mrlspk.evaluation.score_norm import NormRequest, build_norm_request
+from mrlspk.evaluation.scored_model import open_scored
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
-from mrlspk.evaluation.trial_list import NAMED, TrialList, read_trial_lists
+from mrlspk.evaluation.stored_vectors import StoredVectors
+from mrlspk.evaluation.trial_list import NAMED, TrialList, TrialRequest, read_trial_lists
+from mrlspk.evaluation.vector_trials import read_vector_trials
 from mrlspk.files import OnProgress, claimed_file
-from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.metrics.dcf import cost_weights
 
@@ -52,6 +53,7 @@ class CalibrationRequest:
         trials: Lists to fit it on.
         audio_roots: Folders of their audio: none, one for all lists or one each.
         enrolments: Files of enrolment models: none, one for all lists or one each.
+        speakers: Speaker labels of vectors that are scored in place of audio.
         dims: Prefix widths, rising; None for all that the model was trained for.
         allow_untrained_dim: Calibrate widths that the model has but was not trained for.
         p_targets: Priors to compute thresholds for; the regression is weighted by the first. None for those of the
@@ -67,6 +69,7 @@ class CalibrationRequest:
     trials: tuple[Path, ...]
     audio_roots: tuple[Path, ...] = ()
     enrolments: tuple[Path, ...] = ()
+    speakers: Path | None = None
     dims: tuple[int, ...] | None = None
     allow_untrained_dim: bool = False
     p_targets: tuple[float, ...] | None = None
@@ -101,7 +104,7 @@ def calibrate(
     """Fit a calibration and write it.
 
     Args:
-        model: Checkpoint.
+        model: Checkpoint, or a file of vectors.
         request: The request.
         config: Its ``evaluation`` section is used.
         device: auto, cpu, cuda, cuda:N or mps.
@@ -142,14 +145,17 @@ def _fit(
     on_progress: OnProgress | None,
 ) -> tuple[Calibration, FittingScores]:
     """Score the trials, and fit a calibration to them."""
-    backend = load_backend(model, device=device).backend
-    dims = choose_dims(backend, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
-    lists = read_trial_lists(
-        request.trials, request.audio_roots, source=NAMED, enrolments=request.enrolments, allow_missing=None
+    if model.is_vectors and (request.quality or request.crops):
+        parameter = "quality" if request.quality else "durations"
+        raise UsageError("the durations of vectors are unknown", fix="Leave it out.", parameter=parameter)
+    scored = open_scored(
+        model, settings, device=device, cache_dir=cache_dir, speakers=request.speakers, on_progress=on_progress
     )
+    embedder, settings = scored.embedder, scored.settings
+    dims = scored.choose_dims(request.dims, allow_untrained=request.allow_untrained_dim)
+    lists = _read_lists(request, embedder)
     _check_repeats(lists)
     rates = _choose_rates(request.false_accept_rates, settings.false_accept_rates, lists)
-    embedder = build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress)
     norm = build_norm_request(settings, embedder)
     crops = request.crops or (QUALITY_CROPS if request.quality else (None,))
     fitting = score_for_fit(embedder, lists, dims, crops=crops, norm=norm)
@@ -166,6 +172,13 @@ def _fit(
         false_accept_rates=rates,
     )
     return _record(embedder, norm, request, crops, fitting, lists, widths), fitting
+
+
+def _read_lists(request: CalibrationRequest, embedder: EmbeddingSource) -> tuple[TrialList, ...]:
+    paths, roots, enrolments = request.trials, request.audio_roots, request.enrolments
+    if isinstance(embedder, StoredVectors):
+        return read_vector_trials(TrialRequest(paths, roots, enrolments), [embedder], may_allow=False)
+    return read_trial_lists(paths, roots, source=NAMED, enrolments=enrolments, allow_missing=None)
 
 
 def _check_repeats(lists: Sequence[TrialList]) -> None:
@@ -226,7 +239,7 @@ def _check_lengths(fitting: FittingScores, quality: Quality | None) -> None:
 
 
 def _record(
-    embedder: Embedder,
+    embedder: EmbeddingSource,
     norm: NormRequest | None,
     request: CalibrationRequest,
     crops: Crops,
@@ -244,7 +257,7 @@ def _record(
         if norm
         else None,
         quality=request.quality,
-        seconds_range=(float(seconds.min()), float(seconds.max())),
+        seconds_range=(float(seconds.min()), float(seconds.max())) if embedder.reads_audio else None,
         crop_seconds=crops,
         fit_p_target=widths[0].priors[0].p_target,
         speech=embedder.speech_mode,

@@ -7,17 +7,16 @@ from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.embedder import build_embedder
 from mrlspk.evaluation.list_comparison import ComparisonReport, common_dims, compare_scores
 from mrlspk.evaluation.run_checkpoints import RunCheckpoint
 from mrlspk.evaluation.score_files import ModelScores, ScoredAs, keep_scores
-from mrlspk.evaluation.score_lists import choose_dims, score_model
+from mrlspk.evaluation.score_lists import score_model
 from mrlspk.evaluation.score_norm import build_norm_request
+from mrlspk.evaluation.scored_model import ScoredModel, find_trials, open_scored
 from mrlspk.evaluation.scored_trials import Resampling
-from mrlspk.evaluation.trial_list import TrialRequest, choose_trial_lists
+from mrlspk.evaluation.stored_vectors import UNKNOWN
+from mrlspk.evaluation.trial_list import TrialRequest
 from mrlspk.files import OnProgress
-from mrlspk.inference.backend import LoadedBackend
-from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.model_file import ModelFile
 
 log = logging.getLogger("mrlspk.evaluation")
@@ -28,7 +27,7 @@ class ComparisonRequest:
     """The request of a comparison, besides the configuration.
 
     Attributes:
-        models: Checkpoint or stored scores by name, in the order of the report.
+        models: Checkpoint, file of vectors or stored scores by name, in the order of the report.
         trials: The trials to score the checkpoints on.
         dims: Prefix widths, rising; None for all that every model was trained for.
         allow_untrained_dim: Score widths that a model has but was not trained for.
@@ -77,13 +76,23 @@ def compare(
     """
     _check_distinct(request)
     config = config or Config()
-    loaded = {name: load_backend(file, device=device) for name, file in request.files.items()}
+    settings = config.evaluation
+    loaded = {
+        name: open_scored(
+            file,
+            settings,
+            device=device,
+            cache_dir=cache_dir,
+            speakers=request.trials.speakers,
+            on_progress=on_progress and _progress_of(index, len(request.files), on_progress),
+        )
+        for index, (name, file) in enumerate(request.files.items())
+    }
     dims = _choose_dims(request, loaded)
-    fresh = _score(request, loaded, dims, config, cache_dir, on_progress) if loaded else {}
+    fresh = _score(request, loaded, dims, config) if loaded else {}
     known = fresh | request.stored
     scores = {name: known[name] for name in request.models}
     _warn_of_doubts(scores)
-    settings = config.evaluation
     trials = compare_scores(
         {name: each.lists for name, each in scores.items()},
         dims,
@@ -105,30 +114,27 @@ def compare(
 
 def _score(
     request: ComparisonRequest,
-    loaded: Mapping[str, LoadedBackend],
+    loaded: Mapping[str, ScoredModel],
     dims: tuple[int, ...],
     config: Config,
-    cache_dir: Path | None,
-    on_progress: OnProgress | None,
 ) -> dict[str, ModelScores]:
     """Return the scores of each checkpoint, one after the other, on the same lists."""
-    carried = {request.files[name].path: model.config for name, model in loaded.items()}
-    lists = choose_trial_lists(request.trials, config=config, carried=carried)
-    settings, scores = config.evaluation, {}
-    for index, (name, model) in enumerate(loaded.items()):
-        progress = on_progress and _progress_of(index, len(loaded), on_progress)
-        embedder = build_embedder(model.backend, settings, cache_dir=cache_dir, on_progress=progress)
-        norm = build_norm_request(settings, embedder)
+    lists = find_trials(request.trials, list(loaded.values()), config)
+    scores = {}
+    for name, model in loaded.items():
+        embedder = model.embedder
+        norm = build_norm_request(model.settings, embedder)
         scored = score_model(embedder, lists, dims, norm=norm)
-        scores[name] = keep_scores(embedder.fingerprint, ScoredAs.of(norm, settings, embedder.speech_version), scored)
+        scored_as = ScoredAs.of(norm, model.settings, embedder.speech_version)
+        scores[name] = keep_scores(embedder.fingerprint, scored_as, scored)
     return scores
 
 
-def _choose_dims(request: ComparisonRequest, loaded: Mapping[str, LoadedBackend]) -> tuple[int, ...]:
+def _choose_dims(request: ComparisonRequest, loaded: Mapping[str, ScoredModel]) -> tuple[int, ...]:
     """Return the requested widths, or those that all models and stored scores have."""
-    for name, model in loaded.items():
-        choose_dims(model.backend, request.dims, allow_untrained=request.allow_untrained_dim, model=name)
-    known = {name: model.backend.dims for name, model in loaded.items()}
+    for model in loaded.values():
+        model.choose_dims(request.dims, allow_untrained=request.allow_untrained_dim)
+    known = {name: model.dims for name, model in loaded.items()}
     stored = {name: each.lists[0].scored.dims for name, each in request.stored.items()}
     if request.dims is None:
         return common_dims(known | stored)
@@ -144,7 +150,7 @@ def _warn_of_doubts(scores: Mapping[str, ModelScores]) -> None:
     seen: dict[tuple[str, ScoredAs], str] = {}
     for name, each in scores.items():
         first = seen.setdefault((each.fingerprint, each.scored_as), name)
-        if first != name:
+        if first != name and each.fingerprint != UNKNOWN:
             log.warning("%s and %s have the same weights and were scored in the same way", first, name)
     (first, expected), *others = scores.items()
     for name, each in others:

@@ -11,7 +11,7 @@ from mrlspk.data.metadata import Metadata, read_metadata
 from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.evaluation.baselines import BaselineResults, score_baselines
 from mrlspk.evaluation.calibration_file import CalibrationFile, find_calibration_for
-from mrlspk.evaluation.embedder import Embedder, build_embedder
+from mrlspk.evaluation.embedder import Embedder, EmbeddingSource
 from mrlspk.evaluation.evaluation_report import (
     EvaluationReport,
     ListRequest,
@@ -19,13 +19,12 @@ from mrlspk.evaluation.evaluation_report import (
     report_list,
     smallest_width,
 )
-from mrlspk.evaluation.score_lists import choose_dims, score_model
+from mrlspk.evaluation.score_lists import score_model
 from mrlspk.evaluation.score_norm import build_norm_request
+from mrlspk.evaluation.scored_model import ScoredModel, find_trials, open_scored
 from mrlspk.evaluation.scored_trials import Resampling
-from mrlspk.evaluation.trial_list import TrialList, TrialRequest, choose_trial_lists
+from mrlspk.evaluation.trial_list import TrialList, TrialRequest
 from mrlspk.files import OnProgress
-from mrlspk.inference.backend import LoadedBackend
-from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.model_file import ModelFile
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def evaluate(
     """Return the metrics of ``model`` on each trial list.
 
     Args:
-        model: Checkpoint.
+        model: Checkpoint, or a file of vectors.
         request: The request.
         config: Its ``evaluation`` section and ``seed`` are used.
         device: auto, cpu, cuda, cuda:N or mps.
@@ -91,13 +90,15 @@ def evaluate(
     config = config or Config()
     settings, metadata = config.evaluation, _read_metadata(request)
     _check_baselines(request, settings)
-    loaded = load_backend(model, device=device)
-    backend = loaded.backend
-    dims = choose_dims(backend, request.dims, allow_untrained=request.allow_untrained_dim, model=model.path)
-    lists = choose_trial_lists(request.trials, config=config, carried={model.path: loaded.config})
+    _check_crops(request, model)
+    loaded = open_scored(
+        model, settings, device=device, cache_dir=cache_dir, speakers=request.trials.speakers, on_progress=on_progress
+    )
+    embedder, settings = loaded.embedder, loaded.settings
+    dims = loaded.choose_dims(request.dims, allow_untrained=request.allow_untrained_dim)
+    lists = find_trials(request.trials, [loaded], config)
     check_columns(lists, request.by, metadata)
     origin = _find_origin(loaded, model, cache_dir=cache_dir, mirror=mirror) if request.baselines else None
-    embedder = build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress)
     norm = build_norm_request(settings, embedder)
     calibration = None
     if request.use_calibration:
@@ -144,7 +145,12 @@ def _check_baselines(request: EvaluationRequest, settings: EvaluationConfig) -> 
         )
 
 
-def _find_origin(loaded: LoadedBackend, model: ModelFile, *, cache_dir: Path | None, mirror: str | None) -> "Origin":
+def _check_crops(request: EvaluationRequest, model: ModelFile) -> None:
+    if model.is_vectors and request.durations:
+        raise UsageError("vectors have no audio to crop", fix="Leave it out.", parameter="durations")
+
+
+def _find_origin(loaded: ScoredModel, model: ModelFile, *, cache_dir: Path | None, mirror: str | None) -> "Origin":
     """Return the original model.
 
     Raises:
@@ -158,10 +164,15 @@ def _find_origin(loaded: LoadedBackend, model: ModelFile, *, cache_dir: Path | N
 
 
 def _score_baselines(
-    origin: "Origin | None", embedder: Embedder, lists: Sequence[TrialList], dims: tuple[int, ...], *, p_target: float
+    origin: "Origin | None",
+    embedder: EmbeddingSource,
+    lists: Sequence[TrialList],
+    dims: tuple[int, ...],
+    *,
+    p_target: float,
 ) -> tuple[tuple[BaselineResults, ...], ...]:
     """Return the baselines of each list; none if they are not requested."""
-    if origin is None:
+    if origin is None or not isinstance(embedder, Embedder):
         return ((),) * len(lists)
     return score_baselines(origin, embedder, lists, dims=dims, p_target=p_target)
 

@@ -134,7 +134,7 @@ def verify(
         raise UsageError("expected either a prior or a false-accept rate", fix="Give either `p_target` or `far`.")
     loaded = load_backend(model, device=device)
     backend = loaded.backend
-    widths = choose_dims(backend, dims, allow_untrained=allow_untrained_dim, model=model.path)
+    widths = choose_dims(backend.dims, dims, allow_untrained=allow_untrained_dim, model=model.path)
     settings = (config or Config()).evaluation
     found = find_calibration(model, backend.fingerprint, calibration, metadata=loaded.metadata)
     decision = _decide(model, found, p_target, far)
@@ -237,7 +237,7 @@ def _warn(found: CalibrationFile | None, dims: tuple[int, ...], seconds: float) 
     """Warn if the calibration was fitted on recordings of other durations, or lacks a width."""
     if found is None:
         return
-    shortest, longest = found.content.seconds_range
+    shortest, longest = found.content.seconds_range or (seconds, seconds)
     if seconds * LENGTH_TOLERANCE < shortest or seconds > longest * LENGTH_TOLERANCE:
         log.warning(
             "the shorter recording has %.1f s; the calibration was fitted on %.1f to %.1f s and is less reliable here",

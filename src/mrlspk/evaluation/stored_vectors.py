@@ -1,0 +1,155 @@
+"""Look embeddings up in a vector file, in place of embedding audio."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+from mrlspk.config.evaluation import SpeechMode
+from mrlspk.data.audio.source import AudioSource
+from mrlspk.errors import DataError
+from mrlspk.evaluation.embedder import Embeddings
+from mrlspk.inference.recording import EmbeddedRecording, Recording
+from mrlspk.vectors.checks import refuse_unusable
+from mrlspk.vectors.loading import load_vectors
+from mrlspk.vectors.speakers import read_speakers
+from mrlspk.vectors.table import VectorTable
+
+UNKNOWN = "unknown"  # fingerprint of vectors whose file does not name their model
+UNKNOWN_SECONDS = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSource(AudioSource):
+    """An utterance whose audio is elsewhere."""
+
+    utterance_id: str
+
+    def __str__(self) -> str:
+        return self.utterance_id
+
+    def open(self) -> BinaryIO:
+        """Fail: there is no audio."""
+        raise OSError("is a stored vector, not audio")
+
+    def size(self) -> int:
+        """Fail: there is no audio."""
+        raise OSError("is a stored vector, not audio")
+
+    @property
+    def suffix(self) -> str:
+        """No suffix."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """The detector whose speech was embedded: the mode that selects it, and its version."""
+
+    name: SpeechMode
+    version: str
+
+
+@dataclass(frozen=True, eq=False)
+class StoredVectors:
+    """The vectors of a file, which stand in for a model and the audio of its recordings.
+
+    Attributes:
+        path: The file.
+        table: Its vectors; no id repeats.
+        labels: Speaker by id; None for the part of an id before its first ``/``.
+    """
+
+    path: Path
+    table: VectorTable
+    labels: Mapping[str, str] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the model; ``unknown`` if the file has none."""
+        return self.table.fingerprint or UNKNOWN
+
+    @property
+    def embed_dim(self) -> int:
+        """The full width."""
+        return self.table.dim
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """The widths that the file names, or else its full width."""
+        return self.table.dims or (self.table.dim,)
+
+    @property
+    def reads_audio(self) -> bool:
+        """False: embeddings of other recordings cannot be made."""
+        return False
+
+    @property
+    def speech(self) -> Detector | None:
+        """The detector whose speech was embedded; None for whole recordings, and if the file does not say."""
+        version = self.table.speech_detector
+        return Detector("silero" if version.startswith("silero") else "auto", version) if version else None
+
+    @property
+    def speech_mode(self) -> SpeechMode:
+        """Mode of the speech that was embedded."""
+        return self.speech.name if self.speech else "all"
+
+    @property
+    def speech_version(self) -> str | None:
+        """Version of the detector; None for whole recordings."""
+        return self.speech.version if self.speech else None
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {utterance_id: row for row, utterance_id in enumerate(self.table.ids)}
+
+    def find(self, utterance_id: str) -> VectorSource | None:
+        """Return the source of an utterance; None if it has no vector."""
+        return VectorSource(utterance_id) if utterance_id in self._rows else None
+
+    def embed(self, recordings: Iterable[Recording]) -> Embeddings:
+        """Return the vectors of recordings, whose durations are unknown.
+
+        Raises:
+            DataError: If a vector is zero or not finite.
+        """
+        wanted = {each: str(each.source) for each in recordings}
+        ids = tuple(dict.fromkeys(wanted.values()))
+        vectors = self.table.vectors[[self._rows[utterance_id] for utterance_id in ids]]
+        refuse_unusable(VectorTable(ids, vectors), self.path)
+        found = dict(zip(ids, vectors, strict=True))
+        return Embeddings({each: EmbeddedRecording(found[id_], UNKNOWN_SECONDS) for each, id_ in wanted.items()})
+
+
+def load_stored_vectors(path: Path, *, speakers: Path | None = None) -> StoredVectors:
+    """Return the vectors of a file to score.
+
+    Args:
+        path: The file.
+        speakers: Speaker labels.
+
+    Raises:
+        DataError: If a file cannot be read as what it should be, or an id has several vectors.
+        MissingDependencyError: If it is Parquet and pyarrow is not installed.
+    """
+    table = load_vectors(path)
+    if len(set(table.ids)) != len(table.ids):
+        refuse_unusable(table, path)
+    return StoredVectors(path, table, None if speakers is None else read_speakers(speakers))
+
+
+def check_same_model(stored: StoredVectors, other: VectorTable, where: Path) -> None:
+    """Check that vectors are of the same model and width, as far as the files say.
+
+    Raises:
+        DataError: If they are not.
+    """
+    fingerprints = {stored.fingerprint, other.fingerprint or UNKNOWN} - {UNKNOWN}
+    detectors = {stored.table.speech_detector, other.speech_detector} - {None}
+    if other.dim != stored.embed_dim:
+        raise DataError(f"expected {stored.embed_dim} values, as in {stored.path}, got {other.dim}", where)
+    if len(fingerprints) > 1 or len(detectors) > 1:
+        what = "another model" if len(fingerprints) > 1 else "other parts of the recordings"
+        raise DataError(f"holds vectors of {what} than {stored.path}", where, "Give vectors of the same model.")
