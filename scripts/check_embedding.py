@@ -124,7 +124,7 @@ def n_lines(path: Path) -> int:
 
 def check_speed(model: Path, files: Path, baseline: Path, rounds: int) -> bool:
     """Return whether embeddings equal those of a baseline; print medians of interleaved runs of both."""
-    python = (baseline / ".venv/bin/python").resolve()
+    python = (baseline / ".venv/bin/python").absolute()
     costs: dict[str, list[Cost]] = {"baseline": [], "now": []}
     with tempfile.TemporaryDirectory() as name:
         outputs = {kind: Path(name) / f"{kind}.npz" for kind in costs}
@@ -132,7 +132,7 @@ def check_speed(model: Path, files: Path, baseline: Path, rounds: int) -> bool:
         commands = {"baseline": [str(python), "-m", "mrlspk"], "now": [sys.executable, "-m", "mrlspk"]}
         speech = {"baseline": [], "now": ["--speech", "all"]}
         first = measure([*commands["now"], *words, str(outputs["now"]), *speech["now"]], files.parent)
-        print(f"first run, which may make and keep the graph: {first}")
+        print(f"first run, which may make and keep the graph: {first}", flush=True)
         for _ in range(rounds):
             for kind, command in commands.items():
                 costs[kind].append(measure([*command, *words, str(outputs[kind]), *speech[kind]], files.parent))
