@@ -22,6 +22,11 @@ def test_ark_and_scp_of_kaldiio_load(tmp_path, dtype, shape, text):
         np.testing.assert_allclose(table.vectors, np.stack(list(VECTORS.values())), rtol=1e-7)
 
 
+def test_text_vector_that_begins_with_a_whole_number_stays_float(tmp_path):
+    (tmp_path / "v.ark").write_text("anna-1  [ 0 0.98 0.5 ]\nben-1  [ 1e-05 0.5 0.25 ]\n")
+    np.testing.assert_allclose(load_vectors(tmp_path / "v.ark").vectors, [[0, 0.98, 0.5], [1e-5, 0.5, 0.25]], rtol=1e-6)
+
+
 def test_ark_is_recognised_under_another_suffix(tmp_path):
     kaldiio.save_ark(str(tmp_path / "binary.1"), VECTORS)
     kaldiio.save_ark(str(tmp_path / "text.1"), VECTORS, text=True)
