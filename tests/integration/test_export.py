@@ -1,6 +1,7 @@
 """``mrlspk export``: every format, what it keeps, what it refuses, and the exported file in the other commands."""
 
 import json
+import sys
 
 import numpy as np
 import onnx
@@ -198,3 +199,11 @@ def test_damaged_calibration_in_an_exported_file_is_refused(run, calibrated):
 def test_redimnet2_model_exports(run, tmp_path):
     model = write_tiny_model(tmp_path / "second.pt", (4, 8), backbone=TINY2)
     assert run("export", model, "-o", tmp_path / "second.onnx", "--json").json["max_difference"] <= TOLERANCE
+
+
+def test_embed_without_openvino_says_what_to_install(run, graph, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    voices = write_voices(tmp_path / "voices", 1)
+    result = run("embed", voices, "--model", graph, "--backend", "openvino")
+    assert result.exit_code == 4
+    assert "pip install 'mrlspk[openvino]'" in result.stderr

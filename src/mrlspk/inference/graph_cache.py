@@ -1,4 +1,7 @@
-"""Keep the graphs of checkpoints, so that the second use of a checkpoint needs no PyTorch."""
+"""Keep the graphs of checkpoints, so that the second use of a checkpoint needs no PyTorch.
+
+A new graph removes those that older versions of the program kept.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -80,6 +83,7 @@ def cached_graph(model: ModelFile, *, cache_dir: Path) -> tuple[Path, bool]:
         is_new = not path.is_file()
         if is_new:
             _make_graph(model, path, cache_dir)
+            _remove_older(path.parent)
     return path, is_new
 
 
@@ -103,6 +107,15 @@ def _graph_path(model: ModelFile, cache_dir: Path) -> Path:
             raise CheckpointError("is too large to become one ONNX file", model.path, "Use `backend=torch`.")
         name = f"{file_sha256(model.path)}-{EXPORTER}.onnx"
     return cache_dir / FOLDER / name
+
+
+def _remove_older(folder: Path) -> None:
+    """Remove the graphs of older exporters, which this version never reads."""
+    for path in folder.glob("*.onnx"):
+        _, _, exporter = path.stem.rpartition("-")
+        if exporter.isdecimal() and int(exporter) < EXPORTER:
+            log.info("removing %s, which an older version made", path)
+            remove_file(path)
 
 
 def _make_graph(model: ModelFile, path: Path, cache_dir: Path) -> None:

@@ -15,7 +15,7 @@ from mrlspk.inference.graph_description import describe_graph
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import describe_base, describe_source, provenance_of_converted
 from mrlspk.inference.torch_backend import load_checkpoint
-from mrlspk.models.checkpoints import LoadedModel, check_suffix, portable_entries, save_checkpoint, schema
+from mrlspk.models.checkpoints import LoadedModel, portable_entries, save_checkpoint, schema
 from mrlspk.models.graph_metadata import GraphInput, GraphMetadata
 from mrlspk.partial_files import write_errors
 
@@ -118,14 +118,12 @@ def _check_request(output: Path, format: ExportFormat, input: GraphInput) -> Non
     if output.suffix not in SUFFIXES[format]:
         expected = " or ".join(SUFFIXES[format])
         raise UsageError(f"expected a {format} file that ends in {expected}, got {output.name!r}", parameter="output")
-    if format == "safetensors":
-        check_suffix(output)
-        if input != "waveform":
-            raise UsageError(
-                "a .safetensors file holds weights, not a graph that reads features",
-                fix="Leave out `input=features`, or export another format.",
-                parameter="input",
-            )
+    if format == "safetensors" and input != "waveform":
+        raise UsageError(
+            "a .safetensors file holds weights, not a graph that reads features",
+            fix="Leave out `input=features`, or export another format.",
+            parameter="input",
+        )
 
 
 def _describe(model: ModelFile, loaded: LoadedModel, cache_dir: Path, input: GraphInput) -> GraphMetadata:

@@ -16,6 +16,7 @@ from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.onnx_backend import OnnxBackend
 from mrlspk.inference.torch_backend import TorchBackend
 from mrlspk.models.fingerprint import model_fingerprint
+from mrlspk.models.graph_metadata import EXPORTER
 
 DIMS = (4, 8)
 
@@ -76,6 +77,20 @@ def test_graph_is_found_by_content_not_by_name(model, tmp_path):
     assert load(ModelFile(moved, "other.pt"), tmp_path).backend.fingerprint == model_fingerprint(
         tiny_encoder(DIMS, seed=1)
     )
+
+
+def test_new_graph_removes_those_of_older_exporters(model, tmp_path):
+    folder = tmp_path / "graphs"
+    folder.mkdir()
+    older, same, later, other = (
+        folder / name
+        for name in (f"ab-{EXPORTER - 1}.onnx", f"ab-{EXPORTER}.onnx", f"ab-{EXPORTER + 1}.onnx", "mine.onnx")
+    )
+    for path in (older, same, later, other):
+        path.touch()
+    load(model, tmp_path)
+    assert not older.exists()
+    assert all(path.exists() for path in (same, later, other))
 
 
 def test_damaged_kept_graph_is_made_again_with_a_warning(model, tmp_path, noise, caplog):
