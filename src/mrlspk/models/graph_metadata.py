@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 PROPERTY = "mrlspk"  # its value is the metadata as JSON
-EXPORTER = 2  # raised when exported graphs change, so that kept ones are made again
+EXPORTER = 3  # raised when exported graphs change, so that kept ones are made again
 FEATURES, FRAMES = "features", "frames"  # the values that the network in a graph reads, and those that it returns
 
 type GraphInput = Literal["waveform", "features"]
