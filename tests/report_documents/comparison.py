@@ -1,5 +1,7 @@
 """Documents of ``compare``."""
 
+from copy import deepcopy
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -23,6 +25,11 @@ from report_documents.drawn import (
 
 def compare_document(*, models=("a.pt", "b.pt"), seeds=(0,), run=False, speakers=False):
     """A comparison of models whose noise falls, on the same trials: with intervals, or else by ``speakers``."""
+    return deepcopy(_document(models, seeds, run=run, speakers=speakers))
+
+
+@cache
+def _document(models, seeds, *, run, speakers):
     drawn = {seed: [_of_model(seed, index) for index in range(len(models))] for seed in seeds}
     document = {
         **COMMON,
@@ -106,7 +113,6 @@ def _pair(models, drawn, rows, chosen, column, *, speakers):
         "delta_min_dcf_ci": resampled(
             drawn[a],
             lambda r: min_dcf(second[r], is_target[r], p_target=0.01) - min_dcf(first[r], is_target[r], p_target=0.01),
-            n=12,
         ),
         "min_dcf_p_value": 0.08,
         "mcnemar": {

@@ -14,6 +14,7 @@ from mrlspk.metrics.eer import eer_at, eer_threshold_at
 
 DIMS = (16, 32, 64, 128)
 PRIORS = (0.01, 0.05)
+N_RESAMPLES = 12
 COMMON = {"schema_version": 1, "mrlspk_version": "0.1.0"}
 SETTINGS = {
     "dims": list(DIMS),
@@ -23,7 +24,7 @@ SETTINGS = {
     "score_norm": "as",
     "top_n": 300,
     "cohort": {"path": "cohort", "fingerprint": "c" * 64, "n": 1200},
-    "n_resamples": 60,
+    "n_resamples": N_RESAMPLES,
     "seed": 0,
     "level": 0.95,
 }
@@ -75,7 +76,7 @@ def list_head(seed, drawn):
         "n_utterances": 120,
         "intervals": {
             "level": 0.95,
-            "n_resamples": 60,
+            "n_resamples": N_RESAMPLES,
             "n_speakers": 24,
             "speakers_from": "folders",
             "note": None,
@@ -96,7 +97,7 @@ def width_metrics(drawn, column, *, calibrated):
             {
                 "p_target": prior,
                 "min_dcf": cost,
-                "min_dcf_ci": resampled(drawn, lambda r, p=prior: min_dcf(scores[r], is_target[r], p_target=p), n=12),
+                "min_dcf_ci": resampled(drawn, lambda r, p=prior: min_dcf(scores[r], is_target[r], p_target=p)),
                 "threshold": float(min(points.thresholds[best], scores.max())),
                 "act_dcf": float(act_dcf(llrs, is_target, p_target=prior)) if calibrated else None,
             }
@@ -135,11 +136,11 @@ def eer_of(scores, is_target):
     return float(eer_at(operating_points(scores, is_target)))
 
 
-def resampled(drawn, figure, *, n=60):
+def resampled(drawn, figure):
     """Percentiles of a figure over trials repeated as often as their speakers are drawn."""
     generator = np.random.default_rng(1)
     values = []
-    for _ in range(n):
+    for _ in range(N_RESAMPLES):
         counts = np.bincount(generator.integers(0, 24, 24), minlength=24)
         weights = np.where(
             drawn.is_target, counts[drawn.enroll_speaker], counts[drawn.enroll_speaker] * counts[drawn.test_speaker]

@@ -1,5 +1,8 @@
 """Documents of ``eval``."""
 
+from copy import deepcopy
+from functools import cache
+
 import numpy as np
 
 from mrlspk.evaluation.report import score_curves
@@ -21,14 +24,14 @@ from report_documents.drawn import (
 
 def eval_document(*, seeds=(0, 1), calibrated=True, extras=True, name="runs/first/best.pt"):
     """A document with every part that the page can show; without ``extras`` only what every evaluation has."""
-    lists = [_eval_list(seed, calibrated=calibrated, extras=extras) for seed in seeds]
+    lists = [deepcopy(_eval_list(seed, calibrated=calibrated, extras=extras)) for seed in seeds]
     document = {
         **COMMON,
         "command": "eval",
         "model": name,
         "fingerprint": text_hash(name),
         "command_line": f"mrlspk eval {name} --trials list-0.txt --report report",
-        "settings": SETTINGS,
+        "settings": deepcopy(SETTINGS),
         "calibration": None,
         "trials": lists,
     }
@@ -48,6 +51,7 @@ def _smallest(trials, rate):
     return {"path": trials["path"], "dim": by_bound, "dim_by_estimate": by_estimate, "reason": None}
 
 
+@cache
 def _eval_list(seed, *, calibrated, extras):
     drawn = draw_scores(seed=seed)
     result = list_head(seed, drawn)

@@ -65,7 +65,7 @@ def _text(page):
 
 def test_page_describes_intervals_only_if_there_are_any():
     document = eval_document(seeds=(0, 1), extras=False)
-    assert "intervals 95 %, 60 resamples of the speakers, seed 0" in _reproduce(render_page(document))
+    assert "intervals 95 %, 12 resamples of the speakers, seed 0" in _reproduce(render_page(document))
     assert "of the lists that have" not in _reproduce(render_page(document))
     none = without_intervals(document)
     assert "intervals none" in _reproduce(render_page(none))
@@ -78,7 +78,7 @@ def test_definition_of_intervals_matches_their_computation(plain_evaluation):
     assert "the variance of that is subtracted 1.5 times" in text
     assert "a normal interval, on the scale of the log-odds for a rate or a cost" in text
     assert "It holds for speakers like those of the list" in text
-    line = "95 % normal intervals for speakers like these, with the variance of 60 resamples of the 24 speakers"
+    line = "95 % normal intervals for speakers like these, with the variance of 12 resamples of the 24 speakers"
     assert line in text
 
 

@@ -9,19 +9,20 @@ LIST_TABLES = {"lists-table", "winners"}  # checked on their own
 
 
 @pytest.mark.parametrize(
-    "document",
+    "make",
     [
-        eval_document(),
-        eval_document(seeds=(0,), calibrated=False, extras=False),
-        without_intervals(eval_document(seeds=(1,), extras=False)),
-        compare_document(models=("a.pt", "b.pt", "c.pt"), seeds=(0, 1)),
-        compare_document(models=("late.pt", "early.pt", "mid.pt"), run=True),
-        compare_document(speakers=True),
-        compare_document(models=("a.pt", "b.pt", "c.pt"), speakers=True),
+        eval_document,
+        lambda: eval_document(seeds=(0,), calibrated=False, extras=False),
+        lambda: without_intervals(eval_document(seeds=(1,), extras=False)),
+        lambda: compare_document(models=("a.pt", "b.pt", "c.pt"), seeds=(0, 1)),
+        lambda: compare_document(models=("late.pt", "early.pt", "mid.pt"), run=True),
+        lambda: compare_document(speakers=True),
+        lambda: compare_document(models=("a.pt", "b.pt", "c.pt"), speakers=True),
     ],
     ids=["evaluation", "plain", "without intervals", "comparison", "run", "few speakers", "pairs of few speakers"],
 )
-def test_tables_show_the_values_of_the_document(document):
+def test_tables_show_the_values_of_the_document(make):
+    document = make()
     shown, expected = page_tables(render_page(document)), expected_tables(document)
     assert set(shown) - LIST_TABLES == set(expected)
     for name, rows in expected.items():
