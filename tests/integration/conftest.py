@@ -87,8 +87,10 @@ def in_one_thread():
 
 @pytest.fixture
 def speech_cache(tmp_path_factory, monkeypatch):
-    """Keep embeddings of real speech from one test to the next."""
-    monkeypatch.setenv("MRLSPK_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "speech-cache"))
+    """Keep embeddings of real speech from one test to the next, for all workers of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    of_all = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    monkeypatch.setenv("MRLSPK_CACHE_DIR", str(of_all / "speech-cache"))
 
 
 @pytest.fixture

@@ -132,8 +132,13 @@ def make_input(world, folder, reader, fault):
 
 def listing(*folders):
     """Return every file and folder below ``folders`` with its size and time of change."""
-    paths = (path for folder in folders for path in folder.rglob("*"))
-    return {path: (path.lstat().st_size, path.lstat().st_mtime_ns) for path in paths}
+    found = {}
+    for folder in folders:
+        for above, names, files in os.walk(folder):
+            for path in (f"{above}/{name}" for name in (*names, *files)):
+                status = os.lstat(path)
+                found[path] = status.st_size, status.st_mtime_ns
+    return found
 
 
 def check_message(result, *, code):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "check_resume.py"
-SEED, N_KILLS = 1, 3
+SEED, N_KILLS = 1, 2
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +22,13 @@ def script():
 def test_killed_run_equals_uninterrupted_run(script, shared, tmp_path, kind, write_model):
     corpus = script.speech_of(shared, tmp_path, n_speakers=6)
     config = script.configuration(kind, corpus, shared)
+    config["data"]["num_workers"] = 1
     if kind == "head":  # on a backbone that is quicker than the shared one
         start = {"use_pretrained": True, "pretrained_checkpoint": str(write_model(tmp_path / "origin.pt", dims=(8,)))}
         config["model"] = {"matryoshka_dims": [4, 8], "pretrained": start}
         config["head"] = {"rotation": "svd"}
     kills, differences = script.compare_killed(config, tmp_path, n_kills=N_KILLS, seed=SEED)
-    assert ["was written" in kill for kill in kills] == [False, True, False]  # one of them within a write
+    assert ["was written" in kill for kill in kills] == [False, True]  # one of them within a write
     assert differences == []
     assert not list((tmp_path / "killed").rglob("*.partial"))
 

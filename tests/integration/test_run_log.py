@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from wandb.proto.wandb_internal_pb2 import Record
-from wandb.sdk.internal.datastore import DataStore
 
 from logged_runs import expected_scalars, read_lines
 from wandb_server import wandb_server
@@ -58,6 +56,9 @@ def start(tmp_path, code, **variables):
 
 def read_offline(folder):
     """Return the run's record, its rows without what W&B adds, and the last value of each key of the summary."""
+    from wandb.proto.wandb_internal_pb2 import Record  # a second of imports, which not every worker needs
+    from wandb.sdk.internal.datastore import DataStore
+
     (path,) = folder.glob("*.wandb")
     store = DataStore()
     store.open_for_scan(str(path))

@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from factories import tiny_run
+from forked_commands import until
 
 pytestmark = pytest.mark.process
 
@@ -61,27 +62,25 @@ def start(tmp_path):
 @stopped_by
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.usefixtures("tiny_corpus")
-def test_training_stopped_by_a_signal_leaves_whole_files(start, tmp_path, number, exit_code, workers):
+def test_training_stopped_by_a_signal_leaves_whole_files(runs, tmp_path, number, exit_code, workers):
     sections = {"training": {"num_epochs": 100_000}, "logging": {"run_name": "endless"}}
     config = tiny_run("corpus", data={"num_workers": workers}, **sections)
     (tmp_path / "endless.yaml").write_text(yaml.safe_dump(config))
-    run_dir, log = tmp_path / "checkpoints" / "endless", tmp_path / "stderr.txt"
-    with log.open("wb") as stderr:
-        process = start("train", "--config", "endless.yaml", stdout=subprocess.PIPE, stderr=stderr)
-        metrics = run_dir / "metrics.jsonl"
-        wait_for(lambda: metrics.exists() and '"epoch"' in metrics.read_text(), process)
-        process.send_signal(number)
-        stdout, _ = process.communicate(timeout=LIMIT_SECONDS)
-    assert (process.returncode, stdout) == (exit_code, b""), log.read_text()
+    run_dir = tmp_path / "checkpoints" / "endless"
+    process = runs.starter.fork("mrlspk", "train", "--config", "endless.yaml", cwd=tmp_path)
+    metrics = run_dir / "metrics.jsonl"
+    until(lambda: metrics.exists() and '"epoch"' in metrics.read_text(), "no epoch has ended")
+    process.send(number)
+    assert (process.exit_code(), process.stdout) == (exit_code, ""), process.stderr
     # A loader's process may lose its parent in the middle of a hand-over, and says so on the stderr they share.
     trace_of_the_command = "Traceback" if workers == 0 else "cli/app.py"
-    assert trace_of_the_command not in log.read_text(), log.read_text()
+    assert trace_of_the_command not in process.stderr, process.stderr
     assert partial_files(tmp_path) == []
     checkpoints = {path.name: torch.load(path, weights_only=True) for path in run_dir.glob("*.pt")}
     assert all(checkpoint["config"]["logging"]["run_name"] == "endless" for checkpoint in checkpoints.values())
     steps = [json.loads(line) for line in metrics.read_text().splitlines()]
     assert checkpoints["last.pt"]["progress"]["step"] == max(entry.get("step", 0) for entry in steps)
-    assert f"stopped by {signal.Signals(number).name} after step" in log.read_text()
+    assert f"stopped by {signal.Signals(number).name} after step" in process.stderr
 
 
 def read_until(pattern, terminal, process):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 # The same examples every time, so that a run that fails can be repeated; each builds and runs a network.
 thorough = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+    max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
 
 

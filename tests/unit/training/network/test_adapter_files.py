@@ -2,7 +2,6 @@
 
 import json
 
-import peft
 import pytest
 import torch
 from safetensors import safe_open
@@ -74,6 +73,8 @@ def test_peft_itself_loads_the_adapter_and_the_head(saved):
     bare = build_encoder(describe_architecture(BACKBONE, (2, 6)))
     own = {name: v for name, v in load_model(base).encoder.state_dict().items() if not name.startswith("head.")}
     bare.load_state_dict(own, strict=False)
+    import peft  # two seconds, which not every worker needs
+
     loaded = peft.PeftModel.from_pretrained(bare, folder).eval()
     assert torch.allclose(loaded(waveforms()), encoder(waveforms()), atol=1e-6)
     assert torch.allclose(loaded.merge_and_unload()(waveforms()), encoder(waveforms()), atol=1e-5)
