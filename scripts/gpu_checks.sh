@@ -20,6 +20,8 @@ check() {
 check memory scripts/check_gpu_profile.py --minutes 8
 # Precision, TF32, channels-last, compilation and gradient checkpointing against plain steps, for docs/training.md.
 check speed scripts/bench_training.py --config configs/scratch-small.yaml --rounds 5 --batch-size 64
+# Recordings per second, embedded eagerly in fp32, as by default, compiled and in bf16, for docs/gpu.md.
+check throughput scripts/bench_throughput.py --device cuda
 # One process against two, with synchronised BatchNorm, for docs/distributed.md.
 if [[ "$("$python" -c 'import torch; print(torch.cuda.device_count())')" -ge 2 ]]; then
   check processes scripts/check_distributed.py --device cuda
