@@ -24,6 +24,7 @@ from mrlspk.cli.embed import embed_command
 from mrlspk.cli.eval import eval_command
 from mrlspk.cli.export import export_command
 from mrlspk.cli.gpu_profile import gpu_profile_command
+from mrlspk.cli.model import model_app
 from mrlspk.cli.options import DEBUG_KEY
 from mrlspk.cli.pretrained import pretrained_app
 from mrlspk.cli.rotate import rotate_command
@@ -115,6 +116,7 @@ def _read_dotenv(path: Path) -> None:
 app.add_typer(data_app, name="data")
 app.add_typer(pretrained_app, name="pretrained")
 app.add_typer(config_app, name="config")
+app.add_typer(model_app, name="model")
 app.add_typer(vectors_app, name="vectors")
 app.command("train")(train_command)
 app.command("rotate")(rotate_command)

@@ -70,7 +70,7 @@ def open_session(content: bytes, where: Path) -> "onnxruntime.InferenceSession":
         raise MissingDependencyError("an ONNX model needs ONNX Runtime", where, INSTALL) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # its warnings are about its own optimisations
+    options.log_severity_level = 4  # its errors are raised, and its warnings are about its own optimisations
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except runtime_faults() as error:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from mrlspk.errors import UsageError
 from mrlspk.inference.graph_backend import usable_processors
 from mrlspk.inference.speaker_models.description import Description
-from mrlspk.inference.speaker_models.front_ends import NemoMel, Waveform, build_front_end, front_end_version
+from mrlspk.inference.speaker_models.front_ends import KaldiFbank, NemoMel, Waveform, build_front_end, front_end_version
 from mrlspk.inference.speaker_models.graph_ports import FLOAT
 
 if TYPE_CHECKING:
@@ -48,6 +49,17 @@ class SpeakerModelBackend:
         self._session, self._sha256, self._embed_dim = session, sha256, embed_dim
         self._min_samples, self._one_by_one = min_samples, one_by_one
         self._compute = build_front_end(description.front_end, description.sample_rate)
+
+    def with_front_end(self, front_end: KaldiFbank) -> "SpeakerModelBackend":
+        """Return the same model behind other filter banks."""
+        return SpeakerModelBackend(
+            self._session,
+            replace(self.description, front_end=front_end),
+            sha256=self._sha256,
+            embed_dim=self._embed_dim,
+            min_samples=self._min_samples,
+            one_by_one=self._one_by_one,
+        )
 
     @property
     def dims(self) -> tuple[int, ...]:

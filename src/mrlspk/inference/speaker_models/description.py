@@ -190,6 +190,19 @@ def differences(written: Settings, meant: Settings, *, name: str, framework: str
     )
 
 
+def written(description: Description) -> str:
+    """Return the YAML file that says what a description does."""
+    content: dict[str, Any] = {
+        "front_end": description.front_end.model_dump(),
+        "sample_rate": description.sample_rate,
+        "input": description.input.name,
+        "axes": ", ".join(description.axes),
+    }
+    if description.lengths:
+        content["lengths"] = description.lengths.name
+    return yaml.safe_dump(content | {"output": description.output.name}, sort_keys=False, allow_unicode=True)
+
+
 def draft(ports: Ports) -> str:
     """Return the YAML file to edit for a model that is not recognised."""
     signal = next((port for port in ports.inputs if port.kind == "float32" and port.shape), None)
