@@ -7,7 +7,7 @@ import yaml
 
 from graphs import write_moments
 from mrlspk.workflows import describe_model
-from speaker_graphs import WESPEAKER, write_speaker_graph
+from speaker_graphs import SPEAKER_3D, WESPEAKER, write_speaker_graph
 
 
 @pytest.fixture
@@ -108,8 +108,29 @@ def test_commands_take_a_speaker_model(run, model, tiny_corpus):
     lists = ["--trials", tiny_corpus.trials, "--audio-root", tiny_corpus.root, "--json"]
     evaluated = run("eval", model, *lists)
     assert evaluated.exit_code == 0, evaluated.stderr
-    compared = run("compare", model, model, *lists)
+    other = write_speaker_graph(model.with_name("other.onnx"), SPEAKER_3D)
+    compared = run("compare", model, other, *lists)
     assert compared.exit_code == 0, compared.stderr
     calibrated = run("calibrate", model, *lists)
     assert calibrated.exit_code == 0, calibrated.stderr
     assert run("verify", first, second, "--model", model, "--json").json["calibration"] is not None
+
+
+def test_inspect_shows_a_speaker_model_of_the_family_onnx(run, model):
+    shown = run("pretrained", "inspect", model, "--json").json
+    assert (shown["family"], shown["embed_dim"], shown["dims"], shown["licence"]) == ("onnx", 160, [160], "unknown")
+    assert shown["config"]["front_end"]["window"] == "hamming"
+    assert shown["bytes"] == model.stat().st_size
+    assert "recognised as  wespeaker" in run("pretrained", "inspect", model).stdout
+
+
+def test_speaker_model_is_fetched_by_its_name(run, model, tmp_path, monkeypatch):
+    name = "nemo_en_titanet_small"  # its SHA-256 is not known beforehand
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    model.rename(mirror / f"{name}.onnx")
+    monkeypatch.setenv("MRLSPK_MIRROR", str(mirror))
+    shown = run("pretrained", "inspect", name, "--json").json
+    assert shown["path"] == str(tmp_path / "cache" / f"{name}.onnx")
+    assert (shown["embed_dim"], shown["licence"]) == (160, "CC BY 4.0")
+    assert run("model", "describe", name, "--json").json["recognised_as"] == "wespeaker"

@@ -14,7 +14,7 @@ from mrlspk.cli.pretrained_list import list_command
 from mrlspk.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from mrlspk.workflows.pretrained import InspectedGraph, InspectedModel
+    from mrlspk.workflows.pretrained import InspectedGraph, InspectedModel, InspectedSpeakerModel
 
 
 def fetch_command(
@@ -54,7 +54,7 @@ def fetch_command(
 
 def inspect_command(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Checkpoint, exported .onnx file, or a name from `pretrained list`.")
+        str, typer.Argument(metavar="FILE", help="Checkpoint, .onnx file, or a name from `pretrained list`.")
     ],
     *,
     as_json: AsJson = False,
@@ -63,21 +63,23 @@ def inspect_command(
 ) -> None:
     """Show the layout, configuration and parameters of a checkpoint, and which of its entries load.
 
-    Of an exported .onnx file it shows what the file says of itself.
+    Of an exported .onnx file it shows what the file says of itself, and of an ONNX speaker model of another toolkit its
+    front end and size (`model describe` shows more).
 
     Exits 1 if an entry is missing, unexpected or of another shape, after it is shown.
     """
-    from mrlspk.workflows.pretrained import inspect_exported, inspect_pretrained
+    from mrlspk.workflows.pretrained import inspect_exported, inspect_pretrained, inspect_speaker_model
 
-    path = resolve_model(file, quiet=quiet).path
-    if path.suffix.lower() == ".onnx":
-        payload, rows = _exported(inspect_exported(path))
+    model = resolve_model(file, quiet=quiet)
+    if model.path.suffix.lower() == ".onnx":
+        exported = inspect_exported(model.path)
+        payload, rows = _exported(exported) if exported else _speaker_model(inspect_speaker_model(model))
         output.show("pretrained inspect", payload, [output.facts(rows)], as_json=as_json)
         return
-    found = inspect_pretrained(path)
-    model = dataclasses.asdict(found.model)
-    model["transfer"] = model.pop("report")
-    payload = {"path": str(found.path), "sha256": found.sha256, "bytes": found.bytes, **model}
+    found = inspect_pretrained(model.path)
+    document = dataclasses.asdict(found.model)
+    document["transfer"] = document.pop("report")
+    payload = {"path": str(found.path), "sha256": found.sha256, "bytes": found.bytes, **document}
     output.show("pretrained inspect", payload, _inspection(found), as_json=as_json)
     if not found.model.report.is_whole:
         raise CheckpointError(
@@ -103,6 +105,38 @@ def _exported(found: "InspectedGraph") -> tuple[dict[str, Any], list[tuple[str, 
         ("calibration", "included" if model.calibration else "none"),
         ("licence", model.licence),
         ("fingerprint", model.fingerprint),
+    ]
+    return payload, rows
+
+
+def _speaker_model(found: "InspectedSpeakerModel") -> tuple[dict[str, Any], list[tuple[str, object]]]:
+    """Return the JSON document and the rows of an ONNX speaker model of another toolkit."""
+    described, model = found.described, found.described.description
+    payload = {
+        "path": str(described.path),
+        "sha256": described.sha256,
+        "bytes": described.bytes,
+        "format": "onnx",
+        "family": "onnx",
+        "config": {"front_end": model.front_end.model_dump()} if model else {},
+        "recognised_as": model.recognised_as if model else None,
+        "parameters": described.parameters,
+        "embed_dim": described.embed_dim,
+        "dims": [described.embed_dim] if described.embed_dim else [],
+        "licence": found.licence,
+        "metadata": described.properties,
+    }
+    rows: list[tuple[str, object]] = [
+        ("file", described.path),
+        ("sha256", described.sha256),
+        ("bytes", f"{described.bytes:,}"),
+        ("layout", "onnx"),
+        ("recognised as", (model.recognised_as if model else None) or "–"),
+        ("front end", model.front_end.type if model else "not known: `mrlspk model describe` drafts a description"),
+        ("parameters", f"{described.parameters:,}"),
+        ("embedding", f"{described.embed_dim} values" if described.embed_dim else "–"),
+        ("licence", found.licence),
+        *((key, described.properties[key]) for key in ("language", "url") if described.properties.get(key)),
     ]
     return payload, rows
 

@@ -101,6 +101,7 @@ def _load_onnx(
         return load_graph(model.path, device=device, backend=backend, precision=precision, sample=sample)
     from mrlspk.inference.speaker_models.loading import load_speaker_model
 
+    model.check_family("onnx")
     return load_speaker_model(model.path, device=device, backend=backend, precision=precision)
 
 

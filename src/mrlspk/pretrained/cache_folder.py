@@ -44,7 +44,7 @@ def file_name(url: str) -> str:
 
 def cached_path(model: PublishedModel, cache_dir: Path) -> Path:
     """Return the path of a published model in the cache, whether or not the file exists."""
-    return expanded(cache_dir) / f"{model.name}.pt"
+    return expanded(cache_dir) / f"{model.name}{model.suffix}"
 
 
 def expanded(folder: Path) -> Path:

@@ -12,17 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, T
 
 from mrlspk.errors import MrlspkError
 
-type Family = Literal["redimnet", "redimnet2", "redimnet-mrl"]
+type Family = Literal["redimnet", "redimnet2", "redimnet-mrl", "onnx"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Rate = Annotated[float, Field(ge=0, le=1)]
 
 
 class PublishedModel(BaseModel):
-    """One published checkpoint file."""
+    """One published file: a checkpoint, or an ONNX speaker model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(description="Name in mrlspk: {family}-{model}-{dataset}-{train}.")
+    name: str = Field(description="Name in mrlspk: {family}-{model}-{dataset}-{train}, or the file without .onnx.")
     family: Family = Field(description="Layout of the file.")
     file: str = Field(description="File name as published.")
     base_url: str = Field(description="URL of the release, with a trailing slash.")
@@ -38,6 +38,11 @@ class PublishedModel(BaseModel):
     source: str = Field(description="Where the file is announced.")
 
     @property
+    def suffix(self) -> str:
+        """The suffix of the file here."""
+        return ".onnx" if self.family == "onnx" else ".pt"
+
+    @property
     def url(self) -> str:
         """The URL of the file."""
         return urljoin(self.base_url, quote(self.file, safe=""))
@@ -51,11 +56,11 @@ class PublishedModel(BaseModel):
         if mirror is None:
             return (self.url,)
         release = urlsplit(self.base_url).path.strip("/")
-        folders_and_names = ("", f"{self.name}.pt"), ("", self.file), (f"{release}/", self.file)
+        places = dict.fromkeys([f"{self.name}{self.suffix}", self.file, f"{release}/{self.file}"])
         if mirror.lower().startswith(("http://", "https://")):
             base = mirror.rstrip("/")
-            return tuple(f"{base}/{folder}{quote(name, safe='')}" for folder, name in folders_and_names)
-        return tuple(Path(mirror).expanduser() / f"{folder}{name}" for folder, name in folders_and_names)
+            return tuple(f"{base}/{quote(place)}" for place in places)
+        return tuple(Path(mirror).expanduser() / place for place in places)
 
 
 def list_models() -> tuple[PublishedModel, ...]:

@@ -54,6 +54,8 @@ class DescribedModel:
         sha256: Of the file and of weights beside it.
         ports: Inputs and outputs of its graph.
         properties: Metadata of the file.
+        parameters: Number of values of its weights.
+        bytes: Size of the file.
         description: How it is run; None if nothing describes it.
         embed_dim: Width of its embedding; None likewise.
         min_samples: The fewest samples that it embeds; None likewise.
@@ -66,6 +68,8 @@ class DescribedModel:
     sha256: str
     ports: Ports
     properties: dict[str, str]
+    parameters: int
+    bytes: int
     description: Description | None
     embed_dim: int | None
     min_samples: int | None
@@ -110,6 +114,8 @@ def describe_model(
         sha256=graph.sha256,
         ports=ports,
         properties=graph.properties,
+        parameters=graph.parameters,
+        bytes=path.stat().st_size,
         description=description,
         embed_dim=backend.embed_dim if backend else None,
         min_samples=backend.min_samples if backend else None,

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from mrlspk.files import claimed_file, file_sha256
-from mrlspk.inference.graph_file import graph_metadata, read_graph
+from mrlspk.inference.graph_file import graph_metadata, is_ours, read_graph
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.onnx_backend import open_session
 from mrlspk.inference.provenance import base_file, describe_base, describe_source, provenance_of_converted
@@ -23,8 +23,17 @@ from mrlspk.models.checkpoints import (
 from mrlspk.models.checkpoints.model_card import read_card
 from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.graph_metadata import GraphMetadata
-from mrlspk.pretrained.own_models import ModelFacts, OwnModel, add_own_model, check_name, own_model_path
+from mrlspk.pretrained import list_models
+from mrlspk.pretrained.own_models import (
+    UNKNOWN_LICENCE,
+    ModelFacts,
+    OwnModel,
+    add_own_model,
+    check_name,
+    own_model_path,
+)
 from mrlspk.training.network.adapter_files import WEIGHTS, with_adapter
+from mrlspk.workflows.describe_model import DescribedModel, describe_model
 
 
 @dataclass(frozen=True)
@@ -146,12 +155,35 @@ class InspectedGraph:
     metadata: GraphMetadata
 
 
-def inspect_exported(path: Path) -> InspectedGraph:
-    """Return the description in a .onnx file that `mrlspk export` wrote, without loading PyTorch's network.
+def inspect_exported(path: Path) -> InspectedGraph | None:
+    """Return the description in a .onnx file that `mrlspk export` wrote; None if another program wrote it.
 
     Raises:
-        CheckpointError: If the file is damaged, or another program wrote it.
+        CheckpointError: If the file is damaged.
         MissingDependencyError: If ONNX Runtime is not installed.
     """
+    if not is_ours(path):
+        return None
     properties = open_session(read_graph(path), path).get_modelmeta().custom_metadata_map
     return InspectedGraph(path, file_sha256(path), path.stat().st_size, graph_metadata(properties, path))
+
+
+@dataclass(frozen=True)
+class InspectedSpeakerModel:
+    """An ONNX speaker model of another toolkit, and its licence as the registry has it."""
+
+    described: DescribedModel
+    licence: str
+
+
+def inspect_speaker_model(model: ModelFile) -> InspectedSpeakerModel:
+    """Return what an ONNX speaker model of another toolkit is, recognised in the registry by name or SHA-256.
+
+    Raises:
+        CheckpointError: If the file is damaged or refused, or its description does not fit it.
+        MissingDependencyError: If a package is not installed.
+    """
+    described = describe_model(model)
+    by_sha256 = {each.sha256: each for each in list_models() if each.sha256}
+    published = model.published or by_sha256.get(described.sha256)
+    return InspectedSpeakerModel(described, published.licence if published else UNKNOWN_LICENCE)

@@ -5,10 +5,12 @@ from pydantic import ValidationError
 
 from mrlspk.config.model import PretrainedConfig
 from mrlspk.errors import MrlspkError
+from mrlspk.files import file_sha256
 from mrlspk.pretrained import PublishedModel, find_model, is_published, list_models
 
 RELEASE = "https://github.com/IDRnD/ReDimNet/releases/download/latest/"
 RELEASE_2 = "https://github.com/PalabraAI/redimnet2/releases/download/v1.0.0/"
+SHERPA = "https://github.com/k2-fsa/sherpa-onnx/releases/download/"
 SIZES = range(7)
 PINS = {
     "redimnet-b2-vox2-ft_lm": ("c9b6bb2f6747caa28a41eaf2e372d66b0d1563baef186d18f5e99abd5e71e06f", 20_582_650),
@@ -31,17 +33,21 @@ FIGURES = {
 }
 
 
+def checkpoints():
+    return [model for model in list_models() if model.family != "onnx"]
+
+
 def test_every_published_file_is_listed():
     first = {f"redimnet-b{size}-vox2-{train}" for size in SIZES for train in ("ptn", "ft_lm")}
     first |= {f"redimnet-{size}-{rest}" for size in "SM" for rest in ("vb2-ptn", "vb2+vox2+cnc-ft_mix")}
     second = {f"redimnet2-b{size}-vox2-{train}" for size in SIZES for train in ("ptn", "lm")}
     second |= {f"redimnet2-b6-vb2+vox2_v0-{train}" for train in ("ptn", "lm")}
     second |= {f"redimnet2-b{size}-vb2+vox2+cnc2_v0-{train}" for size in "36" for train in ("ptn", "lm")}
-    assert sorted(model.name for model in list_models()) == sorted(first | second | {"redimnet-mrl-1.0.1"})
+    assert sorted(model.name for model in checkpoints()) == sorted(first | second | {"redimnet-mrl-1.0.1"})
 
 
 def test_name_is_family_and_published_file_name():
-    for model in list_models():
+    for model in checkpoints():
         if model.family == "redimnet-mrl":
             assert model.url.endswith("/sappho192/redimnet-mrl/releases/download/1.0.1/best_2025-12-10_07-20.pt")
         else:
@@ -58,8 +64,29 @@ def test_known_hash_and_size_belong_to_their_model():
 
 
 def test_only_files_whose_hash_is_known_are_pinned_each_to_its_own():
-    pinned = {model.name: (model.sha256, model.bytes) for model in list_models() if model.sha256 or model.bytes}
+    pinned = {model.name: (model.sha256, model.bytes) for model in checkpoints() if model.sha256 or model.bytes}
     assert pinned == PINS
+
+
+def test_speaker_models_are_named_as_their_files_in_the_release():
+    models = [model for model in list_models() if model.family == "onnx"]
+    assert len(models) == 21
+    for model in models:
+        assert model.file == f"{model.name}.onnx"
+        assert model.base_url == f"{SHERPA}speaker-recongition-models/"  # as its tag is spelled
+        assert model.name.startswith(("wespeaker_", "3dspeaker_", "nemo_"))
+        assert model.sources("/mirror") == (
+            Path(f"/mirror/{model.file}"),
+            Path(f"/mirror/k2-fsa/sherpa-onnx/releases/download/speaker-recongition-models/{model.file}"),
+        )
+    assert {model.licence.split(";")[0] for model in models if "cnceleb" in model.name} == {"CC BY-SA 4.0"}
+    assert {model.licence for model in models if model.name.startswith("3dspeaker_")} == {"Apache-2.0"}
+
+
+def test_known_speaker_model_is_the_file_at_hand(shared):
+    path = shared / "pretrained" / "wespeaker-resnet34.onnx"
+    model = find_model("wespeaker_en_voxceleb_resnet34")
+    assert (model.sha256, model.bytes) == (file_sha256(path), path.stat().st_size)
 
 
 def test_plus_in_a_file_name_is_sent_escaped():
@@ -84,7 +111,7 @@ def test_mirror_is_searched_for_three_names():
 
 
 def test_models_of_the_non_commercial_corpus_say_so():
-    for model in list_models():
+    for model in checkpoints():
         assert model.licence.startswith("MIT")
         assert ("CC BY-NC-SA" in model.licence) == model.non_commercial == ("VoxBlink2" in model.training_set)
         assert model.non_commercial == ("vb2" in model.name)

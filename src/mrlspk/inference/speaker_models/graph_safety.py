@@ -35,6 +35,11 @@ class SafeGraph:
     sha256: str
 
     @property
+    def parameters(self) -> int:
+        """The number of values of all weights."""
+        return sum(math.prod(tensor.dims) for tensor in self.proto.graph.initializer)
+
+    @property
     def properties(self) -> dict[str, str]:
         """The metadata of the file."""
         return {each.key: each.value for each in self.proto.metadata_props}

@@ -22,6 +22,7 @@ from mrlspk.reading import is_file, load_json, reading
 SAFETENSORS = ".safetensors"
 _HEADER = "mrlspk"  # key of the header of a .safetensors file; it holds all entries but the weights, as JSON
 _WRITTEN_BY_TORCH = "Give a checkpoint that torch.save wrote; if it was downloaded, fetch it again."
+_AS_ONNX = "Export the model to ONNX and give that file; docs/any-model.md says how."
 _ZIP_BEGINS = b"PK\x03\x04"
 # Struct codes of the NumPy numbers that a checkpoint may hold, by NumPy's own codes.
 _NUMBERS = {"f2": "e", "f4": "f", "f8": "d", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "b1": "?"} | {
@@ -191,6 +192,8 @@ def _check_zip(path: Path) -> None:
 def _check_entries(archive: zipfile.ZipFile, path: Path) -> None:
     """Refuse entries that are compressed, too large, doubled or of another checksum; torch.load checks none of it."""
     entries = archive.infolist()
+    if any(entry.filename.partition("/")[2] == "constants.pkl" for entry in entries):
+        raise CheckpointError("is a TorchScript program, and no program in a model file is run", path, _AS_ONNX)
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise CheckpointError("its entries are compressed, which torch.save does not do", path, _WRITTEN_BY_TORCH)
     if sum(entry.file_size for entry in entries) > path.stat().st_size:

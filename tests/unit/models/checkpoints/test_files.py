@@ -175,3 +175,11 @@ def test_written_entries_pass_weights_only_loading(encoder, tmp_path):
 def test_full_disk_raises_the_error_of_the_disk(encoder):
     with pytest.raises(OSError, match="No space left"):
         write_entries(Path("/dev/full"), encoder_entries(encoder, ARCHITECTURE))
+
+
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+def test_torchscript_is_refused_as_a_program(folder):
+    program = torch.jit.script(torch.nn.Identity())
+    torch.jit.save(program, folder / "model.pt")
+    with pytest.raises(CheckpointError, match="is a TorchScript program"):
+        read_checkpoint(folder / "model.pt")
