@@ -1,0 +1,184 @@
+"""Fit a transform in closed form: centre, flatten the spectrum, order by importance.
+
+A *rotation* is orthogonal and keeps full-width cosines. A *transform* subtracts a mean and scales rows, so it changes
+them: on the speech that it was fitted to they tell speakers apart better.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.rotation.speaker_moments import Array, SpeakerBlock, SpeakerMoments, SpeakerVectors, sum_moments
+
+Order = Literal["energy", "scatter"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+LARGEST_POWER = 0.5  # whitening, which amplifies noise as much as voices
+
+FLOOR = 0.01  # eigenvalues below this share of their mean are raised to it
+UNUSED = 1e-5  # a direction with a smaller share of the mean energy is rounding error, and comes last
+
+
+@dataclass(frozen=True, eq=False)
+class Transform:
+    """A mean, a matrix and row scales: new values are ``(unit - mean) @ matrix.T * scales``.
+
+    Attributes:
+        mean: (embed_dim,) subtracted from vectors of unit length; zeros unless ``centred``.
+        matrix: (embed_dim, embed_dim) rows of unit length, the most important first.
+        scales: (embed_dim,) factor of each row; their mean square is 1.
+        dims: Prefix widths, rising; the last is the full width.
+        centred: Whether the mean of the speakers' means is subtracted.
+        flatten: Power of the flattening; 0 keeps the spectrum.
+        order: Order of the rows.
+        fingerprint: Of the model that made the vectors; None if unknown.
+    """
+
+    mean: Array
+    matrix: Array
+    scales: Array
+    dims: tuple[int, ...]
+    centred: bool
+    flatten: float
+    order: Order
+    fingerprint: str | None = None
+
+    @property
+    def embed_dim(self) -> int:
+        """The full width."""
+        return len(self.mean)
+
+    @property
+    def is_rotation(self) -> bool:
+        """Whether it is orthogonal, so that full-width cosines do not change."""
+        return not self.centred and self.flatten == 0
+
+    def summary(self) -> dict[str, Any]:
+        """Return what cards and JSON say of it."""
+        return describe_transform(centred=self.centred, flatten=self.flatten, order=self.order)
+
+    def apply(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Map (n, embed_dim) of any length but zero to (n, embed_dim), not of unit length."""
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        moved: Array = (unit - self.mean) @ self.matrix.T * self.scales
+        return moved.astype(np.float32)
+
+
+def describe_transform(*, centred: bool, flatten: float, order: str) -> dict[str, Any]:
+    """Return the entry ``transform`` of cards and JSON."""
+    return {"centred": centred, "flatten": flatten, "order": order}
+
+
+def fit_transform(
+    vectors: NDArray[np.floating],
+    speaker_index: NDArray[np.integer],
+    *,
+    centre: bool,
+    flatten: float,
+    order: Order,
+    dims: tuple[int, ...] = (),
+    unit_length: bool = True,
+) -> Transform:
+    """Fit a transform to labelled vectors in one or two passes, in float32 with sums in float64.
+
+    1. Vectors are brought to unit length.
+    2. The mean of the speakers' means is subtracted.
+    3. The spectrum is flattened by a symmetric matrix: each eigenvector of the second moment is scaled by its
+       eigenvalue to the power of ``-flatten``. Eigenvalues have a floor, because a model may not use all directions of
+       its embedding. This is done at full width, before any value is cut off.
+    4. Rows are ordered. ``energy``: eigenvectors of the second moment. ``scatter``: eigenvectors of S_b - S_w of these
+       vectors at unit length. S_b is the second moment of speakers' means and S_w the mean over speakers of the second
+       moment about their own mean; each speaker counts once, however many vectors it has.
+
+    Args:
+        vectors: (n, embed_dim), of any length but zero; may be a memory map.
+        speaker_index: (n,) speaker labels; any integers.
+        centre: Whether to subtract the mean.
+        flatten: Power, from 0 to 0.5; 0.5 is whitening.
+        order: Order of the rows.
+        dims: Prefix widths beside the full one.
+        unit_length: False to skip step 1: for a map that follows a linear layer and is to be folded into it.
+
+    Raises:
+        ValueError: If the arrays do not match, a vector has no direction, the power or the order is not known, or there
+            are too few speakers to order by scatter.
+    """
+    if not 0 <= flatten <= LARGEST_POWER or order not in ORDERS:
+        raise ValueError(f"expected a power from 0 to {LARGEST_POWER} and an order of {ORDERS}, got {flatten}, {order}")
+    speakers = SpeakerVectors(vectors, speaker_index)
+    n_vectors, n_speakers, embed_dim = len(vectors), len(speakers.counts), speakers.dim
+    if order == "scatter" and not 1 < n_speakers < n_vectors:
+        raise ValueError(
+            f"order by scatter needs two speakers, one of them with two vectors, got {n_speakers} of {n_vectors}"
+        )
+    moments = sum_moments(speakers, lambda block: _scale(block, unit_length=unit_length))
+    mean = moments.means.mean(axis=0) if centre else np.zeros(embed_dim)
+    flattening, rows = _flattening(_moment_about(mean, moments), flatten)
+    if order == "scatter":
+        rows = _rows_by_scatter(speakers, mean, flattening, unit_length=unit_length)
+    scaled = rows @ flattening
+    scales = np.linalg.norm(scaled, axis=1)
+    matrix = _with_positive_peaks(scaled / scales[:, None])
+    widths = tuple(sorted({*dims, embed_dim}))
+    return Transform(mean, matrix, scales / np.sqrt((scales**2).mean()), widths, centre, flatten, order)
+
+
+def _scale(block: SpeakerBlock, *, unit_length: bool) -> None:
+    """Bring the rows of a block to unit length in place, if wanted."""
+    rows = block.rows
+    squares = np.einsum("ij,ij->i", rows, rows)
+    if not (np.isfinite(squares).all() and squares.all()):
+        raise ValueError("a vector is zero or not finite")
+    if unit_length:
+        rows *= (1 / np.sqrt(squares))[:, None]
+
+
+def _moment_about(mean: Array, moments: SpeakerMoments) -> Array:
+    """Return the second moment of all vectors about ``mean``."""
+    n_vectors = moments.counts.sum()
+    own = np.outer(moments.sums.sum(axis=0) / n_vectors, mean)
+    moment: Array = moments.products / n_vectors - own - own.T + np.outer(mean, mean)
+    return moment
+
+
+def _flattening(moment: Array, power: float) -> tuple[Array, Array]:
+    """Return the symmetric matrix that flattens a second moment, and its eigenvectors as rows, by falling energy."""
+    values, vectors = np.linalg.eigh(moment)
+    factors = np.maximum(values, FLOOR * values.mean()) ** -power
+    return (vectors * factors) @ vectors.T, vectors[:, ::-1].T
+
+
+def _rows_by_scatter(speakers: SpeakerVectors, mean: Array, flattening: Array, *, unit_length: bool) -> Array:
+    """Return the eigenvectors of S_b - S_w of flattened vectors at unit length, as rows.
+
+    The flattened vectors y @ F are never made: their lengths are those of y @ L, where F F = L L^T, which takes half
+    the time, and F moves out of all sums.
+    """
+    from scipy.linalg import blas
+
+    triangle = np.asfortranarray(np.linalg.cholesky(flattening @ flattening).astype(np.float32))
+    shift, shares = mean.astype(np.float32), (1 / np.sqrt(speakers.counts)).astype(np.float32)
+
+    def prepare(block: SpeakerBlock) -> None:
+        rows = block.rows
+        _scale(block, unit_length=unit_length)
+        rows -= shift
+        mapped = blas.strmm(1.0, triangle, rows.T, lower=1, trans_a=1)  # (rows @ L).T
+        squares = np.einsum("ji,ji->i", mapped, mapped)
+        own = shares[block.first : block.first + len(block.starts)].repeat(block.sizes)
+        rows *= (own / np.sqrt(np.where(squares > 0, squares, 1)))[:, None]
+
+    weighted = sum_moments(speakers, prepare)
+    n_speakers = len(speakers.counts)
+    means = weighted.sums / np.sqrt(speakers.counts)[:, None]
+    moment, between = (flattening @ each @ flattening / n_speakers for each in (weighted.products, means.T @ means))
+    rows = np.linalg.eigh(2 * between - moment)[1][:, ::-1].T
+    energy = np.einsum("ij,jk,ik->i", rows, moment, rows, optimize=True)
+    return rows[np.argsort(energy <= UNUSED * energy.mean(), kind="stable")]
+
+
+def _with_positive_peaks(rows: Array) -> Array:
+    """Flip the signs of rows so that the largest value of each is positive."""
+    largest = np.take_along_axis(rows, np.abs(rows).argmax(axis=1)[:, None], axis=1)
+    return rows * np.sign(largest)
