@@ -10,7 +10,9 @@ import torch
 import mrlspk
 from conformance.reference import read_reference, write_published
 from mrlspk.cli.rotate import MethodChoice
+from mrlspk.models.checkpoints import load_model
 from mrlspk.rotation.closed_form import Method, read_rotation
+from mrlspk.rotation.transform import fit_transform
 
 SHORT = "--crop-seconds", 0.4  # the tiny files have half a second
 
@@ -218,3 +220,58 @@ def test_rotated_prefixes_approximate_the_whole_better_than_cuts(run, real, tmp_
     cut = vectors[:, :32] / np.linalg.norm(vectors[:, :32], axis=1, keepdims=True)
     rotated = cosines(tmp_path / "rotated.pt", files, dim=32)
     assert np.abs(rotated - vectors @ vectors.T).mean() < np.abs(cut @ cut.T - vectors @ vectors.T).mean()
+
+
+TRANSFORM = "--centre", "--flatten", 0.2
+
+
+def test_transform_is_folded_into_the_head(rotate, tiny_corpus, tmp_path):
+    report = rotate(*TRANSFORM).json
+    assert report["transform"] == {"centred": True, "flatten": 0.2, "order": "scatter"}
+    assert report["rotation"] is None
+    model, transformed = (mrlspk.load(tmp_path / name, device="cpu") for name in ("model.pt", "rotated.pt"))
+    files = [tiny_corpus.root / each for each in tiny_corpus.utterance_ids]
+    speakers = np.array([each.partition("/")[0] for each in tiny_corpus.utterance_ids])
+    # The head's own values before unit length, which the encoder's embeddings no longer have.
+    own = np.stack([raw_embedding(tmp_path / "model.pt", each) for each in files])
+    found = fit_transform(own, np.unique(speakers, return_inverse=True)[1], centre=True, flatten=0.2, order="scatter",
+                          unit_length=False)  # fmt: skip
+    expected = (own - found.mean) @ found.scaled_matrix.T
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    embedded = np.stack([transformed.embed(each) for each in files])
+    assert np.abs((embedded * expected).sum(1)) == pytest.approx(np.ones(len(files)), abs=1e-4)
+    assert np.abs(cosines(tmp_path / "model.pt", files) - embedded @ embedded.T).max() > 0.1
+    assert model.embed_dim == transformed.embed_dim
+
+
+def raw_embedding(model, path):
+    """Return the embedding of a file, not of unit length."""
+    encoder = load_model(model).encoder.eval()
+    with torch.inference_mode():
+        return encoder(torch.from_numpy(soundfile.read(path, dtype="float32")[0])[None])[0].numpy()
+
+
+def test_rotation_by_a_method_says_that_it_is_no_transform(rotate):
+    assert rotate("--method", "svd").json["transform"] == {"centred": False, "flatten": 0.0, "order": None}
+
+
+def test_transform_of_order_alone_keeps_full_width_cosines(rotate, tiny_corpus, tmp_path):
+    report = rotate("--order", "scatter").json
+    assert report["transform"] == {"centred": False, "flatten": 0.0, "order": "scatter"}
+    files = [tiny_corpus.root / utterance_id for utterance_id in tiny_corpus.utterance_ids]
+    before, after = (cosines(tmp_path / name, files) for name in ("model.pt", "rotated.pt"))
+    assert np.abs(before - after).max() < 1e-5
+
+
+def test_transform_is_kept_by_conversion_and_its_base_is_scored(rotate, run, tiny_corpus, tmp_path):
+    rotate(*TRANSFORM)
+    lists = "--trials", tiny_corpus.trials, "--audio-root", tiny_corpus.root
+    scored = run("eval", tmp_path / "rotated.pt", *lists, "--baselines", "--json")
+    assert scored.exit_code == 0, scored.stderr
+    own = run("eval", tmp_path / "model.pt", *lists, "--json").json["trials"][0]["results"][-1]
+    baselines = {each["name"]: each["results"] for each in scored.json["trials"][0]["baselines"]}
+    assert baselines["own"][-1]["eer"] == pytest.approx(own["eer"])
+    assert "rotation" not in baselines
+    assert run("pretrained", "convert", tmp_path / "rotated.pt", "-o", tmp_path / "kept.pt").exit_code == 0
+    entry = torch.load(tmp_path / "kept.pt", weights_only=True)["transform"]
+    assert entry == {"centred": True, "flatten": 0.2, "order": "scatter"}

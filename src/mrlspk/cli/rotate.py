@@ -29,10 +29,13 @@ from mrlspk.cli.options import (
 )
 from mrlspk.cli.output import percent
 from mrlspk.cli.trial_options import NoCache
+from mrlspk.cli.vectors import IdsPath, SpeakersPath
+from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
     from mrlspk.rotation.selection import CandidateResult
     from mrlspk.workflows.rotate import RotatedModel
+    from mrlspk.workflows.transform_vectors import TransformRequest
 
 
 class MethodChoice(StrEnum):
@@ -45,11 +48,44 @@ class MethodChoice(StrEnum):
     LDA_QR = "lda_qr"
 
 
+class OrderChoice(StrEnum):
+    """Orders of the new values of a transform."""
+
+    ENERGY = "energy"
+    SCATTER = "scatter"
+
+
 def rotate_command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, or a name that `pretrained list` shows.")],
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="Path, or a name that `pretrained list` shows.")
+    ] = None,
     *,
-    speech: Annotated[Path, typer.Option(help="Folder with one subfolder per speaker; leave test speakers out.")],
-    out: Annotated[Path, typer.Option("-o", "--output", help="File to write: .pt or .safetensors.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--output", help="File to write: .pt or .safetensors; with --vectors, .npz.")
+    ],
+    speech: Annotated[
+        Path | None, typer.Option(help="Folder with one subfolder per speaker; leave test speakers out.")
+    ] = None,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(help="Labelled vectors in place of MODEL and --speech: .npz, .npy, .ark, .scp, .parquet, .jsonl."),
+    ] = None,
+    speakers: SpeakersPath = None,
+    ids: IdsPath = None,
+    centre: Annotated[bool, typer.Option("--centre", help="Subtract the mean of the speakers' means.")] = False,
+    flatten: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=0.5, help="Scale each direction by its energy to the power of -FLATTEN, e.g. 0.2. Default: 0."
+        ),
+    ] = None,
+    order: Annotated[
+        OrderChoice | None,
+        typer.Option(
+            help="Order of the new values: by energy, or by scatter between minus within speakers. "
+            "Default: scatter with --centre or --flatten; else --method orders them, with --vectors energy."
+        ),
+    ] = None,
     method: Annotated[
         MethodChoice, typer.Option(help="Method to fit the rotation; auto selects the best on held-out speakers.")
     ] = MethodChoice.AUTO,
@@ -81,8 +117,18 @@ def rotate_command(
 ) -> None:
     """Rotate a model's embedding so that its first values carry the most speaker information.
 
-    Full-width cosines do not change.
+    Full-width cosines do not change, unless --centre or --flatten is given.
     """
+    transform = _transform(method, order, centre=centre, flatten=flatten)
+    if vectors is not None:
+        if model is not None or speech is not None:
+            raise UsageError("vectors have no model and no speech", fix="Leave them out.", parameter="vectors")
+        _fit_to_vectors(
+            vectors, transform, dims=dims, speakers=speakers, ids=ids, out=out, force=force, as_json=as_json
+        )
+        return
+    if model is None or speech is None:
+        raise UsageError("expected a model and `speech`, or `vectors`")
     from mrlspk.workflows.rotate import RotateRequest, rotate
 
     request = RotateRequest(
@@ -92,6 +138,7 @@ def rotate_command(
         max_speakers=max_speakers,
         crop_seconds=crop_seconds,
         seed=seed,
+        transform=transform,
     )
     settings = read_config(
         None, None, batch_size=batch_size, speech=detector, channel=channel, cache=False if no_cache else None
@@ -113,12 +160,76 @@ def rotate_command(
     output.show("rotate", _payload(rotated), _human(rotated), as_json=as_json)
 
 
+def _transform(
+    method: MethodChoice, order: OrderChoice | None, *, centre: bool, flatten: float | None
+) -> "TransformRequest | None":
+    """Return the requested transform; None for a rotation by a method.
+
+    Raises:
+        UsageError: If a method is given too.
+    """
+    from mrlspk.workflows.transform_vectors import TransformRequest
+
+    if not centre and not flatten and order is None:
+        return None
+    if method is not MethodChoice.AUTO:
+        what = "a method of rotations is given beside `centre`, `flatten` or `order`"
+        raise UsageError(what, fix="Leave one of them out.", parameter="method")
+    return TransformRequest(centre, flatten or 0.0, (order or OrderChoice.SCATTER).value)
+
+
+def _fit_to_vectors(
+    vectors: Path,
+    transform: "TransformRequest | None",
+    *,
+    dims: str | None,
+    speakers: Path | None,
+    ids: Path | None,
+    out: Path,
+    force: bool,
+    as_json: bool,
+) -> None:
+    from mrlspk.workflows.transform_vectors import TransformRequest, fit_to_vectors
+
+    request = transform or TransformRequest()
+    fitted = fit_to_vectors(
+        vectors, output=out, request=request, dims=parse_dims(dims), speakers=speakers, ids=ids, force=force
+    )
+    summary = fitted.transform.summary()
+    payload = {
+        "path": str(fitted.path),
+        "transform": summary,
+        "fingerprint": fitted.transform.fingerprint,
+        "dims": list(fitted.transform.dims),
+        "speakers": fitted.n_speakers,
+        "vectors": fitted.n_vectors,
+        "sha256": fitted.sha256,
+        "bytes": fitted.bytes,
+    }
+    rows = [
+        ("path", fitted.path),
+        ("transform", transform_name(summary)),
+        ("fitted to", f"{fitted.n_vectors:,} vectors of {fitted.n_speakers:,} speakers"),
+        ("sha256", fitted.sha256),
+        ("bytes", f"{fitted.bytes:,}"),
+    ]
+    output.show("rotate", payload, [output.facts(rows)], as_json=as_json)
+
+
+def transform_name(summary: dict[str, Any]) -> str:
+    """Return a transform in words."""
+    parts = ["centred"] if summary["centred"] else []
+    parts += [f"flattened {summary['flatten']:g}"] if summary["flatten"] else []
+    return ", ".join([*(parts or ["rotation"]), f"order {summary['order']}"])
+
+
 def _payload(rotated: "RotatedModel") -> dict[str, Any]:
-    entry = rotated.choice.entry()
+    entry = rotated.choice.entry() if rotated.choice else {}
     rotation = {key: entry[key] for key in ("method", "parameter", "spectrum", "choice") if key in entry}
     return {
         "path": str(rotated.path),
-        "rotation": rotation,
+        "rotation": rotation or None,
+        "transform": rotated.transform,
         "speech": rotated.speech,
         "speech_detector": rotated.speech_detector,
         "dims": list(rotated.dims),
@@ -130,25 +241,35 @@ def _payload(rotated: "RotatedModel") -> dict[str, Any]:
 
 
 def _human(rotated: "RotatedModel") -> Iterator[RenderableType]:
-    rotation, results = rotated.choice.rotation, rotated.choice.results
-    if results:
+    choice = rotated.choice
+    if choice and (results := choice.results):
         header = ("rotation", *(f"EER % at {width}" for width in results[0].eer), "mean log EER")
         yield output.table(None, header, (_row(result) for result in results))
-        counts = f"{rotated.choice.n_target} target and {rotated.choice.n_nontarget} non-target trials"
+        counts = f"{choice.n_target} target and {choice.n_nontarget} non-target trials"
         yield f"on {counts} of held-out speakers"
         yield ""
-    shares = (f"{dim}: {100 * rotation.spectrum[:dim].sum():.1f} %" for dim in rotated.dims)
     yield output.facts(
         [
             ("path", rotated.path),
-            ("rotation", _name(rotation.method, rotation.parameter)),
+            *_fitted(rotated),
             ("fitted to", f"{rotated.n_utterances} utterances of {rotated.n_speakers} speakers"),
             *([("speech", rotated.speech_detector)] if rotated.speech_detector else []),
-            ("energy by width", ", ".join(shares)),
             ("sha256", rotated.sha256),
             ("bytes", f"{rotated.bytes:,}"),
         ]
     )
+
+
+def _fitted(rotated: "RotatedModel") -> list[tuple[str, str]]:
+    """Return the rotation with its energy by width, or the transform."""
+    if rotated.choice is None:
+        return [("transform", transform_name(rotated.transform))]
+    rotation = rotated.choice.rotation
+    shares = (f"{dim}: {100 * rotation.spectrum[:dim].sum():.1f} %" for dim in rotated.dims)
+    return [
+        ("rotation", _name(rotation.method, rotation.parameter)),
+        ("energy by width", ", ".join(shares)),
+    ]
 
 
 def _row(result: "CandidateResult") -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""``mrlspk vectors``: inspect and convert vector files of any toolkit."""
+"""``mrlspk vectors``: inspect and convert vector files of any toolkit, and transform them."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -29,7 +29,7 @@ SpeakersPath = Annotated[
     ),
 ]
 
-vectors_app = typer.Typer(no_args_is_help=True, help="Vector files of any toolkit: inspect and convert.")
+vectors_app = typer.Typer(no_args_is_help=True, help="Vector files of any toolkit: inspect, convert, transform.")
 
 
 @vectors_app.command("inspect")
@@ -71,6 +71,30 @@ def convert_command(
     payload: dict[str, Any] = {"path": paths[0], "files": paths, "count": done.count, "dim": done.dim}
     rows = [("written", ", ".join(paths)), ("vectors", f"{done.count:,}"), ("values", done.dim)]
     output.show("vectors convert", payload, [output.facts(rows)], as_json=as_json)
+
+
+@vectors_app.command("apply")
+def apply_command(
+    file: VectorPath,
+    *,
+    transform: Annotated[Path, typer.Option(help="Transform that `rotate --vectors` wrote.")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="File to write; its suffix is the format.")],
+    dim: Annotated[int | None, typer.Option(min=1, help="Values to keep, e.g. 64. Default: all.")] = None,
+    ids: IdsPath = None,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,  # noqa: ARG001 - the command shows no progress
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Apply a transform to vectors, and write them at unit length."""
+    from mrlspk.workflows.transform_vectors import apply_to_vectors
+
+    done = apply_to_vectors(file, transform, out, dim=dim, ids=ids, force=force)
+    paths = list(map(str, done.paths))
+    summary = done.transform.summary()
+    payload: dict[str, Any] = {"path": paths[0], "files": paths, "count": done.count, "dim": done.dim}
+    rows = [("written", ", ".join(paths)), ("vectors", f"{done.count:,}"), ("values", done.dim)]
+    output.show("vectors apply", payload | {"transform": summary}, [output.facts(rows)], as_json=as_json)
 
 
 def _tables(report: "InspectedVectors") -> Iterator[RenderableType]:

@@ -65,11 +65,11 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
     """
     contents, kind = loaded.contents, loaded.provenance.kind
     rotation = read_rotation(contents[schema.ROTATION], path).matrix if schema.ROTATION in contents else None
-    if kind == "rotated":
-        encoder = _before_rotation(loaded.encoder, rotation, path)
-    elif kind == "head_run" and schema.OWN_HEAD in contents:
+    if kind in {"head_run", "rotated"} and schema.OWN_HEAD in contents:
         head = _own_head(contents[schema.OWN_HEAD], loaded.encoder.pooled_dim, path)
         encoder = loaded.encoder.with_head(head, (head.linear.out_features,)).eval()
+    elif kind == "rotated":
+        encoder = _before_rotation(loaded, rotation, path)
     elif kind in {"head_run", "network_run"}:
         encoder = _load_base(loaded.provenance, path, cache_dir=cache_dir, mirror=mirror)
     elif len(loaded.encoder.dims) == 1:
@@ -84,9 +84,11 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
     return Origin(encoder.to(loaded.encoder.device), rotation)
 
 
-def _before_rotation(encoder: Encoder, rotation: NDArray[np.float64] | None, path: Path) -> Encoder:
+def _before_rotation(loaded: LoadedModel, rotation: NDArray[np.float64] | None, path: Path) -> Encoder:
+    encoder = loaded.encoder
     if rotation is None:
-        raise CheckpointError(f"it is a rotated model, but its entry `{schema.ROTATION}` is missing", path, AS_WRITTEN)
+        missing = schema.OWN_HEAD if schema.TRANSFORM in loaded.contents else schema.ROTATION
+        raise CheckpointError(f"it is a rotated model, but its entry `{missing}` is missing", path, AS_WRITTEN)
     _check_rotation(rotation, encoder, path)
     return encoder.rotated(rotation.T, encoder.dims).eval()
 

@@ -81,9 +81,14 @@ class Encoder(nn.Module):
         parts = self.spec, self.backbone, self.pool
         return Encoder(*parts, head, dims, padding=self.padding, skipped_frames=self.skipped_frames)
 
-    def rotated(self, matrix: NDArray[np.float64], dims: tuple[int, ...]) -> "Encoder":
-        """Return an encoder of the same parts whose embeddings are ``matrix`` (embed_dim, embed_dim) times these."""
-        return self.with_head(rotate_head(self.head, matrix), dims)
+    def rotated(
+        self, matrix: NDArray[np.float64], dims: tuple[int, ...], *, mean: NDArray[np.float64] | None = None
+    ) -> "Encoder":
+        """Return an encoder of the same parts whose embeddings are ``matrix`` (embed_dim, embed_dim) times these.
+
+        A ``mean`` (embed_dim,) is subtracted before the product.
+        """
+        return self.with_head(rotate_head(self.head, matrix, mean), dims)
 
     def copy_head(self) -> MatryoshkaHead:
         """Return a copy of the head; unlike a new head, it draws no random numbers."""

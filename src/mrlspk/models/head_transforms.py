@@ -48,14 +48,17 @@ def head_of(affine: AffineMap) -> MatryoshkaHead:
 
 
 @torch.no_grad()
-def rotate_head(head: MatryoshkaHead, matrix: NDArray[np.float64]) -> MatryoshkaHead:
-    """Return a head whose embeddings are ``matrix`` times those of ``head`` in evaluation mode.
+def rotate_head(
+    head: MatryoshkaHead, matrix: NDArray[np.float64], mean: NDArray[np.float64] | None = None
+) -> MatryoshkaHead:
+    """Return a head whose embeddings are ``matrix`` times those of ``head`` in evaluation mode, less their ``mean``.
 
     The normalisation of the input is kept; a normalisation of the output is folded into the linear map.
 
     Args:
         head: It is not changed.
         matrix: (embed_dim, embed_dim); an orthogonal one keeps the cosines at full width.
+        mean: (embed_dim,) subtracted from an embedding before the product; None for zeros.
 
     Raises:
         ValueError: If the matrix does not have the width of the head.
@@ -67,7 +70,8 @@ def rotate_head(head: MatryoshkaHead, matrix: NDArray[np.float64]) -> Matryoshka
     rotation = torch.from_numpy(np.asarray(matrix, dtype=np.float64))
     rotated = _like(head, embed_dim)
     rotated.linear.weight.copy_(rotation @ linear.weight)
-    rotated.linear.bias.copy_(rotation @ linear.bias)
+    bias = linear.bias if mean is None else linear.bias - torch.from_numpy(np.asarray(mean, dtype=np.float64))
+    rotated.linear.bias.copy_(rotation @ bias)
     return rotated
 
 

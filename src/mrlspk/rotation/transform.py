@@ -54,6 +54,12 @@ class Transform:
         """Whether it is orthogonal, so that full-width cosines do not change."""
         return not self.centred and self.flatten == 0
 
+    @property
+    def scaled_matrix(self) -> Array:
+        """(embed_dim, embed_dim) the matrix with scaled rows."""
+        scaled: Array = self.matrix * self.scales[:, None]
+        return scaled
+
     def summary(self) -> dict[str, Any]:
         """Return what cards and JSON say of it."""
         return describe_transform(centred=self.centred, flatten=self.flatten, order=self.order)
@@ -65,8 +71,8 @@ class Transform:
         return moved.astype(np.float32)
 
 
-def describe_transform(*, centred: bool, flatten: float, order: str) -> dict[str, Any]:
-    """Return the entry ``transform`` of cards and JSON."""
+def describe_transform(*, centred: bool, flatten: float, order: Order | None) -> dict[str, Any]:
+    """Return the entry ``transform`` of cards and JSON; a rotation by a method has no order of these."""
     return {"centred": centred, "flatten": flatten, "order": order}
 
 

@@ -29,6 +29,8 @@ from mrlspk.rotation.folds import (
     with_speaker,
 )
 from mrlspk.rotation.selection import RotationCandidates, RotationChoice, cross_validate_rotation
+from mrlspk.rotation.transform import Transform, describe_transform
+from mrlspk.workflows.transform_vectors import TransformRequest
 
 log = logging.getLogger("mrlspk.training")
 
@@ -46,6 +48,7 @@ class RotateRequest:
         max_speakers: Speakers drawn from the corpus.
         crop_seconds: Length of the crops that the selection uses.
         seed: Seed of all draws.
+        transform: A transform in place of a rotation by a method.
     """
 
     method: Method | Literal["auto"] = "auto"
@@ -54,6 +57,7 @@ class RotateRequest:
     max_speakers: int = CHOICE_SPEAKERS
     crop_seconds: float = CHOICE_SECONDS
     seed: int = 0
+    transform: TransformRequest | None = None
 
     @property
     def candidates(self) -> RotationCandidates:
@@ -63,16 +67,22 @@ class RotateRequest:
     @property
     def has_choice(self) -> bool:
         """True if there is more than one."""
-        return len(self.candidates.listed()) > 1
+        return self.transform is None and len(self.candidates.listed()) > 1
 
 
 @dataclass(frozen=True)
 class RotatedModel:
-    """A rotated model at ``path``, and the size of the speech that its rotation was fitted to."""
+    """A model at ``path``, rotated or transformed, and the size of the speech that this was fitted to.
+
+    Attributes:
+        choice: The rotation; None after a transform.
+        transform: What JSON and cards say of a transform; a rotation is in no order of these.
+    """
 
     path: Path
     dims: tuple[int, ...]
-    choice: RotationChoice
+    choice: RotationChoice | None
+    transform: dict[str, Any]
     n_speakers: int
     n_utterances: int
     sha256: str
@@ -93,7 +103,7 @@ def rotate(
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> RotatedModel:
-    """Write ``model`` to ``output`` with its embedding rotated; full-width cosines do not change.
+    """Write ``model`` to ``output`` with its embedding rotated; only a transform changes full-width cosines.
 
     Args:
         model: A model file of any layout.
@@ -143,18 +153,30 @@ def _rotate(
     corpus = _draw(speech, request)
     encoder = loaded.encoder.to(find_device(device))
     embedder = build_embedder(TorchBackend(encoder), settings, cache_dir=cache_dir, on_progress=on_progress)
-    choice = _choose(corpus, _embed(corpus, embedder, request), request)
+    embeddings = _embed(corpus, embedder, request)
     entries = {
         schema.CONVERTED_FROM: describe_source(model.path, loaded, base),
         schema.PROVENANCE: Provenance(kind="rotated", base=base_file(base)).entry(),
-        schema.ROTATION: choice.entry() | _fitted_to(embedder),
     }
-    write_checkpoint(claim, entries | _network(loaded, choice, dims))
+    if request.transform is None:
+        choice = _choose(corpus, embeddings, request)
+        summary = describe_transform(centred=False, flatten=0.0, order=None)
+        entries[schema.ROTATION] = choice.entry() | _fitted_to(embedder)
+        rotated = encoder.cpu().rotated(choice.rotation.matrix, dims)
+    else:
+        choice, own = None, encoder.cpu().folded_head()
+        transform = _fit_transform(corpus, embeddings, request.transform)
+        summary = transform.summary()
+        entries[schema.TRANSFORM] = summary | _fitted_to(embedder)
+        entries[schema.OWN_HEAD] = {"weight": own.weight.float(), "bias": own.bias.float()}
+        rotated = encoder.rotated(transform.scaled_matrix, dims, mean=transform.mean)
+    write_checkpoint(claim, entries | _network(loaded, rotated, dims))
     output, counts = claim.path, (len(corpus.speakers), len(corpus.utterances))
     return RotatedModel(
         output,
         dims,
         choice,
+        summary,
         *counts,
         sha256=file_sha256(output),
         bytes=output.stat().st_size,
@@ -230,10 +252,15 @@ def _choose(corpus: Manifest, embeddings: Embeddings, request: RotateRequest) ->
     return cross_validate_rotation(folds, request.candidates, refit=vectors)
 
 
-def _network(loaded: LoadedModel, choice: RotationChoice, dims: tuple[int, ...]) -> dict[str, Any]:
+def _fit_transform(corpus: Manifest, embeddings: Embeddings, request: TransformRequest) -> Transform:
+    """Fit a transform to embeddings as the head gives them, so that it can be folded into the head."""
+    sources = {utterance.utterance_id: utterance.source for utterance in corpus.utterances}
+    vectors = with_speaker(corpus, embeddings.of(sources))
+    return request.fit(vectors.embeddings, vectors.speaker_index, where=corpus.root, unit_length=False)
+
+
+def _network(loaded: LoadedModel, rotated: Encoder, dims: tuple[int, ...]) -> dict[str, Any]:
     """Return the entries of the rotated network, with configuration and corpus of its run if they are known."""
-    encoder: Encoder = loaded.encoder.cpu()
-    rotated = encoder.rotated(choice.rotation.matrix, dims)
     architecture = loaded.architecture.model_copy(update={"matryoshka_dims": dims, "output_norm": False})
     known = {schema.CONFIG: loaded.config, schema.CORPUS: loaded.contents.get(schema.CORPUS)}
     return encoder_entries(rotated, architecture) | {key: entry for key, entry in known.items() if entry is not None}

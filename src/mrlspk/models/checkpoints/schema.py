@@ -25,6 +25,7 @@ CORPUS: Final = "corpus"  # dict, SHA-256 of training utterances and validation 
 CARD: Final = "card"  # dict, the model card: read by `train`, `rotate`, `convert` and `pretrained add`
 CONVERTED_FROM: Final = "converted_from"  # dict, the file that was converted or rotated, and its terms: read for cards
 ROTATION: Final = "rotation"  # dict, method, matrix and spectrum: read by `find_origin`
+TRANSFORM: Final = "transform"  # dict, whether it is centred, its power and order: informational, no code reads it
 
 # Beside these in a best.pt: dropped when it is converted.
 AVERAGED_EPOCHS: Final = "averaged_epochs"  # list of int, the epochs whose mean the weights are: read by `train`
@@ -42,14 +43,16 @@ ADAPTERS: Final = "adapters"  # state dict of LoRA adapters and of the layers be
 TURN: Final = "turn"  # state dict of the rotation that a head run trains
 
 # The start of a head run: written before its first step, repeated in each of its checkpoints.
-OWN_HEAD: Final = "own_head"  # dict, weight and bias of the head before it was rotated: read by `find_origin`
+OWN_HEAD: Final = (
+    "own_head"  # dict, weight and bias of the head before its rotation or transform: read by `find_origin`
+)
 BASELINES: Final = "baselines"  # dict, metrics of the rotation and of truncation: read by resume
 START: Final = "start"  # str, the file that training starts from, rotation.pt or start.pt: read by resume
 
 RUN_START: Final = (ROTATION, OWN_HEAD, BASELINES, START)  # the same in each checkpoint of a run
 # Entries that must be plain values, checked on reading. State dicts are checked when they are loaded.
-PLAIN: Final = (PROVENANCE, PROGRESS, VALIDATION, CORPUS, CARD, CONVERTED_FROM, ROTATION)
-PORTABLE: Final = (CARD, VALIDATION, CORPUS, CONVERTED_FROM, ROTATION)  # `convert` keeps them
+PLAIN: Final = (PROVENANCE, PROGRESS, VALIDATION, CORPUS, CARD, CONVERTED_FROM, ROTATION, TRANSFORM)
+PORTABLE: Final = (CARD, VALIDATION, CORPUS, CONVERTED_FROM, ROTATION, TRANSFORM)  # `convert` keeps them
 TYPED: Final = (MODEL, ARCHITECTURE, CONFIG, PROVENANCE)  # attributes of a loaded model; `contents` has the others
 AVERAGED: Final = (MODEL, CRITERION)  # state dicts whose mean an average takes
 LAST_ONLY: Final = (OPTIMISER, PRECISION, RANDOM_STATES, PROCESSES, DRAWS)  # no average has them: it is not resumed
@@ -73,7 +76,8 @@ class Provenance(BaseModel):
     - ``published``: not by mrlspk; a file of another layout.
     - ``converted``: a published model in our layout, by `pretrained convert` or `pretrained add`.
     - ``adapter``: adapters merged into a base model, by `pretrained convert --adapter`.
-    - ``rotated``: a base model whose embedding was rotated, by `rotate`; ``rotation`` is its matrix.
+    - ``rotated``: a base model whose embedding was rotated, by `rotate`; ``rotation`` is its matrix. After a transform,
+      ``own_head`` is the head before it.
     - ``head_run``: a head trained on a frozen base model. ``own_head`` is the head before its rotation; `convert` drops
       it, and the base model is then needed.
     - ``network_run``: a network trained from a base model; ``rotation``, if any, is how the run rotated its head first.
