@@ -145,6 +145,15 @@ def test_calibration_of_vectors_is_that_of_audio_and_is_used(run):
 
 
 @pytest.mark.usefixtures("vectors")
+def test_calibration_that_depends_on_durations_is_refused(run):
+    by_duration = "--quality", "duration", "--durations", "0.3,full"
+    assert run("calibrate", "a.pt", *FLAGS, "--audio-root", "corpus", *by_duration).exit_code == 0
+    outcome = run("eval", "--vectors", "v.npz", *FLAGS, "--calibration", "a.calibration.json")
+    assert (outcome.exit_code, "depends on durations, which vectors do not have" in outcome.stderr) == (1, True)
+    assert "mrlspk calibrate --vectors v.npz --trials FILE" in outcome.stderr
+
+
+@pytest.mark.usefixtures("vectors")
 def test_cohort_of_vectors_normalises_as_that_of_audio(run):
     norm = "--score-norm", "as", "--top-n", "3"
     audio = run("eval", "a.pt", *FLAGS, "--audio-root", "corpus", *norm, "--cohort", "corpus", "--dims", "8")

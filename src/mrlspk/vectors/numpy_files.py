@@ -1,5 +1,7 @@
 """Read .npz and .npy files of vectors block by block; pickled objects are never loaded."""
 
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -20,7 +22,8 @@ IDS_SUFFIX = ".ids.txt"
 SAVE = "Save it with `numpy.savez(FILE, ids=ids, embeddings=vectors)`: texts (n,) and floats (n, dim)."
 _SAVE_AS = {".npz": SAVE, ".npy": "Save floats (n, dim) with `numpy.save(FILE, vectors)`."}
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-_FAULTS = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_FAULTS = (OSError, EOFError, ValueError, LookupError, TypeError, RuntimeError, OverflowError, MemoryError, SyntaxError)
+_FORMAT_FAULTS = (zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError)  # as Python's parsers raise them
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,6 @@ def _faults(path: Path, kind: str) -> Iterator[None]:
         yield
     except MrlspkError:
         raise
-    except _FAULTS as error:
+    except (*_FAULTS, *_FORMAT_FAULTS) as error:
         cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(f"cannot be read as an {kind} file: {shorten(cause)}", path, _SAVE_AS[kind]) from error

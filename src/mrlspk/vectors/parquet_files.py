@@ -1,6 +1,7 @@
 """Read Parquet files of vectors batch by batch."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,21 +31,28 @@ def open_parquet(path: Path) -> VectorFile:
         schema, count = file.schema_arrow, file.metadata.num_rows
     columns = [_column(schema, names, path) for names in (ID_COLUMNS, VECTOR_COLUMNS)]
     _check_types(schema, columns, path)
-    told = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items() if key != b"ARROW:schema"}
+    told = {
+        key.decode(errors="replace"): value.decode(errors="replace")
+        for key, value in (schema.metadata or {}).items()
+        if key != b"ARROW:schema"
+    }
     origin = Origin(told.get("fingerprint") or None, told.get("speech_detector"))
     if not count:
         raise DataError("expected vectors, got an empty file", path, SAVE)
     return VectorFile(path, lambda: _blocks(path, columns), count, origin)
 
 
-def _opened(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Yield the open file; every error while it is read is a `DataError`."""
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise MissingDependencyError("Parquet needs pyarrow", path, "Type: pip install pyarrow") from error
     try:
-        return parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
-    except (ArrowException, OSError) as error:
+        with parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            yield file
+    except (ArrowException, OSError, ValueError) as error:  # also names that are not UTF-8
         raise DataError(f"cannot be read as Parquet: {shorten(str(error))}", path, SAVE) from error
 
 
@@ -67,25 +75,20 @@ def _check_types(schema: "pyarrow.Schema", columns: list[str], path: Path) -> No
 
 
 def _blocks(path: Path, columns: list[str]) -> Iterator[Block]:
-    from pyarrow import ArrowException, types
+    from pyarrow import types
 
     with _opened(path) as file:
         kind = file.schema_arrow.field(columns[1]).type
         dim = kind.list_size if types.is_fixed_size_list(kind) else None
         rows, done = rows_per_block(dim) if dim else ROWS_OF_LISTS, 0
-        try:
-            for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
-                ids, vectors = (batch.column(name) for name in columns)
-                block = _matrix(vectors, dim, done, path)
-                dim = block.shape[1]
-                if ids.null_count:
-                    raise DataError(
-                        f"expected an id in every row, got none in row {done + _first_null(ids)}", path, SAVE
-                    )
-                yield tuple(ids.to_pylist()), block
-                done += len(block)
-        except (ArrowException, OSError) as error:
-            raise DataError(f"cannot be read as Parquet: {shorten(str(error))}", path, SAVE) from error
+        for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
+            ids, vectors = (batch.column(name) for name in columns)
+            block = _matrix(vectors, dim, done, path)
+            dim = block.shape[1]
+            if ids.null_count:
+                raise DataError(f"expected an id in every row, got none in row {done + _first_null(ids)}", path, SAVE)
+            yield tuple(ids.to_pylist()), block
+            done += len(block)
 
 
 def _matrix(vectors: "pyarrow.Array", dim: int | None, done: int, path: Path) -> NDArray[np.float32]:

@@ -1,8 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from mrlspk.errors import DataError
-from mrlspk.vectors.loading import load_vectors, vector_blocks
+from mrlspk.vectors.loading import FORMATS, load_vectors, vector_blocks
+from mrlspk.vectors.saving import save_vectors
+from mrlspk.vectors.table import VectorTable
 
 IDS = "a/1", "a/2", "b/1"
 VECTORS = np.arange(12, dtype=np.float32).reshape(3, 4) / 7
@@ -99,3 +103,40 @@ def test_npy_without_ids_or_with_too_few_is_an_error(tmp_path):
     (tmp_path / "v.ids.txt").write_text("a/1\nb/1\n")
     with pytest.raises(DataError, match="each of 3 vectors, got 2 ids"):
         load_vectors(tmp_path / "v.npy")
+
+
+def test_damaged_header_of_an_array_is_an_error(tmp_path):
+    np.save(tmp_path / "v.npy", VECTORS)
+    (tmp_path / "v.ids.txt").write_text("a/1\na/2\nb/1\n")
+    content = (tmp_path / "v.npy").read_bytes()
+    for damaged in (content.replace(b"'descr'", b"'desc\x1a'"), content.replace(b"'descr'", b"\x1adescr'")):
+        (tmp_path / "v.npy").write_bytes(damaged)
+        with pytest.raises(DataError, match="cannot be read as an .npy file"):
+            load_vectors(tmp_path / "v.npy")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy"])
+def test_loading_needs_one_copy_of_memory(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr("mrlspk.vectors.table.BLOCK_VALUES", 1 << 16)
+    vectors = np.ones((20_000, 100), np.float32)
+    save_vectors(VectorTable(tuple(map(str, range(20_000))), vectors), tmp_path / f"v{suffix}", force=False)
+    tracemalloc.start()
+    table = load_vectors(tmp_path / f"v{suffix}")
+    peak = tracemalloc.get_traced_memory()[1] - 20_000 * 200  # ids
+    tracemalloc.stop()
+    assert peak < 1.3 * table.vectors.nbytes
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_damaged_files_raise_no_other_error(tmp_path, suffix):
+    save_vectors(VectorTable(IDS, VECTORS), tmp_path / f"v{suffix}", force=False)
+    content, generator = (tmp_path / f"v{suffix}").read_bytes(), np.random.default_rng(0)
+    n_refused = 0
+    for first, length in generator.integers(0, (len(content), 12), size=(24, 2)):
+        damaged = content[:first] + generator.bytes(length) + content[first + 2 * length :]
+        (tmp_path / f"v{suffix}").write_bytes(damaged)
+        try:
+            load_vectors(tmp_path / f"v{suffix}")
+        except DataError:
+            n_refused += 1
+    assert n_refused > 12

@@ -72,6 +72,13 @@ def test_cut_parquet_is_an_error(tmp_path):
         load_vectors(path)
 
 
+def test_parquet_whose_texts_are_not_utf8_is_an_error(tmp_path):
+    path = write_parquet(tmp_path / "v.parquet", id=["anna", "ben"], embedding=ROWS)
+    path.write_bytes(path.read_bytes().replace(b"anna", b"\xff\xff\xff\xff"))
+    with pytest.raises(DataError, match="cannot be read as Parquet: 'utf-8'"):
+        load_vectors(path)
+
+
 def test_damaged_pages_of_parquet_are_an_error(tmp_path):
     path = write_parquet(tmp_path / "v.parquet", id=["a", "b"], embedding=ROWS)
     content = bytearray(path.read_bytes())
