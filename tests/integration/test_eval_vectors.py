@@ -95,6 +95,26 @@ def test_missing_vectors_are_counted_named_and_left_out_on_request(run, vectors)
     assert (trials["missing"]["n_utterances"], trials["n_target"] + trials["n_nontarget"]) == (2, 91)
 
 
+def test_ids_may_have_another_audio_suffix_than_the_list(run, vectors):
+    expected = run("eval", "--vectors", "v.npz", *FLAGS).json["trials"][0]["results"]
+    ids = tuple(each.replace(".wav", ".m4a" if index % 2 else "") for index, each in enumerate(vectors.ids))
+    save_vectors(VectorTable(ids, vectors.vectors), Path("m4a.npz"), force=False)
+    assert run("eval", "--vectors", "m4a.npz", *FLAGS).json["trials"][0]["results"] == expected
+    assert run("compare", "--vectors", "v.npz", "--vectors", "m4a.npz", *FLAGS).exit_code == 0
+    two = (*ids, ids[0] + ".flac")
+    save_vectors(VectorTable(two, vectors.vectors[[*range(len(ids)), 0]]), Path("two.npz"), force=False)
+    outcome = run("eval", "--vectors", "two.npz", *FLAGS)
+    assert (outcome.exit_code, "1 of 16 utterances are not in two.npz" in outcome.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+@pytest.mark.usefixtures("vectors")
+def test_every_output_of_embed_names_its_model_and_audio(run, suffix):
+    run("embed", "corpus/speaker0", "--model", "a.pt", "--speech", "all", "-o", f"e{suffix}")
+    table, known = load_vectors(Path(f"e{suffix}")), load_vectors(Path("v.npz"))
+    assert (table.fingerprint, table.speech_detector) == (known.fingerprint, "")
+
+
 def test_speakers_come_from_labels_where_ids_do_not_name_them(run, vectors):
     ids = tuple(each.replace("/", "-") for each in vectors.ids)  # speaker0-a-1.wav
     save_vectors(VectorTable(ids, vectors.vectors), Path("k.npz"), force=False)

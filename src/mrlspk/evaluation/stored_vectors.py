@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mrlspk.config.evaluation import SpeechMode
+from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.errors import DataError
 from mrlspk.evaluation.embedder import Embeddings
@@ -101,13 +102,28 @@ class StoredVectors:
         """Version of the detector; None for whole recordings."""
         return self.speech.version if self.speech else None
 
+    def find(self, utterance_id: str) -> VectorSource | None:
+        """Return the source of an utterance; None if it has no vector.
+
+        As with audio, an id may have another audio suffix than the list: a list may say .wav when the files are .m4a.
+        """
+        return VectorSource(utterance_id) if len(self._rows_of(utterance_id)) == 1 else None
+
+    def _rows_of(self, utterance_id: str) -> list[int]:
+        """Return the row of an id, or else of those that differ from it in the suffix."""
+        row = self._rows.get(utterance_id)
+        return self._rows_by_stem.get(_stem(utterance_id), []) if row is None else [row]
+
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {utterance_id: row for row, utterance_id in enumerate(self.table.ids)}
 
-    def find(self, utterance_id: str) -> VectorSource | None:
-        """Return the source of an utterance; None if it has no vector."""
-        return VectorSource(utterance_id) if utterance_id in self._rows else None
+    @cached_property
+    def _rows_by_stem(self) -> dict[str, list[int]]:
+        rows: dict[str, list[int]] = {}
+        for row, utterance_id in enumerate(self.table.ids):
+            rows.setdefault(_stem(utterance_id), []).append(row)
+        return rows
 
     def embed(self, recordings: Iterable[Recording]) -> Embeddings:
         """Return the vectors of recordings, whose durations are unknown.
@@ -117,10 +133,16 @@ class StoredVectors:
         """
         wanted = {each: str(each.source) for each in recordings}
         ids = tuple(dict.fromkeys(wanted.values()))
-        vectors = self.table.vectors[[self._rows[utterance_id] for utterance_id in ids]]
+        vectors = self.table.vectors[[self._rows_of(utterance_id)[0] for utterance_id in ids]]
         refuse_unusable(VectorTable(ids, vectors), self.path)
         found = dict(zip(ids, vectors, strict=True))
         return Embeddings({each: EmbeddedRecording(found[id_], UNKNOWN_SECONDS) for each, id_ in wanted.items()})
+
+
+def _stem(utterance_id: str) -> str:
+    """Return an id without the suffix of an audio file."""
+    stem, dot, suffix = utterance_id.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in AUDIO_SUFFIXES else utterance_id
 
 
 def load_stored_vectors(path: Path, *, speakers: Path | None = None) -> StoredVectors:
