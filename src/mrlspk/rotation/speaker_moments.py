@@ -18,7 +18,7 @@ from mrlspk.inference.graph_backend import usable_processors
 type Array = NDArray[np.float64]
 type Rows = NDArray[np.float32]
 
-BLOCK_VALUES = 1 << 19  # 2 MiB of float32: a block stays in the cache while it is used several times
+BLOCK_VALUES = 1 << 20  # 4 MiB of float32: a block stays in the cache while it is used several times
 MOST_THREADS, BLOCKS_AHEAD = 8, 128
 
 
@@ -70,11 +70,11 @@ class SpeakerVectors:
     def __init__(self, vectors: NDArray[np.floating], speaker_index: NDArray[np.integer]) -> None:
         if vectors.ndim != 2 or not vectors.size or speaker_index.shape != vectors.shape[:1]:
             raise ValueError(f"expected (n, dim) and (n,), got {vectors.shape} and {speaker_index.shape}")
-        labels = np.unique(speaker_index, return_inverse=True)[1]
-        self.vectors, self.counts = vectors, np.bincount(labels)
-        self._is_sorted = bool((np.diff(labels) >= 0).all())
-        self._order = np.argsort(labels, kind="stable")
-        self._labels = labels[self._order]
+        self._order = np.argsort(speaker_index, kind="stable")
+        labels = speaker_index[self._order]
+        self._labels = np.cumsum(np.diff(labels, prepend=labels[:1]) != 0)
+        self._is_sorted = bool((np.diff(self._order) == 1).all())
+        self.vectors, self.counts = vectors, np.bincount(self._labels)
 
     @property
     def dim(self) -> int:
@@ -91,7 +91,8 @@ class SpeakerVectors:
         if self._is_sorted:
             rows = np.array(self.vectors[places], np.float32, order="C")
         else:
-            rows = np.ascontiguousarray(self.vectors[self._order[places]], np.float32)
+            found = np.take(self.vectors, self._order[places], axis=0, mode="clip")  # all places exist; it is quicker
+            rows = np.ascontiguousarray(found, np.float32)
         labels = self._labels[places]
         return SpeakerBlock(rows, int(labels[0]), np.flatnonzero(np.diff(labels, prepend=labels[0] - 1)))
 
@@ -103,39 +104,60 @@ class SpeakerMoments:
     Attributes:
         sums: (speakers, dim) of each speaker's vectors.
         counts: (speakers,) number of each speaker's vectors.
-        products: (dim, dim) of the outer products of all vectors.
+        products: (dim, dim) of the outer products of ``n_multiplied`` vectors.
+        multiplied: (dim,) of these vectors.
+        n_multiplied: All vectors, or a part that is spread evenly over the speakers.
     """
 
     sums: Array
     counts: NDArray[np.intp]
     products: Array
+    multiplied: Array
+    n_multiplied: int
 
-    @property
-    def means(self) -> Array:
-        """(speakers, dim) mean of each speaker's vectors."""
-        means: Array = self.sums / self.counts[:, None]
-        return means
+    def mean_of_speakers(self) -> Array:
+        """Return the mean of the speakers' means (dim,)."""
+        mean: Array = (1 / self.counts) @ self.sums / len(self.counts)
+        return mean
+
+    def moment_about(self, mean: Array) -> Array:
+        """Return the second moment (dim, dim) of the multiplied vectors about ``mean`` (dim,)."""
+        own = np.outer(self.multiplied / self.n_multiplied, mean)
+        moment: Array = self.products / self.n_multiplied - own - own.T + np.outer(mean, mean)
+        return moment
 
 
-def sum_moments(vectors: SpeakerVectors, change: Callable[[SpeakerBlock], None]) -> SpeakerMoments:
+def sum_moments(
+    vectors: SpeakerVectors, change: Callable[[SpeakerBlock], None], *, most_multiplied: int | None = None
+) -> SpeakerMoments:
     """Return the sums of vectors that ``change`` changes in place, in one pass.
 
     A block is multiplied in float32, on one thread; blocks are added in float64, in order. The sums do not depend on
     the number of threads.
-    """
-    sums = np.zeros((len(vectors.counts), vectors.dim))
-    products = np.zeros((vectors.dim, vectors.dim))
 
-    def multiply(places: slice) -> tuple[slice, Rows, Rows]:
-        block = vectors.block(places)
+    Args:
+        vectors: The vectors.
+        change: Called with each block, in several threads.
+        most_multiplied: About how many vectors to multiply at most; None for all.
+    """
+    places = vectors.block_places()
+    every = -(-len(vectors.vectors) // (most_multiplied or len(vectors.vectors)))
+    sums = np.zeros((len(vectors.counts), vectors.dim))
+    products, multiplied, n_multiplied = np.zeros((vectors.dim, vectors.dim)), np.zeros(vectors.dim), 0
+
+    def multiply(number: int) -> tuple[slice, Rows, Rows | None]:
+        block = vectors.block(places[number])
         change(block)
-        last = block.first + len(block.starts)
-        return slice(block.first, last), block.sums(), block.rows.T @ block.rows
+        speakers = slice(block.first, block.first + len(block.starts))
+        return speakers, block.sums(), None if number % every else block.rows.T @ block.rows
 
     threads = min(usable_processors(), MOST_THREADS)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        for places in batched(vectors.block_places(), BLOCKS_AHEAD):
-            for speakers, own, product in pool.map(multiply, places):
+        for numbers in batched(range(len(places)), BLOCKS_AHEAD):
+            for number, (speakers, own, product) in zip(numbers, pool.map(multiply, numbers), strict=True):
                 sums[speakers] += own
-                products += product
-    return SpeakerMoments(sums, vectors.counts, products)
+                if product is not None:
+                    products += product
+                    multiplied += own.sum(axis=0, dtype=np.float64)
+                    n_multiplied += len(vectors.vectors[places[number]])
+    return SpeakerMoments(sums, vectors.counts, products, multiplied, n_multiplied)

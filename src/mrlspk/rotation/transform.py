@@ -10,12 +10,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.rotation.speaker_moments import Array, SpeakerBlock, SpeakerMoments, SpeakerVectors, sum_moments
+from mrlspk.rotation.speaker_moments import Array, SpeakerBlock, SpeakerVectors, sum_moments
 
 Order = Literal["energy", "scatter"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 LARGEST_POWER = 0.5  # whitening, which amplifies noise as much as voices
 
+MOST_FLATTENED = 1 << 18  # vectors whose second moment is flattened before an order by scatter; more change nothing
 FLOOR = 0.01  # eigenvalues below this share of their mean are raised to it
 UNUSED = 1e-5  # a direction with a smaller share of the mean energy is rounding error, and comes last
 
@@ -92,7 +93,8 @@ def fit_transform(
     2. The mean of the speakers' means is subtracted.
     3. The spectrum is flattened by a symmetric matrix: each eigenvector of the second moment is scaled by its
        eigenvalue to the power of ``-flatten``. Eigenvalues have a floor, because a model may not use all directions of
-       its embedding. This is done at full width, before any value is cut off.
+       its embedding. This is done at full width, before any value is cut off. Of more than 2^18 vectors, an evenly
+       spread part gives the moment for the order by scatter.
     4. Rows are ordered. ``energy``: eigenvectors of the second moment. ``scatter``: eigenvectors of S_b - S_w of these
        vectors at unit length. S_b is the second moment of speakers' means and S_w the mean over speakers of the second
        moment about their own mean; each speaker counts once, however many vectors it has.
@@ -118,9 +120,10 @@ def fit_transform(
         raise ValueError(
             f"order by scatter needs two speakers, one of them with two vectors, got {n_speakers} of {n_vectors}"
         )
-    moments = sum_moments(speakers, lambda block: _scale(block, unit_length=unit_length))
-    mean = moments.means.mean(axis=0) if centre else np.zeros(embed_dim)
-    flattening, rows = _flattening(_moment_about(mean, moments), flatten)
+    most = MOST_FLATTENED if order == "scatter" else None
+    moments = sum_moments(speakers, lambda block: _scale(block, unit_length=unit_length), most_multiplied=most)
+    mean = moments.mean_of_speakers() if centre else np.zeros(embed_dim)
+    flattening, rows = _flattening(moments.moment_about(mean), flatten)
     if order == "scatter":
         rows = _rows_by_scatter(speakers, mean, flattening, unit_length=unit_length)
     scaled = rows @ flattening
@@ -138,14 +141,6 @@ def _scale(block: SpeakerBlock, *, unit_length: bool) -> None:
         raise ValueError("a vector is zero or not finite")
     if unit_length:
         rows *= (1 / np.sqrt(squares))[:, None]
-
-
-def _moment_about(mean: Array, moments: SpeakerMoments) -> Array:
-    """Return the second moment of all vectors about ``mean``."""
-    n_vectors = moments.counts.sum()
-    own = np.outer(moments.sums.sum(axis=0) / n_vectors, mean)
-    moment: Array = moments.products / n_vectors - own - own.T + np.outer(mean, mean)
-    return moment
 
 
 def _flattening(moment: Array, power: float) -> tuple[Array, Array]:
@@ -177,7 +172,8 @@ def _rows_by_scatter(speakers: SpeakerVectors, mean: Array, flattening: Array, *
 
     weighted = sum_moments(speakers, prepare)
     n_speakers = len(speakers.counts)
-    means = weighted.sums / np.sqrt(speakers.counts)[:, None]
+    means = weighted.sums
+    means /= np.sqrt(speakers.counts)[:, None]  # in place: they may be a hundred megabytes
     moment, between = (flattening @ each @ flattening / n_speakers for each in (weighted.products, means.T @ means))
     rows = np.linalg.eigh(2 * between - moment)[1][:, ::-1].T
     energy = np.einsum("ij,jk,ik->i", rows, moment, rows, optimize=True)

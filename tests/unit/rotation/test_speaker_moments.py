@@ -23,7 +23,7 @@ def check_sums(vectors, labels):
     )
     assert moments.counts.tolist() == np.unique(labels, return_counts=True)[1].tolist()
     assert moments.products == pytest.approx(expected.T @ expected, abs=1e-4)
-    assert moments.means == pytest.approx(moments.sums / moments.counts[:, None])
+    assert moments.mean_of_speakers() == pytest.approx((moments.sums / moments.counts[:, None]).mean(0))
 
 
 @pytest.mark.parametrize("rows", [1, 7, 64, 1000])
@@ -72,6 +72,18 @@ def test_sums_over_many_blocks_are_in_float64(monkeypatch):
     values[0] = 1
     moments = sum_moments(SpeakerVectors(values, np.zeros(2000, int)), nothing)
     assert moments.products.item() == 1 + 1999 * 2.0**-26
+
+
+def test_part_of_the_vectors_is_multiplied_and_all_are_summed(monkeypatch, vectors):
+    monkeypatch.setattr(speaker_moments, "BLOCK_VALUES", 6 * 10)
+    values, labels = vectors[0], np.sort(vectors[1])
+    moments = sum_moments(SpeakerVectors(values, labels), nothing, most_multiplied=60)
+    part = values.reshape(23, 10, 6)[::4].reshape(-1, 6).astype(np.float64)  # every fourth block of ten
+    assert moments.n_multiplied == len(part) == 60
+    assert moments.products == pytest.approx(part.T @ part, abs=1e-4)
+    assert moments.sums.sum(0) == pytest.approx(values.sum(0, dtype=np.float64), abs=1e-4)
+    mean = np.arange(6.0)
+    assert moments.moment_about(mean) == pytest.approx((part - mean).T @ (part - mean) / 60, abs=1e-5)
 
 
 @pytest.mark.parametrize(("shape", "n_labels"), [((3, 2), 2), ((0, 2), 0), ((4,), 4)])
