@@ -103,8 +103,36 @@ def test_foreign_partial_file_is_refused_and_kept(run, world):
     (world / "out.jsonl.partial").write_text('{"a": 1}\n')
     outcome = run(*WORDS, "--resume")
     assert outcome.exit_code == 1
-    assert "was not left by `mrlspk embed`" in outcome.stderr
+    assert "was not left by this version of `mrlspk embed`" in outcome.stderr
     assert json.loads((world / "out.jsonl.partial").read_text()) == {"a": 1}
+
+
+def test_text_without_line_feed_is_refused_and_kept(run, world):
+    (world / "out.jsonl.partial").write_text("my notes")
+    outcome = run(*WORDS, "--resume")
+    assert outcome.exit_code == 1
+    assert "was not left by" in outcome.stderr
+    assert (world / "out.jsonl.partial").read_text() == "my notes"
+
+
+def test_unfinished_header_begins_again(run, world, lengths):
+    stopped(run, lengths)
+    os.truncate(world / "out.jsonl.partial", 30)
+    assert run(*WORDS, "--resume").exit_code == 0
+    assert lengths == [8000, 8160, 8320, 8480, 8640, 8800]
+
+
+@pytest.mark.parametrize("row", ['{"settings": {}}', None])
+def test_rows_of_another_version_are_refused_and_kept(run, world, lengths, row):
+    stopped(run, lengths)
+    header, first, *rest = (world / "out.jsonl.partial").read_text().splitlines()
+    other = row or json.dumps(json.loads(first) | {"embedding": [0.5, 0.5]})
+    content = "\n".join([header, other, *rest]) + "\n"
+    (world / "out.jsonl.partial").write_text(content)
+    outcome = run(*WORDS, "--resume")
+    assert outcome.exit_code == 1
+    assert "out.jsonl.partial: was not left by this version" in outcome.stderr
+    assert (world / "out.jsonl.partial").read_text() == content
 
 
 @pytest.mark.usefixtures("world")

@@ -138,7 +138,8 @@ def embed_command(
         else:
             output.show("embed", {}, _human(report, has_rows=claim is None), as_json=False)
     if is_written and not as_json:
-        output.line(f"{len(report.embeddings):,} embeddings written to {out}")
+        count = len(report.embeddings)
+        output.line(f"{count:,} {'embedding' if count == 1 else 'embeddings'} written to {out}")
     _check_all(report)
 
 

@@ -28,6 +28,8 @@ type Row = dict[str, Any]
 type State = list[int] | None  # of a file: size and times
 
 FLOATS = "<f4"
+HEADER_START = b'{"settings": '
+ROW_KEYS = {"id", "state", "seconds", "speech_seconds", "warnings", "embedding"}
 
 
 class Spool:
@@ -63,6 +65,7 @@ class Spool:
             self._check(header, settings)
             offsets: dict[str, int] = {}
             for offset, row in lines:  # a later row of a file replaces an earlier one
+                self._check_row(row)
                 offsets.pop(row["id"], None)
                 if (source := sources.get(row["id"])) and row["state"] == state_of(source):
                     offsets[row["id"]] = offset
@@ -113,6 +116,8 @@ class Spool:
         with self._path.open("rb+") as file:
             for line in file:
                 if not line.endswith(b"\n"):
+                    if not (offset or HEADER_START.startswith(line[: len(HEADER_START)])):
+                        raise self._not_ours()
                     file.truncate(offset)
                     return
                 yield offset, self._parse(line)
@@ -123,13 +128,19 @@ class Spool:
             row = json.loads(line)
         except ValueError as error:
             raise self._not_ours() from error
-        if not (isinstance(row, dict) and ("settings" in row or row.keys() >= {"id", "state", "embedding"})):
+        if not isinstance(row, dict):
             raise self._not_ours()
         return row
 
+    def _check_row(self, row: Row) -> None:
+        if not (row.keys() >= ROW_KEYS and isinstance(row["embedding"], str)):
+            raise self._not_ours()
+
     def _not_ours(self) -> MrlspkError:
         self._keep()
-        return MrlspkError("was not left by `mrlspk embed`", self._path, "Remove it, or give another output.")
+        return MrlspkError(
+            "was not left by this version of `mrlspk embed`", self._path, "Remove it, or give another output."
+        )
 
     def _check(self, header: Row, settings: Settings) -> None:
         earlier = header.get("settings")
