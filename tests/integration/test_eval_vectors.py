@@ -11,6 +11,8 @@ from factories import write_tiny_model, write_voices
 from integration.conftest import TinyCorpus
 from mrlspk.cli.app import app
 from mrlspk.evaluation.score_files import read_scores
+from mrlspk.rotation.transform import Transform
+from mrlspk.rotation.transform_file import save_transform
 from mrlspk.vectors.loading import load_vectors
 from mrlspk.vectors.saving import save_vectors
 from mrlspk.vectors.table import VectorTable
@@ -193,6 +195,57 @@ def test_cohort_of_another_model_is_refused(run, vectors):
     assert (outcome.exit_code, "o.npz: holds vectors of another model than v.npz" in outcome.stderr) == (3, True)
 
 
+def write_transform(path, fingerprint=None, dim=8):
+    generator = np.random.default_rng(0)
+    matrix, mean, scales = np.linalg.qr(generator.normal(size=(dim, dim)))[0], generator.normal(size=dim), np.ones(dim)
+    transform = Transform(mean / 9, matrix, scales, (2, dim), True, 0.0, "scatter", fingerprint)
+    save_transform(transform, Path(path), force=True)
+    return transform
+
+
+def test_transform_is_applied_to_vectors(run, vectors):
+    transform = write_transform("t.npz", vectors.fingerprint)
+    units = vectors.vectors.astype(np.float64) / np.linalg.norm(vectors.vectors, axis=1, keepdims=True)
+    moved = (units - transform.mean) @ transform.matrix.T * transform.scales
+    save_vectors(VectorTable(vectors.ids, moved.astype(np.float32), dims=(2, 8)), Path("moved.npz"), force=False)
+    norm = "--score-norm", "s", "--cohort"
+    for flags, cohorts in (((), [(), ()]), (norm, [("v.npz",), ("moved.npz",)])):
+        found = run("eval", "t.npz", "--vectors", "v.npz", *FLAGS, *flags, *cohorts[0]).json
+        expected = run("eval", "--vectors", "moved.npz", *FLAGS, *flags, *cohorts[1]).json
+        assert found["model"] == "t.npz"
+        assert found["fingerprint"] not in {vectors.fingerprint, "unknown"}
+        for mine, theirs in zip(found["trials"][0]["results"], expected["trials"][0]["results"], strict=True):
+            keys = ("dim", "eer", "threshold", "min_dcf", "min_cllr")
+            assert [mine[key] for key in keys] == pytest.approx(
+                [theirs[key] for key in keys], abs=1e-4 if flags else 1e-6
+            )
+
+
+def test_calibration_of_a_transform_is_beside_it(run, vectors):
+    write_transform("t.npz", vectors.fingerprint)
+    outcome = run("calibrate", "t.npz", "--vectors", "v.npz", *FLAGS, "--far", 0.1)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["path"] == "t.calibration.json"
+    results = run("eval", "t.npz", "--vectors", "v.npz", *FLAGS).json["trials"][0]["results"]
+    assert [each["cllr"] is None for each in results] == [False, False]
+    outcome = run("eval", "--vectors", "v.npz", *FLAGS, "--calibration", "t.calibration.json")
+    assert (outcome.exit_code, "belongs to another model than v.npz" in outcome.stderr) == (1, True)
+    assert "mrlspk calibrate --vectors v.npz --trials FILE" in outcome.stderr
+    write_transform("u.npz", None)
+    outcome = run("eval", "u.npz", "--vectors", "v.ark", *FLAGS, "--calibration", "t.calibration.json")
+    assert (outcome.exit_code, "mrlspk calibrate u.npz --vectors v.ark" in outcome.stderr) == (1, True)
+
+
+def test_transform_of_another_model_or_width_is_refused(run, vectors):
+    write_transform("t.npz", "other")
+    outcome = run("eval", "t.npz", "--vectors", "v.npz", *FLAGS)
+    assert (outcome.exit_code, f"v.npz: is of the model {vectors.fingerprint}" in outcome.stderr) == (3, True)
+    assert run("eval", "t.npz", "--vectors", "v.ark", *FLAGS).exit_code == 0  # which names no model
+    write_transform("t.npz", dim=6)
+    outcome = run("eval", "t.npz", "--vectors", "v.npz", *FLAGS)
+    assert (outcome.exit_code, "expected 6 values a vector" in outcome.stderr) == (3, True)
+
+
 @pytest.mark.parametrize("fault", ["zero", "non-finite", "repeated"])
 def test_vectors_that_cannot_be_scored_are_refused(run, vectors, fault):
     ids, rows = [*vectors.ids], vectors.vectors.copy()
@@ -210,7 +263,8 @@ def test_vectors_that_cannot_be_scored_are_refused(run, vectors, fault):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("eval", "a.pt"), "--vectors: a model cannot be applied to vectors"),
+        (("eval", "a.pt"), "--vectors: only a transform can be applied to vectors, got a.pt"),
+        (("eval", "v.npz"), "--vectors: only a transform can be applied to vectors, got v.npz"),
         (("eval", "--audio-root", "corpus"), "--audio-root: vectors need no audio"),
         (("eval", "--durations", "1"), "--durations: vectors have no audio to crop"),
         (("eval", "--speech", "auto"), "--speech: vectors are no audio"),

@@ -12,6 +12,7 @@ from mrlspk.cli.options import MOST, Speech, resolve_model, speech_option
 from mrlspk.errors import UsageError, shorten
 
 LONGEST_SECONDS = 86_400
+TRANSFORM = ".npz"  # suffix of a MODEL that can be applied to vectors
 FEWEST_RESAMPLES = 100  # as in the configuration, which --help does not load
 
 if TYPE_CHECKING:
@@ -120,9 +121,7 @@ ReportFolder = Annotated[
 
 VectorsFile = Annotated[
     Path | None,
-    typer.Option(
-        "--vectors", help="Score these vectors in place of audio: .npz, .npy, .ark, .scp, .parquet, .jsonl. No MODEL."
-    ),
+    typer.Option("--vectors", help="Score these vectors in place of audio: .npz, .npy, .ark, .scp, .parquet, .jsonl."),
 ]
 VectorsFiles = Annotated[
     list[Path] | None,
@@ -139,25 +138,26 @@ VectorSpeakers = Annotated[
 
 
 def find_model(model: str | None, vectors: Path | None, *, quiet: bool) -> "ModelFile":
-    """Return the file of ``--vectors``, or else the model of `resolve_model`.
+    """Return the file of ``--vectors`` with the transform to apply, or else the model of `resolve_model`.
 
     Raises:
-        UsageError: If both are given.
+        UsageError: If vectors are given with a model that is no transform.
         CheckpointError: If there is no such model.
     """
     if vectors is None:
         return resolve_model(model, quiet=quiet)
-    if model is not None:
-        fix = "Leave MODEL out: the vectors are scored as they are."
-        raise UsageError("a model cannot be applied to vectors", fix=fix, parameter="vectors")
-    return vector_model(vectors)
+    if model is not None and (Path(model).suffix.lower() != TRANSFORM or Path(model) == vectors):
+        fix = "Leave MODEL out to score the vectors as they are, or give a transform (.npz)."
+        raise UsageError(f"only a transform can be applied to vectors, got {model}", fix=fix, parameter="vectors")
+    return vector_model(vectors, model)
 
 
-def vector_model(path: Path) -> "ModelFile":
-    """Return a file of vectors, which stands in for the model that made them."""
+def vector_model(vectors: Path, transform: str | None = None) -> "ModelFile":
+    """Return a file of vectors, which stands in for the model that made them, with a transform to apply."""
     from mrlspk.inference.model_file import ModelFile
 
-    return ModelFile(path, str(path), is_vectors=True)
+    typed = transform or str(vectors)
+    return ModelFile(Path(typed), typed, vectors=vectors)
 
 
 def check_norm(config: "Config", cohort: Path | None, top_n: int | None) -> None:

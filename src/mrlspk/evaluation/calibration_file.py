@@ -164,8 +164,10 @@ def calibrate_command(
     widths = f" --dims {','.join(map(str, sorted(dims)))}" if dims else ""
     over = f" -o {shlex.quote(str(path))} --force" if path and path.exists() else ""
     part = "" if speech == "all" else f" --speech {speech}"
-    if model.is_vectors:
-        return f"mrlspk calibrate --vectors {shlex.quote(model.typed)} --trials FILE{widths}{over}"
+    if model.vectors is not None:
+        transform = "" if model.path == model.vectors else f" {shlex.quote(model.typed)}"
+        vectors = shlex.quote(str(model.vectors))
+        return f"mrlspk calibrate{transform} --vectors {vectors} --trials FILE{widths}{over}"
     return f"mrlspk calibrate {shlex.quote(model.typed)} --trials FILE --audio-root DIR{widths}{part}{over}"
 
 

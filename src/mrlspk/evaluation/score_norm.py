@@ -195,7 +195,7 @@ def _vector_cohort(path: Path, stored: StoredVectors) -> CohortSource:
     check_same_model(stored, table, path)
     refuse_unusable(table, path)
     speakers = require_speakers(table.ids, stored.labels, path)
-    vectors = dict(zip(table.ids, table.vectors, strict=True))
+    vectors = dict(zip(table.ids, stored.moved(table.vectors), strict=True))
     return CohortSource(path, file_sha256(path), {}, dict(zip(table.ids, speakers, strict=True)), vectors)
 
 

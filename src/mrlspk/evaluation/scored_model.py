@@ -50,7 +50,7 @@ class ScoredModel:
         Raises:
             UsageError: If the model does not have a width, or was not trained for it and that is not allowed.
         """
-        unknown = isinstance(self.embedder, StoredVectors) and self.embedder.table.dims is None
+        unknown = isinstance(self.embedder, StoredVectors) and not self.embedder.knows_dims
         return choose_dims(self.dims, dims, allow_untrained=allow_untrained or unknown, model=self.file.path)
 
 
@@ -66,7 +66,7 @@ def open_scored(
     """Load a model, or the vectors that stand in for one.
 
     Args:
-        file: Model or vectors.
+        file: Model, or vectors with a transform or without.
         settings: Of the evaluation.
         device: auto, cpu, cuda, cuda:N or mps.
         cache_dir: Folder of cached embeddings; None for no cache.
@@ -78,7 +78,7 @@ def open_scored(
         DataError: If it is not a vector file.
         UsageError: If settings of audio are given with vectors, or speaker labels without.
     """
-    if not file.is_vectors:
+    if file.vectors is None:
         if speakers is not None:
             raise UsageError("given without vectors", fix="Leave it out.", parameter="speakers")
         loaded = load_backend(file, device=device)
@@ -88,7 +88,8 @@ def open_scored(
     for parameter, is_given in (("speech", settings.speech != "all"), ("channel", settings.channel != "mix")):
         if is_given:
             raise UsageError("vectors are no audio", fix="Leave it out.", parameter=parameter)
-    stored = load_stored_vectors(file.path, speakers=speakers)
+    transform = None if file.path == file.vectors else file.path
+    stored = load_stored_vectors(file.vectors, speakers=speakers, transform=transform)
     return ScoredModel(file, stored, stored.dims, settings.model_copy(update={"speech": stored.speech_mode}))
 
 

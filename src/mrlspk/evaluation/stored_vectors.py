@@ -1,10 +1,14 @@
 """Look embeddings up in a vector file, in place of embedding audio."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import SpeechMode
 from mrlspk.data.audio import AUDIO_SUFFIXES
@@ -12,6 +16,8 @@ from mrlspk.data.audio.source import AudioSource
 from mrlspk.errors import DataError
 from mrlspk.evaluation.embedder import Embeddings
 from mrlspk.inference.recording import EmbeddedRecording, Recording
+from mrlspk.rotation.transform import Transform
+from mrlspk.rotation.transform_file import check_fit, load_transform
 from mrlspk.vectors.checks import refuse_unusable
 from mrlspk.vectors.loading import load_vectors
 from mrlspk.vectors.speakers import read_speakers
@@ -60,16 +66,19 @@ class StoredVectors:
         path: The file.
         table: Its vectors; no id repeats.
         labels: Speaker by id; None for the part of an id before its first ``/``.
+        transform: Applied to the vectors; None to take them as they are.
     """
 
     path: Path
     table: VectorTable
     labels: Mapping[str, str] | None = None
+    transform: Transform | None = None
 
     @property
     def fingerprint(self) -> str:
-        """Fingerprint of the model; ``unknown`` if the file has none."""
-        return self.table.fingerprint or UNKNOWN
+        """Fingerprint of the model and the transform; ``unknown`` if the file has none and there is no transform."""
+        model = self.table.fingerprint or UNKNOWN
+        return model if self.transform is None else _combined(model, self.transform)
 
     @property
     def embed_dim(self) -> int:
@@ -78,8 +87,13 @@ class StoredVectors:
 
     @property
     def dims(self) -> tuple[int, ...]:
-        """The widths that the file names, or else its full width."""
-        return self.table.dims or (self.table.dim,)
+        """The widths of the transform, or else those that the file names, or else its full width."""
+        return self.transform.dims if self.transform else self.table.dims or (self.table.dim,)
+
+    @property
+    def knows_dims(self) -> bool:
+        """Whether the transform or the file names the widths that are trained."""
+        return self.transform is not None or self.table.dims is not None
 
     @property
     def reads_audio(self) -> bool:
@@ -101,6 +115,10 @@ class StoredVectors:
     def speech_version(self) -> str | None:
         """Version of the detector; None for whole recordings."""
         return self.speech.version if self.speech else None
+
+    def moved(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return vectors (n, embed_dim) of the model, none of them zero, as the transform maps them."""
+        return vectors if self.transform is None else self.transform.apply(vectors)
 
     def find(self, utterance_id: str) -> VectorSource | None:
         """Return the source of an utterance; None if it has no vector.
@@ -135,7 +153,7 @@ class StoredVectors:
         ids = tuple(dict.fromkeys(wanted.values()))
         vectors = self.table.vectors[[self._rows_of(utterance_id)[0] for utterance_id in ids]]
         refuse_unusable(VectorTable(ids, vectors), self.path)
-        found = dict(zip(ids, vectors, strict=True))
+        found = dict(zip(ids, self.moved(vectors), strict=True))
         return Embeddings({each: EmbeddedRecording(found[id_], UNKNOWN_SECONDS) for each, id_ in wanted.items()})
 
 
@@ -145,21 +163,33 @@ def _stem(utterance_id: str) -> str:
     return stem if dot and f".{suffix.lower()}" in AUDIO_SUFFIXES else utterance_id
 
 
-def load_stored_vectors(path: Path, *, speakers: Path | None = None) -> StoredVectors:
+def _combined(model: str, transform: Transform) -> str:
+    digest = hashlib.sha256(model.encode())
+    for array in (transform.mean, transform.matrix, transform.scales):
+        digest.update(np.ascontiguousarray(array, np.float64).tobytes())
+    return digest.hexdigest()
+
+
+def load_stored_vectors(path: Path, *, speakers: Path | None = None, transform: Path | None = None) -> StoredVectors:
     """Return the vectors of a file to score.
 
     Args:
         path: The file.
         speakers: Speaker labels.
+        transform: Transform to apply to them.
 
     Raises:
-        DataError: If a file cannot be read as what it should be, or an id has several vectors.
+        DataError: If a file cannot be read as what it should be, an id has several vectors, or the transform is of
+            another width or model.
         MissingDependencyError: If it is Parquet and pyarrow is not installed.
     """
     table = load_vectors(path)
     if len(set(table.ids)) != len(table.ids):
         refuse_unusable(table, path)
-    return StoredVectors(path, table, None if speakers is None else read_speakers(speakers))
+    applied = None if transform is None else load_transform(transform)
+    if applied is not None and transform is not None:
+        check_fit(table, path, applied, transform)
+    return StoredVectors(path, table, None if speakers is None else read_speakers(speakers), applied)
 
 
 def check_same_model(stored: StoredVectors, other: VectorTable, where: Path) -> None:
@@ -168,7 +198,7 @@ def check_same_model(stored: StoredVectors, other: VectorTable, where: Path) -> 
     Raises:
         DataError: If they are not.
     """
-    fingerprints = {stored.fingerprint, other.fingerprint or UNKNOWN} - {UNKNOWN}
+    fingerprints = {stored.table.fingerprint, other.fingerprint} - {None}
     detectors = {stored.table.speech_detector, other.speech_detector} - {None}
     if other.dim != stored.embed_dim:
         raise DataError(f"expected {stored.embed_dim} values, as in {stored.path}, got {other.dim}", where)

@@ -21,14 +21,19 @@ class ModelFile:
         typed: The path or name.
         published: Entry of the registry, if a published name was typed.
         own: Entry of the user's own models, if one of their names was typed.
-        is_vectors: True for a file of vectors, which stands in for the model that made them.
+        vectors: File of vectors in place of audio. The model is then a transform, or the file itself for no model.
     """
 
     path: Path
     typed: str
     published: PublishedModel | None = None
     own: OwnModel | None = None
-    is_vectors: bool = False
+    vectors: Path | None = None
+
+    @property
+    def is_vectors(self) -> bool:
+        """Whether vectors stand in for a model and audio."""
+        return self.vectors is not None
 
     def check_family(self, family: str) -> None:
         """Check that a published model is of the family that the registry says.

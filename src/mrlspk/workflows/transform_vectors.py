@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mrlspk.errors import DataError, UsageError
 from mrlspk.files import check_free, file_sha256
 from mrlspk.rotation.transform import LARGEST_POWER, Order, Transform, fit_transform
-from mrlspk.rotation.transform_file import check_transform_suffix, load_transform, save_transform
+from mrlspk.rotation.transform_file import check_fit, check_transform_suffix, load_transform, save_transform
 from mrlspk.vectors.loading import load_vectors
 from mrlspk.vectors.saving import check_suffix, save_vectors
 from mrlspk.vectors.speakers import read_speakers, require_speakers
@@ -155,7 +155,7 @@ def apply_to_vectors(
         raise UsageError(f"the transform has {transform.embed_dim} values, got {width}", parameter="dim")
     table = load_vectors(path, ids=ids)
     _check_values(table, path)
-    _check_fit(table, path, transform, transform_path)
+    check_fit(table, path, transform, transform_path)
     narrow = transform.apply(table.vectors)[:, :width]
     narrow /= np.maximum(np.linalg.norm(narrow, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     dims = tuple(sorted({each for each in transform.dims if each < width} | {width}))
@@ -175,16 +175,6 @@ def _check_values(table: VectorTable, path: Path) -> None:
         first = table.ids[int(np.argmin(sound))]
         what = f"{(~sound).sum()} of {len(sound)} vectors are zero or not finite, such as {first}"
         raise DataError(what, path, "Remove them; `mrlspk vectors inspect` lists them.")
-
-
-def _check_fit(table: VectorTable, path: Path, transform: Transform, transform_path: Path) -> None:
-    if table.dim != transform.embed_dim:
-        what = f"expected {transform.embed_dim} values a vector, as {transform_path} has, got {table.dim}"
-        raise DataError(what, path, "Give vectors of the model that the transform was fitted to.")
-    known = transform.fingerprint, table.fingerprint
-    if None not in known and known[0] != known[1]:
-        what = f"is of the model {known[1]}, and {transform_path} of {known[0]}"
-        raise DataError(what, path, "Give vectors of the model that the transform was fitted to.")
 
 
 def _widths(dims: tuple[int, ...] | None, full: int) -> tuple[int, ...]:
