@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from graphs import moments, write_moments
+from speaker_graphs import WESPEAKER, write_speaker_graph
 
 HEAVY = {"torch", "torchaudio", "torchcodec", "lightning", "lightning_fabric", "scipy", "av", "requests"}
 HOOK = f"""
@@ -53,6 +54,14 @@ def test_command_with_an_exported_model_imports_nothing_heavy(suffix, model, sam
     assert done.returncode == 0, done.stderr
     [entry] = json.loads(done.stdout)["embeddings"]
     np.testing.assert_allclose(entry["embedding"], unit_moments(samples), atol=1e-6)
+
+
+def test_command_with_a_speaker_model_of_others_imports_nothing_heavy(samples, tmp_path):
+    model = write_speaker_graph(tmp_path / "others.onnx", WESPEAKER)
+    soundfile.write(tmp_path / "a.wav", samples, 16_000)
+    done = python(COMMAND, "embed", tmp_path / "a.wav", "--model", model, "--speech", "all", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["embeddings"][0]["embedding"]) == 160
 
 
 def test_library_with_an_exported_model_imports_nothing_heavy(model, samples, tmp_path):

@@ -72,14 +72,18 @@ def open_session(content: bytes, where: Path) -> "onnxruntime.InferenceSession":
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # its errors are raised, and its warnings are about its own optimisations
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        providers = ["CPUExecutionProvider"]
+        return onnxruntime.InferenceSession(content, options, providers, enable_fallback=False)  # it would print
     except runtime_faults() as error:
         raise CheckpointError("is not a whole ONNX file", where, NOT_OURS) from error
 
 
 def runtime_faults() -> tuple[type[Exception], ...]:
-    """Return the errors that ONNX Runtime raises for a graph that it cannot read or run."""
+    """Return the errors that ONNX Runtime raises for a graph that it cannot read or run.
+
+    A message that quotes a name which is not UTF-8 becomes a UnicodeDecodeError.
+    """
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
     names = "Fail InvalidArgument InvalidGraph InvalidProtobuf NotImplemented RuntimeException"
-    return tuple(getattr(errors, name) for name in names.split())
+    return (*(getattr(errors, name) for name in names.split()), UnicodeDecodeError)

@@ -155,7 +155,7 @@ def _read_weights(tensors: Iterable["onnx.TensorProto"], path: Path, sha256: "ha
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
         file = (folder / location).resolve()
-        if not location or Path(location).is_absolute() or not file.is_relative_to(folder):
+        if not location or not file.is_relative_to(folder):
             what = f"expected the weights of {tensor.name} in its own folder, found {location or 'no location'}"
             raise CheckpointError(what, path, "Save the model as one file, with its weights inside.")
         with reading(file, CheckpointError, "Keep the weights of a model beside it."):

@@ -201,6 +201,14 @@ def test_graph_without_a_direction_is_refused(write):
         load(path)
 
 
+def test_names_that_are_no_text_are_an_error_and_nothing_is_printed(write, capfd):
+    path = write(WESPEAKER)
+    path.write_bytes(path.read_bytes().replace(b"ReduceMean", b"Reduce\xff\xfean"))
+    with pytest.raises(CheckpointError, match="is not a whole ONNX file"):
+        load(path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_other_runtimes_precisions_and_devices_are_refused(write):
     path = write(WESPEAKER)
     with pytest.raises(UsageError, match="runs in ONNX Runtime only"):
