@@ -26,8 +26,8 @@ class InferenceNetwork(nn.Module):
     Args:
         encoder: Left as it is; gives the front end.
         dtype: Of the backbone; front end, pooling and head stay in float32.
-        compiled: Call the backbone through torch.compile, for any length. That takes minutes on a CPU, where the
-            rewritten network is as fast; it cannot compile calls of oneDNN.
+        compiled: Call the backbone through torch.compile, for any length, which takes minutes on a CPU. The network is
+            then only folded: torch.compile knows no call of oneDNN.
     """
 
     @torch.no_grad()
