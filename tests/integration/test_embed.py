@@ -412,3 +412,16 @@ def test_verified_files_are_embedded_again_singly(run, model, tmp_path, monkeypa
     shown = run(*words, "--resume", "--json").json
     assert shown["verified"]["files"] == 2
     assert shown["verified"]["max_difference"] <= 1e-5
+
+
+def test_file_that_vanishes_before_it_is_verified_is_named(run, model, tmp_path, monkeypatch):
+    path, embed = write_wav(tmp_path / "a.wav"), TorchBackend.embed
+
+    def vanish(backend, waveforms):
+        path.unlink()
+        return embed(backend, waveforms)
+
+    monkeypatch.setattr(TorchBackend, "embed", vanish)
+    outcome = run("embed", path, "--model", model, "--backend", "torch", "--verify", 1)
+    assert outcome.exit_code == 3
+    assert f"error: {path}: cannot be verified: " in outcome.stderr

@@ -191,3 +191,9 @@ def test_full_disk_keeps_the_rows_and_names_resume(run, world, monkeypatch):
     assert outcome.exit_code == 1
     assert "out.jsonl: cannot be written: No space left on device\nMake room, then give --resume" in outcome.stderr
     assert n_rows(world) == 3
+
+
+def test_partial_file_without_rows_is_begun_again(run, world, lengths):
+    (world / "out.jsonl.partial").write_text('{"settings": {}}\n')
+    assert run(*WORDS).exit_code == 0
+    assert len(lengths) == 6

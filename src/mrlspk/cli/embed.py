@@ -31,7 +31,7 @@ from mrlspk.cli.options import (
     resolve_model,
     speech_option,
 )
-from mrlspk.errors import DataError, UsageError
+from mrlspk.errors import DataError, MrlspkError, UsageError
 
 if TYPE_CHECKING:
     from mrlspk.workflows.embed import EmbedReport
@@ -98,7 +98,7 @@ def embed_command(
 ) -> None:
     """Embed audio files: one unit-length vector each, at any width that the model was trained for."""
     from mrlspk.workflows.embed import embed
-    from mrlspk.workflows.embedding_files import claim_target, embedding_rows, write_embeddings
+    from mrlspk.workflows.embedding_files import claim_target, write_embeddings
     from mrlspk.workflows.embedding_spool import open_spool
 
     if resume and out is None:
@@ -132,15 +132,23 @@ def embed_command(
     try:
         if claim and is_written:
             write_embeddings(report, claim)
-    finally:  # a full disk does not lose them
-        if as_json:
-            output.show_rows("embed", _payload(report), "embeddings", embedding_rows(report))
-        else:
-            output.show("embed", {}, _human(report, has_rows=claim is None), as_json=False)
+    except MrlspkError:  # a full disk does not lose them
+        _show(report, has_rows=claim is None, as_json=as_json)
+        raise
+    _show(report, has_rows=claim is None, as_json=as_json)
     if is_written and not as_json:
         count = len(report.embeddings)
         output.line(f"{count:,} {'embedding' if count == 1 else 'embeddings'} written to {out}")
     _check_all(report)
+
+
+def _show(report: "EmbedReport", *, has_rows: bool, as_json: bool) -> None:
+    from mrlspk.workflows.embedding_files import embedding_rows
+
+    if as_json:
+        output.show_rows("embed", _payload(report), "embeddings", embedding_rows(report))
+    else:
+        output.show("embed", {}, _human(report, has_rows=has_rows), as_json=False)
 
 
 def _warn_of_many(n_files: int) -> None:

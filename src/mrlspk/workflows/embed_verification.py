@@ -40,15 +40,16 @@ def verify_rows(rows: EmbeddedRows, embed: EmbedSingly, *, files: int) -> Verifi
         files: How many to compare; all if there are fewer.
 
     Raises:
-        MrlspkError: If a value differs by more than 1e-5, or a file has no embedding now.
+        DataError: If a file has no embedding now.
+        MrlspkError: If a value differs by more than 1e-5.
     """
     differences: dict[str, float] = {}
     for file_id, item in _spread(rows, files):
         again = embed(file_id)
-        if isinstance(again, EmbeddedRecording):
-            differences[file_id] = float(np.abs(unit_prefix(again.vector, rows.dim) - item.vector).max())
-        else:
-            differences[file_id] = float("inf")
+        if not isinstance(again, EmbeddedRecording):
+            problem = again.what if isinstance(again, DataError) else "too short"
+            raise DataError(f"cannot be verified: {problem}", printable(file_id), "Embed again with `resume`.")
+        differences[file_id] = float(np.abs(unit_prefix(again.vector, rows.dim) - item.vector).max())
     off = {file_id: value for file_id, value in differences.items() if value > TOLERANCE}
     if off:
         listed = "\n".join(

@@ -7,7 +7,7 @@ import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import batched
+from itertools import batched, islice
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +49,14 @@ def _begin_again(claim: Claim) -> None:
     """Empty what a run that was stopped has left, if that is allowed."""
     if not claim.rows.stat().st_size:
         return
-    if not claim.force:
+    with claim.rows.open("rb") as file:
+        has_rows = len(list(islice(file, 2))) == 2  # the first line is a header
+    if has_rows and not claim.force:
         claim.keep_rows()
         fix = "Give `resume` to take it up, or `force` to begin again."
         raise MrlspkError("holds embeddings of a run that was stopped", claim.rows, fix)
-    log.warning("%s: left by a run that was stopped; begun again", claim.rows)
+    if has_rows:
+        log.warning("%s: left by a run that was stopped; begun again", claim.rows)
     with write_errors(claim.path):
         claim.rows.write_bytes(b"")
 
