@@ -4,7 +4,7 @@ The sums of a million vectors take about as long as a few products ``X.T @ X`` o
 be a memory map.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import batched
@@ -98,27 +98,20 @@ class SpeakerVectors:
 
 
 @dataclass(frozen=True, eq=False)
-class SpeakerMoments:
-    """Sums of vectors.
+class Moments:
+    """Mean and sums of vectors.
 
     Attributes:
-        sums: (speakers, dim) of each speaker's vectors.
-        counts: (speakers,) number of each speaker's vectors.
-        products: (dim, dim) of the outer products of ``n_multiplied`` vectors.
-        multiplied: (dim,) of these vectors.
+        mean_of_speakers: (dim,) the mean of the speakers' means.
+        products: (dim, dim) sum of the outer products of ``n_multiplied`` vectors.
+        multiplied: (dim,) sum of these vectors.
         n_multiplied: All vectors, or a part that is spread evenly over the speakers.
     """
 
-    sums: Array
-    counts: NDArray[np.intp]
+    mean_of_speakers: Array
     products: Array
     multiplied: Array
     n_multiplied: int
-
-    def mean_of_speakers(self) -> Array:
-        """Return the mean of the speakers' means (dim,)."""
-        mean: Array = (1 / self.counts) @ self.sums / len(self.counts)
-        return mean
 
     def moment_about(self, mean: Array) -> Array:
         """Return the second moment (dim, dim) of the multiplied vectors about ``mean`` (dim,)."""
@@ -129,8 +122,8 @@ class SpeakerMoments:
 
 def sum_moments(
     vectors: SpeakerVectors, change: Callable[[SpeakerBlock], None], *, most_multiplied: int | None = None
-) -> SpeakerMoments:
-    """Return the sums of vectors that ``change`` changes in place, in one pass.
+) -> Moments:
+    """Return mean and sums of vectors that ``change`` changes in place, in one pass.
 
     A block is multiplied in float32, on one thread; blocks are added in float64, in order. The sums do not depend on
     the number of threads.
@@ -140,24 +133,54 @@ def sum_moments(
         change: Called with each block, in several threads.
         most_multiplied: About how many vectors to multiply at most; None for all.
     """
-    places = vectors.block_places()
     every = -(-len(vectors.vectors) // (most_multiplied or len(vectors.vectors)))
-    sums = np.zeros((len(vectors.counts), vectors.dim))
-    products, multiplied, n_multiplied = np.zeros((vectors.dim, vectors.dim)), np.zeros(vectors.dim), 0
+    shares = (1 / vectors.counts).astype(np.float32)
 
-    def multiply(number: int) -> tuple[slice, Rows, Rows | None]:
-        block = vectors.block(places[number])
+    def work(number: int, block: SpeakerBlock) -> tuple[Rows, tuple[Rows, Rows, int] | None]:
         change(block)
-        speakers = slice(block.first, block.first + len(block.starts))
-        return speakers, block.sums(), None if number % every else block.rows.T @ block.rows
+        rows, own = block.rows, shares[block.first : block.first + len(block.starts)].repeat(block.sizes)
+        return own @ rows, None if number % every else (rows.T @ rows, rows.sum(axis=0), len(rows))
+
+    mean, products, multiplied, n_multiplied = (
+        np.zeros(vectors.dim),
+        np.zeros((vectors.dim,) * 2),
+        np.zeros(vectors.dim),
+        0,
+    )
+    for own, found in _over_blocks(vectors, work):
+        mean += own
+        if found is not None:
+            products += found[0]
+            multiplied += found[1]
+            n_multiplied += found[2]
+    return Moments(mean / len(vectors.counts), products, multiplied, n_multiplied)
+
+
+def sum_speakers(vectors: SpeakerVectors, change: Callable[[SpeakerBlock], None]) -> tuple[Array, Array]:
+    """Return the sum of each speaker's vectors (speakers, dim), and of all outer products (dim, dim).
+
+    Vectors, blocks and threads are as in `sum_moments`.
+    """
+
+    def work(_number: int, block: SpeakerBlock) -> tuple[slice, Rows, Rows]:
+        change(block)
+        return slice(block.first, block.first + len(block.starts)), block.sums(), block.rows.T @ block.rows
+
+    sums, products = np.zeros((len(vectors.counts), vectors.dim)), np.zeros((vectors.dim, vectors.dim))
+    for speakers, own, product in _over_blocks(vectors, work):
+        sums[speakers] += own
+        products += product
+    return sums, products
+
+
+def _over_blocks[T](vectors: SpeakerVectors, work: Callable[[int, SpeakerBlock], T]) -> Iterator[T]:
+    """Yield the results of ``work`` on each block, in order; several threads work, with one thread of BLAS each."""
+    places = vectors.block_places()
+
+    def work_at(number: int) -> T:
+        return work(number, vectors.block(places[number]))
 
     threads = min(usable_processors(), MOST_THREADS)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         for numbers in batched(range(len(places)), BLOCKS_AHEAD):
-            for number, (speakers, own, product) in zip(numbers, pool.map(multiply, numbers), strict=True):
-                sums[speakers] += own
-                if product is not None:
-                    products += product
-                    multiplied += own.sum(axis=0, dtype=np.float64)
-                    n_multiplied += len(vectors.vectors[places[number]])
-    return SpeakerMoments(sums, vectors.counts, products, multiplied, n_multiplied)
+            yield from pool.map(work_at, numbers)

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.rotation.speaker_moments import Array, SpeakerBlock, SpeakerVectors, sum_moments
+from mrlspk.rotation.speaker_moments import Array, SpeakerBlock, SpeakerVectors, sum_moments, sum_speakers
 
 Order = Literal["energy", "scatter"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -122,7 +122,7 @@ def fit_transform(
         )
     most = MOST_FLATTENED if order == "scatter" else None
     moments = sum_moments(speakers, lambda block: _scale(block, unit_length=unit_length), most_multiplied=most)
-    mean = moments.mean_of_speakers() if centre else np.zeros(embed_dim)
+    mean = moments.mean_of_speakers if centre else np.zeros(embed_dim)
     flattening, rows = _flattening(moments.moment_about(mean), flatten)
     if order == "scatter":
         rows = _rows_by_scatter(speakers, mean, flattening, unit_length=unit_length)
@@ -170,11 +170,9 @@ def _rows_by_scatter(speakers: SpeakerVectors, mean: Array, flattening: Array, *
         own = shares[block.first : block.first + len(block.starts)].repeat(block.sizes)
         rows *= (own / np.sqrt(np.where(squares > 0, squares, 1)))[:, None]
 
-    weighted = sum_moments(speakers, prepare)
-    n_speakers = len(speakers.counts)
-    means = weighted.sums
+    means, products = sum_speakers(speakers, prepare)
     means /= np.sqrt(speakers.counts)[:, None]  # in place: they may be a hundred megabytes
-    moment, between = (flattening @ each @ flattening / n_speakers for each in (weighted.products, means.T @ means))
+    moment, between = (flattening @ each @ flattening / len(means) for each in (products, means.T @ means))
     rows = np.linalg.eigh(2 * between - moment)[1][:, ::-1].T
     energy = np.einsum("ij,jk,ik->i", rows, moment, rows, optimize=True)
     return rows[np.argsort(energy <= UNUSED * energy.mean(), kind="stable")]
