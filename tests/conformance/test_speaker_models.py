@@ -1,14 +1,20 @@
 """Published ONNX speaker models give the embeddings and features of the reference."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from typer.testing import CliRunner
 
 from mrlspk.cli.app import app
-from mrlspk.inference.speaker_models.front_ends import KaldiFbank, build_front_end
+from mrlspk.inference.speaker_models.description import Settings
+from mrlspk.inference.speaker_models.front_ends import KaldiFbank, NemoMel, Waveform, build_front_end
+
+PAGE = Path(__file__).parents[2] / "docs" / "any-model.md"
 
 
 @pytest.fixture(params=["wespeaker-resnet34", "campplus-zh-en"])
@@ -39,3 +45,13 @@ def test_filter_banks_are_those_of_the_reference(model, shared):
         features = build_front_end(front_end, 16_000)(samples)
         assert features.shape == (item["frames"], 80)
         np.testing.assert_allclose(features[0, :8], item["features_first_frame"], atol=1e-3)
+
+
+def test_descriptions_on_the_page_are_valid_and_its_keys_are_all():
+    text = PAGE.read_text()
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    assert [Settings.model_validate(block).front_end.window for block in blocks] == ["povey", "hamming"]
+    front_ends = [*KaldiFbank.model_fields, *NemoMel.model_fields, *Waveform.model_fields]
+    keys = {*front_ends, *Settings.model_fields} - {"type", "sample_rate"}
+    table = text.partition("| key | values | default |")[2].partition("\n\n")[0]
+    assert {key for key in keys if f"`{key}`" not in table and f"`{key}." not in table} == set()

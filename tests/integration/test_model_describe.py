@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from graphs import write_moments
+from mrlspk.inference.speaker_models import separation
 from mrlspk.workflows import describe_model
 from speaker_graphs import SPEAKER_3D, WESPEAKER, write_speaker_graph
 
@@ -20,7 +21,7 @@ def test_recognised_model_shows_how_it_is_run(run, model):
     assert (shown["recognised_as"], shown["described_by"], shown["embed_dim"]) == ("wespeaker", "metadata", 160)
     assert shown["front_end"] == {
         "type": "kaldi-fbank", "bins": 80, "window": "hamming", "sample_scale": 32768, "mean": "utterance",
-        "low_hz": 20.0, "snip_edges": True,
+        "low_hz": 20.0, "high_hz": None, "snip_edges": True,
     }  # fmt: skip
     assert (shown["input"], shown["axes"], shown["output"]) == ("feats", ["batch", "time", "bins"], "embs")
     assert shown["check"] is None
@@ -57,6 +58,7 @@ def test_wrong_front_end_is_noticed_on_real_speech(run, shared, tmp_path, monkey
     """Without the mean the speakers of WeSpeaker's ResNet34 come close; with another window nothing can be seen."""
     for name, value in {"MOST_SPEAKERS": 4, "MOST_UTTERANCES": 2, "SECONDS": 2.0}.items():
         monkeypatch.setattr(describe_model, name, value)
+    monkeypatch.delitem(separation.OTHERS, "sample_scale")
     path = tmp_path / "wespeaker.onnx"
     shutil.copy(shared / "pretrained" / "wespeaker-resnet34.onnx", path)
     speech = shared / "speech" / "test"

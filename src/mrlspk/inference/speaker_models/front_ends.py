@@ -32,6 +32,7 @@ class KaldiFbank(StrictModel):
             except those at the floor of the logarithm.
         mean: Subtract the mean of each bin over the ``utterance``, or ``none``.
         low_hz: Lower edge of the first bin.
+        high_hz: Upper edge of the last bin; None for half the sample rate.
         snip_edges: Frames lie within the recording; otherwise its ends are mirrored.
     """
 
@@ -41,6 +42,7 @@ class KaldiFbank(StrictModel):
     sample_scale: Literal[1, 32768] = 1
     mean: Literal["utterance", "none"] = "utterance"
     low_hz: Annotated[float, Field(ge=0, le=1000)] = 20.0
+    high_hz: Annotated[float, Field(ge=2000, le=8000)] | None = None
     snip_edges: bool = True
 
 
@@ -122,6 +124,7 @@ def _kaldi_fbank(front_end: KaldiFbank, sample_rate: int) -> Compute:
     options.frame_opts.snip_edges = front_end.snip_edges
     options.mel_opts.num_bins = front_end.bins
     options.mel_opts.low_freq = front_end.low_hz
+    options.mel_opts.high_freq = front_end.high_hz or 0.0  # 0: half the sample rate
     scale = np.float32(front_end.sample_scale)
 
     def compute(waveform: Values) -> Values:

@@ -28,6 +28,14 @@ def test_filter_banks_equal_torchaudio(noise, window, scale):
     np.testing.assert_allclose(features, expected, atol=2e-3)
 
 
+def test_edges_of_the_filters_equal_torchaudio(noise):
+    features = build_front_end(KaldiFbank(low_hz=100, high_hz=7600, mean="none", snip_edges=False), 16_000)(noise)
+    expected = torchaudio.compliance.kaldi.fbank(
+        torch.from_numpy(noise[None]), num_mel_bins=80, dither=0.0, low_freq=100.0, high_freq=7600.0, snip_edges=False
+    ).numpy()
+    np.testing.assert_allclose(features, expected, atol=2e-3)
+
+
 def test_mean_of_the_utterance_is_taken_away(noise):
     plain = build_front_end(KaldiFbank(mean="none"), 16_000)(noise)
     features = build_front_end(KaldiFbank(), 16_000)(noise)
