@@ -1,6 +1,7 @@
 """``mrlspk rotate``: make a Matryoshka model from any model, without training."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,7 +36,7 @@ from mrlspk.errors import UsageError
 if TYPE_CHECKING:
     from mrlspk.rotation.selection import CandidateResult
     from mrlspk.workflows.rotate import RotatedModel
-    from mrlspk.workflows.transform_vectors import TransformRequest
+    from mrlspk.workflows.transform_vectors import FittedTransform, TransformRequest
 
 
 class MethodChoice(StrEnum):
@@ -61,7 +62,12 @@ def rotate_command(
     ] = None,
     *,
     out: Annotated[
-        Path, typer.Option("-o", "--output", help="File to write: .pt or .safetensors; with --vectors, .npz.")
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="File to write: .pt or .safetensors; .npz for a transform.",
+        ),
     ],
     speech: Annotated[
         Path | None, typer.Option(help="Folder with one subfolder per speaker; leave test speakers out.")
@@ -130,6 +136,7 @@ def rotate_command(
     if model is None or speech is None:
         raise UsageError("expected a model and `speech`, or `vectors`")
     from mrlspk.workflows.rotate import RotateRequest, rotate
+    from mrlspk.workflows.transform_model import transform_model
 
     request = RotateRequest(
         method=method.value,
@@ -145,6 +152,21 @@ def rotate_command(
     )
     check_speech(settings.evaluation.speech)
     file = resolve_model(model, quiet=quiet)
+    if out.suffix == ".npz":
+        with output.progress("embedding", quiet=quiet) as on_progress:
+            fitted = transform_model(
+                file,
+                speech,
+                output=out,
+                request=request,
+                settings=settings.evaluation,
+                device=choose_device(device, settings),
+                cache_dir=cache_folder(),
+                force=force,
+                on_progress=on_progress,
+            )
+        _show_fitted(fitted, as_json=as_json)
+        return
     with output.progress("embedding", quiet=quiet) as on_progress:
         rotated = rotate(
             file,
@@ -195,11 +217,16 @@ def _fit_to_vectors(
     fitted = fit_to_vectors(
         vectors, output=out, request=request, dims=parse_dims(dims), speakers=speakers, ids=ids, force=force
     )
-    summary = fitted.transform.summary()
+    _show_fitted(fitted, as_json=as_json)
+
+
+def _show_fitted(fitted: "FittedTransform", *, as_json: bool) -> None:
+    summary, base = fitted.transform.summary(), fitted.transform.base
     payload = {
         "path": str(fitted.path),
         "transform": summary,
         "fingerprint": fitted.transform.fingerprint,
+        "base": asdict(base) if base else None,
         "dims": list(fitted.transform.dims),
         "speakers": fitted.n_speakers,
         "vectors": fitted.n_vectors,
@@ -208,6 +235,7 @@ def _fit_to_vectors(
     }
     rows = [
         ("path", fitted.path),
+        *([("base model", base.file)] if base else []),
         ("transform", transform_name(summary)),
         ("fitted to", f"{fitted.n_vectors:,} vectors of {fitted.n_speakers:,} speakers"),
         ("sha256", fitted.sha256),

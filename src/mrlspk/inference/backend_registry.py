@@ -65,6 +65,8 @@ def load_backend(
         _check_compiled(suffix, backend)
         return load_in_torch(compiled=True)
     if loader := _find_loader(suffix):
+        if precision != "f32":
+            raise UsageError(f"a {suffix} model runs in f32", fix="Use f32.", parameter="precision")
         return loader(model, device)
     if suffix == GRAPH_SUFFIX:
         return _load_onnx(model, device, backend, precision, sample)

@@ -162,9 +162,9 @@ def load_checkpoint(model: ModelFile) -> LoadedModel:
     """
     if model.path.suffix == ".onnx":
         raise CheckpointError(
-            "is an exported model, which has no PyTorch network",
+            "is an ONNX model, which has no PyTorch network",
             model.path,
-            "Give the checkpoint that it was exported from.",
+            "Give the checkpoint that it was exported from; `mrlspk rotate` writes a transform of it as .npz.",
         )
     loaded = load_model(model.path)
     model.check_family(loaded.family)

@@ -21,6 +21,19 @@ FLOOR = 0.01  # eigenvalues below this share of their mean are raised to it
 UNUSED = 1e-5  # a direction with a smaller share of the mean energy is rounding error, and comes last
 
 
+@dataclass(frozen=True)
+class BaseModel:
+    """The file of a model whose embeddings a transform maps.
+
+    Attributes:
+        file: Its name; it lies beside the file of the transform.
+        sha256: Of its contents.
+    """
+
+    file: str
+    sha256: str
+
+
 @dataclass(frozen=True, eq=False)
 class Transform:
     """A mean, a matrix and row scales: new values are ``(unit - mean) @ matrix.T * scales``.
@@ -34,6 +47,7 @@ class Transform:
         flatten: Power of the flattening; 0 keeps the spectrum.
         order: Order of the rows.
         fingerprint: Of the model that made the vectors; None if unknown.
+        base: That model; None if the transform is for vectors alone.
     """
 
     mean: Array
@@ -44,6 +58,7 @@ class Transform:
     flatten: float
     order: Order
     fingerprint: str | None = None
+    base: BaseModel | None = None
 
     @property
     def embed_dim(self) -> int:

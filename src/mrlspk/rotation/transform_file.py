@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import DataError, UsageError, shorten
 from mrlspk.files import whole_file
-from mrlspk.rotation.transform import LARGEST_POWER, ORDERS, Order, Transform
+from mrlspk.rotation.transform import LARGEST_POWER, ORDERS, BaseModel, Order, Transform
 from mrlspk.vectors.table import VectorTable
 
 SUFFIX = ".npz"
@@ -39,6 +39,8 @@ def save_transform(transform: Transform, path: Path, *, force: bool) -> None:
     arrays = {name: np.asarray(getattr(transform, name)) for name in _ARRAYS}
     if transform.fingerprint is not None:
         arrays["fingerprint"] = np.asarray(transform.fingerprint)
+    if transform.base is not None:
+        arrays |= {"base_file": np.asarray(transform.base.file), "base_sha256": np.asarray(transform.base.sha256)}
     with whole_file(path, force=force) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes the names for `allow_pickle`
 
@@ -103,7 +105,16 @@ def _transform(arrays: Mapping[str, NDArray[Any]]) -> Transform:
         _power(arrays["flatten"]),
         _order(arrays["order"]),
         str(arrays["fingerprint"]) if "fingerprint" in arrays else None,
+        _base(arrays),
     )
+
+
+def _base(arrays: Mapping[str, NDArray[Any]]) -> BaseModel | None:
+    if "base_file" not in arrays:
+        return None
+    if "base_sha256" not in arrays:
+        raise ValueError("base_sha256 is absent")
+    return BaseModel(str(arrays["base_file"]), str(arrays["base_sha256"]))
 
 
 def _dims(values: NDArray[Any], embed_dim: int) -> tuple[int, ...]:

@@ -81,7 +81,7 @@ def test_unknown_name_suggests_the_nearest(tmp_path, typed, guess):
 
 def test_exported_model_is_no_checkpoint(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"onnx")
-    with pytest.raises(CheckpointError, match="is an exported model, which has no PyTorch network"):
+    with pytest.raises(CheckpointError, match="is an ONNX model, which has no PyTorch network"):
         load_checkpoint(locate_model("model.onnx", cache_dir=tmp_path))
 
 
