@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from conformance.reference import read_reference, write_published
 from mrlspk.cli.app import app
+from speaker_graphs import SPEAKER_3D, write_speaker_graph
 
 ROOT = Path(__file__).parents[2]
 GUIDES = [ROOT / "README.md", ROOT / "docs" / "getting-started.md"]
@@ -126,6 +127,7 @@ def workspace(tmp_path, monkeypatch):
     parties = [soundfile.read(tmp_path / name)[0] for name in ("a.wav", "b.wav")]
     soundfile.write(tmp_path / "call.wav", np.stack(parties, axis=1), 16_000)
     write_published(read_reference(REFERENCE), tmp_path / "model.pt")
+    write_speaker_graph(tmp_path / "campplus.onnx", SPEAKER_3D)
     fetch_in_place_of_published(tmp_path / "model.pt", tmp_path / "mirror")
     return tmp_path
 
