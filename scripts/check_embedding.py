@@ -4,11 +4,14 @@
     scripts/check_embedding.py memory MODEL [--files 10000 100000]
     scripts/check_embedding.py kills MODEL [--files 2000] [--kills 10]
     scripts/check_embedding.py speed MODEL LIST BASELINE [--rounds 3]
+    scripts/check_embedding.py precision MODEL LIST [--files 200]
 
 memory: peak memory for two numbers of small files; fails if it grows by 100 MiB or more. kills: a run that is killed
 again and again and resumed writes the same file as one that is not, and embeds nothing twice. speed: time, CPU time and
 peak memory for a list of files, interleaved with a checkout of another commit that has its own .venv, and the largest
-difference of a value and the lowest cosine between the embeddings of both. The list is read from its own folder.
+difference of a value and the lowest cosine between the embeddings of both. precision: the mean and the lowest cosine of
+bf16 to f32 over files spread over a list, in OpenVINO and in PyTorch; fails below 0.999, and leaves out a backend that
+has no bf16 on this processor. A list is read from its own folder.
 """
 
 import argparse
@@ -27,6 +30,8 @@ import soundfile
 
 MOST_GROWTH_MIB = 100
 MOST_DIFFERENCE, LEAST_COSINE = 1e-4, 0.99999
+LEAST_PRECISION_COSINE = 0.999
+NO_PRECISION = 2  # exit code of a command whose processor has no bf16
 SECONDS = 0.3, 0.5  # of small files
 COMMAND = (sys.executable, "-m", "mrlspk", "embed", "--speech", "all", "--quiet")
 
@@ -62,6 +67,11 @@ def main() -> int:
     speed.add_argument("baseline", type=Path)
     speed.add_argument("--rounds", type=int, default=3)
     speed.set_defaults(run=lambda given: check_speed(given.model, given.list, given.baseline, given.rounds))
+    precision = checks.add_parser("precision")
+    precision.add_argument("model", type=Path)
+    precision.add_argument("list", type=Path)
+    precision.add_argument("--files", type=int, default=200)
+    precision.set_defaults(run=lambda given: check_precision(given.model, given.list, given.files))
     given = parser.parse_args()
     return int(not given.run(given))
 
@@ -146,12 +156,44 @@ def check_speed(model: Path, files: Path, baseline: Path, rounds: int) -> bool:
     return difference <= MOST_DIFFERENCE and cosine >= LEAST_COSINE
 
 
-def compare(before: np.lib.npyio.NpzFile, now: np.lib.npyio.NpzFile) -> tuple[float, float]:
-    """Return the largest difference of a value and the lowest cosine of unit vectors with equal ids."""
+def check_precision(model: Path, files: Path, count: int) -> bool:
+    """Return whether bf16 is close to f32 in each backend that has it, and one has it."""
+    found = list[bool]()
+    names = [name for name in files.read_text().splitlines() if name]
+    spread = [names[number * len(names) // count] for number in range(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = Path(folder) / "files.txt"
+        chosen.write_text("".join(f"{(files.parent / name).resolve()}\n" for name in spread))
+        for backend in ("openvino", "torch"):
+            outputs = [Path(folder) / f"{backend}-{precision}.npz" for precision in ("f32", "bf16")]
+            words = [*COMMAND, str(chosen), "--model", str(model.resolve()), "--backend", backend, "-o"]
+            measure([*words, str(outputs[0])])
+            try:
+                cost = measure([*words, str(outputs[1]), "--precision", "bf16"])
+            except subprocess.CalledProcessError as error:
+                if error.returncode != NO_PRECISION:
+                    raise
+                print(f"{backend}: no bf16 here", flush=True)
+                continue
+            cosines = cosines_of(*(np.load(output) for output in outputs))
+            print(f"{backend}: bf16 to f32 on {len(cosines)} files: mean cosine {cosines.mean():.6f}, lowest ", end="")
+            print(f"{cosines.min():.6f} ({cost})", flush=True)
+            found.append(len(cosines) == count and bool(cosines.min() >= LEAST_PRECISION_COSINE))
+    return any(found) and all(found)
+
+
+def cosines_of(before: np.lib.npyio.NpzFile, now: np.lib.npyio.NpzFile) -> np.ndarray:
+    """Return the cosines of unit vectors with equal ids."""
     if before["ids"].tolist() != now["ids"].tolist():
         raise SystemExit("both have other files")
-    one, other = before["embeddings"], now["embeddings"]
-    return float(np.abs(one - other).max()), float((one.astype(float) * other).sum(1).min())
+    cosines: np.ndarray = (before["embeddings"].astype(float) * now["embeddings"]).sum(1)
+    return cosines
+
+
+def compare(before: np.lib.npyio.NpzFile, now: np.lib.npyio.NpzFile) -> tuple[float, float]:
+    """Return the largest difference of a value and the lowest cosine of unit vectors with equal ids."""
+    cosines = cosines_of(before, now)
+    return float(np.abs(before["embeddings"] - now["embeddings"]).max()), float(cosines.min())
 
 
 def warm_up(model: Path, folder: Path) -> None:
@@ -178,7 +220,7 @@ def measure(words: list[str], folder: Path | None = None) -> Cost:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(words)} ended with {process.returncode}")
+        raise subprocess.CalledProcessError(process.returncode, words)
     return Cost(time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
