@@ -17,9 +17,26 @@ def script():
     return module
 
 
+class Forked:
+    """What the script asks of a process that it has started, of one that has everything imported."""
+
+    def __init__(self, starter, folder):
+        command = "train", "--config", "run.yaml", "--resume", "auto", "--quiet"
+        self._command, self._folder = starter.fork("mrlspk", *command, cwd=folder), folder
+        self.pid = self._command.pid
+
+    def poll(self):
+        return self._command.ask(self.pid)
+
+    def wait(self):
+        code = self._command.exit_code()
+        (self._folder / "stderr.txt").write_text(self._command.stderr)
+        return code
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("kind", ["end-to-end", "head"])
-def test_killed_run_equals_uninterrupted_run(script, shared, tmp_path, kind, write_model):
+def test_killed_run_equals_uninterrupted_run(script, shared, tmp_path, kind, write_model, runs, monkeypatch):
     corpus = script.speech_of(shared, tmp_path, n_speakers=6)
     config = script.configuration(kind, corpus, shared)
     config["data"]["num_workers"] = 1
@@ -27,6 +44,7 @@ def test_killed_run_equals_uninterrupted_run(script, shared, tmp_path, kind, wri
         start = {"use_pretrained": True, "pretrained_checkpoint": str(write_model(tmp_path / "origin.pt", dims=(8,)))}
         config["model"] = {"matryoshka_dims": [4, 8], "pretrained": start}
         config["head"] = {"rotation": "svd"}
+        monkeypatch.setattr(script.Killed, "start", lambda killed: Forked(runs.starter, killed.folder))
     kills, differences = script.compare_killed(config, tmp_path, n_kills=N_KILLS, seed=SEED)
     assert ["was written" in kill for kill in kills] == [False, True]  # one of them within a write
     assert differences == []
