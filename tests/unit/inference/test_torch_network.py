@@ -9,6 +9,8 @@ from mrlspk.inference import torch_network
 from mrlspk.inference.torch_backend import TorchBackend
 from mrlspk.inference.torch_layers import OneDnnConvolution
 from mrlspk.inference.torch_network import InferenceNetwork
+from mrlspk.models.export.folding import PlainChannelNorm
+from mrlspk.models.redimnet.blocks import ChannelNorm
 
 STAGES = (1, 1, 1, ((3, 3),), None), (2, 2, 2, ((3, 3),), 4), (1, 1, 3, ((3, 3),), 2)
 BACKBONES = {
@@ -71,7 +73,7 @@ def test_published_encoder_is_left_as_it_is():
 def test_every_convolution_runs_in_onednn_and_no_norm_is_left():
     network = InferenceNetwork(settled_encoder())
     kinds = [type(module) for part in (network.backbone, network.pool) for module in part.modules()]
-    assert not {nn.Conv1d, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d} & set(kinds)
+    assert not {nn.Conv1d, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d, ChannelNorm, PlainChannelNorm} & set(kinds)
     assert kinds.count(OneDnnConvolution) > 20
 
 
