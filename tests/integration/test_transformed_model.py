@@ -63,7 +63,7 @@ def test_verify_and_eval_take_the_transformed_model(run, world):
     assert [each["dim"] for each in verified.json["scores"]] == [16, WIDTH]
 
 
-@pytest.mark.parametrize("case", ["absent", "other", "vectors", "path", "bf16"])
+@pytest.mark.parametrize("case", ["absent", "other", "vectors", "path", "bf16", "openvino"])
 def test_transform_without_its_model_is_refused(run, world, case):
     assert run(*FIT).exit_code == 0
     words = ["embed", "speech/s0/0.wav", "--model", "head.npz"]
@@ -82,12 +82,15 @@ def test_transform_without_its_model_is_refused(run, world, case):
         elif case == "path":
             arrays["base_file"] = np.array("../base.onnx")
             message = "head.npz: expected a file name as the base model, got a path"
+        elif case == "openvino":
+            words += ["--backend", "openvino"]
+            message = "--backend: a .npz model does not run in OpenVINO"
         else:
             words += ["--precision", "bf16"]
             message = "--precision: a .npz model runs in f32"
         np.savez(world / "head.npz", **arrays)
     outcome = run(*words)
-    assert outcome.exit_code == (2 if case == "bf16" else 1)
+    assert outcome.exit_code == (2 if case in {"bf16", "openvino"} else 1)
     assert message in outcome.stderr
 
 
@@ -100,8 +103,36 @@ def test_transform_away_from_its_model_is_refused_before_any_work(run, world):
     assert not (world / "head.npz").exists()
 
 
+def test_compare_pairs_the_transformed_model_with_its_base(run, world):
+    assert run(*FIT).exit_code == 0
+    (world / "trials.txt").write_text("1 s0/0.wav s0/1.wav\n0 s0/0.wav s2/1.wav\n0 s1/0.wav s2/0.wav\n")
+    outcome = run("compare", "head.npz", "base.onnx", "--trials", "trials.txt", "--audio-root", "speech", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.json["models"] == ["head.npz", "base.onnx"]
+    assert [each["dim"] for each in outcome.json["trials"][0]["results"]] == [WIDTH]
+
+
+@pytest.mark.usefixtures("world")
+def test_inspect_shows_the_transform_and_its_base(run):
+    fitted = run(*FIT, "--json")
+    shown = run("pretrained", "inspect", "head.npz", "--json")
+    assert shown.exit_code == 0, shown.stderr
+    for key in ("transform", "base", "fingerprint", "dims", "sha256", "bytes"):
+        assert shown.json[key] == fitted.json[key]
+    assert shown.json["embed_dim"] == WIDTH
+    assert "base model  base.onnx" in run("pretrained", "inspect", "head.npz").stdout
+
+
+@pytest.mark.usefixtures("world")
+def test_transform_as_a_checkpoint_is_refused_in_plain_words(run):
+    assert run(*FIT).exit_code == 0
+    outcome = run("export", "head.npz", "-o", "out.onnx")
+    assert outcome.exit_code == 1
+    assert "head.npz: is a transform of the embeddings of a model, which has no PyTorch network" in outcome.stderr
+
+
 def test_speaker_model_as_a_checkpoint_is_refused_with_the_way(run, world):
     outcome = run("rotate", "base.onnx", "--speech", "speech", "-o", "head.pt")
     assert outcome.exit_code == 1
-    assert "writes a transform of it as .npz" in outcome.stderr
+    assert "`mrlspk rotate` writes a transform, as FILE.npz" in outcome.stderr
     assert not (world / "head.pt").exists()

@@ -167,9 +167,16 @@ def _find_models(models: list[str], vectors: list[Path], *, quiet: bool) -> "dic
     if len(names) < 2:
         raise UsageError(f"expected two or more models, got {len(names)}", fix="Name a second one.")
     return {
-        model: read_scores(Path(model)) if Path(model).suffix == STORED else resolve_model(model, quiet=quiet)
+        model: read_scores(Path(model)) if _holds_scores(Path(model)) else resolve_model(model, quiet=quiet)
         for model in models
     } | {str(path): vector_model(path) for path in vectors}
+
+
+def _holds_scores(path: Path) -> bool:
+    """Whether a file is one of scores: an .npz, unless it is a transform of the embeddings of a model."""
+    from mrlspk.rotation.transform_file import is_transform
+
+    return path.suffix == STORED and not is_transform(path)
 
 
 def comparison_tables(report: "ComparisonReport") -> Iterator[RenderableType]:

@@ -11,10 +11,11 @@ from rich.console import RenderableType
 from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, CacheDir, Debug, Force, Quiet, cache_folder, mirror_address, resolve_model
 from mrlspk.cli.pretrained_list import list_command
+from mrlspk.cli.rotate import transform_name
 from mrlspk.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from mrlspk.workflows.pretrained import InspectedGraph, InspectedModel, InspectedSpeakerModel
+    from mrlspk.workflows.pretrained import InspectedGraph, InspectedModel, InspectedSpeakerModel, InspectedTransform
 
 
 def fetch_command(
@@ -64,13 +65,22 @@ def inspect_command(
     """Show the layout, configuration and parameters of a checkpoint, and which of its entries load.
 
     Of an exported .onnx file it shows what the file says of itself, and of an ONNX speaker model of another toolkit its
-    front end and size (`model describe` shows more).
+    front end and size (`model describe` shows more). Of a transform (.npz) it shows the widths and the base model.
 
     Exits 1 if an entry is missing, unexpected or of another shape, after it is shown.
     """
-    from mrlspk.workflows.pretrained import inspect_exported, inspect_pretrained, inspect_speaker_model
+    from mrlspk.workflows.pretrained import (
+        inspect_exported,
+        inspect_pretrained,
+        inspect_speaker_model,
+        inspect_transform,
+    )
 
     model = resolve_model(file, quiet=quiet)
+    if model.path.suffix.lower() == ".npz":
+        payload, rows = _transform(inspect_transform(model.path))
+        output.show("pretrained inspect", payload, [output.facts(rows)], as_json=as_json)
+        return
     if model.path.suffix.lower() == ".onnx":
         exported = inspect_exported(model.path)
         payload, rows = _exported(exported) if exported else _speaker_model(inspect_speaker_model(model))
@@ -105,6 +115,33 @@ def _exported(found: "InspectedGraph") -> tuple[dict[str, Any], list[tuple[str, 
         ("calibration", "included" if model.calibration else "none"),
         ("licence", model.licence),
         ("fingerprint", model.fingerprint),
+    ]
+    return payload, rows
+
+
+def _transform(found: "InspectedTransform") -> tuple[dict[str, Any], list[tuple[str, object]]]:
+    """Return the JSON document and the rows of a transform."""
+    transform, base = found.transform, found.transform.base
+    summary = {"centred": transform.centred, "flatten": transform.flatten, "order": transform.order}
+    payload = {
+        "path": str(found.path),
+        "sha256": found.sha256,
+        "bytes": found.bytes,
+        "format": "npz",
+        "transform": summary,
+        "base": dataclasses.asdict(base) if base else None,
+        "fingerprint": transform.fingerprint,
+        "embed_dim": transform.embed_dim,
+        "dims": list(transform.dims),
+    }
+    rows: list[tuple[str, object]] = [
+        ("file", found.path),
+        ("sha256", found.sha256),
+        ("bytes", f"{found.bytes:,}"),
+        ("layout", "transform"),
+        ("base model", base.file if base else "none: for vectors alone"),
+        ("transform", transform_name(summary)),
+        ("widths", ", ".join(map(str, transform.dims))),
     ]
     return payload, rows
 

@@ -167,13 +167,16 @@ def write_scores(claim: Claim, scores: ModelScores) -> None:
         np.savez_compressed(file, **arrays)
 
 
+_FIX = "Write it again; if it holds vectors, give it as `vectors`."
+
+
 def read_scores(path: Path) -> ModelScores:
     """Return the scores in a file.
 
     Raises:
         DataError: If it is not such a file.
     """
-    with open_arrays(path, expected="a score file written by `mrlspk eval --scores`", fix="Write it again.") as arrays:
+    with open_arrays(path, expected="a score file written by `mrlspk eval --scores`", fix=_FIX) as arrays:
         described = _File.model_validate_json(str(arrays["lists"]))  # its error is a ValueError
         lists = tuple(
             _read_list(each, {name: arrays[f"{name}_{index}"] for name in ARRAYS})

@@ -67,6 +67,10 @@ def load_backend(
     if loader := _find_loader(suffix):
         if precision != "f32":
             raise UsageError(f"a {suffix} model runs in f32", fix="Use f32.", parameter="precision")
+        if backend == "openvino":
+            raise UsageError(
+                f"a {suffix} model does not run in OpenVINO", fix="Use `backend=auto`.", parameter="backend"
+            )
         return loader(model, device)
     if suffix == GRAPH_SUFFIX:
         return _load_onnx(model, device, backend, precision, sample)

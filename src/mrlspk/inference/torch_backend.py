@@ -153,6 +153,9 @@ def load_torch_backend(
     return replace(loaded, precision_cosine=compare_precision(loaded.backend, TorchBackend(encoder), sample))
 
 
+_WITHOUT_NETWORK = {".onnx": "an ONNX model", ".npz": "a transform of the embeddings of a model"}
+
+
 def load_checkpoint(model: ModelFile) -> LoadedModel:
     """Return the whole model in a checkpoint.
 
@@ -160,11 +163,11 @@ def load_checkpoint(model: ModelFile) -> LoadedModel:
         CheckpointError: If the file is an exported model, is no checkpoint or does not fit its own configuration, or
             if it is of another family than the published model whose name was typed.
     """
-    if model.path.suffix == ".onnx":
+    if kind := _WITHOUT_NETWORK.get(model.path.suffix.lower()):
         raise CheckpointError(
-            "is an ONNX model, which has no PyTorch network",
+            f"is {kind}, which has no PyTorch network",
             model.path,
-            "Give the checkpoint that it was exported from; `mrlspk rotate` writes a transform of it as .npz.",
+            "Give a PyTorch checkpoint. Of any other model `mrlspk rotate` writes a transform, as FILE.npz.",
         )
     loaded = load_model(model.path)
     model.check_family(loaded.family)

@@ -16,7 +16,7 @@ from mrlspk.vectors.table import VectorTable
 
 SUFFIX = ".npz"
 _ARRAYS = "mean", "matrix", "scales", "dims", "centred", "flatten", "order"
-_MAKE = "Make it with `mrlspk rotate --vectors`."
+_MAKE = "Make it with `mrlspk rotate`; if it holds vectors, give it as `vectors`."
 _FAULTS = (OSError, EOFError, ValueError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -59,6 +59,15 @@ def load_transform(path: Path) -> Transform:
         return _transform(arrays)
     except (ValueError, TypeError) as error:
         raise DataError(f"holds no transform: {error}", path, _MAKE) from error
+
+
+def is_transform(path: Path) -> bool:
+    """Whether a file is an .npz with the arrays of a transform; `load_transform` says what is wrong with it."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return isinstance(archive, Mapping) and set(_ARRAYS) <= set(archive)
+    except _FAULTS:
+        return False
 
 
 def check_fit(table: VectorTable, path: Path, transform: Transform, transform_path: Path) -> None:

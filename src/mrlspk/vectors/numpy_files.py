@@ -51,7 +51,7 @@ def open_npz(path: Path) -> VectorFile:
                 raise DataError(f"expected the arrays {IDS} and {EMBEDDINGS}, got {found}", path, SAVE)
         with archive.open(member) as stream:
             count = _read_header(stream, sizes[EMBEDDINGS], path, ".npz").count
-        ids = as_texts(_array(archive, IDS), path)
+        ids = _ids(archive, path)
         _check_count(len(ids), count, path, SAVE)
         origin = _origin(archive, sizes)
 
@@ -98,6 +98,15 @@ def as_texts(array: NDArray[np.generic], path: Path) -> tuple[str, ...]:
     if array.dtype.kind == "S":
         return tuple(name.decode() for name in array.tolist())
     return tuple(array.tolist())
+
+
+def _ids(archive: zipfile.ZipFile, path: Path) -> tuple[str, ...]:
+    with archive.open(f"{IDS}.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        if version in _HEADERS and _HEADERS[version](stream)[2].hasobject:
+            what = f"expected {IDS} as texts (n,), got pickled Python objects, which are not loaded"
+            raise DataError(what, path, "Save them as texts: `numpy.savez(FILE, ids=numpy.array(ids, str), …)`.")
+    return as_texts(_array(archive, IDS), path)
 
 
 def _origin(archive: zipfile.ZipFile, sizes: Mapping[str, int]) -> Origin:

@@ -1,5 +1,6 @@
 """Describe an ONNX speaker model, draft its YAML file, and check its front end on a few speakers."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ def describe_model(
 
 
 def _check_kind(path: Path) -> None:
-    inspect = f"Type: mrlspk pretrained inspect {path.name}"
+    inspect = f"Type: mrlspk pretrained inspect {shlex.quote(str(path))}"
     if path.suffix.lower() != GRAPH_SUFFIX:
         raise UsageError(f"expected an ONNX file, got {path.name}", fix=inspect)
     if is_ours(path):

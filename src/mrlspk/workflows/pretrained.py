@@ -32,6 +32,8 @@ from mrlspk.pretrained.own_models import (
     check_name,
     own_model_path,
 )
+from mrlspk.rotation.transform import Transform
+from mrlspk.rotation.transform_file import load_transform
 from mrlspk.training.network.adapter_files import WEIGHTS, with_adapter
 from mrlspk.workflows.describe_model import DescribedModel, describe_model
 
@@ -166,6 +168,25 @@ def inspect_exported(path: Path) -> InspectedGraph | None:
         return None
     properties = open_session(read_graph(path), path).get_modelmeta().custom_metadata_map
     return InspectedGraph(path, file_sha256(path), path.stat().st_size, graph_metadata(properties, path))
+
+
+@dataclass(frozen=True)
+class InspectedTransform:
+    """A transform of embeddings, and the size and SHA-256 of its file."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    transform: Transform
+
+
+def inspect_transform(path: Path) -> InspectedTransform:
+    """Return the transform in an .npz file.
+
+    Raises:
+        DataError: If it is not a transform, or is damaged.
+    """
+    return InspectedTransform(path, file_sha256(path), path.stat().st_size, load_transform(path))
 
 
 @dataclass(frozen=True)

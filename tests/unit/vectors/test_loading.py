@@ -71,7 +71,7 @@ def _cut_short(path):
         (lambda path: np.savez(path, ids=np.arange(3), embeddings=VECTORS), "expected ids as texts"),
         (lambda path: np.savez(path, ids=np.array([], str), embeddings=VECTORS[:0]), r"shape \(0, 4\)"),
         (_save_objects, "pickled Python objects, which are not loaded"),
-        (_save_object_ids, "Object arrays cannot be loaded"),
+        (_save_object_ids, r"expected ids as texts \(n,\), got pickled Python objects, which are not loaded"),
         (_cut_short, "cannot be read as an .npz file: File is not a zip file"),
         (lambda path: path.write_bytes(b"text"), "cannot be read as an .npz file: File is not a zip"),
         (lambda _: None, "No such file"),

@@ -120,6 +120,9 @@ _HOW = "`mrlspk model describe` shows how such a file looks; docs/any-model.md l
 def _problems(error: ValidationError) -> Iterator[str]:
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            yield f"{key}: unknown key"
+            continue
         got = "" if problem["type"] == "missing" else f", got {shorten(repr(problem['input']))}"
         yield f"{key}: {problem['msg']}{got}"
 
@@ -182,9 +185,9 @@ def differences(written: Settings, meant: Settings, *, name: str, framework: str
     """Return what a YAML file says otherwise than the metadata of its model mean, as sentences."""
     first, second = written.front_end.model_dump(), meant.front_end.model_dump()
     if first["type"] != second["type"]:
-        return (f"{name} says {first['type']}, its own metadata ({framework}) mean {second['type']}",)
+        return (f"{name} says {first['type']}, the metadata of the model ({framework}) say {second['type']}",)
     return tuple(
-        f"{name} says {key}: {first[key]}, its own metadata ({framework}) mean {second[key]}"
+        f"{name} says {key}: {first[key]}, the metadata of the model ({framework}) say {second[key]}"
         for key in first
         if first[key] != second[key]
     )

@@ -142,6 +142,9 @@ def find_axes(port: Port, bins: int | None, where: Path) -> tuple[Axis, ...]:
         fits = [axis for axis in (1, 2) if shape[axis] == bins]
         if len(fits) == 1:
             return ("batch", "time", "bins") if fits == [2] else ("batch", "bins", "time")
+        if not fits and isinstance(shape[1], int) != isinstance(shape[2], int):
+            fix = "Correct the bins of its description."
+            raise CheckpointError(f"expected {bins} mel bins, found {port}", where, fix)
     raise CheckpointError(f"expected an input {expected}, found {port}", where, _name_it("axes"))
 
 

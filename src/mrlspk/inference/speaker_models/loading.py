@@ -1,6 +1,7 @@
 """Load a speaker model of another toolkit, and find out by trying what its graph takes."""
 
 import logging
+import shlex
 from functools import partial
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def load_speaker_model(
             "is an ONNX file whose front end nothing describes: none of mrlspk, WeSpeaker, 3D-Speaker and NeMo is "
             f"recognised, and there is no {settings_path(path).name} beside it",
             path,
-            f"Type: mrlspk model describe {path.name}",
+            f"Type: mrlspk model describe {shlex.quote(str(path))}",
         )
     if backend == "openvino":
         what = "an ONNX speaker model of another toolkit runs in ONNX Runtime only"
