@@ -25,7 +25,7 @@ from report_documents.drawn import (
 
 def compare_document(*, models=("a.pt", "b.pt"), seeds=(0,), run=False, speakers=False):
     """A comparison of models whose noise falls, on the same trials: with intervals, or else by ``speakers``."""
-    return deepcopy(_document(models, seeds, run=run, speakers=speakers))
+    return deepcopy(_document(tuple(models), tuple(seeds), run=run, speakers=speakers))
 
 
 @cache

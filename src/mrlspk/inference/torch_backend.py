@@ -41,7 +41,8 @@ class TorchBackend:
         self, encoder: Encoder, *, as_published: bool = False, precision: Precision = "f32", compiled: bool = False
     ) -> None:
         self._encoder, self._as_published = encoder, as_published
-        self._precision, self._compiled, self._of_thread = precision, compiled, threading.local()
+        self._precision, self._compiled = precision, compiled
+        self._streams: dict[int, Any] = {}  # of CUDA, by the thread that embeds
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -111,9 +112,10 @@ class TorchBackend:
         """Return a context in which the calling thread has a CUDA stream of its own, if the device is a GPU."""
         if not self._is_on_cuda:
             return nullcontext()
-        if not hasattr(self._of_thread, "stream"):
-            self._of_thread.stream = torch.cuda.Stream(self._encoder.device)  # type: ignore[no-untyped-call]
-        return torch.cuda.stream(self._of_thread.stream)
+        thread = threading.get_ident()
+        if thread not in self._streams:
+            self._streams[thread] = torch.cuda.Stream(self._encoder.device)  # type: ignore[no-untyped-call]
+        return torch.cuda.stream(self._streams[thread])
 
 
 def load_torch_backend(

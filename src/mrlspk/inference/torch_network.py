@@ -36,8 +36,8 @@ class InferenceNetwork(nn.Module):
         self._features, self._skipped_frames = encoder.features, encoder.skipped_frames
         in_onednn = encoder.device.type == "cpu" and not compiled and has_onednn(dtype)
         rewrite = rewrite_for_cpu if in_onednn else fold_plainly
-        self.backbone = rewrite(encoder.backbone).to(encoder.device, dtype)
-        self.pool = rewrite(encoder.pool).to(encoder.device)
+        backbone, pool = encoder.rewritten(rewrite)
+        self.backbone, self.pool = backbone.to(encoder.device, dtype), pool.to(encoder.device)
         if compiled:
             self.backbone.compile(dynamic=True)
         head = fold_head(encoder.copy_head().cpu())

@@ -1,6 +1,6 @@
 """Encoder: waveform to log-mel features, backbone, pooling and head; nothing outside `models` touches its parts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any
@@ -105,6 +105,10 @@ class Encoder(nn.Module):
     def linear_parameters(self) -> dict[str, nn.Parameter]:
         """Return ``weight`` and ``bias`` of the linear layer of the head."""
         return dict(self.head.linear.named_parameters())
+
+    def rewritten(self, rewrite: Callable[[nn.Module], nn.Module]) -> tuple[nn.Module, nn.Module]:
+        """Return what ``rewrite`` makes of the backbone and of the pooling."""
+        return rewrite(self.backbone), rewrite(self.pool)
 
     def optimise(self, *, channels_last: bool, compiled: bool, recomputed: bool) -> None:
         """Speed up the backbone, or save its memory, in place; parameters keep their names and values.
