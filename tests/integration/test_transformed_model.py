@@ -136,3 +136,10 @@ def test_speaker_model_as_a_checkpoint_is_refused_with_the_way(run, world):
     assert outcome.exit_code == 1
     assert "`mrlspk rotate` writes a transform, as FILE.npz" in outcome.stderr
     assert not (world / "head.pt").exists()
+
+
+def test_method_of_rotations_is_refused_for_a_transform(run, world):
+    outcome = run(*FIT[:6], "--method", "svd")
+    assert outcome.exit_code == 2
+    assert "--method: a transform is fitted by no method of rotations" in outcome.stderr
+    assert not (world / "head.npz").exists()

@@ -122,7 +122,7 @@ def _exported(found: "InspectedGraph") -> tuple[dict[str, Any], list[tuple[str, 
 def _transform(found: "InspectedTransform") -> tuple[dict[str, Any], list[tuple[str, object]]]:
     """Return the JSON document and the rows of a transform."""
     transform, base = found.transform, found.transform.base
-    summary = {"centred": transform.centred, "flatten": transform.flatten, "order": transform.order}
+    summary = transform.summary()
     payload = {
         "path": str(found.path),
         "sha256": found.sha256,

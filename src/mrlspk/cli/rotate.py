@@ -1,6 +1,6 @@
 """``mrlspk rotate``: make a Matryoshka model from any model, without training."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -29,7 +29,7 @@ from mrlspk.cli.options import (
     speech_option,
 )
 from mrlspk.cli.output import percent
-from mrlspk.cli.trial_options import NoCache
+from mrlspk.cli.trial_options import TRANSFORM, NoCache
 from mrlspk.cli.vectors import IdsPath, SpeakersPath
 from mrlspk.errors import UsageError
 
@@ -135,6 +135,9 @@ def rotate_command(
         return
     if model is None or speech is None:
         raise UsageError("expected a model and `speech`, or `vectors`")
+    if out.suffix == TRANSFORM and method is not MethodChoice.AUTO:
+        fix = "Give `centre`, `flatten` or `order` instead, or an output that ends in .pt."
+        raise UsageError("a transform is fitted by no method of rotations", fix=fix, parameter="method")
     from mrlspk.workflows.rotate import RotateRequest, rotate
     from mrlspk.workflows.transform_model import transform_model
 
@@ -152,9 +155,10 @@ def rotate_command(
     )
     check_speech(settings.evaluation.speech)
     file = resolve_model(model, quiet=quiet)
-    if out.suffix == ".npz":
+
+    def run[T](workflow: Callable[..., T]) -> T:
         with output.progress("embedding", quiet=quiet) as on_progress:
-            fitted = transform_model(
+            return workflow(
                 file,
                 speech,
                 output=out,
@@ -165,20 +169,11 @@ def rotate_command(
                 force=force,
                 on_progress=on_progress,
             )
-        _show_fitted(fitted, as_json=as_json)
+
+    if out.suffix == TRANSFORM:
+        _show_fitted(run(transform_model), as_json=as_json)
         return
-    with output.progress("embedding", quiet=quiet) as on_progress:
-        rotated = rotate(
-            file,
-            speech,
-            output=out,
-            request=request,
-            settings=settings.evaluation,
-            device=choose_device(device, settings),
-            cache_dir=cache_folder(),
-            force=force,
-            on_progress=on_progress,
-        )
+    rotated = run(rotate)
     output.show("rotate", _payload(rotated), _human(rotated), as_json=as_json)
 
 

@@ -44,11 +44,6 @@ class Spool:
     def __init__(self, file: FileIO, path: Path, claim: Claim | None) -> None:
         self._file, self._path, self._claim = file, path, claim
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether the rows outlive a run that is stopped."""
-        return self._claim is not None
-
     def begin(self, settings: Settings, sources: Mapping[str, AudioSource]) -> dict[str, int]:
         """Return the offsets of the rows of an earlier run by id, without files that have changed since.
 
