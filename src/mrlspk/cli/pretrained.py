@@ -129,7 +129,7 @@ def _transform(found: "InspectedTransform") -> tuple[dict[str, Any], list[tuple[
         "bytes": found.bytes,
         "format": "npz",
         "transform": summary,
-        "base": dataclasses.asdict(base) if base else None,
+        "base": base.model_dump() if base else None,
         "fingerprint": transform.fingerprint,
         "embed_dim": transform.embed_dim,
         "dims": list(transform.dims),

@@ -1,7 +1,6 @@
 """``mrlspk rotate``: make a Matryoshka model from any model, without training."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -221,7 +220,7 @@ def _show_fitted(fitted: "FittedTransform", *, as_json: bool) -> None:
         "path": str(fitted.path),
         "transform": summary,
         "fingerprint": fitted.transform.fingerprint,
-        "base": asdict(base) if base else None,
+        "base": base.model_dump() if base else None,
         "dims": list(fitted.transform.dims),
         "speakers": fitted.n_speakers,
         "vectors": fitted.n_vectors,

@@ -1,4 +1,4 @@
-"""Validate ReDimNet and ReDimNet2 architectures in configurations, our checkpoints and published ``model_config``."""
+"""Validate architectures in configurations, our checkpoints and published ``model_config``."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -165,12 +165,40 @@ class ReDimNet2Architecture(_Widths):
     backbone: ReDimNet2Config
 
 
-Architecture = ReDimNetArchitecture | ReDimNet2Architecture
+class BaseFile(StrictModel):
+    """The file of the model beneath a head or a transform.
+
+    Attributes:
+        file: Its name; it lies beside the file of the head or transform.
+        sha256: Of its content.
+    """
+
+    file: str
+    sha256: str
+
+
+class HeadArchitecture(_Widths):
+    """A head on embeddings of a model of another toolkit, at unit length.
+
+    Attributes:
+        in_features: Width of these embeddings.
+        base: The model; None if only its embeddings are at hand.
+        fingerprint: Identifies the model, or the file of its embeddings; None if nothing does.
+    """
+
+    family: Literal["head"] = "head"
+    in_features: OutChannels
+    base: BaseFile | None = None
+    fingerprint: str | None = None
+
+
+NetworkArchitecture = ReDimNetArchitecture | ReDimNet2Architecture
+Architecture = NetworkArchitecture | HeadArchitecture
 
 
 def describe_architecture(
     backbone: ReDimNetConfig | ReDimNet2Config, dims: tuple[int, ...], *, output_norm: bool = False
-) -> Architecture:
+) -> NetworkArchitecture:
     """Return the architecture of a backbone with a head of these widths, as checkpoints store it."""
     if isinstance(backbone, ReDimNet2Config):
         return ReDimNet2Architecture(backbone=backbone, matryoshka_dims=dims, output_norm=output_norm)

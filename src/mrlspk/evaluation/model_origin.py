@@ -14,7 +14,7 @@ from mrlspk.files import file_sha256
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.model_file import locate_model
 from mrlspk.inference.torch_backend import TorchBackend, load_checkpoint
-from mrlspk.models.checkpoints import LoadedModel, schema
+from mrlspk.models.checkpoints import LoadedModel, network_of, schema
 from mrlspk.models.checkpoints.schema import BaseModelFile, Provenance
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import MatryoshkaHead
@@ -63,17 +63,17 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
         DownloadError: If it names a published model that cannot be fetched.
         UsageError: If it names a file and there is no ``cache_dir``.
     """
-    contents, kind = loaded.contents, loaded.provenance.kind
+    contents, kind, own = loaded.contents, loaded.provenance.kind, network_of(loaded, path)
     rotation = read_rotation(contents[schema.ROTATION], path).matrix if schema.ROTATION in contents else None
     if kind in {"head_run", "rotated"} and schema.OWN_HEAD in contents:
-        head = _own_head(contents[schema.OWN_HEAD], loaded.encoder.pooled_dim, path)
-        encoder = loaded.encoder.with_head(head, (head.linear.out_features,)).eval()
+        head = _own_head(contents[schema.OWN_HEAD], own.pooled_dim, path)
+        encoder = own.with_head(head, (head.linear.out_features,)).eval()
     elif kind == "rotated":
-        encoder = _before_rotation(loaded, rotation, path)
+        encoder = _before_rotation(own, rotation, contents, path)
     elif kind in {"head_run", "network_run"}:
         encoder = _load_base(loaded.provenance, path, cache_dir=cache_dir, mirror=mirror)
-    elif len(loaded.encoder.dims) == 1:
-        encoder = loaded.encoder
+    elif len(own.dims) == 1:
+        encoder = own
     else:
         raise CheckpointError(
             NOT_RECORDED,
@@ -81,13 +81,14 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
             "Give a checkpoint that `mrlspk train` or `mrlspk rotate` wrote, or leave out `baselines`.",
         )
     _check_rotation(rotation, encoder, path)
-    return Origin(encoder.to(loaded.encoder.device), rotation)
+    return Origin(encoder.to(own.device), rotation)
 
 
-def _before_rotation(loaded: LoadedModel, rotation: NDArray[np.float64] | None, path: Path) -> Encoder:
-    encoder = loaded.encoder
+def _before_rotation(
+    encoder: Encoder, rotation: NDArray[np.float64] | None, contents: dict[str, Any], path: Path
+) -> Encoder:
     if rotation is None:
-        missing = schema.OWN_HEAD if schema.TRANSFORM in loaded.contents else schema.ROTATION
+        missing = schema.OWN_HEAD if schema.TRANSFORM in contents else schema.ROTATION
         raise CheckpointError(f"it is a rotated model, but its entry `{missing}` is missing", path, AS_WRITTEN)
     _check_rotation(rotation, encoder, path)
     return encoder.rotated(rotation.T, encoder.dims).eval()
@@ -142,7 +143,7 @@ def _load_base(provenance: Provenance, path: Path, *, cache_dir: Path | None, mi
             path,
             "Restore that file, or leave out `baselines`.",
         )
-    return load_checkpoint(file).encoder
+    return network_of(load_checkpoint(file), file.path)
 
 
 def _named_base(provenance: Provenance, path: Path) -> BaseModelFile:

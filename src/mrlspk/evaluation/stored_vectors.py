@@ -1,6 +1,5 @@
 """Look embeddings up in a vector file, in place of embedding audio."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,7 +77,7 @@ class StoredVectors:
     def fingerprint(self) -> str:
         """Fingerprint of the model and the transform; ``unknown`` if the file has none and there is no transform."""
         model = self.table.fingerprint or UNKNOWN
-        return model if self.transform is None else _combined(model, self.transform)
+        return model if self.transform is None else self.transform.map.fingerprint_on(model)
 
     @property
     def embed_dim(self) -> int:
@@ -161,13 +160,6 @@ def _stem(utterance_id: str) -> str:
     """Return an id without the suffix of an audio file."""
     stem, dot, suffix = utterance_id.rpartition(".")
     return stem if dot and f".{suffix.lower()}" in AUDIO_SUFFIXES else utterance_id
-
-
-def _combined(model: str, transform: Transform) -> str:
-    digest = hashlib.sha256(model.encode())
-    for array in (transform.mean, transform.matrix, transform.scales):
-        digest.update(np.ascontiguousarray(array, np.float64).tobytes())
-    return digest.hexdigest()
 
 
 def load_stored_vectors(path: Path, *, speakers: Path | None = None, transform: Path | None = None) -> StoredVectors:

@@ -30,7 +30,7 @@ from mrlspk.feature_store.store import (
     prepare_folder,
 )
 from mrlspk.files import OnProgress
-from mrlspk.models.encoder import Encoder
+from mrlspk.models.headed_model import HeadedModel
 
 
 class VectorSource(Protocol):
@@ -43,7 +43,7 @@ class VectorSource(Protocol):
 
 
 def ensure_crops(
-    encoder: Encoder,
+    encoder: HeadedModel,
     dataset: CropDataset,
     *,
     folder: Path,
@@ -90,7 +90,7 @@ def ensure_crops(
 
 
 def ensure_utterances(
-    encoder: Encoder,
+    encoder: HeadedModel,
     utterances: Sequence[Utterance],
     *,
     folder: Path,

@@ -17,8 +17,8 @@ from mrlspk.data.manifest import Utterance
 from mrlspk.errors import DataError, MrlspkError
 from mrlspk.feature_store.shards import Layout, NumberType, plan_layout
 from mrlspk.files import whole_file
-from mrlspk.models.encoder import Encoder
 from mrlspk.models.fingerprint import model_fingerprint
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.reading import parse_json, read_bytes, reading
 
 FORMAT = 2  # raise it if the same key gives other vectors, or if the format of a store changes
@@ -29,7 +29,7 @@ type Precision = Literal["fp32", "bf16", "fp16"]
 
 
 def crops_key(
-    encoder: Encoder,
+    encoder: HeadedModel,
     dataset: CropDataset,
     *,
     crops_per_item: int,
@@ -56,7 +56,7 @@ def crops_key(
 
 
 def utterances_key(
-    encoder: Encoder,
+    encoder: HeadedModel,
     utterances: Sequence[Utterance],
     *,
     dtype: NumberType,
@@ -137,7 +137,7 @@ def read_key(folder: Path) -> Key:
     return key
 
 
-def _key(encoder: Encoder, layout: Layout, *, kind: str, batch_size: int, precision: Precision) -> Key:
+def _key(encoder: HeadedModel, layout: Layout, *, kind: str, batch_size: int, precision: Precision) -> Key:
     """Return the entries that all kinds of keys share; the device is not one of them."""
     return {
         "format": FORMAT,

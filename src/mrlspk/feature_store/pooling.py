@@ -23,12 +23,12 @@ from mrlspk.inference.pipeline import Limits, Pipeline, Steps
 from mrlspk.inference.recording import EmbeddedRecording
 from mrlspk.inference.windows import Vector, Windows, keep_speech
 from mrlspk.inference.workers import Workers
-from mrlspk.models.encoder import Encoder
+from mrlspk.models.headed_model import HeadedModel
 
 AUTOCAST: dict[Precision, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def pooling_function(encoder: Encoder, *, precision: Precision) -> Callable[[Tensor], Tensor]:
+def pooling_function(encoder: HeadedModel, *, precision: Precision) -> Callable[[Tensor], Tensor]:
     """Put an encoder in evaluation mode; return a function from (batch, samples) to (batch, pooled_dim).
 
     The vectors are float32 on the CPU. The network runs on the encoder's device, under autocast to ``precision``.

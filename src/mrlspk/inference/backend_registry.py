@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.errors import UsageError
-from mrlspk.inference.backend import BackendName, LoadedBackend, Precision
+from mrlspk.inference.backend import Backend, BackendName, LoadedBackend, Precision
 from mrlspk.inference.model_file import ModelFile
 
 type Loader = Callable[[ModelFile, str], LoadedBackend]  # of a model file, on the device of that name
@@ -60,7 +60,7 @@ def load_backend(
         MissingDependencyError: If this machine has no such device, or the runtime is not installed.
     """
     suffix = model.path.suffix.lower()
-    load_in_torch = partial(_load_in_torch, model, device, precision, sample)
+    load_in_torch = partial(_load_in_torch, model, device, backend, precision, sample)
     if compile:
         _check_compiled(suffix, backend)
         return load_in_torch(compiled=True)
@@ -89,10 +89,14 @@ def load_backend(
     if backend == "torch":
         return load_in_torch()
     from mrlspk.inference.graph_cache import load_cached_graph
+    from mrlspk.models.checkpoints import HeadOnlyError
 
-    return load_cached_graph(
-        model, device=device, backend=backend, precision=precision, cache_dir=cache_dir, sample=sample
-    )
+    try:
+        return load_cached_graph(
+            model, device=device, backend=backend, precision=precision, cache_dir=cache_dir, sample=sample
+        )
+    except HeadOnlyError:  # the backend is that of its base model
+        return load_in_torch()
 
 
 def _load_onnx(
@@ -114,14 +118,19 @@ def _load_onnx(
 def _load_in_torch(
     model: ModelFile,
     device: str,
+    backend: BackendName,
     precision: Precision,
     sample: Sequence[NDArray[np.float32]],
     *,
     compiled: bool = False,
 ) -> LoadedBackend:
+    """Load a checkpoint; a head on another model runs after that model in ``backend``."""
     from mrlspk.inference.torch_backend import load_torch_backend  # graphs need no PyTorch network
 
-    return load_torch_backend(model, device, precision=precision, compiled=compiled, sample=sample)
+    def load_base(base: ModelFile) -> Backend:
+        return load_backend(base, device=device, backend=backend).backend
+
+    return load_torch_backend(model, device, precision=precision, compiled=compiled, sample=sample, load_base=load_base)
 
 
 def _check_compiled(suffix: str, backend: BackendName) -> None:

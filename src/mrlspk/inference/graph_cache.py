@@ -46,6 +46,7 @@ def load_cached_graph(
         sample: Waveforms (samples,) for a lower precision.
 
     Raises:
+        HeadOnlyError: If it is a head on another model, which is a CheckpointError.
         CheckpointError: If the file is no checkpoint, or its graph fails its parity check.
         UsageError: If the runtime or the processor has no such precision, or int8 has no sample.
         MissingDependencyError: If the runtime, or the package that writes graphs, is not installed.
@@ -121,9 +122,11 @@ def _remove_older(folder: Path) -> None:
 def _make_graph(model: ModelFile, path: Path, cache_dir: Path) -> None:
     from mrlspk.inference.graph_description import describe_graph  # only here is PyTorch needed
     from mrlspk.inference.torch_backend import load_checkpoint
+    from mrlspk.models.checkpoints import network_of
     from mrlspk.models.export.onnx_file import write_onnx
 
     loaded = load_checkpoint(model)
+    network = network_of(loaded, model.path)
     metadata = describe_graph(model, loaded, cache_dir=cache_dir)
     with whole_file(path, force=False) as unfinished:
-        write_onnx(loaded.encoder, unfinished, metadata)
+        write_onnx(network, unfinished, metadata)

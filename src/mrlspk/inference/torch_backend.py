@@ -1,10 +1,11 @@
 """Run a PyTorch checkpoint as an inference backend."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mrlspk.config.architecture import HeadArchitecture
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError
-from mrlspk.inference.backend import LoadedBackend, Precision
+from mrlspk.inference.backend import Backend, LoadedBackend, Precision
+from mrlspk.inference.base_file import check_width, find_base
+from mrlspk.inference.embedding_map import EmbeddingMap
+from mrlspk.inference.mapped_backend import MappedBackend
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.precision import compare_precision
 from mrlspk.inference.torch_layers import has_onednn
 from mrlspk.inference.torch_network import InferenceNetwork
-from mrlspk.models.checkpoints import LoadedModel, load_model
+from mrlspk.models.checkpoints import LoadedModel, load_model, network_of
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.fingerprint import model_fingerprint
+from mrlspk.models.headed_model import HeadedModel
+
+type LoadBase = Callable[[ModelFile], Backend]
 
 DTYPES: dict[Precision, torch.dtype] = {"f32": torch.float32, "bf16": torch.bfloat16}
 INT8 = "Use f32 or bf16. int8 needs ONNX Runtime: pip install 'mrlspk[onnx]'"
@@ -125,8 +133,11 @@ def load_torch_backend(
     precision: Precision = "f32",
     compiled: bool = False,
     sample: Sequence[NDArray[np.float32]] = (),
+    load_base: LoadBase | None = None,
 ) -> LoadedBackend:
     """Return the encoder of a checkpoint, on the device called ``device``, as a backend.
+
+    A head on the embeddings of another model runs after that model, whose backend ``load_base`` loads.
 
     Args:
         model: Checkpoint.
@@ -134,9 +145,11 @@ def load_torch_backend(
         precision: ``f32`` or ``bf16``.
         compiled: Call the backbone through torch.compile.
         sample: Waveforms (samples,) that bf16 is compared with f32 on.
+        load_base: Loads the backend of a model file; None: heads on other models are refused.
 
     Raises:
-        CheckpointError: If the file is no checkpoint, or does not fit its own configuration.
+        CheckpointError: If the file is no checkpoint, does not fit its own configuration, or has no base model beside
+            it.
         UsageError: If no device is called ``device``, or it has no such precision.
         MissingDependencyError: If this machine has no such device.
     """
@@ -146,13 +159,37 @@ def load_torch_backend(
     if precision == "bf16" and where.type == "cpu" and not has_onednn(torch.bfloat16):
         raise UsageError("this processor does not compute in bf16", fix="Use f32.", parameter="precision")
     checkpoint = load_checkpoint(model)
-    encoder = checkpoint.encoder.to(where)
+    if load_base and isinstance(checkpoint.architecture, HeadArchitecture):
+        if precision != "f32" or compiled:
+            raise UsageError("a head on another model runs in f32, and is not compiled", fix="Use f32.")
+        return _load_head(checkpoint, checkpoint.architecture, model.path, load_base)
+    encoder = network_of(checkpoint, model.path).to(where)
     loaded = LoadedBackend(
         TorchBackend(encoder, precision=precision, compiled=compiled), config=checkpoint.config, checkpoint=checkpoint
     )
     if precision == "f32":
         return loaded
     return replace(loaded, precision_cosine=compare_precision(loaded.backend, TorchBackend(encoder), sample))
+
+
+def _load_head(
+    checkpoint: LoadedModel, architecture: HeadArchitecture, path: Path, load_base: LoadBase
+) -> LoadedBackend:
+    """Return a base model with a head after it."""
+    if architecture.base is None:
+        what = "is a head on vectors, and names no base model"
+        raise CheckpointError(what, path, "Give it vectors; `mrlspk vectors apply` takes it.")
+    base_path = find_base(architecture.base, path)
+    base = load_base(ModelFile(base_path, str(base_path)))
+    check_width(base, base_path, expected=architecture.in_features, of=path)
+    backend = MappedBackend(base, map_of(checkpoint.encoder))
+    return LoadedBackend(backend, config=checkpoint.config, checkpoint=checkpoint)
+
+
+def map_of(encoder: HeadedModel) -> EmbeddingMap:
+    """Return what the head of an encoder computes."""
+    head = encoder.folded_head()
+    return EmbeddingMap(head.weight.numpy(), head.bias.numpy(), encoder.dims)
 
 
 _WITHOUT_NETWORK = {".onnx": "an ONNX model", ".npz": "a transform of the embeddings of a model"}

@@ -1,20 +1,17 @@
 """Encoder: waveform to log-mel features, backbone, pooling and head; nothing outside `models` touches its parts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
-from copy import deepcopy
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mrlspk.config.architecture import Architecture, ReDimNet2Config, ReDimNetConfig
+from mrlspk.config.architecture import NetworkArchitecture, ReDimNet2Config, ReDimNetConfig
 from mrlspk.errors import ConfigError
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.models.head_transforms import AffineMap, fold_head, rotate_head
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.models.redimnet.execution import Calls
 from mrlspk.models.redimnet.features import LogMelFeatures
 from mrlspk.models.redimnet.pooling import Pooling, pooling_by_name
@@ -26,7 +23,7 @@ type Backbone = ReDimNet | ReDimNet2
 MIN_FRAMES = 2  # a deviation over time needs two
 
 
-class Encoder(nn.Module):
+class Encoder(HeadedModel):
     """Map waveforms to embeddings.
 
     Args:
@@ -55,56 +52,16 @@ class Encoder(nn.Module):
         self.dims, self.padding, self.skipped_frames = dims, padding, skipped_frames
 
     @property
-    def embed_dim(self) -> int:
-        """The full width."""
-        return self.head.linear.out_features
-
-    @property
-    def pooled_dim(self) -> int:
-        """The number of pooled values that the head reads."""
-        return self.head.linear.in_features
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the parameters."""
-        return next(self.parameters()).device
-
-    @property
     def min_samples(self) -> int:
         """The fewest samples of a waveform."""
         strides = -(-(self.skipped_frames + MIN_FRAMES) // self.backbone.time_stride)
         needed = self.spec.samples_for(strides * self.backbone.time_stride)
         return max(self.spec.min_samples, needed - self.padding)
 
-    def with_head(self, head: MatryoshkaHead, dims: tuple[int, ...]) -> "Encoder":
+    def with_head(self, head: MatryoshkaHead, dims: tuple[int, ...]) -> Self:
         """Return an encoder of the same parts with another head."""
         parts = self.spec, self.backbone, self.pool
-        return Encoder(*parts, head, dims, padding=self.padding, skipped_frames=self.skipped_frames)
-
-    def rotated(
-        self, matrix: NDArray[np.float64], dims: tuple[int, ...], *, mean: NDArray[np.float64] | None = None
-    ) -> "Encoder":
-        """Return an encoder of the same parts whose embeddings are ``matrix`` (embed_dim, embed_dim) times these.
-
-        A ``mean`` (embed_dim,) is subtracted before the product.
-        """
-        return self.with_head(rotate_head(self.head, matrix, mean), dims)
-
-    def copy_head(self) -> MatryoshkaHead:
-        """Return a copy of the head; unlike a new head, it draws no random numbers."""
-        return deepcopy(self.head)
-
-    def load_head(self, state: Mapping[str, Any]) -> None:
-        """Load the state dict of a head of the same widths."""
-        self.head.load_state_dict(state)
-
-    def folded_head(self) -> AffineMap:
-        """Return what the head computes in evaluation mode as one affine map of the pooled values, in float64."""
-        return fold_head(self.head)
-
-    def linear_parameters(self) -> dict[str, nn.Parameter]:
-        """Return ``weight`` and ``bias`` of the linear layer of the head."""
-        return dict(self.head.linear.named_parameters())
+        return type(self)(*parts, head, dims, padding=self.padding, skipped_frames=self.skipped_frames)
 
     def rewritten(self, rewrite: Callable[[nn.Module], nn.Module]) -> tuple[nn.Module, nn.Module]:
         """Return what ``rewrite`` makes of the backbone and of the pooling."""
@@ -133,18 +90,8 @@ class Encoder(nn.Module):
         with torch.autocast(waveform.device.type, enabled=False):
             return self.backbone.calls.call(self.pool, frames[..., self.skipped_frames :].float())
 
-    def project(self, pooled: Tensor) -> Tensor:
-        """Map pooled statistics (batch, pooled_dim) to (batch, embed_dim) by the head, in float32."""
-        with torch.autocast(pooled.device.type, enabled=False):
-            embedding: Tensor = self.head(pooled)
-        return embedding
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Map (batch, samples) at 16 kHz to (batch, embed_dim), not yet of unit length, in float32."""
-        return self.project(self.pooled(waveform))
-
-
-def build_encoder(config: Architecture, *, empty: bool = False) -> Encoder:
+def build_encoder(config: NetworkArchitecture, *, empty: bool = False) -> Encoder:
     """Return an encoder with random weights; if ``empty``, with weights that take no memory until they are loaded.
 
     Raises:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from mrlspk.models.encoder import Encoder
+from mrlspk.models.headed_model import HeadedModel
 
 BATCH_NORMS = nn.BatchNorm1d, nn.BatchNorm2d
 STAGE = re.compile(r"stage(\d+)")  # modules of a stage, including the halves of a stage of ReDimNet2
@@ -62,7 +63,9 @@ def part_of(name: str) -> str:
     return f"{first}.{second}" if first == "backbone" else first
 
 
-def parameters_by_part(encoder: Encoder) -> dict[str, int]:
-    """Return the number of parameter values in front end, backbone, pooling and head."""
-    parts = {"front end": encoder.spec, "backbone": encoder.backbone, "pooling": encoder.pool, "head": encoder.head}
+def parameters_by_part(encoder: HeadedModel) -> dict[str, int]:
+    """Return the number of parameter values in front end, backbone, pooling and head; of a head alone, in the head."""
+    parts: dict[str, nn.Module] = {"head": encoder.head}
+    if isinstance(encoder, Encoder):
+        parts = {"front end": encoder.spec, "backbone": encoder.backbone, "pooling": encoder.pool} | parts
     return {name: sum(parameter.numel() for parameter in part.parameters()) for name, part in parts.items()}

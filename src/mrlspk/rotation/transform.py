@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlspk.config.architecture import BaseFile
+from mrlspk.inference.embedding_map import EmbeddingMap
 from mrlspk.rotation.speaker_moments import Array, SpeakerBlock, SpeakerVectors, sum_moments, sum_speakers
 
 Order = Literal["energy", "scatter"]
@@ -19,19 +21,6 @@ LARGEST_POWER = 0.5  # whitening, which amplifies noise as much as voices
 MOST_FLATTENED = 1 << 18  # vectors whose second moment is flattened before an order by scatter; more change nothing
 FLOOR = 0.01  # eigenvalues below this share of their mean are raised to it
 UNUSED = 1e-5  # a direction with a smaller share of the mean energy is rounding error, and comes last
-
-
-@dataclass(frozen=True)
-class BaseModel:
-    """The file of a model whose embeddings a transform maps.
-
-    Attributes:
-        file: Its name; it lies beside the file of the transform.
-        sha256: Of its contents.
-    """
-
-    file: str
-    sha256: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +47,7 @@ class Transform:
     flatten: float
     order: Order
     fingerprint: str | None = None
-    base: BaseModel | None = None
+    base: BaseFile | None = None
 
     @property
     def embed_dim(self) -> int:
@@ -80,11 +69,14 @@ class Transform:
         """Return what cards and JSON say of it."""
         return describe_transform(centred=self.centred, flatten=self.flatten, order=self.order)
 
+    @property
+    def map(self) -> EmbeddingMap:
+        """What it computes of vectors at unit length."""
+        return EmbeddingMap(self.scaled_matrix, -self.scaled_matrix @ self.mean, self.dims)
+
     def apply(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         """Map (n, embed_dim) of any length but zero to (n, embed_dim), not of unit length."""
-        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        moved: Array = (unit - self.mean) @ self.matrix.T * self.scales
-        return moved.astype(np.float32)
+        return self.map.apply(vectors)
 
 
 def describe_transform(*, centred: bool, flatten: float, order: Order | None) -> dict[str, Any]:

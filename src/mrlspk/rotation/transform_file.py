@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlspk.config.architecture import BaseFile
 from mrlspk.errors import DataError, UsageError, shorten
 from mrlspk.files import whole_file
-from mrlspk.rotation.transform import LARGEST_POWER, ORDERS, BaseModel, Order, Transform
+from mrlspk.rotation.transform import LARGEST_POWER, ORDERS, Order, Transform
 from mrlspk.vectors.table import VectorTable
 
 SUFFIX = ".npz"
@@ -118,12 +119,12 @@ def _transform(arrays: Mapping[str, NDArray[Any]]) -> Transform:
     )
 
 
-def _base(arrays: Mapping[str, NDArray[Any]]) -> BaseModel | None:
+def _base(arrays: Mapping[str, NDArray[Any]]) -> BaseFile | None:
     if "base_file" not in arrays:
         return None
     if "base_sha256" not in arrays:
         raise ValueError("base_sha256 is absent")
-    return BaseModel(str(arrays["base_file"]), str(arrays["base_sha256"]))
+    return BaseFile(file=str(arrays["base_file"]), sha256=str(arrays["base_sha256"]))
 
 
 def _dims(values: NDArray[Any], embed_dim: int) -> tuple[int, ...]:

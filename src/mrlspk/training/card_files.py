@@ -7,13 +7,13 @@ from pathlib import Path
 from mrlspk.config.architecture import Architecture
 from mrlspk.files import file_sha256, whole_file
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TrialsCard
-from mrlspk.models.encoder import Encoder
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.training.plan import RunPlan
 
 NON_COMMERCIAL = "> **Non-commercial use only**: the licence of the base model also binds this one."
 
 
-def begin_card(plan: RunPlan, encoder: Encoder, architecture: Architecture, *, base: BaseCard | None) -> ModelCard:
+def begin_card(plan: RunPlan, encoder: HeadedModel, architecture: Architecture, *, base: BaseCard | None) -> ModelCard:
     """Return the model card of a run's checkpoints, without metrics."""
     corpus, held_out, trials = plan.data.train, plan.data.validation, plan.data.validation_trials
     return ModelCard(

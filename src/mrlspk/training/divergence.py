@@ -6,7 +6,7 @@ import torch
 
 from mrlspk.distributed import shown_by_rank_zero
 from mrlspk.errors import MrlspkError
-from mrlspk.models.encoder import Encoder
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.training.run import Run
 from mrlspk.training.step import Batch
 
@@ -26,7 +26,7 @@ def check_weights(run: Run, group: Sequence[Batch]) -> None:
         raise _diverged(run, "loss or gradient is not finite, for white noise either")
 
 
-def check_encoder(run: Run, encoder: Encoder) -> None:
+def check_encoder(run: Run, encoder: HeadedModel) -> None:
     """Check, before recordings are embedded, that the embedding of white noise is finite and not zero.
 
     Raises:

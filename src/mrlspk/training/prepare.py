@@ -15,7 +15,7 @@ from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.losses.build import build_loss
 from mrlspk.models.checkpoints import LoadedModel
 from mrlspk.models.checkpoints.model_card import BaseCard
-from mrlspk.models.encoder import Encoder
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm
 from mrlspk.training.card_files import begin_card
 from mrlspk.training.checkpoints.averaging import with_best_of
@@ -108,7 +108,9 @@ def _base(plan: RunPlan, loaded: LoadedModel | None, origin: ModelFile | None) -
     return describe_base(origin, loaded, cache_dir=plan.cache_dir) if origin else None
 
 
-def _build_trained(plan: RunPlan, encoder: Encoder, fabric: Fabric, ranks: Ranks) -> tuple[TrainedModule, Optimizer]:
+def _build_trained(
+    plan: RunPlan, encoder: HeadedModel, fabric: Fabric, ranks: Ranks
+) -> tuple[TrainedModule, Optimizer]:
     """Return encoder and loss as one module, and its optimiser."""
     config = plan.config
     criterion = build_loss(
@@ -127,8 +129,8 @@ def _build_trained(plan: RunPlan, encoder: Encoder, fabric: Fabric, ranks: Ranks
         return head_module, optimiser
     module = build_network_module(config, encoder, criterion)
     build_sync_batchnorm(config.hardware, encoder, device=fabric.device, n_processes=ranks.world_size)
-    build_acceleration(config.hardware, encoder, fabric.device)
-    return module, build_optimiser(config, encoder, criterion)
+    build_acceleration(config.hardware, module.encoder, fabric.device)
+    return module, build_optimiser(config, module.encoder, criterion)
 
 
 def _resume(state: RunState, point: ResumePoint) -> None:

@@ -1,5 +1,6 @@
 """Encoder and loss as one module: trained and frozen parts, and the entries that a checkpoint saves."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
 from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
 from mrlspk.models.checkpoints import schema
-from mrlspk.models.encoder import Encoder
-from mrlspk.models.parts import parameters_by_part, set_training_mode
+from mrlspk.models.headed_model import HeadedModel
+from mrlspk.models.parts import parameters_by_part
 
 
 class TrainedModule(nn.Module):
@@ -20,23 +21,22 @@ class TrainedModule(nn.Module):
     Args:
         encoder: Trained as a whole, or only its head.
         criterion: The loss.
-        keep_statistics: Keep the running statistics of every BatchNorm of the encoder, and normalise by them.
     """
 
-    def __init__(self, encoder: Encoder, criterion: MatryoshkaLoss, *, keep_statistics: bool = False) -> None:
+    def __init__(self, encoder: HeadedModel, criterion: MatryoshkaLoss) -> None:
         super().__init__()
-        self.encoder, self.criterion, self._keep_statistics = encoder, criterion, keep_statistics
+        self.encoder, self.criterion = encoder, criterion
 
     def forward(self, waveform: Tensor, speaker_index: Tensor) -> MatryoshkaLossValue:
         """Return the losses of waveforms (batch, samples) whose speakers are (batch,)."""
         value: MatryoshkaLossValue = self.criterion(self.encoder(waveform), speaker_index)
         return value
 
+    @abstractmethod
     def set_mode(self, *, backbone_frozen: bool) -> None:
         """Put trained parts in training mode, frozen parts in evaluation mode without gradients."""
-        set_training_mode(self.encoder, backbone_frozen=backbone_frozen, keep_statistics=self._keep_statistics)
 
-    def current_encoder(self) -> Encoder:
+    def current_encoder(self) -> HeadedModel:
         """Return the encoder that is validated and saved."""
         return self.encoder
 

@@ -22,6 +22,7 @@ from mrlspk.metrics.cosine import prefix_cosine_scores
 from mrlspk.metrics.eer import mean_log_eer
 from mrlspk.metrics.width_metrics import WidthMetrics, measure_widths
 from mrlspk.models.encoder import Encoder
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.rotation.selection import EmbeddedTrials
 from mrlspk.training.records import ValidationResult
 
@@ -112,7 +113,7 @@ class ValidationTrials:
 class Validator(Protocol):
     """Validates an encoder on held-out speakers."""
 
-    def validate(self, encoder: Encoder) -> ValidationResult:
+    def validate(self, encoder: HeadedModel) -> ValidationResult:
         """Return the metrics, the same in all processes; the encoder is left in evaluation mode."""
 
 
@@ -144,12 +145,13 @@ class AudioValidator:
         }
         self._batch_size, self._max_seconds = batch_size, max_seconds
 
-    def validate(self, encoder: Encoder) -> ValidationResult:
+    def validate(self, encoder: HeadedModel) -> ValidationResult:
         """Embed every utterance once, in evaluation mode, and score all widths.
 
         Raises:
             DataError: If an utterance cannot be embedded.
         """
+        assert isinstance(encoder, Encoder)  # a head on another model is validated on stored vectors
         encoder.eval()
         own = {each: self._recordings[each] for each in self._ranks.shard(list(self._recordings))}
         found = embed_recordings(
@@ -183,14 +185,14 @@ class StoredValidator:
     def __init__(self, trials: ValidationTrials, pooled: Tensor, *, ranks: Ranks = ALONE) -> None:
         self.trials, self.pooled, self._ranks = trials, pooled, ranks
 
-    def validate(self, encoder: Encoder) -> ValidationResult:
+    def validate(self, encoder: HeadedModel) -> ValidationResult:
         """Embed the pooled vectors and score all widths."""
         encoder.eval()
         return on_rank_zero(self._ranks, lambda: self.trials.result(embed_pooled(encoder, self.pooled).numpy()))
 
 
 @torch.inference_mode()
-def embed_pooled(encoder: Encoder, pooled: Tensor) -> Tensor:
+def embed_pooled(encoder: HeadedModel, pooled: Tensor) -> Tensor:
     """Map pooled vectors (n, in_features) to embeddings (n, embed_dim) on the CPU, in float32, not of unit length."""
     parts = (pooled[start : start + HEAD_BATCH] for start in range(0, len(pooled), HEAD_BATCH))
     return torch.cat([encoder.project(part.to(encoder.device).float()).cpu() for part in parts])

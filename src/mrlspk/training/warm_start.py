@@ -14,7 +14,8 @@ from mrlspk.losses.margin import AAMSoftmax
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.checkpoints import LoadedModel, schema, with_widths
 from mrlspk.models.checkpoints.state_dict_report import is_plain
-from mrlspk.models.encoder import Encoder, build_encoder
+from mrlspk.models.encoder import build_encoder
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.rotation.closed_form import Method
 from mrlspk.training.records import Carried, WarmStart
 
@@ -34,7 +35,7 @@ def find_base_model(config: Config, *, cache_dir: Path, mirror: str | None) -> M
     return locate_model(model, cache_dir=cache_dir, mirror=mirror)
 
 
-def build_encoder_from(config: Config, loaded: LoadedModel | None) -> tuple[Encoder, Architecture]:
+def build_encoder_from(config: Config, loaded: LoadedModel | None) -> tuple[HeadedModel, Architecture]:
     """Return a loaded encoder with the configured widths, or a random one, and its architecture.
 
     Front end, backbone, pooling, the normalisation of the head and the rows that both heads have are those of
@@ -47,7 +48,7 @@ def build_encoder_from(config: Config, loaded: LoadedModel | None) -> tuple[Enco
     dims = config.model.matryoshka_dims
     if loaded is None:
         assert config.model.backbone is not None  # checked by the configuration
-        architecture: Architecture = describe_architecture(config.model.backbone, dims)
+        architecture = describe_architecture(config.model.backbone, dims)
         return build_encoder(architecture), architecture
     encoder, _ = with_widths(loaded, dims)
     changed = {"matryoshka_dims": dims, "output_norm": False}

@@ -15,7 +15,8 @@ from mrlspk.inference.graph_description import describe_graph
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import describe_base, describe_source, provenance_of_converted
 from mrlspk.inference.torch_backend import load_checkpoint
-from mrlspk.models.checkpoints import LoadedModel, portable_entries, save_checkpoint, schema
+from mrlspk.models.checkpoints import LoadedModel, network_of, portable_entries, save_checkpoint, schema
+from mrlspk.models.encoder import Encoder
 from mrlspk.models.graph_metadata import GraphInput, GraphMetadata
 from mrlspk.partial_files import write_errors
 
@@ -83,11 +84,12 @@ def export(
     with ExitStack() as stack:
         claims = [stack.enter_context(claimed_file(path, force=force)) for path in targets]
         loaded = load_checkpoint(model)
+        network = network_of(loaded, model.path)
         metadata = _describe(model, loaded, cache_dir, input)
         made = stack.enter_context(_temporary_file(output))
         with write_errors(output):
-            _write(made, format, model, loaded, metadata, cache_dir)
-        difference = compare_with_pytorch(made, format, loaded.encoder, input=input)
+            _write(made, format, model, loaded, network, metadata, cache_dir)
+        difference = compare_with_pytorch(made, format, network, input=input)
         for claim in reversed(claims):  # the weights before the file that names them
             _keep(claim, made)
     return ExportedModel(
@@ -142,20 +144,26 @@ def _temporary_file(output: Path) -> Iterator[Path]:
 
 
 def _write(
-    path: Path, format: ExportFormat, model: ModelFile, loaded: LoadedModel, metadata: GraphMetadata, cache_dir: Path
+    path: Path,
+    format: ExportFormat,
+    model: ModelFile,
+    loaded: LoadedModel,
+    network: Encoder,
+    metadata: GraphMetadata,
+    cache_dir: Path,
 ) -> None:
     if format == "onnx":
         from mrlspk.models.export.onnx_file import write_onnx
 
-        write_onnx(loaded.encoder, path, metadata)
+        write_onnx(network, path, metadata)
     elif format == "torchscript":
         from mrlspk.models.export.torchscript import write_torchscript
 
-        write_torchscript(loaded.encoder, path, metadata)
+        write_torchscript(network, path, metadata)
     elif format == "openvino":
         from mrlspk.models.export.openvino_file import write_openvino
 
-        write_openvino(loaded.encoder, path, metadata)
+        write_openvino(network, path, metadata)
     else:
         base = describe_base(model, loaded, cache_dir=cache_dir)
         portable = portable_entries(replace(loaded, provenance=provenance_of_converted(loaded, base)))

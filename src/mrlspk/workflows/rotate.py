@@ -15,7 +15,14 @@ from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import base_file, describe_base, describe_source
 from mrlspk.inference.recording import Recording
 from mrlspk.inference.torch_backend import TorchBackend, find_device, load_checkpoint
-from mrlspk.models.checkpoints import LoadedModel, check_suffix, encoder_entries, schema, write_checkpoint
+from mrlspk.models.checkpoints import (
+    LoadedModel,
+    check_suffix,
+    encoder_entries,
+    network_of,
+    schema,
+    write_checkpoint,
+)
 from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.encoder import Encoder
 from mrlspk.rotation.closed_form import Method
@@ -151,7 +158,7 @@ def _rotate(
     dims = choose_dims(loaded.encoder.dims, request.dims)
     base = describe_base(model, loaded, cache_dir=cache_dir)
     corpus = _draw(speech, request)
-    encoder = loaded.encoder.to(find_device(device))
+    encoder = network_of(loaded, model.path).to(find_device(device))
     embedder = build_embedder(TorchBackend(encoder), settings, cache_dir=cache_dir, on_progress=on_progress)
     embeddings = _embed(corpus, embedder, request)
     entries = {

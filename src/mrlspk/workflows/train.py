@@ -15,7 +15,7 @@ from mrlspk.evaluation.trial_list import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.models.checkpoints.plain_values import reading_entries
-from mrlspk.models.encoder import Encoder
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.partial_files import remove_left_files
 from mrlspk.training.best_epoch import average_last
 from mrlspk.training.checkpoints.resume_point import find_run
@@ -139,7 +139,7 @@ def train(
 
 
 def _train(
-    state: RunState, teacher: Encoder | None, *, observers: Sequence[Observer], on_stage: OnStage | None
+    state: RunState, teacher: HeadedModel | None, *, observers: Sequence[Observer], on_stage: OnStage | None
 ) -> TrainReport:
     """Write the plan, train, and report."""
     ranks, trains_head = state.ranks, state.config.trains_head_alone
@@ -151,7 +151,7 @@ def _train(
     return _report(state, verdict)
 
 
-def _begin(state: RunState, teacher: Encoder | None, on_stage: OnStage | None) -> Run:
+def _begin(state: RunState, teacher: HeadedModel | None, on_stage: OnStage | None) -> Run:
     """Store the vectors that the run needs, set the head that it starts from, and return the run."""
     stores = Stores(state.config, without_adapters(state.module.encoder), on_stage, state.ranks)
     trials = build_validation_trials(state.config, state.plan.data)

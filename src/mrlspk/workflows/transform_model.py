@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from mrlspk.config.architecture import BaseFile
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.errors import UsageError
@@ -13,7 +14,6 @@ from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.recording import Recording
 from mrlspk.rotation.folds import draw_utterances, with_speaker
-from mrlspk.rotation.transform import BaseModel
 from mrlspk.rotation.transform_file import check_transform_suffix, save_transform
 from mrlspk.workflows.rotate import RotateRequest, choose_dims
 from mrlspk.workflows.transform_vectors import FittedTransform, TransformRequest
@@ -53,7 +53,7 @@ def transform_model(
     check_transform_suffix(output)
     _check_beside(model.path, output)
     check_free(output, force=force)
-    base = BaseModel(model.path.name, file_sha256(model.path))
+    base = BaseFile(file=model.path.name, sha256=file_sha256(model.path))
     backend = load_backend(model, device=device, backend="auto", cache_dir=cache_dir, makes_graph=False).backend
     dims = choose_dims(backend.dims, request.dims)
     corpus = draw_utterances(

@@ -11,8 +11,8 @@ from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import layer_depths, set_training_mode
+from mrlspk.training.network.module import NetworkModule
 from mrlspk.training.optimiser import LearningRate, build_learning_rate, build_optimiser
-from mrlspk.training.trained_module import TrainedModule
 
 NORM = "backbone.stage0.3.conv_block.norm.running_mean"
 
@@ -185,7 +185,7 @@ def test_layer_rates_cover_each_parameter_once_and_decay_matrices():
 
 def test_unfreezing_keeps_the_optimiser_state_of_other_parts():
     config, encoder, criterion, optimiser = build("training.freeze_backbone_epochs=1", "training.weight_decay=0.5")
-    module = TrainedModule(encoder, criterion)
+    module = NetworkModule(encoder, criterion)
     generator = torch.Generator().manual_seed(0)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
 

@@ -15,8 +15,8 @@ from mrlspk.losses.build import build_loss
 from mrlspk.losses.matryoshka import MatryoshkaLossValue
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import set_training_mode
+from mrlspk.training.network.module import NetworkModule
 from mrlspk.training.step import Stepper
-from mrlspk.training.trained_module import TrainedModule
 
 TINY = ReDimNetConfig(F=8, C=4, stages_setup=((1, 1, 1, ((3, 3),), None), (2, 1, 1, ((3, 3),), 4)))
 
@@ -68,7 +68,7 @@ def trained():
     torch.manual_seed(0)
     encoder = build_encoder(describe_architecture(TINY, (4, 8)))
     criterion = build_loss(LossConfig(), dims=(4, 8), weights=(1, 1), n_speakers=3)
-    module = TrainedModule(encoder, criterion)
+    module = NetworkModule(encoder, criterion)
     return module, torch.optim.AdamW(module.parameters(), lr=0.01)
 
 

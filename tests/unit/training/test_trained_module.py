@@ -9,9 +9,8 @@ from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.network.lora import has_adapters
-from mrlspk.training.network.module import AdaptedModule, build_network_module
+from mrlspk.training.network.module import AdaptedModule, NetworkModule, build_network_module
 from mrlspk.training.optimiser import build_optimiser
-from mrlspk.training.trained_module import TrainedModule
 
 BACKBONE = ReDimNetConfig(
     F=8, C=4, block_1d_type="conv+att", group_divisor=2, stages_setup=((2, 1, 2, ((3, 3),), 2),), out_channels=8
@@ -101,6 +100,6 @@ def test_width_choice_resumes_from_a_checkpoint(overrides):
 
 def test_without_adapters_the_module_is_the_plain_one(tmp_path):
     module, _ = build("training.freeze_backbone_epochs=0")
-    assert type(module) is TrainedModule
+    assert type(module) is NetworkModule
     module.save_beside_best(tmp_path, describe_architecture(BACKBONE, (4, 8)))
     assert not list(tmp_path.iterdir())

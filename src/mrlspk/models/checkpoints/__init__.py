@@ -8,18 +8,21 @@ from mrlspk.models.checkpoints.files import (
     write_entries,
 )
 from mrlspk.models.checkpoints.loading import (
+    HeadOnlyError,
     LoadedModel,
     ModelInspection,
     encoder_entries,
     inspect_model,
     load_entries,
     load_model,
+    network_of,
     portable_entries,
     with_widths,
 )
 from mrlspk.models.checkpoints.state_dict_report import StateDictReport
 
 __all__ = [
+    "HeadOnlyError",
     "LoadedModel",
     "ModelInspection",
     "StateDictReport",
@@ -28,6 +31,7 @@ __all__ = [
     "inspect_model",
     "load_entries",
     "load_model",
+    "network_of",
     "portable_entries",
     "read_checkpoint",
     "save_checkpoint",

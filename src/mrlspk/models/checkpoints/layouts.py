@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from mrlspk.config.architecture import (
     Architecture,
+    HeadArchitecture,
     PublishedReDimNet2Config,
     PublishedReDimNetConfig,
     ReDimNet2Architecture,
@@ -24,7 +25,7 @@ from mrlspk.models.checkpoints.plain_values import checked_state, plain_entry, p
 from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.checkpoints.upgrade import upgrade
 
-type Family = Literal["redimnet", "redimnet2", "redimnet-mrl", "mrlspk"]
+type Family = Literal["redimnet", "redimnet2", "redimnet-mrl", "mrlspk", "onnx"]
 
 PUBLISHED_ENTRIES = {"model_config", "state_dict"}
 PUBLISHED_NAMES = {"head.norm.": "bn.", "head.linear.": "linear.", "head.output_norm.": "bn2."}
@@ -109,18 +110,24 @@ def read_own(entries: dict[str, Any], path: Path) -> Layout:
         raise CheckpointError(f"its {schema.CRITERION} is a {type(criterion).__name__}, expected a dict", path)
     options = plain_options(entries.get(schema.ARCHITECTURE), path, schema.ARCHITECTURE)
     config = entries.get(schema.CONFIG)
-    is_redimnet2 = options.get("family") == "redimnet2"
-    model: type[ReDimNetArchitecture] | type[ReDimNet2Architecture]
-    model = ReDimNet2Architecture if is_redimnet2 else ReDimNetArchitecture
     return Layout(
         family="mrlspk",
-        architecture=validate_options(model, options, path, schema.ARCHITECTURE),
+        architecture=_read_architecture(options, path),
         state=checked_state(entries.get(schema.MODEL), path),
         described=options,
         config=None if config is None else plain_options(config, path, schema.CONFIG),
         contents={key: value for key, value in entries.items() if key not in schema.TYPED},
         provenance=_read_provenance(entries, path),
     )
+
+
+def _read_architecture(options: dict[str, Any], path: Path) -> Architecture:
+    """Return the architecture in a checkpoint of ours; files before ReDimNet2 name no family."""
+    if options.get("family") == "head":
+        return validate_options(HeadArchitecture, options, path, schema.ARCHITECTURE)
+    if options.get("family") == "redimnet2":
+        return validate_options(ReDimNet2Architecture, options, path, schema.ARCHITECTURE)
+    return validate_options(ReDimNetArchitecture, options, path, schema.ARCHITECTURE)
 
 
 def _read_provenance(entries: dict[str, Any], path: Path) -> Provenance:

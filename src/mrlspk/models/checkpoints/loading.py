@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mrlspk.config.architecture import Architecture
+from mrlspk.config.architecture import Architecture, HeadArchitecture
 from mrlspk.errors import CheckpointError, ConfigError
 from mrlspk.models.checkpoints import schema
 from mrlspk.models.checkpoints.files import read_checkpoint
@@ -21,11 +21,17 @@ from mrlspk.models.checkpoints.layouts import (
 from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.checkpoints.state_dict_report import StateDictReport, compare_states
 from mrlspk.models.encoder import Encoder, build_encoder
+from mrlspk.models.external_encoder import build_external_encoder
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.models.head_transforms import rotate_head
+from mrlspk.models.headed_model import HeadedModel
 
 # Errors of a network built from values of a file; the last three if it is too large for the machine.
 _BUILD_ERRORS = (ConfigError, TypeError, ValueError, RuntimeError, MemoryError, OverflowError)
+
+
+class HeadOnlyError(CheckpointError):
+    """A network was needed of a checkpoint that holds a head on the embeddings of another model."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class LoadedModel:
     """An encoder in evaluation mode and the description in its file.
 
     Attributes:
-        encoder: With the weights of the file.
+        encoder: With the weights of the file. Of a head on another model, that model is not attached.
         architecture: What rebuilds the encoder.
         family: The layout of the file.
         report: All entries of the network loaded, and those of the file that were left out.
@@ -43,7 +49,7 @@ class LoadedModel:
         provenance: Which model this one was made from.
     """
 
-    encoder: Encoder
+    encoder: HeadedModel
     architecture: Architecture
     family: Family
     report: StateDictReport
@@ -136,7 +142,19 @@ def inspect_model(path: Path) -> ModelInspection:
     )
 
 
-def with_widths(loaded: LoadedModel, dims: tuple[int, ...]) -> tuple[Encoder, int]:
+def network_of(loaded: LoadedModel, path: Path) -> Encoder:
+    """Return the encoder of a model whose whole network is in its file.
+
+    Raises:
+        HeadOnlyError: If it is a head on the embeddings of another model.
+    """
+    if isinstance(loaded.encoder, Encoder):
+        return loaded.encoder
+    what = "is a head on the embeddings of another model, and this needs a network"
+    raise HeadOnlyError(what, path, "Give a checkpoint of ReDimNet or ReDimNet2.")
+
+
+def with_widths(loaded: LoadedModel, dims: tuple[int, ...]) -> tuple[HeadedModel, int]:
     """Return the encoder with a head for ``dims``, and the number of rows of the head that come from the file.
 
     The head keeps its normalisation and the rows that both widths have; further rows are random until trained. A
@@ -157,7 +175,7 @@ def with_widths(loaded: LoadedModel, dims: tuple[int, ...]) -> tuple[Encoder, in
     return encoder.with_head(head, dims), kept
 
 
-def encoder_entries(encoder: Encoder, architecture: Architecture) -> dict[str, Any]:
+def encoder_entries(encoder: HeadedModel, architecture: Architecture) -> dict[str, Any]:
     """Return the entries from which `load_model` rebuilds ``encoder``."""
     return {
         schema.FORMAT: schema.FORMAT_NAME,
@@ -177,10 +195,10 @@ def portable_entries(loaded: LoadedModel) -> dict[str, Any]:
     return entries | {key: loaded.contents[key] for key in schema.PORTABLE if key in loaded.contents}
 
 
-def _empty_encoder(layout: Layout, path: Path) -> tuple[Encoder, StateDictReport]:
+def _empty_encoder(layout: Layout, path: Path) -> tuple[HeadedModel, StateDictReport]:
     """Return the network that a file describes, on the meta device, and the report on the weights of the file."""
     try:
-        encoder = build_encoder(layout.architecture, empty=True)
+        encoder = _build(layout.architecture)
     except _BUILD_ERRORS as error:
         raise CheckpointError(
             f"its configuration cannot be built: {error}", path, "Give a checkpoint whose configuration is whole."
@@ -188,6 +206,12 @@ def _empty_encoder(layout: Layout, path: Path) -> tuple[Encoder, StateDictReport
     expected = {layout.name_in_file(name): like for name, like in encoder.state_dict().items()}
     left_out = [name for name in layout.state if name.startswith(layout.left_out)] if layout.left_out else []
     return encoder, compare_states(layout.state, expected, left_out=left_out)
+
+
+def _build(architecture: Architecture) -> HeadedModel:
+    if isinstance(architecture, HeadArchitecture):
+        return build_external_encoder(architecture, empty=True)
+    return build_encoder(architecture, empty=True)
 
 
 def _ready(values: Tensor, like: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from mrlspk.errors import CheckpointError
 from mrlspk.feature_store.store import FeatureStore
 from mrlspk.files import remove_file
 from mrlspk.models.checkpoints import read_checkpoint, schema
-from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import MatryoshkaHead
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.training.checkpoints.run_folder import BEST, ROTATION, START, TRAINED
 from mrlspk.training.checkpoints.saving import run_entries, save_with_card
 from mrlspk.training.head.batches import StoredBatches, Teacher
@@ -169,7 +169,7 @@ def _set_start(state: RunState, module: HeadModule, contents: dict[str, Any]) ->
     add_decay_to_start(state.optimiser, start, decay=config.start_decay)
 
 
-def _head_of(contents: dict[str, Any], like: Encoder) -> MatryoshkaHead:
+def _head_of(contents: dict[str, Any], like: HeadedModel) -> MatryoshkaHead:
     """Return the head in a checkpoint's entries, on the device of ``like``."""
     head = like.copy_head()  # a new head would consume random numbers, and a resumed run would differ from then on
     entries = {name: values for name, values in contents[schema.MODEL].items() if name.startswith(HEAD)}

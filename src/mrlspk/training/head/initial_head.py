@@ -15,9 +15,9 @@ from mrlspk.losses.build import build_loss
 from mrlspk.losses.margin import AAMSoftmax, set_class_means
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.checkpoints import schema
-from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.models.head_transforms import AffineMap, fold_head, rotate_head, standardise_head, widen_head
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.rotation.closed_form import flattening
 from mrlspk.rotation.folds import draw_folds
 from mrlspk.rotation.selection import (
@@ -135,7 +135,7 @@ def _candidates(state: RunState) -> RotationCandidates:
     return every if wanted == "auto" else replace(every, methods=(wanted,))
 
 
-def embed_rows(encoder: Encoder, store: FeatureStore, n_rows: int) -> Tensor:
+def embed_rows(encoder: HeadedModel, store: FeatureStore, n_rows: int) -> Tensor:
     """Return the embeddings (n_rows, embed_dim) of the first stored vectors, on the CPU, not of unit length."""
     blocks = (np.arange(start, min(start + BLOCK, n_rows)) for start in range(0, n_rows, BLOCK))
     return torch.cat([embed_pooled(encoder, store.rows(rows)) for rows in blocks])
@@ -147,7 +147,7 @@ def set_means(criterion: MatryoshkaLoss, embeddings: Tensor, classes: Tensor) ->
         set_class_means(criterion.loss, embeddings, classes)
 
 
-def _fit_width(encoder: Encoder, head: MatryoshkaHead, pooled: Tensor) -> None:
+def _fit_width(encoder: HeadedModel, head: MatryoshkaHead, pooled: Tensor) -> None:
     """Load ``head`` into ``encoder``, truncated to its width, or widened by directions of the pooled vectors.
 
     Raises:

@@ -12,8 +12,8 @@ from torch.utils.hooks import RemovableHandle
 from mrlspk.config import Config
 from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
 from mrlspk.models.checkpoints import schema
-from mrlspk.models.encoder import Encoder
 from mrlspk.models.head import MatryoshkaHead
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.training.optimiser import make_optimiser
 from mrlspk.training.trained_module import TrainedModule
 
@@ -32,7 +32,7 @@ class HeadModule(TrainedModule):
 
     _start: MatryoshkaHead | None
 
-    def __init__(self, encoder: Encoder, criterion: MatryoshkaLoss, *, trained: Trained) -> None:
+    def __init__(self, encoder: HeadedModel, criterion: MatryoshkaLoss, *, trained: Trained) -> None:
         super().__init__(encoder, criterion)
         self._trained = trained
         self.turn = _identity_rotation(encoder.embed_dim) if trained == "orthogonal" else None
@@ -77,7 +77,7 @@ class HeadModule(TrainedModule):
             # Not a submodule: it is not trained, counted or saved.
             object.__setattr__(self, "_start", head.eval().requires_grad_(requires_grad=False))
 
-    def current_encoder(self) -> Encoder:
+    def current_encoder(self) -> HeadedModel:
         """Return the encoder; a trained rotation is folded into its head."""
         return self.encoder if self.turn is None else self.encoder.with_head(self._rotated_head(), self.encoder.dims)
 

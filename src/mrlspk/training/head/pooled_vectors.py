@@ -15,7 +15,8 @@ from mrlspk.feature_store.extraction import ensure_crops, ensure_utterances
 from mrlspk.feature_store.store import FeatureStore
 from mrlspk.inference.model_file import locate_model
 from mrlspk.inference.torch_backend import load_checkpoint
-from mrlspk.models.encoder import Encoder
+from mrlspk.models.checkpoints import network_of
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.rotation.folds import (
     CHOICE_SECONDS,
     CHOICE_SPEAKERS,
@@ -68,7 +69,7 @@ class Stores:
     """
 
     config: Config
-    encoder: Encoder
+    encoder: HeadedModel
     on_stage: OnStage | None = None
     ranks: Ranks = ALONE
 
@@ -129,7 +130,7 @@ class Stores:
         return store.rows(np.arange(store.n_rows))
 
 
-def load_teacher(plan: RunPlan) -> Encoder | None:
+def load_teacher(plan: RunPlan) -> HeadedModel | None:
     """Return the configured teacher; None without one.
 
     Raises:
@@ -140,10 +141,10 @@ def load_teacher(plan: RunPlan) -> Encoder | None:
     if config.loss.distillation_teacher is None or not config.distillation_weight:
         return None
     file = locate_model(str(config.loss.distillation_teacher), cache_dir=plan.cache_dir, mirror=plan.mirror)
-    return load_checkpoint(file).encoder
+    return network_of(load_checkpoint(file), file.path)
 
 
-def store_teacher(plan: RunPlan, encoder: Encoder, *, on_stage: OnStage | None, ranks: Ranks) -> Teacher:
+def store_teacher(plan: RunPlan, encoder: HeadedModel, *, on_stage: OnStage | None, ranks: Ranks) -> Teacher:
     """Store the vectors of a teacher for the crops of the run, and return it."""
     stores = Stores(plan.config, encoder.to(ranks.device), on_stage, ranks)
     return Teacher(stores.crops(plan.data), encoder.cpu().folded_head())

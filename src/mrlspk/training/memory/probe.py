@@ -14,7 +14,7 @@ from mrlspk.feature_store.key import Precision
 from mrlspk.feature_store.pooling import pooling_function
 from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.losses.build import build_loss
-from mrlspk.models.encoder import Encoder
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.training.hardware import build_acceleration, fabric_of_one, fixed_shapes, set_tf32
 from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
@@ -105,14 +105,14 @@ def build_probe(
     return build_train_probe(config, encoder, device=device, n_speakers=n_speakers, n_processes=n_processes)
 
 
-def build_pooling_probe(config: Config, encoder: Encoder, *, device: torch.device) -> Probe:
+def build_pooling_probe(config: Config, encoder: HeadedModel, *, device: torch.device) -> Probe:
     """Return the pass that stores pooled vectors in a run of ``config``: without gradients, and copied to the CPU."""
     pool = pooling_function(encoder.to(device), precision=_precision(config, device))
     return Probe(pool, device, _n_samples(config), encoder)
 
 
 def build_train_probe(
-    config: Config, encoder: Encoder, *, device: torch.device, n_speakers: int, n_processes: int = 1
+    config: Config, encoder: HeadedModel, *, device: torch.device, n_speakers: int, n_processes: int = 1
 ) -> Probe:
     """Return the step of a run of ``config`` in its last epoch, when everything that it ever trains is trained.
 
@@ -124,13 +124,13 @@ def build_train_probe(
     module = build_network_module(config, encoder, criterion)
     on_gpu = device.type == "cuda"
     hardware = config.hardware.model_copy(update={"compile": config.hardware.compile and on_gpu})
-    build_acceleration(hardware, encoder, device)
+    build_acceleration(hardware, module.encoder, device)
     module.set_mode(backbone_frozen=is_frozen(config, config.training.num_epochs - 1))
     fabric = fabric_of_one(device, _precision(config, device))
     precision = fabric.strategy.precision
     if isinstance(precision, MixedPrecision):
         precision.scaler = None  # it takes no memory, and its skipped steps would leave the optimiser without states
-    wrapped, optimiser = wrap(fabric, module, build_optimiser(config, encoder, criterion))
+    wrapped, optimiser = wrap(fabric, module, build_optimiser(config, module.encoder, criterion))
     stepper = WholeBatches(fabric, wrapped, optimiser, config.training.max_grad_norm)
 
     def step(waveform: Tensor) -> None:

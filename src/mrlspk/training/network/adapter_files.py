@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from pydantic import PositiveInt, TypeAdapter, ValidationError
 from torch import Tensor
 
-from mrlspk.config.architecture import Architecture, ReDimNet2Architecture, ReDimNetArchitecture
+from mrlspk.config.architecture import Architecture, NetworkArchitecture, ReDimNet2Architecture, ReDimNetArchitecture
 from mrlspk.errors import CheckpointError
 from mrlspk.files import whole_file
 from mrlspk.models.checkpoints import LoadedModel
@@ -56,7 +56,7 @@ class Adapter:
     names: tuple[str, ...]
     rank: int
     alpha: int
-    architecture: Architecture
+    architecture: NetworkArchitecture
     base: str
     state: dict[str, Tensor]
 

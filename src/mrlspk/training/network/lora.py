@@ -11,6 +11,7 @@ from mrlspk.config.training import LoraConfig
 from mrlspk.errors import ConfigError, MissingDependencyError
 from mrlspk.models.checkpoints import schema
 from mrlspk.models.encoder import Encoder
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.models.parts import train_head
 from mrlspk.models.redimnet.blocks import FeedForward, SelfAttention
 
@@ -116,9 +117,9 @@ def merged(encoder: Encoder) -> Encoder:
     return _plain(encoder, merge=True) if has_adapters(encoder) else encoder
 
 
-def without_adapters(encoder: Encoder) -> Encoder:
+def without_adapters(encoder: HeadedModel) -> HeadedModel:
     """Return a plain encoder with the weights below the adapters; ``encoder`` itself if it has none."""
-    return _plain(encoder, merge=False) if has_adapters(encoder) else encoder
+    return _plain(encoder, merge=False) if isinstance(encoder, Encoder) and has_adapters(encoder) else encoder
 
 
 def _plain(encoder: Encoder, *, merge: bool) -> Encoder:

@@ -6,14 +6,37 @@ from typing import Any
 
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
+from mrlspk.errors import ConfigError
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.encoder import Encoder
+from mrlspk.models.headed_model import HeadedModel
+from mrlspk.models.parts import set_training_mode
 from mrlspk.training.network.adapter_files import FOLDER, save_adapter
 from mrlspk.training.network.lora import adapter_entries, build_adapters, load_with_adapters, merged, train_adapters
 from mrlspk.training.trained_module import TrainedModule
 
 
-class AdaptedModule(TrainedModule):
+class NetworkModule(TrainedModule):
+    """An encoder that is trained as a whole, and its loss.
+
+    Args:
+        encoder: Trained.
+        criterion: The loss.
+        keep_statistics: Keep the running statistics of every BatchNorm of the encoder, and normalise by them.
+    """
+
+    encoder: Encoder
+
+    def __init__(self, encoder: Encoder, criterion: MatryoshkaLoss, *, keep_statistics: bool = False) -> None:
+        super().__init__(encoder, criterion)
+        self._keep_statistics = keep_statistics
+
+    def set_mode(self, *, backbone_frozen: bool) -> None:
+        """Put trained parts in training mode, frozen parts in evaluation mode without gradients."""
+        set_training_mode(self.encoder, backbone_frozen=backbone_frozen, keep_statistics=self._keep_statistics)
+
+
+class AdaptedModule(NetworkModule):
     """An encoder with adapters, and its loss: adapters and head are trained, the rest is frozen.
 
     The merged encoder is validated and saved; checkpoints also hold the adapters.
@@ -42,15 +65,18 @@ class AdaptedModule(TrainedModule):
         save_adapter(run_dir / FOLDER, self.encoder, architecture)
 
 
-def build_network_module(config: Config, encoder: Encoder, criterion: MatryoshkaLoss) -> TrainedModule:
+def build_network_module(config: Config, encoder: HeadedModel, criterion: MatryoshkaLoss) -> NetworkModule:
     """Return encoder and loss as one module; add the adapters of section ``training.lora`` to the encoder.
 
     Raises:
-        ConfigError: If its backbone has no layer for an adapter.
+        ConfigError: If it is a head on another model, or its backbone has no layer for an adapter.
         MissingDependencyError: If peft is not installed.
     """
     keep_statistics = config.training.freeze_norm_statistics
+    if not isinstance(encoder, Encoder):
+        key = "training.freeze_backbone_epochs" if config.training.lora is None else "training.lora"
+        raise ConfigError("a model of another toolkit is not trained, only a head on it", key, "Set it to null.")
     if config.training.lora is None:
-        return TrainedModule(encoder, criterion, keep_statistics=keep_statistics)
+        return NetworkModule(encoder, criterion, keep_statistics=keep_statistics)
     build_adapters(config.training.lora, encoder)
     return AdaptedModule(encoder, criterion, keep_statistics=keep_statistics)

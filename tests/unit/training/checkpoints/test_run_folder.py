@@ -23,7 +23,7 @@ from mrlspk.training.checkpoints.run_folder import (
     new_run_dir,
     write_corpus,
 )
-from mrlspk.training.trained_module import TrainedModule
+from mrlspk.training.network.module import NetworkModule
 
 SMALL = ReDimNetConfig(F=8, C=8, stages_setup=((1, 1, 2, ((3, 3),), 8), (2, 1, 2, ((3, 3),), 8)))
 MB = 10**6
@@ -35,7 +35,7 @@ def module():
     architecture = describe_architecture(SMALL, (64, 256))
     encoder = build_encoder(architecture)
     criterion = build_loss(LossConfig(), dims=(64, 256), weights=(1, 1), n_speakers=1000)
-    return TrainedModule(encoder, criterion), architecture
+    return NetworkModule(encoder, criterion), architecture
 
 
 @pytest.mark.parametrize(

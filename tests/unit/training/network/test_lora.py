@@ -24,8 +24,8 @@ from mrlspk.training.network.lora import (
     train_adapters,
     without_adapters,
 )
+from mrlspk.training.network.module import NetworkModule
 from mrlspk.training.optimiser import build_optimiser
-from mrlspk.training.trained_module import TrainedModule
 
 BACKBONE = ReDimNetConfig(
     F=8,
@@ -132,7 +132,7 @@ def test_step_moves_adapters_and_head_only():
     optimiser = build_optimiser(config, encoder, criterion)
     for _ in range(2):  # of a product of two matrices, one of them zero, the first step moves one
         optimiser.zero_grad(set_to_none=True)
-        TrainedModule(encoder, criterion)(waveforms(), torch.tensor([0, 1, 2])).total.backward()
+        NetworkModule(encoder, criterion)(waveforms(), torch.tensor([0, 1, 2])).total.backward()
         optimiser.step()
     moved = {name for name, values in encoder.state_dict().items() if not torch.equal(values, before[name])}
     assert moved == {name for name in before if name.startswith("head.") or ".lora_" in name}

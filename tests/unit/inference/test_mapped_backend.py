@@ -1,0 +1,76 @@
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from mrlspk.config.architecture import BaseFile, HeadArchitecture
+from mrlspk.errors import CheckpointError
+from mrlspk.files import file_sha256
+from mrlspk.inference.backend_registry import load_backend
+from mrlspk.inference.embedding_map import EmbeddingMap
+from mrlspk.inference.model_file import ModelFile
+from mrlspk.models.checkpoints import encoder_entries, save_checkpoint
+from mrlspk.models.external_encoder import build_external_encoder
+from speaker_graphs import WESPEAKER, speaker_graph
+
+
+def test_a_map_takes_vectors_of_any_length():
+    found = EmbeddingMap(np.array([[0.0, 2.0]]), np.array([1.0]), (1,)).apply(np.array([[3.0, 4.0], [30.0, 40.0]]))
+    np.testing.assert_allclose(found, [[2.6], [2.6]], rtol=1e-6)
+
+
+def test_the_fingerprint_depends_on_model_and_map_but_not_on_widths():
+    weight, bias = np.eye(2), np.zeros(2)
+    plain = EmbeddingMap(weight, bias, (2,))
+    known = plain.fingerprint_on("model")
+    assert known == EmbeddingMap(weight, bias, (1, 2)).fingerprint_on("model")
+    changed = plain.fingerprint_on("other"), EmbeddingMap(2 * weight, bias, (2,)).fingerprint_on("model")
+    assert len({known, *changed, EmbeddingMap(weight, bias + 1, (2,)).fingerprint_on("model")}) == 4
+
+
+@pytest.fixture
+def head(tmp_path):
+    """Return the path of a head with random weights on a speaker model beside it, and the head."""
+    base = tmp_path / "base.onnx"
+    onnx.save(speaker_graph(WESPEAKER), base)
+    torch.manual_seed(0)
+    named = BaseFile(file=base.name, sha256=file_sha256(base))
+    architecture = HeadArchitecture(in_features=160, matryoshka_dims=(8, 16), base=named)
+    encoder = build_external_encoder(architecture).eval()
+    save_checkpoint(tmp_path / "head.pt", encoder_entries(encoder, architecture))
+    return tmp_path / "head.pt", encoder
+
+
+def load(path, backend="auto", **options):
+    return load_backend(ModelFile(path, str(path)), backend=backend, **options)
+
+
+@pytest.mark.parametrize("backend", ["auto", "torch", "onnxruntime"])
+def test_a_head_checkpoint_runs_after_its_base_model(head, backend, tmp_path):
+    path, encoder = head
+    waveforms = np.random.default_rng(0).uniform(-0.1, 0.1, (2, 16_000)).astype(np.float32)
+    found = load(path, backend, cache_dir=tmp_path / "cache").backend
+    vectors = load(path.with_name("base.onnx")).backend.embed(waveforms)
+    unit = torch.nn.functional.normalize(torch.from_numpy(vectors), dim=1)
+    with torch.inference_mode():
+        expected = encoder.project(unit).numpy()
+    np.testing.assert_allclose(found.embed(waveforms), expected, atol=1e-6)
+    assert found.dims == (8, 16)
+
+
+def test_a_base_model_that_is_absent_or_another_one_is_named(head):
+    path, _ = head
+    base = path.with_name("base.onnx")
+    base.write_bytes(base.read_bytes() + b"\0")
+    with pytest.raises(CheckpointError, match="expected the base model of"):
+        load(path)
+    base.unlink()
+    with pytest.raises(CheckpointError, match="its base model base.onnx is not beside it"):
+        load(path)
+
+
+def test_a_head_on_vectors_alone_takes_no_audio(tmp_path):
+    architecture = HeadArchitecture(in_features=160, matryoshka_dims=(16,))
+    save_checkpoint(tmp_path / "head.pt", encoder_entries(build_external_encoder(architecture), architecture))
+    with pytest.raises(CheckpointError, match="names no base model"):
+        load(tmp_path / "head.pt")
