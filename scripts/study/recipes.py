@@ -10,7 +10,6 @@ import scipy.linalg
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mrlspk.config import Config
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.models.head_transforms import AffineMap, fold_head, rotate_head, widen_head
 from mrlspk.rotation.closed_form import Method, fit_rotation, flattening
@@ -18,7 +17,7 @@ from study.heads import Training, random_head, train_head
 from study.material import Material
 
 DIMS = 8, 16, 32, 64, 128, 192, 256
-POWER = Config().head.flatten
+POWER = 0.2
 OWN = "own embedding, truncated"
 DEFAULT = "flattened, AAM, distillation, decay"
 

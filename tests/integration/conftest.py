@@ -156,10 +156,11 @@ def single_width(write_model, tmp_path):
 
 @pytest.fixture
 def head(train, single_width):
-    """Train a head by settings, on ``single_width`` unless another model is given, its spectrum as it is."""
+    """Train a head by settings, on ``single_width`` unless another model is given, starting from its rotation."""
 
     def command(*settings, name=None, model=single_width, flags=()):
-        fixed = "training.freeze_backbone_epochs=null", "head.flatten=0", "loss.margin_shares={4: 0.5}"
+        plain = "head.centre=false", "head.flatten=0"
+        fixed = "training.freeze_backbone_epochs=null", *plain, "loss.margin_shares={4: 0.5}"
         sets = [part for text in (*fixed, *settings) for part in ("--set", text)]
         return train("--init-from", model, *sets, *flags, name=name)
 

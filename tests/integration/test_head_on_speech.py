@@ -34,7 +34,7 @@ def head(run, shared, speech, tmp_path, monkeypatch):
             "matryoshka_dims": [64, 192],
             "trained_dims": [16, 64, 192],
         },
-        "head": {"rotation": "svd", "flatten": 0.0},
+        "head": {"rotation": "svd", "centre": False, "flatten": 0.0},
         "training": {"freeze_backbone_epochs": None, "num_epochs": 1, "batch_size": 16},
         "data": {
             "train_dataset": str(speech),

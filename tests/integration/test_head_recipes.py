@@ -136,8 +136,11 @@ def test_validation_seconds_stores_the_middle_of_each_utterance(head, tmp_path):
     assert sorted(str(key.get("crop_seconds", "crops")) for key in keys) == ["0.3", "None", "crops"]
 
 
-def test_flattened_start_is_written_beside_the_rotation(head, checkpoints):
-    report = ran(head("head.flatten=0.3", "training.num_epochs=1", name="one"))
+def test_transformed_start_is_written_beside_the_rotation(head, checkpoints):
+    report = ran(head("head.centre=true", "head.flatten=0.3", "training.num_epochs=1", name="one"))
+    rotated = {"centred": False, "flatten": 0.0, "order": None}
+    transformed = {"centred": True, "flatten": 0.3, "order": "scatter"}
+    assert report["transform"] == (rotated if report["verdict"]["kept"] == "rotation" else transformed)
     rotation, start = (load(checkpoints / "one" / name) for name in ("rotation.pt", "start.pt"))
     assert moved(rotation["model"], start["model"]) == {"head.linear.weight", "head.linear.bias"}
     assert {str(dim): eer for dim, eer in rotation["validation"]["eer"].items()} == report["baselines"]["rotation"]

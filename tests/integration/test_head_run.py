@@ -144,6 +144,7 @@ def test_run_killed_before_its_first_step_starts_again(head, run, checkpoints, m
         "model.pretrained.use_pretrained=true",
         "model.pretrained.pretrained_checkpoint=origin.pt",
         "training.freeze_backbone_epochs=null",
+        "head.centre=false",
         "head.flatten=0.3",
         "loss.margin_shares={4: 0.5}",
         "training.num_epochs=1",
@@ -214,7 +215,9 @@ def test_absurd_rate_does_not_replace_the_rotation(head, checkpoints):
 
 def test_terminal_shows_the_verdict(run, head, single_width):
     ran(head("training.num_epochs=1", flags=["--dry-run"]))  # the configuration is written and good
-    options = sets("training.freeze_backbone_epochs=null", "training.num_epochs=1", "head.flatten=0")
+    options = sets(
+        "training.freeze_backbone_epochs=null", "training.num_epochs=1", "head.centre=false", "head.flatten=0"
+    )
     outcome = run("train", "--config", "tiny.yaml", "--init-from", single_width, *options)
     assert outcome.exit_code == 0, outcome.stderr
     said = " ".join(outcome.stdout.split())

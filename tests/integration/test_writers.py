@@ -21,7 +21,7 @@ pytestmark = pytest.mark.process
 
 TRIALS = "--trials trials.txt --audio-root corpus"
 HEAD = (
-    "--init-from single.pt --set training.freeze_backbone_epochs=null --set head.flatten=0"
+    "--init-from single.pt --set training.freeze_backbone_epochs=null --set head.centre=false --set head.flatten=0"
     " --set features.folder=out/features --set training.num_epochs=1"
 )
 LORA = (

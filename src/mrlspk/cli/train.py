@@ -111,6 +111,7 @@ def _payload(report: "TrainReport") -> dict[str, object]:
         "best": {str(dim): eer for dim, eer in report.best.items()},
         **_transfer(report.transfer),
         **({"baselines": asdict(report.baselines)} if report.baselines else {}),
+        **({"transform": report.transform} if report.transform else {}),
         **({"verdict": asdict(report.verdict)} if report.verdict else {}),
         **({"averaged_epochs": report.averaged_epochs} if report.averaged_epochs else {}),
         "left_out": [each.entry() for each in report.left_out],

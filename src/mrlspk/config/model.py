@@ -127,10 +127,20 @@ class HeadConfig(StrictModel):
         (0.25, 0.5), min_length=1, description="Shares of the within-speaker scatter that between_within tries."
     )
     lda_shrinkages: tuple[Factor, ...] = Field((1.0, 4.0), min_length=1, description="Shrinkages that lda_qr tries.")
+    centre: bool = Field(
+        True,
+        description="Start from embeddings less the mean of the speakers' means, if the whole layer is trained. With "
+        "flatten and order it is the transform that training starts from; false and flatten 0: the rotation itself.",
+    )
     flatten: Annotated[float, Field(ge=0, lt=0.5)] = Field(
-        0.2,
-        description="Power that flattens the spectrum before the whole layer is trained: 0 keeps it, 0.5 would make "
-        "all directions equal. The rotation that the trained head is compared with is not flattened.",
+        0.15,
+        description="Power that flattens the spectrum at full width, before values are ordered or cut off: 0 keeps it, "
+        "0.5 would make all directions equal.",
+    )
+    order: Literal["energy", "scatter"] = Field(
+        "scatter",
+        description="Order of the values of that transform: energy, or scatter: those first in which speakers differ "
+        "more from each other than one speaker's recordings do.",
     )
     trained: Literal["linear", "orthogonal", "none"] = Field(
         "linear",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mrlspk.config.architecture import Architecture
 from mrlspk.files import file_sha256, whole_file
-from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TrialsCard
+from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TransformCard, TrialsCard
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.training.plan import RunPlan
 
@@ -135,6 +135,7 @@ def _facts(card: ModelCard) -> list[str]:
         ("family", card.family),
         ("parameters", f"{card.parameters:,}"),
         ("widths", _listed(card.dims)),
+        *_transform_rows(card.transform),
         (
             "training speech",
             f"{card.data.folder}: {card.data.utterances:,} utterances of {card.data.speakers:,} speakers",
@@ -142,6 +143,15 @@ def _facts(card: ModelCard) -> list[str]:
         ("fingerprint of its file names", card.data.fingerprint),
     ]
     return ["## Details", "", *_table(("", ""), rows), ""]
+
+
+def _transform_rows(transform: TransformCard | None) -> list[tuple[str, str]]:
+    if transform is None:
+        return []
+    parts = ["centred"] if transform.centred else []
+    parts += [f"flattened {transform.flatten:g}"] if transform.flatten else []
+    parts += [f"ordered by {transform.order}"] if transform.order else []
+    return [("start of its head", ", ".join(parts) or "a rotation")]
 
 
 def _chain(base: BaseCard | None) -> Iterator[BaseCard]:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from mrlspk.config import Config, dump_config
 from mrlspk.config.launcher import Launch
@@ -17,6 +18,7 @@ from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.models.checkpoints.plain_values import reading_entries
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.partial_files import remove_left_files
+from mrlspk.rotation.transform import describe_transform
 from mrlspk.training.best_epoch import average_last
 from mrlspk.training.checkpoints.resume_point import find_run
 from mrlspk.training.checkpoints.resumed_config import configure_resumed
@@ -45,6 +47,8 @@ from mrlspk.training.run_log import build_run_log
 from mrlspk.training.state import RunState, describe_run
 from mrlspk.training.validation import build_validation_trials
 
+ROTATED = describe_transform(centred=False, flatten=0.0, order=None)
+
 
 @dataclass(frozen=True)
 class TrainReport:
@@ -52,6 +56,7 @@ class TrainReport:
 
     ``best`` is the EER by width of the best checkpoint. ``transfer`` is what was taken over from another model; None
     from scratch. Runs that train only the head have ``baselines``, and ``verdict`` unless nothing was trained.
+    ``transform`` says how the head of the best checkpoint was transformed before training; None for other runs.
     ``averaged_epochs`` are the epochs whose mean the best checkpoint is; empty if it is a single epoch.
     ``left_out`` is what is not used of the corpora.
     """
@@ -66,6 +71,7 @@ class TrainReport:
     transfer: WarmStart | None
     baselines: Baselines | None = None
     verdict: Verdict | None = None
+    transform: dict[str, Any] | None = None
     averaged_epochs: tuple[int, ...] = ()
     n_validation_speakers: int = 0
     left_out: tuple[LeftOut, ...] = ()
@@ -208,6 +214,7 @@ def _report(state: RunState, verdict: Verdict | None) -> TrainReport:
         transfer=state.warm_start,
         baselines=state.baselines,
         verdict=verdict,
+        transform=best.get(schema.TRANSFORM, ROTATED) if config.trains_head_alone else None,
         averaged_epochs=tuple(best.get(schema.AVERAGED_EPOCHS, ())),
         n_validation_speakers=len(state.plan.data.validation.speakers),
         left_out=state.plan.data.left_out,

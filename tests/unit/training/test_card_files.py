@@ -4,7 +4,7 @@ import pytest
 
 from factories import validated
 from mrlspk.errors import CheckpointError
-from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TrialsCard, read_card
+from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TransformCard, TrialsCard, read_card
 from mrlspk.training.card_files import render_markdown, write_card
 
 BASE = BaseCard(
@@ -92,3 +92,10 @@ def test_text_of_a_base_card_stays_on_one_line():
     assert "\n> " not in text
     assert "\x1b" not in text
     assert "<script>" not in text
+
+
+def test_markdown_tells_the_transform_that_the_head_starts_from():
+    transform = TransformCard(centred=True, flatten=0.15, order="scatter")
+    card = CARD.model_copy(update={"transform": transform})
+    assert "| start of its head | centred, flattened 0.15, ordered by scatter |" in render_markdown(card)
+    assert "start of its head" not in render_markdown(CARD)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
@@ -55,6 +55,14 @@ class WidthCard(CardPart):
     min_dcf: float
 
 
+class TransformCard(CardPart):
+    """How the head was transformed before training; an orthogonal rotation is neither centred nor flattened."""
+
+    centred: bool
+    flatten: float = Field(description="Power of the flattening; 0 keeps the spectrum.")
+    order: Literal["energy", "scatter"] | None = Field(description="Null for a rotation by another method.")
+
+
 class ModelCard(CardPart):
     """The model card of a checkpoint; inside the checkpoint, its file name and SHA-256 are null."""
 
@@ -68,6 +76,7 @@ class ModelCard(CardPart):
     base: BaseCard | None = Field(description="Null for a model trained from scratch.")
     data: DataCard
     trials: TrialsCard
+    transform: TransformCard | None = Field(None, description="Null for a head that was not transformed.")
     epoch: NonNegativeInt = 0
     results: tuple[WidthCard, ...] = ()
 

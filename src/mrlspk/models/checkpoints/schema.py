@@ -25,7 +25,7 @@ CORPUS: Final = "corpus"  # dict, SHA-256 of training utterances and validation 
 CARD: Final = "card"  # dict, the model card: read by `train`, `rotate`, `convert` and `pretrained add`
 CONVERTED_FROM: Final = "converted_from"  # dict, the file that was converted or rotated, and its terms: read for cards
 ROTATION: Final = "rotation"  # dict, method, matrix and spectrum: read by `find_origin`
-TRANSFORM: Final = "transform"  # dict, whether it is centred, its power and order: informational, no code reads it
+TRANSFORM: Final = "transform"  # dict, whether it is centred, its power and order: read for cards
 
 # Beside these in a best.pt: dropped when it is converted.
 AVERAGED_EPOCHS: Final = "averaged_epochs"  # list of int, the epochs whose mean the weights are: read by `train`
@@ -49,7 +49,7 @@ OWN_HEAD: Final = (
 BASELINES: Final = "baselines"  # dict, metrics of the rotation and of truncation: read by resume
 START: Final = "start"  # str, the file that training starts from, rotation.pt or start.pt: read by resume
 
-RUN_START: Final = (ROTATION, OWN_HEAD, BASELINES, START)  # the same in each checkpoint of a run
+RUN_START: Final = (ROTATION, OWN_HEAD, TRANSFORM, BASELINES, START)  # the same in each checkpoint of a run
 # Entries that must be plain values, checked on reading. State dicts are checked when they are loaded.
 PLAIN: Final = (PROVENANCE, PROGRESS, VALIDATION, CORPUS, CARD, CONVERTED_FROM, ROTATION, TRANSFORM)
 PORTABLE: Final = (CARD, VALIDATION, CORPUS, CONVERTED_FROM, ROTATION, TRANSFORM)  # `convert` keeps them

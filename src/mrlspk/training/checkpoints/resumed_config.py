@@ -70,7 +70,7 @@ def resumed_config(
     """
     path = point.path
     try:
-        saved = Config.model_validate(point.entries[schema.CONFIG]).model_dump(mode="json")
+        saved = Config.model_validate(_with_former_start(point.entries[schema.CONFIG])).model_dump(mode="json")
     except (KeyError, ValueError) as error:
         raise CheckpointError(
             f"holds no configuration to train with: {error}", path, "Resume from a checkpoint that mrlspk train wrote."
@@ -91,6 +91,14 @@ def resumed_config(
         for key in keys:
             _set_value(saved, key, _value(wanted, key))
     return _valid(saved, path.parent)
+
+
+def _with_former_start(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a run; of one from before starts were centred, it says what its start is."""
+    head = entry.get("head")
+    if not isinstance(head, dict) or "centre" in head:
+        return entry
+    return entry | {"head": {"centre": False, "order": "energy"} | head}
 
 
 def _is_free(key: str, saved: dict[str, Any]) -> bool:

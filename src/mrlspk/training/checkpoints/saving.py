@@ -12,7 +12,7 @@ from mrlspk.errors import CheckpointError, MrlspkError
 from mrlspk.files import remove_file
 from mrlspk.inference.provenance import provenance_of_run
 from mrlspk.models.checkpoints import encoder_entries, read_checkpoint, save_checkpoint, schema
-from mrlspk.models.checkpoints.model_card import read_card
+from mrlspk.models.checkpoints.model_card import TransformCard, read_card
 from mrlspk.training.card_files import write_card
 from mrlspk.training.checkpoints.random_state import random_state
 from mrlspk.training.checkpoints.run_folder import BEST, LAST, kept_epochs
@@ -116,6 +116,8 @@ def run_entries(state: RunState, validation: ValidationResult | None = None) -> 
         validation: Metrics of this model; None if it is not validated.
     """
     card, progress = state.card, state.progress
+    if found := state.start.get(schema.TRANSFORM):
+        card = card.model_copy(update={"transform": TransformCard(**found)})
     if validation:
         card = card.with_results(validation.eer, validation.min_dcf, epoch=progress.epoch)
     return {

@@ -19,11 +19,12 @@ from mrlspk.training.checkpoints.saving import run_entries, save_with_card
 from mrlspk.training.head.batches import StoredBatches, Teacher
 from mrlspk.training.head.initial_head import (
     embed_rows,
-    flatten_head,
     has_choice,
     rotate_start,
     set_means,
     train_first_head,
+    transform_head,
+    wants_transform,
 )
 from mrlspk.training.head.module import HeadModule, add_decay_to_start
 from mrlspk.training.head.pooled_vectors import SpeakerVectors, Stores
@@ -110,16 +111,15 @@ def _head_module(state: RunState) -> HeadModule:
 def _write_start(
     state: RunState, vectors: SpeakerVectors, trials: ValidationTrials, *, held_out: Tensor, crops: FeatureStore
 ) -> Mapping[str, Any]:
-    """Write the rotation, and the flattened head if training starts from one; return the entries of the start."""
-    config, own = state.config, state.published_head
-    if own is None or config.head.start == "random":
+    """Write the rotation, and the transformed head if training starts from one; return the entries of the start."""
+    own = state.published_head
+    if own is None or state.config.head.start == "random":
         own = train_first_head(state, crops, vectors.pooled)
     start = rotate_start(state, own, vectors, trials=trials, held_out=held_out).entries() | {schema.START: ROTATION}
     remove_file(state.plan.run_dir / START)  # of a run that was stopped before its first step
     _write_untrained(ROTATION, state, start, trials, held_out=held_out, crops=crops)
-    if config.head.flatten and config.head.trained == "linear" and state.wanted_rotation != "none":
-        flatten_head(state, own, vectors)
-        start = start | {schema.START: START}
+    if wants_transform(state):
+        start = start | {schema.START: START, schema.TRANSFORM: transform_head(state, own, vectors)}
         _write_untrained(START, state, start, trials, held_out=held_out, crops=crops)
     return start
 

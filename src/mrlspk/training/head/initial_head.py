@@ -1,4 +1,4 @@
-"""Make the initial head: rotated, widened or truncated, flattened, or trained from random weights."""
+"""Make the initial head: rotated or transformed, widened or truncated, or trained from random weights."""
 
 from dataclasses import asdict, dataclass, replace
 from itertools import batched, islice
@@ -18,7 +18,6 @@ from mrlspk.models.checkpoints import schema
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.models.head_transforms import AffineMap, fold_head, rotate_head, standardise_head, widen_head
 from mrlspk.models.headed_model import HeadedModel
-from mrlspk.rotation.closed_form import flattening
 from mrlspk.rotation.folds import draw_folds
 from mrlspk.rotation.selection import (
     EmbeddedTrials,
@@ -28,6 +27,7 @@ from mrlspk.rotation.selection import (
     cross_validate_rotation,
     select_rotation,
 )
+from mrlspk.rotation.transform import fit_transform
 from mrlspk.training.hardware import fabric_of_one
 from mrlspk.training.head.batches import StoredBatches
 from mrlspk.training.head.module import HeadModule, build_head_optimiser
@@ -93,17 +93,45 @@ def rotate_start(
     return HeadStart(own, choice, measure_baselines(trials, own_held_out, rotated, method=choice.rotation.method))
 
 
-def flatten_head(state: RunState, own_head: MatryoshkaHead, vectors: SpeakerVectors) -> None:
-    """Flatten the spectrum of a head, and load it into the encoder of the run.
+def wants_transform(state: RunState) -> bool:
+    """Return whether training starts from a transform; otherwise it starts from the rotation.
+
+    A head that only turns keeps full-width cosines, and a model of several widths keeps the order of its values.
+    """
+    head = state.config.head
+    return head.trained == "linear" and state.wanted_rotation != "none" and (head.centre or head.flatten > 0)
+
+
+def transform_head(state: RunState, own_head: MatryoshkaHead, vectors: SpeakerVectors) -> dict[str, Any]:
+    """Transform a head, load it into the encoder of the run, and return the entry of checkpoints about it.
+
+    The mean is that of embeddings as the linear layer gives them, so that the transform becomes part of that layer.
+    All values of the embedding are flattened and ordered before any is cut off.
 
     Args:
         state: Of the run; the head of its encoder is changed.
-        own_head: The head to flatten; it is not changed.
-        vectors: Pooled vectors of the training speakers; the spectrum is computed from them.
+        own_head: The head to transform; it is not changed.
+        vectors: Of the training speakers: the transform is fitted to them.
+
+    Raises:
+        DataError: If the transform cannot be fitted, or there are too few vectors to widen the head.
     """
-    embeddings = fold_head(own_head).apply(vectors.pooled).numpy()
-    flat = flattening(embeddings, power=state.config.head.flatten)
-    _fit_width(state.module.encoder, rotate_head(own_head, flat), vectors.pooled)
+    head = state.config.head
+    try:
+        transform = fit_transform(
+            fold_head(own_head).apply(vectors.pooled).numpy(),
+            vectors.speaker_index,
+            centre=head.centre,
+            flatten=head.flatten,
+            order=head.order,
+            unit_length=False,
+        )
+    except ValueError as error:
+        fix = "Give more speech, or set head.order=energy, which needs no labels."
+        raise DataError(f"the transform of the head cannot be fitted: {error}", fix=fix) from error
+    transformed = rotate_head(own_head, transform.scaled_matrix, transform.mean)
+    _fit_width(state.module.encoder, transformed, vectors.pooled)
+    return transform.summary()
 
 
 def has_choice(state: RunState) -> bool:

@@ -38,7 +38,7 @@ def begin(tiny_corpus, tmp_path, monkeypatch):
             tiny_corpus,
             model={"pretrained": {"use_pretrained": True, "pretrained_checkpoint": str(origin)}, "backbone": None},
             training={"freeze_backbone_epochs": None, "num_epochs": 2},
-            head={"rotation": "svd", "start_decay": 1.0} | head,
+            head={"rotation": "svd", "start_decay": 1.0, "centre": False, "flatten": 0.0} | head,
             features={"folder": str(tmp_path / "features")},
             evaluation={"n_resamples": 0},
         )
@@ -54,14 +54,14 @@ def head_weight(path):
     return read_checkpoint(path)["model"]["head.linear.weight"]
 
 
-@pytest.mark.parametrize("flatten", [0.0, 0.3])
-def test_start_is_written_once_and_reread_on_resume(begin, flatten):
-    run = begin(flatten=flatten)
+@pytest.mark.parametrize("start", [{}, {"flatten": 0.3}, {"centre": True}], ids=["rotation", "flattened", "centred"])
+def test_start_is_written_once_and_reread_on_resume(begin, start):
+    run = begin(**start)
     fit(run)
     files = [path for name in ("rotation.pt", "start.pt") if (path := run.run_dir / name).exists()]
-    assert len(files) == (2 if flatten else 1)
+    assert len(files) == (2 if start else 1)
     before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in files]
-    resumed = begin(flatten=flatten, resume_path=run.run_dir / "last.pt")
+    resumed = begin(**start, resume_path=run.run_dir / "last.pt")
     assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in files] == before
     assert CountedStores.n_whole == 1  # a resumed run fits no rotation
     assert dict(resumed.state.start).keys() == dict(run.state.start).keys()
@@ -70,7 +70,7 @@ def test_start_is_written_once_and_reread_on_resume(begin, flatten):
 
 
 def test_every_checkpoint_has_the_entries_of_the_start(begin):
-    run = begin(flatten=0.3)
+    run = begin(centre=True, flatten=0.3)
     fit(run)
     for name, start in (
         ("rotation", "rotation.pt"),
@@ -82,10 +82,13 @@ def test_every_checkpoint_has_the_entries_of_the_start(begin):
         assert contents["start"] == start
         assert contents["baselines"] == asdict(run.state.baselines)
         assert contents["rotation"]["method"] == "svd"
+        transform = {"centred": True, "flatten": 0.3, "order": "scatter"} if name != "rotation" else None
+        assert contents.get("transform") == transform
+        assert contents["card"]["transform"] == transform
 
 
 def test_rotation_keeps_the_cosines_at_full_width(begin, tmp_path):
-    run = begin(flatten=0.0)
+    run = begin()
     own, rotated = (head_weight(path) for path in (tmp_path / "models" / "origin.pt", run.run_dir / "rotation.pt"))
     grams = [weight.double().T @ weight.double() for weight in (own, rotated)]
     assert torch.allclose(*grams, atol=1e-6)
@@ -93,29 +96,29 @@ def test_rotation_keeps_the_cosines_at_full_width(begin, tmp_path):
 
 
 def test_resumed_head_run_matches_uninterrupted_run(begin):
-    whole = begin(flatten=0.0)
+    whole = begin()
     fit(whole)
     expected = {name: values.clone() for name, values in whole.state.module.state_dict().items()}
     first = read_checkpoint(whole.run_dir / "epoch-001.pt")
     (whole.run_dir / "last.pt").unlink()
     torch.save(first, whole.run_dir / "last.pt")
-    resumed = begin(flatten=0.0, resume_path=whole.run_dir / "last.pt")
+    resumed = begin(resume_path=whole.run_dir / "last.pt")
     assert resumed.state.progress.epoch == 1
     fit(resumed)
     assert all(torch.equal(values, expected[name]) for name, values in resumed.state.module.state_dict().items())
 
 
 def test_resume_without_the_start_is_refused(begin):
-    run = begin(flatten=0.0)
+    run = begin()
     fit(run)
     (run.run_dir / "rotation.pt").unlink()
     with pytest.raises(CheckpointError, match="the start of the run is gone"):
-        begin(flatten=0.0, resume_path=run.run_dir / "last.pt")
+        begin(resume_path=run.run_dir / "last.pt")
 
 
 @pytest.mark.parametrize("kept", ["trained", "rotation"])
 def test_conclusion_copies_the_kept_head_to_best(begin, monkeypatch, kept):
-    run = begin(flatten=0.0)
+    run = begin()
     fit(run)
     from mrlspk.training.head import head_run
 
@@ -130,7 +133,7 @@ def test_conclusion_copies_the_kept_head_to_best(begin, monkeypatch, kept):
 
 
 def test_untrained_head_run_concludes_with_the_rotation(begin):
-    run = begin(flatten=0.0, trained="none", start_decay=0)
+    run = begin(trained="none", start_decay=0)
     assert conclude_head_run(run) is None
     best = read_checkpoint(run.run_dir / "best.pt")
     assert torch.equal(best["model"]["head.linear.weight"], head_weight(run.run_dir / "rotation.pt"))

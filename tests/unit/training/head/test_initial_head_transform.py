@@ -1,0 +1,96 @@
+"""The transform that training starts from, in the head of a tiny network: against the closed form on embeddings."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from factories import tiny_encoder
+from mrlspk.config import load_config
+from mrlspk.data.manifest import Manifest
+from mrlspk.errors import DataError
+from mrlspk.rotation.transform import fit_transform
+from mrlspk.training.head.initial_head import transform_head, wants_transform
+from mrlspk.training.head.pooled_vectors import SpeakerVectors
+
+SPEAKERS = np.arange(60) % 12
+
+
+@pytest.fixture
+def vectors():
+    """Pooled vectors of twelve speakers."""
+    rng = np.random.default_rng(0)
+    n_features = tiny_encoder().pooled_dim
+    pooled = 1 + rng.normal(size=(12, n_features))[SPEAKERS] + 0.7 * rng.normal(size=(60, n_features))
+    return SpeakerVectors(Manifest("by hand", ()), torch.from_numpy(pooled).float(), SPEAKERS)
+
+
+def state_of(*settings, dims=(4, 8), rotation="auto"):
+    """The parts of a run's state that the transform of its start reads."""
+    config = load_config(None, [f"model.matryoshka_dims={list(dims)}", *settings])
+    module = SimpleNamespace(encoder=tiny_encoder(dims, seed=1))
+    return SimpleNamespace(config=config, module=module, wanted_rotation=rotation)
+
+
+def embed(head, pooled):
+    """Embeddings in float64, not of unit length."""
+    with torch.no_grad():
+        return head.double()(pooled.double()).numpy()
+
+
+@pytest.mark.parametrize(("centre", "flatten", "order"), [(True, 0.15, "scatter"), (False, 0.3, "energy")])
+def test_start_computes_the_transform_of_its_embeddings(vectors, centre, flatten, order):
+    own = tiny_encoder(seed=2).copy_head()
+    before = embed(own, vectors.pooled)
+    state = state_of(f"head.centre={str(centre).lower()}", f"head.flatten={flatten}", f"head.order={order}")
+    entry = transform_head(state, own.float(), vectors)
+    expected = fit_transform(before, SPEAKERS, centre=centre, flatten=flatten, order=order, unit_length=False)
+    wanted = (before - expected.mean) @ expected.scaled_matrix.T
+    assert embed(state.module.encoder.copy_head(), vectors.pooled) == pytest.approx(wanted, abs=1e-4)
+    assert entry == {"centred": centre, "flatten": flatten, "order": order}
+
+
+def test_narrow_start_is_cut_from_the_transform_of_all_values(vectors):
+    whole, narrow = state_of(), state_of(dims=(3, 6))
+    own = tiny_encoder(seed=2).copy_head()
+    for state in (whole, narrow):
+        transform_head(state, own, vectors)
+    first, second = (embed(each.module.encoder.copy_head(), vectors.pooled) for each in (whole, narrow))
+    assert second == pytest.approx(first[:, :6], abs=1e-5)
+
+
+def test_start_does_not_amplify_directions_that_the_model_does_not_use(vectors):
+    own = tiny_encoder(seed=2).copy_head()
+    with torch.no_grad():  # three of eight values repeat others, up to rounding
+        own.linear.weight[5:] = own.linear.weight[:3] + 1e-6 * own.linear.weight[5:]
+        own.linear.bias[5:] = own.linear.bias[:3]
+    state = state_of("head.flatten=0.45", "head.order=energy")
+    transform_head(state, own, vectors)
+    energy = embed(state.module.encoder.copy_head(), vectors.pooled).var(axis=0)
+    assert energy[5:].max() < 1e-9 * energy[:5].min()  # last, and raised from 1e-12 by no more than 100 ** 0.9
+
+
+@pytest.mark.parametrize(
+    ("settings", "rotation", "wanted"),
+    [
+        ((), "auto", True),
+        (("head.centre=false",), "auto", True),
+        (("head.flatten=0",), "auto", True),
+        (("head.centre=false", "head.flatten=0"), "auto", False),
+        (("head.trained=orthogonal",), "auto", False),
+        (("head.trained=none",), "auto", False),
+        ((), "none", False),
+    ],
+)
+def test_training_starts_from_a_transform_only_if_it_may_change_cosines(settings, rotation, wanted):
+    assert wants_transform(state_of(*settings, rotation=rotation)) is wanted
+
+
+def test_speakers_of_one_recording_each_have_no_order_by_scatter(vectors):
+    alone = replace(vectors, speaker_index=np.arange(60))
+    with pytest.raises(DataError, match="order by scatter needs two speakers") as caught:
+        transform_head(state_of(), tiny_encoder(seed=2).copy_head(), alone)
+    assert "head.order=energy" in caught.value.fix
+    assert transform_head(state_of("head.order=energy"), tiny_encoder(seed=2).copy_head(), alone)["order"] == "energy"
