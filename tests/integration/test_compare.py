@@ -107,7 +107,11 @@ def test_models_of_different_widths_meet_at_the_common_ones(run, flags, write_mo
         (["a.pt"], [], "expected two or more models, got 1"),
         (["a.pt", "a.pt"], [], "a.pt is named more than once"),
         (["a.pt", "./a.pt"], [], "are one file"),
-        (["a.pt", "odd.pt"], [], "share no width"),
+        (
+            ["a.pt", "odd.pt"],
+            [],
+            "share no width (a.pt: 4, 8; odd.pt: 3, 6)\nGive --dims 6 and --allow-untrained-dim to",
+        ),
         (["a.pt", "odd.pt"], ["--dims", "8"], "--dims, odd.pt"),
         (["a.pt", "odd.pt"], ["--dims", "4"], "not trained for a width of 4"),
         (["a.pt", "b.pt"], ["--audio-root", "."], "2 folders of audio for 1 trial list"),

@@ -390,6 +390,8 @@ def test_few_files_are_shown_and_many_counted(run, model, tmp_path, monkeypatch)
     written = run("embed", *paths, "--model", model, "-o", tmp_path / "out.npz")
     assert str(paths[0]) not in written.stdout
     assert "not kept" not in written.stderr
+    refused = run("embed", *paths, "--model", paths[0])
+    assert (refused.exit_code, "not kept" in refused.stderr) == (1, False)
 
 
 def test_verified_files_are_embedded_again_singly(run, model, tmp_path, monkeypatch):

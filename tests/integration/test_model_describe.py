@@ -37,6 +37,7 @@ def test_unknown_model_gets_a_draft_that_describes_it(run, tmp_path):
     assert run("model", "describe", path).stdout.rstrip() == shown["yaml"].rstrip()
     done = run("model", "describe", path, "-o", tmp_path / "x.yaml")
     assert "x.onnx is not recognised. This is a draft of x.yaml:" in done.stderr
+    assert f"description: {tmp_path / 'x.yaml'}\n" in done.stderr
     assert yaml.safe_load((tmp_path / "x.yaml").read_text())["front_end"]["bins"] == 64
     described = run("model", "describe", path, "--json").json
     assert (described["described_by"], described["embed_dim"]) == ("x.yaml", 128)
@@ -80,7 +81,7 @@ def test_wrong_front_end_is_noticed_on_real_speech(run, shared, tmp_path, monkey
         ("a.pt", 2, "expected an ONNX file, got a.pt"),
         ("ours.onnx", 1, "was exported by mrlspk"),
         ("html.onnx", 1, "is not a whole ONNX file"),
-        ("none.onnx", 1, "no such checkpoint file"),
+        ("none.onnx", 1, "no such model file"),
     ],
 )
 def test_other_files_are_refused(run, tmp_path, name, code, what):

@@ -60,6 +60,19 @@ def test_convert_goes_round_through_every_format(run, tmp_path, monkeypatch):
     np.testing.assert_array_equal(table.vectors, VECTORS)
 
 
+def test_convert_refuses_or_drops_vectors_without_a_direction(run, tmp_path):
+    path = write_npz(tmp_path / "v.npz", ("a/1", "a/2", "b/1"), np.array([[1, 2], [0, 0], [np.inf, 1]], np.float32))
+    outcome = run("vectors", "convert", path, "-o", tmp_path / "out.jsonl")
+    assert outcome.exit_code == 3
+    assert "2 of 3 vectors are zero or not finite, such as a/2, b/1" in outcome.stderr
+    assert "leave them out with --drop-unusable" in outcome.stderr
+    assert not (tmp_path / "out.jsonl").exists()
+    outcome = run("vectors", "convert", path, "-o", tmp_path / "out.jsonl", "--drop-unusable", "--json")
+    assert (outcome.exit_code, outcome.json["count"], outcome.json["dropped"]) == (0, 1, ["a/2", "b/1"])
+    table = load_vectors(tmp_path / "out.jsonl")
+    assert (table.ids, table.vectors.tolist(), table.fingerprint) == (("a/1",), [[1, 2]], "f")
+
+
 def test_npy_takes_its_ids_from_a_file(run, tmp_path):
     np.save(tmp_path / "v.npy", VECTORS)
     (tmp_path / "names").write_text("\n".join(IDS))
@@ -72,7 +85,7 @@ def test_npy_takes_its_ids_from_a_file(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("inspect", "gone.npz"), 3, "gone.npz: cannot be read: No such file"),
+        (("inspect", "gone.npz"), 3, "gone.npz: cannot be read: No such file or directory\nCheck the path."),
         (("inspect", "v.npz", "--speakers", "gone"), 3, "gone: cannot be read"),
         (("convert", "v.npz", "-o", "v.csv"), 2, "--output: expected a name that ends in .npz"),
         (("convert", "v.npz", "-o", "v.npz"), 1, "v.npz: exists\nGive another name, or --force"),

@@ -24,6 +24,7 @@ FLAGS = {
     "device": "--device",
     "dim": "--dim",
     "dims": "--dims",
+    "drop_unusable": "--drop-unusable",
     "durations": "--durations",
     "enroll": "--enroll",
     "expect": "--expect",

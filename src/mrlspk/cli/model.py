@@ -40,6 +40,8 @@ def describe_command(
         output.note(f"{described.path.name} is not recognised. This is a draft of {described.path.stem}.yaml:")
     text = output.facts(_rows(described)) if described.description else described.settings.rstrip("\n")
     output.show("model describe", _payload(described), [text], as_json=as_json)
+    if out is not None:
+        output.note(f"description: {out}")
 
 
 def _payload(described: "DescribedModel") -> dict[str, Any]:

@@ -58,6 +58,9 @@ def convert_command(
     *,
     out: Annotated[Path, typer.Option("-o", "--output", help="File to write; its suffix is the format.")],
     ids: IdsPath = None,
+    drop_unusable: Annotated[
+        bool, typer.Option("--drop-unusable", help="Leave out vectors that are zero or not finite, and count them.")
+    ] = False,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,  # noqa: ARG001 - the command shows no progress
@@ -66,10 +69,12 @@ def convert_command(
     """Write the vectors of a file in another format; .npy gets its ids in a text file, .ark an .scp."""
     from mrlspk.workflows.vectors import convert_vectors
 
-    done = convert_vectors(file, out, ids=ids, force=force)
+    done = convert_vectors(file, out, ids=ids, drop_unusable=drop_unusable, force=force)
     paths = list(map(str, done.paths))
     payload: dict[str, Any] = {"path": paths[0], "files": paths, "count": done.count, "dim": done.dim}
-    rows = [("written", ", ".join(paths)), ("vectors", f"{done.count:,}"), ("values", done.dim)]
+    payload |= {"dropped": list(done.dropped)} if drop_unusable else {}
+    rows: list[tuple[str, object]] = [("written", ", ".join(paths)), ("vectors", f"{done.count:,}")]
+    rows += [("values", done.dim), *([("left out", f"{len(done.dropped):,}")] if drop_unusable else [])]
     output.show("vectors convert", payload, [output.facts(rows)], as_json=as_json)
 
 

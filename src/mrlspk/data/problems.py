@@ -35,6 +35,11 @@ def warning(kind: str, where: str, message: str) -> Problem:
     return Problem(kind, "warning", where, message)
 
 
+def further_errors(count: int) -> str:
+    """Return the end of a message that names one error of several."""
+    return f" (and {count:,} more {'error' if count == 1 else 'errors'})" if count else ""
+
+
 def refuse_errors(problems: Sequence[Problem], corpus: Path) -> None:
     """Refuse a corpus that cannot be used as it is.
 
@@ -43,6 +48,6 @@ def refuse_errors(problems: Sequence[Problem], corpus: Path) -> None:
     """
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
-        more = f" (and {len(errors) - 1:,} more errors)" if len(errors) > 1 else ""
+        more = further_errors(len(errors) - 1)
         fix = "Mend it, or move it out of the corpus; `mrlspk data check` lists all errors."
         raise DataError(f"{errors[0].message}{more}", corpus / errors[0].where, fix)

@@ -63,11 +63,9 @@ def common_dims(dims_by_model: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
     common = set.intersection(*(set(dims) for dims in dims_by_model.values()))
     if not common:
         widths = "; ".join(f"{model}: {', '.join(map(str, dims))}" for model, dims in dims_by_model.items())
-        raise UsageError(
-            f"the models share no width ({widths})",
-            fix="Name widths with `dims` and add `allow_untrained_dim` to truncate every model's embedding to them.",
-            parameter="dims",
-        )
+        narrowest = min(dims[-1] for dims in dims_by_model.values())
+        fix = f"Give `dims={narrowest}` and `allow_untrained_dim` to compare the first {narrowest} values of each."
+        raise UsageError(f"the models share no width ({widths})", fix=fix, parameter="dims")
     return tuple(sorted(common))
 
 

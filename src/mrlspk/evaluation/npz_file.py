@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.errors import DataError
+from mrlspk.reading import reading
 
 
 @contextmanager
@@ -25,7 +26,9 @@ def open_arrays(path: Path, *, expected: str, fix: str) -> Iterator[Mapping[str,
         DataError: If the file cannot be read or lacks an array.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with reading(path, DataError, "Check the path."):
+            file = path.open("rb")
+        with file, np.load(file, allow_pickle=False) as arrays:
             if not isinstance(arrays, Mapping):
                 raise ValueError("one array")
             yield arrays

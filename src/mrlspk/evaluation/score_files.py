@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from mrlspk.config.evaluation import EvaluationConfig, SpeechMode
 from mrlspk.data.trials import OfficialMatch, Trials
-from mrlspk.errors import UsageError
+from mrlspk.errors import DataError, UsageError
 from mrlspk.evaluation.npz_file import open_arrays
 from mrlspk.evaluation.score_lists import ScoredList
 from mrlspk.evaluation.score_norm import NormRequest
@@ -167,7 +167,7 @@ def write_scores(claim: Claim, scores: ModelScores) -> None:
         np.savez_compressed(file, **arrays)
 
 
-_FIX = "Write it again; if it holds vectors, give it as `vectors`."
+_FIX = "Write it again."
 
 
 def read_scores(path: Path) -> ModelScores:
@@ -177,6 +177,9 @@ def read_scores(path: Path) -> ModelScores:
         DataError: If it is not such a file.
     """
     with open_arrays(path, expected="a score file written by `mrlspk eval --scores`", fix=_FIX) as arrays:
+        if {"ids", "embeddings"} <= set(arrays):
+            what = "expected scores of `mrlspk eval --scores`, got vectors"
+            raise DataError(what, path, "Give vectors as `vectors=FILE`.")
         described = _File.model_validate_json(str(arrays["lists"]))  # its error is a ValueError
         lists = tuple(
             _read_list(each, {name: arrays[f"{name}_{index}"] for name in ARRAYS})

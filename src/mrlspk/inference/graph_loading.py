@@ -50,7 +50,8 @@ def load_graph(
         MissingDependencyError: If the runtime is not installed, or the device is not the CPU.
     """
     if device not in {"auto", "cpu"}:
-        raise MissingDependencyError(f"an exported model does not run on {device}", path, parameter="device")
+        what = f"an exported model does not run on {device}"
+        raise MissingDependencyError(what, path, "Use `device=cpu`.", parameter="device")
     names = RUNTIMES[precision] if backend in {"auto", "torch"} else (backend,)
     if not set(names) <= set(RUNTIMES[precision]):
         fix = f"Use `backend={RUNTIMES[precision][0]}`."

@@ -90,7 +90,7 @@ def _by_name(name: str, cache_dir: Path, mirror: str | None, on_progress: OnProg
     nearest = difflib.get_close_matches(name, names, 1, 0.7)
     guess = f"Did you mean {nearest[0]}? " if nearest else "Check the path; "
     raise CheckpointError(
-        "no such checkpoint file, and no published model of this name",
+        "no such model file, and no published model of this name",
         name,
         f"{guess}`mrlspk pretrained list` shows the names.",
     )

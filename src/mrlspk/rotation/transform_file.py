@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from mrlspk.config.architecture import BaseFile
 from mrlspk.errors import DataError, UsageError, shorten
 from mrlspk.files import whole_file
+from mrlspk.reading import reading
 from mrlspk.rotation.transform import LARGEST_POWER, ORDERS, Order, Transform
 from mrlspk.vectors.table import VectorTable
 
 SUFFIX = ".npz"
 _ARRAYS = "mean", "matrix", "scales", "dims", "centred", "flatten", "order"
-_MAKE = "Make it with `mrlspk rotate`; if it holds vectors, give it as `vectors`."
+_MAKE = "Make it with `mrlspk rotate`."
 _FAULTS = (OSError, EOFError, ValueError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -53,6 +54,8 @@ def load_transform(path: Path) -> Transform:
         DataError: If it is not a transform, or is damaged.
     """
     arrays = _read(path)
+    if {"ids", "embeddings"} <= set(arrays):
+        raise DataError("expected a transform, got vectors", path, "Give vectors as `vectors=FILE`.")
     if absent := [name for name in _ARRAYS if name not in arrays]:
         found = shorten(", ".join(arrays)) or "none"
         raise DataError(f"expected the arrays {', '.join(_ARRAYS[:4])}, got {found} without {absent[0]}", path, _MAKE)
@@ -87,8 +90,10 @@ def check_fit(table: VectorTable, path: Path, transform: Transform, transform_pa
 
 
 def _read(path: Path) -> dict[str, NDArray[np.generic]]:
+    with reading(path, DataError, "Check the path."):
+        file = path.open("rb")
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with file, np.load(file, allow_pickle=False) as archive:
             if not isinstance(archive, Mapping):
                 raise ValueError("one array")
             return dict(archive)

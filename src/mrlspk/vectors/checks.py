@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mrlspk.data.problems import Problem, error, warning
+from mrlspk.data.problems import Problem, error, further_errors, warning
 from mrlspk.data.utterance_ids import name_fault
 from mrlspk.errors import DataError, shorten
-from mrlspk.vectors.speakers import speakers_of
+from mrlspk.vectors.speakers import first_few, speakers_of
 from mrlspk.vectors.table import VectorTable, rows_per_block
 
 LONGEST_WHERE = 200
@@ -38,9 +39,16 @@ def refuse_unusable(table: VectorTable, path: Path) -> None:
     problems = (*_repeated_ids(table), *_check_values(table))
     errors = [each for each in problems if each.kind in UNUSABLE]
     if errors:
-        more = f" (and {len(errors) - 1:,} more errors)" if len(errors) > 1 else ""
+        more = further_errors(len(errors) - 1)
         fix = "Remove or replace them; `mrlspk vectors inspect` lists all errors."
         raise DataError(f"{errors[0].where}: {errors[0].message}{more}", path, fix)
+
+
+def usable_rows(table: VectorTable) -> NDArray[np.bool_]:
+    """Return (n,) whether each vector is finite and not zero."""
+    rows = rows_per_block(table.dim)
+    blocks = [table.vectors[start : start + rows] for start in range(0, len(table.ids), rows)]
+    return np.concatenate([np.isfinite(block).all(axis=1) & block.any(axis=1) for block in blocks])
 
 
 def _check_ids(table: VectorTable) -> Iterator[Problem]:
@@ -84,6 +92,10 @@ def _check_speakers(table: VectorTable, path: Path, labels: Mapping[str, str] | 
     absent = [id_ for id_, speaker in zip(table.ids, speakers_of(table.ids, labels), strict=True) if not speaker]
     if labels is None and len(absent) == len(table.ids):
         yield warning("no_speaker", str(path), "expected ids such as speaker/utterance, got none: give speaker labels")
+        return
+    if labels is not None and len(absent) == len(table.ids) > 1:
+        what = f"expected labels of ids such as {first_few(absent)}, got those of {first_few(labels)}"
+        yield error("no_speaker", str(path), f"{len(absent)} of {len(absent)} ids have no speaker: {what}")
         return
     report = warning if labels is None else error
     for id_ in absent:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mrlspk.errors import DataError, shorten
 from mrlspk.reading import parse_json, reading
-from mrlspk.vectors.table import Origin, Row, VectorFile, gather_blocks
+from mrlspk.vectors.table import Origin, Row, VectorFile, as_widths, gather_blocks
 
 ID_KEYS = "id", "utterance_id"
 VECTOR_KEYS = "embedding", "vector"
@@ -26,7 +26,8 @@ def open_jsonl(path: Path) -> VectorFile:
     content = {} if first is None else _parse(first, f"{path}:1")
     fingerprint = content.get("fingerprint")
     detector = str(content["speech_detector"] or "") if "speech_detector" in content else None  # null: none was used
-    origin = Origin(fingerprint if isinstance(fingerprint, str) else None, detector)
+    dims = as_widths(content["dims"], path) if isinstance(content.get("dims"), list) else None
+    origin = Origin(fingerprint if isinstance(fingerprint, str) else None, detector, dims)
     return VectorFile(path, lambda: gather_blocks(_rows(path), path), origin=origin)
 
 

@@ -51,6 +51,8 @@ def load_vectors(path: Path, *, ids: Path | None = None) -> VectorTable:
         raise DataError(f"expected {file.count} vectors, got {len(names)}", path)
     origin = file.origin
     whole = np.concatenate(parts) if vectors is None else vectors
+    if origin.dims and origin.dims[-1] > whole.shape[1]:
+        raise DataError(f"expected widths up to {whole.shape[1]} as dims, got {origin.dims[-1]}", path)
     return VectorTable(tuple(names), whole, origin.fingerprint, origin.speech_detector, origin.dims)
 
 
@@ -87,7 +89,7 @@ def open_vectors(path: Path, *, ids: Path | None = None) -> VectorFile:
 
 
 def _read_begin(path: Path) -> bytes:
-    with reading(path, DataError):
+    with reading(path, DataError, "Check the path."):
         if path.exists() and not path.is_file():
             raise DataError("expected a vector file, got a folder or a device", path)
         with path.open("rb") as file:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import DataError, MrlspkError, shorten
 from mrlspk.reading import LARGEST_LIST, read_text
-from mrlspk.vectors.table import Block, Origin, VectorFile, as_float32, rows_per_block
+from mrlspk.vectors.table import Block, Origin, VectorFile, as_float32, as_widths, rows_per_block
 
 IDS, EMBEDDINGS = "ids", "embeddings"
 IDS_SUFFIX = ".ids.txt"
@@ -53,7 +53,7 @@ def open_npz(path: Path) -> VectorFile:
             count = _read_header(stream, sizes[EMBEDDINGS], path, ".npz").count
         ids = _ids(archive, path)
         _check_count(len(ids), count, path, SAVE)
-        origin = _origin(archive, sizes)
+        origin = _origin(archive, sizes, path)
 
     def blocks() -> Iterator[Block]:
         with _faults(path, ".npz"), zipfile.ZipFile(path) as archive, archive.open(member) as stream:
@@ -109,11 +109,11 @@ def _ids(archive: zipfile.ZipFile, path: Path) -> tuple[str, ...]:
     return as_texts(_array(archive, IDS), path)
 
 
-def _origin(archive: zipfile.ZipFile, sizes: Mapping[str, int]) -> Origin:
+def _origin(archive: zipfile.ZipFile, sizes: Mapping[str, int], path: Path) -> Origin:
     return Origin(
         fingerprint=(str(_array(archive, "fingerprint")) if "fingerprint" in sizes else "") or None,
         speech_detector=str(_array(archive, "speech_detector")) if "speech_detector" in sizes else None,
-        dims=tuple(map(int, _array(archive, "dims"))) if "dims" in sizes else None,
+        dims=as_widths(_array(archive, "dims").tolist(), path) if "dims" in sizes else None,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.errors import DataError, MissingDependencyError, shorten
-from mrlspk.vectors.table import Block, Origin, VectorFile, as_float32, rows_per_block
+from mrlspk.vectors.table import Block, Origin, VectorFile, as_float32, read_widths, rows_per_block
 
 if TYPE_CHECKING:
     import pyarrow
@@ -36,7 +36,8 @@ def open_parquet(path: Path) -> VectorFile:
         for key, value in (schema.metadata or {}).items()
         if key != b"ARROW:schema"
     }
-    origin = Origin(told.get("fingerprint") or None, told.get("speech_detector"))
+    dims = read_widths(told["dims"], path) if told.get("dims", "").startswith("[") else None
+    origin = Origin(told.get("fingerprint") or None, told.get("speech_detector"), dims)
     if not count:
         raise DataError("expected vectors, got an empty file", path, SAVE)
     return VectorFile(path, lambda: _blocks(path, columns), count, origin)

@@ -81,12 +81,14 @@ def _blocks(table: VectorTable) -> Iterator[Block]:
         yield table.ids[first : first + rows], table.vectors[first : first + rows]
 
 
+def _known(table: VectorTable) -> dict[str, str | tuple[int, ...]]:
+    """Return what is known of the model."""
+    origin = {"fingerprint": table.fingerprint, "speech_detector": table.speech_detector, "dims": table.dims}
+    return {name: value for name, value in origin.items() if value is not None}
+
+
 def _write_npz(table: VectorTable, path: Path) -> None:
-    known = {
-        **({} if table.fingerprint is None else {"fingerprint": np.array(table.fingerprint)}),
-        **({} if table.speech_detector is None else {"speech_detector": np.array(table.speech_detector)}),
-        **({} if table.dims is None else {"dims": np.array(table.dims)}),
-    }
+    known = {name: np.array(value) for name, value in _known(table).items()}
     with path.open("wb") as file:
         np.savez(file, allow_pickle=False, ids=np.array(table.ids, np.str_), embeddings=table.vectors, **known)
 
@@ -109,8 +111,7 @@ def _write_kaldi(table: VectorTable, ark_path: Path, scp_path: Path, named: Path
 
 
 def _write_jsonl(table: VectorTable, path: Path) -> None:
-    origin = {"fingerprint": table.fingerprint, "speech_detector": table.speech_detector}
-    known = {name: value for name, value in origin.items() if value is not None}
+    known = _known(table)
     with path.open("w", encoding="utf-8") as file:
         for ids, rows in _blocks(table):
             for id_, row in zip(ids, rows, strict=True):
@@ -124,8 +125,7 @@ def _write_parquet(table: VectorTable, path: Path) -> None:
         from pyarrow import parquet
     except ImportError as error:
         raise MissingDependencyError("Parquet needs pyarrow", path, "Type: pip install pyarrow") from error
-    origin = {"fingerprint": table.fingerprint, "speech_detector": table.speech_detector}
-    known = {name: value for name, value in origin.items() if value is not None}
+    known = {name: value if isinstance(value, str) else json.dumps(value) for name, value in _known(table).items()}
     vector = pyarrow.list_(pyarrow.float32(), table.dim)
     schema = pyarrow.schema([("id", pyarrow.string()), ("embedding", vector)], metadata=known)
     with path.open("wb") as file, parquet.ParquetWriter(file, schema, use_dictionary=False) as writer:

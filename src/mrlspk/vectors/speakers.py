@@ -1,6 +1,7 @@
 """Read speaker labels, and find the speakers of ids."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from mrlspk.data.text_tables import (
@@ -18,6 +19,7 @@ from mrlspk.errors import DataError, shorten
 EXPECTED = "utt2spk lines '<id> <speaker>', or a table with the columns id and speaker"
 ID_COLUMNS = "utterance_id", "utterance", "utt", "id"
 SPEAKER_COLUMNS = "speaker_id", "speaker", "spk"
+OTHER_SPEAKERS = "Give `speakers=FILE` with these ids; those of your file are such as "
 GIVE_SPEAKERS = "Give `speakers=FILE`: Kaldi's utt2spk, or a table with the columns id and speaker."
 SHOWN = 3
 
@@ -71,9 +73,15 @@ def require_speakers(ids: Sequence[str], labels: Mapping[str, str] | None, where
     """
     found = speakers_of(ids, labels)
     if absent := [each for each, speaker in zip(ids, found, strict=True) if not speaker]:
-        first = ", ".join(map(shorten, absent[:SHOWN]))
-        raise DataError(f"{len(absent)} of {len(ids)} ids have no speaker, such as {first}", where, GIVE_SPEAKERS)
+        fix = GIVE_SPEAKERS if labels is None else f"{OTHER_SPEAKERS}{first_few(labels)}."
+        what = f"{len(absent)} of {len(ids)} ids have no speaker, such as {first_few(absent)}"
+        raise DataError(what, where, fix)
     return tuple(speaker for speaker in found if speaker)
+
+
+def first_few(ids: Iterable[str]) -> str:
+    """Return the first ids for a message."""
+    return ", ".join(map(shorten, islice(ids, SHOWN)))
 
 
 def _rows(file: TextFile) -> Iterator[Row]:

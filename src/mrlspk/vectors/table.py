@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.errors import DataError, shorten
+from mrlspk.reading import parse_json
 
 type Row = tuple[str, str, NDArray[np.generic]]
 """Id, place in the file, and vector (dim,)."""
@@ -76,6 +77,28 @@ class VectorFile:
     blocks: Callable[[], Iterator[Block]]
     count: int | None = None
     origin: Origin = Origin()
+
+
+def read_widths(text: str, path: Path) -> tuple[int, ...]:
+    """Return the widths in a text such as ``[64, 128]``.
+
+    Raises:
+        DataError: If it is anything else.
+    """
+    return as_widths(parse_json(text, path, DataError), path)
+
+
+def as_widths(values: object, path: Path) -> tuple[int, ...]:
+    """Return the prefix widths that a file names.
+
+    Raises:
+        DataError: If they are no rising whole numbers from 1.
+    """
+    if not (isinstance(values, list) and values and all(type(each) is int and each > 0 for each in values)):
+        raise DataError(f"expected whole numbers as dims, got {shorten(repr(values), 60)}", path)
+    if values != sorted(set(values)):
+        raise DataError(f"expected rising widths as dims, got {shorten(repr(values), 60)}", path)
+    return tuple(values)
 
 
 def rows_per_block(dim: int) -> int:

@@ -44,6 +44,7 @@ class EmbedReport:
         model: Path of the model file.
         fingerprint: Of the model.
         dim: Width of the embeddings.
+        dims: Prefix widths of the embeddings that the model was trained for, and ``dim``; rising.
         speech: Mode of the speech that was embedded.
         speech_detector: Version of its detector; None for whole recordings.
         backend: Library that ran the network.
@@ -63,6 +64,7 @@ class EmbedReport:
     model: str
     fingerprint: str
     dim: int
+    dims: tuple[int, ...]
     speech: SpeechMode
     speech_detector: str | None
     backend: str
@@ -117,7 +119,7 @@ def embed(
         cache_dir: Where the graph of a checkpoint is kept for backends other than PyTorch.
         batch_size: Files of equal length embedded together; None: that of ``config``.
         verify: How many files to embed once more, each by itself, and compare.
-        on_found: Called with the number of files, before any is read.
+        on_found: Called with the number of files, once the model is loaded.
         on_progress: Called as files are done.
 
     Raises:
@@ -132,8 +134,6 @@ def embed(
     settings = (config or Config()).evaluation
     found = find_sources(inputs, channel=settings.channel, each_channel=each_channel)
     sources = found.by_id
-    if on_found:
-        on_found(len(sources))
     loaded = load_backend(
         model,
         device=device,
@@ -146,6 +146,8 @@ def embed(
     )
     network = loaded.backend
     width = check_dims(network.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
+    if on_found:
+        on_found(len(sources))
     kept_settings = {
         "model": network.fingerprint,
         "backend": runtime_name(network),
@@ -168,6 +170,7 @@ def embed(
         precision=precision,
         precision_cosine=loaded.precision_cosine,
         dim=width,
+        dims=tuple(sorted({each for each in network.dims if each < width} | {width})),
         speech=speech,
         speech_detector=detector.version if detector else None,
         embeddings=rows,

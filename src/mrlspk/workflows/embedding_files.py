@@ -65,7 +65,8 @@ def write_embeddings(report: EmbedReport, claim: Claim) -> None:
     """Write ids, seconds, seconds of speech, warnings and vectors as .npz arrays, .jsonl lines or .parquet columns.
 
     The file also holds the fingerprint of the model and the version of the speech detector, so that its vectors are not
-    mixed with those of another. Without a detector its version is empty, and the seconds of speech are NaN or null.
+    mixed with those of another, and the widths of a Matryoshka model. Without a detector its version is empty, and the
+    seconds of speech are NaN or null.
 
     Raises:
         MrlspkError: If the file cannot be written.
@@ -97,6 +98,13 @@ def _write_npz(report: EmbedReport, path: Path) -> None:
         for name, text in (("fingerprint", report.fingerprint), ("speech_detector", report.speech_detector or "")):
             value = np.array(text)
             _add_array(archive, name, [value], (), value.dtype)
+        if dims := _widths(report):
+            _add_array(archive, "dims", [np.array(dims)], (len(dims),), np.dtype(np.int64))
+
+
+def _widths(report: EmbedReport) -> tuple[int, ...]:
+    """Return the widths to write; none of a model of one width, whose prefixes are nobody's choice."""
+    return report.dims if len(report.dims) > 1 else ()
 
 
 def _add_strings(archive: zipfile.ZipFile, name: str, values: Sequence[str]) -> None:
@@ -117,9 +125,11 @@ def _add_array(
 
 
 def _write_jsonl(report: EmbedReport, path: Path) -> None:
+    known: dict[str, object] = {"fingerprint": report.fingerprint, "speech_detector": report.speech_detector}
+    known |= {"dims": dims} if (dims := _widths(report)) else {}
     with path.open("w", encoding="utf-8") as file:
         for row in embedding_rows(report):
-            line = row | {"fingerprint": report.fingerprint, "speech_detector": report.speech_detector}
+            line = row | known
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
@@ -127,6 +137,8 @@ def _write_parquet(report: EmbedReport, path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
 
+    told = {"fingerprint": report.fingerprint, "speech_detector": report.speech_detector or ""}
+    told |= {"dims": json.dumps(dims)} if (dims := _widths(report)) else {}
     schema = pyarrow.schema(
         {
             "id": pyarrow.string(),
@@ -135,7 +147,7 @@ def _write_parquet(report: EmbedReport, path: Path) -> None:
             "warnings": pyarrow.list_(pyarrow.string()),
             "embedding": pyarrow.list_(pyarrow.float32(), report.dim),
         },
-        metadata={"fingerprint": report.fingerprint, "speech_detector": report.speech_detector or ""},
+        metadata=told,
     )
     with path.open("wb") as file, parquet.ParquetWriter(file, schema) as writer:
         for block in batched(report.embeddings, BLOCK):

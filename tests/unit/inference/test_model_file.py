@@ -74,7 +74,7 @@ def test_failed_fetch_says_what_to_type(tmp_path):
     ("typed", "guess"), [("minee", "mine"), ("redimnet-b0-vox2-pnt", NAME), ("../x/best.pt", None)]
 )
 def test_unknown_name_suggests_the_nearest(tmp_path, typed, guess):
-    with pytest.raises(CheckpointError, match="no such checkpoint file, and no published model") as caught:
+    with pytest.raises(CheckpointError, match="no such model file, and no published model") as caught:
         locate_model(typed, cache_dir=tmp_path)
     assert caught.value.fix.startswith(f"Did you mean {guess}?" if guess else "Check the path;")
 

@@ -38,6 +38,15 @@ def test_id_without_a_label_is_an_error_if_labels_are_given():
     assert problems_of(("u1", "u2"), [[1, 2], [2, 1]], {"u1": "a"}) == [("no_speaker", "error", "u2")]
 
 
+def test_labels_of_other_ids_are_one_error_with_examples_of_both():
+    table = VectorTable(("u1", "u2", "u3", "u4"), np.eye(4, dtype=np.float32))
+    (problem,) = check_vectors(table, PATH, {"x1": "a", "x2": "b"})
+    assert (problem.kind, problem.severity, problem.where) == ("no_speaker", "error", "v.npz")
+    assert problem.message == (
+        "4 of 4 ids have no speaker: expected labels of ids such as u1, u2, u3, got those of x1, x2"
+    )
+
+
 def test_ids_that_all_lack_a_speaker_are_one_warning():
     assert problems_of(("u1", "u2"), [[1, 2], [2, 1]]) == [("no_speaker", "warning", "v.npz")]
 
@@ -47,7 +56,11 @@ def test_ids_that_all_lack_a_speaker_are_one_warning():
     [
         (("u", "u"), [[1, 2], [2, 1]], "v.npz: u: expected each id once, got it 2 times\n"),
         (("u", "v"), [[1, 0], [0, 0]], "v.npz: v: expected a direction, got zeros only\n"),
-        (("u", "v"), [[1, NAN], [0, 0]], r"v.npz: u: expected finite values, got 1 that are not \(and 1 more errors\)"),
+        (
+            ("u", "v"),
+            [[1, NAN], [0, 0]],
+            r"v.npz: u: expected finite values, got 1 that are not \(and 1 more error\)\n",
+        ),
     ],
 )
 def test_unusable_vectors_are_refused(ids, rows, told):

@@ -12,7 +12,7 @@ from mrlspk.vectors.loading import FORMATS, load_vectors
 from mrlspk.vectors.saving import save_vectors
 from mrlspk.vectors.table import VectorTable
 
-TABLE = VectorTable(("a/1", "b/ü"), np.array([[1.5, -0.1], [3e38, 1e-42]], np.float32), "f", "")
+TABLE = VectorTable(("a/1", "b/ü"), np.array([[1.5, -0.1], [3e38, 1e-42]], np.float32), "f", "", (1, 2))
 SHAPES = array_shapes(min_dims=2, max_dims=2, max_side=4)
 
 
@@ -34,7 +34,7 @@ def test_every_format_gives_back_ids_and_values(tmp_path, suffix):
 def test_formats_with_room_for_it_keep_the_origin(tmp_path, suffix):
     save_vectors(TABLE, tmp_path / f"v{suffix}", force=False)
     table = load_vectors(tmp_path / f"v{suffix}")
-    assert (table.fingerprint, table.speech_detector) == ("f", "")
+    assert (table.fingerprint, table.speech_detector, table.dims) == ("f", "", (1, 2))
 
 
 def test_kaldiio_reads_ark_and_scp(tmp_path, caplog):

@@ -43,5 +43,7 @@ def test_without_labels_the_speaker_is_the_part_before_the_slash():
 
 def test_required_speakers_are_counted_if_absent(tmp_path):
     assert require_speakers(["a/1", "b/1"], None, tmp_path) == ("a", "b")
-    with pytest.raises(DataError, match="2 of 3 ids have no speaker, such as c-1, /d"):
+    with pytest.raises(DataError, match="2 of 3 ids have no speaker, such as c-1, /d\nGive `speakers=FILE`: Kaldi's"):
         require_speakers(["a/1", "c-1", "/d"], None, tmp_path)
+    with pytest.raises(DataError, match="such as c-1\nGive `speakers=FILE` with these ids; those of your file are"):
+        require_speakers(["a/1", "c-1"], {"a/1": "a"}, tmp_path)

@@ -9,6 +9,7 @@ import pytest
 
 from mrlspk.files import claimed_file
 from mrlspk.inference.recording import EmbeddedRecording
+from mrlspk.vectors.loading import load_vectors
 from mrlspk.workflows import embedding_files
 from mrlspk.workflows.embedding_files import write_embeddings
 from mrlspk.workflows.embedding_rows import EmbeddedRows
@@ -25,7 +26,7 @@ def test_vectors_are_never_all_in_memory(tmp_path, monkeypatch, name):
         ids = [f"{index}.wav" for index in range(N_ROWS)]
         item = EmbeddedRecording(vector, 1.0)
         rows = EmbeddedRows(spool, ids, [spool.add(file_id, item, None) for file_id in ids], DIM)
-        report = SimpleNamespace(embeddings=rows, dim=DIM, fingerprint="f", speech_detector=None)
+        report = SimpleNamespace(embeddings=rows, dim=DIM, dims=(DIM,), fingerprint="f", speech_detector=None)
         tracemalloc.start()
         write_embeddings(report, claim)
         _, peak = tracemalloc.get_traced_memory()
@@ -40,7 +41,8 @@ def test_npz_has_the_arrays_that_numpy_would_write(tmp_path):
         ids = ["a/1.wav", "ü"]
         offsets = [spool.add(file_id, item, None) for file_id, item in zip(ids, items, strict=True)]
         rows = EmbeddedRows(spool, ids, offsets, 2)
-        write_embeddings(SimpleNamespace(embeddings=rows, dim=2, fingerprint="f", speech_detector="energy-1"), claim)
+        report = SimpleNamespace(embeddings=rows, dim=2, dims=(1, 2), fingerprint="f", speech_detector="energy-1")
+        write_embeddings(report, claim)
     with np.load(tmp_path / "out.npz") as found:
         assert {name: (each.dtype.str, each.shape) for name, each in found.items()} == {
             "embeddings": ("<f4", (2, 2)),
@@ -50,8 +52,20 @@ def test_npz_has_the_arrays_that_numpy_would_write(tmp_path):
             "speech_seconds": ("<f8", (2,)),
             "fingerprint": ("<U1", ()),
             "speech_detector": ("<U8", ()),
+            "dims": ("<i8", (2,)),
         }
         assert found["ids"].tolist() == ids
         assert found["warnings"].tolist() == ["short, quiet", ""]
         assert found["embeddings"][0] == pytest.approx(np.array([1, 2]) / np.sqrt(5))
         assert np.isnan(found["speech_seconds"]).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("suffix", embedding_files.FORMATS)
+@pytest.mark.parametrize(("dims", "known"), [((1, 2), (1, 2)), ((2,), None)])
+def test_every_format_names_the_widths_of_a_matryoshka_model(tmp_path, suffix, dims, known):
+    path = tmp_path / f"out{suffix}"
+    with claimed_file(path, force=False) as claim, open_spool(claim) as spool:
+        rows = EmbeddedRows(spool, ["a"], [spool.add("a", EmbeddedRecording(np.ones(2, np.float32), 1.0), None)], 2)
+        report = SimpleNamespace(embeddings=rows, dim=2, dims=dims, fingerprint="f", speech_detector=None)
+        write_embeddings(report, claim)
+    assert load_vectors(path).dims == known

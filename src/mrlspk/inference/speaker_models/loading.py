@@ -55,7 +55,8 @@ def load_speaker_model(
         MissingDependencyError: If a package is not installed, or the device is not the CPU.
     """
     if device not in {"auto", "cpu"}:
-        raise MissingDependencyError(f"an ONNX speaker model does not run on {device}", path, parameter="device")
+        what = f"an ONNX speaker model does not run on {device}"
+        raise MissingDependencyError(what, path, "Use `device=cpu`.", parameter="device")
     graph = read_safe_graph(path)
     description = find_description(graph, path)
     if description is None:
