@@ -84,7 +84,7 @@ def test_transform_without_its_model_is_refused(run, world, case):
             message = "head.npz: expected a file name as the base model, got a path"
         elif case == "openvino":
             words += ["--backend", "openvino"]
-            message = "--backend: a .npz model does not run in OpenVINO"
+            message = "--backend: an ONNX speaker model of another toolkit runs in ONNX Runtime only"
         else:
             words += ["--precision", "bf16"]
             message = "--precision: a .npz model runs in f32"

@@ -5,6 +5,7 @@ suffix without its dot, such as ``onnx``, and whose object is a loader.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -14,17 +15,30 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import UsageError
 from mrlspk.inference.backend import Backend, BackendName, LoadedBackend, Precision
+from mrlspk.inference.base_file import LoadBase
 from mrlspk.inference.model_file import ModelFile
 
 type Loader = Callable[[ModelFile, str], LoadedBackend]  # of a model file, on the device of that name
 
+
+@dataclass(frozen=True)
+class MapLoader:
+    """A loader of files that map the embeddings of a base model; the base is loaded as the user wants models loaded.
+
+    Attributes:
+        load: Maps the file, and what loads its base, to a backend.
+    """
+
+    load: Callable[[ModelFile, LoadBase], LoadedBackend]
+
+
 ENTRY_POINTS = "mrlspk.backends"
 GRAPH_SUFFIX = ".onnx"
 
-_LOADERS: dict[str, Loader] = {}
+_LOADERS: dict[str, Loader | MapLoader] = {}
 
 
-def register_loader(suffix: str, loader: Loader) -> None:
+def register_loader(suffix: str, loader: Loader | MapLoader) -> None:
     """Let `load_backend` load model files whose names end in ``suffix``, such as ``.onnx``, by ``loader``."""
     _LOADERS[suffix.lower()] = loader
 
@@ -60,13 +74,16 @@ def load_backend(
         MissingDependencyError: If this machine has no such device, or the runtime is not installed.
     """
     suffix = model.path.suffix.lower()
-    load_in_torch = partial(_load_in_torch, model, device, backend, precision, sample)
+    load_base = partial(_load_base, device=device, backend=backend, cache_dir=cache_dir, makes_graph=makes_graph)
+    load_in_torch = partial(_load_in_torch, model, device, precision, sample, load_base)
     if compile:
         _check_compiled(suffix, backend)
         return load_in_torch(compiled=True)
     if loader := _find_loader(suffix):
         if precision != "f32":
             raise UsageError(f"a {suffix} model runs in f32", fix="Use f32.", parameter="precision")
+        if isinstance(loader, MapLoader):
+            return loader.load(model, load_base)
         if backend == "openvino":
             raise UsageError(
                 f"a {suffix} model does not run in OpenVINO", fix="Use `backend=auto`.", parameter="backend"
@@ -118,19 +135,22 @@ def _load_onnx(
 def _load_in_torch(
     model: ModelFile,
     device: str,
-    backend: BackendName,
     precision: Precision,
     sample: Sequence[NDArray[np.float32]],
+    load_base: LoadBase,
     *,
     compiled: bool = False,
 ) -> LoadedBackend:
-    """Load a checkpoint; a head on another model runs after that model in ``backend``."""
+    """Load a checkpoint; a head on another model runs after that model."""
     from mrlspk.inference.torch_backend import load_torch_backend  # graphs need no PyTorch network
 
-    def load_base(base: ModelFile) -> Backend:
-        return load_backend(base, device=device, backend=backend).backend
-
     return load_torch_backend(model, device, precision=precision, compiled=compiled, sample=sample, load_base=load_base)
+
+
+def _load_base(
+    base: ModelFile, *, device: str, backend: BackendName, cache_dir: Path | None, makes_graph: bool
+) -> Backend:
+    return load_backend(base, device=device, backend=backend, cache_dir=cache_dir, makes_graph=makes_graph).backend
 
 
 def _check_compiled(suffix: str, backend: BackendName) -> None:
@@ -142,7 +162,7 @@ def _check_compiled(suffix: str, backend: BackendName) -> None:
         raise UsageError(what, fix="Use `backend=torch`, or leave out `compile`.", parameter="compile")
 
 
-def _find_loader(suffix: str) -> Loader | None:
+def _find_loader(suffix: str) -> Loader | MapLoader | None:
     """Return the loader of a suffix, a registered one before an installed one; None if there is none."""
     if suffix not in _LOADERS and (installed := _installed_loaders().get(suffix)):
         _LOADERS[suffix] = installed.load()

@@ -1,11 +1,15 @@
 """Find the model beneath a head or a transform, which lies beside its file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from mrlspk.config.architecture import BaseFile
 from mrlspk.errors import CheckpointError
 from mrlspk.files import file_sha256
 from mrlspk.inference.backend import Backend
+from mrlspk.inference.model_file import ModelFile
+
+type LoadBase = Callable[[ModelFile], Backend]
 
 
 def find_base(base: BaseFile, beside: Path) -> Path:

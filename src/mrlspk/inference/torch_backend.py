@@ -1,7 +1,7 @@
 """Run a PyTorch checkpoint as an inference backend."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from mrlspk.config.architecture import HeadArchitecture
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError
-from mrlspk.inference.backend import Backend, LoadedBackend, Precision
-from mrlspk.inference.base_file import check_width, find_base
+from mrlspk.inference.backend import LoadedBackend, Precision
+from mrlspk.inference.base_file import LoadBase, check_width, find_base
 from mrlspk.inference.embedding_map import EmbeddingMap
 from mrlspk.inference.mapped_backend import MappedBackend
 from mrlspk.inference.model_file import ModelFile
@@ -28,8 +28,6 @@ from mrlspk.models.checkpoints import LoadedModel, load_model, network_of
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.fingerprint import model_fingerprint
 from mrlspk.models.headed_model import HeadedModel
-
-type LoadBase = Callable[[ModelFile], Backend]
 
 DTYPES: dict[Precision, torch.dtype] = {"f32": torch.float32, "bf16": torch.bfloat16}
 INT8 = "Use f32 or bf16. int8 needs ONNX Runtime: pip install 'mrlspk[onnx]'"

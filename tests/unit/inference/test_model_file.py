@@ -4,9 +4,10 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from mrlspk.errors import CheckpointError, DownloadError
+from mrlspk.errors import CheckpointError, DownloadError, UsageError
 from mrlspk.inference import backend_registry
-from mrlspk.inference.backend_registry import load_backend, register_loader
+from mrlspk.inference.backend import LoadedBackend
+from mrlspk.inference.backend_registry import MapLoader, load_backend, register_loader
 from mrlspk.inference.model_file import ModelFile, locate_model
 from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.pretrained.cache_folder import cached_path
@@ -92,6 +93,28 @@ def test_exported_model_is_loaded_by_a_loader_of_its_suffix(tmp_path, monkeypatc
     assert load_backend(locate_model("model.ONNX", cache_dir=tmp_path), device="cpu") == (b"onnx", "cpu")
     (tmp_path / "model.onnx").write_bytes(b"other")
     assert load_backend(locate_model("model.onnx", cache_dir=tmp_path), device="cpu") == (b"other", "cpu")
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino", "auto", "torch"])
+def test_base_of_a_map_is_loaded_as_the_map_is_asked_for(tmp_path, monkeypatch, backend):
+    def record(how, result):
+        return lambda *_, **options: asked.append((how, options.get("backend"), options.get("cache_dir"))) or result
+
+    asked, found = [], LoadedBackend("the base")
+    monkeypatch.setattr(backend_registry, "_LOADERS", {})
+    monkeypatch.setattr("mrlspk.inference.graph_cache.load_cached_graph", record("graph", found))
+    monkeypatch.setattr("mrlspk.inference.automatic.load_fastest", record("auto", None))
+    monkeypatch.setattr("mrlspk.inference.torch_backend.load_torch_backend", record("torch", found))
+    register_loader(".map", MapLoader(lambda model, load_base: load_base(ModelFile(model.path.with_name("a.pt"), ""))))
+    model = ModelFile(tmp_path / "model.map", "model.map")
+    assert load_backend(model, backend=backend, cache_dir=tmp_path) == "the base"
+    expected = {
+        "auto": [("auto", None, tmp_path), ("torch", None, None)],
+        "torch": [("torch", None, None)],
+    }
+    assert asked == expected.get(backend, [("graph", backend, tmp_path)])
+    with pytest.raises(UsageError, match="a .map model runs in f32"):
+        load_backend(model, precision="bf16")
 
 
 def load_installed(model, device):
