@@ -48,6 +48,16 @@ def test_transform_of_vectors_is_written_and_reported(fit, vectors, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("written", "mode", "version"), [(None, None, None), ("", "all", None), ("silero-6", "silero", "silero-6")]
+)
+def test_speech_of_the_vectors_is_that_of_the_transform(fit, vectors, tmp_path, written, mode, version):
+    told = {} if written is None else {"speech_detector": np.array(written)}
+    np.savez(tmp_path / "told.npz", ids=np.array(IDS), embeddings=vectors[1], **told)
+    report, found = fit(file=tmp_path / "told.npz").json, load_transform(tmp_path / "t.npz")
+    assert (report["speech"], report["speech_detector"]) == (found.speech, found.speech_detector) == (mode, version)
+
+
+@pytest.mark.parametrize(
     ("flags", "expected"),
     [
         ((), (False, 0.0, "energy")),

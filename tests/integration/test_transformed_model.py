@@ -117,10 +117,16 @@ def test_inspect_shows_the_transform_and_its_base(run):
     fitted = run(*FIT, "--json")
     shown = run("pretrained", "inspect", "head.npz", "--json")
     assert shown.exit_code == 0, shown.stderr
-    for key in ("transform", "base", "fingerprint", "dims", "sha256", "bytes"):
+    for key in ("transform", "base", "fingerprint", "speech", "speech_detector", "dims", "sha256", "bytes"):
         assert shown.json[key] == fitted.json[key]
     assert shown.json["embed_dim"] == WIDTH
-    assert "base model  base.onnx" in run("pretrained", "inspect", "head.npz").stdout
+    assert (shown.json["speech"], shown.json["speech_detector"]) == ("all", None)
+    text = run("pretrained", "inspect", "head.npz").stdout
+    assert "base model  base.onnx" in text
+    assert "fitted to   whole recordings" in text
+    cut = run(*FIT, "--speech-detector", "auto", "--force", "--json").json
+    assert (cut["speech"], bool(cut["speech_detector"])) == ("auto", True)
+    assert run("pretrained", "inspect", "head.npz", "--json").json["speech_detector"] == cut["speech_detector"]
 
 
 @pytest.mark.usefixtures("world")

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, CacheDir, Debug, Force, Quiet, cache_folder, mirror_address, resolve_model
 from mrlspk.cli.pretrained_list import list_command
-from mrlspk.cli.rotate import transform_name
+from mrlspk.cli.rotate import fitted_speech, transform_name
 from mrlspk.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -130,6 +130,8 @@ def _transform(found: "InspectedTransform") -> tuple[dict[str, Any], list[tuple[
         "format": "npz",
         "transform": summary,
         "base": base.model_dump() if base else None,
+        "speech": transform.speech,
+        "speech_detector": transform.speech_detector,
         "fingerprint": transform.fingerprint,
         "embed_dim": transform.embed_dim,
         "dims": list(transform.dims),
@@ -141,6 +143,7 @@ def _transform(found: "InspectedTransform") -> tuple[dict[str, Any], list[tuple[
         ("layout", "transform"),
         ("base model", base.file if base else "none: for vectors alone"),
         ("transform", transform_name(summary)),
+        ("fitted to", fitted_speech(transform)),
         ("widths", ", ".join(map(str, transform.dims))),
     ]
     return payload, rows

@@ -34,6 +34,7 @@ from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
     from mrlspk.rotation.selection import CandidateResult
+    from mrlspk.rotation.transform import Transform
     from mrlspk.workflows.rotate import RotatedModel
     from mrlspk.workflows.transform_vectors import FittedTransform, TransformRequest
 
@@ -219,6 +220,8 @@ def _show_fitted(fitted: "FittedTransform", *, as_json: bool) -> None:
     payload = {
         "path": str(fitted.path),
         "transform": summary,
+        "speech": fitted.transform.speech,
+        "speech_detector": fitted.transform.speech_detector,
         "fingerprint": fitted.transform.fingerprint,
         "base": base.model_dump() if base else None,
         "dims": list(fitted.transform.dims),
@@ -232,6 +235,7 @@ def _show_fitted(fitted: "FittedTransform", *, as_json: bool) -> None:
         *([("base model", base.file)] if base else []),
         ("transform", transform_name(summary)),
         ("fitted to", f"{fitted.n_vectors:,} vectors of {fitted.n_speakers:,} speakers"),
+        ("speech", fitted_speech(fitted.transform)),
         ("sha256", fitted.sha256),
         ("bytes", f"{fitted.bytes:,}"),
     ]
@@ -243,6 +247,11 @@ def transform_name(summary: dict[str, Any]) -> str:
     parts = ["centred"] if summary["centred"] else []
     parts += [f"flattened {summary['flatten']:g}"] if summary["flatten"] else []
     return ", ".join([*(parts or ["rotation"]), f"order {summary['order']}"])
+
+
+def fitted_speech(transform: "Transform") -> str:
+    """Return the part of the recordings that a transform was fitted to, in words."""
+    return transform.speech_detector or ("whole recordings" if transform.speech else "unknown")
 
 
 def _payload(rotated: "RotatedModel") -> dict[str, Any]:

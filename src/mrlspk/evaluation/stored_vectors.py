@@ -102,8 +102,8 @@ class StoredVectors:
     @property
     def speech(self) -> Detector | None:
         """The detector whose speech was embedded; None for whole recordings, and if the file does not say."""
-        version = self.table.speech_detector
-        return Detector("silero" if version.startswith("silero") else "auto", version) if version else None
+        mode, version = self.table.speech, self.table.speech_detector
+        return Detector(mode, version) if mode and version else None
 
     @property
     def speech_mode(self) -> SpeechMode:

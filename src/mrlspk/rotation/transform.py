@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config.architecture import BaseFile
+from mrlspk.config.evaluation import SpeechMode
 from mrlspk.inference.embedding_map import EmbeddingMap
 from mrlspk.rotation.speaker_moments import Array, SpeakerBlock, SpeakerVectors, sum_moments, sum_speakers
 
@@ -37,6 +38,8 @@ class Transform:
         order: Order of the rows.
         fingerprint: Of the model that made the vectors; None if unknown.
         base: That model; None if the transform is for vectors alone.
+        speech: Mode of the speech that it was fitted to; None if unknown.
+        speech_detector: Version of the detector; None for whole recordings, and if unknown.
     """
 
     mean: Array
@@ -48,6 +51,8 @@ class Transform:
     order: Order
     fingerprint: str | None = None
     base: BaseFile | None = None
+    speech: SpeechMode | None = None
+    speech_detector: str | None = None
 
     @property
     def embed_dim(self) -> int:

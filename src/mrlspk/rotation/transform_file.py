@@ -4,12 +4,13 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config.architecture import BaseFile
+from mrlspk.config.evaluation import SpeechMode
 from mrlspk.errors import DataError, UsageError, shorten
 from mrlspk.files import whole_file
 from mrlspk.reading import reading
@@ -41,6 +42,9 @@ def save_transform(transform: Transform, path: Path, *, force: bool) -> None:
     arrays = {name: np.asarray(getattr(transform, name)) for name in _ARRAYS}
     if transform.fingerprint is not None:
         arrays["fingerprint"] = np.asarray(transform.fingerprint)
+    if transform.speech is not None:
+        arrays |= {"speech": np.asarray(transform.speech)}
+        arrays |= {"speech_detector": np.asarray(transform.speech_detector or "")}
     if transform.base is not None:
         arrays |= {"base_file": np.asarray(transform.base.file), "base_sha256": np.asarray(transform.base.sha256)}
     with whole_file(path, force=force) as partial, partial.open("wb") as file:
@@ -121,6 +125,8 @@ def _transform(arrays: Mapping[str, NDArray[Any]]) -> Transform:
         _order(arrays["order"]),
         str(arrays["fingerprint"]) if "fingerprint" in arrays else None,
         _base(arrays),
+        _speech(arrays),
+        (str(arrays["speech_detector"]) if "speech_detector" in arrays else "") or None,
     )
 
 
@@ -130,6 +136,14 @@ def _base(arrays: Mapping[str, NDArray[Any]]) -> BaseFile | None:
     if "base_sha256" not in arrays:
         raise ValueError("base_sha256 is absent")
     return BaseFile(file=str(arrays["base_file"]), sha256=str(arrays["base_sha256"]))
+
+
+def _speech(arrays: Mapping[str, NDArray[Any]]) -> SpeechMode | None:
+    found = str(arrays["speech"]) if "speech" in arrays else None
+    mode = next((mode for mode in get_args(SpeechMode) if mode == found), None)
+    if found is not None and mode is None:
+        raise ValueError(f"expected {', '.join(get_args(SpeechMode))} as speech, got {shorten(found)!r}")
+    return mode
 
 
 def _dims(values: NDArray[Any], embed_dim: int) -> tuple[int, ...]:

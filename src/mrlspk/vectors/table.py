@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlspk.config.evaluation import SpeechMode
 from mrlspk.errors import DataError, shorten
 from mrlspk.reading import parse_json
 
@@ -55,6 +56,13 @@ class VectorTable:
     def dim(self) -> int:
         """Width of the vectors."""
         return int(self.vectors.shape[1])
+
+    @property
+    def speech(self) -> SpeechMode | None:
+        """Mode of the speech that was embedded; None if unknown."""
+        if not self.speech_detector:
+            return None if self.speech_detector is None else "all"
+        return "silero" if self.speech_detector.startswith("silero") else "auto"
 
     @property
     def origin(self) -> Origin:

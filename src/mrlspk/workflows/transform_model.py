@@ -67,7 +67,14 @@ def transform_model(
     found = embedder.embed(map(Recording, sources.values()))
     vectors = with_speaker(corpus, found.of(sources))
     fitted = (request.transform or TransformRequest()).fit(vectors.embeddings, vectors.speaker_index, where=speech)
-    transform = replace(fitted, dims=dims, fingerprint=backend.fingerprint, base=base)
+    transform = replace(
+        fitted,
+        dims=dims,
+        fingerprint=backend.fingerprint,
+        base=base,
+        speech=embedder.speech_mode,
+        speech_detector=embedder.speech_version,
+    )
     save_transform(transform, output, force=force)
     counts = len(corpus.speakers), len(corpus.utterances)
     return FittedTransform(output, transform, *counts, file_sha256(output), output.stat().st_size)

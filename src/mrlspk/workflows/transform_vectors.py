@@ -117,7 +117,13 @@ def fit_to_vectors(
     _check_values(table, path)
     speaker_index = np.unique(names, return_inverse=True)[1]
     fitted = request.fit(table.vectors, speaker_index, where=path)
-    transform = replace(fitted, dims=_widths(dims, table.dim), fingerprint=table.fingerprint)
+    transform = replace(
+        fitted,
+        dims=_widths(dims, table.dim),
+        fingerprint=table.fingerprint,
+        speech=table.speech,
+        speech_detector=table.speech_detector or None,
+    )
     save_transform(transform, output, force=force)
     counts = int(speaker_index.max()) + 1, len(table.ids)
     return FittedTransform(output, transform, *counts, file_sha256(output), output.stat().st_size)

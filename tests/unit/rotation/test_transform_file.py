@@ -18,11 +18,13 @@ def transform():
 
 
 def test_saved_transform_loads_as_it_was(transform, tmp_path):
-    for each in (transform, replace(transform, fingerprint="abc")):
+    whole, cut = {"speech": "all"}, {"speech": "auto", "speech_detector": "energy-1"}
+    for each in (transform, replace(transform, fingerprint="abc", **whole), replace(transform, **cut)):
         save_transform(each, tmp_path / "t.npz", force=True)
         again = load_transform(tmp_path / "t.npz")
         assert all(np.array_equal(getattr(again, name), getattr(each, name)) for name in ("mean", "matrix", "scales"))
         assert (again.dims, again.summary(), again.fingerprint) == ((2, 4, 6), each.summary(), each.fingerprint)
+        assert (again.speech, again.speech_detector) == (each.speech, each.speech_detector)
 
 
 def test_four_lines_of_numpy_apply_a_file(transform, tmp_path, monkeypatch):
@@ -65,6 +67,7 @@ def test_only_npz_is_written():
         ({"flatten": np.array(0.7)}, "a power from 0 to 0.5"),
         ({"flatten": np.array("x")}, "holds no transform"),
         ({"order": np.array("size")}, "expected energy or scatter"),
+        ({"speech": np.array("half")}, "expected auto, silero, all as speech, got 'half'"),
         ({"mean": np.array([None] * 6)}, "expected a transform"),
     ],
 )
