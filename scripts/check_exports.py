@@ -27,7 +27,7 @@ import torch
 
 from mrlspk.errors import UsageError
 from mrlspk.inference.backend import Backend
-from mrlspk.inference.exported_file import measure
+from mrlspk.inference.export_parity import measure
 from mrlspk.inference.onnx_backend import read_onnx_backend
 from mrlspk.inference.openvino_backend import read_openvino_backend
 from mrlspk.inference.parity import TOLERANCE

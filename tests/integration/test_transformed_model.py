@@ -132,7 +132,7 @@ def test_inspect_shows_the_transform_and_its_base(run):
 @pytest.mark.usefixtures("world")
 def test_transform_as_a_checkpoint_is_refused_in_plain_words(run):
     assert run(*FIT).exit_code == 0
-    outcome = run("export", "head.npz", "-o", "out.onnx")
+    outcome = run("pretrained", "convert", "head.npz", "-o", "out.pt")
     assert outcome.exit_code == 1
     assert "head.npz: is a transform of the embeddings of a model, which has no PyTorch network" in outcome.stderr
 

@@ -30,7 +30,9 @@ class InputChoice(StrEnum):
 
 
 def export_command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Checkpoint, or a name from `pretrained list`.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Checkpoint, ONNX speaker model, transform of one, or a name.")
+    ],
     *,
     out: Annotated[Path, typer.Option("-o", "--output", help="File to write: .onnx, .ts, .safetensors or .xml.")],
     format: Annotated[
@@ -40,7 +42,8 @@ def export_command(
         ),
     ] = None,
     source: Annotated[
-        InputChoice, typer.Option("--from", help="Input of the model: audio at 16 kHz, or log-mel features.")
+        InputChoice,
+        typer.Option("--from", help="Input of the model: audio at 16 kHz, or log-mel features, without the front end."),
     ] = InputChoice.WAVEFORM,
     force: Force = False,
     as_json: AsJson = False,
@@ -49,7 +52,8 @@ def export_command(
 ) -> None:
     """Export a model as one file that runs without PyTorch: audio in, embedding out.
 
-    The file is kept only if its embeddings equal PyTorch's to 1e-4 at 0.3, 1, 3 and 10 seconds, alone and in batches.
+    An ONNX speaker model of another toolkit, its front end, and the head or transform after it become one graph.
+    The file is kept only if its embeddings equal the model's to 1e-4 at 0.3, 1, 3 and 10 seconds, alone and in batches.
     `embed`, `verify`, `eval`, `calibrate` and `compare` take a .onnx file as MODEL.
     """
     from mrlspk.workflows.export import export
@@ -79,6 +83,9 @@ def _payload(exported: "ExportedModel") -> dict[str, Any]:
         "fingerprint": metadata.fingerprint,
         "family": metadata.family,
         "licence": metadata.licence,
+        "base": metadata.base,
+        "front_end": metadata.front_end,
+        "transform": metadata.transform,
         "calibrated": metadata.calibration is not None,
         "sha256": exported.sha256,
         "bytes": exported.bytes,
@@ -87,13 +94,15 @@ def _payload(exported: "ExportedModel") -> dict[str, Any]:
 
 def _rows(exported: "ExportedModel") -> list[tuple[str, object]]:
     metadata, difference = exported.metadata, exported.difference
+    source = metadata.base["file"] if metadata.base else "PyTorch"
     return [
         ("path", ", ".join(map(str, exported.files))),
         ("format", exported.format),
         ("input", metadata.input),
+        *([("front end", metadata.front_end["type"])] if metadata.front_end else []),
         ("widths", ", ".join(map(str, metadata.dims))),
-        ("largest difference from PyTorch", f"{difference.max_difference:.1e}"),
-        ("lowest cosine to PyTorch", f"{difference.cosine:.7f}"),
+        (f"largest difference from {source}", f"{difference.max_difference:.1e}"),
+        (f"lowest cosine to {source}", f"{difference.cosine:.7f}"),
         ("calibration", "included" if metadata.calibration else "none"),
         ("licence", metadata.licence),
         ("sha256", exported.sha256),

@@ -1,4 +1,4 @@
-"""Compare what a backend computes on this machine with what PyTorch computed when its graph was exported."""
+"""Compare what a backend computes on this machine with what its source computed when its graph was exported."""
 
 from pathlib import Path
 
@@ -26,9 +26,10 @@ def check_parity(backend: Backend, metadata: GraphMetadata, where: Path) -> None
         if not difference <= TOLERANCE:  # NaN too
             seconds = check.n_samples / metadata.sample_rate
             raise CheckpointError(
-                f"the embedding of {seconds:g} s differs from PyTorch by {difference:.1g}, more than {TOLERANCE:g}",
+                f"the embedding of {seconds:g} s differs from {metadata.computed_by} by {difference:.1g}, "
+                f"more than {TOLERANCE:g}",
                 where,
-                "Give the checkpoint that it was exported from, or another `backend`.",
+                "Give the model that it was exported from, or another `backend`.",
             )
 
 

@@ -12,10 +12,9 @@ from mrlspk.inference.model_file import ModelFile
 from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, read_card
 from mrlspk.models.checkpoints.schema import BaseModelFile, Provenance
-from mrlspk.pretrained.cache_folder import cached_path
 from mrlspk.pretrained.own_models import UNKNOWN_LICENCE
-from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
-from mrlspk.pretrained.verification import read_record
+from mrlspk.pretrained.registry import PublishedModel, find_model, is_published
+from mrlspk.pretrained.verification import published_as
 
 
 def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> BaseCard:
@@ -30,7 +29,7 @@ def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> B
         CheckpointError: If its model card is damaged.
     """
     sha256 = file_sha256(file.path)
-    if published := file.published or _published_as(sha256, cache_dir):
+    if published := file.published or published_as(sha256, cache_dir):
         return _published_card(published, sha256)
     card = read_card(loaded.contents, file.path) if loaded.family == "mrlspk" else None
     beneath = card.base if card else _converted_from(loaded, file.path, cache_dir)
@@ -111,12 +110,6 @@ def resumed_base(config: Config, loaded: LoadedModel, path: Path) -> BaseCard | 
     )
 
 
-def _published_as(sha256: str, cache_dir: Path) -> PublishedModel | None:
-    """Return the published model whose file has this SHA-256, by the registry or by the record of its download."""
-    known = ((model, model.sha256 or _recorded(model, cache_dir)) for model in list_models())
-    return next((model for model, its_sha256 in known if its_sha256 == sha256), None)
-
-
 def _converted_from(loaded: LoadedModel, path: Path, cache_dir: Path) -> BaseCard | None:
     """Return the model that a file of ours was converted from; None if it does not name one.
 
@@ -127,7 +120,7 @@ def _converted_from(loaded: LoadedModel, path: Path, cache_dir: Path) -> BaseCar
     if not isinstance(source, dict):
         return None
     sha256 = source.get("sha256")
-    published = _published_as(sha256, cache_dir) if isinstance(sha256, str) else None
+    published = published_as(sha256, cache_dir) if isinstance(sha256, str) else None
     if published:
         return _published_card(published, sha256)
     try:
@@ -136,11 +129,6 @@ def _converted_from(loaded: LoadedModel, path: Path, cache_dir: Path) -> BaseCar
         raise CheckpointError(
             f"its {schema.CONVERTED_FROM} is damaged: {error.errors()[0]['msg']}", path, "Convert it again."
         ) from error
-
-
-def _recorded(model: PublishedModel, cache_dir: Path) -> str | None:
-    record = read_record(cached_path(model, cache_dir), strict=False)
-    return None if record is None else record.sha256
 
 
 def _published_card(model: PublishedModel, sha256: str | None) -> BaseCard:

@@ -35,7 +35,8 @@ class GraphMetadata(BaseModel):
 
     Attributes:
         version: Of this description.
-        input: What the graph reads: waveforms (batch, samples), or log-mel features (batch, mels, frames).
+        input: What the graph reads: waveforms (batch, samples), or log-mel features (batch, mels, frames); features of
+            a speaker model of another toolkit are (batch, frames, bins).
         dims: The prefix widths that the model was trained for, rising; the last is the full width.
         sample_rate: Hz.
         min_samples: The fewest samples of a waveform.
@@ -44,6 +45,9 @@ class GraphMetadata(BaseModel):
         licence: Of the model.
         calibration: Of the model, as in its checkpoint; None without one.
         config: The resolved configuration of the training run, as in the checkpoint; None without one.
+        base: ``file`` and ``sha256`` of the speaker model of another toolkit that is in the graph; None for our own.
+        front_end: Of that model, as in its YAML file: it is inside the graph, or computes the features that it reads.
+        transform: What cards say of the transform after that model; None without one.
         checks: By the number of samples, the embedding of `check_signal` as base64 of little-endian float32.
     """
 
@@ -59,7 +63,15 @@ class GraphMetadata(BaseModel):
     licence: str
     calibration: dict[str, Any] | None = None
     config: dict[str, Any] | None = None
+    base: dict[str, str] | None = None
+    front_end: dict[str, Any] | None = None
+    transform: dict[str, Any] | None = None
     checks: dict[int, str] = {}
+
+    @property
+    def computed_by(self) -> str:
+        """What computed the checks, for messages."""
+        return "PyTorch" if self.base is None else "ONNX Runtime at the export"
 
     @property
     def graph_checks(self) -> tuple[GraphCheck, ...]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mrlspk.errors import DownloadError, MrlspkError
 from mrlspk.files import whole_file
-from mrlspk.pretrained.cache_folder import OTHER_FOLDER, unreadable
-from mrlspk.pretrained.registry import PublishedModel
+from mrlspk.pretrained.cache_folder import OTHER_FOLDER, cached_path, unreadable
+from mrlspk.pretrained.registry import PublishedModel, list_models
 
 SHA256 = re.compile("[0-9a-f]{64}")
 ZIP_BEGINS = b"PK\x03\x04"  # as every checkpoint of torch.save does
@@ -136,3 +136,14 @@ def write_record(path: Path, record: Record) -> None:
 def record_path(path: Path) -> Path:
     """Return the path of the record of ``path``."""
     return path.with_name(f"{path.name}.sha256")
+
+
+def published_as(sha256: str, cache_dir: Path) -> PublishedModel | None:
+    """Return the published model whose file has this SHA-256, by the registry or by the record of its download."""
+    known = ((model, model.sha256 or _recorded(model, cache_dir)) for model in list_models())
+    return next((model for model, its_sha256 in known if its_sha256 == sha256), None)
+
+
+def _recorded(model: PublishedModel, cache_dir: Path) -> str | None:
+    record = read_record(cached_path(model, cache_dir), strict=False)
+    return None if record is None else record.sha256

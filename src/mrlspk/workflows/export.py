@@ -1,22 +1,19 @@
-"""Export a model as a file that other programs run, after comparing it with PyTorch."""
+"""Export a model as a file that other programs run, after comparing it with the model itself."""
 
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol, Self
 
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.calibration_file import find_calibration
 from mrlspk.files import Claim, claimed_file, file_sha256
-from mrlspk.inference.exported_file import Difference, ExportFormat, compare_with_pytorch
-from mrlspk.inference.graph_description import describe_graph
+from mrlspk.inference.export_parity import Difference, ExportFormat
+from mrlspk.inference.graph_file import is_ours
 from mrlspk.inference.model_file import ModelFile
-from mrlspk.inference.provenance import describe_base, describe_source, provenance_of_converted
-from mrlspk.inference.torch_backend import load_checkpoint
-from mrlspk.models.checkpoints import LoadedModel, network_of, portable_entries, save_checkpoint, schema
-from mrlspk.models.encoder import Encoder
 from mrlspk.models.graph_metadata import GraphInput, GraphMetadata
 from mrlspk.partial_files import write_errors
 
@@ -26,6 +23,7 @@ SUFFIXES: dict[ExportFormat, tuple[str, ...]] = {
     "safetensors": (".safetensors",),
     "openvino": (".xml",),
 }
+TRANSFORM = ".npz"
 WEIGHTS = ".bin"  # of OpenVINO, beside the .xml file
 
 
@@ -37,7 +35,7 @@ class ExportedModel:
         path: Of the file.
         files: All files that were written.
         format: Of the file.
-        difference: From PyTorch, at worst.
+        difference: From PyTorch, or from a speaker model of another toolkit with its transform, at worst.
         metadata: Description of the model.
         sha256: Of the file.
         bytes: Of all files together.
@@ -52,6 +50,23 @@ class ExportedModel:
     bytes: int
 
 
+class Source(Protocol):
+    """A model that can be written in a format and compared with what was written."""
+
+    @property
+    def metadata(self) -> GraphMetadata:
+        """Of the exported file."""
+
+    def with_metadata(self, metadata: GraphMetadata) -> Self:
+        """Return the same with other metadata."""
+
+    def write(self, path: Path, format: ExportFormat) -> None:
+        """Write the file of a format."""
+
+    def compare(self, path: Path, format: ExportFormat) -> Difference:
+        """Return the difference of a written file, which must be small."""
+
+
 def export(
     model: ModelFile,
     output: Path,
@@ -61,10 +76,10 @@ def export(
     input: GraphInput = "waveform",
     force: bool = False,
 ) -> ExportedModel:
-    """Write a checkpoint as a file for other programs; it is kept only if it gives the embeddings of PyTorch.
+    """Write a model as a file for other programs; it is kept only if it gives the embeddings of the model.
 
     Args:
-        model: Checkpoint of any layout.
+        model: Checkpoint of any layout, ONNX speaker model of another toolkit, or transform of one.
         output: File to write. OpenVINO also writes a .bin file beside it.
         cache_dir: Folder of fetched models, whose registry may know the licence.
         format: None: from the suffix of ``output``.
@@ -72,9 +87,10 @@ def export(
         force: Overwrite existing files.
 
     Raises:
-        CheckpointError: If the file is not a checkpoint, its calibration is damaged, or the exported model differs from
-            PyTorch by more than 1e-4 in a value of a unit vector.
-        UsageError: If the suffix does not fit the format, or the format always reads waveforms.
+        CheckpointError: If the file is not such a model, its calibration is damaged, or the exported model differs by
+            more than 1e-4 in a value of a unit vector.
+        UsageError: If the suffix does not fit the format, or the model is not to be had in it or without a front end.
+        DataError: If a transform is damaged.
         MissingDependencyError: If a package for this format is not installed.
         MrlspkError: If a file exists and ``force`` is false, or it cannot be written.
     """
@@ -83,13 +99,11 @@ def export(
     targets = (output, output.with_suffix(WEIGHTS)) if format == "openvino" else (output,)
     with ExitStack() as stack:
         claims = [stack.enter_context(claimed_file(path, force=force)) for path in targets]
-        loaded = load_checkpoint(model)
-        network = network_of(loaded, model.path)
-        metadata = _describe(model, loaded, cache_dir, input)
+        source = _with_calibration(_open(model, format, cache_dir, input), model)
         made = stack.enter_context(_temporary_file(output))
         with write_errors(output):
-            _write(made, format, model, loaded, network, metadata, cache_dir)
-        difference = compare_with_pytorch(made, format, network, input=input)
+            source.write(made, format)
+        difference = source.compare(made, format)
         for claim in reversed(claims):  # the weights before the file that names them
             _keep(claim, made)
     return ExportedModel(
@@ -97,7 +111,7 @@ def export(
         files=targets,
         format=format,
         difference=difference,
-        metadata=metadata,
+        metadata=source.metadata,
         sha256=file_sha256(output),
         bytes=sum(path.stat().st_size for path in targets),
     )
@@ -128,12 +142,23 @@ def _check_request(output: Path, format: ExportFormat, input: GraphInput) -> Non
         )
 
 
-def _describe(model: ModelFile, loaded: LoadedModel, cache_dir: Path, input: GraphInput) -> GraphMetadata:
-    """Return the description of the model, with the calibration beside it."""
-    metadata = describe_graph(model, loaded, cache_dir=cache_dir, input=input)
-    calibration = find_calibration(model, metadata.fingerprint)
+def _open(model: ModelFile, format: ExportFormat, cache_dir: Path, input: GraphInput) -> Source:
+    """Return the model of a file, by its suffix; only a checkpoint needs PyTorch."""
+    suffix = model.path.suffix.lower()
+    if suffix == TRANSFORM or (suffix == SUFFIXES["onnx"][0] and not is_ours(model.path)):
+        from mrlspk.workflows.export_one_graph import open_speaker_model
+
+        return open_speaker_model(model, cache_dir=cache_dir, input=input, format=format)
+    from mrlspk.workflows.export_checkpoint import open_checkpoint
+
+    return open_checkpoint(model, cache_dir=cache_dir, input=input, format=format)
+
+
+def _with_calibration[S: Source](source: S, model: ModelFile) -> S:
+    """Return a source with the calibration beside its model in the metadata."""
+    calibration = find_calibration(model, source.metadata.fingerprint)
     content = calibration.content.model_dump(mode="json", exclude_defaults=True) if calibration else None
-    return metadata.model_copy(update={"calibration": content})
+    return source.with_metadata(source.metadata.model_copy(update={"calibration": content}))
 
 
 @contextmanager
@@ -141,33 +166,6 @@ def _temporary_file(output: Path) -> Iterator[Path]:
     """Yield a path of the same name in a folder that is removed at the end."""
     with TemporaryDirectory(prefix="mrlspk-export-") as folder:
         yield Path(folder) / output.name
-
-
-def _write(
-    path: Path,
-    format: ExportFormat,
-    model: ModelFile,
-    loaded: LoadedModel,
-    network: Encoder,
-    metadata: GraphMetadata,
-    cache_dir: Path,
-) -> None:
-    if format == "onnx":
-        from mrlspk.models.export.onnx_file import write_onnx
-
-        write_onnx(network, path, metadata)
-    elif format == "torchscript":
-        from mrlspk.models.export.torchscript import write_torchscript
-
-        write_torchscript(network, path, metadata)
-    elif format == "openvino":
-        from mrlspk.models.export.openvino_file import write_openvino
-
-        write_openvino(network, path, metadata)
-    else:
-        base = describe_base(model, loaded, cache_dir=cache_dir)
-        portable = portable_entries(replace(loaded, provenance=provenance_of_converted(loaded, base)))
-        save_checkpoint(path, {schema.CONVERTED_FROM: describe_source(model.path, loaded, base)} | portable)
 
 
 def _keep(claim: Claim, made: Path) -> None:
