@@ -6,6 +6,7 @@ import soundfile
 import torch
 
 from mrlspk.data.audio import AudioReader, save_m4a
+from speaker_graphs import SPEAKER_3D, write_speaker_graph
 
 
 def speech(n_samples=8_000, seed=0):
@@ -108,6 +109,26 @@ def test_audio_at_fault_exits_3_and_is_named(run, corpus, spoil, kind, message, 
     assert outcome.json["ok"] is False
     assert (kind, "error", path.relative_to(corpus).as_posix()) in problems_of(outcome)
     assert any(message in problem["message"] for problem in outcome.json["problems"])
+
+
+def test_files_too_short_for_a_model_are_errors(run, corpus, tmp_path):
+    model = write_speaker_graph(tmp_path / "m.onnx", SPEAKER_3D)  # it embeds ten frames or more
+    least = run("model", "describe", model, "--json").json["min_samples"]
+    write(corpus / "a/session/1.wav", speech(least))
+    path = write(corpus / "a/session/2.wav", speech(least - 1))
+    assert run("data", "check", corpus).exit_code == 0
+    outcome = run("data", "check", corpus, "--model", model, "--json")
+    assert outcome.exit_code == 3
+    (problem,) = outcome.json["problems"]
+    assert (problem["kind"], problem["severity"], problem["where"]) == ("too_short", "error", "a/session/2.wav")
+    assert f"as {model} needs" in problem["message"]
+    assert (outcome.json["model"], outcome.json["min_samples"], outcome.json["sample_rate"]) == (
+        str(model), least, 16_000,
+    )  # fmt: skip
+    embedded = run("embed", path, "--model", model, "--speech", "all")
+    assert embedded.exit_code == 3
+    refused = run("data", "check", corpus, "--model", model, "--decode", "none")
+    assert (refused.exit_code, "--decode: a model needs the lengths" in refused.stderr) == (2, True)
 
 
 def test_every_problem_is_reported_and_errors_come_first(run, corpus, tmp_path):

@@ -9,7 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import LARGEST_SEED, MOST, AsJson, ChannelChoice, Debug, Force, Quiet
+from mrlspk.cli.options import LARGEST_SEED, MOST, AsJson, ChannelChoice, Debug, Force, Quiet, resolve_model
 from mrlspk.cli.problem_tables import problem_tables
 from mrlspk.data.choices import Decode, SameSession
 from mrlspk.errors import DataError
@@ -41,6 +41,9 @@ def check_command(
         typer.Option(min=1, max=1024, help="Threads. Default: one per processor, up to eight.", show_default=False),
     ] = None,
     channel: ChannelChoice = None,
+    model: Annotated[
+        str | None, typer.Option(help="Path or name of the model to embed with: is every file long enough for it?")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
@@ -49,6 +52,7 @@ def check_command(
     from mrlspk.config.base import channel_number
     from mrlspk.workflows.check_data import check_data
 
+    file = None if model is None else resolve_model(model, quiet=quiet)
     with output.progress("reading audio", quiet=quiet) as on_progress:
         report = check_data(
             path,
@@ -58,6 +62,7 @@ def check_command(
             decode=decode,
             jobs=jobs,
             channel=channel_number(channel or "mix"),
+            model=file,
             on_progress=on_progress,
         )
     output.show("data check", _check_payload(report), _check_tables(report), as_json=as_json)
@@ -155,6 +160,7 @@ def _check_payload(report: "CorpusReport") -> dict[str, Any]:
         "problems": [asdict(problem) for problem in report.problems],
         "ok": report.ok,
         "left_out": [each.entry() for each in report.left_out],
+        **({} if report.needs is None else asdict(report.needs)),
     }
 
 
@@ -162,6 +168,8 @@ def _check_tables(report: "CorpusReport") -> Iterator[RenderableType]:
     length = [] if report.seconds is None else [("hours", f"{report.seconds / 3600:.2f}")]
     counts = [("speakers", report.speakers), ("utterances", report.utterances), *length, ("decoded", report.decoded)]
     yield output.table(str(report.path), [name for name, _ in counts], [[value for _, value in counts]])
+    if needs := report.needs:
+        yield f"{needs.model}: at least {needs.min_samples:,} samples at {needs.sample_rate:,} Hz"
     yield ""
     yield from problem_tables(report.problems)
 

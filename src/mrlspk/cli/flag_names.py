@@ -21,6 +21,7 @@ FLAGS = {
     "cohort": "--cohort",
     "compile": "--compile",
     "config": "--config",
+    "decode": "--decode",
     "device": "--device",
     "dim": "--dim",
     "dims": "--dims",

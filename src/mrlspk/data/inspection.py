@@ -27,6 +27,21 @@ _CHANNELS = {
 
 
 @dataclass(frozen=True)
+class AudioNeeds:
+    """What a model needs of its audio.
+
+    Attributes:
+        model: Its path or name.
+        sample_rate: Hz.
+        min_samples: The fewest samples at that rate.
+    """
+
+    model: str
+    sample_rate: int
+    min_samples: int
+
+
+@dataclass(frozen=True)
 class Inspection:
     """Total length of the readable files in seconds, and the problems of all files."""
 
@@ -38,17 +53,26 @@ def inspect_files(
     utterances: Sequence[Utterance],
     *,
     decoded_ids: Collection[str],
+    needs: AudioNeeds | None = None,
     jobs: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Inspection:
-    """Read all headers and decode some files, on ``jobs`` threads; problems come in the order of ``utterances``."""
+    """Read all headers and decode some files, on ``jobs`` threads; problems come in the order of ``utterances``.
+
+    Args:
+        utterances: The files.
+        decoded_ids: Of those that are decoded.
+        needs: Of the model that is to embed them.
+        jobs: Threads; None: one for each processor, up to eight.
+        on_progress: Called with (files done, files).
+    """
     total = len(utterances)
     jobs = jobs or min(MAX_JOBS, os.cpu_count() or 1)
     per_task = max(min(total // (jobs * TASKS_PER_JOB), MOST_FILES_PER_TASK), 1)
     parts = [utterances[start : start + per_task] for start in range(0, total, per_task)]
     pool = ThreadPoolExecutor(jobs)
     try:
-        futures = [pool.submit(_inspect_some, part, decoded_ids) for part in parts]
+        futures = [pool.submit(_inspect_some, part, decoded_ids, needs) for part in parts]
         for done, future in enumerate(as_completed(futures), start=1):
             future.result()
             if on_progress:
@@ -59,11 +83,13 @@ def inspect_files(
     return Inspection(sum(each.seconds for each in found), tuple(p for each in found for p in each.problems))
 
 
-def _inspect_some(utterances: Sequence[Utterance], decoded_ids: Collection[str]) -> Inspection:
+def _inspect_some(
+    utterances: Sequence[Utterance], decoded_ids: Collection[str], needs: AudioNeeds | None
+) -> Inspection:
     seconds, problems = 0.0, list[Problem]()
     for utterance in utterances:
         try:
-            found = _inspect(utterance, is_decoded=utterance.utterance_id in decoded_ids)
+            found = _inspect(utterance, needs, is_decoded=utterance.utterance_id in decoded_ids)
         except DataError as fault:
             problems.append(error("unreadable", utterance.utterance_id, fault.what))
             continue
@@ -72,7 +98,7 @@ def _inspect_some(utterances: Sequence[Utterance], decoded_ids: Collection[str])
     return Inspection(seconds, tuple(problems))
 
 
-def _inspect(utterance: Utterance, *, is_decoded: bool) -> Inspection:
+def _inspect(utterance: Utterance, needs: AudioNeeds | None, *, is_decoded: bool) -> Inspection:
     """Inspect a file; its length is what its header or its packets say.
 
     Raises:
@@ -81,7 +107,7 @@ def _inspect(utterance: Utterance, *, is_decoded: bool) -> Inspection:
     with open_audio(utterance.source) as reader:
         seconds = reader.seconds
         heard = _decode(reader) if is_decoded and seconds > 0 else None
-        problems = list(_check_header(utterance, reader, seconds))
+        problems = list(_check_header(utterance, reader, seconds, needs))
     if heard is not None:
         problems += _check_samples(utterance.utterance_id, heard, seconds)
     return Inspection(seconds, tuple(problems))
@@ -105,14 +131,20 @@ def _decode(reader: AudioReader) -> _Heard:
     return _Heard(n_samples / SAMPLE_RATE, peak, reader.warnings)
 
 
-def _check_header(utterance: Utterance, reader: AudioReader, seconds: float) -> Iterator[Problem]:
+def _check_header(
+    utterance: Utterance, reader: AudioReader, seconds: float, needs: AudioNeeds | None
+) -> Iterator[Problem]:
     """Check what is known without decoding; of channels more is known after it."""
     utterance_id, rate = utterance.utterance_id, reader.original_rate
+    wanted_rate = needs.sample_rate if needs else SAMPLE_RATE
     if seconds * SAMPLE_RATE <= TOO_SHORT_SAMPLES:
         expected = f"{TOO_SHORT_SAMPLES * 1000 // SAMPLE_RATE} ms ({TOO_SHORT_SAMPLES} samples at {SAMPLE_RATE} Hz)"
         yield error("too_short", utterance_id, f"expected more than {expected}, got {seconds * 1000:.1f} ms")
-    if rate < SAMPLE_RATE:
-        yield warning("sample_rate", utterance_id, f"expected {SAMPLE_RATE} Hz, got {rate} Hz: resampled")
+    elif needs and round(seconds * needs.sample_rate) < needs.min_samples:
+        least = f"{needs.min_samples * 1000 / needs.sample_rate:.1f} ms, as {needs.model} needs"
+        yield error("too_short", utterance_id, f"expected at least {least}, got {seconds * 1000:.1f} ms")
+    if rate < wanted_rate:
+        yield warning("sample_rate", utterance_id, f"expected {wanted_rate} Hz, got {rate} Hz: resampled")
     if reader.channels > 1 and utterance.source.channel == "mix":
         how = next((text for name, text in _CHANNELS.items() if name in reader.warnings), ": averaged")
         yield warning("channels", utterance_id, f"expected one channel, got {reader.channels}{how}")

@@ -12,7 +12,7 @@ from mrlspk.data.audio.source import Channel, take_channel
 from mrlspk.data.choices import Decode
 from mrlspk.data.corpora.audio_lookup import AudioLookup
 from mrlspk.data.corpora.recipe_registry import recipe_for
-from mrlspk.data.inspection import inspect_files
+from mrlspk.data.inspection import AudioNeeds, inspect_files
 from mrlspk.data.left_out import LeftOut, named
 from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.data.problems import Problem, error, warning
@@ -20,6 +20,7 @@ from mrlspk.data.trials import BadLinesError, Trials, official_match, official_w
 from mrlspk.data.utterance_ids import is_utf8, name_fault, printable
 from mrlspk.errors import DataError, UsageError
 from mrlspk.files import OnProgress
+from mrlspk.inference.model_file import ModelFile
 
 N_SAMPLED = 50  # files decoded by ``Decode.SAMPLE``
 SAMPLE_SEED = 0
@@ -53,6 +54,7 @@ class CorpusReport:
         decoded: Number of files that were decoded.
         problems: Errors first.
         left_out: What is in the corpus and is not used.
+        needs: Of the model that it was checked for; None without one.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class CorpusReport:
     decoded: int
     problems: tuple[Problem, ...]
     left_out: tuple[LeftOut, ...] = ()
+    needs: AudioNeeds | None = None
 
     @property
     def ok(self) -> bool:
@@ -78,6 +81,7 @@ def check_data(
     decode: Decode = Decode.SAMPLE,
     jobs: int | None = None,
     channel: Channel = "mix",
+    model: ModelFile | None = None,
     on_progress: OnProgress | None = None,
 ) -> CorpusReport:
     """Check a corpus.
@@ -90,14 +94,20 @@ def check_data(
         decode: How much audio to decode; with ``Decode.NONE`` no file is opened.
         jobs: Threads; None: one for each processor, up to eight.
         channel: Channel to decode, counted from 0.
+        model: Model that is to embed the corpus: its sample rate and fewest samples are checked too.
         on_progress: Called with (files done, files).
 
     Raises:
         DataError: If ``path`` or ``against`` is absent or holds no audio.
-        UsageError: If the counts of ``expect`` are not known.
+        UsageError: If the counts of ``expect`` are not known, or a model is given and no header is read.
+        CheckpointError: If the model cannot be loaded.
     """
     if expect is not None and expect not in PUBLISHED_COUNTS:
         raise UsageError(f"expected one of {', '.join(PUBLISHED_COUNTS)}, got {expect!r}", parameter="expect")
+    if model is not None and decode is Decode.NONE:
+        what = "a model needs the lengths, which only the headers tell"
+        raise UsageError(what, fix="Use `decode=sample`.", parameter="decode")
+    needs = None if model is None else _needs_of(model)
     recipe = recipe_for(path)
     listing = recipe.list_utterances(path)
     found = (replace(each, source=take_channel(each.source, channel)) for each in listing.utterances)
@@ -119,7 +129,7 @@ def check_data(
     decoded_ids = _choose_decoded([each.utterance_id for each in readable], decode)
     seconds = None
     if decode is not Decode.NONE:
-        inspection = inspect_files(readable, decoded_ids=decoded_ids, jobs=jobs, on_progress=on_progress)
+        inspection = inspect_files(readable, decoded_ids=decoded_ids, needs=needs, jobs=jobs, on_progress=on_progress)
         seconds = inspection.seconds
         problems += inspection.problems
     problems.sort(key=lambda problem: problem.severity)
@@ -132,7 +142,15 @@ def check_data(
         decoded=len(decoded_ids),
         problems=tuple(problems),
         left_out=tuple(each.within(path) for each in listing.all_left_out()),
+        needs=needs,
     )
+
+
+def _needs_of(model: ModelFile) -> AudioNeeds:
+    from mrlspk.inference.backend_registry import load_backend  # a corpus is checked without a runtime
+
+    backend = load_backend(model).backend
+    return AudioNeeds(model.typed, backend.sample_rate, backend.min_samples)
 
 
 def _speakers(utterances: Iterable[Utterance]) -> set[str]:
