@@ -36,6 +36,7 @@ def load(
     cache_dir: str | os.PathLike[str] | None = None,
     mirror: str | None = None,
     backend: "BackendName" = "torch",
+    trust_code: bool = False,
 ) -> "SpeakerEncoder":
     """Return the encoder of a checkpoint; a published model is downloaded at its first use.
 
@@ -45,6 +46,7 @@ def load(
         cache_dir: Folder of fetched models. Default: ``MRLSPK_CACHE_DIR``, else ``~/.cache/mrlspk``.
         mirror: URL or folder with copies of the published files. Default: ``MRLSPK_MIRROR``.
         backend: What runs the network of a checkpoint: torch, onnxruntime, openvino, or auto for the fastest of them.
+        trust_code: Run the program in a TorchScript model; only for files that you trust.
 
     Raises:
         ConfigError: If ``MRLSPK_CACHE_DIR`` or ``MRLSPK_MIRROR`` is not allowed.
@@ -59,7 +61,12 @@ def load(
     environment = read_environment(os.environ, strict=False)
     folder = environment.cache_dir if cache_dir is None else Path(cache_dir)
     return speaker_encoder.load(
-        model, device=device, cache_dir=folder, mirror=mirror or environment.mirror, backend=backend
+        model,
+        device=device,
+        cache_dir=folder,
+        mirror=mirror or environment.mirror,
+        backend=backend,
+        trust_code=trust_code,
     )
 
 

@@ -23,6 +23,7 @@ from mrlspk.cli.options import (
     Force,
     Quiet,
     Speech,
+    TrustCode,
     channel_option,
     check_speech,
     choose_device,
@@ -91,6 +92,7 @@ def embed_command(
         int, typer.Option(min=0, max=MOST, help="Embed N files again, each by itself; fail above a difference of 1e-5.")
     ] = 0,
     force: Force = False,
+    trust_code: TrustCode = False,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -106,7 +108,8 @@ def embed_command(
     claim = None if out is None else ctx.with_resource(claim_target(out, force=force, resume=resume))
     check_speech(speech.value)
     each = channel == EACH
-    settings, file = read_config(None, None, channel=None if each else channel), resolve_model(model, quiet=quiet)
+    settings = read_config(None, None, channel=None if each else channel)
+    file = resolve_model(model, quiet=quiet, trust_code=trust_code)
     spool = ctx.with_resource(open_spool(claim))
     with embed_progress(quiet=quiet) as on_progress:
         report = embed(

@@ -18,6 +18,7 @@ from mrlspk.cli.options import (
     Force,
     Overrides,
     Quiet,
+    TrustCode,
     cache_folder,
     check_speech,
     choose_device,
@@ -113,6 +114,7 @@ def eval_command(
     force: Force = False,
     config: ConfigPath = None,
     overrides: Overrides = None,
+    trust_code: TrustCode = False,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -150,7 +152,7 @@ def eval_command(
     )
     check_norm(settings, cohort, top_n)
     check_speech(settings.evaluation.speech)
-    file = find_model(model, vectors, quiet=quiet)
+    file = find_model(model, vectors, quiet=quiet, trust_code=trust_code)
     with output.progress("embedding", quiet=quiet) as on_progress:
         result = evaluate(
             file,

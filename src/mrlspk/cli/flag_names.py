@@ -56,6 +56,7 @@ FLAGS = {
     "speech": "--speech",
     "top_n": "--top-n",
     "trials": "--trials",
+    "trust_code": "--trust-code",
     "vectors": "--vectors",
     "verify": "--verify",
 }

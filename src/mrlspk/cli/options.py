@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,6 +95,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="section.key=value; overrides --config; repeatable.", metavar="KEY=VALUE"),
 ]
+TrustCode = Annotated[
+    bool, typer.Option("--trust-code", help="Run the program in a TorchScript model. Only for files that you trust.")
+]
 CacheDir = Annotated[Path | None, typer.Option(help="Folder of fetched models. Default: MRLSPK_CACHE_DIR.")]
 ChannelChoice = Annotated[str | None, channel_option()]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
@@ -113,7 +117,7 @@ def parse_dims(text: str | None) -> tuple[int, ...] | None:
     return tuple(sorted({int(part) for part in parts}))
 
 
-def resolve_model(model: str | None, *, quiet: bool) -> "ModelFile":
+def resolve_model(model: str | None, *, quiet: bool, trust_code: bool = False) -> "ModelFile":
     """Return the checkpoint of a path or name.
 
     Without one: ``MRLSPK_MODEL``, else ``best.pt`` of the newest run under ``checkpoints/``, else the default published
@@ -131,7 +135,8 @@ def resolve_model(model: str | None, *, quiet: bool) -> "ModelFile":
         model = environment.model or newest_best(RUNS) or DEFAULT_MODEL
         output.note(f"model: {model}")
     with output.progress(model, quiet=quiet) as on_progress:
-        return locate_model(model, cache_dir=environment.cache_dir, mirror=environment.mirror, on_progress=on_progress)
+        file = locate_model(model, cache_dir=environment.cache_dir, mirror=environment.mirror, on_progress=on_progress)
+    return replace(file, trust_code=trust_code)
 
 
 def newest_best(runs: Path) -> str | None:

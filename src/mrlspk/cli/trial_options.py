@@ -137,7 +137,7 @@ VectorSpeakers = Annotated[
 ]
 
 
-def find_model(model: str | None, vectors: Path | None, *, quiet: bool) -> "ModelFile":
+def find_model(model: str | None, vectors: Path | None, *, quiet: bool, trust_code: bool = False) -> "ModelFile":
     """Return the file of ``--vectors`` with the transform to apply, or else the model of `resolve_model`.
 
     Raises:
@@ -145,7 +145,7 @@ def find_model(model: str | None, vectors: Path | None, *, quiet: bool) -> "Mode
         CheckpointError: If there is no such model.
     """
     if vectors is None:
-        return resolve_model(model, quiet=quiet)
+        return resolve_model(model, quiet=quiet, trust_code=trust_code)
     if model is not None and (Path(model).suffix.lower() != TRANSFORM or Path(model) == vectors):
         fix = "Leave MODEL out to score the vectors as they are, or give a transform (.npz)."
         raise UsageError(f"only a transform can be applied to vectors, got {model}", fix=fix, parameter="vectors")

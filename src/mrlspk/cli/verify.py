@@ -17,6 +17,7 @@ from mrlspk.cli.options import (
     Device,
     Quiet,
     Speech,
+    TrustCode,
     cache_folder,
     check_speech,
     choose_device,
@@ -59,6 +60,7 @@ def verify_command(
     speech: Annotated[Speech | None, speech_option("that of the calibration, or auto without one")] = None,
     channel: ChannelChoice = None,
     allow_untrained_dim: AllowUntrainedDim = False,
+    trust_code: TrustCode = False,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -71,7 +73,7 @@ def verify_command(
     mode: SpeechMode | None = None if speech is None else speech.value
     if mode is not None:
         check_speech(mode)
-    file = resolve_model(model, quiet=quiet)
+    file = resolve_model(model, quiet=quiet, trust_code=trust_code)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = verify(
             file,

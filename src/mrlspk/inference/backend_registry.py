@@ -73,6 +73,11 @@ def load_backend(
         ConfigError: If the graph of a checkpoint is needed, and ``cache_dir`` is None.
         MissingDependencyError: If this machine has no such device, or the runtime is not installed.
     """
+    if model.trust_code and not compile:
+        from mrlspk.inference.speaker_models.torchscript import is_torchscript, load_script_model
+
+        if is_torchscript(model.path):
+            return load_script_model(model.path, device=device, backend=backend, precision=precision)
     suffix = model.path.suffix.lower()
     load_base = partial(_load_base, device=device, backend=backend, cache_dir=cache_dir, makes_graph=makes_graph)
     load_in_torch = partial(_load_in_torch, model, device, precision, sample, load_base)

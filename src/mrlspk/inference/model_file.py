@@ -22,6 +22,7 @@ class ModelFile:
         published: Entry of the registry, if a published name was typed.
         own: Entry of the user's own models, if one of their names was typed.
         vectors: File of vectors in place of audio. The model is then a transform, or the file itself for no model.
+        trust_code: Whether the user lets a program in the file run: a TorchScript model.
     """
 
     path: Path
@@ -29,6 +30,7 @@ class ModelFile:
     published: PublishedModel | None = None
     own: OwnModel | None = None
     vectors: Path | None = None
+    trust_code: bool = False
 
     @property
     def is_vectors(self) -> bool:

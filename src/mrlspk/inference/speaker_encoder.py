@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from os import PathLike
 from pathlib import Path
@@ -219,6 +220,7 @@ def load(
     mirror: str | None = None,
     device: str = "auto",
     backend: BackendName = "torch",
+    trust_code: bool = False,
 ) -> SpeakerEncoder:
     """Return the encoder in a model file; see `mrlspk.load`.
 
@@ -228,6 +230,7 @@ def load(
         mirror: URL or folder with copies of the published files.
         device: auto, cpu, cuda, cuda:N or mps.
         backend: What runs the network of a checkpoint: torch, onnxruntime, openvino, or auto for the fastest.
+        trust_code: Run the program in a TorchScript model.
 
     Raises:
         UsageError: If no device is called ``device``.
@@ -239,7 +242,7 @@ def load(
         from mrlspk.inference.torch_backend import find_device  # exported models need no torch
 
         find_device(device)  # before anything is downloaded
-    file = locate_model(str(model), cache_dir=cache_dir, mirror=mirror)
+    file = replace(locate_model(str(model), cache_dir=cache_dir, mirror=mirror), trust_code=trust_code)
     return SpeakerEncoder(load_backend(file, device=device, backend=backend, cache_dir=cache_dir).backend)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,16 @@ from mrlspk.inference.speaker_models.description import Description
 from mrlspk.inference.speaker_models.front_ends import KaldiFbank, NemoMel, Waveform, build_front_end, front_end_version
 from mrlspk.inference.speaker_models.graph_ports import FLOAT
 
-if TYPE_CHECKING:
-    import onnxruntime
-
 FORMAT = 1  # raised when equal files and front ends give other embeddings
 
 type Values = NDArray[np.float32]
+
+
+class Session(Protocol):
+    """What computes a model, called as a session of ONNX Runtime is."""
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]], /) -> Sequence[Any]:
+        """Return the outputs of these names; ``feeds`` has the inputs by name."""
 
 
 class SpeakerModelBackend:
@@ -37,7 +41,7 @@ class SpeakerModelBackend:
 
     def __init__(
         self,
-        session: "onnxruntime.InferenceSession",
+        session: Session,
         description: Description,
         *,
         sha256: str,

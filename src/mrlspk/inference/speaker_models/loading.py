@@ -12,7 +12,7 @@ from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError, s
 from mrlspk.inference.backend import BackendName, LoadedBackend, Precision
 from mrlspk.inference.onnx_backend import open_session, runtime_faults
 from mrlspk.inference.parity import to_unit
-from mrlspk.inference.speaker_models.backend import SpeakerModelBackend
+from mrlspk.inference.speaker_models.backend import Session, SpeakerModelBackend
 from mrlspk.inference.speaker_models.description import (
     Description,
     differences,
@@ -104,19 +104,46 @@ def open_speaker_model(graph: SafeGraph, description: Description, path: Path) -
     Raises:
         CheckpointError: If ONNX Runtime cannot read it, or it makes no embeddings of up to two seconds.
     """
-    session = open_session(graph.content, path)
-    build = partial(SpeakerModelBackend, session, description, sha256=graph.sha256)
+    session, faults = open_session(graph.content, path), runtime_faults()
+    return try_model(SpeakerModelBackend, session, description, sha256=graph.sha256, path=path, faults=faults)
+
+
+def try_model[Built: SpeakerModelBackend](
+    kind: type[Built],
+    session: Session,
+    description: Description,
+    *,
+    sha256: str,
+    path: Path,
+    faults: tuple[type[Exception], ...],
+) -> Built:
+    """Return the backend of a model, after it has embedded a test signal.
+
+    Args:
+        kind: Of the backend.
+        session: Runs the model.
+        description: Of the model.
+        sha256: Of its file and weights.
+        path: Of its file.
+        faults: What the session raises for a signal that it cannot embed.
+
+    Raises:
+        CheckpointError: If it makes no embeddings of up to two seconds, or of another width.
+    """
+    build = partial(kind, session, description, sha256=sha256)
     alone = build(embed_dim=description.embed_dim or 1, min_samples=1, one_by_one=True)
-    n_samples, vector = _fewest_samples(alone, path)
+    n_samples, vector = _fewest_samples(alone, path, faults)
     if description.embed_dim not in {None, len(vector)}:
         what = f"expected {description.embed_dim} values, found embeddings of {len(vector)}"
         raise CheckpointError(what, path, "Correct its description.")
     complete = partial(build, embed_dim=len(vector), min_samples=n_samples)
     several = complete(one_by_one=False)
-    return complete(one_by_one=not _takes_batches(several, alone))
+    return complete(one_by_one=not _takes_batches(several, alone, faults))
 
 
-def _fewest_samples(backend: SpeakerModelBackend, path: Path) -> tuple[int, Values]:
+def _fewest_samples(
+    backend: SpeakerModelBackend, path: Path, faults: tuple[type[Exception], ...]
+) -> tuple[int, Values]:
     """Return the fewest samples that a model makes an embedding of, and that embedding of the test signal.
 
     Raises:
@@ -127,7 +154,7 @@ def _fewest_samples(backend: SpeakerModelBackend, path: Path) -> tuple[int, Valu
         n_samples = samples_for(backend.description.front_end, n_frames, backend.sample_rate)
         try:
             vector = backend.embed(check_signal(n_samples)[None])[0]
-        except runtime_faults() as error:
+        except faults as error:
             fault = str(error).splitlines()[0]
             continue
         if np.isfinite(vector).all() and vector.any():
@@ -136,7 +163,9 @@ def _fewest_samples(backend: SpeakerModelBackend, path: Path) -> tuple[int, Valu
     raise CheckpointError(f"makes no embedding of {n_samples / backend.sample_rate:g} s: {shorten(fault)}", path, FIX)
 
 
-def _takes_batches(backend: SpeakerModelBackend, alone: SpeakerModelBackend) -> bool:
+def _takes_batches(
+    backend: SpeakerModelBackend, alone: SpeakerModelBackend, faults: tuple[type[Exception], ...]
+) -> bool:
     """Return whether a graph computes two recordings at once as it does one after the other."""
     if backend.description.input.shape and backend.description.input.shape[0] == 1:
         return False
@@ -145,7 +174,7 @@ def _takes_batches(backend: SpeakerModelBackend, alone: SpeakerModelBackend) -> 
     waveforms = np.stack([signal[:n_samples], signal[SHIFT:]])
     try:
         vectors = backend.embed(waveforms)
-    except runtime_faults():
+    except faults:
         return False
     expected = alone.embed(waveforms)
     return vectors.shape == expected.shape and bool(np.abs(to_unit(vectors) - to_unit(expected)).max() <= TOLERANCE)

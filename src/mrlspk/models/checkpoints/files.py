@@ -22,7 +22,10 @@ from mrlspk.reading import is_file, load_json, reading
 SAFETENSORS = ".safetensors"
 _HEADER = "mrlspk"  # key of the header of a .safetensors file; it holds all entries but the weights, as JSON
 _WRITTEN_BY_TORCH = "Give a checkpoint that torch.save wrote; if it was downloaded, fetch it again."
-_AS_ONNX = "Export the model to ONNX and give that file; docs/any-model.md says how."
+_AS_ONNX = (
+    "Export the model to ONNX and give that file; docs/any-model.md says how. "
+    "`mrlspk embed|verify|eval` run a program that you trust with `trust_code`."
+)
 _ZIP_BEGINS = b"PK\x03\x04"
 # Struct codes of the NumPy numbers that a checkpoint may hold, by NumPy's own codes.
 _NUMBERS = {"f2": "e", "f4": "f", "f8": "d", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "b1": "?"} | {
