@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mrlspk.workflows.train import TrainReport
 
 NOT_THERE = "–"
+RUN_MODELS = "rotation.pt", "start.pt", "trained.pt"
 
 
 def train_command(
@@ -141,13 +142,14 @@ def _human_verdict(report: "TrainReport", verdict: "Verdict") -> Iterator[Render
     """Yield the verdict by width, and which head was kept."""
     yield output.table(
         "trained head against rotation, on held-out speakers",
-        ("width", "EER % rotation", "EER % trained", "difference, 95 %", "verdict"),
+        ("width", "EER % rotation", "EER % start", "EER % trained", "difference, 95 %", "verdict"),
         map(_verdict_row, verdict.widths),
     )
-    kept = {"rotation": "rotation", "trained": "trained head"}[verdict.kept]
-    models = " ".join(str(report.run_dir / name) for name in ("rotation.pt", "trained.pt"))
+    kept = {"rotation": "rotation", "start": "start", "trained": "trained head"}[verdict.kept]
+    names = ("rotation.pt", "trained.pt") if verdict.start_mean_log_eer is None else RUN_MODELS
+    models = " ".join(str(report.run_dir / name) for name in names)
     yield (
-        f"Kept the {kept}: on {report.n_validation_speakers} held-out speakers {verdict.reason}. "
+        f"Kept the {kept}: on {verdict.n_speakers} held-out speakers {verdict.reason}. "
         f"Compare them with `mrlspk compare {models}`."
     )
 
@@ -158,7 +160,8 @@ def _verdict_row(width: "WidthVerdict") -> tuple[object, ...]:
         difference = f"{100 * width.delta_ci[0]:+.2f} … {100 * width.delta_ci[1]:+.2f}"
     else:
         difference = f"McNemar p = {width.p_value:.3g}" if width.p_value is not None else NOT_THERE
-    return dim, percent(width.rotation), percent(width.trained), difference, width.outcome
+    start = NOT_THERE if width.start is None else percent(width.start)
+    return dim, percent(width.rotation), start, percent(width.trained), difference, width.outcome
 
 
 def _plan(facts: "RunFacts") -> dict[str, object]:

@@ -32,17 +32,24 @@ class DataConfig(StrictModel):
         Path("data/voxceleb1/dev/wav"),
         description="Corpus of other speakers for validation; null: hold speakers out of train_dataset.",
     )
-    n_validation_speakers: Count = Field(
-        40, description="Validation speakers: held out of train_dataset, or taken from val_dataset."
+    n_validation_speakers: Count | None = Field(
+        None,
+        description="Validation speakers: held out of train_dataset, or taken from val_dataset; null: a fifth of those "
+        "with two utterances, between 40 and 400 and at most half, or up to 400 of val_dataset.",
     )
-    n_validation_trials: Count = Field(2000, description="Seeded validation trials, half of them target.")
+    n_validation_trials: Count = Field(10_000, description="Seeded validation trials, half of them target.")
+    domain: str | None = Field(
+        None,
+        description="Column of validation_metadata, such as corpus, that divides the speakers into domains: each has "
+        "its validation speakers and trials, and the verdict on a trained head asks each; null: one domain.",
+    )
     validation_match: str | None = Field(
         None,
         description="Column of validation_metadata, such as language or gender, that must agree between the speakers "
         "of a non-target validation trial; null: any two speakers.",
     )
     validation_metadata: Path | None = Field(
-        None, description="CSV, TSV or JSON lines with that column for each speaker."
+        None, description="CSV, TSV or JSON lines with these columns for each speaker."
     )
     validation_seconds: float | None = Field(
         None,
@@ -92,8 +99,9 @@ class DataConfig(StrictModel):
     @model_validator(mode="after")
     def check_validation_match(self) -> Self:
         """Refuse a column without a table, and a table without a column."""
-        if (self.validation_match is None) != (self.validation_metadata is None):
-            raise ValueError("validation_match and validation_metadata go together: give both or none")
+        columns = {self.validation_match, self.domain} - {None}
+        if bool(columns) != (self.validation_metadata is not None):
+            raise ValueError("validation_match or domain, and validation_metadata go together: give both or none")
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -20,12 +20,13 @@ from mrlspk.data.augmentation import (
 )
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
+from mrlspk.data.held_out import Domains, draw_trials, hold_out, read_domains, some_speakers
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.loader import WatchedLoader
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.metadata import read_metadata, speaker_values
 from mrlspk.data.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
-from mrlspk.data.trials import Trials, generate_trials
+from mrlspk.data.trials import Trials
 from mrlspk.errors import DataError
 
 logger = logging.getLogger("mrlspk.data")
@@ -35,12 +36,16 @@ SHOWN = 5  # speakers named in a message
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The corpus and crops to train on, and the speakers and trials to validate on."""
+    """The corpus and crops to train on, and the speakers and trials to validate on.
+
+    ``domains`` has the domain of each validation speaker, such as its corpus; it is empty if all are of one.
+    """
 
     corpus: Manifest
     train: CropDataset
     validation: Manifest
     validation_trials: Trials
+    domains: Domains = field(default_factory=dict)
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
@@ -57,19 +62,20 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
     """
     corpus = scan_corpus(config.train_dataset).at_channel(config.channel)
     if config.val_dataset is None:
-        validation = _hold_out(corpus, config.n_validation_speakers, seed)
+        domains = _domains(corpus, config)
+        validation = hold_out(corpus, config.n_validation_speakers, seed=seed, domains=domains)
         corpus = corpus.without_speakers(validation.speakers)
     else:
         others = scan_corpus(config.val_dataset).at_channel(config.channel)
-        validation = _some_speakers(others, config.n_validation_speakers, seed)
-        if len(validation.speakers) < config.n_validation_speakers:
+        domains = _domains(others, config)
+        validation = some_speakers(others, config.n_validation_speakers, seed=seed, domains=domains)
+        if len(validation.speakers) < (config.n_validation_speakers or 0):
             logger.warning("%s: %d speakers to validate on", validation.root, len(validation.speakers))
     check_disjoint(corpus.speakers, validation.speakers, where="data.val_dataset")
-    path = f"generated from {validation.root}"
     match = None
     if config.validation_match is not None and config.validation_metadata is not None:
         match = speaker_values(validation, read_metadata(config.validation_metadata), config.validation_match)
-    trials = generate_trials(validation, config.n_validation_trials, seed=seed, path=path, match=match)
+    trials = draw_trials(validation, config.n_validation_trials, seed=seed, match=match, domains=domains)
     train = CropDataset(
         corpus,
         crop_seconds=config.chunk_duration,
@@ -78,7 +84,14 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
         augmentation=build_augmentation(config),
         sample_rate=config.sample_rate,
     )
-    return TrainingData(corpus, train, validation, trials)
+    return TrainingData(corpus, train, validation, trials, domains)
+
+
+def _domains(corpus: Manifest, config: DataConfig) -> Domains:
+    """Return the domain of each speaker that may be validated on."""
+    if config.domain is None or config.validation_metadata is None:
+        return {}
+    return read_domains(corpus, config.domain, config.validation_metadata)
 
 
 def build_augmentation(config: DataConfig) -> Augmentation | None:
@@ -138,24 +151,3 @@ def check_disjoint(training: Collection[str], others: Collection[str], *, where:
         names = ", ".join(both[:SHOWN]) + (", …" if len(both) > SHOWN else "")
         what = f"expected other speakers than in training, got {len(both)} of the same: {names}"
         raise DataError(what, where, "Remove these speakers from one of the two.")
-
-
-def _hold_out(corpus: Manifest, n_speakers: int, seed: int) -> Manifest:
-    """Return ``n_speakers`` of the training corpus; at least two others must be left to train on."""
-    n_eligible = len(_with_two_utterances(corpus))
-    if n_eligible < n_speakers or len(corpus.speakers) - n_speakers < 2:
-        why = f"only {n_eligible} have two utterances" if n_eligible < n_speakers else "training needs two others"
-        what = f"cannot hold out {n_speakers} of {len(corpus.speakers)} speakers: {why}"
-        raise DataError(what, corpus.root, "Lower data.n_validation_speakers, or set data.val_dataset.")
-    return _some_speakers(corpus, n_speakers, seed)
-
-
-def _some_speakers(corpus: Manifest, n_speakers: int, seed: int) -> Manifest:
-    """Return up to ``n_speakers`` drawn from those with two utterances or more."""
-    chosen = np.random.default_rng(seed).permutation(_with_two_utterances(corpus))[:n_speakers]
-    return corpus.only_speakers(set(chosen.tolist()))
-
-
-def _with_two_utterances(corpus: Manifest) -> list[str]:
-    """Return the speakers with two utterances or more."""
-    return [speaker for speaker, utterances in corpus.by_speaker().items() if len(utterances) > 1]

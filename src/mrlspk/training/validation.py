@@ -1,5 +1,7 @@
 """Validate an encoder on trials among held-out speakers."""
 
+import copy
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +12,7 @@ from torch.nn import functional
 
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
+from mrlspk.data.held_out import group_by_domain
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.trials import Trials, trial_speakers
 from mrlspk.distributed import ALONE, Ranks, on_rank_zero
@@ -40,6 +43,7 @@ class ValidationTrials:
         weights: Loss weight of each of ``dims``.
         scale: Factor on the cosine in the loss.
         p_target: Prior of the detection cost.
+        domains: Domain of each speaker; empty if all are of one. No trial has sides of two.
     """
 
     def __init__(
@@ -52,15 +56,53 @@ class ValidationTrials:
         weights: tuple[float, ...],
         scale: float,
         p_target: float,
+        domains: Mapping[str, str] | None = None,
     ) -> None:
         wanted = set(trials.utterance_ids)
         self.utterances = tuple(each for each in utterances if each.utterance_id in wanted)
-        self.trials, self.dims, self.published_dims = trials, dims, published_dims
+        self.dims, self.published_dims = dims, published_dims
         self._weights, self._scale, self._p_target = weights, scale, p_target
+        self._domain_of = domains or {}
+        self._set_trials(trials)
+
+    def _set_trials(self, trials: Trials) -> None:
+        self.trials = trials
         row = {utterance.utterance_id: index for index, utterance in enumerate(self.utterances)}
         self._enroll, self._test = (
-            np.array([row[utterance_id] for utterance_id in side]) for side in (trials.enroll_ids, trials.test_ids)
+            np.array([row[utterance_id] for utterance_id in side], np.int64)
+            for side in (trials.enroll_ids, trials.test_ids)
         )
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The speakers of the trials, sorted."""
+        return self.trials.speakers
+
+    @property
+    def both_kinds(self) -> bool:
+        """Whether there are target and non-target trials, so that error rates are defined."""
+        return 0 < self.trials.n_target < len(self.trials)
+
+    def only(self, speakers: Collection[str]) -> "ValidationTrials":
+        """Return the trials among some of the speakers; they take the embeddings of the same `utterances`."""
+        wanted, of = set(speakers), self.trials.speaker_of
+        pairs = zip(self.trials.enroll_ids, self.trials.test_ids, strict=True)
+        keep = np.array([of(enroll) in wanted and of(test) in wanted for enroll, test in pairs], np.bool_)
+        some = copy.copy(self)
+        some._set_trials(self.trials.only(keep))
+        return some
+
+    def speakers_by_domain(self) -> dict[str, list[str]]:
+        """Return the speakers of each domain, by its name."""
+        return group_by_domain(self.speakers, self._domain_of)
+
+    def by_domain(self) -> dict[str, "ValidationTrials"]:
+        """Return the trials of each domain that has both kinds of trial, by its name."""
+        speakers = self.speakers_by_domain()
+        if len(speakers) == 1:
+            return dict.fromkeys(speakers, self)
+        found = {domain: self.only(members) for domain, members in speakers.items()}
+        return {domain: trials for domain, trials in found.items() if trials.both_kinds}
 
     def embedded(self, embeddings: NDArray[np.floating]) -> EmbeddedTrials:
         """Return the trials with the embeddings (utterances, embed_dim) of `utterances`."""
@@ -87,7 +129,7 @@ class ValidationTrials:
         return {width.dim: width.eer for width in self._measure(embeddings, dims)}
 
     def mean_log_eer(self, eer: dict[int, float]) -> float:
-        """Return the mean natural logarithm of the EERs at the published widths."""
+        """Return the mean natural logarithm of EERs on these trials at the published widths."""
         counts = {"n_target": self.trials.n_target, "n_nontarget": self.trials.n_nontarget}
         return mean_log_eer([eer[dim] for dim in self.published_dims], **counts)
 
@@ -95,7 +137,12 @@ class ValidationTrials:
         """Return all metrics of the embeddings (utterances, embed_dim) of `utterances`."""
         loss = self._loss(torch.from_numpy(np.asarray(embeddings, np.float32)))
         widths = self._measure(embeddings, self.dims)
-        return ValidationResult(loss, widths, self.mean_log_eer({width.dim: width.eer for width in widths}))
+        return ValidationResult(loss, widths, self.mean_log_eer_of(embeddings))
+
+    def mean_log_eer_of(self, embeddings: NDArray[np.floating]) -> float:
+        """Return the mean natural logarithm of the EERs at the published widths, over all domains."""
+        dims, domains = self.published_dims, self.by_domain().values()
+        return float(np.mean([each.mean_log_eer(each.eers(embeddings, dims)) for each in domains]))
 
     def _measure(self, embeddings: NDArray[np.floating], dims: tuple[int, ...]) -> tuple[WidthMetrics, ...]:
         """Return the metrics of the embeddings by width, without minCllr."""
@@ -103,8 +150,10 @@ class ValidationTrials:
         return measure_widths(scores, self.trials.is_target, dims, p_targets=(self._p_target,), brief=True)
 
     def _loss(self, vectors: Tensor) -> float:
-        speakers = [utterance.speaker_id for utterance in self.utterances]
-        index = {speaker: number for number, speaker in enumerate(dict.fromkeys(speakers))}
+        own = set(self.speakers)
+        rows = [row for row, utterance in enumerate(self.utterances) if utterance.speaker_id in own]
+        speakers = [self.utterances[row].speaker_id for row in rows]
+        index, vectors = {speaker: number for number, speaker in enumerate(dict.fromkeys(speakers))}, vectors[rows]
         labels = torch.tensor([index[speaker] for speaker in speakers])
         losses = [prototype_loss(vectors[:, :dim], labels, scale=self._scale) for dim in self.dims]
         return float(np.average(losses, weights=self._weights))
@@ -179,11 +228,19 @@ class StoredValidator:
     Args:
         trials: The trials to score.
         pooled: (utterances, in_features of the head), of the trials' utterances in order.
+        judging: Trials of the same utterances that choose no epoch, but judge at the end; None for the same ones.
         ranks: The processes that get the metrics; the first one computes them.
     """
 
-    def __init__(self, trials: ValidationTrials, pooled: Tensor, *, ranks: Ranks = ALONE) -> None:
-        self.trials, self.pooled, self._ranks = trials, pooled, ranks
+    def __init__(
+        self,
+        trials: ValidationTrials,
+        pooled: Tensor,
+        *,
+        judging: ValidationTrials | None = None,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.trials, self.pooled, self.judging, self._ranks = trials, pooled, judging or trials, ranks
 
     def validate(self, encoder: HeadedModel) -> ValidationResult:
         """Embed the pooled vectors and score all widths."""
@@ -208,6 +265,7 @@ def build_validation_trials(config: Config, data: TrainingData) -> ValidationTri
         weights=config.model.weights,
         scale=config.loss.scale,
         p_target=config.evaluation.p_target[0],
+        domains=data.domains,
     )
 
 

@@ -73,7 +73,6 @@ class TrainReport:
     verdict: Verdict | None = None
     transform: dict[str, Any] | None = None
     averaged_epochs: tuple[int, ...] = ()
-    n_validation_speakers: int = 0
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -216,6 +215,5 @@ def _report(state: RunState, verdict: Verdict | None) -> TrainReport:
         verdict=verdict,
         transform=best.get(schema.TRANSFORM, ROTATED) if config.trains_head_alone else None,
         averaged_epochs=tuple(best.get(schema.AVERAGED_EPOCHS, ())),
-        n_validation_speakers=len(state.plan.data.validation.speakers),
         left_out=state.plan.data.left_out,
     )

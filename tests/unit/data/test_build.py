@@ -100,10 +100,10 @@ def test_holding_out_too_many_speakers_is_an_error(config, n_speakers, why):
 
 
 def test_real_corpus_splits_without_overlap(shared):
-    config = DataConfig(train_dataset=shared / "speech/train", val_dataset=None)
+    config = DataConfig(train_dataset=shared / "speech/train", val_dataset=None)  # 231 speakers with two utterances
     data = build_training_data(config, seed=42)
-    assert (len(data.train.speakers), len(data.validation.speakers)) == (228, 40)
-    assert data.validation_trials.n_nontarget == 1000
+    assert (len(data.train.speakers), len(data.validation.speakers)) == (222, 46)
+    assert data.validation_trials.n_nontarget == 5000
     for name in ("english", "crosslingual", "short"):
         trials = read_trials(shared / f"speech/trials-{name}.txt")
         check_disjoint({*data.train.speakers, *data.validation.speakers}, trials.speakers, where=trials.path)

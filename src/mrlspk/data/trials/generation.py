@@ -1,7 +1,9 @@
 """Draw trials from a corpus."""
 
 import hashlib
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -52,6 +54,18 @@ def generate_trials(
     text = format_trials(enroll_ids, test_ids, is_target)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     return Trials(enroll_ids, test_ids, is_target, path, sha256, speaker_by_id=_unnamed_speakers(manifest))
+
+
+def join_trials(lists: Sequence[Trials]) -> Trials:
+    """Return generated lists as one, of the same path, one after the other."""
+    if len(lists) == 1:
+        return lists[0]
+    enroll_ids = tuple(chain.from_iterable(each.enroll_ids for each in lists))
+    test_ids = tuple(chain.from_iterable(each.test_ids for each in lists))
+    is_target = np.concatenate([each.is_target for each in lists])
+    sha256 = hashlib.sha256(format_trials(enroll_ids, test_ids, is_target).encode()).hexdigest()
+    named = ChainMap(*(dict(each.speaker_by_id) for each in lists))
+    return Trials(enroll_ids, test_ids, is_target, lists[0].path, sha256, speaker_by_id=dict(named))
 
 
 def _unnamed_speakers(manifest: Manifest) -> dict[str, str]:

@@ -29,7 +29,7 @@ TRANSFORM: Final = "transform"  # dict, whether it is centred, its power and ord
 
 # Beside these in a best.pt: dropped when it is converted.
 AVERAGED_EPOCHS: Final = "averaged_epochs"  # list of int, the epochs whose mean the weights are: read by `train`
-VERDICT: Final = "verdict"  # dict, why best.pt is the trained head or the rotation: informational, no code reads it
+VERDICT: Final = "verdict"  # dict, why best.pt is trained head, start or rotation: informational, no code reads it
 
 # The run: written by training, read by resume.
 PROGRESS: Final = "progress"  # dict, epochs, steps and crops done, and the best epoch
@@ -48,10 +48,11 @@ OWN_HEAD: Final = (
 )
 BASELINES: Final = "baselines"  # dict, metrics of the rotation and of truncation: read by resume
 START: Final = "start"  # str, the file that training starts from, rotation.pt or start.pt: read by resume
+JUDGES: Final = "judges"  # list of str, held-out speakers that judge and do not choose the epoch: read by resume
 
-RUN_START: Final = (ROTATION, OWN_HEAD, TRANSFORM, BASELINES, START)  # the same in each checkpoint of a run
+RUN_START: Final = (ROTATION, OWN_HEAD, TRANSFORM, BASELINES, START, JUDGES)  # the same in each checkpoint of a run
 # Entries that must be plain values, checked on reading. State dicts are checked when they are loaded.
-PLAIN: Final = (PROVENANCE, PROGRESS, VALIDATION, CORPUS, CARD, CONVERTED_FROM, ROTATION, TRANSFORM)
+PLAIN: Final = (PROVENANCE, PROGRESS, VALIDATION, CORPUS, CARD, CONVERTED_FROM, ROTATION, TRANSFORM, JUDGES)
 PORTABLE: Final = (CARD, VALIDATION, CORPUS, CONVERTED_FROM, ROTATION, TRANSFORM)  # `convert` keeps them
 TYPED: Final = (MODEL, ARCHITECTURE, CONFIG, PROVENANCE)  # attributes of a loaded model; `contents` has the others
 AVERAGED: Final = (MODEL, CRITERION)  # state dicts whose mean an average takes

@@ -26,9 +26,10 @@ from mrlspk.training.head.initial_head import (
     transform_head,
     wants_transform,
 )
+from mrlspk.training.head.judges import divide, draw_judges, judged_entries
 from mrlspk.training.head.module import HeadModule, add_decay_to_start
 from mrlspk.training.head.pooled_vectors import SpeakerVectors, Stores
-from mrlspk.training.head.verdict import Verdict, reach_verdict
+from mrlspk.training.head.verdict import Candidate, Verdict, reach_verdict
 from mrlspk.training.run import Run, build_run
 from mrlspk.training.state import RunState
 from mrlspk.training.validation import StoredValidator, ValidationTrials, embed_pooled
@@ -56,9 +57,12 @@ def begin_head_run(state: RunState, stores: Stores, trials: ValidationTrials, *,
     if not plan.resumes:  # before the crops, so that faults show early
         vectors = stores.whole(plan.data.corpus, with_choice=has_choice(state))
     crops = stores.crops(plan.data)
+    judges = tuple(state.start.get(schema.JUDGES, ())) if plan.resumes else draw_judges(trials, seed=state.config.seed)
+    choosing, judging = divide(trials, judges)
     if vectors is not None:
         found = vectors
-        state.start = on_rank_zero(ranks, lambda: _write_start(state, found, trials, held_out=held_out, crops=crops))
+        state.start = {schema.JUDGES: list(judges)}
+        state.start = on_rank_zero(ranks, lambda: _write_start(state, found, choosing, held_out=held_out, crops=crops))
         ranks.broadcast_tensors(module.state_dict().values())
     contents = _read_start(state)
     _set_start(state, module, contents)
@@ -72,16 +76,17 @@ def begin_head_run(state: RunState, stores: Stores, trials: ValidationTrials, *,
     return build_run(
         state,
         loader=loader,
-        validator=StoredValidator(trials, held_out, ranks=ranks),
+        validator=StoredValidator(choosing, held_out, judging=judging, ranks=ranks),
         full_width_limit=contents[schema.BASELINES]["rotation"][state.config.model.embed_dim],
         best_name=TRAINED,
     )
 
 
 def conclude_head_run(run: Run) -> Verdict | None:
-    """Write ``best.pt``: the best trained head, or the rotation if the head is not better; return the verdict.
+    """Write ``best.pt``: the best trained head, or a closed form if the head is not better; return the verdict.
 
-    If nothing was trained, it is the rotation and there is no verdict.
+    Its metrics are those on the speakers that judged. If nothing was trained, it is the rotation and there is no
+    verdict.
 
     Raises:
         CheckpointError: If a checkpoint of the run is gone.
@@ -91,16 +96,32 @@ def conclude_head_run(run: Run) -> Verdict | None:
     if config.head.trained == "none":
         save_with_card(run.run_dir / BEST, read_checkpoint(run.run_dir / ROTATION))
         return None
-    encoder = run.state.module.current_encoder()
-    found = {name: read_checkpoint(run.run_dir / name) for name in (ROTATION, TRAINED)}
-    embeddings = [
-        embed_pooled(encoder.with_head(_head_of(contents, encoder), encoder.dims), validator.pooled).numpy()
-        for contents in found.values()
-    ]
-    verdict = reach_verdict(validator.trials, *embeddings, n_resamples=config.evaluation.n_resamples, seed=config.seed)
-    kept = found[TRAINED if verdict.kept == "trained" else ROTATION]
-    save_with_card(run.run_dir / BEST, kept | {schema.VERDICT: asdict(verdict)})
+    encoder, judging = run.state.module.current_encoder(), validator.judging
+    found = {name: read_checkpoint(run.run_dir / file) for name, file in _candidates(run.state).items()}
+    embeddings = {
+        name: embed_pooled(encoder.with_head(_head_of(contents, encoder), encoder.dims), validator.pooled).numpy()
+        for name, contents in found.items()
+    }
+    verdict = reach_verdict(
+        judging,
+        embeddings,
+        n_resamples=config.evaluation.n_resamples,
+        seed=config.seed,
+        judges_chose_epoch=judging is validator.trials,
+    )
+    kept = found[verdict.kept] | {schema.VERDICT: asdict(verdict)}
+    if not verdict.judges_chose_epoch:
+        kept |= judged_entries(kept, judging, judging.result(embeddings[verdict.kept]))
+    save_with_card(run.run_dir / BEST, kept)
     return verdict
+
+
+def _candidates(state: RunState) -> dict[Candidate, str]:
+    """Return the file of each candidate, from the simplest on."""
+    files: dict[Candidate, str] = {"rotation": ROTATION, "start": START, "trained": TRAINED}
+    if state.start.get(schema.START, ROTATION) == ROTATION:
+        del files["start"]
+    return files
 
 
 def _head_module(state: RunState) -> HeadModule:
@@ -115,7 +136,8 @@ def _write_start(
     own = state.published_head
     if own is None or state.config.head.start == "random":
         own = train_first_head(state, crops, vectors.pooled)
-    start = rotate_start(state, own, vectors, trials=trials, held_out=held_out).entries() | {schema.START: ROTATION}
+    found = rotate_start(state, own, vectors, trials=trials, held_out=held_out).entries()
+    start = {**state.start, **found, schema.START: ROTATION}
     remove_file(state.plan.run_dir / START)  # of a run that was stopped before its first step
     _write_untrained(ROTATION, state, start, trials, held_out=held_out, crops=crops)
     if wants_transform(state):

@@ -1,25 +1,38 @@
-"""Decide between a trained head and the rotation that it started from, width by width on the same trials."""
+"""Decide which head becomes the best checkpoint: the rotation, the transform that training starts from, or the trained.
 
-from collections.abc import Sequence
+The rule, on held-out speakers that did not choose the epoch, domain by domain:
+
+1. A candidate replaces a simpler one if its mean log EER over all domains and published widths is lower, and it is
+   significantly worse at no published width of any domain.
+2. The start is compared with the rotation so, and then the trained head with the better of both.
+
+Significant is an interval over speakers of the paired difference that excludes zero, or with few speakers McNemar's
+test. No correction is made for several widths and domains: more of them make it harder to replace the simpler one.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.evaluation.paired_comparison import ComparedWidth, compare_systems
+from mrlspk.evaluation.paired_comparison import ComparedWidth, Difference, compare_systems
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS, Resampling
 from mrlspk.metrics.significance import LEVEL, Interval
 from mrlspk.training.records import Baselines
 from mrlspk.training.validation import ValidationTrials
 
 type Outcome = Literal["WIN", "EVEN", "REGRESSION"]
-type Kept = Literal["trained", "rotation"]
+type Candidate = Literal["rotation", "start", "trained"]
+
+NAMES: Mapping[Candidate, str] = {"rotation": "rotation", "start": "start", "trained": "trained head"}
+_CANDIDATES: Mapping[str, Candidate] = {name: name for name in NAMES}
 
 
 @dataclass(frozen=True)
 class WidthVerdict:
-    """The EERs of both heads at one width, and whether they differ significantly.
+    """The EERs of the candidates at one width on all trials, and whether the trained head differs from the rotation.
 
     Attributes:
         dim: The width.
@@ -29,6 +42,7 @@ class WidthVerdict:
         delta_ci: 95 % interval of their difference over speakers; None with too few speakers.
         p_value: Without an interval, McNemar's of the decisions at each head's own EER threshold.
         outcome: ``EVEN`` unless the interval excludes zero or, without one, the p-value is below 0.05.
+        start: EER of the start; None if training starts from the rotation.
     """
 
     dim: int
@@ -38,46 +52,132 @@ class WidthVerdict:
     delta_ci: Interval | None
     p_value: float | None
     outcome: Outcome
+    start: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether a candidate differs from a simpler one, as in `WidthVerdict`."""
+
+    candidate: Candidate
+    against: Candidate
+    delta_eer: float
+    delta_ci: Interval | None
+    p_value: float | None
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class DomainWidth:
+    """The EERs of the candidates at one width on the trials of one domain, and their comparisons."""
+
+    dim: int
+    published: bool
+    eer: dict[Candidate, float]
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
+class DomainVerdict:
+    """The speakers and trials of one domain, and its widths; the only domain of a run has no name."""
+
+    domain: str
+    n_speakers: int
+    n_target: int
+    n_nontarget: int
+    widths: tuple[DomainWidth, ...]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which of the two becomes the best checkpoint, and why."""
+    """Which of the candidates becomes the best checkpoint, and why.
+
+    Attributes:
+        widths: Rows over the trials of all domains.
+        rotation_mean_log_eer: Over all domains and published widths.
+        trained_mean_log_eer: The same.
+        kept: The candidate that is kept.
+        reason: Why.
+        start_mean_log_eer: Of the start; None if training starts from the rotation.
+        n_speakers: Speakers that judged.
+        judges_chose_epoch: Whether they chose the epoch too, being few, which favours the trained head.
+        domains: Rows of each domain, which decide.
+    """
 
     widths: tuple[WidthVerdict, ...]
     rotation_mean_log_eer: float
     trained_mean_log_eer: float
-    kept: Kept
+    kept: Candidate
     reason: str
+    start_mean_log_eer: float | None = None
+    n_speakers: int = 0
+    judges_chose_epoch: bool = True
+    domains: tuple[DomainVerdict, ...] = ()
 
 
 def reach_verdict(
     trials: ValidationTrials,
-    rotation: NDArray[np.floating],
-    trained: NDArray[np.floating],
+    embeddings: Mapping[Candidate, NDArray[np.floating]],
     *,
     n_resamples: int,
     seed: int,
+    judges_chose_epoch: bool = True,
 ) -> Verdict:
-    """Return the verdict on embeddings (utterances, embed_dim) of the same utterances.
+    """Return the verdict on embeddings (utterances, embed_dim) of the same utterances, as the module says.
 
-    The rotation is kept if a published width is a regression, if the full width is worse at all, or if the mean log
-    EER at the published widths is not below the rotation's.
+    Args:
+        trials: Of the speakers that judge.
+        embeddings: Of each candidate, from the simplest on; the rotation and the trained head are among them.
+        n_resamples: Resamples for intervals over speakers; 0 for McNemar's test alone.
+        seed: Of the resamples.
+        judges_chose_epoch: Whether these speakers chose the epoch too.
     """
-    systems = {"rotation": trials.scored(rotation), "trained": trials.scored(trained)}
+    resampling = Resampling(n_resamples, seed)
+    whole = _compare(trials, embeddings, resampling)
+    parts = trials.by_domain()
+    compared = {
+        name: whole if part is trials else _compare(part, embeddings, resampling) for name, part in parts.items()
+    }
+    domains = tuple(_judge_domain(name, parts[name], widths) for name, widths in compared.items())
+    means = {name: trials.mean_log_eer_of(vectors) for name, vectors in embeddings.items()}
+    kept, reason = _decide(domains, means)
+    return Verdict(
+        tuple(_judge_width(width, published=width.dim in trials.published_dims) for width in whole),
+        means["rotation"],
+        means["trained"],
+        kept=kept,
+        reason=reason,
+        start_mean_log_eer=means.get("start"),
+        n_speakers=len(trials.speakers),
+        judges_chose_epoch=judges_chose_epoch,
+        domains=domains,
+    )
+
+
+def _compare(
+    trials: ValidationTrials, embeddings: Mapping[Candidate, NDArray[np.floating]], resampling: Resampling
+) -> tuple[ComparedWidth, ...]:
+    systems = {str(name): trials.scored(vectors) for name, vectors in embeddings.items()}
     n_target_speakers, _ = systems["rotation"].n_speakers_by_kind
-    resamples = n_resamples > 0 and n_target_speakers >= MIN_SPEAKERS
-    compared = compare_systems(systems, resampling=Resampling(n_resamples, seed) if resamples else None)
-    widths = tuple(_judge(width, published=width.dim in trials.published_dims) for width in compared)
-    before = trials.mean_log_eer({width.dim: width.rotation for width in widths})
-    after = trials.mean_log_eer({width.dim: width.trained for width in widths})
-    kept, reason = _decide(widths, before, after)
-    return Verdict(widths, before, after, kept=kept, reason=reason)
+    resamples = resampling.n_resamples > 0 and n_target_speakers >= MIN_SPEAKERS
+    return compare_systems(systems, resampling=resampling if resamples else None)
 
 
-def _judge(width: ComparedWidth, *, published: bool) -> WidthVerdict:
-    """Return the verdict at one width: by the interval, or without one by McNemar's test."""
-    (pair,) = width.pairs
+def _judge_domain(name: str, trials: ValidationTrials, widths: Sequence[ComparedWidth]) -> DomainVerdict:
+    rows = tuple(
+        DomainWidth(
+            width.dim,
+            width.dim in trials.published_dims,
+            {each: width.models[each].eer for each in NAMES if each in width.models},
+            tuple(map(_comparison, width.pairs)),
+        )
+        for width in widths
+    )
+    return DomainVerdict(name, len(trials.speakers), trials.trials.n_target, trials.trials.n_nontarget, rows)
+
+
+def _comparison(pair: Difference) -> Comparison:
+    """Return the outcome of a comparison: by the interval, or without one by McNemar's test."""
     if pair.delta_ci is None:
         p_value, differs = pair.mcnemar.p_value, pair.mcnemar.p_value < 1 - LEVEL
     else:
@@ -85,20 +185,65 @@ def _judge(width: ComparedWidth, *, published: bool) -> WidthVerdict:
     outcome: Outcome = "EVEN"
     if differs and pair.delta_eer:
         outcome = "WIN" if pair.delta_eer < 0 else "REGRESSION"
-    rotation, trained = width.models["rotation"].eer, width.models["trained"].eer
-    return WidthVerdict(width.dim, published, rotation, trained, pair.delta_ci, p_value, outcome)
+    return Comparison(_CANDIDATES[pair.b], _CANDIDATES[pair.a], pair.delta_eer, pair.delta_ci, p_value, outcome)
 
 
-def _decide(widths: Sequence[WidthVerdict], before: float, after: float) -> tuple[Kept, str]:
-    """Return which head is kept, and why."""
-    published = [width for width in widths if width.published]
-    if worse := [width.dim for width in published if width.outcome == "REGRESSION"]:
-        return "rotation", f"the trained head is worse at {', '.join(map(str, worse))}"
-    if published[-1].trained > published[-1].rotation:
-        return "rotation", "the trained head is worse at the full width"
-    if after >= before:
-        return "rotation", "the trained head's mean log EER is not below the rotation's"
-    return "trained", "its mean log EER is below the rotation's, and no published width is worse"
+def _judge_width(width: ComparedWidth, *, published: bool) -> WidthVerdict:
+    (pair,) = (each for each in width.pairs if (each.a, each.b) == ("rotation", "trained"))
+    found, eer = _comparison(pair), {name: metrics.eer for name, metrics in width.models.items()}
+    return WidthVerdict(
+        width.dim,
+        published,
+        eer["rotation"],
+        eer["trained"],
+        found.delta_ci,
+        found.p_value,
+        found.outcome,
+        start=eer.get("start"),
+    )
+
+
+def _decide(domains: Sequence[DomainVerdict], means: Mapping[Candidate, float]) -> tuple[Candidate, str]:
+    """Return which candidate is kept, and why."""
+    closed, reasons = _closed_form(domains, means)
+    against = NAMES[closed]
+    if (objection := _objection("trained", closed, domains, means)) is None:
+        return "trained", "; ".join(
+            [f"its mean log EER is below the {against}'s, and no published width is worse", *reasons]
+        )
+    return closed, "; ".join([objection, *reasons])
+
+
+def _closed_form(domains: Sequence[DomainVerdict], means: Mapping[Candidate, float]) -> tuple[Candidate, list[str]]:
+    """Return the better of rotation and start, and why; without a start there is nothing to say."""
+    if "start" not in means:
+        return "rotation", []
+    objection = _objection("start", "rotation", domains, means)
+    return ("rotation", [objection]) if objection else ("start", ["the start's mean log EER is below the rotation's"])
+
+
+def _objection(
+    candidate: Candidate, against: Candidate, domains: Sequence[DomainVerdict], means: Mapping[Candidate, float]
+) -> str | None:
+    """Return why a candidate does not replace a simpler one; None if it does."""
+    if worse := [place for domain in domains if (place := _worse_widths(candidate, against, domain))]:
+        return f"the {NAMES[candidate]} is worse at {'; '.join(worse)}"
+    if means[candidate] >= means[against]:
+        return f"the {NAMES[candidate]}'s mean log EER is not below the {NAMES[against]}'s"
+    return None
+
+
+def _worse_widths(candidate: Candidate, against: Candidate, domain: DomainVerdict) -> str:
+    """Return the published widths of a domain at which a candidate is worse, as part of a sentence."""
+    dims = [
+        str(width.dim)
+        for width in domain.widths
+        if width.published
+        for each in width.comparisons
+        if (each.candidate, each.against, each.outcome) == (candidate, against, "REGRESSION")
+    ]
+    of_domain = f" of {domain.domain}" if domain.domain else ""
+    return f"{', '.join(dims)}{of_domain}" if dims else ""
 
 
 def measure_baselines(
@@ -120,5 +265,5 @@ def measure_baselines(
         truncation=trials.eers(own, tuple(dim for dim in trials.dims if dim <= own_dim)),
         rotation=rotation,
         rotation_method=method,
-        rotation_mean_log_eer=trials.mean_log_eer(rotation),
+        rotation_mean_log_eer=trials.mean_log_eer_of(rotated),
     )

@@ -2,18 +2,20 @@
 
 import math
 from dataclasses import asdict, replace
+from functools import partial
 
 import pytest
 import torch
 
-from factories import tiny_config, write_tiny_model
+from factories import tiny_config, write_tiny_model, write_voices
 from mrlspk.distributed import ALONE
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import read_checkpoint
 from mrlspk.training.fit import fit
+from mrlspk.training.head import judges
 from mrlspk.training.head.head_run import begin_head_run, conclude_head_run
 from mrlspk.training.head.pooled_vectors import Stores
-from mrlspk.training.validation import build_validation_trials
+from mrlspk.training.validation import build_validation_trials, embed_pooled
 from tiny_runs import prepared
 
 
@@ -33,9 +35,10 @@ def begin(tiny_corpus, tmp_path, monkeypatch):
     origin = write_tiny_model(tmp_path / "models" / "origin.pt", dims=(8,), seed=5)
     monkeypatch.setattr(CountedStores, "n_whole", 0)
 
-    def begin_run(*, resume_path=None, **head):
+    def begin_run(*, resume_path=None, corpus=tiny_corpus, n_held_out=2, **head):
         config = tiny_config(
-            tiny_corpus,
+            corpus,
+            data={"n_validation_speakers": n_held_out},
             model={"pretrained": {"use_pretrained": True, "pretrained_checkpoint": str(origin)}, "backbone": None},
             training={"freeze_backbone_epochs": None, "num_epochs": 2},
             head={"rotation": "svd", "start_decay": 1.0, "centre": False, "flatten": 0.0} | head,
@@ -48,6 +51,14 @@ def begin(tiny_corpus, tmp_path, monkeypatch):
         return begin_head_run(state, stores, build_validation_trials(config, state.plan.data), teacher=None)
 
     return begin_run
+
+
+@pytest.fixture
+def begin_divided(begin, tmp_path, monkeypatch):
+    """Return a head run with six held-out speakers: two choose the epoch, and four judge."""
+    monkeypatch.setattr(judges, "FEWEST", 6)
+    corpus = write_voices(tmp_path / "many", 10, files=("1",), seconds=0.4)
+    return partial(begin, corpus=corpus, n_held_out=6)
 
 
 def head_weight(path):
@@ -116,9 +127,9 @@ def test_resume_without_the_start_is_refused(begin):
         begin(resume_path=run.run_dir / "last.pt")
 
 
-@pytest.mark.parametrize("kept", ["trained", "rotation"])
+@pytest.mark.parametrize("kept", ["trained", "start", "rotation"])
 def test_conclusion_copies_the_kept_head_to_best(begin, monkeypatch, kept):
-    run = begin()
+    run = begin(centre=True)
     fit(run)
     from mrlspk.training.head import head_run
 
@@ -138,3 +149,52 @@ def test_untrained_head_run_concludes_with_the_rotation(begin):
     best = read_checkpoint(run.run_dir / "best.pt")
     assert torch.equal(best["model"]["head.linear.weight"], head_weight(run.run_dir / "rotation.pt"))
     assert "verdict" not in best
+
+
+def test_best_checkpoint_has_the_metrics_of_speakers_that_chose_nothing(begin_divided):
+    run = begin_divided(centre=True)
+    fit(run)
+    verdict = conclude_head_run(run)
+    best, trained = (read_checkpoint(run.run_dir / name) for name in ("best.pt", "trained.pt"))
+    choosing, judging = run.validator.trials, run.validator.judging
+    assert (len(choosing.speakers), len(judging.speakers), verdict.n_speakers) == (2, 4, 4)
+    assert tuple(best["judges"]) == judging.speakers
+    assert not verdict.judges_chose_epoch
+    embeddings = embed_pooled(run.state.module.current_encoder(), run.validator.pooled).numpy()
+    assert trained["validation"]["eer"].keys() == best["validation"]["eer"].keys()
+    assert trained["validation"]["eer"] == choosing.result(embeddings).eer  # the last epoch is the best
+    assert best["validation"]["eer"] == {row.dim: row.eer[verdict.kept] for row in verdict.domains[0].widths}
+    card = best["card"]
+    assert (card["trials"]["n_target"], card["trials"]["n_nontarget"]) == (
+        judging.trials.n_target,
+        judging.trials.n_nontarget,
+    )
+    assert {row["dim"]: row["eer"] for row in card["results"]} == {
+        8: best["validation"]["eer"][8],
+        4: best["validation"]["eer"][4],
+    }
+
+
+def test_resumed_run_keeps_its_judges(begin_divided):
+    run = begin_divided()
+    fit(run)
+    resumed = begin_divided(resume_path=run.run_dir / "last.pt")
+    assert resumed.validator.judging.speakers == run.validator.judging.speakers
+    contents = read_checkpoint(run.run_dir / "last.pt")
+    del contents["judges"]  # as in a run of an earlier version, whose speakers all chose the epoch
+    torch.save(contents, run.run_dir / "last.pt")
+    older = begin_divided(resume_path=run.run_dir / "last.pt")
+    assert older.validator.judging is older.validator.trials
+    assert len(older.validator.trials.speakers) == 6
+
+
+def test_start_is_a_candidate_beside_rotation_and_trained_head(begin):
+    run = begin(centre=True)
+    fit(run)
+    verdict = conclude_head_run(run)
+    assert verdict.start_mean_log_eer == pytest.approx(
+        read_checkpoint(run.run_dir / "start.pt")["validation"]["mean_log_eer"]
+    )
+    files = {"rotation": "rotation.pt", "start": "start.pt", "trained": "trained.pt"}
+    best = head_weight(run.run_dir / "best.pt")
+    assert torch.equal(best, head_weight(run.run_dir / files[verdict.kept]))

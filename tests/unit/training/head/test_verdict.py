@@ -14,10 +14,11 @@ from mrlspk.training.validation import ValidationTrials
 WIDTHS = 2, 4
 
 
-def trials_of(n_speakers, *, per_speaker=3, published=WIDTHS):
-    """All pairs of the utterances of so many speakers."""
+def trials_of(n_speakers, *, per_speaker=3, published=WIDTHS, domains=None):
+    """All pairs of the utterances of so many speakers; within domains, if there are any."""
     ids = [f"s{speaker:02}/{number}.wav" for speaker in range(n_speakers) for number in range(per_speaker)]
-    pairs = list(combinations(ids, 2))
+    domain = (domains or {}).get
+    pairs = [(a, b) for a, b in combinations(ids, 2) if domain(a.split("/")[0]) == domain(b.split("/")[0])]
     is_target = np.array([a.split("/")[0] == b.split("/")[0] for a, b in pairs])
     trials = Trials(*map(tuple, zip(*pairs, strict=True)), is_target, path="by hand", sha256="0" * 64)
     utterances = tuple(Utterance(each, each.split("/")[0], each.split("/")[0], FileSource(each)) for each in ids)
@@ -29,6 +30,7 @@ def trials_of(n_speakers, *, per_speaker=3, published=WIDTHS):
         weights=(1.0, 1.0),
         scale=30.0,
         p_target=0.05,
+        domains=domains,
     )
 
 
@@ -44,7 +46,7 @@ def embed(n_speakers, *, narrow, wide, seed=0, per_speaker=3):
 def verdict_of(n_speakers, before, after, *, n_resamples=200, published=WIDTHS):
     trials = trials_of(n_speakers, published=published)
     first, second = (embed(n_speakers, **noise) for noise in (before, after))
-    return reach_verdict(trials, first, second, n_resamples=n_resamples, seed=1)
+    return reach_verdict(trials, {"rotation": first, "trained": second}, n_resamples=n_resamples, seed=1)
 
 
 def test_lower_eer_at_every_width_keeps_the_trained_head():
@@ -75,16 +77,84 @@ def test_equal_embeddings_are_even_and_keep_the_rotation():
     assert verdict.reason == "the trained head's mean log EER is not below the rotation's"
 
 
-def test_worse_full_width_keeps_the_rotation():
+def test_full_width_that_is_worse_by_chance_alone_does_not_decide():
     trials = trials_of(24)
     before = embed(24, narrow=0.5, wide=0.3)
     after = embed(24, narrow=0.02, wide=0.3)
     after[0, 2:], after[3, 2:] = before[3, 2:], before[0, 2:].copy()  # one utterance each of two speakers, swapped
-    verdict = reach_verdict(trials, before, after, n_resamples=200, seed=1)
+    verdict = reach_verdict(trials, {"rotation": before, "trained": after}, n_resamples=200, seed=1)
     full = verdict.widths[-1]
     assert (full.outcome, full.trained > full.rotation) == ("EVEN", True)
-    assert verdict.trained_mean_log_eer < verdict.rotation_mean_log_eer
-    assert (verdict.kept, verdict.reason) == ("rotation", "the trained head is worse at the full width")
+    assert verdict.kept == "trained"
+
+
+GOOD, FAIR, POOR = ({"narrow": noise, "wide": noise} for noise in (0.02, 0.35, 0.7))
+
+
+@pytest.mark.parametrize(
+    ("start", "trained", "kept", "reason"),
+    [
+        (FAIR, GOOD, "trained", "its mean log EER is below the start's, and no published width is worse; the start's"),
+        (GOOD, FAIR, "start", "the trained head is worse at 2, 4; the start's mean log EER is below the rotation's"),
+        (GOOD, GOOD, "start", "the trained head's mean log EER is not below the start's; the start's mean log EER is"),
+        (POOR | {"wide": 0.9}, GOOD, "trained", "below the rotation's, and no published width is worse; the start"),
+        (POOR, POOR, "rotation", "the trained head's mean log EER is not below the rotation's; the start's mean log"),
+    ],
+)
+def test_trained_head_is_compared_with_the_better_closed_form(start, trained, kept, reason):
+    noises = {"rotation": POOR, "start": start, "trained": trained}
+    embeddings = {name: embed(24, **noise) for name, noise in noises.items()}
+    verdict = reach_verdict(trials_of(24), embeddings, n_resamples=200, seed=1)
+    assert verdict.kept == kept
+    assert reason in verdict.reason
+    assert verdict.start_mean_log_eer is not None
+    assert [width.start for width in verdict.widths] == [row.eer["start"] for row in verdict.domains[0].widths]
+
+
+def test_start_that_is_worse_at_one_width_does_not_replace_the_rotation():
+    embeddings = {
+        "rotation": embed(24, narrow=0.3, wide=0.7),
+        "start": embed(24, narrow=0.7, wide=0.02),
+        "trained": embed(24, narrow=0.7, wide=0.7),
+    }
+    verdict = reach_verdict(trials_of(24), embeddings, n_resamples=200, seed=1)
+    assert verdict.start_mean_log_eer < verdict.rotation_mean_log_eer
+    assert verdict.kept == "rotation"
+    assert verdict.reason.endswith("the start is worse at 2")
+
+
+def two_domains(n_large, n_small):
+    """The domain of each speaker, by his number."""
+    return {f"s{number:02}": "large" if number < n_large else "small" for number in range(n_large + n_small)}
+
+
+def test_regression_in_one_domain_is_not_made_up_for_by_another():
+    domains, counts = two_domains(40, 22), (40 * 3, 22 * 3)
+    before = embed(62, narrow=0.3, wide=0.3)
+    good, bad = (embed(62, narrow=noise, wide=noise, seed=0) for noise in (0.01, 0.8))
+    after = np.concatenate([good[: counts[0]], bad[counts[0] :]])
+    verdict = reach_verdict(
+        trials_of(62, domains=domains), {"rotation": before, "trained": after}, n_resamples=200, seed=1
+    )
+    assert verdict.kept == "rotation"
+    assert verdict.reason == "the trained head is worse at 2, 4 of small"
+    assert [(each.domain, each.n_speakers, each.n_target) for each in verdict.domains] == [
+        ("large", 40, 40 * 3),
+        ("small", 22, 22 * 3),
+    ]
+    outcomes = {each.domain: [row.comparisons[0].outcome for row in each.widths] for each in verdict.domains}
+    assert outcomes == {"large": ["WIN", "WIN"], "small": ["REGRESSION", "REGRESSION"]}
+
+
+def test_every_domain_counts_as_much_as_a_larger_one():
+    domains = two_domains(40, 6)
+    before, after = embed(46, narrow=0.5, wide=0.5), embed(46, narrow=0.4, wide=0.4)
+    verdict = reach_verdict(
+        trials_of(46, domains=domains), {"rotation": before, "trained": after}, n_resamples=0, seed=1
+    )
+    for name, mean in (("rotation", verdict.rotation_mean_log_eer), ("trained", verdict.trained_mean_log_eer)):
+        by_domain = [np.mean([np.log(row.eer[name]) for row in each.widths]) for each in verdict.domains]
+        assert mean == pytest.approx(np.mean(by_domain))
 
 
 @pytest.mark.parametrize(("n_speakers", "n_resamples"), [(6, 200), (24, 0)])
@@ -103,7 +173,7 @@ def test_single_different_decision_is_even():
     before = embed(6, narrow=0.2, wide=0.2)
     after = before.copy()
     after[0] = embed(6, narrow=0.2, wide=0.2, seed=5)[0]
-    verdict = reach_verdict(trials, before, after, n_resamples=0, seed=1)
+    verdict = reach_verdict(trials, {"rotation": before, "trained": after}, n_resamples=0, seed=1)
     assert {width.outcome for width in verdict.widths} == {"EVEN"}
 
 
