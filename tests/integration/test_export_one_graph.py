@@ -7,12 +7,18 @@ import onnxruntime
 import openvino
 import pytest
 import soundfile
+import torch
 
 import mrlspk
+from factories import write_tiny_model
+from graphs import write_moments
+from mrlspk.config.architecture import HeadArchitecture
 from mrlspk.files import file_sha256
 from mrlspk.inference import export_parity
 from mrlspk.inference.one_graph import spectra
 from mrlspk.inference.speaker_models.front_ends import KaldiFbank, build_front_end
+from mrlspk.models.checkpoints import encoder_entries, save_checkpoint
+from mrlspk.models.external_encoder import build_external_encoder
 from mrlspk.models.graph_metadata import check_signal
 from mrlspk.rotation.transform import BaseFile, Transform
 from mrlspk.rotation.transform_file import save_transform
@@ -114,6 +120,34 @@ def test_model_without_a_transform_is_exported_with_its_front_end(run, world):
     np.testing.assert_allclose(mrlspk.load("one.onnx").embed("a.wav", speech="all"), own, atol=1e-4)
 
 
+def test_calibration_beside_the_transform_decides_in_one_file(run, world):
+    """A decision of the pair is one of the file: score 0.5 is above the threshold 0.4, at llr = 10 * score - 4."""
+    llr = {"p_target": 0.5, "llr": 0.0, "score": 0.4}
+    far = {"far": 0.01, "llr": 0.0, "score": 0.4, "p_fa": 0.01, "p_miss": 0.1}
+    fingerprint = run("embed", "a.wav", "--model", "head.npz", "--json").json["fingerprint"]
+    list_of = {"path": "list", "sha256": "a" * 64, "n_target": 1, "n_nontarget": 1, "speakers": ["a"]}
+    width = {"scale": 10.0, "offset": -4.0, "duration_weight": None, "priors": [llr], "false_accepts": [far]}
+    kept = {
+        "version": 1,
+        "fingerprint": fingerprint,
+        "score_norm": "none",
+        "top_n": None,
+        "cohort": None,
+        "quality": None,
+    }
+    kept |= {"seconds_range": [1.0, 2.0], "crop_seconds": [None], "fit_p_target": 0.5}
+    kept |= {"trials": [list_of], "widths": [width | {"dim": dim} for dim in (16, WIDTH)]}
+    (world / "head.calibration.json").write_text(json.dumps(kept))
+    assert run("export", "head.npz", "-o", "one.onnx", "--json").json["calibrated"] is True
+    pair = run("verify", "a.wav", "b.wav", "--model", "head.npz", "--speech", "all", "--json")
+    alone(world, "one.onnx", "a.wav", "b.wav")
+    found = run("verify", "a.wav", "b.wav", "--model", "one.onnx", "--speech", "all", "--json")
+    assert found.exit_code == 0, found.stderr
+    assert [each["llr"] for each in found.json["scores"]] == pytest.approx(
+        [each["llr"] for each in pair.json["scores"]], abs=1e-2
+    )
+
+
 def test_graph_that_computes_something_else_is_not_kept(run, world, monkeypatch):
     monkeypatch.setattr(spectra, "kaldi_window", lambda _, length: np.ones(length))
     refused = run("export", "head.npz", "-o", "one.onnx")
@@ -139,3 +173,46 @@ def test_what_cannot_be_one_graph_is_refused(run, world, words, code, message):
     refused = run("export", *words)
     assert (refused.exit_code, message in refused.stderr) == (code, True), refused.stderr
     assert not list(world.glob("one.*"))
+
+
+def test_transform_of_a_checkpoint_names_the_way(run, world):
+    write_tiny_model(world / "base.pt", (8, WIDTH))
+    with np.load("head.npz") as part:
+        named = {"base_file": "base.pt", "base_sha256": file_sha256(world / "base.pt")}
+        np.savez("other.npz", **dict(part) | named)
+    refused = run("export", "other.npz", "-o", "one.onnx")
+    assert refused.exit_code == 1
+    assert "base.pt: is a checkpoint, not an ONNX graph" in refused.stderr
+    assert "mrlspk export base.pt -o base.onnx" in refused.stderr
+
+
+def test_transform_of_a_model_that_we_exported_is_one_graph_too(run, world):
+    base = BaseFile(file="ours.onnx", sha256=file_sha256(write_moments(world / "ours.onnx")))
+    matrix = np.array([[0.6, 0.8], [-0.8, 0.6]])
+    transform = Transform(np.array([0.1, 0.2]), matrix, np.ones(2), (1, 2), True, 0.0, "energy", None, base)
+    save_transform(transform, world / "other.npz", force=False)
+    exported = run("export", "other.npz", "-o", "one.onnx", "--json")
+    assert exported.exit_code == 0, exported.stderr
+    assert (exported.json["base"]["file"], exported.json["front_end"]["type"]) == ("ours.onnx", "waveform")
+    found, expected = (mrlspk.load(name).embed("a.wav") for name in ("one.onnx", "other.npz"))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_head_checkpoint_becomes_one_graph_with_its_base_model(run, world):
+    architecture = HeadArchitecture(
+        in_features=WIDTH,
+        matryoshka_dims=(8, 24),
+        base=BaseFile(file="base.onnx", sha256=file_sha256(world / "base.onnx")),
+    )
+    torch.manual_seed(0)
+    encoder = build_external_encoder(architecture).eval()
+    save_checkpoint(world / "head.pt", encoder_entries(encoder, architecture))
+    exported = run("export", "head.pt", "-o", "one.onnx", "--json")
+    assert exported.exit_code == 0, exported.stderr
+    assert (exported.json["dims"], exported.json["transform"]) == ([8, 24], None)
+    own = torch.from_numpy(mrlspk.load("base.onnx").embed("a.wav", speech="all"))
+    with torch.inference_mode():
+        expected = encoder.project(own[None])[0].numpy()
+    alone(world, "one.onnx", "a.wav")
+    found = mrlspk.load("one.onnx").embed("a.wav", speech="all")
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-4)

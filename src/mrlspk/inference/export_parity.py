@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.data.audio import SAMPLE_RATE
-from mrlspk.errors import CheckpointError
-from mrlspk.inference.onnx_backend import open_session
+from mrlspk.errors import CheckpointError, shorten
+from mrlspk.inference.onnx_backend import open_session, runtime_faults
 from mrlspk.inference.parity import TOLERANCE, to_unit
 from mrlspk.models.graph_metadata import GraphInput, check_signal
 
@@ -80,13 +80,27 @@ def open_graph(path: Path, format: ExportFormat, input: GraphInput) -> Runner:
     """Return the function that an ONNX or OpenVINO file computes.
 
     Raises:
-        CheckpointError: If its runtime cannot read it.
+        CheckpointError: If its runtime cannot read it; the function raises it if the runtime cannot run it.
         MissingDependencyError: If the runtime is not installed.
     """
     if format == "onnx":
         session = open_session(path.read_bytes(), path)
-        return lambda values: session.run(["embedding"], {input: values})[0]
+        return _guarded(lambda values: session.run(["embedding"], {input: values})[0], runtime_faults(), path)
     from mrlspk.inference.openvino_backend import shared_core  # installed: it has just written the file
 
     compiled = shared_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return lambda values: compiled([values])[0].copy()
+    return _guarded(lambda values: compiled([values])[0].copy(), (RuntimeError,), path)
+
+
+def _guarded(run: Runner, faults: tuple[type[Exception], ...], path: Path) -> Runner:
+    """Return a function that raises a CheckpointError where a runtime raises an error of its own."""
+
+    def guarded(values: Values) -> Values:
+        try:
+            return run(values)
+        except faults as error:
+            reason = shorten(str(error).strip().splitlines()[-1])
+            what = f"the exported model does not run on an input of {values.shape}: {reason}"
+            raise CheckpointError(what, path.name, "It was not kept. Export the model in another format.") from error
+
+    return guarded

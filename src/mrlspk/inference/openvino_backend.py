@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError
+from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError, shorten
 from mrlspk.inference.backend import Precision
 from mrlspk.inference.graph_backend import GraphBackend, usable_processors
 from mrlspk.inference.graph_file import NOT_OURS, read_graph, waveform_metadata
 from mrlspk.inference.openvino_parts import split_graph
+from mrlspk.models.export.openvino_pools import allow_short_signals
 from mrlspk.models.graph_metadata import GraphMetadata
 
 if TYPE_CHECKING:
@@ -53,8 +54,12 @@ class OpenVinoBackend(GraphBackend):
     def _run(self, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
         values = waveforms
         with self._requests() as requests:
-            for request in requests:
-                values = request.infer([values], share_inputs=True, share_outputs=True)[0]
+            try:
+                for request in requests:
+                    values = request.infer([values], share_inputs=True, share_outputs=True)[0]
+            except RuntimeError as error:
+                what = f"OpenVINO cannot run the model on {waveforms.shape[1]} samples: {_reason(error)}"
+                raise CheckpointError(what, fix="Use `backend=onnxruntime`.") from error
             return values.copy()  # the request's own memory, which its next call overwrites
 
     @contextmanager
@@ -125,15 +130,22 @@ def _read_graph(core: "openvino.Core", path: Path) -> "openvino.Model":
     """
     content = read_graph(path)
     try:
-        return core.read_model(content, b"")
+        model = core.read_model(content, b"")
     except RuntimeError as error:
         raise CheckpointError("is not a whole ONNX file", path, NOT_OURS) from error
+    allow_short_signals(model)
+    return model
 
 
 def _properties(model: "openvino.Model") -> dict[str, str]:
     """Return the string properties of the ONNX file that a graph was read from."""
     sections = dict(model.get_rt_info().items())
     return {name: str(value.value) for name, value in sections.get("framework", {}).items()}
+
+
+def _reason(error: RuntimeError) -> str:
+    """Return the last line of an error of OpenVINO; those before it say where in its source."""
+    return shorten(str(error).strip().splitlines()[-1])
 
 
 def _compile(core: "openvino.Core", model: "openvino.Model", precision: str) -> "openvino.CompiledModel":

@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import openvino
 import pytest
+from onnx import helper
 
 from factories import tiny_encoder
 from graphs import moments_graph, write_moments
@@ -143,6 +144,22 @@ def test_openvino_refuses_what_is_no_exported_model(tmp_path, write, what):
     write(tmp_path / "m.onnx")
     with pytest.raises(CheckpointError, match=what):
         load(tmp_path / "m.onnx")
+
+
+def test_signal_that_openvino_cannot_run_names_its_length(monkeypatch, tmp_path):
+    sizes = {"kernel_shape": [9_000], "strides": [9_000], "ceil_mode": 1}
+    window = helper.make_node("AveragePool", ["waveform"], ["embedding"], **sizes)
+    ports = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 1, name]) for name in ("waveform", "embedding")
+    ]
+    model = helper.make_model(helper.make_graph([window], "pool", ports[:1], ports[1:]), ir_version=9)
+    metadata = GraphMetadata(dims=(1,), sample_rate=1, min_samples=1, fingerprint="", family="", licence="")
+    helper.set_model_props(model, metadata.properties())
+    onnx.save(model, tmp_path / "m.onnx")
+    monkeypatch.setattr(openvino_backend, "allow_short_signals", lambda _model: None)
+    backend = read_openvino_backend(tmp_path / "m.onnx")
+    with pytest.raises(CheckpointError, match="OpenVINO cannot run the model on 1 samples: Kernel"):
+        backend.embed(np.zeros((1, 1, 8_000), np.float32))
 
 
 def test_graph_without_named_parts_has_no_bf16(tmp_path, monkeypatch):

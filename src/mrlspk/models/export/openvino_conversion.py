@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mrlspk.errors import MissingDependencyError
+from mrlspk.models.export.openvino_pools import allow_short_signals
 from mrlspk.models.graph_metadata import PROPERTY, GraphMetadata
 
 
@@ -23,5 +24,6 @@ def save_openvino(graph: bytes, path: Path, metadata: GraphMetadata) -> None:
             "OpenVINO is not installed", path, "Type: pip install 'mrlspk[openvino]'"
         ) from error
     model = openvino.Core().read_model(graph, b"")
+    allow_short_signals(model)
     model.set_rt_info(metadata.model_dump_json(), PROPERTY)
     openvino.save_model(model, path, compress_to_fp16=False)
