@@ -16,6 +16,7 @@ from mrlspk.cli.options import MOST, AsJson, ConfigPath, Debug, OptionalDevice, 
 from mrlspk.cli.options import Overrides as Sets
 from mrlspk.cli.output import percent
 from mrlspk.cli.train_progress import TrainProgress
+from mrlspk.cli.vectors import SpeakersPath
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ def train_command(
     init_from: Annotated[
         str | None, typer.Option("--init-from", help="Start from this model: a path or a name.")
     ] = None,
+    vectors: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--vectors",
+            help="Train a head on these vectors in place of audio: .npz, .npy, .ark, .scp, .parquet, .jsonl; "
+            "repeatable.",
+        ),
+    ] = None,
+    speakers: SpeakersPath = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, show it, train nothing.")] = False,
     debug_batches: Annotated[
         int | None, typer.Option("--debug-batches", min=1, max=MOST, help="End each epoch after so many batches.")
@@ -61,7 +71,7 @@ def train_command(
     if allow_changes and resume == "never":
         raise UsageError("needs --resume", "--allow-changes", "Give --resume too, or leave it out.")
     environment = read_environment(os.environ)
-    sets = [*(overrides or ()), *_flag_overrides(init_from, device)]
+    sets = [*(overrides or ()), *_flag_overrides(init_from, device), *_vector_overrides(vectors, speakers, init_from)]
     config = load_config(config_paths, sets, environment=os.environ)
     launch = read_launch(os.environ)
     options: dict[str, Any] = {"launch": launch, "named_keys": named_keys(config_paths, sets, environment=os.environ)}
@@ -100,6 +110,23 @@ def _flag_overrides(init_from: str | None, device: str | None) -> Iterator[str]:
         yield f"model.pretrained.pretrained_checkpoint={json.dumps(init_from)}"
     if device is not None:
         yield f"hardware.device={device}"
+
+
+def _vector_overrides(vectors: list[Path] | None, speakers: Path | None, init_from: str | None) -> Iterator[str]:
+    """Yield the settings of ``--vectors``: without ``--init-from`` there is no base model.
+
+    Raises:
+        UsageError: If speakers are given without vectors.
+    """
+    if vectors:
+        yield f"data.vectors={json.dumps(list(map(str, vectors)))}"
+        yield "model.backbone=null"
+        if init_from is None:
+            yield "model.pretrained.use_pretrained=false"
+    if speakers is not None:
+        if not vectors:
+            raise UsageError("given without vectors", fix="Leave it out.", parameter="speakers")
+        yield f"data.speakers={json.dumps(str(speakers))}"
 
 
 def _payload(report: "TrainReport") -> dict[str, object]:

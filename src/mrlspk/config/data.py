@@ -32,9 +32,23 @@ class DataConfig(StrictModel):
         Path("data/voxceleb1/dev/wav"),
         description="Corpus of other speakers for validation; null: hold speakers out of train_dataset.",
     )
+    vectors: tuple[Path, ...] = Field(
+        (),
+        description="Files of speaker vectors to train a head on, in place of train_dataset and val_dataset: .npz, "
+        ".npy, .ark, .scp, .parquet or .jsonl. Keys about audio do not apply.",
+    )
+    val_vectors: tuple[Path, ...] = Field(
+        (), description="Files of vectors of other speakers for validation; []: hold speakers out of vectors."
+    )
+    speakers: Path | None = Field(
+        None,
+        description="Speakers of the vectors: utt2spk, or a table with the columns id and speaker; null: the part of "
+        "an id before its first /.",
+    )
     n_validation_speakers: Count | None = Field(
         None,
-        description="Validation speakers: held out of train_dataset, or taken from val_dataset; null: a fifth of those "
+        description="Validation speakers: held out of train_dataset or vectors, or taken from val_dataset or "
+        "val_vectors; null: a fifth of those "
         "with two utterances, between 40 and 400 and at most half, or up to 400 of val_dataset.",
     )
     n_validation_trials: Count = Field(10_000, description="Seeded validation trials, half of them target.")
@@ -102,6 +116,16 @@ class DataConfig(StrictModel):
         columns = {self.validation_match, self.domain} - {None}
         if bool(columns) != (self.validation_metadata is not None):
             raise ValueError("validation_match or domain, and validation_metadata go together: give both or none")
+        return self
+
+    @model_validator(mode="after")
+    def check_vectors(self) -> Self:
+        """Refuse keys that need vectors without them, and speeds with them."""
+        for key in ("val_vectors", "speakers"):
+            if getattr(self, key) and not self.vectors:
+                raise ValueError(f"{key} needs vectors: give both or none")
+        if self.vectors and self.speed_perturbation:
+            raise ValueError("speed_perturbation needs audio: leave it empty to train on vectors")
         return self
 
     @model_validator(mode="after")

@@ -86,11 +86,9 @@ class ModelConfig(StrictModel):
 
     @model_validator(mode="after")
     def check_origin(self) -> Self:
-        """Require either a pretrained model or a backbone."""
+        """Refuse both a pretrained model and a backbone."""
         if self.pretrained.use_pretrained and self.backbone is not None:
             raise ValueError("backbone and pretrained.use_pretrained exclude each other: give one")
-        if not self.pretrained.use_pretrained and self.backbone is None:
-            raise ValueError("backbone is required if pretrained.use_pretrained is false")
         return self
 
     @property

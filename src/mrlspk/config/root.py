@@ -29,6 +29,29 @@ class Config(StrictModel):
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")
+    def check_origin(self) -> Self:
+        """Require a pretrained model, a backbone or vectors, and with vectors only the head to train."""
+        if not self.data.vectors:
+            if not self.model.pretrained.use_pretrained and self.model.backbone is None:
+                raise ValueError("model.backbone is required if model.pretrained.use_pretrained is false")
+            return self
+        if self.model.backbone is not None:
+            raise ValueError("data.vectors needs model.backbone null: only a head is trained on vectors")
+        if not self.trains_head_alone:
+            raise ValueError(
+                "data.vectors needs training.freeze_backbone_epochs null and no training.lora: only a head is trained"
+            )
+        return self
+
+    @property
+    def base_model(self) -> str | None:
+        """Path or name of the model that training starts from; None from scratch, or from vectors alone."""
+        pretrained = self.model.pretrained
+        if not pretrained.use_pretrained or (self.data.vectors and pretrained.pretrained_checkpoint is None):
+            return None
+        return str(pretrained.pretrained_checkpoint or pretrained.published_name)
+
+    @model_validator(mode="after")
     def check_triplet_batches(self) -> Self:
         """Refuse triplets without two crops of a speaker in a batch."""
         if self.loss.type == "Triplet" and (

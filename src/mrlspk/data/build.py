@@ -61,21 +61,11 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
         DataError: If a corpus is absent or too small, or training and validation share a speaker.
     """
     corpus = scan_corpus(config.train_dataset).at_channel(config.channel)
-    if config.val_dataset is None:
-        domains = _domains(corpus, config)
-        validation = hold_out(corpus, config.n_validation_speakers, seed=seed, domains=domains)
-        corpus = corpus.without_speakers(validation.speakers)
-    else:
-        others = scan_corpus(config.val_dataset).at_channel(config.channel)
-        domains = _domains(others, config)
-        validation = some_speakers(others, config.n_validation_speakers, seed=seed, domains=domains)
-        if len(validation.speakers) < (config.n_validation_speakers or 0):
-            logger.warning("%s: %d speakers to validate on", validation.root, len(validation.speakers))
+    others = None if config.val_dataset is None else scan_corpus(config.val_dataset).at_channel(config.channel)
+    domains = domains_of(corpus if others is None else others, config)
+    corpus, validation = split_corpus(corpus, others, config, seed=seed, domains=domains)
     check_disjoint(corpus.speakers, validation.speakers, where="data.val_dataset")
-    match = None
-    if config.validation_match is not None and config.validation_metadata is not None:
-        match = speaker_values(validation, read_metadata(config.validation_metadata), config.validation_match)
-    trials = draw_trials(validation, config.n_validation_trials, seed=seed, match=match, domains=domains)
+    trials = draw_validation_trials(validation, config, seed=seed, domains=domains)
     train = CropDataset(
         corpus,
         crop_seconds=config.chunk_duration,
@@ -87,11 +77,37 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
     return TrainingData(corpus, train, validation, trials, domains)
 
 
-def _domains(corpus: Manifest, config: DataConfig) -> Domains:
-    """Return the domain of each speaker that may be validated on."""
+def domains_of(corpus: Manifest, config: DataConfig) -> Domains:
+    """Return the configured domain of each speaker that may be validated on; empty if none is configured."""
     if config.domain is None or config.validation_metadata is None:
         return {}
     return read_domains(corpus, config.domain, config.validation_metadata)
+
+
+def split_corpus(
+    corpus: Manifest, others: Manifest | None, config: DataConfig, *, seed: int, domains: Domains
+) -> tuple[Manifest, Manifest]:
+    """Return what to train on, and whom to validate on: some of ``others``, or without them held out of ``corpus``.
+
+    Raises:
+        DataError: If there are too few speakers.
+    """
+    wanted = config.n_validation_speakers
+    if others is None:
+        validation = hold_out(corpus, wanted, seed=seed, domains=domains)
+        return corpus.without_speakers(validation.speakers), validation
+    validation = some_speakers(others, wanted, seed=seed, domains=domains)
+    if len(validation.speakers) < (wanted or 0):
+        logger.warning("%s: %d speakers to validate on", validation.root, len(validation.speakers))
+    return corpus, validation
+
+
+def draw_validation_trials(validation: Manifest, config: DataConfig, *, seed: int, domains: Domains) -> Trials:
+    """Return the configured trials among the speakers to validate on."""
+    match = None
+    if config.validation_match is not None and config.validation_metadata is not None:
+        match = speaker_values(validation, read_metadata(config.validation_metadata), config.validation_match)
+    return draw_trials(validation, config.n_validation_trials, seed=seed, match=match, domains=domains)
 
 
 def build_augmentation(config: DataConfig) -> Augmentation | None:

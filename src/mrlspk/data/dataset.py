@@ -39,6 +39,7 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         speeds: Factors of tempo and pitch; 1 leaves the speech unchanged.
         augmentation: Augmentation of crops; None for none.
         sample_rate: Hz.
+        fingerprint: Identifies the corpus; None for that of the manifest.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         speeds: tuple[float, ...] = (1.0,),
         augmentation: Augmentation | None = None,
         sample_rate: int = SAMPLE_RATE,
+        fingerprint: str | None = None,
     ) -> None:
         self.root = manifest.root
         self.speakers = manifest.speakers
-        self.fingerprint = manifest.fingerprint
+        self.fingerprint = fingerprint or manifest.fingerprint
         self.n_samples = round(crop_seconds * sample_rate)
         self.seed = seed
         self.speeds = speeds

@@ -4,14 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import SpeechMode
 from mrlspk.data.audio import AUDIO_SUFFIXES
-from mrlspk.data.audio.source import AudioSource
 from mrlspk.errors import DataError
 from mrlspk.evaluation.embedder import Embeddings
 from mrlspk.inference.recording import EmbeddedRecording, Recording
@@ -19,34 +17,12 @@ from mrlspk.rotation.transform import Transform
 from mrlspk.rotation.transform_file import check_fit, load_transform
 from mrlspk.vectors.checks import refuse_unusable
 from mrlspk.vectors.loading import load_vectors
+from mrlspk.vectors.source import VectorSource
 from mrlspk.vectors.speakers import read_speakers
 from mrlspk.vectors.table import VectorTable
 
 UNKNOWN = "unknown"  # fingerprint of vectors whose file does not name their model
 UNKNOWN_SECONDS = float("nan")
-
-
-@dataclass(frozen=True, slots=True)
-class VectorSource(AudioSource):
-    """An utterance whose audio is elsewhere."""
-
-    utterance_id: str
-
-    def __str__(self) -> str:
-        return self.utterance_id
-
-    def open(self) -> BinaryIO:
-        """Fail: there is no audio."""
-        raise OSError("is a stored vector, not audio")
-
-    def size(self) -> int:
-        """Fail: there is no audio."""
-        raise OSError("is a stored vector, not audio")
-
-    @property
-    def suffix(self) -> str:
-        """No suffix."""
-        return ""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mrlspk.data.trials import Trials, read_trials
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.stored_vectors import StoredVectors, VectorSource
+from mrlspk.evaluation.stored_vectors import StoredVectors
 from mrlspk.evaluation.trial_list import NAMED, TrialList, TrialRequest, join_sources, one_each
+from mrlspk.vectors.source import VectorSource
 from mrlspk.vectors.speakers import require_speakers
 
 

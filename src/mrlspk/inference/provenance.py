@@ -59,11 +59,10 @@ def describe_source(path: Path, loaded: LoadedModel, base: BaseCard) -> dict[str
 
 def provenance_of_run(config: Config, base: BaseCard | None) -> Provenance:
     """Return the provenance of the checkpoints of a run; ``base`` describes the model that it started from."""
-    pretrained = config.model.pretrained
-    file = None
-    if pretrained.use_pretrained:
+    model, file = config.base_model, None
+    if model is not None:
         file = BaseModelFile(
-            model=str(pretrained.pretrained_checkpoint or pretrained.published_name),
+            model=model,
             family=base.family if base else None,
             sha256=base.sha256 if base else None,
         )
@@ -94,10 +93,9 @@ def resumed_base(config: Config, loaded: LoadedModel, path: Path) -> BaseCard | 
     Raises:
         CheckpointError: If its model card is damaged.
     """
-    card, pretrained = read_card(loaded.contents, path), config.model.pretrained
-    if card is not None or not pretrained.use_pretrained:
+    card, model = read_card(loaded.contents, path), config.base_model
+    if card is not None or model is None:
         return card.base if card else None
-    model = str(pretrained.pretrained_checkpoint or pretrained.published_name)
     if is_published(model):
         return _published_card(find_model(model), None)
     return BaseCard(

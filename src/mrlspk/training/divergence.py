@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import torch
+from torch.nn import functional
 
 from mrlspk.distributed import shown_by_rank_zero
 from mrlspk.errors import MrlspkError
+from mrlspk.models.external_encoder import ExternalEncoder
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.training.run import Run
 from mrlspk.training.step import Batch
@@ -29,12 +31,17 @@ def check_weights(run: Run, group: Sequence[Batch]) -> None:
 def check_encoder(run: Run, encoder: HeadedModel) -> None:
     """Check, before recordings are embedded, that the embedding of white noise is finite and not zero.
 
+    A head on another model gets noise in place of the embeddings of that model, which does not change.
+
     Raises:
         MrlspkError: If it is not.
     """
-    noise = torch.randn(1, NOISE_SAMPLES, generator=torch.Generator().manual_seed(0))  # the run's stays as it is
+    of_vectors = isinstance(encoder, ExternalEncoder)
+    shape = 1, encoder.pooled_dim if of_vectors else NOISE_SAMPLES
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))  # the run's stays as it is
+    noise = (functional.normalize(noise, dim=1) if of_vectors else noise).to(encoder.device)
     with torch.inference_mode():
-        embedding = encoder.eval()(noise.to(encoder.device))
+        embedding = encoder.eval().project(noise) if of_vectors else encoder.eval()(noise)
     if not (embedding.isfinite().all() and embedding.any()):
         raise _diverged(run, "the embedding of white noise is zero or not finite")
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData, build_sampler, build_training_data, check_disjoint
 from mrlspk.data.corpora.recipe_registry import scan_corpus
@@ -11,6 +13,9 @@ from mrlspk.data.sampler import RankBatches
 from mrlspk.data.trials import read_trials
 from mrlspk.distributed import Ranks
 from mrlspk.errors import ConfigError
+from mrlspk.training.vector_corpus import VectorData, read_vector_data
+
+DEFAULT_DIMS = 64, 128  # below the full width
 
 
 @dataclass(frozen=True)
@@ -52,19 +57,58 @@ class RunPlan:
         return self.data.train.utterance_id(key.index)
 
 
+def read_corpora(config: Config) -> TrainingData:
+    """Return the corpora of a run, audio or vectors, and its validation trials.
+
+    Raises:
+        DataError: If a corpus is at fault, or training and validation share speakers.
+    """
+    if config.data.vectors:
+        return read_vector_data(config.data, seed=config.seed)
+    return build_training_data(config.data, seed=config.seed)
+
+
 def read_data(config: Config) -> TrainingData:
     """Return the corpora and the validation trials of a run.
 
     Raises:
         DataError: If the corpus is at fault, or training, validation and test share speakers.
     """
-    data = build_training_data(config.data, seed=config.seed)
+    data = read_corpora(config)
     seen = {*data.train.speakers, *data.validation.speakers}
     for trial_list in config.evaluation.trials:
         check_disjoint(seen, read_trials(trial_list.path).possible_speakers, where=str(trial_list.path))
     for folder in config.evaluation.test_datasets.values():
         check_disjoint(seen, scan_corpus(folder).speakers, where=str(folder))
     return data
+
+
+def choose_widths(config: Config, data: TrainingData) -> Config:
+    """Return the configuration with widths for vectors of any width: by default 64, 128 and their full width.
+
+    Raises:
+        ConfigError: If a configured width is wider than the vectors, or the widths do not fit other settings.
+    """
+    if not isinstance(data, VectorData):
+        return config
+    full, wanted = data.vectors.dim, config.model.matryoshka_dims
+    if "matryoshka_dims" not in config.model.model_fields_set:
+        return _with_widths(config, (*(dim for dim in DEFAULT_DIMS if dim < full), full))
+    if too_wide := [dim for dim in wanted if dim > full]:
+        what = f"expected widths up to {full}, as the vectors in {data.vectors.paths[0]} have, got {too_wide[0]}"
+        raise ConfigError(what, "model.matryoshka_dims", f"Give widths up to {full}.")
+    return config
+
+
+def _with_widths(config: Config, dims: tuple[int, ...]) -> Config:
+    values = config.model_dump()
+    values["model"]["matryoshka_dims"] = dims
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
+        what = f"the default widths {', '.join(map(str, dims))} do not fit: {problems}"
+        raise ConfigError(what, "model.matryoshka_dims", "Set it.") from error
 
 
 def build_batches(config: Config, data: TrainingData, ranks: Ranks) -> RankBatches:

@@ -36,6 +36,8 @@ from mrlspk.training.records import WarmStart
 from mrlspk.training.state import RunState
 from mrlspk.training.step import wrap
 from mrlspk.training.trained_module import TrainedModule, is_frozen
+from mrlspk.training.vector_corpus import VectorData
+from mrlspk.training.vector_start import load_vector_start
 from mrlspk.training.warm_start import (
     build_encoder_from,
     find_base_model,
@@ -67,7 +69,7 @@ def prepare(plan: RunPlan, fabric: Fabric, ranks: Ranks, *, resumed: ResumePoint
         if plan.resume_path:  # another process may have written a new one before this one got the lock
             point = read_resume_point(plan.resume_path, known=resumed)
         origin = None if point else find_base_model(config, cache_dir=plan.cache_dir, mirror=plan.mirror)
-        loaded = point.model() if point else load_checkpoint(origin) if origin else None
+        loaded = point.model() if point else _load_start(plan, origin)
         encoder, architecture = build_encoder_from(config, loaded)
         card = begin_card(plan, encoder, architecture, base=_base(plan, loaded, origin))
         module, optimiser = _build_trained(plan, encoder, fabric, ranks)
@@ -97,6 +99,13 @@ def _set_up_torch(config: Config) -> None:
     torch.use_deterministic_algorithms(config.deterministic)
     set_tf32(allowed=config.hardware.tf32)
     torch.set_flush_denormal(True)  # denormal weights make a CPU many times slower
+
+
+def _load_start(plan: RunPlan, origin: ModelFile | None) -> LoadedModel | None:
+    """Return the model that a new run starts from; None for random weights."""
+    if isinstance(plan.data, VectorData):
+        return load_vector_start(plan.data, origin)
+    return load_checkpoint(origin) if origin else None
 
 
 def _base(plan: RunPlan, loaded: LoadedModel | None, origin: ModelFile | None) -> BaseCard | None:

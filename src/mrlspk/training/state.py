@@ -105,7 +105,8 @@ class RunState:
 def describe_run(state: RunState) -> RunFacts:
     """Return the sizes of a run, and where it starts."""
     plan, config, module = state.plan, state.config, state.module
-    n_stored = len(plan.data.train) * n_passes(config) if config.trains_head_alone else None
+    stores = config.trains_head_alone and not config.data.vectors
+    n_stored = len(plan.data.train) * n_passes(config) if stores else None
     n_features = module.encoder.pooled_dim
     return RunFacts(
         run_dir=str(plan.run_dir),

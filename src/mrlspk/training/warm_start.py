@@ -28,11 +28,8 @@ def find_base_model(config: Config, *, cache_dir: Path, mirror: str | None) -> M
     Raises:
         DownloadError: If a published model cannot be fetched.
     """
-    pretrained = config.model.pretrained
-    if not pretrained.use_pretrained:
-        return None
-    model = str(pretrained.pretrained_checkpoint or pretrained.published_name)
-    return locate_model(model, cache_dir=cache_dir, mirror=mirror)
+    model = config.base_model
+    return None if model is None else locate_model(model, cache_dir=cache_dir, mirror=mirror)
 
 
 def build_encoder_from(config: Config, loaded: LoadedModel | None) -> tuple[HeadedModel, Architecture]:

@@ -10,7 +10,7 @@ from mrlspk.training.checkpoints.resume_point import find_run
 from mrlspk.training.checkpoints.resumed_config import configure_resumed
 from mrlspk.training.hardware import ALONE, build_fabric
 from mrlspk.training.memory.auto_batch import choose_batch
-from mrlspk.training.plan import RunPlan, read_data
+from mrlspk.training.plan import RunPlan, choose_widths, read_data
 from mrlspk.training.prepare import prepare
 from mrlspk.training.records import RunFacts
 from mrlspk.training.state import describe_run
@@ -35,9 +35,10 @@ def plan_training(
     planned = Ranks(0, processes, fabric.device, are_started=False)
     config = choose_batch(config, cache_dir=cache_dir, mirror=mirror, ranks=planned)
     run_dir, resume_path = find_run(config.logging, resume)
+    data = read_data(config)
     plan = RunPlan(
-        config,
-        read_data(config),
+        choose_widths(config, data),
+        data,
         run_dir,
         cache_dir=cache_dir,
         mirror=mirror,

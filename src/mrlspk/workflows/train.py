@@ -33,12 +33,13 @@ from mrlspk.training.checkpoints.run_folder import (
 from mrlspk.training.fit import fit
 from mrlspk.training.hardware import ALONE, build_fabric, leaves_unused
 from mrlspk.training.head.head_run import begin_head_run, conclude_head_run
-from mrlspk.training.head.pooled_vectors import OnStage, Stores, load_teacher, store_teacher
+from mrlspk.training.head.pooled_vectors import AudioStores, OnStage, Stores, load_teacher, store_teacher
+from mrlspk.training.head.vector_stores import VectorStores
 from mrlspk.training.head.verdict import Verdict
 from mrlspk.training.memory.auto_batch import choose_batch
 from mrlspk.training.network.lora import without_adapters
 from mrlspk.training.network.network_run import begin_network_run
-from mrlspk.training.plan import RunPlan, read_data
+from mrlspk.training.plan import RunPlan, choose_widths, read_data
 from mrlspk.training.prepare import prepare
 from mrlspk.training.processes import launch as start_processes
 from mrlspk.training.records import Baselines, Observer, WarmStart
@@ -46,6 +47,7 @@ from mrlspk.training.run import Run
 from mrlspk.training.run_log import build_run_log
 from mrlspk.training.state import RunState, describe_run
 from mrlspk.training.validation import build_validation_trials
+from mrlspk.training.vector_corpus import VectorData
 
 ROTATED = describe_transform(centred=False, flatten=0.0, order=None)
 
@@ -124,6 +126,7 @@ def train(
             on_rank_zero(ranks, lock)
         with raising_on_all_ranks(ranks):  # if one machine lacks a file, no process waits for it
             data = read_data(config)
+            config = choose_widths(config, data)
         plan = RunPlan(
             config,
             data,
@@ -158,12 +161,19 @@ def _train(
 
 def _begin(state: RunState, teacher: HeadedModel | None, on_stage: OnStage | None) -> Run:
     """Store the vectors that the run needs, set the head that it starts from, and return the run."""
-    stores = Stores(state.config, without_adapters(state.module.encoder), on_stage, state.ranks)
+    stores = _build_stores(state, on_stage)
     trials = build_validation_trials(state.config, state.plan.data)
     if not state.config.trains_head_alone:
         return begin_network_run(state, stores, trials)
     stored = store_teacher(state.plan, teacher, on_stage=on_stage, ranks=state.ranks) if teacher else None
     return begin_head_run(state, stores, trials, teacher=stored)
+
+
+def _build_stores(state: RunState, on_stage: OnStage | None) -> Stores:
+    """Return what gives the run its pooled vectors."""
+    if isinstance(state.plan.data, VectorData):
+        return VectorStores(state.config, state.plan.data)
+    return AudioStores(state.config, without_adapters(state.module.encoder), on_stage, state.ranks)
 
 
 def _write_plan(state: RunState) -> None:

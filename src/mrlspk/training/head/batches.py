@@ -1,6 +1,7 @@
 """Load batches of stored pooled vectors, with the embeddings of a teacher."""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -8,11 +9,34 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mrlspk.data.sampler import RankBatches
-from mrlspk.feature_store.store import FeatureStore
+from mrlspk.feature_store.shards import NumberType
 from mrlspk.models.head_transforms import AffineMap
 
 RESIDENT_SHARE = 0.5  # of a GPU's free memory that the vectors may take
 BLOCK = 16_384  # vectors moved to the GPU at a time
+
+
+class StoredRows(Protocol):
+    """Vectors by row, such as a feature store."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of stored vectors; rows from there on, if there are any, repeat them."""
+
+    @property
+    def n_features(self) -> int:
+        """Values per vector."""
+
+    @property
+    def dtype(self) -> NumberType:
+        """Number type of the stored values."""
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all vectors."""
+
+    def rows(self, indices: NDArray[np.int64]) -> Tensor:
+        """Return the vectors of rows (n,), in any order, as float32 (n, n_features) on the CPU."""
 
 
 class Teacher:
@@ -23,7 +47,7 @@ class Teacher:
         head: Maps them to embeddings.
     """
 
-    def __init__(self, store: FeatureStore, head: AffineMap) -> None:
+    def __init__(self, store: StoredRows, head: AffineMap) -> None:
         self._store = store
         self._weight, self._bias = head.weight.float(), head.bias.float()
 
@@ -47,7 +71,7 @@ class StoredBatches:
 
     def __init__(
         self,
-        store: FeatureStore,
+        store: StoredRows,
         classes: NDArray[np.int64],
         batches: RankBatches,
         *,
@@ -68,7 +92,7 @@ class StoredBatches:
     def _pooled(self, rows: NDArray[np.int64]) -> Tensor:
         if self._resident is None:
             return self._store.rows(rows)
-        return self._resident[torch.from_numpy(rows).to(self._device)].float()
+        return self._resident[torch.from_numpy(rows % len(self._resident)).to(self._device)].float()
 
     def _batch(self, rows: NDArray[np.int64]) -> tuple[Tensor, ...]:
         indices = torch.from_numpy(rows)
@@ -76,11 +100,11 @@ class StoredBatches:
         return batch if self._teacher is None else (*batch, self._teacher.rows(rows))
 
 
-def _fits(store: FeatureStore, device: torch.device) -> bool:
+def _fits(store: StoredRows, device: torch.device) -> bool:
     return device.type == "cuda" and store.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
 
 
-def _on_device(store: FeatureStore, device: torch.device) -> Tensor:
+def _on_device(store: StoredRows, device: torch.device) -> Tensor:
     """Return all vectors (rows, in_features) on the device, in their stored dtype."""
     kind = torch.float16 if store.dtype == "float16" else torch.float32
     vectors = torch.empty(store.n_rows, store.n_features, dtype=kind, device=device)

@@ -9,14 +9,13 @@ from torch import Tensor, nn
 
 from mrlspk.distributed import on_rank_zero
 from mrlspk.errors import CheckpointError
-from mrlspk.feature_store.store import FeatureStore
 from mrlspk.files import remove_file
 from mrlspk.models.checkpoints import read_checkpoint, schema
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.training.checkpoints.run_folder import BEST, ROTATION, START, TRAINED
 from mrlspk.training.checkpoints.saving import run_entries, save_with_card
-from mrlspk.training.head.batches import StoredBatches, Teacher
+from mrlspk.training.head.batches import StoredBatches, StoredRows, Teacher
 from mrlspk.training.head.initial_head import (
     embed_rows,
     has_choice,
@@ -130,7 +129,7 @@ def _head_module(state: RunState) -> HeadModule:
 
 
 def _write_start(
-    state: RunState, vectors: SpeakerVectors, trials: ValidationTrials, *, held_out: Tensor, crops: FeatureStore
+    state: RunState, vectors: SpeakerVectors, trials: ValidationTrials, *, held_out: Tensor, crops: StoredRows
 ) -> Mapping[str, Any]:
     """Write the rotation, and the transformed head if training starts from one; return the entries of the start."""
     own = state.published_head
@@ -153,7 +152,7 @@ def _write_untrained(
     trials: ValidationTrials,
     *,
     held_out: Tensor,
-    crops: FeatureStore,
+    crops: StoredRows,
 ) -> None:
     """Set the prototypes to the class means under the current head if wanted, and write both."""
     module, classes = state.module, state.plan.data.train.classes

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from mrlspk.data.sampler import RankBatches
 from mrlspk.errors import DataError
-from mrlspk.feature_store.store import FeatureStore
 from mrlspk.losses.build import build_loss
 from mrlspk.losses.margin import AAMSoftmax, set_class_means
 from mrlspk.losses.matryoshka import MatryoshkaLoss
@@ -29,7 +28,7 @@ from mrlspk.rotation.selection import (
 )
 from mrlspk.rotation.transform import fit_transform
 from mrlspk.training.hardware import fabric_of_one
-from mrlspk.training.head.batches import StoredBatches
+from mrlspk.training.head.batches import StoredBatches, StoredRows
 from mrlspk.training.head.module import HeadModule, build_head_optimiser
 from mrlspk.training.head.pooled_vectors import SpeakerVectors
 from mrlspk.training.head.verdict import measure_baselines
@@ -163,7 +162,7 @@ def _candidates(state: RunState) -> RotationCandidates:
     return every if wanted == "auto" else replace(every, methods=(wanted,))
 
 
-def embed_rows(encoder: HeadedModel, store: FeatureStore, n_rows: int) -> Tensor:
+def embed_rows(encoder: HeadedModel, store: StoredRows, n_rows: int) -> Tensor:
     """Return the embeddings (n_rows, embed_dim) of the first stored vectors, on the CPU, not of unit length."""
     blocks = (np.arange(start, min(start + BLOCK, n_rows)) for start in range(0, n_rows, BLOCK))
     return torch.cat([embed_pooled(encoder, store.rows(rows)) for rows in blocks])
@@ -194,7 +193,7 @@ def _fit_width(encoder: HeadedModel, head: MatryoshkaHead, pooled: Tensor) -> No
     encoder.load_head(state)
 
 
-def train_first_head(state: RunState, crops: FeatureStore, pooled: Tensor) -> MatryoshkaHead:
+def train_first_head(state: RunState, crops: StoredRows, pooled: Tensor) -> MatryoshkaHead:
     """Train a linear head for a backbone that has none, in this process, and return it.
 
     It has the loss and the epochs of the run, at full width only. Its batches are those of all processes together: it

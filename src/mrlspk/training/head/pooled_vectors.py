@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from mrlspk.rotation.folds import (
     draw_utterances,
     sample_utterances,
 )
-from mrlspk.training.head.batches import Teacher
+from mrlspk.training.head.batches import StoredRows, Teacher
 from mrlspk.training.plan import RunPlan
 from mrlspk.training.validation import ValidationTrials
 
@@ -57,8 +58,35 @@ class SpeakerVectors:
     short: ShortPieces | None = None
 
 
+class Stores(Protocol):
+    """Gives a run its pooled vectors."""
+
+    def crops(self, data: TrainingData) -> StoredRows:
+        """Return the training crops, in the order of their indices."""
+
+    def whole(self, corpus: Manifest, *, with_choice: bool) -> SpeakerVectors:
+        """Return utterances to fit a rotation to and, ``with_choice``, short pieces to select it on."""
+
+    def held_out(self, trials: ValidationTrials) -> Tensor:
+        """Return the pooled vectors (utterances, in_features) of the validation trials' utterances, in their order."""
+
+
+def draw_choice(corpus: Manifest, config: Config) -> tuple[Manifest, Manifest | None, NDArray[np.int64]]:
+    """Return as many utterances as configured, those to select a rotation on, and the speaker index of the first.
+
+    The draw has at least one utterance of each speaker. None can be selected on with too few speakers of two.
+    """
+    chosen = sample_utterances(corpus, config.features.n_whole, seed=config.seed)
+    index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
+    speakers = np.array([index[utterance.speaker_id] for utterance in chosen], np.int64)
+    found = Manifest(corpus.root, chosen)
+    some = draw_utterances(found, per_speaker=CHOICE_UTTERANCES, max_speakers=CHOICE_SPEAKERS, seed=config.seed)
+    enough = sum(len(each) > 1 for each in some.by_speaker().values()) >= FEWEST_SPEAKERS
+    return found, some if enough else None, speakers
+
+
 @dataclass(frozen=True, eq=False)
-class Stores:
+class AudioStores:
     """Makes or finds the feature stores of one encoder.
 
     Attributes:
@@ -98,14 +126,9 @@ class Stores:
             with_choice: Whether a rotation is to be selected: short pieces are then included if enough speakers have
                 two utterances.
         """
-        chosen = sample_utterances(corpus, self.config.features.n_whole, seed=self.config.seed)
-        index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
-        speakers = np.array([index[utterance.speaker_id] for utterance in chosen], np.int64)
-        found, short = Manifest(corpus.root, chosen), None
-        pooled = self._whole("utterances", chosen, None)
-        limits = {"per_speaker": CHOICE_UTTERANCES, "max_speakers": CHOICE_SPEAKERS}
-        some = draw_utterances(found, **limits, seed=self.config.seed)
-        if with_choice and sum(len(each) > 1 for each in some.by_speaker().values()) >= FEWEST_SPEAKERS:
+        found, some, speakers = draw_choice(corpus, self.config)
+        pooled, short = self._whole("utterances", found.utterances, None), None
+        if with_choice and some is not None:
             short = ShortPieces(some, self._whole("short pieces", some.utterances, CHOICE_SECONDS))
         return SpeakerVectors(found, pooled, speakers, short)
 
@@ -146,5 +169,5 @@ def load_teacher(plan: RunPlan) -> HeadedModel | None:
 
 def store_teacher(plan: RunPlan, encoder: HeadedModel, *, on_stage: OnStage | None, ranks: Ranks) -> Teacher:
     """Store the vectors of a teacher for the crops of the run, and return it."""
-    stores = Stores(plan.config, encoder.to(ranks.device), on_stage, ranks)
+    stores = AudioStores(plan.config, encoder.to(ranks.device), on_stage, ranks)
     return Teacher(stores.crops(plan.data), encoder.cpu().folded_head())

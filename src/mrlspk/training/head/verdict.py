@@ -251,6 +251,8 @@ def measure_baselines(
 ) -> Baselines:
     """Return the EERs of the model's own embedding, whole and truncated, and of its rotation.
 
+    Truncation is not scored at widths where an embedding is all zeros: CAM++ has zeros among its values.
+
     Args:
         trials: The trials to score.
         own: (utterances, own_dim) embeddings before rotation.
@@ -258,11 +260,12 @@ def measure_baselines(
         method: Of the rotation.
     """
     own_dim = own.shape[1]
+    narrower = [dim for dim in trials.dims if dim <= own_dim and own[:, :dim].any(axis=1).all()]
     rotation = trials.eers(rotated, trials.dims)
     return Baselines(
         own_dim=own_dim,
         own=trials.eers(own, (own_dim,))[own_dim],
-        truncation=trials.eers(own, tuple(dim for dim in trials.dims if dim <= own_dim)),
+        truncation=trials.eers(own, tuple(narrower)),
         rotation=rotation,
         rotation_method=method,
         rotation_mean_log_eer=trials.mean_log_eer_of(rotated),

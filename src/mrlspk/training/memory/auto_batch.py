@@ -8,13 +8,12 @@ from pathlib import Path
 import torch
 
 from mrlspk.config import Config
-from mrlspk.data.build import build_training_data
 from mrlspk.distributed import ALONE, Ranks
 from mrlspk.errors import ConfigError, MrlspkError
 from mrlspk.training.memory.gpu_search import BatchSearch, search_gpu
 from mrlspk.training.memory.peak_model import MIN_BATCH, split_target
 from mrlspk.training.memory.probe import build_probe
-from mrlspk.training.plan import n_passes
+from mrlspk.training.plan import n_passes, read_corpora
 
 log = logging.getLogger("mrlspk.training")
 
@@ -98,7 +97,7 @@ def with_training_batch(config: Config, batch_size: int, accumulation_steps: int
 
 def _count(config: Config) -> tuple[int, int]:
     """Return (classes of the loss, crops of an epoch)."""
-    train = build_training_data(config.data, seed=config.seed).train
+    train = read_corpora(config).train
     return train.n_classes, config.data.crops_per_epoch or n_passes(config) * len(train)
 
 

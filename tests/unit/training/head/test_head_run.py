@@ -14,12 +14,12 @@ from mrlspk.models.checkpoints import read_checkpoint
 from mrlspk.training.fit import fit
 from mrlspk.training.head import judges
 from mrlspk.training.head.head_run import begin_head_run, conclude_head_run
-from mrlspk.training.head.pooled_vectors import Stores
+from mrlspk.training.head.pooled_vectors import AudioStores
 from mrlspk.training.validation import build_validation_trials, embed_pooled
 from tiny_runs import prepared
 
 
-class CountedStores(Stores):
+class CountedStores(AudioStores):
     """Stores that count how often whole utterances of training speakers are asked for."""
 
     n_whole = 0
