@@ -280,13 +280,12 @@ def test_vectors_that_cannot_be_scored_are_refused(run, vectors, fault):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("eval", "a.pt"), "--vectors: only a transform can be applied to vectors, got a.pt"),
-        (("eval", "v.npz"), "--vectors: only a transform can be applied to vectors, got v.npz"),
+        (("eval", "v.npz"), "--vectors: v.npz cannot be applied to itself"),
         (("eval", "--audio-root", "corpus"), "--audio-root: vectors need no audio"),
         (("eval", "--durations", "1"), "--durations: vectors have no audio to crop"),
         (("eval", "--speech", "auto"), "--speech: vectors are no audio"),
         (("eval", "--channel", "left"), "--channel: vectors are no audio"),
-        (("compare", "a.pt"), "--vectors: models cannot be compared with vectors, got a.pt"),
+        (("compare", "a.pt", "--vectors", "v.scp"), "--vectors: expected one file of vectors with models, got 2"),
         (("compare",), "expected two or more models, got 1"),
         (("compare", "--vectors", "v.npz"), "v.npz is named more than once"),
         (("calibrate", "--quality", "duration"), "--quality: the durations of vectors are unknown"),
@@ -297,6 +296,14 @@ def test_request_that_vectors_cannot_meet_is_refused(run, arguments, told):
     command, *rest = arguments
     outcome = run(command, *rest, "--vectors", "v.npz", *FLAGS)
     assert (outcome.exit_code, told in outcome.stderr) == (2, True), outcome.stderr
+
+
+@pytest.mark.usefixtures("vectors")
+@pytest.mark.parametrize("command", ["eval", "compare", "calibrate"])
+def test_network_cannot_be_applied_to_vectors(run, command):
+    outcome = run(command, "a.pt", "--vectors", "v.npz", *FLAGS)
+    assert (outcome.exit_code, "a.pt: has a network of its own" in outcome.stderr) == (1, True), outcome.stderr
+    assert "mrlspk embed DIR --model a.pt -o FILE.npz" in outcome.stderr
 
 
 @pytest.mark.usefixtures("vectors")

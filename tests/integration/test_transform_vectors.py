@@ -1,5 +1,7 @@
 """``mrlspk rotate --vectors`` and ``mrlspk vectors apply``."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -100,7 +102,11 @@ def test_apply_writes_unit_prefixes_of_the_transform(fit, run, vectors, tmp_path
     table = load_vectors(out)
     assert table.ids == IDS
     assert table.vectors == pytest.approx(expected / np.linalg.norm(expected, axis=1, keepdims=True), abs=1e-6)
-    assert (table.dims, table.fingerprint) == ((2, 3) if dim else (2, 4, 8), None)  # no longer the model's vectors
+    digest = hashlib.sha256(b"model")
+    matrix = t["scales"][:, None] * t["matrix"]
+    for part in (matrix, -matrix @ t["mean"]):
+        digest.update(part.astype("<f8").tobytes())
+    assert (table.dims, table.fingerprint) == ((2, 3) if dim else (2, 4, 8), digest.hexdigest())
 
 
 def test_vectors_of_another_model_or_width_are_refused(fit, run, vectors, tmp_path):

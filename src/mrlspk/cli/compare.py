@@ -158,18 +158,33 @@ def _find_run(models: list[str]) -> "tuple[RunCheckpoint, ...]":
 
 
 def _find_models(models: list[str], vectors: list[Path], *, quiet: bool) -> "dict[str, ModelFile | ModelScores]":
-    """Return the checkpoints, stored scores and files of vectors by the typed names, in order."""
+    """Return the checkpoints, stored scores and files of vectors by the typed names, in order.
+
+    With vectors, each model is a transform or head that is applied to them. One alone is compared with the vectors
+    themselves.
+    """
     from mrlspk.evaluation.score_files import read_scores
 
-    names = [*models, *map(str, vectors)]
+    entries: dict[str, ModelFile | ModelScores] = {}
+    scores = [model for model in models if _holds_scores(Path(model))]
+    others = len(models) - len(scores)
+    as_they_are = vectors if len(vectors) > 1 or others < 2 else []  # two heads are compared with each other
+    names = [*models, *map(str, as_they_are)]
     if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise UsageError(f"{', '.join(repeated)} is named more than once", fix="Name different checkpoints.")
     if len(names) < 2:
         raise UsageError(f"expected two or more models, got {len(names)}", fix="Name a second one.")
-    return {
-        model: read_scores(Path(model)) if _holds_scores(Path(model)) else resolve_model(model, quiet=quiet)
-        for model in models
-    } | {str(path): vector_model(path) for path in vectors}
+    if others and len(vectors) > 1:
+        fix = "Give one file of vectors, to which each head or transform is applied."
+        raise UsageError(f"expected one file of vectors with models, got {len(vectors)}", fix=fix, parameter="vectors")
+    for model in models:
+        if model in scores:
+            entries[model] = read_scores(Path(model))
+        else:
+            entries[model] = (
+                vector_model(vectors[0], model, quiet=quiet) if vectors else resolve_model(model, quiet=quiet)
+            )
+    return entries | {str(path): vector_model(path) for path in as_they_are}
 
 
 def _holds_scores(path: Path) -> bool:

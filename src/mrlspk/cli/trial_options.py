@@ -1,6 +1,7 @@
 """Define the options and tables that commands on trials share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ from mrlspk.cli.options import MOST, Speech, resolve_model, speech_option
 from mrlspk.errors import UsageError, shorten
 
 LONGEST_SECONDS = 86_400
-TRANSFORM = ".npz"  # suffix of a MODEL that can be applied to vectors
+TRANSFORM = ".npz"  # suffix of a transform
 FEWEST_RESAMPLES = 100  # as in the configuration, which --help does not load
 
 if TYPE_CHECKING:
@@ -138,26 +139,29 @@ VectorSpeakers = Annotated[
 
 
 def find_model(model: str | None, vectors: Path | None, *, quiet: bool, trust_code: bool = False) -> "ModelFile":
-    """Return the file of ``--vectors`` with the transform to apply, or else the model of `resolve_model`.
+    """Return the file of ``--vectors`` with the transform or head to apply, or else the model of `resolve_model`.
 
     Raises:
-        UsageError: If vectors are given with a model that is no transform.
+        UsageError: If the vectors are also the model.
         CheckpointError: If there is no such model.
     """
     if vectors is None:
         return resolve_model(model, quiet=quiet, trust_code=trust_code)
-    if model is not None and (Path(model).suffix.lower() != TRANSFORM or Path(model) == vectors):
-        fix = "Leave MODEL out to score the vectors as they are, or give a transform (.npz)."
-        raise UsageError(f"only a transform can be applied to vectors, got {model}", fix=fix, parameter="vectors")
-    return vector_model(vectors, model)
+    if model is not None and Path(model) == vectors:
+        fix = "Leave MODEL out to score the vectors as they are, or give a transform or a head."
+        raise UsageError(f"{model} cannot be applied to itself", fix=fix, parameter="vectors")
+    return vector_model(vectors, model, quiet=quiet)
 
 
-def vector_model(vectors: Path, transform: str | None = None) -> "ModelFile":
-    """Return a file of vectors, which stands in for the model that made them, with a transform to apply."""
+def vector_model(vectors: Path, model: str | None = None, *, quiet: bool = False) -> "ModelFile":
+    """Return a file of vectors, which stands in for the model that made them, with a transform or head to apply."""
     from mrlspk.inference.model_file import ModelFile
 
-    typed = transform or str(vectors)
-    return ModelFile(Path(typed), typed, vectors=vectors)
+    if model is None:
+        return ModelFile(vectors, str(vectors), vectors=vectors)
+    if Path(model).suffix.lower() == TRANSFORM:
+        return ModelFile(Path(model), model, vectors=vectors)
+    return replace(resolve_model(model, quiet=quiet), vectors=vectors)
 
 
 def check_norm(config: "Config", cohort: Path | None, top_n: int | None) -> None:

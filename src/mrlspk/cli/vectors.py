@@ -82,7 +82,7 @@ def convert_command(
 def apply_command(
     file: VectorPath,
     *,
-    transform: Annotated[Path, typer.Option(help="Transform that `rotate --vectors` wrote.")],
+    transform: Annotated[Path, typer.Option(help="Transform of `rotate --vectors`, or head of `train --vectors`.")],
     out: Annotated[Path, typer.Option("-o", "--output", help="File to write; its suffix is the format.")],
     dim: Annotated[int | None, typer.Option(min=1, help="Values to keep, e.g. 64. Default: all.")] = None,
     ids: IdsPath = None,
@@ -91,15 +91,14 @@ def apply_command(
     quiet: Quiet = False,  # noqa: ARG001 - the command shows no progress
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Apply a transform to vectors, and write them at unit length."""
+    """Apply a transform or a head to vectors, and write them at unit length."""
     from mrlspk.workflows.transform_vectors import apply_to_vectors
 
     done = apply_to_vectors(file, transform, out, dim=dim, ids=ids, force=force)
     paths = list(map(str, done.paths))
-    summary = done.transform.summary()
     payload: dict[str, Any] = {"path": paths[0], "files": paths, "count": done.count, "dim": done.dim}
     rows = [("written", ", ".join(paths)), ("vectors", f"{done.count:,}"), ("values", done.dim)]
-    output.show("vectors apply", payload | {"transform": summary}, [output.facts(rows)], as_json=as_json)
+    output.show("vectors apply", payload | {"transform": done.map.summary}, [output.facts(rows)], as_json=as_json)
 
 
 def _tables(report: "InspectedVectors") -> Iterator[RenderableType]:

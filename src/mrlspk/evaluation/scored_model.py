@@ -66,7 +66,7 @@ def open_scored(
     """Load a model, or the vectors that stand in for one.
 
     Args:
-        file: Model, or vectors with a transform or without.
+        file: Model, or vectors with a transform or head to apply or without.
         settings: Of the evaluation.
         device: auto, cpu, cuda, cuda:N or mps.
         cache_dir: Folder of cached embeddings; None for no cache.
@@ -88,8 +88,8 @@ def open_scored(
     for parameter, is_given in (("speech", settings.speech != "all"), ("channel", settings.channel != "mix")):
         if is_given:
             raise UsageError("vectors are no audio", fix="Leave it out.", parameter=parameter)
-    transform = None if file.path == file.vectors else file.path
-    stored = load_stored_vectors(file.vectors, speakers=speakers, transform=transform)
+    map_path = None if file.path == file.vectors else file.path
+    stored = load_stored_vectors(file.vectors, speakers=speakers, map_path=map_path)
     return ScoredModel(file, stored, stored.dims, settings.model_copy(update={"speech": stored.speech_mode}))
 
 

@@ -13,8 +13,7 @@ from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.errors import DataError
 from mrlspk.evaluation.embedder import Embeddings
 from mrlspk.inference.recording import EmbeddedRecording, Recording
-from mrlspk.rotation.transform import Transform
-from mrlspk.rotation.transform_file import check_fit, load_transform
+from mrlspk.rotation.map_file import VectorMap, load_vector_map
 from mrlspk.vectors.checks import refuse_unusable
 from mrlspk.vectors.loading import load_vectors
 from mrlspk.vectors.source import VectorSource
@@ -41,34 +40,34 @@ class StoredVectors:
         path: The file.
         table: Its vectors; no id repeats.
         labels: Speaker by id; None for the part of an id before its first ``/``.
-        transform: Applied to the vectors; None to take them as they are.
+        map: Transform or head that is applied to the vectors; None to take them as they are.
     """
 
     path: Path
     table: VectorTable
     labels: Mapping[str, str] | None = None
-    transform: Transform | None = None
+    map: VectorMap | None = None
 
     @property
     def fingerprint(self) -> str:
-        """Fingerprint of the model and the transform; ``unknown`` if the file has none and there is no transform."""
+        """Fingerprint of the model and the map; ``unknown`` if the file has none and there is no map."""
         model = self.table.fingerprint or UNKNOWN
-        return model if self.transform is None else self.transform.map.fingerprint_on(model)
+        return model if self.map is None else self.map.map.fingerprint_on(model)
 
     @property
     def embed_dim(self) -> int:
         """The full width."""
-        return self.table.dim
+        return self.map.map.embed_dim if self.map else self.table.dim
 
     @property
     def dims(self) -> tuple[int, ...]:
-        """The widths of the transform, or else those that the file names, or else its full width."""
-        return self.transform.dims if self.transform else self.table.dims or (self.table.dim,)
+        """The widths of the map, or else those that the file names, or else its full width."""
+        return self.map.map.dims if self.map else self.table.dims or (self.table.dim,)
 
     @property
     def knows_dims(self) -> bool:
-        """Whether the transform or the file names the widths that are trained."""
-        return self.transform is not None or self.table.dims is not None
+        """Whether the map or the file names the widths that are trained."""
+        return self.map is not None or self.table.dims is not None
 
     @property
     def reads_audio(self) -> bool:
@@ -92,8 +91,8 @@ class StoredVectors:
         return self.speech.version if self.speech else None
 
     def moved(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return vectors (n, embed_dim) of the model, none of them zero, as the transform maps them."""
-        return vectors if self.transform is None else self.transform.apply(vectors)
+        """Return vectors (n, dim) of the model, none of them zero, as the map maps them to (n, embed_dim)."""
+        return vectors if self.map is None else self.map.map.apply(vectors)
 
     def find(self, utterance_id: str) -> VectorSource | None:
         """Return the source of an utterance; None if it has no vector.
@@ -138,25 +137,26 @@ def _stem(utterance_id: str) -> str:
     return stem if dot and f".{suffix.lower()}" in AUDIO_SUFFIXES else utterance_id
 
 
-def load_stored_vectors(path: Path, *, speakers: Path | None = None, transform: Path | None = None) -> StoredVectors:
+def load_stored_vectors(path: Path, *, speakers: Path | None = None, map_path: Path | None = None) -> StoredVectors:
     """Return the vectors of a file to score.
 
     Args:
         path: The file.
         speakers: Speaker labels.
-        transform: Transform to apply to them.
+        map_path: Transform or head to apply to them.
 
     Raises:
-        DataError: If a file cannot be read as what it should be, an id has several vectors, or the transform is of
-            another width or model.
+        DataError: If a file cannot be read as what it should be, an id has several vectors, or the map is of another
+            width or model.
+        CheckpointError: If the map is in a checkpoint that is damaged, or has a network of its own.
         MissingDependencyError: If it is Parquet and pyarrow is not installed.
     """
     table = load_vectors(path)
     if len(set(table.ids)) != len(table.ids):
         refuse_unusable(table, path)
-    applied = None if transform is None else load_transform(transform)
-    if applied is not None and transform is not None:
-        check_fit(table, path, applied, transform)
+    applied = None if map_path is None else load_vector_map(map_path)
+    if applied is not None:
+        applied.check_fit(table, path)
     return StoredVectors(path, table, None if speakers is None else read_speakers(speakers), applied)
 
 
@@ -168,8 +168,8 @@ def check_same_model(stored: StoredVectors, other: VectorTable, where: Path) -> 
     """
     fingerprints = {stored.table.fingerprint, other.fingerprint} - {None}
     detectors = {stored.table.speech_detector, other.speech_detector} - {None}
-    if other.dim != stored.embed_dim:
-        raise DataError(f"expected {stored.embed_dim} values, as in {stored.path}, got {other.dim}", where)
+    if other.dim != stored.table.dim:
+        raise DataError(f"expected {stored.table.dim} values, as in {stored.path}, got {other.dim}", where)
     if len(fingerprints) > 1 or len(detectors) > 1:
         what = "another model" if len(fingerprints) > 1 else "other parts of the recordings"
         raise DataError(f"holds vectors of {what} than {stored.path}", where, "Give vectors of the same model.")

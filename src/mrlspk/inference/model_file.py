@@ -21,7 +21,8 @@ class ModelFile:
         typed: The path or name.
         published: Entry of the registry, if a published name was typed.
         own: Entry of the user's own models, if one of their names was typed.
-        vectors: File of vectors in place of audio. The model is then a transform, or the file itself for no model.
+        vectors: File of vectors in place of audio. The model is then a transform or head to apply, or the file itself
+            for no model.
         trust_code: Whether the user lets a program in the file run: a TorchScript model.
     """
 

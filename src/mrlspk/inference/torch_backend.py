@@ -176,7 +176,8 @@ def _load_head(
     """Return a base model with a head after it."""
     if architecture.base is None:
         what = "is a head on vectors, and names no base model"
-        raise CheckpointError(what, path, "Give it vectors; `mrlspk vectors apply` takes it.")
+        fix = "Give `vectors=FILE` to score them with it; `mrlspk vectors apply` maps them."
+        raise CheckpointError(what, path, fix)
     base_path = find_base(architecture.base, path)
     base = load_base(ModelFile(base_path, str(base_path)))
     check_width(base, base_path, expected=architecture.in_features, of=path)

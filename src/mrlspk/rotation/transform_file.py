@@ -15,7 +15,6 @@ from mrlspk.errors import DataError, UsageError, shorten
 from mrlspk.files import whole_file
 from mrlspk.reading import reading
 from mrlspk.rotation.transform import LARGEST_POWER, ORDERS, Order, Transform
-from mrlspk.vectors.table import VectorTable
 
 SUFFIX = ".npz"
 _ARRAYS = "mean", "matrix", "scales", "dims", "centred", "flatten", "order"
@@ -76,21 +75,6 @@ def is_transform(path: Path) -> bool:
             return isinstance(archive, Mapping) and set(_ARRAYS) <= set(archive)
     except _FAULTS:
         return False
-
-
-def check_fit(table: VectorTable, path: Path, transform: Transform, transform_path: Path) -> None:
-    """Check that a transform is of the width and, as far as both files say, of the model of vectors.
-
-    Raises:
-        DataError: If it is not.
-    """
-    if table.dim != transform.embed_dim:
-        what = f"expected {transform.embed_dim} values a vector, as {transform_path} has, got {table.dim}"
-        raise DataError(what, path, "Give vectors of the model that the transform was fitted to.")
-    known = transform.fingerprint, table.fingerprint
-    if None not in known and known[0] != known[1]:
-        what = f"is of the model {known[1]}, and {transform_path} of {known[0]}"
-        raise DataError(what, path, "Give vectors of the model that the transform was fitted to.")
 
 
 def _read(path: Path) -> dict[str, NDArray[np.generic]]:

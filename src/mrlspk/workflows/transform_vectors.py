@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import DataError, UsageError
 from mrlspk.files import check_free, file_sha256
+from mrlspk.rotation.map_file import VectorMap, load_vector_map
 from mrlspk.rotation.transform import LARGEST_POWER, Order, Transform, fit_transform
-from mrlspk.rotation.transform_file import check_fit, check_transform_suffix, load_transform, save_transform
+from mrlspk.rotation.transform_file import check_transform_suffix, save_transform
 from mrlspk.vectors.loading import load_vectors
 from mrlspk.vectors.saving import check_suffix, save_vectors
 from mrlspk.vectors.speakers import read_speakers, require_speakers
@@ -79,7 +80,7 @@ class TransformedVectors:
     paths: tuple[Path, ...]
     count: int
     dim: int
-    transform: Transform
+    map: VectorMap
 
 
 def fit_to_vectors(
@@ -131,42 +132,46 @@ def fit_to_vectors(
 
 def apply_to_vectors(
     path: Path,
-    transform_path: Path,
+    map_path: Path,
     output: Path,
     *,
     dim: int | None = None,
     ids: Path | None = None,
     force: bool = False,
 ) -> TransformedVectors:
-    """Apply a transform to the vectors of a file, and write them at unit length to ``output``.
+    """Apply a transform or a head to the vectors of a file, and write them at unit length to ``output``.
+
+    The fingerprint that it writes is that of the model with the map after it, as if it had embedded the audio.
 
     Args:
         path: Vectors of any format.
-        transform_path: The transform.
+        map_path: The transform, or the checkpoint with the head.
         output: File to write, in the format of its suffix.
         dim: Values to keep; None for all.
         ids: Ids of the rows of an .npy file.
         force: Overwrite ``output``.
 
     Raises:
-        DataError: If a file cannot be read, or the vectors are of another width or model than the transform.
-        UsageError: If ``dim`` is wider than the transform, or the suffix of ``output`` is not known.
+        DataError: If a file cannot be read, or the vectors are of another width or model than the map.
+        CheckpointError: If the checkpoint is damaged, or has a network of its own.
+        UsageError: If ``dim`` is wider than the map gives, or the suffix of ``output`` is not known.
         MrlspkError: If ``output`` exists and ``force`` is false, or cannot be written.
     """
     check_suffix(output)
     check_free(output, force=force)
-    transform = load_transform(transform_path)
-    width = dim or transform.embed_dim
-    if width > transform.embed_dim:
-        raise UsageError(f"the transform has {transform.embed_dim} values, got {width}", parameter="dim")
+    found = load_vector_map(map_path)
+    full = found.map.embed_dim
+    width = dim or full
+    if width > full:
+        raise UsageError(f"{map_path} gives {full} values, got {width}", parameter="dim")
     table = load_vectors(path, ids=ids)
     _check_values(table, path)
-    check_fit(table, path, transform, transform_path)
-    narrow = transform.apply(table.vectors)[:, :width]
+    found.check_fit(table, path)
+    narrow = found.map.apply(table.vectors)[:, :width]
     narrow /= np.maximum(np.linalg.norm(narrow, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    dims = tuple(sorted({each for each in transform.dims if each < width} | {width}))
-    moved = VectorTable(table.ids, narrow, speech_detector=table.speech_detector, dims=dims)
-    return TransformedVectors(save_vectors(moved, output, force=force), len(table.ids), width, transform)
+    dims = tuple(sorted({each for each in found.map.dims if each < width} | {width}))
+    moved = VectorTable(table.ids, narrow, found.fingerprint_on(table), table.speech_detector, dims)
+    return TransformedVectors(save_vectors(moved, output, force=force), len(table.ids), width, found)
 
 
 def _check_values(table: VectorTable, path: Path) -> None:

@@ -43,7 +43,7 @@ def test_model_needs_either_a_pretrained_model_or_a_backbone():
     with pytest.raises(ValidationError, match="exclude each other"):
         ModelConfig(backbone=ReDimNetConfig())
     with pytest.raises(ValidationError, match="backbone is required"):
-        ModelConfig(pretrained=scratch)
+        Config(model=ModelConfig(pretrained=scratch))
     assert ModelConfig(pretrained=scratch, backbone=ReDimNetConfig()).backbone == ReDimNetConfig()
 
 
