@@ -43,7 +43,9 @@ def hold_out(corpus: Manifest, n_speakers: int | None, *, seed: int, domains: Do
     if len(able) < wanted or len(corpus.speakers) - wanted < 2:
         why = f"only {len(able)} have two utterances" if len(able) < wanted else "training needs two others"
         what = f"cannot hold out {wanted} of {len(corpus.speakers)} speakers: {why}"
-        raise DataError(what, corpus.root, "Lower data.n_validation_speakers, or set data.val_dataset (vectors: data.val_vectors).")
+        raise DataError(
+            what, corpus.root, "Lower data.n_validation_speakers, or set data.val_dataset (vectors: data.val_vectors)."
+        )
     held_out = _draw(corpus, able, wanted, seed=seed, domains=domains, left=FEWEST_OF_DOMAIN)
     if not held_out.speakers:
         what = f"no domain has {2 * FEWEST_OF_DOMAIN} speakers with two utterances to hold some out of"
