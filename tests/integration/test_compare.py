@@ -318,3 +318,14 @@ def test_a_run_is_compared_epoch_by_epoch(run, flags, tmp_path, write_model):
         "3",
         "10",
     ]
+
+
+@pytest.mark.usefixtures("models")
+def test_folder_of_a_head_run_compares_its_candidates(run, write_model, flags, tmp_path):
+    for seed, name in enumerate(("best", "start", "trained", "rotation"), start=1):
+        write_model(tmp_path / "head" / f"{name}.pt", seed=seed)
+    for number in (1, 2):
+        write_model(tmp_path / "head" / f"epoch-00{number}.pt", seed=8)
+    document = run("compare", "head", *flags, "--json").json
+    assert list(document["models"]) == ["head/rotation.pt", "head/start.pt", "head/trained.pt", "head/best.pt"]
+    assert "run" not in document or document["run"] is None

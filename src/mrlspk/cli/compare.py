@@ -120,9 +120,9 @@ def compare_command(
     )
     check_norm(settings, cohort, top_n)
     check_speech(settings.evaluation.speech)
-    run = _find_run(models or [])
+    named, run = _find_run(models or [])
     request = ComparisonRequest(
-        models=_find_models([str(each.path) for each in run] or models or [], vectors or [], quiet=quiet),
+        models=_find_models(named, vectors or [], quiet=quiet),
         trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing, speakers=speakers),
         dims=parse_dims(dims),
         allow_untrained_dim=allow_untrained_dim,
@@ -148,13 +148,16 @@ def compare_command(
         output.show("compare", payload, comparison_tables(result), as_json=as_json)
 
 
-def _find_run(models: list[str]) -> "tuple[RunCheckpoint, ...]":
-    """Return the checkpoints of the named run folder; none if models are named."""
-    from mrlspk.evaluation.run_checkpoints import find_run_checkpoints
+def _find_run(models: list[str]) -> "tuple[list[str], tuple[RunCheckpoint, ...]]":
+    """Return the models to compare, those of a run folder if one is named, and its checkpoints if it goes by epoch."""
+    from mrlspk.evaluation.run_checkpoints import find_candidates, find_run_checkpoints
 
-    if len(models) == 1 and Path(models[0]).is_dir():
-        return find_run_checkpoints(Path(models[0]))
-    return ()
+    if len(models) != 1 or not (folder := Path(models[0])).is_dir():
+        return models, ()
+    if candidates := find_candidates(folder):
+        return [str(path) for path in candidates], ()
+    run = find_run_checkpoints(folder)
+    return [str(each.path) for each in run], run
 
 
 def _find_models(models: list[str], vectors: list[Path], *, quiet: bool) -> "dict[str, ModelFile | ModelScores]":

@@ -1,4 +1,4 @@
-"""Find the kept checkpoints of a training run, by epoch."""
+"""Find the checkpoints of a training run to compare: by epoch, or the candidates of a head run."""
 
 import re
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mrlspk.errors import DataError
 
+CANDIDATES = "rotation", "start", "trained", "best"  # files of a head run, from the simplest on
 EPOCH = re.compile(r"epoch-(\d+)\.pt")
 
 
@@ -15,6 +16,12 @@ class RunCheckpoint:
 
     path: Path
     epoch: int
+
+
+def find_candidates(run: Path) -> tuple[Path, ...]:
+    """Return rotation, start, trained head and the best of them, as far as a head run has them; none of other runs."""
+    found = tuple(path for name in CANDIDATES if (path := run / f"{name}.pt").is_file())
+    return found if run / "rotation.pt" in found and len(found) > 1 else ()
 
 
 def find_run_checkpoints(run: Path) -> tuple[RunCheckpoint, ...]:
