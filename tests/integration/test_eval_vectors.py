@@ -135,7 +135,13 @@ def test_speakers_come_from_labels_where_ids_do_not_name_them(run, vectors):
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["eval", "v.npz"], 3, "v.npz: expected a transform, got vectors\nGive vectors as --vectors FILE."),
+        (["eval", "v.npz"], 3, "v.npz: expected a transform, got vectors\n`mrlspk vectors inspect`"),
+        (["eval", "--vectors", "none.npz"], 3, "none.npz: cannot be read: No such file or directory\nCheck the path."),
+        (
+            ["eval", "--vectors", "v.npz", "--speakers", "none"],
+            3,
+            "none: cannot be read: No such file or directory\nCh",
+        ),
         (["eval", "none.npz"], 1, "none.npz: no such model file"),
         (["eval", "none.npz", "--vectors", "v.npz"], 3, "none.npz: cannot be read: No such file or directory\nCheck"),
         (["compare", "v.npz", "b.npz"], 3, "v.npz: expected scores of `mrlspk eval --scores`, got vectors\nGive"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.errors import DataError
-from mrlspk.reading import LARGEST_LIST, as_text, read_bytes
+from mrlspk.reading import LARGEST_LIST, as_text, read_bytes, reading
 
 DELIMITERS = "\t", ",", ";"
 
@@ -50,6 +50,8 @@ def read_text_file(path: Path, expected: str) -> TextFile:
         DataError: If it cannot be read, is not UTF-8 or is too large.
     """
     fix = f"Save it as UTF-8 text: {expected}."
+    with reading(path, DataError, "Check the path."):
+        path.stat()
     content = read_bytes(path, DataError, fix, most_bytes=LARGEST_LIST)
     return TextFile(path, as_text(content, path, DataError, fix), hashlib.sha256(content).hexdigest())
 

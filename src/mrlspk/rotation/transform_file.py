@@ -18,6 +18,7 @@ from mrlspk.rotation.transform import LARGEST_POWER, ORDERS, Order, Transform
 
 SUFFIX = ".npz"
 _ARRAYS = "mean", "matrix", "scales", "dims", "centred", "flatten", "order"
+_VECTORS = "`mrlspk vectors inspect` shows them, and `mrlspk eval|compare|calibrate` take them as `vectors=FILE`."
 _MAKE = "Make it with `mrlspk rotate`."
 _FAULTS = (OSError, EOFError, ValueError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
@@ -58,7 +59,7 @@ def load_transform(path: Path) -> Transform:
     """
     arrays = _read(path)
     if {"ids", "embeddings"} <= set(arrays):
-        raise DataError("expected a transform, got vectors", path, "Give vectors as `vectors=FILE`.")
+        raise DataError("expected a transform, got vectors", path, _VECTORS)
     if absent := [name for name in _ARRAYS if name not in arrays]:
         found = shorten(", ".join(arrays)) or "none"
         raise DataError(f"expected the arrays {', '.join(_ARRAYS[:4])}, got {found} without {absent[0]}", path, _MAKE)

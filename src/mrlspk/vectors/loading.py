@@ -91,7 +91,7 @@ def open_vectors(path: Path, *, ids: Path | None = None) -> VectorFile:
 def _read_begin(path: Path) -> bytes:
     with reading(path, DataError, "Check the path."):
         if path.exists() and not path.is_file():
-            raise DataError("expected a vector file, got a folder or a device", path)
+            raise DataError("expected a vector file, got a folder or a device", path, "Name a file.")
         with path.open("rb") as file:
             return file.read(BEGIN_BYTES)
 
