@@ -20,8 +20,10 @@ from mrlspk.inference.speaker_models.front_ends import KaldiFbank, build_front_e
 from mrlspk.models.checkpoints import encoder_entries, save_checkpoint
 from mrlspk.models.external_encoder import build_external_encoder
 from mrlspk.models.graph_metadata import check_signal
+from mrlspk.pretrained.registry import find_model
 from mrlspk.rotation.transform import BaseFile, Transform
 from mrlspk.rotation.transform_file import save_transform
+from mrlspk.workflows import export_one_graph
 from speaker_graphs import WESPEAKER, statistics, write_speaker_graph
 
 WIDTH = 160
@@ -97,6 +99,12 @@ def test_graph_of_features_leaves_the_front_end_out_and_describes_it(run, expect
     features = filter_banks(soundfile.read("a.wav", dtype="float32")[0])
     vector = session.run(["embedding"], {"features": features[None]})[0][0]
     np.testing.assert_allclose(vector / np.linalg.norm(vector), expected, atol=1e-5)
+
+
+def test_licence_is_that_of_the_base_model(run, world, monkeypatch):
+    sha256, published = file_sha256(world / "base.onnx"), find_model("wespeaker_en_voxceleb_resnet34")
+    monkeypatch.setattr(export_one_graph, "published_as", lambda found, _: published if found == sha256 else None)
+    assert run("export", "head.npz", "-o", "one.onnx", "--json").json["licence"] == published.licence
 
 
 @pytest.mark.usefixtures("world")

@@ -10,7 +10,7 @@ from mrlspk.config.architecture import HeadArchitecture
 from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.files import file_sha256
 from mrlspk.inference.backend import Backend, LoadedBackend
-from mrlspk.inference.backend_registry import load_backend
+from mrlspk.inference.backend_registry import GRAPH_SUFFIX, load_backend
 from mrlspk.inference.base_file import find_base
 from mrlspk.inference.export_parity import (
     CHECKED_SECONDS,
@@ -167,7 +167,7 @@ def _base_graph(backend: Backend, path: Path) -> BaseGraph:
     """
     if isinstance(backend, SpeakerModelBackend):
         return BaseGraph(read_safe_graph(path).proto, backend.description, one_by_one=not backend.takes_batches)
-    if not isinstance(backend, GraphBackend):
+    if not isinstance(backend, GraphBackend) or path.suffix.lower() != GRAPH_SUFFIX:
         fix = f"Export it first, and make the transform for that file: mrlspk export {path.name} -o {path.stem}.onnx"
         raise CheckpointError("is a checkpoint, not an ONNX graph that a transform could be added to", path, fix)
     graph = read_safe_graph(path).proto

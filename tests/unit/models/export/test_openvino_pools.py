@@ -4,7 +4,9 @@ import openvino
 import pytest
 from onnx import TensorProto, helper
 
+from mrlspk.models.export.openvino_conversion import save_openvino
 from mrlspk.models.export.openvino_pools import allow_short_signals
+from mrlspk.models.graph_metadata import GraphMetadata
 
 WINDOW = 10
 
@@ -40,3 +42,10 @@ def test_other_pools_stay_as_they_are(attributes):
     before = [each.get_type_name() for each in model.get_ordered_ops()]
     allow_short_signals(model)
     assert [each.get_type_name() for each in model.get_ordered_ops()] == before
+
+
+def test_saved_model_reads_short_signals(tmp_path):
+    metadata = GraphMetadata(dims=(1,), sample_rate=1, min_samples=1, fingerprint="", family="", licence="")
+    save_openvino(pool(), tmp_path / "m.xml", metadata)
+    found = openvino.Core().compile_model(tmp_path / "m.xml", "CPU")([np.ones((1, 2, 3), np.float32)])[0]
+    np.testing.assert_allclose(found, np.ones((1, 2, 1)), rtol=1e-2)
