@@ -133,7 +133,16 @@ def ensure_utterances(
         ),
     )
     pool = pooling_function(encoder, precision=precision)
-    source = UtteranceSource(pool, utterances, batch_size, max_seconds, crop_seconds, encoder.min_samples)
+    source = UtteranceSource(
+        pool,
+        utterances,
+        batch_size,
+        max_seconds,
+        crop_seconds,
+        encoder.min_samples,
+        encoder.mean_pooled,
+        encoder.concurrency,
+    )
     return ensure_store(folder, key, source, on_progress=on_progress, ranks=ranks)
 
 

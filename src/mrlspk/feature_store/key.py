@@ -17,6 +17,7 @@ from mrlspk.data.manifest import Utterance
 from mrlspk.errors import DataError, MrlspkError
 from mrlspk.feature_store.shards import Layout, NumberType, plan_layout
 from mrlspk.files import whole_file
+from mrlspk.models.external_encoder import ExternalEncoder
 from mrlspk.models.fingerprint import model_fingerprint
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.reading import parse_json, read_bytes, reading
@@ -143,11 +144,18 @@ def _key(encoder: HeadedModel, layout: Layout, *, kind: str, batch_size: int, pr
         "format": FORMAT,
         "kind": kind,
         "encoder": model_fingerprint(encoder, without="head"),
-        "torch": torch.__version__.partition("+")[0],  # without the build for a device, which follows the plus
+        **_runtime(encoder),
         "precision": precision,
         "batch_size": batch_size,
         **asdict(layout),
     }
+
+
+def _runtime(encoder: HeadedModel) -> Key:
+    """Return what computes the vectors, in which version."""
+    if isinstance(encoder, ExternalEncoder):
+        return {"runtime": dict(encoder.runtime)}
+    return {"torch": torch.__version__.partition("+")[0]}  # without the build for a device, which follows the plus
 
 
 def _describe_step(step: AugmentationStep) -> dict[str, Any]:

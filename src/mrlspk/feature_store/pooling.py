@@ -142,9 +142,11 @@ class UtteranceSource:
         pool: Maps waveforms (batch, samples) to vectors (batch, n_features).
         utterances: One row each.
         batch_size: Files of equal length that pass through the network together.
-        max_seconds: Longer files are split into equal windows, whose vectors are averaged.
+        max_seconds: Longer files are split into equal windows, whose vectors become one.
         crop_seconds: Take the middle of each file; shorter files are taken whole. None: take all files whole.
         min_samples: Minimum length of a file.
+        mean: Returns the vector of a file from those of its windows.
+        concurrency: Threads that may call ``pool`` at once.
     """
 
     pool: Callable[[Tensor], Tensor]
@@ -153,6 +155,8 @@ class UtteranceSource:
     max_seconds: float
     crop_seconds: float | None
     min_samples: int
+    mean: Callable[[Sequence[Vector]], Vector]
+    concurrency: int = 1
 
     def vectors(
         self, shards: Sequence[Shard], *, layout: Layout, on_rows: Callable[[int], None]
@@ -164,7 +168,8 @@ class UtteranceSource:
         """
         for shard in shards:
             vectors = np.empty((len(shard), layout.n_features), little_endian(layout.dtype))
-            pipeline = Pipeline(shard.rows, self._steps(), Workers(decoders=1, embedders=1), Limits(self.batch_size))
+            workers = Workers(decoders=1, embedders=self.concurrency)
+            pipeline = Pipeline(shard.rows, self._steps(), workers, Limits(self.batch_size))
             with closing(pipeline.results()) as results:
                 for row, outcome in results:
                     if isinstance(outcome, DataError):
@@ -182,7 +187,7 @@ class UtteranceSource:
             decode=self._decode,
             cut=self._cut,
             embed=self._pool,
-            mean=pooled_mean,
+            mean=lambda vectors, _: self.mean(vectors),
             same_audio=lambda *_: False,
             failures=DataError,
         )
@@ -197,9 +202,3 @@ class UtteranceSource:
     def _pool(self, waveforms: NDArray[np.float32]) -> NDArray[np.float32]:
         pooled: NDArray[np.float32] = self.pool(torch.from_numpy(waveforms)).numpy()
         return pooled
-
-
-def pooled_mean(vectors: Sequence[Vector], _: str) -> Vector:
-    """Return the mean of pooled vectors as they are: unit length belongs to embeddings, and the head comes first."""
-    mean: Vector = np.mean(vectors, axis=0)
-    return mean

@@ -17,7 +17,7 @@ from mrlspk.config.architecture import HeadArchitecture
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError
 from mrlspk.inference.backend import LoadedBackend, Precision
-from mrlspk.inference.base_file import LoadBase, check_width, find_base
+from mrlspk.inference.base_file import LoadBase
 from mrlspk.inference.embedding_map import EmbeddingMap
 from mrlspk.inference.mapped_backend import MappedBackend
 from mrlspk.inference.model_file import ModelFile
@@ -160,7 +160,7 @@ def load_torch_backend(
     if load_base and isinstance(checkpoint.architecture, HeadArchitecture):
         if precision != "f32" or compiled:
             raise UsageError("a head on another model runs in f32, and is not compiled", fix="Use f32.")
-        return _load_head(checkpoint, checkpoint.architecture, model.path, load_base)
+        return _load_head(checkpoint, model.path, load_base)
     encoder = network_of(checkpoint, model.path).to(where)
     loaded = LoadedBackend(
         TorchBackend(encoder, precision=precision, compiled=compiled), config=checkpoint.config, checkpoint=checkpoint
@@ -170,17 +170,15 @@ def load_torch_backend(
     return replace(loaded, precision_cosine=compare_precision(loaded.backend, TorchBackend(encoder), sample))
 
 
-def _load_head(
-    checkpoint: LoadedModel, architecture: HeadArchitecture, path: Path, load_base: LoadBase
-) -> LoadedBackend:
+def _load_head(checkpoint: LoadedModel, path: Path, load_base: LoadBase) -> LoadedBackend:
     """Return a base model with a head after it."""
-    if architecture.base is None:
+    from mrlspk.inference.external_base import open_base
+
+    base = open_base(checkpoint, path, load_base=load_base)
+    if base is None:
         what = "is a head on vectors, and names no base model"
         fix = "Give `vectors=FILE` to score them with it; `mrlspk vectors apply` maps them."
         raise CheckpointError(what, path, fix)
-    base_path = find_base(architecture.base, path)
-    base = load_base(ModelFile(base_path, str(base_path)))
-    check_width(base, base_path, expected=architecture.in_features, of=path)
     backend = MappedBackend(base, map_of(checkpoint.encoder))
     return LoadedBackend(backend, config=checkpoint.config, checkpoint=checkpoint)
 

@@ -1,7 +1,7 @@
 """A model that ends in a Matryoshka head, whatever makes the values that the head reads."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Self
 
@@ -30,6 +30,11 @@ class HeadedModel(nn.Module):
     @abstractmethod
     def min_samples(self) -> int:
         """The fewest samples of a waveform."""
+
+    @property
+    def concurrency(self) -> int:
+        """Threads that may call `pooled` at once; 1: a call uses all processors, or a GPU."""
+        return 1
 
     @abstractmethod
     def pooled(self, waveform: Tensor) -> Tensor:
@@ -62,6 +67,14 @@ class HeadedModel(nn.Module):
         A ``mean`` (embed_dim,) is subtracted before the product.
         """
         return self.with_head(rotate_head(self.head, matrix, mean), dims)
+
+    def mean_pooled(self, vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the pooled values of a recording from those of its windows.
+
+        It is their mean as it is: unit length belongs to embeddings, and the head comes first.
+        """
+        mean: NDArray[np.float32] = np.mean(vectors, axis=0)
+        return mean
 
     def copy_head(self) -> MatryoshkaHead:
         """Return a copy of the head; unlike a new head, it draws no random numbers."""

@@ -13,6 +13,7 @@ from mrlspk.data.sampler import RankBatches
 from mrlspk.data.trials import read_trials
 from mrlspk.distributed import Ranks
 from mrlspk.errors import ConfigError
+from mrlspk.training.start_model import StartModel
 from mrlspk.training.vector_corpus import VectorData, read_vector_data
 
 DEFAULT_DIMS = 64, 128  # below the full width
@@ -31,6 +32,7 @@ class RunPlan:
         resume_path: The checkpoint that the run is resumed from; None for a new run.
         allow_changes: Resume with another corpus, configuration or number of processes.
         max_batches: End each epoch after so many batches; None for whole epochs.
+        start: The model of another toolkit that a new run starts from; None for any other start.
     """
 
     config: Config
@@ -41,6 +43,7 @@ class RunPlan:
     resume_path: Path | None = None
     allow_changes: bool = False
     max_batches: int | None = None
+    start: StartModel | None = None
 
     @property
     def resumes(self) -> bool:

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from mrlspk.config import Config
 from mrlspk.distributed import Ranks, raising_on_all_ranks
+from mrlspk.inference.external_base import open_base
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import describe_base, resumed_base
 from mrlspk.inference.torch_backend import load_checkpoint
@@ -33,6 +34,7 @@ from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
 from mrlspk.training.plan import RunPlan, build_batches
 from mrlspk.training.records import WarmStart
+from mrlspk.training.start_model import with_base_in_run
 from mrlspk.training.state import RunState
 from mrlspk.training.step import wrap
 from mrlspk.training.trained_module import TrainedModule, is_frozen
@@ -68,8 +70,7 @@ def prepare(plan: RunPlan, fabric: Fabric, ranks: Ranks, *, resumed: ResumePoint
         _set_up_torch(config)
         if plan.resume_path:  # another process may have written a new one before this one got the lock
             point = read_resume_point(plan.resume_path, known=resumed)
-        origin = None if point else find_base_model(config, cache_dir=plan.cache_dir, mirror=plan.mirror)
-        loaded = point.model() if point else _load_start(plan, origin)
+        loaded, origin = _load(plan, point)
         encoder, architecture = build_encoder_from(config, loaded)
         card = begin_card(plan, encoder, architecture, base=_base(plan, loaded, origin))
         module, optimiser = _build_trained(plan, encoder, fabric, ranks)
@@ -94,18 +95,26 @@ def prepare(plan: RunPlan, fabric: Fabric, ranks: Ranks, *, resumed: ResumePoint
     return state
 
 
+def _load(plan: RunPlan, point: ResumePoint | None) -> tuple[LoadedModel | None, ModelFile | None]:
+    """Return the model to resume or start from, and the file of the latter; None from random weights."""
+    if point:
+        loaded = point.model()
+        if not isinstance(plan.data, VectorData):
+            open_base(loaded, point.path)
+        return loaded, None
+    if start := plan.start:
+        return with_base_in_run(start.loaded), start.file
+    origin = find_base_model(plan.config, cache_dir=plan.cache_dir, mirror=plan.mirror)
+    if isinstance(plan.data, VectorData):
+        return load_vector_start(plan.data, origin), origin
+    return load_checkpoint(origin) if origin else None, origin
+
+
 def _set_up_torch(config: Config) -> None:
     torch.manual_seed(config.seed)
     torch.use_deterministic_algorithms(config.deterministic)
     set_tf32(allowed=config.hardware.tf32)
     torch.set_flush_denormal(True)  # denormal weights make a CPU many times slower
-
-
-def _load_start(plan: RunPlan, origin: ModelFile | None) -> LoadedModel | None:
-    """Return the model that a new run starts from; None for random weights."""
-    if isinstance(plan.data, VectorData):
-        return load_vector_start(plan.data, origin)
-    return load_checkpoint(origin) if origin else None
 
 
 def _base(plan: RunPlan, loaded: LoadedModel | None, origin: ModelFile | None) -> BaseCard | None:

@@ -152,6 +152,8 @@ class WarmStart:
     def sentence(self) -> str:
         """Return the warm start as one line."""
         all_rows = self.head_rows_kept + self.head_rows_random
+        if not self.loaded:
+            return f"from {self.source}: a head on its embeddings; {self.remark}"
         rows = f"{self.head_rows_kept} of {all_rows}" if self.head_rows_random else f"all {all_rows}"
         return (
             f"from {self.source} ({self.family}): {self.loaded:,} entries loaded, {len(self.left_out):,} left out, "

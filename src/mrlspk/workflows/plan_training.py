@@ -13,6 +13,7 @@ from mrlspk.training.memory.auto_batch import choose_batch
 from mrlspk.training.plan import RunPlan, choose_widths, read_data
 from mrlspk.training.prepare import prepare
 from mrlspk.training.records import RunFacts
+from mrlspk.training.start_model import configure_start, find_start
 from mrlspk.training.state import describe_run
 
 
@@ -33,6 +34,8 @@ def plan_training(
     processes = (launch.processes or hardware.devices) * (launch.nodes or hardware.nodes)
     fabric = build_fabric(hardware.model_copy(update={"devices": 1, "nodes": 1}))
     planned = Ranks(0, processes, fabric.device, are_started=False)
+    start = None if resumed else find_start(config, cache_dir=cache_dir, mirror=mirror)
+    config = configure_start(config, start)
     config = choose_batch(config, cache_dir=cache_dir, mirror=mirror, ranks=planned)
     run_dir, resume_path = find_run(config.logging, resume)
     data = read_data(config)
@@ -45,5 +48,6 @@ def plan_training(
         resume_path=resume_path,
         allow_changes=allow_changes,
         max_batches=max_batches,
+        start=start,
     )
     return describe_run(prepare(plan, fabric, planned, resumed=resumed))

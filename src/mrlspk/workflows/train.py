@@ -45,6 +45,7 @@ from mrlspk.training.processes import launch as start_processes
 from mrlspk.training.records import Baselines, Observer, WarmStart
 from mrlspk.training.run import Run
 from mrlspk.training.run_log import build_run_log
+from mrlspk.training.start_model import configure_start, find_start, place_in_run
 from mrlspk.training.state import RunState, describe_run
 from mrlspk.training.validation import build_validation_trials
 from mrlspk.training.vector_corpus import VectorData
@@ -118,6 +119,9 @@ def train(
     config, resumed = configure_resumed(resume, config, named_keys=named_keys, allow_changes=allow_changes)
     fabric = build_fabric(config.hardware, launch=launch, leaves_unused=leaves_unused(config))
     ranks = start_processes(fabric)  # before anything is written: until here each process has read the same
+    with raising_on_all_ranks(ranks):  # before the corpus is read: a model at fault shows at once
+        start = None if resumed else find_start(config, cache_dir=cache_dir, mirror=mirror)
+        config = configure_start(config, start)
     config = choose_batch(config, cache_dir=cache_dir, mirror=mirror, ranks=ranks)
     run_dir, resume_path = on_rank_zero(ranks, lambda: find_run(config.logging, resume))
     with ExitStack() as stack:
@@ -136,6 +140,7 @@ def train(
             resume_path=resume_path,
             allow_changes=allow_changes,
             max_batches=max_batches,
+            start=start,
         )
         state = prepare(plan, fabric, ranks, resumed=resumed)
         with raising_on_all_ranks(ranks):
@@ -187,6 +192,8 @@ def _write_plan(state: RunState) -> None:
     )
     with whole_file(run_dir / "config.yaml", force=True) as unfinished:
         unfinished.write_text(dump_config(plan.config), encoding="utf-8")
+    if plan.start and plan.start.source:
+        place_in_run(plan.start.source, run_dir)
     write_trials(plan.data.validation_trials, run_dir / VALIDATION_TRIALS)
     write_corpus(run_dir, plan.data.train.utterance_ids)
 

@@ -15,6 +15,7 @@ from mrlspk.data.dataset import CropDataset
 from mrlspk.errors import DataError
 from mrlspk.feature_store import shards
 from mrlspk.feature_store.key import crops_key, read_key, store_name, utterances_key, write_key
+from mrlspk.models.external_encoder import ExternalEncoder, identity_head
 from mrlspk.models.head import MatryoshkaHead
 
 CROPS = {"crops_per_item": 2, "dtype": "float16", "batch_size": 4, "precision": "fp32"}
@@ -204,6 +205,16 @@ def test_device_and_build_of_torch_do_not_change_the_key(dataset, monkeypatch):
         assert crops_key(encoder, dataset, **CROPS) == before
     monkeypatch.setattr(torch, "__version__", "1.0.0")
     assert crops_key(encoder, dataset, **CROPS) != before
+
+
+def test_base_model_and_its_runtime_change_the_key_its_head_not(dataset):
+    def name(head=None, fingerprint="base", runtime="1.20"):
+        encoder = ExternalEncoder(head or identity_head(6), (6,), base_fingerprint=fingerprint)
+        encoder.attach(lambda waveforms: waveforms, min_samples=1, runtime={"onnxruntime": runtime})
+        return store_name(crops_key(encoder, dataset, **CROPS))
+
+    assert name() == name(head=MatryoshkaHead(6, 3))
+    assert len({name(), name(fingerprint="other"), name(runtime="1.21")}) == 3
 
 
 def test_size_of_shards_changes_the_key(dataset, monkeypatch):

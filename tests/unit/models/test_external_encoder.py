@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -69,3 +71,26 @@ def test_a_head_that_does_not_fit_its_description_is_refused(tmp_path):
     save_checkpoint(tmp_path / "head.pt", encoder_entries(encoder, wrong))
     with pytest.raises(CheckpointError, match="do not fit"):
         load_model(tmp_path / "head.pt")
+
+
+def test_windows_of_a_recording_have_a_mean_of_unit_length():
+    encoder = ExternalEncoder(identity_head(2), (2,), base_fingerprint=None)
+    found = encoder.mean_pooled([np.array([1, 0], np.float32), np.array([0, 1], np.float32)])
+    np.testing.assert_allclose(found, [0.5**0.5] * 2, atol=1e-6)
+    assert not np.isfinite(encoder.mean_pooled([np.array([1, 0], np.float32), np.array([-1, 0], np.float32)])).any()
+
+
+def test_threads_embed_pieces_of_a_batch_in_order():
+    pieces = []
+
+    def embed(waveforms):
+        pieces.append((len(waveforms), threading.get_ident()))
+        return two_values(waveforms)
+
+    encoder = ExternalEncoder(identity_head(2), (2,), base_fingerprint=None)
+    encoder.attach(embed, min_samples=2, concurrency=2)
+    waveforms = torch.randn(10, 3, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.normalize(waveforms[:, [0, 2]], dim=1)
+    torch.testing.assert_close(encoder.pooled(waveforms), expected)
+    assert sorted(size for size, _ in pieces) == [2, 4, 4]
+    assert threading.get_ident() not in {thread for _, thread in pieces}

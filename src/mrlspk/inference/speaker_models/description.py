@@ -22,7 +22,7 @@ from mrlspk.inference.speaker_models.graph_ports import (
     find_signal,
     named_port,
 )
-from mrlspk.reading import is_file, read_yaml
+from mrlspk.reading import is_file, parse_yaml, read_yaml
 
 SAMPLE_RATE = 16_000
 SUFFIX = ".yaml"
@@ -103,9 +103,19 @@ def read_settings(model: Path) -> Settings | None:
         CheckpointError: If it cannot be read, or has an unknown key or value.
     """
     path = settings_path(model)
-    if not is_file(path, CheckpointError):
-        return None
-    content = read_yaml(path, CheckpointError)
+    return _as_settings(read_yaml(path, CheckpointError), path) if is_file(path, CheckpointError) else None
+
+
+def parse_settings(text: str, where: Path) -> Settings:
+    """Return the settings in the text of such a file; ``where`` is the file that it is from.
+
+    Raises:
+        CheckpointError: If it is no YAML, or has an unknown key or value.
+    """
+    return _as_settings(parse_yaml(text, where, CheckpointError), where)
+
+
+def _as_settings(content: object, path: Path) -> Settings:
     if not isinstance(content, dict):
         raise CheckpointError(f"expected front_end: …, got {shorten(str(content))}", path, _HOW)
     try:
@@ -195,6 +205,11 @@ def differences(written: Settings, meant: Settings, *, name: str, framework: str
 
 def written(description: Description) -> str:
     """Return the YAML file that says what a description does."""
+    return yaml.safe_dump(as_plain(description), sort_keys=False, allow_unicode=True)
+
+
+def as_plain(description: Description) -> dict[str, Any]:
+    """Return what a description says as plain values, by the keys of the YAML file."""
     content: dict[str, Any] = {
         "front_end": description.front_end.model_dump(),
         "sample_rate": description.sample_rate,
@@ -203,7 +218,7 @@ def written(description: Description) -> str:
     }
     if description.lengths:
         content["lengths"] = description.lengths.name
-    return yaml.safe_dump(content | {"output": description.output.name}, sort_keys=False, allow_unicode=True)
+    return content | {"output": description.output.name}
 
 
 def draft(ports: Ports) -> str:

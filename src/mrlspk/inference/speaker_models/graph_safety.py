@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LARGEST = 2**31 - 1  # bytes of a file, of a tensor and of all tensors; protobuf allows no more
 DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}  # the operators inside ONNX Runtime itself
 SIZED = {"ConstantOfShape": 0, "Expand": 1}  # operators that make a tensor of the shape in this input
+ONE_FILE = "Save the model as one file, with its weights inside."
 WHOLE = "Give a whole ONNX file; if it was downloaded, fetch it again."
 
 
@@ -53,15 +54,61 @@ def read_safe_graph(path: Path) -> SafeGraph:
             declares a tensor larger than 2 GB.
         MissingDependencyError: If the package onnx is not installed.
     """
+    with reading(path, CheckpointError):
+        if path.stat().st_size > LARGEST:
+            raise CheckpointError(f"is too large: expected at most {LARGEST:,} bytes", path)
+        content = path.read_bytes()
+    proto = _parse(content, path)
+    sha256 = hashlib.sha256(content)
+    if outside := _outside(proto):
+        _read_weights(outside, path, sha256)
+        content = proto.SerializeToString()
+    return SafeGraph(proto, content, sha256.hexdigest())
+
+
+def check_graph(content: bytes, where: Path) -> SafeGraph:
+    """Return the graph in the content of an ONNX file; all of its weights are inside.
+
+    Raises:
+        CheckpointError: As `read_safe_graph`, or if weights are in other files. ``where`` is the file that it is from.
+        MissingDependencyError: If the package onnx is not installed.
+    """
+    if len(content) > LARGEST:
+        raise CheckpointError(f"is too large: expected at most {LARGEST:,} bytes", where)
+    proto = _parse(content, where)
+    if _outside(proto):
+        what = "expected a base model with its weights inside, found one that keeps them in other files"
+        raise CheckpointError(what, where, ONE_FILE)
+    return SafeGraph(proto, content, hashlib.sha256(content).hexdigest())
+
+
+def weight_files(graph: "onnx.ModelProto", model: Path) -> tuple[Path, ...]:
+    """Return the files beside a model that hold its weights, relative to its folder.
+
+    Raises:
+        CheckpointError: If one is outside the folder.
+    """
+    return tuple(dict.fromkeys(_weight_file(each, model) for each in _outside(graph)))
+
+
+def parse_graph(path: Path) -> "onnx.ModelProto":
+    """Return the graph in an ONNX file as `read_safe_graph` checks it, without weights in other files.
+
+    Raises:
+        CheckpointError: As `read_safe_graph`.
+        MissingDependencyError: If the package onnx is not installed.
+    """
+    with reading(path, CheckpointError):
+        return _parse(path.read_bytes(), path)
+
+
+def _parse(content: bytes, path: Path) -> "onnx.ModelProto":
+    """Return a graph whose operators and sizes are checked."""
     try:
         import onnx
         from google.protobuf.message import DecodeError
     except ModuleNotFoundError as error:
         raise MissingDependencyError("a speaker model needs the package onnx", path, INSTALL) from error
-    with reading(path, CheckpointError):
-        if path.stat().st_size > LARGEST:
-            raise CheckpointError(f"is too large: expected at most {LARGEST:,} bytes", path)
-        content = path.read_bytes()
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(content)
@@ -71,11 +118,14 @@ def read_safe_graph(path: Path) -> SafeGraph:
         raise CheckpointError("is not an ONNX file: it holds no graph", path, WHOLE)
     _check_operators(proto, path)
     _check_sizes(proto, path)
-    sha256 = hashlib.sha256(content)
-    if outside := [each for each in _tensors(proto) if each.data_location == onnx.TensorProto.EXTERNAL]:
-        _read_weights(outside, path, sha256)
-        content = proto.SerializeToString()
-    return SafeGraph(proto, content, sha256.hexdigest())
+    return proto
+
+
+def _outside(proto: "onnx.ModelProto") -> list["onnx.TensorProto"]:
+    """Return the tensors whose values are in other files."""
+    import onnx
+
+    return [each for each in _tensors(proto) if each.data_location == onnx.TensorProto.EXTERNAL]
 
 
 def _check_operators(proto: "onnx.ModelProto", path: Path) -> None:
@@ -150,14 +200,9 @@ def _read_weights(tensors: Iterable["onnx.TensorProto"], path: Path, sha256: "ha
     """Read weights in files beside the model into their tensors."""
     import onnx
 
-    folder = path.parent.resolve()
     for tensor in tensors:
+        file = path.parent.resolve() / _weight_file(tensor, path)
         entries = {entry.key: entry.value for entry in tensor.external_data}
-        location = entries.get("location", "")
-        file = (folder / location).resolve()
-        if not location or not file.is_relative_to(folder):
-            what = f"expected the weights of {tensor.name} in its own folder, found {location or 'no location'}"
-            raise CheckpointError(what, path, "Save the model as one file, with its weights inside.")
         with reading(file, CheckpointError, "Keep the weights of a model beside it."):
             size = file.stat().st_size
             start, length = (_place(entries.get(key), default) for key, default in (("offset", 0), ("length", -1)))
@@ -171,6 +216,21 @@ def _read_weights(tensors: Iterable["onnx.TensorProto"], path: Path, sha256: "ha
         sha256.update(tensor.raw_data)
         tensor.ClearField("external_data")
         tensor.data_location = onnx.TensorProto.DEFAULT
+
+
+def _weight_file(tensor: "onnx.TensorProto", path: Path) -> Path:
+    """Return the file of a tensor's values, relative to the folder of its model.
+
+    Raises:
+        CheckpointError: If it is outside that folder.
+    """
+    folder = path.parent.resolve()
+    location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+    file = (folder / location).resolve()
+    if not location or not file.is_relative_to(folder):
+        what = f"expected the weights of {tensor.name} in its own folder, found {location or 'no location'}"
+        raise CheckpointError(what, path, ONE_FILE)
+    return file.relative_to(folder)
 
 
 def _place(text: str | None, default: int) -> int:

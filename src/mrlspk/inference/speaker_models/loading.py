@@ -15,14 +15,16 @@ from mrlspk.inference.parity import to_unit
 from mrlspk.inference.speaker_models.backend import Session, SpeakerModelBackend
 from mrlspk.inference.speaker_models.description import (
     Description,
+    Settings,
     differences,
+    parse_settings,
     read_settings,
     resolve,
     settings_path,
 )
 from mrlspk.inference.speaker_models.front_ends import samples_for
 from mrlspk.inference.speaker_models.graph_ports import read_ports
-from mrlspk.inference.speaker_models.graph_safety import SafeGraph, read_safe_graph
+from mrlspk.inference.speaker_models.graph_safety import SafeGraph, check_graph, read_safe_graph
 from mrlspk.inference.speaker_models.recognition import recognise
 from mrlspk.models.graph_metadata import check_signal
 
@@ -58,7 +60,35 @@ def load_speaker_model(
         what = f"an ONNX speaker model does not run on {device}"
         raise MissingDependencyError(what, path, "Use `device=cpu`.", parameter="device")
     graph = read_safe_graph(path)
-    description = find_description(graph, path)
+    description = _describe(graph, read_settings(path), path)
+    if backend == "openvino":
+        what = "an ONNX speaker model of another toolkit runs in ONNX Runtime only"
+        raise UsageError(what, fix="Use `backend=onnxruntime`.", parameter="backend")
+    if precision != "f32":
+        raise UsageError(f"an ONNX speaker model does not embed in {precision}", fix="Use f32.", parameter="precision")
+    return LoadedBackend(open_speaker_model(graph, description, path))
+
+
+def load_bundled_model(content: bytes, settings: str | None, where: Path) -> SpeakerModelBackend:
+    """Return the backend of a speaker model that is inside another file; nothing is written to disk.
+
+    Args:
+        content: Of its ONNX file.
+        settings: Of the YAML file that described it; None without one.
+        where: The file that it is in.
+
+    Raises:
+        CheckpointError: As `load_speaker_model`, or if its weights are not inside.
+        MissingDependencyError: If a package is not installed.
+    """
+    graph = check_graph(content, where)
+    description = _describe(graph, None if settings is None else parse_settings(settings, where), where)
+    return open_speaker_model(graph, description, where)
+
+
+def _describe(graph: SafeGraph, written: Settings | None, path: Path) -> Description:
+    """Return the description of a graph, and warn of what it is at odds with."""
+    description = describe_graph(graph, written, path)
     if description is None:
         raise CheckpointError(
             "is an ONNX file whose front end nothing describes: none of mrlspk, WeSpeaker, 3D-Speaker and NeMo is "
@@ -66,14 +96,9 @@ def load_speaker_model(
             path,
             f"Type: mrlspk model describe {shlex.quote(str(path))}",
         )
-    if backend == "openvino":
-        what = "an ONNX speaker model of another toolkit runs in ONNX Runtime only"
-        raise UsageError(what, fix="Use `backend=onnxruntime`.", parameter="backend")
-    if precision != "f32":
-        raise UsageError(f"an ONNX speaker model does not embed in {precision}", fix="Use f32.", parameter="precision")
     for note in description.notes:
         log.warning("%s: %s", path.name, note)
-    return LoadedBackend(open_speaker_model(graph, description, path))
+    return description
 
 
 def find_description(graph: SafeGraph, path: Path) -> Description | None:
@@ -82,7 +107,16 @@ def find_description(graph: SafeGraph, path: Path) -> Description | None:
     Raises:
         CheckpointError: If that does not fit the graph, or cannot be.
     """
-    ports, written = read_ports(graph.proto), read_settings(path)
+    return describe_graph(graph, read_settings(path), path)
+
+
+def describe_graph(graph: SafeGraph, written: Settings | None, path: Path) -> Description | None:
+    """Return what settings say of a graph, else what its metadata or names mean; None without either.
+
+    Raises:
+        CheckpointError: If that does not fit the graph, or cannot be.
+    """
+    ports = read_ports(graph.proto)
     if written is None:
         meant = recognise(graph.properties, ports, path)
         if meant is None:

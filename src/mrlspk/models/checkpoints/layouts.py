@@ -25,7 +25,7 @@ from mrlspk.models.checkpoints.plain_values import checked_state, plain_entry, p
 from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.checkpoints.upgrade import upgrade
 
-type Family = Literal["redimnet", "redimnet2", "redimnet-mrl", "mrlspk", "onnx"]
+type Family = Literal["redimnet", "redimnet2", "redimnet-mrl", "mrlspk", "onnx", "transform"]
 
 PUBLISHED_ENTRIES = {"model_config", "state_dict"}
 PUBLISHED_NAMES = {"head.norm.": "bn.", "head.linear.": "linear.", "head.output_norm.": "bn2."}

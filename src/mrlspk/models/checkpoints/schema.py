@@ -25,6 +25,7 @@ CORPUS: Final = "corpus"  # dict, SHA-256 of training utterances and validation 
 CARD: Final = "card"  # dict, the model card: read by `train`, `rotate`, `convert` and `pretrained add`
 CONVERTED_FROM: Final = "converted_from"  # dict, the file that was converted or rotated, and its terms: read for cards
 ROTATION: Final = "rotation"  # dict, method, matrix and spectrum: read by `find_origin`
+BASE_MODEL: Final = "base_model"  # dict, content (bytes) and settings (text) of the model beneath a head: `--bundle`
 TRANSFORM: Final = "transform"  # dict, whether it is centred, its power and order: read for cards
 
 # Beside these in a best.pt: dropped when it is converted.
@@ -53,7 +54,7 @@ JUDGES: Final = "judges"  # list of str, held-out speakers that judge and do not
 RUN_START: Final = (ROTATION, OWN_HEAD, TRANSFORM, BASELINES, START, JUDGES)  # the same in each checkpoint of a run
 # Entries that must be plain values, checked on reading. State dicts are checked when they are loaded.
 PLAIN: Final = (PROVENANCE, PROGRESS, VALIDATION, CORPUS, CARD, CONVERTED_FROM, ROTATION, TRANSFORM, JUDGES)
-PORTABLE: Final = (CARD, VALIDATION, CORPUS, CONVERTED_FROM, ROTATION, TRANSFORM)  # `convert` keeps them
+PORTABLE: Final = (CARD, VALIDATION, CORPUS, CONVERTED_FROM, ROTATION, TRANSFORM, BASE_MODEL)  # `convert` keeps them
 TYPED: Final = (MODEL, ARCHITECTURE, CONFIG, PROVENANCE)  # attributes of a loaded model; `contents` has the others
 AVERAGED: Final = (MODEL, CRITERION)  # state dicts whose mean an average takes
 LAST_ONLY: Final = (OPTIMISER, PRECISION, RANDOM_STATES, PROCESSES, DRAWS)  # no average has them: it is not resumed

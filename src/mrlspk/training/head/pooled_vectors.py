@@ -15,8 +15,6 @@ from mrlspk.distributed import ALONE, Ranks
 from mrlspk.feature_store.extraction import ensure_crops, ensure_utterances
 from mrlspk.feature_store.store import FeatureStore
 from mrlspk.inference.model_file import locate_model
-from mrlspk.inference.torch_backend import load_checkpoint
-from mrlspk.models.checkpoints import network_of
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.rotation.folds import (
     CHOICE_SECONDS,
@@ -28,6 +26,7 @@ from mrlspk.rotation.folds import (
 )
 from mrlspk.training.head.batches import StoredRows, Teacher
 from mrlspk.training.plan import RunPlan
+from mrlspk.training.start_model import load_start
 from mrlspk.training.validation import ValidationTrials
 
 type OnStage = Callable[[str, float, int], None]
@@ -164,7 +163,7 @@ def load_teacher(plan: RunPlan) -> HeadedModel | None:
     if config.loss.distillation_teacher is None or not config.distillation_weight:
         return None
     file = locate_model(str(config.loss.distillation_teacher), cache_dir=plan.cache_dir, mirror=plan.mirror)
-    return network_of(load_checkpoint(file), file.path)
+    return load_start(file).encoder
 
 
 def store_teacher(plan: RunPlan, encoder: HeadedModel, *, on_stage: OnStage | None, ranks: Ranks) -> Teacher:
