@@ -18,7 +18,8 @@ import torch
 
 from mrlspk.config import load_config
 from mrlspk.config.architecture import describe_architecture
-from mrlspk.inference.torch_backend import TorchBackend, find_device
+from mrlspk.inference.torch_backend import TorchBackend
+from mrlspk.inference.torch_device import find_device
 from mrlspk.models.encoder import Encoder, build_encoder
 
 VARIANTS = {

@@ -17,7 +17,7 @@ import torch
 
 from mrlspk.config import Config, load_config
 from mrlspk.config.architecture import describe_architecture
-from mrlspk.inference.torch_backend import find_device
+from mrlspk.inference.torch_device import find_device
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.hardware import build_acceleration, set_tf32
 from mrlspk.training.memory.probe import Probe, build_train_probe

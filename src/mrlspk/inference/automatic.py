@@ -75,6 +75,6 @@ def _is_gpu(device: str) -> bool:
     has_none = platform.system() == "Linux" and not any(path.exists() for path in GPU_FILES)
     if device == "cpu" or (device == "auto" and has_none):
         return False
-    from mrlspk.inference.torch_backend import find_device
+    from mrlspk.inference.torch_device import find_device
 
     return find_device(device).type != "cpu"

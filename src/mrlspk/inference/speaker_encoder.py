@@ -239,7 +239,7 @@ def load(
         DownloadError: If a published model cannot be fetched.
     """
     if device not in {"auto", "cpu"}:
-        from mrlspk.inference.torch_backend import find_device  # exported models need no torch
+        from mrlspk.inference.torch_device import find_device
 
         find_device(device)  # before anything is downloaded
     file = replace(locate_model(str(model), cache_dir=cache_dir, mirror=mirror), trust_code=trust_code)

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from mrlspk.config.architecture import HeadArchitecture
 from mrlspk.data.audio import SAMPLE_RATE
-from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError
+from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.inference.backend import LoadedBackend, Precision
 from mrlspk.inference.base_file import LoadBase
 from mrlspk.inference.embedding_map import EmbeddingMap
 from mrlspk.inference.mapped_backend import MappedBackend
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.precision import compare_precision
+from mrlspk.inference.torch_device import find_device
 from mrlspk.inference.torch_layers import has_onednn
 from mrlspk.inference.torch_network import InferenceNetwork
 from mrlspk.models.checkpoints import LoadedModel, load_model, network_of
@@ -208,21 +209,3 @@ def load_checkpoint(model: ModelFile) -> LoadedModel:
     loaded = load_model(model.path)
     model.check_family(loaded.family)
     return loaded
-
-
-def find_device(name: str) -> torch.device:
-    """Return the device called ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; auto prefers a GPU.
-
-    Raises:
-        UsageError: If no device has that name.
-        MissingDependencyError: If this machine has no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    kind, _, number = name.partition(":")
-    if kind not in counts or (":" in name and not number.isdecimal()):
-        raise UsageError(f"expected auto, cpu, cuda, cuda:N or mps, got {name!r}", parameter="device")
-    if int(number or 0) >= counts[kind]:
-        raise MissingDependencyError(f"this machine has no device {name}", fix="Use auto or cpu.", parameter="device")
-    return torch.device(name)

@@ -14,7 +14,7 @@ from mrlspk.config import Config
 from mrlspk.config.launcher import Launch
 from mrlspk.config.run import HardwareConfig
 from mrlspk.errors import ConfigError, MissingDependencyError
-from mrlspk.inference.torch_backend import find_device
+from mrlspk.inference.torch_device import find_device
 from mrlspk.models.encoder import Encoder
 
 ALONE = Launch()

@@ -11,7 +11,7 @@ from mrlspk.config import Config, dump_config
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.errors import UsageError
 from mrlspk.files import Claim
-from mrlspk.inference.torch_backend import find_device
+from mrlspk.inference.torch_device import find_device
 from mrlspk.training.memory.auto_batch import check_fits, fill_target, with_training_batch
 from mrlspk.training.memory.gpu_search import BatchSearch, search_gpu
 from mrlspk.training.memory.peak_model import split_target

@@ -14,7 +14,8 @@ from mrlspk.files import Claim, OnProgress, claimed_file, file_sha256
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import base_file, describe_base, describe_source
 from mrlspk.inference.recording import Recording
-from mrlspk.inference.torch_backend import TorchBackend, find_device, load_checkpoint
+from mrlspk.inference.torch_backend import TorchBackend, load_checkpoint
+from mrlspk.inference.torch_device import find_device
 from mrlspk.models.checkpoints import (
     LoadedModel,
     check_suffix,

@@ -119,7 +119,7 @@ def load_script_model(
         raise CheckpointError(
             what, path, "Write that file, such as `front_end: waveform`; docs/any-model.md has its keys."
         )
-    from mrlspk.inference.torch_backend import find_device
+    from mrlspk.inference.torch_device import find_device
 
     place = str(find_device(device))
     module = _load(path, place)
