@@ -15,7 +15,7 @@ from mrlspk.training.records import ValidationResult
 from mrlspk.training.validation import ValidationTrials
 
 FEWEST = 30  # held-out speakers that are divided; with fewer, all do both
-PART = 3  # one of so many chooses the epoch: epochs differ little, candidates differ more
+PART = 4  # one of so many chooses the epoch: epochs differ little, candidates differ more
 
 
 def draw_judges(trials: ValidationTrials, *, seed: int) -> tuple[str, ...]:

@@ -2,9 +2,10 @@
 
 The rule, on held-out speakers that did not choose the epoch, domain by domain:
 
-1. A candidate replaces a simpler one if its mean log EER over all domains and published widths is lower, and it is
-   significantly worse at no published width of any domain.
+1. A candidate replaces a simpler one if its mean log EER over domains and published widths is lower by more than a tie,
+   and it is significantly worse at no published width of any domain.
 2. The start is compared with the rotation so, and then the trained head with the better of both.
+3. A domain with few speakers is shown, but decides only if all have few.
 
 Significant is an interval over speakers of the paired difference that excludes zero, or with few speakers McNemar's
 test. No correction is made for several widths and domains: more of them make it harder to replace the simpler one.
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from mrlspk.evaluation.paired_comparison import ComparedWidth, Difference, compare_systems
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS, Resampling
 from mrlspk.metrics.significance import LEVEL, Interval
+from mrlspk.rotation.selection import TIE
 from mrlspk.training.records import Baselines
 from mrlspk.training.validation import ValidationTrials
 
@@ -27,6 +29,7 @@ type Outcome = Literal["WIN", "EVEN", "REGRESSION"]
 type Candidate = Literal["rotation", "start", "trained"]
 
 NAMES: Mapping[Candidate, str] = {"rotation": "rotation", "start": "start", "trained": "trained head"}
+FEWEST_TO_DECIDE = 6  # speakers of a domain: the EER of three says little, and would count as much as that of thirty
 _CANDIDATES: Mapping[str, Candidate] = {name: name for name in NAMES}
 
 
@@ -79,9 +82,13 @@ class DomainWidth:
 
 @dataclass(frozen=True)
 class DomainVerdict:
-    """The speakers and trials of one domain, and its widths; the only domain of a run has no name."""
+    """The speakers and trials of one domain, its widths, and whether it has enough speakers to decide.
+
+    The only domain of a run has no name.
+    """
 
     domain: str
+    decides: bool
     n_speakers: int
     n_target: int
     n_nontarget: int
@@ -94,7 +101,7 @@ class Verdict:
 
     Attributes:
         widths: Rows over the trials of all domains.
-        rotation_mean_log_eer: Over all domains and published widths.
+        rotation_mean_log_eer: Over published widths and the domains that decide.
         trained_mean_log_eer: The same.
         kept: The candidate that is kept.
         reason: Why.
@@ -138,9 +145,15 @@ def reach_verdict(
     compared = {
         name: whole if part is trials else _compare(part, embeddings, resampling) for name, part in parts.items()
     }
-    domains = tuple(_judge_domain(name, parts[name], widths) for name, widths in compared.items())
-    means = {name: trials.mean_log_eer_of(vectors) for name, vectors in embeddings.items()}
-    kept, reason = _decide(domains, means)
+    enough = [name for name, part in parts.items() if len(part.speakers) >= FEWEST_TO_DECIDE] or list(parts)
+    domains = tuple(
+        _judge_domain(name, parts[name], widths, decides=name in enough) for name, widths in compared.items()
+    )
+    means = {
+        name: float(np.mean([_mean_log_eer(parts[each.domain], each, name) for each in domains if each.decides]))
+        for name in embeddings
+    }
+    kept, reason = _decide([each for each in domains if each.decides], means)
     return Verdict(
         tuple(_judge_width(width, published=width.dim in trials.published_dims) for width in whole),
         means["rotation"],
@@ -163,7 +176,13 @@ def _compare(
     return compare_systems(systems, resampling=resampling if resamples else None)
 
 
-def _judge_domain(name: str, trials: ValidationTrials, widths: Sequence[ComparedWidth]) -> DomainVerdict:
+def _mean_log_eer(trials: ValidationTrials, domain: DomainVerdict, name: Candidate) -> float:
+    return trials.mean_log_eer({width.dim: width.eer[name] for width in domain.widths})
+
+
+def _judge_domain(
+    name: str, trials: ValidationTrials, widths: Sequence[ComparedWidth], *, decides: bool
+) -> DomainVerdict:
     rows = tuple(
         DomainWidth(
             width.dim,
@@ -173,7 +192,8 @@ def _judge_domain(name: str, trials: ValidationTrials, widths: Sequence[Compared
         )
         for width in widths
     )
-    return DomainVerdict(name, len(trials.speakers), trials.trials.n_target, trials.trials.n_nontarget, rows)
+    listed = trials.trials
+    return DomainVerdict(name, decides, len(trials.speakers), listed.n_target, listed.n_nontarget, rows)
 
 
 def _comparison(pair: Difference) -> Comparison:
@@ -228,7 +248,7 @@ def _objection(
     """Return why a candidate does not replace a simpler one; None if it does."""
     if worse := [place for domain in domains if (place := _worse_widths(candidate, against, domain))]:
         return f"the {NAMES[candidate]} is worse at {'; '.join(worse)}"
-    if means[candidate] >= means[against]:
+    if means[candidate] >= means[against] - TIE:
         return f"the {NAMES[candidate]}'s mean log EER is not below the {NAMES[against]}'s"
     return None
 

@@ -56,6 +56,7 @@ def begin(tiny_corpus, tmp_path, monkeypatch):
 @pytest.fixture
 def begin_divided(begin, tmp_path, monkeypatch):
     """Return a head run with six held-out speakers: two choose the epoch, and four judge."""
+    monkeypatch.setattr(judges, "PART", 3)
     monkeypatch.setattr(judges, "FEWEST", 6)
     corpus = write_voices(tmp_path / "many", 10, files=("1",), seconds=0.4)
     return partial(begin, corpus=corpus, n_held_out=6)

@@ -24,7 +24,7 @@ def test_speakers_that_judge_do_not_choose_the_epoch():
     trials = trials_among(36)
     judges = draw_judges(trials, seed=1)
     choosing, judging = divide(trials, judges)
-    assert (len(choosing.speakers), len(judging.speakers)) == (12, 24)
+    assert (len(choosing.speakers), len(judging.speakers)) == (9, 27)
     assert not set(choosing.speakers) & set(judging.speakers)
     assert set(judging.speakers) == set(judges)
     assert draw_judges(trials, seed=1) == judges != draw_judges(trials, seed=2)
@@ -46,7 +46,7 @@ def test_few_speakers_choose_the_epoch_and_judge():
     trials = trials_among(29)
     assert draw_judges(trials, seed=1) == ()
     assert divide(trials, ()) == (trials, trials)
-    assert len(draw_judges(trials_among(30), seed=1)) == 20
+    assert len(draw_judges(trials_among(30), seed=1)) == 23
 
 
 def test_trials_too_few_to_divide_are_used_twice():
@@ -58,7 +58,7 @@ def test_each_domain_has_speakers_of_both_kinds():
     trials = trials_among(36, domains=domains)
     choosing, judging = divide(trials, draw_judges(trials, seed=1))
     counts = [{name: len(each) for name, each in some.speakers_by_domain().items()} for some in (choosing, judging)]
-    assert counts == [{"large": 9, "small": 3}, {"large": 18, "small": 6}]
+    assert counts == [{"large": 6, "small": 2}, {"large": 21, "small": 7}]
     assert judging.by_domain().keys() == {"large", "small"}
     sides = zip(trials.trials.enroll_ids, trials.trials.test_ids, strict=True)
     assert all(domains[a[:3]] == domains[b[:3]] for a, b in sides)

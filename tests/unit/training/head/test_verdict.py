@@ -146,6 +146,42 @@ def test_regression_in_one_domain_is_not_made_up_for_by_another():
     assert outcomes == {"large": ["WIN", "WIN"], "small": ["REGRESSION", "REGRESSION"]}
 
 
+def test_domain_of_few_speakers_is_shown_and_does_not_decide():
+    domains = two_domains(30, 5)
+    before = embed(35, narrow=0.3, wide=0.3)
+    good, bad = (embed(35, narrow=noise, wide=noise) for noise in (0.01, 0.8))
+    after = np.concatenate([good[:90], bad[90:]])
+    trials = trials_of(35, domains=domains)
+    verdict = reach_verdict(trials, {"rotation": before, "trained": after}, n_resamples=0, seed=1)
+    assert [(each.domain, each.decides) for each in verdict.domains] == [("large", True), ("small", False)]
+    assert verdict.domains[1].widths[0].comparisons[0].outcome == "REGRESSION"
+    assert verdict.kept == "trained"
+    large = trials.by_domain()["large"]
+    assert verdict.trained_mean_log_eer == pytest.approx(large.mean_log_eer_of(after))
+
+
+def test_domains_that_all_have_few_speakers_all_decide():
+    domains = two_domains(5, 4)
+    both = embed(9, narrow=0.3, wide=0.3)
+    verdict = reach_verdict(trials_of(9, domains=domains), {"rotation": both, "trained": both}, n_resamples=0, seed=1)
+    assert [each.decides for each in verdict.domains] == [True, True]
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.99, "rotation"), (0.97, "trained")])
+def test_eer_that_is_lower_by_less_than_a_tie_keeps_the_simpler(monkeypatch, share, kept):
+    from mrlspk.training.head import verdict as module
+
+    before = embed(24, narrow=0.5, wide=0.5)
+    measured = module._mean_log_eer
+
+    def scaled(trials, domain, name):
+        return measured(trials, domain, "rotation") + (np.log(share) if name == "trained" else 0)
+
+    monkeypatch.setattr(module, "_mean_log_eer", scaled)
+    verdict = reach_verdict(trials_of(24), {"rotation": before, "trained": before}, n_resamples=0, seed=1)
+    assert verdict.kept == kept
+
+
 def test_every_domain_counts_as_much_as_a_larger_one():
     domains = two_domains(40, 6)
     before, after = embed(46, narrow=0.5, wide=0.5), embed(46, narrow=0.4, wide=0.4)
