@@ -37,6 +37,8 @@ class Config(StrictModel):
             return self
         if self.model.backbone is not None:
             raise ValueError("data.vectors needs model.backbone null: only a head is trained on vectors")
+        if self.loss.distillation_teacher is not None:
+            raise ValueError("loss.distillation_teacher needs audio: leave it out to train on data.vectors")
         if not self.trains_head_alone:
             raise ValueError(
                 "data.vectors needs training.freeze_backbone_epochs null and no training.lora: only a head is trained"

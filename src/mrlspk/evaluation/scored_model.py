@@ -1,7 +1,7 @@
 """Open a model, or a file of its vectors, to score trials with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from mrlspk.errors import UsageError
 from mrlspk.evaluation.embedder import Embedder, build_embedder
 from mrlspk.evaluation.score_lists import choose_dims
 from mrlspk.evaluation.stored_vectors import StoredVectors, load_stored_vectors
-from mrlspk.evaluation.trial_list import TrialList, TrialRequest, choose_trial_lists
+from mrlspk.evaluation.trial_list import VALIDATION_TRIALS, TrialList, TrialRequest, choose_trial_lists
 from mrlspk.evaluation.vector_trials import read_vector_trials
 from mrlspk.files import OnProgress
 from mrlspk.inference.backend_registry import load_backend
@@ -88,7 +88,7 @@ def open_scored(
     for parameter, is_given in (("speech", settings.speech != "all"), ("channel", settings.channel != "mix")):
         if is_given:
             raise UsageError("vectors are no audio", fix="Leave it out.", parameter=parameter)
-    map_path = None if file.path == file.vectors else file.path
+    map_path = None if file.is_plain_vectors else file.path
     stored = load_stored_vectors(file.vectors, speakers=speakers, map_path=map_path)
     return ScoredModel(file, stored, stored.dims, settings.model_copy(update={"speech": stored.speech_mode}))
 
@@ -109,4 +109,13 @@ def find_trials(request: TrialRequest, models: Sequence[ScoredModel], config: Co
         model = next(each.file.typed for each in models if not each.file.is_vectors)
         fix = f"Embed the recordings first: mrlspk embed DIR --model {model} -o FILE.npz"
         raise UsageError(f"models cannot be compared with vectors, got {model}", fix=fix, parameter="vectors")
+    if not request.paths and (own := _trials_of_run(models)):
+        request = replace(request, paths=(own,))
     return read_vector_trials(request, stores)
+
+
+def _trials_of_run(models: Sequence[ScoredModel]) -> Path | None:
+    """Return the validation trials beside heads that one run wrote, if there are any."""
+    folders = {each.file.path.parent.resolve() for each in models if not each.file.is_plain_vectors}
+    path = folders.pop() / VALIDATION_TRIALS if len(folders) == 1 else None
+    return path if path and path.is_file() else None

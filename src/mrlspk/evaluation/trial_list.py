@@ -291,6 +291,8 @@ def _validation_trials(model: Path, config: Config, *, models: Collection[Path])
         return ()
     if any(other.resolve().parent != model.resolve().parent for other in models):
         log.warning("the trials are the %s; models of other runs may have been trained on their speakers", source)
+    if config.data.vectors:
+        raise DataError(f"the {source} are between stored vectors", path, f"Give `vectors=FILE`. {GIVE_TRIALS}")
     root = config.data.val_dataset or config.data.train_dataset
     try:
         return (join_audio(read_trials(path), root, source),)

@@ -38,6 +38,11 @@ class ModelFile:
         """Whether vectors stand in for a model and audio."""
         return self.vectors is not None
 
+    @property
+    def is_plain_vectors(self) -> bool:
+        """Whether they are scored as they are, without a transform or head."""
+        return self.path == self.vectors
+
     def check_family(self, family: str) -> None:
         """Check that a published model is of the family that the registry says.
 

@@ -28,6 +28,7 @@ def begin_card(plan: RunPlan, encoder: HeadedModel, architecture: Architecture, 
             speakers=len(corpus.speakers),
             utterances=len(corpus) // len(corpus.speeds),
             fingerprint=corpus.fingerprint,
+            vectors=bool(plan.config.data.vectors),
         ),
         trials=TrialsCard(
             description=f"{len(trials):,} trials generated among {len(held_out.speakers):,} speakers of "
@@ -65,27 +66,33 @@ def _what(card: ModelCard) -> Iterator[str]:
     *narrow, full = card.dims
     widths = f" whose first {_listed(narrow)} values are embeddings too" if narrow else ""
     origin = f"Trained from {_one_line(card.base.model)}" if card.base else "Trained from scratch"
-    yield f"A speaker encoder: 16 kHz speech to an embedding of {full} values{widths}."
-    yield f"{origin} on the speech of {card.data.speakers:,} speakers, with mrlspk {card.mrlspk_version}."
+    kind = "A head on speaker vectors: it maps them" if _is_of_vectors(card) else "A speaker encoder: 16 kHz speech"
+    material = "vectors" if card.data.vectors else "the speech"
+    yield f"{kind} to an embedding of {full} values{widths}."
+    yield f"{origin} on {material} of {card.data.speakers:,} speakers, with mrlspk {card.mrlspk_version}."
     yield ""
 
 
 def _use(card: ModelCard) -> list[str]:
     file = card.checkpoint or "model.pt"
-    return [
-        "## Use",
-        "",
-        "```sh",
-        f"mrlspk embed recording.wav --model {file} --dim {card.dims[0]}",
-        f"mrlspk eval {file} --trials trials.txt --audio-root audio",
-        "```",
-        "",
-    ]
+    embed = f"embed recording.wav --model {file} --dim {card.dims[0]}"
+    score = f"eval {file} --trials trials.txt --audio-root audio"
+    if _is_of_vectors(card):
+        embed = f"vectors apply vectors.npz --transform {file} --dim {card.dims[0]} -o narrow.npz"
+        score = f"eval {file} --vectors vectors.npz --trials trials.txt"
+    return ["## Use", "", "```sh", f"mrlspk {embed}", f"mrlspk {score}", "```", ""]
+
+
+def _is_of_vectors(card: ModelCard) -> bool:
+    """Return whether a head has no base model, and so is for vectors alone."""
+    return card.family == "head" and card.base is None
 
 
 def _terms(card: ModelCard) -> Iterator[str]:
     yield from ("## Licence", "")
-    if card.base is None:
+    if _is_of_vectors(card):
+        yield "The terms of the model that made the vectors, and of its speech, are not known to mrlspk."
+    elif card.base is None:
         yield "There is no base model; the terms of the training speech are not known to mrlspk."
     else:
         rows = [row for base in _chain(card.base) for row in _base_rows(base)]
@@ -137,12 +144,16 @@ def _facts(card: ModelCard) -> list[str]:
         ("widths", _listed(card.dims)),
         *_transform_rows(card.transform),
         (
-            "training speech",
+            "training vectors" if card.data.vectors else "training speech",
             f"{card.data.folder}: {card.data.utterances:,} utterances of {card.data.speakers:,} speakers",
         ),
-        ("fingerprint of its file names", card.data.fingerprint),
+        (f"fingerprint of its {_what_identifies(card.data)}", card.data.fingerprint),
     ]
     return ["## Details", "", *_table(("", ""), rows), ""]
+
+
+def _what_identifies(data: DataCard) -> str:
+    return "ids, speakers and values" if data.vectors else "file names"
 
 
 def _transform_rows(transform: TransformCard | None) -> list[tuple[str, str]]:

@@ -34,7 +34,8 @@ class DataCard(CardPart):
     folder: str
     speakers: PositiveInt
     utterances: PositiveInt
-    fingerprint: str = Field(description="SHA-256 over the utterance ids.")
+    fingerprint: str = Field(description="SHA-256 over the utterance ids; of vectors, over speakers and values too.")
+    vectors: bool = Field(False, description="Whether it is files of stored vectors in place of audio.")
 
 
 class TrialsCard(CardPart):
