@@ -1,9 +1,11 @@
 """``mrlspk train --vectors``, and the head that it writes."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
@@ -108,3 +110,93 @@ def test_two_heads_are_compared_on_one_file_of_vectors(made, tmp_path):
     assert both["models"] == list(map(str, heads))
     one = invoke(tmp_path, "compare", heads[0], *common, "--allow-untrained-dim")
     assert one["models"] == [str(heads[0]), str(folder / "test.npz")]
+
+
+def test_head_is_scored_on_the_held_out_vectors_of_its_run(made, tmp_path):
+    folder, *_, told = made
+    scored = invoke(tmp_path, "eval", folder / "run" / "best.pt", "--vectors", folder / "v.npz", "--resamples", 0)
+    trials = scored["trials"][0]
+    assert trials["path"] == str(folder / "run" / "validation-trials.txt")
+    assert trials["n_target"] + trials["n_nontarget"] == 100
+    epochs = invoke(tmp_path, "compare", folder / "run", "--vectors", folder / "v.npz", "--resamples", 0)
+    assert set(epochs["models"]) <= {str(path) for path in (folder / "run").glob("*.pt")}
+
+
+def test_head_without_its_model_needs_vectors(made, run):
+    folder, *_ = made
+    for command in (("eval",), ("embed", folder / "v.npz", "--model"), ("compare", folder / "run" / "last.pt")):
+        outcome = run(*command, folder / "run" / "best.pt")
+        assert (outcome.exit_code, ".pt: is a head on vectors" in outcome.stderr) == (1, True), outcome.stderr
+        assert "--vectors FILE" in outcome.stderr
+
+
+def test_card_says_what_was_trained_on_and_how_to_apply_it(made):
+    folder, *_ = made
+    card = json.loads((folder / "run" / "best.card.json").read_text())
+    data = card["data"]
+    assert (data["folder"], data["speakers"], data["utterances"], data["vectors"]) == ("v.npz", 16, 96, True)
+    text = (folder / "run" / "best.card.md").read_text()
+    assert "A head on speaker vectors: it maps them to an embedding of 12 values." in text
+    assert "mrlspk vectors apply vectors.npz --transform best.pt --dim 12 -o narrow.npz" in text
+    assert "| fingerprint of its ids, speakers and values |" in text
+
+
+def test_plan_needs_no_store(made, tmp_path):
+    folder, *_ = made
+    plan = invoke(tmp_path, "train", "--vectors", folder / "v.npz", *SETS, "--dry-run")
+    assert (plan["speakers"], plan["utterances"], plan["validation_trials"]) == (16, 96, 100)
+    assert "stored_vectors" not in plan
+    assert not list(tmp_path.iterdir())
+
+
+def test_resumed_run_ends_as_an_uninterrupted_one(made, tmp_path, run):
+    folder, *_ = made
+    whole, cut = folder / "run", tmp_path / "cut"
+    shutil.copytree(whole, cut)
+    for name in ("last.pt", "epoch-002.pt", "best.pt"):
+        (cut / name).unlink()
+    (cut / "epoch-001.pt").rename(cut / "last.pt")
+    outcome = run("train", "--resume", cut)
+    assert outcome.exit_code == 0, outcome.stderr
+    ends = [load_model(path / "last.pt").encoder.state_dict() for path in (whole, cut)]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_changed_vectors_are_not_resumed_with(made, tmp_path, run):
+    folder, table, *_ = made
+    save_vectors(VectorTable(table.ids, table.vectors[:, ::-1], table.fingerprint), tmp_path / "v.npz", force=False)
+    shutil.copytree(folder / "run", tmp_path / "run")
+    files = "--set", f'data.vectors=["{tmp_path / "v.npz"}"]', "--allow-changes"
+    outcome = run("train", "--resume", tmp_path / "run", *files[:2])
+    assert (outcome.exit_code, "the configuration changed: data.vectors was" in outcome.stderr) == (1, True)
+    outcome = run("train", "--resume", tmp_path / "run", *files, "--dry-run")
+    assert outcome.exit_code == 0
+    assert "speakers or values of vectors differ" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("--set", "data.speed_perturbation=[0.9]"), 1, "speed_perturbation needs audio"),
+        (("--set", "training.freeze_backbone_epochs=1"), 1, "data.vectors needs training.freeze_backbone_epochs null"),
+        (("--set", "loss.distillation_teacher=x.pt"), 1, "loss.distillation_teacher needs audio"),
+        (("--set", "model.mrl_dims=[6,13]"), 1, "expected widths up to 12, as the vectors in v.npz have, got 13"),
+        (("--set", "evaluation.best_by=64"), 1, "the default widths 12 do not fit"),
+        (("--set", "data.n_validation_speakers=23"), 3, "cannot hold out 23 of 24 speakers"),
+        (("--vectors", "narrow.npz"), 3, "narrow.npz: expected 12 values a vector, as in v.npz, got 6"),
+        (("--vectors", "v.npz"), 3, "v.npz: expected other ids than in v.npz, got s00/0/0"),
+    ],
+)
+def test_run_that_vectors_cannot_give_is_refused(made, run, tmp_path, monkeypatch, arguments, code, told):
+    folder, *_ = made
+    monkeypatch.chdir(folder)
+    if not (folder / "narrow.npz").exists():
+        write_voices(folder / "narrow.npz", prefix="n", dim=6)
+    outcome = run("train", "--vectors", "v.npz", *SETS, "--set", f"logging.save_dir={tmp_path}", *arguments)
+    assert (outcome.exit_code, told in outcome.stderr) == (code, True), outcome.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_speakers_need_vectors(run):
+    outcome = run("train", "--speakers", "utt2spk")
+    assert (outcome.exit_code, "--speakers: given without vectors" in outcome.stderr) == (2, True)

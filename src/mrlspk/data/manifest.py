@@ -62,11 +62,13 @@ class Manifest:
 
     def only_speakers(self, speakers: Collection[str]) -> "Manifest":
         """Return the utterances of ``speakers``."""
-        return self._where(lambda utterance: utterance.speaker_id in speakers)
+        wanted = frozenset(speakers)
+        return self._where(lambda utterance: utterance.speaker_id in wanted)
 
     def without_speakers(self, speakers: Collection[str]) -> "Manifest":
         """Return the utterances of all other speakers."""
-        return self._where(lambda utterance: utterance.speaker_id not in speakers)
+        unwanted = frozenset(speakers)
+        return self._where(lambda utterance: utterance.speaker_id not in unwanted)
 
     def at_channel(self, channel: Channel) -> "Manifest":
         """Return the corpus with one channel of every recording, or for ``mix`` the corpus as it is."""

@@ -107,7 +107,8 @@ def _compare_corpora(state: RunState, entries: dict[str, Any], path: Path) -> No
     if entries[schema.CORPUS] == state.plan.corpus:
         return
     ids = state.plan.data.train.utterance_ids
-    changed = describe_corpus_change(path.parent, ids) or "the validation trials differ"
+    trained_on = "the speakers or values of vectors differ" if state.config.data.vectors else None
+    changed = describe_corpus_change(path.parent, ids) or trained_on or "the validation trials differ"
     if not state.plan.allow_changes:
         raise CheckpointError(
             f"the corpus is not the one that it was trained on: {changed}",
