@@ -116,7 +116,11 @@ def configure_start(config: Config, start: StartModel | None) -> Config:
 
 
 def _is_external(name: str, cache_dir: Path) -> bool:
-    """Return whether a path or name is of a model of another toolkit, or of a head on one."""
+    """Return whether a path or name is of a model of another toolkit, or of a head on one.
+
+    Raises:
+        CheckpointError: If there is no such model, or the file is damaged or refused.
+    """
     path = Path(name)
     if path.suffix.lower() in {SUFFIX, TRANSFORM}:
         return True
@@ -125,8 +129,10 @@ def _is_external(name: str, cache_dir: Path) -> bool:
         return isinstance(architecture, dict) and architecture.get("family") == "head"
     if is_published(name):
         return find_model(name).family == "onnx"
-    own = find_own_model(name, cache_dir)
-    return own is not None and own.family == "head"
+    if own := find_own_model(name, cache_dir):
+        return own.family == "head"
+    locate_model(name, cache_dir=cache_dir)  # says that there is none
+    return False
 
 
 def _load_transform(path: Path) -> LoadedModel:
