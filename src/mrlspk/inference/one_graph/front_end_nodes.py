@@ -30,7 +30,8 @@ def add_front_end(nodes: Nodes, front_end: KaldiFbank | NemoMel | Waveform, wave
 def _add_kaldi(nodes: Nodes, front_end: KaldiFbank, waveform: str, sample_rate: int) -> str:
     spectrum = kaldi_spectrum(front_end, sample_rate)
     signal = waveform if front_end.snip_edges else _mirror_ends(nodes, waveform, spectrum)
-    power = _add_mel_power(nodes, spectrum, nodes.reshape(signal, [0, 1, -1]))
+    differences = nodes.add("Conv", nodes.reshape(signal, [0, 1, -1]), nodes.constant([[[-1.0, 1.0]]]))
+    power = _add_mel_power(nodes, spectrum, differences)
     features = nodes.add("Log", nodes.add("Max", power, nodes.constant(KALDI_FLOOR)))
     if front_end.mean == "utterance":
         features = _subtract_mean(nodes, features)

@@ -23,7 +23,7 @@ class Spectrum:
     """Mel power of frames as two linear maps with squares between them.
 
     Attributes:
-        waves: (2 * frequencies, length) of a frame: real parts, then imaginary ones.
+        waves: (2 * frequencies, values of a frame): real parts, then imaginary ones.
         filters: (bins, 2 * frequencies) of the squares.
         step: Samples between frames.
         before: Samples that the first frame begins before the recording.
@@ -38,15 +38,21 @@ class Spectrum:
 
 
 def kaldi_spectrum(front_end: KaldiFbank, sample_rate: int) -> Spectrum:
-    """Return the mel power of Kaldi's filter banks: mean and pre-emphasis of each frame by itself, then its window."""
+    """Return the mel power of Kaldi's filter banks: mean and pre-emphasis of each frame by itself, then its window.
+
+    It reads the differences of neighbouring samples. The mean that is taken away makes all else of no account, and an
+    offset or a low hum would cost the high bins their digits in float32.
+    """
     length, step = (milliseconds * sample_rate // 1000 for milliseconds in (WINDOW_MS, STEP_MS))
     n_fft = 1 << (length - 1).bit_length()
     centring = np.eye(length) - 1 / length
     emphasis = np.eye(length) - PREEMPHASIS * np.eye(length, k=-1)
     emphasis[0, 0] = 1 - PREEMPHASIS  # the first sample stands in for the one before it
-    to_frame = kaldi_window(front_end.window, length)[:, None] * emphasis @ centring * front_end.sample_scale
+    from_differences = np.tril(np.ones((length, length - 1)), -1)  # but for the first sample
+    to_frame = kaldi_window(front_end.window, length)[:, None] * emphasis @ centring @ from_differences
     filters = kaldi_filters(front_end, n_fft, sample_rate)
     before = 0 if front_end.snip_edges else (length - step) // 2
+    to_frame *= front_end.sample_scale
     return _spectrum(to_frame, filters, n_fft, step=step, before=before, after=0 if before == 0 else length // 2)
 
 
