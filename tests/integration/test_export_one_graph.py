@@ -17,7 +17,8 @@ from mrlspk.files import file_sha256
 from mrlspk.inference import export_parity
 from mrlspk.inference.one_graph import spectra
 from mrlspk.inference.speaker_models.front_ends import KaldiFbank, build_front_end
-from mrlspk.models.checkpoints import encoder_entries, save_checkpoint
+from mrlspk.models.checkpoints import encoder_entries, save_checkpoint, schema
+from mrlspk.models.checkpoints.bundled_base import BundledBase
 from mrlspk.models.external_encoder import build_external_encoder
 from mrlspk.models.graph_metadata import check_signal
 from mrlspk.pretrained.registry import find_model
@@ -206,19 +207,22 @@ def test_transform_of_a_model_that_we_exported_is_one_graph_too(run, world):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_head_checkpoint_becomes_one_graph_with_its_base_model(run, world):
-    architecture = HeadArchitecture(
-        in_features=WIDTH,
-        matryoshka_dims=(8, 24),
-        base=BaseFile(file="base.onnx", sha256=file_sha256(world / "base.onnx")),
-    )
+@pytest.mark.parametrize("bundled", [False, True])
+def test_head_checkpoint_becomes_one_graph_with_its_base_model(run, world, bundled):
+    own = torch.from_numpy(mrlspk.load("base.onnx").embed("a.wav", speech="all"))
+    base = BaseFile(file="base.onnx", sha256=file_sha256(world / "base.onnx"))
+    architecture = HeadArchitecture(in_features=WIDTH, matryoshka_dims=(8, 24), base=base)
     torch.manual_seed(0)
     encoder = build_external_encoder(architecture).eval()
-    save_checkpoint(world / "head.pt", encoder_entries(encoder, architecture))
+    entries = encoder_entries(encoder, architecture)
+    if bundled:
+        entries[schema.BASE_MODEL] = BundledBase((world / "base.onnx").read_bytes(), None).entry()
+        (world / "base.onnx").unlink()
+    save_checkpoint(world / "head.pt", entries)
     exported = run("export", "head.pt", "-o", "one.onnx", "--json")
     assert exported.exit_code == 0, exported.stderr
     assert (exported.json["dims"], exported.json["transform"]) == ([8, 24], None)
-    own = torch.from_numpy(mrlspk.load("base.onnx").embed("a.wav", speech="all"))
+    assert exported.json["base"] == base.model_dump()
     with torch.inference_mode():
         expected = encoder.project(own[None])[0].numpy()
     alone(world, "one.onnx", "a.wav")

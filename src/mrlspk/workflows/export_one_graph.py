@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mrlspk.config.architecture import HeadArchitecture
+from mrlspk.config.architecture import BaseFile
 from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.files import file_sha256
 from mrlspk.inference.backend import Backend, LoadedBackend
@@ -21,7 +21,6 @@ from mrlspk.inference.export_parity import (
     measure_small,
     open_graph,
 )
-from mrlspk.inference.graph_backend import GraphBackend
 from mrlspk.inference.mapped_backend import MappedBackend
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.one_graph.assembly import OUTPUT, build_one_graph
@@ -30,7 +29,7 @@ from mrlspk.inference.speaker_models.backend import SpeakerModelBackend
 from mrlspk.inference.speaker_models.description import Settings, resolve
 from mrlspk.inference.speaker_models.front_ends import Waveform, build_front_end
 from mrlspk.inference.speaker_models.graph_ports import read_ports
-from mrlspk.inference.speaker_models.graph_safety import read_safe_graph
+from mrlspk.inference.speaker_models.graph_safety import SafeGraph, check_graph, read_safe_graph
 from mrlspk.models.export.openvino_conversion import save_openvino
 from mrlspk.models.graph_metadata import GraphInput, GraphMetadata, check_signal
 from mrlspk.pretrained.own_models import UNKNOWN_LICENCE
@@ -47,7 +46,7 @@ class OneGraphSource:
     """A speaker model, and maybe a head or transform after it, as what is exported.
 
     Attributes:
-        path: Of the speaker model.
+        path: Of the speaker model, or of the checkpoint that it is in.
         base: Its graph.
         backend: Runs both.
         metadata: Of the exported file.
@@ -119,10 +118,9 @@ def open_speaker_model(model: ModelFile, *, cache_dir: Path, input: GraphInput, 
         what = f"{model.path.name} has no PyTorch network, which {format} needs"
         raise UsageError(what, fix="Export it as onnx or openvino.", parameter="format")
     loaded = load_backend(model, device="cpu", backend="auto")
-    backend, path, transform = loaded.backend, model.path, None
-    if isinstance(backend, MappedBackend):
-        path, transform = _find_base(model, loaded)
-    base = _base_graph(backend.base if isinstance(backend, MappedBackend) else backend, path)
+    backend, found = loaded.backend, _find_base(model, loaded)
+    path = found.path
+    base = _base_graph(backend.base if isinstance(backend, MappedBackend) else backend, found.graph, path)
     front_end = base.description.front_end
     if input == "features" and isinstance(front_end, Waveform):
         what = f"{path.name} reads samples: it has no features that the graph could read"
@@ -134,49 +132,66 @@ def open_speaker_model(model: ModelFile, *, cache_dir: Path, input: GraphInput, 
         min_samples=backend.min_samples,
         fingerprint=backend.fingerprint,
         family=FAMILY,
-        licence=_licence(model, path, cache_dir),
-        base={"file": path.name, "sha256": file_sha256(path)},
+        licence=_licence(model, found.file, cache_dir),
+        base=found.file.model_dump(),
         front_end=front_end.model_dump(),
         config=loaded.config,
-        transform=transform,
+        transform=found.transform,
     )
     return OneGraphSource(path, base, backend, metadata)
 
 
-def _find_base(model: ModelFile, loaded: LoadedBackend) -> tuple[Path, dict[str, Any] | None]:
-    """Return the path of a speaker model, and what cards say of the transform after it; None for a head.
+@dataclass(frozen=True)
+class _Base:
+    """A speaker model, and what cards say of the transform after it; None for a head."""
+
+    file: BaseFile
+    path: Path
+    graph: SafeGraph
+    transform: dict[str, Any] | None = None
+
+
+def _find_base(model: ModelFile, loaded: LoadedBackend) -> _Base:
+    """Return the speaker model of a file: the file itself, one beside it, or one inside a checkpoint.
 
     Raises:
-        CheckpointError: If the file of the speaker model was taken away.
+        CheckpointError: If it is a checkpoint, or was taken away.
     """
-    if loaded.checkpoint is None:
-        transform = load_transform(model.path)
-        base, summary = transform.base, transform.summary()
-    else:
-        assert isinstance(loaded.checkpoint.architecture, HeadArchitecture)
-        base, summary = loaded.checkpoint.architecture.base, None
-    assert base is not None  # else it would not have been loaded
-    return find_base(base, model.path), summary
+    if loaded.checkpoint is not None:
+        from mrlspk.inference.external_base import find_source  # only a head needs PyTorch
+
+        source = find_source(loaded.checkpoint, model.path)
+        assert source is not None  # else it would not have been loaded
+        if source.bundled is not None:
+            return _Base(source.file, model.path, check_graph(source.bundled.content, model.path))
+        assert source.path is not None
+        return _Base(source.file, source.path, _read_graph(source.path))
+    if not isinstance(loaded.backend, MappedBackend):
+        file = BaseFile(file=model.path.name, sha256=file_sha256(model.path))
+        return _Base(file, model.path, _read_graph(model.path))
+    transform = load_transform(model.path)
+    assert transform.base is not None  # else it would not have been loaded
+    path = find_base(transform.base, model.path)
+    return _Base(transform.base, path, _read_graph(path), transform.summary())
 
 
-def _base_graph(backend: Backend, path: Path) -> BaseGraph:
-    """Return the graph of a speaker model that is loaded, or of a model that we exported.
-
-    Raises:
-        CheckpointError: If it is a checkpoint.
-    """
-    if isinstance(backend, SpeakerModelBackend):
-        return BaseGraph(read_safe_graph(path).proto, backend.description, one_by_one=not backend.takes_batches)
-    if not isinstance(backend, GraphBackend) or path.suffix.lower() != GRAPH_SUFFIX:
+def _read_graph(path: Path) -> SafeGraph:
+    if path.suffix.lower() != GRAPH_SUFFIX:
         fix = f"Export it first, and make the transform for that file: mrlspk export {path.name} -o {path.stem}.onnx"
         raise CheckpointError("is a checkpoint, not an ONNX graph that a transform could be added to", path, fix)
-    graph = read_safe_graph(path).proto
+    return read_safe_graph(path)
+
+
+def _base_graph(backend: Backend, graph: SafeGraph, path: Path) -> BaseGraph:
+    """Return the graph of a speaker model that is loaded, or of a model that we exported, which reads waveforms."""
+    if isinstance(backend, SpeakerModelBackend):
+        return BaseGraph(graph.proto, backend.description, one_by_one=not backend.takes_batches)
     settings = Settings(front_end=Waveform(), output=OUTPUT)
-    described = resolve(settings, read_ports(graph), path, recognised_as=None, source="mrlspk")
-    return BaseGraph(graph, described, one_by_one=False)
+    described = resolve(settings, read_ports(graph.proto), path, recognised_as=None, source="mrlspk")
+    return BaseGraph(graph.proto, described, one_by_one=False)
 
 
-def _licence(model: ModelFile, base: Path, cache_dir: Path) -> str:
+def _licence(model: ModelFile, base: BaseFile, cache_dir: Path) -> str:
     """Return the licence of a speaker model, from the registry or the user's own models."""
-    known = model.published or published_as(file_sha256(base), cache_dir) or model.own
+    known = model.published or published_as(base.sha256, cache_dir) or model.own
     return known.licence if known else UNKNOWN_LICENCE
