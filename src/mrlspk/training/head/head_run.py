@@ -140,7 +140,7 @@ def _write_start(
     remove_file(state.plan.run_dir / START)  # of a run that was stopped before its first step
     _write_untrained(ROTATION, state, start, trials, held_out=held_out, crops=crops)
     if wants_transform(state):
-        start = start | {schema.START: START, schema.TRANSFORM: transform_head(state, own, vectors)}
+        start = start | {schema.START: START, schema.TRANSFORM: transform_head(state, own, vectors, crops)}
         _write_untrained(START, state, start, trials, held_out=held_out, crops=crops)
     return start
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mrlspk.data.sampler import RankBatches
@@ -101,7 +102,9 @@ def wants_transform(state: RunState) -> bool:
     return head.trained == "linear" and state.wanted_rotation != "none" and (head.centre or head.flatten > 0)
 
 
-def transform_head(state: RunState, own_head: MatryoshkaHead, vectors: SpeakerVectors) -> dict[str, Any]:
+def transform_head(
+    state: RunState, own_head: MatryoshkaHead, vectors: SpeakerVectors, crops: StoredRows
+) -> dict[str, Any]:
     """Transform a head, load it into the encoder of the run, and return the entry of checkpoints about it.
 
     The mean is that of embeddings as the linear layer gives them, so that the transform becomes part of that layer.
@@ -111,26 +114,39 @@ def transform_head(state: RunState, own_head: MatryoshkaHead, vectors: SpeakerVe
         state: Of the run; the head of its encoder is changed.
         own_head: The head to transform; it is not changed.
         vectors: Of the training speakers: the transform is fitted to them.
+        crops: Of the same speakers: it is fitted to them as well, since short crops tell more of how one voice varies.
 
     Raises:
         DataError: If the transform cannot be fitted, or there are too few vectors to widen the head.
     """
     head = state.config.head
+    pooled, speakers = _crops_of_speakers(state, crops)
+    embeddings = fold_head(own_head).apply(torch.cat([vectors.pooled, pooled])).numpy()
     try:
         transform = fit_transform(
-            fold_head(own_head).apply(vectors.pooled).numpy(),
-            vectors.speaker_index,
+            embeddings,
+            np.concatenate([vectors.speaker_index, speakers]),
             centre=head.centre,
             flatten=head.flatten,
             order=head.order,
             unit_length=False,
         )
     except ValueError as error:
-        fix = "Give more speech, or set head.order=energy, which needs no labels."
+        fix = "Give more speech, or set head.flatten=0 and head.order=energy, which need no labels."
         raise DataError(f"the transform of the head cannot be fitted: {error}", fix=fix) from error
     transformed = rotate_head(own_head, transform.scaled_matrix, transform.mean)
     _fit_width(state.module.encoder, transformed, vectors.pooled)
     return transform.summary()
+
+
+def _crops_of_speakers(state: RunState, crops: StoredRows) -> tuple[Tensor, NDArray[np.int64]]:
+    """Return crops (n, in_features) at unchanged speed, up to ``features.n_whole``, and the speaker of each."""
+    config, train = state.config, state.plan.data.train
+    classes = train.classes_of(config.features.crops_per_utterance)
+    unchanged = np.flatnonzero(classes < len(train.speakers))  # classes of other speeds come after these
+    drawn = np.random.default_rng(config.seed).permutation(unchanged)[: config.features.n_whole]
+    rows = np.sort(drawn)
+    return crops.rows(rows), classes[rows]
 
 
 def has_choice(state: RunState) -> bool:

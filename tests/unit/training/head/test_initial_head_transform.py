@@ -14,6 +14,7 @@ from mrlspk.errors import DataError
 from mrlspk.rotation.transform import fit_transform
 from mrlspk.training.head.initial_head import transform_head, wants_transform
 from mrlspk.training.head.pooled_vectors import SpeakerVectors
+from stored_rows import Rows
 
 SPEAKERS = np.arange(60) % 12
 
@@ -31,7 +32,22 @@ def state_of(*settings, dims=(4, 8), rotation="auto"):
     """The parts of a run's state that the transform of its start reads."""
     config = load_config(None, [f"model.matryoshka_dims={list(dims)}", *settings])
     module = SimpleNamespace(encoder=tiny_encoder(dims, seed=1))
-    return SimpleNamespace(config=config, module=module, wanted_rotation=rotation)
+    train = SimpleNamespace(speakers=range(12), classes_of=lambda n_passes: np.tile(np.arange(24), n_passes))
+    plan = SimpleNamespace(data=SimpleNamespace(train=train))  # crops of twelve speakers, at two speeds
+    return SimpleNamespace(config=config, module=module, wanted_rotation=rotation, plan=plan)
+
+
+@pytest.fixture
+def crops(vectors):
+    """One crop of each speaker at each speed, four times."""
+    rng = np.random.default_rng(1)
+    return Rows(torch.from_numpy(1 + rng.normal(size=(4 * 24, vectors.pooled.shape[1]))).float())
+
+
+def unchanged(crops):
+    """The crops at unchanged speed, and their speakers."""
+    rows = np.concatenate([np.arange(12) + 24 * number for number in range(4)])
+    return crops.rows(rows), rows % 24
 
 
 def embed(head, pooled):
@@ -41,33 +57,41 @@ def embed(head, pooled):
 
 
 @pytest.mark.parametrize(("centre", "flatten", "order"), [(True, 0.15, "scatter"), (False, 0.3, "energy")])
-def test_start_computes_the_transform_of_its_embeddings(vectors, centre, flatten, order):
+def test_start_computes_the_transform_of_whole_files_and_crops(vectors, crops, centre, flatten, order):
     own = tiny_encoder(seed=2).copy_head()
     before = embed(own, vectors.pooled)
     state = state_of(f"head.centre={str(centre).lower()}", f"head.flatten={flatten}", f"head.order={order}")
-    entry = transform_head(state, own.float(), vectors)
-    expected = fit_transform(before, SPEAKERS, centre=centre, flatten=flatten, order=order, unit_length=False)
+    entry = transform_head(state, own.float(), vectors, crops)
+    pooled, speakers = unchanged(crops)
+    expected = fit_transform(
+        np.concatenate([before, embed(own, pooled)]),
+        np.concatenate([SPEAKERS, speakers]),
+        centre=centre,
+        flatten=flatten,
+        order=order,
+        unit_length=False,
+    )
     wanted = (before - expected.mean) @ expected.scaled_matrix.T
     assert embed(state.module.encoder.copy_head(), vectors.pooled) == pytest.approx(wanted, abs=1e-4)
     assert entry == {"centred": centre, "flatten": flatten, "order": order}
 
 
-def test_narrow_start_is_cut_from_the_transform_of_all_values(vectors):
+def test_narrow_start_is_cut_from_the_transform_of_all_values(vectors, crops):
     whole, narrow = state_of(), state_of(dims=(3, 6))
     own = tiny_encoder(seed=2).copy_head()
     for state in (whole, narrow):
-        transform_head(state, own, vectors)
+        transform_head(state, own, vectors, crops)
     first, second = (embed(each.module.encoder.copy_head(), vectors.pooled) for each in (whole, narrow))
     assert second == pytest.approx(first[:, :6], abs=1e-5)
 
 
-def test_start_does_not_amplify_directions_that_the_model_does_not_use(vectors):
+def test_start_does_not_amplify_directions_that_the_model_does_not_use(vectors, crops):
     own = tiny_encoder(seed=2).copy_head()
     with torch.no_grad():  # three of eight values repeat others, up to rounding
         own.linear.weight[5:] = own.linear.weight[:3] + 1e-6 * own.linear.weight[5:]
         own.linear.bias[5:] = own.linear.bias[:3]
     state = state_of("head.flatten=0.45", "head.order=energy")
-    transform_head(state, own, vectors)
+    transform_head(state, own, vectors, crops)
     energy = embed(state.module.encoder.copy_head(), vectors.pooled).var(axis=0)
     assert energy[5:].max() < 1e-9 * energy[:5].min()  # last, and raised from 1e-12 by no more than 100 ** 0.9
 
@@ -88,9 +112,10 @@ def test_training_starts_from_a_transform_only_if_it_may_change_cosines(settings
     assert wants_transform(state_of(*settings, rotation=rotation)) is wanted
 
 
-def test_speakers_of_one_recording_each_have_no_order_by_scatter(vectors):
-    alone = replace(vectors, speaker_index=np.arange(60))
-    with pytest.raises(DataError, match="order by scatter needs two speakers") as caught:
-        transform_head(state_of(), tiny_encoder(seed=2).copy_head(), alone)
-    assert "head.order=energy" in caught.value.fix
-    assert transform_head(state_of("head.order=energy"), tiny_encoder(seed=2).copy_head(), alone)["order"] == "energy"
+def test_speech_that_no_transform_can_be_fitted_to_is_an_error(vectors, crops):
+    one = replace(vectors, speaker_index=np.zeros(60, np.int64))
+    state = state_of("head.order=scatter")
+    state.plan.data.train = SimpleNamespace(speakers=range(1), classes_of=lambda n_passes: np.zeros(24 * n_passes, int))
+    with pytest.raises(DataError, match="needs? two speakers") as caught:
+        transform_head(state, tiny_encoder(seed=2).copy_head(), one, crops)
+    assert "head.flatten=0" in caught.value.fix
