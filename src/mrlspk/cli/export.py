@@ -10,6 +10,7 @@ from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, Debug, Force, Quiet, cache_folder, resolve_model
 
 if TYPE_CHECKING:
+    from mrlspk.models.graph_metadata import GraphMetadata
     from mrlspk.workflows.export import ExportedModel
 
 
@@ -99,7 +100,7 @@ def _rows(exported: "ExportedModel") -> list[tuple[str, object]]:
         ("path", ", ".join(map(str, exported.files))),
         ("format", exported.format),
         ("input", metadata.input),
-        *([("front end", metadata.front_end["type"])] if metadata.front_end else []),
+        *([("front end", _front_end(metadata))] if metadata.front_end else []),
         ("widths", ", ".join(map(str, metadata.dims))),
         (f"largest difference from {source}", f"{difference.max_difference:.1e}"),
         (f"lowest cosine to {source}", f"{difference.cosine:.7f}"),
@@ -108,3 +109,10 @@ def _rows(exported: "ExportedModel") -> list[tuple[str, object]]:
         ("sha256", exported.sha256),
         ("bytes", f"{exported.bytes:,}"),
     ]
+
+
+def _front_end(metadata: "GraphMetadata") -> str:
+    """Return the front end of a speaker model of another toolkit, and where it is."""
+    assert metadata.front_end is not None
+    place = "inside" if metadata.input == "waveform" else "left out: the metadata describe it"
+    return f"{metadata.front_end['type']}, {place}"

@@ -10,6 +10,7 @@ from mrlspk.inference.embedding_map import EmbeddingMap
 from mrlspk.inference.one_graph.base_nodes import BaseGraph, add_base
 from mrlspk.inference.one_graph.front_end_nodes import add_front_end
 from mrlspk.inference.one_graph.nodes import Nodes
+from mrlspk.inference.one_graph.pruning import called
 from mrlspk.inference.speaker_models.front_ends import Waveform
 from mrlspk.inference.speaker_models.graph_safety import LARGEST
 from mrlspk.models.graph_metadata import FEATURES, FRAMES, GraphMetadata
@@ -96,7 +97,7 @@ def _model(nodes: Nodes, base: BaseGraph, metadata: GraphMetadata) -> "onnx.Mode
         graph,
         producer_name="mrlspk",
         opset_imports=base.proto.opset_import,
-        functions=base.proto.functions,
+        functions=called(base.proto.functions, nodes.nodes),
         ir_version=max(LEAST_IR, base.proto.ir_version),
     )
     helper.set_model_props(model, metadata.properties())

@@ -1,6 +1,6 @@
 """Copy from a graph what its output reads: no other outputs, no weights of those, no descriptions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +26,21 @@ def computing(graph: "onnx.GraphProto", output: str) -> "onnx.GraphProto":
         node.ClearField("doc_string")
         node.ClearField("metadata_props")
     return kept
+
+
+def called(functions: Sequence["onnx.FunctionProto"], nodes: Iterable["onnx.NodeProto"]) -> list["onnx.FunctionProto"]:
+    """Return the functions that nodes call, and those that these call."""
+    known = {(each.domain, each.name): each for each in functions}
+    found, waiting = dict[tuple[str, str], "onnx.FunctionProto"](), [*nodes]
+    while waiting:
+        node = waiting.pop()
+        key = node.domain, node.op_type
+        if key in known and key not in found:
+            found[key] = known[key]
+            waiting += known[key].node
+        for attribute in node.attribute:
+            waiting += [inner for graph in (attribute.g, *attribute.graphs) for inner in graph.node]
+    return [each for key, each in known.items() if key in found]
 
 
 def _reads(node: "onnx.NodeProto") -> Iterator[str]:

@@ -17,7 +17,7 @@ from mrlspk.inference.parity import to_unit
 from mrlspk.inference.speaker_models.front_ends import build_front_end
 from mrlspk.inference.speaker_models.graph_safety import read_safe_graph
 from mrlspk.inference.speaker_models.loading import find_description, open_speaker_model
-from mrlspk.models.graph_metadata import GraphMetadata
+from mrlspk.models.graph_metadata import FEATURES, FRAMES, GraphMetadata
 from speaker_graphs import NEMO, SPEAKER_3D, WESPEAKER, speaker_graph, write_speaker_graph
 
 WHERE = Path("base.onnx")
@@ -151,6 +151,34 @@ def test_nothing_else_of_the_file_is_kept(world):
     assert [each.key for each in model.metadata_props] == ["mrlspk"]
     assert not any("secret" in each.name for each in model.graph.initializer)
     assert not any("base/other" in node.output or node.doc_string for node in model.graph.node)
+
+
+@pytest.mark.parametrize("batch", ["B", 1])
+def test_functions_that_the_model_calls_are_kept_and_no_others(batch, tmp_path, noise):
+    path = write_speaker_graph(
+        tmp_path / "base.onnx", WESPEAKER, inputs=(("feats", (batch, "T", 80)),), output=("embs", (batch, 160))
+    )
+    model, opset = onnx.load(path), [helper.make_opsetid("", 18)]
+    body = helper.make_node("Exp", ["x"], ["y"])
+    model.functions.extend(helper.make_function("local", name, ["x"], ["y"], [body], opset) for name in ("used", "not"))
+    model.graph.node[-1].output[0] = "inner"
+    model.graph.node.append(helper.make_node("used", ["inner"], ["embs"], domain="local"))
+    model.opset_import.append(helper.make_opsetid("local", 1))
+    onnx.save(model, path)
+    safe = read_safe_graph(path)
+    backend = open_speaker_model(safe, find_description(safe, path), path)
+    base = BaseGraph(safe.proto, backend.description, one_by_one=not backend.takes_batches)
+    content = build_one_graph(base, None, describe(backend, 160), WHERE)
+    assert [each.name for each in onnx.load_from_string(content).functions] == ["used"]
+    np.testing.assert_allclose(to_unit(run(content, noise)), to_unit(backend.embed(noise)), atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ["batches", "one at a time"])
+def test_values_around_the_model_are_named_for_lower_precisions(case, world):
+    properties, graph = CASES[case]
+    base, backend = world(properties, **graph)
+    model = onnx.load_from_string(build_one_graph(base, None, describe(backend, 160), WHERE))
+    assert {FEATURES, FRAMES} <= {name for node in model.graph.node for name in node.output}
 
 
 def test_old_opset_is_refused(world):
