@@ -181,7 +181,7 @@ def test_changed_vectors_are_not_resumed_with(made, tmp_path, run):
         (("--set", "training.freeze_backbone_epochs=1"), 1, "data.vectors needs training.freeze_backbone_epochs null"),
         (("--set", "loss.distillation_teacher=x.pt"), 1, "loss.distillation_teacher needs audio"),
         (("--set", "model.mrl_dims=[6,13]"), 1, "expected widths up to 12, as the vectors in v.npz have, got 13"),
-        (("--set", "evaluation.best_by=64"), 1, "the default widths 12 do not fit"),
+        (("--set", "evaluation.best_by=64"), 1, "evaluation.best_by 64 is not among model.matryoshka_dims [12]"),
         (("--set", "data.n_validation_speakers=23"), 3, "cannot hold out 23 of 24 speakers"),
         (("--vectors", "narrow.npz"), 3, "narrow.npz: expected 12 values a vector, as in v.npz, got 6"),
         (("--vectors", "v.npz"), 3, "v.npz: expected other ids than in v.npz, got s00/0/0"),

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mrlspk.config.architecture import BaseFile, HeadArchitecture
@@ -59,18 +59,31 @@ def load_external_model(model: ModelFile) -> LoadedModel:
 
 def with_head_on(backend: Backend, base: BaseFile, head: MatryoshkaHead, dims: tuple[int, ...]) -> LoadedModel:
     """Return a head on the embeddings of a model as if it had been read from a file."""
-    architecture = HeadArchitecture(
-        in_features=backend.embed_dim, base=base, fingerprint=backend.fingerprint, matryoshka_dims=dims
-    )
-    encoder = ExternalEncoder(head, dims, base_fingerprint=backend.fingerprint).eval()
-    attach(encoder, backend)
+    loaded = as_loaded(head, dims, base=base, fingerprint=backend.fingerprint)
+    assert isinstance(loaded.encoder, ExternalEncoder)
+    attach(loaded.encoder, backend)
     described = as_plain(backend.description) if isinstance(backend, SpeakerModelBackend) else {}
+    return replace(loaded, family="onnx", described=described)
+
+
+def as_loaded(
+    head: MatryoshkaHead, dims: tuple[int, ...], *, base: BaseFile | None, fingerprint: str | None
+) -> LoadedModel:
+    """Return a head on the embeddings of a model, which is not attached, as if it had been read from a file.
+
+    Args:
+        head: In evaluation mode.
+        dims: Its prefix widths.
+        base: File of the model; None if only its embeddings are at hand.
+        fingerprint: Of the model; None if unknown.
+    """
+    in_features = head.linear.in_features
     return LoadedModel(
-        encoder,
-        architecture,
-        "onnx",
+        ExternalEncoder(head, dims, base_fingerprint=fingerprint).eval(),
+        HeadArchitecture(in_features=in_features, base=base, fingerprint=fingerprint, matryoshka_dims=dims),
+        "mrlspk",
         NOTHING_IN_FILE,
-        described=described,
+        described={},
         config=None,
         contents={},
         provenance=Provenance(kind="published"),

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData, build_sampler, build_training_data, check_disjoint
 from mrlspk.data.corpora.recipe_registry import scan_corpus
@@ -13,10 +11,8 @@ from mrlspk.data.sampler import RankBatches
 from mrlspk.data.trials import read_trials
 from mrlspk.distributed import Ranks
 from mrlspk.errors import ConfigError
-from mrlspk.training.start_model import StartModel
+from mrlspk.training.start_model import StartModel, check_fits_vectors, default_dims, with_dims
 from mrlspk.training.vector_corpus import VectorData, read_vector_data
-
-DEFAULT_DIMS = 64, 128  # below the full width
 
 
 @dataclass(frozen=True)
@@ -86,32 +82,29 @@ def read_data(config: Config) -> TrainingData:
     return data
 
 
-def choose_widths(config: Config, data: TrainingData) -> Config:
+def choose_widths(config: Config, data: TrainingData, start: StartModel | None = None) -> Config:
     """Return the configuration with widths for vectors of any width: by default 64, 128 and their full width.
 
+    Args:
+        config: Returned as it is for audio, and if it names widths.
+        data: Of the run.
+        start: Model of another toolkit that it starts from, which the vectors must fit.
+
     Raises:
+        DataError: If the vectors are of another width or model than the start.
         ConfigError: If a configured width is wider than the vectors, or the widths do not fit other settings.
     """
     if not isinstance(data, VectorData):
         return config
+    if start:
+        check_fits_vectors(start, data.vectors)
     full, wanted = data.vectors.dim, config.model.matryoshka_dims
     if "matryoshka_dims" not in config.model.model_fields_set:
-        return _with_widths(config, (*(dim for dim in DEFAULT_DIMS if dim < full), full))
+        return with_dims(config, default_dims(full))
     if too_wide := [dim for dim in wanted if dim > full]:
         what = f"expected widths up to {full}, as the vectors in {data.vectors.paths[0]} have, got {too_wide[0]}"
         raise ConfigError(what, "model.matryoshka_dims", f"Give widths up to {full}.")
     return config
-
-
-def _with_widths(config: Config, dims: tuple[int, ...]) -> Config:
-    values = config.model_dump()
-    values["model"]["matryoshka_dims"] = dims
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        problems = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
-        what = f"the default widths {', '.join(map(str, dims))} do not fit: {problems}"
-        raise ConfigError(what, "model.matryoshka_dims", "Set it.") from error
 
 
 def build_batches(config: Config, data: TrainingData, ranks: Ranks) -> RankBatches:

@@ -9,13 +9,14 @@ from torch.optim import Optimizer
 
 from mrlspk.config import Config
 from mrlspk.distributed import Ranks, raising_on_all_ranks
-from mrlspk.inference.external_base import open_base
+from mrlspk.inference.external_base import as_loaded, open_base
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import describe_base, resumed_base
 from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.losses.build import build_loss
 from mrlspk.models.checkpoints import LoadedModel
 from mrlspk.models.checkpoints.model_card import BaseCard
+from mrlspk.models.external_encoder import identity_head
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.models.sync_batchnorm import build_sync_batchnorm
 from mrlspk.training.card_files import begin_card
@@ -39,7 +40,6 @@ from mrlspk.training.state import RunState
 from mrlspk.training.step import wrap
 from mrlspk.training.trained_module import TrainedModule, is_frozen
 from mrlspk.training.vector_corpus import VectorData
-from mrlspk.training.vector_start import load_vector_start
 from mrlspk.training.warm_start import (
     build_encoder_from,
     find_base_model,
@@ -104,9 +104,12 @@ def _load(plan: RunPlan, point: ResumePoint | None) -> tuple[LoadedModel | None,
         return loaded, None
     if start := plan.start:
         return with_base_in_run(start.loaded), start.file
-    origin = find_base_model(plan.config, cache_dir=plan.cache_dir, mirror=plan.mirror)
     if isinstance(plan.data, VectorData):
-        return load_vector_start(plan.data, origin), origin
+        vectors = plan.data.vectors
+        return as_loaded(
+            identity_head(vectors.dim), (vectors.dim,), base=None, fingerprint=vectors.origin.fingerprint
+        ), None
+    origin = find_base_model(plan.config, cache_dir=plan.cache_dir, mirror=plan.mirror)
     return load_checkpoint(origin) if origin else None, origin
 
 

@@ -9,11 +9,12 @@ from pydantic import ValidationError
 from mrlspk.config import Config
 from mrlspk.config.architecture import BaseFile, HeadArchitecture
 from mrlspk.config.sources import as_config_error
-from mrlspk.errors import CheckpointError, ConfigError
+from mrlspk.errors import CheckpointError, ConfigError, DataError
 from mrlspk.inference.base_file import check_width, find_base
 from mrlspk.inference.external_base import (
     SUFFIX,
     BaseSource,
+    as_loaded,
     find_source,
     load_external_model,
     open_base,
@@ -25,10 +26,13 @@ from mrlspk.inference.speaker_models.loading import load_speaker_model
 from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.models.checkpoints import LoadedModel, read_checkpoint, schema
 from mrlspk.models.checkpoints.model_card import BaseCard
+from mrlspk.models.external_encoder import ExternalEncoder
 from mrlspk.models.head_transforms import AffineMap, head_of
 from mrlspk.pretrained.own_models import UNKNOWN_LICENCE, find_own_model
 from mrlspk.pretrained.registry import find_model, is_published
+from mrlspk.rotation.map_file import OTHER_VECTORS
 from mrlspk.rotation.transform_file import load_transform
+from mrlspk.vectors.unit_vectors import UnitVectors
 
 TRANSFORM = ".npz"
 DEFAULT_DIMS = 64, 128  # beside the full width
@@ -53,23 +57,26 @@ class StartModel:
 def find_start(config: Config, *, cache_dir: Path, mirror: str | None) -> StartModel | None:
     """Return the model that a run starts from, if it is of another toolkit or a head on one; None otherwise.
 
-    None too for a run on vectors, which need no model.
-
     Raises:
-        CheckpointError: If it is missing, damaged or refused, or its base model is.
+        CheckpointError: If it is missing, damaged or refused, or its base model is; if it has a network of its own, and
+            the run is on vectors.
         DataError: If it is no transform.
         DownloadError: If it is a published model that cannot be fetched.
     """
     name = config.base_model
-    if name is None or config.data.vectors or not _is_external(name, cache_dir):
+    if name is None or not (_is_external(name, cache_dir) or config.data.vectors):
         return None
     file = locate_model(name, cache_dir=cache_dir, mirror=mirror)
-    loaded = load_start(file)
+    loaded = load_start(file, has_vectors=bool(config.data.vectors))
     return StartModel(file, loaded, _source(file, loaded))
 
 
-def load_start(model: ModelFile) -> LoadedModel:
+def load_start(model: ModelFile, *, has_vectors: bool = False) -> LoadedModel:
     """Return the model in a file of any kind; of a head, the base model is loaded too and attached.
+
+    Args:
+        model: The file.
+        has_vectors: Whether the embeddings are at hand: a head then needs no base model, and a network is refused.
 
     Raises:
         CheckpointError: As `find_start`.
@@ -80,10 +87,35 @@ def load_start(model: ModelFile) -> LoadedModel:
         model.check_family("onnx")
         return load_external_model(model)
     if suffix == TRANSFORM:
-        return _load_transform(model.path)
-    loaded = load_checkpoint(model)
-    open_base(loaded, model.path)
+        loaded = _load_transform(model.path)
+    else:
+        loaded = load_checkpoint(model)
+        open_base(loaded, model.path)
+    encoder = loaded.encoder
+    if has_vectors and not isinstance(encoder, ExternalEncoder):
+        fix = "Leave `init_from` out: the file of vectors names their model."
+        raise CheckpointError("has a network of its own, which is not trained on vectors", model.path, fix)
+    if not has_vectors and isinstance(encoder, ExternalEncoder) and not encoder.is_attached:
+        raise CheckpointError(
+            "is a head on vectors, and names no base model", model.path, "Give `vectors=FILE` to train it on."
+        )
     return loaded
+
+
+def check_fits_vectors(start: StartModel, vectors: UnitVectors) -> None:
+    """Check that vectors are of the width and, as far as both say, of the model of a start.
+
+    Raises:
+        DataError: If they are not.
+    """
+    architecture, name, where = start.loaded.architecture, start.file.typed, vectors.paths[0]
+    assert isinstance(architecture, HeadArchitecture)
+    if vectors.dim != architecture.in_features:
+        what = f"expected {architecture.in_features} values a vector, as {name} has, got {vectors.dim}"
+        raise DataError(what, where, OTHER_VECTORS)
+    known = architecture.fingerprint, vectors.origin.fingerprint
+    if None not in known and known[0] != known[1]:
+        raise DataError(f"is of the model {known[1]}, and {name} of {known[0]}", where, OTHER_VECTORS)
 
 
 def configure_start(config: Config, start: StartModel | None) -> Config:
@@ -99,7 +131,7 @@ def configure_start(config: Config, start: StartModel | None) -> Config:
         return config
     model, width = start.file.typed, start.loaded.encoder.pooled_dim
     seconds = start.loaded.encoder.min_samples / config.data.sample_rate
-    if config.data.chunk_duration < seconds:
+    if config.data.chunk_duration < seconds and not config.data.vectors:
         what = f"{model} makes no embedding of less than {seconds:g} s, got {config.data.chunk_duration:g}"
         raise ConfigError(what, "data.chunk_duration", "Raise it.")
     if not config.trains_head_alone:
@@ -108,11 +140,12 @@ def configure_start(config: Config, start: StartModel | None) -> Config:
         raise ConfigError(what, key, f"Set {key} to null.")
     dims = config.model.matryoshka_dims
     if "matryoshka_dims" not in config.model.model_fields_set:
-        dims = _default_dims(start.loaded.encoder.dims, width)
+        own = start.loaded.encoder.dims
+        dims = own if len(own) > 1 else default_dims(width)
     if dims[-1] > width:
         what = f"a head on the {width} values of {model} has at most as many, got {dims[-1]}"
         raise ConfigError(what, "model.matryoshka_dims", f"Give widths up to {width}.")
-    return _with_dims(config, dims)
+    return with_dims(config, dims)
 
 
 def _is_external(name: str, cache_dir: Path) -> bool:
@@ -136,20 +169,18 @@ def _is_external(name: str, cache_dir: Path) -> bool:
 
 
 def _load_transform(path: Path) -> LoadedModel:
-    """Return the transform in a file as a head on its base model."""
+    """Return the transform in a file as a head on its base model, if it names one."""
     transform = load_transform(path)
+    moved = transform.map
+    head = head_of(AffineMap(torch.from_numpy(moved.weight), torch.from_numpy(moved.bias)))
     if transform.base is None:
-        raise CheckpointError(
-            "is a transform of vectors, and names no base model", path, "Give one that `mrlspk rotate MODEL` wrote."
-        )
+        return as_loaded(head, transform.dims, base=None, fingerprint=transform.fingerprint)
     base_path = find_base(transform.base, path)
     if base_path.suffix.lower() != SUFFIX:
         what = f"its base model {base_path.name} is a checkpoint, whose own network a head is trained on"
         raise CheckpointError(what, path, f"Start from {base_path}.")
     backend = load_speaker_model(base_path).backend
     check_width(backend, base_path, expected=transform.embed_dim, of=path)
-    moved = transform.map
-    head = head_of(AffineMap(torch.from_numpy(moved.weight), torch.from_numpy(moved.bias)))
     loaded = with_head_on(backend, transform.base, head, transform.dims)
     beneath = BaseCard(
         model=transform.base.file,
@@ -195,12 +226,17 @@ def _name_in_run(base: BaseFile) -> BaseFile:
     return base.model_copy(update={"file": f"base{path.suffix}"}) if path.stem == RESERVED else base
 
 
-def _default_dims(own: tuple[int, ...], width: int) -> tuple[int, ...]:
-    return own if len(own) > 1 else (*(dim for dim in DEFAULT_DIMS if dim < width), width)
+def default_dims(width: int) -> tuple[int, ...]:
+    """Return the prefix widths of a head on embeddings of ``width`` values, if nobody names others."""
+    return (*(dim for dim in DEFAULT_DIMS if dim < width), width)
 
 
-def _with_dims(config: Config, dims: tuple[int, ...]) -> Config:
-    """Return a configuration with other widths; its other settings must fit them."""
+def with_dims(config: Config, dims: tuple[int, ...]) -> Config:
+    """Return a configuration with other widths.
+
+    Raises:
+        ConfigError: If its other settings do not fit them.
+    """
     model = config.model.model_dump() | {"matryoshka_dims": dims}
     try:
         return Config.model_validate(config.model_dump() | {"model": model})

@@ -40,7 +40,7 @@ def plan_training(
     run_dir, resume_path = find_run(config.logging, resume)
     data = read_data(config)
     plan = RunPlan(
-        choose_widths(config, data),
+        choose_widths(config, data, start),
         data,
         run_dir,
         cache_dir=cache_dir,

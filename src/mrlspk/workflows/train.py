@@ -130,7 +130,7 @@ def train(
             on_rank_zero(ranks, lock)
         with raising_on_all_ranks(ranks):  # if one machine lacks a file, no process waits for it
             data = read_data(config)
-            config = choose_widths(config, data)
+            config = choose_widths(config, data, start)
         plan = RunPlan(
             config,
             data,
