@@ -63,12 +63,12 @@ def _forms(vectors: Vectors, speakers: NDArray[np.integer], powers: Sequence[flo
         folded: Form = lambda each: (each - found.mean) @ found.scaled_matrix.T  # noqa: E731
         forms[name] = found.apply if unit_length else folded
 
-    add("centred, scatter", "scatter", 0.0)
+    add("centred", "energy", 0.0)
     for power in powers:
-        add(f"centred, flattened {power:g}, scatter", "scatter", power)
-    add(f"… energy at {powers[-1]:g}", "energy", powers[-1])
-    add(f"… not centred at {powers[-1]:g}", "scatter", powers[-1], centre=False)
-    add(f"… folded into a head at {powers[-1]:g}", "scatter", powers[-1], unit_length=False)
+        add(f"centred, flattened {power:g}", "energy", power)
+    add(f"… scatter at {powers[-1]:g}", "scatter", powers[-1])
+    add(f"… not centred at {powers[-1]:g}", "energy", powers[-1], centre=False)
+    add(f"… folded into a head at {powers[-1]:g}", "energy", powers[-1], unit_length=False)
     return forms
 
 

@@ -227,14 +227,14 @@ TRANSFORM = "--centre", "--flatten", 0.2
 
 def test_transform_is_folded_into_the_head(rotate, tiny_corpus, tmp_path):
     report = rotate(*TRANSFORM).json
-    assert report["transform"] == {"centred": True, "flatten": 0.2, "order": "scatter"}
+    assert report["transform"] == {"centred": True, "flatten": 0.2, "order": "energy"}
     assert report["rotation"] is None
     model, transformed = (mrlspk.load(tmp_path / name, device="cpu") for name in ("model.pt", "rotated.pt"))
     files = [tiny_corpus.root / each for each in tiny_corpus.utterance_ids]
     speakers = np.array([each.partition("/")[0] for each in tiny_corpus.utterance_ids])
     # The head's own values before unit length, which the encoder's embeddings no longer have.
     own = np.stack([raw_embedding(tmp_path / "model.pt", each) for each in files])
-    found = fit_transform(own, np.unique(speakers, return_inverse=True)[1], centre=True, flatten=0.2, order="scatter",
+    found = fit_transform(own, np.unique(speakers, return_inverse=True)[1], centre=True, flatten=0.2, order="energy",
                           unit_length=False)  # fmt: skip
     expected = (own - found.mean) @ found.scaled_matrix.T
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
@@ -274,4 +274,4 @@ def test_transform_is_kept_by_conversion_and_its_base_is_scored(rotate, run, tin
     assert "rotation" not in baselines
     assert run("pretrained", "convert", tmp_path / "rotated.pt", "-o", tmp_path / "kept.pt").exit_code == 0
     entry = torch.load(tmp_path / "kept.pt", weights_only=True)["transform"]
-    assert entry == {"centred": True, "flatten": 0.2, "order": "scatter"}
+    assert entry == {"centred": True, "flatten": 0.2, "order": "energy"}

@@ -40,11 +40,11 @@ def test_transform_of_vectors_is_written_and_reported(fit, vectors, tmp_path):
     outcome = fit(*BEST, "--dims", "2,4")
     assert outcome.exit_code == 0, outcome.stderr
     report, path = outcome.json, tmp_path / "t.npz"
-    assert report["transform"] == {"centred": True, "flatten": 0.2, "order": "scatter"}
+    assert report["transform"] == {"centred": True, "flatten": 0.2, "order": "energy"}
     assert (report["path"], report["dims"], report["bytes"]) == (str(path), [2, 4, 8], path.stat().st_size)
     assert (report["speakers"], report["vectors"], report["fingerprint"]) == (12, 60, "model")
     found = load_transform(path)
-    expected = fit_transform(vectors[1], SPEAKERS, centre=True, flatten=0.2, order="scatter")
+    expected = fit_transform(vectors[1], SPEAKERS, centre=True, flatten=0.2, order="energy")
     assert found.matrix == pytest.approx(expected.matrix, abs=1e-4)
     assert (found.dims, found.fingerprint) == ((2, 4, 8), "model")
 
@@ -64,8 +64,8 @@ def test_speech_of_the_vectors_is_that_of_the_transform(fit, vectors, tmp_path, 
     [
         ((), (False, 0.0, "energy")),
         (("--order", "scatter"), (False, 0.0, "scatter")),
-        (("--centre",), (True, 0.0, "scatter")),
-        (("--flatten", 0.1, "--order", "energy"), (False, 0.1, "energy")),
+        (("--centre",), (True, 0.0, "energy")),
+        (("--flatten", 0.1, "--order", "scatter"), (False, 0.1, "scatter")),
     ],
 )
 def test_vectors_are_rotated_unless_flags_say_otherwise(fit, tmp_path, flags, expected):
@@ -94,7 +94,7 @@ def test_apply_writes_unit_prefixes_of_the_transform(fit, run, vectors, tmp_path
     outcome = run("vectors", "apply", vectors[0], "--transform", tmp_path / "t.npz", *width, "-o", out, "--json")
     assert outcome.exit_code == 0, outcome.stderr
     assert (outcome.json["count"], outcome.json["dim"]) == (60, dim or 8)
-    assert outcome.json["transform"] == {"centred": True, "flatten": 0.2, "order": "scatter"}
+    assert outcome.json["transform"] == {"centred": True, "flatten": 0.2, "order": "energy"}
     with np.load(tmp_path / "t.npz") as file:
         t = dict(file)
     unit = vectors[1] / np.linalg.norm(vectors[1], axis=1, keepdims=True)

@@ -82,14 +82,16 @@ def rotate_command(
     flatten: Annotated[
         float | None,
         typer.Option(
-            min=0, max=0.5, help="Scale each direction by its energy to the power of -FLATTEN, e.g. 0.2. Default: 0."
+            min=0,
+            max=0.5,
+            help="Scale each direction by the variance within speakers to the power of -FLATTEN, e.g. 0.2. Default: 0.",
         ),
     ] = None,
     order: Annotated[
         OrderChoice | None,
         typer.Option(
             help="Order of the new values: by energy, or by scatter between minus within speakers. "
-            "Default: scatter with --centre or --flatten; else --method orders them, with --vectors energy."
+            "Default: energy with --centre, --flatten or --vectors; else --method orders them."
         ),
     ] = None,
     method: Annotated[
@@ -192,7 +194,7 @@ def _transform(
     if method is not MethodChoice.AUTO:
         what = "a method of rotations is given beside `centre`, `flatten` or `order`"
         raise UsageError(what, fix="Leave one of them out.", parameter="method")
-    return TransformRequest(centre, flatten or 0.0, (order or OrderChoice.SCATTER).value)
+    return TransformRequest(centre, flatten or 0.0, (order or OrderChoice.ENERGY).value)
 
 
 def _fit_to_vectors(

@@ -1,4 +1,4 @@
-"""Sum vectors by speaker, and their second moment, block by block.
+"""Sum vectors by speaker, and their second moments within and between speakers, block by block.
 
 The sums of a million vectors take about as long as a few products ``X.T @ X`` of them, and little memory: vectors may
 be a memory map.
@@ -98,68 +98,61 @@ class SpeakerVectors:
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
-    """Mean and sums of vectors.
+class Scatter:
+    """Moments of vectors in which each speaker has a weight.
 
     Attributes:
-        mean_of_speakers: (dim,) the mean of the speakers' means.
-        products: (dim, dim) sum of the outer products of ``n_multiplied`` vectors.
-        multiplied: (dim,) sum of these vectors.
-        n_multiplied: All vectors, or a part that is spread evenly over the speakers.
+        mean: (dim,) of the speakers' means.
+        moment: (dim, dim) second moment about zero.
+        between: (dim, dim) second moment of the speakers' means about zero.
     """
 
-    mean_of_speakers: Array
-    products: Array
-    multiplied: Array
-    n_multiplied: int
+    mean: Array
+    moment: Array
+    between: Array
+
+    @property
+    def within(self) -> Array:
+        """(dim, dim) second moment of vectors about their speaker's mean."""
+        within: Array = self.moment - self.between
+        return within
 
     def moment_about(self, mean: Array) -> Array:
-        """Return the second moment (dim, dim) of the multiplied vectors about ``mean`` (dim,)."""
-        own = np.outer(self.multiplied / self.n_multiplied, mean)
-        moment: Array = self.products / self.n_multiplied - own - own.T + np.outer(mean, mean)
+        """Return the second moment (dim, dim) about ``mean`` (dim,)."""
+        own = np.outer(self.mean, mean)
+        moment: Array = self.moment - own - own.T + np.outer(mean, mean)
         return moment
 
 
-def sum_moments(
-    vectors: SpeakerVectors, change: Callable[[SpeakerBlock], None], *, most_multiplied: int | None = None
-) -> Moments:
-    """Return mean and sums of vectors that ``change`` changes in place, in one pass.
+def sum_scatter(vectors: SpeakerVectors, weights: Array, change: Callable[[SpeakerBlock], Rows | None]) -> Scatter:
+    """Return the moments of vectors in one pass.
+
+    Args:
+        vectors: The vectors.
+        weights: (speakers,), of sum 1.
+        change: Changes a block in place; it may return a factor of each row.
+    """
+    shares = np.sqrt(weights / vectors.counts).astype(np.float32)
+
+    def prepare(block: SpeakerBlock) -> None:
+        factors = change(block)
+        own = shares[block.first : block.first + len(block.starts)].repeat(block.sizes)
+        block.rows[:] *= (own if factors is None else own * factors)[:, None]
+
+    means, moment = sum_speakers(vectors, prepare)
+    means /= np.sqrt(vectors.counts)[:, None]  # in place: they may be a hundred megabytes; now the root of the weight
+    return Scatter(np.sqrt(weights) @ means, moment, means.T @ means)
+
+
+def sum_speakers(vectors: SpeakerVectors, change: Callable[[SpeakerBlock], None]) -> tuple[Array, Array]:
+    """Return the sum of each speaker's vectors (speakers, dim), and of all outer products (dim, dim).
 
     A block is multiplied in float32, on one thread; blocks are added in float64, in order. The sums do not depend on
     the number of threads.
 
     Args:
         vectors: The vectors.
-        change: Called with each block, in several threads.
-        most_multiplied: About how many vectors to multiply at most; None for all.
-    """
-    every = -(-len(vectors.vectors) // (most_multiplied or len(vectors.vectors)))
-    shares = (1 / vectors.counts).astype(np.float32)
-
-    def work(number: int, block: SpeakerBlock) -> tuple[Rows, tuple[Rows, Rows, int] | None]:
-        change(block)
-        rows, own = block.rows, shares[block.first : block.first + len(block.starts)].repeat(block.sizes)
-        return own @ rows, None if number % every else (rows.T @ rows, rows.sum(axis=0), len(rows))
-
-    mean, products, multiplied, n_multiplied = (
-        np.zeros(vectors.dim),
-        np.zeros((vectors.dim,) * 2),
-        np.zeros(vectors.dim),
-        0,
-    )
-    for own, found in _over_blocks(vectors, work):
-        mean += own
-        if found is not None:
-            products += found[0]
-            multiplied += found[1]
-            n_multiplied += found[2]
-    return Moments(mean / len(vectors.counts), products, multiplied, n_multiplied)
-
-
-def sum_speakers(vectors: SpeakerVectors, change: Callable[[SpeakerBlock], None]) -> tuple[Array, Array]:
-    """Return the sum of each speaker's vectors (speakers, dim), and of all outer products (dim, dim).
-
-    Vectors, blocks and threads are as in `sum_moments`.
+        change: Changes a block in place; called with each block, in several threads.
     """
 
     def work(_number: int, block: SpeakerBlock) -> tuple[slice, Rows, Rows]:

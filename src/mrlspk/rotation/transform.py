@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from mrlspk.config.architecture import BaseFile
 from mrlspk.config.evaluation import SpeechMode
 from mrlspk.inference.embedding_map import EmbeddingMap
-from mrlspk.rotation.speaker_moments import Array, SpeakerBlock, SpeakerVectors, sum_moments, sum_speakers
+from mrlspk.rotation.speaker_moments import Array, Rows, SpeakerBlock, SpeakerVectors, sum_scatter
 
 Order = Literal["energy", "scatter"]
 ORDERS: tuple[Order, ...] = get_args(Order)
-LARGEST_POWER = 0.5  # whitening, which amplifies noise as much as voices
+LARGEST_POWER = 0.5  # whitening
 
-MOST_FLATTENED = 1 << 18  # vectors whose second moment is flattened before an order by scatter; more change nothing
 FLOOR = 0.01  # eigenvalues below this share of their mean are raised to it
 UNUSED = 1e-5  # a direction with a smaller share of the mean energy is rounding error, and comes last
 
@@ -96,53 +95,74 @@ def fit_transform(
     centre: bool,
     flatten: float,
     order: Order,
+    corpus_index: NDArray[np.integer] | None = None,
     dims: tuple[int, ...] = (),
     unit_length: bool = True,
 ) -> Transform:
-    """Fit a transform to labelled vectors in one or two passes, in float32 with sums in float64.
+    """Fit a transform to labelled vectors in one pass, two for ``scatter``, in float32 with sums in float64.
+
+    Each speaker counts once, however many vectors it has; with ``corpus_index``, so does each corpus.
 
     1. Vectors are brought to unit length.
     2. The mean of the speakers' means is subtracted.
-    3. The spectrum is flattened by a symmetric matrix: each eigenvector of the second moment is scaled by its
-       eigenvalue to the power of ``-flatten``. Eigenvalues have a floor, because a model may not use all directions of
-       its embedding. This is done at full width, before any value is cut off. Of more than 2^18 vectors, an evenly
-       spread part gives the moment for the order by scatter.
-    4. Rows are ordered. ``energy``: eigenvectors of the second moment. ``scatter``: eigenvectors of S_b - S_w of these
-       vectors at unit length. S_b is the second moment of speakers' means and S_w the mean over speakers of the second
-       moment about their own mean; each speaker counts once, however many vectors it has.
+    3. A symmetric matrix flattens the spectrum of S_w, the mean over speakers of the second moment of vectors about
+       their speaker's mean: each eigenvector is scaled by its eigenvalue to the power of ``-flatten``. Directions in
+       which one speaker's recordings differ count less. Eigenvalues have a floor, because a model may not use all
+       directions of its embedding. This is done at full width, before any value is cut off.
+    4. Rows are ordered. ``energy``: eigenvectors of the second moment of these vectors. ``scatter``: eigenvectors of
+       S_b - S_w of these vectors at unit length, where S_b is the second moment of speakers' means.
 
     Args:
         vectors: (n, embed_dim), of any length but zero; may be a memory map.
         speaker_index: (n,) speaker labels; any integers.
         centre: Whether to subtract the mean.
-        flatten: Power, from 0 to 0.5; 0.5 is whitening.
+        flatten: Power, from 0 to 0.5; 0.5 is whitening of S_w.
         order: Order of the rows.
+        corpus_index: (n,) corpus labels; any integers. None: one corpus.
         dims: Prefix widths beside the full one.
         unit_length: False to skip step 1: for a map that follows a linear layer and is to be folded into it.
 
     Raises:
-        ValueError: If the arrays do not match, a vector has no direction, the power or the order is not known, or there
-            are too few speakers to order by scatter.
+        ValueError: If the arrays do not match, a vector has no direction, the power or the order is not known, a
+            speaker is in two corpora, or there are too few speakers to flatten or to order by scatter.
     """
     if not 0 <= flatten <= LARGEST_POWER or order not in ORDERS:
         raise ValueError(f"expected a power from 0 to {LARGEST_POWER} and an order of {ORDERS}, got {flatten}, {order}")
     speakers = SpeakerVectors(vectors, speaker_index)
     n_vectors, n_speakers, embed_dim = len(vectors), len(speakers.counts), speakers.dim
-    if order == "scatter" and not 1 < n_speakers < n_vectors:
+    if (order == "scatter" or flatten) and not 1 < n_speakers < n_vectors:
         raise ValueError(
-            f"order by scatter needs two speakers, one of them with two vectors, got {n_speakers} of {n_vectors}"
+            f"flattening and order by scatter need two speakers, one of them with two vectors, "
+            f"got {n_speakers} of {n_vectors}"
         )
-    most = MOST_FLATTENED if order == "scatter" else None
-    moments = sum_moments(speakers, lambda block: _scale(block, unit_length=unit_length), most_multiplied=most)
-    mean = moments.mean_of_speakers if centre else np.zeros(embed_dim)
-    flattening, rows = _flattening(moments.moment_about(mean), flatten)
+    weights = _speaker_weights(speaker_index, corpus_index)
+    scatter = sum_scatter(speakers, weights, lambda block: _scale(block, unit_length=unit_length))
+    mean = scatter.mean if centre else np.zeros(embed_dim)
+    flattening = _flattening(scatter.within, flatten)
     if order == "scatter":
-        rows = _rows_by_scatter(speakers, mean, flattening, unit_length=unit_length)
+        rows = _rows_by_scatter(speakers, weights, mean, flattening, unit_length=unit_length)
+    else:
+        rows = np.linalg.eigh(flattening @ scatter.moment_about(mean) @ flattening)[1][:, ::-1].T
     scaled = rows @ flattening
     scales = np.linalg.norm(scaled, axis=1)
     matrix = _with_positive_peaks(scaled / scales[:, None])
     widths = tuple(sorted({*dims, embed_dim}))
     return Transform(mean, matrix, scales / np.sqrt((scales**2).mean()), widths, centre, flatten, order)
+
+
+def _speaker_weights(speaker_index: NDArray[np.integer], corpus_index: NDArray[np.integer] | None) -> Array:
+    """Return the weight of each speaker (speakers,), by rising label; their sum is 1."""
+    labels, first = np.unique(speaker_index, return_index=True)
+    if corpus_index is None:
+        return np.full(len(labels), 1 / len(labels))
+    if corpus_index.shape != speaker_index.shape:
+        raise ValueError(f"expected a corpus of each vector, {speaker_index.shape}, got {corpus_index.shape}")
+    own = corpus_index[first]
+    if (own[np.searchsorted(labels, speaker_index)] != corpus_index).any():
+        raise ValueError("a speaker is in two corpora")
+    _, corpora, sizes = np.unique(own, return_inverse=True, return_counts=True)
+    weights: Array = 1 / sizes[corpora] / len(sizes)
+    return weights
 
 
 def _scale(block: SpeakerBlock, *, unit_length: bool) -> None:
@@ -155,14 +175,17 @@ def _scale(block: SpeakerBlock, *, unit_length: bool) -> None:
         rows *= (1 / np.sqrt(squares))[:, None]
 
 
-def _flattening(moment: Array, power: float) -> tuple[Array, Array]:
-    """Return the symmetric matrix that flattens a second moment, and its eigenvectors as rows, by falling energy."""
-    values, vectors = np.linalg.eigh(moment)
-    factors = np.maximum(values, FLOOR * values.mean()) ** -power
-    return (vectors * factors) @ vectors.T, vectors[:, ::-1].T
+def _flattening(within: Array, power: float) -> Array:
+    """Return the symmetric matrix that flattens the spectrum of S_w."""
+    values, vectors = np.linalg.eigh(within)
+    factors = np.maximum(values, FLOOR * values.mean()) ** -power if power else np.ones(len(values))
+    flattening: Array = (vectors * factors) @ vectors.T
+    return flattening
 
 
-def _rows_by_scatter(speakers: SpeakerVectors, mean: Array, flattening: Array, *, unit_length: bool) -> Array:
+def _rows_by_scatter(
+    speakers: SpeakerVectors, weights: Array, mean: Array, flattening: Array, *, unit_length: bool
+) -> Array:
     """Return the eigenvectors of S_b - S_w of flattened vectors at unit length, as rows.
 
     The flattened vectors y @ F are never made: their lengths are those of y @ L, where F F = L L^T, which takes half
@@ -171,20 +194,18 @@ def _rows_by_scatter(speakers: SpeakerVectors, mean: Array, flattening: Array, *
     from scipy.linalg import blas
 
     triangle = np.asfortranarray(np.linalg.cholesky(flattening @ flattening).astype(np.float32))
-    shift, shares = mean.astype(np.float32), (1 / np.sqrt(speakers.counts)).astype(np.float32)
+    shift = mean.astype(np.float32)
 
-    def prepare(block: SpeakerBlock) -> None:
+    def change(block: SpeakerBlock) -> Rows:
         rows = block.rows
         _scale(block, unit_length=unit_length)
         rows -= shift
         mapped = blas.strmm(1.0, triangle, rows.T, lower=1, trans_a=1)  # (rows @ L).T
         squares = np.einsum("ji,ji->i", mapped, mapped)
-        own = shares[block.first : block.first + len(block.starts)].repeat(block.sizes)
-        rows *= (own / np.sqrt(np.where(squares > 0, squares, 1)))[:, None]
+        return (1 / np.sqrt(np.where(squares > 0, squares, 1))).astype(np.float32)
 
-    means, products = sum_speakers(speakers, prepare)
-    means /= np.sqrt(speakers.counts)[:, None]  # in place: they may be a hundred megabytes
-    moment, between = (flattening @ each @ flattening / len(means) for each in (products, means.T @ means))
+    found = sum_scatter(speakers, weights, change)
+    moment, between = (flattening @ each @ flattening for each in (found.moment, found.between))
     rows = np.linalg.eigh(2 * between - moment)[1][:, ::-1].T
     energy = np.einsum("ij,jk,ik->i", rows, moment, rows, optimize=True)
     return rows[np.argsort(energy <= UNUSED * energy.mean(), kind="stable")]

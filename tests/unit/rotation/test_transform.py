@@ -27,19 +27,32 @@ def by_speaker(values, speaker_index):
     return [values[speaker_index == speaker] for speaker in np.unique(speaker_index)]
 
 
-def plainly(vectors, speaker_index, *, centre, flatten, order):
-    """Return mean and map of the definition, one speaker at a time in float64."""
+def plainly(vectors, speaker_index, *, centre, flatten, order, weights=None):
+    """Return mean and map of the definition, one speaker at a time in float64; ``weights`` are of the speakers."""
     directions = unit(vectors.astype(np.float64))
-    means = np.stack([each.mean(0) for each in by_speaker(directions, speaker_index)])
-    mean = means.mean(0) if centre else np.zeros(means.shape[1])
-    values, basis = np.linalg.eigh(sum(np.outer(each, each) for each in directions - mean) / len(directions))
+    weights = np.full(40, 1 / 40) if weights is None else weights
+
+    def scatter(values):
+        voices = by_speaker(values, speaker_index)
+        between = np.average([np.outer(each.mean(0), each.mean(0)) for each in voices], axis=0, weights=weights)
+        within = np.average([np.cov(each.T, bias=True) for each in voices], axis=0, weights=weights)
+        return between, within
+
+    means = [each.mean(0) for each in by_speaker(directions, speaker_index)]
+    mean = np.average(means, axis=0, weights=weights) if centre else np.zeros(24)
+    values, basis = np.linalg.eigh(scatter(directions)[1])
     flattening = basis @ np.diag(np.maximum(values, FLOOR * values.mean()) ** -flatten) @ basis.T
-    if order == "energy":
-        return mean, basis[:, ::-1].T @ flattening
-    voices = by_speaker(unit((directions - mean) @ flattening), speaker_index)
-    between = np.mean([np.outer(each.mean(0), each.mean(0)) for each in voices], axis=0)
-    within = np.mean([np.cov(each.T, bias=True) for each in voices], axis=0)
-    return mean, np.linalg.eigh(between - within)[1][:, ::-1].T @ flattening
+    flattened = (directions - mean) @ flattening
+    between, within = scatter(flattened if order == "energy" else unit(flattened))
+    return mean, np.linalg.eigh(between + (within if order == "energy" else -within))[1][:, ::-1].T @ flattening
+
+
+def check_transform(transform, mean, matrix):
+    assert transform.mean == pytest.approx(mean, abs=1e-6)
+    found = transform.matrix * transform.scales[:, None]
+    matrix = matrix * np.linalg.norm(found) / np.linalg.norm(matrix)
+    assert np.abs(found) == pytest.approx(np.abs(matrix), abs=2e-4)
+    assert (np.einsum("ij,ij->i", found, matrix) ** 2) == pytest.approx((matrix**2).sum(1) ** 2, rel=5e-4)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -48,12 +61,16 @@ def plainly(vectors, speaker_index, *, centre, flatten, order):
 def test_transform_matches_its_definition(speech, centre, flatten, order):
     options = {"centre": centre, "flatten": flatten, "order": order}
     transform = fit_transform(*speech, **options)
-    mean, matrix = plainly(*speech, **options)
-    assert transform.mean == pytest.approx(mean, abs=1e-6)
-    found = transform.matrix * transform.scales[:, None]
-    matrix = matrix * np.linalg.norm(found) / np.linalg.norm(matrix)
-    assert np.abs(found) == pytest.approx(np.abs(matrix), abs=2e-4)
-    assert (np.einsum("ij,ij->i", found, matrix) ** 2) == pytest.approx((matrix**2).sum(1) ** 2, rel=1e-4)
+    check_transform(transform, *plainly(*speech, **options))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_each_corpus_counts_once(speech, order):
+    options = {"centre": True, "flatten": 0.25, "order": order}
+    of_speaker = np.where(np.arange(40) < 6, 8, -3)
+    transform = fit_transform(*speech, **options, corpus_index=of_speaker[speech[1]])
+    weights = np.where(np.arange(40) < 6, 1 / 12, 1 / 68)
+    check_transform(transform, *plainly(*speech, **options, weights=weights))
 
 
 def test_rows_have_unit_length_and_scales_the_norm_of_a_rotation(speech):
@@ -74,9 +91,12 @@ def test_transform_without_mean_and_power_keeps_cosines(speech, order):
     assert not fit_transform(*speech, **BEST).is_rotation
 
 
-def test_order_by_energy_alone_is_the_rotation_svd(speech):
-    transform = fit_transform(*speech, centre=False, flatten=0.0, order="energy")
-    assert transform.matrix == pytest.approx(fit_rotation(*speech, method="svd").matrix, abs=1e-4)
+def test_order_by_energy_alone_is_the_rotation_svd_of_balanced_speech(speech):
+    order = np.argsort(speech[1], kind="stable")
+    first = np.concatenate([order[speech[1][order] == speaker][:2] for speaker in range(40)])
+    balanced = speech[0][first], speech[1][first]
+    transform = fit_transform(*balanced, centre=False, flatten=0.0, order="energy")
+    assert transform.matrix == pytest.approx(fit_rotation(*balanced, method="svd").matrix, abs=1e-4)
 
 
 def test_lengths_of_vectors_do_not_matter(speech):
@@ -94,10 +114,11 @@ def test_lengths_stay_where_vectors_are_not_brought_to_unit_length(speech):
     assert transform.mean == pytest.approx(np.mean(means, axis=0), abs=1e-4)
 
 
-def test_each_speaker_counts_once_in_mean_and_scatter():
+@pytest.mark.parametrize("order", ORDERS)
+def test_each_speaker_counts_once(order):
     # Ten vectors of one speaker along the first axis and two of another along the second: their means lie between.
     vectors = np.eye(3, dtype=np.float32)[[0] * 10 + [1] * 2]
-    transform = fit_transform(vectors, np.array([5] * 10 + [3] * 2), **BEST)
+    transform = fit_transform(vectors, np.array([5] * 10 + [3] * 2), centre=True, flatten=0.0, order=order)
     assert transform.mean.tolist() == pytest.approx([0.5, 0.5, 0])
     assert np.abs(transform.matrix[0]) == pytest.approx([0.5**0.5, 0.5**0.5, 0], abs=1e-6)
 
@@ -117,10 +138,13 @@ def test_unused_directions_come_last_and_are_not_amplified(speech, order):
     ("vectors", "speakers", "options", "message"),
     [
         (np.eye(3), [0, 1], {}, "expected"),
-        (np.diag([1.0, 0.0]), [0, 0], {"order": "energy"}, "zero or not finite"),
-        (np.diag([1.0, np.nan]), [0, 0], {"order": "energy"}, "zero or not finite"),
+        (np.diag([1.0, 0.0]), [0, 0], {"order": "energy", "flatten": 0.0}, "zero or not finite"),
+        (np.diag([1.0, np.nan]), [0, 0], {"order": "energy", "flatten": 0.0}, "zero or not finite"),
         (np.eye(2), [0, 0], {}, "two speakers, one of them with two"),
         (np.eye(2), [0, 1], {}, "two speakers, one of them with two"),
+        (np.eye(2), [0, 1], {"order": "energy"}, "two speakers, one of them with two"),
+        (np.eye(3), [0, 1, 1], {"corpus_index": np.array([0, 0, 1])}, "a speaker is in two corpora"),
+        (np.eye(3), [0, 1, 1], {"corpus_index": np.array([0, 0])}, "a corpus of each vector"),
         (np.eye(3), [0, 1, 1], {"flatten": 0.6}, "a power from 0 to 0.5"),
         (np.eye(3), [0, 1, 1], {"flatten": float("nan")}, "a power from 0 to 0.5"),
         (np.eye(3), [0, 1, 1], {"order": "size"}, "an order of"),

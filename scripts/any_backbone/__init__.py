@@ -1,0 +1,1 @@
+"""Parts of scripts/study_any_backbone.py."""
