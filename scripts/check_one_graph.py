@@ -27,7 +27,7 @@ from mrlspk.inference.openvino_backend import read_openvino_backend
 from mrlspk.inference.parity import TOLERANCE
 from mrlspk.inference.speaker_models.backend import SpeakerModelBackend
 from mrlspk.inference.speaker_models.front_ends import KaldiFbank
-from mrlspk.workflows.export_one_graph import OneGraphSource, open_speaker_model
+from mrlspk.workflows.export_one_graph import OneGraphSource, open_one_graph
 
 BATCH, APART = 5, 16_000  # recordings of a batch, and samples between their beginnings
 ROUNDS, TIMED = 15, 64_000
@@ -58,7 +58,7 @@ def main() -> int:
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     worst = 0.0
     for path in given.models:
-        source = open_speaker_model(ModelFile(path, path.name), cache_dir=Path(), input="waveform", format="onnx")
+        source = open_one_graph(ModelFile(path, path.name), cache_dir=Path(), input="waveform", format="onnx")
         for name, each in variants(source) if given.front_ends else [(path.name, source)]:
             differences, seconds = check(each, speech, lengths, timed=bool(times))
             worst = max(worst, *differences)

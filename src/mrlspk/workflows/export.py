@@ -146,9 +146,9 @@ def _open(model: ModelFile, format: ExportFormat, cache_dir: Path, input: GraphI
     """Return the model of a file, by its suffix; only a checkpoint needs PyTorch."""
     suffix = model.path.suffix.lower()
     if suffix == TRANSFORM or (suffix == SUFFIXES["onnx"][0] and not is_ours(model.path)):
-        from mrlspk.workflows.export_one_graph import open_speaker_model
+        from mrlspk.workflows.export_one_graph import open_one_graph
 
-        return open_speaker_model(model, cache_dir=cache_dir, input=input, format=format)
+        return open_one_graph(model, cache_dir=cache_dir, input=input, format=format)
     from mrlspk.workflows.export_checkpoint import open_checkpoint
 
     return open_checkpoint(model, cache_dir=cache_dir, input=input, format=format)

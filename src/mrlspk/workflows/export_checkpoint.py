@@ -13,7 +13,7 @@ from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.models.checkpoints import LoadedModel, network_of, portable_entries, save_checkpoint, schema
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.graph_metadata import GraphInput, GraphMetadata
-from mrlspk.workflows.export_one_graph import OneGraphSource, open_speaker_model
+from mrlspk.workflows.export_one_graph import OneGraphSource, open_one_graph
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,6 @@ def open_checkpoint(
     """
     loaded = load_checkpoint(model)
     if isinstance(loaded.architecture, HeadArchitecture):
-        return open_speaker_model(model, cache_dir=cache_dir, input=input, format=format)
+        return open_one_graph(model, cache_dir=cache_dir, input=input, format=format)
     metadata = describe_graph(model, loaded, cache_dir=cache_dir, input=input)
     return CheckpointSource(model, loaded, network_of(loaded, model.path), metadata, cache_dir)

@@ -99,7 +99,7 @@ class OneGraphSource:
         return np.stack([compute(waveform) for waveform in waveforms])
 
 
-def open_speaker_model(model: ModelFile, *, cache_dir: Path, input: GraphInput, format: ExportFormat) -> OneGraphSource:
+def open_one_graph(model: ModelFile, *, cache_dir: Path, input: GraphInput, format: ExportFormat) -> OneGraphSource:
     """Return a speaker model, or a head or transform with its speaker model, to export.
 
     Args:
