@@ -1,13 +1,17 @@
 """``mrlspk train --init-from MODEL.onnx``: a head on the embeddings of a speaker model of another toolkit."""
 
+import hashlib
+import json
 import shutil
 
 import numpy as np
+import onnx
 import pytest
+import torch
 import yaml
 
 import mrlspk
-from factories import write_voices
+from factories import write_tiny_model, write_voices
 from head_runs import load, moved, ran, same, sets
 from mrlspk.config import load_config
 from mrlspk.errors import ConfigError
@@ -127,3 +131,114 @@ def test_settings_that_a_speaker_model_cannot_have_are_refused(world, change, me
     with pytest.raises(ConfigError, match=message):
         train_head(world, "refused", change)
     assert not (world / "runs" / "refused").exists()
+
+
+def test_every_command_takes_the_head(run, world):
+    best, speech = world / "runs" / "one" / "best.pt", world / "speech"
+    trials = world / "trials.txt"
+    trials.write_text(
+        "1 speaker1/a/1.wav speaker1/b/1.wav\n1 speaker2/a/1.wav speaker2/b/2.wav\n"
+        "0 speaker1/a/1.wav speaker2/a/1.wav\n0 speaker2/a/2.wav speaker3/a/1.wav\n"
+    )
+    listed = ("--trials", trials, "--audio-root", speech)
+    scored = ran(run("eval", best, *listed, "--baselines", "--json"))["trials"][0]
+    own = ran(run("eval", world / "base.onnx", *listed, "--json"))["trials"][0]["results"]
+    baselines = {each["name"]: each["results"] for each in scored["baselines"]}
+    assert [each["dim"] for each in scored["results"]] == [64, 128, WIDTH]
+    assert baselines["own"][0]["eer"] == own[0]["eer"]
+    assert [each["dim"] for each in baselines["rotation"]] == [64, 128, WIDTH]
+    compared = ran(run("compare", best, world / "base.onnx", *listed, "--json"))
+    assert len(compared["models"]) == 2
+    assert ran(run("compare", world / "runs" / "one", *listed, "--json"))["trials"]
+    pair = (speech / "speaker1" / "a" / "1.wav", speech / "speaker1" / "b" / "1.wav")
+    assert ran(run("verify", *pair, "--model", best, "--speech", "all", "--json"))["scores"]
+    ran(run("rotate", best, "--speech", speech, "-o", best.with_name("turned.npz"), "--centre", "--json"))
+    assert mrlspk.load(best.with_name("turned.npz")).embed(pair[0]).shape == (WIDTH,)
+    assert ran(run("pretrained", "inspect", best, "--json"))["config"]["base"]["file"] == "base.onnx"
+    refused = run("rotate", best, "--speech", speech, "-o", best.with_name("turned.pt"))
+    assert "is a head on the embeddings of another model" in refused.stderr
+
+
+def test_converted_head_has_its_base_beside_it_or_inside(run, world, tmp_path):
+    best, recording = world / "runs" / "one" / "best.pt", world / "speech" / "speaker1" / "a" / "1.wav"
+    expected = mrlspk.load(best).embed(recording)
+    ran(run("pretrained", "convert", best, "-o", tmp_path / "apart" / "head.pt", "--json"))
+    assert {path.name for path in (tmp_path / "apart").iterdir()} == {"head.pt", "base.onnx", "base.yaml"}
+    ran(run("pretrained", "convert", best, "-o", tmp_path / "one" / "head.pt", "--bundle", "--json"))
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["head.pt"]
+    ran(run("pretrained", "add", best, "--name", "mine", "--json"))
+    for model in (tmp_path / "apart" / "head.pt", tmp_path / "one" / "head.pt", "mine"):
+        shown = ran(run("embed", recording, "--model", model, "--speech", "all", "--json"))
+        np.testing.assert_allclose(shown["embeddings"][0]["embedding"], expected, atol=1e-6)
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["head.pt"]
+    (tmp_path / "apart" / "base.yaml").write_text("front_end: {type: kaldi-fbank, window: hamming, mean: none}\n")
+    changed = run("embed", recording, "--model", tmp_path / "apart" / "head.pt")
+    assert (changed.exit_code, "makes other embeddings than" in changed.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("fault", ["content", "kind", "settings", "external"])
+def test_damaged_bundle_is_refused(run, world, tmp_path, fault):
+    best, recording = world / "runs" / "one" / "best.pt", world / "speech" / "speaker1" / "a" / "1.wav"
+    ran(run("pretrained", "convert", best, "-o", tmp_path / "head.pt", "--bundle", "--json"))
+    entries = load(tmp_path / "head.pt")
+    bundled, message = entries["base_model"], "its base_model is damaged"
+    if fault == "content":
+        bundled["content"] = bundled["content"].flip(0)
+    elif fault == "kind":
+        bundled["content"] = bundled["content"].float()
+    elif fault == "settings":
+        bundled["settings"] = 3
+    else:
+        content, message = with_weights_outside(tmp_path), "keeps them in other files"
+        bundled["content"] = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+        entries["architecture"]["base"]["sha256"] = hashlib.sha256(content).hexdigest()
+    torch.save(entries, tmp_path / "head.pt")
+    outcome = run("embed", recording, "--model", tmp_path / "head.pt")
+    assert (outcome.exit_code, message in outcome.stderr) == (1, True), outcome.stderr
+
+
+def with_weights_outside(folder):
+    """Return an ONNX file whose weights are in another one."""
+    write_speaker_graph(folder / "whole.onnx", constants=[onnx.numpy_helper.from_array(np.ones(999, np.float32), "w")])
+    proto = onnx.load(folder / "whole.onnx")
+    onnx.save(proto, folder / "split.onnx", save_as_external_data=True, location="weights.bin", size_threshold=10)
+    return (folder / "split.onnx").read_bytes()
+
+
+def test_run_bundles_its_best_checkpoint_and_starts_another(world):
+    report = train_head(world, "bundled", bundle=True)
+    alone = world / "alone" / "best.pt"
+    alone.parent.mkdir()
+    shutil.copy(report.best_checkpoint, alone)
+    recording = world / "speech" / "speaker1" / "a" / "1.wav"
+    np.testing.assert_allclose(
+        mrlspk.load(alone).embed(recording), mrlspk.load(report.best_checkpoint).embed(recording)
+    )
+    again = train_head(world, "again-from-head", "head.trained=none", init_from="alone/best.pt")
+    assert (again.run_dir / "base.onnx").read_bytes() == (world / "base.onnx").read_bytes()
+    assert (again.run_dir / "base.yaml").read_bytes() == (world / "base.yaml").read_bytes()
+    card = json.loads((again.run_dir / "best.card.json").read_text())
+    assert card["base"]["base"]["front_end"]["mean"] == "none"
+
+
+def test_transform_starts_a_run(run, world):
+    speech = world / "speech"
+    ran(
+        run(
+            "rotate", world / "base.onnx", "--speech", speech, "-o", world / "t.npz", "--centre", "--dims", 32, "--json"
+        )
+    )
+    report = train_head(world, "transform", "head.trained=none", init_from="t.npz")
+    assert (report.transfer.family, report.transfer.head_rows_random) == ("transform", 0)
+    recording = speech / "speaker1" / "a" / "1.wav"
+    found = mrlspk.load(report.best_checkpoint).embed(recording, dim=32)
+    np.testing.assert_allclose(found, mrlspk.load(world / "t.npz").embed(recording, dim=32), atol=1e-5)
+    card = json.loads((report.run_dir / "best.card.json").read_text())
+    assert card["base"]["base"]["model"] == "base.onnx"
+
+
+def test_bundle_without_a_base_model_is_refused(run, tmp_path):
+    write_tiny_model(tmp_path / "own.pt")
+    outcome = run("pretrained", "convert", tmp_path / "own.pt", "-o", tmp_path / "new.pt", "--bundle")
+    assert (outcome.exit_code, "--bundle: only a head on a model of another toolkit" in outcome.stderr) == (2, True)
+    assert not (tmp_path / "new.pt").exists()

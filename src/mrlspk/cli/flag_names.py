@@ -14,6 +14,7 @@ FLAGS = {
     "audio_root": "--audio-root",
     "backend": "--backend",
     "baselines": "--baselines",
+    "bundle": "--bundle",
     "by": "--by",
     "cache_dir": "--cache-dir",
     "centre": "--centre",

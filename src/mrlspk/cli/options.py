@@ -100,6 +100,10 @@ TrustCode = Annotated[
 ]
 CacheDir = Annotated[Path | None, typer.Option(help="Folder of fetched models. Default: MRLSPK_CACHE_DIR.")]
 ChannelChoice = Annotated[str | None, channel_option()]
+Bundle = Annotated[
+    bool,
+    typer.Option("--bundle", help="Put the model of another toolkit that the head is on into the file, not beside it."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 
 

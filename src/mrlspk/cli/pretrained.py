@@ -9,7 +9,17 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, CacheDir, Debug, Force, Quiet, cache_folder, mirror_address, resolve_model
+from mrlspk.cli.options import (
+    AsJson,
+    Bundle,
+    CacheDir,
+    Debug,
+    Force,
+    Quiet,
+    cache_folder,
+    mirror_address,
+    resolve_model,
+)
 from mrlspk.cli.pretrained_list import list_command
 from mrlspk.cli.rotate import fitted_speech, transform_name
 from mrlspk.errors import CheckpointError
@@ -224,6 +234,7 @@ def convert_command(
         Path | None,
         typer.Option(help="Folder of LoRA adapters of a run that trained on MODEL; they are merged into it."),
     ] = None,
+    bundle: Bundle = False,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -234,7 +245,7 @@ def convert_command(
 
     cache_dir = cache_folder()
     converted = convert_pretrained(
-        resolve_model(model, quiet=quiet), out, cache_dir=cache_dir, adapter=adapter, force=force
+        resolve_model(model, quiet=quiet), out, cache_dir=cache_dir, adapter=adapter, bundle=bundle, force=force
     )
     payload = dataclasses.asdict(converted) | {"path": str(converted.path)}
     rows = [

@@ -12,7 +12,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.options import MOST, AsJson, ConfigPath, Debug, OptionalDevice, Quiet
+from mrlspk.cli.options import MOST, AsJson, Bundle, ConfigPath, Debug, OptionalDevice, Quiet
 from mrlspk.cli.options import Overrides as Sets
 from mrlspk.cli.output import percent
 from mrlspk.cli.train_progress import TrainProgress
@@ -41,7 +41,11 @@ def train_command(
         typer.Option("--allow-changes", help="With --resume: accept a changed configuration, corpus or world size."),
     ] = False,
     init_from: Annotated[
-        str | None, typer.Option("--init-from", help="Start from this model: a path or a name.")
+        str | None,
+        typer.Option(
+            "--init-from",
+            help="Start from this model: a path or a name; of another toolkit, train a head on its embeddings.",
+        ),
     ] = None,
     vectors: Annotated[
         list[Path] | None,
@@ -52,6 +56,7 @@ def train_command(
         ),
     ] = None,
     speakers: SpeakersPath = None,
+    bundle: Bundle = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, show it, train nothing.")] = False,
     debug_batches: Annotated[
         int | None, typer.Option("--debug-batches", min=1, max=MOST, help="End each epoch after so many batches.")
@@ -89,7 +94,7 @@ def train_command(
 
     _quiet_logs(is_first=launch.is_first)
     with TrainProgress(quiet=quiet or not launch.is_first) as progress:
-        report = train(config, **options, observers=[progress], on_stage=progress.stage)
+        report = train(config, **options, bundle=bundle, observers=[progress], on_stage=progress.stage)
     if launch.is_first:
         output.show("train", _payload(report), _human(report), as_json=as_json)
 

@@ -19,7 +19,10 @@ type Baseline = Literal["own", "truncation", "rotation"]
 
 @dataclass(frozen=True)
 class BaselineResults:
-    """One baseline on one list: ``own`` at its full width only, the others at every scored width up to that."""
+    """One baseline on one list: ``own`` at its full width only, the others at every scored width up to that.
+
+    Truncation is not scored at widths where an embedding is all zeros: CAM++ has zeros among its values.
+    """
 
     name: Baseline
     results: tuple[WidthMetrics, ...]
@@ -44,10 +47,11 @@ def score_baselines(
     own = replace(embedder, backend=origin.backend).embed(
         Recording(source) for each in lists for source in each.audio.values()
     )
-    scored = score_lists(own, lists, tuple(sorted({*widths, full})))
+    truncated = tuple(dim for dim in widths if own.have_directions(dim))
+    scored = score_lists(own, lists, tuple(sorted({*truncated, full})))
     found = [[_results("own", each.scored, (full,), p_target)] for each in scored]
     for row, each in zip(found, scored, strict=True):
-        row.append(_results("truncation", each.scored, widths, p_target))
+        row.append(_results("truncation", each.scored, truncated, p_target))
     if origin.rotation is not None and widths:
         for row, each in zip(found, score_lists(own.rotated(origin.rotation), lists, widths), strict=True):
             row.append(_results("rotation", each.scored, widths, p_target))

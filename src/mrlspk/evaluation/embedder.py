@@ -146,6 +146,10 @@ class Embeddings:
         pairs = zip(self.found.items(), rows, strict=True)
         return Embeddings({recording: replace(each, vector=row) for (recording, each), row in pairs})
 
+    def have_directions(self, dim: int) -> bool:
+        """Return whether the first ``dim`` values of no embedding are all zeros."""
+        return all(each.vector[:dim].any() for each in self.found.values())
+
     def seconds_of(self, audio: Mapping[str, AudioSource]) -> dict[str, float]:
         """Return the durations of what was embedded, by utterance id."""
         return {utterance_id: self.found[Recording(source)].embedded_seconds for utterance_id, source in audio.items()}

@@ -12,13 +12,16 @@ from torch import Tensor
 from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.files import file_sha256
 from mrlspk.inference.backend import Backend
+from mrlspk.inference.mapped_backend import MappedBackend
 from mrlspk.inference.model_file import locate_model
-from mrlspk.inference.torch_backend import TorchBackend, load_checkpoint
+from mrlspk.inference.torch_backend import TorchBackend, load_checkpoint, map_of
 from mrlspk.models.checkpoints import LoadedModel, network_of, schema
 from mrlspk.models.checkpoints.schema import BaseModelFile, Provenance
 from mrlspk.models.encoder import Encoder
+from mrlspk.models.external_encoder import ExternalEncoder, identity_head
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.models.head_transforms import AffineMap, head_of
+from mrlspk.models.headed_model import HeadedModel
 from mrlspk.rotation.closed_form import read_rotation
 
 log = logging.getLogger("mrlspk.evaluation")
@@ -35,18 +38,25 @@ class Origin:
     Attributes:
         encoder: In evaluation mode, on the model's device; its embedding is not rotated.
         rotation: (embed_dim, embed_dim), the rotation of that embedding; None if there was none.
+        base: The model of another toolkit whose embeddings the encoder maps; None for a network of ours.
     """
 
-    encoder: Encoder
+    encoder: HeadedModel
     rotation: NDArray[np.float64] | None
+    base: Backend | None = None
 
     @property
     def backend(self) -> Backend:
         """The encoder as an inference backend."""
+        if self.base is not None:
+            return MappedBackend(self.base, map_of(self.encoder))
+        assert isinstance(self.encoder, Encoder)
         return TorchBackend(self.encoder)
 
 
-def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirror: str | None) -> Origin:
+def find_origin(
+    loaded: LoadedModel, path: Path, *, backend: Backend, cache_dir: Path | None, mirror: str | None
+) -> Origin:
     """Return the model that ``loaded`` was made from, one step back, as its provenance says.
 
     A rotation is undone. A trained head has the head before it in its checkpoint. Other runs name the file of their
@@ -55,6 +65,7 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
     Args:
         loaded: The model.
         path: Its file.
+        backend: That runs it.
         cache_dir: Folder of fetched models; None: no base model can be loaded.
         mirror: URL or folder with copies of the published files.
 
@@ -63,7 +74,7 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
         DownloadError: If it names a published model that cannot be fetched.
         UsageError: If it names a file and there is no ``cache_dir``.
     """
-    contents, kind, own = loaded.contents, loaded.provenance.kind, network_of(loaded, path)
+    contents, kind, own = loaded.contents, loaded.provenance.kind, loaded.encoder
     rotation = read_rotation(contents[schema.ROTATION], path).matrix if schema.ROTATION in contents else None
     if kind in {"head_run", "rotated"} and schema.OWN_HEAD in contents:
         head = _own_head(contents[schema.OWN_HEAD], own.pooled_dim, path)
@@ -71,7 +82,7 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
     elif kind == "rotated":
         encoder = _before_rotation(own, rotation, contents, path)
     elif kind in {"head_run", "network_run"}:
-        encoder = _load_base(loaded.provenance, path, cache_dir=cache_dir, mirror=mirror)
+        encoder = _load_base(loaded, path, cache_dir=cache_dir, mirror=mirror)
     elif len(own.dims) == 1:
         encoder = own
     else:
@@ -81,12 +92,12 @@ def find_origin(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirr
             "Give a checkpoint that `mrlspk train` or `mrlspk rotate` wrote, or leave out `baselines`.",
         )
     _check_rotation(rotation, encoder, path)
-    return Origin(encoder.to(own.device), rotation)
+    return Origin(encoder.to(own.device), rotation, backend.base if isinstance(backend, MappedBackend) else None)
 
 
 def _before_rotation(
-    encoder: Encoder, rotation: NDArray[np.float64] | None, contents: dict[str, Any], path: Path
-) -> Encoder:
+    encoder: HeadedModel, rotation: NDArray[np.float64] | None, contents: dict[str, Any], path: Path
+) -> HeadedModel:
     if rotation is None:
         missing = schema.OWN_HEAD if schema.TRANSFORM in contents else schema.ROTATION
         raise CheckpointError(f"it is a rotated model, but its entry `{missing}` is missing", path, AS_WRITTEN)
@@ -94,7 +105,7 @@ def _before_rotation(
     return encoder.rotated(rotation.T, encoder.dims).eval()
 
 
-def _check_rotation(rotation: NDArray[np.float64] | None, origin: Encoder, path: Path) -> None:
+def _check_rotation(rotation: NDArray[np.float64] | None, origin: HeadedModel, path: Path) -> None:
     if rotation is not None and len(rotation) != origin.embed_dim:
         raise CheckpointError(
             f"its rotation is {len(rotation)} × {len(rotation)}, but its base embedding has {origin.embed_dim} values",
@@ -122,9 +133,14 @@ def _own_head(entry: Any, in_features: int, path: Path) -> MatryoshkaHead:
     raise CheckpointError(f"its {schema.OWN_HEAD} is damaged: {problem}", path, AS_WRITTEN)
 
 
-def _load_base(provenance: Provenance, path: Path, *, cache_dir: Path | None, mirror: str | None) -> Encoder:
-    """Return the base model of a run, from the file that its checkpoint names."""
-    base = _named_base(provenance, path)
+def _load_base(loaded: LoadedModel, path: Path, *, cache_dir: Path | None, mirror: str | None) -> HeadedModel:
+    """Return the base model of a run, from the file that its checkpoint names.
+
+    Of a head on a model of another toolkit, it is that model, which the backend has, or the earlier head on it.
+    """
+    base, own = _named_base(loaded.provenance, path), loaded.encoder
+    if isinstance(own, ExternalEncoder) and base.family == "onnx":
+        return own.with_head(identity_head(own.pooled_dim), (own.pooled_dim,))
     if cache_dir is None:
         raise UsageError(f"{path} was trained from {base.model}, and there is no folder of fetched models", "cache_dir")
     try:
@@ -143,7 +159,12 @@ def _load_base(provenance: Provenance, path: Path, *, cache_dir: Path | None, mi
             path,
             "Restore that file, or leave out `baselines`.",
         )
-    return network_of(load_checkpoint(file), file.path)
+    found_base = load_checkpoint(file)
+    if not isinstance(own, ExternalEncoder):
+        return network_of(found_base, file.path)
+    if getattr(found_base.encoder, "base_fingerprint", None) != own.base_fingerprint:
+        raise CheckpointError(f"is on another model than {path}", file.path, AS_WRITTEN)
+    return found_base.encoder
 
 
 def _named_base(provenance: Provenance, path: Path) -> BaseModelFile:

@@ -4,9 +4,10 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mrlspk.config.architecture import BaseFile, HeadArchitecture
-from mrlspk.errors import CheckpointError, MrlspkError
+from mrlspk.errors import CheckpointError, MrlspkError, UsageError
 from mrlspk.files import file_sha256, whole_file
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.base_file import LoadBase, check_width, find_base
@@ -16,7 +17,7 @@ from mrlspk.inference.speaker_models.backend import SpeakerModelBackend
 from mrlspk.inference.speaker_models.description import as_plain, settings_path
 from mrlspk.inference.speaker_models.graph_safety import ONE_FILE, parse_graph, weight_files
 from mrlspk.inference.speaker_models.loading import load_bundled_model, load_speaker_model
-from mrlspk.models.checkpoints import LoadedModel, StateDictReport
+from mrlspk.models.checkpoints import LoadedModel, StateDictReport, schema
 from mrlspk.models.checkpoints.bundled_base import BundledBase, read_bundled_base
 from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.external_encoder import ExternalEncoder, identity_head
@@ -154,7 +155,30 @@ def _check_fingerprint(backend: Backend, architecture: HeadArchitecture, where: 
         raise CheckpointError(what, where, f"Restore {settings_path(where).name} and the weights beside it.")
 
 
-def bundle_base(source: BaseSource) -> BundledBase:
+def check_bundle(source: BaseSource | None) -> None:
+    """Check, before any work, that there is a base model that can be put into a checkpoint.
+
+    Raises:
+        UsageError: If there is none.
+        CheckpointError: If it keeps its weights in other files.
+    """
+    if source is None:
+        what = "only a head on a model of another toolkit has a base model to put into its file"
+        raise UsageError(what, fix="Leave it out.", parameter="bundle")
+    _bundle(source)
+
+
+def bundle_entry(loaded: LoadedModel, path: Path) -> dict[str, Any]:
+    """Return the entry that puts the base model of a head into its checkpoint; nothing if it has none.
+
+    Raises:
+        CheckpointError: If the base model is absent, another one, or keeps its weights in other files.
+    """
+    source = find_source(loaded, path)
+    return {schema.BASE_MODEL: _bundle(source).entry()} if source else {}
+
+
+def _bundle(source: BaseSource) -> BundledBase:
     """Return a base model to put into a checkpoint.
 
     Raises:
@@ -163,6 +187,9 @@ def bundle_base(source: BaseSource) -> BundledBase:
     if source.path is None:
         assert source.bundled is not None
         return source.bundled
+    if source.path.suffix.lower() != SUFFIX:
+        what = "is a checkpoint, and cannot be put into another one"
+        raise CheckpointError(what, source.path, "Keep it beside the head.")
     if weight_files(parse_graph(source.path), source.path):
         raise CheckpointError("keeps its weights in other files, and cannot be bundled", source.path, ONE_FILE)
     settings = settings_path(source.path)
@@ -182,11 +209,12 @@ def place_base(source: BaseSource, folder: Path) -> None:
             _write(source.bundled.settings.encode(), settings_path(target))
         _write(source.bundled.content, target)
         return
-    settings = settings_path(source.path)
-    if settings.is_file():
-        _place(settings, settings_path(target))
-    for weights in weight_files(parse_graph(source.path), source.path):
-        _place(source.path.parent / weights, folder / weights)
+    if source.path.suffix.lower() == SUFFIX:
+        settings = settings_path(source.path)
+        if settings.is_file():
+            _place(settings, settings_path(target))
+        for weights in weight_files(parse_graph(source.path), source.path):
+            _place(source.path.parent / weights, folder / weights)
     _place(source.path, target)
 
 

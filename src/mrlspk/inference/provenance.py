@@ -16,6 +16,8 @@ from mrlspk.pretrained.own_models import UNKNOWN_LICENCE
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published
 from mrlspk.pretrained.verification import published_as
 
+EXTERNAL = {"onnx", "transform"}  # layouts of models of other toolkits, without or with a transform
+
 
 def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> BaseCard:
     """Return the description of a model: from the registry, the user's own models, or its model card.
@@ -28,9 +30,11 @@ def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> B
     Raises:
         CheckpointError: If its model card is damaged.
     """
-    sha256 = file_sha256(file.path)
+    sha256, front_end = file_sha256(file.path), None
+    if loaded.family in EXTERNAL:
+        front_end = loaded.described.get("front_end")
     if published := file.published or published_as(sha256, cache_dir):
-        return _published_card(published, sha256)
+        return _published_card(published, sha256).model_copy(update={"front_end": front_end})
     card = read_card(loaded.contents, file.path) if loaded.family == "mrlspk" else None
     beneath = card.base if card else _converted_from(loaded, file.path, cache_dir)
     terms = file.own or beneath
@@ -41,6 +45,7 @@ def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> B
         licence=terms.licence if terms else UNKNOWN_LICENCE,
         non_commercial=terms.non_commercial if terms else None,
         training_set=_training_set(card.data) if card else None,
+        front_end=front_end,
         base=beneath,
     )
 

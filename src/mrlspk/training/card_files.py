@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import Any
 
 from mrlspk.config.architecture import Architecture
 from mrlspk.files import file_sha256, whole_file
@@ -111,7 +112,13 @@ def _base_rows(base: BaseCard) -> list[tuple[str, str]]:
         ("non-commercial only", non_commercial),
         ("trained on", base.training_set or "unknown"),
         ("SHA-256", base.sha256 or "unknown"),
+        *([("front end", _front_end(base.front_end))] if base.front_end else []),
     ]
+
+
+def _front_end(front_end: dict[str, Any]) -> str:
+    settings = ", ".join(f"{key} {value}" for key, value in front_end.items() if key != "type")
+    return f"{front_end.get('type')}: {settings}"
 
 
 def _metrics(card: ModelCard) -> list[str]:

@@ -156,11 +156,12 @@ def _find_origin(loaded: ScoredModel, model: ModelFile, *, cache_dir: Path | Non
     Raises:
         CheckpointError: If the model is not a PyTorch checkpoint, or does not name it.
     """
-    if loaded.checkpoint is None:
+    if loaded.checkpoint is None or not isinstance(loaded.embedder, Embedder):
         raise CheckpointError("baselines need a PyTorch checkpoint", model.path, "Leave `baselines` out.")
     from mrlspk.evaluation.model_origin import find_origin  # other models need no PyTorch network
 
-    return find_origin(loaded.checkpoint, model.path, cache_dir=cache_dir, mirror=mirror)
+    backend = loaded.embedder.backend
+    return find_origin(loaded.checkpoint, model.path, backend=backend, cache_dir=cache_dir, mirror=mirror)
 
 
 def _score_baselines(

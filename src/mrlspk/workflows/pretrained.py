@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from mrlspk.errors import UsageError
 from mrlspk.files import claimed_file, file_sha256
+from mrlspk.inference.external_base import bundle_entry, check_bundle, find_source, place_base
 from mrlspk.inference.graph_file import graph_metadata, is_ours, read_graph
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.onnx_backend import open_session
@@ -50,26 +52,41 @@ class ConvertedModel:
 
 
 def convert_pretrained(
-    model: ModelFile, output: Path, *, cache_dir: Path, adapter: Path | None = None, force: bool = False
+    model: ModelFile,
+    output: Path,
+    *,
+    cache_dir: Path,
+    adapter: Path | None = None,
+    bundle: bool = False,
+    force: bool = False,
 ) -> ConvertedModel:
     """Write ``model`` to ``output`` in mrlspk's layout; the result records the file that it was converted from.
+
+    The base model of a head is put beside it, unless it is inside.
 
     Args:
         model: Checkpoint of any layout.
         output: File to write.
         cache_dir: Folder of fetched models.
         adapter: Folder of LoRA adapters trained on ``model``: they are merged into it, and their head replaces its own.
+        bundle: Put the base model of a head into the file.
         force: Overwrite ``output``.
 
     Raises:
-        CheckpointError: If the file is not a checkpoint or does not load completely, or the adapter is of another one.
-        UsageError: If ``output`` ends in neither .pt nor .safetensors.
+        CheckpointError: If the file is not a checkpoint or does not load completely, the adapter is of another one, or
+            the base model of a head is absent.
+        UsageError: If ``output`` ends in neither .pt nor .safetensors, or there is no base model to bundle.
         MrlspkError: If ``output`` exists and ``force`` is false.
         MissingDependencyError: If a package for this format is not installed.
     """
     check_suffix(output)
+    if bundle and output.suffix != ".pt":
+        raise UsageError("a base model can be inside a .pt file only", fix="Write a .pt file.", parameter="bundle")
     with claimed_file(output, force=force) as claim:
         loaded = load_checkpoint(model)
+        beneath = find_source(loaded, model.path)
+        if bundle:
+            check_bundle(beneath)
         base = describe_base(model, loaded, cache_dir=cache_dir)
         source = describe_source(model.path, loaded, base)
         provenance = provenance_of_converted(loaded, base)
@@ -78,6 +95,10 @@ def convert_pretrained(
             provenance = Provenance(kind="adapter", base=base_file(base))
             source["adapter_sha256"] = file_sha256(adapter / WEIGHTS)
         entries = {schema.CONVERTED_FROM: source} | portable_entries(replace(loaded, provenance=provenance))
+        if bundle:
+            entries |= bundle_entry(loaded, model.path)
+        elif beneath and beneath.path:
+            place_base(beneath, output.parent)
         write_checkpoint(claim, entries)
     return ConvertedModel(output, loaded.family, loaded.encoder.dims, file_sha256(output), output.stat().st_size)
 
@@ -93,7 +114,7 @@ class AddedModel:
 def add_pretrained(
     file: Path, name: str, *, licence: str | None = None, cache_dir: Path, force: bool = False
 ) -> AddedModel:
-    """Copy the model in ``file`` to the cache under a name, without training state.
+    """Copy the model in ``file`` to the cache under a name, without training state; a head with its base model inside.
 
     Args:
         file: Any checkpoint that loads completely.
@@ -120,7 +141,7 @@ def add_pretrained(
         card=card.entry() if card else None,
     )
     provenance = provenance_of_converted(loaded, known)
-    entries = portable_entries(replace(loaded, provenance=provenance))
+    entries = portable_entries(replace(loaded, provenance=provenance)) | bundle_entry(loaded, file)
     added = datetime.now(UTC).replace(microsecond=0)
     write = partial(write_entries, entries=entries)
     model = add_own_model(name, facts, write, cache_dir=cache_dir, added=added, force=force)

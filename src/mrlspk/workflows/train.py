@@ -14,7 +14,8 @@ from mrlspk.data.trials import write_trials
 from mrlspk.distributed import on_rank_zero, raising_on_all_ranks
 from mrlspk.evaluation.trial_list import VALIDATION_TRIALS
 from mrlspk.files import whole_file
-from mrlspk.models.checkpoints import read_checkpoint, schema
+from mrlspk.inference.external_base import BaseSource, bundle_entry, check_bundle, find_source
+from mrlspk.models.checkpoints import load_model, read_checkpoint, schema
 from mrlspk.models.checkpoints.plain_values import reading_entries
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.partial_files import remove_left_files
@@ -30,6 +31,7 @@ from mrlspk.training.checkpoints.run_folder import (
     lock_run,
     write_corpus,
 )
+from mrlspk.training.checkpoints.saving import save_with_card
 from mrlspk.training.fit import fit
 from mrlspk.training.hardware import ALONE, build_fabric, leaves_unused
 from mrlspk.training.head.head_run import begin_head_run, conclude_head_run
@@ -87,6 +89,7 @@ def train(
     resume: str = "never",
     allow_changes: bool = False,
     max_batches: int | None = None,
+    bundle: bool = False,
     launch: Launch = ALONE,
     named_keys: Collection[str] = (),
     observers: Sequence[Observer] = (),
@@ -103,6 +106,7 @@ def train(
         resume: ``never``, ``auto`` or the path of a run or checkpoint.
         allow_changes: Resume with another configuration, corpus or number of processes.
         max_batches: End each epoch after so many batches; None for whole epochs.
+        bundle: Put the model of another toolkit that a head was trained on into the best checkpoint.
         launch: How this process was started.
         named_keys: Dotted keys that were set explicitly; a resumed run must have had the same values, unless
             ``allow_changes``.
@@ -144,11 +148,28 @@ def train(
         )
         state = prepare(plan, fabric, ranks, resumed=resumed)
         with raising_on_all_ranks(ranks):
+            if bundle:
+                check_bundle(_base_of(plan))
             teacher = load_teacher(plan)
         if not resume_path:  # a run that cannot start writes nothing, not even a lock
             on_rank_zero(ranks, lock)
         del resumed  # frees its tensors during the run
-        return _train(state, teacher, observers=observers, on_stage=on_stage)
+        report = _train(state, teacher, observers=observers, on_stage=on_stage)
+        if bundle:
+            on_rank_zero(ranks, lambda: _bundle(report.best_checkpoint))
+        return report
+
+
+def _base_of(plan: RunPlan) -> BaseSource | None:
+    """Return where the base model of the head is that a run trains; None for other runs."""
+    if path := plan.resume_path:
+        return find_source(load_model(path), path)
+    return plan.start.source if plan.start else None
+
+
+def _bundle(best: Path) -> None:
+    """Put the base model of a head into its checkpoint."""
+    save_with_card(best, read_checkpoint(best) | bundle_entry(load_model(best), best))
 
 
 def _train(

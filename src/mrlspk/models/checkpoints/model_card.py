@@ -25,6 +25,7 @@ class BaseCard(CardPart):
     licence: str
     non_commercial: bool | None
     training_set: str | None
+    front_end: dict[str, Any] | None = Field(None, description="Of a model of another toolkit.")
     base: "BaseCard | None" = Field(None, description="The base model of that one.")
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mrlspk.config import Config
+from mrlspk.errors import CheckpointError
 from mrlspk.feature_store.key import Precision
 from mrlspk.feature_store.pooling import pooling_function
 from mrlspk.inference.torch_backend import load_checkpoint
@@ -18,6 +19,7 @@ from mrlspk.models.headed_model import HeadedModel
 from mrlspk.training.hardware import build_acceleration, fabric_of_one, fixed_shapes, set_tf32
 from mrlspk.training.network.module import build_network_module
 from mrlspk.training.optimiser import build_optimiser
+from mrlspk.training.start_model import find_start
 from mrlspk.training.step import Batch, Stepper, wrap
 from mrlspk.training.trained_module import is_frozen
 from mrlspk.training.warm_start import build_encoder_from, find_base_model
@@ -98,6 +100,9 @@ def build_probe(
     """
     torch.use_deterministic_algorithms(config.deterministic)
     set_tf32(allowed=config.hardware.tf32)
+    if start := find_start(config, cache_dir=cache_dir, mirror=mirror):
+        what = "is run on the CPU, and a head on its embeddings takes little memory: there is nothing to measure"
+        raise CheckpointError(what, start.file.path, "Train without a profile.")
     origin = find_base_model(config, cache_dir=cache_dir, mirror=mirror)
     encoder = build_encoder_from(config, load_checkpoint(origin) if origin else None)[0]
     if config.trains_head_alone:
