@@ -76,12 +76,12 @@ def _what(card: ModelCard) -> Iterator[str]:
 
 def _use(card: ModelCard) -> list[str]:
     file = card.checkpoint or "model.pt"
-    embed = f"embed recording.wav --model {file} --dim {card.dims[0]}"
-    score = f"eval {file} --trials trials.txt --audio-root audio"
+    embed = f"mrlspk embed recording.wav --model {file} --dim {card.dims[0]}"
+    score = f"mrlspk eval {file} --trials trials.txt --audio-root audio"
     if _is_of_vectors(card):
-        embed = f"vectors apply vectors.npz --transform {file} --dim {card.dims[0]} -o narrow.npz"
-        score = f"eval {file} --vectors vectors.npz --trials trials.txt"
-    return ["## Use", "", "```sh", f"mrlspk {embed}", f"mrlspk {score}", "```", ""]
+        embed = f"mrlspk vectors apply vectors.npz --transform {file} --dim {card.dims[0]} -o narrow.npz"
+        score = f"mrlspk eval {file} --vectors vectors.npz --trials trials.txt"
+    return ["## Use", "", "```sh", embed, score, "```", ""]
 
 
 def _is_of_vectors(card: ModelCard) -> bool:
