@@ -14,11 +14,18 @@ import mrlspk
 from factories import write_tiny_model, write_voices
 from head_runs import load, moved, ran, same, sets
 from mrlspk.config import load_config
+from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.errors import ConfigError
+from mrlspk.evaluation.model_origin import find_origin
+from mrlspk.feature_store.extraction import ensure_utterances
+from mrlspk.inference.backend_registry import load_backend
+from mrlspk.inference.model_file import ModelFile
+from mrlspk.models.external_encoder import ExternalEncoder, identity_head
 from mrlspk.workflows.train import train
 from speaker_graphs import write_speaker_graph
 
 WIDTH = 160
+SIGNAL = np.random.default_rng(0).normal(0, 0.05, (1, 8_000)).astype(np.float32)
 
 
 def settings(root):
@@ -164,6 +171,8 @@ def test_converted_head_has_its_base_beside_it_or_inside(run, world, tmp_path):
     expected = mrlspk.load(best).embed(recording)
     ran(run("pretrained", "convert", best, "-o", tmp_path / "apart" / "head.pt", "--json"))
     assert {path.name for path in (tmp_path / "apart").iterdir()} == {"head.pt", "base.onnx", "base.yaml"}
+    own, found = backend(world / "base.onnx").embed(SIGNAL), origin_of(tmp_path / "apart" / "head.pt").embed(SIGNAL)
+    np.testing.assert_allclose(found, own / np.linalg.norm(own), atol=1e-6)
     ran(run("pretrained", "convert", best, "-o", tmp_path / "one" / "head.pt", "--bundle", "--json"))
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["head.pt"]
     ran(run("pretrained", "add", best, "--name", "mine", "--json"))
@@ -233,8 +242,20 @@ def test_transform_starts_a_run(run, world):
     recording = speech / "speaker1" / "a" / "1.wav"
     found = mrlspk.load(report.best_checkpoint).embed(recording, dim=32)
     np.testing.assert_allclose(found, mrlspk.load(world / "t.npz").embed(recording, dim=32), atol=1e-5)
+    found, expected = origin_of(report.best_checkpoint).embed(SIGNAL), backend(world / "t.npz").embed(SIGNAL)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
     card = json.loads((report.run_dir / "best.card.json").read_text())
     assert card["base"]["base"]["model"] == "base.onnx"
+
+
+def backend(path):
+    return load_backend(ModelFile(path, str(path)), backend="auto").backend
+
+
+def origin_of(path):
+    """Return the model before a head as a backend."""
+    loaded = load_backend(ModelFile(path, str(path)))
+    return find_origin(loaded.checkpoint, path, backend=loaded.backend, cache_dir=None, mirror=None).backend
 
 
 def test_bundle_without_a_base_model_is_refused(run, tmp_path):
@@ -242,3 +263,60 @@ def test_bundle_without_a_base_model_is_refused(run, tmp_path):
     outcome = run("pretrained", "convert", tmp_path / "own.pt", "-o", tmp_path / "new.pt", "--bundle")
     assert (outcome.exit_code, "--bundle: only a head on a model of another toolkit" in outcome.stderr) == (2, True)
     assert not (tmp_path / "new.pt").exists()
+
+
+def test_dry_run_shows_the_widths_and_writes_nothing(run, world):
+    words = ("train", "--config", world / "run.yaml", "--init-from", world / "base.onnx", "--dry-run", "--json")
+    plan = ran(run(*words, *sets("logging.run_name=planned", "training.batch_size=auto")))
+    assert plan["config"]["model"]["matryoshka_dims"] == [64, 128, WIDTH]
+    assert (plan["transfer"]["family"], plan["stored_vectors"]) == ("onnx", 16)
+    assert not (world / "runs" / "planned").exists()
+
+
+def test_run_stopped_before_its_first_step_starts_again(world, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mrlspk.workflows.train.fit", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_head(world, "halted")
+    assert {"rotation.pt", "base.onnx"} <= {path.name for path in (world / "runs" / "halted").iterdir()}
+    report = train_head(world, "halted", "head.trained=none", resume="auto")
+    assert (report.run_dir / "best.pt").is_file()
+
+
+def test_recording_of_several_windows_is_stored_at_unit_length(world, tmp_path):
+    encoder = ExternalEncoder(identity_head(2), (2,), base_fingerprint=None)
+    encoder.attach(lambda waveforms: waveforms[:, [100, 1500]], min_samples=1600, concurrency=2)
+    utterances = scan_corpus(world / "speech").utterances[:3]
+    options = {"dtype": "float32", "batch_size": 4, "max_seconds": 0.2, "precision": "fp32"}
+    rows = ensure_utterances(encoder, utterances, folder=tmp_path, **options).rows(np.arange(3))
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+
+
+def test_real_model_by_its_name_gives_its_licence_and_front_end(shared, tmp_path):
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    name = "wespeaker_en_voxceleb_resnet34"
+    (mirror / f"{name}.onnx").symlink_to(shared / "pretrained" / "wespeaker-resnet34.onnx")
+    chosen = sorted((shared / "speech" / "train").glob("ls*/*/00003.m4a"))[:4]
+    for path in (first.with_name(each) for first in chosen for each in ("00002.m4a", "00003.m4a")):
+        copy = tmp_path / "speech" / path.relative_to(shared / "speech" / "train")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.symlink_to(path)
+    values = settings(tmp_path) | {"head": {"trained": "none", "start_decay": 0}}
+    values["data"] |= {"chunk_duration": 1.0, "validation_seconds": 1.0}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
+    config = load_config(tmp_path / "run.yaml", [f"model.pretrained.pretrained_checkpoint={name}"])
+    report = train(config, cache_dir=tmp_path / "cache", mirror=str(mirror))
+    assert (report.run_dir / f"{name}.onnx").samefile(tmp_path / "cache" / f"{name}.onnx")
+    base = json.loads((report.run_dir / "best.card.json").read_text())["base"]
+    assert (base["model"], base["licence"]) == (name, "CC BY 4.0; as its corpus VoxCeleb")
+    assert base["front_end"]["window"] == "hamming"
+    recording = chosen[0]
+    unit = mrlspk.load(shared / "pretrained" / "wespeaker-resnet34.onnx").embed(recording).astype(np.float64)
+    weight, bias = head_of(report.best_checkpoint)
+    expected = (weight @ unit + bias)[:64]
+    found = mrlspk.load(report.best_checkpoint).embed(recording, dim=64)
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-5)

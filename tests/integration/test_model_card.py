@@ -65,9 +65,17 @@ def test_card_holds_all_known_facts(train, mirror, tmp_path, tiny_corpus):
             "licence": card["base"]["licence"],
             "non_commercial": True,
             "training_set": card["base"]["training_set"],
+            "front_end": None,
             "base": None,
         },
-        "data": {"folder": "corpus", "speakers": 2, "utterances": 8, "fingerprint": training.fingerprint},
+        "data": {
+            "folder": "corpus",
+            "speakers": 2,
+            "utterances": 8,
+            "fingerprint": training.fingerprint,
+            "vectors": False,
+        },
+        "transform": None,
         "trials": {
             "description": "24 trials generated among 2 speakers of corpus, seed 42",
             "sha256": sha256(run_dir / "validation-trials.txt"),
