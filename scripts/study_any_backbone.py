@@ -6,8 +6,8 @@
 
 Recipes are fitted on training speakers: five times without a fifth of each corpus, scored on these speakers (inside),
 and once without each corpus, scored on that (outside). Results are JSON lines, by backbone, recipe, seed and fold; a
-second start computes only what is missing. ``--score-lists`` fits the named recipes to all speakers and scores the
-development lists, which no choice reads. docs/studies/any-backbone.md says what was found.
+second start computes only what is missing. With ``--score-lists`` recipes are fitted to all speakers, and
+the development lists are scored, which no choice reads. docs/studies/any-backbone.md says what was found.
 """
 
 import argparse
@@ -40,16 +40,17 @@ def main() -> None:
         for place in ("inside", "outside")
         for pair in getattr(given, place)
     ]
-    held_out = [*_folds(speech)]
+    folds = [(LISTS, speech, dict)] if given.score_lists else [*_folds(speech)]
     for recipe in recipes:
         for seed in range(min(recipe.seeds, given.seeds)):
-            for fold, fitted_to, conditions in held_out:
+            for fold, fitted_to, conditions in folds:
                 job = Job(given.name, recipe.name, seed, fold, inputs)
-                if job not in results:
+                if job in results:
+                    continue
+                if given.score_lists:
+                    results.add(job, _score_lists(recipe, seed, speech, lists))
+                else:
                     results.add(job, _score_held_out(recipe, seed, speech, fitted_to, conditions()))
-            job = Job(given.name, recipe.name, seed, LISTS, inputs)
-            if given.score_lists and job not in results:
-                results.add(job, _score_lists(recipe, seed, speech, lists))
         print(recipe.name, flush=True)
     backbones = results.backbones()
     print_held_out(results, recipes, backbones)
@@ -125,7 +126,7 @@ def _arguments() -> argparse.Namespace:
         metavar=("BETTER", "THAN"),
         help="recipes to compare on the lists",
     )
-    parser.add_argument("--score-lists", action="store_true", help="score the development lists too")
+    parser.add_argument("--score-lists", action="store_true", help="score the development lists in place of folds")
     return parser.parse_args()
 
 

@@ -20,7 +20,7 @@ class Recipe:
     """What to fit, and how.
 
     Attributes:
-        name: In tables; with its question the key of its results.
+        name: In tables and results.
         question: Title of its table.
         fit: Fits it to speech, with a seed.
         seeds: How many seeds it takes; 1 if nothing is random.
@@ -101,7 +101,7 @@ def _heads() -> list[Recipe]:
         "… low rank 32": replace(HEAD, kind="low rank", rate=1e-3),
         "… narrow network": replace(HEAD, kind="network", rate=1e-3),
         "… augmented crops too": replace(HEAD, noisy=True),
-        "… corpora balanced": replace(HEAD, balance=True, start=replace(DEFAULT, balance="corpora")),
+        "… trained on balanced corpora": replace(HEAD, balance=True, start=replace(DEFAULT, balance="corpora")),
     }
     return [_of_head(name, "Training", head) for name, head in variants.items()]
 

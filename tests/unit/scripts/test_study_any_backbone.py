@@ -40,11 +40,16 @@ def speech_file(tmp_path):
 def test_stopped_study_computes_only_what_is_missing(study, speech_file, tmp_path, monkeypatch, capsys):
     results, lists = tmp_path / "results.jsonl", (str(tmp_path / "trials.txt"), str(speech_file))
     arguments = ["x", "--name", "tiny", "--train", speech_file, "--results", results, "--only", *RECIPES, "--seeds", 2]
-    arguments += ["--score-lists", "--inside", *lists, "--outside", *lists]
-    monkeypatch.setattr(sys, "argv", [*map(str, arguments)])
+    of_lists = [*arguments, "--score-lists", "--inside", *lists, "--outside", *lists]
     fits = []
     monkeypatch.setattr(study, "_score_held_out", counted(study._score_held_out, fits))
-    study.main()
+
+    def run_both():
+        for each in (arguments, of_lists):
+            monkeypatch.setattr(sys, "argv", [*map(str, each)])
+            study.main()
+
+    run_both()
     lines, tables = results.read_text().splitlines(), capsys.readouterr().out
     kinds = [(entry["recipe"], entry["seed"], entry["fold"]) for entry in map(json.loads, lines)]
     folds = {*map(str, range(5)), "without aa", "without bb", "lists"}
@@ -52,7 +57,7 @@ def test_stopped_study_computes_only_what_is_missing(study, speech_file, tmp_pat
     assert len({*kinds}) == len(kinds) == 8 * (3 + 1 + 2)  # three baselines, a form, two seeds
     results.write_text("\n".join(lines[:20]) + "\n" + lines[20][:30])  # cut in the middle of a line
     done = len(fits)
-    study.main()
+    run_both()
     again = results.read_text().splitlines()
     assert again[:20] == lines[:20]
     assert sorted(again) == sorted(lines)
