@@ -22,7 +22,7 @@ class Form:
         flatten: Power.
         of: What is flattened: the second moment, S_w or S_b.
         order: ``energy``, ``scatter`` (S_b - S_w of unit vectors) or ``between`` (S_b of unit vectors).
-        balance: What counts equally.
+        balance: What counts equally; by ``roots``, a speaker counts as the root of its number of vectors.
         fitted_to: Rows.
         shrink: Share of the flattened moment that is replaced by its mean eigenvalue.
         within_corpora: Whether S_b of the order is about the mean of the speaker's own corpus.
@@ -32,7 +32,7 @@ class Form:
     flatten: float = 0.2
     of: Literal["moment", "within", "between"] = "within"
     order: Literal["energy", "scatter", "between"] = "energy"
-    balance: Literal["vectors", "speakers", "corpora"] = "speakers"
+    balance: Literal["vectors", "roots", "speakers", "corpora"] = "roots"
     fitted_to: Literal["all", "whole", "crops"] = "all"
     shrink: float = 0.0
     within_corpora: bool = False
@@ -72,8 +72,9 @@ def fit_form(speech: Speech, form: Form) -> AffineMap:
 def _weights(speech: Speech, balance: str) -> Rows:
     """Return the weight of each speaker."""
     counts = np.bincount(speech.speaker)
-    if balance == "vectors":
-        return counts / counts.sum()
+    if balance in ("vectors", "roots"):
+        own = np.sqrt(counts) if balance == "roots" else counts
+        return own / own.sum()
     _, corpora, sizes = np.unique(speech.corpus_of, return_inverse=True, return_counts=True)
     return 1 / sizes[corpora] / len(sizes) if balance == "corpora" else np.full(len(counts), 1 / len(counts))
 

@@ -10,7 +10,7 @@ from any_backbone.heads import Head, train_head
 from any_backbone.speech import Rows, Speech
 
 DEFAULT = Form()
-OLD = Form(of="moment", order="scatter", balance="vectors")
+OLD = Form(of="moment", order="scatter", balance="speakers")
 HEAD = Head(DEFAULT, rate=5e-4, class_rate=4.0)
 SPEAKERS = 50, 100, 200
 
@@ -51,13 +51,13 @@ def _baselines() -> list[Recipe]:
     return [
         Recipe("own, truncated", question, _truncated, is_default=False),
         _of_form("rotation `svd`", question, svd),
-        _of_form("centred, second moment flattened 0.2, scatter", question, OLD),
+        _of_form("second moment flattened 0.2, scatter, speakers balanced", question, OLD),
     ]
 
 
 def _forms() -> list[Recipe]:
     variants = {
-        "S_w flattened 0.2, energy, speakers balanced": DEFAULT,
+        "S_w flattened 0.2, energy": DEFAULT,
         "… 0.15": replace(DEFAULT, flatten=0.15),
         "… 0.25": replace(DEFAULT, flatten=0.25),
         "… 0.3": replace(DEFAULT, flatten=0.3),
@@ -68,6 +68,7 @@ def _forms() -> list[Recipe]:
         "… order scatter": replace(DEFAULT, order="scatter"),
         "… order S_b": replace(DEFAULT, order="between"),
         "… vectors balanced": replace(DEFAULT, balance="vectors"),
+        "… speakers balanced": replace(DEFAULT, balance="speakers"),
         "… S_w shrunk by 0.1": replace(DEFAULT, shrink=0.1),
         "… S_w shrunk by 0.3": replace(DEFAULT, shrink=0.3),
         "… fitted to whole recordings": replace(DEFAULT, fitted_to="whole"),

@@ -101,13 +101,14 @@ def fit_transform(
 ) -> Transform:
     """Fit a transform to labelled vectors in one pass, two for ``scatter``, in float32 with sums in float64.
 
-    Each speaker counts once, however many vectors it has; with ``corpus_index``, so does each corpus.
+    A speaker counts as the square root of its number of vectors: more than one with few, which is known less well, and
+    not in proportion. With ``corpus_index`` each corpus counts once, and each of its speakers.
 
     1. Vectors are brought to unit length.
-    2. The mean of the speakers' means is subtracted.
-    3. A symmetric matrix flattens the spectrum of S_w, the mean over speakers of the second moment of vectors about
-       their speaker's mean: each eigenvector is scaled by its eigenvalue to the power of ``-flatten``. Directions in
-       which one speaker's recordings differ count less. Eigenvalues have a floor, because a model may not use all
+    2. The weighted mean of the speakers' means is subtracted.
+    3. A symmetric matrix flattens the spectrum of S_w, the weighted mean over speakers of the second moment of vectors
+       about their speaker's mean: each eigenvector is scaled by its eigenvalue to the power of ``-flatten``. Directions
+       in which one speaker's recordings differ count less. Eigenvalues have a floor, because a model may not use all
        directions of its embedding. This is done at full width, before any value is cut off.
     4. Rows are ordered. ``energy``: eigenvectors of the second moment of these vectors. ``scatter``: eigenvectors of
        S_b - S_w of these vectors at unit length, where S_b is the second moment of speakers' means.
@@ -152,9 +153,10 @@ def fit_transform(
 
 def _speaker_weights(speaker_index: NDArray[np.integer], corpus_index: NDArray[np.integer] | None) -> Array:
     """Return the weight of each speaker (speakers,), by rising label; their sum is 1."""
-    labels, first = np.unique(speaker_index, return_index=True)
+    labels, first, counts = np.unique(speaker_index, return_index=True, return_counts=True)
     if corpus_index is None:
-        return np.full(len(labels), 1 / len(labels))
+        roots: Array = np.sqrt(counts)
+        return roots / roots.sum()
     if corpus_index.shape != speaker_index.shape:
         raise ValueError(f"expected a corpus of each vector, {speaker_index.shape}, got {corpus_index.shape}")
     own = corpus_index[first]

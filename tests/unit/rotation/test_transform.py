@@ -30,7 +30,7 @@ def by_speaker(values, speaker_index):
 def plainly(vectors, speaker_index, *, centre, flatten, order, weights=None):
     """Return mean and map of the definition, one speaker at a time in float64; ``weights`` are of the speakers."""
     directions = unit(vectors.astype(np.float64))
-    weights = np.full(40, 1 / 40) if weights is None else weights
+    weights = np.sqrt(np.bincount(speaker_index)) if weights is None else weights
 
     def scatter(values):
         voices = by_speaker(values, speaker_index)
@@ -51,8 +51,8 @@ def check_transform(transform, mean, matrix):
     assert transform.mean == pytest.approx(mean, abs=1e-6)
     found = transform.matrix * transform.scales[:, None]
     matrix = matrix * np.linalg.norm(found) / np.linalg.norm(matrix)
-    assert np.abs(found) == pytest.approx(np.abs(matrix), abs=2e-4)
-    assert (np.einsum("ij,ij->i", found, matrix) ** 2) == pytest.approx((matrix**2).sum(1) ** 2, rel=5e-4)
+    assert np.abs(found) == pytest.approx(np.abs(matrix), abs=5e-4)
+    assert (np.einsum("ij,ij->i", found, matrix) ** 2) == pytest.approx((matrix**2).sum(1) ** 2, rel=2e-3)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -111,15 +111,16 @@ def test_lengths_stay_where_vectors_are_not_brought_to_unit_length(speech):
     vectors, speaker_index = speech
     transform = fit_transform(vectors, speaker_index, **BEST, unit_length=False)
     means = [each.mean(0) for each in by_speaker(vectors.astype(np.float64), speaker_index)]
-    assert transform.mean == pytest.approx(np.mean(means, axis=0), abs=1e-4)
+    weights = np.sqrt(np.bincount(speaker_index))
+    assert transform.mean == pytest.approx(np.average(means, axis=0, weights=weights), abs=1e-4)
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_each_speaker_counts_once(order):
-    # Ten vectors of one speaker along the first axis and two of another along the second: their means lie between.
-    vectors = np.eye(3, dtype=np.float32)[[0] * 10 + [1] * 2]
-    transform = fit_transform(vectors, np.array([5] * 10 + [3] * 2), centre=True, flatten=0.0, order=order)
-    assert transform.mean.tolist() == pytest.approx([0.5, 0.5, 0])
+def test_speakers_count_by_the_root_of_their_vectors(order):
+    # Nine vectors of one speaker along the first axis and one of another along the second.
+    vectors = np.eye(3, dtype=np.float32)[[0] * 9 + [1]]
+    transform = fit_transform(vectors, np.array([5] * 9 + [3]), centre=True, flatten=0.0, order=order)
+    assert transform.mean.tolist() == pytest.approx([0.75, 0.25, 0])
     assert np.abs(transform.matrix[0]) == pytest.approx([0.5**0.5, 0.5**0.5, 0], abs=1e-6)
 
 

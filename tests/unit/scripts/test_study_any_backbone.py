@@ -74,7 +74,7 @@ def counted(function, calls):
 
 
 @pytest.mark.parametrize("order", ["energy", "scatter"])
-@pytest.mark.parametrize("balance", ["speakers", "corpora"])
+@pytest.mark.parametrize("balance", ["roots", "corpora"])
 @pytest.mark.usefixtures("study")
 def test_forms_of_the_study_are_those_of_the_library(speech_file, order, balance):
     from any_backbone.forms import FLOOR as OWN_FLOOR
