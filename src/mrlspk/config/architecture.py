@@ -1,8 +1,9 @@
 """Validate architectures in configurations, our checkpoints and published ``model_config``."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, model_validator
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from mrlspk.config.base import Count, StrictModel
 
@@ -175,6 +176,14 @@ class BaseFile(StrictModel):
 
     file: str
     sha256: str
+
+    @field_validator("file")
+    @classmethod
+    def check_name(cls, value: str) -> str:
+        """Refuse a path: the file is read and written in the folder of the head, and nowhere else."""
+        if value in {"", ".."} or Path(value).name != value:
+            raise ValueError("expected a file name as the base model, got a path")
+        return value
 
 
 class HeadArchitecture(_Widths):

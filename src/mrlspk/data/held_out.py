@@ -54,9 +54,20 @@ def hold_out(corpus: Manifest, n_speakers: int | None, *, seed: int, domains: Do
 
 
 def some_speakers(corpus: Manifest, n_speakers: int | None, *, seed: int, domains: Domains) -> Manifest:
-    """Draw up to ``n_speakers`` speakers with two utterances or more, of each domain in proportion; None: up to 400."""
+    """Draw up to ``n_speakers`` speakers with two utterances or more, of each domain in proportion; None: up to 400.
+
+    Raises:
+        DataError: If there are none, or no domain has two.
+    """
     able = with_two_utterances(corpus)
-    return _draw(corpus, able, min(n_speakers or MOST, len(able)), seed=seed, domains=domains, left=0)
+    found = _draw(corpus, able, min(n_speakers or MOST, len(able)), seed=seed, domains=domains, left=0)
+    if not found.speakers:
+        where = "in one domain " if domains else ""
+        what = f"expected two speakers {where}with two utterances each to validate on, got {len(able)} such speakers"
+        raise DataError(
+            what, corpus.root, "Give more speech for validation, or hold speakers out of the training speech."
+        )
+    return found
 
 
 def with_two_utterances(corpus: Manifest) -> list[str]:

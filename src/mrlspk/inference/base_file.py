@@ -8,6 +8,7 @@ from mrlspk.errors import CheckpointError
 from mrlspk.files import file_sha256
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.model_file import ModelFile
+from mrlspk.reading import is_file
 
 type LoadBase = Callable[[ModelFile], Backend]
 
@@ -20,12 +21,10 @@ def find_base(base: BaseFile, beside: Path) -> Path:
         beside: The file of the head or transform.
 
     Raises:
-        CheckpointError: If its name is a path, or the file is absent or another one.
+        CheckpointError: If the file is absent or another one.
     """
-    if Path(base.file).name != base.file:
-        raise CheckpointError("expected a file name as the base model, got a path", beside, "Make it again.")
     path = beside.with_name(base.file)
-    if not path.is_file():
+    if not is_file(path, CheckpointError):
         raise CheckpointError(f"its base model {base.file} is not beside it", beside, "Copy it there.")
     if (found := file_sha256(path)) != base.sha256:
         what = f"expected the base model of {beside}, with the SHA-256 {base.sha256}, got {found}"

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from mrlspk.config.architecture import BaseFile
 from mrlspk.config.evaluation import SpeechMode
@@ -120,7 +121,10 @@ def _base(arrays: Mapping[str, NDArray[Any]]) -> BaseFile | None:
         return None
     if "base_sha256" not in arrays:
         raise ValueError("base_sha256 is absent")
-    return BaseFile(file=str(arrays["base_file"]), sha256=str(arrays["base_sha256"]))
+    try:
+        return BaseFile(file=str(arrays["base_file"]), sha256=str(arrays["base_sha256"]))
+    except ValidationError as error:
+        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
 
 def _speech(arrays: Mapping[str, NDArray[Any]]) -> SpeechMode | None:

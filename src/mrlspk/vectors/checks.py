@@ -15,7 +15,8 @@ from mrlspk.vectors.speakers import first_few, speakers_of
 from mrlspk.vectors.table import VectorTable, rows_per_block
 
 LONGEST_WHERE = 200
-UNUSABLE = {"repeated_id", "non_finite", "zero"}
+UNUSABLE = {"repeated_id", "non_finite", "zero", "length"}
+SHORTEST, LONGEST = 1e-15, 1e15  # beyond these lengths, squares of values may have no place in float32
 
 
 def check_vectors(table: VectorTable, path: Path, labels: Mapping[str, str] | None = None) -> tuple[Problem, ...]:
@@ -34,7 +35,7 @@ def refuse_unusable(table: VectorTable, path: Path) -> None:
     """Refuse vectors that cannot be scored or fitted.
 
     Raises:
-        DataError: If an id repeats, or a vector is zero or not finite; it counts the problems and names the first.
+        DataError: If an id repeats, or a vector has no direction; it counts the problems and names the first.
     """
     problems = (*_repeated_ids(table), *_check_values(table))
     errors = [each for each in problems if each.kind in UNUSABLE]
@@ -45,10 +46,17 @@ def refuse_unusable(table: VectorTable, path: Path) -> None:
 
 
 def usable_rows(table: VectorTable) -> NDArray[np.bool_]:
-    """Return (n,) whether each vector is finite and not zero."""
+    """Return (n,) whether each vector has a direction: a length that float32 can square."""
     rows = rows_per_block(table.dim)
     blocks = [table.vectors[start : start + rows] for start in range(0, len(table.ids), rows)]
-    return np.concatenate([np.isfinite(block).all(axis=1) & block.any(axis=1) for block in blocks])
+    lengths = np.concatenate([_lengths(block) for block in blocks])
+    return (lengths >= SHORTEST) & (lengths <= LONGEST)  # neither holds for what is no number
+
+
+def _lengths(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the lengths (n,) of vectors, in float64."""
+    squares: NDArray[np.float64] = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    return np.sqrt(squares)
 
 
 def _check_ids(table: VectorTable) -> Iterator[Problem]:
@@ -69,19 +77,22 @@ def _repeated_ids(table: VectorTable) -> Iterator[Problem]:
 
 
 def _check_values(table: VectorTable) -> Iterator[Problem]:
-    """Find vectors that are not finite, zero, or equal to an earlier one."""
+    """Find vectors that are not finite, zero, far too short or long, or equal to an earlier one."""
     first_of: dict[bytes, str] = {}
     rows = rows_per_block(table.dim)
     for start in range(0, len(table.ids), rows):
         block = table.vectors[start : start + rows]
         n_bad = table.dim - np.count_nonzero(np.isfinite(block), axis=1)
-        is_zero = ~block.any(axis=1)
+        lengths = _lengths(block)
         for index, id_ in enumerate(table.ids[start : start + rows]):
             where = shorten(id_, LONGEST_WHERE)
             if n_bad[index]:
                 yield error("non_finite", where, f"expected finite values, got {n_bad[index]} that are not")
-            elif is_zero[index]:
+            elif not lengths[index]:
                 yield error("zero", where, "expected a direction, got zeros only")
+            elif not SHORTEST <= lengths[index] <= LONGEST:
+                what = f"expected a length from {SHORTEST:g} to {LONGEST:g}, got {lengths[index]:.3g}"
+                yield error("length", where, what)
             else:
                 digest = hashlib.blake2b(block[index].tobytes(), digest_size=16).digest()
                 if (first := first_of.setdefault(digest, id_)) != id_:

@@ -11,6 +11,7 @@ from mrlspk.files import check_free, file_sha256
 from mrlspk.rotation.map_file import VectorMap, load_vector_map
 from mrlspk.rotation.transform import LARGEST_POWER, Order, Transform, fit_transform
 from mrlspk.rotation.transform_file import check_transform_suffix, save_transform
+from mrlspk.vectors.checks import usable_rows
 from mrlspk.vectors.loading import load_vectors
 from mrlspk.vectors.saving import check_suffix, save_vectors
 from mrlspk.vectors.speakers import read_speakers, require_speakers
@@ -180,11 +181,10 @@ def _check_values(table: VectorTable, path: Path) -> None:
     Raises:
         DataError: If one is zero or not finite.
     """
-    lengths = np.linalg.norm(table.vectors, axis=1)
-    sound = np.isfinite(lengths) & (lengths > 0)
-    if not sound.all():
-        first = table.ids[int(np.argmin(sound))]
-        what = f"{(~sound).sum()} of {len(sound)} vectors are zero or not finite, such as {first}"
+    usable = usable_rows(table)
+    if not usable.all():
+        first = table.ids[int(np.argmin(usable))]
+        what = f"{(~usable).sum()} of {len(usable)} vectors are zero or not finite, such as {first}"
         raise DataError(what, path, "Remove them; `mrlspk vectors inspect` lists them.")
 
 

@@ -59,6 +59,14 @@ def test_corpus_of_its_own_gives_up_to_400_speakers():
     assert len(some_speakers(corpus_of(a=500), None, seed=0, domains={}).speakers) == 400
 
 
+@pytest.mark.parametrize(
+    ("corpus", "domains"), [(corpus_of(A=9), {}), (corpus_of(a=1, b=1), {"a0000": "a", "b0000": "b"})]
+)
+def test_too_few_speakers_to_validate_on_are_an_error(corpus, domains):
+    with pytest.raises(DataError, match="corpus: expected two speakers .*to validate on"):
+        some_speakers(corpus, None, seed=0, domains=domains)
+
+
 def test_trials_stay_within_domains_and_are_shared_in_proportion():
     corpus = corpus_of(a=30, b=10)
     domains = domains_of(corpus)

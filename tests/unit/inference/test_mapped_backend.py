@@ -10,6 +10,7 @@ from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.embedding_map import EmbeddingMap
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.models.checkpoints import encoder_entries, save_checkpoint
+from mrlspk.models.checkpoints.bundled_base import BundledBase
 from mrlspk.models.external_encoder import build_external_encoder
 from speaker_graphs import WESPEAKER, speaker_graph
 
@@ -66,6 +67,31 @@ def test_a_base_model_that_is_absent_or_another_one_is_named(head):
         load(path)
     base.unlink()
     with pytest.raises(CheckpointError, match="its base model base.onnx is not beside it"):
+        load(path)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../base.onnx", "/tmp/base.onnx", "folder/base.onnx"])
+@pytest.mark.parametrize("bundled", [True, False])
+def test_a_base_model_called_as_a_path_is_refused(head, name, bundled):
+    path, encoder = head
+    content = path.with_name("base.onnx").read_bytes()
+    named = BaseFile(file="base.onnx", sha256=file_sha256(path.with_name("base.onnx")))
+    architecture = HeadArchitecture(in_features=160, matryoshka_dims=(8, 16), base=named)
+    entries = encoder_entries(encoder, architecture)
+    entries["architecture"]["base"]["file"] = name
+    if bundled:
+        entries["base_model"] = BundledBase(content, None).entry()
+    save_checkpoint(path, entries)
+    with pytest.raises(CheckpointError, match="base.file: expected a file name as the base model, got a path"):
+        load(path)
+
+
+def test_a_base_model_of_a_name_too_long_for_a_file_is_absent(head):
+    path, encoder = head
+    named = BaseFile(file="x" * 300, sha256="0")
+    architecture = HeadArchitecture(in_features=160, matryoshka_dims=(8, 16), base=named)
+    save_checkpoint(path, encoder_entries(encoder, architecture))
+    with pytest.raises(CheckpointError, match="is not beside it"):
         load(path)
 
 

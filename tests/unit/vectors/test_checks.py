@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mrlspk.errors import DataError
-from mrlspk.vectors.checks import check_vectors, refuse_unusable
+from mrlspk.vectors.checks import check_vectors, refuse_unusable, usable_rows
 from mrlspk.vectors.table import VectorTable
 
 PATH = Path("v.npz")
@@ -32,6 +32,13 @@ def test_every_problem_is_reported():
         ("duplicate", "warning", "d 1/2"),
         ("no_speaker", "warning", "c"),
     ]
+
+
+@pytest.mark.parametrize(("value", "usable"), [(1e25, False), (1e-25, False), (1e10, True), (1e-10, True)])
+def test_vectors_whose_length_float32_cannot_square_are_unusable(value, usable):
+    rows = np.array([[value, value], [1, 2]], np.float32)
+    assert [kind for kind, *_ in problems_of(("a/1", "b/1"), rows)] == ([] if usable else ["length"])
+    assert usable_rows(VectorTable(("a/1", "b/1"), rows)).tolist() == [usable, True]
 
 
 def test_id_without_a_label_is_an_error_if_labels_are_given():
