@@ -139,7 +139,7 @@ def test_validation_seconds_stores_the_middle_of_each_utterance(head, tmp_path):
 def test_transformed_start_is_written_beside_the_rotation(head, checkpoints):
     report = ran(head("head.centre=true", "head.flatten=0.3", "training.num_epochs=1", name="one"))
     rotated = {"centred": False, "flatten": 0.0, "order": None}
-    transformed = {"centred": True, "flatten": 0.3, "order": "scatter"}
+    transformed = {"centred": True, "flatten": 0.3, "order": "energy"}
     assert report["transform"] == (rotated if report["verdict"]["kept"] == "rotation" else transformed)
     rotation, start = (load(checkpoints / "one" / name) for name in ("rotation.pt", "start.pt"))
     assert moved(rotation["model"], start["model"]) == {"head.linear.weight", "head.linear.bias"}

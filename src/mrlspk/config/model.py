@@ -131,12 +131,12 @@ class HeadConfig(StrictModel):
         "flatten and order it is the transform that training starts from; false and flatten 0: the rotation itself.",
     )
     flatten: Annotated[float, Field(ge=0, lt=0.5)] = Field(
-        0.15,
+        0.2,
         description="Power that flattens the spectrum at full width, before values are ordered or cut off: 0 keeps it, "
         "0.5 would make all directions equal.",
     )
     order: Literal["energy", "scatter"] = Field(
-        "scatter",
+        "energy",
         description="Order of the values of that transform: energy, or scatter: those first in which speakers differ "
         "more from each other than one speaker's recordings do.",
     )

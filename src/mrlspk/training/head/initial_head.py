@@ -121,11 +121,13 @@ def transform_head(
     """
     head = state.config.head
     pooled, speakers = _crops_of_speakers(state, crops)
+    labels = np.concatenate([vectors.speaker_index, speakers])
     embeddings = fold_head(own_head).apply(torch.cat([vectors.pooled, pooled])).numpy()
     try:
         transform = fit_transform(
             embeddings,
-            np.concatenate([vectors.speaker_index, speakers]),
+            labels,
+            corpus_index=_corpora(state, labels),
             centre=head.centre,
             flatten=head.flatten,
             order=head.order,
@@ -147,6 +149,16 @@ def _crops_of_speakers(state: RunState, crops: StoredRows) -> tuple[Tensor, NDAr
     drawn = np.random.default_rng(config.seed).permutation(unchanged)[: config.features.n_whole]
     rows = np.sort(drawn)
     return crops.rows(rows), classes[rows]
+
+
+def _corpora(state: RunState, labels: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the domain of each vector, whose speakers are ``labels``; None if training speakers have no domains."""
+    data = state.plan.data
+    domains = [data.domains.get(speaker, "") for speaker in data.train.speakers]
+    if not all(domains):
+        return None
+    found: NDArray[np.int64] = np.unique(domains, return_inverse=True)[1][labels]
+    return found
 
 
 def has_choice(state: RunState) -> bool:

@@ -94,7 +94,7 @@ def test_every_checkpoint_has_the_entries_of_the_start(begin):
         assert contents["start"] == start
         assert contents["baselines"] == asdict(run.state.baselines)
         assert contents["rotation"]["method"] == "svd"
-        transform = {"centred": True, "flatten": 0.3, "order": "scatter"} if name != "rotation" else None
+        transform = {"centred": True, "flatten": 0.3, "order": "energy"} if name != "rotation" else None
         assert contents.get("transform") == transform
         assert contents["card"]["transform"] == transform
 

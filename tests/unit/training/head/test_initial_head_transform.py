@@ -33,7 +33,7 @@ def state_of(*settings, dims=(4, 8), rotation="auto"):
     config = load_config(None, [f"model.matryoshka_dims={list(dims)}", *settings])
     module = SimpleNamespace(encoder=tiny_encoder(dims, seed=1))
     train = SimpleNamespace(speakers=range(12), classes_of=lambda n_passes: np.tile(np.arange(24), n_passes))
-    plan = SimpleNamespace(data=SimpleNamespace(train=train))  # crops of twelve speakers, at two speeds
+    plan = SimpleNamespace(data=SimpleNamespace(train=train, domains={}))  # crops of twelve speakers, at two speeds
     return SimpleNamespace(config=config, module=module, wanted_rotation=rotation, plan=plan)
 
 
@@ -74,6 +74,19 @@ def test_start_computes_the_transform_of_whole_files_and_crops(vectors, crops, c
     wanted = (before - expected.mean) @ expected.scaled_matrix.T
     assert embed(state.module.encoder.copy_head(), vectors.pooled) == pytest.approx(wanted, abs=1e-4)
     assert entry == {"centred": centre, "flatten": flatten, "order": order}
+
+
+def test_each_domain_counts_once_in_the_start(vectors, crops):
+    own, state = tiny_encoder(seed=2).copy_head(), state_of()
+    state.plan.data.domains = {speaker: "large" if speaker < 9 else "small" for speaker in range(12)}
+    transform_head(state, own, vectors, crops)
+    pooled, speakers = unchanged(crops)
+    labels = np.concatenate([SPEAKERS, speakers])
+    before = np.concatenate([embed(own, each) for each in (vectors.pooled, pooled)])
+    options = {"centre": True, "flatten": 0.2, "order": "energy", "unit_length": False}
+    expected = fit_transform(before, labels, corpus_index=labels // 9, **options)
+    wanted = (before[:60] - expected.mean) @ expected.scaled_matrix.T
+    assert embed(state.module.encoder.copy_head(), vectors.pooled) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_narrow_start_is_cut_from_the_transform_of_all_values(vectors, crops):
