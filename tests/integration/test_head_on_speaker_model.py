@@ -41,6 +41,7 @@ def settings(root):
         "features": {"folder": str(root / "features"), "crops_per_utterance": 1},
         "training": {"num_epochs": 2, "batch_size": 4, "learning_rate": 0.01},
         "head": {"start_decay": 0},
+        "evaluation": {"n_resamples": 0},
         "logging": {"tensorboard": False, "save_dir": str(root / "runs"), "keep_last_n": 2},
     }
 
@@ -300,7 +301,7 @@ def test_real_model_by_its_name_gives_its_licence_and_front_end(shared, tmp_path
     mirror.mkdir()
     name = "wespeaker_en_voxceleb_resnet34"
     (mirror / f"{name}.onnx").symlink_to(shared / "pretrained" / "wespeaker-resnet34.onnx")
-    chosen = sorted((shared / "speech" / "train").glob("ls*/*/00003.m4a"))[:4]
+    chosen = sorted((shared / "speech" / "train").glob("ls*/*/00003.m4a"), key=lambda path: path.stat().st_size)[:4]
     for path in (first.with_name(each) for first in chosen for each in ("00002.m4a", "00003.m4a")):
         copy = tmp_path / "speech" / path.relative_to(shared / "speech" / "train")
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -320,3 +321,16 @@ def test_real_model_by_its_name_gives_its_licence_and_front_end(shared, tmp_path
     expected = (weight @ unit + bias)[:64]
     found = mrlspk.load(report.best_checkpoint).embed(recording, dim=64)
     np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-5)
+
+
+def test_random_head_and_a_teacher_of_another_toolkit(world):
+    teacher = f"loss.distillation_teacher={world / 'base.onnx'}"
+    report = train_head(world, "taught", teacher, "head.start=random", "model.matryoshka_dims=[8, 16]")
+    assert mrlspk.load(report.best_checkpoint).dims == (8, 16)
+    assert np.isfinite(load(report.run_dir / "trained.pt")["validation"]["loss"])
+
+
+def test_no_memory_is_measured_for_a_head_on_a_speaker_model(run, world):
+    model = f"model.pretrained.pretrained_checkpoint={world / 'base.onnx'}"
+    outcome = run("gpu-profile", "--config", world / "run.yaml", *sets(model), "--vram-limit", "12GiB")
+    assert (outcome.exit_code, "base.onnx: is run on the CPU" in outcome.stderr) == (1, True), outcome.stderr
