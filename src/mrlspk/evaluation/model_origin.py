@@ -55,7 +55,7 @@ class Origin:
 
 
 def find_origin(
-    loaded: LoadedModel, path: Path, *, backend: Backend, cache_dir: Path | None, mirror: str | None
+    loaded: LoadedModel, path: Path, *, backend: Backend | None = None, cache_dir: Path | None, mirror: str | None
 ) -> Origin:
     """Return the model that ``loaded`` was made from, one step back, as its provenance says.
 
@@ -65,7 +65,7 @@ def find_origin(
     Args:
         loaded: The model.
         path: Its file.
-        backend: That runs it.
+        backend: That runs it; needed of a head on a model of another toolkit.
         cache_dir: Folder of fetched models; None: no base model can be loaded.
         mirror: URL or folder with copies of the published files.
 

@@ -79,3 +79,10 @@ def test_rotated_embeddings_are_the_product_and_the_others_stay():
     assert {each: embedded.vector.tolist() for each, embedded in after.found.items()} == {a: [2, -1], b: [4, -3]}
     assert {(each.seconds, each.warnings) for each in after.found.values()} == {(1.0, ("silent",))}
     assert before.found[a].vector.tolist() == [1, 2]
+
+
+def test_truncation_is_left_out_where_an_embedding_is_all_zeros(lists):
+    turn = np.eye(6)[::-1].copy()
+    own = tiny_encoder((6,), seed=1).rotated(np.diag([0.0, 0, 1, 1, 1, 1]), (6,)).eval()
+    (first, _) = score_baselines(Origin(own, turn), embedder_of(tiny_encoder((2, 4))), lists, dims=(2, 4), p_target=0.1)
+    assert [[width.dim for width in each.results] for each in first] == [[6], [4], [2, 4]]
