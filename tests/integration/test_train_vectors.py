@@ -27,11 +27,12 @@ SETTINGS = (
 SETS = [part for each in SETTINGS for part in ("--set", each)]
 
 
-def write_voices(path, *, prefix="s", seed=0, n_speakers=N_SPEAKERS, dim=DIM, fingerprint="model"):
-    """Write vectors of speakers, whose ids are like ``s00/1/2``."""
+def write_voices(path, *, prefix="s", seed=0, n_speakers=N_SPEAKERS, dim=DIM, fingerprint="model", zeros=0):
+    """Write vectors of speakers, whose ids are like ``s00/1/2``; the last of each begins with zeros."""
     rng = np.random.default_rng(seed)
     voices = rng.normal(size=(n_speakers, 1, dim)) * np.linspace(2, 0.2, dim)
     rows = (voices + 0.5 * rng.normal(size=(n_speakers, PER_SPEAKER, dim))).reshape(-1, dim).astype(np.float32)
+    rows[PER_SPEAKER - 1 :: PER_SPEAKER, :zeros] = 0
     ids = tuple(f"{prefix}{s:02}/{n % 2}/{n}" for s in range(n_speakers) for n in range(PER_SPEAKER))
     table = VectorTable(ids, rows, fingerprint)
     save_vectors(table, path, force=False)
@@ -42,7 +43,7 @@ def write_voices(path, *, prefix="s", seed=0, n_speakers=N_SPEAKERS, dim=DIM, fi
 def made(tmp_path_factory):
     """A folder with vectors, trials among them, and a run on them."""
     folder = tmp_path_factory.mktemp("heads")
-    table = write_voices(folder / "v.npz")
+    table = write_voices(folder / "v.npz", zeros=8)
     test = write_voices(folder / "test.npz", prefix="t", seed=1)
     pairs = [(a, b) for index, a in enumerate(test.ids) for b in test.ids[index + 1 : index + 40]]
     lines = [f"{int(a[:3] == b[:3])} {a} {b}\n" for a, b in pairs]
@@ -139,6 +140,12 @@ def test_card_says_what_was_trained_on_and_how_to_apply_it(made):
     assert "A head on speaker vectors: it maps them to an embedding of 12 values." in text
     assert "mrlspk vectors apply vectors.npz --transform best.pt --dim 12 -o narrow.npz" in text
     assert "| fingerprint of its ids, speakers and values |" in text
+
+
+def test_truncation_is_not_scored_where_a_vector_begins_with_zeros(made):
+    *_, told = made
+    assert [*told["baselines"]["truncation"]] == ["12"]
+    assert [*told["baselines"]["rotation"]] == ["8", "12"]
 
 
 def test_plan_needs_no_store(made, tmp_path):

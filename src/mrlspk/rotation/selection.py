@@ -14,6 +14,7 @@ from mrlspk.metrics.eer import equal_error_rate, mean_log_eer
 from mrlspk.rotation.closed_form import METHODS, Method, Rotation, fit_rotation
 
 WIDTHS = 16, 32, 64  # where rotations differ; near the full width they are alike
+CHANCE = 0.5  # EER of scores that say nothing
 TIE = 0.02  # mean log EERs this close are a tie, because chance moves them more; the earlier candidate wins
 
 
@@ -175,6 +176,8 @@ def _score_fold(fold: Fold, rotation: Rotation) -> tuple[dict[int, float], float
     trials = fold.held_out
     widths = choice_widths(len(rotation.matrix))
     rotated = np.asarray(trials.embeddings, dtype=np.float64) @ rotation.matrix.T
+    if not rotated[:, : widths[0]].any(axis=1).all():  # an embedding that begins with zeros has no direction there
+        return dict.fromkeys(widths, CHANCE), float(np.log(CHANCE))
     columns = prefix_cosine_scores(rotated, trials.enroll, trials.test, widths).T
     eer = {width: equal_error_rate(column, trials.is_target) for width, column in zip(widths, columns, strict=True)}
     n_target = int(trials.is_target.sum())
