@@ -39,6 +39,7 @@ def main() -> None:
     own = {place: _rates(lists[place], lambda each: each, widths[-1:]) for place in lists}
     print(f"{len(vectors)} vectors of {len(np.unique(speakers))} speakers; own EER in %, inside then outside:")
     print(", ".join(f"{100 * rate:.2f}" for place in lists for rate in own[place][:, 0]))
+    print(f"their geometric mean: {100 * float(_mean(np.concatenate([*own.values()]))[0]):.2f}")
     print(f"\n| form | {' | '.join(f'{width} in / out' for width in widths)} | all |")
     print("|---" * (len(widths) + 2) + "|")
     for name, form in _forms(vectors, speakers, given.flatten).items():
