@@ -18,6 +18,7 @@ from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.errors import ConfigError
 from mrlspk.evaluation.model_origin import find_origin
 from mrlspk.feature_store.extraction import ensure_utterances
+from mrlspk.files import file_sha256
 from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.models.external_encoder import ExternalEncoder, identity_head
@@ -76,8 +77,9 @@ def head_of(path):
 
 def test_run_embeds_with_its_base_model_then_its_head(run, world):
     folder, recording = world / "runs" / "one", world / "speech" / "speaker1" / "a" / "1.wav"
-    assert (folder / "base.onnx").read_bytes() == (world / "base.onnx").read_bytes()
-    assert (folder / "base.yaml").read_text() == (world / "base.yaml").read_text()
+    for name in ("base.onnx", "base.yaml"):  # copies: writing the original in place must not change the run
+        assert (folder / name).read_bytes() == (world / name).read_bytes()
+        assert not (folder / name).samefile(world / name)
     assert load_config(folder / "config.yaml").model.matryoshka_dims == (64, 128, WIDTH)
     unit = mrlspk.load(world / "base.onnx").embed(recording).astype(np.float64)
     for name in ("best.pt", "trained.pt", "rotation.pt"):
@@ -186,7 +188,7 @@ def test_converted_head_has_its_base_beside_it_or_inside(run, world, tmp_path):
     assert (changed.exit_code, "makes other embeddings than" in changed.stderr) == (1, True)
 
 
-@pytest.mark.parametrize("fault", ["content", "kind", "settings", "external"])
+@pytest.mark.parametrize("fault", ["content", "kind", "settings", "described", "external"])
 def test_damaged_bundle_is_refused(run, world, tmp_path, fault):
     best, recording = world / "runs" / "one" / "best.pt", world / "speech" / "speaker1" / "a" / "1.wav"
     ran(run("pretrained", "convert", best, "-o", tmp_path / "head.pt", "--bundle", "--json"))
@@ -198,6 +200,9 @@ def test_damaged_bundle_is_refused(run, world, tmp_path, fault):
         bundled["content"] = bundled["content"].float()
     elif fault == "settings":
         bundled["settings"] = 3
+    elif fault == "described":
+        bundled["settings"] = "front_end: {type: kaldi-fbank, window: hamming, mean: none}\n"
+        message = "head.pt: its base model makes other embeddings than in training"
     else:
         content, message = with_weights_outside(tmp_path), "keeps them in other files"
         bundled["content"] = torch.frombuffer(bytearray(content), dtype=torch.uint8)
@@ -311,7 +316,7 @@ def test_real_model_by_its_name_gives_its_licence_and_front_end(shared, tmp_path
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(values))
     config = load_config(tmp_path / "run.yaml", [f"model.pretrained.pretrained_checkpoint={name}"])
     report = train(config, cache_dir=tmp_path / "cache", mirror=str(mirror))
-    assert (report.run_dir / f"{name}.onnx").samefile(tmp_path / "cache" / f"{name}.onnx")
+    assert file_sha256(report.run_dir / f"{name}.onnx") == file_sha256(tmp_path / "cache" / f"{name}.onnx")
     base = json.loads((report.run_dir / "best.card.json").read_text())["base"]
     assert (base["model"], base["licence"]) == (name, "CC BY 4.0; as its corpus VoxCeleb")
     assert base["front_end"]["window"] == "hamming"

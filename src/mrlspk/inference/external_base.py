@@ -1,6 +1,5 @@
 """Run the model of another toolkit beneath a head: load it, attach it, and keep its files with a checkpoint."""
 
-import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from mrlspk.inference.speaker_models.description import as_plain, settings_path
 from mrlspk.inference.speaker_models.graph_safety import ONE_FILE, parse_graph, weight_files
 from mrlspk.inference.speaker_models.loading import load_bundled_model, load_speaker_model
 from mrlspk.models.checkpoints import LoadedModel, StateDictReport, schema
-from mrlspk.models.checkpoints.bundled_base import BundledBase, read_bundled_base
+from mrlspk.models.checkpoints.bundled_base import AS_WRITTEN, BundledBase, read_bundled_base
 from mrlspk.models.checkpoints.schema import Provenance
 from mrlspk.models.external_encoder import ExternalEncoder, identity_head
 from mrlspk.models.head import MatryoshkaHead
@@ -134,7 +133,7 @@ def open_base(loaded: LoadedModel, path: Path, *, load_base: LoadBase | None = N
     backend = _open(source, path, load_base)
     where = source.path or path
     check_width(backend, where, expected=loaded.architecture.in_features, of=path)
-    _check_fingerprint(backend, loaded.architecture, where, path)
+    _check_fingerprint(backend, loaded.architecture, source, path)
     attach(encoder, backend)
     return backend
 
@@ -148,11 +147,15 @@ def _open(source: BaseSource, path: Path, load_base: LoadBase | None) -> Backend
     return load_speaker_model(source.path).backend
 
 
-def _check_fingerprint(backend: Backend, architecture: HeadArchitecture, where: Path, head: Path) -> None:
+def _check_fingerprint(backend: Backend, architecture: HeadArchitecture, source: BaseSource, head: Path) -> None:
     """Check that weights beside the base model and the YAML file that describes it are those of the training."""
-    if architecture.fingerprint not in {None, backend.fingerprint}:
-        what = f"makes other embeddings than {head} was trained on: its description or its weights have changed"
-        raise CheckpointError(what, where, f"Restore {settings_path(where).name} and the weights beside it.")
+    if architecture.fingerprint in {None, backend.fingerprint}:
+        return
+    changed = "its description or its weights have changed"
+    if source.path is None:
+        raise CheckpointError(f"its base model makes other embeddings than in training: {changed}", head, AS_WRITTEN)
+    what = f"makes other embeddings than {head} was trained on: {changed}"
+    raise CheckpointError(what, source.path, f"Restore {settings_path(source.path).name} and the weights beside it.")
 
 
 def check_bundle(source: BaseSource | None) -> None:
@@ -197,7 +200,9 @@ def _bundle(source: BaseSource) -> BundledBase:
 
 
 def place_base(source: BaseSource, folder: Path) -> None:
-    """Put a base model, the YAML file that describes it and weights beside it into a folder, linked if possible.
+    """Put a base model, the YAML file that describes it and weights beside it into a folder.
+
+    They are copies: whoever writes the original again, or edits the YAML file, does not change the model of the head.
 
     Raises:
         MrlspkError: If another file of one of these names is there, or one cannot be written.
@@ -219,7 +224,7 @@ def place_base(source: BaseSource, folder: Path) -> None:
 
 
 def _place(source: Path, target: Path) -> None:
-    """Link or copy a file, unless it is there."""
+    """Copy a file, unless it is there."""
     if target.exists():
         if file_sha256(target) != file_sha256(source):
             what = "is another file than the base model has"
@@ -227,11 +232,8 @@ def _place(source: Path, target: Path) -> None:
         return
     with write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source.resolve(), target)
-    except OSError:  # another file system, or one without hard links
-        with whole_file(target, force=False) as partial:
-            shutil.copyfile(source, partial)
+    with whole_file(target, force=False) as partial:
+        shutil.copyfile(source, partial)
 
 
 def _write(content: bytes, target: Path) -> None:
