@@ -176,6 +176,16 @@ def test_best_checkpoint_has_the_metrics_of_speakers_that_chose_nothing(begin_di
     }
 
 
+def test_start_is_chosen_and_measured_without_the_speakers_that_judge(begin_divided):
+    run = begin_divided()
+    choosing, judging = run.validator.trials, run.validator.judging
+    embeddings = embed_pooled(run.state.module.current_encoder(), run.validator.pooled).numpy()
+    written, baselines = read_checkpoint(run.run_dir / "rotation.pt")["validation"], run.state.baselines
+    expected, others = choosing.result(embeddings), judging.result(embeddings)
+    assert baselines.rotation == written["eer"] == expected.eer != others.eer
+    assert baselines.rotation_mean_log_eer == written["mean_log_eer"] == expected.mean_log_eer != others.mean_log_eer
+
+
 def test_resumed_run_keeps_its_judges(begin_divided):
     run = begin_divided()
     fit(run)
