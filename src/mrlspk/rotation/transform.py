@@ -125,7 +125,8 @@ def fit_transform(
 
     Raises:
         ValueError: If the arrays do not match, a vector has no direction, the power or the order is not known, a
-            speaker is in two corpora, or there are too few speakers to flatten or to order by scatter.
+            speaker is in two corpora, there are too few speakers to flatten or to order by scatter, or the vectors of
+            each speaker are equal and cannot be flattened.
     """
     if not 0 <= flatten <= LARGEST_POWER or order not in ORDERS:
         raise ValueError(f"expected a power from 0 to {LARGEST_POWER} and an order of {ORDERS}, got {flatten}, {order}")
@@ -139,6 +140,8 @@ def fit_transform(
     weights = _speaker_weights(speaker_index, corpus_index)
     scatter = sum_scatter(speakers, weights, lambda block: _scale(block, unit_length=unit_length))
     mean = scatter.mean if centre else np.zeros(embed_dim)
+    if flatten and np.trace(scatter.within) <= UNUSED * np.trace(scatter.moment):
+        raise ValueError("flattening needs vectors that differ within speakers")
     flattening = _flattening(scatter.within, flatten)
     if order == "scatter":
         rows = _rows_by_scatter(speakers, weights, mean, flattening, unit_length=unit_length)

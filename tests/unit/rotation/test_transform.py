@@ -99,6 +99,15 @@ def test_order_by_energy_alone_is_the_rotation_svd_of_balanced_speech(speech):
     assert transform.matrix == pytest.approx(fit_rotation(*balanced, method="svd").matrix, abs=1e-4)
 
 
+@pytest.mark.parametrize("dim", [1, 4])
+def test_equal_vectors_of_each_speaker_cannot_be_flattened(dim):
+    vectors = np.random.default_rng(0).uniform(1, 2, size=(5, dim)).astype(np.float32).repeat(3, axis=0)
+    labels = np.arange(5).repeat(3)
+    with pytest.raises(ValueError, match="flattening needs vectors that differ within speakers"):
+        fit_transform(vectors, labels, centre=True, flatten=0.2, order="energy")
+    assert np.isfinite(fit_transform(vectors, labels, centre=True, flatten=0.0, order="energy").matrix).all()
+
+
 def test_lengths_of_vectors_do_not_matter(speech):
     vectors, speaker_index = speech
     lengths = np.random.default_rng(1).uniform(0.1, 9, size=(len(vectors), 1)).astype(np.float32)
