@@ -37,6 +37,12 @@ def write_nemo_graph(path):
     onnx.save(model, path)
 
 
+def open_base(path):
+    safe = read_safe_graph(path)
+    backend = open_speaker_model(safe, find_description(safe, path), path)
+    return BaseGraph(safe.proto, backend.description, one_by_one=not backend.takes_batches), backend
+
+
 @pytest.fixture(scope="module")
 def noise():
     return np.random.default_rng(0).normal(0, 0.1, (3, 8_000)).astype(np.float32)
@@ -54,9 +60,7 @@ def world(tmp_path):
             write_speaker_graph(path, properties, **graph)
         if text:
             (tmp_path / "base.yaml").write_text(text)
-        safe = read_safe_graph(path)
-        backend = open_speaker_model(safe, find_description(safe, path), path)
-        return BaseGraph(safe.proto, backend.description, one_by_one=not backend.takes_batches), backend
+        return open_base(path)
 
     return opened
 
@@ -133,6 +137,31 @@ def test_openvino_computes_the_same(case, world, noise):
     np.testing.assert_allclose(to_unit(compiled([noise])[0]), to_unit(backend.embed(noise)), atol=1e-4)
 
 
+def test_lengths_may_be_parts_of_the_longest_recording(tmp_path, noise):
+    path = tmp_path / "base.onnx"
+    write_nemo_graph(path)
+    model = onnx.load(path)
+    model.graph.input[1].type.tensor_type.elem_type = TensorProto.FLOAT
+    onnx.save(model, path)
+    base, backend = open_base(path)
+    found = run(build_one_graph(base, None, describe(backend, 160), WHERE), noise)
+    np.testing.assert_allclose(found, backend.embed(noise), atol=1e-4)
+
+
+def test_sparse_weights_are_kept(tmp_path, noise):
+    path = write_speaker_graph(tmp_path / "base.onnx", WESPEAKER)
+    model = onnx.load(path)
+    values = helper.make_tensor("offset", TensorProto.FLOAT, [2], [5.0, -3.0])
+    places = helper.make_tensor("places", TensorProto.INT64, [2], [1, 90])
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [160]))
+    model.graph.node[-1].output[0] = "inner"
+    model.graph.node.append(helper.make_node("Add", ["inner", "offset"], ["embs"]))
+    onnx.save(model, path)
+    base, backend = open_base(path)
+    found = run(build_one_graph(base, None, describe(backend, 160), WHERE), noise)
+    np.testing.assert_allclose(found, backend.embed(noise), atol=1e-4)
+
+
 def test_zero_embedding_has_no_direction(world):
     base, backend = world(
         text="front_end: waveform", properties=None, inputs=(("audio", ("B", "n")),), output=("e", ("B", 2))
@@ -165,9 +194,7 @@ def test_functions_that_the_model_calls_are_kept_and_no_others(batch, tmp_path, 
     model.graph.node.append(helper.make_node("used", ["inner"], ["embs"], domain="local"))
     model.opset_import.append(helper.make_opsetid("local", 1))
     onnx.save(model, path)
-    safe = read_safe_graph(path)
-    backend = open_speaker_model(safe, find_description(safe, path), path)
-    base = BaseGraph(safe.proto, backend.description, one_by_one=not backend.takes_batches)
+    base, backend = open_base(path)
     content = build_one_graph(base, None, describe(backend, 160), WHERE)
     assert [each.name for each in onnx.load_from_string(content).functions] == ["used"]
     np.testing.assert_allclose(to_unit(run(content, noise)), to_unit(backend.embed(noise)), atol=1e-5)
