@@ -75,6 +75,14 @@ def test_base_model_lies_beside_the_head(world):
     assert card["data"]["vectors"]
 
 
+def test_run_is_resumed_by_its_vectors_and_keeps_its_base(world, tmp_path):
+    shutil.copytree(world / "run", tmp_path / "run")
+    words = "train", "--resume", tmp_path / "run", "--vectors"
+    invoke(*words, world / "train.npz", "--quiet")
+    assert load_model(tmp_path / "run" / "best.pt").architecture == load_model(world / "run" / "best.pt").architecture
+    assert "data.vectors was" in invoke(*words, world / "v.npz", code=1).stderr
+
+
 def test_head_on_audio_is_the_head_on_vectors(world, tmp_path):
     head = world / "run" / "best.pt"
     invoke("embed", world / "voices", "--model", head, "--speech", "all", "-o", tmp_path / "audio.npz")

@@ -76,10 +76,11 @@ def train_command(
     if allow_changes and resume == "never":
         raise UsageError("needs --resume", "--allow-changes", "Give --resume too, or leave it out.")
     environment = read_environment(os.environ)
-    sets = [*(overrides or ()), *_flag_overrides(init_from, device), *_vector_overrides(vectors, speakers, init_from)]
+    named = [*(overrides or ()), *_flag_overrides(init_from, device), *_vector_overrides(vectors, speakers)]
+    sets = [*named, *_without_model(vectors, init_from)]  # a resumed run on vectors keeps the model that it has
     config = load_config(config_paths, sets, environment=os.environ)
     launch = read_launch(os.environ)
-    options: dict[str, Any] = {"launch": launch, "named_keys": named_keys(config_paths, sets, environment=os.environ)}
+    options: dict[str, Any] = {"launch": launch, "named_keys": named_keys(config_paths, named, environment=os.environ)}
     options |= {"resume": resume, "allow_changes": allow_changes, "max_batches": debug_batches}
     options |= {"cache_dir": environment.cache_folder(), "mirror": environment.mirror}
     if dry_run:
@@ -117,8 +118,14 @@ def _flag_overrides(init_from: str | None, device: str | None) -> Iterator[str]:
         yield f"hardware.device={device}"
 
 
-def _vector_overrides(vectors: list[Path] | None, speakers: Path | None, init_from: str | None) -> Iterator[str]:
-    """Yield the settings of ``--vectors``: without ``--init-from`` there is no base model.
+def _without_model(vectors: list[Path] | None, init_from: str | None) -> Iterator[str]:
+    """Yield the settings of a run on vectors without ``--init-from``: it has no base model."""
+    if vectors and init_from is None:
+        yield "model.pretrained.use_pretrained=false"
+
+
+def _vector_overrides(vectors: list[Path] | None, speakers: Path | None) -> Iterator[str]:
+    """Yield the settings that ``--vectors`` and ``--speakers`` stand for.
 
     Raises:
         UsageError: If speakers are given without vectors.
@@ -126,8 +133,6 @@ def _vector_overrides(vectors: list[Path] | None, speakers: Path | None, init_fr
     if vectors:
         yield f"data.vectors={json.dumps(list(map(str, vectors)))}"
         yield "model.backbone=null"
-        if init_from is None:
-            yield "model.pretrained.use_pretrained=false"
     if speakers is not None:
         if not vectors:
             raise UsageError("given without vectors", fix="Leave it out.", parameter="speakers")
