@@ -292,7 +292,11 @@ def _validation_trials(model: Path, config: Config, *, models: Collection[Path])
     if any(other.resolve().parent != model.resolve().parent for other in models):
         log.warning("the trials are the %s; models of other runs may have been trained on their speakers", source)
     if config.data.vectors:
-        raise DataError(f"the {source} are between stored vectors", path, f"Give `vectors=FILE`. {GIVE_TRIALS}")
+        raise DataError(
+            f"the {source} are between stored vectors",
+            path,
+            "Give `vectors=FILE`, or `trials=FILE` and `audio_root=DIR`.",
+        )
     root = config.data.val_dataset or config.data.train_dataset
     try:
         return (join_audio(read_trials(path), root, source),)

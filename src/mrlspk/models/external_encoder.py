@@ -106,7 +106,7 @@ class ExternalEncoder(HeadedModel):
         return mean
 
     def _embed_in_threads(self, embed: Embed, waveforms: Values) -> Values:
-        """Embed waveforms in pieces of equal size, whatever the number of threads."""
+        """Embed waveforms in threads, in pieces of `PIECE`; at once if only one thread may call."""
         pieces = [waveforms[start : start + PIECE] for start in range(0, len(waveforms), PIECE)]
         if self._concurrency == 1 or len(pieces) == 1:
             return embed(waveforms)
