@@ -77,7 +77,9 @@ def check_speakers(corpus: Manifest, utterance_ids: Collection[str] | None = Non
     return speakers
 
 
-def draw_folds(corpus: Manifest, whole: Vectors, crops: Vectors, *, seed: int) -> tuple[Fold, ...]:
+def draw_folds(
+    corpus: Manifest, whole: Vectors, crops: Vectors, *, seed: int, match: Mapping[str, str] | None = None
+) -> tuple[Fold, ...]:
     """Return up to `N_FOLDS` folds; each speaker with two crops is held out in one fold, and fitted on in the others.
 
     Speakers with fewer crops are always fitted on. Trials are between crops: a model that was trained on these speakers
@@ -89,6 +91,7 @@ def draw_folds(corpus: Manifest, whole: Vectors, crops: Vectors, *, seed: int) -
         whole: Embeddings (embed_dim,) of whole utterances by utterance id, to fit on.
         crops: Embeddings of short crops, for the utterances that are long enough.
         seed: Seed of folds and trials.
+        match: A value for each speaker, such as the corpus, that both speakers of a non-target trial share.
 
     Raises:
         DataError: If too few speakers have two crops.
@@ -96,14 +99,22 @@ def draw_folds(corpus: Manifest, whole: Vectors, crops: Vectors, *, seed: int) -
     speakers = check_speakers(corpus, crops)
     order = np.random.default_rng(seed).permutation(speakers)
     groups = np.array_split(order, min(N_FOLDS, len(speakers) // 2))
-    return tuple(_fold(corpus, whole, crops, set(group.tolist()), seed) for group in groups)
+    return tuple(_fold(corpus, whole, crops, set(group.tolist()), seed, match) for group in groups)
 
 
-def _fold(corpus: Manifest, whole: Vectors, crops: Vectors, speakers: set[str], seed: int) -> Fold:
+def _fold(
+    corpus: Manifest,
+    whole: Vectors,
+    crops: Vectors,
+    speakers: set[str],
+    seed: int,
+    match: Mapping[str, str] | None,
+) -> Fold:
     others = corpus.without_speakers(speakers)
     utterances = [each for each in corpus.only_speakers(speakers).utterances if each.utterance_id in crops]
     held_out = Manifest(corpus.root, tuple(utterances))
-    trials = generate_trials(held_out, TRIALS_PER_FOLD, seed=seed, path=f"generated from {corpus.root}")
+    path = f"generated from {corpus.root}"
+    trials = generate_trials(held_out, TRIALS_PER_FOLD, seed=seed, path=path, match=match)
     ids = [utterance.utterance_id for utterance in utterances]
     embedded = EmbeddedTrials.of(trials, ids, np.stack([crops[utterance_id] for utterance_id in ids]))
     return Fold(with_speaker(others, whole), embedded)

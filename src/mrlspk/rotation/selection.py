@@ -173,16 +173,34 @@ def _score(folds: Sequence[Fold], method: Method, parameter: float | None) -> Ca
 
 
 def _score_fold(fold: Fold, rotation: Rotation) -> tuple[dict[int, float], float]:
-    trials = fold.held_out
-    widths = choice_widths(len(rotation.matrix))
-    rotated = np.asarray(trials.embeddings, dtype=np.float64) @ rotation.matrix.T
-    if not rotated[:, : widths[0]].any(axis=1).all():  # an embedding that begins with zeros has no direction there
+    rotated = np.asarray(fold.held_out.embeddings, dtype=np.float64) @ rotation.matrix.T
+    return score_trials(fold.held_out, rotated, choice_widths(len(rotation.matrix)))
+
+
+def score_trials(
+    trials: EmbeddedTrials, embeddings: NDArray[np.floating], widths: Sequence[int]
+) -> tuple[dict[int, float], float]:
+    """Return the EER by width, and the mean log EER, of trials between other embeddings (n, embed_dim) in their place.
+
+    Raises:
+        MetricError: If the trials are not of both kinds.
+    """
+    if not embeddings[:, : widths[0]].any(axis=1).all():  # an embedding that begins with zeros has no direction there
         return dict.fromkeys(widths, CHANCE), float(np.log(CHANCE))
-    columns = prefix_cosine_scores(rotated, trials.enroll, trials.test, widths).T
+    columns = prefix_cosine_scores(embeddings, trials.enroll, trials.test, widths).T
     eer = {width: equal_error_rate(column, trials.is_target) for width, column in zip(widths, columns, strict=True)}
     n_target = int(trials.is_target.sum())
     counts = {"n_target": n_target, "n_nontarget": len(trials.is_target) - n_target}
     return eer, mean_log_eer([*eer.values()], **counts)
+
+
+def refit_rotation(rotation: Rotation, vectors: SpeakerEmbeddings) -> Rotation:
+    """Return the rotation by the same method and parameter, fitted to other embeddings.
+
+    Raises:
+        DataError: If it cannot be fitted to them.
+    """
+    return _fit(vectors, rotation.method, rotation.parameter)
 
 
 def _fit(vectors: SpeakerEmbeddings, method: Method, parameter: float | None) -> Rotation:

@@ -49,11 +49,31 @@ OWN_HEAD: Final = (
 )
 BASELINES: Final = "baselines"  # dict, metrics of the rotation and of truncation: read by resume
 START: Final = "start"  # str, the file that training starts from, rotation.pt or start.pt: read by resume
+CLOSED_FORMS: Final = "closed_forms"  # dict, mean log EERs of rotation and start: read when the run ends
 JUDGES: Final = "judges"  # list of str, held-out speakers that judge and do not choose the epoch: read by resume
 
-RUN_START: Final = (ROTATION, OWN_HEAD, TRANSFORM, BASELINES, START, JUDGES)  # the same in each checkpoint of a run
+RUN_START: Final = (
+    ROTATION,
+    OWN_HEAD,
+    TRANSFORM,
+    BASELINES,
+    START,
+    CLOSED_FORMS,
+    JUDGES,
+)  # the same in each checkpoint of a run
 # Entries that must be plain values, checked on reading. State dicts are checked when they are loaded.
-PLAIN: Final = (PROVENANCE, PROGRESS, VALIDATION, CORPUS, CARD, CONVERTED_FROM, ROTATION, TRANSFORM, JUDGES)
+PLAIN: Final = (
+    PROVENANCE,
+    PROGRESS,
+    VALIDATION,
+    CORPUS,
+    CARD,
+    CONVERTED_FROM,
+    ROTATION,
+    TRANSFORM,
+    CLOSED_FORMS,
+    JUDGES,
+)
 PORTABLE: Final = (CARD, VALIDATION, CORPUS, CONVERTED_FROM, ROTATION, TRANSFORM, BASE_MODEL)  # `convert` keeps them
 TYPED: Final = (MODEL, ARCHITECTURE, CONFIG, PROVENANCE)  # attributes of a loaded model; `contents` has the others
 AVERAGED: Final = (MODEL, CRITERION)  # state dicts whose mean an average takes

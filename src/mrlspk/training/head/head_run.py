@@ -16,7 +16,9 @@ from mrlspk.models.headed_model import HeadedModel
 from mrlspk.training.checkpoints.run_folder import BEST, ROTATION, START, TRAINED
 from mrlspk.training.checkpoints.saving import run_entries, save_with_card
 from mrlspk.training.head.batches import StoredBatches, StoredRows, Teacher
+from mrlspk.training.head.closed_forms import ClosedForms
 from mrlspk.training.head.initial_head import (
+    compare_start,
     embed_rows,
     has_choice,
     rotate_start,
@@ -54,7 +56,7 @@ def begin_head_run(state: RunState, stores: Stores, trials: ValidationTrials, *,
     held_out = stores.held_out(trials)
     vectors = None
     if not plan.resumes:  # before the crops, so that faults show early
-        vectors = stores.whole(plan.data.corpus, with_choice=has_choice(state))
+        vectors = stores.whole(plan.data.corpus, with_choice=has_choice(state) or wants_transform(state))
     crops = stores.crops(plan.data)
     judges = tuple(state.start.get(schema.JUDGES, ())) if plan.resumes else draw_judges(trials, seed=state.config.seed)
     choosing, judging = divide(trials, judges)
@@ -107,6 +109,7 @@ def conclude_head_run(run: Run) -> Verdict | None:
         n_resamples=config.evaluation.n_resamples,
         seed=config.seed,
         judges_chose_epoch=judging is validator.trials,
+        closed_forms=ClosedForms(**entry) if (entry := run.state.start.get(schema.CLOSED_FORMS)) else None,
     )
     kept = found[verdict.kept] | {schema.VERDICT: asdict(verdict)}
     if not verdict.judges_chose_epoch:
@@ -135,11 +138,13 @@ def _write_start(
     own = state.published_head
     if own is None or state.config.head.start == "random":
         own = train_first_head(state, crops, vectors.pooled)
-    found = rotate_start(state, own, vectors, trials=trials, held_out=held_out).entries()
-    start = {**state.start, **found, schema.START: ROTATION}
+    found = rotate_start(state, own, vectors, trials=trials, held_out=held_out)
+    start = {**state.start, **found.entries(), schema.START: ROTATION}
     remove_file(state.plan.run_dir / START)  # of a run that was stopped before its first step
     _write_untrained(ROTATION, state, start, trials, held_out=held_out, crops=crops)
     if wants_transform(state):
+        if compared := compare_start(state, found, vectors):
+            start[schema.CLOSED_FORMS] = compared.entry()
         start = start | {schema.START: START, schema.TRANSFORM: transform_head(state, own, vectors, crops)}
         _write_untrained(START, state, start, trials, held_out=held_out, crops=crops)
     return start

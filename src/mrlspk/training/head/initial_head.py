@@ -1,5 +1,6 @@
 """Make the initial head: rotated or transformed, widened or truncated, or trained from random weights."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import batched, islice
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mrlspk.config.model import HeadConfig
 from mrlspk.data.sampler import RankBatches
 from mrlspk.errors import DataError
 from mrlspk.losses.build import build_loss
@@ -21,15 +23,18 @@ from mrlspk.models.headed_model import HeadedModel
 from mrlspk.rotation.folds import draw_folds
 from mrlspk.rotation.selection import (
     EmbeddedTrials,
+    Fold,
     RotationCandidates,
     RotationChoice,
     SpeakerEmbeddings,
     cross_validate_rotation,
+    refit_rotation,
     select_rotation,
 )
-from mrlspk.rotation.transform import fit_transform
+from mrlspk.rotation.transform import Transform, fit_transform
 from mrlspk.training.hardware import fabric_of_one
 from mrlspk.training.head.batches import StoredBatches, StoredRows
+from mrlspk.training.head.closed_forms import ClosedForms, Form, compare_closed_forms
 from mrlspk.training.head.module import HeadModule, build_head_optimiser
 from mrlspk.training.head.pooled_vectors import SpeakerVectors
 from mrlspk.training.head.verdict import measure_baselines
@@ -50,11 +55,13 @@ class HeadStart:
         own: The head before rotation, as one affine map of the pooled values.
         choice: The rotation, and the candidates it was chosen from.
         baselines: Metrics of both on the validation trials.
+        folds: Over training speakers; empty with too few of them, or without a choice of rotations.
     """
 
     own: AffineMap
     choice: RotationChoice
     baselines: Baselines
+    folds: tuple[Fold, ...] = ()
 
     def entries(self) -> dict[str, Any]:
         """Return its entries in a checkpoint: tensors and plain values only."""
@@ -87,10 +94,12 @@ def rotate_start(
     """
     encoder, own = state.module.encoder, fold_head(own_head)
     own_held_out = own.apply(held_out).numpy()
-    choice = _choose(state, own, vectors, trials.embedded(own_held_out))
+    folds = _draw_folds(state, own, vectors)
+    choice = _choose(state, own, vectors, folds, trials.embedded(own_held_out))
     _fit_width(encoder, rotate_head(own_head, choice.rotation.matrix), vectors.pooled)
     rotated = embed_pooled(encoder, held_out).numpy()
-    return HeadStart(own, choice, measure_baselines(trials, own_held_out, rotated, method=choice.rotation.method))
+    baselines = measure_baselines(trials, own_held_out, rotated, method=choice.rotation.method)
+    return HeadStart(own, choice, baselines, folds)
 
 
 def wants_transform(state: RunState) -> bool:
@@ -123,11 +132,24 @@ def transform_head(
     pooled, speakers = _crops_of_speakers(state, crops)
     labels = np.concatenate([vectors.speaker_index, speakers])
     embeddings = fold_head(own_head).apply(torch.cat([vectors.pooled, pooled])).numpy()
+    transform = _fit_transform(head, embeddings, labels, corpora=_corpora(state, labels))
+    transformed = rotate_head(own_head, transform.scaled_matrix, transform.mean)
+    _fit_width(state.module.encoder, transformed, vectors.pooled)
+    return transform.summary()
+
+
+def _fit_transform(
+    head: HeadConfig,
+    embeddings: NDArray[np.floating],
+    speaker_index: NDArray[np.integer],
+    *,
+    corpora: NDArray[np.int64] | None = None,
+) -> Transform:
     try:
-        transform = fit_transform(
+        return fit_transform(
             embeddings,
-            labels,
-            corpus_index=_corpora(state, labels),
+            speaker_index,
+            corpus_index=corpora,
             centre=head.centre,
             flatten=head.flatten,
             order=head.order,
@@ -136,9 +158,6 @@ def transform_head(
     except ValueError as error:
         fix = "Give more speech, or set head.flatten=0 and head.order=energy, which need no labels."
         raise DataError(f"the transform of the head cannot be fitted: {error}", fix=fix) from error
-    transformed = rotate_head(own_head, transform.scaled_matrix, transform.mean)
-    _fit_width(state.module.encoder, transformed, vectors.pooled)
-    return transform.summary()
 
 
 def _crops_of_speakers(state: RunState, crops: StoredRows) -> tuple[Tensor, NDArray[np.int64]]:
@@ -166,12 +185,50 @@ def has_choice(state: RunState) -> bool:
     return len(_candidates(state).listed()) > 1
 
 
-def _choose(state: RunState, own: AffineMap, vectors: SpeakerVectors, held_out: EmbeddedTrials) -> RotationChoice:
+def compare_start(state: RunState, found: HeadStart, vectors: SpeakerVectors) -> ClosedForms | None:
+    """Return how rotation and transform do on training speakers that neither was fitted to; None without folds.
+
+    Both are fitted to whole utterances, the transform without labels of corpora.
+
+    Raises:
+        DataError: If one of them cannot be fitted without the speakers of a fold.
+    """
+    if not found.folds or vectors.short is None:
+        return None
+    head, rotation, full = state.config.head, found.choice.rotation, found.baselines.own_dim
+
+    def fit_rotated(fit: SpeakerEmbeddings) -> Form:
+        matrix = refit_rotation(rotation, fit).matrix
+        return lambda embeddings: embeddings @ matrix.T
+
+    def fit_transformed(fit: SpeakerEmbeddings) -> Form:
+        transform = _fit_transform(head, fit.embeddings, fit.speaker_index)
+        return lambda embeddings: (embeddings - transform.mean) @ transform.scaled_matrix.T
+
+    return compare_closed_forms(
+        found.folds,
+        rotation=fit_rotated,
+        start=fit_transformed,
+        widths=sorted({min(dim, full) for dim in state.config.model.matryoshka_dims}),
+        n_speakers=sum(len(each) > 1 for each in vectors.short.corpus.by_speaker().values()),
+    )
+
+
+def _choose(
+    state: RunState, own: AffineMap, vectors: SpeakerVectors, folds: Sequence[Fold], held_out: EmbeddedTrials
+) -> RotationChoice:
     """Return the rotation that is best on held-out training speakers, or with too few of them on other speakers."""
-    candidates, embeddings = _candidates(state), own.apply(vectors.pooled).numpy()
-    fit = SpeakerEmbeddings(embeddings, vectors.speaker_index)
+    fit = SpeakerEmbeddings(own.apply(vectors.pooled).numpy(), vectors.speaker_index)
+    if not folds:
+        return select_rotation(fit, held_out, _candidates(state))
+    return cross_validate_rotation(folds, _candidates(state), refit=fit)
+
+
+def _draw_folds(state: RunState, own: AffineMap, vectors: SpeakerVectors) -> tuple[Fold, ...]:
+    """Return folds over training speakers, whose trials do not cross domains; none with too few speakers."""
     if vectors.short is None:
-        return select_rotation(fit, held_out, candidates)
+        return ()
+    embeddings = own.apply(vectors.pooled).numpy()
     whole, short = (
         {utterance.utterance_id: vector for utterance, vector in zip(corpus.utterances, found, strict=True)}
         for corpus, found in (
@@ -179,8 +236,9 @@ def _choose(state: RunState, own: AffineMap, vectors: SpeakerVectors, held_out: 
             (vectors.short.corpus, own.apply(vectors.short.pooled).numpy()),
         )
     )
-    folds = draw_folds(vectors.short.corpus, whole, short, seed=state.config.seed)
-    return cross_validate_rotation(folds, candidates, refit=fit)
+    domains = state.plan.data.domains
+    match = domains if all(map(domains.get, vectors.short.corpus.speakers)) else None
+    return draw_folds(vectors.short.corpus, whole, short, seed=state.config.seed, match=match)
 
 
 def _candidates(state: RunState) -> RotationCandidates:

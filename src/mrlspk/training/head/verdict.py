@@ -1,10 +1,13 @@
 """Decide which head becomes the best checkpoint: the rotation, the transform that training starts from, or the trained.
 
-The rule, on held-out speakers that did not choose the epoch, domain by domain:
+The rule:
 
-1. A candidate replaces a simpler one if its mean log EER over domains and published widths is lower by more than a tie,
-   and it is significantly worse at no published width of any domain.
-2. The start is compared with the rotation so, and then the trained head with the better of both.
+1. Rotation and start are fitted in closed form, so that training speakers, held out in turn, decide between them: the
+   start must have the lower mean log EER, by more than a tie.
+2. The trained head is compared with the better of both on held-out speakers that did not choose the epoch, domain by
+   domain. It replaces it if its mean log EER over domains and published widths is lower by more than a tie, and it is
+   significantly worse at no published width of any domain. With too few training speakers for the first step, the start
+   is compared with the rotation in this way too.
 3. A domain with few speakers is shown, but decides only if all have few.
 
 Significant is an interval over speakers of the paired difference that excludes zero, or with few speakers McNemar's
@@ -22,6 +25,7 @@ from mrlspk.evaluation.paired_comparison import ComparedWidth, Difference, compa
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS, Resampling
 from mrlspk.metrics.significance import LEVEL, Interval
 from mrlspk.rotation.selection import TIE
+from mrlspk.training.head.closed_forms import ClosedForms
 from mrlspk.training.records import Baselines
 from mrlspk.training.validation import ValidationTrials
 
@@ -109,6 +113,7 @@ class Verdict:
         n_speakers: Speakers that judged.
         judges_chose_epoch: Whether they chose the epoch too, being few, which favours the trained head.
         domains: Rows of each domain, which decide.
+        closed_forms: Rotation and start on training speakers; None if these were too few.
     """
 
     widths: tuple[WidthVerdict, ...]
@@ -120,6 +125,7 @@ class Verdict:
     n_speakers: int = 0
     judges_chose_epoch: bool = True
     domains: tuple[DomainVerdict, ...] = ()
+    closed_forms: ClosedForms | None = None
 
 
 def reach_verdict(
@@ -129,6 +135,7 @@ def reach_verdict(
     n_resamples: int,
     seed: int,
     judges_chose_epoch: bool = True,
+    closed_forms: ClosedForms | None = None,
 ) -> Verdict:
     """Return the verdict on embeddings (utterances, embed_dim) of the same utterances, as the module says.
 
@@ -138,6 +145,7 @@ def reach_verdict(
         n_resamples: Resamples for intervals over speakers; 0 for McNemar's test alone.
         seed: Of the resamples.
         judges_chose_epoch: Whether these speakers chose the epoch too.
+        closed_forms: Rotation and start on training speakers, which then decide between the two.
     """
     resampling = Resampling(n_resamples, seed)
     whole = _compare(trials, embeddings, resampling)
@@ -153,7 +161,7 @@ def reach_verdict(
         name: float(np.mean([_mean_log_eer(parts[each.domain], each, name) for each in domains if each.decides]))
         for name in embeddings
     }
-    kept, reason = _decide([each for each in domains if each.decides], means)
+    kept, reason = _decide([each for each in domains if each.decides], means, closed_forms)
     return Verdict(
         tuple(_judge_width(width, published=width.dim in trials.published_dims) for width in whole),
         means["rotation"],
@@ -164,6 +172,7 @@ def reach_verdict(
         n_speakers=len(trials.speakers),
         judges_chose_epoch=judges_chose_epoch,
         domains=domains,
+        closed_forms=closed_forms,
     )
 
 
@@ -223,9 +232,11 @@ def _judge_width(width: ComparedWidth, *, published: bool) -> WidthVerdict:
     )
 
 
-def _decide(domains: Sequence[DomainVerdict], means: Mapping[Candidate, float]) -> tuple[Candidate, str]:
+def _decide(
+    domains: Sequence[DomainVerdict], means: Mapping[Candidate, float], closed_forms: ClosedForms | None
+) -> tuple[Candidate, str]:
     """Return which candidate is kept, and why."""
-    closed, reasons = _closed_form(domains, means)
+    closed, reasons = _closed_form(domains, means, closed_forms)
     against = NAMES[closed]
     if (objection := _objection("trained", closed, domains, means)) is None:
         return "trained", "; ".join(
@@ -234,10 +245,14 @@ def _decide(domains: Sequence[DomainVerdict], means: Mapping[Candidate, float]) 
     return closed, "; ".join([objection, *reasons])
 
 
-def _closed_form(domains: Sequence[DomainVerdict], means: Mapping[Candidate, float]) -> tuple[Candidate, list[str]]:
+def _closed_form(
+    domains: Sequence[DomainVerdict], means: Mapping[Candidate, float], closed_forms: ClosedForms | None
+) -> tuple[Candidate, list[str]]:
     """Return the better of rotation and start, and why; without a start there is nothing to say."""
     if "start" not in means:
         return "rotation", []
+    if closed_forms is not None:
+        return "start" if closed_forms.prefers_start else "rotation", [closed_forms.reason]
     objection = _objection("start", "rotation", domains, means)
     return ("rotation", [objection]) if objection else ("start", ["the start's mean log EER is below the rotation's"])
 

@@ -99,6 +99,18 @@ def test_every_checkpoint_has_the_entries_of_the_start(begin):
         assert contents["card"]["transform"] == transform
 
 
+def test_training_speakers_choose_between_rotation_and_start(begin, tmp_path):
+    corpus = write_voices(tmp_path / "voices", 8, files=("1", "2"), seconds=0.4)
+    run = begin(corpus=corpus, centre=True)
+    fit(run)
+    found = read_checkpoint(run.run_dir / "start.pt")["closed_forms"]
+    assert found["n_speakers"] == 6  # two of the eight are held out of the run
+    assert all(math.isfinite(found[name]) for name in ("rotation_mean_log_eer", "start_mean_log_eer"))
+    resumed = begin(corpus=corpus, centre=True, resume_path=run.run_dir / "last.pt")
+    assert asdict(conclude_head_run(resumed).closed_forms) == found
+    assert read_checkpoint(run.run_dir / "rotation.pt").get("closed_forms") is None
+
+
 def test_rotation_keeps_the_cosines_at_full_width(begin, tmp_path):
     run = begin()
     own, rotated = (head_weight(path) for path in (tmp_path / "models" / "origin.pt", run.run_dir / "rotation.pt"))

@@ -8,6 +8,7 @@ import pytest
 from mrlspk.data.audio.source import FileSource
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.trials import Trials
+from mrlspk.training.head.closed_forms import ClosedForms
 from mrlspk.training.head.verdict import measure_baselines, reach_verdict
 from mrlspk.training.validation import ValidationTrials
 
@@ -232,3 +233,13 @@ def test_width_beyond_the_own_embedding_has_no_truncation():
     both = embed(4, narrow=0.1, wide=0.1)
     found = measure_baselines(trials, both[:, :3], both, method="none")
     assert (found.own_dim, set(found.truncation), set(found.rotation)) == (3, {2}, {2, 4})
+
+
+@pytest.mark.parametrize(("start_mean", "kept"), [(-2.5, "start"), (-2.01, "rotation"), (-1.0, "rotation")])
+def test_training_speakers_decide_between_the_closed_forms(start_mean, kept):
+    noises = {"rotation": FAIR, "start": FAIR, "trained": POOR}
+    embeddings = {name: embed(24, **noise) for name, noise in noises.items()}
+    found = ClosedForms(rotation_mean_log_eer=-2.0, start_mean_log_eer=start_mean, n_speakers=300)
+    verdict = reach_verdict(trials_of(24), embeddings, n_resamples=200, seed=1, closed_forms=found)
+    assert verdict.kept == kept
+    assert "on 300 training speakers the start's mean log EER" in verdict.reason
