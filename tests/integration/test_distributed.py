@@ -122,7 +122,7 @@ def test_each_process_sees_its_own_crops(runs):
     ("settings", "in_parts"),
     [
         (ALIKE, True),
-        ((*HEAD, "loss.distillation_weight=0"), True),
+        ((*HEAD, "loss.distillation_weight=0", "head.flatten=0"), True),  # flattening amplifies the rounding of vectors
         ((*HEAD, "loss.distillation_teacher=origin.pt", "loss.distillation_weight=1"), False),
         ((*ALIKE, *TRIPLETS), False),
         ((*HEAD, *TRIPLETS), False),

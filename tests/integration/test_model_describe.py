@@ -135,5 +135,5 @@ def test_speaker_model_is_fetched_by_its_name(run, model, tmp_path, monkeypatch)
     monkeypatch.setenv("MRLSPK_MIRROR", str(mirror))
     shown = run("pretrained", "inspect", name, "--json").json
     assert shown["path"] == str(tmp_path / "cache" / f"{name}.onnx")
-    assert (shown["embed_dim"], shown["licence"]) == (160, "CC BY 4.0")
+    assert (shown["embed_dim"], shown["licence"]) == (160, "not confirmed; see its page in NVIDIA's catalogue")
     assert run("model", "describe", name, "--json").json["recognised_as"] == "wespeaker"

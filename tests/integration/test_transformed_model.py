@@ -33,7 +33,7 @@ FIT = ("rotate", "base.onnx", "--speech", "speech", "-o", "head.npz", "--dims", 
 def test_model_and_transform_embed_like_numpy(run, world):
     fitted = run(*FIT, "--json")
     assert fitted.exit_code == 0, fitted.stderr
-    assert fitted.json["transform"] == {"centred": True, "flatten": 0.1, "order": "scatter"}
+    assert fitted.json["transform"] == {"centred": True, "flatten": 0.1, "order": "energy"}
     assert fitted.json["base"]["file"] == "base.onnx"
     assert (fitted.json["dims"], fitted.json["speakers"]) == ([16, WIDTH], N_SPEAKERS)
     path = "speech/s1/0.wav"

@@ -30,6 +30,7 @@ from mrlspk.models.external_encoder import ExternalEncoder
 from mrlspk.models.head_transforms import AffineMap, head_of
 from mrlspk.pretrained.own_models import UNKNOWN_LICENCE, find_own_model
 from mrlspk.pretrained.registry import find_model, is_published
+from mrlspk.reading import is_file
 from mrlspk.rotation.map_file import OTHER_VECTORS
 from mrlspk.rotation.transform_file import load_transform
 from mrlspk.vectors.unit_vectors import UnitVectors
@@ -157,7 +158,7 @@ def _is_external(name: str, cache_dir: Path) -> bool:
     path = Path(name)
     if path.suffix.lower() in {SUFFIX, TRANSFORM}:
         return True
-    if path.is_file():
+    if is_file(path, CheckpointError):
         architecture = read_checkpoint(path).get(schema.ARCHITECTURE)
         return isinstance(architecture, dict) and architecture.get("family") == "head"
     if is_published(name):

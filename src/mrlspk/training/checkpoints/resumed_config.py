@@ -93,9 +93,9 @@ def resumed_config(
     return _valid(saved, path.parent)
 
 
-def _with_former_start(entry: dict[str, Any]) -> dict[str, Any]:
+def _with_former_start(entry: Any) -> Any:
     """Return the configuration of a run; of one from before starts were centred, it says what its start is."""
-    head = entry.get("head")
+    head = entry.get("head") if isinstance(entry, dict) else None
     if not isinstance(head, dict) or "centre" in head:
         return entry
     return entry | {"head": {"centre": False, "order": "energy"} | head}
