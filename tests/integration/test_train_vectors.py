@@ -1,6 +1,8 @@
 """``mrlspk train --vectors``, and the head that it writes."""
 
 import json
+import re
+import shlex
 import shutil
 
 import numpy as np
@@ -121,6 +123,16 @@ def test_head_is_scored_on_the_held_out_vectors_of_its_run(made, tmp_path):
     assert trials["n_target"] + trials["n_nontarget"] == 100
     epochs = invoke(tmp_path, "compare", folder / "run", "--vectors", folder / "v.npz", "--resamples", 0)
     assert set(epochs["models"]) <= {str(path) for path in (folder / "run").glob("*.pt")}
+
+
+def test_run_ends_with_a_command_that_compares_its_heads(made, tmp_path, run):
+    options = *SETS, "--set", f"logging.save_dir={tmp_path}", "--set", "logging.run_name=shown"
+    done = run("train", "--vectors", made[0] / "v.npz", *options)
+    assert done.exit_code == 0, done.stderr
+    command = re.search(r"Compare them with `mrlspk (compare [^`]*)`", " ".join(done.stdout.split()))[1]
+    assert command.endswith(f" --vectors {made[0] / 'v.npz'}")
+    compared = run(*shlex.split(command))
+    assert compared.exit_code == 0, compared.stderr
 
 
 def test_head_without_its_model_needs_vectors(made, run):

@@ -3,7 +3,8 @@
 import json
 import logging
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -187,8 +188,15 @@ def _human_verdict(report: "TrainReport", verdict: "Verdict") -> Iterator[Render
     models = " ".join(str(report.run_dir / name) for name in names)
     yield (
         f"Kept the {kept}: on {verdict.n_speakers} held-out speakers {verdict.reason}. "
-        f"Compare them with `mrlspk compare {models}`."
+        f"Compare them with `mrlspk compare {models}{_scored_vectors(report.vectors)}`."
     )
+
+
+def _scored_vectors(files: Sequence[Path]) -> str:
+    """Return the flags that ``compare`` needs after a run whose validation trials are of these files of vectors."""
+    if len(files) > 1:
+        return " --vectors FILE --trials FILE"  # it reads one file
+    return f" --vectors {shlex.quote(str(files[0]))}" if files else ""
 
 
 def _verdict_row(width: "WidthVerdict") -> tuple[object, ...]:

@@ -83,7 +83,7 @@ class TrainProgress:
         if facts.transfer:
             self._say(facts.transfer.sentence())
         if facts.baselines:
-            self._show(epoch_table(facts.baselines, facts.baselines.rotation, "start"))
+            self._show(baseline_table(facts.baselines))
         if self._bar is not None:
             total = facts.steps_per_epoch * facts.num_epochs
             self._task = self._bar.add_task(
@@ -140,11 +140,18 @@ class TrainProgress:
             output.note(text)
 
 
+def baseline_table(baselines: "Baselines") -> Table:
+    """Return the EERs by width of the model before training: own embedding, truncation, rotation."""
+    return rate_table(baselines.own_dim, baselines.own, _baseline_rows(baselines), dims=tuple(baselines.rotation))
+
+
 def epoch_table(baselines: "Baselines", eer: dict[int, float], name: str) -> Table:
     """Return the EERs by width of the baselines and of one epoch."""
-    rows = {
+    return rate_table(baselines.own_dim, baselines.own, {**_baseline_rows(baselines), name: eer}, dims=tuple(eer))
+
+
+def _baseline_rows(baselines: "Baselines") -> dict[str, dict[int, float]]:
+    return {
         LABELS["truncation"]: baselines.truncation,
         f"rotation ({baselines.rotation_method})": baselines.rotation,
-        name: eer,
     }
-    return rate_table(baselines.own_dim, baselines.own, rows, dims=tuple(eer))

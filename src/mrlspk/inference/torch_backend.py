@@ -178,7 +178,10 @@ def _load_head(checkpoint: LoadedModel, path: Path, load_base: LoadBase) -> Load
     base = open_base(checkpoint, path, load_base=load_base)
     if base is None:
         what = "is a head on vectors, and names no base model"
-        fix = "Give `vectors=FILE` to score them with it; `mrlspk vectors apply` maps them."
+        fix = (
+            "Give `vectors=FILE` to score them with it; `mrlspk vectors apply` maps them. For audio, train it with "
+            "`init_from`, the model that made the vectors."
+        )
         raise CheckpointError(what, path, fix)
     backend = MappedBackend(base, map_of(checkpoint.encoder))
     return LoadedBackend(backend, config=checkpoint.config, checkpoint=checkpoint)

@@ -63,7 +63,8 @@ class TrainReport:
     from scratch. Runs that train only the head have ``baselines``, and ``verdict`` unless nothing was trained.
     ``transform`` says how the head of the best checkpoint was transformed before training; None for other runs.
     ``averaged_epochs`` are the epochs whose mean the best checkpoint is; empty if it is a single epoch.
-    ``left_out`` is what is not used of the corpora.
+    ``left_out`` is what is not used of the corpora. ``vectors`` are the files that the validation trials are of; empty
+    with audio.
     """
 
     run_dir: Path
@@ -79,6 +80,7 @@ class TrainReport:
     transform: dict[str, Any] | None = None
     averaged_epochs: tuple[int, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    vectors: tuple[Path, ...] = ()
 
 
 def train(
@@ -254,4 +256,5 @@ def _report(state: RunState, verdict: Verdict | None) -> TrainReport:
         transform=best.get(schema.TRANSFORM, ROTATED) if config.trains_head_alone else None,
         averaged_epochs=tuple(best.get(schema.AVERAGED_EPOCHS, ())),
         left_out=state.plan.data.left_out,
+        vectors=config.data.val_vectors or config.data.vectors,
     )

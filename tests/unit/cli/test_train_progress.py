@@ -5,6 +5,7 @@ import pytest
 
 from logged_runs import epoch, facts, step
 from mrlspk.cli.train_progress import TrainProgress
+from mrlspk.training.records import Baselines
 
 
 @pytest.fixture
@@ -47,6 +48,18 @@ def test_resumed_run_shows_its_place_and_processes(shown):
 
 def test_new_run_of_one_process_shows_neither(shown):
     assert len(shown(replace(facts(), n_processes=1))) == 1
+
+
+def test_run_begins_with_what_was_measured_before_training(shown):
+    eers = {"truncation": {4: 0.4, 8: 0.1}, "rotation": {4: 0.2, 8: 0.1}}
+    baselines = Baselines(own_dim=8, own=0.1, **eers, rotation_method="svd", rotation_mean_log_eer=-2.0)
+    said = [" ".join(line.split()) for line in shown(replace(facts(), baselines=baselines))]
+    assert said[-4:] == [
+        "EER % 4 8",
+        "own embedding, 8 values 10.00 10.00",
+        "own, truncated 40.00 10.00",
+        "rotation (svd) 20.00 10.00",  # the start is measured at the end only
+    ]
 
 
 def test_quiet_run_shows_nothing(shown):

@@ -98,5 +98,6 @@ def test_a_base_model_of_a_name_too_long_for_a_file_is_absent(head):
 def test_a_head_on_vectors_alone_takes_no_audio(tmp_path):
     architecture = HeadArchitecture(in_features=160, matryoshka_dims=(16,))
     save_checkpoint(tmp_path / "head.pt", encoder_entries(build_external_encoder(architecture), architecture))
-    with pytest.raises(CheckpointError, match="names no base model"):
+    with pytest.raises(CheckpointError, match="names no base model") as caught:
         load(tmp_path / "head.pt")
+    assert "train it with `init_from`" in caught.value.fix
