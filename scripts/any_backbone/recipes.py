@@ -11,6 +11,7 @@ from any_backbone.speech import Rows, Speech
 
 DEFAULT = Form()
 OLD = Form(of="moment", order="scatter", balance="speakers")
+ABOUT_MEANS = Form(balance="corpora", order="between", within_corpora=True)
 HEAD = Head(DEFAULT, rate=5e-4, class_rate=4.0)
 SPEAKERS = 50, 100, 200
 
@@ -77,9 +78,7 @@ def _forms() -> list[Recipe]:
     mixed = {
         "… corpora balanced": replace(DEFAULT, balance="corpora"),
         "… corpora balanced, 0.25": replace(DEFAULT, balance="corpora", flatten=0.25),
-        "… corpora balanced, S_b about their means": replace(
-            DEFAULT, balance="corpora", order="between", within_corpora=True
-        ),
+        "… corpora balanced, S_b about their means": ABOUT_MEANS,
     }
     return [_of_form(name, "Closed forms", form) for name, form in variants.items()] + [
         replace(_of_form(name, "Mixing corpora", form), is_default=False) for name, form in mixed.items()
@@ -87,6 +86,7 @@ def _forms() -> list[Recipe]:
 
 
 def _heads() -> list[Recipe]:
+    balanced = replace(HEAD, balance=True, start=replace(DEFAULT, balance="corpora"))
     variants = {
         "AAM, 10 epochs, 5e-4, classes × 4, margin 0.1, scale 15": HEAD,
         "… rate 2e-4": replace(HEAD, rate=2e-4),
@@ -102,7 +102,9 @@ def _heads() -> list[Recipe]:
         "… low rank 32": replace(HEAD, kind="low rank", rate=1e-3),
         "… narrow network": replace(HEAD, kind="network", rate=1e-3),
         "… augmented crops too": replace(HEAD, noisy=True),
-        "… trained on balanced corpora": replace(HEAD, balance=True, start=replace(DEFAULT, balance="corpora")),
+        "… trained on balanced corpora": balanced,
+        "… the same, S_b about their means": replace(balanced, start=ABOUT_MEANS),
+        "… the same, widths to 32 on crops": replace(balanced, start=ABOUT_MEANS, by_length=True),
     }
     return [_of_head(name, "Training", head) for name, head in variants.items()]
 
