@@ -1,5 +1,6 @@
 """``model describe`` on speaker models of other toolkits, and the commands that take them as MODEL."""
 
+import re
 import shutil
 
 import pytest
@@ -26,6 +27,7 @@ def test_recognised_model_shows_how_it_is_run(run, model):
     assert (shown["input"], shown["axes"], shown["output"]) == ("feats", ["batch", "time", "bins"], "embs")
     assert shown["check"] is None
     text = run("model", "describe", model).stdout
+    assert re.search(r"high_hz +half the rate", text)
     assert "front end           kaldi-fbank" in text
     assert "feats (B, T, 80) float32 → embs (B, 160) float32" in text
 

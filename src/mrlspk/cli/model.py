@@ -89,7 +89,7 @@ def _rows(described: "DescribedModel") -> list[tuple[str, object]]:
         ("recognised as", found.recognised_as or "–"),
         ("described by", found.source),
         ("front end", front_end.pop("type")),
-        *((f"  {key}", value) for key, value in front_end.items()),
+        *((f"  {key}", "half the rate" if value is None else value) for key, value in front_end.items()),
         ("inputs and outputs", described.ports),
         ("axes", ", ".join(found.axes)),
         ("embedding", f"{described.embed_dim} values"),

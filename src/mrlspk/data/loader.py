@@ -1,12 +1,13 @@
 """Load batches of crops with worker processes; a worker that dies or hangs is an error that names its file."""
 
+import logging
 import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from multiprocessing.connection import wait
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
@@ -18,6 +19,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_
 from mrlspk.data.augmentation import RecordedNoise, RoomResponse
 from mrlspk.data.dataset import CropDataset, SampleKey
 from mrlspk.errors import DataError, MrlspkError
+
+log = logging.getLogger("mrlspk.data")
 
 CHECK_SECONDS = 1.0  # between two looks at the workers, and of a worker at its parent
 GRACE_SECONDS = 1.0  # for a process to end
@@ -37,6 +40,19 @@ _DEATH_FIX = (
     "If it is this file every time, write it again or take it out of the corpus. data.num_workers=0 shows more."
 )
 _LATE_FIX = "Check the file, its disk or network, and the memory. If they are slow, raise data.worker_timeout_seconds."
+
+
+class _WorkerLoader(DataLoader[Any]):
+    """A loader of torch that leaves it to ``_warn_of_cores`` to warn of too many workers."""
+
+    def check_worker_number_rationality(self) -> None:
+        """Say nothing."""
+
+
+@cache  # a run has several loaders
+def _warn_of_cores(num_workers: int, cores: int) -> None:
+    if num_workers > cores:
+        log.warning("data.num_workers: %d decoding processes share %d cores; lower it", num_workers, cores)
 
 
 class WatchedLoader:
@@ -70,7 +86,8 @@ class WatchedLoader:
         options: dict[str, Any] = {}
         if num_workers:
             options = {"prefetch_factor": prefetch_factor, "persistent_workers": True}
-        self._loader: DataLoader[Any] = DataLoader(
+            _warn_of_cores(num_workers, os.cpu_count() or 1)
+        self._loader: DataLoader[Any] = _WorkerLoader(
             _Batches(dataset, self._reading),
             batch_size=None,  # an item is a batch
             sampler=_Noted(batches, self._awaited),
