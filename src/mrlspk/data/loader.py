@@ -49,6 +49,12 @@ class _WorkerLoader(DataLoader[Any]):
         """Say nothing."""
 
 
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @cache  # a run has several loaders
 def _warn_of_cores(num_workers: int, cores: int) -> None:
     if num_workers > cores:
@@ -86,7 +92,7 @@ class WatchedLoader:
         options: dict[str, Any] = {}
         if num_workers:
             options = {"prefetch_factor": prefetch_factor, "persistent_workers": True}
-            _warn_of_cores(num_workers, os.cpu_count() or 1)
+            _warn_of_cores(num_workers, _usable_cores())
         self._loader: DataLoader[Any] = _WorkerLoader(
             _Batches(dataset, self._reading),
             batch_size=None,  # an item is a batch
