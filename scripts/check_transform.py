@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from mrlspk.data.trials import read_trials
 from mrlspk.metrics.cosine import prefix_cosine_scores
 from mrlspk.metrics.eer import equal_error_rate
-from mrlspk.rotation.closed_form import fit_rotation, flattening
+from mrlspk.rotation.closed_form import fit_rotation
 from mrlspk.rotation.selection import EmbeddedTrials
 from mrlspk.rotation.transform import Order, fit_transform
 from mrlspk.vectors.loading import load_vectors
 from mrlspk.vectors.speakers import require_speakers
+from study.flattening import flattening
 
 WIDTHS = 16, 32, 64, 128
 TINY = 1e-9  # added to vectors before truncation: some models' first values are all zero

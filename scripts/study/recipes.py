@@ -12,7 +12,8 @@ from torch import Tensor
 
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.models.head_transforms import AffineMap, fold_head, rotate_head, widen_head
-from mrlspk.rotation.closed_form import Method, fit_rotation, flattening
+from mrlspk.rotation.closed_form import Method, fit_rotation
+from study.flattening import flattening
 from study.heads import Training, random_head, train_head
 from study.material import Material
 

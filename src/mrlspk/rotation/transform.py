@@ -59,11 +59,6 @@ class Transform:
         return len(self.mean)
 
     @property
-    def is_rotation(self) -> bool:
-        """Whether it is orthogonal, so that full-width cosines do not change."""
-        return not self.centred and self.flatten == 0
-
-    @property
     def scaled_matrix(self) -> Array:
         """(embed_dim, embed_dim) the matrix with scaled rows."""
         scaled: Array = self.matrix * self.scales[:, None]

@@ -1,7 +1,6 @@
-"""Load vector files of any toolkit, whole or block by block."""
+"""Load vector files of any toolkit."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from mrlspk.vectors.jsonl_files import open_jsonl
 from mrlspk.vectors.kaldi_files import BINARY, is_text_ark, open_ark, open_scp
 from mrlspk.vectors.numpy_files import open_npy, open_npz
 from mrlspk.vectors.parquet_files import open_parquet
-from mrlspk.vectors.table import Block, VectorFile, VectorTable
+from mrlspk.vectors.table import VectorFile, VectorTable
 
 FORMATS = ".npz", ".npy", ".ark", ".scp", ".parquet", ".jsonl"
 PICKLES = ".pkl", ".pickle", ".p", ".pt", ".pth", ".ckpt", ".joblib"  # a .pt of PyTorch is a zip of one
@@ -54,16 +53,6 @@ def load_vectors(path: Path, *, ids: Path | None = None) -> VectorTable:
     if origin.dims and origin.dims[-1] > whole.shape[1]:
         raise DataError(f"expected widths up to {whole.shape[1]} as dims, got {origin.dims[-1]}", path)
     return VectorTable(tuple(names), whole, origin.fingerprint, origin.speech_detector, origin.dims)
-
-
-def vector_blocks(path: Path, *, ids: Path | None = None) -> Iterator[Block]:
-    """Yield ids (rows,) and vectors (rows, dim) of a file in order, about 16 MiB at a time.
-
-    Raises:
-        DataError: As of `load_vectors`.
-        MissingDependencyError: As of `load_vectors`.
-    """
-    yield from open_vectors(path, ids=ids).blocks()
 
 
 def open_vectors(path: Path, *, ids: Path | None = None) -> VectorFile:

@@ -7,7 +7,7 @@ import scipy.linalg
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from mrlspk.errors import CheckpointError
-from mrlspk.rotation.closed_form import METHODS, WITH_PARAMETER, fit_rotation, flattening, read_rotation, spectrum_of
+from mrlspk.rotation.closed_form import METHODS, WITH_PARAMETER, fit_rotation, read_rotation, spectrum_of
 
 ALL = [(method, 0.5 if method in WITH_PARAMETER else None) for method in METHODS]
 
@@ -173,24 +173,3 @@ def test_damaged_entry_raises(change):
         read_rotation(entry | change, Path("model.pt"))
     with pytest.raises(CheckpointError):
         read_rotation([1], Path("model.pt"))
-
-
-def test_flattening_scales_rows_by_energy_and_keeps_the_norm():
-    # Unit vectors along two axes, three to one: shares of 0.75 and 0.25, floors of half their mean of 0.5.
-    embeddings = np.array([[0.0, 2.0], [0.0, 5.0], [0.0, -1.0], [3.0, 0.0]])
-    expected = np.array([[0.0, 1.0**-0.2], [0.5**-0.2, 0.0]])
-    expected *= np.sqrt(2) / np.linalg.norm(expected)
-    assert flattening(embeddings, power=0.2) == pytest.approx(expected)
-
-
-def test_flattening_by_power_zero_is_a_rotation():
-    matrix = flattening(np.random.default_rng(0).normal(size=(30, 5)) * [5, 4, 3, 2, 1], power=0.0)
-    assert matrix @ matrix.T == pytest.approx(np.eye(5), abs=1e-12)
-
-
-def test_flattening_brings_energies_closer():
-    embeddings = np.random.default_rng(0).normal(size=(500, 6)) * [9, 5, 3, 2, 1, 1]
-    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    before, after = (((unit @ flattening(embeddings, power=power).T) ** 2).mean(0) for power in (0.0, 0.3))
-    assert after[0] / after[-1] < before[0] / before[-1]
-    assert list(after) == sorted(after, reverse=True)

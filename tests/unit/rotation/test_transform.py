@@ -84,11 +84,9 @@ def test_rows_have_unit_length_and_scales_the_norm_of_a_rotation(speech):
 @pytest.mark.parametrize("order", ORDERS)
 def test_transform_without_mean_and_power_keeps_cosines(speech, order):
     transform = fit_transform(*speech, centre=False, flatten=0.0, order=order)
-    assert transform.is_rotation
     few = speech[0][:50]
     before, after = unit(few.astype(np.float64)), unit(transform.apply(few).astype(np.float64))
     assert after @ after.T == pytest.approx(before @ before.T, abs=1e-6)
-    assert not fit_transform(*speech, **BEST).is_rotation
 
 
 def test_order_by_energy_alone_is_the_rotation_svd_of_balanced_speech(speech):

@@ -19,6 +19,7 @@ def test_table_has_each_form_inside_and_outside(tmp_path, monkeypatch, capsys):
     (tmp_path / "trials.txt").write_text("\n".join(lines) + "\n")
     listed = [str(tmp_path / "trials.txt"), str(tmp_path / "test.npz")]
     arguments = ["--train", str(tmp_path / "train.npz"), "--inside", *listed, "--outside", *listed, "--flatten", "0.2"]
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
     run_path(str(SCRIPT), run_name="__main__")
     table = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mrlspk.errors import DataError
-from mrlspk.vectors.loading import FORMATS, load_vectors, vector_blocks
+from mrlspk.vectors.loading import FORMATS, load_vectors, open_vectors
 from mrlspk.vectors.saving import save_vectors
 from mrlspk.vectors.table import VectorTable
 
@@ -42,7 +42,7 @@ def test_npy_loads_with_ids_beside_it_and_given(tmp_path):
 def test_blocks_hold_every_row_once(tmp_path, monkeypatch):
     monkeypatch.setattr("mrlspk.vectors.table.BLOCK_VALUES", 8)
     np.savez(tmp_path / "v.npz", ids=np.array(IDS), embeddings=VECTORS)
-    blocks = list(vector_blocks(tmp_path / "v.npz"))
+    blocks = list(open_vectors(tmp_path / "v.npz").blocks())
     assert [ids for ids, _ in blocks] == [IDS[:2], IDS[2:]]
     np.testing.assert_array_equal(np.concatenate([rows for _, rows in blocks]), VECTORS)
     np.testing.assert_array_equal(load_vectors(tmp_path / "v.npz").vectors, VECTORS)
