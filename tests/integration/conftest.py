@@ -13,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from factories import tiny_run, write_tiny_model, write_voices
+from first_hour import check
 from mrlspk.cli.app import app
 from mrlspk.data.dataset import one_thread
 from several_processes import runs_in
@@ -165,3 +166,17 @@ def head(train, single_width):
         return train("--init-from", model, *sets, *flags, name=name)
 
     return command
+
+
+@pytest.fixture(scope="session")
+def newcomers_model(tmp_path_factory):
+    """A tiny model of one width, for situations that only need one."""
+    return write_tiny_model(tmp_path_factory.mktemp("newcomer") / "model.pt", (8,))
+
+
+@pytest.fixture
+def meet(run, tmp_path, monkeypatch, newcomers_model):
+    """Check a situation of the first hour in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MRLSPK_MODEL", raising=False)
+    return lambda situation: check(situation, run, model=newcomers_model)
