@@ -87,6 +87,7 @@ def test_card_holds_all_known_facts(train, mirror, tmp_path, tiny_corpus):
         "results": [
             {"dim": dim, "eer": figures["eer"][dim], "min_dcf": figures["min_dcf"][dim]} for dim in (64, 192)
         ],
+        "score_ranges": card["score_ranges"],
     }  # fmt: skip
     assert card["parameters"] == sum(
         values.numel() for name, values in best["model"].items()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveInt, ValidationError
 
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import schema
@@ -57,6 +57,23 @@ class WidthCard(CardPart):
     min_dcf: float
 
 
+class ScoreQuantiles(CardPart):
+    """Quantiles of the scores of one kind of trial; the score is the cosine of two whole recordings."""
+
+    n: PositiveInt = Field(description="Trials.")
+    p05: FiniteFloat = Field(description="5 % of the scores are lower.")
+    p50: FiniteFloat = Field(description="The median.")
+    p95: FiniteFloat = Field(description="95 % of the scores are lower.")
+
+
+class ScoreRanges(CardPart):
+    """The scores of one width, of same-speaker and of different-speaker trials."""
+
+    dim: PositiveInt
+    same: ScoreQuantiles
+    different: ScoreQuantiles
+
+
 class TransformCard(CardPart):
     """How the head was transformed before training; an orthogonal rotation is neither centred nor flattened."""
 
@@ -81,6 +98,9 @@ class ModelCard(CardPart):
     transform: TransformCard | None = Field(None, description="Null for a head that was not transformed.")
     epoch: NonNegativeInt = 0
     results: tuple[WidthCard, ...] = ()
+    score_ranges: tuple[ScoreRanges, ...] = Field(
+        (), description="By width, on the same trials; empty if not measured."
+    )
 
     def with_results(self, eer: Mapping[int, float], min_dcf: Mapping[int, float], *, epoch: int) -> "ModelCard":
         """Return the card of the checkpoint of ``epoch``, with the metrics of the widths that the model has."""
