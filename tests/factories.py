@@ -13,6 +13,7 @@ from mrlspk.data.audio.source import as_source
 from mrlspk.inference.recording import Recording
 from mrlspk.metrics.width_metrics import DetectionCost, WidthMetrics
 from mrlspk.models.checkpoints import encoder_entries
+from mrlspk.models.checkpoints.model_card import ModelCard
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.records import ValidationResult
 
@@ -98,6 +99,14 @@ def tiny_run(corpus, **sections):
 def tiny_config(corpus, **sections):
     """Return `tiny_run` as a configuration."""
     return Config.model_validate(tiny_run(corpus, **sections))
+
+
+def model_card(**fields):
+    """Return a model card of a tiny run."""
+    data = {"folder": "dev", "speakers": 30, "utterances": 120, "fingerprint": "2" * 64}
+    trials = {"description": "500 trials", "sha256": "3" * 64, "n_target": 200, "n_nontarget": 300, "p_target": 0.01}
+    entry = {"title": "a run", "mrlspk_version": "1", "family": "redimnet", "parameters": 1, "dims": (8,), "base": None}
+    return ModelCard.model_validate({**entry, "data": data, "trials": trials, **fields})
 
 
 def validated(loss, eer, min_dcf, mean_log_eer):

@@ -74,8 +74,11 @@ def test_card_holds_all_known_facts(train, mirror, tmp_path, tiny_corpus):
             "utterances": 8,
             "fingerprint": training.fingerprint,
             "vectors": False,
+            "synthetic": False,
         },
         "transform": None,
+        "debug_batches": None,
+        "refit": None,
         "trials": {
             "description": "24 trials generated among 2 speakers of corpus, seed 42",
             "sha256": sha256(run_dir / "validation-trials.txt"),

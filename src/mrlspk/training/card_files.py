@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from mrlspk.config.architecture import Architecture
+from mrlspk.data.demo_marker import is_demo_corpus
 from mrlspk.files import file_sha256, whole_file
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TransformCard, TrialsCard
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.training.plan import RunPlan
 
 NON_COMMERCIAL = "> **Non-commercial use only**: the licence of the base model also binds this one."
+
+SYNTHETIC = "> Trained on the demo corpus of synthetic voices: it tries the program out and is no speaker model."
 
 
 def begin_card(plan: RunPlan, encoder: HeadedModel, architecture: Architecture, *, base: BaseCard | None) -> ModelCard:
@@ -30,7 +33,9 @@ def begin_card(plan: RunPlan, encoder: HeadedModel, architecture: Architecture, 
             utterances=len(corpus) // len(corpus.speeds),
             fingerprint=corpus.fingerprint,
             vectors=bool(plan.config.data.vectors),
+            synthetic=is_demo_corpus(corpus.root),
         ),
+        debug_batches=plan.max_batches,
         trials=TrialsCard(
             description=f"{len(trials):,} trials generated among {len(held_out.speakers):,} speakers of "
             f"{held_out.root.resolve().name}, seed {plan.config.seed}",
@@ -64,6 +69,10 @@ def render_markdown(card: ModelCard) -> str:
 def _what(card: ModelCard) -> Iterator[str]:
     if any(base.non_commercial for base in _chain(card.base)):
         yield from (NON_COMMERCIAL, "")
+    if card.data.synthetic:
+        yield from (SYNTHETIC, "")
+    if card.debug_batches:
+        yield from (f"> A debug run: each epoch ended after {card.debug_batches} batches.", "")
     *narrow, full = card.dims
     widths = f" whose first {_listed(narrow)} values are embeddings too" if narrow else ""
     origin = f"Trained from {_one_line(card.base.model)}" if card.base else "Trained from scratch"

@@ -8,7 +8,7 @@ from pathlib import Path
 from mrlspk.config import Config
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.list_comparison import ComparisonReport, common_dims, compare_scores
-from mrlspk.evaluation.run_checkpoints import RunCheckpoint
+from mrlspk.evaluation.run_checkpoints import RunCheckpoint, without_held_out
 from mrlspk.evaluation.score_files import ModelScores, ScoredAs, keep_scores
 from mrlspk.evaluation.score_lists import score_model
 from mrlspk.evaluation.score_norm import build_norm_request
@@ -79,7 +79,7 @@ def compare(
     settings = config.evaluation
     loaded = {
         name: open_scored(
-            file,
+            without_held_out(file, request.trials, config),
             settings,
             device=device,
             cache_dir=cache_dir,

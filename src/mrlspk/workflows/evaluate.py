@@ -19,6 +19,7 @@ from mrlspk.evaluation.evaluation_report import (
     report_list,
     smallest_width,
 )
+from mrlspk.evaluation.run_checkpoints import without_held_out
 from mrlspk.evaluation.score_lists import score_model
 from mrlspk.evaluation.score_norm import build_norm_request
 from mrlspk.evaluation.scored_model import ScoredModel, find_trials, open_scored
@@ -88,6 +89,7 @@ def evaluate(
         DataError: If there are no trials, or a list, an utterance, the cohort or the metadata cannot be used.
     """
     config = config or Config()
+    model = without_held_out(model, request.trials, config)
     settings, metadata = config.evaluation, _read_metadata(request)
     _check_baselines(request, settings)
     _check_crops(request, model)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from mrlspk.data.corpora.demo import Voice, make_voices, write_voices
 from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.demo_marker import DEMO_MARKER
 from mrlspk.data.trials import generate_trials, write_trials
 from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.files import OnProgress, whole_folder
 from mrlspk.partial_files import write_errors
 
 NOTE = "Synthetic voices (eSpeak NG): they prove that the installation works and say nothing about accuracy."
-MARKER = "demo.json"  # marks a demo corpus; a folder without it is never replaced
 MAX_TRIALS = 400
 
 
@@ -69,7 +69,7 @@ def make_demo(
         trials = generate_trials(scan_corpus(root / "test"), MAX_TRIALS, seed=seed, path=str(directory / "trials.txt"))
         write_trials(trials, root / "trials.txt")
         settings = {"speakers": n_train_speakers, "test_speakers": n_test_speakers, "utterances": n_utterances}
-        (root / MARKER).write_text(json.dumps({"note": NOTE, **settings, "seed": seed}, indent=2) + "\n")
+        (root / DEMO_MARKER).write_text(json.dumps({"note": NOTE, **settings, "seed": seed}, indent=2) + "\n")
     return DemoReport(
         directory / "train",
         directory / "test",
@@ -100,7 +100,7 @@ def _check_free(directory: Path, *, force: bool) -> None:
     with write_errors(directory):
         if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
             return
-        is_demo = (directory / MARKER).is_file()
+        is_demo = (directory / DEMO_MARKER).is_file()
     if not is_demo:
         raise MrlspkError("exists and is not a demo corpus", directory, "Name another folder.")
     if not force:

@@ -1,8 +1,14 @@
+from pathlib import Path
+
 import pytest
 
+from factories import model_card, write_tiny_model
+from mrlspk.config import Config
 from mrlspk.config.run import LoggingConfig
-from mrlspk.errors import DataError
-from mrlspk.evaluation.run_checkpoints import find_candidates, find_run_checkpoints
+from mrlspk.errors import CheckpointError, DataError
+from mrlspk.evaluation.run_checkpoints import find_candidates, find_run_checkpoints, held_out_twin, without_held_out
+from mrlspk.evaluation.trial_list import VALIDATION_TRIALS, TrialRequest
+from mrlspk.inference.model_file import ModelFile
 
 
 def test_checkpoints_come_by_epoch_and_others_are_left_out(tmp_path):
@@ -35,3 +41,45 @@ def test_run_without_a_rotation_has_no_candidates(tmp_path):
     for name in ("best", "last", "epoch-001"):
         (tmp_path / f"{name}.pt").touch()
     assert find_candidates(tmp_path) == ()
+
+
+@pytest.fixture
+def refitted(tmp_path):
+    """A best.pt that was refitted on all speakers, beside the trained head that was not."""
+    card = model_card(refit={"speakers": 40, "held_out_model": "trained.pt"})
+    write_tiny_model(tmp_path / "best.pt", card=card.entry())
+    write_tiny_model(tmp_path / "trained.pt", card=model_card().entry())
+    (tmp_path / VALIDATION_TRIALS).touch()
+    return ModelFile(tmp_path / "best.pt", "best.pt")
+
+
+def test_twin_of_a_refitted_model_has_not_seen_the_held_out(refitted):
+    assert held_out_twin(refitted).path == refitted.path.with_name("trained.pt")
+    assert held_out_twin(held_out_twin(refitted)) is None
+
+
+def test_refitted_model_whose_twin_is_gone_is_refused(refitted):
+    refitted.path.with_name("trained.pt").unlink()
+    with pytest.raises(CheckpointError, match="trained.pt is gone"):
+        held_out_twin(refitted)
+
+
+def test_refitted_model_away_from_its_run_has_no_twin(refitted):
+    refitted.path.with_name(VALIDATION_TRIALS).unlink()
+    assert held_out_twin(refitted) is None
+
+
+def test_twin_is_scored_on_the_held_out_speakers_alone(refitted, caplog):
+    assert without_held_out(refitted, TrialRequest(), Config()).path.name == "trained.pt"
+    assert "refitted on the held-out speakers too: scored trained.pt" in caplog.text
+    named = TrialRequest((Path("others.txt"),))
+    configured = Config.model_validate({"evaluation": {"test_datasets": {"other": "folder"}}})
+    for trials, config in ((named, Config()), (TrialRequest(), configured)):
+        assert without_held_out(refitted, trials, config) is refitted
+
+
+def test_trials_in_the_configuration_of_a_run_are_of_others(refitted):
+    own = {"evaluation": {"test_datasets": {"other": "folder"}}}
+    card = model_card(refit={"speakers": 40, "held_out_model": "trained.pt"})
+    write_tiny_model(refitted.path, card=card.entry(), config=own)
+    assert without_held_out(refitted, TrialRequest(), Config()) is refitted

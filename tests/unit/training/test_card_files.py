@@ -2,10 +2,12 @@ import json
 
 import pytest
 
-from factories import validated
+from factories import tiny_config, validated, write_voices
+from mrlspk.data.demo_marker import DEMO_MARKER
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TransformCard, TrialsCard, read_card
 from mrlspk.training.card_files import render_markdown, write_card
+from tiny_runs import prepared
 
 BASE = BaseCard(
     model="a|b", sha256="1" * 64, family="redimnet", licence="MIT", non_commercial=False, training_set="VoxCeleb2"
@@ -46,6 +48,23 @@ def test_card_entry_reads_back_equal():
 def test_damaged_card_is_refused_with_its_field():
     with pytest.raises(CheckpointError, match="its model card is damaged: card.base.licence"):
         read_card({"card": CARD.entry() | {"base": BASE.model_dump() | {"licence": 3}}}, "best.pt")
+
+
+def test_card_says_that_a_run_is_of_the_demo_corpus_or_for_debugging(tmp_path):
+    config = tiny_config(write_voices(tmp_path / "demo" / "train"))
+    card = prepared(config, tmp_path, max_batches=2).card
+    assert (card.data.synthetic, card.debug_batches) == (False, 2)
+    (tmp_path / "demo" / DEMO_MARKER).touch()
+    card = prepared(config, tmp_path).card
+    assert (card.data.synthetic, card.debug_batches) == (True, None)
+
+
+def test_markdown_warns_of_the_demo_corpus_and_of_a_debug_run():
+    assert not {"synthetic", "debug"} & set(render_markdown(CARD).split())
+    data = CARD.data.model_copy(update={"synthetic": True})
+    text = render_markdown(CARD.model_copy(update={"data": data, "debug_batches": 3}))
+    assert "demo corpus of synthetic voices" in text
+    assert "each epoch ended after 3 batches" in text
 
 
 def test_markdown_shows_the_card():

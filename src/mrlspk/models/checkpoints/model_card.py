@@ -37,6 +37,14 @@ class DataCard(CardPart):
     utterances: PositiveInt
     fingerprint: str = Field(description="SHA-256 over the utterance ids; of vectors, over speakers and values too.")
     vectors: bool = Field(False, description="Whether it is files of stored vectors in place of audio.")
+    synthetic: bool = Field(False, description="Whether it is the demo corpus of synthetic voices.")
+
+
+class RefitCard(CardPart):
+    """A head that was fitted again on training and held-out speakers, after the metrics were measured."""
+
+    speakers: PositiveInt = Field(description="All speakers of the refit.")
+    held_out_model: str = Field(description="File in the run's folder: the same recipe without held-out speakers.")
 
 
 class TrialsCard(CardPart):
@@ -96,6 +104,8 @@ class ModelCard(CardPart):
     data: DataCard
     trials: TrialsCard
     transform: TransformCard | None = Field(None, description="Null for a head that was not transformed.")
+    debug_batches: PositiveInt | None = Field(None, description="Batches of each epoch of a debug run; else null.")
+    refit: RefitCard | None = Field(None, description="Null unless it was fitted again on all speakers.")
     epoch: NonNegativeInt = 0
     results: tuple[WidthCard, ...] = ()
     score_ranges: tuple[ScoreRanges, ...] = Field(
