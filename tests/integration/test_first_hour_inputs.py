@@ -1,4 +1,4 @@
-"""What a new user meets in the first hour: recordings and lists that are not what they seem."""
+"""Situations of the first hour with recordings and lists that are not what they seem."""
 
 from pathlib import Path
 
