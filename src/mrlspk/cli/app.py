@@ -12,11 +12,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from dotenv import load_dotenv
-from typer.core import TyperGroup
 
 from mrlspk import __version__
 from mrlspk.cli import output, streams
 from mrlspk.cli.calibrate import calibrate_command
+from mrlspk.cli.commands import Commands, HelpGroup
 from mrlspk.cli.compare import compare_command
 from mrlspk.cli.config_migrate import config_app
 from mrlspk.cli.data import data_app
@@ -26,6 +26,7 @@ from mrlspk.cli.export import export_command
 from mrlspk.cli.gpu_profile import gpu_profile_command
 from mrlspk.cli.model import model_app
 from mrlspk.cli.options import DEBUG_KEY
+from mrlspk.cli.panels import CommandPanel, Panel, option
 from mrlspk.cli.pretrained import pretrained_app
 from mrlspk.cli.rotate import rotate_command
 from mrlspk.cli.train import train_command
@@ -36,7 +37,7 @@ from mrlspk.errors import ConfigError, MrlspkError
 INTERRUPTED, TERMINATED = 130, 143
 
 
-class RootGroup(TyperGroup):
+class RootGroup(HelpGroup):
     """The root command group, which handles errors."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -63,9 +64,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(TERMINATED)
 
 
-app = typer.Typer(
-    cls=RootGroup, name="mrlspk", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
-)
+app = Commands(cls=RootGroup, name="mrlspk")
 
 
 def _show_version(value: bool) -> None:  # noqa: FBT001 - the signature that typer calls
@@ -78,10 +77,16 @@ def _show_version(value: bool) -> None:  # noqa: FBT001 - the signature that typ
 def root(
     *,
     version: Annotated[  # noqa: ARG001 - its callback does the work
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        option(Panel.GENERAL, "--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Matryoshka speaker embeddings: one forward pass, a good embedding at every prefix width."""
+    """Matryoshka speaker embeddings: one forward pass, a good embedding at every prefix width.
+
+    Example:
+        mrlspk embed call.m4a
+        mrlspk COMMAND --help
+    """
     _read_dotenv(Path(".env"))
     _name_user()
     os.environ.setdefault("WANDB_SILENT", "true")
@@ -113,20 +118,20 @@ def _read_dotenv(path: Path) -> None:
         load_dotenv(stream=StringIO(text), override=False)
 
 
-app.add_typer(data_app, name="data")
-app.add_typer(pretrained_app, name="pretrained")
-app.add_typer(config_app, name="config")
-app.add_typer(model_app, name="model")
-app.add_typer(vectors_app, name="vectors")
-app.command("train")(train_command)
-app.command("rotate")(rotate_command)
-app.command("eval")(eval_command)
-app.command("compare")(compare_command)
-app.command("calibrate")(calibrate_command)
-app.command("verify")(verify_command)
-app.command("embed")(embed_command)
-app.command("export")(export_command)
-app.command("gpu-profile")(gpu_profile_command)
+app.command("train", rich_help_panel=CommandPanel.MAKE)(train_command)
+app.command("rotate", rich_help_panel=CommandPanel.MAKE)(rotate_command)
+app.command("calibrate", rich_help_panel=CommandPanel.MAKE)(calibrate_command)
+app.command("export", rich_help_panel=CommandPanel.MAKE)(export_command)
+app.add_typer(pretrained_app, name="pretrained", rich_help_panel=CommandPanel.MAKE)
+app.command("embed", rich_help_panel=CommandPanel.USE)(embed_command)
+app.command("verify", rich_help_panel=CommandPanel.USE)(verify_command)
+app.command("eval", rich_help_panel=CommandPanel.USE)(eval_command)
+app.command("compare", rich_help_panel=CommandPanel.USE)(compare_command)
+app.add_typer(model_app, name="model", rich_help_panel=CommandPanel.USE)
+app.add_typer(vectors_app, name="vectors", rich_help_panel=CommandPanel.USE)
+app.add_typer(data_app, name="data", rich_help_panel=CommandPanel.DATA)
+app.add_typer(config_app, name="config", rich_help_panel=CommandPanel.DATA)
+app.command("gpu-profile", rich_help_panel=CommandPanel.MACHINE)(gpu_profile_command)
 
 
 def main() -> None:
@@ -134,7 +139,7 @@ def main() -> None:
     streams.guard()
     try:
         try:
-            app()
+            app(prog_name="mrlspk")
         finally:
             sys.stdout.flush()  # a failure at exit would be shown as a traceback
     except streams.OutputError as error:

@@ -25,6 +25,7 @@ from mrlspk.cli.options import (
     read_config,
 )
 from mrlspk.cli.output import cost, percent
+from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.trial_options import (
     AllowUntrainedDim,
     AudioRoots,
@@ -57,12 +58,17 @@ class Quality(StrEnum):
 
 def calibrate_command(
     model: Annotated[
-        str | None, typer.Argument(help="Path or published name. Default: the newest run's best.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="MODEL", help="Path or published name. Default: the newest run's best.", show_default=False
+        ),
     ] = None,
     *,
     vectors: VectorsFile = None,
     speakers: VectorSpeakers = None,
-    trials: Annotated[list[Path], typer.Option("--trials", help="Trial list to fit on; repeatable.")],
+    trials: Annotated[
+        list[Path], option(Panel.DATA, "--trials", metavar="<file>", help="Trial list to fit on; repeatable.")
+    ],
     audio_root: AudioRoots = None,
     enroll: Enrolments = None,
     dims: Dims = None,
@@ -70,11 +76,15 @@ def calibrate_command(
     p_target: PTargets = None,
     far: FalseAcceptRates = None,
     quality: Annotated[
-        Quality | None, typer.Option(help="Let ratios also depend on the duration of the shorter recording.")
+        Quality | None, option(Panel.FITTING, help="Let ratios also depend on the duration of the shorter recording.")
     ] = None,
     durations: Annotated[
         str | None,
-        typer.Option(help="Crop test sides to these seconds, in turn. Default: full; 2,3,5,full with --quality."),
+        option(
+            Panel.FITTING,
+            metavar="<seconds>",
+            help="Crop test sides to these seconds, in turn. Default: full; 2,3,5,full with --quality.",
+        ),
     ] = None,
     score_norm: ScoreNormChoice = None,
     cohort: CohortPath = None,
@@ -82,7 +92,14 @@ def calibrate_command(
     speech: EvaluatedSpeech = None,
     channel: ChannelChoice = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File to write. Default: MODEL.calibration.json beside it.")
+        Path | None,
+        option(
+            Panel.OUTPUT,
+            "-o",
+            "--output",
+            metavar="<file>",
+            help="File to write. Default: MODEL.calibration.json beside it.",
+        ),
     ] = None,
     force: Force = False,
     no_cache: NoCache = False,
@@ -93,7 +110,13 @@ def calibrate_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Fit log-likelihood ratios and thresholds on a trial list; `verify` and `eval` read them from beside the model."""
+    """Fit likelihood ratios and thresholds on trials.
+
+    `verify` and `eval` read the file that it writes beside the model.
+
+    Example:
+        mrlspk calibrate best.pt --trials trials.txt --audio-root speech
+    """
     from mrlspk.workflows.calibrate import CalibrationRequest, calibrate
 
     request = CalibrationRequest(

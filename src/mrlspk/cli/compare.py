@@ -97,7 +97,12 @@ def compare_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Score the same trials with two or more models; show the differences and whether they are significant."""
+    """Compare models on the same trials, with significance.
+
+    Example:
+        mrlspk compare a.pt b.pt --trials trials.txt --audio-root speech
+        mrlspk compare checkpoints/my-run
+    """
     from mrlspk.evaluation.json_documents import comparison_values
     from mrlspk.evaluation.report import check_report, write_report
     from mrlspk.workflows.compare import ComparisonRequest, compare

@@ -12,7 +12,9 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from mrlspk.cli import output
+from mrlspk.cli.commands import Commands
 from mrlspk.cli.options import AsJson, Debug, Force, Quiet
+from mrlspk.cli.panels import Panel, option
 
 if TYPE_CHECKING:
     from mrlspk.config.migration import Migration
@@ -21,13 +23,22 @@ if TYPE_CHECKING:
 def migrate_command(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="config.yaml of redimnet-mrl.")],
     *,
-    out: Annotated[Path, typer.Option("-o", "--output", help="YAML file to write, for mrlspk train --config.")],
+    out: Annotated[
+        Path,
+        option(Panel.OUTPUT, "-o", "--output", metavar="<file>", help="YAML file to write, for mrlspk train --config."),
+    ],
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Migrate a redimnet-mrl configuration; report each old key's new key, or why it was dropped."""
+    """Rewrite a configuration of redimnet-mrl for mrlspk.
+
+    Each old key is reported with its new key, or with the reason why it was dropped.
+
+    Example:
+        mrlspk config migrate config.yaml -o new.yaml
+    """
     from mrlspk.config.sources import check_environment
     from mrlspk.workflows.migrate_config import migrate_config
 
@@ -73,5 +84,5 @@ def _told(remark: str) -> str:
     return remark.replace("`", "")
 
 
-config_app = typer.Typer(no_args_is_help=True, help="Migrate configuration files of redimnet-mrl.")
+config_app = Commands(help="Migrate configuration files of redimnet-mrl.")
 config_app.command("migrate")(migrate_command)

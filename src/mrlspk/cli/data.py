@@ -9,7 +9,9 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
+from mrlspk.cli.commands import Commands
 from mrlspk.cli.options import LARGEST_SEED, MOST, AsJson, ChannelChoice, Debug, Force, Quiet, resolve_model
+from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.problem_tables import problem_tables
 from mrlspk.data.choices import Decode, SameSession
 from mrlspk.errors import DataError
@@ -19,36 +21,58 @@ if TYPE_CHECKING:
     from mrlspk.workflows.make_demo import DemoReport
     from mrlspk.workflows.make_trials import WrittenTrials
 
-data_app = typer.Typer(no_args_is_help=True, help="Check a corpus, make a demo corpus, or draw trials from a corpus.")
+data_app = Commands(help="Check a corpus, make a demo corpus, or draw trials.")
 
 
 @data_app.command("check")
 def check_command(
-    path: Annotated[Path, typer.Argument(help="Folder whose subfolders are the speakers.")],
+    path: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder whose subfolders are the speakers.")],
     *,
     trials: Annotated[
-        list[Path] | None, typer.Option(help="Trial list whose audio must be in the corpus; repeatable.")
+        list[Path] | None,
+        option(Panel.DATA, metavar="<file>", help="Trial list whose audio must be in the corpus; repeatable."),
     ] = None,
-    against: Annotated[Path | None, typer.Option(help="Corpus that must have other speakers.")] = None,
+    against: Annotated[
+        Path | None, option(Panel.DATA, metavar="<folder>", help="Corpus that must have other speakers.")
+    ] = None,
     expect: Annotated[
-        str | None, typer.Option(help="Published counts to match: vox2-dev, vox1-dev or vox1-test.", metavar="NAME")
+        str | None,
+        option(Panel.DATA, metavar="<name>", help="Published counts to match: vox2-dev, vox1-dev or vox1-test."),
     ] = None,
     decode: Annotated[
-        Decode, typer.Option(help="Files to decode: none (headers are not read either), fifty, or all.")
+        Decode, option(Panel.DATA, help="Files to decode: none (headers are not read either), fifty, or all.")
     ] = Decode.SAMPLE,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, help="Threads. Default: one per processor, up to eight.", show_default=False),
+        option(
+            Panel.MACHINE,
+            min=1,
+            max=1024,
+            metavar="<n>",
+            help="Threads. Default: one per processor, up to eight.",
+            show_default=False,
+        ),
     ] = None,
     channel: ChannelChoice = None,
     model: Annotated[
-        str | None, typer.Option(help="Path or name of the model to embed with: is every file long enough for it?")
+        str | None,
+        option(
+            Panel.MODEL,
+            metavar="<model>",
+            help="Path or name of the model to embed with: is every file long enough for it?",
+        ),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Check layout, counts, audio, trials and speaker overlap of a corpus. Exit code 3 if there is an error."""
+    """Check layout, counts, audio and trials of a corpus.
+
+    Exit code 3 if there is an error.
+
+    Example:
+        mrlspk data check speech --trials trials.txt
+    """
     from mrlspk.config.base import channel_number
     from mrlspk.workflows.check_data import check_data
 
@@ -72,20 +96,30 @@ def check_command(
 
 @data_app.command("demo")
 def demo_command(
-    directory: Annotated[Path, typer.Argument(help="Folder to make.")],
+    directory: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to make.")],
     *,
-    speakers: Annotated[int, typer.Option(min=2, max=10_000, help="Training speakers.")] = 24,
+    speakers: Annotated[int, option(Panel.DATA, min=2, max=10_000, metavar="<n>", help="Training speakers.")] = 24,
     test_speakers: Annotated[
-        int, typer.Option(min=2, max=10_000, help="Test speakers, other than those in training.")
+        int, option(Panel.DATA, min=2, max=10_000, metavar="<n>", help="Test speakers, other than those in training.")
     ] = 8,
-    utterances: Annotated[int, typer.Option(min=2, max=10_000, help="Files per speaker, over two sessions.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of voices, sentences and trials.")] = 0,
+    utterances: Annotated[
+        int, option(Panel.DATA, min=2, max=10_000, metavar="<n>", help="Files per speaker, over two sessions.")
+    ] = 8,
+    seed: Annotated[
+        int, option(Panel.DATA, min=0, max=LARGEST_SEED, metavar="<n>", help="Seed of voices, sentences and trials.")
+    ] = 0,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Write a small corpus of synthetic voices: train, test and trials. It says nothing about accuracy."""
+    """Write a small corpus of synthetic voices to try things on.
+
+    It has folders for training and test, and trials. It says nothing about accuracy.
+
+    Example:
+        mrlspk data demo demo
+    """
     from mrlspk.workflows.make_demo import make_demo
 
     with output.progress("synthesising", quiet=quiet) as on_progress:
@@ -105,34 +139,66 @@ def demo_command(
 @data_app.command("trials")
 def trials_command(
     folders: Annotated[
-        list[Path], typer.Argument(help="Folders whose subfolders are the speakers; each gets a list of its own.")
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER", help="Folders whose subfolders are the speakers; each gets a list of its own."
+        ),
     ],
     *,
     list_path: Annotated[
-        Path, typer.Option("--output", "-o", help="File of the list; for several folders, the folder of the lists.")
+        Path,
+        option(
+            Panel.OUTPUT,
+            "--output",
+            "-o",
+            metavar="<path>",
+            help="File of the list; for several folders, the folder of the lists.",
+        ),
     ],
     n_trials: Annotated[
-        int, typer.Option("--n-trials", "-n", min=2, max=MOST, help="Trials per folder, half of them target.")
+        int,
+        option(
+            Panel.DATA,
+            "--n-trials",
+            "-n",
+            min=2,
+            max=MOST,
+            metavar="<n>",
+            help="Trials per folder, half of them target.",
+        ),
     ] = 500,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the draw.")] = 0,
+    seed: Annotated[int, option(Panel.DATA, min=0, max=LARGEST_SEED, metavar="<n>", help="Seed of the draw.")] = 0,
     same_session: Annotated[
         SameSession,
-        typer.Option(
-            help="Target trials within one session: avoid (only if a speaker has one session), never, or allow."
+        option(
+            Panel.DATA,
+            help="Target trials within one session: avoid (only if a speaker has one session), never, or allow.",
         ),
     ] = SameSession.AVOID,
     match: Annotated[
-        str | None, typer.Option(help="Column of --metadata, such as gender, in which both speakers must agree.")
+        str | None,
+        option(
+            Panel.DATA,
+            metavar="<column>",
+            help="Column of --metadata, such as gender, in which both speakers must agree.",
+        ),
     ] = None,
     metadata: Annotated[
-        Path | None, typer.Option(help="CSV, TSV or JSON lines with that column, by speaker or utterance.")
+        Path | None,
+        option(Panel.DATA, metavar="<file>", help="CSV, TSV or JSON lines with that column, by speaker or utterance."),
     ] = None,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,  # noqa: ARG001 - the command shows no progress
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Draw seeded trials from folders and write them; ids are relative to each folder."""
+    """Draw trials from folders of speakers.
+
+    The same seed draws the same trials. Ids are relative to each folder.
+
+    Example:
+        mrlspk data trials speech -o trials.txt
+    """
     from mrlspk.workflows.make_trials import make_trials
 
     lists = make_trials(

@@ -32,6 +32,7 @@ from mrlspk.cli.options import (
     resolve_model,
     speech_option,
 )
+from mrlspk.cli.panels import Panel, option
 from mrlspk.errors import DataError, MrlspkError, UsageError
 
 if TYPE_CHECKING:
@@ -62,34 +63,65 @@ class PrecisionChoice(StrEnum):
 
 def embed_command(
     ctx: typer.Context,
-    inputs: Annotated[list[str], typer.Argument(help="Audio files, folders, .txt lists, or - for paths on stdin.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT", help="Audio files, folders, .txt lists, or - for paths on stdin.")
+    ],
     *,
-    model: Annotated[str | None, typer.Option(help="Path or published name. Default: the newest run's best.")] = None,
-    dim: Annotated[int | None, typer.Option(min=1, max=WIDEST, help="Prefix width. Default: the full width.")] = None,
+    model: Annotated[
+        str | None,
+        option(Panel.MODEL, metavar="<model>", help="Path or published name. Default: the newest run's best."),
+    ] = None,
+    dim: Annotated[
+        int | None,
+        option(Panel.MODEL, min=1, max=WIDEST, metavar="<dim>", help="Prefix width. Default: the full width."),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write embeddings to this .npz, .jsonl or .parquet file.")
+        Path | None,
+        option(
+            Panel.OUTPUT,
+            "-o",
+            "--output",
+            metavar="<file>",
+            help="Write embeddings to this .npz, .jsonl or .parquet file.",
+        ),
     ] = None,
     allow_untrained_dim: Annotated[
-        bool, typer.Option("--allow-untrained-dim", help="Allow a width that the model was not trained for.")
+        bool, option(Panel.MODEL, "--allow-untrained-dim", help="Allow a width that the model was not trained for.")
     ] = False,
     speech: Annotated[Speech, speech_option("auto")] = Speech.AUTO,
     channel: Annotated[str | None, channel_option(each=True)] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST, help="Files of equal length embedded together. Default: the configuration's."),
+        option(
+            Panel.MACHINE,
+            min=1,
+            max=MOST,
+            metavar="<n>",
+            help="Files of equal length embedded together. Default: the configuration's.",
+        ),
     ] = None,
     backend: Annotated[
-        BackendChoice, typer.Option(help="What runs the network; auto: the fastest that is installed.")
+        BackendChoice, option(Panel.MACHINE, help="What runs the network; auto: the fastest that is installed.")
     ] = BackendChoice.AUTO,
     precision: Annotated[
-        PrecisionChoice, typer.Option(help="Of the network. bf16 and int8 report their cosine to f32.")
+        PrecisionChoice, option(Panel.MACHINE, help="Of the network. bf16 and int8 report their cosine to f32.")
     ] = PrecisionChoice.F32,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Call PyTorch's network through torch.compile; it takes minutes once.")
+        bool,
+        option(Panel.MACHINE, "--compile", help="Call PyTorch's network through torch.compile; it takes minutes once."),
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Take up FILE.partial of a run that was stopped.")] = False,
+    resume: Annotated[
+        bool, option(Panel.OUTPUT, "--resume", help="Take up FILE.partial of a run that was stopped.")
+    ] = False,
     verify: Annotated[
-        int, typer.Option(min=0, max=MOST, help="Embed N files again, each by itself; fail above a difference of 1e-5.")
+        int,
+        option(
+            Panel.OUTPUT,
+            min=0,
+            max=MOST,
+            metavar="<n>",
+            help="Embed N files again, each by itself; fail above a difference of 1e-5.",
+        ),
     ] = 0,
     force: Force = False,
     trust_code: TrustCode = False,
@@ -98,7 +130,14 @@ def embed_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Embed audio files: one unit-length vector each, at any width that the model was trained for."""
+    """Embed recordings: one vector of unit length each.
+
+    Without -o the beginning of each vector is shown.
+
+    Example:
+        mrlspk embed call.m4a
+        mrlspk embed recordings/ --dim 64 -o voices.npz
+    """
     from mrlspk.workflows.embed import embed
     from mrlspk.workflows.embedding_files import claim_target, write_embeddings
     from mrlspk.workflows.embedding_spool import open_spool

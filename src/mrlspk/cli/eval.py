@@ -28,6 +28,7 @@ from mrlspk.cli.options import (
     typed_command,
 )
 from mrlspk.cli.output import cost, percent, percent_interval, rate_table
+from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.trial_options import (
     AllowMissing,
     AllowUntrainedDim,
@@ -69,7 +70,10 @@ LABELS = {"truncation": "own, truncated", "rotation": "rotation"}
 def eval_command(
     ctx: typer.Context,
     model: Annotated[
-        str | None, typer.Argument(help="Path or published name. Default: the newest run's best.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="MODEL", help="Path or published name. Default: the newest run's best.", show_default=False
+        ),
     ] = None,
     *,
     vectors: VectorsFile = None,
@@ -89,26 +93,40 @@ def eval_command(
     channel: ChannelChoice = None,
     calibration: CalibrationChoice = None,
     durations: Annotated[
-        str | None, typer.Option(help="Also crop the test side to these seconds, e.g. 1,2,3,5,full.")
+        str | None,
+        option(Panel.SCORING, metavar="<seconds>", help="Also crop the test side to these seconds, e.g. 1,2,3,5,full."),
     ] = None,
     metadata: Annotated[
-        Path | None, typer.Option(help="Table of utterances or speakers (CSV, TSV, JSONL) for --by.")
+        Path | None,
+        option(Panel.DATA, metavar="<file>", help="Table of utterances or speakers (CSV, TSV, JSONL) for --by."),
     ] = None,
     by: Annotated[
-        list[str] | None, typer.Option(help="Column of --metadata or of the trial list to break down by; repeatable.")
+        list[str] | None,
+        option(
+            Panel.SCORING,
+            metavar="<column>",
+            help="Column of --metadata or of the trial list to break down by; repeatable.",
+        ),
     ] = None,
     target_eer: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Find the smallest width whose EER interval is at most this."),
+        option(
+            Panel.SCORING,
+            min=0,
+            max=1,
+            metavar="<eer>",
+            help="Find the smallest width whose EER interval is at most this.",
+        ),
     ] = None,
     baselines: Annotated[
         bool,
-        typer.Option("--baselines", help="Also score the original embedding, whole, truncated and rotated."),
+        option(Panel.SCORING, "--baselines", help="Also score the original embedding, whole, truncated and rotated."),
     ] = False,
     resamples: Resamples = None,
     no_cache: NoCache = False,
     scores: Annotated[
-        Path | None, typer.Option(help="Write the score of every trial to this .npz file, for compare.")
+        Path | None,
+        option(Panel.OUTPUT, metavar="<file>", help="Write the score of every trial to this .npz file, for compare."),
     ] = None,
     report: ReportFolder = None,
     force: Force = False,
@@ -120,7 +138,13 @@ def eval_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Score trial lists; show EER and minDCF, with intervals over speakers, for every embedding width."""
+    """Score trial lists at every width: EER, minDCF, intervals.
+
+    Without --trials the trials of the run or of its configuration are scored.
+
+    Example:
+        mrlspk eval best.pt --trials trials.txt --audio-root speech
+    """
     from mrlspk.evaluation.json_documents import evaluation_values
     from mrlspk.workflows.evaluate import EvaluationRequest, evaluate
 

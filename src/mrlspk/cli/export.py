@@ -8,6 +8,7 @@ import typer
 
 from mrlspk.cli import output
 from mrlspk.cli.options import AsJson, Debug, Force, Quiet, cache_folder, resolve_model
+from mrlspk.cli.panels import Panel, option
 
 if TYPE_CHECKING:
     from mrlspk.models.graph_metadata import GraphMetadata
@@ -35,27 +36,42 @@ def export_command(
         str, typer.Argument(metavar="MODEL", help="Checkpoint, ONNX speaker model, transform of one, or a name.")
     ],
     *,
-    out: Annotated[Path, typer.Option("-o", "--output", help="File to write: .onnx, .ts, .safetensors or .xml.")],
+    out: Annotated[
+        Path,
+        option(
+            Panel.OUTPUT, "-o", "--output", metavar="<file>", help="File to write: .onnx, .ts, .safetensors or .xml."
+        ),
+    ],
     format: Annotated[
         FormatChoice | None,
-        typer.Option(
-            "--format", help="Format of the file; openvino also writes a .bin beside the .xml. Default: by its suffix."
+        option(
+            Panel.OUTPUT,
+            "--format",
+            help="Format of the file; openvino also writes a .bin beside the .xml. Default: by its suffix.",
         ),
     ] = None,
     source: Annotated[
         InputChoice,
-        typer.Option("--from", help="Input of the model: audio at 16 kHz, or log-mel features, without the front end."),
+        option(
+            Panel.MODEL,
+            "--from",
+            help="Input of the model: audio at 16 kHz, or log-mel features, without the front end.",
+        ),
     ] = InputChoice.WAVEFORM,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Export a model as one file that runs without PyTorch: audio in, embedding out.
+    """Export a model to one file that runs without PyTorch.
 
+    The file maps audio to an embedding.
     An ONNX speaker model of another toolkit, its front end, and the head or transform after it become one graph.
     The file is kept only if its embeddings equal the model's to 1e-4 at 0.3, 1, 3 and 10 seconds, alone and in batches.
     `embed`, `verify`, `eval`, `calibrate` and `compare` take a .onnx file as MODEL.
+
+    Example:
+        mrlspk export best.pt -o speaker.onnx
     """
     from mrlspk.workflows.export import export
 

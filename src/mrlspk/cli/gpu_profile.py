@@ -13,6 +13,7 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.options import MOST, AsJson, ConfigPath, Debug, Force, OptionalDevice, Overrides, Quiet
+from mrlspk.cli.panels import Panel, option
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,23 +28,36 @@ def gpu_profile_command(
     config_paths: ConfigPath = None,
     overrides: Overrides = None,
     vram_limit: Annotated[
-        str | None, typer.Option(help="Plan for a GPU of this size, e.g. 12GiB; needed without a GPU.")
+        str | None,
+        option(Panel.MACHINE, metavar="<size>", help="Plan for a GPU of this size, e.g. 12GiB; needed without a GPU."),
     ] = None,
     target_batch: Annotated[
-        int | None, typer.Option(min=2, max=MOST, help="Crops per optimiser step (gradient accumulation).")
+        int | None,
+        option(
+            Panel.TRAINING, min=2, max=MOST, metavar="<n>", help="Crops per optimiser step (gradient accumulation)."
+        ),
     ] = None,
     fastest: Annotated[
         bool,
-        typer.Option(
-            "--fastest", help="Choose the batch size with the highest throughput, not the largest; needs a GPU."
+        option(
+            Panel.TRAINING,
+            "--fastest",
+            help="Choose the batch size with the highest throughput, not the largest; needs a GPU.",
         ),
     ] = False,
     stand_in: Annotated[
         Path | None,
-        typer.Option(help="Checkpoint of the same architecture, used if the configured model is not on this machine."),
+        option(
+            Panel.MODEL,
+            metavar="<model>",
+            help="Checkpoint of the same architecture, used if the configured model is not on this machine.",
+        ),
     ] = None,
     write: Annotated[
-        Path | None, typer.Option(help="Write a configuration with the batch that fits, for mrlspk train.")
+        Path | None,
+        option(
+            Panel.OUTPUT, metavar="<file>", help="Write a configuration with the batch that fits, for mrlspk train."
+        ),
     ] = None,
     force: Force = False,
     device: OptionalDevice = None,
@@ -51,7 +65,13 @@ def gpu_profile_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Measure the memory of training steps; choose batch size and accumulation."""
+    """Choose the batch size that fits the memory of a GPU.
+
+    Training steps are measured on the GPU, or predicted from the CPU.
+
+    Example:
+        mrlspk gpu-profile --config configs/default.yaml --write fitted.yaml
+    """
     limit_mib = parse_memory(vram_limit)
 
     from mrlspk.config import load_config

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mrlspk.cli import output
+from mrlspk.cli.commands import Commands
 from mrlspk.cli.options import AsJson, Debug, Force, Quiet, resolve_model
+from mrlspk.cli.panels import Panel, option
 
 if TYPE_CHECKING:
     from mrlspk.workflows.describe_model import DescribedModel, FrontEndCheck
@@ -20,18 +22,29 @@ def describe_command(
     *,
     check: Annotated[
         Path | None,
-        typer.Option(help="Folder with one subfolder per speaker: check the front end on a few of them."),
+        option(
+            Panel.DATA,
+            metavar="<folder>",
+            help="Folder with one subfolder per speaker: check the front end on a few of them.",
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--output", help="YAML file to write, such as MODEL.yaml.")] = None,
+    out: Annotated[
+        Path | None,
+        option(Panel.OUTPUT, "-o", "--output", metavar="<file>", help="YAML file to write, such as MODEL.yaml."),
+    ] = None,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Show front end, inputs and outputs of an ONNX speaker model; draft the YAML file that describes an unknown one.
+    """Show the front end, inputs and outputs of an ONNX model.
 
-    The file belongs beside the model, with the suffix .yaml. `--check` embeds up to eight speakers and says whether
-    recordings of one speaker stand out, and whether another window, scale or mean separates the speakers better.
+    For an unknown model it drafts the YAML file that describes it. The file belongs beside the model,
+    with the suffix .yaml. `--check` embeds up to eight speakers and says whether recordings of one speaker stand out,
+    and whether another window, scale or mean separates the speakers better.
+
+    Example:
+        mrlspk model describe model.onnx --check speech
     """
     from mrlspk.workflows.describe_model import describe_model
 
@@ -115,5 +128,5 @@ def _verdict(check: "FrontEndCheck") -> list[tuple[str, object]]:
     ]
 
 
-model_app = typer.Typer(no_args_is_help=True, help="ONNX speaker models of other toolkits.")
+model_app = Commands(help="Describe ONNX speaker models of other toolkits.")
 model_app.command("describe")(describe_command)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mrlspk.cli import output
+from mrlspk.cli.panels import Panel, option
 from mrlspk.errors import UsageError, shorten
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Speech(StrEnum):
 def speech_option(default: str, flag: str = "--speech") -> Any:
     """Return the option of the speech to embed, with a default in words."""
     text = f"Embed the speech that a detector finds (auto, silero), or all of each recording. Default: {default}."
-    return typer.Option(flag, help=text, show_default=False)
+    return option(Panel.DATA, flag, help=text, show_default=False)
 
 
 def channel_option(*, each: bool = False) -> Any:
@@ -74,37 +75,60 @@ def channel_option(*, each: bool = False) -> Any:
 
     more = "; each: every channel as a recording of its own" if each else ""
     text = f"Channel of each recording: left, right, a number from 0, or the average of all{more}. Default: mix."
-    return typer.Option("--channel", callback=check, metavar="|".join([*names, "N"]), help=text)
+    return option(Panel.DATA, "--channel", callback=check, metavar=f"<{'|'.join([*names, 'N'])}>", help=text)
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of tables.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress on stderr.")]
-Debug = Annotated[bool, typer.Option("--debug", callback=_remember_debug, help="Show the traceback of an error.")]
-Device = Annotated[str, typer.Option("--device", callback=check_device, help="auto, cpu, cuda, cuda:N or mps.")]
+AsJson = Annotated[bool, option(Panel.OUTPUT, "--json", help="Print one JSON document in place of tables.")]
+Quiet = Annotated[bool, option(Panel.GENERAL, "--quiet", help="Show no progress on stderr.")]
+Debug = Annotated[
+    bool, option(Panel.GENERAL, "--debug", callback=_remember_debug, help="Show the traceback of an error.")
+]
+Device = Annotated[
+    str,
+    option(
+        Panel.MACHINE, "--device", callback=check_device, metavar="<device>", help="auto, cpu, cuda, cuda:N or mps."
+    ),
+]
 OptionalDevice = Annotated[
     str | None,
-    typer.Option("--device", callback=check_device, help="auto, cpu, cuda, cuda:N or mps. Default: hardware.device."),
+    option(
+        Panel.MACHINE,
+        "--device",
+        callback=check_device,
+        metavar="<device>",
+        help="auto, cpu, cuda, cuda:N or mps. Default: hardware.device.",
+    ),
 ]
 ConfigPath = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--config", metavar="<path>", help="YAML file; see configs/ for examples. Repeatable: later files override."
+    option(
+        Panel.SETTINGS,
+        "--config",
+        metavar="<file>",
+        help="YAML file; see configs/ for examples. Repeatable: later files override.",
     ),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", help="section.key=value; overrides --config; repeatable.", metavar="KEY=VALUE"),
+    option(Panel.SETTINGS, "--set", metavar="<key=value>", help="section.key=value; overrides --config; repeatable."),
 ]
 TrustCode = Annotated[
-    bool, typer.Option("--trust-code", help="Run the program in a TorchScript model. Only for files that you trust.")
+    bool,
+    option(Panel.MODEL, "--trust-code", help="Run the program in a TorchScript model. Only for files that you trust."),
 ]
-CacheDir = Annotated[Path | None, typer.Option(help="Folder of fetched models. Default: MRLSPK_CACHE_DIR.")]
+CacheDir = Annotated[
+    Path | None, option(Panel.DOWNLOAD, metavar="<folder>", help="Folder of fetched models. Default: MRLSPK_CACHE_DIR.")
+]
 ChannelChoice = Annotated[str | None, channel_option()]
 Bundle = Annotated[
     bool,
-    typer.Option("--bundle", help="Put the model of another toolkit that the head is on into the file, not beside it."),
+    option(
+        Panel.OUTPUT,
+        "--bundle",
+        help="Put the model of another toolkit that the head is on into the file, not beside it.",
+    ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
+Force = Annotated[bool, option(Panel.OUTPUT, "--force", help="Overwrite existing files.")]
 
 
 def parse_dims(text: str | None) -> tuple[int, ...] | None:

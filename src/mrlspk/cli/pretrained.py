@@ -9,6 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
+from mrlspk.cli.commands import Commands
 from mrlspk.cli.options import (
     AsJson,
     Bundle,
@@ -20,6 +21,7 @@ from mrlspk.cli.options import (
     mirror_address,
     resolve_model,
 )
+from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.pretrained_list import list_command
 from mrlspk.cli.rotate import fitted_speech, transform_name
 from mrlspk.errors import CheckpointError
@@ -32,17 +34,22 @@ def fetch_command(
     name_or_url: Annotated[str, typer.Argument(metavar="NAME_OR_URL", help="Published name, or URL.")],
     *,
     cache_dir: CacheDir = None,
-    sha256: Annotated[str | None, typer.Option(help="Expected SHA-256 of the file.")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    sha256: Annotated[
+        str | None, option(Panel.DOWNLOAD, metavar="<sha256>", help="Expected SHA-256 of the file.")
+    ] = None,
+    offline: Annotated[bool, option(Panel.DOWNLOAD, "--offline", help="Never use the network.")] = False,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Download a published model and verify it; a file that is here already is only verified.
+    """Download a published model and verify it.
 
-    An interrupted download resumes where it stopped. MRLSPK_MIRROR is a URL or a folder with copies of the published
-    files.
+    A file that is here already is only verified. An interrupted download resumes where it stopped.
+    MRLSPK_MIRROR is a URL or a folder with copies of the published files.
+
+    Example:
+        mrlspk pretrained fetch redimnet-b2-vox2-ft_lm
     """
     from mrlspk.pretrained import fetch_model
     from mrlspk.pretrained.cache_folder import shown
@@ -72,12 +79,17 @@ def inspect_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Show the layout, configuration and parameters of a checkpoint, and which of its entries load.
+    """Show what a model file holds, and which entries load.
+
+    Of a checkpoint it shows the layout, configuration and parameters.
 
     Of an exported .onnx file it shows what the file says of itself, and of an ONNX speaker model of another toolkit its
     front end and size (`model describe` shows more). Of a transform (.npz) it shows the widths and the base model.
 
     Exits 1 if an entry is missing, unexpected or of another shape, after it is shown.
+
+    Example:
+        mrlspk pretrained inspect best.pt
     """
     from mrlspk.workflows.pretrained import (
         inspect_exported,
@@ -229,10 +241,16 @@ def _not_loaded(found: "InspectedModel") -> list[str]:
 def convert_command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Checkpoint, or a name from `pretrained list`.")],
     *,
-    out: Annotated[Path, typer.Option("-o", "--output", help="File to write: .pt or .safetensors.")],
+    out: Annotated[
+        Path, option(Panel.OUTPUT, "-o", "--output", metavar="<file>", help="File to write: .pt or .safetensors.")
+    ],
     adapter: Annotated[
         Path | None,
-        typer.Option(help="Folder of LoRA adapters of a run that trained on MODEL; they are merged into it."),
+        option(
+            Panel.MODEL,
+            metavar="<folder>",
+            help="Folder of LoRA adapters of a run that trained on MODEL; they are merged into it.",
+        ),
     ] = None,
     bundle: Bundle = False,
     force: Force = False,
@@ -240,7 +258,13 @@ def convert_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Convert a checkpoint of any layout to mrlspk's own, without training state: .pt or .safetensors."""
+    """Convert a checkpoint of any layout to mrlspk's own.
+
+    The file holds no training state.
+
+    Example:
+        mrlspk pretrained convert published.pt -o model.safetensors
+    """
     from mrlspk.workflows.pretrained import convert_pretrained
 
     cache_dir = cache_folder()
@@ -259,12 +283,20 @@ def convert_command(
 
 
 def add_command(
-    file: Annotated[Path, typer.Argument(help="Checkpoint of any layout that mrlspk reads.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint of any layout that mrlspk reads.")],
     *,
-    name: Annotated[str, typer.Option("--name", help="Name of the model: lower-case letters, digits, . _ + -")],
+    name: Annotated[
+        str,
+        option(Panel.MODEL, "--name", metavar="<name>", help="Name of the model: lower-case letters, digits, . _ + -"),
+    ],
     licence: Annotated[
         str | None,
-        typer.Option("--licence", help="Licence of the weights. Default: from its model card or the registry."),
+        option(
+            Panel.MODEL,
+            "--licence",
+            metavar="<licence>",
+            help="Licence of the weights. Default: from its model card or the registry.",
+        ),
     ] = None,
     cache_dir: CacheDir = None,
     force: Force = False,
@@ -272,9 +304,14 @@ def add_command(
     quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Keep a copy of your own model under a name, which every MODEL argument then accepts.
+    """Keep a copy of your own model under a name.
+
+    Every MODEL argument accepts the name.
 
     Training state (optimiser, classifier weights) is left out. The file is verified every time it is used.
+
+    Example:
+        mrlspk pretrained add best.pt --name my-model
     """
     from mrlspk.workflows.pretrained import add_pretrained
 
@@ -298,7 +335,7 @@ def add_command(
     output.show("pretrained add", payload, [output.facts(rows)], as_json=as_json)
 
 
-pretrained_app = typer.Typer(no_args_is_help=True, help="Published models and your own: list, fetch, inspect, convert.")
+pretrained_app = Commands(help="List, fetch, inspect and convert models; add your own.")
 pretrained_app.command("list")(list_command)
 pretrained_app.command("fetch")(fetch_command)
 pretrained_app.command("inspect")(inspect_command)

@@ -29,9 +29,14 @@ def list_command(
     quiet: Quiet = False,  # noqa: ARG001 - there is no progress to leave out
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Show the published models, with licence, published EER and whether the file is in the cache, and your own.
+    """List the published models and your own.
+
+    It shows licence, published EER, and whether the file is in the cache.
 
     Exits 1 if an entry of your own is damaged, after all others are shown.
+
+    Example:
+        mrlspk pretrained list
     """
     from mrlspk.workflows.list_pretrained import list_pretrained
 

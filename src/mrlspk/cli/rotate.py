@@ -28,6 +28,7 @@ from mrlspk.cli.options import (
     speech_option,
 )
 from mrlspk.cli.output import percent
+from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.trial_options import TRANSFORM, NoCache
 from mrlspk.cli.vectors import IdsPath, SpeakersPath
 from mrlspk.errors import UsageError
@@ -63,58 +64,84 @@ def rotate_command(
     *,
     out: Annotated[
         Path,
-        typer.Option(
-            "-o",
-            "--output",
-            help="File to write: .pt or .safetensors; .npz for a transform.",
-        ),
+        option(Panel.OUTPUT, "-o", "--output", metavar="<file>", help="File to write: .pt, .safetensors, or .npz."),
     ],
     speech: Annotated[
-        Path | None, typer.Option(help="Folder with one subfolder per speaker; leave test speakers out.")
+        Path | None,
+        option(Panel.DATA, metavar="<folder>", help="Folder with one subfolder per speaker; leave test speakers out."),
     ] = None,
     vectors: Annotated[
         Path | None,
-        typer.Option(help="Labelled vectors in place of MODEL and --speech: .npz, .npy, .ark, .scp, .parquet, .jsonl."),
+        option(
+            Panel.DATA,
+            metavar="<file>",
+            help="Labelled vectors in place of MODEL and --speech: .npz, .npy, .ark, .scp, .parquet, .jsonl.",
+        ),
     ] = None,
     speakers: SpeakersPath = None,
     ids: IdsPath = None,
-    centre: Annotated[bool, typer.Option("--centre", help="Subtract the mean of the speakers' means.")] = False,
+    centre: Annotated[
+        bool, option(Panel.FITTING, "--centre", help="Subtract the mean of the speakers' means.")
+    ] = False,
     flatten: Annotated[
         float | None,
-        typer.Option(
+        option(
+            Panel.FITTING,
             min=0,
             max=0.5,
+            metavar="<power>",
             help="Scale each direction by the variance within speakers to the power of -FLATTEN, e.g. 0.2. Default: 0.",
         ),
     ] = None,
     order: Annotated[
         OrderChoice | None,
-        typer.Option(
+        option(
+            Panel.FITTING,
             help="Order of the new values: by energy, or by scatter between minus within speakers. "
-            "Default: energy with --centre, --flatten or --vectors; else --method orders them."
+            "Default: energy with --centre, --flatten or --vectors; else --method orders them.",
         ),
     ] = None,
     method: Annotated[
-        MethodChoice, typer.Option(help="Method to fit the rotation; auto selects the best on held-out speakers.")
+        MethodChoice,
+        option(Panel.FITTING, help="Method to fit the rotation; auto selects the best on held-out speakers."),
     ] = MethodChoice.AUTO,
     dims: Annotated[
         str | None,
-        typer.Option(
-            "--dims", help="Widths beside the full one, e.g. 16,32,64. Default: 64,128 and those that the model has."
+        option(
+            Panel.MODEL,
+            "--dims",
+            metavar="<dims>",
+            help="Widths beside the full one, e.g. 16,32,64. Default: 64,128 and those that the model has.",
         ),
     ] = None,
-    utterances_per_speaker: Annotated[int, typer.Option(min=1, max=MOST, help="Utterances drawn per speaker.")] = 10,
-    max_speakers: Annotated[int, typer.Option(min=1, max=MOST, help="Speakers drawn from the folder.")] = 1000,
+    utterances_per_speaker: Annotated[
+        int, option(Panel.DATA, min=1, max=MOST, metavar="<n>", help="Utterances drawn per speaker.")
+    ] = 10,
+    max_speakers: Annotated[
+        int, option(Panel.DATA, min=1, max=MOST, metavar="<n>", help="Speakers drawn from the folder.")
+    ] = 1000,
     crop_seconds: Annotated[
         float,
-        typer.Option(min=0.3, max=3600, help="Crop length of the trials that --method auto compares on."),
+        option(
+            Panel.FITTING,
+            min=0.3,
+            max=3600,
+            metavar="<seconds>",
+            help="Crop length of the trials that --method auto compares on.",
+        ),
     ] = 1.0,
     detector: Annotated[Speech | None, speech_option("all", "--speech-detector")] = None,
     channel: ChannelChoice = None,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of all draws.")] = 0,
+    seed: Annotated[int, option(Panel.FITTING, min=0, max=LARGEST_SEED, metavar="<n>", help="Seed of all draws.")] = 0,
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST, help="Files of equal length embedded together. Default: the configuration's."),
+        option(
+            Panel.MACHINE,
+            min=1,
+            max=MOST,
+            metavar="<n>",
+            help="Files of equal length embedded together. Default: the configuration's.",
+        ),
     ] = None,
     force: Force = False,
     no_cache: NoCache = False,
@@ -123,9 +150,13 @@ def rotate_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Rotate a model's embedding so that its first values carry the most speaker information.
+    """Make a Matryoshka model from any model, without training.
 
+    It rotates embeddings so that their first values carry the most speaker information.
     Full-width cosines do not change, unless --centre or --flatten is given.
+
+    Example:
+        mrlspk rotate redimnet-b2-vox2-ft_lm --speech speech -o rotated.pt
     """
     transform = _transform(method, order, centre=centre, flatten=flatten)
     if vectors is not None:

@@ -9,13 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.options import MOST, AsJson, Bundle, ConfigPath, Debug, OptionalDevice, Quiet
 from mrlspk.cli.options import Overrides as Sets
 from mrlspk.cli.output import percent
+from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.train_progress import TrainProgress
 from mrlspk.cli.vectors import SpeakersPath
 from mrlspk.errors import UsageError
@@ -35,39 +35,68 @@ def train_command(
     overrides: Sets = None,
     resume: Annotated[
         str,
-        typer.Option(help="never, auto (logging.run_name, else the newest run), or the path of a run or checkpoint."),
+        option(
+            Panel.TRAINING,
+            metavar="<run>",
+            help="never, auto (logging.run_name, else the newest run), or the path of a run or checkpoint.",
+        ),
     ] = "never",
     allow_changes: Annotated[
         bool,
-        typer.Option("--allow-changes", help="With --resume: accept a changed configuration, corpus or world size."),
+        option(
+            Panel.TRAINING,
+            "--allow-changes",
+            help="With --resume: accept a changed configuration, corpus or world size.",
+        ),
     ] = False,
     init_from: Annotated[
         str | None,
-        typer.Option(
+        option(
+            Panel.MODEL,
             "--init-from",
+            metavar="<model>",
             help="Start from this model: a path or a name; of another toolkit, train a head on its embeddings.",
         ),
     ] = None,
     vectors: Annotated[
         list[Path] | None,
-        typer.Option(
+        option(
+            Panel.DATA,
             "--vectors",
+            metavar="<file>",
             help="Train a head on these vectors in place of audio: .npz, .npy, .ark, .scp, .parquet, .jsonl; "
             "repeatable.",
         ),
     ] = None,
     speakers: SpeakersPath = None,
     bundle: Bundle = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Build everything, show it, train nothing.")] = False,
+    dry_run: Annotated[
+        bool, option(Panel.TRAINING, "--dry-run", help="Build everything, show it, train nothing.")
+    ] = False,
     debug_batches: Annotated[
-        int | None, typer.Option("--debug-batches", min=1, max=MOST, help="End each epoch after so many batches.")
+        int | None,
+        option(
+            Panel.TRAINING,
+            "--debug-batches",
+            min=1,
+            max=MOST,
+            metavar="<n>",
+            help="End each epoch after so many batches.",
+        ),
     ] = None,
     device: OptionalDevice = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Train a Matryoshka encoder: projection only, two-stage, or from scratch."""
+    """Train a Matryoshka encoder, or a head on any model.
+
+    Without options it trains as configs/default.yaml says.
+
+    Example:
+        mrlspk train --set data.train_dataset=speech
+        mrlspk train --config configs/head.yaml --init-from model.onnx
+    """
     from mrlspk.config import load_config, named_keys
     from mrlspk.config.launcher import read_launch
     from mrlspk.config.sources import read_environment

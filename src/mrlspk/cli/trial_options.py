@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from mrlspk.cli.options import MOST, Speech, resolve_model, speech_option
+from mrlspk.cli.panels import Panel, option
 from mrlspk.errors import UsageError, shorten
 
 LONGEST_SECONDS = 86_400
@@ -54,86 +55,131 @@ class ScoreNorm(StrEnum):
 
 TrialFiles = Annotated[
     list[Path] | None,
-    typer.Option("--trials", help="Trial list; repeatable. Default: the configuration's, or the checkpoint's."),
+    option(
+        Panel.DATA,
+        "--trials",
+        metavar="<file>",
+        help="Trial list; repeatable. Default: the configuration's, or the checkpoint's.",
+    ),
 ]
 AudioRoots = Annotated[
     list[Path] | None,
-    typer.Option(
+    option(
+        Panel.DATA,
         "--audio-root",
+        metavar="<path>",
         help="Folder of a list's paths, or a wav.scp file: one for all, or one each. Default: the folder of the list.",
     ),
 ]
 Enrolments = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--enroll", help="Enrolment models: a name and its utterances on each line; one for all lists, or one each."
+    option(
+        Panel.DATA,
+        "--enroll",
+        metavar="<file>",
+        help="Enrolment models: a name and its utterances on each line; one for all lists, or one each.",
     ),
 ]
-AllowMissing = Annotated[bool, typer.Option("--allow-missing", help="Leave out trials without audio and count them.")]
-Dims = Annotated[str | None, typer.Option("--dims", help="Prefix widths to score, e.g. 64,128. Default: all trained.")]
+AllowMissing = Annotated[
+    bool, option(Panel.DATA, "--allow-missing", help="Leave out trials without audio and count them.")
+]
+Dims = Annotated[
+    str | None,
+    option(Panel.MODEL, "--dims", metavar="<dims>", help="Prefix widths to score, e.g. 64,128. Default: all trained."),
+]
 AllowUntrainedDim = Annotated[
-    bool, typer.Option("--allow-untrained-dim", help="Allow widths that the model was not trained for.")
+    bool, option(Panel.MODEL, "--allow-untrained-dim", help="Allow widths that the model was not trained for.")
 ]
 PTargets = Annotated[
     list[float] | None,
-    typer.Option(
-        "--p-target", callback=_check_rates, help="Prior of the detection cost; repeatable. Default: 0.01 and 0.05."
+    option(
+        Panel.SCORING,
+        "--p-target",
+        callback=_check_rates,
+        metavar="<prior>",
+        help="Prior of the detection cost; repeatable. Default: 0.01 and 0.05.",
     ),
 ]
 FalseAcceptRates = Annotated[
     list[float] | None,
-    typer.Option(
+    option(
+        Panel.SCORING,
         "--far",
         callback=_check_rates,
+        metavar="<rate>",
         help="False-accept rate to give a threshold for; repeatable. Default: 0.01 and 0.001.",
     ),
 ]
 ScoreNormChoice = Annotated[
-    ScoreNorm | None, typer.Option("--score-norm", help="Score normalisation: none, S-Norm or AS-Norm. Default: none.")
+    ScoreNorm | None,
+    option(Panel.SCORING, "--score-norm", help="Score normalisation: none, S-Norm or AS-Norm. Default: none."),
 ]
 CohortPath = Annotated[
     Path | None,
-    typer.Option(
-        "--cohort", help="Cohort: a folder of speakers or an .npz of `mrlspk embed`; with --vectors, a vector file."
+    option(
+        Panel.SCORING,
+        "--cohort",
+        metavar="<path>",
+        help="Cohort: a folder of speakers or an .npz of `mrlspk embed`; with --vectors, a vector file.",
     ),
 ]
 TopN = Annotated[
-    int | None, typer.Option(min=2, max=MOST, help="Number of highest cohort scores for AS-Norm. Default: 300.")
+    int | None,
+    option(
+        Panel.SCORING, min=2, max=MOST, metavar="<n>", help="Number of highest cohort scores for AS-Norm. Default: 300."
+    ),
 ]
 Resamples = Annotated[
     int | None,
-    typer.Option(
+    option(
+        Panel.SCORING,
         callback=_check_resamples,
+        metavar="<n>",
         help="Resamples of speakers for intervals: 100 or more, or 0 for none. Default: 1000.",
     ),
 ]
 CalibrationChoice = Annotated[
     str | None,
-    typer.Option(
-        "--calibration", help="Calibration file, or none. Default: the one beside the checkpoint.", metavar="FILE"
+    option(
+        Panel.SCORING,
+        "--calibration",
+        metavar="<file>",
+        help="Calibration file, or none. Default: the one beside the checkpoint.",
     ),
 ]
 EvaluatedSpeech = Annotated[Speech | None, speech_option("all")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Embed everything again and cache nothing.")]
+NoCache = Annotated[bool, option(Panel.MACHINE, "--no-cache", help="Embed everything again and cache nothing.")]
 ReportFolder = Annotated[
-    Path | None, typer.Option("--report", help="Write an HTML page and its data into this folder.", metavar="DIR")
+    Path | None,
+    option(Panel.OUTPUT, "--report", metavar="<folder>", help="Write an HTML page and its data into this folder."),
 ]
 
 
 VectorsFile = Annotated[
     Path | None,
-    typer.Option("--vectors", help="Score these vectors in place of audio: .npz, .npy, .ark, .scp, .parquet, .jsonl."),
+    option(
+        Panel.DATA,
+        "--vectors",
+        metavar="<file>",
+        help="Score these vectors in place of audio: .npz, .npy, .ark, .scp, .parquet, .jsonl.",
+    ),
 ]
 VectorsFiles = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--vectors", help="Vectors to score in place of audio: .npz, .npy, .ark, .scp, .parquet, .jsonl; repeatable."
+    option(
+        Panel.DATA,
+        "--vectors",
+        metavar="<file>",
+        help="Vectors to score in place of audio: .npz, .npy, .ark, .scp, .parquet, .jsonl; repeatable.",
     ),
 ]
 VectorSpeakers = Annotated[
     Path | None,
-    typer.Option(
-        "--speakers", help="Speakers of --vectors: utt2spk, or a table (id, speaker). Default: as the trial list shows."
+    option(
+        Panel.DATA,
+        "--speakers",
+        metavar="<file>",
+        help="Speakers of --vectors: utt2spk, or a table (id, speaker). Default: as the trial list shows.",
     ),
 ]
 

@@ -9,7 +9,9 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
+from mrlspk.cli.commands import Commands
 from mrlspk.cli.options import AsJson, Debug, Force, Quiet
+from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.problem_tables import problem_tables
 from mrlspk.errors import DataError
 
@@ -20,16 +22,25 @@ VectorPath = Annotated[
     Path, typer.Argument(metavar="FILE", help="Vectors: .npz, .npy, .ark, .scp, .parquet or .jsonl.")
 ]
 IdsPath = Annotated[
-    Path | None, typer.Option("--ids", help="Ids of an .npy file, one per line. Default: NAME.ids.txt beside it.")
+    Path | None,
+    option(
+        Panel.DATA,
+        "--ids",
+        metavar="<file>",
+        help="Ids of an .npy file, one per line. Default: NAME.ids.txt beside it.",
+    ),
 ]
 SpeakersPath = Annotated[
     Path | None,
-    typer.Option(
-        "--speakers", help="utt2spk, or a table with the columns id and speaker. Default: the id's part before its /."
+    option(
+        Panel.DATA,
+        "--speakers",
+        metavar="<file>",
+        help="utt2spk, or a table with the columns id and speaker. Default: the id's part before its /.",
     ),
 ]
 
-vectors_app = typer.Typer(no_args_is_help=True, help="Vector files of any toolkit: inspect, convert, transform.")
+vectors_app = Commands(help="Inspect, convert and transform vector files.")
 
 
 @vectors_app.command("inspect")
@@ -42,7 +53,13 @@ def inspect_command(
     quiet: Quiet = False,  # noqa: ARG001 - the command shows no progress
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Show size and speakers of a vector file, and every problem in it. Exit code 3 if there is an error."""
+    """Show size, speakers and problems of a vector file.
+
+    Exit code 3 if there is an error.
+
+    Example:
+        mrlspk vectors inspect voices.npz
+    """
     from mrlspk.workflows.vectors import inspect_vectors
 
     report = inspect_vectors(file, speakers=speakers, ids=ids)
@@ -56,17 +73,26 @@ def inspect_command(
 def convert_command(
     file: VectorPath,
     *,
-    out: Annotated[Path, typer.Option("-o", "--output", help="File to write; its suffix is the format.")],
+    out: Annotated[
+        Path, option(Panel.OUTPUT, "-o", "--output", metavar="<file>", help="File to write; its suffix is the format.")
+    ],
     ids: IdsPath = None,
     drop_unusable: Annotated[
-        bool, typer.Option("--drop-unusable", help="Leave out vectors that are zero or not finite, and count them.")
+        bool,
+        option(Panel.DATA, "--drop-unusable", help="Leave out vectors that are zero or not finite, and count them."),
     ] = False,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,  # noqa: ARG001 - the command shows no progress
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Write the vectors of a file in another format; .npy gets its ids in a text file, .ark an .scp."""
+    """Write the vectors of a file in another format.
+
+    Beside an .npy file its ids are written as text, beside an .ark file its .scp.
+
+    Example:
+        mrlspk vectors convert voices.npz -o voices.ark
+    """
     from mrlspk.workflows.vectors import convert_vectors
 
     done = convert_vectors(file, out, ids=ids, drop_unusable=drop_unusable, force=force)
@@ -82,16 +108,29 @@ def convert_command(
 def apply_command(
     file: VectorPath,
     *,
-    transform: Annotated[Path, typer.Option(help="Transform of `rotate --vectors`, or head of `train --vectors`.")],
-    out: Annotated[Path, typer.Option("-o", "--output", help="File to write; its suffix is the format.")],
-    dim: Annotated[int | None, typer.Option(min=1, help="Values to keep, e.g. 64. Default: all.")] = None,
+    transform: Annotated[
+        Path,
+        option(Panel.MODEL, metavar="<file>", help="Transform of `rotate --vectors`, or head of `train --vectors`."),
+    ],
+    out: Annotated[
+        Path, option(Panel.OUTPUT, "-o", "--output", metavar="<file>", help="File to write; its suffix is the format.")
+    ],
+    dim: Annotated[
+        int | None, option(Panel.MODEL, min=1, metavar="<dim>", help="Values to keep, e.g. 64. Default: all.")
+    ] = None,
     ids: IdsPath = None,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,  # noqa: ARG001 - the command shows no progress
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Apply a transform or a head to vectors, and write them at unit length."""
+    """Apply a transform or a head to vectors.
+
+    The vectors are written at unit length.
+
+    Example:
+        mrlspk vectors apply voices.npz --transform t.npz -o new.npz
+    """
     from mrlspk.workflows.transform_vectors import apply_to_vectors
 
     done = apply_to_vectors(file, transform, out, dim=dim, ids=ids, force=force)

@@ -26,6 +26,7 @@ from mrlspk.cli.options import (
     resolve_model,
     speech_option,
 )
+from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.trial_options import AllowUntrainedDim, Dims, check_rate
 
 if TYPE_CHECKING:
@@ -39,23 +40,38 @@ def verify_command(
     first: Annotated[Path, typer.Argument(metavar="A", help="Audio file.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="Audio file.")],
     *,
-    model: Annotated[str | None, typer.Option(help="Path or published name. Default: the newest run's best.")] = None,
+    model: Annotated[
+        str | None,
+        option(Panel.MODEL, metavar="<model>", help="Path or published name. Default: the newest run's best."),
+    ] = None,
     dims: Dims = None,
     p_target: Annotated[
         float | None,
-        typer.Option(callback=check_rate, help="Target prior for the decision. Default: the calibration's first."),
+        option(
+            Panel.SCORING,
+            callback=check_rate,
+            metavar="<prior>",
+            help="Target prior for the decision. Default: the calibration's first.",
+        ),
     ] = None,
     far: Annotated[
         float | None,
-        typer.Option(
-            callback=check_rate, help="False-accept rate to decide at; the calibration must have measured it."
+        option(
+            Panel.SCORING,
+            callback=check_rate,
+            metavar="<rate>",
+            help="False-accept rate to decide at; the calibration must have measured it.",
         ),
     ] = None,
     calibration: Annotated[
-        Path | None, typer.Option(help="File of `mrlspk calibrate`. Default: the one beside the model.")
+        Path | None,
+        option(Panel.SCORING, metavar="<file>", help="File of `mrlspk calibrate`. Default: the one beside the model."),
     ] = None,
     cohort: Annotated[
-        Path | None, typer.Option(help="Cohort for score normalisation. Default: the one of the calibration.")
+        Path | None,
+        option(
+            Panel.SCORING, metavar="<path>", help="Cohort for score normalisation. Default: the one of the calibration."
+        ),
     ] = None,
     speech: Annotated[Speech | None, speech_option("that of the calibration, or auto without one")] = None,
     channel: ChannelChoice = None,
@@ -66,7 +82,13 @@ def verify_command(
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Compare two recordings; with a calibrated model, decide whether they are of the same speaker."""
+    """Decide whether two recordings are of the same speaker.
+
+    A decision needs a calibration: see `mrlspk calibrate`.
+
+    Example:
+        mrlspk verify a.wav b.wav
+    """
     from mrlspk.workflows.verify import verify
 
     widths, settings = parse_dims(dims), read_config(None, None, channel=channel)

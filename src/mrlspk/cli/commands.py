@@ -1,0 +1,49 @@
+"""Define commands and groups whose help is a plain page of panels."""
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from mrlspk.cli import output
+from mrlspk.cli.help_page import help_page
+
+
+class HelpCommand(TyperCommand):
+    """A command."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        formatter.write(help_page(self, ctx))
+
+
+class HelpGroup(TyperGroup):
+    """A group of commands, which shows its help if none is named."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        formatter.write(help_page(self, ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before the name of a command; without any word show the help and exit 0."""
+        if not args and not ctx.resilient_parsing:
+            output.line(ctx.get_help())
+            raise typer.Exit
+        return super().parse_args(ctx, args)
+
+
+class Commands(typer.Typer):
+    """An application of `HelpCommand` and `HelpGroup`.
+
+    Args:
+        settings: Of ``typer.Typer``, such as ``name`` and ``help``.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        group = {"cls": HelpGroup, "rich_markup_mode": None, "pretty_exceptions_enable": False} | settings
+        super().__init__(**group, context_settings={"help_option_names": ["-h", "--help"]})
+
+    def command[T: Callable[..., Any]](self, name: str | None = None, **settings: Any) -> Callable[[T], T]:
+        """Return a decorator that adds a function as a command."""
+        return super().command(name, **{"cls": HelpCommand} | settings)
