@@ -122,7 +122,7 @@ def test_files_too_short_for_a_model_are_errors(run, corpus, tmp_path):
     (problem,) = outcome.json["problems"]
     assert (problem["kind"], problem["severity"], problem["where"]) == ("too_short", "error", "a/session/2.wav")
     assert f"as {model} needs" in problem["message"]
-    assert (outcome.json["model"], outcome.json["min_samples"], outcome.json["sample_rate"]) == (
+    assert (outcome.json["model"]["path"], outcome.json["min_samples"], outcome.json["sample_rate"]) == (
         str(model), least, 16_000,
     )  # fmt: skip
     embedded = run("embed", path, "--model", model, "--speech", "all")

@@ -39,7 +39,7 @@ def test_metrics_equal_files_embedded_one_by_one(run, model, tiny_corpus, flags)
     outcome = run("eval", model, *flags, "--json")
     assert outcome.exit_code == 0
     assert outcome.json["command"] == "eval"
-    assert outcome.json["model"] == str(model)
+    assert outcome.json["model"] == {"path": str(model), "source": "argument"}
     (trials,) = outcome.json["trials"]
     assert (trials["path"], trials["n_target"], trials["n_nontarget"]) == (str(tiny_corpus.trials), 24, 96)
     rows = [line.split() for line in tiny_corpus.trials.read_text().splitlines()]

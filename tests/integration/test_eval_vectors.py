@@ -69,7 +69,7 @@ def test_no_model_is_looked_up(run, monkeypatch):
     monkeypatch.setenv("MRLSPK_MODEL", "gone.pt")
     outcome = run("eval", "--vectors", "v.npz", *FLAGS)
     assert outcome.exit_code == 0, outcome.stderr
-    assert outcome.json["model"] == "v.npz"
+    assert outcome.json["model"]["path"] == "v.npz"
     assert [each["dim"] for each in outcome.json["trials"][0]["results"]] == [4, 8]
     assert "--vectors v.npz" in outcome.json["command_line"]
     assert "gone" not in outcome.stderr + outcome.json["command_line"]
@@ -235,7 +235,7 @@ def test_transform_is_applied_to_vectors(run, vectors):
     for flags, cohorts in (((), [(), ()]), (norm, [("v.npz",), ("moved.npz",)])):
         found = run("eval", "t.npz", "--vectors", "v.npz", *FLAGS, *flags, *cohorts[0]).json
         expected = run("eval", "--vectors", "moved.npz", *FLAGS, *flags, *cohorts[1]).json
-        assert found["model"] == "t.npz"
+        assert found["model"]["path"] == "t.npz"
         assert found["fingerprint"] not in {vectors.fingerprint, "unknown"}
         for mine, theirs in zip(found["trials"][0]["results"], expected["trials"][0]["results"], strict=True):
             keys = ("dim", "eer", "threshold", "min_dcf", "min_cllr")

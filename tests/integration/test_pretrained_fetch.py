@@ -61,7 +61,7 @@ def test_fetch_downloads_and_reports(server, tmp_path):
     document = json.loads(result.stdout)
     path = tmp_path / "cache" / f"{NAME}.pt"
     assert sha256(path) == SHA256
-    assert (document["schema_version"], document["command"]) == (1, "pretrained fetch")
+    assert (document["schema_version"], document["command"]) == (2, "pretrained fetch")
     assert {key: document[key] for key in ("name", "path", "sha256", "bytes")} == {
         "name": NAME,
         "path": str(path),

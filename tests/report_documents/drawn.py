@@ -15,7 +15,7 @@ from mrlspk.metrics.eer import eer_at, eer_threshold_at
 DIMS = (16, 32, 64, 128)
 PRIORS = (0.01, 0.05)
 N_RESAMPLES = 12
-COMMON = {"schema_version": 1, "mrlspk_version": "0.1.0"}
+COMMON = {"schema_version": 2, "mrlspk_version": "0.1.0"}
 SETTINGS = {
     "dims": list(DIMS),
     "p_targets": list(PRIORS),

@@ -28,7 +28,7 @@ def eval_document(*, seeds=(0, 1), calibrated=True, extras=True, name="runs/firs
     document = {
         **COMMON,
         "command": "eval",
-        "model": name,
+        "model": {"path": name, "source": "argument"},
         "fingerprint": text_hash(name),
         "command_line": f"mrlspk eval {name} --trials list-0.txt --report report",
         "settings": deepcopy(SETTINGS),

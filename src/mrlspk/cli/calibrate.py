@@ -21,6 +21,7 @@ from mrlspk.cli.options import (
     cache_folder,
     check_speech,
     choose_device,
+    model_entry,
     parse_dims,
     read_config,
 )
@@ -161,7 +162,7 @@ def calibrate_command(
 def _payload(report: "CalibrateReport") -> dict[str, Any]:
     content = report.file.content
     return {
-        "model": str(report.model.path),
+        "model": model_entry(report.model),
         "fingerprint": content.fingerprint,
         "path": str(report.file.path),
         "speech": content.speech,

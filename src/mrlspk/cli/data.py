@@ -10,13 +10,24 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.commands import Commands
-from mrlspk.cli.options import LARGEST_SEED, MOST, AsJson, ChannelChoice, Debug, Force, Quiet, resolve_model
+from mrlspk.cli.options import (
+    LARGEST_SEED,
+    MOST,
+    AsJson,
+    ChannelChoice,
+    Debug,
+    Force,
+    Quiet,
+    model_entry,
+    resolve_model,
+)
 from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.problem_tables import problem_tables
 from mrlspk.data.choices import Decode, SameSession
 from mrlspk.errors import DataError
 
 if TYPE_CHECKING:
+    from mrlspk.inference.model_file import ModelFile
     from mrlspk.workflows.check_data import CorpusReport
     from mrlspk.workflows.make_demo import DemoReport
     from mrlspk.workflows.make_trials import WrittenTrials
@@ -89,7 +100,7 @@ def check_command(
             model=file,
             on_progress=on_progress,
         )
-    output.show("data check", _check_payload(report), _check_tables(report), as_json=as_json)
+    output.show("data check", _check_payload(report, file), _check_tables(report), as_json=as_json)
     if not report.ok:
         raise typer.Exit(DataError.exit_code)
 
@@ -216,7 +227,7 @@ def trials_command(
     output.show("data trials", payload, _list_tables(lists), as_json=as_json)
 
 
-def _check_payload(report: "CorpusReport") -> dict[str, Any]:
+def _check_payload(report: "CorpusReport", model: "ModelFile | None") -> dict[str, Any]:
     return {
         "path": str(report.path),
         "speakers": report.speakers,
@@ -227,6 +238,7 @@ def _check_payload(report: "CorpusReport") -> dict[str, Any]:
         "ok": report.ok,
         "left_out": [each.entry() for each in report.left_out],
         **({} if report.needs is None else asdict(report.needs)),
+        **({} if model is None else {"model": model_entry(model)}),
     }
 
 

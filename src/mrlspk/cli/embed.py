@@ -28,6 +28,7 @@ from mrlspk.cli.options import (
     check_speech,
     choose_device,
     find_cache_folder,
+    model_entry,
     read_config,
     resolve_model,
     speech_option,
@@ -221,7 +222,7 @@ def _payload(report: "EmbedReport") -> dict[str, object]:
     """Return the keys of the JSON document beside ``embeddings``."""
     errors = [{"id": file_id, "message": message} for file_id, message in report.errors.items()]
     return {
-        "model": report.model,
+        "model": model_entry(report.model),
         "fingerprint": report.fingerprint,
         "backend": report.backend,
         "precision": report.precision,

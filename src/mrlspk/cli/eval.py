@@ -23,6 +23,7 @@ from mrlspk.cli.options import (
     check_speech,
     choose_device,
     mirror_address,
+    model_entry,
     parse_dims,
     read_config,
     typed_command,
@@ -187,7 +188,8 @@ def eval_command(
             mirror=mirror_address(),
             on_progress=on_progress,
         )
-    payload = evaluation_values(result, command_line=typed_command(ctx, **({} if vectors else {"model": file.typed})))
+    typed = typed_command(ctx, **({} if vectors else {"model": file.typed}))
+    payload = evaluation_values(result, model=model_entry(file), command_line=typed)
     try:
         _write_files(result, payload, claim, report, force=force)
     finally:  # a full disk does not lose the metrics

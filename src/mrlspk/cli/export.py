@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, Debug, Force, Quiet, cache_folder, resolve_model
+from mrlspk.cli.options import AsJson, Debug, Force, Quiet, cache_folder, model_entry, resolve_model
 from mrlspk.cli.panels import Panel, option
 
 if TYPE_CHECKING:
@@ -75,15 +75,17 @@ def export_command(
     """
     from mrlspk.workflows.export import export
 
+    file = resolve_model(model, quiet=quiet)
     exported = export(
-        resolve_model(model, quiet=quiet),
+        file,
         out,
         cache_dir=cache_folder(),
         format=format.value if format else None,
         input=source.value,
         force=force,
     )
-    output.show("export", _payload(exported), [output.facts(_rows(exported))], as_json=as_json)
+    payload = _payload(exported) | {"model": model_entry(file)}
+    output.show("export", payload, [output.facts(_rows(exported))], as_json=as_json)
 
 
 def _payload(exported: "ExportedModel") -> dict[str, Any]:

@@ -8,7 +8,7 @@ import typer
 
 from mrlspk.cli import output
 from mrlspk.cli.commands import Commands
-from mrlspk.cli.options import AsJson, Debug, Force, Quiet, resolve_model
+from mrlspk.cli.options import AsJson, Debug, Force, Quiet, model_entry, resolve_model
 from mrlspk.cli.panels import Panel, option
 
 if TYPE_CHECKING:
@@ -48,11 +48,13 @@ def describe_command(
     """
     from mrlspk.workflows.describe_model import describe_model
 
-    described = describe_model(resolve_model(model, quiet=quiet), speech=check, output=out, force=force)
+    file = resolve_model(model, quiet=quiet)
+    described = describe_model(file, speech=check, output=out, force=force)
     if described.description is None:
         output.note(f"{described.path.name} is not recognised. This is a draft of {described.path.stem}.yaml:")
     text = output.facts(_rows(described)) if described.description else described.settings.rstrip("\n")
-    output.show("model describe", _payload(described), [text], as_json=as_json)
+    payload = _payload(described) | {"model": model_entry(file)}
+    output.show("model describe", payload, [text], as_json=as_json)
     if out is not None:
         output.note(f"description: {out}")
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from mrlspk.config import Config
     from mrlspk.config.evaluation import SpeechMode
     from mrlspk.config.sources import Environment
+    from mrlspk.inference.default_model import DefaultModel
     from mrlspk.inference.model_file import ModelFile
 
 DEBUG_KEY = "mrlspk.debug"
-DEFAULT_MODEL = "redimnet-b2-vox2-ft_lm"
 RUNS = Path("checkpoints")
 MOST = 1_000_000_000  # as in the configuration, which --help does not load
 MOST_CHANNELS = 256
@@ -148,8 +148,8 @@ def parse_dims(text: str | None) -> tuple[int, ...] | None:
 def resolve_model(model: str | None, *, quiet: bool, trust_code: bool = False) -> "ModelFile":
     """Return the checkpoint of a path or name.
 
-    Without one: ``MRLSPK_MODEL``, else ``best.pt`` of the newest run under ``checkpoints/``, else the default published
-    model. The choice is shown on stderr, and so is the progress of a download unless ``quiet``.
+    Without one: ``MRLSPK_MODEL``, else the choice of `choose_default` among the runs under ``checkpoints/``. That is
+    shown on stderr, and so is the progress of a download unless ``quiet``.
 
     Raises:
         ConfigError: If a ``MRLSPK_`` variable is unknown.
@@ -159,18 +159,47 @@ def resolve_model(model: str | None, *, quiet: bool, trust_code: bool = False) -
     from mrlspk.inference.model_file import locate_model
 
     environment = _environment()
-    if model is None:
-        model = environment.model or newest_best(RUNS) or DEFAULT_MODEL
-        output.note(f"model: {model}")
+    default = _choose_model(environment) if model is None else None
+    model = default.model if default else str(model)
     with output.progress(model, quiet=quiet) as on_progress:
         file = locate_model(model, cache_dir=environment.cache_dir, mirror=environment.mirror, on_progress=on_progress)
-    return replace(file, trust_code=trust_code)
+    return replace(file, trust_code=trust_code, source=default.source if default else "argument", default=default)
 
 
-def newest_best(runs: Path) -> str | None:
-    """Return ``best.pt`` of the newest run, or None."""
-    found = [(path.stat().st_mtime, str(path)) for path in runs.glob("*/best.pt")]
-    return max(found)[1] if found else None
+def _choose_model(environment: "Environment") -> "DefaultModel":
+    """Return the model to use if the command names none, and show it."""
+    from mrlspk.inference.default_model import DefaultModel, choose_default
+
+    default = DefaultModel(environment.model, "MRLSPK_MODEL") if environment.model else choose_default(RUNS)
+    output.note("\n".join(_about(default)))
+    return default
+
+
+def _about(default: "DefaultModel") -> Iterator[str]:
+    """Yield what to say of a model that the command does not name, and of the newest run that is passed over."""
+    if default.source == "MRLSPK_MODEL":
+        yield f"model: {default.model}, the value of MRLSPK_MODEL"
+        return
+    is_run = default.source == "newest run"
+    rate = f"EER {output.percent(default.eer)} % on " + (
+        "its held-out speakers" if is_run else "VoxCeleb1-O, published"
+    )
+    facts = [
+        default.date,
+        f"trained on {default.corpus}" if default.corpus else None,
+        rate if default.eer is not None else None,
+    ]
+    yield f"model: {default.model}, the {default.source} ({', '.join(filter(None, facts))})"
+    if default.passed_over:
+        newer = default.passed_over[0]
+        yield f"not used: {newer.path}, {newer.reason}; name it to use it"
+
+
+def model_entry(file: "ModelFile") -> dict[str, Any]:
+    """Return the JSON entry ``model``: path and source, and of a default also date, corpus and EER."""
+    default = file.default
+    facts = ("date", "corpus", "eer") if default and default.source != "MRLSPK_MODEL" else ()
+    return {"path": str(file.path), "source": file.source} | {key: getattr(default, key) for key in facts}
 
 
 def cache_folder() -> Path:

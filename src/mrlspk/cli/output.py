@@ -22,7 +22,7 @@ from mrlspk.errors import MrlspkError, StoppedError
 if TYPE_CHECKING:
     from mrlspk.files import OnProgress
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: `model` is an object
 PIPE_WIDTH = 120  # characters per line if stdout is not a terminal
 
 # Control characters except tab and line feed, and lone surrogates; text from files can contain them.

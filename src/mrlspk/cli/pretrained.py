@@ -19,6 +19,7 @@ from mrlspk.cli.options import (
     Quiet,
     cache_folder,
     mirror_address,
+    model_entry,
     resolve_model,
 )
 from mrlspk.cli.panels import Panel, option
@@ -99,20 +100,21 @@ def inspect_command(
     )
 
     model = resolve_model(file, quiet=quiet)
+    entry = {"model": model_entry(model)}
     if model.path.suffix.lower() == ".npz":
         payload, rows = _transform(inspect_transform(model.path))
-        output.show("pretrained inspect", payload, [output.facts(rows)], as_json=as_json)
+        output.show("pretrained inspect", payload | entry, [output.facts(rows)], as_json=as_json)
         return
     if model.path.suffix.lower() == ".onnx":
         exported = inspect_exported(model.path)
         payload, rows = _exported(exported) if exported else _speaker_model(inspect_speaker_model(model))
-        output.show("pretrained inspect", payload, [output.facts(rows)], as_json=as_json)
+        output.show("pretrained inspect", payload | entry, [output.facts(rows)], as_json=as_json)
         return
     found = inspect_pretrained(model.path)
     document = dataclasses.asdict(found.model)
     document["transfer"] = document.pop("report")
     payload = {"path": str(found.path), "sha256": found.sha256, "bytes": found.bytes, **document}
-    output.show("pretrained inspect", payload, _inspection(found), as_json=as_json)
+    output.show("pretrained inspect", payload | entry, _inspection(found), as_json=as_json)
     if not found.model.report.is_whole:
         raise CheckpointError(
             "its weights do not fit its own configuration", found.path, "If it was downloaded, fetch it again."
@@ -268,10 +270,9 @@ def convert_command(
     from mrlspk.workflows.pretrained import convert_pretrained
 
     cache_dir = cache_folder()
-    converted = convert_pretrained(
-        resolve_model(model, quiet=quiet), out, cache_dir=cache_dir, adapter=adapter, bundle=bundle, force=force
-    )
-    payload = dataclasses.asdict(converted) | {"path": str(converted.path)}
+    file = resolve_model(model, quiet=quiet)
+    converted = convert_pretrained(file, out, cache_dir=cache_dir, adapter=adapter, bundle=bundle, force=force)
+    payload = dataclasses.asdict(converted) | {"path": str(converted.path), "model": model_entry(file)}
     rows = [
         ("path", converted.path),
         ("from the layout", converted.family),

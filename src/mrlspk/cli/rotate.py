@@ -22,6 +22,7 @@ from mrlspk.cli.options import (
     cache_folder,
     check_speech,
     choose_device,
+    model_entry,
     parse_dims,
     read_config,
     resolve_model,
@@ -34,6 +35,7 @@ from mrlspk.cli.vectors import IdsPath, SpeakersPath
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
+    from mrlspk.inference.model_file import ModelFile
     from mrlspk.rotation.selection import CandidateResult
     from mrlspk.rotation.transform import Transform
     from mrlspk.workflows.rotate import RotatedModel
@@ -204,10 +206,10 @@ def rotate_command(
             )
 
     if out.suffix == TRANSFORM:
-        _show_fitted(run(transform_model), as_json=as_json)
+        _show_fitted(run(transform_model), file, as_json=as_json)
         return
     rotated = run(rotate)
-    output.show("rotate", _payload(rotated), _human(rotated), as_json=as_json)
+    output.show("rotate", _payload(rotated, file), _human(rotated), as_json=as_json)
 
 
 def _transform(
@@ -245,13 +247,14 @@ def _fit_to_vectors(
     fitted = fit_to_vectors(
         vectors, output=out, request=request, dims=parse_dims(dims), speakers=speakers, ids=ids, force=force
     )
-    _show_fitted(fitted, as_json=as_json)
+    _show_fitted(fitted, None, as_json=as_json)
 
 
-def _show_fitted(fitted: "FittedTransform", *, as_json: bool) -> None:
+def _show_fitted(fitted: "FittedTransform", model: "ModelFile | None", *, as_json: bool) -> None:
     summary, base = fitted.transform.summary(), fitted.transform.base
     payload = {
         "path": str(fitted.path),
+        "model": model and model_entry(model),
         "transform": summary,
         "speech": fitted.transform.speech,
         "speech_detector": fitted.transform.speech_detector,
@@ -287,11 +290,12 @@ def fitted_speech(transform: "Transform") -> str:
     return transform.speech_detector or ("whole recordings" if transform.speech else "unknown")
 
 
-def _payload(rotated: "RotatedModel") -> dict[str, Any]:
+def _payload(rotated: "RotatedModel", model: "ModelFile") -> dict[str, Any]:
     entry = rotated.choice.entry() if rotated.choice else {}
     rotation = {key: entry[key] for key in ("method", "parameter", "spectrum", "choice") if key in entry}
     return {
         "path": str(rotated.path),
+        "model": model_entry(model),
         "rotation": rotation or None,
         "transform": rotated.transform,
         "speech": rotated.speech,

@@ -21,6 +21,7 @@ from mrlspk.cli.options import (
     cache_folder,
     check_speech,
     choose_device,
+    model_entry,
     parse_dims,
     read_config,
     resolve_model,
@@ -120,7 +121,7 @@ def verify_command(
 def _payload(report: "VerifyReport") -> dict[str, object]:
     calibration, decision = report.calibration, report.decision
     return {
-        "model": str(report.model.path),
+        "model": model_entry(report.model),
         "fingerprint": report.fingerprint,
         "calibration": calibration
         and {

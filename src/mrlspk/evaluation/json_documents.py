@@ -21,10 +21,10 @@ COMPARISON_NOTE = (
 )
 
 
-def evaluation_values(report: EvaluationReport, *, command_line: str) -> dict[str, Any]:
-    """Return the document of an evaluation; ``command_line`` repeats it."""
+def evaluation_values(report: EvaluationReport, *, model: dict[str, Any], command_line: str) -> dict[str, Any]:
+    """Return the document of an evaluation; ``model`` says who named it, and ``command_line`` repeats the command."""
     values: dict[str, Any] = {
-        "model": str(report.model),
+        "model": model | {"path": str(report.model)},
         "fingerprint": report.fingerprint,
         "command_line": command_line,
         **speech_values(report.settings, report.speech_detector),

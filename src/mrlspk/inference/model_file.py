@@ -7,6 +7,7 @@ from pathlib import Path
 from mrlspk.config.sources import no_cache_folder
 from mrlspk.errors import CheckpointError
 from mrlspk.files import OnProgress
+from mrlspk.inference.default_model import DefaultModel, ModelSource
 from mrlspk.pretrained.fetch import fetch_model
 from mrlspk.pretrained.own_models import OwnModel, find_own_model, list_own_models, verified_path
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
@@ -24,6 +25,8 @@ class ModelFile:
         vectors: File of vectors in place of audio. The model is then a transform or head to apply, or the file itself
             for no model.
         trust_code: Whether the user lets a program in the file run: a TorchScript model.
+        source: Who named it.
+        default: What is known of it, if nobody did.
     """
 
     path: Path
@@ -32,6 +35,8 @@ class ModelFile:
     own: OwnModel | None = None
     vectors: Path | None = None
     trust_code: bool = False
+    source: ModelSource = "argument"
+    default: DefaultModel | None = None
 
     @property
     def is_vectors(self) -> bool:

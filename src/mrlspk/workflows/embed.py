@@ -41,7 +41,7 @@ class EmbedReport:
     """Embeddings of files.
 
     Attributes:
-        model: Path of the model file.
+        model: Model file.
         fingerprint: Of the model.
         dim: Width of the embeddings.
         dims: Prefix widths of the embeddings that the model was trained for, and ``dim``; rising.
@@ -61,7 +61,7 @@ class EmbedReport:
         verified: Embeddings that were made again; None if none were.
     """
 
-    model: str
+    model: ModelFile
     fingerprint: str
     dim: int
     dims: tuple[int, ...]
@@ -164,7 +164,7 @@ def embed(
     verified = verify_rows(rows, embed_singly, files=verify) if verify else None
     _warn_of_channels(run.totals)
     return EmbedReport(
-        model=str(model.path),
+        model=model,
         fingerprint=network.fingerprint,
         backend=runtime_name(network),
         precision=precision,

@@ -30,7 +30,7 @@ def render_page(document: Mapping[str, Any]) -> str:
     """Return the HTML of a document of ``eval`` or ``compare``; equal documents give equal text."""
     lists = document["trials"]
     names = short_names([trials["path"] for trials in lists])
-    models = model_names(document.get("models") or [document["model"]])
+    models = model_names(document.get("models") or [document["model"]["path"]])
     with drawing():
         if document["command"] == "compare":
             overview = None

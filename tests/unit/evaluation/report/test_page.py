@@ -30,7 +30,7 @@ def test_page_holds_the_document():
 
 
 def test_no_text_ends_the_script_element(plain_evaluation):
-    document = plain_evaluation | {"model": "</script><script>alert(1)</script><!--\u2028"}
+    document = plain_evaluation | {"model": {"path": "</script><script>alert(1)</script><!--\u2028"}}
     text = embedded_json(document)
     assert not set("<>&") & set(text)
     assert json.loads(text) == document

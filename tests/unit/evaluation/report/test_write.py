@@ -77,7 +77,7 @@ def test_full_disk_leaves_what_was_there_and_nothing_else(document, tmp_path, ex
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
         with pytest.raises(MrlspkError, match="cannot be written: File too large"):
-            write_report(document | {"model": "other.pt"}, folder, force=True)
+            write_report(document | {"model": {"path": "other.pt"}}, folder, force=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert _contents(tmp_path) == before

@@ -1,0 +1,70 @@
+"""Meet the mistakes of the first hour: models that are not the expected ones."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from factories import write_tiny_model
+from first_hour import Situation
+
+
+def write_run(name, **card):
+    """Write ``best.pt`` of a run with a model card."""
+    best = write_tiny_model(Path("checkpoints") / name / "best.pt", (8,))
+    data = {"folder": "vox1", "synthetic": card.pop("synthetic", False)}
+    content = {"data": data, "family": "redimnet", "results": [{"dim": 8, "eer": 0.0312}], **card}
+    best.with_name("best.card.json").write_text(json.dumps(content))
+
+
+def only_runs_for_a_try():
+    write_run("demo", synthetic=True)
+    write_run("debug", debug_batches=2)
+
+
+SITUATIONS = [
+    Situation(
+        "only runs for a try and no network",
+        ("embed", "a.wav"),
+        4,
+        (
+            "model: redimnet-b2-vox2-ft_lm, the published default (trained on VoxCeleb2, EER 0.57 %",
+            "not used: checkpoints/debug/best.pt, a debug run; name it to use it",
+        ),
+        prepare=only_runs_for_a_try,
+    ),
+    Situation(
+        "a real run",
+        ("embed", "a.wav", "--speech", "all"),
+        3,
+        (
+            "model: checkpoints/real/best.pt, the newest run (20",
+            "trained on vox1, EER 3.12 % on its held-out speakers)",
+        ),
+        prepare=lambda: write_run("real"),
+    ),
+]
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda each: each.name)
+def test_first_hour(situation, meet, monkeypatch):
+    monkeypatch.setenv("MRLSPK_MIRROR", "empty-mirror")
+    meet(situation)
+
+
+def test_json_says_which_model_is_used_and_why(run, tmp_path, monkeypatch, newcomers_model, tiny_corpus):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MRLSPK_MODEL", raising=False)
+    write_run("real")
+    audio = tiny_corpus.root / tiny_corpus.utterance_ids[0]
+    given = run("embed", audio, "--model", newcomers_model, "--json").json["model"]
+    assert given == {"path": str(newcomers_model), "source": "argument"}
+    found = run("embed", audio, "--json").json["model"]
+    assert found.pop("date").startswith("20")
+    assert found == {"path": "checkpoints/real/best.pt", "source": "newest run", "corpus": "vox1", "eer": 0.0312}
+    monkeypatch.setenv("MRLSPK_MODEL", str(newcomers_model))
+    for command in (["embed", audio], ["verify", audio, audio]):
+        document = run(*command, "--json").json
+        assert (document["schema_version"], document["model"]) == (
+            2, {"path": str(newcomers_model), "source": "MRLSPK_MODEL"},
+        )  # fmt: skip
