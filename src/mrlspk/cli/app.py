@@ -28,6 +28,7 @@ from mrlspk.cli.model import model_app
 from mrlspk.cli.options import DEBUG_KEY
 from mrlspk.cli.panels import CommandPanel, Panel, option
 from mrlspk.cli.pretrained import pretrained_app
+from mrlspk.cli.report import report_command
 from mrlspk.cli.rotate import rotate_command
 from mrlspk.cli.train import train_command
 from mrlspk.cli.vectors import vectors_app
@@ -119,6 +120,7 @@ def _read_dotenv(path: Path) -> None:
 
 
 app.command("train", rich_help_panel=CommandPanel.MAKE)(train_command)
+app.command("report", rich_help_panel=CommandPanel.MAKE)(report_command)
 app.command("rotate", rich_help_panel=CommandPanel.MAKE)(rotate_command)
 app.command("calibrate", rich_help_panel=CommandPanel.MAKE)(calibrate_command)
 app.command("export", rich_help_panel=CommandPanel.MAKE)(export_command)

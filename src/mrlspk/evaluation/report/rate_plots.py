@@ -37,7 +37,7 @@ def eval_overview(document: Mapping[str, Any], names: Sequence[str]) -> PlotFigu
     note = "A step along the axis doubles the width."
     if _has_intervals(series):
         note = f"Bars are intervals over speakers. {note}"
-    return _draw_rates(series, looks(len(names)), names, name="eer-width", x_label=WIDTH, note=note)
+    return draw_rates(series, looks(len(names)), names, name="eer-width", x_label=WIDTH, note=note)
 
 
 def compare_figures(
@@ -58,7 +58,7 @@ def compare_figures(
     series = [_by_width([{"dim": each["dim"], **each["models"][i]} for each in results]) for i in range(len(models))]
     note = "Bars are intervals of each model alone; see the differences for whether two models differ."
     note = note if _has_intervals(series) else ""
-    figures = [_draw_rates(series, looks(len(models)), models, name=f"eer-width-{key}", x_label=WIDTH, note=note)]
+    figures = [draw_rates(series, looks(len(models)), models, name=f"eer-width-{key}", x_label=WIDTH, note=note)]
     if 0 < len(results[0]["pairs"]) <= DRAWN_PAIRS:
         figures.append(_differences(results, names, f"difference-{key}"))
     return figures
@@ -71,10 +71,10 @@ def _against_epoch(checkpoints: Rows, results: Rows, name: str) -> PlotFigure:
         rows = sorted((epochs[each["model"]], each["eer"], each.get("eer_ci")) for each in result["models"])
         series.append(Series(*zip(*rows, strict=True)))
     note = "Bars are intervals over speakers." if _has_intervals(series) else ""
-    return _draw_rates(series, width_looks(len(results)), width_names(results), name=name, x_label="epoch", note=note)
+    return draw_rates(series, width_looks(len(results)), width_names(results), name=name, x_label="epoch", note=note)
 
 
-def _draw_rates(
+def draw_rates(
     series: Sequence[Series], shown: Sequence[Look], legend: Sequence[str], *, name: str, x_label: str, note: str
 ) -> PlotFigure:
     """Return rates in percent against widths (on a log2 axis) or epochs, with their intervals."""

@@ -20,7 +20,8 @@ _COMPARE = {
     "comparison": (["results", "pairs"], None),
     "speakers": (["results", "pairs", "speakers"], ["dim", "a", "b"]),
 }
-CSV_FILES = [f"{name}.csv" for name in (*_EVAL, *_COMPARE, "errors")]
+_RUN = "verdict", "epochs", "steps"
+CSV_FILES = [f"{name}.csv" for name in (*_EVAL, *_COMPARE, "errors", *_RUN)]
 _SIZES = ("n_target", "n_nontarget", "n_speakers", "n_utterances")
 # Lists inside a row of results: the key of their items, and what stands before its value in the name of a column.
 _KEYED = {"dcf": ("p_target", "@"), "false_accepts": ("p_fa", "_at_fa@")}
@@ -29,6 +30,8 @@ _NESTED = ("mcnemar", "signs")  # null where there are none
 
 def csv_files(document: Mapping[str, Any]) -> dict[str, str]:
     """Return the text of each CSV file by name; an empty kind is absent."""
+    if document["command"] == "report":
+        return _run_files(document)
     is_eval = document["command"] == "eval"
     tables: dict[str, list[Row]] = {}
     for name, (keys, columns) in (_EVAL if is_eval else _COMPARE).items():
@@ -41,6 +44,13 @@ def csv_files(document: Mapping[str, Any]) -> dict[str, str]:
     if is_eval:
         tables["errors"] = [_of_list(trials) | row for trials in document["trials"] for row in _errors(trials)]
     return {f"{name}.csv": _csv_text(rows) for name, rows in tables.items() if rows}
+
+
+def _run_files(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tables of a training run."""
+    rows = {"verdict": (document["verdict"] or {}).get("widths") or [], "epochs": document["epochs"]}
+    rows["steps"] = document["steps"]
+    return {f"{name}.csv": _csv_text([flat(row) for row in rows[name]]) for name in _RUN if rows[name]}
 
 
 def flat(values: Mapping[str, Any]) -> Row:

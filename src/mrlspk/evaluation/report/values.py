@@ -23,6 +23,7 @@ FORMATS: Mapping[str, Callable[[Any], str]] = {
     "cost_change": lambda value: _signed(value, 4),
     "score": lambda value: f"{value:.4f}",
     "p_value": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
+    "seconds": lambda value: f"{value:,.1f}",
     "integer": lambda value: f"{value:,}",
     "general": lambda value: f"{value:g}",
 }

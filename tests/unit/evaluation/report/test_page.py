@@ -7,7 +7,8 @@ from html import unescape
 import matplotlib
 import pytest
 
-from mrlspk.evaluation.report.page import embedded_json, heat, render_page, visible
+from mrlspk.evaluation.report.environment import embedded_json, visible
+from mrlspk.evaluation.report.page import heat, render_page
 from report_documents import compare_document, eval_document, of_one_width, without_intervals
 
 

@@ -1,0 +1,117 @@
+"""Read what the folder of a training run holds."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mrlspk.errors import DataError
+from mrlspk.reading import is_file, is_folder, read_text
+
+CONFIG, METRICS = "config.yaml", "metrics.jsonl"
+LARGEST_LOG = 1 << 32  # bytes
+GIVE_RUN = "Give the folder of a run, such as checkpoints/NAME."
+
+type Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The files of a run, read.
+
+    Attributes:
+        folder: Of the run.
+        config_text: The configuration as it was written; empty if it is gone.
+        starts: The facts at each start of the run, the first one first.
+        steps: Logged optimiser steps.
+        epochs: Validated epochs.
+        cards: Model cards by the name of the checkpoint.
+        verdict: Of a head run that has ended.
+    """
+
+    folder: Path
+    config_text: str
+    starts: Sequence[Entry]
+    steps: Sequence[Entry]
+    epochs: Sequence[Entry]
+    cards: Mapping[str, Entry]
+    verdict: Entry | None
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read a run that has ended, is still training, or was stopped.
+
+    Raises:
+        DataError: If the folder is not that of a run, or a file of it cannot be read.
+        CheckpointError: If ``best.pt`` is damaged.
+    """
+    _check_run(folder)
+    lines = list(_read_log(folder / METRICS))
+    cards = dict(_read_cards(folder))
+    return RunRecord(
+        folder=folder,
+        config_text=_text(folder / CONFIG) or "",
+        starts=_of_kind(lines, "run"),
+        steps=_of_kind(lines, "step"),
+        epochs=_of_kind(lines, "epoch"),
+        cards=cards,
+        verdict=_read_verdict(folder) if (folder / "rotation.pt").is_file() else None,
+    )
+
+
+def _check_run(folder: Path) -> None:
+    if not is_folder(folder, DataError, GIVE_RUN):
+        what = "is a file, expected the folder of a run" if is_file(folder, DataError) else "no such folder"
+        raise DataError(what, folder, f"Give {folder.parent}." if _is_run(folder.parent) else GIVE_RUN)
+    if not _is_run(folder):
+        runs = sorted(path for path in folder.iterdir() if path.is_dir() and _is_run(path))
+        fix = f"It holds runs: give one of them, such as {runs[-1]}." if runs else GIVE_RUN
+        raise DataError(f"is not the folder of a training run: it has neither {CONFIG} nor {METRICS}", folder, fix)
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (CONFIG, METRICS))
+
+
+def _text(path: Path) -> str | None:
+    """Return the text of a file; None if there is none."""
+    if not is_file(path, DataError):
+        return None
+    return read_text(path, DataError, "Restore it, or remove it.", most_bytes=LARGEST_LOG)
+
+
+def _read_log(path: Path) -> Iterator[Entry]:
+    """Yield the lines of ``metrics.jsonl``; one that a kill has cut is left out."""
+    for line in (_text(path) or "").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _of_kind(lines: Sequence[Entry], kind: str) -> list[Entry]:
+    return [line for line in lines if line.get("event") == kind]
+
+
+def _read_cards(folder: Path) -> Iterator[tuple[str, Entry]]:
+    for name in ("best", "trained", "start", "rotation"):
+        if (text := _text(folder / f"{name}.card.json")) is not None:
+            try:
+                yield f"{name}.pt", json.loads(text)
+            except ValueError as error:
+                path = folder / f"{name}.card.json"
+                raise DataError(f"is not JSON: {error}", path, "Restore it, or remove it.") from error
+
+
+def _read_verdict(folder: Path) -> Entry | None:
+    """Return the verdict in ``best.pt``; None if there is none yet, or nothing was trained."""
+    best = folder / "best.pt"
+    if not best.is_file():
+        return None
+    from mrlspk.models.checkpoints import read_checkpoint, schema  # no other part of a report needs PyTorch
+
+    verdict = read_checkpoint(best).get(schema.VERDICT)
+    return None if verdict is None else dict(json.loads(json.dumps(verdict)))
