@@ -10,9 +10,12 @@ install_packages() {
       sudo -n true 2>/dev/null || return 1
       as_root=(sudo -n)
     fi
-    ${as_root[@]+"${as_root[@]}"} apt-get -qq update >&2
-    ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive \
-      apt-get -qq install --yes --no-install-recommends "$@" >/dev/null
+    (
+      flock 9 # one caller at a time, as apt-get refuses a second
+      ${as_root[@]+"${as_root[@]}"} apt-get -qq update >&2
+      ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq install --yes --no-install-recommends "$@" >/dev/null
+    ) 9>"${TMPDIR:-/tmp}/mrlspk-packages.lock"
   else
     return 1
   fi

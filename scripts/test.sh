@@ -31,17 +31,30 @@ if [ "${1:-}" = --quick ]; then
   chosen=(-m "not process and not slow")
 fi
 
-scripts/setup.sh
+tools=
 if [ ${#chosen[@]} -eq 0 ]; then
-  ensure_chromium
-  ensure_audio_tools
+  { ensure_chromium && ensure_audio_tools; } & # while .venv is made
+  tools=$!
 fi
+scripts/setup.sh
 export PATH="$PWD/.venv/bin:$PATH"
 
 ruff check --quiet
 ruff format --check --quiet
-mypy
 lint-imports
-# Two at a time, file by file, each computing in one thread: many tests wait for processes of their own.
+# The types are checked while tests wait for processes of their own.
+nice scripts/check_types.sh &
+types=$!
+trap 'kill "$types" 2>/dev/null || true' EXIT
+[ -z "$tools" ] || wait "$tools"
+
+# Two at a time, file by file, the longest first (tests/conftest.py), each computing in one thread.
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
-pytest --ignore=tests/benchmarks --benchmark-disable --numprocesses=2 --dist=loadfile "${chosen[@]}" "$@"
+failed=0
+pytest --ignore=tests/benchmarks --benchmark-disable --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
+  "${chosen[@]}" "$@" || failed=$?
+if ! wait "$types"; then
+  echo "test: mypy found errors, shown above" >&2
+  failed=1
+fi
+exit "$failed"

@@ -1,6 +1,8 @@
 """Stages computed anew and parts compiled: nothing that is computed changes, bit for bit where nothing is compiled."""
 
 import copy
+import os
+from functools import partial
 
 import pytest
 import torch
@@ -9,10 +11,9 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from mrlspk.config.architecture import ReDimNet2Config, ReDimNetConfig, describe_architecture
 from mrlspk.config.training import LoraConfig
-from mrlspk.errors import MissingDependencyError
 from mrlspk.models.encoder import build_encoder
 from mrlspk.models.parts import set_training_mode
-from mrlspk.models.redimnet.execution import Calls, statistics_kept
+from mrlspk.models.redimnet.execution import Calls, _compiled, statistics_kept
 from mrlspk.training.hardware import check_compiler
 from mrlspk.training.network.lora import build_adapters, train_adapters
 
@@ -168,13 +169,16 @@ def test_way_of_calling_is_not_part_of_the_state():
 
 
 @pytest.fixture
-def compiler():
-    try:
+def compiler(monkeypatch):
+    """Compile by graphs that torch calls eagerly; ``MRLSPK_TEST_COMPILER=inductor`` writes C++, in half a minute."""
+    name = os.environ.get("MRLSPK_TEST_COMPILER", "aot_eager")
+    if name == "inductor":
         check_compiler(torch.device("cpu"))
-    except MissingDependencyError as error:
-        pytest.skip(f"needs a C++ compiler: {error.what}")
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=name))
+    _compiled.cache_clear()
     torch._dynamo.utils.counters.clear()
     yield
+    _compiled.cache_clear()
     torch.compiler.reset()
 
 
