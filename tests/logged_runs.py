@@ -17,7 +17,7 @@ def facts(first_step=0, first_epoch=1, *, config=CONFIG):
     return RunFacts(
         "run", config, 2, 3, 2, 2, 4, 10, 0, 4, 3, first_epoch, None,
         first_step=first_step, resumes=first_step > 0, n_processes=2, effective_batch=16,
-        parameters={"backbone": 7, "head": 3},
+        parameters={"backbone": 7, "head": 3}, published_dims=(4, 8),
     )  # fmt: skip
 
 

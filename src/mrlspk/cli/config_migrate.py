@@ -2,14 +2,13 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
-from rich.table import Table
 
 from mrlspk.cli import output
 from mrlspk.cli.commands import Commands
@@ -56,23 +55,16 @@ def _payload(migrated: "Migration", written: Path) -> dict[str, object]:
 
 def _human(migrated: "Migration", written: Path) -> Iterator[RenderableType]:
     mapped = [(key.old, key.new, _shown(key.value), _told(key.remark)) for key in migrated.mapped]
-    yield _text_table("Kept", ("old key", "new key", "value", "remark"), mapped)
+    yield output.table("Kept", ("old key", "new key", "value", "remark"), mapped)
     yield ""
-    yield _text_table("Dropped", ("old key", "reason"), [(key.old, _told(key.reason)) for key in migrated.dropped])
+    yield output.table("Dropped", ("old key", "reason"), [(key.old, _told(key.reason)) for key in migrated.dropped])
     yield ""
     if migrated.added:
         added = [(key.new, _shown(key.value), _told(key.reason)) for key in migrated.added]
-        yield _text_table("Added", ("new key", "value", "reason"), added)
+        yield output.table("Added", ("new key", "value", "reason"), added)
         yield ""
     yield f"{len(migrated.mapped)} keys kept, {len(migrated.dropped)} dropped, {len(migrated.added)} added"
     yield f"{len(migrated.keys)} differ from the defaults and were written to {written}"
-
-
-def _text_table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
-    table = output.table(title, columns, rows)
-    for column in table.columns:
-        column.justify = "left"
-    return table
 
 
 def _shown(value: object) -> str:

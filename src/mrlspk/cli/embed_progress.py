@@ -1,13 +1,12 @@
-"""Show on a terminal how far `mrlspk embed` is: files, audio, speed and time left."""
+"""Show on a terminal how far `mrlspk embed` is: files, speed and time left."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from mrlspk.cli import output
+from mrlspk.cli.progress_bars import build_bars
 
 if TYPE_CHECKING:
     from mrlspk.workflows.embed_run import EmbedProgress, OnEmbedProgress
@@ -19,26 +18,19 @@ def embed_progress(*, quiet: bool) -> Iterator["OnEmbedProgress | None"]:
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    columns = (
-        TextColumn("embedding"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=output.stderr_console(), transient=True) as bar:
-        task = bar.add_task("", total=None)
+    with build_bars(output.stderr_console()) as bars:
+        task = bars.add_task("embedding", total=None)
 
         def draw(now: "EmbedProgress") -> None:
-            bar.update(task, completed=now.files, total=now.total, description=speed(now))
+            bars.update(task, completed=now.files, total=now.total, rate=speed(now))
 
         yield draw
 
 
 def speed(now: "EmbedProgress") -> str:
-    """Return how much audio was embedded, and how many times faster than it lasts."""
-    times = f", {now.audio_seconds / now.seconds:.0f} times real time" if now.seconds > 0 else ""
-    return f"{duration(now.audio_seconds)}{times}"
+    """Return how many times faster audio is embedded than it lasts; nothing before the first file is."""
+    known = now.seconds > 0 and now.audio_seconds > 0
+    return f"{now.audio_seconds / now.seconds:,.0f} times real time" if known else ""
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
-from rich.table import Table
 
 from mrlspk.cli import output
 from mrlspk.cli.options import (
@@ -30,6 +29,7 @@ from mrlspk.cli.options import (
 )
 from mrlspk.cli.output import cost, percent, percent_interval, rate_table
 from mrlspk.cli.panels import Panel, option
+from mrlspk.cli.tables import FittedTable
 from mrlspk.cli.trial_options import (
     AllowMissing,
     AllowUntrainedDim,
@@ -335,7 +335,7 @@ def _target_line(found: "TargetWidth", target: float | None) -> str:
     return f"{goal}: {found.reason}{estimate}"
 
 
-def baseline_table(trials: "ListReport") -> Table:
+def baseline_table(trials: "ListReport") -> FittedTable:
     """Return the equal error rates of the baselines of a list, and of the model."""
     rates = {each.name: {width.dim: width.eer for width in each.results} for each in trials.baselines}
     ((own_dim, own),) = rates.pop("own").items()

@@ -161,7 +161,7 @@ def resolve_model(model: str | None, *, quiet: bool, trust_code: bool = False) -
     environment = _environment()
     default = _choose_model(environment) if model is None else None
     model = default.model if default else str(model)
-    with output.progress(model, quiet=quiet) as on_progress:
+    with output.progress(model, quiet=quiet, is_bytes=True) as on_progress:
         file = locate_model(model, cache_dir=environment.cache_dir, mirror=environment.mirror, on_progress=on_progress)
     return replace(file, trust_code=trust_code, source=default.source if default else "argument", default=default)
 

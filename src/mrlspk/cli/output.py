@@ -7,23 +7,22 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from mrlspk import __version__
-from mrlspk.cli import output
 from mrlspk.cli.flag_names import error_text, with_flags
+from mrlspk.cli.progress_bars import build_bars, short_name
 from mrlspk.cli.streams import is_unicode
+from mrlspk.cli.tables import FittedTable, wrap
 from mrlspk.errors import MrlspkError, StoppedError
 
 if TYPE_CHECKING:
     from mrlspk.files import OnProgress
 
 SCHEMA_VERSION = 2  # 2: `model` is an object
-PIPE_WIDTH = 120  # characters per line if stdout is not a terminal
+UNBOUND = 100_000  # characters per line if it is no terminal: each row of a table is one line
 
 # Control characters except tab and line feed, and lone surrogates; text from files can contain them.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -38,10 +37,13 @@ def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableTyp
         return
     console = stdout_console()
     for piece in human:
-        if isinstance(piece, str):
-            console.print(plain(piece), soft_wrap=True)  # the terminal wraps it, so that copied text has no line breaks
-        else:
-            console.print(piece)
+        print_piece(console, piece)
+
+
+def print_piece(console: Console, piece: RenderableType) -> None:
+    """Print a table, or a text that is wrapped at spaces on a terminal."""
+    text = "\n".join(wrap(plain(piece), console.width)) if isinstance(piece, str) else piece
+    console.print(text, soft_wrap=True)
 
 
 def show_rows(command: str, payload: Mapping[str, Any], name: str, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -68,14 +70,9 @@ def document(command: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     return {**common, "warnings": warnings, **payload}
 
 
-def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """Return a plain table; the first column is left-aligned, the others right-aligned."""
-    result = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        result.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
-    for row in rows:
-        result.add_row(*(plain(str(cell)) for cell in row))
-    return result
+def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> FittedTable:
+    """Return a table whose first column has the names of the rows."""
+    return FittedTable(title, tuple(columns), tuple(tuple(plain(str(cell)) for cell in row) for row in rows))
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> str:
@@ -97,7 +94,7 @@ def line(text: str) -> None:
 
 def note(text: str) -> None:
     """Print a note on stderr."""
-    sys.stderr.write(plain(text) + "\n")
+    print_piece(stderr_console(), text)
 
 
 def show_error(error: MrlspkError) -> None:
@@ -108,25 +105,28 @@ def show_error(error: MrlspkError) -> None:
 
 def stdout_console() -> Console:
     """Return a console on stdout without highlighting and markup."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
-    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+    return _console(sys.stdout)
 
 
 def stderr_console() -> Console:
     """Return the same on stderr."""
-    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
+    width = None if stream.isatty() or "COLUMNS" in os.environ else UNBOUND
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
 @contextmanager
-def progress(description: str, *, quiet: bool) -> Iterator["OnProgress | None"]:
+def progress(description: str, *, quiet: bool, is_bytes: bool = False) -> Iterator["OnProgress | None"]:
     """Yield a function of (done, total) that draws a progress bar on stderr; None if quiet or without a terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=stderr_console(), transient=True) as bar:
-        task = bar.add_task(description, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with build_bars(stderr_console()) as bars:
+        task = bars.add_task(short_name(description), total=None, is_bytes=is_bytes)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 class WarningHandler(logging.Handler):
@@ -159,8 +159,10 @@ def percent_interval(interval: Sequence[float] | None) -> str:
     return "–" if interval is None else f"{percent(interval[0])}–{percent(interval[1])}"
 
 
-def rate_table(own_dim: int, own: float, rows: Mapping[str, Mapping[int, float]], *, dims: tuple[int, ...]) -> Table:
+def rate_table(
+    own_dim: int, own: float, rows: Mapping[str, Mapping[int, float]], *, dims: tuple[int, ...]
+) -> FittedTable:
     """Return equal error rates by width: of the original embedding at full width in each column, then of ``rows``."""
     rates = {f"own embedding, {own_dim} values": dict.fromkeys(dims, own), **rows}
     cells = ((label, *(percent(found.get(dim)) for dim in dims)) for label, found in rates.items())
-    return output.table(None, ("EER %", *map(str, dims)), cells)
+    return table(None, ("EER %", *map(str, dims)), cells)

@@ -56,7 +56,7 @@ def fetch_command(
     from mrlspk.pretrained.cache_folder import shown
 
     folder, mirror = cache_dir or cache_folder(), mirror_address()
-    with output.progress(shown(name_or_url), quiet=quiet) as on_progress:
+    with output.progress(shown(name_or_url), quiet=quiet, is_bytes=True) as on_progress:
         fetched = fetch_model(
             name_or_url,
             cache_dir=folder,

@@ -17,12 +17,8 @@ SHOWN = 20  # problems in the table; --json has all of them
 def problem_tables(problems: Sequence["Problem"]) -> Iterator[RenderableType]:
     """Yield a table of the first problems, and a line that counts errors and warnings."""
     if problems:
-        table = output.table(None, ["severity", "kind", "where", "message"], [])
-        for column in table.columns:
-            column.justify = "left"
-        for problem in problems[:SHOWN]:
-            table.add_row(problem.severity, problem.kind, output.plain(problem.where), output.plain(problem.message))
-        yield table
+        rows = ((each.where, each.severity, each.kind, each.message) for each in problems[:SHOWN])
+        yield output.table(None, ("where", "severity", "kind", "message"), rows)
     if len(problems) > SHOWN:
         yield f"… and {len(problems) - SHOWN} more; --json shows all of them"
     n_of = Counter(problem.severity for problem in problems)

@@ -197,6 +197,7 @@ class RunFacts:
         effective_batch: Crops of an optimiser step, over all processes and accumulated batches.
         parameters: Number of values of each part: front end, backbone, pooling, head, classifier weights.
         left_out: Audio and links in the corpora that are not used.
+        published_dims: Widths that the model is published with; others only take part in the training.
     """
 
     run_dir: str
@@ -221,6 +222,7 @@ class RunFacts:
     effective_batch: int = 0
     parameters: dict[str, int] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    published_dims: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

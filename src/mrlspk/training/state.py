@@ -131,4 +131,5 @@ def describe_run(state: RunState) -> RunFacts:
         stored_bytes=None if n_stored is None else store_bytes(n_stored, n_features, config.features.dtype),
         baselines=state.baselines,
         left_out=plan.data.left_out,
+        published_dims=config.model.matryoshka_dims,
     )

@@ -36,3 +36,29 @@ def test_cost_that_rounds_to_zero_has_no_sign(value, shown):
 
 def test_facts_are_aligned():
     assert output.facts([("a", 1), ("long", "two")]) == "a     1\nlong  two"
+
+
+def test_own_rate_fills_every_column_and_absent_widths_are_dashes():
+    table = output.rate_table(6, 0.1, {"own, truncated": {4: 0.25}, "this model": {4: 0.2, 8: 0.125}}, dims=(4, 8))
+    assert [line.split()[-2:] for line in [text for text, _ in table.lines(80)]] == [
+        ["4", "8"],
+        ["10.00", "10.00"],
+        ["25.00", "–"],
+        ["20.00", "12.50"],
+    ]
+
+
+def test_text_on_a_terminal_wraps_at_spaces(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    output.note("warning: /a/long/path/to/some/recording.wav has clipped samples")
+    assert capsys.readouterr().err.splitlines() == [
+        "warning:",
+        "/a/long/path/to/some/recording.wav",
+        "has clipped samples",
+    ]
+
+
+def test_text_in_a_pipe_is_one_line(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    output.show("test", {}, ["word " * 100 + "end"], as_json=False)
+    assert capsys.readouterr().out == "word " * 100 + "end\n"

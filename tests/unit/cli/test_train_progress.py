@@ -23,21 +23,21 @@ def shown(capsys):
     return tell
 
 
-def test_epoch_line_shows_waiting_and_memory(shown):
+def test_waiting_for_data_and_peak_memory_are_remarked(shown):
     steps = replace(step(1), waiting_share=0.5), replace(step(2), waiting_share=0.25, memory_mib=1234.4)
-    line = shown(facts(), *steps, epoch(1))[-1]
-    assert "2 s  data wait 38%  peak 1,234 MiB  new best" in line  # the mean of 50 % and 25 %
-    assert "skipped" not in line
+    said = shown(facts(), *steps, epoch(1))[-1]
+    assert said == "  waited for data: 38% of the time, peak memory: 1,234 MiB"  # the mean of 50 % and 25 %
 
 
-def test_epoch_line_counts_skipped_steps(shown):
-    line = shown(facts(), step(1), step(2, math.nan), epoch(1))[-1]
-    assert "64 MiB  steps skipped so far: 1" in line
+def test_remarks_count_skipped_steps(shown):
+    assert shown(facts(), step(1), step(2, math.nan), epoch(1))[-1].endswith("64 MiB, steps skipped so far: 1")
 
 
-def test_epoch_line_covers_its_own_steps_only(shown):
+def test_remarks_cover_the_steps_of_their_epoch_only(shown):
     waits = replace(step(1), waiting_share=1.0), epoch(1), replace(step(2), waiting_share=0.0), epoch(2)
-    assert "data wait 0%" in shown(facts(), *waits)[-1]
+    said = shown(facts(), *waits)
+    assert said[-2].startswith("  waited for data: 100%")
+    assert said[-1].split()[:2] == ["epoch", "2/3"]  # it did not wait, and memory did not grow
 
 
 def test_resumed_run_shows_its_place_and_processes(shown):
@@ -47,19 +47,25 @@ def test_resumed_run_shows_its_place_and_processes(shown):
 
 
 def test_new_run_of_one_process_shows_neither(shown):
-    assert len(shown(replace(facts(), n_processes=1))) == 1
+    assert len(shown(replace(facts(), n_processes=1))) == 2  # with the header
 
 
-def test_run_begins_with_what_was_measured_before_training(shown):
+def test_metrics_from_before_training_are_shown_once(shown):
     eers = {"truncation": {4: 0.4, 8: 0.1}, "rotation": {4: 0.2, 8: 0.1}}
     baselines = Baselines(own_dim=8, own=0.1, **eers, rotation_method="svd", rotation_mean_log_eer=-2.0)
-    said = [" ".join(line.split()) for line in shown(replace(facts(), baselines=baselines))]
-    assert said[-4:] == [
-        "EER % 4 8",
-        "own embedding, 8 values 10.00 10.00",
-        "own, truncated 40.00 10.00",
-        "rotation (svd) 20.00 10.00",  # the start is measured at the end only
+    said = shown(replace(facts(), baselines=baselines), epoch(1), epoch(2, is_best=False))
+    assert said[-6:] == [
+        "EER %                4       8    loss  val loss    time",
+        "own, 8 values    10.00   10.00",
+        "own, truncated   40.00   10.00",
+        "rotation (svd)   20.00   10.00",
+        "epoch 1/3        25.00   12.50   0.750     0.500     2 s  best",
+        "epoch 2/3        25.00    6.25   0.750     0.250     2 s",
     ]
+
+
+def test_only_published_widths_are_shown(shown):
+    assert shown(replace(facts(), published_dims=(8,)), epoch(1))[-1].split()[2] == "12.50"
 
 
 def test_quiet_run_shows_nothing(shown):
