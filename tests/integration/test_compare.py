@@ -329,3 +329,18 @@ def test_folder_of_a_head_run_compares_its_candidates(run, write_model, flags, t
     document = run("compare", "head", *flags, "--json").json
     assert list(document["models"]) == ["head/rotation.pt", "head/start.pt", "head/trained.pt", "head/best.pt"]
     assert "run" not in document or document["run"] is None
+
+
+@pytest.mark.usefixtures("models")
+def test_best_of_a_head_run_is_named_after_the_candidate_it_holds(run, write_model, flags, tmp_path):
+    for seed, name in ((1, "rotation"), (2, "trained"), (2, "best")):
+        write_model(tmp_path / "head" / f"{name}.pt", seed=seed)
+    outcome = run("compare", "head", *flags)
+    assert "have the same weights" not in outcome.stderr
+    lines = outcome.stdout.splitlines()
+    assert lines[:3] == [
+        "rotation  head/rotation.pt",
+        "trained   head/trained.pt",
+        "best      head/best.pt (the scores of trained.pt)",
+    ]
+    assert {line.partition("  ")[0] for line in lines if " − " in line} == {"trained − rotation"}

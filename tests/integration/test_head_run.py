@@ -221,8 +221,8 @@ def test_terminal_shows_the_verdict(run, head, single_width):
     outcome = run("train", "--config", "tiny.yaml", "--init-from", single_width, *options)
     assert outcome.exit_code == 0, outcome.stderr
     said = " ".join(outcome.stdout.split())
-    assert "trained head against rotation" in said
-    assert re.search(r"Kept the (rotation|trained head): on 2 held-out speakers .* `mrlspk compare ", said)
+    assert re.match(r"On 2 held-out speakers the trained head.* best\.pt holds the (rotation|trained head)", said)
+    assert re.search(r"To evaluate: mrlspk eval checkpoints/\S+/best\.pt To compare the candidates: mrlspk comp", said)
     assert "rotation (" in " ".join(outcome.stderr.split())
 
 

@@ -42,8 +42,10 @@ def show(command: str, payload: Mapping[str, Any], human: Iterable[RenderableTyp
 
 def print_piece(console: Console, piece: RenderableType) -> None:
     """Print a table, or a text that is wrapped at spaces on a terminal."""
-    text = "\n".join(wrap(plain(piece), console.width)) if isinstance(piece, str) else piece
-    console.print(text, soft_wrap=True)
+    if isinstance(piece, str):
+        text = plain(piece)
+        piece = "\n".join(wrap(text, console.width)) if console.file.isatty() else text
+    console.print(piece, soft_wrap=True)
 
 
 def show_rows(command: str, payload: Mapping[str, Any], name: str, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from typing import TextIO
 from mrlspk.errors import MrlspkError
 
 PIPE_CLOSED = 141  # what a shell reports of a program that SIGPIPE ended
-SUBSTITUTES = {"…": "...", "–": "-", "−": "-", "×": "x"}
+SUBSTITUTES = {"…": "...", "–": "-", "−": "-", "×": "x", "█": "#"}
 ON_UNENCODABLE = "mrlspk.substitute"
 SIZES = "COLUMNS", "LINES"  # of the terminal
 A_SIZE = re.compile(r"[2-9][0-9]|[1-9][0-9]{2,4}", re.ASCII)  # tables lose text in fewer than 20 columns

@@ -3,8 +3,7 @@
 import json
 import logging
 import os
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,19 +13,16 @@ from rich.console import RenderableType
 from mrlspk.cli import output
 from mrlspk.cli.options import MOST, AsJson, Bundle, ConfigPath, Debug, OptionalDevice, Quiet
 from mrlspk.cli.options import Overrides as Sets
-from mrlspk.cli.output import percent
 from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.train_progress import TrainProgress
+from mrlspk.cli.train_summary import train_summary
 from mrlspk.cli.vectors import SpeakersPath
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
-    from mrlspk.training.head.verdict import Verdict, WidthVerdict
+    from mrlspk.training.head.verdict import Verdict
     from mrlspk.training.records import RunFacts, WarmStart
     from mrlspk.workflows.train import TrainReport
-
-NOT_THERE = "–"
-RUN_MODELS = "rotation.pt", "start.pt", "trained.pt"
 
 
 def train_command(
@@ -127,7 +123,7 @@ def train_command(
     with TrainProgress(quiet=quiet or not launch.is_first) as progress:
         report = train(config, **options, bundle=bundle, observers=[progress], on_stage=progress.stage)
     if launch.is_first:
-        output.show("train", _payload(report), _human(report), as_json=as_json)
+        output.show("train", _payload(report), train_summary(report), as_json=as_json)
 
 
 def _quiet_logs(*, is_first: bool) -> None:
@@ -180,62 +176,24 @@ def _payload(report: "TrainReport") -> dict[str, object]:
         **_transfer(report.transfer),
         **({"baselines": asdict(report.baselines)} if report.baselines else {}),
         **({"transform": report.transform} if report.transform else {}),
-        **({"verdict": asdict(report.verdict)} if report.verdict else {}),
+        **_verdict(report.verdict),
         **({"averaged_epochs": report.averaged_epochs} if report.averaged_epochs else {}),
         "left_out": [each.entry() for each in report.left_out],
     }
 
 
+def _verdict(verdict: "Verdict | None") -> dict[str, object]:
+    """Return the verdict, if there is one, with the sentences that a terminal shows."""
+    if verdict is None:
+        return {}
+    from mrlspk.training.head.verdict_words import explain
+
+    return {"verdict": asdict(verdict) | {"summary": list(explain(verdict))}}
+
+
 def _transfer(transfer: "WarmStart | None") -> dict[str, object]:
     """Return what was taken over from another model, if anything."""
     return {"transfer": asdict(transfer)} if transfer else {}
-
-
-def _human(report: "TrainReport") -> Iterator[RenderableType]:
-    rows = [(dim, f"{eer:.2%}") for dim, eer in report.best.items()]
-    if report.verdict:
-        yield from _human_verdict(report, report.verdict)
-    if not report.epochs:
-        yield f"nothing was trained: {report.best_checkpoint.name} is the rotation"
-    elif report.verdict is None or report.verdict.kept == "trained":
-        averaged = f"the mean of epochs {', '.join(map(str, report.averaged_epochs))}" if report.averaged_epochs else ""
-        yield f"best of {report.epochs} epochs: {averaged or f'epoch {report.best_epoch}'}, by {report.best_by}"
-    yield output.table(None, ("width", "EER on held-out speakers"), rows)
-    yield f"best checkpoint: {report.best_checkpoint}"
-    yield f"last checkpoint: {report.last_checkpoint}"
-
-
-def _human_verdict(report: "TrainReport", verdict: "Verdict") -> Iterator[RenderableType]:
-    """Yield the verdict by width, and which head was kept."""
-    yield output.table(
-        "trained head against rotation, on held-out speakers",
-        ("width", "EER % rotation", "EER % start", "EER % trained", "difference, 95 %", "verdict"),
-        map(_verdict_row, verdict.widths),
-    )
-    kept = {"rotation": "rotation", "start": "start", "trained": "trained head"}[verdict.kept]
-    names = ("rotation.pt", "trained.pt") if verdict.start_mean_log_eer is None else RUN_MODELS
-    models = " ".join(str(report.run_dir / name) for name in names)
-    yield (
-        f"Kept the {kept}: on {verdict.n_speakers} held-out speakers {verdict.reason}. "
-        f"Compare them with `mrlspk compare {models}{_scored_vectors(report.vectors)}`."
-    )
-
-
-def _scored_vectors(files: Sequence[Path]) -> str:
-    """Return the flags that ``compare`` needs after a run whose validation trials are of these files of vectors."""
-    if len(files) > 1:
-        return " --vectors FILE --trials FILE"  # it reads one file
-    return f" --vectors {shlex.quote(str(files[0]))}" if files else ""
-
-
-def _verdict_row(width: "WidthVerdict") -> tuple[object, ...]:
-    dim = str(width.dim) if width.published else f"{width.dim} (training only)"
-    if width.delta_ci is not None:
-        difference = f"{100 * width.delta_ci[0]:+.2f} … {100 * width.delta_ci[1]:+.2f}"
-    else:
-        difference = f"McNemar p = {width.p_value:.3g}" if width.p_value is not None else NOT_THERE
-    start = NOT_THERE if width.start is None else percent(width.start)
-    return dim, percent(width.rotation), start, percent(width.trained), difference, width.outcome
 
 
 def _plan(facts: "RunFacts") -> dict[str, object]:

@@ -234,12 +234,16 @@ def _speaker_differences(a: ScoredTrials, b: ScoredTrials) -> tuple[Signs, tuple
 
 
 def _winner(systems: Sequence[_System]) -> str | None:
-    """Return the system whose difference to every other has an interval below zero; None if there is none."""
+    """Return the system whose difference to every other has an interval below zero; None if there is none.
+
+    Of systems with the same scores, such as a file and its copy, only the first counts.
+    """
     best, *others = sorted(systems, key=lambda each: each.metrics.eer)
-    for other in others:
+    rivals = [each for each in others if not np.array_equal(each.trials.scores, best.trials.scores)]
+    for other in rivals:
         if best.resamples is None or other.resamples is None:
             return None
         difference = best.resamples.eer[:, 0] - other.resamples.eer[:, 0]
         if interval(difference, best.metrics.eer - other.metrics.eer)[1] >= 0:
             return None
-    return best.name
+    return best.name if rivals else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from mrlspk.config import Config
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.list_comparison import ComparisonReport, common_dims, compare_scores
-from mrlspk.evaluation.run_checkpoints import RunCheckpoint, without_held_out
+from mrlspk.evaluation.run_checkpoints import CANDIDATES, RunCheckpoint, without_held_out
 from mrlspk.evaluation.score_files import ModelScores, ScoredAs, keep_scores
 from mrlspk.evaluation.score_lists import score_model
 from mrlspk.evaluation.score_norm import build_norm_request
@@ -18,6 +18,8 @@ from mrlspk.evaluation.stored_vectors import UNKNOWN
 from mrlspk.evaluation.trial_list import TrialRequest
 from mrlspk.files import OnProgress
 from mrlspk.inference.model_file import ModelFile
+
+BEST = f"{CANDIDATES[-1]}.pt"
 
 log = logging.getLogger("mrlspk.evaluation")
 
@@ -150,7 +152,7 @@ def _warn_of_doubts(scores: Mapping[str, ModelScores]) -> None:
     seen: dict[tuple[str, ScoredAs], str] = {}
     for name, each in scores.items():
         first = seen.setdefault((each.fingerprint, each.scored_as), name)
-        if first != name and each.fingerprint != UNKNOWN:
+        if first != name and each.fingerprint != UNKNOWN and not _is_chosen(Path(name), Path(first)):
             log.warning("%s and %s have the same weights and were scored in the same way", first, name)
     (first, expected), *others = scores.items()
     for name, each in others:
@@ -161,6 +163,11 @@ def _warn_of_doubts(scores: Mapping[str, ModelScores]) -> None:
             if mine.audio_root != theirs.audio_root:
                 roots = mine.audio_root, theirs.audio_root
                 log.warning("%s used audio from another folder than %s: %s; %s", name, first, *roots)
+
+
+def _is_chosen(best: Path, candidate: Path) -> bool:
+    """Return whether a file is the best checkpoint of a run, which holds one of the candidates beside it."""
+    return best.name == BEST and best.parent == candidate.parent
 
 
 def _check_distinct(request: ComparisonRequest) -> None:

@@ -50,6 +50,7 @@ def test_own_rate_fills_every_column_and_absent_widths_are_dashes():
 
 def test_text_on_a_terminal_wraps_at_spaces(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     output.note("warning: /a/long/path/to/some/recording.wav has clipped samples")
     assert capsys.readouterr().err.splitlines() == [
         "warning:",
@@ -59,6 +60,6 @@ def test_text_on_a_terminal_wraps_at_spaces(capsys, monkeypatch):
 
 
 def test_text_in_a_pipe_is_one_line(capsys, monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setenv("COLUMNS", "30")
     output.show("test", {}, ["word " * 100 + "end"], as_json=False)
     assert capsys.readouterr().out == "word " * 100 + "end\n"

@@ -114,6 +114,7 @@ class Verdict:
         judges_chose_epoch: Whether they chose the epoch too, being few, which favours the trained head.
         domains: Rows of each domain, which decide.
         closed_forms: Rotation and start on training speakers; None if these were too few.
+        against: The better of rotation and start, which the trained head has to beat.
     """
 
     widths: tuple[WidthVerdict, ...]
@@ -126,6 +127,7 @@ class Verdict:
     judges_chose_epoch: bool = True
     domains: tuple[DomainVerdict, ...] = ()
     closed_forms: ClosedForms | None = None
+    against: Candidate = "rotation"
 
 
 def reach_verdict(
@@ -161,7 +163,9 @@ def reach_verdict(
         name: float(np.mean([_mean_log_eer(parts[each.domain], each, name) for each in domains if each.decides]))
         for name in embeddings
     }
-    kept, reason = _decide([each for each in domains if each.decides], means, closed_forms)
+    deciding = [each for each in domains if each.decides]
+    against, grounds = _closed_form(deciding, means, closed_forms)
+    kept, reason = _decide(deciding, means, against, grounds)
     return Verdict(
         tuple(_judge_width(width, published=width.dim in trials.published_dims) for width in whole),
         means["rotation"],
@@ -173,6 +177,7 @@ def reach_verdict(
         judges_chose_epoch=judges_chose_epoch,
         domains=domains,
         closed_forms=closed_forms,
+        against=against,
     )
 
 
@@ -233,16 +238,13 @@ def _judge_width(width: ComparedWidth, *, published: bool) -> WidthVerdict:
 
 
 def _decide(
-    domains: Sequence[DomainVerdict], means: Mapping[Candidate, float], closed_forms: ClosedForms | None
+    domains: Sequence[DomainVerdict], means: Mapping[Candidate, float], against: Candidate, grounds: Sequence[str]
 ) -> tuple[Candidate, str]:
-    """Return which candidate is kept, and why."""
-    closed, reasons = _closed_form(domains, means, closed_forms)
-    against = NAMES[closed]
-    if (objection := _objection("trained", closed, domains, means)) is None:
-        return "trained", "; ".join(
-            [f"its mean log EER is below the {against}'s, and no published width is worse", *reasons]
-        )
-    return closed, "; ".join([objection, *reasons])
+    """Return which candidate is kept, and why, after the grounds for the better closed form."""
+    if (objection := _objection("trained", against, domains, means)) is None:
+        why = f"its mean log EER is below the {NAMES[against]}'s, and no published width is worse"
+        return "trained", "; ".join([why, *grounds])
+    return against, "; ".join([objection, *grounds])
 
 
 def _closed_form(
