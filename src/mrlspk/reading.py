@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from mrlspk.errors import MrlspkError
+from mrlspk.errors import MrlspkError, shorten
 
 CHUNK_BYTES = 1 << 20
 LARGEST_LIST = 1 << 34  # bytes of a text file with a line for each trial or utterance; 250 million trials
@@ -181,6 +181,18 @@ class _Loader(yaml.SafeLoader):
             raise yaml.composer.ComposerError(problem=NESTED, problem_mark=self.peek_event().start_mark)  # type: ignore[no-untyped-call]
         node = super().compose_node(parent, index)
         self._depth -= 1
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        first: dict[tuple[str, str], yaml.Node] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            other = first.setdefault((key.tag, key.value), key)
+            if other is not key:
+                problem = f"{shorten(key.value)} is given in line {other.start_mark.line + 1} already"
+                raise yaml.composer.ComposerError(problem=problem, problem_mark=key.start_mark)
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - of PyYAML

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
-from mrlspk.config.sources import section_of
+from mrlspk.config.keys import section_of
 
 type Read = tuple[str, str]  # the class of a section, and an attribute of it
 

@@ -11,7 +11,7 @@ import yaml
 
 from conformance.keys_read import keys_read
 from mrlspk.config import Config, load_config
-from mrlspk.config.sources import known_keys
+from mrlspk.config.keys import known_keys
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

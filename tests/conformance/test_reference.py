@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mrlspk.config.keys import known_keys
 from mrlspk.config.migration_table import old_keys
 from mrlspk.config.reference import render_reference
-from mrlspk.config.sources import known_keys
 from mrlspk.pretrained import list_models
 
 ROOT = Path(__file__).parents[2]

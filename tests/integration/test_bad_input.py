@@ -172,7 +172,12 @@ ROWS = [
     ("empty folder", train_on_an_empty_folder, 3, ("hollow", "speaker/session/file", "Name the folder whose")),
     ("missing folder", lambda place: place.embed("gone"), 3, ("gone", "no such file or folder", "Check the path")),
     ("missing folder", lambda _: ("data", "check", "gone", "--json"), 3, ("gone", "Check the path")),
-    ("missing folder", lambda _: ("train", "--set", "data.train_dataset=gone"), 3, ("gone", "Check the path")),
+    (
+        "missing folder",
+        lambda _: ("train", "--set", "data.train_dataset=gone"),
+        3,
+        ("data.train_dataset: gone", "Check the path"),
+    ),
     ("missing folder", lambda place: place.eval(audio_root=Path("gone")), 3, ("not in gone", "with --audio-root")),
     ("truncated m4a", embed_truncated_m4a, 3, ("cut.m4a", "cut short", "Copy or download the file again")),
     ("text named .wav", embed_text_named_wav, 3, ("text.wav", "cannot be decoded as .wav audio", "Copy or download")),

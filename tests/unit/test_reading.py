@@ -26,6 +26,7 @@ def refusal(read, *arguments, **options):
         ("9" * 5000, "line 1, column 1: no valid int"),
         ("{a: b}: c", "line 1, column 1: found unhashable key"),
         ("a: [", "line 1, column 5"),
+        ("a:\n  b: 1\n  c: 2\n  'b': 3", "line 4, column 3: b is given in line 2 already"),
         ("a: \x01", "unacceptable character #x0001"),
         ("!!python/name:os.system", "could not determine a constructor"),
         ("[" * 20_000, "line 1, column 51: nested too deeply"),

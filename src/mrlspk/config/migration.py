@@ -9,9 +9,11 @@ from typing import Any
 
 import yaml
 
+from mrlspk.config.key_hints import did_you_mean
+from mrlspk.config.keys import known_keys
 from mrlspk.config.migration_table import OldKey, flatten, old_keys, old_sections
 from mrlspk.config.root import Config
-from mrlspk.config.sources import build_config, did_you_mean, known_keys
+from mrlspk.config.sources import build_config
 from mrlspk.errors import ConfigError
 
 

@@ -8,8 +8,9 @@ from pydantic import AliasChoices, BaseModel
 
 from mrlspk.config.base import LARGEST
 from mrlspk.config.evaluation import TrialListConfig
+from mrlspk.config.keys import section_of
 from mrlspk.config.root import Config
-from mrlspk.config.sources import PREFIX, Environment, section_of
+from mrlspk.config.sources import PREFIX, Environment
 
 TITLE = """\
 # Configuration

@@ -1,11 +1,13 @@
 """Sections ``hardware`` and ``logging``: devices and precision, checkpoints and logs."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from mrlspk.config.base import Count, CountOrZero, Factor, StrictModel
+from mrlspk.errors import shorten
 
 MOST_NAME_BYTES = 200  # a file system takes 255; names of lock files have a suffix
 
@@ -20,12 +22,16 @@ def _check_folder_name(name: str) -> str:
     return name
 
 
+def _check_device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,4})?", name):
+        raise ValueError(f"expected auto, cpu, cuda, cuda:N or mps, got {shorten(name)!r}")
+    return name
+
+
 class HardwareConfig(StrictModel):
     """Devices, precision and speed."""
 
-    device: str = Field(
-        "auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,4})?)$", description="auto, cpu, cuda, cuda:N or mps."
-    )
+    device: Annotated[str, AfterValidator(_check_device)] = Field("auto", description="auto, cpu, cuda, cuda:N or mps.")
     devices: Annotated[int, Field(ge=1, le=1024)] = Field(
         1, description="Processes on each machine, one for each GPU; torchrun and SLURM set it themselves."
     )

@@ -1,29 +1,26 @@
 """Load the configuration from defaults, environment variables, YAML and overrides."""
 
 import difflib
-import reprlib
-import typing
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import UnionType
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mrlspk.config.key_hints import did_you_mean, is_of_predecessor, key_hint
+from mrlspk.config.keys import canonical, known_keys, section_at
 from mrlspk.config.root import Config
+from mrlspk.config.value_problems import key_path, problem_lines, problem_text
 from mrlspk.errors import ConfigError
 from mrlspk.reading import parse_yaml, read_yaml
 
 PREFIX = "MRLSPK_"
-SHORT = reprlib.Repr(maxstring=80, maxother=80)
 SEE_REFERENCE = "See docs/configuration.md for every key."
 # Variables of the program rather than of a run; `Environment` has the first three.
 PROGRAM_VARIABLES = {"MODEL", "CACHE_DIR", "MIRROR", "SHARED", "REQUIRE_SHARED"}
-
-# What pydantic appends to the location of a key of a union type.
-UNION_TAGS = ("literal[", "constrained-")
 
 
 def load_config(
@@ -58,9 +55,9 @@ def build_config(settings: Iterable[Setting]) -> Config:
     values: dict[str, Any] = {}
     origins: dict[tuple[str, ...], str] = {}
     for keys, value, origin in settings:
-        canonical = _canonical(keys)
-        _insert(values, canonical, value, origin)
-        origins[canonical] = origin
+        path = canonical(keys)
+        _insert(values, path, value, origin)
+        origins[path] = origin
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -142,7 +139,7 @@ def read_environment(variables: Mapping[str, str], *, strict: bool = True) -> En
     except ValidationError as error:
         problem = error.errors()[0]
         name = f"{PREFIX}{problem['loc'][0]}".upper()
-        raise ConfigError(problem["msg"].removeprefix("Value error, "), name, f"Fix {name}, or unset it.") from error
+        raise ConfigError(problem_text(problem), name, f"Fix {name}, or unset it.") from error
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
@@ -162,19 +159,14 @@ def check_environment(environment: Mapping[str, str]) -> None:
     raise ConfigError("\n".join(lines), fix=None if all(nearest.values()) else SEE_REFERENCE)
 
 
-def did_you_mean(nearest: str | None) -> str:
-    """Return the end of a line about an unknown name; empty without a similar name."""
-    return f"; did you mean {nearest}?" if nearest else ""
-
-
 def _is_variable(name: str) -> bool:
     """Whether ``name``, without its prefix, is a variable of the program, a key, or inside a key's value."""
     keys = tuple(name.lower().split("__"))
     if name in PROGRAM_VARIABLES or keys[0] not in Config.model_fields:
         return name in PROGRAM_VARIABLES
-    depth = next((end for end in range(1, len(keys) + 1) if _section_at(keys[:end]) is None), len(keys))
-    parent = _section_at(keys[: depth - 1])
-    return parent is None or _canonical(keys[:depth])[-1] in parent.model_fields
+    depth = next((end for end in range(1, len(keys) + 1) if section_at(keys[:end]) is None), len(keys))
+    parent = section_at(keys[: depth - 1])
+    return parent is None or canonical(keys[:depth])[-1] in parent.model_fields
 
 
 def named_keys(
@@ -185,7 +177,7 @@ def named_keys(
 ) -> frozenset[str]:
     """Return the dotted keys that a file, overrides or variables set; the arguments are those of `load_config`."""
     settings = [*_from_environment(environment or {}), *_from_yaml(path), *_from_overrides(overrides)]
-    return frozenset(".".join(_canonical(keys)) for keys, _, _ in settings)
+    return frozenset(".".join(canonical(keys)) for keys, _, _ in settings)
 
 
 def dump_config(config: Config) -> str:
@@ -220,39 +212,10 @@ def _leaves(prefix: tuple[str, ...], content: Mapping[Any, Any], origin: str) ->
     """Yield the keys inside sections; a dict or list that is itself a value stays whole."""
     for key, value in content.items():
         keys = (*prefix, str(key))
-        if isinstance(value, Mapping) and value and _section_at(keys) is not None:
+        if isinstance(value, Mapping) and value and section_at(keys) is not None:
             yield from _leaves(keys, value, origin)
         else:
             yield keys, value, origin
-
-
-def _section_at(keys: tuple[str, ...]) -> type[BaseModel] | None:
-    """Return the section at ``keys``, or None if there is a value or nothing."""
-    section: type[BaseModel] | None = Config
-    for key in keys:
-        field = section.model_fields.get(key) if section else None
-        section = section_of(field.annotation) if field else None
-    return section
-
-
-def section_of(annotation: object) -> type[BaseModel] | None:
-    """Return the section class in an annotation, optional or not; None for a plain value."""
-    if isinstance(annotation, UnionType) or typing.get_origin(annotation) is typing.Union:
-        return next((model for part in typing.get_args(annotation) if (model := section_of(part))), None)
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-
-
-def _canonical(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """Return ``keys`` with the last one as the name of its field, whatever its alias or case."""
-    section = _section_at(keys[:-1])
-    if section is None:
-        return keys
-    for name, field in section.model_fields.items():
-        alias = field.validation_alias
-        spellings = [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name]
-        if keys[-1] in spellings or keys[-1] == name.lower():
-            return (*keys[:-1], name)
-    return keys
 
 
 def _insert(values: dict[str, Any], keys: tuple[str, ...], value: Any, origin: str) -> None:
@@ -269,21 +232,29 @@ def _insert(values: dict[str, Any], keys: tuple[str, ...], value: Any, origin: s
 
 def as_config_error(error: ValidationError, origins: Mapping[tuple[str, ...], str]) -> ConfigError:
     """Turn all problems that pydantic found into one error, with sources and fixes."""
+    problems = error.errors()
+    unknown = {key_path(problem) for problem in problems if problem["type"] == "extra_forbidden"}
+    for file in dict.fromkeys(origins.values()):
+        if is_of_predecessor(own := [keys for keys in unknown if _origin(keys, origins) == file]):
+            return _not_migrated(file, sorted(map(".".join, own)))
     lines, fix = [], None
-    for problem in error.errors():
-        parts = (str(part) for part in problem["loc"])
-        keys = tuple(part for part in parts if not part.startswith(UNION_TAGS))
+    for keys, text in problem_lines(problems).items():
         origin = _origin(keys, origins)
         place = ".".join(keys) + (f" ({origin})" if origin else "")
-        if problem["type"] == "extra_forbidden":
-            nearest = _nearest(keys)
-            lines.append(f"{place}: unknown key{did_you_mean(nearest)}")
-            fix = fix if nearest else SEE_REFERENCE
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            got = "" if problem["type"] == "value_error" else f" (got {SHORT.repr(problem['input'])})"
-            lines.append((f"{place}: " if place else "") + message + got)
+        if keys in unknown:
+            hint = key_hint(keys)
+            text = f"unknown key{hint}"
+            fix = fix if hint else SEE_REFERENCE
+        lines.append(f"{place}: {text}" if place else text)
     return ConfigError("\n".join(lines), fix=fix)
+
+
+def _not_migrated(file: str, keys: Sequence[str]) -> ConfigError:
+    new = str(Path(file).with_suffix(".mrlspk.yaml"))
+    count = f"{len(keys)} of its keys, such as {' and '.join(keys[:2])}, are"
+    what = f"is a configuration of redimnet-mrl: {count} not known here"
+    command = f"mrlspk config migrate {shlex.quote(file)} `output={shlex.quote(new)}`"
+    return ConfigError(what, file, f"Migrate it, then give the new file:\n{command}")
 
 
 def _origin(keys: tuple[str, ...], origins: Mapping[tuple[str, ...], str]) -> str | None:
@@ -293,25 +264,3 @@ def _origin(keys: tuple[str, ...], origins: Mapping[tuple[str, ...], str]) -> st
     below = (source for known, source in origins.items() if known[: len(keys)] == keys)
     above = (source for known, source in origins.items() if keys[: len(known)] == known)
     return next(below, None) or next(above, None)
-
-
-def _nearest(keys: tuple[str, ...]) -> str | None:
-    """Return the known key nearest to an unknown one: in its own section, else anywhere."""
-    section = _section_at(keys[:-1])
-    siblings = [".".join((*keys[:-1], name)) for name in section.model_fields] if section else []
-    found = difflib.get_close_matches(".".join(keys), siblings, 1, 0.7)
-    if found:
-        return found[0]
-    everywhere = {
-        name.rsplit(".", 1)[-1]: name for name in reversed(list(known_keys()))
-    }  # the first key of a name wins
-    leaf = difflib.get_close_matches(keys[-1], everywhere, 1, 0.7)
-    return everywhere[leaf[0]] if leaf else None
-
-
-def known_keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
-    """Yield every dotted key, sections before their keys."""
-    for name, field in section.model_fields.items():
-        yield prefix + name
-        if child := section_of(field.annotation):
-            yield from known_keys(child, f"{prefix}{name}.")

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from mrlspk.data.metadata import read_metadata, speaker_values
 from mrlspk.data.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.trials import Trials
 from mrlspk.errors import DataError
+from mrlspk.reading import is_file, is_folder
 
 logger = logging.getLogger("mrlspk.data")
 
@@ -60,8 +62,11 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
     Raises:
         DataError: If a corpus is absent or too small, or training and validation share a speaker.
     """
-    corpus = scan_corpus(config.train_dataset).at_channel(config.channel)
-    others = None if config.val_dataset is None else scan_corpus(config.val_dataset).at_channel(config.channel)
+    corpus = _scan(config, "train_dataset", config.train_dataset, "")
+    others = None
+    if config.val_dataset is not None:
+        hold_out = ", or to null to hold speakers out of data.train_dataset"
+        others = _scan(config, "val_dataset", config.val_dataset, hold_out)
     domains = domains_of(corpus if others is None else others, config)
     corpus, validation = split_corpus(corpus, others, config, seed=seed, domains=domains)
     check_disjoint(corpus.speakers, validation.speakers, where="data.val_dataset")
@@ -75,6 +80,19 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
         sample_rate=config.sample_rate,
     )
     return TrainingData(corpus, train, validation, trials, domains)
+
+
+def _scan(config: DataConfig, key: str, folder: Path, otherwise: str) -> Manifest:
+    """Return the corpus of a key; an absent folder is an error of the key.
+
+    Raises:
+        DataError: If it is absent or cannot be used.
+    """
+    if not (is_folder(folder, DataError) or is_file(folder, DataError)):
+        origin = "" if key in config.model_fields_set else " (default)"
+        fix = f"Check the path. Set it with `set=data.{key}=DIR`{otherwise}."
+        raise DataError("no such folder", f"data.{key}{origin}: {folder}", fix)
+    return scan_corpus(folder).at_channel(config.channel)
 
 
 def domains_of(corpus: Manifest, config: DataConfig) -> Domains:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from mrlspk.config.value_problems import problem_text
 from mrlspk.data.speech.detector import SpeechDetector
 from mrlspk.errors import CheckpointError
 from mrlspk.evaluation.calibration import VERSION, Calibration
@@ -175,9 +176,7 @@ def _problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     if problem["loc"] == ("version",) and problem["type"] == "literal_error":
         return f"expected version {VERSION} of its format, got {problem['input']!r}"
-    return ": ".join((".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, "))).removeprefix(
-        ": "
-    )
+    return ": ".join((".".join(map(str, problem["loc"])), problem_text(problem))).removeprefix(": ")
 
 
 def _mismatch(

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from mrlspk.config import Config
+from mrlspk.config.value_problems import problem_text
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.corpora.audio_lookup import AudioLookup
 from mrlspk.data.corpora.recipe_registry import scan_corpus
@@ -310,7 +311,7 @@ def _carried_config(model_config: dict[str, Any] | None, model: Path) -> Config 
     try:
         return Config.model_validate(model_config)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {problem_text(item)}" for item in error.errors())
         raise CheckpointError(f"contains an invalid configuration: {problems}", model, GIVE_TRIALS) from error
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mrlspk.config import Config
+from mrlspk.config.value_problems import problem_text
 from mrlspk.errors import CheckpointError
 from mrlspk.files import file_sha256
 from mrlspk.inference.model_file import ModelFile
@@ -130,7 +131,7 @@ def _converted_from(loaded: LoadedModel, path: Path, cache_dir: Path) -> BaseCar
         return BaseCard.model_validate(source["base"]) if source.get("base") else None
     except ValidationError as error:
         raise CheckpointError(
-            f"its {schema.CONVERTED_FROM} is damaged: {error.errors()[0]['msg']}", path, "Convert it again."
+            f"its {schema.CONVERTED_FROM} is damaged: {problem_text(error.errors()[0])}", path, "Convert it again."
         ) from error
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
+from mrlspk.config.value_problems import problem_text
 from mrlspk.errors import CheckpointError, UsageError
 from mrlspk.files import check_free, file_sha256, whole_file
 from mrlspk.pretrained.cache_folder import expanded, lock_model
@@ -161,7 +162,7 @@ def _read_entry(path: Path) -> OwnModel:
         model = OwnModel.model_validate_json(content)
     except ValidationError as error:
         problem = error.errors()[0]
-        what = ": ".join((*map(str, problem["loc"]), problem["msg"]))
+        what = ": ".join((*map(str, problem["loc"]), problem_text(problem)))
         raise CheckpointError(f"is not the entry of a model: {what}", path, _remedy(path.stem)) from error
     if model.name != path.stem:
         raise CheckpointError(f"is the entry of another model, {model.name}", path, _remedy(path.stem))

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from mrlspk.config.architecture import BaseFile
 from mrlspk.config.evaluation import SpeechMode
+from mrlspk.config.value_problems import problem_text
 from mrlspk.errors import DataError, UsageError, shorten
 from mrlspk.files import whole_file
 from mrlspk.reading import reading
@@ -124,7 +125,7 @@ def _base(arrays: Mapping[str, NDArray[Any]]) -> BaseFile | None:
     try:
         return BaseFile(file=str(arrays["base_file"]), sha256=str(arrays["base_sha256"]))
     except ValidationError as error:
-        raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+        raise ValueError(problem_text(error.errors()[0])) from error
 
 
 def _speech(arrays: Mapping[str, NDArray[Any]]) -> SpeechMode | None:

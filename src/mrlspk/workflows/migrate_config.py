@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from mrlspk.config import named_keys
+from mrlspk.config.keys import known_keys
 from mrlspk.config.migration import Migration, migrate, render_file
 from mrlspk.config.root import Config
-from mrlspk.config.sources import known_keys
 from mrlspk.errors import ConfigError
 from mrlspk.files import check_free, whole_file
 from mrlspk.pretrained import is_published

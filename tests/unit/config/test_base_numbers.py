@@ -5,7 +5,7 @@ import typing
 import pytest
 
 from mrlspk.config import Config, load_config
-from mrlspk.config.sources import section_of
+from mrlspk.config.keys import section_of
 from mrlspk.errors import ConfigError
 
 NO_RUN = (".inf", "-.inf", ".nan", "-1.0e+30", "1.0e+30", "1" + "0" * 23, "9" * 400)

@@ -3,10 +3,10 @@ import yaml
 
 from mrlspk.config import Config, load_config
 from mrlspk.config.architecture import PublishedReDimNetConfig
+from mrlspk.config.keys import known_keys
 from mrlspk.config.migration import migrate, render_file
 from mrlspk.config.migration_table import old_keys
 from mrlspk.config.redimnet_mrl import PredecessorAdvanced, PredecessorModel
-from mrlspk.config.sources import known_keys
 from mrlspk.errors import ConfigError
 from predecessor_file import DROPPED, MEANT, old_names, old_values
 

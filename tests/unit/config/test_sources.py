@@ -2,7 +2,8 @@ import pytest
 import yaml
 
 from mrlspk.config import Config, dump_config, load_config, named_keys
-from mrlspk.config.sources import check_environment, known_keys
+from mrlspk.config.keys import known_keys
+from mrlspk.config.sources import check_environment
 from mrlspk.errors import ConfigError
 
 
@@ -143,6 +144,15 @@ def test_each_unknown_key_has_its_own_hint():
         "quux (`set`): unknown key",
         "See docs/configuration.md for every key.",
     ]
+
+
+def test_file_of_redimnet_mrl_gets_the_command_that_migrates_it(tmp_path):
+    path = tmp_path / "old one.yaml"
+    path.write_text("advanced: {use_pretrained: true}\ntraining: {batch_size: none}\n")
+    message = refusal(path)
+    assert message.startswith(f"{path}: is a configuration of redimnet-mrl: 1 of its keys, such as advanced")
+    assert message.endswith(f"mrlspk config migrate '{path}' `output='{tmp_path}/old one.mrlspk.yaml'`")
+    assert "training.batch_size" not in message
 
 
 def test_an_unknown_key_far_from_all_points_to_the_reference():

@@ -59,15 +59,15 @@ def test_calibration_beside_the_model_is_found_unless_another_is_given(model, tm
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("not JSON", "is not a calibration: Invalid JSON"),
+        ("not JSON", "is not a calibration: expected JSON"),
         ("[]", "is not a calibration"),
-        ("{}", "is not a calibration: version: Field required"),
+        ("{}", "is not a calibration: version: is missing"),
         (b"\xff\xfe", "is not a calibration"),
         ({"version": 7}, "expected version 1 of its format, got 7"),
-        ({"widths": []}, "widths: Tuple should have at least 1 item"),
-        ({"fit_p_target": "0.5"}, "fit_p_target: Input should be a valid number"),
-        ({"quality": "loudness"}, "quality: Input should be 'duration'"),
-        ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
+        ({"widths": []}, "widths: expected a list of 1 or more"),
+        ({"fit_p_target": "0.5"}, "fit_p_target: expected a number"),
+        ({"quality": "loudness"}, "quality: expected 'duration'"),
+        ({"surprise": 1}, "surprise: is not known"),
         ({"fingerprint": "0" * 64}, "belongs to another model than run/best.pt"),
     ],
 )

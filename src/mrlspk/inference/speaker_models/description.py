@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError, field_validator
 
 from mrlspk.config.base import StrictModel, Width
+from mrlspk.config.value_problems import problem_text
 from mrlspk.errors import CheckpointError, shorten
 from mrlspk.inference.speaker_models.front_ends import FrontEnd, KaldiFbank, NemoMel, Waveform
 from mrlspk.inference.speaker_models.graph_ports import (
@@ -134,7 +135,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
             yield f"{key}: unknown key"
             continue
         got = "" if problem["type"] == "missing" else f", got {shorten(repr(problem['input']))}"
-        yield f"{key}: {problem['msg']}{got}"
+        yield f"{key}: {problem_text(problem)}{got}"
 
 
 def resolve(

@@ -19,6 +19,7 @@ from mrlspk.config.architecture import (
     published_family,
 )
 from mrlspk.config.redimnet_mrl import PredecessorConfig
+from mrlspk.config.value_problems import problem_text
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import schema
 from mrlspk.models.checkpoints.plain_values import checked_state, plain_entry, plain_options, validate_options
@@ -136,9 +137,8 @@ def _read_provenance(entries: dict[str, Any], path: Path) -> Provenance:
     try:
         return Provenance.model_validate(entries[schema.PROVENANCE])
     except ValidationError as error:
-        raise CheckpointError(
-            f"its {schema.PROVENANCE} is damaged: {error.errors()[0]['msg']}", path, "Give the checkpoint as written."
-        ) from error
+        what = f"its {schema.PROVENANCE} is damaged: {problem_text(error.errors()[0])}"
+        raise CheckpointError(what, path, "Give the checkpoint as written.") from error
 
 
 def read_published(entries: dict[str, Any], path: Path) -> Layout:

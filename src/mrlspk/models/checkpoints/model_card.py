@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveInt, ValidationError
 
+from mrlspk.config.value_problems import problem_text
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import schema
 
@@ -136,6 +137,5 @@ def read_card(contents: dict[str, Any], path: Path) -> ModelCard | None:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, (schema.CARD, *problem["loc"])))
-        raise CheckpointError(
-            f"its model card is damaged: {place}: {problem['msg']}", path, "Give the checkpoint as it was written."
-        ) from error
+        what = f"its model card is damaged: {place}: {problem_text(problem)}"
+        raise CheckpointError(what, path, "Give the checkpoint as it was written.") from error

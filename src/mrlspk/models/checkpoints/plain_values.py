@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from mrlspk.config.value_problems import problem_text
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints.state_dict_report import SHOWN, shown_name
 
@@ -118,7 +119,7 @@ def _problem(entry: Any) -> str:
         return f"option {option}={_shown(entry['input'])} is not known"
     if entry["type"] == "missing":
         return f"option {option} is missing"
-    message = str(entry["msg"]).removeprefix("Value error, ")
+    message = problem_text(entry)
     if entry["type"] == "value_error":
         return f"{option}: {message}" if option else message
     return f"option {option}={_shown(entry['input'])} is not supported: {message}"

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mrlspk.config import Config
+from mrlspk.config.value_problems import problem_text
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import schema
 from mrlspk.models.checkpoints.schema import BaseModelFile, Provenance
@@ -73,7 +74,7 @@ def _derive_run(entries: dict[str, Any]) -> Provenance:
     try:
         config = Config.model_validate(entries.get(schema.CONFIG))
     except ValidationError as error:
-        problem = f"its configuration cannot be used: {error.errors()[0]['msg']}"
+        problem = f"its configuration cannot be used: {problem_text(error.errors()[0])}"
         return Provenance(kind="network_run", problem=problem)
     run = Provenance(
         kind="head_run" if config.trains_head_alone else "network_run", random_head=config.head.start == "random"

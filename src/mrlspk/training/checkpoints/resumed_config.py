@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mrlspk.config import Config
+from mrlspk.config.value_problems import problem_text
 from mrlspk.errors import CheckpointError, ConfigError
 from mrlspk.models.checkpoints import schema
 from mrlspk.training.checkpoints.resume_point import ResumePoint, find_resume_point, read_resume_point
@@ -124,7 +125,7 @@ def _valid(values: dict[str, Any], run_dir: Path) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+        problems = "; ".join(problem_text(problem) for problem in error.errors())
         raise ConfigError(
             f"the changes do not fit the run's other settings: {problems}", run_dir, "Change both."
         ) from error

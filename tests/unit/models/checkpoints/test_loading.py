@@ -161,12 +161,12 @@ def test_missing_entries_of_a_backbone_are_listed(own):
         ("head_activation", "__import__('os').system('true')", "head_activation=\"__import__('os').system('true')\""),
         ("pooling_func", "Module", "pooling_func=Module is not supported"),
         ("unheard_of", 1, "unheard_of=1 is not known"),
-        ("F", "72", "F=72 is not supported: Input should be a valid integer"),
+        ("F", "72", "F=72 is not supported: expected a whole number"),
         ("F", True, "F=True is not supported"),
         ("global_context_att", 1, "global_context_att=1 is not supported"),
         ("return_all_outputs", True, "return_all_outputs=True is not supported"),
         ("stages_setup", "none", "stages_setup=none is not supported"),
-        ("F", 10**7, "F=10000000 is not supported: Input should be less than or equal to 1024"),
+        ("F", 10**7, "F=10000000 is not supported: expected a number of 1,024 or less"),
     ],
 )
 def test_unknown_option_is_refused_by_name(published, key, value, shown):
