@@ -24,6 +24,51 @@ def only_runs_for_a_try():
 
 SITUATIONS = [
     Situation(
+        "half a published name",
+        ("embed", "a.wav", "--model", "b2"),
+        1,
+        ("Did you mean redimnet-b2-vox2-ptn, redimnet-b2-vox2-ft_lm, redimnet2-b2-vox2-ptn or redimnet2-b2-vox2-lm?",),
+    ),
+    Situation(
+        "half a name to fetch",
+        ("pretrained", "fetch", "campplus"),
+        1,
+        ("Did you mean 3dspeaker_speech_campplus_sv_zh_en_16k-common_advanced,", "`mrlspk pretrained list` shows all"),
+    ),
+    Situation(
+        "a file to fetch",
+        ("pretrained", "fetch", "checkpoints/real/best.pt"),
+        2,
+        ("is a file of this machine already", "mrlspk pretrained add checkpoints/real/best.pt --name NAME"),
+        prepare=lambda: write_run("real"),
+    ),
+    Situation(
+        "the folder of a run as model",
+        ("verify", "a.wav", "b.wav", "--model", "checkpoints/real"),
+        1,
+        ("checkpoints/real: is a folder, expected a model file Did you mean checkpoints/real/best.pt?",),
+        prepare=lambda: write_run("real"),
+    ),
+    Situation(
+        "a checkpoint without its folder",
+        ("eval", "best.pt"),
+        1,
+        ("no such model file Did you mean checkpoints/real/best.pt?",),
+        prepare=lambda: write_run("real"),
+    ),
+    Situation(
+        "offline and nothing named",
+        ("embed", "a.wav"),
+        4,
+        ("no connection to 127.0.0.1: is this machine offline?", "No model is named: give --model FILE to use a file."),
+    ),
+    Situation(
+        "offline and a name",
+        ("pretrained", "fetch", "redimnet-b2-vox2-ft_lm"),
+        4,
+        ("is this machine offline?", "A model file of yours needs no network: give its path in place of the name."),
+    ),
+    Situation(
         "only runs for a try and no network",
         ("embed", "a.wav"),
         4,
@@ -48,7 +93,10 @@ SITUATIONS = [
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda each: each.name)
 def test_first_hour(situation, meet, monkeypatch):
-    monkeypatch.setenv("MRLSPK_MIRROR", "empty-mirror")
+    monkeypatch.setenv(
+        "MRLSPK_MIRROR", "http://127.0.0.1:1" if situation.name.startswith("offline") else "empty-mirror"
+    )
+    monkeypatch.setattr("mrlspk.pretrained.download.time", None)  # it would wait between attempts
     meet(situation)
 
 

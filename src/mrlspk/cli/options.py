@@ -14,7 +14,7 @@ import typer
 
 from mrlspk.cli import output
 from mrlspk.cli.panels import Panel, option
-from mrlspk.errors import UsageError, shorten
+from mrlspk.errors import DownloadError, UsageError, shorten
 
 if TYPE_CHECKING:
     from mrlspk.config import Config
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mrlspk.inference.model_file import ModelFile
 
 DEBUG_KEY = "mrlspk.debug"
-RUNS = Path("checkpoints")
 MOST = 1_000_000_000  # as in the configuration, which --help does not load
 MOST_CHANNELS = 256
 EACH = "each"
@@ -145,11 +144,19 @@ def parse_dims(text: str | None) -> tuple[int, ...] | None:
     return tuple(sorted({int(part) for part in parts}))
 
 
-def resolve_model(model: str | None, *, quiet: bool, trust_code: bool = False) -> "ModelFile":
+def resolve_model(
+    model: str | None, *, quiet: bool, trust_code: bool = False, given_as: str = "--model FILE"
+) -> "ModelFile":
     """Return the checkpoint of a path or name.
 
     Without one: ``MRLSPK_MODEL``, else the choice of `choose_default` among the runs under ``checkpoints/``. That is
     shown on stderr, and so is the progress of a download unless ``quiet``.
+
+    Args:
+        model: Path or name; None without one.
+        quiet: Draw no progress.
+        trust_code: Run a program in the file.
+        given_as: How the command takes a model.
 
     Raises:
         ConfigError: If a ``MRLSPK_`` variable is unknown.
@@ -161,14 +168,23 @@ def resolve_model(model: str | None, *, quiet: bool, trust_code: bool = False) -
     environment = _environment()
     default = _choose_model(environment) if model is None else None
     model = default.model if default else str(model)
-    with output.progress(model, quiet=quiet, is_bytes=True) as on_progress:
-        file = locate_model(model, cache_dir=environment.cache_dir, mirror=environment.mirror, on_progress=on_progress)
+    try:
+        with output.progress(model, quiet=quiet, is_bytes=True) as on_progress:
+            file = locate_model(
+                model, cache_dir=environment.cache_dir, mirror=environment.mirror, on_progress=on_progress
+            )
+    except DownloadError as error:
+        if default is None:
+            raise
+        raise DownloadError(
+            error.what, error.where, f"No model is named: give {given_as} to use a file.\n{error.fix}"
+        ) from error
     return replace(file, trust_code=trust_code, source=default.source if default else "argument", default=default)
 
 
 def _choose_model(environment: "Environment") -> "DefaultModel":
     """Return the model to use if the command names none, and show it."""
-    from mrlspk.inference.default_model import DefaultModel, choose_default
+    from mrlspk.inference.default_model import RUNS, DefaultModel, choose_default
 
     default = DefaultModel(environment.model, "MRLSPK_MODEL") if environment.model else choose_default(RUNS)
     output.note("\n".join(_about(default)))

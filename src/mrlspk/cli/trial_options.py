@@ -192,7 +192,7 @@ def find_model(model: str | None, vectors: Path | None, *, quiet: bool, trust_co
         CheckpointError: If there is no such model.
     """
     if vectors is None:
-        return resolve_model(model, quiet=quiet, trust_code=trust_code)
+        return resolve_model(model, quiet=quiet, trust_code=trust_code, given_as="MODEL")
     if model is not None and Path(model) == vectors:
         fix = "Leave MODEL out to score the vectors as they are, or give a transform or a head."
         raise UsageError(f"{model} cannot be applied to itself", fix=fix, parameter="vectors")

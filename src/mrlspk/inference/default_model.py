@@ -15,6 +15,7 @@ from mrlspk.reading import read_bytes
 
 type ModelSource = Literal["argument", "MRLSPK_MODEL", "newest run", "published default"]
 
+RUNS = Path("checkpoints")  # where `mrlspk train` writes, unless told otherwise
 PUBLISHED = "redimnet-b2-vox2-ft_lm"
 PUBLISHED_LIST = "vox1-o"
 

@@ -1,6 +1,5 @@
 """Resolve a model name or path to a model file."""
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from mrlspk.config.sources import no_cache_folder
 from mrlspk.errors import CheckpointError
 from mrlspk.files import OnProgress
 from mrlspk.inference.default_model import DefaultModel, ModelSource
+from mrlspk.inference.missing_model import is_path, missing_model
 from mrlspk.pretrained.fetch import fetch_model
 from mrlspk.pretrained.own_models import OwnModel, find_own_model, list_own_models, verified_path
 from mrlspk.pretrained.registry import PublishedModel, find_model, is_published, list_models
@@ -79,16 +79,16 @@ def locate_model(
         DownloadError: If a published model is absent and cannot be fetched.
     """
     path = Path(model)
-    if _is_file(path):
+    if _is_there(path) and path.is_file():
         return ModelFile(path, model)
     if cache_dir is None:
-        raise no_cache_folder()
+        raise missing_model(model) if is_path(model) or _is_there(path) else no_cache_folder()
     return _by_name(model, cache_dir, mirror, on_progress)
 
 
-def _is_file(path: Path) -> bool:
+def _is_there(path: Path) -> bool:
     try:
-        return path.is_file()
+        return path.exists()
     except OSError:  # such as a name too long for the file system
         return False
 
@@ -99,11 +99,14 @@ def _by_name(name: str, cache_dir: Path, mirror: str | None, on_progress: OnProg
         return ModelFile(fetched.path, name, published=find_model(name))
     if own := find_own_model(name, cache_dir):
         return ModelFile(verified_path(own, cache_dir), name, own=own)
-    names = [*(known.name for known in list_models()), *(own.name for own in list_own_models(cache_dir).models)]
-    nearest = difflib.get_close_matches(name, names, 1, 0.7)
-    guess = f"Did you mean {nearest[0]}? " if nearest else "Check the path; "
-    raise CheckpointError(
-        "no such model file, and no published model of this name",
-        name,
-        f"{guess}`mrlspk pretrained list` shows the names.",
-    )
+    raise missing_model(name, known_model_names(cache_dir))
+
+
+def known_model_names(cache_dir: Path | None) -> tuple[str, ...]:
+    """Return the names of the published models and of the user's own; of damaged entries none.
+
+    Raises:
+        CheckpointError: If the folder of the user's own models cannot be read.
+    """
+    own = list_own_models(cache_dir).models if cache_dir is not None else ()
+    return (*(known.name for known in list_models()), *(each.name for each in own))

@@ -10,7 +10,7 @@ from mrlspk.errors import DownloadError
 from mrlspk.files import OnProgress, file_sha256
 from mrlspk.partial_files import partial_path
 from mrlspk.pretrained.cache_folder import OTHER_FOLDER, shown
-from mrlspk.pretrained.sources import AbsentError, Body, TransientError, open_source
+from mrlspk.pretrained.sources import AbsentError, Body, TransientError, UnreachableError, open_source
 from mrlspk.pretrained.verification import Expected, Record, record_path, write_record
 
 WAIT_SECONDS = (1.0, 2.0, 4.0)  # between the attempts
@@ -67,11 +67,16 @@ def _fetch_first(
 
 
 def _fetch(source: str | Path, partial: Path, expected: Expected, on_progress: OnProgress | None) -> str:
-    """Fetch the expected file from one source, in several attempts; return its SHA-256."""
-    for wait in (*WAIT_SECONDS, None):
+    """Fetch the expected file from one source, in several attempts; return its SHA-256.
+
+    There is one attempt only if it makes no connection. A server that breaks off and then takes none may be restarting.
+    """
+    for attempt, wait in enumerate((*WAIT_SECONDS, None), start=1):
         try:
             return _fetch_once(source, partial, expected, on_progress)
         except TransientError as error:
+            if isinstance(error, UnreachableError) and attempt == 1:
+                raise _offline(error, source, expected) from error
             if wait is None:
                 what = f"{error}, in {len(WAIT_SECONDS) + 1} attempts"
                 fix = "Check the network, or set MRLSPK_MIRROR to an address or a folder that holds the published files"
@@ -80,6 +85,12 @@ def _fetch(source: str | Path, partial: Path, expected: Expected, on_progress: O
             logger.warning("%s: %s; retrying in %g s", shown(source), error, pause)
             time.sleep(pause)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _offline(error: UnreachableError, source: str | Path, expected: Expected) -> DownloadError:
+    own = "A model file of yours needs no network: give its path in place of the name. " if expected.model else ""
+    mirror = "With a network, or with MRLSPK_MIRROR set to an address or a folder that holds the published files, type"
+    return DownloadError(f"{error}: is this machine offline?", shown(source), f"{own}{mirror}: {expected.command}")
 
 
 def _fetch_once(source: str | Path, partial: Path, expected: Expected, on_progress: OnProgress | None) -> str:

@@ -18,7 +18,7 @@ from mrlspk.pretrained.cache_folder import (
     shown,
     unreadable,
 )
-from mrlspk.pretrained.registry import PublishedModel, find_model
+from mrlspk.pretrained.registry import PublishedModel, find_model, is_published
 from mrlspk.pretrained.verification import SHA256, Expected, Record, known_sha256, read_record, write_record
 
 
@@ -59,7 +59,7 @@ def fetch_model(
 
     Raises:
         MrlspkError: If no published model has this name.
-        UsageError: If ``sha256`` is not a SHA-256.
+        UsageError: If ``sha256`` is not a SHA-256, or the name is the path of a file.
         DownloadError: If the file cannot be fetched, or is not the expected one.
     """
     given = sha256.lower() if sha256 is not None else None
@@ -100,6 +100,10 @@ def _want(name_or_url: str, cache_dir: Path, mirror: str | None, given: str | No
         folder = hashlib.sha256(os.fsencode(name_or_url)).hexdigest()[:16]  # two URLs may have the same file name
         path = cache_dir / "urls" / folder / file_name(name_or_url)
         return _Wanted(shown(name_or_url), (name_or_url,), path, cache_dir, None, given)
+    if not is_published(name_or_url) and Path(name_or_url).suffix and os.path.lexists(name_or_url):
+        file = shlex.quote(name_or_url)
+        fix = f"Give its path as MODEL. To keep it under a name, type: mrlspk pretrained add {file} --name NAME"
+        raise UsageError("is a file of this machine already", name_or_url, fix)
     model = find_model(name_or_url)
     return _Wanted(name_or_url, model.sources(mirror), cached_path(model, cache_dir), cache_dir, model, given)
 

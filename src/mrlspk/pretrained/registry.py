@@ -1,6 +1,5 @@
 """Read the registry of published models from ``registry.yaml``."""
 
-import difflib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, TypeAdapter
 
 from mrlspk.errors import MrlspkError
+from mrlspk.pretrained.similar_names import did_you_mean, similar_names
 
 type Family = Literal["redimnet", "redimnet2", "redimnet-mrl", "onnx"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -82,9 +82,7 @@ def find_model(name: str) -> PublishedModel:
     models = _models_by_name()
     if name in models:
         return models[name]
-    by_lower = {known.lower(): known for known in models}
-    nearest = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
-    guess = f"Did you mean {' or '.join(by_lower[known] for known in nearest)}? " if nearest else ""
+    guess = did_you_mean(similar_names(name, models))
     raise MrlspkError("no published model of this name", name, f"{guess}`mrlspk pretrained list` shows all names.")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
@@ -28,6 +29,10 @@ class TransientError(Exception):
     def __init__(self, what: str, wait_seconds: float = 0.0) -> None:
         super().__init__(what)
         self.wait_seconds = wait_seconds
+
+
+class UnreachableError(TransientError):
+    """No connection was made: if that is the first attempt, the machine is probably offline."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,18 @@ def _explain(error: exceptions.RequestException, url: str) -> TransientError | D
     if isinstance(error, exceptions.Timeout):
         return TransientError("the server did not answer in time")
     if isinstance(error, exceptions.ConnectionError):
+        if _is_refused(error):
+            return UnreachableError(f"no connection to {urlsplit(url).hostname}")
         is_stalled = error.args and isinstance(error.args[0], urllib3.exceptions.ReadTimeoutError)
         return TransientError(
             f"the server sent nothing for {READ_SECONDS:g} s" if is_stalled else "the connection to the server failed"
         )
     return DownloadError(f"it cannot be fetched ({type(error).__name__})", shown(url), "Check the address.")
+
+
+def _is_refused(error: exceptions.ConnectionError) -> bool:
+    """Whether the host, or a proxy before it, has no address here or takes no connection."""
+    cause = error.args[0] if error.args else None
+    if isinstance(cause, urllib3.exceptions.MaxRetryError):
+        cause = cause.reason
+    return isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ProxyError)

@@ -1,3 +1,4 @@
+import os
 import zipfile
 from datetime import UTC, datetime
 from importlib.metadata import EntryPoint
@@ -72,12 +73,42 @@ def test_failed_fetch_says_what_to_type(tmp_path):
 
 @pytest.mark.usefixtures("own")
 @pytest.mark.parametrize(
-    ("typed", "guess"), [("minee", "mine"), ("redimnet-b0-vox2-pnt", NAME), ("../x/best.pt", None)]
+    ("typed", "guess"),
+    [
+        ("minee", "Did you mean mine?"),
+        ("redimnet-b0-vox2-pnt", f"Did you mean {NAME},"),
+        ("b1", "Did you mean redimnet-b1-vox2-ptn, redimnet-b1-vox2-ft_lm, redimnet2-b1-vox2-ptn or"),
+        ("x-vector", "Check the path;"),
+    ],
 )
 def test_unknown_name_suggests_the_nearest(tmp_path, typed, guess):
     with pytest.raises(CheckpointError, match="no such model file, and no published model") as caught:
         locate_model(typed, cache_dir=tmp_path)
-    assert caught.value.fix.startswith(f"Did you mean {guess}?" if guess else "Check the path;")
+    assert caught.value.fix.startswith(guess)
+
+
+@pytest.mark.parametrize(
+    ("typed", "what", "guess"),
+    [
+        ("checkpoints", "is a folder", "Did you mean checkpoints/b/best.pt or checkpoints/a/best.pt?"),
+        ("checkpoints/a", "is a folder", "Did you mean checkpoints/a/best.pt?"),
+        ("best.pt", "no such model file", "Did you mean checkpoints/b/best.pt or checkpoints/a/best.pt?"),
+        ("checkpoints/a/bset.pt", "no such model file", "Did you mean checkpoints/a/best.pt?"),
+        ("Exported.onnx", "no such model file", "Did you mean exported.onnx?"),
+        ("gone/best.pt", "there is no folder gone", "Check the path;"),
+        ("x" * 300 + ".pt", "no such model file", "Check the path;"),
+    ],
+)
+@pytest.mark.parametrize("cache", [None, "cache"])
+def test_path_without_a_file_suggests_the_file_that_was_meant(tmp_path, typed, what, guess, cache):
+    for seconds, name in enumerate(("checkpoints/a/best.pt", "checkpoints/b/best.pt", "exported.onnx")):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path, (seconds, seconds))
+    with pytest.raises(CheckpointError, match=what) as caught:
+        locate_model(typed, cache_dir=cache and tmp_path / cache)
+    assert caught.value.fix.startswith(guess)
 
 
 def test_exported_model_is_no_checkpoint(tmp_path):
