@@ -8,7 +8,8 @@ from dataclasses import dataclass
 FOREIGN = re.compile(
     r"Traceback|File \"|pydantic|Input should|Field required|Extra inputs|errors\.pydantic|[Ll]ightning|"
     r"torch\.(?!compile)\w+\.|size mismatch for|Missing key\(s\)|UserWarning|"
-    r"FutureWarning|RuntimeError|ValueError|KeyError"
+    r"FutureWarning|RuntimeError|ValueError|KeyError|"
+    r"Invalid value|No such (?:option|command)|Missing (?:option|argument|command)|Got unexpected"
 )
 
 

@@ -86,16 +86,10 @@ def test_version_is_printed_on_stdout(mrlspk):
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{__version__}\n", "")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("no-such-command",), ("train", "--no-such-flag"), ("embed",), ("embed", "a.wav", "--dim", "many")],
-    ids=" ".join,
-)
-def test_a_usage_error_exits_2_on_stderr(mrlspk, arguments):
-    done = mrlspk(*arguments)
+def test_a_usage_error_exits_2_on_stderr(mrlspk):
+    done = mrlspk("train", "--no-such-flag")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Usage: " in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr == "error: mrlspk train: no option --no-such-flag\nAll options: mrlspk train --help\n"
 
 
 @pytest.mark.parametrize(

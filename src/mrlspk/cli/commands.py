@@ -8,6 +8,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from mrlspk.cli import output
 from mrlspk.cli.help_page import help_page
+from mrlspk.cli.usage_errors import unknown_command, usage_errors
 
 
 class HelpCommand(TyperCommand):
@@ -16,6 +17,11 @@ class HelpCommand(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         formatter.write(help_page(self, ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words after the name of the command."""
+        with usage_errors(ctx):
+            return super().parse_args(ctx, args)
 
 
 class HelpGroup(TyperGroup):
@@ -30,7 +36,18 @@ class HelpGroup(TyperGroup):
         if not args and not ctx.resilient_parsing:
             output.line(ctx.get_help())
             raise typer.Exit
-        return super().parse_args(ctx, args)
+        with usage_errors(ctx):
+            return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command that the first word names, and the words after it.
+
+        Raises:
+            UsageError: If no command has this name.
+        """
+        if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
+            raise unknown_command(args[0], ctx)
+        return super().resolve_command(ctx, args)
 
 
 class Commands(typer.Typer):

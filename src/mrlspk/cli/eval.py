@@ -145,6 +145,7 @@ def eval_command(
 
     Example:
         mrlspk eval best.pt --trials trials.txt --audio-root speech
+        mrlspk eval best.pt --dims 64,128 --report page
     """
     from mrlspk.evaluation.json_documents import evaluation_values
     from mrlspk.workflows.evaluate import EvaluationRequest, evaluate

@@ -22,22 +22,21 @@ class Row(NamedTuple):
 def help_page(command: Any, context: Any) -> str:
     """Return the help of a command or of a group of commands."""
     paragraphs = [part for part in (command.help or "").split("\n\n") if part.strip()]
-    examples = [part for part in paragraphs if part.startswith(EXAMPLE)]
+    lines = example_lines(command.help or "")
     pieces = [
         _usage(command, context),
-        *(_wrapped(part, indent="  ") for part in paragraphs if part not in examples),
-        *examples_of(command.help or ""),
+        *(_wrapped(part, indent="  ") for part in paragraphs if not part.startswith(EXAMPLE)),
+        *(["\n".join([EXAMPLE, *(f"  {line}" for line in lines)])] if lines else []),
         *_sections(_commands(command)),
         *_sections(_panels(command, context)),
     ]
     return "\n\n".join(pieces)
 
 
-def examples_of(text: str) -> list[str]:
-    """Return the example in the help of a command, with its heading, or nothing."""
+def example_lines(text: str) -> list[str]:
+    """Return the lines to type in the help of a command."""
     found = [part for part in text.split("\n\n") if part.startswith(EXAMPLE)]
-    lines = [line.strip() for part in found for line in part.splitlines()[1:]]
-    return ["\n".join([EXAMPLE, *(f"  {line}" for line in lines)])] if lines else []
+    return [line.strip() for part in found for line in part.splitlines()[1:]]
 
 
 def summary(command: Any) -> str:
@@ -95,10 +94,15 @@ def value_name(parameter: Any) -> str:
     """Return what stands for the value of a parameter, such as ``<dims>`` or ``<auto|torch>``."""
     if parameter.metavar is not None:
         return str(parameter.metavar)
-    choices = parameter.type_descriptor.choices
-    if choices is None:
+    choices = choice_names(parameter)
+    if not choices:
         raise ValueError(f"{parameter.name} needs a metavar")
-    return f"<{'|'.join(_shown(each) for each in choices)}>"
+    return f"<{'|'.join(choices)}>"
+
+
+def choice_names(parameter: Any) -> list[str]:
+    """Return the values that a parameter accepts, if they are words, or nothing."""
+    return [_shown(each) for each in parameter.type_descriptor.choices or ()]
 
 
 def _parameter_text(parameter: Any) -> str:
