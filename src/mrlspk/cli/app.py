@@ -18,6 +18,7 @@ from mrlspk.cli import output, streams
 from mrlspk.cli.calibrate import calibrate_command
 from mrlspk.cli.commands import Commands, HelpGroup
 from mrlspk.cli.compare import compare_command
+from mrlspk.cli.completion import COMPLETIONS, check_shell
 from mrlspk.cli.config_migrate import config_app
 from mrlspk.cli.data import data_app
 from mrlspk.cli.embed import embed_command
@@ -31,6 +32,7 @@ from mrlspk.cli.pretrained import pretrained_app
 from mrlspk.cli.report import report_command
 from mrlspk.cli.rotate import rotate_command
 from mrlspk.cli.train import train_command
+from mrlspk.cli.usage_errors import usage_errors
 from mrlspk.cli.vectors import vectors_app
 from mrlspk.cli.verify import verify_command
 from mrlspk.errors import ConfigError, MrlspkError
@@ -40,6 +42,13 @@ INTERRUPTED, TERMINATED = 130, 143
 
 class RootGroup(HelpGroup):
     """The root command group, which handles errors."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before the name of a command."""
+        with usage_errors(ctx):
+            if COMPLETIONS & set(args):
+                check_shell()
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; print a `MrlspkError` on stderr and exit with its code."""

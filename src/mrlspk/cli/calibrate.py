@@ -5,7 +5,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
@@ -16,8 +15,10 @@ from mrlspk.cli.options import (
     Debug,
     Device,
     Force,
+    ModelArgument,
     Overrides,
     Quiet,
+    TrustCode,
     cache_folder,
     check_speech,
     choose_device,
@@ -58,12 +59,7 @@ class Quality(StrEnum):
 
 
 def calibrate_command(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="MODEL", help="Path or published name. Default: the newest run's best.", show_default=False
-        ),
-    ] = None,
+    model: ModelArgument = None,
     *,
     vectors: VectorsFile = None,
     speakers: VectorSpeakers = None,
@@ -106,6 +102,7 @@ def calibrate_command(
     no_cache: NoCache = False,
     config: ConfigPath = None,
     overrides: Overrides = None,
+    trust_code: TrustCode = False,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -146,7 +143,7 @@ def calibrate_command(
     )
     check_norm(settings, cohort, top_n)
     check_speech(settings.evaluation.speech)
-    file = find_model(model, vectors, quiet=quiet)
+    file = find_model(model, vectors, quiet=quiet, trust_code=trust_code)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = calibrate(
             file,

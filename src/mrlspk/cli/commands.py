@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from mrlspk.cli import output
-from mrlspk.cli.help_page import help_page
+from mrlspk.cli.help_page import help_page, summary
 from mrlspk.cli.usage_errors import unknown_command, usage_errors
 
 
@@ -17,6 +17,10 @@ class HelpCommand(TyperCommand):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         formatter.write(help_page(self, ctx))
+
+    def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 - a shell shows whole lines
+        """Return the summary, for completion."""
+        return summary(self)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words after the name of the command."""
@@ -30,6 +34,10 @@ class HelpGroup(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
         formatter.write(help_page(self, ctx))
+
+    def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 - a shell shows whole lines
+        """Return the summary, for completion."""
+        return summary(self)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse what stands before the name of a command; without any word show the help and exit 0."""

@@ -16,9 +16,11 @@ from mrlspk.cli.options import (
     Force,
     Overrides,
     Quiet,
+    TrustCode,
     cache_folder,
     check_speech,
     choose_device,
+    model_argument,
     parse_dims,
     read_config,
     resolve_model,
@@ -60,10 +62,8 @@ def compare_command(
     ctx: typer.Context,
     models: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Two or more paths, published names or .npz files of `mrlspk eval --scores`; or one run's folder.",
-            metavar="MODEL",
-            show_default=False,
+        model_argument(
+            "Two or more paths, published names or .npz files of `mrlspk eval --scores`; or one run's folder."
         ),
     ] = None,
     *,
@@ -87,6 +87,7 @@ def compare_command(
     force: Force = False,
     config: ConfigPath = None,
     overrides: Overrides = None,
+    trust_code: TrustCode = False,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -122,7 +123,7 @@ def compare_command(
     check_speech(settings.evaluation.speech)
     named, run = _find_run(models or [])
     request = ComparisonRequest(
-        models=_find_models(named, vectors or [], quiet=quiet),
+        models=_find_models(named, vectors or [], quiet=quiet, trust_code=trust_code),
         trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing, speakers=speakers),
         dims=parse_dims(dims),
         allow_untrained_dim=allow_untrained_dim,
@@ -160,7 +161,9 @@ def _find_run(models: list[str]) -> "tuple[list[str], tuple[RunCheckpoint, ...]]
     return [str(each.path) for each in run], run
 
 
-def _find_models(models: list[str], vectors: list[Path], *, quiet: bool) -> "dict[str, ModelFile | ModelScores]":
+def _find_models(
+    models: list[str], vectors: list[Path], *, quiet: bool, trust_code: bool
+) -> "dict[str, ModelFile | ModelScores]":
     """Return the checkpoints, stored scores and files of vectors by the typed names, in order.
 
     With vectors, each model is a transform or head that is applied to them. One alone is compared with the vectors
@@ -185,7 +188,9 @@ def _find_models(models: list[str], vectors: list[Path], *, quiet: bool) -> "dic
             entries[model] = read_scores(Path(model))
         else:
             entries[model] = (
-                vector_model(vectors[0], model, quiet=quiet) if vectors else resolve_model(model, quiet=quiet)
+                vector_model(vectors[0], model, quiet=quiet)
+                if vectors
+                else resolve_model(model, quiet=quiet, trust_code=trust_code)
             )
     return entries | {str(path): vector_model(path) for path in as_they_are}
 

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.commands import Commands
+from mrlspk.cli.completion import complete_model
 from mrlspk.cli.options import (
     LARGEST_SEED,
     MOST,
@@ -70,6 +71,7 @@ def check_command(
         option(
             Panel.MODEL,
             metavar="<model>",
+            autocompletion=complete_model,
             help="Path or name of the model to embed with: is every file long enough for it?",
         ),
     ] = None,

@@ -18,9 +18,11 @@ from mrlspk.cli.options import (
     MOST,
     WIDEST,
     AsJson,
+    BatchSize,
     Debug,
     Device,
     Force,
+    ModelOption,
     Quiet,
     Speech,
     TrustCode,
@@ -68,10 +70,7 @@ def embed_command(
         list[str], typer.Argument(metavar="INPUT", help="Audio files, folders, .txt lists, or - for paths on stdin.")
     ],
     *,
-    model: Annotated[
-        str | None,
-        option(Panel.MODEL, metavar="<model>", help="Path or published name. Default: the newest run's best."),
-    ] = None,
+    model: ModelOption = None,
     dim: Annotated[
         int | None,
         option(Panel.MODEL, min=1, max=WIDEST, metavar="<dim>", help="Prefix width. Default: the full width."),
@@ -91,16 +90,7 @@ def embed_command(
     ] = False,
     speech: Annotated[Speech, speech_option("auto")] = Speech.AUTO,
     channel: Annotated[str | None, channel_option(each=True)] = None,
-    batch_size: Annotated[
-        int | None,
-        option(
-            Panel.MACHINE,
-            min=1,
-            max=MOST,
-            metavar="<n>",
-            help="Files of equal length embedded together. Default: the configuration's.",
-        ),
-    ] = None,
+    batch_size: BatchSize = None,
     backend: Annotated[
         BackendChoice, option(Panel.MACHINE, help="What runs the network; auto: the fastest that is installed.")
     ] = BackendChoice.AUTO,

@@ -15,6 +15,7 @@ from mrlspk.cli.options import (
     Debug,
     Device,
     Force,
+    ModelArgument,
     Overrides,
     Quiet,
     TrustCode,
@@ -70,12 +71,7 @@ LABELS = {"truncation": "own, truncated", "rotation": "rotation"}
 
 def eval_command(
     ctx: typer.Context,
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="MODEL", help="Path or published name. Default: the newest run's best.", show_default=False
-        ),
-    ] = None,
+    model: ModelArgument = None,
     *,
     vectors: VectorsFile = None,
     speakers: VectorSpeakers = None,

@@ -4,10 +4,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, Debug, Force, Quiet, cache_folder, model_entry, resolve_model
+from mrlspk.cli.options import AsJson, Debug, Force, Quiet, cache_folder, model_argument, model_entry, resolve_model
 from mrlspk.cli.panels import Panel, option
 
 if TYPE_CHECKING:
@@ -32,9 +30,7 @@ class InputChoice(StrEnum):
 
 
 def export_command(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Checkpoint, ONNX speaker model, transform of one, or a name.")
-    ],
+    model: Annotated[str, model_argument("Checkpoint, ONNX speaker model, transform of one, or a name.")],
     *,
     out: Annotated[
         Path,

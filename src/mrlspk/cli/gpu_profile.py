@@ -12,6 +12,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
+from mrlspk.cli.completion import complete_model
 from mrlspk.cli.options import MOST, AsJson, ConfigPath, Debug, Force, OptionalDevice, Overrides, Quiet
 from mrlspk.cli.panels import Panel, option
 from mrlspk.errors import UsageError
@@ -50,6 +51,7 @@ def gpu_profile_command(
         option(
             Panel.MODEL,
             metavar="<model>",
+            autocompletion=complete_model,
             help="Checkpoint of the same architecture, used if the configured model is not on this machine.",
         ),
     ] = None,

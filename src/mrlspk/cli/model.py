@@ -4,11 +4,9 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from mrlspk.cli import output
 from mrlspk.cli.commands import Commands
-from mrlspk.cli.options import AsJson, Debug, Force, Quiet, model_entry, resolve_model
+from mrlspk.cli.options import AsJson, Debug, Force, Quiet, model_argument, model_entry, resolve_model
 from mrlspk.cli.panels import Panel, option
 
 if TYPE_CHECKING:
@@ -16,9 +14,7 @@ if TYPE_CHECKING:
 
 
 def describe_command(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="ONNX file of another toolkit, or a name from `pretrained list`.")
-    ],
+    model: Annotated[str, model_argument("ONNX file of another toolkit, or a name from `pretrained list`.")],
     *,
     check: Annotated[
         Path | None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mrlspk.cli import output
+from mrlspk.cli.completion import complete_key, complete_model
 from mrlspk.cli.panels import Panel, option
 from mrlspk.errors import DownloadError, UsageError, shorten
 
@@ -77,6 +78,11 @@ def channel_option(*, each: bool = False) -> Any:
     return option(Panel.DATA, "--channel", callback=check, metavar=f"<{'|'.join([*names, 'N'])}>", help=text)
 
 
+def model_argument(help: str, metavar: str = "MODEL") -> Any:
+    """Return the argument of a model, whose names a shell completes."""
+    return typer.Argument(metavar=metavar, help=help, autocompletion=complete_model)
+
+
 AsJson = Annotated[bool, option(Panel.OUTPUT, "--json", help="Print one JSON document in place of tables.")]
 Quiet = Annotated[bool, option(Panel.GENERAL, "--quiet", help="Show no progress on stderr.")]
 Debug = Annotated[
@@ -109,7 +115,30 @@ ConfigPath = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    option(Panel.SETTINGS, "--set", metavar="<key=value>", help="section.key=value; overrides --config; repeatable."),
+    option(
+        Panel.SETTINGS,
+        "--set",
+        metavar="<key=value>",
+        autocompletion=complete_key,
+        help="Key and value, such as training.batch_size=32; repeatable. Overrides --config.",
+    ),
+]
+MODEL_HELP = "Path or published name. Default: the newest run's best."
+ModelArgument = Annotated[str | None, model_argument(MODEL_HELP)]
+ModelOption = Annotated[
+    str | None,
+    option(Panel.MODEL, "--model", metavar="<model>", autocompletion=complete_model, help=MODEL_HELP),
+]
+BatchSize = Annotated[
+    int | None,
+    option(
+        Panel.MACHINE,
+        "--batch-size",
+        min=1,
+        max=MOST,
+        metavar="<n>",
+        help="Files of equal length embedded together. Default: the configuration's.",
+    ),
 ]
 TrustCode = Annotated[
     bool,

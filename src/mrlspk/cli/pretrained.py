@@ -19,6 +19,7 @@ from mrlspk.cli.options import (
     Quiet,
     cache_folder,
     mirror_address,
+    model_argument,
     model_entry,
     resolve_model,
 )
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def fetch_command(
-    name_or_url: Annotated[str, typer.Argument(metavar="NAME_OR_URL", help="Published name, or URL.")],
+    name_or_url: Annotated[str, model_argument("Published name, or URL.", "NAME_OR_URL")],
     *,
     cache_dir: CacheDir = None,
     sha256: Annotated[
@@ -72,9 +73,7 @@ def fetch_command(
 
 
 def inspect_command(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Checkpoint, .onnx file, or a name from `pretrained list`.")
-    ],
+    file: Annotated[str, model_argument("Checkpoint, .onnx file, or a name from `pretrained list`.", "FILE")],
     *,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -241,7 +240,7 @@ def _not_loaded(found: "InspectedModel") -> list[str]:
 
 
 def convert_command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Checkpoint, or a name from `pretrained list`.")],
+    model: Annotated[str, model_argument("Checkpoint, or a name from `pretrained list`.")],
     *,
     out: Annotated[
         Path, option(Panel.OUTPUT, "-o", "--output", metavar="<file>", help="File to write: .pt or .safetensors.")

@@ -5,7 +5,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
@@ -13,6 +12,7 @@ from mrlspk.cli.options import (
     LARGEST_SEED,
     MOST,
     AsJson,
+    BatchSize,
     ChannelChoice,
     Debug,
     Device,
@@ -22,6 +22,7 @@ from mrlspk.cli.options import (
     cache_folder,
     check_speech,
     choose_device,
+    model_argument,
     model_entry,
     parse_dims,
     read_config,
@@ -60,9 +61,7 @@ class OrderChoice(StrEnum):
 
 
 def rotate_command(
-    model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="Path, or a name that `pretrained list` shows.")
-    ] = None,
+    model: Annotated[str | None, model_argument("Path, or a name that `pretrained list` shows.")] = None,
     *,
     out: Annotated[
         Path,
@@ -135,16 +134,7 @@ def rotate_command(
     detector: Annotated[Speech | None, speech_option("all", "--speech-detector")] = None,
     channel: ChannelChoice = None,
     seed: Annotated[int, option(Panel.FITTING, min=0, max=LARGEST_SEED, metavar="<n>", help="Seed of all draws.")] = 0,
-    batch_size: Annotated[
-        int | None,
-        option(
-            Panel.MACHINE,
-            min=1,
-            max=MOST,
-            metavar="<n>",
-            help="Files of equal length embedded together. Default: the configuration's.",
-        ),
-    ] = None,
+    batch_size: BatchSize = None,
     force: Force = False,
     no_cache: NoCache = False,
     device: Device = "auto",

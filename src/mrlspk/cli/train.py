@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.console import RenderableType
 
 from mrlspk.cli import output
+from mrlspk.cli.completion import complete_model
 from mrlspk.cli.options import MOST, AsJson, Bundle, ConfigPath, Debug, OptionalDevice, Quiet
 from mrlspk.cli.options import Overrides as Sets
 from mrlspk.cli.panels import Panel, option
@@ -51,6 +52,7 @@ def train_command(
             Panel.MODEL,
             "--init-from",
             metavar="<model>",
+            autocompletion=complete_model,
             help="Start from this model: a path or a name; of another toolkit, train a head on its embeddings.",
         ),
     ] = None,

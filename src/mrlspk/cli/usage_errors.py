@@ -30,8 +30,8 @@ def usage_errors(context: Any) -> Iterator[None]:
     """Show an error that the parser finds in the words after a command, and exit 2."""
     try:
         yield
-    except typer.TyperException as error:
-        found = describe(error, context)
+    except (typer.TyperException, UsageError) as error:
+        found = error if isinstance(error, UsageError) else describe(error, context)
         output.show_error(found)
         raise typer.Exit(found.exit_code) from error
 
@@ -71,7 +71,7 @@ def _commands_anywhere(name: str, root: Any) -> list[tuple[str, ...]]:
 
 def _unknown_option(name: str, context: Any) -> UsageError:
     options = [opt for each in context.command.params for opt in each.opts if opt.startswith("-")]
-    other = WIDTHS.get(name)
+    other = WIDTHS.get(name, "")
     if other in options:
         taken = f"{context.command_path} takes {WIDTHS_TAKEN[other]}"
         return UsageError(f"{taken}: {other} {_value_of(other, context)}", name, _go_on(context, other))

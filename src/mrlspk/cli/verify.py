@@ -15,6 +15,7 @@ from mrlspk.cli.options import (
     ChannelChoice,
     Debug,
     Device,
+    ModelOption,
     Quiet,
     Speech,
     TrustCode,
@@ -41,10 +42,7 @@ def verify_command(
     first: Annotated[Path, typer.Argument(metavar="A", help="Audio file.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="Audio file.")],
     *,
-    model: Annotated[
-        str | None,
-        option(Panel.MODEL, metavar="<model>", help="Path or published name. Default: the newest run's best."),
-    ] = None,
+    model: ModelOption = None,
     dims: Dims = None,
     p_target: Annotated[
         float | None,

@@ -24,7 +24,7 @@ _HEADER = "mrlspk"  # key of the header of a .safetensors file; it holds all ent
 _WRITTEN_BY_TORCH = "Give a checkpoint that torch.save wrote; if it was downloaded, fetch it again."
 _AS_ONNX = (
     "Export the model to ONNX and give that file; docs/any-model.md says how. "
-    "`mrlspk embed|verify|eval` run a program that you trust with `trust_code`."
+    "`mrlspk embed|verify|eval|compare|calibrate` run a program that you trust with `trust_code`."
 )
 _ZIP_BEGINS = b"PK\x03\x04"
 # Struct codes of the NumPy numbers that a checkpoint may hold, by NumPy's own codes.
