@@ -13,7 +13,7 @@ from mrlspk.cli.help_page import choice_names, example_lines, value_name
 from mrlspk.errors import UsageError, shorten
 
 LARGEST_NAMED = 999_999_999  # a bound beyond it is there only so that numbers stay finite
-POSSIBLE, LIKELY = 0.65, 0.8  # similarity of words
+POSSIBLE = 0.65  # similarity of a misspelt word
 COMMON_KEYS = {
     **dict.fromkeys(("epoch", "epochs", "max_epochs"), "num_epochs"),
     **dict.fromkeys(("speech", "corpus", "data", "dataset"), "train_dataset"),
@@ -88,12 +88,12 @@ def _elsewhere(name: str, context: Any) -> str:
     if any("--set" in each.opts for each in context.command.params):
         from mrlspk.config.sources import known_keys
 
+        word = name.lstrip("-").replace("-", "_")
         section = "training" if context.command.name == "train" else "evaluation"
         by_section = sorted(known_keys(), key=lambda key: key.startswith(f"{section}."))
-        leaves = {key.rpartition(".")[2]: key for key in by_section}
-        word = name.lstrip("-").replace("-", "_")
-        if near := [COMMON_KEYS[word]] if word in COMMON_KEYS else difflib.get_close_matches(word, leaves, 1, LIKELY):
-            return f"; did you mean --set {leaves[near[0]]}=VALUE?"
+        leaves = {key.rpartition(".")[2].replace("_", ""): key for key in by_section}
+        if key := leaves.get(COMMON_KEYS.get(word, word).replace("_", "")):
+            return f"; did you mean --set {key}=VALUE?"
     return ""
 
 

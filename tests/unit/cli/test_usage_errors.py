@@ -53,6 +53,14 @@ CASES = {
         "mrlspk eval: no option --batch-size; did you mean --set evaluation.batch_size=VALUE?",
         "All options: mrlspk eval --help",
     ),
+    "eval --trails t.txt": (
+        "mrlspk eval: no option --trails; did you mean --trials?",
+        "All options: mrlspk eval --help",
+    ),
+    "train --batchsize 4": (
+        "mrlspk train: no option --batchsize; did you mean --set training.batch_size=VALUE?",
+        ALL_OF_TRAIN,
+    ),
     "train --zzz": ("mrlspk train: no option --zzz", ALL_OF_TRAIN),
     "--json train": (
         "mrlspk: no option --json; give it after the name of the command",
