@@ -17,7 +17,7 @@ def complete_model(incomplete: str) -> list[str]:
 
 def complete_key(incomplete: str) -> list[str]:
     """Return the keys of the configuration that begin as typed, with an equals sign."""
-    from mrlspk.config.sources import known_keys
+    from mrlspk.config.keys import known_keys
 
     keys = list(known_keys())
     sections = {key.rpartition(".")[0] for key in keys}

@@ -86,7 +86,7 @@ def _elsewhere(name: str, context: Any) -> str:
     if any(name in each.opts for child in children for each in child.params):
         return "; give it after the name of the command"
     if any("--set" in each.opts for each in context.command.params):
-        from mrlspk.config.sources import known_keys
+        from mrlspk.config.keys import known_keys
 
         word = name.lstrip("-").replace("-", "_")
         section = "training" if context.command.name == "train" else "evaluation"
