@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.errors import MetricError
-from mrlspk.models.checkpoints.model_card import ScoreQuantiles, ScoreRanges
+from mrlspk.models.score_ranges import ScoreQuantiles, ScoreRanges
 
 LEVELS = 0.05, 0.5, 0.95
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from mrlspk.config.value_problems import problem_text
 from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints import schema
+from mrlspk.models.score_ranges import ScoreRanges
 
 
 class CardPart(BaseModel):
@@ -64,23 +65,6 @@ class WidthCard(CardPart):
     dim: PositiveInt
     eer: float
     min_dcf: float
-
-
-class ScoreQuantiles(CardPart):
-    """Quantiles of the scores of one kind of trial; the score is the cosine of two whole recordings."""
-
-    n: PositiveInt = Field(description="Trials.")
-    p05: FiniteFloat = Field(description="5 % of the scores are lower.")
-    p50: FiniteFloat = Field(description="The median.")
-    p95: FiniteFloat = Field(description="95 % of the scores are lower.")
-
-
-class ScoreRanges(CardPart):
-    """The scores of one width, of same-speaker and of different-speaker trials."""
-
-    dim: PositiveInt
-    same: ScoreQuantiles
-    different: ScoreQuantiles
 
 
 class TransformCard(CardPart):
