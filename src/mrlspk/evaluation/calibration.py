@@ -208,6 +208,27 @@ class Calibration(Record):
         """Calibrated widths, rising."""
         return tuple(each.dim for each in self.widths)
 
+    @property
+    def n_target(self) -> int:
+        """Target trials of all lists."""
+        return sum(each.n_target for each in self.trials)
+
+    @property
+    def n_nontarget(self) -> int:
+        """Non-target trials of all lists."""
+        return sum(each.n_nontarget for each in self.trials)
+
+    @property
+    def llr_bounds(self) -> tuple[float, float]:
+        """The lowest and the highest ratio that the trials support: -ln(targets + 1) and ln(non-targets + 1).
+
+        With one more non-target trial of the highest score, false accepts never fall below 1 / (non-targets + 1). A
+        higher ratio would then cost more than no score at all: no normalised Bayes error rate supports it (Vergeer et
+        al. 2016, "Numerical likelihood ratios outputted by LR systems are often based on extrapolation: when to stop
+        extrapolating?", Science & Justice 56). Their bounds depend on the scores too, and are never wider than these.
+        """
+        return -math.log(self.n_target + 1), math.log(self.n_nontarget + 1)
+
     def describe_norm(self) -> str:
         """Return a description of the scores."""
         if self.cohort is None:
@@ -237,7 +258,7 @@ class Calibration(Record):
         dims: Sequence[int],
         shorter_seconds: NDArray[np.floating] | Sequence[float] | None = None,
     ) -> NDArray[np.float64]:
-        """Return natural-log likelihood ratios, (trials, len(dims)).
+        """Return natural-log likelihood ratios within `llr_bounds`, (trials, len(dims)).
 
         Args:
             scores: (trials, len(dims)), normalised as the calibration says.
@@ -252,7 +273,7 @@ class Calibration(Record):
             width.scale * scores[:, column] + width.bias(log_seconds)
             for column, width in enumerate(map(self.width, dims))
         ]
-        return np.stack(columns, axis=1).astype(np.float64)
+        return np.clip(np.stack(columns, axis=1).astype(np.float64), *self.llr_bounds)
 
     def threshold(self, dim: int, *, p_target: float | None = None, far: float | None = None) -> float:
         """Return the lowest log-likelihood ratio that is accepted, at a prior or at a false-accept rate.

@@ -148,7 +148,10 @@ def measure_fit(calibration: Calibration, fitting: FittingScores) -> tuple[Width
             p_targets=(),
             false_accept_rates=(),
         )
-        by_score = [each.scale * column + each.offset for each, column in zip(plain, fitting.scores.T, strict=True)]
+        by_score = [
+            np.clip(each.scale * column + each.offset, *calibration.llr_bounds)
+            for each, column in zip(plain, fitting.scores.T, strict=True)
+        ]
     p_targets = [each.p_target for each in calibration.widths[0].priors]
     metrics = measure_widths(llrs, fitting.is_target, calibration.dims, p_targets=p_targets, llrs=llrs)
     return tuple(

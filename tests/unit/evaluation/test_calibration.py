@@ -41,8 +41,8 @@ def calibration(*widths, **changed):
         "crop_seconds": (None,),
         "fit_p_target": 0.5,
         "trials": (
-            CalibrationTrials(path="list", sha256="a" * 64, n_target=2, n_nontarget=3, speakers=("ann", "bob")),
-            CalibrationTrials(path="more", sha256="b" * 64, n_target=2, n_nontarget=3, speakers=("cy",)),
+            CalibrationTrials(path="list", sha256="a" * 64, n_target=1500, n_nontarget=2500, speakers=("ann", "bob")),
+            CalibrationTrials(path="more", sha256="b" * 64, n_target=500, n_nontarget=500, speakers=("cy",)),
         ),
         "widths": widths or (width(),),
     }
@@ -54,6 +54,11 @@ def test_each_column_is_calibrated_by_its_width():
     llrs = both.llrs(np.array([[0.5, 0.5], [0.0, 1.0]]), (4, 8))
     assert llrs == pytest.approx(np.array([[2.0, 1.0], [1.0, 6.0]]))
     assert both.llrs(np.array([[0.5]]), (8,)) == pytest.approx(np.array([[1.0]]))
+
+
+def test_ratios_stop_at_the_number_of_trials_of_all_lists():
+    llrs = calibration(width(scale=100.0, offset=0.0)).llrs(np.array([[1.0], [0.03], [-1.0]]), (8,))
+    assert np.exp(llrs[:, 0]) == pytest.approx([3001, np.exp(3), 1 / 2001])  # 3,000 non-target, 2,000 target trials
 
 
 def test_shorter_side_counts_within_the_range_of_the_fit():
