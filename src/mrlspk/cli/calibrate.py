@@ -1,9 +1,10 @@
 """``mrlspk calibrate``: fit log-likelihood ratios and thresholds on trials."""
 
+import math
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from rich.console import RenderableType
 
@@ -46,6 +47,7 @@ from mrlspk.cli.trial_options import (
     find_model,
     parse_durations,
 )
+from mrlspk.errors import UnwrittenError
 
 if TYPE_CHECKING:
     from mrlspk.evaluation.calibration_fit import WidthFit
@@ -64,8 +66,14 @@ def calibrate_command(
     vectors: VectorsFile = None,
     speakers: VectorSpeakers = None,
     trials: Annotated[
-        list[Path], option(Panel.DATA, "--trials", metavar="<file>", help="Trial list to fit on; repeatable.")
-    ],
+        list[Path] | None,
+        option(
+            Panel.DATA,
+            "--trials",
+            metavar="<file>",
+            help="Trial list to fit on; repeatable. Default: the configuration's, or the checkpoint's.",
+        ),
+    ] = None,
     audio_root: AudioRoots = None,
     enroll: Enrolments = None,
     dims: Dims = None,
@@ -110,7 +118,8 @@ def calibrate_command(
 ) -> None:
     """Fit likelihood ratios and thresholds on trials.
 
-    `verify` and `eval` read the file that it writes beside the model.
+    `verify` and `eval` read the file that it writes beside the model. Without --trials it fits on the held-out speakers
+    of the model's run, which chose the checkpoint.
 
     Example:
         mrlspk calibrate best.pt --trials trials.txt --audio-root speech
@@ -118,7 +127,7 @@ def calibrate_command(
     from mrlspk.workflows.calibrate import CalibrationRequest, calibrate
 
     request = CalibrationRequest(
-        trials=tuple(trials),
+        trials=tuple(trials or ()),
         audio_roots=tuple(audio_root or ()),
         enrolments=tuple(enroll or ()),
         speakers=speakers,
@@ -144,15 +153,23 @@ def calibrate_command(
     check_norm(settings, cohort, top_n)
     check_speech(settings.evaluation.speech)
     file = find_model(model, vectors, quiet=quiet, trust_code=trust_code)
-    with output.progress("embedding", quiet=quiet) as on_progress:
-        report = calibrate(
-            file,
-            request,
-            config=settings,
-            device=choose_device(device, settings),
-            cache_dir=cache_folder(),
-            on_progress=on_progress,
-        )
+    try:
+        with output.progress("embedding", quiet=quiet) as on_progress:
+            report = calibrate(
+                file,
+                request,
+                config=settings,
+                device=choose_device(device, settings),
+                cache_dir=cache_folder(),
+                on_progress=on_progress,
+            )
+    except UnwrittenError as error:
+        _show(cast("CalibrateReport", error.result), as_json=as_json)
+        raise
+    _show(report, as_json=as_json)
+
+
+def _show(report: "CalibrateReport", *, as_json: bool) -> None:
     output.show("calibrate", _payload(report), _human(report), as_json=as_json)
 
 
@@ -161,7 +178,7 @@ def _payload(report: "CalibrateReport") -> dict[str, Any]:
     return {
         "model": model_entry(report.model),
         "fingerprint": content.fingerprint,
-        "path": str(report.file.path),
+        "path": str(report.file.path) if report.is_written else None,
         "speech": content.speech,
         "speech_detector": content.speech_detector,
         "score_norm": content.score_norm,
@@ -171,8 +188,11 @@ def _payload(report: "CalibrateReport") -> dict[str, Any]:
         "seconds_range": content.seconds_range and list(content.seconds_range),
         "durations": list(content.crop_seconds),
         "fit_p_target": content.fit_p_target,
+        "scored_with": content.scored_with,
+        "llr_bounds": list(content.llr_bounds),
         "trials": [
-            each.model_dump(exclude={"speakers"}) | {"n_speakers": len(each.speakers)} for each in content.trials
+            each.model_dump(exclude={"speakers"}) | {"n_speakers": len(each.speakers), "source": source}
+            for each, source in zip(content.trials, report.sources, strict=True)
         ],
         "n_target": report.n_target,
         "n_nontarget": report.n_nontarget,
@@ -216,7 +236,10 @@ def _width_payload(fit: "WidthFit") -> dict[str, Any]:
 
 def _human(report: "CalibrateReport") -> Iterator[RenderableType]:
     content = report.file.content
-    yield "\n".join(each.path for each in content.trials)
+    for each, source in zip(content.trials, report.sources, strict=True):
+        yield each.path if source == "--trials" else f"{each.path}\n{source}"
+    if content.scored_with is not None:
+        yield f"scores of {content.scored_with}, the same recipe without the speakers of these trials"
     yield f"{report.n_target} target and {report.n_nontarget} non-target trials"
     if content.seconds_range:
         yield "shorter recording of each trial: {:.1f}–{:.1f} s".format(*content.seconds_range)
@@ -228,7 +251,11 @@ def _human(report: "CalibrateReport") -> Iterator[RenderableType]:
     yield output.table(None, *_metrics(report))
     yield ""
     yield output.table(None, *_thresholds(report))
-    yield f"\nwritten to {report.file.path}"
+    low, high = content.llr_bounds
+    limits = f"1/{math.exp(-low):,.0f} and {math.exp(high):,.0f}"
+    yield f"\nlikelihood ratios are limited to {limits}, which is what the number of trials supports"
+    if report.is_written:
+        yield f"written to {report.file.path}"
 
 
 def _metrics(report: "CalibrateReport") -> tuple[list[str], list[list[str]]]:

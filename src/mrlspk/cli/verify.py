@@ -29,13 +29,16 @@ from mrlspk.cli.options import (
     speech_option,
 )
 from mrlspk.cli.panels import Panel, option
+from mrlspk.cli.score_range_text import HEADINGS, explain_ranges, shown_ranges
 from mrlspk.cli.trial_options import AllowUntrainedDim, Dims, check_rate
+
+# No published model has been measured on speech that allows a calibration for any recordings.
+NONE_SHIPPED = "No calibration is shipped with a published model: fit one on recordings like yours."
+DEFAULT_PRIOR = " (the calibration's default; `p_target=0.5` expects as many same as different speakers)"
 
 if TYPE_CHECKING:
     from mrlspk.config.evaluation import SpeechMode
     from mrlspk.workflows.verify import VerifyReport, WidthScore
-
-LARGEST_RATIO = 1e6  # data cannot support a larger one
 
 
 def verify_command(
@@ -50,7 +53,8 @@ def verify_command(
             Panel.SCORING,
             callback=check_rate,
             metavar="<prior>",
-            help="Target prior for the decision. Default: the calibration's first.",
+            help="Share of pairs expected to be of the same speaker: 0.5 is even, a lower one accepts less. "
+            "Default: the calibration's first, 0.01 unless it was given others.",
         ),
     ] = None,
     far: Annotated[
@@ -129,6 +133,7 @@ def _payload(report: "VerifyReport") -> dict[str, object]:
             "quality": calibration.content.quality,
             "speech": calibration.content.speech,
             "speech_detector": calibration.content.speech_detector,
+            "llr_bounds": list(calibration.content.llr_bounds),
         },
         "decision": decision and {"p_target": decision.p_target, "far": decision.far},
         "speech": report.speech,
@@ -154,6 +159,7 @@ def _payload(report: "VerifyReport") -> dict[str, object]:
             }
             for each in report.scores
         ],
+        "score_ranges": [each.model_dump() for each in report.score_ranges],
     }
 
 
@@ -166,26 +172,26 @@ def _human(report: "VerifyReport", *, allow_untrained_dim: bool) -> Iterator[Ren
     yield ""
     widest = next((each for each in reversed(report.scores) if each.llr is not None), None)
     if widest is not None:
-        yield _answer(widest)
+        yield _answer(widest, report)
     yield output.table(None, *_scores(report))
     yield "\n" + (_grounds(report) if widest is not None else _no_decision(report, untrained=allow_untrained_dim))
 
 
-def _answer(score: "WidthScore") -> str:
+def _answer(score: "WidthScore", report: "VerifyReport") -> str:
     """Return the decision at the widest width, with its likelihood ratio."""
     llr = score.llr or 0.0
+    bounds = report.calibration.content.llr_bounds if report.calibration else (-math.inf, math.inf)
     rejected = "different speakers" if llr < 0 else "not accepted as the same speaker"
     decision = "same speaker" if score.same else rejected
-    return f"{decision} (likelihood ratio {_ratio(llr)}), at width {score.dim}"
+    return f"{decision} (likelihood ratio {_ratio(llr, *bounds)}), at width {score.dim}"
 
 
-def _ratio(llr: float) -> str:
-    """Return a likelihood ratio with two digits, as ``7,200`` or ``1/7,200``."""
+def _ratio(llr: float, low: float, high: float) -> str:
+    """Return a likelihood ratio with two digits, as ``7,200`` or ``1/7,200``; at a bound it may be beyond it."""
     inverse = "1/" if llr < 0 else ""
-    if abs(llr) >= math.log(LARGEST_RATIO):
-        return f"{'below' if inverse else 'above'} {inverse}{LARGEST_RATIO:,.0f}"
+    beyond = "at most " if llr <= low else "at least " if llr >= high else ""
     size = float(f"{math.exp(abs(llr)):.2g}")
-    return inverse + (f"{size:,.0f}" if size >= 10 else f"{size:g}")
+    return beyond + inverse + (f"{size:,.0f}" if size >= 10 else f"{size:g}")
 
 
 def _scores(report: "VerifyReport") -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
@@ -195,6 +201,11 @@ def _scores(report: "VerifyReport") -> tuple[tuple[str, ...], list[tuple[object,
         ("width", lambda each: each.dim),
         ("cosine", lambda each: f"{each.cosine:.4f}"),
     ]
+    ranges = {each.dim: each for each in report.score_ranges}
+    if ranges and report.calibration is None:
+        same, different = HEADINGS
+        columns.append((same, lambda each: shown_ranges(ranges.get(each.dim))[0]))
+        columns.append((different, lambda each: shown_ranges(ranges.get(each.dim))[1]))
     if normalised:
         columns.append(("score", lambda each: f"{each.score:.4f}"))
     if any(each.threshold is not None for each in report.scores):
@@ -216,6 +227,7 @@ def _grounds(report: "VerifyReport") -> str:
         return ""
     at = (
         f"a prior of {decision.p_target:g} for the same speaker, with equal costs of misses and false accepts"
+        f"{with_flags(DEFAULT_PRIOR) if decision.is_default else ''}"
         if decision.p_target is not None
         else f"a false-accept rate of {decision.far:g}, as measured by the calibration"
     )
@@ -229,9 +241,12 @@ def _no_decision(report: "VerifyReport", *, untrained: bool) -> str:
     if report.undecided is not None:
         return f"no decision: {with_flags(report.undecided)}"
     if report.calibration is None:
+        published = f"\n{NONE_SHIPPED}" if report.model.published else ""
+        ranges = explain_ranges(report.scores, report.score_ranges)
         return (
-            "no decision: this model has no calibration, and thresholds of other models or recordings do not apply.\n"
-            f"To calibrate: {calibrate_command(report.model, speech=report.speech)}"
+            f"{ranges + '\n\n' if ranges else ''}"
+            "no decision: this model has no calibration, and thresholds of other models or recordings do not apply."
+            f"{published}\nTo calibrate: {calibrate_command(report.model, speech=report.speech)}"
         )
     widths = [each.dim for each in report.scores]
     dims = {*widths, *report.calibration.content.dims}

@@ -165,6 +165,8 @@ class Calibration(Record):
             not recorded: it says which voice is heard, and does not move the scores.
         speech_detector: Version of the detector; None for whole recordings.
         trials: The lists that it was fitted on.
+        scored_with: Name of the file whose scores it was fitted on: of a model that was refitted on the speakers of the
+            trials too, the same recipe without them. None for the model itself.
         widths: Rising.
     """
 
@@ -180,6 +182,7 @@ class Calibration(Record):
     speech: SpeechMode = "all"
     speech_detector: str | None = None
     trials: Annotated[tuple[CalibrationTrials, ...], Field(min_length=1)]
+    scored_with: str | None = None
     widths: Annotated[tuple[WidthCalibration, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -13,8 +13,10 @@ from mrlspk.config.value_problems import problem_text
 from mrlspk.data.speech.detector import SpeechDetector
 from mrlspk.errors import CheckpointError
 from mrlspk.evaluation.calibration import VERSION, Calibration
+from mrlspk.evaluation.rotation_trials import rotation_trials_path
 from mrlspk.evaluation.score_norm import NormRequest
 from mrlspk.evaluation.stored_vectors import Detector
+from mrlspk.evaluation.trial_list import VALIDATION_TRIALS
 from mrlspk.files import Claim
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.models.graph_metadata import GraphMetadata
@@ -161,7 +163,10 @@ def write_calibration(claim: Claim, calibration: Calibration) -> None:
 def calibrate_command(
     model: ModelFile, path: Path | None = None, *, dims: Collection[int] = (), speech: str = "all"
 ) -> str:
-    """Return the command that calibrates a model at some widths, and replaces the file at ``path`` if it exists."""
+    """Return the command that calibrates a model at some widths, and replaces the file at ``path`` if it exists.
+
+    A model that a run or a rotation wrote has trials beside it.
+    """
     widths = f" --dims {','.join(map(str, sorted(dims)))}" if dims else ""
     over = f" -o {shlex.quote(str(path))} --force" if path and path.exists() else ""
     part = "" if speech == "all" else f" --speech {speech}"
@@ -169,7 +174,9 @@ def calibrate_command(
         transform = "" if model.path == model.vectors else f" {shlex.quote(model.typed)}"
         vectors = shlex.quote(str(model.vectors))
         return f"mrlspk calibrate{transform} --vectors {vectors} --trials FILE{widths}{over}"
-    return f"mrlspk calibrate {shlex.quote(model.typed)} --trials FILE --audio-root DIR{widths}{part}{over}"
+    beside = rotation_trials_path(model.path), model.path.with_name(VALIDATION_TRIALS)
+    lists = "" if any(each.is_file() for each in beside) else " --trials FILE --audio-root DIR"
+    return f"mrlspk calibrate {shlex.quote(model.typed)}{lists}{widths}{part}{over}"
 
 
 def _problem(error: ValidationError) -> str:

@@ -1,14 +1,19 @@
-"""Measure the ranges of same-speaker and different-speaker scores at each width."""
+"""Measure the ranges of same-speaker and different-speaker scores at each width, and read those of a model."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
-from mrlspk.errors import MetricError
+from mrlspk.errors import CheckpointError, MetricError
+from mrlspk.inference.backend import LoadedBackend
 from mrlspk.models.score_ranges import ScoreQuantiles, ScoreRanges
 
 LEVELS = 0.05, 0.5, 0.95
+_RANGES = TypeAdapter(tuple[ScoreRanges, ...])
 
 
 def measure_score_ranges(
@@ -31,6 +36,35 @@ def measure_score_ranges(
         ScoreRanges(dim=dim, same=_quantiles(column[is_target]), different=_quantiles(column[~is_target]))
         for dim, column in zip(dims, scores.T, strict=True)
     )
+
+
+def read_score_ranges(contents: dict[str, Any], path: Path) -> tuple[ScoreRanges, ...]:
+    """Return the ranges in a checkpoint: those of its model card, or of the rotation that wrote it; none of others.
+
+    Raises:
+        CheckpointError: If the entry is damaged.
+    """
+    from mrlspk.models.checkpoints import schema  # graphs need no PyTorch
+    from mrlspk.models.checkpoints.model_card import read_card
+
+    if card := read_card(contents, path):
+        return card.score_ranges
+    try:
+        return _RANGES.validate_python(contents.get(schema.SCORE_RANGES, ()))
+    except ValidationError as error:
+        what = f"its {schema.SCORE_RANGES} are damaged: {error.errors()[0]['msg']}"
+        raise CheckpointError(what, path, "Give the checkpoint as it was written.") from error
+
+
+def known_score_ranges(loaded: LoadedBackend, path: Path) -> tuple[ScoreRanges, ...]:
+    """Return the ranges that a model's file holds; none if it holds none.
+
+    Raises:
+        CheckpointError: If they are damaged.
+    """
+    if loaded.checkpoint is not None:
+        return read_score_ranges(loaded.checkpoint.contents, path)
+    return loaded.metadata.score_ranges if loaded.metadata else ()
 
 
 def _quantiles(scores: NDArray[np.floating]) -> ScoreQuantiles:

@@ -9,6 +9,7 @@ from mrlspk.config import Config
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.embedder import Embedder, build_embedder
+from mrlspk.evaluation.rotation_trials import read_rotation_trials
 from mrlspk.evaluation.score_lists import choose_dims
 from mrlspk.evaluation.stored_vectors import StoredVectors, load_stored_vectors
 from mrlspk.evaluation.trial_list import VALIDATION_TRIALS, TrialList, TrialRequest, choose_trial_lists
@@ -103,15 +104,31 @@ def find_trials(request: TrialRequest, models: Sequence[ScoredModel], config: Co
     """
     stores = [each.embedder for each in models if isinstance(each.embedder, StoredVectors)]
     if not stores:
+        if not _names_trials(request, config) and (own := _trials_of_rotation(request, models)):
+            return (own,)
         carried = {each.file.path: each.config for each in models}
         return choose_trial_lists(request, config=config, carried=carried)
     if len(stores) < len(models):
         model = next(each.file.typed for each in models if not each.file.is_vectors)
         fix = f"Embed the recordings first: mrlspk embed DIR --model {model} -o FILE.npz"
         raise UsageError(f"models cannot be compared with vectors, got {model}", fix=fix, parameter="vectors")
-    if not request.paths and (own := _trials_of_run(models)):
-        request = replace(request, paths=(own,))
+    if not request.paths and (path := _trials_of_run(models)):
+        request = replace(request, paths=(path,))
     return read_vector_trials(request, stores)
+
+
+def _names_trials(request: TrialRequest, config: Config) -> bool:
+    given = request.paths or request.audio_roots or request.enrolments
+    return bool(given or config.evaluation.trials or config.evaluation.test_datasets)
+
+
+def _trials_of_rotation(request: TrialRequest, models: Sequence[ScoredModel]) -> TrialList | None:
+    """Return the trials beside the first rotated model that has some."""
+    for each in models:
+        entry = each.checkpoint.contents.get("trials") if each.checkpoint else None
+        if isinstance(entry, dict):
+            return read_rotation_trials(each.file.path, entry, allow_missing=request.allow_missing)
+    return None
 
 
 def _trials_of_run(models: Sequence[ScoredModel]) -> Path | None:

@@ -69,14 +69,14 @@ class TrialRequest:
         paths: Trial lists; none for those of the configuration or of the checkpoints.
         audio_roots: Folders or wav.scp files that their ids are relative to: none, one for all lists or one each.
         enrolments: Files of enrolment models: none, one for all lists or one each.
-        allow_missing: Leave out and count trials without audio.
+        allow_missing: Leave out and count trials without audio; None: the caller cannot.
         speakers: Speaker labels of vectors that are scored in place of audio.
     """
 
     paths: tuple[Path, ...] = ()
     audio_roots: tuple[Path, ...] = ()
     enrolments: tuple[Path, ...] = ()
-    allow_missing: bool = False
+    allow_missing: bool | None = False
     speakers: Path | None = None
 
 
@@ -116,18 +116,20 @@ def choose_trial_lists(
         model_config = _carried_config(content, model)
         if model_config and (lists := build_trial_lists(model_config, str(model), allow_missing=allow_missing)):
             return lists
-        if model_config and (lists := _validation_trials(model, model_config, models=carried)):
+        if model_config and (
+            lists := _validation_trials(model, model_config, models=carried, allow_missing=allow_missing)
+        ):
             return lists
     raise DataError("found no trials, neither named nor in the configuration", next(iter(carried)), GIVE_TRIALS)
 
 
-def build_trial_lists(config: Config, whose: str, *, allow_missing: bool = False) -> tuple[TrialList, ...]:
+def build_trial_lists(config: Config, whose: str, *, allow_missing: bool | None = False) -> tuple[TrialList, ...]:
     """Return the lists under ``evaluation.trials``, or else trials generated from each of ``test_datasets``.
 
     Args:
         config: Names lists, folders or neither.
         whose: Describes the configuration in the source of a list.
-        allow_missing: Leave out and count trials without audio.
+        allow_missing: Leave out and count trials without audio; None: the caller cannot.
 
     Raises:
         DataError: If a list or folder cannot be scored.
@@ -261,7 +263,7 @@ def _check_nothing_missing(missing: Sequence[str], trials: Trials, place: str, f
         )
 
 
-def _named_lists(config: Config, whose: str, *, allow_missing: bool) -> Iterator[TrialList]:
+def _named_lists(config: Config, whose: str, *, allow_missing: bool | None) -> Iterator[TrialList]:
     source = f"evaluation.trials of {whose}"
     for entry in config.evaluation.trials:
         try:
@@ -285,7 +287,9 @@ def _generated_lists(config: Config, whose: str) -> Iterator[TrialList]:
         yield join_audio(trials, folder, source)
 
 
-def _validation_trials(model: Path, config: Config, *, models: Collection[Path]) -> tuple[TrialList, ...]:
+def _validation_trials(
+    model: Path, config: Config, *, models: Collection[Path], allow_missing: bool | None
+) -> tuple[TrialList, ...]:
     """Return the validation trials beside ``model``, one of the ``models`` to score, if there are any."""
     path, source = model.parent / VALIDATION_TRIALS, f"validation trials of the run that wrote {model}"
     if not path.is_file():
@@ -300,7 +304,7 @@ def _validation_trials(model: Path, config: Config, *, models: Collection[Path])
         )
     root = config.data.val_dataset or config.data.train_dataset
     try:
-        return (join_audio(read_trials(path), root, source),)
+        return (join_audio(read_trials(path), root, source, allow_missing=allow_missing),)
     except DataError as error:
         raise _from(source, error) from error
 

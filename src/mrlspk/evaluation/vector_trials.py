@@ -12,15 +12,12 @@ from mrlspk.vectors.source import VectorSource
 from mrlspk.vectors.speakers import require_speakers
 
 
-def read_vector_trials(
-    request: TrialRequest, stores: Sequence[StoredVectors], *, may_allow: bool = True
-) -> tuple[TrialList, ...]:
+def read_vector_trials(request: TrialRequest, stores: Sequence[StoredVectors]) -> tuple[TrialList, ...]:
     """Return the named trial lists, each utterance with a vector in every store.
 
     Args:
         request: The trials that the user names.
         stores: Vectors to score.
-        may_allow: Whether the caller can leave trials out.
 
     Raises:
         UsageError: If no list is named, or folders of audio are given.
@@ -45,7 +42,7 @@ def read_vector_trials(
             find,
             path.parent,
             NAMED,
-            allow_missing=request.allow_missing if may_allow else None,
+            allow_missing=request.allow_missing,
             place=place,
             fix="Give vectors whose ids are those of the list",
         )

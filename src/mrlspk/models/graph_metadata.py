@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mrlspk.models.score_ranges import ScoreRanges
+
 PROPERTY = "mrlspk"  # its value is the metadata as JSON
 EXPORTER = 3  # raised when exported graphs change, so that kept ones are made again
 FEATURES, FRAMES = "features", "frames"  # the values that the network in a graph reads, and those that it returns
@@ -44,6 +46,7 @@ class GraphMetadata(BaseModel):
         family: Layout of the file that it was exported from.
         licence: Of the model.
         calibration: Of the model, as in its checkpoint; None without one.
+        score_ranges: Of the model, as in its checkpoint; empty without.
         config: The resolved configuration of the training run, as in the checkpoint; None without one.
         base: ``file`` and ``sha256`` of the speaker model of another toolkit that is in the graph; None for our own.
         front_end: Of that model, as in its YAML file: it is inside the graph, or computes the features that it reads.
@@ -62,6 +65,7 @@ class GraphMetadata(BaseModel):
     family: str
     licence: str
     calibration: dict[str, Any] | None = None
+    score_ranges: tuple[ScoreRanges, ...] = ()
     config: dict[str, Any] | None = None
     base: dict[str, str] | None = None
     front_end: dict[str, Any] | None = None

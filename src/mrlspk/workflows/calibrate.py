@@ -2,15 +2,15 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from mrlspk.config import Config
-from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.trials import trial_speakers
-from mrlspk.errors import DataError, UsageError
+from mrlspk.errors import DataError, MrlspkError, UnwrittenError, UsageError
 from mrlspk.evaluation.calibration import (
     VERSION,
     Calibration,
@@ -30,12 +30,11 @@ from mrlspk.evaluation.calibration_fit import (
     score_for_fit,
 )
 from mrlspk.evaluation.embedder import EmbeddingSource
+from mrlspk.evaluation.run_checkpoints import without_held_out
 from mrlspk.evaluation.score_norm import NormRequest, build_norm_request
-from mrlspk.evaluation.scored_model import open_scored
+from mrlspk.evaluation.scored_model import ScoredModel, find_trials, open_scored
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
-from mrlspk.evaluation.stored_vectors import StoredVectors
-from mrlspk.evaluation.trial_list import NAMED, TrialList, TrialRequest, read_trial_lists
-from mrlspk.evaluation.vector_trials import read_vector_trials
+from mrlspk.evaluation.trial_list import VALIDATION_TRIALS, TrialList, TrialRequest
 from mrlspk.files import OnProgress, claimed_file
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.metrics.dcf import cost_weights
@@ -50,7 +49,8 @@ class CalibrationRequest:
     """The request of a calibration, besides the configuration.
 
     Attributes:
-        trials: Lists to fit it on.
+        trials: Lists to fit it on; none for those of the configuration, of the run that wrote the checkpoint, or of the
+            rotation.
         audio_roots: Folders of their audio: none, one for all lists or one each.
         enrolments: Files of enrolment models: none, one for all lists or one each.
         speakers: Speaker labels of vectors that are scored in place of audio.
@@ -66,7 +66,7 @@ class CalibrationRequest:
         force: Overwrite the file.
     """
 
-    trials: tuple[Path, ...]
+    trials: tuple[Path, ...] = ()
     audio_roots: tuple[Path, ...] = ()
     enrolments: tuple[Path, ...] = ()
     speakers: Path | None = None
@@ -82,14 +82,27 @@ class CalibrationRequest:
 
 @dataclass(frozen=True)
 class CalibrateReport:
-    """A written calibration; a trial counts once for each crop."""
+    """A written calibration; a trial counts once for each crop.
+
+    Attributes:
+        model: Checkpoint.
+        file: The calibration, and where it is.
+        sources: Why each list was chosen.
+        n_target: Target trials.
+        n_nontarget: Non-target trials.
+        n_left_out: Trials with a side too short for a crop.
+        results: By width.
+        is_written: Whether it could be written.
+    """
 
     model: ModelFile
     file: CalibrationFile
+    sources: tuple[str, ...]
     n_target: int
     n_nontarget: int
     n_left_out: int
     results: tuple[WidthFit, ...]
+    is_written: bool = True
 
 
 def calibrate(
@@ -116,44 +129,57 @@ def calibrate(
         UsageError: If the model does not have a width, or parts of the request contradict each other.
         DataError: If a list, an utterance or the cohort cannot be used, or there are too few trials.
         MetricError: If target trials do not score higher, or all scores are nearly equal.
-        MrlspkError: If the file exists and ``force`` is false, or it cannot be written.
+        UnwrittenError: If the file cannot be written in the end; it holds the report.
+        MrlspkError: If the file exists and ``force`` is false, or cannot be created.
     """
     out = request.out or calibration_path(model)
-    settings = (config or Config()).evaluation
     with claimed_file(out, force=request.force) as claim:
-        calibration, fitting = _fit(
-            model, request, settings, device=device, cache_dir=cache_dir, on_progress=on_progress
+        calibration, fitting, sources = _fit(
+            model, request, config or Config(), device=device, cache_dir=cache_dir, on_progress=on_progress
         )
-        write_calibration(claim, calibration)
-    return CalibrateReport(
-        model=model,
-        file=CalibrationFile(out, calibration),
-        n_target=int(np.count_nonzero(fitting.is_target)),
-        n_nontarget=int(np.count_nonzero(~fitting.is_target)),
-        n_left_out=fitting.n_left_out,
-        results=measure_fit(calibration, fitting),
-    )
+        report = CalibrateReport(
+            model=model,
+            file=CalibrationFile(out, calibration),
+            sources=sources,
+            n_target=int(np.count_nonzero(fitting.is_target)),
+            n_nontarget=int(np.count_nonzero(~fitting.is_target)),
+            n_left_out=fitting.n_left_out,
+            results=measure_fit(calibration, fitting),
+        )
+        try:
+            write_calibration(claim, calibration)
+        except MrlspkError as error:
+            raise UnwrittenError(error, replace(report, is_written=False)) from error
+    return report
 
 
 def _fit(
     model: ModelFile,
     request: CalibrationRequest,
-    settings: EvaluationConfig,
+    config: Config,
     *,
     device: str,
     cache_dir: Path | None,
     on_progress: OnProgress | None,
-) -> tuple[Calibration, FittingScores]:
-    """Score the trials, and fit a calibration to them."""
+) -> tuple[Calibration, FittingScores, tuple[str, ...]]:
+    """Score the trials, and fit a calibration to them; return the sources of the trials too."""
     if model.is_vectors and (request.quality or request.crops):
         parameter = "quality" if request.quality else "durations"
         raise UsageError("the durations of vectors are unknown", fix="Leave it out.", parameter=parameter)
-    scored = open_scored(
-        model, settings, device=device, cache_dir=cache_dir, speakers=request.speakers, on_progress=on_progress
+    asked = TrialRequest(request.trials, request.audio_roots, request.enrolments, None, request.speakers)
+    judged = without_held_out(model, asked, config)
+    open_file = partial(
+        open_scored,
+        settings=config.evaluation,
+        device=device,
+        cache_dir=cache_dir,
+        speakers=request.speakers,
+        on_progress=on_progress,
     )
+    scored = open_file(judged)
     embedder, settings = scored.embedder, scored.settings
     dims = scored.choose_dims(request.dims, allow_untrained=request.allow_untrained_dim)
-    lists = _read_lists(request, embedder)
+    lists = _find_lists(asked, scored, config)
     _check_repeats(lists)
     rates = _choose_rates(request.false_accept_rates, settings.false_accept_rates, lists)
     norm = build_norm_request(settings, embedder)
@@ -171,14 +197,22 @@ def _fit(
         p_targets=p_targets,
         false_accept_rates=rates,
     )
-    return _record(embedder, norm, request, crops, fitting, lists, widths), fitting
+    calibration = _record(embedder, norm, request, crops, fitting, lists, widths)
+    if judged != model:
+        known = {"fingerprint": open_file(model).embedder.fingerprint, "scored_with": judged.path.name}
+        calibration = calibration.model_copy(update=known)
+    return calibration, fitting, tuple(each.source for each in lists)
 
 
-def _read_lists(request: CalibrationRequest, embedder: EmbeddingSource) -> tuple[TrialList, ...]:
-    paths, roots, enrolments = request.trials, request.audio_roots, request.enrolments
-    if isinstance(embedder, StoredVectors):
-        return read_vector_trials(TrialRequest(paths, roots, enrolments), [embedder], may_allow=False)
-    return read_trial_lists(paths, roots, source=NAMED, enrolments=enrolments, allow_missing=None)
+def _find_lists(asked: TrialRequest, scored: ScoredModel, config: Config) -> tuple[TrialList, ...]:
+    """Return the lists to fit on; warn of trials that chose the checkpoint."""
+    lists = find_trials(asked, [scored], config)
+    if any(Path(each.trials.path).name == VALIDATION_TRIALS for each in lists) and not asked.paths:
+        log.warning(
+            "fitted on the held-out speakers of the run, which chose its checkpoint: ratios are a little too sure; fit "
+            "on `trials` of other speakers, in recordings like those to verify, for decisions that matter"
+        )
+    return lists
 
 
 def _check_repeats(lists: Sequence[TrialList]) -> None:

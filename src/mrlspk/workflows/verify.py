@@ -14,15 +14,18 @@ from mrlspk.data.audio.channels import CHANNELS_DIFFER
 from mrlspk.data.audio.reader import UPSAMPLED
 from mrlspk.data.trials import Trials
 from mrlspk.errors import CheckpointError, DataError, UsageError
+from mrlspk.evaluation.calibration import Calibration, bayes_threshold
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command, find_calibration
 from mrlspk.evaluation.embedder import Embedder, build_embedder
 from mrlspk.evaluation.score_lists import choose_dims
 from mrlspk.evaluation.score_norm import NormRequest, ScoreNorm, find_cohort, join_cohort, normalise
+from mrlspk.evaluation.score_ranges import known_score_ranges
 from mrlspk.evaluation.trial_cosines import enrolment_side, score_sides, test_side
 from mrlspk.files import OnProgress
 from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.recording import EmbeddedRecording, Recording
+from mrlspk.models.score_ranges import ScoreRanges
 from mrlspk.workflows.verify_speech import VerifiedFile, choose_detector, describe_file, explain_no_decision
 
 log = logging.getLogger("mrlspk.evaluation")
@@ -32,10 +35,14 @@ LENGTH_TOLERANCE = 1.25  # warn of a shorter side this far outside the range of 
 
 @dataclass(frozen=True)
 class Decision:
-    """The operating point: the Bayes threshold of a prior or a false-accept rate; the other is None."""
+    """The operating point: the Bayes threshold of a prior or a false-accept rate; the other is None.
+
+    ``is_default`` is True if the caller asked for neither, and the first prior of the calibration is used.
+    """
 
     p_target: float | None
     far: float | None
+    is_default: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,8 @@ class VerifyReport:
         decision: The operating point; None likewise.
         undecided: Why there is no decision on these recordings: one of them is silent or has too little speech.
         scores: At each width.
+        score_ranges: Of same-speaker and different-speaker pairs, by width, as the model's file says; empty if it does
+            not, and with normalised scores.
         speech: Mode of the speech that was embedded.
         speech_detector: Version of its detector; None for whole recordings.
     """
@@ -82,6 +91,7 @@ class VerifyReport:
     decision: Decision | None
     undecided: str | None
     scores: tuple[WidthScore, ...]
+    score_ranges: tuple[ScoreRanges, ...]
     speech: SpeechMode
     speech_detector: str | None
 
@@ -137,6 +147,7 @@ def verify(
     widths = choose_dims(backend.dims, dims, allow_untrained=allow_untrained_dim, model=model.path)
     settings = (config or Config()).evaluation
     found = find_calibration(model, backend.fingerprint, calibration, metadata=loaded.metadata)
+    ranges = known_score_ranges(loaded, model.path)
     decision = _decide(model, found, p_target, far)
     detector = choose_detector(speech, found, model)
     embedder = replace(build_embedder(backend, settings, cache_dir=cache_dir, on_progress=on_progress), speech=detector)
@@ -154,6 +165,7 @@ def verify(
         _warn(found, widths, seconds)
         if found is not None:
             _warn_of_rates(files)
+            _warn_of_bounds(found.content, decision)
     judged = tuple(
         _judge(dim, cosine, score, seconds, found, decision)
         for dim, cosine, score in zip(widths, cosines.tolist(), scores.tolist(), strict=True)
@@ -169,6 +181,7 @@ def verify(
         decision=decision,
         undecided=undecided,
         scores=judged,
+        score_ranges=tuple(each for each in ranges if each.dim in widths) if norm is None else (),
         speech=embedder.speech_mode,
         speech_detector=embedder.speech_version,
     )
@@ -185,9 +198,10 @@ def _decide(
             model.path,
             f"To calibrate: {calibrate_command(model)}",
         )
+    is_default = False
     if p_target is None and far is None:
-        p_target = found.content.widths[0].priors[0].p_target
-    return Decision(p_target, far)
+        p_target, is_default = found.content.widths[0].priors[0].p_target, True
+    return Decision(p_target, far, is_default)
 
 
 def _embed(embedder: Embedder, first: Path, second: Path) -> dict[str, EmbeddedRecording]:
@@ -247,6 +261,21 @@ def _warn(found: CalibrationFile | None, dims: tuple[int, ...], seconds: float) 
         )
     for dim in set(dims) - set(found.content.dims):
         log.warning("width %d is not calibrated, so it has no decision", dim)
+
+
+def _warn_of_bounds(calibration: Calibration, decision: Decision | None) -> None:
+    """Warn if the calibration has too few trials for the prior."""
+    if decision is None or decision.p_target is None:
+        return
+    low, high = calibration.llr_bounds
+    if not low <= bayes_threshold(decision.p_target) <= high:
+        log.warning(
+            "a prior of %g needs more trials than the %d target and %d non-target ones of the calibration: "
+            "the decision is unreliable",
+            decision.p_target,
+            calibration.n_target,
+            calibration.n_nontarget,
+        )
 
 
 def _warn_of_channels(files: Iterable[VerifiedFile]) -> None:

@@ -25,6 +25,8 @@ CORPUS: Final = "corpus"  # dict, SHA-256 of training utterances and validation 
 CARD: Final = "card"  # dict, the model card: read by `train`, `rotate`, `convert` and `pretrained add`
 CONVERTED_FROM: Final = "converted_from"  # dict, the file that was converted or rotated, and its terms: read for cards
 ROTATION: Final = "rotation"  # dict, method, matrix and spectrum: read by `find_origin`
+TRIALS: Final = "trials"  # dict, folder of the audio and SHA-256 of the trials beside a rotated model: read by `eval`
+SCORE_RANGES: Final = "score_ranges"  # list, ranges of scores of a model without a card: read by `verify`
 BASE_MODEL: Final = "base_model"  # dict, content (bytes) and settings (text) of the model beneath a head: `--bundle`
 TRANSFORM: Final = "transform"  # dict, whether it is centred, its power and order: read for cards
 
@@ -71,10 +73,13 @@ PLAIN: Final = (
     CONVERTED_FROM,
     ROTATION,
     TRANSFORM,
+    TRIALS,
+    SCORE_RANGES,
     CLOSED_FORMS,
     JUDGES,
 )
-PORTABLE: Final = (CARD, VALIDATION, CORPUS, CONVERTED_FROM, ROTATION, TRANSFORM, BASE_MODEL)  # `convert` keeps them
+# Entries that `convert` keeps.
+PORTABLE: Final = (CARD, VALIDATION, CORPUS, CONVERTED_FROM, ROTATION, TRANSFORM, SCORE_RANGES, BASE_MODEL)
 TYPED: Final = (MODEL, ARCHITECTURE, CONFIG, PROVENANCE)  # attributes of a loaded model; `contents` has the others
 AVERAGED: Final = (MODEL, CRITERION)  # state dicts whose mean an average takes
 LAST_ONLY: Final = (OPTIMISER, PRECISION, RANDOM_STATES, PROCESSES, DRAWS)  # no average has them: it is not resumed
