@@ -84,19 +84,6 @@ class StoppedError(MrlspkError):
         self.exit_code = 128 + number
 
 
-class UnwrittenError(MrlspkError):
-    """A result that is whole and could not be written.
-
-    Args:
-        error: What went wrong.
-        result: What the workflow would have returned, without path and size of the file.
-    """
-
-    def __init__(self, error: MrlspkError, result: object) -> None:
-        super().__init__(error.what, error.where, error.fix, parameter=error.parameter)
-        self.result = result
-
-
 class MissingDependencyError(MrlspkError):
     """A missing system library or optional package."""
 

@@ -22,6 +22,19 @@ type OnProgress = Callable[[float, int], None]
 """Called with (work done so far, which may count a part of an item, and work in all)."""
 
 
+class UnwrittenError(MrlspkError):
+    """A result that is whole and could not be written.
+
+    Args:
+        error: What went wrong.
+        result: What the workflow would have returned, without path and size of the file.
+    """
+
+    def __init__(self, error: MrlspkError, result: object) -> None:
+        super().__init__(error.what, error.where, error.fix, parameter=error.parameter)
+        self.result = result
+
+
 @dataclass(frozen=True)
 class Claim:
     """The right to write a file: no other process has it until the block of `claimed_file` ends."""

@@ -47,7 +47,7 @@ from mrlspk.cli.trial_options import (
     find_model,
     parse_durations,
 )
-from mrlspk.errors import UnwrittenError
+from mrlspk.files import UnwrittenError
 
 if TYPE_CHECKING:
     from mrlspk.evaluation.calibration_fit import WidthFit

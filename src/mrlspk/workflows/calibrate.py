@@ -10,7 +10,7 @@ import numpy as np
 
 from mrlspk.config import Config
 from mrlspk.data.trials import trial_speakers
-from mrlspk.errors import DataError, MrlspkError, UnwrittenError, UsageError
+from mrlspk.errors import DataError, MrlspkError, UsageError
 from mrlspk.evaluation.calibration import (
     VERSION,
     Calibration,
@@ -35,7 +35,7 @@ from mrlspk.evaluation.score_norm import NormRequest, build_norm_request
 from mrlspk.evaluation.scored_model import ScoredModel, find_trials, open_scored
 from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
 from mrlspk.evaluation.trial_list import VALIDATION_TRIALS, TrialList, TrialRequest
-from mrlspk.files import OnProgress, claimed_file
+from mrlspk.files import OnProgress, UnwrittenError, claimed_file
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.metrics.dcf import cost_weights
 
