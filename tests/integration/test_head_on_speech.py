@@ -1,9 +1,12 @@
 """A head trained on real speech: rotation and verdict with few speakers."""
 
+import json
+
 import pytest
 import torch
 import yaml
 
+from chromium import check_fits, needs_chromium
 from head_runs import load, ran, same, sets
 
 pytestmark = pytest.mark.slow
@@ -82,3 +85,15 @@ def test_absurd_rate_is_a_regression_and_the_rotation_is_kept(head, tmp_path):
     rotation, best, trained = (load(folder / name) for name in ("rotation.pt", "best.pt", "trained.pt"))
     assert same(rotation["model"], best["model"])
     assert not torch.equal(trained["model"]["head.linear.weight"], best["model"]["head.linear.weight"])
+
+
+@needs_chromium
+def test_page_of_a_real_run_tells_its_verdict_and_fits_a_phone(run, head, tmp_path):
+    report = head(name="shown")
+    assert run("report", "checkpoints/shown", "-o", "page", "--json").json["path"] == "page/index.html"
+    document = json.loads((tmp_path / "page" / "report.json").read_text())
+    assert document["sentences"] == report["verdict"]["summary"]
+    assert {str(row["dim"]): row["eer"] for row in document["best"]} == report["best"]
+    shown = {row["dim"]: row["eer"] for row in document["verdict_rows"]}
+    assert shown[192]["trained"] == report["verdict"]["widths"][-1]["trained"]
+    check_fits(tmp_path / "page", n_plots=3)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from chromium import check_fits, needs_chromium
 from report_documents import expected_tables, page_tables
 
 pytestmark = [pytest.mark.usefixtures("speech_cache"), pytest.mark.slow]
@@ -85,3 +86,11 @@ def test_report_of_the_comparison_tells_what_is_printed(run, models, flags, tmp_
             signs = "/".join(str(pair["signs"][key]) for key in ("fewer", "more", "equal"))
             assert row == [str(width["dim"]), *eers, f"{100 * pair['delta_eer']:+.2f}", signs, "–"]
     assert outcome.json["trials"][2]["results"][2]["pairs"][0]["delta_eer"] > 0  # the disturbed head is worse
+
+
+@needs_chromium
+def test_page_of_real_speech_fits_a_phone(run, models, shared, tmp_path):
+    speech = shared / "speech"
+    lists = ("--trials", speech / "trials-english.txt", "--audio-root", speech / "test")
+    assert run("eval", models[0], *lists, "--report", tmp_path / "page", "--json").exit_code == 0
+    check_fits(tmp_path / "page", n_plots=3)

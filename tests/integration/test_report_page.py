@@ -1,20 +1,17 @@
 """Reports opened in the system's Chromium."""
 
 import json
-import shutil
 from itertools import chain
 
 import pytest
-from playwright.sync_api import sync_playwright
 
+from chromium import BROKEN_WORDS, launched, needs_chromium
 from mrlspk.evaluation.report import write_report
+from mrlspk.workflows.report_run import report_run
 from report_documents import compare_document, eval_document, expected_tables
+from run_folders import card, network_lines, write_run
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [
-    pytest.mark.process,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which scripts/test.sh installs where apt-get is"),
-]
+pytestmark = [pytest.mark.process, needs_chromium]
 
 HOSTILE = (
     "<script>window.hostile = 1</script>",
@@ -29,10 +26,8 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +46,15 @@ def reports(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
     for name, document in documents.items():
         write_report(document, folder / name)
-    return {name: folder / name for name in documents}
+    for name, (label, warning) in {"training run": ("first", "few"), "hostile run": (HOSTILE[1], HOSTILE[2])}.items():
+        found = card(title=label, data=card()["data"] | {"folder": label})
+        run = write_run(folder / f"runs {name}" / "a-run", network_lines(), cards={"best": found})
+        report_run(run, folder / name, warnings=[warning])
+    return {path.name: path for path in folder.iterdir()}
 
 
-KINDS = ("eval", "compare", "run", "few speakers", "scored apart", "hostile", "hostile comparison")
+PLAIN = ("eval", "compare", "run", "few speakers", "training run")
+KINDS = (*PLAIN, "scored apart", "hostile", "hostile comparison", "hostile run")
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_document_inside_the_page_is_the_json_beside_it(open_page, reports, kind
     assert json.loads(inside) == json.loads((reports[kind] / "report.json").read_text())
 
 
-@pytest.mark.parametrize(("kind", "count"), [("eval", 7), ("compare", 2), ("run", 1)])
+@pytest.mark.parametrize(("kind", "count"), [("eval", 7), ("compare", 2), ("run", 1), ("training run", 4)])
 @pytest.mark.parametrize("width", [360, 1200])
 def test_plots_are_drawn(open_page, kind, count, width):
     sizes = open_page(kind, width=width).evaluate("""
@@ -165,6 +165,11 @@ def test_phone_scrolls_tables_in_their_own_box_only(open_page, kind):
     assert max(scroll_width for _, scroll_width in boxes) > 360
 
 
+@pytest.mark.parametrize("kind", PLAIN)
+def test_phone_breaks_no_word_of_a_name(open_page, kind):
+    assert open_page(kind, width=360).evaluate(BROKEN_WORDS) == []
+
+
 def test_dark_page_has_light_type_and_lines(open_page):
     colours = {}
     for scheme in ("light", "dark"):
@@ -184,12 +189,18 @@ def _brightness(colour):
     return sum(int(part) for part in colour[4:-1].split(",")) / 3
 
 
-@pytest.mark.parametrize("kind", ["hostile", "hostile comparison"])
-def test_hostile_names_are_text(open_page, kind):
+@pytest.mark.parametrize("kind", ["hostile", "hostile comparison", "hostile run"])
+def test_hostile_names_run_nothing(open_page, kind):
     page = open_page(kind)
     assert page.evaluate("window.hostile") is None
     assert page.evaluate("document.querySelectorAll('script').length") == 1
     assert page.evaluate("document.querySelectorAll('img, [onload], [onerror]').length") == 0
+    assert HOSTILE[1] in page.evaluate("document.body.textContent")
+
+
+@pytest.mark.parametrize("kind", ["hostile", "hostile comparison"])
+def test_hostile_names_are_text(open_page, kind):
+    page = open_page(kind)
     text = page.evaluate("document.body.textContent")
     controls = "a\\x00b\\x1b[31m\\u202egnp.wav\\nc"
     for name in chain(HOSTILE[:3], HOSTILE[5:], (controls, "half\\udc80")):

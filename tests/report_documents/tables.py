@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 def page_tables(page):
     """Return the rows of each table of a page, as text cell by cell, under the id of its caption."""
     reader = _TableReader()
-    reader.feed(page)
+    reader.feed(page.replace("<wbr>", ""))  # where a line may break
     return reader.tables
 
 

@@ -1,6 +1,7 @@
 """``mrlspk config migrate``: rewrite a redimnet-mrl configuration for mrlspk."""
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -14,6 +15,8 @@ from mrlspk.cli import output
 from mrlspk.cli.commands import Commands
 from mrlspk.cli.options import AsJson, Debug, Force, Quiet
 from mrlspk.cli.panels import Panel, option
+
+log = logging.getLogger("mrlspk.config")
 
 if TYPE_CHECKING:
     from mrlspk.config.migration import Migration
@@ -44,13 +47,13 @@ def migrate_command(
     check_environment(os.environ)
     migrated = migrate_config(old, out, force=force)
     for warning in migrated.warnings:
-        output.note(f"warning: {warning}")
+        log.warning("%s", warning)
     output.show("config migrate", _payload(migrated, out), _human(migrated, out), as_json=as_json)
 
 
 def _payload(migrated: "Migration", written: Path) -> dict[str, object]:
     outcomes = {name: [asdict(key) for key in getattr(migrated, name)] for name in ("mapped", "dropped", "added")}
-    return {"written": str(written), "keys": migrated.keys, **outcomes, "warnings": migrated.warnings}
+    return {"written": str(written), "keys": migrated.keys, **outcomes}
 
 
 def _human(migrated: "Migration", written: Path) -> Iterator[RenderableType]:

@@ -17,11 +17,11 @@ from mrlspk.cli.progress_bars import build_bars, short_name
 from mrlspk.cli.streams import is_unicode
 from mrlspk.cli.tables import FittedTable, wrap
 from mrlspk.errors import MrlspkError, StoppedError
+from mrlspk.json_schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from mrlspk.files import OnProgress
 
-SCHEMA_VERSION = 2  # 2: `model` is an object
 UNBOUND = 100_000  # characters per line if it is no terminal: each row of a table is one line
 
 # Control characters except tab and line feed, and lone surrogates; text from files can contain them.

@@ -1,13 +1,14 @@
 """Score the same trial lists with two or more models."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.config import Config
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.list_comparison import ComparisonReport, common_dims, compare_scores
+from mrlspk.evaluation.list_comparison import ComparedTrials, ComparisonReport, common_dims, compare_scores
+from mrlspk.evaluation.list_doubts import warn_of_chosen, warn_of_doubts
 from mrlspk.evaluation.run_checkpoints import CANDIDATES, RunCheckpoint, without_held_out
 from mrlspk.evaluation.score_files import ModelScores, ScoredAs, keep_scores
 from mrlspk.evaluation.score_lists import score_model
@@ -102,6 +103,7 @@ def compare(
         Resampling(settings.n_resamples, config.seed),
         neighbours=bool(request.run),
     )
+    _warn_of_lists(trials, next(iter(scores.values())), loaded)
     return ComparisonReport(
         models=tuple(scores),
         fingerprints={name: each.fingerprint for name, each in scores.items()},
@@ -168,6 +170,14 @@ def _warn_of_doubts(scores: Mapping[str, ModelScores]) -> None:
 def _is_chosen(best: Path, candidate: Path) -> bool:
     """Return whether a file is the best checkpoint of a run, which holds one of the candidates beside it."""
     return best.name == BEST and best.parent == candidate.parent
+
+
+def _warn_of_lists(trials: Sequence[ComparedTrials], scores: ModelScores, loaded: Mapping[str, ScoredModel]) -> None:
+    """Warn of lists whose figures say little; ``scores`` are those of one of the models."""
+    checkpoints = {name: model.checkpoint for name, model in loaded.items()}
+    for each, scored in zip(trials, scores.lists, strict=True):
+        warn_of_chosen(each.path, each.sha256, checkpoints)
+        warn_of_doubts(each.path, scored.scored, [model.eer for model in each.results[-1].models.values()])
 
 
 def _check_distinct(request: ComparisonRequest) -> None:

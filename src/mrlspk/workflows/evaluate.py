@@ -19,6 +19,7 @@ from mrlspk.evaluation.evaluation_report import (
     report_list,
     smallest_width,
 )
+from mrlspk.evaluation.list_doubts import warn_of_chosen, warn_of_doubts
 from mrlspk.evaluation.run_checkpoints import without_held_out
 from mrlspk.evaluation.score_lists import score_model
 from mrlspk.evaluation.score_norm import build_norm_request
@@ -121,6 +122,9 @@ def evaluate(
         report_list(each, wanted, baselines=its_baselines)
         for each, its_baselines in zip(scored, baselines, strict=True)
     )
+    for each, report in zip(scored, reports, strict=True):
+        warn_of_chosen(report.path, report.sha256, {model.path.name: loaded.checkpoint})
+        warn_of_doubts(report.path, each.scored, [report.results[-1].eer])
     target = request.target_eer
     return EvaluationReport(
         model=model.path,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mrlspk import __version__
 from mrlspk.evaluation.report import PAGE, check_report, write_report
+from mrlspk.json_schema import SCHEMA_VERSION
 from mrlspk.workflows.run_document import run_values
 from mrlspk.workflows.run_record import read_run
 
@@ -26,5 +27,6 @@ def report_run(run_dir: Path, folder: Path, *, force: bool = False, warnings: Se
     """
     check_report(folder, force=force)
     values = run_values(read_run(run_dir), warnings=warnings)
-    write_report({"command": "report", "mrlspk_version": __version__, **values}, folder, force=force)
+    head = {"schema_version": SCHEMA_VERSION, "command": "report", "mrlspk_version": __version__}
+    write_report(head | values, folder, force=force)
     return folder / PAGE

@@ -8,7 +8,7 @@ from mrlspk.evaluation.scored_trials import MIN_SPEAKERS
 from mrlspk.workflows.run_record import Entry, RunRecord
 
 MOST_STEPS = 2000  # of a log; the page and its JSON hold evenly spaced ones of a longer log
-KEPT = {"rotation": "rotation", "start": "start", "trained": "trained head"}
+NAMES = {"rotation": "rotation", "start": "start", "trained": "trained head"}
 FACTS = {
     "n_classes": "classes of the loss",
     "n_stored": "stored vectors of an epoch",
@@ -32,12 +32,13 @@ def run_values(record: RunRecord, *, warnings: Sequence[str] = ()) -> dict[str, 
         "run": _run(record, facts),
         "base": ((card or {}).get("base") or {}).get("model"),
         "held_out": _held_out(record, card, facts),
-        "sentences": list(_sentences(record, card, facts, best_epoch)),
+        "sentences": list(_sentences(record, card, best_epoch)),
         "next": list(_next_commands(record)),
         "checkpoint": checkpoint or (best_epoch and f"epoch {best_epoch}"),
         "best": _best(record, card, best_epoch),
         "best_epoch": best_epoch,
         "verdict": verdict,
+        "verdict_rows": list(_verdict_rows(verdict)) if verdict else [],
         "rates": _rates(record, facts, best_epoch),
         "baselines": facts.get("baselines"),
         "facts": facts,
@@ -86,18 +87,16 @@ def _n_held_out(record: RunRecord, facts: Mapping[str, Any]) -> int | None:
     return judged or facts.get("n_validation_speakers")
 
 
-def _sentences(
-    record: RunRecord, card: Entry | None, facts: Mapping[str, Any], best_epoch: int | None
-) -> Iterator[str]:
+def _sentences(record: RunRecord, card: Entry | None, best_epoch: int | None) -> Iterator[str]:
     """Yield how the run ended, in plain words."""
-    if verdict := record.verdict:
-        kept = KEPT.get(verdict["kept"], verdict["kept"])
-        n_speakers = _n_held_out(record, facts)
-        yield f"Kept the {kept} as best.pt: on {n_speakers} held-out speakers {verdict['reason']}."
+    if record.summary:
+        yield from record.summary
     elif best_epoch is not None:
         yield f"The best epoch is {best_epoch} of {_count(len(record.epochs), 'validated epoch')}."
+    elif "best.pt" in record.cards:
+        yield "Nothing was trained: best.pt is the rotation."
     elif record.cards:
-        yield "Nothing was trained yet: these are the figures of the rotation."
+        yield "No epoch has ended yet: these are figures before training."
     else:
         yield "There are no figures yet: no epoch has ended."
     if refit := (card or {}).get("refit"):
@@ -131,10 +130,9 @@ def _best(record: RunRecord, card: Entry | None, best_epoch: int | None) -> list
 def _rates(record: RunRecord, facts: Mapping[str, Any], best_epoch: int | None) -> dict[str, dict[str, float]]:
     """Return EERs by width for each head that was measured on the same trials."""
     if verdict := record.verdict:
-        heads = {"rotation": "rotation", "start": "start", "trained": "trained head"}
         return {
             name: {str(row["dim"]): row[key] for row in verdict["widths"] if row.get(key) is not None}
-            for key, name in heads.items()
+            for key, name in NAMES.items()
         }
     baselines = facts.get("baselines") or {}
     rates = {"own embedding, truncated": baselines.get("truncation"), "rotation": baselines.get("rotation")}
@@ -142,6 +140,28 @@ def _rates(record: RunRecord, facts: Mapping[str, Any], best_epoch: int | None) 
         if each["epoch"] == best_epoch:
             rates[f"epoch {best_epoch}"] = each["validation"]["eer"]
     return {name: found for name, found in rates.items() if found}
+
+
+def _verdict_rows(verdict: Mapping[str, Any]) -> Iterator[Entry]:
+    """Yield a row for each width of each domain: EERs, and the trained head against what it has to beat."""
+    against = verdict.get("against", "rotation")
+    for domain in verdict.get("domains") or ():
+        for width in domain["widths"]:
+            (pair,) = (
+                each for each in width["comparisons"] if (each["candidate"], each["against"]) == ("trained", against)
+            )
+            row = {"domain": domain["domain"], "decides": domain.get("decides", True), "dim": width["dim"]}
+            yield (
+                row
+                | {"published": width["published"], "eer": width["eer"], "against": against}
+                | {key: pair[key] for key in ("delta_eer", "delta_ci", "p_value", "outcome")}
+            )
+    if not verdict.get("domains"):  # of an earlier version
+        for width in verdict["widths"]:
+            eer = {name: width[name] for name in NAMES if width.get(name) is not None}
+            row = {"domain": "", "decides": True, "dim": width["dim"], "published": width.get("published", True)}
+            row |= {"eer": eer, "against": "rotation", "delta_eer": eer["trained"] - eer["rotation"]}
+            yield row | {key: width.get(key) for key in ("delta_ci", "p_value", "outcome")}
 
 
 def _warnings(record: RunRecord, card: Entry | None, facts: Mapping[str, Any]) -> Iterator[str]:
@@ -197,7 +217,10 @@ def _card_rows(card: Entry) -> Iterator[tuple[str, str]]:
             yield "its use", "non-commercial only"
         base = base.get("base")
     if transform := card.get("transform"):
-        yield "transform", ", ".join(f"{name} {value}" for name, value in transform.items())
+        parts = ["centred"] if transform["centred"] else []
+        parts += [f"flattened {transform['flatten']:g}"] if transform["flatten"] else []
+        parts += [f"ordered by {transform['order']}"] if transform.get("order") else []
+        yield "start of its head", ", ".join(parts) or "a rotation"
     yield "mrlspk", card["mrlspk_version"]
 
 

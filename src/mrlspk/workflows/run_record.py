@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from mrlspk.errors import DataError
 from mrlspk.reading import is_file, is_folder, read_text
 
@@ -28,6 +30,7 @@ class RunRecord:
         epochs: Validated epochs.
         cards: Model cards by the name of the checkpoint.
         verdict: Of a head run that has ended.
+        summary: The verdict in plain sentences; empty without one.
     """
 
     folder: Path
@@ -37,6 +40,7 @@ class RunRecord:
     epochs: Sequence[Entry]
     cards: Mapping[str, Entry]
     verdict: Entry | None
+    summary: Sequence[str]
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -48,15 +52,16 @@ def read_run(folder: Path) -> RunRecord:
     """
     _check_run(folder)
     lines = list(_read_log(folder / METRICS))
-    cards = dict(_read_cards(folder))
+    verdict = _read_verdict(folder) if (folder / "rotation.pt").is_file() else None
     return RunRecord(
         folder=folder,
         config_text=_text(folder / CONFIG) or "",
         starts=_of_kind(lines, "run"),
         steps=_of_kind(lines, "step"),
         epochs=_of_kind(lines, "epoch"),
-        cards=cards,
-        verdict=_read_verdict(folder) if (folder / "rotation.pt").is_file() else None,
+        cards=dict(_read_cards(folder)),
+        verdict=verdict,
+        summary=_explain(verdict) if verdict else (),
     )
 
 
@@ -115,3 +120,14 @@ def _read_verdict(folder: Path) -> Entry | None:
 
     verdict = read_checkpoint(best).get(schema.VERDICT)
     return None if verdict is None else dict(json.loads(json.dumps(verdict)))
+
+
+def _explain(verdict: Entry) -> Sequence[str]:
+    """Return a verdict in plain sentences; one of an earlier version gives its reason alone."""
+    if "against" not in verdict:
+        kept = {"trained": "trained head"}.get(verdict["kept"], verdict["kept"])
+        return (f"Kept the {kept} as best.pt: on held-out speakers {verdict['reason']}.",)
+    from mrlspk.training.head.verdict import Verdict  # reading the verdict has loaded PyTorch
+    from mrlspk.training.head.verdict_words import explain
+
+    return explain(TypeAdapter(Verdict).validate_python(verdict))

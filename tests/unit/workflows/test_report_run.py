@@ -6,7 +6,9 @@ import json
 import pytest
 
 from mrlspk.errors import DataError, MrlspkError
+from mrlspk.workflows import run_record
 from mrlspk.workflows.report_run import report_run
+from report_documents import page_tables
 from run_folders import card, network_lines, run_line, write_run
 
 
@@ -39,6 +41,62 @@ def test_run_without_an_epoch_has_a_page_without_figures(tmp_path, lines):
     page, document = report_of(write_run(tmp_path / "first", lines), tmp_path)
     assert document["sentences"] == ["There are no figures yet: no epoch has ended."]
     assert "<figure>" not in page
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("best", "Nothing was trained: best.pt is the rotation."),
+        ("rotation", "No epoch has ended yet: these are figures before training."),
+    ],
+)
+def test_run_before_training_shows_the_rotation(tmp_path, name, sentence):
+    run = write_run(tmp_path / "first", [run_line()], cards={name: card(f"{name}.pt")})
+    page, document = report_of(run, tmp_path)
+    assert document["sentences"] == [sentence]
+    assert f"<h3>{name}.pt</h3>" in page
+
+
+def test_page_warns_of_what_the_figures_hang_on(tmp_path):
+    data = card()["data"] | {"synthetic": True}
+    lines = [run_line(n_validation_speakers=8), *network_lines()[1:]]
+    run = write_run(tmp_path / "first", lines, cards={"best": card(data=data, debug_batches=2)})
+    report_run(run, tmp_path / "page", warnings=["of the run"])
+    told = json.loads((tmp_path / "page" / "report.json").read_text())["warnings"]
+    starts = ["of the run", "trained on the demo corpus", "a debug run: each epoch ended after 2 batches"]
+    starts += ["8 held-out speakers are few", "the held-out speakers chose the epoch"]
+    assert [text[: len(start)] for text, start in zip(told, starts, strict=True)] == starts
+
+
+def test_verdict_with_few_speakers_of_a_domain_is_shown_by_domain(tmp_path, monkeypatch):
+    comparison = {"candidate": "trained", "against": "start", "delta_eer": -0.01, "delta_ci": None, "p_value": 0.2}
+    width = {"dim": 8, "published": True, "eer": {"rotation": 0.3, "start": 0.2, "trained": 0.19}}
+    width["comparisons"] = [comparison | {"outcome": "EVEN"}]
+    domains = [{"domain": name, "decides": name == "calls", "widths": [width]} for name in ("calls", "radio")]
+    verdict = {"widths": [{"dim": 8, "rotation": 0.3, "start": 0.2, "trained": 0.19}], "kept": "start"}
+    verdict |= {"reason": "so", "domains": domains, "against": "start", "judges_chose_epoch": False, "n_speakers": 30}
+    monkeypatch.setattr(run_record, "_read_verdict", lambda _: verdict)
+    monkeypatch.setattr(run_record, "_explain", lambda _: ("On 30 held-out speakers.", "best.pt holds the start."))
+    run = write_run(tmp_path / "first", network_lines(), cards={"best": card()})
+    (run / "rotation.pt").touch()
+    page, _ = report_of(run, tmp_path)
+    (rows,) = [rows for name, rows in page_tables(page).items() if name == "verdict-table"]
+    assert rows[1] == ["calls", "8", "30.00", "20.00", "19.00", "−1.00 p 0.200", "same"]
+    assert rows[2][0] == "radio few speakers: does not decide"
+    assert "the held-out speakers chose the epoch" not in page
+
+
+def test_verdict_of_an_earlier_version_is_shown_with_its_reason(tmp_path, monkeypatch):
+    widths = [{"dim": 8, "published": True, "rotation": 0.2, "trained": 0.25, "outcome": "REGRESSION"}]
+    verdict = {"widths": widths, "kept": "rotation", "reason": "the trained head is worse at 8"}
+    monkeypatch.setattr(run_record, "_read_verdict", lambda _: verdict)
+    run = write_run(tmp_path / "first", network_lines(), cards={"best": card()})
+    (run / "rotation.pt").touch()
+    page, document = report_of(run, tmp_path)
+    assert document["sentences"] == [
+        "Kept the rotation as best.pt: on held-out speakers the trained head is worse at 8."
+    ]
+    assert page_tables(page)["verdict-table"][1] == ["8", "20.00", "25.00", "+5.00", "worse"]
 
 
 def test_folder_of_runs_is_refused_with_one_of_them(tmp_path):

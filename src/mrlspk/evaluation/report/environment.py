@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from mrlspk.evaluation.report.values import FORMATS, format_interval, format_number, short_names, width_names
 
-SEPARATOR = re.compile(r"(?<=[/\\_.,=:+-])(?=[^/\\_.,=:+-])")  # a line may break here
+SEPARATOR = re.compile(r"(?<=\w[/\\_=:+-])(?=\w)")  # a line may break here
 
 
 def build_environment() -> Environment:
@@ -25,10 +25,15 @@ def build_environment() -> Environment:
         undefined=StrictUndefined,
     )
     environment.filters |= {kind: partial(format_number, kind=kind) for kind in FORMATS}
-    environment.filters |= {"number": format_number, "interval": format_interval, "breakable": breakable}
+    environment.filters |= {
+        "number": format_number,
+        "interval": format_interval,
+        "breakable": breakable,
+        "command": command,
+        "lines": lines,
+    }
     environment.filters["short"] = lambda path: short_names([path])[0]
     environment.filters["widths"] = width_names
-    environment.filters["lines"] = lines
     environment.globals["any_of"] = any_of
     return environment
 
@@ -43,6 +48,12 @@ def visible(value: object) -> object:
 def breakable(value: str) -> Markup:
     """Return a path or a name that a line may break after its separators, and so not in the middle of a word."""
     return Markup("<wbr>").join(escape(part) for part in SEPARATOR.split(str(visible(value))))
+
+
+def command(value: str) -> Markup:
+    """Return a command whose lines may break between its words and inside paths, but not inside flags."""
+    flag = Markup('<span class="flag">{}</span>').format
+    return Markup(" ").join(flag(visible(w)) if w.startswith("-") else breakable(w) for w in value.split(" "))
 
 
 def lines(text: str) -> Markup:

@@ -8,7 +8,7 @@ from mrlspk.evaluation.report.environment import build_environment, embedded_jso
 from mrlspk.evaluation.report.rate_plots import compare_figures, eval_overview
 from mrlspk.evaluation.report.run_plots import run_figures
 from mrlspk.evaluation.report.score_plots import list_figures
-from mrlspk.evaluation.report.values import model_names, short_names
+from mrlspk.evaluation.report.values import model_names, model_title, short_names
 from mrlspk.metrics.significance import PAIRS_SUBTRACTED
 
 # Metrics of a width that the page places by name.
@@ -33,6 +33,8 @@ def render_page(document: Mapping[str, Any]) -> str:
             figures = [list_figures(trials, str(i)) for i, trials in enumerate(lists)]
     environment = build_environment()
     environment.globals |= {"document": document, "names": names, "overview": overview, "figures": figures}
+    environment.globals |= {"measured": _measured(names), "model_title": model_title(next(iter(models)))}
+    environment.globals |= {"compared": _compared(document, models)}
     environment.globals |= {"norms": {"none": "none", "s": "S-Norm", "as": "AS-Norm"}}
     environment.globals |= {"heat": heat, "further_metrics": further_metrics, "pairs_subtracted": PAIRS_SUBTRACTED}
     environment.filters["model"] = models.__getitem__
@@ -42,6 +44,18 @@ def render_page(document: Mapping[str, Any]) -> str:
         template.render(data=embedded_json(document), numbered=list(models.values()) != short_names(list(models)))
         + "\n"
     )
+
+
+def _measured(names: Sequence[str]) -> str:
+    """Return what lists the figures are of, for a title."""
+    return " and ".join(names) if len(names) <= 2 else f"{len(names)} trial lists"
+
+
+def _compared(document: Mapping[str, Any], models: Mapping[str, str]) -> str:
+    """Return what is compared, for a title."""
+    if document.get("run"):
+        return f"{short_names([document['run']['path']])[0]} by epoch"
+    return " · ".join(models.values()) if len(models) <= 3 else f"{len(models)} models"
 
 
 def _render_run(document: Mapping[str, Any]) -> str:

@@ -48,7 +48,7 @@ def csv_files(document: Mapping[str, Any]) -> dict[str, str]:
 
 def _run_files(document: Mapping[str, Any]) -> dict[str, str]:
     """Return the tables of a training run."""
-    rows = {"verdict": (document["verdict"] or {}).get("widths") or [], "epochs": document["epochs"]}
+    rows = {"verdict": document["verdict_rows"], "epochs": document["epochs"]}
     rows["steps"] = document["steps"]
     return {f"{name}.csv": _csv_text([flat(row) for row in rows[name]]) for name in _RUN if rows[name]}
 

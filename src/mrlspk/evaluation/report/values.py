@@ -1,12 +1,14 @@
 """Format numbers of a document for the page, and shorten the names of lists and models."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 ABSENT = "–"
+OF_A_RUN = re.compile(r"(best|last|trained|start|rotation|averaged|epoch-\d+)\.(pt|onnx|safetensors)")
 LONGEST_NAME = 32  # models with longer names are numbered in tables and legends
 
 
@@ -65,3 +67,9 @@ def model_names(models: Sequence[str]) -> dict[str, str]:
     if max(map(len, names)) > LONGEST_NAME:
         names = [f"model {number}" for number in range(1, len(models) + 1)]
     return dict(zip(models, names, strict=True))
+
+
+def model_title(path: str) -> str:
+    """Return the name of a model for a title: of a checkpoint that each run has, the folder of the run too."""
+    *folders, name = [part for part in path.replace("\\", "/").split("/") if part] or [path]
+    return f"{folders[-1]}/{name}" if folders and OF_A_RUN.fullmatch(name) else name

@@ -61,7 +61,7 @@ def _reproduce(page):
 
 
 def _text(page):
-    return " ".join(unescape(re.sub("<[^>]*>", " ", page)).split())
+    return " ".join(unescape(re.sub("<[^>]*>", " ", page.replace("<wbr>", ""))).split())
 
 
 def test_page_describes_intervals_only_if_there_are_any():
@@ -167,7 +167,7 @@ def test_scoring_is_described_once_or_by_model():
 
 def test_long_names_of_models_stand_once_at_the_top():
     models = tuple(f"/data/{'long' * 20}/{'name' * 20}-{number}/best.pt" for number in (1, 2))
-    page = render_page(compare_document(models=models))
+    page = render_page(compare_document(models=models)).replace("<wbr>", "")
     for model in models:
         assert page[: page.index("<script")].replace(f"compare {' '.join(models)}", "").count(model) == 1
     assert f"model 2 {models[1]}" in _text(page)
@@ -199,3 +199,25 @@ def test_heat_is_the_place_between_least_and_greatest():
     assert heat(None, [0.1, None]) == "0"
     assert heat(0.1, [0.1, 0.1]) == "0"
     assert heat(None, [None]) == "0"
+
+
+@pytest.mark.parametrize(
+    ("document", "title"),
+    [
+        (eval_document(seeds=(0,), extras=False), "one.pt on list-0.txt: EER "),
+        (eval_document(seeds=(0, 1), extras=False), "one.pt on list-0.txt and list-1.txt"),
+        (compare_document(), "a.pt · b.pt on list-0.txt"),
+        (compare_document(models=("e1.pt", "e2.pt"), run=True), "first by epoch on list-0.txt"),
+    ],
+    ids=["list", "two lists", "comparison", "run"],
+)
+def test_title_says_what_was_measured(document, title):
+    if document["command"] == "eval":
+        document["model"]["path"] = "models/one.pt"
+    assert re.search("<title>(.*?)</title>", render_page(document))[1].startswith(title)
+
+
+def test_page_shows_the_warnings_of_its_command():
+    document = eval_document(seeds=(0,), extras=False) | {"warnings": ["call.wav: <silent>"]}
+    assert "Warning call.wav: <silent>" in _text(render_page(document))
+    assert "Warning" not in _text(render_page(document | {"warnings": []}))
