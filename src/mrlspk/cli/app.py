@@ -21,6 +21,7 @@ from mrlspk.cli.compare import compare_command
 from mrlspk.cli.completion import COMPLETIONS, check_shell
 from mrlspk.cli.config_migrate import config_app
 from mrlspk.cli.data import data_app
+from mrlspk.cli.doctor import doctor_command
 from mrlspk.cli.embed import embed_command
 from mrlspk.cli.eval import eval_command
 from mrlspk.cli.export import export_command
@@ -142,6 +143,7 @@ app.add_typer(model_app, name="model", rich_help_panel=CommandPanel.USE)
 app.add_typer(vectors_app, name="vectors", rich_help_panel=CommandPanel.USE)
 app.add_typer(data_app, name="data", rich_help_panel=CommandPanel.DATA)
 app.add_typer(config_app, name="config", rich_help_panel=CommandPanel.DATA)
+app.command("doctor", rich_help_panel=CommandPanel.MACHINE)(doctor_command)
 app.command("gpu-profile", rich_help_panel=CommandPanel.MACHINE)(gpu_profile_command)
 
 

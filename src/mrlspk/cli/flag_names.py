@@ -44,6 +44,7 @@ FLAGS = {
     "method": "--method",
     "output": "--output",
     "name": "--name",
+    "offline": "--offline",
     "order": "--order",
     "p_target": "--p-target",
     "precision": "--precision",

@@ -1,7 +1,7 @@
 """Write the page that ``--help`` shows: usage, text, examples, and options in panels, 80 columns wide."""
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -122,14 +122,19 @@ def _shown(value: object) -> str:
 
 def _sections(panels: dict[str, list[Row]]) -> Iterator[str]:
     """Yield each panel with its heading; the texts of all panels begin in one column."""
-    names = [row.name for rows in panels.values() for row in rows if len(row.name) <= WIDEST_NAME]
-    column = max(map(len, names), default=0) + 4
+    column = _column(row for rows in panels.values() for row in rows)
     for heading, rows in panels.items():
         if rows:
-            yield "\n".join([f"{heading}:", *_lines(rows, column)])
+            yield "\n".join([f"{heading}:", *aligned(rows, column)])
 
 
-def _lines(rows: Iterable[Row], column: int) -> Iterator[str]:
+def _column(rows: Iterable[Row]) -> int:
+    return max((len(row.name) for row in rows if len(row.name) <= WIDEST_NAME), default=0) + 4
+
+
+def aligned(rows: Sequence[Row], column: int | None = None) -> Iterator[str]:
+    """Yield lines of names and texts, which begin in one column; the text of a long name begins on the next line."""
+    column = column or _column(rows)
     for name, text in rows:
         lines = _wrapped(text, indent=" " * column)
         if len(name) + 4 > column:
