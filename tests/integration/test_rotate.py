@@ -9,9 +9,12 @@ import torch
 
 import mrlspk
 from conformance.reference import read_reference, write_published
+from factories import write_voices
+from full_disk import files_up_to
 from mrlspk.cli.rotate import MethodChoice
+from mrlspk.metrics.eer import equal_error_rate
 from mrlspk.models.checkpoints import load_model
-from mrlspk.rotation.closed_form import Method, read_rotation
+from mrlspk.rotation.closed_form import Method, fit_rotation, read_rotation
 from mrlspk.rotation.transform import fit_transform
 
 SHORT = "--crop-seconds", 0.4  # the tiny files have half a second
@@ -61,6 +64,84 @@ def test_every_method_keeps_full_width_cosines(rotate, tiny_corpus, tmp_path, me
     files = [tiny_corpus.root / utterance_id for utterance_id in tiny_corpus.utterance_ids]
     before, after = (cosines(tmp_path / name, files) for name in ("model.pt", "rotated.pt"))
     assert np.abs(before - after).max() < 1e-5
+
+
+def test_rotated_model_is_evaluated_and_calibrated_on_its_own_trials(rotate, run, tmp_path):
+    report = rotate().json
+    path = tmp_path / "rotated.pt"
+    scored = run("eval", path, "--json")
+    assert scored.exit_code == 0, scored.stderr
+    (trials,) = scored.json["trials"]
+    assert trials["source"] == f"trials among the speakers that {path} was rotated on"
+    for key in ("sha256", "n_target", "n_nontarget"):
+        assert trials[key] == report["held_out"][key]
+    full = [each["eer"] for each in (trials["results"][-1], report["held_out"]["results"][-1])]
+    assert full[0] == pytest.approx(full[1], abs=1e-6)  # a rotation does not change full-width cosines
+    assert "was rotated on the 4 speakers of these trials" in scored.stderr
+    calibrated = run("calibrate", path, "--json")
+    assert calibrated.exit_code == 0, calibrated.stderr
+    assert [each["sha256"] for each in calibrated.json["trials"]] == [trials["sha256"]]
+
+
+def test_held_out_rates_are_of_rotations_that_have_not_seen_the_speakers(rotate, tiny_corpus, tmp_path):
+    found = rotate("--dims", "2,3").json["held_out"]
+    assert [each["dim"] for each in found["results"]] == [2, 3, 8]
+    entry = torch.load(tmp_path / "rotated.pt", weights_only=True)["rotation"]
+    model = mrlspk.load(tmp_path / "model.pt", device="cpu")
+    lines = [line.split() for line in (tmp_path / "rotated.trials.txt").read_text().splitlines()]
+    vectors = {name: model.embed(tiny_corpus.root / name).astype(float) for name in tiny_corpus.utterance_ids}
+    scores = {dim: [] for dim in (2, 3, 8)}
+    for _, enroll, test in lines:
+        fold = {name.split("/")[0] for _, *names in lines for name in names if linked(lines, name, enroll)}
+        others = [name for name in tiny_corpus.utterance_ids if name.split("/")[0] not in fold]
+        speakers = np.unique([name.split("/")[0] for name in others], return_inverse=True)[1]
+        stacked = np.stack([vectors[name] for name in others])
+        matrix = fit_rotation(stacked, speakers, method=entry["method"], parameter=entry["parameter"]).matrix
+        for dim, column in scores.items():
+            one, other = (matrix[:dim] @ vectors[name] for name in (enroll, test))
+            column.append(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+    is_target = np.array([line[0] == "1" for line in lines])
+    for result in found["results"]:
+        expected = equal_error_rate(np.array(scores[result["dim"]]), is_target)
+        assert result["eer"] == pytest.approx(expected, abs=1e-6)
+
+
+def linked(lines, name, other):
+    """Return whether the speakers of two utterances are in a fold of two: equal, or in one non-target trial."""
+    speakers = {name.split("/")[0], other.split("/")[0]}
+    return len(speakers) == 1 or any({one.split("/")[0], two.split("/")[0]} == speakers for _, one, two in lines)
+
+
+def test_trials_that_are_gone_or_changed_are_named(rotate, run, tmp_path):
+    rotate()
+    trials = tmp_path / "rotated.trials.txt"
+    text = trials.read_text()
+    trials.write_text(text.partition("\n")[2])
+    changed = run("eval", tmp_path / "rotated.pt")
+    assert (changed.exit_code, "is not the list that was written with" in changed.stderr) == (3, True)
+    trials.unlink()
+    gone = run("eval", tmp_path / "rotated.pt")
+    assert (gone.exit_code, "are not beside it" in gone.stderr) == (3, True)
+
+
+def test_verify_shows_the_ranges_of_a_rotated_model(rotate, run, tmp_path):
+    rotate()
+    ranges = torch.load(tmp_path / "rotated.pt", weights_only=True)["score_ranges"]
+    assert [each["dim"] for each in ranges] == [4, 8]
+    root = write_voices(tmp_path / "voices", 2, seconds=1.5, syllables=True)
+    pair = root / "speaker0/a/1.wav", root / "speaker1/a/1.wav"
+    assert run("verify", *pair, "--model", tmp_path / "rotated.pt", "--json").json["score_ranges"] == ranges
+
+
+def test_full_disk_shows_the_rotation_all_the_same(rotate, tmp_path):
+    rotate("--no-cache", output="first.pt")
+    with files_up_to(100):
+        outcome = rotate("--no-cache")
+    assert outcome.exit_code == 1
+    assert "cannot be written" in outcome.stderr
+    assert (outcome.json["path"], outcome.json["sha256"]) == (None, None)
+    assert len(outcome.json["rotation"]["choice"]["candidates"]) == 7
+    assert not list(tmp_path.glob("rotated*"))
 
 
 def test_first_value_of_svd_carries_most_energy(rotate, tiny_corpus, tmp_path):
@@ -179,8 +260,12 @@ def test_files_too_short_for_trials_are_still_fitted_on(rotate, tiny_corpus):
 def test_table_names_the_selected_rotation(run, write_model, tiny_corpus, tmp_path):
     arguments = "--speech", tiny_corpus.root, "-o", tmp_path / "rotated.pt", *SHORT
     shown = run("rotate", write_model(tmp_path / "model.pt"), *arguments).stdout
-    for text in ("class_svd", "lda_qr 4", "EER % at 4", "16 utterances of 4 speakers", "8: 100.0 %"):
+    for text in ("class_svd", "lda_qr 4", "EER % at 4", "16 utterances of 4 speakers", "energy %"):
         assert text in shown
+    assert f"To evaluate: mrlspk eval {tmp_path / 'rotated.pt'}\n" in shown
+    svd = run("rotate", tmp_path / "model.pt", *arguments, "--method", "svd", "--force").stdout
+    assert "8: 100.0 %" in svd
+    assert f"To evaluate: mrlspk eval {tmp_path / 'rotated.pt'} --trials FILE --audio-root DIR\n" in svd
 
 
 @pytest.fixture

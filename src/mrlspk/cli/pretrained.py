@@ -25,7 +25,7 @@ from mrlspk.cli.options import (
 )
 from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.pretrained_list import list_command
-from mrlspk.cli.rotate import fitted_speech, transform_name
+from mrlspk.cli.rotate_text import fitted_speech, transform_name
 from mrlspk.errors import CheckpointError
 
 if TYPE_CHECKING:

@@ -1,11 +1,9 @@
 """``mrlspk rotate``: make a Matryoshka model from any model, without training."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from rich.console import RenderableType
+from typing import TYPE_CHECKING, Annotated, cast
 
 from mrlspk.cli import output
 from mrlspk.cli.options import (
@@ -29,16 +27,15 @@ from mrlspk.cli.options import (
     resolve_model,
     speech_option,
 )
-from mrlspk.cli.output import percent
 from mrlspk.cli.panels import Panel, option
+from mrlspk.cli.rotate_text import fitted_speech, next_command, rotated_payload, rotated_text, transform_name
 from mrlspk.cli.trial_options import TRANSFORM, NoCache
 from mrlspk.cli.vectors import IdsPath, SpeakersPath
 from mrlspk.errors import UsageError
+from mrlspk.files import UnwrittenError
 
 if TYPE_CHECKING:
     from mrlspk.inference.model_file import ModelFile
-    from mrlspk.rotation.selection import CandidateResult
-    from mrlspk.rotation.transform import Transform
     from mrlspk.workflows.rotate import RotatedModel
     from mrlspk.workflows.transform_vectors import FittedTransform, TransformRequest
 
@@ -198,8 +195,16 @@ def rotate_command(
     if out.suffix == TRANSFORM:
         _show_fitted(run(transform_model), file, as_json=as_json)
         return
-    rotated = run(rotate)
-    output.show("rotate", _payload(rotated, file), _human(rotated), as_json=as_json)
+    try:
+        rotated = run(rotate)
+    except UnwrittenError as error:
+        _show_rotated(cast("RotatedModel", error.result), file, as_json=as_json)
+        raise
+    _show_rotated(rotated, file, as_json=as_json)
+
+
+def _show_rotated(rotated: "RotatedModel", model: "ModelFile", *, as_json: bool) -> None:
+    output.show("rotate", rotated_payload(rotated, model), rotated_text(rotated), as_json=as_json)
 
 
 def _transform(
@@ -237,10 +242,12 @@ def _fit_to_vectors(
     fitted = fit_to_vectors(
         vectors, output=out, request=request, dims=parse_dims(dims), speakers=speakers, ids=ids, force=force
     )
-    _show_fitted(fitted, None, as_json=as_json)
+    _show_fitted(fitted, None, as_json=as_json, vectors=vectors)
 
 
-def _show_fitted(fitted: "FittedTransform", model: "ModelFile | None", *, as_json: bool) -> None:
+def _show_fitted(
+    fitted: "FittedTransform", model: "ModelFile | None", *, as_json: bool, vectors: Path | None = None
+) -> None:
     summary, base = fitted.transform.summary(), fitted.transform.base
     payload = {
         "path": str(fitted.path),
@@ -265,75 +272,5 @@ def _show_fitted(fitted: "FittedTransform", model: "ModelFile | None", *, as_jso
         ("sha256", fitted.sha256),
         ("bytes", f"{fitted.bytes:,}"),
     ]
-    output.show("rotate", payload, [output.facts(rows)], as_json=as_json)
-
-
-def transform_name(summary: dict[str, Any]) -> str:
-    """Return a transform in words."""
-    parts = ["centred"] if summary["centred"] else []
-    parts += [f"flattened {summary['flatten']:g}"] if summary["flatten"] else []
-    return ", ".join([*(parts or ["rotation"]), f"order {summary['order']}"])
-
-
-def fitted_speech(transform: "Transform") -> str:
-    """Return the part of the recordings that a transform was fitted to, in words."""
-    return transform.speech_detector or ("whole recordings" if transform.speech else "unknown")
-
-
-def _payload(rotated: "RotatedModel", model: "ModelFile") -> dict[str, Any]:
-    entry = rotated.choice.entry() if rotated.choice else {}
-    rotation = {key: entry[key] for key in ("method", "parameter", "spectrum", "choice") if key in entry}
-    return {
-        "path": str(rotated.path),
-        "model": model_entry(model),
-        "rotation": rotation or None,
-        "transform": rotated.transform,
-        "speech": rotated.speech,
-        "speech_detector": rotated.speech_detector,
-        "dims": list(rotated.dims),
-        "speakers": rotated.n_speakers,
-        "utterances": rotated.n_utterances,
-        "sha256": rotated.sha256,
-        "bytes": rotated.bytes,
-    }
-
-
-def _human(rotated: "RotatedModel") -> Iterator[RenderableType]:
-    choice = rotated.choice
-    if choice and (results := choice.results):
-        header = ("rotation", *(f"EER % at {width}" for width in results[0].eer), "mean log EER")
-        yield output.table(None, header, (_row(result) for result in results))
-        counts = f"{choice.n_target} target and {choice.n_nontarget} non-target trials"
-        yield f"on {counts} of held-out speakers"
-        yield ""
-    yield output.facts(
-        [
-            ("path", rotated.path),
-            *_fitted(rotated),
-            ("fitted to", f"{rotated.n_utterances} utterances of {rotated.n_speakers} speakers"),
-            *([("speech", rotated.speech_detector)] if rotated.speech_detector else []),
-            ("sha256", rotated.sha256),
-            ("bytes", f"{rotated.bytes:,}"),
-        ]
-    )
-
-
-def _fitted(rotated: "RotatedModel") -> list[tuple[str, str]]:
-    """Return the rotation with its energy by width, or the transform."""
-    if rotated.choice is None:
-        return [("transform", transform_name(rotated.transform))]
-    rotation = rotated.choice.rotation
-    shares = (f"{dim}: {100 * rotation.spectrum[:dim].sum():.1f} %" for dim in rotated.dims)
-    return [
-        ("rotation", _name(rotation.method, rotation.parameter)),
-        ("energy by width", ", ".join(shares)),
-    ]
-
-
-def _row(result: "CandidateResult") -> tuple[str, ...]:
-    rates = map(percent, result.eer.values())
-    return _name(result.method, result.parameter), *rates, f"{result.mean_log_eer:.3f}"
-
-
-def _name(method: str, parameter: float | None) -> str:
-    return method if parameter is None else f"{method} {parameter:g}"
+    human = [output.facts(rows), "", next_command(fitted.path, vectors=vectors)]
+    output.show("rotate", payload, human, as_json=as_json)

@@ -34,7 +34,7 @@ from mrlspk.cli.trial_options import AllowUntrainedDim, Dims, check_rate
 
 # No published model has been measured on speech that allows a calibration for any recordings.
 NONE_SHIPPED = "No calibration is shipped with a published model: fit one on recordings like yours."
-DEFAULT_PRIOR = " (the calibration's default; `p_target=0.5` expects as many same as different speakers)"
+DEFAULT_PRIOR = "\n(the calibration's default; `p_target=0.5` expects as many same as different speakers)"
 
 if TYPE_CHECKING:
     from mrlspk.config.evaluation import SpeechMode
@@ -231,7 +231,7 @@ def _grounds(report: "VerifyReport") -> str:
         if decision.p_target is not None
         else f"a false-accept rate of {decision.far:g}, as measured by the calibration"
     )
-    return f"decided at {at}; calibration: {calibration.path}"
+    return f"decided at {at}\ncalibration: {calibration.path}"
 
 
 def _no_decision(report: "VerifyReport", *, untrained: bool) -> str:

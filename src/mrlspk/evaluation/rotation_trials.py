@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ def rotation_trials_entry(trials: Trials, audio_root: Path, model: Path) -> dict
     return RotationTrials(audio_root=folder, sha256=trials.sha256, speakers=len(trials.speakers)).model_dump()
 
 
-def read_rotation_trials(model: Path, entry: Mapping[str, Any], *, allow_missing: bool | None) -> TrialList:
+def read_rotation_trials(model: Path, entry: Any, *, allow_missing: bool | None) -> TrialList:
     """Return the trials beside a rotated model, and warn of their speakers.
 
     Args:

@@ -125,8 +125,11 @@ def _names_trials(request: TrialRequest, config: Config) -> bool:
 def _trials_of_rotation(request: TrialRequest, models: Sequence[ScoredModel]) -> TrialList | None:
     """Return the trials beside the first rotated model that has some."""
     for each in models:
-        entry = each.checkpoint.contents.get("trials") if each.checkpoint else None
-        if isinstance(entry, dict):
+        if each.checkpoint is None:
+            continue
+        from mrlspk.models.checkpoints import schema  # other models need no PyTorch
+
+        if (entry := each.checkpoint.contents.get(schema.TRIALS)) is not None:
             return read_rotation_trials(each.file.path, entry, allow_missing=request.allow_missing)
     return None
 

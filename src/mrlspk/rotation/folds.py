@@ -117,4 +117,4 @@ def _fold(
     trials = generate_trials(held_out, TRIALS_PER_FOLD, seed=seed, path=path, match=match)
     ids = [utterance.utterance_id for utterance in utterances]
     embedded = EmbeddedTrials.of(trials, ids, np.stack([crops[utterance_id] for utterance_id in ids]))
-    return Fold(with_speaker(others, whole), embedded)
+    return Fold(with_speaker(others, whole), embedded, trials)

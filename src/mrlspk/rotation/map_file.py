@@ -63,6 +63,13 @@ def load_vector_map(path: Path) -> VectorMap:
     if path.suffix.lower() == SUFFIX:
         transform = load_transform(path)
         return VectorMap(path, transform.map, transform.fingerprint, transform.summary())
+    if path.suffix.lower() == ".onnx":
+        what = "is a model of recordings, not a transform or a head to apply to vectors"
+        fix = (
+            "Give the .npz of `mrlspk rotate`, or a head of `mrlspk train --vectors`. To embed recordings with this "
+            f"model: mrlspk embed DIR --model {path} -o FILE.npz"
+        )
+        raise CheckpointError(what, path, fix)
     from mrlspk.inference.torch_backend import load_checkpoint, map_of  # a transform needs no PyTorch
     from mrlspk.models.checkpoints import schema
 

@@ -49,10 +49,11 @@ class EmbeddedTrials:
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Speakers to fit on, and trials among held-out speakers."""
+    """Speakers to fit on, and trials among held-out speakers; ``trials`` names the utterances of a corpus."""
 
     fit: SpeakerEmbeddings
     held_out: EmbeddedTrials
+    trials: Trials | None = None
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,20 @@
 """Make a Matryoshka model without training: rotate the embedding so that its prefixes carry the most."""
 
 import logging
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from mrlspk.config.evaluation import EvaluationConfig, SpeechMode
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Manifest
-from mrlspk.errors import DataError, UsageError
+from mrlspk.data.trials import trials_text
+from mrlspk.errors import DataError, MrlspkError, UsageError
 from mrlspk.evaluation.embedder import Embedder, Embeddings, build_embedder
-from mrlspk.files import Claim, OnProgress, claimed_file, file_sha256
+from mrlspk.evaluation.rotation_trials import rotation_trials_entry, rotation_trials_path
+from mrlspk.evaluation.score_ranges import measure_score_ranges
+from mrlspk.files import Claim, OnProgress, UnwrittenError, claimed_file, file_sha256
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.provenance import base_file, describe_base, describe_source
 from mrlspk.inference.recording import Recording
@@ -36,6 +40,7 @@ from mrlspk.rotation.folds import (
     draw_utterances,
     with_speaker,
 )
+from mrlspk.rotation.held_out_scores import HeldOutScores, score_held_out
 from mrlspk.rotation.selection import RotationCandidates, RotationChoice, cross_validate_rotation
 from mrlspk.rotation.transform import Transform, describe_transform
 from mrlspk.workflows.transform_vectors import TransformRequest
@@ -85,6 +90,9 @@ class RotatedModel:
     Attributes:
         choice: The rotation; None after a transform.
         transform: What JSON and cards say of a transform; a rotation is in no order of these.
+        held_out: Scores at the model's widths, cross-validated over speakers; None without a selection.
+        sha256: Of the file; None if it could not be written.
+        bytes: Of the file; None likewise.
     """
 
     path: Path
@@ -93,10 +101,11 @@ class RotatedModel:
     transform: dict[str, Any]
     n_speakers: int
     n_utterances: int
-    sha256: str
-    bytes: int
     speech: SpeechMode
     speech_detector: str | None
+    held_out: HeldOutScores | None = None
+    sha256: str | None = None
+    bytes: int | None = None
 
 
 def rotate(
@@ -128,33 +137,52 @@ def rotate(
         CheckpointError: If the file is not a checkpoint, or does not load completely.
         DataError: If the speech cannot be used, or has too few speakers to select by.
         UsageError: If a width is wider than the model, or ``output`` ends in neither .pt nor .safetensors.
-        MrlspkError: If ``output`` exists and ``force`` is false, or cannot be written.
+        UnwrittenError: If the file cannot be written in the end; it holds the result.
+        MrlspkError: If ``output`` or the file of its trials exists and ``force`` is false, or cannot be created.
     """
     check_suffix(output)
-    with claimed_file(output, force=force) as claim:
-        return _rotate(
+    with ExitStack() as stack:
+        claim = stack.enter_context(claimed_file(output, force=force))
+        lists = stack.enter_context(claimed_file(rotation_trials_path(output), force=force))
+        rotated, entries = _rotate(
             model,
             speech,
-            claim,
+            output,
             request=request,
             settings=settings,
             device=device,
             cache_dir=cache_dir,
             on_progress=on_progress,
         )
+        try:
+            _write(claim, entries, lists, rotated.held_out)
+        except MrlspkError as error:
+            raise UnwrittenError(error, rotated) from error
+    return replace(rotated, sha256=file_sha256(output), bytes=output.stat().st_size)
+
+
+def _write(claim: Claim, entries: dict[str, Any], lists: Claim, held_out: HeldOutScores | None) -> None:
+    """Write the model and its trials: both, or neither."""
+    if held_out is None:
+        write_checkpoint(claim, entries)
+        return
+    with lists.writing() as partial:
+        partial.write_bytes(trials_text(held_out.trials).encode())
+        write_checkpoint(claim, entries)
 
 
 def _rotate(
     model: ModelFile,
     speech: Path,
-    claim: Claim,
+    output: Path,
     *,
     request: RotateRequest,
     settings: EvaluationConfig,
     device: str,
     cache_dir: Path,
     on_progress: OnProgress | None,
-) -> RotatedModel:
+) -> tuple[RotatedModel, dict[str, Any]]:
+    """Return the result, and the entries of its checkpoint."""
     loaded = load_checkpoint(model)
     dims = choose_dims(loaded.encoder.dims, request.dims)
     base = describe_base(model, loaded, cache_dir=cache_dir)
@@ -166,8 +194,9 @@ def _rotate(
         schema.CONVERTED_FROM: describe_source(model.path, loaded, base),
         schema.PROVENANCE: Provenance(kind="rotated", base=base_file(base)).entry(),
     }
+    held_out = None
     if request.transform is None:
-        choice = _choose(corpus, embeddings, request)
+        choice, held_out = _choose(corpus, embeddings, request, dims)
         summary = describe_transform(centred=False, flatten=0.0, order=None)
         entries[schema.ROTATION] = choice.entry() | _fitted_to(embedder)
         rotated = encoder.cpu().rotated(choice.rotation.matrix, dims)
@@ -178,19 +207,28 @@ def _rotate(
         entries[schema.TRANSFORM] = summary | _fitted_to(embedder)
         entries[schema.OWN_HEAD] = {"weight": own.weight.float(), "bias": own.bias.float()}
         rotated = encoder.rotated(transform.scaled_matrix, dims, mean=transform.mean)
-    write_checkpoint(claim, entries | _network(loaded, rotated, dims))
-    output, counts = claim.path, (len(corpus.speakers), len(corpus.utterances))
-    return RotatedModel(
+    if held_out is not None:
+        entries |= _held_out_entries(held_out, corpus.root, output)
+    result = RotatedModel(
         output,
         dims,
         choice,
         summary,
-        *counts,
-        sha256=file_sha256(output),
-        bytes=output.stat().st_size,
+        len(corpus.speakers),
+        len(corpus.utterances),
         speech=embedder.speech_mode,
         speech_detector=embedder.speech_version,
+        held_out=held_out,
     )
+    return result, entries | _network(loaded, rotated, dims)
+
+
+def _held_out_entries(held_out: HeldOutScores, audio_root: Path, output: Path) -> dict[str, Any]:
+    ranges = measure_score_ranges(held_out.scores, held_out.trials.is_target, held_out.dims)
+    return {
+        schema.TRIALS: rotation_trials_entry(held_out.trials, audio_root, output),
+        schema.SCORE_RANGES: [each.model_dump() for each in ranges],
+    }
 
 
 def _fitted_to(embedder: Embedder) -> dict[str, str | None]:
@@ -240,13 +278,15 @@ def _embed(corpus: Manifest, embedder: Embedder, request: RotateRequest) -> Embe
         raise DataError(error.what, error.where, "Repair these recordings, or remove them.") from error
 
 
-def _choose(corpus: Manifest, embeddings: Embeddings, request: RotateRequest) -> RotationChoice:
-    """Select a rotation if there are several, and fit it to all speakers."""
+def _choose(
+    corpus: Manifest, embeddings: Embeddings, request: RotateRequest, dims: tuple[int, ...]
+) -> tuple[RotationChoice, HeldOutScores | None]:
+    """Select a rotation if there are several, fit it to all speakers, and score the selected one on held-out ones."""
     sources = {utterance.utterance_id: utterance.source for utterance in corpus.utterances}
     whole = embeddings.of(sources)
     vectors = with_speaker(corpus, whole)
     if not request.has_choice:
-        return cross_validate_rotation((), request.candidates, refit=vectors)
+        return cross_validate_rotation((), request.candidates, refit=vectors), None
     crops = embeddings.of(sources, crop_seconds=request.crop_seconds)
     if len(crops) < len(whole):
         shorter = len(whole) - len(crops)
@@ -257,7 +297,8 @@ def _choose(corpus: Manifest, embeddings: Embeddings, request: RotateRequest) ->
             request.crop_seconds,
         )
     folds = draw_folds(corpus, whole, crops, seed=request.seed)
-    return cross_validate_rotation(folds, request.candidates, refit=vectors)
+    choice = cross_validate_rotation(folds, request.candidates, refit=vectors)
+    return choice, score_held_out(folds, choice.rotation, whole, dims)
 
 
 def _fit_transform(corpus: Manifest, embeddings: Embeddings, request: TransformRequest) -> Transform:

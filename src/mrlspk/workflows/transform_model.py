@@ -18,6 +18,8 @@ from mrlspk.rotation.transform_file import check_transform_suffix, save_transfor
 from mrlspk.workflows.rotate import RotateRequest, choose_dims
 from mrlspk.workflows.transform_vectors import FittedTransform, TransformRequest
 
+ONNX = ".onnx"  # of models that cannot be rotated as a whole
+
 
 def transform_model(
     model: ModelFile,
@@ -84,4 +86,8 @@ def _check_beside(model: Path, output: Path) -> None:
     """Raise UsageError if a model is not in the folder of the transform."""
     if os.path.realpath(model.parent) != os.path.realpath(output.parent):
         what = f"expected the folder of the model, {model.parent}, where the transform finds it"
-        raise UsageError(what, fix=f"Copy {model.name} to the folder of the output.", parameter="output")
+        beside = f"Give `output={model.parent / output.name}`"
+        other = f"copy {model.name} to {output.parent}"
+        if model.suffix.lower() != ONNX:
+            other = f"a file that ends in .pt, which holds the whole model: `output={output.with_suffix('.pt')}`"
+        raise UsageError(what, fix=f"{beside}, or {other}.", parameter="output")
