@@ -40,11 +40,11 @@ def test_killed_run_equals_uninterrupted_run(script, shared, tmp_path, kind, wri
     corpus = script.speech_of(shared, tmp_path, n_speakers=6)
     config = script.configuration(kind, corpus, shared)
     config["data"]["num_workers"] = 1
+    monkeypatch.setattr(script.Killed, "start", lambda killed: Forked(runs.starter, killed.folder))
     if kind == "head":  # on a backbone that is quicker than the shared one
         start = {"use_pretrained": True, "pretrained_checkpoint": str(write_model(tmp_path / "origin.pt", dims=(8,)))}
         config["model"] = {"matryoshka_dims": [4, 8], "pretrained": start}
         config["head"] = {"rotation": "svd"}
-        monkeypatch.setattr(script.Killed, "start", lambda killed: Forked(runs.starter, killed.folder))
     kills, differences = script.compare_killed(config, tmp_path, n_kills=N_KILLS, seed=SEED)
     assert ["was written" in kill for kill in kills] == [False, True]  # one of them within a write
     assert differences == []
