@@ -34,7 +34,7 @@ TINY_RUN = {
         "backbone": TINY_BACKBONE | {"feat_agg_dropout": 0.2},
         "matryoshka_dims": [4, 8],
     },
-    "training": {"num_epochs": 3, "batch_size": 4, "learning_rate": 0.01, "freeze_backbone_epochs": 0},
+    "training": {"num_epochs": 3, "batch_size": 4, "learning_rate": 0.01, "freeze_backbone_epochs": 0, "refit": False},
     "head": {"start_decay": 0},
     "data": {
         "val_dataset": None,

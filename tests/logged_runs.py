@@ -34,10 +34,10 @@ def epoch(number, *, is_best=True):
     return EpochRecord(number, 4 * number, 0.75, validation, is_best=is_best, seconds=2.0)
 
 
-def build(tmp_path, *, module=None, **changes):
+def build(tmp_path, *, module=None, steps_per_epoch=4, **changes):
     """Build the logs of the run ``run``; every second step is logged."""
     config = LoggingConfig(log_dir=tmp_path / "logs", log_interval=2, **changes)
-    return build_run_log(config, tmp_path / "run", module=module or nn.Linear(1, 1))
+    return build_run_log(config, tmp_path / "run", module=module or nn.Linear(1, 1), steps_per_epoch=steps_per_epoch)
 
 
 def tell(logs, *records, of=None, ended=True):

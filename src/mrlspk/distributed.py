@@ -15,7 +15,7 @@ from mrlspk.errors import MrlspkError
 
 @dataclass(frozen=True)
 class Ranks:
-    """All processes of a run, seen from one of them; all must call each method except `shard`.
+    """All processes of a run, seen from one of them; all must call each method except `shard` and `per_machine`.
 
     Attributes:
         rank: Rank of this process, from 0.
@@ -38,6 +38,10 @@ class Ranks:
     def is_alone(self) -> bool:
         """True if there is no other process to communicate with."""
         return self.world_size == 1 or not self.are_started
+
+    def per_machine(self, nodes: int) -> int:
+        """Return the number of processes on each of so many machines."""
+        return max(1, self.world_size // nodes)
 
     def shard[Item](self, items: Sequence[Item]) -> Sequence[Item]:
         """Return the items of this process: every ``world_size``-th."""

@@ -191,7 +191,7 @@ ROWS = [
     ("no such width", lambda p: (*p.embed(p.voice("a.wav")), "--dim", 16), 2, ("16", "4, 8")),
     ("no such width", lambda p: (*p.embed(p.voice("a.wav")), "--dim", 6), 2, ("6", "--allow-untrained-dim")),
     ("no such width", lambda p: (*p.eval(), "--dims", "4,16"), 2, ("16", "4, 8")),
-    ("flags exclude", lambda _: ("train", "--resume", "auto", "--init-from", "x.pt"), 2, ("--resume", "give one")),
+    ("flags exclude", lambda _: ("train", "--resume", "run", "--init-from", "x.pt"), 2, ("--resume", "give one")),
     ("flags exclude", audio_root_without_trials, 2, ("--audio-root", "Give --trials too")),
     ("flags exclude", lambda p: (*p.eval(), *["--audio-root", p.corpus] * 2), 2, ("--audio-root", "Give one")),
     ("flags exclude", lambda p: ("compare", p.model, p.model), 2, ("model.pt", "Name different checkpoints")),

@@ -147,7 +147,7 @@ def test_card_says_what_was_trained_on_and_how_to_apply_it(made):
     folder, *_ = made
     card = json.loads((folder / "run" / "best.card.json").read_text())
     data = card["data"]
-    assert (data["folder"], data["speakers"], data["utterances"], data["vectors"]) == ("v.npz", 16, 96, True)
+    assert (data["folder"], data["speakers"], data["utterances"], data["vectors"]) == ("v.npz", 24, 144, True)
     text = (folder / "run" / "best.card.md").read_text()
     assert "A head on speaker vectors: it maps them to an embedding of 12 values." in text
     assert "mrlspk vectors apply vectors.npz --transform best.pt --dim 12 -o narrow.npz" in text

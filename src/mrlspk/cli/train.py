@@ -99,7 +99,7 @@ def train_command(
     from mrlspk.config.launcher import read_launch
     from mrlspk.config.sources import read_environment
 
-    if init_from is not None and resume != "never":
+    if init_from is not None and resume not in {"never", "auto"}:
         raise UsageError("exclude each other", "--resume and --init-from", "A resumed run has weights: give one.")
     if allow_changes and resume == "never":
         raise UsageError("needs --resume", "--allow-changes", "Give --resume too, or leave it out.")
@@ -179,6 +179,7 @@ def _payload(report: "TrainReport") -> dict[str, object]:
         **({"baselines": asdict(report.baselines)} if report.baselines else {}),
         **({"transform": report.transform} if report.transform else {}),
         **_verdict(report.verdict),
+        **({"refit": report.refit.model_dump()} if report.refit else {}),
         **({"averaged_epochs": report.averaged_epochs} if report.averaged_epochs else {}),
         "left_out": [each.entry() for each in report.left_out],
     }

@@ -62,10 +62,10 @@ class TrainProgress:
             tenth = int(10 * done // total)
             if tenth > self._tenths.get(name, 0):
                 self._tenths[name] = tenth
-                self._say(f"storing {name}: {done:,.0f} of {total:,}")
+                self._say(f"{_label(name)}: {done:,.0f} of {total:,}")
             return
         if name not in self._stages:
-            self._stages[name] = self._bars.add_task(short_name(f"storing {name}"), total=total)
+            self._stages[name] = self._bars.add_task(short_name(_label(name)), total=total)
         self._bars.update(self._stages[name], completed=done, total=total, visible=done < total)
 
     def run_started(self, facts: "RunFacts") -> None:
@@ -132,3 +132,8 @@ class TrainProgress:
         if self._quiet:
             return
         output.print_piece(self._console, text)
+
+
+def _label(stage: str) -> str:
+    """Return a stage in words: a refit counts steps, the others stored vectors."""
+    return "fitting to all speakers" if stage == "refit" else f"storing {stage}"

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -30,7 +30,8 @@ class DataConfig(StrictModel):
     )
     val_dataset: Path | None = Field(
         Path("data/voxceleb1/dev/wav"),
-        description="Corpus of other speakers for validation; null: hold speakers out of train_dataset.",
+        description="Corpus of other speakers for validation; null: hold speakers out of train_dataset. The default is "
+        "null if train_dataset is given.",
     )
     vectors: tuple[Path, ...] = Field(
         (),
@@ -48,8 +49,7 @@ class DataConfig(StrictModel):
     n_validation_speakers: Count | None = Field(
         None,
         description="Validation speakers: held out of train_dataset or vectors, or taken from val_dataset or "
-        "val_vectors; null: a fifth of those "
-        "with two utterances, between 40 and 400 and at most half, or up to 400 of val_dataset.",
+        "val_vectors; null: a fifth of those with two utterances, between 10 and 200, or up to 200 of val_dataset.",
     )
     n_validation_trials: Count = Field(10_000, description="Seeded validation trials, half of them target.")
     domain: str | None = Field(
@@ -85,8 +85,8 @@ class DataConfig(StrictModel):
         1, description="Crops of each speaker in a batch (speaker_balanced); Triplet needs 2 or more."
     )
     crops_per_epoch: Count | None = Field(None, description="Crops per epoch; null: one per utterance.")
-    num_workers: Annotated[int, Field(ge=0, le=1024)] = Field(
-        8, description="Decoding processes; 0: decode in the main process."
+    num_workers: Annotated[int, Field(ge=0, le=1024)] | None = Field(
+        None, description="Decoding processes; null: one for each core, up to 8; 0: decode in the main process."
     )
     pin_memory: bool = Field(True, description="Page-locked batches if there is a GPU.")
     prefetch_factor: Annotated[int, Field(ge=1, le=1024)] = Field(
@@ -109,6 +109,13 @@ class DataConfig(StrictModel):
     musan_snr_range: Range = Field((5.0, 20.0), description="Signal-to-noise ratio of noise recordings, dB.")
     rir_dataset: Path | None = Field(None, description="Folder of room impulse responses; null: none.")
     rir_probability: Probability = Field(0.5, description="Share of crops with a room response.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def hold_out_of_own_corpus(cls, values: Any) -> Any:
+        """Validate on speakers of a given training corpus, unless another corpus is given too."""
+        is_own = isinstance(values, dict) and "train_dataset" in values and "val_dataset" not in values
+        return values | {"val_dataset": None} if is_own else values
 
     @model_validator(mode="after")
     def check_validation_match(self) -> Self:

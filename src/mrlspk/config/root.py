@@ -114,7 +114,7 @@ class Config(StrictModel):
     @model_validator(mode="after")
     def check_kept_for_average(self) -> Self:
         """Refuse an average of more checkpoints than are kept."""
-        wanted, written = self.training.average_last, self.training.num_epochs // self.logging.save_interval
+        wanted, written = self.training.average_last, self.training.epochs // self.logging.save_interval
         if wanted > min(self.logging.keep_last_n, written):
             raise ValueError(
                 f"training.average_last {wanted} needs {wanted} kept checkpoints, but logging.keep_last_n is "

@@ -68,7 +68,7 @@ class LoggingConfig(StrictModel):
         30.0, description="Minutes between two saves of last.pt within an epoch; null: not by time."
     )
     keep_last_n: CountOrZero = Field(3, description="Epoch checkpoints kept beside best.pt and last.pt.")
-    log_interval: Count = Field(10, description="Optimiser steps between two log entries.")
+    log_interval: Count = Field(10, description="Optimiser steps between two log entries; fewer if an epoch has fewer.")
     tensorboard: bool = Field(True, description="Write TensorBoard events.")
     log_dir: Path = Field(Path("logs"), description="Folder of TensorBoard events, one folder per run.")
     wandb: bool = Field(False, description="Log to Weights & Biases; the key is WANDB_API_KEY, in .env for example.")

@@ -12,6 +12,8 @@ def _never_as_none(value: object) -> object:
     return None if value == 9999 else value
 
 
+FEWEST_EPOCHS = 5  # by default
+
 Beta = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -32,17 +34,19 @@ class LoraConfig(StrictModel):
 class TrainingConfig(StrictModel):
     """Optimiser, schedule and the parts that are frozen."""
 
-    num_epochs: Count = Field(5, description="Passes over the training set.")
+    num_epochs: Count | None = Field(
+        None, description="Passes over the training set; null: 5, and more in a small corpus, for enough steps."
+    )
     early_stopping_epochs: Count | None = Field(
         None, description="Stop after this many epochs without improvement; null: never."
     )
     max_nonfinite_steps: Count = Field(
         10, description="Abort after this many consecutive steps with a non-finite loss, which are skipped."
     )
-    batch_size: Annotated[int, Field(ge=2, le=LARGEST)] | Literal["auto"] = Field(
-        512,
-        description="Crops, or stored vectors, per batch in each process; batch normalisation needs 2. auto: as many "
-        "as fit on the GPU.",
+    batch_size: Annotated[int, Field(ge=2, le=LARGEST)] | Literal["auto"] | None = Field(
+        None,
+        description="Crops, or stored vectors, per batch in each process; batch normalisation needs 2. null: 512, and "
+        "fewer in a small corpus. auto: as many as fit on the GPU.",
     )
     target_batch: Annotated[int, Field(ge=2, le=LARGEST)] | None = Field(
         None, description="With batch_size auto: crops per optimiser step (gradient accumulation); null: one batch."
@@ -80,16 +84,26 @@ class TrainingConfig(StrictModel):
     average_last: CountOrZero = Field(
         0, description="Last checkpoints to average at the end; the average becomes best.pt if it is better. 0: none."
     )
+    refit: bool = Field(
+        True,
+        description="Fit the recipe that a head run has kept again, to training and validation speakers together, and "
+        "make that best.pt; its metrics are those of the recipe without the validation speakers.",
+    )
     lora: LoraConfig | None = Field(
         None, description="LoRA adapters on the frozen backbone; null: none. Needs the extra lora."
     )
 
     @property
     def batch(self) -> int:
-        """Crops per batch in each process, once auto has been resolved."""
-        if self.batch_size == "auto":
-            raise TypeError("training.batch_size auto must be resolved before it is read")
+        """Crops per batch in each process, once auto or null has been resolved."""
+        if self.batch_size is None or self.batch_size == "auto":
+            raise TypeError(f"training.batch_size {self.batch_size} must be resolved before it is read")
         return self.batch_size
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training set; `FEWEST_EPOCHS` until null has been resolved."""
+        return FEWEST_EPOCHS if self.num_epochs is None else self.num_epochs
 
     @model_validator(mode="after")
     def check_target(self) -> Self:

@@ -23,7 +23,7 @@ from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
 from mrlspk.data.held_out import Domains, draw_trials, hold_out, read_domains, some_speakers
 from mrlspk.data.left_out import LeftOut
-from mrlspk.data.loader import WatchedLoader
+from mrlspk.data.loader import WatchedLoader, count_workers
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.metadata import read_metadata, speaker_values
 from mrlspk.data.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
@@ -71,7 +71,16 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
     corpus, validation = split_corpus(corpus, others, config, seed=seed, domains=domains)
     check_disjoint(corpus.speakers, validation.speakers, where="data.val_dataset")
     trials = draw_validation_trials(validation, config, seed=seed, domains=domains)
-    train = CropDataset(
+    return TrainingData(corpus, build_crops(corpus, config, seed=seed), validation, trials, domains)
+
+
+def build_crops(corpus: Manifest, config: DataConfig, *, seed: int) -> CropDataset:
+    """Return the configured crops of a corpus.
+
+    Raises:
+        DataError: If a folder of noise or room responses is absent or empty.
+    """
+    return CropDataset(
         corpus,
         crop_seconds=config.chunk_duration,
         seed=seed,
@@ -79,7 +88,6 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
         augmentation=build_augmentation(config),
         sample_rate=config.sample_rate,
     )
-    return TrainingData(corpus, train, validation, trials, domains)
 
 
 def _scan(config: DataConfig, key: str, folder: Path, otherwise: str) -> Manifest:
@@ -162,12 +170,17 @@ def build_sampler(
     )
 
 
-def build_train_loader(data: TrainingData, batches: RankBatches, config: DataConfig) -> WatchedLoader:
-    """Return batches of crops (batch, samples) and classes (batch,), decoded by worker processes."""
+def build_train_loader(
+    data: TrainingData, batches: RankBatches, config: DataConfig, *, n_processes: int = 1
+) -> WatchedLoader:
+    """Return batches of crops (batch, samples) and classes (batch,), decoded by worker processes.
+
+    ``n_processes`` of the run share the cores of this machine.
+    """
     return WatchedLoader(
         data.train,
         batches,
-        num_workers=config.num_workers,
+        num_workers=count_workers(config.num_workers, n_processes=n_processes),
         prefetch_factor=config.prefetch_factor,
         timeout_seconds=config.worker_timeout_seconds,
         pin_memory=config.pin_memory and torch.cuda.is_available(),

@@ -18,11 +18,16 @@ from mrlspk.errors import DataError
 log = logging.getLogger("mrlspk.data")
 
 PART = 5  # one of so many speakers is held out
-FEWEST, MOST = 40, 400
+FEWEST, MOST = 10, 200
+ENOUGH = 30  # speakers with two utterances: with fewer, held-out speakers say little and the others teach little
 FEWEST_OF_DOMAIN = 2  # two speakers make a non-target trial
 SHOWN = 5  # speakers named in a message
 
 type Domains = Mapping[str, str]  # domain of each speaker; empty if all are of one
+
+
+class TooFewSpeakersError(DataError):
+    """A corpus has too few speakers to train on some and to validate on others."""
 
 
 def hold_out(corpus: Manifest, n_speakers: int | None, *, seed: int, domains: Domains) -> Manifest:
@@ -30,16 +35,20 @@ def hold_out(corpus: Manifest, n_speakers: int | None, *, seed: int, domains: Do
 
     Args:
         corpus: The corpus.
-        n_speakers: How many; None: a fifth of those with two utterances, between 40 and 400, and at most half of them.
+        n_speakers: How many; None: a fifth of those with two utterances, between 10 and 200.
         seed: Seed of the draw.
         domains: Domain of each speaker. Each domain has a share in proportion, two speakers at least; one with fewer
             than four is only trained on.
 
     Raises:
+        TooFewSpeakersError: If a number is not given, and there are fewer than `ENOUGH` speakers with two utterances.
         DataError: If there are too few speakers.
     """
     able = with_two_utterances(corpus)
-    wanted = n_speakers or max(min(max(len(able) // PART, FEWEST), MOST, len(able) // 2), FEWEST_OF_DOMAIN)
+    if n_speakers is None and len(able) < ENOUGH:
+        what = f"{len(able)} speakers with two utterances are too few to train on some and validate on others"
+        raise TooFewSpeakersError(f"{what}: {ENOUGH} or more are needed", corpus.root)
+    wanted = n_speakers or min(max(len(able) // PART, FEWEST), MOST)
     if len(able) < wanted or len(corpus.speakers) - wanted < 2:
         why = f"only {len(able)} have two utterances" if len(able) < wanted else "training needs two others"
         what = f"cannot hold out {wanted} of {len(corpus.speakers)} speakers: {why}"
@@ -54,7 +63,7 @@ def hold_out(corpus: Manifest, n_speakers: int | None, *, seed: int, domains: Do
 
 
 def some_speakers(corpus: Manifest, n_speakers: int | None, *, seed: int, domains: Domains) -> Manifest:
-    """Draw up to ``n_speakers`` speakers with two utterances or more, of each domain in proportion; None: up to 400.
+    """Draw up to ``n_speakers`` speakers with two utterances or more, of each domain in proportion; None: up to 200.
 
     Raises:
         DataError: If there are none, or no domain has two.

@@ -41,6 +41,8 @@ _DEATH_FIX = (
 )
 _LATE_FIX = "Check the file, its disk or network, and the memory. If they are slow, raise data.worker_timeout_seconds."
 
+MOST_WORKERS = 8  # by default: decoding is seldom slower than training on so many
+
 
 class _WorkerLoader(DataLoader[Any]):
     """A loader of torch that leaves it to ``_warn_of_cores`` to warn of too many workers."""
@@ -53,6 +55,16 @@ def _usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def count_workers(wanted: int | None, *, n_processes: int = 1) -> int:
+    """Return the number of decoding processes: as wanted; None: this process's share of the cores, from 1 to 8.
+
+    Args:
+        wanted: As configured.
+        n_processes: Processes of the run on this machine, each with as many decoding processes.
+    """
+    return max(1, min(MOST_WORKERS, _usable_cores() // n_processes)) if wanted is None else wanted
 
 
 @cache  # a run has several loaders

@@ -40,10 +40,20 @@ def head_of(affine: AffineMap) -> MatryoshkaHead:
         head = MatryoshkaHead(in_features, embed_dim)
     head.to_empty(device=affine.weight.device)
     head.norm.reset_parameters()
+    return unfold_head(affine, head)
+
+
+@torch.no_grad()
+def unfold_head(affine: AffineMap, like: MatryoshkaHead) -> MatryoshkaHead:
+    """Return a head in evaluation mode that computes an affine map, with the input normalisation of another head.
+
+    Where that normalisation drops an input, so does the head.
+    """
+    head = _like(like, len(affine.weight))
     scale, offset = _scale_and_offset(head.norm)
-    weight = affine.weight.double() / scale
+    weight = torch.where(scale == 0, 0, affine.weight.cpu().double() / scale)
     head.linear.weight.copy_(weight)
-    head.linear.bias.copy_(affine.bias.double() - weight @ offset)
+    head.linear.bias.copy_(affine.bias.cpu().double() - weight @ offset)
     return head.eval()
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 from mrlspk.config import Config
 from mrlspk.models.checkpoints import save_checkpoint, schema
+from mrlspk.training.card_files import with_validation
 from mrlspk.training.checkpoints.averaging import average_checkpoints
 from mrlspk.training.checkpoints.run_folder import AVERAGED, kept_epochs
 from mrlspk.training.checkpoints.saving import save_with_card
@@ -62,7 +63,7 @@ def average_last(run: Run) -> None:
     encoder.load_state_dict(entries[schema.MODEL])
     validation = run.validator.validate(encoder)
     state.progress, is_best = note_best(run.config, state.progress, validation, full_width_limit=run.full_width_limit)
-    card = state.card.with_results(validation.eer, validation.min_dcf, epoch=state.progress.epoch)
+    card = with_validation(state.card, validation, epoch=state.progress.epoch)
     entries |= {
         schema.PROGRESS: asdict(state.progress),
         schema.VALIDATION: validation.entry(),

@@ -11,6 +11,7 @@ from mrlspk.files import file_sha256, whole_file
 from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TransformCard, TrialsCard
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.training.plan import RunPlan
+from mrlspk.training.records import ValidationResult
 
 NON_COMMERCIAL = "> **Non-commercial use only**: the licence of the base model also binds this one."
 
@@ -19,7 +20,7 @@ SYNTHETIC = "> Trained on the demo corpus of synthetic voices: it tries the prog
 
 def begin_card(plan: RunPlan, encoder: HeadedModel, architecture: Architecture, *, base: BaseCard | None) -> ModelCard:
     """Return the model card of a run's checkpoints, without metrics."""
-    corpus, held_out, trials = plan.data.train, plan.data.validation, plan.data.validation_trials
+    held_out, trials = plan.data.validation, plan.data.validation_trials
     return ModelCard(
         title=f"{plan.run_dir.name}: Matryoshka speaker embeddings",
         mrlspk_version=installed_version("mrlspk"),
@@ -27,14 +28,7 @@ def begin_card(plan: RunPlan, encoder: HeadedModel, architecture: Architecture, 
         parameters=sum(parameter.numel() for parameter in encoder.parameters()),
         dims=encoder.dims,
         base=base,
-        data=DataCard(
-            folder=corpus.root.resolve().name,
-            speakers=len(corpus.speakers),
-            utterances=len(corpus) // len(corpus.speeds),
-            fingerprint=corpus.fingerprint,
-            vectors=bool(plan.config.data.vectors),
-            synthetic=is_demo_corpus(corpus.root),
-        ),
+        data=describe_data(plan),
         debug_batches=plan.max_batches,
         trials=TrialsCard(
             description=f"{len(trials):,} trials generated among {len(held_out.speakers):,} speakers of "
@@ -45,6 +39,26 @@ def begin_card(plan: RunPlan, encoder: HeadedModel, architecture: Architecture, 
             p_target=plan.config.evaluation.p_target[0],
         ),
     )
+
+
+def describe_data(plan: RunPlan) -> DataCard:
+    """Return what model cards say of the speech, or the vectors, that a run trains on."""
+    corpus = plan.data.train
+    return DataCard(
+        folder=corpus.root.resolve().name,
+        speakers=len(corpus.speakers),
+        utterances=len(corpus) // len(corpus.speeds),
+        fingerprint=corpus.fingerprint,
+        vectors=bool(plan.config.data.vectors),
+        synthetic=is_demo_corpus(corpus.root),
+    )
+
+
+def with_validation(card: ModelCard, validation: ValidationResult, *, epoch: int) -> ModelCard:
+    """Return the card of the checkpoint of ``epoch``, with metrics and score ranges of the widths of the model."""
+    ranges = tuple(each for each in validation.score_ranges if each.dim in card.dims)
+    measured = card.with_results(validation.eer, validation.min_dcf, epoch=epoch)
+    return measured.model_copy(update={"score_ranges": ranges})
 
 
 def write_card(checkpoint: Path, card: ModelCard) -> None:

@@ -54,7 +54,7 @@ def fit(run: Run, observers: Sequence[Observer] = ()) -> None:
         if state.progress == Progress():
             seed_apart(config.seed, run.ranks.rank)
             loop.saver.save_within()  # so that the run can be resumed at any moment
-        while state.progress.epoch < config.training.num_epochs:
+        while state.progress.epoch < config.training.epochs:
             if is_out_of_patience(state.progress, config.training.early_stopping_epochs):
                 epoch, best = state.progress.epoch, state.progress.best_epoch
                 log.info("stopping early after epoch %d: no better epoch since epoch %d", epoch, best)

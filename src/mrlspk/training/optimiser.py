@@ -117,7 +117,7 @@ def build_learning_rate(config: Config, *, steps_per_epoch: int) -> LearningRate
     return LearningRate(
         training.lr_scheduler,
         steps_per_epoch=steps_per_epoch,
-        num_epochs=training.num_epochs,
+        num_epochs=training.epochs,
         warmup_epochs=training.warmup_epochs,
         floor=min(1.0, training.min_lr / training.learning_rate),
         step_epochs=training.lr_step_epochs,

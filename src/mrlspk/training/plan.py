@@ -1,5 +1,8 @@
 """Plan a run: its configuration, its data, and where it is written."""
 
+import logging
+import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,12 +10,16 @@ from mrlspk.config import Config
 from mrlspk.data.build import TrainingData, build_sampler, build_training_data, check_disjoint
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import SampleKey
+from mrlspk.data.held_out import TooFewSpeakersError
 from mrlspk.data.sampler import RankBatches
 from mrlspk.data.trials import read_trials
 from mrlspk.distributed import Ranks
-from mrlspk.errors import ConfigError
+from mrlspk.errors import ConfigError, DataError
+from mrlspk.training.corpus_sizes import check_batch, n_passes
 from mrlspk.training.start_model import StartModel, check_fits_vectors, default_dims, with_dims
 from mrlspk.training.vector_corpus import VectorData, read_vector_data
+
+log = logging.getLogger("mrlspk.training")
 
 
 @dataclass(frozen=True)
@@ -62,9 +69,35 @@ def read_corpora(config: Config) -> TrainingData:
     Raises:
         DataError: If a corpus is at fault, or training and validation share speakers.
     """
-    if config.data.vectors:
-        return read_vector_data(config.data, seed=config.seed)
-    return build_training_data(config.data, seed=config.seed)
+    read = read_vector_data if config.data.vectors else build_training_data
+    try:
+        return read(config.data, seed=config.seed)
+    except TooFewSpeakersError as error:
+        fix = f"{_instead_of_training(config)}\nOr train all the same, with data.n_validation_speakers."
+        raise DataError(error.what, error.where, fix) from error
+
+
+def _instead_of_training(config: Config) -> str:
+    """Return what suits a corpus of few speakers: a rotation, which needs less speech than a trained head."""
+    data, quote = config.data, shlex.quote
+    told = "Rotate the model in place of training it"
+    if len(data.vectors) == 1 and data.speakers:
+        files = quote(str(data.vectors[0])), quote(str(data.speakers))
+        return "{}:\n  mrlspk rotate --vectors {} --speakers {} -o rotated.npz".format(told, *files)
+    if len(data.vectors) == 1:
+        return f"{told}:\n  mrlspk rotate --vectors {quote(str(data.vectors[0]))} -o rotated.npz"
+    if config.base_model is None or data.vectors:
+        return "Add speech."
+    suffix = ".npz" if Path(config.base_model).suffix == ".onnx" else ".pt"
+    speech = quote(str(data.train_dataset))
+    return f"{told}:\n  mrlspk rotate {quote(config.base_model)} --speech {speech} -o rotated{suffix}"
+
+
+def warn_of_unused_corpora(config: Config, named_keys: Collection[str]) -> None:
+    """Warn if a run on vectors was given folders of speech too."""
+    for key in ("train_dataset", "val_dataset"):
+        if config.data.vectors and f"data.{key}" in named_keys and getattr(config.data, key) is not None:
+            log.warning("data.%s is not used: the run is on data.vectors", key)
 
 
 def read_data(config: Config) -> TrainingData:
@@ -83,7 +116,9 @@ def read_data(config: Config) -> TrainingData:
 
 
 def choose_widths(config: Config, data: TrainingData, start: StartModel | None = None) -> Config:
-    """Return the configuration with widths for vectors of any width: by default 64, 128 and their full width.
+    """Return the configuration with widths for vectors of any width.
+
+    By default these are the widths that the file of vectors names, or 64, 128 and their full width.
 
     Args:
         config: Returned as it is for audio, and if it names widths.
@@ -100,7 +135,8 @@ def choose_widths(config: Config, data: TrainingData, start: StartModel | None =
         check_fits_vectors(start, data.vectors)
     full, wanted = data.vectors.dim, config.model.matryoshka_dims
     if "matryoshka_dims" not in config.model.model_fields_set:
-        return with_dims(config, default_dims(full))
+        own = tuple(dim for dim in data.vectors.origin.dims or () if dim <= full)
+        return with_dims(config, own if len(own) > 1 else default_dims(full))
     if too_wide := [dim for dim in wanted if dim > full]:
         what = f"expected widths up to {full}, as the vectors in {data.vectors.paths[0]} have, got {too_wide[0]}"
         raise ConfigError(what, "model.matryoshka_dims", f"Give widths up to {full}.")
@@ -115,16 +151,5 @@ def build_batches(config: Config, data: TrainingData, ranks: Ranks) -> RankBatch
     """
     sampler = build_sampler(data.train.classes_of(n_passes(config)), config.data, seed=config.seed)
     batches = RankBatches(sampler, batch_size=config.training.batch, rank=ranks.rank, n_ranks=ranks.world_size)
-    if not len(batches):
-        raised = "features.crops_per_utterance" if config.trains_head_alone else "data.crops_per_epoch"
-        raise ConfigError(
-            f"an epoch of {len(sampler)} crops does not fill a batch of {batches.crops_of_all}",
-            "training.batch_size",
-            f"Lower it, or raise {raised}.",
-        )
+    check_batch(config, len(sampler), batches.crops_of_all)
     return batches
-
-
-def n_passes(config: Config) -> int:
-    """Return the number of crops of each utterance and speed in an epoch, each with its own index."""
-    return config.features.crops_per_utterance if config.trains_head_alone else 1

@@ -73,8 +73,8 @@ def prepare(plan: RunPlan, fabric: Fabric, ranks: Ranks, *, resumed: ResumePoint
         loaded, origin = _load(plan, point)
         encoder, architecture = build_encoder_from(config, loaded)
         card = begin_card(plan, encoder, architecture, base=_base(plan, loaded, origin))
-        module, optimiser = _build_trained(plan, encoder, fabric, ranks)
-    module.set_mode(backbone_frozen=is_frozen(config, config.training.num_epochs - 1))  # DDP sees all that ever trains
+        module, optimiser = build_trained(plan, encoder, fabric, ranks)
+    module.set_mode(backbone_frozen=is_frozen(config, config.training.epochs - 1))  # DDP sees all that ever trains
     state = RunState(
         plan=plan,
         fabric=fabric,
@@ -129,9 +129,7 @@ def _base(plan: RunPlan, loaded: LoadedModel | None, origin: ModelFile | None) -
     return describe_base(origin, loaded, cache_dir=plan.cache_dir) if origin else None
 
 
-def _build_trained(
-    plan: RunPlan, encoder: HeadedModel, fabric: Fabric, ranks: Ranks
-) -> tuple[TrainedModule, Optimizer]:
+def build_trained(plan: RunPlan, encoder: HeadedModel, fabric: Fabric, ranks: Ranks) -> tuple[TrainedModule, Optimizer]:
     """Return encoder and loss as one module, and its optimiser."""
     config = plan.config
     criterion = build_loss(

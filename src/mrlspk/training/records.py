@@ -8,6 +8,7 @@ from pydantic import Field, FiniteFloat, NonNegativeInt
 
 from mrlspk.data.left_out import LeftOut
 from mrlspk.metrics.width_metrics import WidthMetrics
+from mrlspk.models.score_ranges import ScoreRanges
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,13 @@ class ValidationResult:
         loss: Mean over the trained widths, weighted as in training.
         widths: Metrics of each width that is trained, rising.
         mean_log_eer: Mean natural logarithm of the EERs at the published widths.
+        score_ranges: Of each width that is trained.
     """
 
     loss: float
     widths: tuple[WidthMetrics, ...]
     mean_log_eer: float
+    score_ranges: tuple[ScoreRanges, ...] = ()
 
     @property
     def eer(self) -> dict[int, float]:

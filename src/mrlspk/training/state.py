@@ -17,7 +17,8 @@ from mrlspk.models.checkpoints import LoadedModel, schema
 from mrlspk.models.checkpoints.model_card import ModelCard
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.rotation.closed_form import Method
-from mrlspk.training.plan import RunPlan, n_passes
+from mrlspk.training.corpus_sizes import n_passes
+from mrlspk.training.plan import RunPlan
 from mrlspk.training.records import Baselines, Progress, RunFacts, WarmStart
 from mrlspk.training.trained_module import TrainedModule, count_by_part, count_parameters
 from mrlspk.training.warm_start import wanted_rotation
@@ -119,7 +120,7 @@ def describe_run(state: RunState) -> RunFacts:
         trained_parameters=count_parameters(module, trained=True),
         frozen_parameters=count_parameters(module, trained=False),
         steps_per_epoch=state.steps_per_epoch,
-        num_epochs=config.training.num_epochs,
+        num_epochs=config.training.epochs,
         first_epoch=state.progress.epoch + 1,
         first_step=state.progress.step,
         resumes=plan.resumes,

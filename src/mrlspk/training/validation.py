@@ -17,6 +17,7 @@ from mrlspk.data.manifest import Utterance
 from mrlspk.data.trials import Trials, trial_speakers
 from mrlspk.distributed import ALONE, Ranks, on_rank_zero
 from mrlspk.errors import DataError
+from mrlspk.evaluation.score_ranges import measure_score_ranges
 from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.inference.embedding import embed_recordings
 from mrlspk.inference.recording import Recording
@@ -137,7 +138,8 @@ class ValidationTrials:
         """Return all metrics of the embeddings (utterances, embed_dim) of `utterances`."""
         loss = self._loss(torch.from_numpy(np.asarray(embeddings, np.float32)))
         widths = self._measure(embeddings, self.dims)
-        return ValidationResult(loss, widths, self.mean_log_eer_of(embeddings))
+        ranges = measure_score_ranges(self._scores(embeddings, self.dims), self.trials.is_target, self.dims)
+        return ValidationResult(loss, widths, self.mean_log_eer_of(embeddings), ranges)
 
     def mean_log_eer_of(self, embeddings: NDArray[np.floating]) -> float:
         """Return the mean natural logarithm of the EERs at the published widths, over all domains."""

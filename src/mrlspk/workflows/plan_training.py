@@ -8,9 +8,10 @@ from mrlspk.config.launcher import Launch
 from mrlspk.distributed import Ranks
 from mrlspk.training.checkpoints.resume_point import find_run
 from mrlspk.training.checkpoints.resumed_config import configure_resumed
+from mrlspk.training.corpus_sizes import choose_sizes
 from mrlspk.training.hardware import ALONE, build_fabric
 from mrlspk.training.memory.auto_batch import choose_batch
-from mrlspk.training.plan import RunPlan, choose_widths, read_data
+from mrlspk.training.plan import RunPlan, choose_widths, read_data, warn_of_unused_corpora
 from mrlspk.training.prepare import prepare
 from mrlspk.training.records import RunFacts
 from mrlspk.training.start_model import configure_start, find_start
@@ -38,9 +39,11 @@ def plan_training(
     config = configure_start(config, start)
     config = choose_batch(config, cache_dir=cache_dir, mirror=mirror, ranks=planned)
     run_dir, resume_path = find_run(config.logging, resume)
+    warn_of_unused_corpora(config, named_keys)
     data = read_data(config)
+    config = choose_widths(config, data, start)
     plan = RunPlan(
-        choose_widths(config, data, start),
+        choose_sizes(config, data, n_processes=processes, max_batches=max_batches),
         data,
         run_dir,
         cache_dir=cache_dir,

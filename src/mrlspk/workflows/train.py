@@ -16,6 +16,7 @@ from mrlspk.evaluation.trial_list import VALIDATION_TRIALS
 from mrlspk.files import whole_file
 from mrlspk.inference.external_base import BaseSource, bundle_entry, check_bundle, find_source
 from mrlspk.models.checkpoints import load_model, read_checkpoint, schema
+from mrlspk.models.checkpoints.model_card import RefitCard, read_card
 from mrlspk.models.checkpoints.plain_values import reading_entries
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.partial_files import remove_left_files
@@ -32,6 +33,7 @@ from mrlspk.training.checkpoints.run_folder import (
     write_corpus,
 )
 from mrlspk.training.checkpoints.saving import save_with_card
+from mrlspk.training.corpus_sizes import choose_sizes
 from mrlspk.training.fit import fit
 from mrlspk.training.hardware import ALONE, build_fabric, leaves_unused
 from mrlspk.training.head.head_run import begin_head_run, conclude_head_run
@@ -41,10 +43,11 @@ from mrlspk.training.head.verdict import Verdict
 from mrlspk.training.memory.auto_batch import choose_batch
 from mrlspk.training.network.lora import without_adapters
 from mrlspk.training.network.network_run import begin_network_run
-from mrlspk.training.plan import RunPlan, choose_widths, read_data
+from mrlspk.training.plan import RunPlan, choose_widths, read_data, warn_of_unused_corpora
 from mrlspk.training.prepare import prepare
 from mrlspk.training.processes import launch as start_processes
 from mrlspk.training.records import Baselines, Observer, WarmStart
+from mrlspk.training.refit import refit
 from mrlspk.training.run import Run
 from mrlspk.training.run_log import build_run_log
 from mrlspk.training.start_model import configure_start, find_start, place_in_run
@@ -64,7 +67,8 @@ class TrainReport:
     ``transform`` says how the head of the best checkpoint was transformed before training; None for other runs.
     ``averaged_epochs`` are the epochs whose mean the best checkpoint is; empty if it is a single epoch.
     ``left_out`` is what is not used of the corpora. ``vectors`` are the files that the validation trials are of; empty
-    with audio.
+    with audio. ``refit`` says that the best checkpoint was fitted again to all speakers, and which file of the run was
+    not; None if it was not.
     """
 
     run_dir: Path
@@ -81,6 +85,7 @@ class TrainReport:
     averaged_epochs: tuple[int, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     vectors: tuple[Path, ...] = ()
+    refit: RefitCard | None = None
 
 
 def train(
@@ -135,8 +140,10 @@ def train(
         if resume_path:
             on_rank_zero(ranks, lock)
         with raising_on_all_ranks(ranks):  # if one machine lacks a file, no process waits for it
+            warn_of_unused_corpora(config, named_keys)
             data = read_data(config)
             config = choose_widths(config, data, start)
+            config = choose_sizes(config, data, n_processes=ranks.world_size, max_batches=max_batches)
         plan = RunPlan(
             config,
             data,
@@ -180,20 +187,26 @@ def _train(
     """Write the plan, train, and report."""
     ranks, trains_head = state.ranks, state.config.trains_head_alone
     on_rank_zero(ranks, lambda: _write_plan(state))
-    run = _begin(state, teacher, on_stage)
-    watching = [*build_run_log(state.config.logging, run.run_dir, module=state.module), *observers]
+    stores = _build_stores(state, on_stage)
+    run = _begin(state, stores, teacher, on_stage)
+    log = build_run_log(state.config.logging, run.run_dir, module=state.module, steps_per_epoch=state.steps_per_epoch)
+    watching = [*log, *observers]
     _fit(run, watching if ranks.is_first else [])
     verdict = on_rank_zero(ranks, partial(conclude_head_run, run)) if trains_head else None
+    if trains_head and state.config.training.refit:
+        refit(run, stores, teacher=teacher, on_stage=on_stage)
     return _report(state, verdict)
 
 
-def _begin(state: RunState, teacher: HeadedModel | None, on_stage: OnStage | None) -> Run:
+def _begin(state: RunState, stores: Stores, teacher: HeadedModel | None, on_stage: OnStage | None) -> Run:
     """Store the vectors that the run needs, set the head that it starts from, and return the run."""
-    stores = _build_stores(state, on_stage)
-    trials = build_validation_trials(state.config, state.plan.data)
+    plan = state.plan
+    trials = build_validation_trials(state.config, plan.data)
     if not state.config.trains_head_alone:
         return begin_network_run(state, stores, trials)
-    stored = store_teacher(state.plan, teacher, on_stage=on_stage, ranks=state.ranks) if teacher else None
+    stored = None
+    if teacher:
+        stored = store_teacher(plan, teacher, lambda its: its.crops(plan.data), on_stage=on_stage, ranks=state.ranks)
     return begin_head_run(state, stores, trials, teacher=stored)
 
 
@@ -257,4 +270,5 @@ def _report(state: RunState, verdict: Verdict | None) -> TrainReport:
         averaged_epochs=tuple(best.get(schema.AVERAGED_EPOCHS, ())),
         left_out=state.plan.data.left_out,
         vectors=config.data.val_vectors or config.data.vectors,
+        refit=card.refit if (card := read_card(best, run_dir / BEST)) else None,
     )

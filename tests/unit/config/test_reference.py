@@ -6,7 +6,7 @@ from mrlspk.config.reference import render_reference
 @pytest.mark.parametrize(
     "row",
     [
-        "| `num_epochs` | whole number above 0 | `5` | Passes over the training set. |",
+        "| `lr_step_epochs` | whole number above 0 | `10` | Epochs between two decays of the step schedule. |",
         "| `max_grad_norm` | number above 0 or `null` | `1.0` | Clip the gradient to this norm; null: never. |",
         "| `hop_length` | whole number from 1 up to 16,000 | `160` | Samples between frames, at 16 kHz. |",
         "| `volume_range` | list of 2, each: number from -200 up to 200 | `[-6.0, 6.0]` | Change of volume, dB. |",

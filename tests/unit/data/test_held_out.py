@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from mrlspk.data.audio.source import FileSource
-from mrlspk.data.held_out import draw_trials, hold_out, read_domains, some_speakers
+from mrlspk.data.held_out import TooFewSpeakersError, draw_trials, hold_out, read_domains, some_speakers
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.errors import DataError
 
@@ -23,7 +23,8 @@ def domains_of(corpus):
 
 
 @pytest.mark.parametrize(
-    ("n_speakers", "n_held_out"), [(4, 2), (50, 25), (80, 40), (199, 40), (205, 41), (1000, 200), (2500, 400)]
+    ("n_speakers", "n_held_out"),
+    [(30, 10), (43, 10), (54, 10), (55, 11), (79, 15), (268, 53), (1000, 200), (2500, 200)],
 )
 def test_a_fifth_is_held_out_within_bounds(n_speakers, n_held_out):
     corpus = corpus_of(a=n_speakers, B=30)  # those of one utterance do not count
@@ -37,7 +38,13 @@ def test_explicit_number_of_speakers_is_held_out():
 @pytest.mark.parametrize("n_speakers", [1, 3])
 def test_too_few_speakers_to_hold_any_out_are_an_error(n_speakers):
     with pytest.raises(DataError, match=f"cannot hold out 2 of {n_speakers} speakers"):
-        hold_out(corpus_of(a=n_speakers), None, seed=0, domains={})
+        hold_out(corpus_of(a=n_speakers), 2, seed=0, domains={})
+
+
+def test_fewer_than_30_speakers_are_held_out_only_by_number():
+    with pytest.raises(TooFewSpeakersError, match="29 speakers with two utterances are too few"):
+        hold_out(corpus_of(a=29, B=30), None, seed=0, domains={})
+    assert len(hold_out(corpus_of(a=29), 5, seed=0, domains={}).speakers) == 5
 
 
 def test_domains_are_held_out_in_proportion(caplog):
@@ -51,12 +58,12 @@ def test_domains_are_held_out_in_proportion(caplog):
 def test_domains_that_are_all_too_small_are_an_error():
     corpus = corpus_of(a=3, b=3)
     with pytest.raises(DataError, match="no domain has 4 speakers"):
-        hold_out(corpus, None, seed=0, domains=domains_of(corpus))
+        hold_out(corpus, 2, seed=0, domains=domains_of(corpus))
 
 
-def test_corpus_of_its_own_gives_up_to_400_speakers():
+def test_corpus_of_its_own_gives_up_to_200_speakers():
     assert len(some_speakers(corpus_of(a=30), None, seed=0, domains={}).speakers) == 30
-    assert len(some_speakers(corpus_of(a=500), None, seed=0, domains={}).speakers) == 400
+    assert len(some_speakers(corpus_of(a=500), None, seed=0, domains={}).speakers) == 200
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from mrlspk.data import loader as module
 from mrlspk.data.augmentation import Augmentation, RecordedNoise
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.dataset import CropDataset
-from mrlspk.data.loader import WatchedLoader
+from mrlspk.data.loader import WatchedLoader, count_workers
 from mrlspk.data.sampler import RankBatches, ShuffleSampler
 from mrlspk.errors import DataError, MissingDependencyError, MrlspkError
 
@@ -348,3 +348,11 @@ def test_more_workers_than_cores_are_warned_of_once(corpus, caplog, monkeypatch)
     for n_workers in (3, 1000, 1000):
         loader_of(CropDataset(corpus, crop_seconds=0.1, seed=0), n_workers=n_workers)
     assert caplog.messages == ["data.num_workers: 1000 decoding processes share 3 cores; lower it"]
+
+
+def test_workers_follow_the_cores_of_the_machine(monkeypatch):
+    for cores, n_processes, expected in ((2, 1, 2), (64, 1, 8), (16, 4, 4), (2, 4, 1)):
+        monkeypatch.setattr(module, "_usable_cores", lambda cores=cores: cores)
+        assert count_workers(None, n_processes=n_processes) == expected
+        assert count_workers(5, n_processes=n_processes) == 5
+    assert count_workers(0) == 0

@@ -4,7 +4,15 @@ import torch
 from torch import nn
 
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.models.head_transforms import AffineMap, fold_head, head_of, rotate_head, standardise_head, widen_head
+from mrlspk.models.head_transforms import (
+    AffineMap,
+    fold_head,
+    head_of,
+    rotate_head,
+    standardise_head,
+    unfold_head,
+    widen_head,
+)
 
 
 @pytest.fixture
@@ -58,6 +66,22 @@ def test_head_of_a_map_computes_it(make_head, pooled):
         assert torch.allclose(head(pooled), pooled @ weight.T + bias, atol=1e-5)
     folded = fold_head(head_of(fold_head(make_head())))
     assert torch.allclose(folded.weight, fold_head(make_head()).weight, rtol=1e-6)
+
+
+def test_unfolded_head_is_the_one_that_was_folded(make_head, pooled):
+    head = make_head()
+    found = unfold_head(fold_head(head), make_head())
+    torch.testing.assert_close(found.linear.weight, head.linear.weight)
+    torch.testing.assert_close(found(pooled), head(pooled))
+
+
+def test_input_that_a_normalisation_drops_is_dropped_again(make_head, pooled):
+    head = make_head()
+    with torch.no_grad():
+        head.norm.weight[0] = 0
+    found = unfold_head(fold_head(head), head)
+    assert (found.linear.weight[:, 0] == 0).all()
+    torch.testing.assert_close(found(pooled), head(pooled))
 
 
 @pytest.mark.parametrize("output_norm", [False, True])

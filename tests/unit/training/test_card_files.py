@@ -1,12 +1,21 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from factories import tiny_config, validated, write_voices
 from mrlspk.data.demo_marker import DEMO_MARKER
 from mrlspk.errors import CheckpointError
-from mrlspk.models.checkpoints.model_card import BaseCard, DataCard, ModelCard, TransformCard, TrialsCard, read_card
-from mrlspk.training.card_files import render_markdown, write_card
+from mrlspk.models.checkpoints.model_card import (
+    BaseCard,
+    DataCard,
+    ModelCard,
+    TransformCard,
+    TrialsCard,
+    read_card,
+)
+from mrlspk.models.score_ranges import ScoreQuantiles, ScoreRanges
+from mrlspk.training.card_files import render_markdown, with_validation, write_card
 from tiny_runs import prepared
 
 BASE = BaseCard(
@@ -118,3 +127,11 @@ def test_markdown_tells_the_transform_that_the_head_starts_from():
     card = CARD.model_copy(update={"transform": transform})
     assert "| start of its head | centred, flattened 0.15, ordered by scatter |" in render_markdown(card)
     assert "start of its head" not in render_markdown(CARD)
+
+
+def test_card_has_the_score_ranges_of_the_widths_of_the_model():
+    quantiles = ScoreQuantiles(n=3, p05=0.1, p50=0.2, p95=0.3)
+    ranges = tuple(ScoreRanges(dim=dim, same=quantiles, different=quantiles) for dim in (8, 32, 64, 192))
+    card = with_validation(CARD, replace(RESULT, score_ranges=ranges), epoch=3)
+    assert [each.dim for each in card.score_ranges] == [32, 64, 192]
+    assert (card.epoch, card.results[0].eer) == (3, 0.1)

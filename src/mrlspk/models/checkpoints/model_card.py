@@ -32,7 +32,7 @@ class BaseCard(CardPart):
 
 
 class DataCard(CardPart):
-    """The training corpus, without validation speakers."""
+    """The training corpus, without validation speakers unless the model was refitted on them too."""
 
     folder: str
     speakers: PositiveInt

@@ -20,7 +20,7 @@ MODEL: Final = "model"  # state dict of the encoder, adapters merged
 # The model: written by `train`, `rotate` and `convert`, kept by `convert`.
 PROVENANCE: Final = "provenance"  # dict, a `Provenance`: read by `find_origin`
 CONFIG: Final = "config"  # dict, the resolved configuration of the run: read by resume and `eval`
-VALIDATION: Final = "validation"  # dict, metrics of this very model on held-out speakers: read by `train`
+VALIDATION: Final = "validation"  # dict, metrics on held-out speakers, of a refitted model those before its refit
 CORPUS: Final = "corpus"  # dict, SHA-256 of training utterances and validation trials: read by resume and --init-from
 CARD: Final = "card"  # dict, the model card: read by `train`, `rotate`, `convert` and `pretrained add`
 CONVERTED_FROM: Final = "converted_from"  # dict, the file that was converted or rotated, and its terms: read for cards

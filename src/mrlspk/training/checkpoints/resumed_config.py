@@ -30,6 +30,9 @@ FREE_KEYS = (
 # Keys that ``training.batch_size: auto`` sets.
 AUTO_BATCH_KEYS = "training.batch_size", "training.accumulation_steps", "training.target_batch"
 
+# Keys that are chosen by the corpus if they are null: the resumed run keeps what was chosen.
+SIZES = "training.batch_size", "training.num_epochs"
+
 
 def configure_resumed(
     resume: str, asked: Config, *, named_keys: Collection[str], allow_changes: bool = False
@@ -80,6 +83,7 @@ def resumed_config(
     if asked.training.batch_size == "auto":
         keys -= set(AUTO_BATCH_KEYS)
         log.info("training.batch_size auto: the resumed run keeps its %s", saved["training"]["batch_size"])
+    keys -= {key for key in SIZES if _value(wanted, key) is None}
     changed = _take_free_keys(saved, wanted, keys)
     if changed and not allow_changes:
         raise ConfigError(

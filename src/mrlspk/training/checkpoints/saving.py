@@ -13,7 +13,7 @@ from mrlspk.files import remove_file
 from mrlspk.inference.provenance import provenance_of_run
 from mrlspk.models.checkpoints import encoder_entries, read_checkpoint, save_checkpoint, schema
 from mrlspk.models.checkpoints.model_card import TransformCard, read_card
-from mrlspk.training.card_files import write_card
+from mrlspk.training.card_files import with_validation, write_card
 from mrlspk.training.checkpoints.random_state import random_state
 from mrlspk.training.checkpoints.run_folder import BEST, LAST, kept_epochs
 from mrlspk.training.records import Progress, ValidationResult
@@ -119,11 +119,11 @@ def run_entries(state: RunState, validation: ValidationResult | None = None) -> 
     if found := state.start.get(schema.TRANSFORM):
         card = card.model_copy(update={"transform": TransformCard(**found)})
     if validation:
-        card = card.with_results(validation.eer, validation.min_dcf, epoch=progress.epoch)
+        card = with_validation(card, validation, epoch=progress.epoch)
     return {
         **encoder_entries(state.module.current_encoder(), state.architecture),
         **state.module.entries(),
-        **state.start,
+        **{key: state.start[key] for key in schema.RUN_START if key in state.start},  # in one order, resumed or not
         schema.PROVENANCE: provenance_of_run(state.config, state.card.base).entry(),
         schema.CONFIG: state.config.model_dump(mode="json"),
         schema.OPTIMISER: state.optimiser.state_dict(),

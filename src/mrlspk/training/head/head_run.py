@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -66,28 +67,27 @@ def begin_head_run(state: RunState, stores: Stores, trials: ValidationTrials, *,
         state.start = on_rank_zero(ranks, lambda: _write_start(state, found, choosing, held_out=held_out, crops=crops))
         ranks.broadcast_tensors(module.state_dict().values())
     contents = _read_start(state)
-    _set_start(state, module, contents)
-    loader = StoredBatches(
-        crops,
-        plan.data.train.classes_of(state.config.features.crops_per_utterance),
-        state.batches,
-        device=state.fabric.device,
-        teacher=teacher,
-    )
+    set_start(state, contents)
     return build_run(
         state,
-        loader=loader,
+        loader=build_head_loader(state, crops, teacher),
         validator=StoredValidator(choosing, held_out, judging=judging, ranks=ranks),
         full_width_limit=contents[schema.BASELINES]["rotation"][state.config.model.embed_dim],
         best_name=TRAINED,
     )
 
 
+def build_head_loader(state: RunState, crops: StoredRows, teacher: Teacher | None) -> StoredBatches:
+    """Return the batches of a head run."""
+    classes = state.plan.data.train.classes_of(state.config.features.crops_per_utterance)
+    return StoredBatches(crops, classes, state.batches, device=state.fabric.device, teacher=teacher)
+
+
 def conclude_head_run(run: Run) -> Verdict | None:
     """Write ``best.pt``: the best trained head, or a closed form if the head is not better; return the verdict.
 
     Its metrics are those on the speakers that judged. If nothing was trained, it is the rotation and there is no
-    verdict.
+    verdict. A best checkpoint that was refitted after the same verdict stays.
 
     Raises:
         CheckpointError: If a checkpoint of the run is gone.
@@ -95,7 +95,7 @@ def conclude_head_run(run: Run) -> Verdict | None:
     config, validator = run.config, run.validator
     assert isinstance(validator, StoredValidator)
     if config.head.trained == "none":
-        save_with_card(run.run_dir / BEST, read_checkpoint(run.run_dir / ROTATION))
+        _save_best(run.run_dir / BEST, read_checkpoint(run.run_dir / ROTATION))
         return None
     encoder, judging = run.state.module.current_encoder(), validator.judging
     found = {name: read_checkpoint(run.run_dir / file) for name, file in _candidates(run.state).items()}
@@ -114,8 +114,22 @@ def conclude_head_run(run: Run) -> Verdict | None:
     kept = found[verdict.kept] | {schema.VERDICT: asdict(verdict)}
     if not verdict.judges_chose_epoch:
         kept |= judged_entries(kept, judging, judging.result(embeddings[verdict.kept]))
-    save_with_card(run.run_dir / BEST, kept)
+    _save_best(run.run_dir / BEST, kept)
     return verdict
+
+
+def is_refitted(contents: Mapping[str, Any]) -> bool:
+    """Return whether a checkpoint was fitted again to all speakers."""
+    return bool(contents.get(schema.CARD, {}).get("refit"))
+
+
+def _save_best(path: Path, kept: dict[str, Any]) -> None:
+    """Write the best checkpoint, unless it is there and was refitted after the same verdict on the same epoch."""
+    if path.is_file():
+        there = read_checkpoint(path)
+        if is_refitted(there) and all(there.get(key) == kept.get(key) for key in (schema.PROGRESS, schema.VERDICT)):
+            return
+    save_with_card(path, kept)
 
 
 def _candidates(state: RunState) -> dict[Candidate, str]:
@@ -177,9 +191,9 @@ def _read_start(state: RunState) -> dict[str, Any]:
     return read_checkpoint(path)
 
 
-def _set_start(state: RunState, module: HeadModule, contents: dict[str, Any]) -> None:
+def set_start(state: RunState, contents: dict[str, Any]) -> None:
     """Let the head start from the checkpoint of the start, and decay towards it."""
-    config = state.config.head
+    module, config = _head_module(state), state.config.head
     head = _head_of(contents, module.encoder)
     module.set_start(head)
     module.set_mode()

@@ -18,8 +18,9 @@ from mrlspk.losses.margin import AAMSoftmax, set_class_means
 from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.checkpoints import schema
 from mrlspk.models.head import MatryoshkaHead
-from mrlspk.models.head_transforms import AffineMap, fold_head, rotate_head, standardise_head, widen_head
+from mrlspk.models.head_transforms import AffineMap, fold_head, rotate_head, standardise_head, unfold_head, widen_head
 from mrlspk.models.headed_model import HeadedModel
+from mrlspk.rotation.closed_form import Rotation
 from mrlspk.rotation.folds import draw_folds
 from mrlspk.rotation.selection import (
     EmbeddedTrials,
@@ -100,6 +101,47 @@ def rotate_start(
     rotated = embed_pooled(encoder, held_out).numpy()
     baselines = measure_baselines(trials, own_held_out, rotated, method=choice.rotation.method)
     return HeadStart(own, choice, baselines, folds)
+
+
+def fit_start(state: RunState, vectors: SpeakerVectors, crops: StoredRows) -> dict[str, Any]:
+    """Fit the rotation of a run, and the transform if it has one, again to other speakers, by the same method.
+
+    The encoder gets the head, and classifier weights that start at the means of their speakers get these.
+
+    Args:
+        state: Of a run on these speakers; its start is that of the first fit, whose entries about metrics are kept.
+        vectors: Of the speakers.
+        crops: Of the same speakers.
+
+    Returns:
+        The entries of the start.
+
+    Raises:
+        DataError: If there are too few vectors.
+    """
+    module, classes, before = state.module, state.plan.data.train.classes, state.start
+    own, entries = _own_head(state, vectors, crops), dict(before)
+    known, affine = before[schema.ROTATION], fold_head(own)
+    fit = SpeakerEmbeddings(affine.apply(vectors.pooled).numpy(), vectors.speaker_index)
+    first = Rotation(known["method"], known["parameter"], *map(np.array, (known["matrix"], known["spectrum"])))
+    rotation = refit_rotation(first, fit)
+    entries[schema.ROTATION] = known | rotation.entry()
+    entries[schema.OWN_HEAD] = {"weight": affine.weight.float(), "bias": affine.bias.float()}
+    _fit_width(module.encoder, rotate_head(own, rotation.matrix), vectors.pooled)
+    if schema.TRANSFORM in before:
+        entries[schema.TRANSFORM] = transform_head(state, own, vectors, crops)
+    if state.wants_class_means:
+        set_means(module.criterion, embed_rows(module.encoder, crops, len(classes)), torch.from_numpy(classes))
+    return entries
+
+
+def _own_head(state: RunState, vectors: SpeakerVectors, crops: StoredRows) -> MatryoshkaHead:
+    """Return the head before its rotation: that of the base model, or one trained on these speakers."""
+    config = state.config
+    if config.head.start == "random" or (config.base_model is None and not config.data.vectors):
+        return train_first_head(state, crops, vectors.pooled)
+    found = state.start[schema.OWN_HEAD]
+    return unfold_head(AffineMap(found["weight"], found["bias"]), state.module.encoder.copy_head().cpu())
 
 
 def wants_transform(state: RunState) -> bool:
@@ -307,7 +349,7 @@ def train_first_head(state: RunState, crops: StoredRows, pooled: Tensor) -> Matr
     batches = StoredBatches(crops, rows, order, device=fabric.device)
     stepper = Stepper(fabric, wrapped, optimiser, config.training.max_grad_norm)
     rate, step = build_learning_rate(config, steps_per_epoch=state.steps_per_epoch), 0
-    for epoch in range(config.training.num_epochs):
+    for epoch in range(config.training.epochs):
         order.go_to(epoch)
         for group in batched(islice(batches, state.plan.max_batches), config.training.accumulation_steps):
             rate.apply(optimiser, step)

@@ -11,6 +11,7 @@ import numpy as np
 
 from mrlspk.models.checkpoints import schema
 from mrlspk.models.checkpoints.model_card import ModelCard
+from mrlspk.training.card_files import with_validation
 from mrlspk.training.records import ValidationResult
 from mrlspk.training.validation import ValidationTrials
 
@@ -50,5 +51,5 @@ def judged_entries(contents: Mapping[str, Any], judging: ValidationTrials, resul
     shown = f"{len(trials):,} of the {card.trials.description}: those among the {len(judging.speakers):,} that judged"
     counts = {"description": shown, "n_target": trials.n_target, "n_nontarget": trials.n_nontarget}
     card = card.model_copy(update={"trials": card.trials.model_copy(update=counts)})
-    card = card.with_results(result.eer, result.min_dcf, epoch=card.epoch)
+    card = with_validation(card, result, epoch=card.epoch)
     return {schema.VALIDATION: result.entry(), schema.CARD: card.entry()}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
+from mrlspk.data.loader import count_workers
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.distributed import ALONE, Ranks
 from mrlspk.feature_store.extraction import ensure_crops, ensure_utterances
@@ -110,7 +111,9 @@ class AudioStores:
             crops_per_item=features.crops_per_utterance,
             dtype=features.dtype,
             batch_size=features.batch_size,
-            num_workers=self.config.data.num_workers,
+            num_workers=count_workers(
+                self.config.data.num_workers, n_processes=self.ranks.per_machine(self.config.hardware.nodes)
+            ),
             precision=self.config.hardware.precision,
             worker_timeout_seconds=self.config.data.worker_timeout_seconds,
             on_progress=(lambda done, rows: on_stage("crops", done, rows)) if on_stage else None,
@@ -166,7 +169,14 @@ def load_teacher(plan: RunPlan) -> HeadedModel | None:
     return load_start(file).encoder
 
 
-def store_teacher(plan: RunPlan, encoder: HeadedModel, *, on_stage: OnStage | None, ranks: Ranks) -> Teacher:
-    """Store the vectors of a teacher for the crops of the run, and return it."""
+def store_teacher(
+    plan: RunPlan,
+    encoder: HeadedModel,
+    crops_of: Callable[[Stores], StoredRows],
+    *,
+    on_stage: OnStage | None,
+    ranks: Ranks,
+) -> Teacher:
+    """Store the vectors of a teacher for the crops that ``crops_of`` gives, and return it."""
     stores = AudioStores(plan.config, encoder.to(ranks.device), on_stage, ranks)
-    return Teacher(stores.crops(plan.data), encoder.cpu().folded_head())
+    return Teacher(crops_of(stores), encoder.cpu().folded_head())

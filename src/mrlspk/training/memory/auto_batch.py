@@ -10,10 +10,11 @@ import torch
 from mrlspk.config import Config
 from mrlspk.distributed import ALONE, Ranks
 from mrlspk.errors import ConfigError, MrlspkError
+from mrlspk.training.corpus_sizes import count_crops, crops_side_by_side
 from mrlspk.training.memory.gpu_search import BatchSearch, search_gpu
 from mrlspk.training.memory.peak_model import MIN_BATCH, split_target
 from mrlspk.training.memory.probe import build_probe
-from mrlspk.training.plan import n_passes, read_corpora
+from mrlspk.training.plan import read_corpora
 
 log = logging.getLogger("mrlspk.training")
 
@@ -70,7 +71,7 @@ def check_fits(config: Config, found: BatchSearch) -> None:
     Raises:
         MrlspkError: If it does not fit.
     """
-    least = max(MIN_BATCH, _crops_side_by_side(config))
+    least = max(MIN_BATCH, crops_side_by_side(config))
     if found.batch >= least:
         return
     gpu, smallest = found.gpu, next(iter(found.points), None)
@@ -86,7 +87,7 @@ def check_fits(config: Config, found: BatchSearch) -> None:
 
 def fill_target(config: Config, largest: int, target_batch: int | None, *, n_processes: int) -> tuple[int, int]:
     """Return (batch, accumulation) that reach a target, by `split_target`; crops of one speaker stay together."""
-    return split_target(largest, target_batch, n_processes=n_processes, multiple_of=_crops_side_by_side(config))
+    return split_target(largest, target_batch, n_processes=n_processes, multiple_of=crops_side_by_side(config))
 
 
 def with_training_batch(config: Config, batch_size: int, accumulation_steps: int) -> Config:
@@ -97,8 +98,8 @@ def with_training_batch(config: Config, batch_size: int, accumulation_steps: int
 
 def _count(config: Config) -> tuple[int, int]:
     """Return (classes of the loss, crops of an epoch)."""
-    train = read_corpora(config).train
-    return train.n_classes, config.data.crops_per_epoch or n_passes(config) * len(train)
+    data = read_corpora(config)
+    return data.train.n_classes, count_crops(config, data)
 
 
 def _smallest(config: Config, n_classes: int, *, cache_dir: Path, mirror: str | None, ranks: Ranks) -> BatchSearch:
@@ -113,9 +114,3 @@ def _smallest(config: Config, n_classes: int, *, cache_dir: Path, mirror: str | 
     smallest = min(ranks.all_gather(found), key=lambda each: each.batch)
     check_fits(config, smallest)
     return smallest
-
-
-def _crops_side_by_side(config: Config) -> int:
-    """Return the number of crops of one speaker that stay together in a batch."""
-    data = config.data
-    return data.utterances_per_speaker if data.sampler == "speaker_balanced" and not config.trains_head_alone else 1

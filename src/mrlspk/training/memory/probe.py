@@ -130,7 +130,7 @@ def build_train_probe(
     on_gpu = device.type == "cuda"
     hardware = config.hardware.model_copy(update={"compile": config.hardware.compile and on_gpu})
     build_acceleration(hardware, module.encoder, device)
-    module.set_mode(backbone_frozen=is_frozen(config, config.training.num_epochs - 1))
+    module.set_mode(backbone_frozen=is_frozen(config, config.training.epochs - 1))
     fabric = fabric_of_one(device, _precision(config, device))
     precision = fabric.strategy.precision
     if isinstance(precision, MixedPrecision):

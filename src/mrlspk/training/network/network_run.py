@@ -33,7 +33,9 @@ def begin_network_run(state: RunState, stores: Stores, trials: ValidationTrials)
         crop_seconds=config.data.validation_seconds,
         ranks=state.ranks,
     )
-    return build_run(state, loader=build_train_loader(state.plan.data, state.batches, config.data), validator=validator)
+    n_processes = state.ranks.per_machine(config.hardware.nodes)
+    loader = build_train_loader(state.plan.data, state.batches, config.data, n_processes=n_processes)
+    return build_run(state, loader=loader, validator=validator)
 
 
 def _begin(state: RunState, stores: Stores, trials: ValidationTrials) -> None:

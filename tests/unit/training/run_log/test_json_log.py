@@ -85,3 +85,8 @@ def test_folder_in_the_way_raises(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(MrlspkError, match="cannot be written"):
         tell(build(tmp_path, tensorboard=False))
+
+
+def test_epoch_of_fewer_steps_than_the_interval_is_logged_too(tmp_path):
+    tell(build(tmp_path, steps_per_epoch=1, tensorboard=False), step(1), step(2), step(3))
+    assert [line["step"] for line in read_lines(tmp_path)[1:]] == [1, 2, 3]
