@@ -1,10 +1,18 @@
 """Matryoshka speaker embeddings: one forward pass, a good embedding at every prefix width.
 
-``mrlspk.load(MODEL)`` returns a `SpeakerEncoder`; `cosine` and `cosine_matrix` compare its embeddings. Importing the
-package alone imports neither torch nor NumPy.
+``mrlspk.load(MODEL)`` returns a `SpeakerEncoder`; `cosine` and `cosine_matrix` compare its embeddings::
+
+    import mrlspk
+
+    encoder = mrlspk.load("redimnet-b2-vox2-ft_lm")
+    embedding = encoder.embed("call.wav", dim=192)
+    print(encoder.similarity("a.wav", "b.wav"))
+
+Errors on purpose are `MrlspkError`. Importing the package alone imports neither torch nor NumPy.
 """
 
 import os
+import sys
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +35,7 @@ _MODULES = {
     "cosine": "mrlspk.metrics.similarity",
     "cosine_matrix": "mrlspk.metrics.similarity",
 }  # of names that need torch or NumPy
+_METHODS = {"embed", "embed_many", "similarity", "speech_seconds"}
 
 
 def load(
@@ -38,7 +47,17 @@ def load(
     backend: "BackendName" = "torch",
     trust_code: bool = False,
 ) -> "SpeakerEncoder":
-    """Return the encoder of a checkpoint; a published model is downloaded at its first use.
+    """Return the encoder of a model; a published model is downloaded at its first use.
+
+    Example:
+        >>> encoder = mrlspk.load("checkpoints/first/best.pt")  # or a name: mrlspk.load("redimnet-b2-vox2-ft_lm")
+        >>> encoder.dims                                    # the widths that it was trained for
+        (64, 128, 192)
+        >>> embedding = encoder.embed("call.wav", dim=64)   # NumPy float32 (64,) at unit length
+        >>> encoder.similarity("a.wav", "b.wav")            # cosine in [-1, 1]
+        0.71
+        >>> for found in encoder.embed_many(["a.wav", "b.wav"]):
+        ...     print(found.path, found.embedding, found.error)
 
     Args:
         model: A path, or a name that ``mrlspk pretrained list`` shows.
@@ -50,7 +69,7 @@ def load(
 
     Raises:
         ConfigError: If ``MRLSPK_CACHE_DIR`` or ``MRLSPK_MIRROR`` is not allowed.
-        UsageError: If there is no device of this name.
+        UsageError: If ``model`` is neither path nor name, or no device or backend has this name.
         MissingDependencyError: If this machine has no such device.
         CheckpointError: If the file is not a checkpoint or does not fit its own configuration.
         DownloadError: If a published model cannot be fetched.
@@ -74,8 +93,12 @@ def __getattr__(name: str) -> Any:
     """Import the names that need torch or NumPy at their first use."""
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module 'mrlspk' has no attribute {name!r}")
+    what = f"module 'mrlspk' has no attribute {name!r}"
+    if name in _METHODS:
+        what += f": it is a method of the encoder, mrlspk.load(MODEL).{name}(...)"
+    raise AttributeError(what, name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """Return the public names."""
+    return sorted(__all__)

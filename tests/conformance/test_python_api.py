@@ -114,6 +114,19 @@ def test_import_loads_neither_torch_nor_numpy():
 
 
 def test_public_names_are_those_of_the_package():
-    assert {name: getattr(mrlspk, name) for name in mrlspk.__all__}.keys() <= set(dir(mrlspk))
-    with pytest.raises(AttributeError, match="no attribute 'encode'"):
+    assert dir(mrlspk) == sorted(mrlspk.__all__)
+    assert [name for name in mrlspk.__all__ if not inspect.getdoc(getattr(mrlspk, name))] == []
+    with pytest.raises(AttributeError, match="no attribute 'encode'$"):
         _ = mrlspk.encode
+
+
+def test_method_in_place_of_a_function_names_the_encoder():
+    with pytest.raises(AttributeError, match=r"a method of the encoder, mrlspk.load\(MODEL\).embed\("):
+        _ = mrlspk.embed
+
+
+def test_help_of_load_shows_what_an_encoder_does():
+    methods = {name for name, _ in inspect.getmembers(mrlspk.SpeakerEncoder, inspect.isfunction) if name[0] != "_"}
+    text = inspect.getdoc(mrlspk.load)
+    assert {name for name in methods if f"encoder.{name}(" not in text} == {"speech_seconds"}
+    assert [name for name in methods if "Args:" not in inspect.getdoc(getattr(mrlspk.SpeakerEncoder, name))] == []

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from torch import Tensor
     from typing_extensions import TypeIs
 
+PAIR = 2
 type Samples = ArrayLike | Tensor
 
-FIX = "Give one channel in [-1, 1]: integers divided by their full scale, one channel chosen or all averaged."
+FIX = "Give a path, or floats (samples,) in [-1, 1] with their `sample_rate`."
 
 
 def decode_samples(
@@ -57,7 +58,8 @@ def check_samples(samples: Samples, where: str) -> NDArray[np.float32]:
     """
     values = as_array(samples, where)
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.floating):
-        raise DataError(f"expected floating-point samples (samples,), got {_describe(samples, values)}", where, FIX)
+        what = f"expected floating-point samples (samples,), got {_describe(samples, values)}"
+        raise DataError(what, where, _remedy(samples, values))
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and told below
         checked = values.astype(np.float32, order="C")
     if not np.isfinite(checked).all():
@@ -79,9 +81,8 @@ def as_array(samples: Samples, where: str) -> NDArray[np.generic]:
     try:
         return np.asarray(samples)
     except ValueError as error:  # rows of different lengths
-        raise DataError(
-            f"expected floating-point samples (samples,), got a {type(samples).__name__} that is no array", where, FIX
-        ) from error
+        what = f"expected floating-point samples (samples,), got a {type(samples).__name__} that is no array"
+        raise DataError(what, where, _remedy(samples)) from error
 
 
 def is_tensor(value: object) -> "TypeIs[Tensor]":
@@ -91,4 +92,22 @@ def is_tensor(value: object) -> "TypeIs[Tensor]":
 
 
 def _describe(samples: Samples, values: NDArray[np.generic]) -> str:
+    if values.dtype.kind not in "fciub":
+        return f"{type(samples).__name__}, which holds no numbers"
     return f"{type(samples).__name__} of {values.dtype} and shape {values.shape}"
+
+
+def _remedy(samples: Samples, values: NDArray[np.generic] | None = None) -> str:
+    """Return what to give in place of samples that are none; ``values`` is what NumPy makes of them."""
+    if isinstance(samples, tuple) and len(samples) == PAIR:  # as soundfile.read and torchaudio.load return
+        return "Give samples and rate apart: `embed(samples, sample_rate=rate)`."
+    if values is None or values.dtype.kind not in "fiu" or values.ndim == 0:
+        several = "; several recordings go to `embed_many`" if isinstance(samples, list) else ""
+        return f"{FIX[:-1]}{several}."
+    if values.ndim > 1:
+        axis = int(np.argmin(values.shape))
+        one = "samples[0]" if axis == 0 else "samples[:, 0]"
+        return f"Give one channel, such as {one} or samples.mean({axis}); several recordings go to `embed_many`."
+    full_scale = 2 ** (8 * values.dtype.itemsize - 1)
+    middle = f"(samples - {full_scale:_}.0)" if values.dtype.kind == "u" else "samples"
+    return f"Divide by the full scale, for floats in [-1, 1]: {middle} / {full_scale:_}."

@@ -28,6 +28,7 @@ from mrlspk.metrics.similarity import cosine
 log = logging.getLogger("mrlspk.encoding")
 
 BATCH_SIZE = EvaluationConfig().batch_size
+BACKENDS: tuple[str, ...] = get_args(BackendName.__value__)
 UNIT_TOLERANCE = 0.01  # of the length of an embedding, which may have been stored in half precision
 
 type ChannelChoice = Channel | Literal["left", "right"]
@@ -42,6 +43,9 @@ class SpeakerEncoder:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+
+    def __repr__(self) -> str:
+        return f"SpeakerEncoder(dims={self.dims})"
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -69,9 +73,14 @@ class SpeakerEncoder:
         Args:
             audio: A path, or samples (samples,) in [-1, 1] as an array or tensor.
             dim: Width; the full one by default.
-            sample_rate: Of an array or tensor, Hz; a file says its own.
+            sample_rate: Of an array or tensor, Hz: 16,000 unless it is given. A file states its own.
             speech: Embed the speech that a detector finds (``auto``, ``silero``), or ``all`` of the recording.
-            channel: Of a file: ``mix`` for the average of all, or a number from 0.
+            channel: Of a file: ``mix`` for the average of all, ``left``, ``right``, or a number from 0.
+
+        Example:
+            >>> encoder.embed("a.wav", dim=64)
+            >>> samples, rate = soundfile.read("a.wav")
+            >>> encoder.embed(samples, sample_rate=rate)
 
         Raises:
             DataError: If the audio cannot be read, is too short, or gives no embedding.
@@ -115,7 +124,7 @@ class SpeakerEncoder:
         _check_several(audio)
         if batch_size < 1:
             raise UsageError(f"expected 1 or more, got {batch_size}", parameter="batch_size")
-        decoding = Decoding(_detector(_speech(speech)), _channel(channel), sample_rate)
+        decoding = Decoding(_detector(_speech(speech)), _channel(channel), _rate(sample_rate))
         return embed_many(self._backend, audio, dim=self._width(dim), decoding=decoding, batch_size=batch_size)
 
     def similarity(
@@ -175,7 +184,7 @@ class SpeakerEncoder:
         detector = _detector(_speech(speech))
         if detector is None:
             raise UsageError("expected auto or silero, got all", parameter="speech")
-        decoding = Decoding(detector, _channel(channel), sample_rate)
+        decoding = Decoding(detector, _channel(channel), _rate(sample_rate))
         name = str(audio) if isinstance(audio, str | PathLike) else "audio"
         decoded = decoding.decode(audio, name, model_rate=self._backend.sample_rate)
         kept = keep_speech(decoded, min_samples=self._backend.min_samples)
@@ -187,6 +196,8 @@ class SpeakerEncoder:
         Raises:
             UsageError: If the model was not trained for it.
         """
+        if dim is not None and not isinstance(dim, int | np.integer):
+            raise UsageError(f"expected one of {', '.join(map(str, self.dims))}, got {dim!r}", parameter="dim")
         try:
             return check_dims(self.dims, None if dim is None else (dim,))[-1]
         except UsageError as error:  # whose remedy is a parameter of other functions
@@ -233,11 +244,16 @@ def load(
         trust_code: Run the program in a TorchScript model.
 
     Raises:
-        UsageError: If no device is called ``device``.
+        UsageError: If ``model``, ``device`` or ``backend`` is none.
         MissingDependencyError: If this machine has no such device.
         CheckpointError: If the file is no model, or does not fit its own configuration.
         DownloadError: If a published model cannot be fetched.
     """
+    if not isinstance(model, str | PathLike) or not str(model):
+        fix = "`mrlspk pretrained list` shows the names of models."
+        raise UsageError(f"expected the path or the name of a model, got {model!r}", fix=fix, parameter="model")
+    if backend not in BACKENDS:
+        raise UsageError(f"expected {', '.join(BACKENDS)}, got {backend!r}", parameter="backend")
     if device not in {"auto", "cpu"}:
         from mrlspk.inference.torch_device import find_device
 
@@ -247,6 +263,12 @@ def load(
 
 
 _detector = cache(build_detector)  # Silero VAD takes a moment to load
+
+
+def _rate(sample_rate: int) -> int:
+    if not isinstance(sample_rate, int | float | np.number):
+        raise UsageError(f"expected Hz, such as 16000, got {sample_rate!r}", parameter="sample_rate")
+    return sample_rate
 
 
 def _check_several(audio: Iterable[Audio]) -> None:

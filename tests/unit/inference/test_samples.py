@@ -52,7 +52,7 @@ def test_given_array_is_not_kept():
     [
         (None, "got NoneType"),
         (b"audio", "got bytes"),
-        (["a", "b"], "got list of <U1"),
+        (["a", "b"], "got list, which holds no numbers"),
         ([[0.1], [0.2, 0.3]], "got a list that is no array"),
         (np.zeros(8000, np.int16), r"got ndarray of int16 and shape \(8000,\)"),
         (np.zeros(8000, np.complex64), "complex64"),
@@ -69,6 +69,25 @@ def test_anything_but_samples_of_one_channel_is_a_data_error(samples, message):
     with pytest.raises(DataError, match=message) as caught:
         check_samples(samples, "audio[3]")
     assert caught.value.where == "audio[3]"
+
+
+@pytest.mark.parametrize(
+    ("samples", "remedy"),
+    [
+        (np.zeros(9, np.int16), "samples / 32_768."),
+        (torch.zeros(9, dtype=torch.int32), "samples / 2_147_483_648."),
+        (np.zeros(9, np.uint8), "(samples - 128.0) / 128."),
+        (np.zeros((2, 9)), "such as samples[0] or samples.mean(0); several recordings go to `embed_many`."),
+        (np.zeros((9, 2)), "such as samples[:, 0] or samples.mean(1); several recordings go to `embed_many`."),
+        ((np.zeros(9), 16_000), "Give samples and rate apart: `embed(samples, sample_rate=rate)`."),
+        (["a.wav", "b.wav"], "with their `sample_rate`; several recordings go to `embed_many`."),
+        (None, "Give a path, or floats (samples,) in [-1, 1] with their `sample_rate`."),
+    ],
+)
+def test_remedy_fits_what_was_given(samples, remedy):
+    with pytest.raises(DataError) as caught:
+        check_samples(samples, "audio")
+    assert caught.value.fix.endswith(remedy)
 
 
 @pytest.mark.parametrize("rate", [8000, 11_127, 44_100, 48_000])

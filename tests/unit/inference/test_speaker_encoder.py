@@ -149,6 +149,8 @@ def test_embedding_without_direction_is_an_error_of_its_recording(samples):
     [
         ({"dim": 6}, "4, 8"),
         ({"dim": 16}, "4, 8"),
+        ({"dim": "4"}, "expected one of 4, 8, got '4'"),
+        ({"sample_rate": "16k"}, "expected Hz, such as 16000, got '16k'"),
         ({"speech": "none"}, "expected auto, silero or all"),
         ({"channel": "middle"}, "expected mix, left, right or a number"),
         ({"channel": -1}, "expected mix, left, right or a number"),
@@ -160,6 +162,21 @@ def test_request_that_cannot_be_met_names_the_parameter_at_once(encoder, samples
             call(samples, **wrong)
         assert str(caught.value).startswith(f"{next(iter(wrong))}: ")
         assert "--" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", [None, 3, ""])
+def test_load_of_neither_path_nor_name_is_a_usage_error(model):
+    with pytest.raises(UsageError, match="expected the path or the name of a model, got"):
+        mrlspk.load(model)
+
+
+def test_unknown_backend_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="backend: expected auto, torch, onnxruntime, openvino, got 'onnx'"):
+        mrlspk.load(tmp_path / "model.pt", backend="onnx")
+
+
+def test_printed_encoder_shows_its_widths(encoder):
+    assert repr(encoder) == "SpeakerEncoder(dims=(4, 8))"
 
 
 def test_unknown_device_is_a_usage_error(tmp_path):
