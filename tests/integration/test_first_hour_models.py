@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from factories import write_tiny_model
 from first_hour import Situation
@@ -22,7 +24,70 @@ def only_runs_for_a_try():
     write_run("debug", debug_batches=2)
 
 
+def write_voice():
+    soundfile.write("a.wav", np.random.default_rng(0).normal(size=8000) / 10, 16_000)
+
+
+def write_strange_files():
+    Path("page.pt").write_text("<html>404</html>")
+    np.savez("embeddings.npz", ids=["a"], embeddings=np.zeros((1, 8), np.float32))
+
+
+def write_damaged_run():
+    write_voice()
+    write_run("real")
+    last = write_tiny_model(Path("checkpoints/real/last.pt"), (8,))
+    last.with_name("config.yaml").touch()
+    last.with_name("best.pt").write_bytes(last.read_bytes()[:1000])
+
+
 SITUATIONS = [
+    Situation(
+        "a narrow width of a model of one width",
+        ("embed", "a.wav", "--model", "{model}", "--dim", "4", "--speech", "all"),
+        2,
+        ("It has one width, 8. To give it more: mrlspk rotate {model} --speech DIR --dims 4 -o rotated.pt",),
+        prepare=write_voice,
+    ),
+    Situation(
+        "a narrow width to verify",
+        ("verify", "a.wav", "a.wav", "--model", "{model}", "--dims", "4,6"),
+        2,
+        ("mrlspk rotate {model} --speech DIR --dims 4,6 -o rotated.pt --allow-untrained-dim takes the first 4",),
+        prepare=write_voice,
+    ),
+    Situation(
+        "embeddings to rotate",
+        ("rotate", "embeddings.npz", "--speech", ".", "-o", "rotated.pt"),
+        1,
+        ("is not a model but a file of embeddings `mrlspk eval|compare|calibrate` take it as --vectors FILE.",),
+        prepare=write_strange_files,
+    ),
+    Situation(
+        "a model as vectors",
+        ("eval", "--vectors", "{model}", "--trials", "trials.txt"),
+        3,
+        ("got a PyTorch checkpoint If it is a model, give it as MODEL.",),
+        prepare=write_strange_files,
+    ),
+    Situation(
+        "a web page as model",
+        ("pretrained", "inspect", "page.pt"),
+        1,
+        ("page.pt: is not a checkpoint but a web page Download the file itself.",),
+        prepare=write_strange_files,
+    ),
+    Situation(
+        "the newest run is damaged",
+        ("embed", "a.wav"),
+        1,
+        (
+            "model: checkpoints/real/best.pt, the newest run",
+            "is damaged or no checkpoint: its end is missing It is of the run checkpoints/real:",
+            "use another of its checkpoints (checkpoints/real/last.pt), or give another model.",
+        ),
+        prepare=write_damaged_run,
+    ),
     Situation(
         "half a published name",
         ("embed", "a.wav", "--model", "b2"),

@@ -82,7 +82,7 @@ def test_wrong_front_end_is_noticed_on_real_speech(run, shared, tmp_path, monkey
     [
         ("a.pt", 2, "expected an ONNX file, got a.pt"),
         ("ours.onnx", 1, "was exported by mrlspk"),
-        ("html.onnx", 1, "is not a whole ONNX file"),
+        ("html.onnx", 1, "is not an ONNX file but a web page"),
         ("none.onnx", 1, "no such model file"),
     ],
 )

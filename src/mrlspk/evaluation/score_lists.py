@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from mrlspk.evaluation.scored_trials import ScoredTrials
 from mrlspk.evaluation.trial_cosines import enrolment_side, score_sides, test_side
 from mrlspk.evaluation.trial_list import TrialList
 from mrlspk.inference.backend import check_dims
+from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.recording import Recording
 
 
@@ -52,7 +52,7 @@ class ScoredList:
 
 
 def choose_dims(
-    trained: tuple[int, ...], dims: tuple[int, ...] | None, *, allow_untrained: bool, model: str | Path
+    trained: tuple[int, ...], dims: tuple[int, ...] | None, *, allow_untrained: bool, model: ModelFile
 ) -> tuple[int, ...]:
     """Return the widths to score: the requested ones, or all that the model was trained for.
 
@@ -60,9 +60,9 @@ def choose_dims(
         UsageError: If the model does not have a width, or was not trained for it and that is not allowed.
     """
     try:
-        return check_dims(trained, dims, allow_untrained=allow_untrained)
+        return check_dims(trained, dims, allow_untrained=allow_untrained, model=model)
     except UsageError as error:
-        raise UsageError(error.what, model, error.fix, parameter="dims") from error
+        raise UsageError(error.what, model.path, error.fix, parameter="dims") from error
 
 
 def score_model(

@@ -52,7 +52,7 @@ class ScoredModel:
             UsageError: If the model does not have a width, or was not trained for it and that is not allowed.
         """
         unknown = isinstance(self.embedder, StoredVectors) and not self.embedder.knows_dims
-        return choose_dims(self.dims, dims, allow_untrained=allow_untrained or unknown, model=self.file.path)
+        return choose_dims(self.dims, dims, allow_untrained=allow_untrained or unknown, model=self.file)
 
 
 def open_scored(

@@ -1,5 +1,6 @@
 """The protocol of inference backends, and the widths that may be asked of one."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
+    from mrlspk.inference.model_file import ModelFile
     from mrlspk.models.checkpoints import LoadedModel
     from mrlspk.models.graph_metadata import GraphMetadata
 
@@ -95,9 +97,13 @@ def runtime_name(backend: Backend) -> str:
 
 
 def check_dims(
-    trained: tuple[int, ...], dims: tuple[int, ...] | None, *, allow_untrained: bool = False
+    trained: tuple[int, ...],
+    dims: tuple[int, ...] | None,
+    *,
+    allow_untrained: bool = False,
+    model: "ModelFile | None" = None,
 ) -> tuple[int, ...]:
-    """Return ``dims``, or all trained widths if it is None.
+    """Return ``dims``, or all trained widths if it is None; the error names a command for ``model``.
 
     Raises:
         UsageError: If a width is wider than the model, or is one that the model was not trained for and
@@ -116,7 +122,18 @@ def check_dims(
         if dim not in trained and not allow_untrained:
             raise UsageError(
                 f"the model was not trained for a width of {dim}",
-                fix=f"Its widths: {known}. `allow_untrained_dim=True` takes the first {dim} values anyway.",
+                fix=_more_widths(trained, dims, model)
+                + f"`allow_untrained_dim=True` takes the first {dim} values anyway.",
                 parameter="dim",
             )
     return dims
+
+
+def _more_widths(trained: tuple[int, ...], dims: tuple[int, ...], model: "ModelFile | None") -> str:
+    """Return the widths of a model; if it has one, how to give it more."""
+    if len(trained) > 1 or model is None or model.is_vectors:
+        return f"Its widths: {', '.join(map(str, trained))}. "
+    wanted = ",".join(str(dim) for dim in sorted(dims) if dim < trained[-1])
+    suffix = ".npz" if model.path.suffix.lower() in {".onnx", ".npz"} else ".pt"
+    command = f"mrlspk rotate {shlex.quote(model.typed)} --speech DIR --dims {wanted} -o rotated{suffix}"
+    return f"It has one width, {trained[0]}. To give it more: {command}\n"

@@ -201,7 +201,8 @@ class SpeakerEncoder:
         try:
             return check_dims(self.dims, None if dim is None else (dim,))[-1]
         except UsageError as error:  # whose remedy is a parameter of other functions
-            fix = f"Its widths: {', '.join(map(str, self.dims))}."
+            more = "" if len(self.dims) > 1 else " `mrlspk rotate` gives a model more."
+            fix = f"Its widths: {', '.join(map(str, self.dims))}.{more}"
             raise UsageError(error.what, parameter="dim", fix=fix) from error
 
     def _side(self, side: Audio | EmbeddedAudio, embed: Callable[[Audio], NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mrlspk.config.architecture import HeadArchitecture
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.errors import CheckpointError, UsageError
+from mrlspk.file_kinds import GRAPH, TRANSFORM, recognise
 from mrlspk.inference.backend import LoadedBackend, Precision
 from mrlspk.inference.base_file import LoadBase
 from mrlspk.inference.embedding_map import EmbeddingMap
@@ -29,6 +30,7 @@ from mrlspk.models.checkpoints import LoadedModel, load_model, network_of
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.fingerprint import model_fingerprint
 from mrlspk.models.headed_model import HeadedModel
+from mrlspk.reading import reading
 
 DTYPES: dict[Precision, torch.dtype] = {"f32": torch.float32, "bf16": torch.bfloat16}
 INT8 = "Use f32 or bf16. int8 needs ONNX Runtime: pip install 'mrlspk[onnx]'"
@@ -204,6 +206,10 @@ def load_checkpoint(model: ModelFile) -> LoadedModel:
             if it is of another family than the published model whose name was typed.
     """
     if kind := _WITHOUT_NETWORK.get(model.path.suffix.lower()):
+        with reading(model.path, CheckpointError):
+            found = recognise(model.path)
+        if found and found.name not in {GRAPH, TRANSFORM}:
+            raise CheckpointError(f"is not a model but {found.name}", model.path, found.fix)
         raise CheckpointError(
             f"is {kind}, which has no PyTorch network",
             model.path,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.errors import DataError, shorten
+from mrlspk.file_kinds import CHECKPOINT, recognise
 from mrlspk.reading import reading
 from mrlspk.vectors.jsonl_files import open_jsonl
 from mrlspk.vectors.kaldi_files import BINARY, is_text_ark, open_ark, open_scp
@@ -68,6 +69,11 @@ def open_vectors(path: Path, *, ids: Path | None = None) -> VectorFile:
         found = shorten(repr(begin[:20])[1:]) if begin else "an empty file"
         raise DataError(f"expected a vector file ({', '.join(FORMATS)}), got {found}", path)
     if kind == ".pkl":
+        if (content := recognise(path)) and content.name == CHECKPOINT:
+            fix = "If it is a model, give it as MODEL. Convert vectors where you trust the file: docs/vectors.md"
+            raise DataError(
+                f"expected a vector file ({', '.join(FORMATS)}), got {CHECKPOINT}", path, f"{fix} has the lines."
+            )
         raise DataError(f"expected a vector file ({', '.join(FORMATS)}), got a pickle", path, CONVERT_PICKLE)
     if ids is not None and kind != ".npy":
         raise DataError("holds its own ids", path, "Leave `ids` out: it is for .npy files.", parameter="ids")

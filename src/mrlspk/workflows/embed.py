@@ -145,7 +145,8 @@ def embed(
         makes_graph=precision != "f32" or len(sources) >= GRAPH_FILES,
     )
     network = loaded.backend
-    width = check_dims(network.dims, None if dim is None else (dim,), allow_untrained=allow_untrained_dim)[-1]
+    dims = None if dim is None else (dim,)
+    width = check_dims(network.dims, dims, allow_untrained=allow_untrained_dim, model=model)[-1]
     if on_found:
         on_found(len(sources))
     kept_settings = {

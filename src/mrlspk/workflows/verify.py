@@ -144,7 +144,7 @@ def verify(
         raise UsageError("expected either a prior or a false-accept rate", fix="Give either `p_target` or `far`.")
     loaded = load_backend(model, device=device)
     backend = loaded.backend
-    widths = choose_dims(backend.dims, dims, allow_untrained=allow_untrained_dim, model=model.path)
+    widths = choose_dims(backend.dims, dims, allow_untrained=allow_untrained_dim, model=model)
     settings = (config or Config()).evaluation
     found = find_calibration(model, backend.fingerprint, calibration, metadata=loaded.metadata)
     ranges = known_score_ranges(loaded, model.path)

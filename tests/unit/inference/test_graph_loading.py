@@ -72,8 +72,8 @@ def test_graph_without_checks_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("write", "what"),
     [
-        (lambda path: path.write_bytes(b"not a protobuf"), "is not a whole ONNX file"),
-        (lambda path: path.write_bytes(b""), "is not an ONNX file: it holds no graph"),
+        (lambda path: path.write_bytes(b"not a protobuf"), "is not an ONNX file but a text file"),
+        (lambda path: path.write_bytes(b""), "is not an ONNX file but an empty file"),
         (lambda path: onnx.save(moments_graph(None), path), "is an ONNX file whose front end nothing describes"),
         (lambda path: write_moments(path, moments_metadata(input="features")), "reads log-mel features, not audio"),
         (lambda path: path.mkdir(), "cannot be read: Is a directory"),

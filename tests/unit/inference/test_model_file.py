@@ -112,7 +112,7 @@ def test_path_without_a_file_suggests_the_file_that_was_meant(tmp_path, typed, w
 
 
 def test_exported_model_is_no_checkpoint(tmp_path):
-    (tmp_path / "model.onnx").write_bytes(b"onnx")
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x07\x12\x04onnx")
     with pytest.raises(CheckpointError, match="is an ONNX model, which has no PyTorch network"):
         load_checkpoint(locate_model("model.onnx", cache_dir=tmp_path))
 

@@ -135,7 +135,7 @@ def test_bf16_of_real_speech_is_within_a_thousandth_of_f32(shared, tmp_path):
 @pytest.mark.parametrize(
     ("write", "what"),
     [
-        (lambda path: path.write_bytes(b"not a protobuf"), "is not a whole ONNX file"),
+        (lambda path: path.write_bytes(b"not a protobuf"), "is not an ONNX file but a text file"),
         (lambda path: onnx.save(moments_graph(None), path), "an ONNX file whose front end nothing describes"),
         (lambda path: write_moments(path, scale=2.0), "differs from PyTorch"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mrlspk.errors import CheckpointError, MissingDependencyError, shorten
+from mrlspk.file_kinds import GRAPH, recognise
 from mrlspk.inference.speaker_models.front_ends import INSTALL
 from mrlspk.reading import reading
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 LARGEST = 2**31 - 1  # bytes of a file, of a tensor and of all tensors; protobuf allows no more
 DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}  # the operators inside ONNX Runtime itself
 SIZED = {"ConstantOfShape": 0, "Expand": 1}  # operators that make a tensor of the shape in this input
-ONE_FILE = "Save the model as one file, with its weights inside."
 WHOLE = "Give a whole ONNX file; if it was downloaded, fetch it again."
+ONE_FILE = "Save the model as one file, with its weights inside."
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,20 @@ def _parse(content: bytes, path: Path) -> "onnx.ModelProto":
     try:
         proto.ParseFromString(content)
     except DecodeError as error:
-        raise CheckpointError("is not a whole ONNX file", path, WHOLE) from error
+        raise _no_graph(path, "is not a whole ONNX file") from error
     if not (proto.graph.node and proto.graph.output and proto.opset_import):
-        raise CheckpointError("is not an ONNX file: it holds no graph", path, WHOLE)
+        raise _no_graph(path, "is not an ONNX file: it holds no graph")
     _check_operators(proto, path)
     _check_sizes(proto, path)
     return proto
+
+
+def _no_graph(path: Path, what: str) -> CheckpointError:
+    """Return the error about a file without a graph, which says what the file is, if that is known."""
+    kind = recognise(path)
+    if kind is None or kind.name == GRAPH:
+        return CheckpointError(what, path, WHOLE)
+    return CheckpointError(f"is not an ONNX file but {kind.name}", path, kind.fix or WHOLE)
 
 
 def _outside(proto: "onnx.ModelProto") -> list["onnx.TensorProto"]:

@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import struct
 import sys
 import zipfile
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mrlspk.errors import CheckpointError, MissingDependencyError, UsageError
+from mrlspk.file_kinds import recognise
 from mrlspk.files import Claim, claimed_file
 from mrlspk.models.checkpoints import schema
 from mrlspk.reading import is_file, load_json, reading
@@ -22,6 +24,7 @@ from mrlspk.reading import is_file, load_json, reading
 SAFETENSORS = ".safetensors"
 _HEADER = "mrlspk"  # key of the header of a .safetensors file; it holds all entries but the weights, as JSON
 _WRITTEN_BY_TORCH = "Give a checkpoint that torch.save wrote; if it was downloaded, fetch it again."
+_UNSAFE = re.compile(r"GLOBAL ([\w.]{1,200})")  # what torch.load names when it refuses a class
 _AS_ONNX = (
     "Export the model to ONNX and give that file; docs/any-model.md says how. "
     "`mrlspk embed|verify|eval|compare|calibrate` run a program that you trust with `trust_code`."
@@ -52,12 +55,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             entries = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"is refused: it holds more than tensors and plain values: {_first_line(error)}",
+            f"is refused: it holds more than tensors and plain values: {_unsafe(error)}",
             path,
-            "Give a checkpoint that holds weights, settings and metrics only.",
+            "Ask its author for a checkpoint that holds weights, settings and metrics only.",
         ) from error
     except Exception as error:  # noqa: BLE001 - a damaged file fails anywhere in torch's reader, in many ways
-        raise CheckpointError(f"is damaged or no checkpoint: {_first_line(error)}", path, _WRITTEN_BY_TORCH) from error
+        raise CheckpointError(f"is damaged or no checkpoint: {_first_line(error)}", path, _remedy(path)) from error
     if not isinstance(entries, dict):
         raise CheckpointError(f"expected a dict of entries, found a {type(entries).__name__}", path, _WRITTEN_BY_TORCH)
     return entries
@@ -180,21 +183,37 @@ def _check_zip(path: Path) -> None:
     with reading(path, CheckpointError, _WRITTEN_BY_TORCH), path.open("rb") as file:
         begins_as_zip = file.read(len(_ZIP_BEGINS)) == _ZIP_BEGINS
     if not begins_as_zip:
+        kind = recognise(path)
         raise CheckpointError(
-            "is not a checkpoint: expected the zip layout of torch.save (plain pickles are never opened)",
+            f"is not a checkpoint but {kind.name}" if kind else "is not a checkpoint: expected a file of torch.save",
             path,
-            _WRITTEN_BY_TORCH,
+            (kind and kind.fix) or _remedy(path),
         )
     try:
         with zipfile.ZipFile(path) as archive:
             _check_entries(archive, path)
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError) as error:
-        raise CheckpointError(f"is damaged or no checkpoint: {error}", path, _WRITTEN_BY_TORCH) from error
+        fault = error if zipfile.is_zipfile(path) else "its end is missing"
+        raise CheckpointError(f"is damaged or no checkpoint: {fault}", path, _remedy(path)) from error
+
+
+def _remedy(path: Path) -> str:
+    """Return what to do about a damaged file: its run, if it is of one, has other checkpoints."""
+    if not (path.parent / "config.yaml").is_file():
+        return _WRITTEN_BY_TORCH
+    others = ", ".join(str(other) for other in sorted(path.parent.glob("*.pt")) if other != path)
+    return (
+        f"It is of the run {path.parent}: "
+        + (f"use another of its checkpoints ({others}), or " if others else "")
+        + "give another model."
+    )
 
 
 def _check_entries(archive: zipfile.ZipFile, path: Path) -> None:
     """Refuse entries that are compressed, too large, doubled or of another checksum; torch.load checks none of it."""
     entries = archive.infolist()
+    if any(entry.filename.endswith(".npy") for entry in entries) and (kind := recognise(path)):
+        raise CheckpointError(f"is not a checkpoint but {kind.name}", path, kind.fix)
     if any(entry.filename.partition("/")[2] == "constants.pkl" for entry in entries):
         raise CheckpointError("is a TorchScript program, and no program in a model file is run", path, _AS_ONNX)
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
@@ -204,9 +223,13 @@ def _check_entries(archive: zipfile.ZipFile, path: Path) -> None:
     if len({entry.filename for entry in entries}) < len(entries):
         raise CheckpointError("holds two entries of one name", path, _WRITTEN_BY_TORCH)
     if damaged := archive.testzip():
-        raise CheckpointError(
-            f"is damaged: the checksum of its entry {damaged!r} does not match", path, _WRITTEN_BY_TORCH
-        )
+        raise CheckpointError(f"is damaged: the checksum of its entry {damaged!r} does not match", path, _remedy(path))
+
+
+def _unsafe(error: pickle.UnpicklingError) -> str:
+    """Return the class or function that torch refused to build, else the first line of its message."""
+    found = _UNSAFE.search(str(error))
+    return f"the class or function {found[1]}" if found else _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

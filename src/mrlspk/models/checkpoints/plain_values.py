@@ -16,6 +16,8 @@ from mrlspk.errors import CheckpointError
 from mrlspk.models.checkpoints.state_dict_report import SHOWN, shown_name
 
 _SHORT = reprlib.Repr(maxstring=80, maxother=80)
+# Prefixes of all names in a state dict: of DistributedDataParallel, torch.compile, and a module that holds the network.
+WRAPPERS = "module.", "_orig_mod.", "model."
 DEEPEST, LARGEST = 16, 2**63  # how deep a configuration may be, and how large a number in it
 
 
@@ -33,7 +35,7 @@ def reading_entries(path: Path) -> Iterator[None]:
 
 
 def checked_state(state: Any, path: Path) -> dict[str, Any]:
-    """Return the weights of a file.
+    """Return the weights of a file, without the prefixes that wrappers of the network put before every name.
 
     Raises:
         CheckpointError: If they are no dict by name.
@@ -44,6 +46,13 @@ def checked_state(state: Any, path: Path) -> dict[str, Any]:
             path,
             "Give a checkpoint whose weights are a state dict.",
         )
+    return _unwrapped(state)
+
+
+def _unwrapped(state: dict[str, Any]) -> dict[str, Any]:
+    """Return weights without the prefixes that wrappers put before every name."""
+    while prefix := next((each for each in WRAPPERS if state and all(name.startswith(each) for name in state)), None):
+        state = {name.removeprefix(prefix): values for name, values in state.items()}
     return state
 
 

@@ -1,3 +1,4 @@
+import argparse
 import pickle
 import struct
 import zipfile
@@ -80,6 +81,25 @@ def test_code_inside_a_checkpoint_is_refused_and_does_not_run(folder, contents):
     torch.save(contents, folder / "model.pt")
     with pytest.raises(CheckpointError, match="holds more than tensors and plain values"):
         load_model(folder / "model.pt")
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [(argparse.Namespace(a=1), "argparse.Namespace"), (torch.nn.ReLU(), "torch.nn.modules.activation.ReLU")],
+)
+def test_refused_class_is_named(folder, value, name):
+    torch.save({"model_config": {}, "state_dict": {}, "args": value}, folder / "model.pt")
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(folder / "model.pt")
+    assert caught.value.what.endswith(f"more than tensors and plain values: the class or function {name}")
+
+
+def test_damaged_checkpoint_of_a_run_names_the_others(folder):
+    for name in ("best.pt", "last.pt", "config.yaml"):
+        (folder / name).write_bytes(b"PK\x03\x04 cut")
+    with pytest.raises(CheckpointError, match="its end is missing") as caught:
+        read_checkpoint(folder / "best.pt")
+    assert f"use another of its checkpoints ({folder / 'last.pt'})" in str(caught.value.fix)
 
 
 @pytest.mark.parametrize(

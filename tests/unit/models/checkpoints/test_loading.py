@@ -52,6 +52,23 @@ def published(architecture, encoder, tmp_path):
     return {"model_config": model_config, "state_dict": state}, load
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.model."])
+@pytest.mark.parametrize("layout", ["own", "published"])
+def test_prefixes_of_wrappers_are_left_out(encoder, own, published, layout, prefix):
+    entries, load = {"own": own, "published": published}[layout]
+    weights = {"own": "model", "published": "state_dict"}[layout]
+    loaded = load(entries | {weights: {prefix + name: values for name, values in entries[weights].items()}})
+    assert all(torch.equal(values, loaded.encoder.state_dict()[name]) for name, values in encoder.state_dict().items())
+
+
+def test_prefix_of_some_names_is_no_wrapper(own):
+    entries, load = own
+    name, values = next(iter(entries["model"].items()))
+    wrapped = {f"module.{key}": each for key, each in entries["model"].items()} | {name: values}
+    with pytest.raises(CheckpointError, match=r"do not fit its own configuration .*missing"):
+        load(entries | {"model": wrapped})
+
+
 def test_saved_encoder_loads_to_an_equal_embedding_bit_for_bit(encoder, architecture, own):
     entries, load = own
     loaded = load(entries)
