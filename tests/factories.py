@@ -46,7 +46,7 @@ TINY_RUN = {
         "crops_per_epoch": 12,
         "num_workers": 0,
     },
-    "logging": {"tensorboard": False, "log_interval": 1},
+    "logging": {"report": False, "tensorboard": False, "log_interval": 1},
 }
 
 

@@ -67,14 +67,21 @@ def _escaped(text: str) -> str:
 def document(command: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return a report as the JSON document that ``show`` prints, with the warnings so far."""
     common = {"schema_version": SCHEMA_VERSION, "command": command, "mrlspk_version": __version__}
+    return {**common, "warnings": warnings_so_far(), **payload}
+
+
+def warnings_so_far() -> list[str]:
+    """Return what was warned of since the command began."""
     handlers = logging.getLogger("mrlspk").handlers
-    warnings = [text for each in handlers if isinstance(each, WarningHandler) for text in each.warnings]
-    return {**common, "warnings": warnings, **payload}
+    return [text for each in handlers if isinstance(each, WarningHandler) for text in each.warnings]
 
 
-def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> FittedTable:
-    """Return a table whose first column has the names of the rows."""
-    return FittedTable(title, tuple(columns), tuple(tuple(plain(str(cell)) for cell in row) for row in rows))
+def table(
+    title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]], *, dispensable: Sequence[str] = ()
+) -> FittedTable:
+    """Return a table whose first column has the names of the rows; `FittedTable` says what ``dispensable`` are."""
+    cells = tuple(tuple(plain(str(cell)) for cell in row) for row in rows)
+    return FittedTable(title, tuple(columns), cells, tuple(dispensable))
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> str:

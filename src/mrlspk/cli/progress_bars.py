@@ -11,12 +11,13 @@ BAR_WIDTH, LONGEST_NAME = 16, 24
 
 
 def build_bars(console: Console) -> Progress:
-    """Return bars that are gone when the work is done.
+    """Return bars that are gone when the work is done; a terminal that cannot move its cursor shows none.
 
     A task has the fields ``is_bytes``, ``rate`` (a text in place of its own rate) and ``remark`` (a text at its end),
     each optional.
     """
-    return Progress(TextColumn("{task.description}"), BarColumn(BAR_WIDTH), Figures(), console=console, transient=True)
+    columns = TextColumn("{task.description}"), BarColumn(BAR_WIDTH), Figures()
+    return Progress(*columns, console=console, transient=True, disable=console.is_dumb_terminal)
 
 
 def short_name(name: str) -> str:

@@ -1,8 +1,9 @@
 """Lay out tables so that no name, number or word is broken at any width of the terminal.
 
-A table that is too wide first wraps its text columns at spaces. Then its names stand on lines of their own, above the
-other cells, or its columns are divided into blocks that repeat the names. If that is not enough, each row becomes a
-list of names and values. A name that is longer than a line is written whole, for the terminal to wrap.
+A table that is too wide first wraps its text columns at spaces, and then leaves out the columns that it may. Then its
+names stand on lines of their own, above the other cells, or its columns are divided into blocks that repeat the names.
+If that is not enough, each row becomes a list of names and values. A name that is longer than a line is written whole,
+for the terminal to wrap.
 """
 
 import re
@@ -57,11 +58,19 @@ class Column:
 
 @dataclass(frozen=True)
 class FittedTable:
-    """A table whose first column has the names of its rows; printed, it fits the console."""
+    """A table whose first column has the names of its rows; printed, it fits the console.
+
+    Attributes:
+        title: Above it.
+        headers: Of the columns.
+        rows: Their cells.
+        dispensable: Headers of columns that are left out, from the last on, if the others then fit; a line says so.
+    """
 
     title: str | None
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...] = ()
+    dispensable: tuple[str, ...] = ()
     columns: tuple[Column, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +94,12 @@ class FittedTable:
         beside = fit(self.columns, width)
         if beside is not None:
             return _grid(self.columns, beside)
+        for n in range(1, len(self.dispensable) + 1):
+            left_out = self.dispensable[-n:]
+            kept = [column for column in self.columns if column.header not in left_out]
+            if (beside := fit(kept, width)) is not None:
+                remark = f"Not shown for want of space: {', '.join(left_out)}."
+                return [*_grid(kept, beside), *((line, False) for line in wrap(remark, width))]
         below = fit(others, width - len(INDENT))
         blocks = _blocks(name, others, width)
         if below is not None and (blocks is None or name.natural > width // 3):
@@ -109,17 +124,17 @@ def fit(columns: Sequence[Column], width: int) -> list[int] | None:
 def wrap(text: str, width: int) -> list[str]:
     """Return the lines of a text, broken at spaces only; a word that is longer than a line has one of its own.
 
-    What stands between backticks stays together, and a line that is a command stays whole, to be copied. The value of
-    a line ``name  value`` stays beside its name.
+    What stands between backticks stays together, and a line that is a command or a path stays whole, to be copied. The
+    value of a line ``name  value`` stays beside its name.
     """
     return [line for paragraph in text.split("\n") for line in _wrap_line(paragraph, width)]
 
 
 def _wrap_line(text: str, width: int) -> Iterator[str]:
-    if cell_len(text) <= width or COMMAND.match(text):
+    margin = FACT.match(text)
+    if cell_len(text) <= width or COMMAND.match(text) or text.startswith("/", margin.end() if margin else 0):
         yield text
         return
-    margin = FACT.match(text)
     hanging = " " * cell_len(margin[0]) if margin and cell_len(margin[0]) < width // 2 else ""
     first, *words = SPACE.split(text.removeprefix(margin[0]) if margin and hanging else text)
     line = (margin[0] if margin and hanging else "") + first

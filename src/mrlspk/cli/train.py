@@ -18,12 +18,14 @@ from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.train_progress import TrainProgress
 from mrlspk.cli.train_summary import train_summary
 from mrlspk.cli.vectors import SpeakersPath
-from mrlspk.errors import UsageError
+from mrlspk.errors import MrlspkError, UsageError
 
 if TYPE_CHECKING:
     from mrlspk.training.head.verdict import Verdict
     from mrlspk.training.records import RunFacts, WarmStart
     from mrlspk.workflows.train import TrainReport
+
+log = logging.getLogger("mrlspk.training")
 
 
 def train_command(
@@ -125,7 +127,22 @@ def train_command(
     with TrainProgress(quiet=quiet or not launch.is_first) as progress:
         report = train(config, **options, bundle=bundle, observers=[progress], on_stage=progress.stage)
     if launch.is_first:
-        output.show("train", _payload(report), train_summary(report), as_json=as_json)
+        page = _write_page(report)
+        output.show("train", _payload(report, page), train_summary(report, page), as_json=as_json)
+
+
+def _write_page(report: "TrainReport") -> Path | None:
+    """Write the page of the run and return its path; None if it is not wanted, or cannot be written."""
+    if not report.wants_page:
+        return None
+    from mrlspk.workflows.report_run import report_run
+
+    folder = report.run_dir / "report"
+    try:
+        return report_run(report.run_dir, folder, force=True, warnings=output.warnings_so_far())
+    except MrlspkError as error:  # the run itself is whole
+        log.warning("the page of the run was not written: %s", error)
+        return None
 
 
 def _quiet_logs(*, is_first: bool) -> None:
@@ -167,7 +184,7 @@ def _vector_overrides(vectors: list[Path] | None, speakers: Path | None) -> Iter
         yield f"data.speakers={json.dumps(str(speakers))}"
 
 
-def _payload(report: "TrainReport") -> dict[str, object]:
+def _payload(report: "TrainReport", page: Path | None) -> dict[str, object]:
     return {
         "run_dir": str(report.run_dir),
         "best_checkpoint": str(report.best_checkpoint),
@@ -182,6 +199,7 @@ def _payload(report: "TrainReport") -> dict[str, object]:
         **({"refit": report.refit.model_dump()} if report.refit else {}),
         **({"averaged_epochs": report.averaged_epochs} if report.averaged_epochs else {}),
         "left_out": [each.entry() for each in report.left_out],
+        "report": None if page is None else str(page),
     }
 
 

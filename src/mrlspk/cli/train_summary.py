@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 NOT_THERE = "–"
 
 
-def train_summary(report: "TrainReport") -> Iterator[RenderableType]:
-    """Yield the end of a run, piece by piece."""
+def train_summary(report: "TrainReport", page: Path | None = None) -> Iterator[RenderableType]:
+    """Yield the end of a run, piece by piece; ``page`` is that of the run, if it was written."""
     if report.verdict is not None:
         yield from _verdict(report.verdict)
     else:
@@ -30,6 +30,8 @@ def train_summary(report: "TrainReport") -> Iterator[RenderableType]:
     yield ""
     yield f"best checkpoint: {report.best_checkpoint}"
     yield f"last checkpoint: {report.last_checkpoint}{_of_last(report)}"
+    if page is not None:
+        yield f"report: {page}"
     yield ""
     yield "\n".join(_next_commands(report))
 

@@ -69,6 +69,7 @@ class LoggingConfig(StrictModel):
     )
     keep_last_n: CountOrZero = Field(3, description="Epoch checkpoints kept beside best.pt and last.pt.")
     log_interval: Count = Field(10, description="Optimiser steps between two log entries; fewer if an epoch has fewer.")
+    report: bool = Field(True, description="Write the page of `mrlspk report` into the run's folder when it ends.")
     tensorboard: bool = Field(True, description="Write TensorBoard events.")
     log_dir: Path = Field(Path("logs"), description="Folder of TensorBoard events, one folder per run.")
     wandb: bool = Field(False, description="Log to Weights & Biases; the key is WANDB_API_KEY, in .env for example.")

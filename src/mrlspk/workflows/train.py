@@ -69,6 +69,7 @@ class TrainReport:
     ``left_out`` is what is not used of the corpora. ``vectors`` are the files that the validation trials are of; empty
     with audio. ``refit`` says that the best checkpoint was fitted again to all speakers, and which file of the run was
     not; None if it was not.
+    ``wants_page`` is whether the page of `report_run` shall be written, as the configuration says.
     """
 
     run_dir: Path
@@ -86,6 +87,7 @@ class TrainReport:
     left_out: tuple[LeftOut, ...] = ()
     vectors: tuple[Path, ...] = ()
     refit: RefitCard | None = None
+    wants_page: bool = False
 
 
 def train(
@@ -271,4 +273,5 @@ def _report(state: RunState, verdict: Verdict | None) -> TrainReport:
         left_out=state.plan.data.left_out,
         vectors=config.data.val_vectors or config.data.vectors,
         refit=card.refit if (card := read_card(best, run_dir / BEST)) else None,
+        wants_page=config.logging.report,
     )
