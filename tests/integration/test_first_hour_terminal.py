@@ -1,4 +1,4 @@
-"""What a new user sees in the first hour: the end of a run, tables with long names, a terminal of 80 columns."""
+"""The terminal of the first hour: the end of a run, tables with long names, a terminal of 80 columns."""
 
 import shutil
 from pathlib import Path

@@ -131,19 +131,22 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def _wrap_line(text: str, width: int) -> Iterator[str]:
-    margin = FACT.match(text)
-    if cell_len(text) <= width or COMMAND.match(text) or text.startswith("/", margin.end() if margin else 0):
+    if cell_len(text) <= width or COMMAND.match(text):
         yield text
         return
-    hanging = " " * cell_len(margin[0]) if margin and cell_len(margin[0]) < width // 2 else ""
-    first, *words = SPACE.split(text.removeprefix(margin[0]) if margin and hanging else text)
-    line = (margin[0] if margin and hanging else "") + first
+    margin = found[0] if (found := FACT.match(text)) else ""
+    value = text.removeprefix(margin)
+    words = [value] if value.startswith("/") else SPACE.split(value)
+    line, hanging = margin, " " * cell_len(margin)
+    if margin.strip() and cell_len(margin) + _longest(words) > width:  # the value goes below its name
+        yield margin.rstrip()
+        margin = line = hanging = INDENT
     for word in words:
-        if cell_len(line) + 1 + cell_len(word) > width and line.strip():
+        space = "" if not line or line.endswith(" ") else " "
+        if line.strip() and line != margin and cell_len(line + space + word) > width:
             yield line.rstrip()
-            line = hanging + word
-        else:
-            line += f" {word}"
+            line, space = hanging, ""
+        line += space + word
     yield line
 
 

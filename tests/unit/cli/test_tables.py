@@ -91,6 +91,9 @@ def test_empty_table_keeps_its_headers():
         ("a `b c d e f` g", ["a", "`b c d e f`", "g"]),
         ("To evaluate: mrlspk eval a b", ["To evaluate: mrlspk eval a b"]),
         ("k  one two x", ["k  one two", "   x"]),
+        ("k  /a b/c d", ["k", "  /a b/c d"]),
+        ("key  sixletters", ["key", "  sixletters"]),
+        ("  a b c d e", ["  a b c d", "  e"]),
         ("short\n\nlines", ["short", "", "lines"]),
     ],
 )
