@@ -53,5 +53,5 @@ def _measured(baselines: "Baselines", dims: Sequence[int]) -> dict[str, dict[int
     return {
         f"own, {baselines.own_dim} values": dict.fromkeys(dims, baselines.own),
         "own, truncated": baselines.truncation,
-        f"rotation ({baselines.rotation_method})": baselines.rotation,
+        "rotation": baselines.rotation,
     }

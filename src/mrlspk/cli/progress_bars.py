@@ -7,7 +7,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-BAR_WIDTH, LONGEST_NAME = 16, 24
+BAR_WIDTH, LONGEST_NAME = 12, 24
 
 
 def build_bars(console: Console) -> Progress:

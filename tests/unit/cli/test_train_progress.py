@@ -58,7 +58,7 @@ def test_metrics_from_before_training_are_shown_once(shown):
         "EER %                4       8    loss  val loss    time",
         "own, 8 values    10.00   10.00",
         "own, truncated   40.00   10.00",
-        "rotation (svd)   20.00   10.00",
+        "rotation         20.00   10.00",
         "epoch 1/3        25.00   12.50   0.750     0.500     2 s  best",
         "epoch 2/3        25.00    6.25   0.750     0.250     2 s",
     ]
