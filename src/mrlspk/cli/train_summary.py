@@ -12,6 +12,7 @@ from mrlspk.cli.output import percent
 from mrlspk.cli.width_plot import width_plot
 
 if TYPE_CHECKING:
+    from mrlspk.models.checkpoints.model_card import RefitCard
     from mrlspk.training.head.verdict import Candidate, Comparison, DomainVerdict, DomainWidth, Verdict
     from mrlspk.workflows.train import TrainReport
 
@@ -24,8 +25,12 @@ def train_summary(report: "TrainReport", page: Path | None = None) -> Iterator[R
         yield from _verdict(report.verdict)
     else:
         yield _best_epoch(report)
+    if report.refit is not None:
+        yield ""
+        yield _refit(report, report.refit)
+    scored = report.refit.held_out_model if report.refit is not None else report.best_checkpoint.name
     yield ""
-    yield f"EER % by width, {report.best_checkpoint.name} on held-out speakers"
+    yield f"EER % by width, {scored} on held-out speakers"
     yield "\n".join(width_plot(_bars(report)))
     yield ""
     yield f"best checkpoint: {report.best_checkpoint}"
@@ -81,6 +86,14 @@ def _best_epoch(report: "TrainReport") -> str:
         return f"nothing was trained: {report.best_checkpoint.name} is the rotation"
     averaged = f"the mean of epochs {', '.join(map(str, report.averaged_epochs))}" if report.averaged_epochs else ""
     return f"best of {report.epochs} epochs: {averaged or f'epoch {report.best_epoch}'}, by {report.best_by}"
+
+
+def _refit(report: "TrainReport", refit: "RefitCard") -> str:
+    """Return which model the figures are of, after the best checkpoint was fitted to all speakers."""
+    return (
+        f"All figures are of held-out speakers, and of {refit.held_out_model}, which has not seen them. After that, "
+        f"{report.best_checkpoint.name} was fitted again to all {refit.speakers} speakers."
+    )
 
 
 def _bars(report: "TrainReport") -> dict[str, float]:

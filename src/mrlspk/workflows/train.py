@@ -68,8 +68,7 @@ class TrainReport:
     ``averaged_epochs`` are the epochs whose mean the best checkpoint is; empty if it is a single epoch.
     ``left_out`` is what is not used of the corpora. ``vectors`` are the files that the validation trials are of; empty
     with audio. ``refit`` says that the best checkpoint was fitted again to all speakers, and which file of the run was
-    not; None if it was not.
-    ``wants_page`` is whether the page of `report_run` shall be written, as the configuration says.
+    not; None if it was not. ``wants_page`` is whether the configuration asks for the page of `report_run`.
     """
 
     run_dir: Path

@@ -8,6 +8,7 @@ import pytest
 from mrlspk.cli.tables import FittedTable
 from mrlspk.cli.train_summary import train_summary
 from mrlspk.cli.width_plot import width_plot
+from mrlspk.models.checkpoints.model_card import RefitCard
 from mrlspk.training.head.verdict import Comparison, DomainVerdict, DomainWidth, Verdict
 from mrlspk.training.records import Baselines
 from mrlspk.workflows.train import TrainReport
@@ -59,6 +60,17 @@ def test_rejected_head_is_not_presented_as_a_result():
     assert [line for line in said if line.startswith(expected)]
     chosen = lines_of(replace(REPORT, verdict=replace(verdict, kept="trained")))
     assert "not chosen" not in " ".join(chosen)
+
+
+def test_refit_says_which_model_the_figures_are_of():
+    verdict = verdict_of(width_of(64, "WIN"), kept="trained")
+    refit = RefitCard(speakers=79, held_out_model="trained.pt")
+    said = lines_of(replace(REPORT, verdict=verdict, refit=refit))
+    assert (
+        "All figures are of held-out speakers, and of trained.pt, which has not seen them. After that, best.pt was "
+        "fitted again to all 79 speakers."
+    ) in said
+    assert "EER % by width, trained.pt on held-out speakers" in said
 
 
 def test_next_commands_can_be_copied():
