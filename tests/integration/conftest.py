@@ -61,9 +61,18 @@ def run(monkeypatch, tmp_path):
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert "Traceback" not in result.stderr
+        if "--json" in arguments and result.stdout.startswith("{"):
+            check_warnings(json.loads(result.stdout)["warnings"], result.stderr)
         return Outcome(result.exit_code, result.stdout, result.stderr)
 
     return invoke
+
+
+def check_warnings(warnings, stderr):
+    """Check that a JSON document has the warnings that were printed, all of them and no others."""
+    printed = stderr.count("\nwarning: ") + stderr.startswith("warning: ")
+    assert [text for text in warnings if f"warning: {text}\n" not in stderr] == []
+    assert len(warnings) == printed, stderr
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from graphs import moments, write_moments
+from run_folders import run_line, write_run
 from speaker_graphs import WESPEAKER, write_speaker_graph
 
 HEAVY = {"torch", "torchaudio", "torchcodec", "lightning", "lightning_fabric", "scipy", "av", "requests"}
@@ -84,3 +85,10 @@ def test_missing_runtime_is_named_with_its_extra(model, samples, tmp_path):
     done = python(without, "embed", tmp_path / "a.wav", "--model", model)
     assert done.returncode == 4
     assert "pip install 'mrlspk[onnx]'" in done.stderr
+
+
+def test_page_of_a_network_run_needs_no_torch(tmp_path):
+    run = write_run(tmp_path / "first", [run_line()])
+    done = python(COMMAND.replace("'scipy'", "'none'"), "report", run, "-o", tmp_path / "page")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "page" / "index.html").is_file()

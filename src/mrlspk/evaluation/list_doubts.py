@@ -33,14 +33,16 @@ def warn_of_doubts(path: str, trials: ScoredTrials, eers: Collection[float]) -> 
 
 
 def _doubts(n_speakers: int, n_trials: int, eer: float) -> Iterator[str]:
-    if n_speakers < MIN_SPEAKERS:
-        yield f"{n_speakers} speakers are few ({MIN_SPEAKERS} give intervals): on others the EER may be far off"
-    if eer >= SWAPPED:
+    if eer >= SWAPPED:  # the speakers are counted by the labels: their number would mislead
         yield (
             f"EER of {100 * eer:.0f} %: the labels look swapped. 1 has to mark trials of one speaker, 0 those of two; "
             f"to mend a list of lines such as `1 a.wav b.wav`: {SWAP}"
         )
-    elif eer >= CHANCE and n_trials >= FEWEST_TRIALS:
+        return
+    if n_speakers < MIN_SPEAKERS:
+        counted = "1 speaker is" if n_speakers == 1 else f"{n_speakers} speakers are"
+        yield f"{counted} few ({MIN_SPEAKERS} give intervals): on others the EER may be far off"
+    if eer >= CHANCE and n_trials >= FEWEST_TRIALS:
         yield (
             f"EER of {100 * eer:.0f} %, near the 50 % of chance: the labels or ids of the list may not fit the audio, "
             "or the model does not fit the speech"

@@ -25,8 +25,9 @@ def report_run(run_dir: Path, folder: Path, *, force: bool = False, warnings: Se
         CheckpointError: If its best checkpoint is damaged.
         MrlspkError: If the report exists and ``force`` is false, or it cannot be written.
     """
+    record = read_run(run_dir)
     check_report(folder, force=force)
-    values = run_values(read_run(run_dir), warnings=warnings)
+    values = run_values(record, warnings=warnings)
     head = {"schema_version": SCHEMA_VERSION, "command": "report", "mrlspk_version": __version__}
     write_report(head | values, folder, force=force)
     return folder / PAGE

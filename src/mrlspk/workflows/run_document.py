@@ -9,6 +9,11 @@ from mrlspk.workflows.run_record import Entry, RunRecord
 
 MOST_STEPS = 2000  # of a log; the page and its JSON hold evenly spaced ones of a longer log
 NAMES = {"rotation": "rotation", "start": "start", "trained": "trained head"}
+NEXT = (  # commands after a run on audio, on one file of vectors, and on several, of which one is scored at a time
+    ("mrlspk eval {path}", "mrlspk compare {path}"),
+    ("mrlspk eval {path} --vectors {file}", "mrlspk compare {path} --vectors {file}"),
+    ("mrlspk eval {path} --vectors FILE --trials FILE", "mrlspk compare {path} --vectors FILE --trials FILE"),
+)
 FACTS = {
     "n_classes": "classes of the loss",
     "n_stored": "stored vectors of an epoch",
@@ -23,17 +28,17 @@ FACTS = {
 def run_values(record: RunRecord, *, warnings: Sequence[str] = ()) -> dict[str, Any]:
     """Return the document of a run; ``warnings`` are those of the run itself, beside those that its files show."""
     facts = dict(record.starts[-1]) if record.starts else {}
-    facts.pop("config", None)
     checkpoint, card = next(iter(record.cards.items()), (None, None))
     best_epoch = next((each["epoch"] for each in reversed(record.epochs) if each.get("is_best")), None)
-    verdict = record.verdict
+    verdict, of_run = record.verdict, list(dict.fromkeys([*record.warnings, *warnings]))
     return {
-        "warnings": list(dict.fromkeys([*warnings, *_warnings(record, card, facts)])),
+        "warnings": list(dict.fromkeys([*of_run, *_warnings(record, card, facts)])),
+        "run_warnings": of_run,
         "run": _run(record, facts),
         "base": ((card or {}).get("base") or {}).get("model"),
         "held_out": _held_out(record, card, facts),
         "sentences": list(_sentences(record, card, best_epoch)),
-        "next": list(_next_commands(record)),
+        "next": list(_next_commands(record, facts)),
         "checkpoint": checkpoint or (best_epoch and f"epoch {best_epoch}"),
         "best": _best(record, card, best_epoch),
         "best_epoch": best_epoch,
@@ -41,7 +46,7 @@ def run_values(record: RunRecord, *, warnings: Sequence[str] = ()) -> dict[str, 
         "verdict_rows": list(_verdict_rows(verdict)) if verdict else [],
         "rates": _rates(record, facts, best_epoch),
         "baselines": facts.get("baselines"),
-        "facts": facts,
+        "facts": {key: value for key, value in facts.items() if key != "config"},
         "card": card,
         "data": list(_data_rows(card, facts)),
         "card_rows": list(_card_rows(card)) if card else [],
@@ -106,12 +111,17 @@ def _sentences(record: RunRecord, card: Entry | None, best_epoch: int | None) ->
         )
 
 
-def _next_commands(record: RunRecord) -> Iterator[str]:
-    folder = shlex.quote(str(record.folder))
+def _next_commands(record: RunRecord, facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the commands that go on from a run, as whole lines."""
+    folder, best = (shlex.quote(str(path)) for path in (record.folder, record.folder / "best.pt"))
+    data = (facts.get("config") or {}).get("data") or {}
+    vectors: Sequence[str] = data.get("val_vectors") or data.get("vectors") or ()
+    file = shlex.quote(vectors[0]) if vectors else ""
+    evaluate, compare = NEXT[min(len(vectors), 2)]
     if "best.pt" in record.cards:
-        yield f"mrlspk eval {shlex.quote(str(record.folder / 'best.pt'))}"
+        yield evaluate.format(path=best, file=file)
     if record.verdict:
-        yield f"mrlspk compare {folder}"
+        yield compare.format(path=folder, file=file)
 
 
 def _best(record: RunRecord, card: Entry | None, best_epoch: int | None) -> list[Entry]:

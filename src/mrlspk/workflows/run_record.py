@@ -1,7 +1,7 @@
 """Read what the folder of a training run holds."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,19 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from mrlspk.errors import DataError
-from mrlspk.reading import is_file, is_folder, read_text
+from mrlspk.evaluation.report import DATA
+from mrlspk.reading import is_file, is_folder, load_json, read_text
 
 CONFIG, METRICS = "config.yaml", "metrics.jsonl"
 LARGEST_LOG = 1 << 32  # bytes
+PAGE_FOLDER = "report"  # in the folder of the run, where its end writes a page
+LINE_KEYS: Mapping[object, Set[object]] = {  # of each kind of line in the log
+    "run": {"num_epochs", "n_validation_speakers"},
+    "step": {"step"},
+    "epoch": {"epoch", "step", "train_loss", "validation"},
+}
+CARD_KEYS = {"title", "family", "parameters", "dims", "data", "mrlspk_version"}
+MEND = "Restore it, or remove it."
 GIVE_RUN = "Give the folder of a run, such as checkpoints/NAME."
 
 type Entry = dict[str, Any]
@@ -31,6 +40,7 @@ class RunRecord:
         cards: Model cards by the name of the checkpoint.
         verdict: Of a head run that has ended.
         summary: The verdict in plain sentences; empty without one.
+        warnings: Of the run, as the page in its folder keeps them.
     """
 
     folder: Path
@@ -41,6 +51,7 @@ class RunRecord:
     cards: Mapping[str, Entry]
     verdict: Entry | None
     summary: Sequence[str]
+    warnings: Sequence[str]
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -62,6 +73,7 @@ def read_run(folder: Path) -> RunRecord:
         cards=dict(_read_cards(folder)),
         verdict=verdict,
         summary=_explain(verdict) if verdict else (),
+        warnings=_kept_warnings(folder / PAGE_FOLDER / DATA),
     )
 
 
@@ -83,32 +95,55 @@ def _text(path: Path) -> str | None:
     """Return the text of a file; None if there is none."""
     if not is_file(path, DataError):
         return None
-    return read_text(path, DataError, "Restore it, or remove it.", most_bytes=LARGEST_LOG)
+    return read_text(path, DataError, MEND, most_bytes=LARGEST_LOG)
+
+
+def _json(path: Path) -> Entry | None:
+    """Return the object in a JSON file; None if there is no file.
+
+    Raises:
+        DataError: If it holds anything else.
+    """
+    if (text := _text(path)) is None:
+        return None
+    try:
+        found = load_json(text)
+    except ValueError as error:
+        raise DataError(f"is not JSON: {error}", path, MEND) from error
+    if not isinstance(found, dict):
+        raise DataError("is not a JSON object", path, MEND)
+    return found
 
 
 def _read_log(path: Path) -> Iterator[Entry]:
     """Yield the lines of ``metrics.jsonl``; one that a kill has cut is left out."""
     for line in (_text(path) or "").splitlines():
         try:
-            entry = json.loads(line)
+            entry = load_json(line)
         except ValueError:
             continue
-        if isinstance(entry, dict):
+        if isinstance(entry, dict) and LINE_KEYS.get(str(entry.get("event")), {None}) <= entry.keys():
             yield entry
 
 
 def _of_kind(lines: Sequence[Entry], kind: str) -> list[Entry]:
-    return [line for line in lines if line.get("event") == kind]
+    return [line for line in lines if line["event"] == kind]
 
 
 def _read_cards(folder: Path) -> Iterator[tuple[str, Entry]]:
+    """Yield the model cards beside checkpoints, the best one first."""
     for name in ("best", "trained", "start", "rotation"):
-        if (text := _text(folder / f"{name}.card.json")) is not None:
-            try:
-                yield f"{name}.pt", json.loads(text)
-            except ValueError as error:
-                path = folder / f"{name}.card.json"
-                raise DataError(f"is not JSON: {error}", path, "Restore it, or remove it.") from error
+        path = folder / f"{name}.card.json"
+        if (card := _json(path)) is None:
+            continue
+        if absent := sorted(CARD_KEYS - card.keys()):
+            raise DataError(f"is not a model card: {absent[0]} is missing", path, MEND)
+        yield f"{name}.pt", card
+
+
+def _kept_warnings(path: Path) -> list[str]:
+    """Return the warnings of the run that its own page holds, which its end has written; none without it."""
+    return list((_json(path) or {}).get("run_warnings", ()))
 
 
 def _read_verdict(folder: Path) -> Entry | None:

@@ -8,8 +8,14 @@ import pytest
 from mrlspk.errors import DataError, MrlspkError
 from mrlspk.workflows import run_record
 from mrlspk.workflows.report_run import report_run
+from mrlspk.workflows.run_document import run_values
+from mrlspk.workflows.run_record import read_run
 from report_documents import page_tables
 from run_folders import card, network_lines, run_line, write_run
+
+
+def document_of(run, **options):
+    return run_values(read_run(run), **options)
 
 
 def report_of(run, tmp_path):
@@ -30,10 +36,9 @@ def test_page_of_a_network_run_shows_its_best_epoch(tmp_path):
 
 def test_run_that_was_killed_has_a_page_of_what_it_did(tmp_path):
     run = write_run(tmp_path / "first", network_lines(n_epochs=1), tail='{"event": "st')
-    page, document = report_of(run, tmp_path)
+    document = document_of(run)
     assert document["run"]["state"] == "1 of 2 epochs done: still training, stopped, or ended early"
     assert [row["eer"] for row in document["best"]] == [0.3, 0.2, 0.1]
-    assert "EER 10.00 % at width 32" in page
 
 
 @pytest.mark.parametrize("lines", [None, [], [run_line()]])
@@ -57,15 +62,52 @@ def test_run_before_training_shows_the_rotation(tmp_path, name, sentence):
     assert f"<h3>{name}.pt</h3>" in page
 
 
+@pytest.mark.parametrize(
+    ("data", "flags"),
+    [
+        ({}, ""),
+        ({"vectors": ["my v.npz"], "val_vectors": []}, " --vectors 'my v.npz'"),
+        ({"vectors": ["a.npz", "b.npz"]}, " --vectors FILE --trials FILE"),
+        ({"vectors": ["a.npz", "b.npz"], "val_vectors": ["v.npz"]}, " --vectors v.npz"),
+    ],
+    ids=["audio", "vectors", "several files", "validation"],
+)
+def test_next_command_can_be_copied(tmp_path, data, flags):
+    lines = [run_line(config={"data": data}), *network_lines()[1:]]
+    run = write_run(tmp_path / "first", lines, cards={"best": card()})
+    assert document_of(run)["next"] == [f"mrlspk eval {run / 'best.pt'}{flags}"]
+
+
 def test_page_warns_of_what_the_figures_hang_on(tmp_path):
     data = card()["data"] | {"synthetic": True}
     lines = [run_line(n_validation_speakers=8), *network_lines()[1:]]
     run = write_run(tmp_path / "first", lines, cards={"best": card(data=data, debug_batches=2)})
-    report_run(run, tmp_path / "page", warnings=["of the run"])
-    told = json.loads((tmp_path / "page" / "report.json").read_text())["warnings"]
+    told = document_of(run, warnings=["of the run"])["warnings"]
     starts = ["of the run", "trained on the demo corpus", "a debug run: each epoch ended after 2 batches"]
     starts += ["8 held-out speakers are few", "the held-out speakers chose the epoch"]
     assert [text[: len(start)] for text, start in zip(told, starts, strict=True)] == starts
+
+
+def test_warnings_of_the_run_stay_on_later_pages(tmp_path):
+    run = write_run(tmp_path / "first", [run_line()])
+    report_run(run, run / "report", warnings=["silent: a.wav"])
+    report_run(run, run / "report", force=True, warnings=["short: b.wav"])
+    document = document_of(run)
+    assert document["warnings"][:2] == document["run_warnings"] == ["silent: a.wav", "short: b.wav"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "null"])
+def test_damaged_card_is_an_error(tmp_path, text):
+    run = write_run(tmp_path / "first", network_lines())
+    (run / "best.card.json").write_text(text)
+    with pytest.raises(DataError) as caught:
+        report_run(run, tmp_path / "page")
+    assert caught.value.where == run / "best.card.json"
+
+
+def test_lines_that_are_no_entries_are_left_out(tmp_path):
+    run = write_run(tmp_path / "first", network_lines(), tail='[1]\n{}\n{"event": "step"}\n{"event": []}\n7\n')
+    assert len(document_of(run)["steps"]) == 4
 
 
 def test_verdict_with_few_speakers_of_a_domain_is_shown_by_domain(tmp_path, monkeypatch):
@@ -77,7 +119,7 @@ def test_verdict_with_few_speakers_of_a_domain_is_shown_by_domain(tmp_path, monk
     verdict |= {"reason": "so", "domains": domains, "against": "start", "judges_chose_epoch": False, "n_speakers": 30}
     monkeypatch.setattr(run_record, "_read_verdict", lambda _: verdict)
     monkeypatch.setattr(run_record, "_explain", lambda _: ("On 30 held-out speakers.", "best.pt holds the start."))
-    run = write_run(tmp_path / "first", network_lines(), cards={"best": card()})
+    run = write_run(tmp_path / "first", [run_line()], cards={"best": card()})
     (run / "rotation.pt").touch()
     page, _ = report_of(run, tmp_path)
     (rows,) = [rows for name, rows in page_tables(page).items() if name == "verdict-table"]
@@ -90,7 +132,7 @@ def test_verdict_of_an_earlier_version_is_shown_with_its_reason(tmp_path, monkey
     widths = [{"dim": 8, "published": True, "rotation": 0.2, "trained": 0.25, "outcome": "REGRESSION"}]
     verdict = {"widths": widths, "kept": "rotation", "reason": "the trained head is worse at 8"}
     monkeypatch.setattr(run_record, "_read_verdict", lambda _: verdict)
-    run = write_run(tmp_path / "first", network_lines(), cards={"best": card()})
+    run = write_run(tmp_path / "first", [run_line()], cards={"best": card()})
     (run / "rotation.pt").touch()
     page, document = report_of(run, tmp_path)
     assert document["sentences"] == [
@@ -115,7 +157,7 @@ def test_checkpoint_in_place_of_its_folder_is_named(tmp_path):
 
 
 def test_earlier_report_is_replaced_only_with_force(tmp_path):
-    run = write_run(tmp_path / "first", network_lines(), cards={"best": card()})
+    run = write_run(tmp_path / "first", [run_line()])
     report_run(run, tmp_path / "page")
     with pytest.raises(MrlspkError, match="exists"):
         report_run(run, tmp_path / "page")

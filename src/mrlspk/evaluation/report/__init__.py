@@ -4,6 +4,6 @@ Drawing needs the extra ``mrlspk[report]``; ``check_report`` checks for it befor
 """
 
 from mrlspk.evaluation.report.curves import score_curves
-from mrlspk.evaluation.report.write import PAGE, check_report, write_report
+from mrlspk.evaluation.report.write import DATA, PAGE, check_report, write_report
 
-__all__ = ["PAGE", "check_report", "score_curves", "write_report"]
+__all__ = ["DATA", "PAGE", "check_report", "score_curves", "write_report"]
