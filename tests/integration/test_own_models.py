@@ -50,7 +50,7 @@ def test_added_model_is_reported_and_kept(add, zoo, write_model, tmp_path):
         "licence": "CC BY 4.0",
         "non_commercial": None,
     }
-    assert report == {"command": "pretrained add", "path": str(path), **facts}
+    assert report == {"command": "pretrained add", "path": str(path), "calibration": None, **facts}
     entry = json.loads((zoo / "mine-1.0+x_y.json").read_text())
     assert datetime.fromisoformat(entry.pop("added")).tzinfo
     assert entry == facts | {"card": None}

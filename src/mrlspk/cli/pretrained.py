@@ -1,15 +1,14 @@
 """``mrlspk pretrained fetch``, ``inspect``, ``convert`` and ``add``."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.commands import Commands
+from mrlspk.cli.inspect_text import exported_calibration, inspection_payload, inspection_text
 from mrlspk.cli.options import (
     AsJson,
     Bundle,
@@ -30,7 +29,7 @@ from mrlspk.cli.rotate_text import fitted_speech, transform_name
 from mrlspk.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from mrlspk.workflows.pretrained import InspectedGraph, InspectedModel, InspectedSpeakerModel, InspectedTransform
+    from mrlspk.workflows.pretrained import InspectedGraph, InspectedSpeakerModel, InspectedTransform
 
 
 def fetch_command(
@@ -110,11 +109,8 @@ def inspect_command(
         payload, rows = _exported(exported) if exported else _speaker_model(inspect_speaker_model(model))
         output.show("pretrained inspect", payload | entry, [output.facts(rows)], as_json=as_json)
         return
-    found = inspect_pretrained(model.path)
-    document = dataclasses.asdict(found.model)
-    document["transfer"] = document.pop("report")
-    payload = {"path": str(found.path), "sha256": found.sha256, "bytes": found.bytes, **document}
-    output.show("pretrained inspect", payload | entry, _inspection(found), as_json=as_json)
+    found = inspect_pretrained(model)
+    output.show("pretrained inspect", inspection_payload(found) | entry, inspection_text(found), as_json=as_json)
     if not found.model.report.is_whole:
         raise CheckpointError(
             "its weights do not fit its own configuration", found.path, "If it was downloaded, fetch it again."
@@ -136,7 +132,7 @@ def _exported(found: "InspectedGraph") -> tuple[dict[str, Any], list[tuple[str, 
         ("input", model.input),
         ("widths", ", ".join(map(str, model.dims))),
         ("least audio", f"{model.min_samples} samples at {model.sample_rate} Hz"),
-        ("calibration", "included" if model.calibration else "none"),
+        ("calibration", exported_calibration(model.calibration)),
         ("licence", model.licence),
         ("fingerprint", model.fingerprint),
     ]
@@ -205,41 +201,6 @@ def _speaker_model(found: "InspectedSpeakerModel") -> tuple[dict[str, Any], list
     return payload, rows
 
 
-def _inspection(found: "InspectedModel") -> list[RenderableType]:
-    model, report = found.model, found.model.report
-    rows = [
-        ("file", found.path),
-        ("sha256", found.sha256),
-        ("bytes", f"{found.bytes:,}"),
-        ("layout", model.family),
-        ("parameters", f"{model.parameters:,}"),
-        ("embedding", f"{model.embed_dim} values"),
-        ("widths", ", ".join(map(str, model.dims))),
-        ("loads", f"{report.loaded} entries, {report.coverage:.2%} of the values"),
-    ]
-    settings = [f"  {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in model.config.items()]
-    return [output.facts(rows), *_not_loaded(found), "", "configuration in the file:", *settings]
-
-
-def _not_loaded(found: "InspectedModel") -> list[str]:
-    """Return a line for each entry that is not loaded."""
-    from mrlspk.models.checkpoints.state_dict_report import shown_name
-
-    report = found.model.report
-    lists = {
-        "missing": report.missing,
-        "of another kind or shape": report.mismatched,
-        "unexpected": report.unexpected,
-        "not needed for embeddings": report.left_out,
-        "neither configuration nor weights": found.model.other_entries,
-    }
-    lines: list[str] = []
-    for title, names in lists.items():
-        if names:
-            lines += ["", f"{title}:", *(f"  {shown_name(name)}" for name in names)]
-    return lines
-
-
 def convert_command(
     model: Annotated[str, model_argument("Checkpoint, or a name from `pretrained list`.")],
     *,
@@ -272,13 +233,16 @@ def convert_command(
     cache_dir = find_cache_folder()
     file = resolve_model(model, quiet=quiet)
     converted = convert_pretrained(file, out, cache_dir=cache_dir, adapter=adapter, bundle=bundle, force=force)
-    payload = dataclasses.asdict(converted) | {"path": str(converted.path), "model": model_entry(file)}
+    beside = converted.calibration and str(converted.calibration)
+    files = {"path": str(converted.path), "calibration": beside, "model": model_entry(file)}
+    payload = dataclasses.asdict(converted) | files
     rows = [
         ("path", converted.path),
         ("from the layout", converted.family),
         ("widths", ", ".join(map(str, converted.dims))),
         ("sha256", converted.sha256),
         ("bytes", f"{converted.bytes:,}"),
+        *([("calibration", beside)] if beside else []),
     ]
     output.show("pretrained convert", payload, [output.facts(rows)], as_json=as_json)
 
@@ -327,10 +291,12 @@ def add_command(
         "dims": list(model.dims),
         "licence": model.licence,
         "non_commercial": model.non_commercial,
+        "calibration": added.calibration and str(added.calibration),
     }
     shown = payload | {
         "dims": ", ".join(map(str, model.dims)),
         "non_commercial": {True: "yes", False: "no", None: "unknown"}[model.non_commercial],
+        "calibration": added.calibration or "none",
     }
     rows = [(key.replace("_", " "), value) for key, value in shown.items()]
     output.show("pretrained add", payload, [output.facts(rows)], as_json=as_json)

@@ -39,8 +39,12 @@ class CalibrationFile:
 
 def calibration_path(model: ModelFile) -> Path:
     """Return the path of a model's calibration, whether or not the file exists."""
-    folder = model.path.parent / ZOO_FOLDER if model.own else model.path.parent
-    return folder / f"{model.path.stem}{SUFFIX}"
+    return own_calibration_path(model.path) if model.own else model.path.with_name(f"{model.path.stem}{SUFFIX}")
+
+
+def own_calibration_path(path: Path) -> Path:
+    """Return the path of the calibration of one of the user's own models, whose file is at ``path``."""
+    return path.parent / ZOO_FOLDER / f"{path.stem}{SUFFIX}"
 
 
 def find_calibration(

@@ -63,6 +63,8 @@ def known_score_ranges(loaded: LoadedBackend, path: Path) -> tuple[ScoreRanges, 
         CheckpointError: If they are damaged.
     """
     if loaded.checkpoint is not None:
+        if loaded.checkpoint.family != "mrlspk":
+            return ()
         return read_score_ranges(loaded.checkpoint.contents, path)
     return loaded.metadata.score_ranges if loaded.metadata else ()
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol, Self
 
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.calibration_file import find_calibration
+from mrlspk.evaluation.calibration_file import CalibrationFile, calibration_path, find_calibration, write_calibration
 from mrlspk.files import Claim, claimed_file, file_sha256
 from mrlspk.inference.export_parity import Difference, ExportFormat
 from mrlspk.inference.graph_file import is_ours
@@ -99,13 +99,18 @@ def export(
     targets = (output, output.with_suffix(WEIGHTS)) if format == "openvino" else (output,)
     with ExitStack() as stack:
         claims = [stack.enter_context(claimed_file(path, force=force)) for path in targets]
-        source = _with_calibration(_open(model, format, cache_dir, input), model)
+        opened = _open(model, format, cache_dir, input)
+        calibration = find_calibration(model, opened.metadata.fingerprint)
+        source = _with_calibration(opened, calibration)
+        beside = _claim_beside(stack, calibration, output, format, force=force)
         made = stack.enter_context(_temporary_file(output))
         with write_errors(output):
             source.write(made, format)
         difference = source.compare(made, format)
         for claim in reversed(claims):  # the weights before the file that names them
             _keep(claim, made)
+        if calibration and beside:
+            write_calibration(beside, calibration.content)
     return ExportedModel(
         path=output,
         files=targets,
@@ -154,9 +159,18 @@ def _open(model: ModelFile, format: ExportFormat, cache_dir: Path | None, input:
     return open_checkpoint(model, cache_dir=cache_dir, input=input, format=format)
 
 
-def _with_calibration[S: Source](source: S, model: ModelFile) -> S:
-    """Return a source with the calibration beside its model in the metadata."""
-    calibration = find_calibration(model, source.metadata.fingerprint)
+def _claim_beside(
+    stack: ExitStack, calibration: CalibrationFile | None, output: Path, format: ExportFormat, *, force: bool
+) -> Claim | None:
+    """Return the right to write a calibration beside a file that cannot hold it; None if nothing is to be written."""
+    path = calibration_path(ModelFile(output, str(output)))
+    if format != "safetensors" or calibration is None or (path.exists() and path.samefile(calibration.path)):
+        return None
+    return stack.enter_context(claimed_file(path, force=force))
+
+
+def _with_calibration[S: Source](source: S, calibration: CalibrationFile | None) -> S:
+    """Return a source with the calibration of its model in the metadata."""
     content = calibration.content.model_dump(mode="json", exclude_defaults=True) if calibration else None
     return source.with_metadata(source.metadata.model_copy(update={"calibration": content}))
 

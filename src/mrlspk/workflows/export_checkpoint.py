@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mrlspk.config.architecture import HeadArchitecture
+from mrlspk.evaluation.score_ranges import read_score_ranges
 from mrlspk.inference.export_parity import Difference, ExportFormat
 from mrlspk.inference.exported_file import compare_with_pytorch
 from mrlspk.inference.graph_description import describe_graph
@@ -84,5 +85,6 @@ def open_checkpoint(
     loaded = load_checkpoint(model)
     if isinstance(loaded.architecture, HeadArchitecture):
         return open_one_graph(model, cache_dir=cache_dir, input=input, format=format)
-    metadata = describe_graph(model, loaded, cache_dir=cache_dir, input=input)
+    ranges = {"score_ranges": read_score_ranges(loaded.contents, model.path)} if loaded.family == "mrlspk" else {}
+    metadata = describe_graph(model, loaded, cache_dir=cache_dir, input=input).model_copy(update=ranges)
     return CheckpointSource(model, loaded, network_of(loaded, model.path), metadata, cache_dir)

@@ -1,11 +1,13 @@
 """Inspect a checkpoint, convert it to mrlspk's layout, or keep it under a name of the user's own."""
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from mrlspk.errors import UsageError
+from mrlspk.errors import CheckpointError, UsageError
+from mrlspk.evaluation.calibration_file import CalibrationFile, calibration_path, own_calibration_path
 from mrlspk.files import claimed_file, file_sha256
 from mrlspk.inference.external_base import bundle_entry, check_bundle, find_source, place_base
 from mrlspk.inference.graph_file import graph_metadata, is_ours, read_graph
@@ -16,8 +18,10 @@ from mrlspk.inference.torch_backend import load_checkpoint
 from mrlspk.models.checkpoints import (
     ModelInspection,
     check_suffix,
-    inspect_model,
+    inspect_entries,
+    load_entries,
     portable_entries,
+    read_checkpoint,
     schema,
     write_checkpoint,
     write_entries,
@@ -37,18 +41,23 @@ from mrlspk.pretrained.own_models import (
 from mrlspk.rotation.transform import Transform
 from mrlspk.rotation.transform_file import load_transform
 from mrlspk.training.network.adapter_files import WEIGHTS, with_adapter
+from mrlspk.workflows.carried_calibration import calibration_to_carry, put_calibration
 from mrlspk.workflows.describe_model import DescribedModel, describe_model
+from mrlspk.workflows.model_recipe import ModelRecipe, read_recipe
+
+log = logging.getLogger("mrlspk.evaluation")
 
 
 @dataclass(frozen=True)
 class ConvertedModel:
-    """A model written to ``path``; ``family`` is the layout of its source."""
+    """A model written to ``path``; ``family`` is the layout of its source, ``calibration`` is beside it."""
 
     path: Path
     family: str
     dims: tuple[int, ...]
     sha256: str
     bytes: int
+    calibration: Path | None = None
 
 
 def convert_pretrained(
@@ -84,6 +93,8 @@ def convert_pretrained(
         raise UsageError("a base model can be inside a .pt file only", fix="Write a .pt file.", parameter="bundle")
     with claimed_file(output, force=force) as claim:
         loaded = load_checkpoint(model)
+        target = calibration_path(ModelFile(output, str(output)))
+        calibration = calibration_to_carry(model, loaded, target, force=force)
         beneath = find_source(loaded, model.path)
         if bundle:
             check_bundle(beneath)
@@ -92,6 +103,9 @@ def convert_pretrained(
         provenance = provenance_of_converted(loaded, base)
         if adapter is not None:
             loaded = with_adapter(loaded, adapter)
+            if calibration is not None:
+                log.warning("%s is of the model without the adapter: calibrate the new one", calibration.path)
+                calibration = None
             provenance = Provenance(kind="adapter", base=base_file(base))
             source["adapter_sha256"] = file_sha256(adapter / WEIGHTS)
         entries = {schema.CONVERTED_FROM: source} | portable_entries(replace(loaded, provenance=provenance))
@@ -100,15 +114,18 @@ def convert_pretrained(
         elif beneath and beneath.path:
             place_base(beneath, output.parent)
         write_checkpoint(claim, entries)
-    return ConvertedModel(output, loaded.family, loaded.encoder.dims, file_sha256(output), output.stat().st_size)
+    carried = put_calibration(calibration, target, force=force)
+    size = output.stat().st_size
+    return ConvertedModel(output, loaded.family, loaded.encoder.dims, file_sha256(output), size, carried)
 
 
 @dataclass(frozen=True)
 class AddedModel:
-    """A model that has been added, and the path of its copy."""
+    """A model that has been added, the path of its copy, and that of its calibration, if it has one."""
 
     model: OwnModel
     path: Path
+    calibration: Path | None = None
 
 
 def add_pretrained(
@@ -142,30 +159,56 @@ def add_pretrained(
     )
     provenance = provenance_of_converted(loaded, known)
     entries = portable_entries(replace(loaded, provenance=provenance)) | bundle_entry(loaded, file)
+    place = own_model_path(name, cache_dir)
+    target = own_calibration_path(place)
+    calibration = calibration_to_carry(source, loaded, target, force=force)
     added = datetime.now(UTC).replace(microsecond=0)
     write = partial(write_entries, entries=entries)
     model = add_own_model(name, facts, write, cache_dir=cache_dir, added=added, force=force)
-    return AddedModel(model, own_model_path(name, cache_dir))
+    return AddedModel(model, place, put_calibration(calibration, target, force=force))
 
 
 @dataclass(frozen=True)
 class InspectedModel:
-    """A file and the inspection of its contents."""
+    """A file and the inspection of its contents.
+
+    Attributes:
+        path: Of the file.
+        sha256: Of the file.
+        bytes: Of the file.
+        model: What it holds.
+        recipe: How the model was made; None of files of other layouts.
+        calibration: Beside the file; None without one.
+        calibration_problem: Why it does not fit; None if it does.
+    """
 
     path: Path
     sha256: str
     bytes: int
     model: ModelInspection
+    recipe: ModelRecipe | None
+    calibration: CalibrationFile | None
+    calibration_problem: str | None
 
 
-def inspect_pretrained(path: Path) -> InspectedModel:
+def inspect_pretrained(file: ModelFile) -> InspectedModel:
     """Return the layout, configuration and entries of a checkpoint, whether or not all of it loads.
 
     Raises:
         CheckpointError: If the file is not a checkpoint, or its configuration has unknown keys or values.
     """
-    model = inspect_model(path)
-    return InspectedModel(path, file_sha256(path), path.stat().st_size, model)
+    path = file.path
+    entries = read_checkpoint(path)
+    model = inspect_entries(dict(entries), path)
+    recipe = read_recipe(entries, path) if model.family == "mrlspk" else None
+    calibration, problem = None, None
+    beside = calibration_path(file)
+    if model.report.is_whole and beside.is_file():
+        try:
+            calibration = calibration_to_carry(file, load_entries(dict(entries), path), beside, force=True)
+        except CheckpointError as error:
+            problem = error.what
+    return InspectedModel(path, file_sha256(path), path.stat().st_size, model, recipe, calibration, problem)
 
 
 @dataclass(frozen=True)

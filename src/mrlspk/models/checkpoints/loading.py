@@ -129,7 +129,16 @@ def inspect_model(path: Path) -> ModelInspection:
     Raises:
         CheckpointError: If the file is no checkpoint, or its configuration holds anything unknown.
     """
-    layout = read_layout(read_checkpoint(path), path)
+    return inspect_entries(read_checkpoint(path), path)
+
+
+def inspect_entries(entries: dict[str, Any], path: Path) -> ModelInspection:
+    """Return the same of entries that `read_checkpoint` read from ``path``.
+
+    Raises:
+        CheckpointError: As `inspect_model`.
+    """
+    layout = read_layout(entries, path)
     encoder, report = _empty_encoder(layout, path)
     return ModelInspection(
         family=layout.family,
