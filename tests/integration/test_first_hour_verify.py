@@ -1,4 +1,4 @@
-"""What a new user meets in the first hour: two files to compare, a model to rotate, a calibration to fit."""
+"""Situations of the first hour: two files to compare, a model to rotate, a calibration to fit."""
 
 from pathlib import Path
 
