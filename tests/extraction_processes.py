@@ -116,7 +116,8 @@ class _Waiting(logging.Handler):
         self._tell = tell
 
     def emit(self, record):
-        self._tell(record.getMessage().partition(" ")[0])
+        if (moment := record.getMessage().partition(" ")[0]) == "waiting":
+            self._tell(moment)
 
 
 def _tell_of_writing(tell):

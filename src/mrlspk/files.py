@@ -62,6 +62,11 @@ class Claim:
         """``F.partial``, to collect in it what `writing_from_rows` turns into ``path``."""
         return self._partial.path
 
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether ``F.partial`` stays at the end."""
+        return self._partial.is_kept
+
     def keep_rows(self) -> None:
         """Keep ``F.partial`` at the end, for a process that takes it up."""
         self._partial.is_kept = True

@@ -50,7 +50,9 @@ WORDS = ("embed", "in", "--model", "model.pt", "--speech", "all", "--backend", "
 def stopped(run, lengths):
     """Run the command until the fifth file, and forget what was embedded."""
     lengths.stop = 8640
-    assert run(*WORDS).exit_code == 130
+    outcome = run(*WORDS)
+    assert outcome.exit_code == 130
+    assert "out.jsonl.partial keeps 4 of 6 embeddings: give --resume to go on from there" in outcome.stderr
     lengths.stop = None
     assert lengths[:4] == [8000, 8160, 8320, 8480]
     lengths.clear()
@@ -133,6 +135,14 @@ def test_rows_of_another_version_are_refused_and_kept(run, world, lengths, row):
     assert outcome.exit_code == 1
     assert "out.jsonl.partial: was not left by this version" in outcome.stderr
     assert (world / "out.jsonl.partial").read_text() == content
+
+
+@pytest.mark.usefixtures("world")
+def test_stopped_run_without_a_file_says_that_nothing_is_kept(run, lengths):
+    lengths.stop = 8640
+    outcome = run(*WORDS[:-2])
+    assert outcome.exit_code == 130
+    assert "4 of 6 embeddings were made and are not kept: give --output to keep them" in outcome.stderr
 
 
 @pytest.mark.usefixtures("world")

@@ -200,6 +200,20 @@ def test_room_is_needed_for_missing_shards_only(encoder, dataset, folder, monkey
     assert contents(folder) == kept
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit], ids=["Ctrl-C", "SIGTERM"])
+def test_stopped_extraction_keeps_whole_shards_and_says_so(encoder, dataset, folder, caplog, stop):
+    def end(done, _):
+        if done == 10:
+            raise stop
+
+    with pytest.raises(stop):
+        extract(encoder, dataset, folder, on_progress=end)
+    assert "keeps 8 of 128 vectors: the same command goes on from there" in caplog.text
+    done = []
+    extract(encoder, dataset, folder, on_progress=lambda *counts: done.append(counts))
+    assert done[0] == (8, 128)
+
+
 def test_size_is_logged_before_the_first_vector(encoder, dataset, folder, caplog):
     logged = []
     with caplog.at_level(logging.INFO, "mrlspk.training"):

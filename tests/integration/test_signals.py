@@ -123,5 +123,6 @@ def test_embedding_stopped_by_a_signal_leaves_its_rows_only(start, write_model, 
     os.close(ours)
     assert (process.returncode, stdout) == (exit_code, b""), shown
     assert "Traceback" not in shown, shown
+    assert re.search(r"out.npz.partial keeps [1-9]\d* of 20000 embeddings: give --resume", shown), shown
     assert not (tmp_path / "out.npz").exists()
     assert partial_files(tmp_path) == [tmp_path / "out.npz.partial"]

@@ -5,8 +5,9 @@ extraction that was killed resumes at the first shard without a checksum. Its st
 byte.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import batched
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +20,7 @@ from mrlspk.data.manifest import Utterance
 from mrlspk.distributed import ALONE, Ranks, on_rank_zero, raising_on_all_ranks
 from mrlspk.feature_store.key import Key, Precision, crops_key, layout_of, store_name, utterances_key
 from mrlspk.feature_store.pooling import CropSource, UtteranceSource, pooling_function
-from mrlspk.feature_store.shards import Layout, NumberType, Shard, write_shard
+from mrlspk.feature_store.shards import Layout, NumberType, Shard, checksum_path, write_shard
 from mrlspk.feature_store.store import (
     FeatureStore,
     check_room,
@@ -31,6 +32,8 @@ from mrlspk.feature_store.store import (
 )
 from mrlspk.files import OnProgress
 from mrlspk.models.headed_model import HeadedModel
+
+log = logging.getLogger("mrlspk.training")
 
 
 class VectorSource(Protocol):
@@ -167,10 +170,26 @@ def ensure_store(
         missing = on_rank_zero(ranks, lambda: _prepare(folder, key, held))
         with raising_on_all_ranks(ranks):
             check_visible(folder)
-        write_missing(folder, missing, source, layout=layout, ranks=ranks, on_progress=on_progress)
+        with _telling_what_is_kept(folder, layout, ranks):
+            write_missing(folder, missing, source, layout=layout, ranks=ranks, on_progress=on_progress)
         with raising_on_all_ranks(ranks):
             store = open_store(folder)
     return store
+
+
+@contextmanager
+def _telling_what_is_kept(folder: Path, layout: Layout, ranks: Ranks) -> Iterator[None]:
+    """Tell how much of a store is kept if Ctrl-C or SIGTERM ends the block."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if ranks.is_first:
+            n_kept = sum(len(shard) for shard in layout.shards if checksum_path(folder, shard).is_file())
+            if n_kept:
+                log.warning(
+                    "%s keeps %d of %d vectors: the same command goes on from there", folder, n_kept, layout.n_rows
+                )
+        raise
 
 
 def _prepare(folder: Path, key: Key, held: ExitStack) -> list[Shard]:

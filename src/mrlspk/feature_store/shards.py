@@ -19,7 +19,9 @@ from mrlspk.reading import reading
 type NumberType = Literal["float16", "float32"]
 
 LONGEST_CHECKSUM = 200  # characters that are read of a file that `sha256sum` would write for a shard
-SHARD_BYTES = 32 * 2**20  # the most that a killed extraction repeats
+SHARD_BYTES = 32 * 2**20
+# A killed extraction repeats at most a shard: one part of this many, but no fewer rows than are worth a file.
+PARTS, FEWEST_ROWS, WHOLE_BATCH = 128, 16, 64
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,12 @@ class Layout:
 
 
 def plan_layout(n_rows: int, n_features: int, dtype: NumberType) -> Layout:
-    """Return the layout of a new store: as many rows per shard as fit in `SHARD_BYTES`, at least one."""
+    """Return the layout of a new store: shards of at most `SHARD_BYTES`, about `PARTS` of them if they are smaller."""
+    part = -(-n_rows // PARTS)
+    step = FEWEST_ROWS if part <= WHOLE_BATCH else WHOLE_BATCH  # batches do not cross shards
+    rows = max(FEWEST_ROWS, -(-part // step) * step)
     row_bytes = n_features * little_endian(dtype).itemsize
-    return Layout(n_rows, n_features, dtype, max(1, SHARD_BYTES // row_bytes))
+    return Layout(n_rows, n_features, dtype, max(1, min(rows, SHARD_BYTES // row_bytes)))
 
 
 def store_bytes(n_rows: int, n_features: int, dtype: NumberType) -> int:

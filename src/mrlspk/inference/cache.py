@@ -170,6 +170,11 @@ class EmbeddingCache:
         self._inode: int | None = None
         self._usable, self._writable, self._was_set_aside = True, True, False
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is written can be found again."""
+        return self._usable and self._writable
+
     def find(self, keys: Iterable[bytes]) -> dict[bytes, Entry]:
         """Return the cached entries, by key."""
         return self._intact(lambda database: database.find(keys))

@@ -1,7 +1,8 @@
 """Embed recordings: decode and embed each once, and keep the embeddings in a cache."""
 
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from mrlspk.inference.cache_entries import Entry
 from mrlspk.inference.cache_lookup import CacheLookup
 from mrlspk.inference.embed_stream import embed_stream
 from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
+
+log = logging.getLogger("mrlspk.encoding")
 
 SHORTEST = np.float32(1e-12)  # a length to divide by
 
@@ -82,7 +85,8 @@ def embed_recordings(
     if cache is None:
         embed(wanted)
     else:
-        with closing(CacheLookup(cache, backend, max_seconds=max_seconds, speech=speech)) as lookup:
+        lookup = CacheLookup(cache, backend, max_seconds=max_seconds, speech=speech)
+        with results.telling_what_is_kept(cache), closing(lookup):
             results.lookup = lookup
             embed(lookup.missing(wanted, results.cached))
             embed(lookup.still_missing(results.cached))
@@ -104,6 +108,17 @@ class _Results:
         self.n_cached = 0
         self.lookup: CacheLookup | None = None
         self._n_recordings, self._on_progress, self._n_done = n_recordings, on_progress, 0
+
+    @contextmanager
+    def telling_what_is_kept(self, cache: EmbeddingCache) -> Iterator[None]:
+        """Tell what the cache keeps if Ctrl-C or SIGTERM ends the block."""
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            if self._n_done and cache.is_kept:
+                done = f"{len(self.entries)} of {self._n_recordings} embeddings"
+                log.warning("%s keeps %s: the same command goes on from there", cache.folder, done)
+            raise
 
     def cached(self, found: Mapping[Recording, Entry]) -> None:
         """Add what the cache holds of some recordings."""

@@ -105,7 +105,8 @@ def embed(
 
     Args:
         model: Model file.
-        inputs: Audio files, folders (searched at any depth) and ``.txt`` lists of audio files, one path per line.
+        inputs: Audio files, folders (searched at any depth), ``.txt`` lists of audio files, one path per line, and
+            Kaldi's ``wav.scp`` of files.
         spool: Gets the embeddings as they come, and gives those of the run that is resumed; the report reads from it.
         config: Its ``evaluation`` section is used.
         dim: Width; the full one by default.
@@ -164,6 +165,7 @@ def embed(
     embed_singly = partial(_embed_singly, stream, sources)
     verified = verify_rows(rows, embed_singly, files=verify) if verify else None
     _warn_of_channels(run.totals)
+    errors = found.explained(found.errors | run.errors)
     return EmbedReport(
         model=model,
         fingerprint=network.fingerprint,
@@ -175,7 +177,7 @@ def embed(
         speech=speech,
         speech_detector=detector.version if detector else None,
         embeddings=rows,
-        errors={printable(each): printable(message) for each, message in (found.errors | run.errors).items()},
+        errors={printable(each): printable(message) for each, message in errors.items()},
         left_out=found.left_out,
         n_resumed=run.n_resumed,
         audio_seconds=run.totals.audio_seconds,

@@ -1,16 +1,18 @@
 """Find the files that ``embed`` is to embed: files, folders at any depth, and lists of paths."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mrlspk.data.audio import open_audio
 from mrlspk.data.audio.source import AudioSource, Channel, as_source, take_channel
+from mrlspk.data.corpora.audio_lookup import read_wav_scp
 from mrlspk.data.corpora.walk import walk_audio
 from mrlspk.data.left_out import LeftOut
+from mrlspk.data.missing_files import missing_cause
 from mrlspk.errors import DataError, UsageError
-from mrlspk.reading import LARGEST_LIST, read_text, reading
+from mrlspk.reading import LARGEST_LIST, is_file, read_text, reading
 
 log = logging.getLogger("mrlspk.data")
 
@@ -23,11 +25,13 @@ class Inputs:
         files: By id.
         errors: Why a folder or an input cannot be read, by its path or as it was typed.
         left_out: Audio in folders that is not embedded, with the path of the folder.
+        lines: List and number of the line that names a file, by id.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    lines: Mapping[str, tuple[Path, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,28 @@ class Sources:
         by_id: In input order.
         errors: Why a folder or an input cannot be read, by its path or as it was typed.
         left_out: Audio in folders that is not embedded.
+        lines: List and number of the line that names a file, by id.
     """
 
     by_id: dict[str, AudioSource]
     errors: dict[str, str]
     left_out: tuple[LeftOut, ...]
+    lines: Mapping[str, tuple[Path, int]] = field(default_factory=dict)
+
+    def explained(self, errors: Mapping[str, str]) -> dict[str, str]:
+        """Return errors by id; those of a list name it and the line, and why a file is not there if that shows."""
+        return {file_id: self._explained(file_id, message) for file_id, message in errors.items()}
+
+    def _explained(self, file_id: str, message: str) -> str:
+        name = file_id if file_id in self.lines else file_id.rpartition("#")[0]  # of a channel
+        if name not in self.lines:
+            return message
+        source, (listed_in, number) = self.by_id.get(file_id), self.lines[name]
+        path = source.path if source else None
+        is_gone = path is not None and not is_file(path, DataError)
+        cause = missing_cause(path, listed_in=listed_in) if path and is_gone else None
+        first, _, rest = message.partition("\n")
+        return f"{listed_in}:{number}: {first}" + (f": {cause}" if cause else f"\n{rest}" if rest else "")
 
 
 def find_sources(inputs: Sequence[str], *, channel: Channel, each_channel: bool) -> Sources:
@@ -55,15 +76,16 @@ def find_sources(inputs: Sequence[str], *, channel: Channel, each_channel: bool)
     found = find_inputs(inputs)
     if each_channel:
         channels, uncounted = _split_channels(found.files)
-        return Sources(channels, found.errors | uncounted, found.left_out)
+        return Sources(channels, found.errors | uncounted, found.left_out, found.lines)
     sources = {file_id: take_channel(as_source(path), channel) for file_id, path in found.files.items()}
-    return Sources(sources, found.errors, found.left_out)
+    return Sources(sources, found.errors, found.left_out, found.lines)
 
 
 def find_inputs(inputs: Sequence[str]) -> Inputs:
     """Return audio files, and the errors of unusable inputs among several; warnings tell what is left out.
 
-    The id of a file is its path as typed; the id of a file in a folder is its path relative to the folder.
+    The id of a file is its path as typed; the id of a file in a folder is its path relative to the folder; the id of a
+    file in a ``wav.scp`` is what stands before its path.
 
     Raises:
         DataError: If the only input does not exist or holds no audio, or if there is none.
@@ -72,6 +94,7 @@ def find_inputs(inputs: Sequence[str]) -> Inputs:
     files: dict[str, Path] = {}
     errors: dict[str, str] = {}
     left_out: list[LeftOut] = []
+    lines: dict[str, tuple[Path, int]] = {}
     for typed in inputs:
         try:
             found = _expand(typed)
@@ -83,9 +106,23 @@ def find_inputs(inputs: Sequence[str]) -> Inputs:
         _add(files, found.files.items())
         errors |= found.errors
         left_out += found.left_out
+        lines |= found.lines
     if not (files or errors):
         raise DataError("no audio is named", fix="Give files or folders, or a list or stdin with one path per line.")
-    return Inputs(files, errors, tuple(left_out))
+    _refuse_other_spellings(files)
+    return Inputs(files, errors, tuple(left_out), lines)
+
+
+def _refuse_other_spellings(files: Mapping[str, Path]) -> None:
+    """Refuse a file that is given as ``a.wav`` and as ``./a.wav``.
+
+    Raises:
+        UsageError: If there is one.
+    """
+    for typed, path in files.items():
+        plain = str(path)
+        if plain != typed and files.get(plain) == path:
+            raise UsageError(f"is given as {typed} too", plain, "Give each file once.")
 
 
 def _add(files: dict[str, Path], found: Iterable[tuple[str, Path]]) -> None:
@@ -101,7 +138,11 @@ def _add(files: dict[str, Path], found: Iterable[tuple[str, Path]]) -> None:
 
 def split_lines(text: str) -> list[str]:
     """Return the paths in a list; only a line feed ends a line, since file names hold other separators."""
-    return [line for each in text.split("\n") if (line := each.strip(" \t\r"))]
+    return [line for line in _lines(text) if line]
+
+
+def _lines(text: str) -> Iterator[str]:
+    return (line.strip(" \t\r") for line in text.split("\n"))
 
 
 def _expand(typed: str) -> Inputs:
@@ -112,16 +153,27 @@ def _expand(typed: str) -> Inputs:
         if not path.is_file():
             what = "expected a file or folder, got a pipe or device" if path.exists() else "no such file or folder"
             raise DataError(what, typed, "Check the path.")
+    if path.suffix.lower() == ".scp":
+        return _from_scp(path)
     return _listed(path) if path.suffix.lower() == ".txt" else Inputs({typed: path})
 
 
 def _listed(path: Path) -> Inputs:
     text = read_text(path, DataError, "Save the list as UTF-8, one path per line.", most_bytes=LARGEST_LIST)
     files: dict[str, Path] = {}
-    _add(files, ((line, Path(line)) for line in split_lines(text)))
+    numbered = [(number, line) for number, line in enumerate(_lines(text), start=1) if line]
+    _add(files, ((line, Path(line)) for _, line in numbered))
     if not files:
         raise DataError("names no audio", path, "Write one path per line.")
-    return Inputs(files)
+    return Inputs(files, lines={line: (path, number) for number, line in numbered})
+
+
+def _from_scp(path: Path) -> Inputs:
+    entries = read_wav_scp(path)
+    if not entries:
+        raise DataError("names no audio", path, "Write an utterance and the path of its audio file on each line.")
+    files = {utterance_id: file for utterance_id, (file, _) in entries.items()}
+    return Inputs(files, lines={utterance_id: (path, number) for utterance_id, (_, number) in entries.items()})
 
 
 def _folder(folder: Path) -> Inputs:

@@ -1,9 +1,10 @@
 """Embed the files that no earlier run has embedded, and put each into the spool as it comes."""
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from mrlspk.inference.decoding import OnPart
 from mrlspk.inference.recording import EmbeddedRecording, Recording, TooShort
 from mrlspk.workflows.embedding_rows import EmbeddedRows, Totals
 from mrlspk.workflows.embedding_spool import Spool, State, state_of
+
+log = logging.getLogger("mrlspk.evaluation")
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,8 @@ class EmbedRun:
             MrlspkError: If the spool cannot be written.
         """
         start = time.monotonic()
-        with closing(
-            stream(self._missing(), batch_size=batch_size, on_part=lambda part: self._tell(start, part))
-        ) as found:
+        outcomes = stream(self._missing(), batch_size=batch_size, on_part=lambda part: self._tell(start, part))
+        with self._telling_what_is_kept(), closing(outcomes) as found:
             for _, outcome in found:
                 self._take(*self._begun.popleft(), outcome)
                 self._tell(start)
@@ -98,6 +100,19 @@ class EmbedRun:
     def new_audio_seconds(self) -> float:
         """Length of the recordings that this run has embedded."""
         return self.totals.audio_seconds - self._audio_before
+
+    @contextmanager
+    def _telling_what_is_kept(self) -> Iterator[None]:
+        """Tell what the spool keeps if Ctrl-C or SIGTERM ends the block."""
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            done = f"{len(self._offsets)} of {len(self._sources)} embeddings"
+            if kept := self._spool.kept_file:
+                log.warning("%s keeps %s: give `resume` to go on from there", kept, done)
+            elif self._offsets:
+                log.warning("%s were made and are not kept: give `output` to keep them", done)
+            raise
 
     def _missing(self) -> Iterator[Recording]:
         for file_id, source in self._sources.items():

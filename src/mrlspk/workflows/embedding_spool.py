@@ -44,6 +44,11 @@ class Spool:
     def __init__(self, file: FileIO, path: Path, claim: Claim | None) -> None:
         self._file, self._path, self._claim = file, path, claim
 
+    @property
+    def kept_file(self) -> Path | None:
+        """The file in which rows outlive the run; None without any."""
+        return self._path if self._claim and self._claim.keeps_rows else None
+
     def begin(self, settings: Settings, sources: Mapping[str, AudioSource]) -> dict[str, int]:
         """Return the offsets of the rows of an earlier run by id, without files that have changed since.
 

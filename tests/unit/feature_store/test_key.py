@@ -219,7 +219,7 @@ def test_base_model_and_its_runtime_change_the_key_its_head_not(dataset):
 
 def test_size_of_shards_changes_the_key(dataset, monkeypatch):
     before = crops_key(tiny_encoder((4, 8)), dataset, **CROPS)
-    monkeypatch.setattr(shards, "SHARD_BYTES", shards.SHARD_BYTES // 2)
+    monkeypatch.setattr(shards, "FEWEST_ROWS", shards.FEWEST_ROWS // 2)
     assert crops_key(tiny_encoder((4, 8)), dataset, **CROPS) != before
 
 

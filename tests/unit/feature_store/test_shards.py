@@ -101,6 +101,21 @@ def test_shard_holds_about_32_mib(dtype, rows):
     assert plan_layout(1_092_009, 2304, dtype).rows_per_shard == rows
 
 
+@pytest.mark.parametrize(
+    ("n_rows", "rows"),
+    [
+        (1, 16),
+        (1_431, 16),  # a 128th is 11.2
+        (2_100, 32),  # 16.4
+        (8_192, 64),
+        (10_000, 128),  # 78.1: batches of 64 stay whole
+        (100_000, 832),  # 781.3
+    ],
+)
+def test_shard_of_a_small_store_is_about_a_128th_of_it(n_rows, rows):
+    assert plan_layout(n_rows, 2304, "float16").rows_per_shard == rows
+
+
 def test_shard_holds_at_least_one_row():
     assert plan_layout(2, 2**25, "float32").rows_per_shard == 1
 

@@ -347,3 +347,15 @@ def test_member_of_a_tar_hits_the_embedding_of_its_file(backend, recordings, cac
     found = embed_recordings(backend, [member], cache=cache, **OPTIONS)
     assert found.n_cached == 1
     assert np.array_equal(found.embeddings[member].vector, first.embeddings[recordings[0]].vector)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit], ids=["Ctrl-C", "SIGTERM"])
+def test_stopped_embedding_keeps_what_it_has_and_says_so(backend, cache, recordings, caplog, stop):
+    def end(done, _):
+        if done == 3:
+            raise stop
+
+    with pytest.raises(stop):
+        embed_recordings(backend, recordings, cache=cache, on_progress=end, **OPTIONS)
+    assert f"{cache.folder} keeps 3 of 7 embeddings: the same command goes on from there" in caplog.text
+    assert embed_recordings(backend, recordings, cache=cache, **OPTIONS).n_cached == 3

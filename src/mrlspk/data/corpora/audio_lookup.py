@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Container
 from functools import cached_property
 from pathlib import Path
 
@@ -80,18 +81,18 @@ class AudioLookup:
     @cached_property
     def _listed(self) -> dict[str, AudioSource]:
         if self._recipe is None:
-            return {utterance_id: as_source(path) for utterance_id, path in read_wav_scp(self.root).items()}
+            return {utterance_id: as_source(path) for utterance_id, (path, _) in read_wav_scp(self.root).items()}
         return {each.utterance_id: each.source for each in self._recipe.list_utterances(self.root).utterances}
 
 
-def read_wav_scp(path: Path) -> dict[str, Path]:
-    """Return the audio file of each utterance of a Kaldi ``wav.scp``.
+def read_wav_scp(path: Path) -> dict[str, tuple[Path, int]]:
+    """Return the audio file of each utterance of a Kaldi ``wav.scp``, with the number of its line.
 
     Raises:
         DataError: If it cannot be read, or has a line of another form, a command, or a place in an archive.
     """
     lines = read_text_file(path, f"'{ENTRY}' a line").lines
-    entries: dict[str, Path] = {}
+    entries: dict[str, tuple[Path, int]] = {}
     faults: list[BadLine] = []
     for number, line in enumerate(lines, start=1):
         name, *rest = line.split(maxsplit=1) or [""]
@@ -100,13 +101,13 @@ def read_wav_scp(path: Path) -> dict[str, Path]:
         location = "".join(rest).rstrip()
         if what := _fault_of(name, location, entries):
             faults.append(BadLine(f"{path}:{number}", f"{what}, got {shorten(line.strip())!r}"))
-        entries[name] = Path(location)
+        entries[name] = Path(location), number
     if faults:
         raise BadLinesError(faults, str(path), len(lines), FIX)
     return entries
 
 
-def _fault_of(name: str, location: str, entries: dict[str, Path]) -> str | None:
+def _fault_of(name: str, location: str, entries: Container[str]) -> str | None:
     if not location:
         return f"expected '{ENTRY}'"
     if location.endswith("|"):
