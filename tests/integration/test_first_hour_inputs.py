@@ -1,8 +1,11 @@
 """Situations of the first hour with recordings and lists that are not what they seem."""
 
+import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from first_hour import Situation
 from predecessor_file import TEXT
@@ -20,7 +23,140 @@ def write_key_twice():
     Path("run.yaml").write_text("training:\n  batch_size: 8\n  num_epochs: 1\n  batch_size: 16\n")
 
 
+def write_voice(path="a.wav"):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 8000), 16000)
+
+
+def write_windows_list():
+    write_voice("in/a.wav")
+    Path("list.txt").write_text("in/a.wav\nin\\a.wav\n")
+
+
+def write_list_of_another_form():
+    write_voice(unicodedata.normalize("NFC", "é.wav"))
+    Path("list.txt").write_text(unicodedata.normalize("NFD", "é.wav\n"))
+
+
+def write_scp_with_command():
+    write_voice()
+    Path("wav.scp").write_text("one a.wav\ntwo sox a.wav -t wav - |\n")
+
+
+def write_scp():
+    write_voice()
+    Path("wav.scp").write_text("one a.wav\ntwo gone.wav\n")
+
+
+def write_line_feed():
+    write_voice("a\nb.wav")
+    write_voice("c.wav")
+
+
+def write_corpus(root="corpus"):
+    for speaker in range(6):
+        for session in "xy":
+            write_voice(f"{root}/s{speaker}/{session}/1.wav")
+
+
+def write_corpus_below():
+    write_corpus("data/train")
+    write_voice("data/notes/a.wav")
+
+
+def write_parts():
+    write_voice("data/train/s1/1.wav")
+    write_voice("data/test/s2/1.wav")
+
+
+def write_cn_celeb():
+    for name in ("enroll/id1-enroll.wav", "test/id1-a.wav", "test/id2-a.wav"):
+        write_voice(f"eval/{name}")
+    Path("trials.lst").write_text("id1-enroll test/id1-a.wav 1\nid1-enroll test/id2-a.wav 0\n")
+    Path("enroll.lst").write_text("id1-enroll enroll/id1-enroll.wav\n")
+
+
+CN_CELEB = ("eval", "{model}", "--trials", "trials.lst", "--audio-root", "eval")
+
 SITUATIONS = [
+    Situation(
+        "Windows paths in a list",
+        ("embed", "list.txt", "--model", "{model}"),
+        3,
+        ("list.txt:2: in\\a.wav: no such file: the list has Windows backslashes",),
+        prepare=write_windows_list,
+    ),
+    Situation(
+        "another form of Unicode in a list",
+        ("embed", "list.txt", "--model", "{model}"),
+        3,
+        ("list.txt:1: ", "no such file: a file of that name is there in another form of Unicode", "in NFC"),
+        prepare=write_list_of_another_form,
+    ),
+    Situation(
+        "command in wav.scp",
+        ("embed", "wav.scp", "--model", "{model}"),
+        3,
+        ("wav.scp:2: expected the path of a file, not a command, got 'two sox a.wav",),
+        prepare=write_scp_with_command,
+    ),
+    Situation(
+        "missing file in wav.scp",
+        ("embed", "wav.scp", "--model", "{model}"),
+        3,
+        ("one 0.50", "1 of 2 files could not be embedded: wav.scp:2: gone.wav: no such file"),
+        prepare=write_scp,
+    ),
+    Situation(
+        "one file in two spellings",
+        ("embed", "./a.wav", "a.wav", "--model", "{model}"),
+        2,
+        ("a.wav: is given as ./a.wav too", "Give each file once."),
+        prepare=write_voice,
+    ),
+    Situation(
+        "line feed in a name",
+        ("embed", ".", "--model", "{model}"),
+        0,
+        (r"a\nb.wav 0.50", "c.wav 0.50"),
+        prepare=write_line_feed,
+    ),
+    Situation(
+        "corpus a level too high",
+        ("data", "check", "data"),
+        3,
+        ("12 of 13 files have no speaker; data/train looks like the corpus",),
+        prepare=write_corpus_below,
+    ),
+    Situation(
+        "parts of a corpus as speakers",
+        ("data", "check", "data"),
+        0,
+        ("its speakers are called as parts of a corpus: name data/test",),
+        prepare=write_parts,
+    ),
+    Situation(
+        "one speaker as corpus",
+        ("data", "check", "corpus/s1"),
+        0,
+        ("may be one speaker of many: corpus looks like the corpus",),
+        prepare=write_corpus,
+    ),
+    Situation(
+        "one session as corpus",
+        ("data", "check", "corpus/s1/x"),
+        3,
+        ("Name the folder whose subfolders are the speakers. corpus looks like it.",),
+        prepare=write_corpus,
+    ),
+    Situation(
+        "enrolment list of CN-Celeb not given",
+        CN_CELEB,
+        3,
+        ("1 of 3 utterances are not in eval: id1-enroll", "with --enroll (CN-Celeb: enroll.lst)"),
+        prepare=write_cn_celeb,
+    ),
+    Situation("enrolment list of CN-Celeb", (*CN_CELEB, "--enroll", "enroll.lst"), 0, ("EER",), prepare=write_cn_celeb),
     Situation(
         "old configuration",
         ("train", "--config", "old.yaml"),

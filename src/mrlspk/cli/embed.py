@@ -67,7 +67,7 @@ class PrecisionChoice(StrEnum):
 def embed_command(
     ctx: typer.Context,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT", help="Audio files, folders, .txt lists, or - for paths on stdin.")
+        list[str], typer.Argument(metavar="INPUT", help="Audio files, folders, .txt lists, wav.scp, or - for paths on stdin.")
     ],
     *,
     model: ModelOption = None,

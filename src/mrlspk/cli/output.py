@@ -80,7 +80,7 @@ def table(
     title: str | None, columns: Iterable[str], rows: Iterable[Iterable[object]], *, dispensable: Sequence[str] = ()
 ) -> FittedTable:
     """Return a table whose first column has the names of the rows; `FittedTable` says what ``dispensable`` are."""
-    cells = tuple(tuple(plain(str(cell)) for cell in row) for row in rows)
+    cells = tuple(tuple(_one_line(str(cell)) for cell in row) for row in rows)
     return FittedTable(title, tuple(columns), cells, tuple(dispensable))
 
 
@@ -94,6 +94,11 @@ def facts(rows: Iterable[tuple[str, object]]) -> str:
 def plain(text: str) -> str:
     r"""Return text with control characters and lone surrogates escaped, such as ``\x1b``."""
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def _one_line(text: str) -> str:
+    r"""Return text of a cell, with a line feed or tab in a name as ``\n`` or ``\t``."""
+    return plain(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
 def line(text: str) -> None:

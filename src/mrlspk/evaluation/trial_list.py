@@ -14,6 +14,7 @@ from mrlspk.config.value_problems import problem_text
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.corpora.audio_lookup import AudioLookup
 from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.missing_files import missing_cause
 from mrlspk.data.trials import (
     OfficialMatch,
     Trials,
@@ -253,14 +254,16 @@ def _check_kinds(trials: Trials, where: str) -> None:
 
 
 def _check_nothing_missing(missing: Sequence[str], trials: Trials, place: str, fix: str) -> None:
-    if missing:
-        more = f" and {len(missing) - SHOWN_MISSING} more" if len(missing) > SHOWN_MISSING else ""
-        raise DataError(
-            f"{len(missing)} of {len(trials.utterance_ids)} utterances are not in {place}: "
-            f"{', '.join(map(shorten, missing[:SHOWN_MISSING]))}{more}",
-            trials.path,
-            fix,
-        )
+    if not missing:
+        return
+    more = f" and {len(missing) - SHOWN_MISSING} more" if len(missing) > SHOWN_MISSING else ""
+    what = f"{len(missing)} of {len(trials.utterance_ids)} utterances are not in {place}: "
+    what += f"{', '.join(map(shorten, missing[:SHOWN_MISSING]))}{more}"
+    if not trials.enrolments and set(missing) == set(trials.enroll_ids) - set(trials.test_ids):
+        fix = f"If these are models, give the file of their utterances with `enroll` (CN-Celeb: enroll.lst). {fix}"
+    elif cause := missing_cause(Path(place) / missing[0]):
+        what += f"; {cause}"
+    raise DataError(what, trials.path, fix)
 
 
 def _named_lists(config: Config, whose: str, *, allow_missing: bool | None) -> Iterator[TrialList]:

@@ -15,6 +15,7 @@ from mrlspk.data.corpora.recipe_registry import recipe_for
 from mrlspk.data.inspection import AudioNeeds, inspect_files
 from mrlspk.data.left_out import LeftOut, named
 from mrlspk.data.manifest import CorpusListing, Utterance
+from mrlspk.data.missing_files import missing_cause
 from mrlspk.data.problems import Problem, error, warning
 from mrlspk.data.trials import BadLinesError, Trials, official_match, official_warning, read_trials
 from mrlspk.data.utterance_ids import is_utf8, name_fault, printable
@@ -232,7 +233,9 @@ def _check_trial_audio(trials: Trials, corpus: Path, found: Collection[str]) -> 
     for id_ in trials.utterance_ids:
         try:
             if id_ not in found and folder.find(id_) is None:
-                yield error("missing_audio", id_, f"expected the audio that {trials.path} names, got no such file")
+                cause = missing_cause(corpus / id_)
+                what = f"expected the audio that {trials.path} names, got no such file"
+                yield error("missing_audio", id_, f"{what}: {cause}" if cause else what)
         except DataError as fault:
             yield error("missing_audio", id_, fault.what)
 
