@@ -122,6 +122,13 @@ SITUATIONS = [
         prepare=write_line_feed,
     ),
     Situation(
+        "rows on request",
+        ("embed", "a.wav", "--model", "{model}", "-o", "out.npz", "--table"),
+        0,
+        ("a.wav 0.50", "1 embedding written to out.npz"),
+        prepare=write_voice,
+    ),
+    Situation(
         "corpus a level too high",
         ("data", "check", "data"),
         3,
@@ -201,3 +208,12 @@ SITUATIONS = [
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda each: each.name)
 def test_first_hour(situation, meet):
     meet(situation)
+
+
+def test_dry_run_warns_of_a_run_of_the_same_name(train, checkpoints):
+    (checkpoints / "mine").mkdir(parents=True)
+    (checkpoints / "mine" / "last.pt").touch()
+    outcome = train("--dry-run", name="mine")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "a run of this name exists: to train, choose another logging.run_name" in outcome.stderr
+    assert train(name="mine").exit_code == 1

@@ -67,7 +67,8 @@ class PrecisionChoice(StrEnum):
 def embed_command(
     ctx: typer.Context,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT", help="Audio files, folders, .txt lists, wav.scp, or - for paths on stdin.")
+        list[str],
+        typer.Argument(metavar="INPUT", help="Audio files, folders, .txt lists, wav.scp, or - for paths on stdin."),
     ],
     *,
     model: ModelOption = None,
@@ -114,6 +115,9 @@ def embed_command(
             help="Embed N files again, each by itself; fail above a difference of 1e-5.",
         ),
     ] = 0,
+    table: Annotated[
+        bool, option(Panel.OUTPUT, "--table", help="Show a row for each file, however many, also with -o.")
+    ] = False,
     force: Force = False,
     trust_code: TrustCode = False,
     device: Device = "auto",
@@ -162,13 +166,14 @@ def embed_command(
             on_progress=on_progress,
         )
     is_written = claim is not None and len(report.embeddings) > 0
+    has_rows = table or (claim is None and len(report.embeddings) <= MOST_ROWS)
     try:
         if claim and is_written:
             write_embeddings(report, claim)
     except MrlspkError:  # a full disk does not lose them
-        _show(report, has_rows=claim is None, as_json=as_json)
+        _show(report, has_rows=has_rows, as_json=as_json)
         raise
-    _show(report, has_rows=claim is None, as_json=as_json)
+    _show(report, has_rows=has_rows, as_json=as_json)
     if is_written and not as_json:
         count = len(report.embeddings)
         output.line(f"{count:,} {'embedding' if count == 1 else 'embeddings'} written to {out}")
@@ -241,11 +246,10 @@ def _check_all(report: "EmbedReport") -> None:
 def _human(report: "EmbedReport", *, has_rows: bool) -> Iterator[RenderableType]:
     if not report.embeddings:
         return
-    shows_rows = has_rows and len(report.embeddings) <= MOST_ROWS
-    if shows_rows:
+    if has_rows:
         columns = "file", "seconds", "speech", "width", "embedding", "warnings"
         yield output.table(None, columns, _table_rows(report))
-    if not shows_rows or len(report.embeddings) > 1 or report.precision_cosine or report.verified:
+    if not has_rows or len(report.embeddings) > 1 or report.precision_cosine or report.verified:
         yield output.facts(_summary(report))
 
 

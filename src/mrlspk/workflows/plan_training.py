@@ -38,7 +38,7 @@ def plan_training(
     start = None if resumed else find_start(config, cache_dir=cache_dir, mirror=mirror)
     config = configure_start(config, start)
     config = choose_batch(config, cache_dir=cache_dir, mirror=mirror, ranks=planned)
-    run_dir, resume_path = find_run(config.logging, resume)
+    run_dir, resume_path = find_run(config.logging, resume, is_planned=True)
     warn_of_unused_corpora(config, named_keys)
     data = read_data(config)
     config = choose_widths(config, data, start)

@@ -13,15 +13,21 @@ from mrlspk.reading import is_file, is_folder
 from mrlspk.training.checkpoints.run_folder import BEST, LAST, UNTRAINED, kept_epochs, new_run_dir
 
 
-def find_run(config: LoggingConfig, resume: str) -> tuple[Path, Path | None]:
+def find_run(config: LoggingConfig, resume: str, *, is_planned: bool = False) -> tuple[Path, Path | None]:
     """Return the folder of a run and the checkpoint to resume it from; None for a new run.
+
+    ``is_planned`` warns of a run of the same name: nothing is written yet.
 
     Raises:
         CheckpointError: If there is nothing to resume.
         MrlspkError: If a run of its name exists.
     """
     point = find_resume_point(resume, config)
-    return (point.parent, point) if point else (new_run_dir(config, replaces_untrained=resume == "auto"), None)
+    return (
+        (point.parent, point)
+        if point
+        else (new_run_dir(config, replaces_untrained=resume == "auto", is_planned=is_planned), None)
+    )
 
 
 def find_resume_point(resume: str, config: LoggingConfig) -> Path | None:

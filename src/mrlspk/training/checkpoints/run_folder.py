@@ -39,8 +39,10 @@ def kept_epochs(run_dir: Path) -> list[Path]:
     return sorted(run_dir.glob("epoch-*.pt"))
 
 
-def new_run_dir(config: LoggingConfig, *, replaces_untrained: bool) -> Path:
+def new_run_dir(config: LoggingConfig, *, replaces_untrained: bool, is_planned: bool = False) -> Path:
     """Return the folder of a new run; ``replaces_untrained`` accepts one whose run stopped before its first step.
+
+    ``is_planned`` only warns of a folder that holds checkpoints.
 
     Raises:
         MrlspkError: If the folder holds checkpoints.
@@ -49,6 +51,8 @@ def new_run_dir(config: LoggingConfig, *, replaces_untrained: bool) -> Path:
     found = {path.name for path in run_dir.glob("*.pt")}
     if replaces_untrained and found and found <= set(UNTRAINED):
         log.warning("%s: the run was stopped before its first step and starts again", run_dir)
+    elif found and is_planned:
+        log.warning("%s: a run of this name exists: to train, choose another logging.run_name", run_dir)
     elif found:
         raise MrlspkError(
             "a run of this name exists", run_dir, f"Choose another logging.run_name, or resume with `resume={run_dir}`."
