@@ -3,11 +3,12 @@
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from mrlspk.errors import DataError
 from mrlspk.reading import is_file
 
-FORMS = ("NFC", "NFD")
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
 
 def missing_cause(path: Path, *, listed_in: Path | None = None) -> str | None:
