@@ -28,6 +28,9 @@ INTRODUCTION = """\
 
 Generated from `--help` by `scripts/write_reference.py`; a test keeps it true.
 
+`-h` is short for `--help`. `mrlspk --install-completion` lets bash, zsh and fish complete commands, options, names of
+models and the keys of `--set`.
+
 Data goes to stdout; progress, warnings and errors go to stderr. With `--json` a command prints one JSON document.
 
 Exit codes: 0 done; 1 failed; 2 usage; 3 the data is at fault; 4 something outside is missing (network, an optional

@@ -122,9 +122,9 @@ def _read_dotenv(path: Path) -> None:
     Raises:
         ConfigError: If it cannot be read.
     """
-    from mrlspk.reading import read_text
-
     if path.exists() and not path.is_dir():  # a folder of this name may be a virtual environment
+        from mrlspk.reading import read_text
+
         text = read_text(path, ConfigError, "Make it a readable file in UTF-8, or remove it.")
         load_dotenv(stream=StringIO(text), override=False)
 

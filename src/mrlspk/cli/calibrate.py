@@ -47,7 +47,6 @@ from mrlspk.cli.trial_options import (
     find_model,
     parse_durations,
 )
-from mrlspk.files import UnwrittenError
 
 if TYPE_CHECKING:
     from mrlspk.evaluation.calibration_fit import WidthFit
@@ -124,6 +123,7 @@ def calibrate_command(
     Example:
         mrlspk calibrate best.pt --trials trials.txt --audio-root speech
     """
+    from mrlspk.files import UnwrittenError
     from mrlspk.workflows.calibrate import CalibrationRequest, calibrate
 
     request = CalibrationRequest(

@@ -44,6 +44,9 @@ class HelpGroup(TyperGroup):
         if not args and not ctx.resilient_parsing:
             output.line(ctx.get_help())
             raise typer.Exit
+        for each in self.get_params(ctx):
+            if each.default is None:  # of which typer makes a bool with pydantic, whose import --help has no time for
+                each.default = False
         with usage_errors(ctx):
             return super().parse_args(ctx, args)
 

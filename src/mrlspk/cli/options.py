@@ -123,7 +123,7 @@ Overrides = Annotated[
         help="Key and value, such as training.batch_size=32; repeatable. Overrides --config.",
     ),
 ]
-MODEL_HELP = "Path or published name. Default: the newest run's best."
+MODEL_HELP = "Path or name. Default: the newest run's best, else the published one."
 ModelArgument = Annotated[str | None, model_argument(MODEL_HELP)]
 ModelOption = Annotated[
     str | None,

@@ -32,7 +32,6 @@ from mrlspk.cli.rotate_text import fitted_speech, next_command, rotated_payload,
 from mrlspk.cli.trial_options import TRANSFORM, NoCache
 from mrlspk.cli.vectors import IdsPath, SpeakersPath
 from mrlspk.errors import UsageError
-from mrlspk.files import UnwrittenError
 
 if TYPE_CHECKING:
     from mrlspk.inference.model_file import ModelFile
@@ -160,6 +159,7 @@ def rotate_command(
     if out.suffix == TRANSFORM and method is not MethodChoice.AUTO:
         fix = "Give `centre`, `flatten` or `order` instead, or an output that ends in .pt."
         raise UsageError("a transform is fitted by no method of rotations", fix=fix, parameter="method")
+    from mrlspk.files import UnwrittenError
     from mrlspk.workflows.rotate import RotateRequest, rotate
     from mrlspk.workflows.transform_model import transform_model
 
