@@ -14,9 +14,9 @@ import re
 import struct
 import subprocess
 import sys
-import tempfile
 import termios
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "screens.md"
 COLUMNS, WIDE = 80, 200
@@ -24,7 +24,7 @@ SPEAKERS = 79  # of the small corpus
 MODEL, RUN = "redimnet-small-speech.pt", "checkpoints/first"
 TRIALS = "--trials speech/trials-short.txt --audio-root speech/test-short"
 LONG = "recordings-of-the-customer-service-in-two-thousand-and-twenty-six/inbound-calls/line-0001"
-SETTINGS = "data.train_dataset=my-speech", "data.val_dataset=null", "training.batch_size=64", "logging.run_name=first"
+SETTINGS = "data.train_dataset=my-speech", "logging.run_name=first"
 TRAIN = " ".join((f"train --init-from {MODEL}", *(f"--set {setting}" for setting in SETTINGS)))
 SCREENS = {  # heading: commands
     "Help": ("--help", "train --help"),
@@ -35,8 +35,8 @@ SCREENS = {  # heading: commands
     "Recordings with long paths": (f"embed {LONG}/a.wav {LONG}/b.wav --model {MODEL}",),
     "Published models": ("pretrained list",),
 }
-WITHOUT_SPEECH = "--help", "train --help", "pretrained list"
 WHOLE = re.compile(r"(To [^:]+: )?mrlspk |\S*/\S*$")  # lines to copy
+MARK = "<!-- not run here: scripts/write_screens.py runs it, on speech that is not in the repository -->"
 CHANGING = re.compile(r"\d|^best$")  # words that differ from run to run
 
 INTRODUCTION = """\
@@ -54,10 +54,7 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("MRLSPK_SHARED", "../shared")))
     shared = parser.parse_args().shared.resolve()
     pieces, problems = [INTRODUCTION], []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        tempfile.TemporaryDirectory() as other,
-    ):  # a run finds no other's files
+    with TemporaryDirectory() as folder, TemporaryDirectory() as other:  # no run finds the other's files
         prepare(Path(folder), shared)
         prepare(Path(other), shared)
         for heading, commands in SCREENS.items():
@@ -65,7 +62,7 @@ def main() -> None:
             for command in commands:
                 screen, wide = show(command, Path(folder), COLUMNS), show(command, Path(other), WIDE)
                 problems += [f"{command}: {problem}" for problem in check(screen, wide)]
-                pieces.append(f"```text\n$ mrlspk {command}\n{screen}\n```\n")
+                pieces.append(f"{MARK}\n```text\n$ mrlspk {command}\n{screen}\n```\n")
     DOCUMENT.write_text("\n".join(pieces), encoding="utf-8")
     if problems:
         sys.exit("\n".join(problems))

@@ -44,7 +44,21 @@ def head_run():
     Path("trials.txt").write_text("".join(lines))
 
 
+def three_models():
+    """Write models with the same widths."""
+    head_run()
+    for name in ("a", "b", "c"):
+        write_tiny_model(Path(f"{name}.pt"), (4, 8), seed=ord(name))
+
+
 SITUATIONS = [
+    Situation(
+        "three models have their differences in a table of their own",
+        ("compare", "a.pt", "b.pt", "c.pt", "--trials", "trials.txt", "--audio-root", "corpus"),
+        0,
+        ("width EER % A EER % B EER % C winner", "difference width EER %", "B − A 4", "C − B 8"),
+        prepare=three_models,
+    ),
     Situation(
         "end of a run names page and next command",
         ("train", "--config", "tiny.yaml"),

@@ -79,9 +79,15 @@ def test_without_resamples_many_speakers_are_not_listed():
 
 def test_a_winner_must_beat_every_other():
     a = drawn_trials(n_speakers=60)
-    (width, _) = compare({"good": a, "same": a, "bad": worse(a, 3)}).results
+    (width, _) = compare({"good": a, "near": worse(a, 0.2), "bad": worse(a, 3)}).results
     assert width.winner is None
-    assert [(pair.a, pair.b) for pair in width.pairs] == [("good", "same"), ("good", "bad"), ("same", "bad")]
+    assert [(pair.a, pair.b) for pair in width.pairs] == [("good", "near"), ("good", "bad"), ("near", "bad")]
+
+
+def test_a_copy_of_a_model_does_not_take_its_win():
+    a = drawn_trials(n_speakers=60)
+    (width, _) = compare({"good": a, "copy": a, "bad": worse(a, 3)}).results
+    assert width.winner == "good"
 
 
 def test_checkpoints_of_a_run_are_paired_with_the_next_only():
