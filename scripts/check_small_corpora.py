@@ -4,7 +4,7 @@
 
 The corpora are nested, drawn by a seed from the training speech. What is done is kept: run it again to go on, and to
 print the table. Exits with 1 if a corpus of 43 speakers or more does not train by default, or is worse than the
-rotation at full width by more than the interval over speakers, or if a smaller one is refused without naming `rotate`.
+rotation at full width by more than chance, or if a smaller one is refused without naming `rotate`.
 """
 
 import argparse
@@ -78,12 +78,25 @@ def count_files(work: Path, size: int) -> int:
 
 
 def cells(entry: dict[str, Any], *, at: int) -> str:
-    """Return EERs of rotation and run at one of the widths of a list, and the interval of their difference."""
+    """Return EERs of rotation and run at one of the widths of a list, and how sure the difference is."""
     width = entry["results"][at]
     rotated, best = (each["eer"] for each in width["models"])
     (pair,) = width["pairs"]
-    low, high = pair["delta_ci"] or (pair["delta_eer"],) * 2
-    return f"{percent(rotated)} → {percent(best)} ({100 * low:+.2f} … {100 * high:+.2f})"
+    return f"{percent(rotated)} → {percent(best)} ({evidence(pair)})"
+
+
+def evidence(pair: dict[str, Any]) -> str:
+    """Return the interval of a difference over speakers, or with too few of them the p-value of McNemar's test."""
+    if pair["delta_ci"] is None:
+        return f"p {pair['mcnemar']['p_value']:.2g}"
+    return " … ".join(f"{100 * end:+.2f}" for end in pair["delta_ci"])
+
+
+def is_worse(pair: dict[str, Any]) -> bool:
+    """Return whether the second model is worse than the first by more than chance."""
+    if pair["delta_ci"] is None:
+        return bool(pair["delta_eer"] > 0 and pair["mcnemar"]["p_value"] < 0.05)
+    return bool(pair["delta_ci"][0] > 0)
 
 
 def rows(work: Path, found: dict[int, dict[str, Any]]) -> Iterator[str]:
@@ -120,7 +133,7 @@ def faults(found: dict[int, dict[str, Any]]) -> Iterator[str]:
             yield f"{size} speakers: {trained['error']}"
         for entry in results.get("compared", {}).get("trials", ()):
             (pair,) = entry["results"][-1]["pairs"]
-            if (pair["delta_ci"] or (pair["delta_eer"],))[0] > 0:
+            if is_worse(pair):
                 yield f"{size} speakers: worse than the rotation at full width on {entry['path']}"
 
 

@@ -1,5 +1,6 @@
 """Situations of the first hour with `train`: small corpora, batches and steps."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +96,19 @@ SITUATIONS = [
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda each: each.name)
 def test_first_hour(situation, meet):
     meet(situation)
+
+
+def test_command_with_a_start_resumes_when_it_is_repeated(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_vectors(30)
+    short = *VECTORS, "--debug-batches", "1", "--set", "training.num_epochs=1", "--set", "training.refit=false"
+    assert run(*short, "--set", "logging.run_name=first").exit_code == 0
+    loop = *short, "--init-from", "checkpoints/first/best.pt", "--resume", "auto", "--set", "logging.run_name=loop"
+    assert [run(*loop).exit_code for _ in range(2)] == [0, 0]
+    log = [json.loads(line) for line in Path("checkpoints/loop/metrics.jsonl").read_text().splitlines()]
+    assert [(entry["resumes"], entry["first_step"]) for entry in log if entry["event"] == "run"] == [
+        (False, 0),
+        (True, 1),
+    ]
+    other = run(*short, "--init-from", "checkpoints/loop/best.pt", "--resume", "auto", "--set", "logging.run_name=loop")
+    assert (other.exit_code, "pretrained_checkpoint was" in other.stderr) == (1, True)

@@ -86,7 +86,7 @@ def test_without_refit_the_best_is_what_was_judged(train_head):
     assert best["card"]["refit"] is None
 
 
-@pytest.mark.parametrize("settings", [{}, {"head": {"trained": "orthogonal"}}, {"training": {"average_last": 2}}])
+@pytest.mark.parametrize("settings", [{"head": {"trained": "orthogonal"}}, {"training": {"average_last": 2}}])
 def test_killed_refit_resumes_to_the_same_bits(train_head, monkeypatch, settings):
     whole = train_head("whole", **settings)
     refit_fit = module.fit
@@ -101,8 +101,10 @@ def test_killed_refit_resumes_to_the_same_bits(train_head, monkeypatch, settings
     cut = whole.with_name("cut")
     assert load(cut / "best.pt")["card"]["refit"] is None  # as it was judged
     assert 1 <= load(cut / "refit" / "last.pt")["progress"]["step"] < 4
-    monkeypatch.setattr(module, "fit", refit_fit)
+    steps = []
+    monkeypatch.setattr(module, "fit", lambda run, _observers: refit_fit(run, [Noter(steps)]))
     train_head("cut", resume=str(cut), **settings, **every_step)
+    assert steps[0] > 1  # it went on
     for name in ("model", "criterion", "rotation"):
         assert equal(load(cut / "best.pt")[name], load(whole / "best.pt")[name]), name
     assert not same(load(whole / "best.pt")["model"], load(whole / "trained.pt")["model"])
@@ -122,8 +124,31 @@ class Killer:
         """Do nothing."""
 
 
+class Noter(Killer):
+    """Observes a run, and notes the number of each step."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def step_done(self, record):
+        self.steps.append(record.step)
+
+
 def equal(one, other):
     return one == other if "matrix" in one else same(one, other)
+
+
+def test_head_is_trained_again_for_as_many_epochs_by_the_same_schedule(train_head, monkeypatch):
+    refit_fit, found = module.fit, []
+
+    def noted_fit(run, observers):
+        found.append((run.config.training.num_epochs, run.learning_rate.num_epochs, len(run.loader)))
+        refit_fit(run, observers)
+
+    monkeypatch.setattr(module, "fit", noted_fit)
+    best_epoch = load(train_head() / "best.pt")["progress"]["epoch"]
+    n_batches = N_SPEAKERS * PER_SPEAKER * 4 // 40  # four passes over the vectors of all speakers
+    assert found == [(best_epoch, EPOCHS, n_batches)]
 
 
 def test_refit_that_is_stopped_names_the_run_to_resume(train_head, monkeypatch):

@@ -129,7 +129,7 @@ def test_run_ends_with_a_command_that_compares_its_heads(made, tmp_path, run):
     options = *SETS, "--set", f"logging.save_dir={tmp_path}", "--set", "logging.run_name=shown"
     done = run("train", "--vectors", made[0] / "v.npz", *options)
     assert done.exit_code == 0, done.stderr
-    command = re.search(r"Compare them with `mrlspk (compare [^`]*)`", " ".join(done.stdout.split()))[1]
+    command = re.search(r"To compare the candidates: mrlspk (compare [^\n]*)", done.stdout)[1]
     assert command.endswith(f" --vectors {made[0] / 'v.npz'}")
     compared = run(*shlex.split(command))
     assert compared.exit_code == 0, compared.stderr

@@ -11,9 +11,11 @@ from mrlspk.config import Config
 from mrlspk.errors import CheckpointError, DataError
 from mrlspk.evaluation.trial_list import VALIDATION_TRIALS, TrialRequest
 from mrlspk.inference.model_file import ModelFile
+from mrlspk.reading import parse_json, read_bytes
 
 log = logging.getLogger("mrlspk.evaluation")
 
+BEST_CARD = "best.card.json"
 CANDIDATES = "rotation", "start", "trained", "best"  # files of a head run, from the simplest on
 EPOCH = re.compile(r"epoch-(\d+)\.pt")
 
@@ -73,6 +75,7 @@ def without_held_out(model: ModelFile, trials: TrialRequest, config: Config) -> 
     """
     if trials.paths or _names_trials(config.evaluation.model_dump()):
         return model
+    _warn_of_export(model)
     entries = _read_entries(model)
     evaluation = (entries.get("config") or {}).get("evaluation", {})
     if (not model.is_vectors and _names_trials(evaluation)) or (twin := _twin(model, entries)) is None:
@@ -80,6 +83,16 @@ def without_held_out(model: ModelFile, trials: TrialRequest, config: Config) -> 
     what = "%s was refitted on the held-out speakers too: scored %s, the same recipe without them"
     log.warning(what, model.path, twin.path.name)
     return twin
+
+
+def _warn_of_export(model: ModelFile) -> None:
+    """Warn of a model that is no checkpoint, such as a graph, in the folder of a run whose best one was refitted."""
+    card, is_in_run = model.path.with_name(BEST_CARD), model.path.with_name(VALIDATION_TRIALS).is_file()
+    if model.path.suffix.lower() == ".pt" or model.is_plain_vectors or not (is_in_run and card.is_file()):
+        return
+    if parse_json(read_bytes(card, CheckpointError), card, CheckpointError).get("refit"):
+        what = "%s may be of a model that was refitted on the held-out speakers too: give `trials=FILE` of others"
+        log.warning(what, model.path)
 
 
 def _names_trials(evaluation: Mapping[str, Any]) -> bool:

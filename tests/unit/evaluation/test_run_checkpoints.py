@@ -6,7 +6,13 @@ from factories import model_card, write_tiny_model
 from mrlspk.config import Config
 from mrlspk.config.run import LoggingConfig
 from mrlspk.errors import CheckpointError, DataError
-from mrlspk.evaluation.run_checkpoints import find_candidates, find_run_checkpoints, held_out_twin, without_held_out
+from mrlspk.evaluation.run_checkpoints import (
+    BEST_CARD,
+    find_candidates,
+    find_run_checkpoints,
+    held_out_twin,
+    without_held_out,
+)
 from mrlspk.evaluation.trial_list import VALIDATION_TRIALS, TrialRequest
 from mrlspk.inference.model_file import ModelFile
 
@@ -83,3 +89,11 @@ def test_trials_in_the_configuration_of_a_run_are_of_others(refitted):
     card = model_card(refit={"speakers": 40, "held_out_model": "trained.pt"})
     write_tiny_model(refitted.path, card=card.entry(), config=own)
     assert without_held_out(refitted, TrialRequest(), Config()) is refitted
+
+
+def test_exported_model_of_a_refitted_one_is_warned_of(refitted, caplog):
+    exported, card = ModelFile(refitted.path.with_name("best.onnx"), "best.onnx"), refitted.path.parent / BEST_CARD
+    for refit, n_warnings in ((None, 0), ({"speakers": 40, "held_out_model": "trained.pt"}, 1)):
+        card.write_text(model_card(refit=refit).model_dump_json())
+        assert without_held_out(exported, TrialRequest(), Config()) is exported
+        assert caplog.text.count("best.onnx may be of a model that was refitted") == n_warnings
