@@ -38,7 +38,7 @@ def head(run, shared, speech, tmp_path, monkeypatch):
             "trained_dims": [16, 64, 192],
         },
         "head": {"rotation": "svd", "centre": False, "flatten": 0.0},
-        "training": {"freeze_backbone_epochs": None, "num_epochs": 1, "batch_size": 16},
+        "training": {"freeze_backbone_epochs": None, "num_epochs": 1, "batch_size": 16, "refit": False},
         "data": {
             "train_dataset": str(speech),
             "val_dataset": None,
