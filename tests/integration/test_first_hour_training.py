@@ -23,10 +23,10 @@ def write_corpus(n_speakers):
         path.touch()
 
 
-def write_vectors(n_speakers):
+def write_vectors(n_speakers, dims=None):
     ids = tuple(f"s{number:02}/{file}" for number in range(n_speakers) for file in range(2))
     rows = np.random.default_rng(0).normal(size=(len(ids), 8)).astype(np.float32)
-    save_vectors(VectorTable(ids, rows), Path("v.npz"), force=False)
+    save_vectors(VectorTable(ids, rows, dims=dims), Path("v.npz"), force=False)
 
 
 SITUATIONS = [
@@ -112,3 +112,10 @@ def test_command_with_a_start_resumes_when_it_is_repeated(run, tmp_path, monkeyp
     ]
     other = run(*short, "--init-from", "checkpoints/loop/best.pt", "--resume", "auto", "--set", "logging.run_name=loop")
     assert (other.exit_code, "pretrained_checkpoint was" in other.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(("dims", "expected"), [((4, 8), [4, 8]), ((8,), [8]), (None, [8])])
+def test_widths_are_those_that_the_file_of_vectors_names(run, tmp_path, monkeypatch, dims, expected):
+    monkeypatch.chdir(tmp_path)
+    write_vectors(30, dims)
+    assert run(*PLAN_VECTORS, "--json").json["config"]["model"]["matryoshka_dims"] == expected

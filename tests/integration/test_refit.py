@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from head_runs import load, same
 from mrlspk.config import Config
 from mrlspk.errors import StoppedError
 from mrlspk.rotation.closed_form import fit_rotation
+from mrlspk.training import best_epoch
 from mrlspk.training import refit as module
 from mrlspk.training.head import head_run
 from mrlspk.vectors.saving import save_vectors
@@ -146,9 +148,9 @@ def test_head_is_trained_again_for_as_many_epochs_by_the_same_schedule(train_hea
         refit_fit(run, observers)
 
     monkeypatch.setattr(module, "fit", noted_fit)
-    best_epoch = load(train_head() / "best.pt")["progress"]["epoch"]
+    n_epochs = load(train_head() / "best.pt")["progress"]["epoch"]
     n_batches = N_SPEAKERS * PER_SPEAKER * 4 // 40  # four passes over the vectors of all speakers
-    assert found == [(best_epoch, EPOCHS, n_batches)]
+    assert found == [(n_epochs, EPOCHS, n_batches)]
 
 
 def test_refit_that_is_stopped_names_the_run_to_resume(train_head, monkeypatch):
@@ -177,4 +179,17 @@ def test_head_from_random_weights_is_trained_again(train_head):
     run = train_head(kept="rotation", head={"start": "random"})
     best, judged = load(run / "best.pt"), load(run / "rotation.pt")
     assert best["own_head"]["weight"].shape == judged["own_head"]["weight"].shape
-    assert not same(best["own_head"], judged["own_head"])
+    assert not torch.allclose(best["own_head"]["weight"], judged["own_head"]["weight"], rtol=0.01)
+
+
+def test_mean_of_the_last_epochs_is_taken_again(train_head, monkeypatch):
+    note, average, found = best_epoch.note_best, module.average_checkpoints, []
+    monkeypatch.setattr(best_epoch, "note_best", lambda *a, **k: (note(*a, **k)[0], True))  # the mean is the best
+
+    def noted_average(paths):
+        found.extend(path.relative_to("checkpoints").as_posix() for path in paths)
+        return average(paths)
+
+    monkeypatch.setattr(module, "average_checkpoints", noted_average)
+    train_head(training={"average_last": 2})
+    assert found == ["run/refit/epoch-002.pt", "run/refit/epoch-003.pt"]
