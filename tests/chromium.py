@@ -56,5 +56,6 @@ def check_fits(folder, *, n_plots):
             page = open_page(browser, folder, width=width, scheme=scheme)
             assert page.evaluate("document.documentElement.scrollWidth") == width
             assert page.evaluate("document.querySelectorAll('figure .plot svg').length") >= n_plots
-            assert page.evaluate(BROKEN_WORDS) == []
+            broken = page.evaluate(BROKEN_WORDS)
+            assert broken == [], (width, broken)
             page.context.close()

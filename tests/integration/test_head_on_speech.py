@@ -92,7 +92,9 @@ def test_page_of_a_real_run_tells_its_verdict_and_fits_a_phone(run, head, tmp_pa
     report = head(name="shown")
     assert run("report", "checkpoints/shown", "-o", "page", "--json").json["path"] == "page/index.html"
     document = json.loads((tmp_path / "page" / "report.json").read_text())
-    assert document["sentences"] == report["verdict"]["summary"]
+    *told, of_refit = document["sentences"]
+    assert told == report["verdict"]["summary"]
+    assert of_refit.startswith(f"best.pt is this recipe fitted again on all {N_HELD_OUT + N_TRAINED} speakers")
     assert {str(row["dim"]): row["eer"] for row in document["best"]} == report["best"]
     shown = {row["dim"]: row["eer"] for row in document["verdict_rows"]}
     assert shown[192]["trained"] == report["verdict"]["widths"][-1]["trained"]

@@ -57,8 +57,8 @@ def command(value: str) -> Markup:
 
 
 def lines(text: str) -> Markup:
-    """Return text of several lines with each of them made visible."""
-    return Markup("\n").join(escape(str(visible(line))) for line in text.splitlines())
+    """Return text of several lines, each of them made visible and breakable."""
+    return Markup("\n").join(map(breakable, text.splitlines()))
 
 
 def embedded_json(document: Mapping[str, Any]) -> Markup:
