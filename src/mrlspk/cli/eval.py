@@ -1,7 +1,6 @@
 """``mrlspk eval``: score trials at every width."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +8,6 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.next_commands import after_eval
 from mrlspk.cli.options import (
     AsJson,
     ChannelChoice,
@@ -21,9 +19,9 @@ from mrlspk.cli.options import (
     Overrides,
     Quiet,
     TrustCode,
-    cache_folder,
     check_speech,
     choose_device,
+    find_cache_folder,
     mirror_address,
     model_entry,
     parse_dims,
@@ -183,7 +181,7 @@ def eval_command(
             request,
             config=settings,
             device=choose_device(device, settings),
-            cache_dir=cache_folder(),
+            cache_dir=find_cache_folder(),
             mirror=mirror_address(),
             on_progress=on_progress,
         )
@@ -192,8 +190,7 @@ def eval_command(
     try:
         _write_files(result, payload, claim, report, force=force)
     finally:  # a full disk does not lose the metrics
-        after = after_eval(result, file, typed=typed, page=report)
-        output.show("eval", payload, chain(evaluation_tables(result), after), as_json=as_json)
+        output.show("eval", payload, evaluation_tables(result), as_json=as_json)
 
 
 def _claim_targets(ctx: typer.Context, scores: Path | None, report: Path | None, *, force: bool) -> "Claim | None":
