@@ -101,9 +101,13 @@ def test_held_out_rates_are_of_rotations_that_have_not_seen_the_speakers(rotate,
             one, other = (matrix[:dim] @ vectors[name] for name in (enroll, test))
             column.append(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
     is_target = np.array([line[0] == "1" for line in lines])
-    for result in found["results"]:
-        expected = equal_error_rate(np.array(scores[result["dim"]]), is_target)
-        assert result["eer"] == pytest.approx(expected, abs=1e-6)
+    ranges = torch.load(tmp_path / "rotated.pt", weights_only=True)["score_ranges"]
+    for result, known in zip(found["results"], ranges, strict=True):
+        column = np.array(scores[result["dim"]])
+        assert result["eer"] == pytest.approx(equal_error_rate(column, is_target), abs=1e-6)
+        for kind, own in (("same", is_target), ("different", ~is_target)):
+            quantiles = [known[kind][level] for level in ("p05", "p50", "p95")]
+            assert quantiles == pytest.approx(np.quantile(column[own], (0.05, 0.5, 0.95)), abs=1e-5)
 
 
 def linked(lines, name, other):
