@@ -26,4 +26,15 @@ show mrlspk eval "checkpoints/$run/best.pt"
 show mrlspk compare "checkpoints/$run/best.pt" "checkpoints/$run/last.pt"
 recordings=("$corpus"/test/*/*/*.m4a)
 show mrlspk embed "${recordings[0]}" --model "checkpoints/$run/best.pt" --dim 64
-printf '\nThe installation works. %s\n' "$synthetic"
+
+cat <<END
+
+The installation works. $synthetic
+
+Next, with a folder of your own that has a subfolder for each speaker (here YOUR-SPEECH), type:
+
+  export PATH="$PWD/.venv/bin:\$PATH"
+  mrlspk data check YOUR-SPEECH
+
+It says what to type after it. One recording: mrlspk embed RECORDING
+END

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from mrlspk.cli import output
 from mrlspk.cli.commands import Commands
 from mrlspk.cli.completion import complete_model
+from mrlspk.cli.next_commands import after_check
 from mrlspk.cli.options import (
     LARGEST_SEED,
     MOST,
@@ -252,6 +253,7 @@ def _check_tables(report: "CorpusReport") -> Iterator[RenderableType]:
         yield f"{needs.model}: at least {needs.min_samples:,} samples at {needs.sample_rate:,} Hz"
     yield ""
     yield from problem_tables(report.problems)
+    yield from after_check(report)
 
 
 def _demo_tables(report: "DemoReport") -> Iterator[RenderableType]:

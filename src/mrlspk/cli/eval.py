@@ -1,6 +1,7 @@
 """``mrlspk eval``: score trials at every width."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
+from mrlspk.cli.next_commands import after_eval
 from mrlspk.cli.options import (
     AsJson,
     ChannelChoice,
@@ -19,9 +21,9 @@ from mrlspk.cli.options import (
     Overrides,
     Quiet,
     TrustCode,
+    cache_folder,
     check_speech,
     choose_device,
-    find_cache_folder,
     mirror_address,
     model_entry,
     parse_dims,
@@ -181,7 +183,7 @@ def eval_command(
             request,
             config=settings,
             device=choose_device(device, settings),
-            cache_dir=find_cache_folder(),
+            cache_dir=cache_folder(),
             mirror=mirror_address(),
             on_progress=on_progress,
         )
@@ -190,7 +192,8 @@ def eval_command(
     try:
         _write_files(result, payload, claim, report, force=force)
     finally:  # a full disk does not lose the metrics
-        output.show("eval", payload, evaluation_tables(result), as_json=as_json)
+        after = after_eval(result, file, typed=typed, page=report)
+        output.show("eval", payload, chain(evaluation_tables(result), after), as_json=as_json)
 
 
 def _claim_targets(ctx: typer.Context, scores: Path | None, report: Path | None, *, force: bool) -> "Claim | None":

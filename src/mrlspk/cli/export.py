@@ -5,16 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mrlspk.cli import output
-from mrlspk.cli.options import (
-    AsJson,
-    Debug,
-    Force,
-    Quiet,
-    find_cache_folder,
-    model_argument,
-    model_entry,
-    resolve_model,
-)
+from mrlspk.cli.options import AsJson, Debug, Force, Quiet, cache_folder, model_argument, model_entry, resolve_model
 from mrlspk.cli.panels import Panel, option
 
 if TYPE_CHECKING:
@@ -84,7 +75,7 @@ def export_command(
     exported = export(
         file,
         out,
-        cache_dir=find_cache_folder(),
+        cache_dir=cache_folder(),
         format=format.value if format else None,
         input=source.value,
         force=force,

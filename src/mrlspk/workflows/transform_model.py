@@ -29,7 +29,7 @@ def transform_model(
     request: RotateRequest,
     settings: EvaluationConfig,
     device: str = "auto",
-    cache_dir: Path | None,
+    cache_dir: Path,
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> FittedTransform:
