@@ -120,6 +120,8 @@ def test_head_is_scored_on_the_held_out_vectors_of_its_run(made, tmp_path):
     scored = invoke(tmp_path, "eval", folder / "run" / "best.pt", "--vectors", folder / "v.npz", "--resamples", 0)
     trials = scored["trials"][0]
     assert trials["path"] == str(folder / "run" / "validation-trials.txt")
+    judged = told["refit"]["held_out_model"]
+    assert any(f"refitted on the held-out speakers too: scored {judged}" in each for each in scored["warnings"])
     assert trials["n_target"] + trials["n_nontarget"] == 100
     epochs = invoke(tmp_path, "compare", folder / "run", "--vectors", folder / "v.npz", "--resamples", 0)
     assert set(epochs["models"]) <= {str(path) for path in (folder / "run").glob("*.pt")}
