@@ -181,3 +181,28 @@ def test_json_says_which_model_is_used_and_why(run, tmp_path, monkeypatch, newco
         assert (document["schema_version"], document["model"]) == (
             2, {"path": str(newcomers_model), "source": "MRLSPK_MODEL"},
         )  # fmt: skip
+
+
+@pytest.mark.usefixtures("tiny_corpus")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "verify corpus/speaker0/a/1.wav corpus/speaker0/a/2.wav --model model.pt",
+        "eval model.pt --trials trials.txt --audio-root corpus",
+        "calibrate model.pt --trials trials.txt --audio-root corpus",
+        "compare model.pt second.pt --trials trials.txt --audio-root corpus",
+        "rotate model.pt --speech corpus -o rotated.pt",
+        "export model.pt -o exported.onnx",
+        "pretrained convert model.pt -o converted.pt",
+        "train --init-from model.pt --set data.train_dataset=corpus --dry-run",
+    ],
+)
+def test_path_of_a_model_needs_no_folder_for_fetched_models(run, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("model.pt", "second.pt")):
+        write_tiny_model(tmp_path / name, (8,), seed=seed)
+    monkeypatch.setenv("MRLSPK_CACHE_DIR", "")
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    outcome = run(*words.split())
+    assert "MRLSPK_CACHE_DIR" not in outcome.stderr
+    assert outcome.exit_code == 0 or "speakers" in outcome.stderr, outcome.stderr

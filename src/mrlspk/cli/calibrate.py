@@ -20,9 +20,9 @@ from mrlspk.cli.options import (
     Overrides,
     Quiet,
     TrustCode,
-    cache_folder,
     check_speech,
     choose_device,
+    find_cache_folder,
     model_entry,
     parse_dims,
     read_config,
@@ -160,7 +160,7 @@ def calibrate_command(
                 request,
                 config=settings,
                 device=choose_device(device, settings),
-                cache_dir=cache_folder(),
+                cache_dir=find_cache_folder(),
                 on_progress=on_progress,
             )
     except UnwrittenError as error:

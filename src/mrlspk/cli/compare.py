@@ -17,9 +17,9 @@ from mrlspk.cli.options import (
     Overrides,
     Quiet,
     TrustCode,
-    cache_folder,
     check_speech,
     choose_device,
+    find_cache_folder,
     model_argument,
     parse_dims,
     read_config,
@@ -137,7 +137,7 @@ def compare_command(
             request,
             config=settings,
             device=choose_device(device, settings),
-            cache_dir=cache_folder(),
+            cache_dir=find_cache_folder(),
             on_progress=on_progress,
         )
     payload = comparison_values(result, command_line=typed_command(ctx))

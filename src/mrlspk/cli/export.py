@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mrlspk.cli import output
-from mrlspk.cli.options import AsJson, Debug, Force, Quiet, cache_folder, model_argument, model_entry, resolve_model
+from mrlspk.cli.options import (
+    AsJson,
+    Debug,
+    Force,
+    Quiet,
+    find_cache_folder,
+    model_argument,
+    model_entry,
+    resolve_model,
+)
 from mrlspk.cli.panels import Panel, option
 
 if TYPE_CHECKING:
@@ -75,7 +84,7 @@ def export_command(
     exported = export(
         file,
         out,
-        cache_dir=cache_folder(),
+        cache_dir=find_cache_folder(),
         format=format.value if format else None,
         input=source.value,
         force=force,

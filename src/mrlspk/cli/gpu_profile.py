@@ -93,7 +93,7 @@ def gpu_profile_command(
             limit_mib=limit_mib,
             target_batch=target_batch,
             fastest=fastest,
-            cache_dir=environment.cache_folder(),
+            cache_dir=environment.cache_dir,
             mirror=environment.mirror,
         )
     written = None

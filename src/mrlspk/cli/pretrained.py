@@ -17,6 +17,7 @@ from mrlspk.cli.options import (
     Force,
     Quiet,
     cache_folder,
+    find_cache_folder,
     mirror_address,
     model_argument,
     model_entry,
@@ -229,7 +230,7 @@ def convert_command(
     """
     from mrlspk.workflows.pretrained import convert_pretrained
 
-    cache_dir = cache_folder()
+    cache_dir = find_cache_folder()
     file = resolve_model(model, quiet=quiet)
     converted = convert_pretrained(file, out, cache_dir=cache_dir, adapter=adapter, bundle=bundle, force=force)
     beside = converted.calibration and str(converted.calibration)

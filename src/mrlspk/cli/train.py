@@ -112,7 +112,7 @@ def train_command(
     launch = read_launch(os.environ)
     options: dict[str, Any] = {"launch": launch, "named_keys": named_keys(config_paths, named, environment=os.environ)}
     options |= {"resume": resume, "allow_changes": allow_changes, "max_batches": debug_batches}
-    options |= {"cache_dir": environment.cache_folder(), "mirror": environment.mirror}
+    options |= {"cache_dir": environment.cache_dir, "mirror": environment.mirror}
     if dry_run:
         from mrlspk.workflows.plan_training import plan_training
 

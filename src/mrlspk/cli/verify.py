@@ -19,9 +19,9 @@ from mrlspk.cli.options import (
     Quiet,
     Speech,
     TrustCode,
-    cache_folder,
     check_speech,
     choose_device,
+    find_cache_folder,
     model_entry,
     parse_dims,
     read_config,
@@ -113,7 +113,7 @@ def verify_command(
             speech=mode,
             allow_untrained_dim=allow_untrained_dim,
             device=choose_device(device, settings),
-            cache_dir=cache_folder(),
+            cache_dir=find_cache_folder(),
             on_progress=on_progress,
         )
     human = _human(report, allow_untrained_dim=allow_untrained_dim)

@@ -15,7 +15,7 @@ def describe_graph(
     model: ModelFile,
     loaded: LoadedModel,
     *,
-    cache_dir: Path,
+    cache_dir: Path | None,
     input: GraphInput = "waveform",
     calibration: dict[str, Any] | None = None,
 ) -> GraphMetadata:

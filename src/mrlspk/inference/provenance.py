@@ -20,7 +20,7 @@ from mrlspk.pretrained.verification import published_as
 EXTERNAL = {"onnx", "transform"}  # layouts of models of other toolkits, without or with a transform
 
 
-def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path) -> BaseCard:
+def describe_base(file: ModelFile, loaded: LoadedModel, *, cache_dir: Path | None) -> BaseCard:
     """Return the description of a model: from the registry, the user's own models, or its model card.
 
     Args:
@@ -114,7 +114,7 @@ def resumed_base(config: Config, loaded: LoadedModel, path: Path) -> BaseCard | 
     )
 
 
-def _converted_from(loaded: LoadedModel, path: Path, cache_dir: Path) -> BaseCard | None:
+def _converted_from(loaded: LoadedModel, path: Path, cache_dir: Path | None) -> BaseCard | None:
     """Return the model that a file of ours was converted from; None if it does not name one.
 
     Raises:

@@ -138,12 +138,15 @@ def record_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-def published_as(sha256: str, cache_dir: Path) -> PublishedModel | None:
-    """Return the published model whose file has this SHA-256, by the registry or by the record of its download."""
+def published_as(sha256: str, cache_dir: Path | None) -> PublishedModel | None:
+    """Return the published model whose file has this SHA-256, by the registry or by the record of its download.
+
+    There are no records without ``cache_dir``, the folder of fetched models.
+    """
     known = ((model, model.sha256 or _recorded(model, cache_dir)) for model in list_models())
     return next((model for model, its_sha256 in known if its_sha256 == sha256), None)
 
 
-def _recorded(model: PublishedModel, cache_dir: Path) -> str | None:
-    record = read_record(cached_path(model, cache_dir), strict=False)
+def _recorded(model: PublishedModel, cache_dir: Path | None) -> str | None:
+    record = read_record(cached_path(model, cache_dir), strict=False) if cache_dir is not None else None
     return None if record is None else record.sha256

@@ -41,7 +41,7 @@ class RunPlan:
     config: Config
     data: TrainingData
     run_dir: Path
-    cache_dir: Path
+    cache_dir: Path | None
     mirror: str | None = None
     resume_path: Path | None = None
     allow_changes: bool = False

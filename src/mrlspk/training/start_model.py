@@ -55,7 +55,7 @@ class StartModel:
     source: BaseSource | None
 
 
-def find_start(config: Config, *, cache_dir: Path, mirror: str | None) -> StartModel | None:
+def find_start(config: Config, *, cache_dir: Path | None, mirror: str | None) -> StartModel | None:
     """Return the model that a run starts from, if it is of another toolkit or a head on one; None otherwise.
 
     Raises:
@@ -149,7 +149,7 @@ def configure_start(config: Config, start: StartModel | None) -> Config:
     return with_dims(config, dims)
 
 
-def _is_external(name: str, cache_dir: Path) -> bool:
+def _is_external(name: str, cache_dir: Path | None) -> bool:
     """Return whether a path or name is of a model of another toolkit, or of a head on one.
 
     Raises:
@@ -163,7 +163,7 @@ def _is_external(name: str, cache_dir: Path) -> bool:
         return isinstance(architecture, dict) and architecture.get("family") == "head"
     if is_published(name):
         return find_model(name).family == "onnx"
-    if own := find_own_model(name, cache_dir):
+    if cache_dir is not None and (own := find_own_model(name, cache_dir)):
         return own.family == "head"
     locate_model(name, cache_dir=cache_dir)  # says that there is none
     return False

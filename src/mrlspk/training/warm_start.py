@@ -22,7 +22,7 @@ from mrlspk.training.records import Carried, WarmStart
 REINITIALISED = "classifier weights reinitialised"
 
 
-def find_base_model(config: Config, *, cache_dir: Path, mirror: str | None) -> ModelFile | None:
+def find_base_model(config: Config, *, cache_dir: Path | None, mirror: str | None) -> ModelFile | None:
     """Return the file of the model to start from, fetched if need be; None if training starts from scratch.
 
     Raises:

@@ -71,7 +71,7 @@ def export(
     model: ModelFile,
     output: Path,
     *,
-    cache_dir: Path,
+    cache_dir: Path | None,
     format: ExportFormat | None = None,
     input: GraphInput = "waveform",
     force: bool = False,
@@ -147,7 +147,7 @@ def _check_request(output: Path, format: ExportFormat, input: GraphInput) -> Non
         )
 
 
-def _open(model: ModelFile, format: ExportFormat, cache_dir: Path, input: GraphInput) -> Source:
+def _open(model: ModelFile, format: ExportFormat, cache_dir: Path | None, input: GraphInput) -> Source:
     """Return the model of a file, by its suffix; only a checkpoint needs PyTorch."""
     suffix = model.path.suffix.lower()
     if suffix == TRANSFORM or (suffix == SUFFIXES["onnx"][0] and not is_ours(model.path)):

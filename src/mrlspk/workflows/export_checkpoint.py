@@ -33,7 +33,7 @@ class CheckpointSource:
     loaded: LoadedModel
     network: Encoder
     metadata: GraphMetadata
-    cache_dir: Path
+    cache_dir: Path | None
 
     def with_metadata(self, metadata: GraphMetadata) -> "CheckpointSource":
         """Return the same with other metadata."""
@@ -73,7 +73,7 @@ class CheckpointSource:
 
 
 def open_checkpoint(
-    model: ModelFile, *, cache_dir: Path, input: GraphInput, format: ExportFormat
+    model: ModelFile, *, cache_dir: Path | None, input: GraphInput, format: ExportFormat
 ) -> CheckpointSource | OneGraphSource:
     """Return a checkpoint to export; a head on a model of another toolkit is exported with that model.
 

@@ -99,7 +99,9 @@ class OneGraphSource:
         return np.stack([compute(waveform) for waveform in waveforms])
 
 
-def open_one_graph(model: ModelFile, *, cache_dir: Path, input: GraphInput, format: ExportFormat) -> OneGraphSource:
+def open_one_graph(
+    model: ModelFile, *, cache_dir: Path | None, input: GraphInput, format: ExportFormat
+) -> OneGraphSource:
     """Return a speaker model, or a head or transform with its speaker model, to export.
 
     Args:
@@ -191,7 +193,7 @@ def _base_graph(backend: Backend, graph: SafeGraph, path: Path) -> BaseGraph:
     return BaseGraph(graph.proto, described, one_by_one=False)
 
 
-def _licence(model: ModelFile, base: BaseFile, cache_dir: Path) -> str:
+def _licence(model: ModelFile, base: BaseFile, cache_dir: Path | None) -> str:
     """Return the licence of a speaker model, from the registry or the user's own models."""
     known = model.published or published_as(base.sha256, cache_dir) or model.own
     return known.licence if known else UNKNOWN_LICENCE

@@ -21,7 +21,7 @@ from mrlspk.training.state import describe_run
 def plan_training(
     config: Config,
     *,
-    cache_dir: Path,
+    cache_dir: Path | None,
     mirror: str | None = None,
     resume: str = "never",
     allow_changes: bool = False,

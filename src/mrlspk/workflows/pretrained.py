@@ -64,7 +64,7 @@ def convert_pretrained(
     model: ModelFile,
     output: Path,
     *,
-    cache_dir: Path,
+    cache_dir: Path | None,
     adapter: Path | None = None,
     bundle: bool = False,
     force: bool = False,

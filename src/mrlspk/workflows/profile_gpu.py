@@ -61,7 +61,7 @@ def profile_gpu(
     limit_mib: float | None = None,
     target_batch: int | None = None,
     fastest: bool = False,
-    cache_dir: Path,
+    cache_dir: Path | None,
     mirror: str | None = None,
 ) -> GpuProfile:
     """Run passes at rising batch sizes, and return the batch that fits.

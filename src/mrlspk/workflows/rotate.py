@@ -116,7 +116,7 @@ def rotate(
     request: RotateRequest,
     settings: EvaluationConfig,
     device: str = "auto",
-    cache_dir: Path,
+    cache_dir: Path | None,
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> RotatedModel:
@@ -179,7 +179,7 @@ def _rotate(
     request: RotateRequest,
     settings: EvaluationConfig,
     device: str,
-    cache_dir: Path,
+    cache_dir: Path | None,
     on_progress: OnProgress | None,
 ) -> tuple[RotatedModel, dict[str, Any]]:
     """Return the result, and the entries of its checkpoint."""

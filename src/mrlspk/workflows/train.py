@@ -92,7 +92,7 @@ class TrainReport:
 def train(
     config: Config,
     *,
-    cache_dir: Path,
+    cache_dir: Path | None,
     mirror: str | None = None,
     resume: str = "never",
     allow_changes: bool = False,

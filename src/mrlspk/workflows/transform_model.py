@@ -29,7 +29,7 @@ def transform_model(
     request: RotateRequest,
     settings: EvaluationConfig,
     device: str = "auto",
-    cache_dir: Path,
+    cache_dir: Path | None,
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> FittedTransform:

@@ -21,7 +21,7 @@ log = logging.getLogger("mrlspk.training")
 STORED_BATCH = 512  # stored vectors; a step of the head on them takes very little memory
 
 
-def choose_batch(config: Config, *, cache_dir: Path, mirror: str | None = None, ranks: Ranks = ALONE) -> Config:
+def choose_batch(config: Config, *, cache_dir: Path | None, mirror: str | None = None, ranks: Ranks = ALONE) -> Config:
     """Return ``config`` with a number in place of auto, and the accumulation that reaches ``training.target_batch``.
 
     Each process searches its own GPU, and all use the smallest batch found. No batch is larger than an epoch. The
@@ -102,7 +102,9 @@ def _count(config: Config) -> tuple[int, int]:
     return data.train.n_classes, count_crops(config, data)
 
 
-def _smallest(config: Config, n_classes: int, *, cache_dir: Path, mirror: str | None, ranks: Ranks) -> BatchSearch:
+def _smallest(
+    config: Config, n_classes: int, *, cache_dir: Path | None, mirror: str | None, ranks: Ranks
+) -> BatchSearch:
     """Return the search of the process whose GPU holds the smallest batch."""
     ranks.barrier()  # the first collective call allocates memory, before the free memory is read
     build = partial(build_probe, n_speakers=n_classes, n_processes=ranks.world_size, cache_dir=cache_dir, mirror=mirror)

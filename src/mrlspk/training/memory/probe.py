@@ -82,7 +82,13 @@ class WholeBatches(Stepper):
 
 
 def build_probe(
-    config: Config, device: torch.device, *, n_speakers: int, n_processes: int, cache_dir: Path, mirror: str | None
+    config: Config,
+    device: torch.device,
+    *,
+    n_speakers: int,
+    n_processes: int,
+    cache_dir: Path | None,
+    mirror: str | None,
 ) -> Probe:
     """Set torch up as for a run of ``config``, and return the pass that the run repeats, in this process alone.
 
