@@ -78,6 +78,19 @@ SITUATIONS = [
         prepare=write_strange_files,
     ),
     Situation(
+        "a run to keep",
+        ("pretrained", "add", "checkpoints/real", "--name", "mine"),
+        1,
+        ("checkpoints/real: is a folder, expected a model file Did you mean checkpoints/real/best.pt?",),
+        prepare=lambda: write_run("real"),
+    ),
+    Situation(
+        "ONNX out of convert",
+        ("pretrained", "convert", "{model}", "-o", "model.onnx"),
+        2,
+        ("expected a file that ends in .pt or .safetensors", "`mrlspk export` writes ONNX."),
+    ),
+    Situation(
         "the newest run is damaged",
         ("embed", "a.wav"),
         1,

@@ -1,11 +1,13 @@
 """Explain that there is no such model file, and name the one that was probably meant."""
 
 import difflib
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
 from mrlspk.errors import CheckpointError
 from mrlspk.inference.default_model import RUNS
+from mrlspk.pretrained.cache_folder import shown
 from mrlspk.pretrained.similar_names import MOST, did_you_mean, similar_names
 
 SUFFIXES = ".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".onnx", ".npz", ".ts", ".jit", ".xml"
@@ -25,6 +27,11 @@ def missing_model(typed: str, names: Iterable[str] = ()) -> CheckpointError:
         names: Names of all models.
     """
     path, found = Path(typed), tuple[object, ...]()
+    if not typed:
+        return CheckpointError("expected the path or name of a model, got an empty text", fix="Name a model.")
+    if "://" in typed:
+        fix = f"Type: mrlspk pretrained fetch {shlex.quote(shown(typed))}, and give the path that it shows."
+        return CheckpointError("is an address, expected a path or a name", shown(typed), fix)
     try:
         if path.is_dir():
             what, found = "is a folder, expected a model file", (*_models_in(path),)

@@ -79,7 +79,7 @@ def locate_model(
         DownloadError: If a published model is absent and cannot be fetched.
     """
     path = Path(model)
-    if _is_there(path) and path.is_file():
+    if model and _is_there(path) and path.is_file():
         return ModelFile(path, model)
     if cache_dir is None:
         raise missing_model(model) if is_path(model) or _is_there(path) else no_cache_folder()

@@ -11,6 +11,7 @@ from mrlspk.evaluation.calibration_file import CalibrationFile, calibration_path
 from mrlspk.files import claimed_file, file_sha256
 from mrlspk.inference.external_base import bundle_entry, check_bundle, find_source, place_base
 from mrlspk.inference.graph_file import graph_metadata, is_ours, read_graph
+from mrlspk.inference.missing_model import missing_model
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.inference.onnx_backend import open_session
 from mrlspk.inference.provenance import base_file, describe_base, describe_source, provenance_of_converted
@@ -146,6 +147,8 @@ def add_pretrained(
         MrlspkError: If there is a model of this name and ``force`` is false, or if a file cannot be written.
     """
     check_name(name, cache_dir, force=force)
+    if file.is_dir():
+        raise missing_model(str(file))
     source = ModelFile(file, str(file))
     loaded = load_checkpoint(source)
     card = read_card(loaded.contents, file) if loaded.family == "mrlspk" else None

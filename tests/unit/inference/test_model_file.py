@@ -95,6 +95,8 @@ def test_unknown_name_suggests_the_nearest(tmp_path, typed, guess):
         ("best.pt", "no such model file", "Did you mean checkpoints/b/best.pt or checkpoints/a/best.pt?"),
         ("checkpoints/a/bset.pt", "no such model file", "Did you mean checkpoints/a/best.pt?"),
         ("Exported.onnx", "no such model file", "Did you mean exported.onnx?"),
+        ("https://a.org/m.pt?key=1", "is an address", "Type: mrlspk pretrained fetch https://a.org/m.pt, and"),
+        ("", "got an empty text", "Name a model."),
         ("gone/best.pt", "there is no folder gone", "Check the path;"),
         ("x" * 300 + ".pt", "no such model file", "Check the path;"),
     ],

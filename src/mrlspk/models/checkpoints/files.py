@@ -76,7 +76,9 @@ def check_suffix(path: Path) -> None:
     if path.suffix == SAFETENSORS:
         import_safetensors(path)
     elif path.suffix != ".pt":
-        raise UsageError(f"expected a file that ends in .pt or {SAFETENSORS}, got {path.name!r}", parameter="output")
+        fix = "`mrlspk export` writes ONNX." if path.suffix.lower() == ".onnx" else None
+        what = f"expected a file that ends in .pt or {SAFETENSORS}, got {path.name!r}"
+        raise UsageError(what, fix=fix, parameter="output")
 
 
 def save_checkpoint(path: Path, entries: dict[str, Any]) -> None:

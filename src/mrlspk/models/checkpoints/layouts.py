@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
+from torch import Tensor
 
 from mrlspk.config.architecture import (
     Architecture,
@@ -20,7 +21,7 @@ from mrlspk.config.architecture import (
 )
 from mrlspk.config.redimnet_mrl import PredecessorConfig
 from mrlspk.config.value_problems import problem_text
-from mrlspk.errors import CheckpointError
+from mrlspk.errors import CheckpointError, shorten
 from mrlspk.models.checkpoints import schema
 from mrlspk.models.checkpoints.plain_values import checked_state, plain_entry, plain_options, validate_options
 from mrlspk.models.checkpoints.schema import Provenance
@@ -90,12 +91,20 @@ def read_layout(entries: dict[str, Any], path: Path) -> Layout:
         return read_published(entries, path)
     if entries.keys() >= PREDECESSOR_ENTRIES:
         return read_predecessor(entries, path)
-    found = ", ".join(sorted(map(str, entries))[:6])
+    found = shorten(", ".join(sorted(map(str, entries))[:6]))
+    expected = "expected model_config and state_dict, or an mrlspk checkpoint"
+    only = "it holds weights without the configuration of their network; " if _are_weights(entries) else ""
     raise CheckpointError(
-        f"is not a speaker model: expected model_config and state_dict, or an mrlspk checkpoint; found {found or 0}",
+        f"is not a speaker model: {only}{expected}; found {found or 0}",
         path,
-        "Give a published ReDimNet or ReDimNet2 checkpoint, or one that mrlspk train wrote.",
+        "Give a published ReDimNet or ReDimNet2 checkpoint, or one that mrlspk train wrote. Export models of other "
+        "toolkits to ONNX: docs/any-model.md says how.",
     )
+
+
+def _are_weights(entries: dict[str, Any]) -> bool:
+    """Whether entries are weights by name, or have weights among them as other trainers write them."""
+    return "state_dict" in entries or bool(entries) and all(isinstance(values, Tensor) for values in entries.values())
 
 
 def read_own(entries: dict[str, Any], path: Path) -> Layout:

@@ -61,6 +61,13 @@ def test_prefixes_of_wrappers_are_left_out(encoder, own, published, layout, pref
     assert all(torch.equal(values, loaded.encoder.state_dict()[name]) for name, values in encoder.state_dict().items())
 
 
+@pytest.mark.parametrize("wrap", [dict, lambda weights: {"state_dict": weights, "epoch": 3}])
+def test_weights_alone_are_told_from_a_model(own, wrap):
+    entries, load = own
+    with pytest.raises(CheckpointError, match="holds weights without the configuration of their network"):
+        load(wrap(entries["model"]))
+
+
 def test_prefix_of_some_names_is_no_wrapper(own):
     entries, load = own
     name, values = next(iter(entries["model"].items()))
