@@ -80,6 +80,16 @@ CN_CELEB = ("eval", "{model}", "--trials", "trials.lst", "--audio-root", "eval")
 
 SITUATIONS = [
     Situation(
+        "file that is missing, and no model named", ("embed", "gone.wav"), 3, ("gone.wav: no such file or folder",)
+    ),
+    Situation(
+        "second file to verify is missing",
+        ("verify", "a.wav", "gone.wav"),
+        3,
+        ("gone.wav: no such file or folder",),
+        prepare=write_voice,
+    ),
+    Situation(
         "Windows paths in a list",
         ("embed", "list.txt", "--model", "{model}"),
         3,

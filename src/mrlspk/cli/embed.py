@@ -134,6 +134,7 @@ def embed_command(
         mrlspk embed recordings/ --dim 64 -o voices.npz
     """
     from mrlspk.workflows.embed import embed
+    from mrlspk.workflows.embed_inputs import refuse_missing
     from mrlspk.workflows.embedding_files import claim_target, write_embeddings
     from mrlspk.workflows.embedding_spool import open_spool
 
@@ -143,6 +144,7 @@ def embed_command(
     check_speech(speech.value)
     each = channel == EACH
     settings = read_config(None, None, channel=None if each else channel)
+    refuse_missing(inputs)
     file = resolve_model(model, quiet=quiet, trust_code=trust_code)
     spool = ctx.with_resource(open_spool(claim))
     with embed_progress(quiet=quiet) as on_progress:

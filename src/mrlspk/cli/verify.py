@@ -92,12 +92,15 @@ def verify_command(
     Example:
         mrlspk verify a.wav b.wav
     """
+    from mrlspk.workflows.embed_inputs import refuse_missing
     from mrlspk.workflows.verify import verify
 
     widths, settings = parse_dims(dims), read_config(None, None, channel=channel)
     mode: SpeechMode | None = None if speech is None else speech.value
     if mode is not None:
         check_speech(mode)
+    for path in first, second:
+        refuse_missing([str(path)])
     file = resolve_model(model, quiet=quiet, trust_code=trust_code)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = verify(

@@ -81,6 +81,21 @@ def find_sources(inputs: Sequence[str], *, channel: Channel, each_channel: bool)
     return Sources(sources, found.errors, found.left_out, found.lines)
 
 
+def refuse_missing(inputs: Sequence[str]) -> None:
+    """Refuse inputs of which none exists, before a model is fetched for them.
+
+    Raises:
+        DataError: If none of them is a path that exists, or ``-``.
+    """
+    if not any(typed == "-" or _exists(typed) for typed in inputs):
+        raise DataError("no such file or folder", ", ".join(inputs), "Check the path.")
+
+
+def _exists(typed: str) -> bool:
+    with reading(Path(typed), DataError, "Check the path."):
+        return Path(typed).exists()
+
+
 def find_inputs(inputs: Sequence[str]) -> Inputs:
     """Return audio files, and the errors of unusable inputs among several; warnings tell what is left out.
 
