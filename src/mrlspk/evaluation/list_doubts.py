@@ -1,7 +1,7 @@
 """Warn of what makes the figures of a trial list say less than they seem to, or nothing."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mrlspk.errors import shorten
@@ -50,23 +50,35 @@ def _doubts(n_speakers: int, n_trials: int, eer: float) -> Iterator[str]:
 
 
 def warn_of_chosen(path: str, sha256: str, checkpoints: "Mapping[str, LoadedModel | None]") -> None:
-    """Warn if the trials of a list chose a checkpoint that is scored on them.
+    """Warn if the trials of a list chose a checkpoint that is scored on them, or it was refitted on their speakers.
 
     Args:
         path: Of the list, as it is named in the message.
         sha256: Of its trials.
         checkpoints: By name; None for other models.
     """
-    chosen = [name for name, loaded in checkpoints.items() if loaded and _chose(sha256, loaded.contents)]
-    if chosen:
-        named = ", ".join(map(shorten, chosen[:SHOWN])) + (" …" if len(chosen) > SHOWN else "")
-        log.warning("%s: these trials chose the checkpoint %s: on other speakers the error may be higher", path, named)
+    used = {name: each.contents for name, each in checkpoints.items() if each and _chose(sha256, each.contents)}
+    refitted = [name for name, contents in used.items() if _is_refitted(contents)]
+    if refitted:
+        what = "%s: %s was refitted on the speakers of these trials: on other speakers the error may be much higher"
+        log.warning(what, path, _names(refitted))
+    if chosen := [name for name in used if name not in refitted]:
+        what = "%s: these trials chose the checkpoint %s: on other speakers the error may be higher"
+        log.warning(what, path, _names(chosen))
+
+
+def _names(checkpoints: Sequence[str]) -> str:
+    return ", ".join(map(shorten, checkpoints[:SHOWN])) + (" …" if len(checkpoints) > SHOWN else "")
 
 
 def _chose(sha256: str, contents: Mapping[str, Any]) -> bool:
-    """Return whether a run validated on these trials, and chose among epochs or heads by them."""
+    """Return whether a run validated on these trials, and chose among epochs or heads by them, or refitted on them."""
     from mrlspk.models.checkpoints import schema  # whoever has a checkpoint has loaded PyTorch
 
     validation = (contents.get(schema.CORPUS) or {}).get("validation")
     epoch = (contents.get(schema.PROGRESS) or {}).get("epoch", 1)  # 0: before training
-    return bool(validation == sha256 and (epoch or contents.get(schema.VERDICT)))
+    return bool(validation == sha256 and (epoch or contents.get(schema.VERDICT) or _is_refitted(contents)))
+
+
+def _is_refitted(contents: Mapping[str, Any]) -> bool:
+    return bool((contents.get("card") or {}).get("refit"))

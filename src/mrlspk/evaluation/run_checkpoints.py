@@ -90,7 +90,8 @@ def _warn_of_export(model: ModelFile) -> None:
     card, is_in_run = model.path.with_name(BEST_CARD), model.path.with_name(VALIDATION_TRIALS).is_file()
     if model.path.suffix.lower() == ".pt" or model.is_plain_vectors or not (is_in_run and card.is_file()):
         return
-    if parse_json(read_bytes(card, CheckpointError), card, CheckpointError).get("refit"):
+    content = parse_json(read_bytes(card, CheckpointError), card, CheckpointError)
+    if isinstance(content, dict) and content.get("refit"):
         what = "%s may be of a model that was refitted on the held-out speakers too: give `trials=FILE` of others"
         log.warning(what, model.path)
 
@@ -119,4 +120,4 @@ def _twin(model: ModelFile, entries: dict[str, Any]) -> ModelFile | None:
     if not path.is_file():
         what = f"was refitted on the held-out speakers, and {path.name} is gone, which has not seen them"
         raise CheckpointError(what, model.path, "Restore it, or give `trials=FILE` of other speakers.")
-    return replace(model, path=path)
+    return replace(model, path=path, typed=str(path))

@@ -74,3 +74,13 @@ def test_trials_that_chose_the_checkpoint_are_told(caplog, changes, is_told):
         told
         == ["list.txt: these trials chose the checkpoint best.pt: on other speakers the error may be higher"] * is_told
     )
+
+
+@pytest.mark.parametrize("kept", [{}, {"progress": {"epoch": 0}}], ids=["trained", "rotation without a verdict"])
+def test_model_refitted_on_the_speakers_of_the_trials_is_told(caplog, kept):
+    contents = {"corpus": {"validation": "abc"}, "card": {"refit": {"speakers": 40}}} | kept
+    warn_of_chosen("list.txt", "abc", {"best.pt": SimpleNamespace(contents=contents)})
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "best.pt was refitted on the speakers of these trials" in told
+    warn_of_chosen("list.txt", "other", {"best.pt": SimpleNamespace(contents=contents)})
+    assert len(caplog.records) == 1

@@ -60,7 +60,9 @@ def refitted(tmp_path):
 
 
 def test_twin_of_a_refitted_model_has_not_seen_the_held_out(refitted):
-    assert held_out_twin(refitted).path == refitted.path.with_name("trained.pt")
+    twin = held_out_twin(refitted)
+    assert twin.path == refitted.path.with_name("trained.pt")
+    assert twin.typed == str(twin.path)  # messages about its calibration name it
     assert held_out_twin(held_out_twin(refitted)) is None
 
 
@@ -97,3 +99,10 @@ def test_exported_model_of_a_refitted_one_is_warned_of(refitted, caplog):
         card.write_text(model_card(refit=refit).model_dump_json())
         assert without_held_out(exported, TrialRequest(), Config()) is exported
         assert caplog.text.count("best.onnx may be of a model that was refitted") == n_warnings
+
+
+def test_card_that_is_no_card_says_nothing_of_an_export(refitted, caplog):
+    (refitted.path.parent / BEST_CARD).write_text("[]")
+    exported = ModelFile(refitted.path.with_name("best.onnx"), "best.onnx")
+    assert without_held_out(exported, TrialRequest(), Config()) is exported
+    assert caplog.text == ""
