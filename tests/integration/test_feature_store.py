@@ -23,6 +23,7 @@ from mrlspk.errors import DataError, MrlspkError
 from mrlspk.feature_store import shards
 from mrlspk.feature_store.extraction import ensure_crops
 from mrlspk.feature_store.shards import store_bytes
+from mrlspk.feature_store.store import readable_size
 
 pytestmark = pytest.mark.usefixtures("in_one_thread")
 
@@ -218,8 +219,9 @@ def test_size_is_logged_before_the_first_vector(encoder, dataset, folder, caplog
     logged = []
     with caplog.at_level(logging.INFO, "mrlspk.training"):
         extract(encoder, dataset, folder, on_progress=lambda *_: logged.append(caplog.text))
-    assert f"128 vectors of {encoder.head.linear.in_features} float16 values" in logged[0]
-    assert f"{store_bytes(128, encoder.head.linear.in_features, 'float16')} bytes" in logged[0]
+    (store,) = folder.glob("crops-*")
+    size = sum(path.stat().st_size for path in store.glob("*.npy"))
+    assert f"storing 128 of 128 vectors in {store}: {readable_size(size)}" in logged[0]
 
 
 @pytest.mark.process

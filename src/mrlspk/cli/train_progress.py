@@ -16,7 +16,7 @@ from mrlspk.cli.progress_bars import build_bars, short_name
 if TYPE_CHECKING:
     from mrlspk.training.records import EpochRecord, RunFacts, StepRecord
 
-WAITING = 0.1  # share of a step's time from which waiting for data is shown
+WAITING = 0.25  # share of a step's time from which waiting for data is shown
 GROWTH = 1.1  # of the peak memory, from which it is shown again
 
 

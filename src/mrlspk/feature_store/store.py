@@ -145,16 +145,9 @@ def check_room(folder: Path, layout: Layout, missing: Sequence[Shard]) -> None:
         MrlspkError: If it does not.
     """
     needed = sum(layout.file_bytes(len(shard)) for shard in missing)
-    log.info(
-        "%s: %d vectors of %d %s values, %d bytes (%s); %s to compute",
-        folder,
-        layout.n_rows,
-        layout.n_features,
-        layout.dtype,
-        layout.nbytes,
-        readable_size(layout.nbytes),
-        readable_size(needed) if needed else "nothing",
-    )
+    if missing:
+        n_rows, size = sum(map(len, missing)), readable_size(needed)
+        log.info("storing %d of %d vectors in %s: %s", n_rows, layout.n_rows, folder, size)
     free = shutil.disk_usage(folder).free
     if needed > free:
         lacking = readable_size(needed - free)
