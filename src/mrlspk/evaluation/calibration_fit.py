@@ -7,18 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.errors import DataError, MetricError
-from mrlspk.evaluation.calibration import (
-    MAX_SCALE,
-    MIN_SCALE,
-    Calibration,
-    FalseAcceptThreshold,
-    PriorThreshold,
-    WidthCalibration,
-    bayes_threshold,
-)
+from mrlspk.evaluation.calibration import MAX_SCALE, MIN_SCALE, Calibration, WidthCalibration
 from mrlspk.evaluation.embedder import EmbeddingSource
 from mrlspk.evaluation.score_lists import ScoredList, score_model
 from mrlspk.evaluation.score_norm import NormRequest
+from mrlspk.evaluation.thresholds import FalseAcceptThreshold, PriorThreshold, bayes_threshold
 from mrlspk.evaluation.trial_list import TrialList
 from mrlspk.metrics.cllr import cllr
 from mrlspk.metrics.det import operating_points, threshold_at_far

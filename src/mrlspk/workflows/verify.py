@@ -14,12 +14,13 @@ from mrlspk.data.audio.channels import CHANNELS_DIFFER
 from mrlspk.data.audio.reader import UPSAMPLED
 from mrlspk.data.trials import Trials
 from mrlspk.errors import CheckpointError, DataError, UsageError
-from mrlspk.evaluation.calibration import Calibration, bayes_threshold
+from mrlspk.evaluation.calibration import Calibration
 from mrlspk.evaluation.calibration_file import CalibrationFile, calibrate_command, find_calibration
 from mrlspk.evaluation.embedder import Embedder, build_embedder
 from mrlspk.evaluation.score_lists import choose_dims
 from mrlspk.evaluation.score_norm import NormRequest, ScoreNorm, find_cohort, join_cohort, normalise
 from mrlspk.evaluation.score_ranges import known_score_ranges
+from mrlspk.evaluation.thresholds import bayes_threshold
 from mrlspk.evaluation.trial_cosines import enrolment_side, score_sides, test_side
 from mrlspk.files import OnProgress
 from mrlspk.inference.backend_registry import load_backend

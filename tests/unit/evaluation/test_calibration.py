@@ -3,14 +3,8 @@ import pytest
 from pydantic import ValidationError
 
 from mrlspk.errors import UsageError
-from mrlspk.evaluation.calibration import (
-    Calibration,
-    CalibrationTrials,
-    CohortRecord,
-    FalseAcceptThreshold,
-    PriorThreshold,
-    WidthCalibration,
-)
+from mrlspk.evaluation.calibration import Calibration, CalibrationTrials, CohortRecord, WidthCalibration
+from mrlspk.evaluation.thresholds import FalseAcceptThreshold, PriorThreshold
 
 COHORT = CohortRecord(path="c", fingerprint="c")
 

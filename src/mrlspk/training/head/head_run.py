@@ -25,12 +25,11 @@ from mrlspk.training.head.initial_head import (
     rotate_start,
     set_means,
     train_first_head,
-    transform_head,
-    wants_transform,
 )
 from mrlspk.training.head.judges import divide, draw_judges, judged_entries
 from mrlspk.training.head.module import HeadModule, add_decay_to_start
 from mrlspk.training.head.pooled_vectors import SpeakerVectors, Stores
+from mrlspk.training.head.transformed_start import transform_head, wants_transform
 from mrlspk.training.head.verdict import Candidate, Verdict, reach_verdict
 from mrlspk.training.run import Run, build_run
 from mrlspk.training.state import RunState

@@ -12,8 +12,8 @@ from mrlspk.config import load_config
 from mrlspk.data.manifest import Manifest
 from mrlspk.errors import DataError
 from mrlspk.rotation.transform import fit_transform
-from mrlspk.training.head.initial_head import transform_head, wants_transform
 from mrlspk.training.head.pooled_vectors import SpeakerVectors
+from mrlspk.training.head.transformed_start import transform_head, wants_transform
 from stored_rows import Rows
 
 SPEAKERS = np.arange(60) % 12
