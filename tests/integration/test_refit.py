@@ -102,7 +102,8 @@ def test_killed_refit_resumes_to_the_same_bits(train_head, monkeypatch, settings
         train_head("cut", **settings, **every_step)
     cut = whole.with_name("cut")
     assert load(cut / "best.pt")["card"]["refit"] is None  # as it was judged
-    assert 1 <= load(cut / "refit" / "last.pt")["progress"]["step"] < 4
+    (saved,) = cut.glob("refit/*/last.pt")
+    assert 1 <= load(saved)["progress"]["step"] < 4
     steps = []
     monkeypatch.setattr(module, "fit", lambda run, _observers: refit_fit(run, [Noter(steps)]))
     train_head("cut", resume=str(cut), **settings, **every_step)
@@ -110,6 +111,18 @@ def test_killed_refit_resumes_to_the_same_bits(train_head, monkeypatch, settings
     for name in ("model", "criterion", "rotation"):
         assert equal(load(cut / "best.pt")[name], load(whole / "best.pt")[name]), name
     assert not same(load(whole / "best.pt")["model"], load(whole / "trained.pt")["model"])
+
+
+def test_killed_refit_does_not_serve_another_verdict(train_head, monkeypatch):
+    refit_fit = module.fit
+    monkeypatch.setattr(module, "fit", lambda run, _observers: refit_fit(run, [Killer(step=4)]))
+    with pytest.raises(KilledError):
+        train_head("cut", logging={"save_every_steps": 1})
+    run = train_head("cut", kept="rotation", resume="auto", logging={"save_every_steps": 1})
+    best = load(run / "best.pt")
+    assert best["card"]["refit"]["held_out_model"] == "rotation.pt"
+    assert "transform" not in best  # the start that was trained has one
+    assert not (run / "refit").exists()
 
 
 class Killer:
@@ -187,9 +200,9 @@ def test_mean_of_the_last_epochs_is_taken_again(train_head, monkeypatch):
     monkeypatch.setattr(best_epoch, "note_best", lambda *a, **k: (note(*a, **k)[0], True))  # the mean is the best
 
     def noted_average(paths):
-        found.extend(path.relative_to("checkpoints").as_posix() for path in paths)
+        found.extend(f"{path.relative_to('checkpoints').parts[1]}/{path.name}" for path in paths)
         return average(paths)
 
     monkeypatch.setattr(module, "average_checkpoints", noted_average)
     train_head(training={"average_last": 2})
-    assert found == ["run/refit/epoch-002.pt", "run/refit/epoch-003.pt"]
+    assert found == ["refit/epoch-002.pt", "refit/epoch-003.pt"]

@@ -1,5 +1,7 @@
 """Fit the recipe that a head run has kept again, to training and held-out speakers together."""
 
+import hashlib
+import json
 import logging
 import shutil
 from collections.abc import Mapping
@@ -40,7 +42,7 @@ from mrlspk.training.step import wrap
 
 log = logging.getLogger("mrlspk.training")
 
-FOLDER = "refit"  # in the folder of the run, until it is done
+FOLDER = "refit"  # in the folder of the run, until it is done; in it one folder a recipe
 # Entries of what was judged that the refitted checkpoint keeps.
 MEASURED = schema.PROGRESS, schema.VALIDATION, schema.VERDICT, schema.AVERAGED_EPOCHS, schema.CONFIG
 
@@ -76,7 +78,7 @@ def refit(run: Run, stores: Stores, *, teacher: HeadedModel | None, on_stage: On
     kept = read_checkpoint(run_dir / BEST)
     if not is_refitted(kept):
         material = _gather(run.state, stores, teacher, on_stage)
-        state = _build_state(run.state, material.data, run_dir / FOLDER)
+        state = _build_state(run.state, material.data, run_dir / FOLDER / _recipe_digest(run.state, kept))
         entries = _fit(run, state, kept, material, on_stage if ranks.is_first else None)
         on_rank_zero(ranks, lambda: save_with_card(run_dir / BEST, _finished(entries, kept, state)))
         log.info("%s was fitted again to all %d speakers", BEST, len(material.data.train.speakers))
@@ -194,6 +196,12 @@ class _Steps:
 
     def run_ended(self) -> None:
         """Do nothing."""
+
+
+def _recipe_digest(state: RunState, kept: Mapping[str, Any]) -> str:
+    """Return what tells a refit that was stopped from one of another verdict, epoch or configuration."""
+    recipe = state.config.model_dump(mode="json"), kept[schema.PROGRESS], kept.get(schema.VERDICT)
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _name_of(kept: Mapping[str, Any]) -> str:
