@@ -179,7 +179,9 @@ def _find_models(
     if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise UsageError(f"{', '.join(repeated)} is named more than once", fix="Name different checkpoints.")
     if len(names) < 2:
-        raise UsageError(f"expected two or more models, got {len(names)}", fix="Name a second one.")
+        raise UsageError(
+            f"expected two or more models, got {len(names)}", fix="Name a second one, or give the folder of a run."
+        )
     if others and len(vectors) > 1:
         fix = "Give one file of vectors, to which each head or transform is applied."
         raise UsageError(f"expected one file of vectors with models, got {len(vectors)}", fix=fix, parameter="vectors")

@@ -29,7 +29,10 @@ log = logging.getLogger("mrlspk.evaluation")
 SHOWN_MISSING = 10
 VALIDATION_TRIALS = "validation-trials.txt"
 NAMED = "--trials"  # source of lists that the user named; score files hold it
-GIVE_TRIALS = "Give `trials=FILE` and `audio_root=DIR`, or name lists under evaluation.trials of a `config`."
+GIVE_TRIALS = (
+    "Give `trials=FILE` and `audio_root=DIR`, or name lists under evaluation.trials of a `config`. "
+    "`mrlspk data trials DIR -o FILE` draws trials from a folder of speakers."
+)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def _check_beside(model: Path, output: Path) -> None:
     if os.path.realpath(model.parent) != os.path.realpath(output.parent):
         what = f"expected the folder of the model, {model.parent}, where the transform finds it"
         beside = f"Give `output={model.parent / output.name}`"
-        other = f"copy {model.name} to {output.parent}"
+        other = f"put a copy of {model.name} beside {output.name}"
         if model.suffix.lower() != ONNX:
             other = f"a file that ends in .pt, which holds the whole model: `output={output.with_suffix('.pt')}`"
         raise UsageError(what, fix=f"{beside}, or {other}.", parameter="output")
