@@ -262,10 +262,10 @@ def _check_nothing_missing(missing: Sequence[str], trials: Trials, place: str, f
     more = f" and {len(missing) - SHOWN_MISSING} more" if len(missing) > SHOWN_MISSING else ""
     what = f"{len(missing)} of {len(trials.utterance_ids)} utterances are not in {place}: "
     what += f"{', '.join(map(shorten, missing[:SHOWN_MISSING]))}{more}"
-    if not trials.enrolments and set(missing) == set(trials.enroll_ids) - set(trials.test_ids):
-        fix = f"If these are models, give the file of their utterances with `enroll` (CN-Celeb: enroll.lst). {fix}"
-    elif cause := missing_cause(Path(place) / missing[0]):
+    if cause := missing_cause(Path(place) / missing[0]):
         what += f"; {cause}"
+    elif not trials.enrolments and set(missing) == set(trials.enroll_ids) - set(trials.test_ids):
+        fix = f"If these are models, give the file of their utterances with `enroll` (CN-Celeb: enroll.lst). {fix}"
     raise DataError(what, trials.path, fix)
 
 

@@ -59,6 +59,15 @@ def test_missing_audio_is_counted_and_the_first_ten_are_named(write_list, tmp_pa
     assert ("and 4 more" in caught.value.what) == more
 
 
+def test_another_form_of_unicode_is_named_before_enrolment_models(tmp_path):
+    for name in ("\u00e9.wav", "b.wav", "c.wav"):
+        (tmp_path / name).touch()
+    (tmp_path / "list.txt").write_text("1 e\u0301.wav b.wav\n0 e\u0301.wav c.wav\n")
+    with pytest.raises(DataError, match="another form of Unicode: write the list in NFC") as caught:
+        read_trial_lists([tmp_path / "list.txt"], [], source="--trials")
+    assert "enroll" not in caught.value.fix
+
+
 def test_a_list_of_one_kind_is_refused(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("1 a/1.wav a/2.wav\n")
