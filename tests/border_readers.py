@@ -79,7 +79,7 @@ class Reader:
 READERS = {
     "configuration": Reader(
         "train --config {path} --dry-run",
-        *(1, "flow.yaml", "{tiny}\nseed: {value}\n", ("seed", "line 41, column")),
+        *(1, "flow.yaml", "{tiny}\nseed: {value}\n", ("seed", "line 43, column")),
         accepts={"empty": "every key has a default"},
     ),
     "migration": Reader(

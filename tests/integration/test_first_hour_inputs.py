@@ -83,11 +83,10 @@ SITUATIONS = [
         "file that is missing, and no model named", ("embed", "gone.wav"), 3, ("gone.wav: no such file or folder",)
     ),
     Situation(
-        "second file to verify is missing",
-        ("verify", "a.wav", "gone.wav"),
+        "files to verify are missing, and no model named",
+        ("verify", "gone.wav", "lost.wav"),
         3,
-        ("gone.wav: no such file or folder",),
-        prepare=write_voice,
+        ("gone.wav, lost.wav: no such file or folder",),
     ),
     Situation(
         "Windows paths in a list",

@@ -89,7 +89,7 @@ def test_absurd_rate_is_a_regression_and_the_rotation_is_kept(head, tmp_path):
 
 @needs_chromium
 def test_page_of_a_real_run_tells_its_verdict_and_fits_a_phone(run, head, tmp_path):
-    report = head(name="shown")
+    report = head("training.refit=true", name="shown")
     assert run("report", "checkpoints/shown", "-o", "page", "--json").json["path"] == "page/index.html"
     document = json.loads((tmp_path / "page" / "report.json").read_text())
     *told, of_refit = document["sentences"]

@@ -94,3 +94,5 @@ def test_ratio_beyond_the_trials_is_shown_as_a_bound(run, model, pair, tmp_path)
     assert "same speaker (likelihood ratio at least 2), at width 8" in outcome.stdout
     document = run("verify", pair[0], tmp_path / "copy.wav", "--model", model, "--json").json
     assert document["calibration"]["llr_bounds"] == pytest.approx([-0.693147, 0.693147], abs=1e-6)
+    assert [each["same"] for each in document["scores"]] == [False, False]  # a prior of 0.01 asks for a ratio of 99
+    assert "every pair gets the same answer" in document["warnings"][-1]

@@ -99,8 +99,7 @@ def verify_command(
     mode: SpeechMode | None = None if speech is None else speech.value
     if mode is not None:
         check_speech(mode)
-    for path in first, second:
-        refuse_missing([str(path)])
+    refuse_missing([str(first), str(second)])
     file = resolve_model(model, quiet=quiet, trust_code=trust_code)
     with output.progress("embedding", quiet=quiet) as on_progress:
         report = verify(

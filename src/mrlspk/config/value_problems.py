@@ -52,6 +52,8 @@ def problem_text(problem: ErrorDetails | Mapping[str, Any]) -> str:
         return "is missing"
     if kind == "extra_forbidden":
         return "is not known"
+    if kind == "json_invalid":
+        return f"expected JSON, which is broken at {problem['ctx']['error'].rpartition(' at ')[2]}"
     if kind in {"value_error", "assertion_error"}:
         return str(problem["msg"]).partition(", ")[2]
     return f"expected {_expected(kind, problem.get('ctx', {}))}"

@@ -272,7 +272,7 @@ def _warn_of_bounds(calibration: Calibration, decision: Decision | None) -> None
     if not low <= bayes_threshold(decision.p_target) <= high:
         log.warning(
             "a prior of %g needs more trials than the %d target and %d non-target ones of the calibration: "
-            "the decision is unreliable",
+            "their likelihood ratios do not reach its threshold, so every pair gets the same answer",
             decision.p_target,
             calibration.n_target,
             calibration.n_nontarget,
@@ -301,4 +301,8 @@ def _judge(
         dim, p_target=decision.p_target, far=decision.far, shorter_seconds=seconds
     )
     llr = float(found.content.llrs(np.array([[score]]), (dim,), [seconds])[0, 0])
-    return WidthScore(dim, cosine, score, threshold, None if threshold is None else score >= threshold, llr)
+    if threshold is None:
+        return WidthScore(dim, cosine, score, None, None, llr)
+    # A prior is decided by the clipped ratio, as `eval` does for actDCF: trials that are too few for it accept nobody.
+    same = score >= threshold if decision.p_target is None else llr >= bayes_threshold(decision.p_target)
+    return WidthScore(dim, cosine, score, threshold, same, llr)
