@@ -181,6 +181,23 @@ SITUATIONS = [
         prepare=write_old_configuration,
     ),
     Situation(
+        "perhaps an old configuration",
+        ("train", "--config", "old.yaml"),
+        1,
+        (
+            "model.F (old.yaml): unknown key, of redimnet-mrl: now model.backbone.F",
+            "If old.yaml is a configuration of redimnet-mrl, migrate it: "
+            "mrlspk config migrate old.yaml --output old.mrlspk.yaml",
+        ),
+        prepare=lambda: Path("old.yaml").write_text("model: {F: 72, zzz: 1}\n") and None,
+    ),
+    Situation(
+        "model of redimnet-mrl as an override",
+        ("train", "--set", "advanced.model_name=b2"),
+        1,
+        ("advanced.model_name (--set): unknown key, of redimnet-mrl: now model.pretrained.model_name",),
+    ),
+    Situation(
         "value of another type",
         ("train", "--set", "training.batch_size=many"),
         1,

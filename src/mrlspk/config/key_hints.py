@@ -8,6 +8,7 @@ from mrlspk.config.keys import known_keys, section_at
 from mrlspk.config.migration_table import old_keys
 
 LEAST_LIKENESS = 0.7
+MISSPELT_LIKENESS = 0.85  # of a key in another section that goes before a key of this one
 SECTION_OF_PREDECESSOR = "advanced"
 FEWEST_OLD_KEYS = 3  # in a file of redimnet-mrl without that section
 SHORT_NAMES = {"lr": "training.learning_rate", "dims": "model.matryoshka_dims"}
@@ -24,10 +25,16 @@ def key_hint(keys: tuple[str, ...]) -> str:
     siblings = {name: ".".join((*keys[:-1], name)) for name in section.model_fields} if section else {}
     if found := _nearest(keys[-1], siblings):
         return did_you_mean(found)
-    if (row := old_keys().get(".".join(keys))) and row.new is None:
-        return f", of redimnet-mrl. {row.remark.replace('`', '')}"
-    found = row.new if row else _nearest(keys[-1], _keys_by_name()) or SHORT_NAMES.get(keys[-1])
+    if row := old_keys().get(".".join(keys)):
+        return f", of redimnet-mrl: now {row.new}" if row.new else f", of redimnet-mrl. {row.remark.replace('`', '')}"
+    misspelt = _nearest(keys[-1], _keys_by_name(), MISSPELT_LIKENESS)
+    found = misspelt or _of_same_section(keys) or _nearest(keys[-1], _keys_by_name()) or SHORT_NAMES.get(keys[-1])
     return did_you_mean(found)
+
+
+def may_be_of_predecessor(unknown: Sequence[tuple[str, ...]]) -> bool:
+    """Return whether one of the unknown keys of a file is a key of redimnet-mrl."""
+    return any(".".join(keys) in old_keys() for keys in unknown)
 
 
 def is_of_predecessor(unknown: Sequence[tuple[str, ...]]) -> bool:
@@ -36,10 +43,19 @@ def is_of_predecessor(unknown: Sequence[tuple[str, ...]]) -> bool:
     return SECTION_OF_PREDECESSOR in known or len(known) >= FEWEST_OLD_KEYS
 
 
-def _nearest(name: str, keys_by_name: Mapping[str, str]) -> str | None:
+def _of_same_section(keys: tuple[str, ...]) -> str | None:
+    """Return the key of today or of redimnet-mrl, by its new name, that is in the same section and begins alike."""
+    section, begins = ".".join(keys[:-1]), keys[-1].partition("_")[0]
+    table = dict.fromkeys(known_keys()) | {old: row.new for old, row in old_keys().items() if row.new}
+    alike = [key for key in table if section and key.startswith(f"{section}.{begins}_")]
+    found = difflib.get_close_matches(".".join(keys), alike, 1, LEAST_LIKENESS)
+    return table[found[0]] or found[0] if found else None
+
+
+def _nearest(name: str, keys_by_name: Mapping[str, str], likeness: float = LEAST_LIKENESS) -> str | None:
     """Return the key with a similar name, or else the only one with these words at its beginning or end."""
     fitting = [each for each in keys_by_name if _keeps_words(name, each)]
-    similar = difflib.get_close_matches(name, fitting, 1, LEAST_LIKENESS)
+    similar = difflib.get_close_matches(name, fitting, 1, likeness)
     longer = [each for each in fitting if each.startswith(f"{name}_") or each.endswith(f"_{name}")]
     found = similar or (longer if len(longer) == 1 else [])
     return keys_by_name[found[0]] if found else None

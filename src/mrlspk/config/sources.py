@@ -10,7 +10,13 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from mrlspk.config.key_hints import did_you_mean, is_of_predecessor, key_hint
+from mrlspk.config.key_hints import (
+    SECTION_OF_PREDECESSOR,
+    did_you_mean,
+    is_of_predecessor,
+    key_hint,
+    may_be_of_predecessor,
+)
 from mrlspk.config.keys import canonical, known_keys, section_at
 from mrlspk.config.root import Config
 from mrlspk.config.value_problems import key_path, problem_lines, problem_text
@@ -18,6 +24,8 @@ from mrlspk.errors import ConfigError
 from mrlspk.reading import parse_yaml, read_yaml
 
 PREFIX = "MRLSPK_"
+UNKNOWN = "unknown key"
+OVERRIDE = "`set`"  # the origin of an override
 SEE_REFERENCE = "See docs/configuration.md for every key."
 # Variables of the program rather than of a run; `Environment` has the first three.
 PROGRAM_VARIABLES = {"MODEL", "CACHE_DIR", "MIRROR", "SHARED", "REQUIRE_SHARED"}
@@ -205,7 +213,7 @@ def _from_overrides(overrides: Sequence[str]) -> Iterator[Setting]:
         key, equals, text = override.partition("=")
         if not (equals and key):
             raise ConfigError(f"expected 'section.key=value', got {override!r}", parameter="set")
-        yield tuple(key.strip().split(".")), parse_yaml(text, f"`set={key}`", ConfigError), "`set`"
+        yield tuple(key.strip().split(".")), parse_yaml(text, f"`set={key}`", ConfigError), OVERRIDE
 
 
 def _leaves(prefix: tuple[str, ...], content: Mapping[Any, Any], origin: str) -> Iterator[Setting]:
@@ -234,27 +242,46 @@ def as_config_error(error: ValidationError, origins: Mapping[tuple[str, ...], st
     """Turn all problems that pydantic found into one error, with sources and fixes."""
     problems = error.errors()
     unknown = {key_path(problem) for problem in problems if problem["type"] == "extra_forbidden"}
-    for file in dict.fromkeys(origins.values()):
-        if is_of_predecessor(own := [keys for keys in unknown if _origin(keys, origins) == file]):
+    lines, fix, old = [], None, list[str]()
+    for file in dict.fromkeys(filter(_is_file, origins.values())):
+        own = [keys for keys in unknown if _origin(keys, origins) == file]
+        if is_of_predecessor(own):
             return _not_migrated(file, sorted(map(".".join, own)))
-    lines, fix = [], None
-    for keys, text in problem_lines(problems).items():
+        if may_be_of_predecessor(own):
+            old.append(f"If {file} is a configuration of redimnet-mrl, migrate it:\n{_migration(file)}")
+    for keys, text in _with_old_keys(problem_lines(problems), origins):
         origin = _origin(keys, origins)
         place = ".".join(keys) + (f" ({origin})" if origin else "")
-        if keys in unknown:
+        if text == UNKNOWN or keys in unknown:
             hint = key_hint(keys)
-            text = f"unknown key{hint}"
+            text = f"{UNKNOWN}{hint}"
             fix = fix if hint else SEE_REFERENCE
         lines.append(f"{place}: {text}" if place else text)
-    return ConfigError("\n".join(lines), fix=fix)
+    return ConfigError("\n".join(lines), fix="\n".join(old) or fix)
+
+
+def _with_old_keys(
+    lines: Mapping[tuple[str, ...], str], origins: Mapping[tuple[str, ...], str]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield problems by key; in place of the section of redimnet-mrl that is unknown here, the keys given of it."""
+    for keys, text in lines.items():
+        below = [known for known in origins if keys == (SECTION_OF_PREDECESSOR,) and known[1:] and known[:1] == keys]
+        yield from ((known, UNKNOWN) for known in below) if below else [(keys, text)]
+
+
+def _is_file(origin: str) -> bool:
+    return origin != OVERRIDE and not origin.startswith(PREFIX)
 
 
 def _not_migrated(file: str, keys: Sequence[str]) -> ConfigError:
-    new = str(Path(file).with_suffix(".mrlspk.yaml"))
     count = f"{len(keys)} of its keys, such as {' and '.join(keys[:2])}, are"
     what = f"is a configuration of redimnet-mrl: {count} not known here"
-    command = f"mrlspk config migrate {shlex.quote(file)} `output={shlex.quote(new)}`"
-    return ConfigError(what, file, f"Migrate it, then give the new file:\n{command}")
+    return ConfigError(what, file, f"Migrate it, then give the new file:\n{_migration(file)}")
+
+
+def _migration(file: str) -> str:
+    new = str(Path(file).with_suffix(".mrlspk.yaml"))
+    return f"mrlspk config migrate {shlex.quote(file)} `output={shlex.quote(new)}`"
 
 
 def _origin(keys: tuple[str, ...], origins: Mapping[tuple[str, ...], str]) -> str | None:
