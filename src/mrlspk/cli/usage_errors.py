@@ -2,8 +2,10 @@
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, get_args
 
 import typer
@@ -48,7 +50,8 @@ def describe(error: Any, context: Any) -> UsageError:
     if isinstance(error, typer.BadParameter) and error.param is not None:
         return UsageError(_wrong_value(error), _names(error.param), _go_on(context, _names(error.param)))
     if extra := EXTRA.fullmatch(error.message):
-        return UsageError(f"{context.command_path} takes no further argument, got {extra[1]}", fix=_go_on(context))
+        what = f"{context.command_path} takes no further argument, got {extra[1]}"
+        return UsageError(what + _as_option(extra[1], context), fix=_go_on(context))
     return UsageError(error.message.removesuffix(".").lower(), fix=_go_on(context))
 
 
@@ -85,6 +88,8 @@ def _elsewhere(name: str, context: Any) -> str:
     children = getattr(context.command, "commands", {}).values()
     if any(name in each.opts for child in children for each in child.params):
         return "; give it after the name of the command"
+    if name == "--model" and context.command.name == "train":
+        return f"; did you mean --init-from {_value_of('--init-from', context)}?"
     if any("--set" in each.opts for each in context.command.params):
         from mrlspk.config.keys import known_keys
 
@@ -95,6 +100,16 @@ def _elsewhere(name: str, context: Any) -> str:
         if key := leaves.get(COMMON_KEYS.get(word, word).replace("_", "")):
             return f"; did you mean --set {key}=VALUE?"
     return ""
+
+
+def _as_option(word: str, context: Any) -> str:
+    """Return the option of ``train`` that a file or folder is probably meant for."""
+    path = Path(word)
+    if context.command.name != "train" or not path.exists():
+        return ""
+    options = {".yaml": "--config ", ".yml": "--config "}
+    option = "--set data.train_dataset=" if path.is_dir() else options.get(path.suffix, "--init-from ")
+    return f"; did you mean {option}{shlex.quote(word)}?"
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:

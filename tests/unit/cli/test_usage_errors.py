@@ -61,6 +61,10 @@ CASES = {
         "mrlspk train: no option --batchsize; did you mean --set training.batch_size=VALUE?",
         ALL_OF_TRAIN,
     ),
+    "train --model small.pt": (
+        "mrlspk train: no option --model; did you mean --init-from <model>?",
+        ALL_OF_TRAIN,
+    ),
     "train --zzz": ("mrlspk train: no option --zzz", ALL_OF_TRAIN),
     "--json train": (
         "mrlspk: no option --json; give it after the name of the command",
@@ -74,6 +78,17 @@ def test_usage_error_says_what_is_wrong_and_how_to_go_on(typed):
     result = CliRunner().invoke(app, typed.split(), prog_name="mrlspk")
     what, go_on = CASES[typed]
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"error: {what}\n{go_on}\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "option"),
+    [("own", "--set data.train_dataset=own"), ("run.yaml", "--config run.yaml"), ("small.pt", "--init-from small.pt")],
+)
+def test_file_or_folder_after_train_names_its_option(word, option, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / word).touch() if "." in word else (tmp_path / word).mkdir()
+    result = CliRunner().invoke(app, ["train", word], prog_name="mrlspk")
+    assert f"got {word}; did you mean {option}?\n" in result.stderr
 
 
 @pytest.mark.parametrize(

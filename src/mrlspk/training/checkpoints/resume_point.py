@@ -54,6 +54,12 @@ def find_resume_point(resume: str, config: LoggingConfig) -> Path | None:
         _check_last_is_there(path)
         if path.name == LAST and any(path.with_name(name).is_file() for name in UNTRAINED):
             raise _nothing_trained(path.parent)
+        if path.name == LAST and path.with_name("config.yaml").is_file():
+            fix = "Start it again: give its first command once more."
+            raise CheckpointError("the run was stopped before its first checkpoint", path.parent, fix)
+    named = config.save_dir / resume
+    if is_folder(named, CheckpointError, fix):
+        fix = f"Did you mean `resume={named}`?"
     raise CheckpointError("no checkpoint to resume from", path, fix)
 
 

@@ -25,6 +25,20 @@ def test_resume_without_a_checkpoint_is_an_error(tmp_path):
         find_resume_point(str(tmp_path / "gone"), LoggingConfig())
 
 
+def test_resume_of_a_run_without_a_checkpoint_says_so(tmp_path):
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / "config.yaml").touch()
+    with pytest.raises(CheckpointError, match="was stopped before its first checkpoint"):
+        find_resume_point(str(tmp_path / "second"), LoggingConfig())
+
+
+def test_resume_of_the_name_of_a_run_names_its_folder(tmp_path):
+    (tmp_path / "second").mkdir()
+    with pytest.raises(CheckpointError) as caught:
+        find_resume_point("second", LoggingConfig(save_dir=tmp_path))
+    assert caught.value.fix == f"Did you mean `resume={tmp_path / 'second'}`?"
+
+
 def test_known_checkpoint_is_read_again_only_if_its_file_was_replaced(tmp_path):
     path = tmp_path / "last.pt"
     save_checkpoint(path, {"progress": {"epoch": 1}})
