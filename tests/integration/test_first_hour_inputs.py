@@ -28,6 +28,10 @@ def write_voice(path="a.wav"):
     soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 8000), 16000)
 
 
+def write_vectors():
+    np.savez("v.npz", ids=["a"], embeddings=np.zeros((1, 8), np.float32))
+
+
 def write_windows_list():
     write_voice("in/a.wav")
     Path("list.txt").write_text("in/a.wav\nin\\a.wav\n")
@@ -87,6 +91,34 @@ SITUATIONS = [
         ("verify", "gone.wav", "lost.wav"),
         3,
         ("gone.wav, lost.wav: no such file or folder",),
+    ),
+    Situation(
+        "model as a recording",
+        ("embed", "{model}", "a.wav", "--model", "{model}"),
+        3,
+        ("is a PyTorch checkpoint, not a recording", "give it as --model {model}."),
+        prepare=write_voice,
+    ),
+    Situation(
+        "vectors as a recording",
+        ("verify", "v.npz", "v.npz", "--model", "{model}"),
+        3,
+        ("v.npz: is a file of embeddings, not a recording", "mrlspk vectors inspect v.npz"),
+        prepare=write_vectors,
+    ),
+    Situation(
+        "trial list as a model",
+        ("eval", "trials.lst"),
+        1,
+        ("is not a checkpoint but a trial list Give it as --trials trials.lst.",),
+        prepare=write_cn_celeb,
+    ),
+    Situation(
+        "misspelt folder of audio, before any model",
+        ("compare", "one.pt", "two.pt", "--trials", "trials.lst", "--audio-root", "evall"),
+        3,
+        ("--audio-root, evall: no such folder Did you mean eval?",),
+        prepare=write_cn_celeb,
     ),
     Situation(
         "Windows paths in a list",

@@ -21,7 +21,8 @@ def write_recording(path, kind):
 WRITERS = {
     "an empty file": lambda path: path.write_bytes(b""),
     "a web page": lambda path: path.write_text("\n<!DOCTYPE html><html>404 Not Found</html>"),
-    "a text file": lambda path: path.write_text("0 a.wav b.wav\n"),
+    "a text file": lambda path: path.write_text("not a list\nof 0 trials\n"),
+    "a trial list": lambda path: path.write_text("0 a.wav b.wav\n"),
     "a pointer of Git LFS to a file": lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"),
     "a recording": lambda path: write_recording(path, "WAV"),
     "a pickle (plain pickles are never opened)": lambda path: torch.save(

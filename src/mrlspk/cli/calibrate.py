@@ -43,6 +43,7 @@ from mrlspk.cli.trial_options import (
     TopN,
     VectorsFile,
     VectorSpeakers,
+    check_audio_roots,
     check_norm,
     find_model,
     parse_durations,
@@ -126,6 +127,7 @@ def calibrate_command(
     from mrlspk.files import UnwrittenError
     from mrlspk.workflows.calibrate import CalibrationRequest, calibrate
 
+    check_audio_roots(audio_root or ())
     request = CalibrationRequest(
         trials=tuple(trials or ()),
         audio_roots=tuple(audio_root or ()),

@@ -123,8 +123,8 @@ def compare_command(
     check_speech(settings.evaluation.speech)
     named, run = _find_run(models or [])
     request = ComparisonRequest(
-        models=_find_models(named, vectors or [], quiet=quiet, trust_code=trust_code),
         trials=trial_request(trials, audio_root, enroll, allow_missing=allow_missing, speakers=speakers),
+        models=_find_models(named, vectors or [], quiet=quiet, trust_code=trust_code),
         dims=parse_dims(dims),
         allow_untrained_dim=allow_untrained_dim,
         run=run,

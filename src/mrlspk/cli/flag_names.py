@@ -43,6 +43,7 @@ FLAGS = {
     "metadata": "--metadata",
     "method": "--method",
     "output": "--output",
+    "model": "--model",
     "name": "--name",
     "offline": "--offline",
     "order": "--order",

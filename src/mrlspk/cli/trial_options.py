@@ -11,7 +11,9 @@ from rich.text import Text
 
 from mrlspk.cli.options import MOST, Speech, resolve_model, speech_option
 from mrlspk.cli.panels import Panel, option
-from mrlspk.errors import UsageError, shorten
+from mrlspk.cli.usage_errors import nearest
+from mrlspk.errors import DataError, UsageError, shorten
+from mrlspk.reading import reading
 
 LONGEST_SECONDS = 86_400
 TRANSFORM = ".npz"  # suffix of a transform
@@ -235,10 +237,31 @@ def trial_request(
     allow_missing: bool = False,
     speakers: Path | None = None,
 ) -> "TrialRequest":
-    """Return the trials that the flags name."""
+    """Return the trials that the flags name.
+
+    Raises:
+        DataError: If a folder of audio does not exist.
+    """
     from mrlspk.evaluation.trial_list import TrialRequest
 
+    check_audio_roots(audio_roots or ())
     return TrialRequest(tuple(trials or ()), tuple(audio_roots or ()), tuple(enrolments or ()), allow_missing, speakers)
+
+
+def check_audio_roots(audio_roots: Sequence[Path]) -> None:
+    """Refuse a folder of audio that does not exist, before a model is loaded.
+
+    Raises:
+        DataError: If one does not exist.
+    """
+    for root in audio_roots:
+        with reading(root, DataError, "Check the path."):
+            if root.exists():
+                continue
+            names = [each.name for each in root.parent.iterdir()] if root.parent.is_dir() else []
+            near = nearest(root.name, names)
+            hint = f"Did you mean {root.parent / near}?" if near else "Check the path."
+            raise DataError("no such folder", root, hint, parameter="audio_root")
 
 
 def parse_durations(text: str | None) -> tuple[float | None, ...]:

@@ -12,6 +12,7 @@ from mrlspk.data.audio.source import AudioSource, as_source
 from mrlspk.data.audio.stream import AudioStream, UndecodableError
 from mrlspk.data.utterance_ids import NOT_UTF8, RENAME, is_utf8, printable
 from mrlspk.errors import DataError
+from mrlspk.file_kinds import why_not_audio
 from mrlspk.reading import is_file, is_folder, reading
 
 type Open = Callable[[AudioSource], AudioStream]
@@ -108,6 +109,9 @@ def _first_that_opens(source: AudioSource, decoders: Sequence[Open]) -> AudioStr
             return open_by(source)
         except UndecodableError as error:
             reasons.append(error.reason)
+    if source.path is not None and (found := why_not_audio(source.path)):
+        what, fix = found
+        raise DataError(what, str(source), fix)
     raise UndecodableError(source, "; ".join(reasons))
 
 
