@@ -24,6 +24,8 @@ def explain(verdict: Verdict) -> tuple[str, str]:
         found = f"the {trained} is worse than the {other} at {places['REGRESSION']}{but}"
     elif places["WIN"]:
         found = f"the {trained} is better than the {other} at {places['WIN']}, but not over all widths together"
+    elif _is_faultless(verdict):
+        found = "no candidate makes an error, so they cannot tell them apart: test on more speakers, or on harder ones"
     else:
         found = f"the {trained} is no better than the {other} at any width"
     speakers = f"{verdict.n_speakers} held-out {'speaker' if verdict.n_speakers == 1 else 'speakers'}"
@@ -48,6 +50,13 @@ def _why_trained(verdict: Verdict, better: str, other: str) -> str:
     assert before is not None
     lower = 1 - math.exp(verdict.trained_mean_log_eer - before)
     return f"the trained head's EER is {lower:.0%} lower than the {other}'s; at no width alone is that more than chance"
+
+
+def _is_faultless(verdict: Verdict) -> bool:
+    """Return whether every candidate has an EER of 0 at every published width of the domains that decide."""
+    widths = [each for domain in verdict.domains if domain.decides for each in domain.widths if each.published]
+    rates = [rate for each in widths for rate in each.eer.values()]
+    return bool(rates) and not any(rates)
 
 
 def _places(verdict: Verdict, outcome: Outcome) -> str:

@@ -1,5 +1,7 @@
 """The two sentences of verdicts made by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from mrlspk.training.head.verdict import Comparison, DomainVerdict, DomainWidth, Verdict
@@ -46,6 +48,16 @@ def test_trained_head_is_set_against_the_start_that_it_has_to_beat():
     assert "26% lower than the start's" in first  # 1 - exp(-0.3)
     assert "the start: a transform" in explain(verdict_of(domain, kept="start", against="start"))[1]
     assert "start" not in second
+
+
+@pytest.mark.parametrize(("rate", "tells_apart"), [(0.0, False), (0.01, True)])
+def test_candidates_without_errors_are_not_told_apart(rate, tells_apart):
+    widths = tuple(replace(each, eer={"rotation": 0.0, "trained": rate}) for each in domain_of(["EVEN"]).widths)
+    first, _ = explain(verdict_of(replace(domain_of([]), widths=widths), kept="rotation"))
+    assert ("no better than the rotation" in first) == tells_apart
+    assert (
+        first.startswith("On 16 held-out speakers no candidate makes an error, so they cannot tell them") != tells_apart
+    )
 
 
 def test_unpublished_widths_are_not_named():
