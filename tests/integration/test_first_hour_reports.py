@@ -98,7 +98,7 @@ SITUATIONS = [
         "report over an earlier one",
         ("report", "checkpoints/first", "-o", "page"),
         1,
-        ("page: exists Give another name, or replace the report with --force.",),
+        ("page: exists To read it, open page/index.html. Give another name, or replace the report with --force.",),
         prepare=write_reported_run,
     ),
 ]

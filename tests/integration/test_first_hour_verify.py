@@ -43,7 +43,11 @@ SITUATIONS = [
         "verify without a calibration names the command",
         ("verify", "{a}", "{b}", "--model", "{model}"),
         0,
-        ("no decision: this model has no calibration", "To calibrate: mrlspk calibrate {model} --trials FILE"),
+        (
+            "no decision: this model has no calibration",
+            "To calibrate: mrlspk calibrate {model} --trials FILE",
+            "data trials DIR -o FILE",
+        ),
         prepare=two_files,
     ),
     Situation(
@@ -80,6 +84,13 @@ SITUATIONS = [
         ("width energy % EER %", "To evaluate: mrlspk eval 'my model.pt'"),
         prepare=voices_to_rotate_on,
     ),
+    Situation(
+        "rotate without speech",
+        ("rotate", "small.pt", "-o", "r.pt"),
+        2,
+        ("expected a model and --speech, or --vectors Example: mrlspk rotate small.pt --speech DIR -o r.pt",),
+    ),
+    Situation("verify of one recording", ("verify", "a.wav"), 2, ("expected a second recording (B)",)),
     Situation(
         "transform is to be written away from its checkpoint",
         ("rotate", "{model}", "--speech", "speech", "-o", "elsewhere.npz"),

@@ -111,6 +111,7 @@ def test_resumed_run_without_its_base_model_is_refused(run, world):
     outcome = run("train", "--resume", world / "runs" / "bare")
     assert outcome.exit_code == 1
     assert "last.pt: its base model base.onnx is not beside it" in outcome.stderr
+    assert "mrlspk pretrained convert last.pt -o whole.pt --bundle" in outcome.stderr
 
 
 def test_model_is_refused_before_the_corpus_is_read(run, world, tmp_path):

@@ -1,5 +1,6 @@
 """``mrlspk rotate``: make a Matryoshka model from any model, without training."""
 
+import shlex
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -155,7 +156,9 @@ def rotate_command(
         )
         return
     if model is None or speech is None:
-        raise UsageError("expected a model and `speech`, or `vectors`")
+        given = "MODEL" if model is None else shlex.quote(model)
+        fix = f"Example: mrlspk rotate {given} --speech DIR -o {shlex.quote(str(out))}"
+        raise UsageError("expected a model and `speech`, or `vectors`", fix=fix)
     if out.suffix == TRANSFORM and method is not MethodChoice.AUTO:
         fix = "Give `centre`, `flatten` or `order` instead, or an output that ends in .pt."
         raise UsageError("a transform is fitted by no method of rotations", fix=fix, parameter="method")

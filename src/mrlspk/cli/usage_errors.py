@@ -24,6 +24,7 @@ COMMON_KEYS = {
 }
 WIDTHS = {"--dim": "--dims", "--dims": "--dim"}
 WIDTHS_TAKEN = {"--dim": "one width", "--dims": "several widths"}
+SPOKEN = {"A": "two recordings (A and B)", "B": "a second recording (B)"}  # of arguments whose name says little
 EXTRA = re.compile(r"Got unexpected extra argument\(s\) \((.*)\)", re.DOTALL)
 
 
@@ -131,7 +132,8 @@ def _value_of(name: str, context: Any) -> str:
 
 def _needed(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
-        return str(parameter.metavar or parameter.name)
+        name = str(parameter.metavar or parameter.name)
+        return SPOKEN.get(name, name)
     return f"{_names(parameter)} {value_name(parameter)}"
 
 

@@ -248,11 +248,18 @@ def _no_decision(report: "VerifyReport", *, untrained: bool) -> str:
         return (
             f"{ranges + '\n\n' if ranges else ''}"
             "no decision: this model has no calibration, and thresholds of other models or recordings do not apply."
-            f"{published}\nTo calibrate: {calibrate_command(report.model, speech=report.speech)}"
+            f"{published}\n{_to_calibrate(calibrate_command(report.model, speech=report.speech))}"
         )
     widths = [each.dim for each in report.scores]
     dims = {*widths, *report.calibration.content.dims}
     command = calibrate_command(report.model, report.calibration.path, dims=dims, speech=report.speech)
     flag = " --allow-untrained-dim" if untrained else ""
     named = f"width {widths[0]} is" if len(widths) == 1 else f"widths {', '.join(map(str, widths))} are"
-    return f"no decision: {named} not calibrated\nTo calibrate: {command}{flag}"
+    return f"no decision: {named} not calibrated\n{_to_calibrate(f'{command}{flag}')}"
+
+
+def _to_calibrate(command: str) -> str:
+    """Return what to type, and how to get the trials that it asks for."""
+    if "--trials FILE" not in command:
+        return f"To calibrate: {command}"
+    return f"To calibrate: {command}\nTo draw its trials from a folder of speakers: mrlspk data trials DIR -o FILE"

@@ -76,4 +76,5 @@ def _check_contents(place: Path, folder: Path, *, force: bool) -> None:
     if names - {PAGE, DATA, *CSV_FILES}:
         raise MrlspkError("contains other files than a report", folder, "Give an empty folder.")
     if names and not force:
-        raise MrlspkError("exists", folder, "Give another name, or replace the report with `force`.")
+        read = f"To read it, open {folder / PAGE}. " if PAGE in names else ""
+        raise MrlspkError("exists", folder, f"{read}Give another name, or replace the report with `force`.")
