@@ -103,7 +103,7 @@ SITUATIONS = [
     ),
     Situation(
         "half a published name",
-        ("embed", "a.wav", "--model", "b2"),
+        ("embed", "{model}", "--model", "b2"),
         1,
         ("Did you mean redimnet-b2-vox2-ptn, redimnet-b2-vox2-ft_lm, redimnet2-b2-vox2-ptn or redimnet2-b2-vox2-lm?",),
     ),
@@ -122,7 +122,7 @@ SITUATIONS = [
     ),
     Situation(
         "the folder of a run as model",
-        ("verify", "a.wav", "b.wav", "--model", "checkpoints/real"),
+        ("verify", "{model}", "{model}", "--model", "checkpoints/real"),
         1,
         ("checkpoints/real: is a folder, expected a model file Did you mean checkpoints/real/best.pt?",),
         prepare=lambda: write_run("real"),
@@ -136,7 +136,7 @@ SITUATIONS = [
     ),
     Situation(
         "offline and nothing named",
-        ("embed", "a.wav"),
+        ("embed", "{model}"),
         4,
         ("no connection to 127.0.0.1: is this machine offline?", "No model is named: give --model FILE to use a file."),
     ),
@@ -148,7 +148,7 @@ SITUATIONS = [
     ),
     Situation(
         "only runs for a try and no network",
-        ("embed", "a.wav"),
+        ("embed", "{model}"),
         4,
         (
             "model: redimnet-b2-vox2-ft_lm, the published default (trained on VoxCeleb2, EER 0.57 %",
@@ -158,7 +158,7 @@ SITUATIONS = [
     ),
     Situation(
         "a real run",
-        ("embed", "a.wav", "--speech", "all"),
+        ("embed", "{model}", "--speech", "all"),
         3,
         (
             "model: checkpoints/real/best.pt, the newest run (20",

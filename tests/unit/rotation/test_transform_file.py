@@ -30,7 +30,7 @@ def test_saved_transform_loads_as_it_was(transform, tmp_path):
 def test_four_lines_of_numpy_apply_a_file(transform, tmp_path, monkeypatch):
     save_transform(transform, tmp_path / "transform.npz", force=False)
     monkeypatch.chdir(tmp_path)
-    lines = PAGE.read_text().partition("```python\nt = ")[2].partition("```")[0]
+    lines = PAGE.read_text().partition("\nt = ")[2].partition("```")[0]
     vectors = np.random.default_rng(1).normal(size=(5, 6)).astype(np.float32)
     names = {"np": np, "vectors": vectors, "dim": 4}
     exec(f"t = {lines}", names)  # noqa: S102 - the page's own lines
