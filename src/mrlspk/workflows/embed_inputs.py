@@ -92,8 +92,10 @@ def refuse_missing(inputs: Sequence[str]) -> None:
 
 
 def _exists(typed: str) -> bool:
-    with reading(Path(typed), DataError, "Check the path."):
+    try:
         return Path(typed).exists()
+    except OSError:  # such as a name too long for the file system, which is told as an error of its own
+        return True
 
 
 def find_inputs(inputs: Sequence[str]) -> Inputs:
