@@ -178,7 +178,7 @@ ROWS = [
         3,
         ("data.train_dataset: gone", "Check the path"),
     ),
-    ("missing folder", lambda place: place.eval(audio_root=Path("gone")), 3, ("not in gone", "with --audio-root")),
+    ("missing folder", lambda place: place.eval(audio_root=Path("gone")), 3, ("gone: no such folder", "Check")),
     ("truncated m4a", embed_truncated_m4a, 3, ("cut.m4a", "cut short", "Copy or download the file again")),
     ("text named .wav", embed_text_named_wav, 3, ("text.wav", "cannot be decoded as .wav audio", "Copy or download")),
     ("text named .wav", check_text_named_wav, 3, ("speaker0/a/text.wav", "cannot be decoded as .wav audio")),
