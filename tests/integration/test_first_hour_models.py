@@ -41,6 +41,13 @@ def write_damaged_run():
     last.with_name("best.pt").write_bytes(last.read_bytes()[:1000])
 
 
+def write_corpus():
+    """Write a corpus of empty files."""
+    for path in (Path("corpus", f"s{speaker}", f"{file}.wav") for speaker in range(43) for file in range(2)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
 SITUATIONS = [
     Situation(
         "a narrow width of a model of one width",
@@ -145,6 +152,13 @@ SITUATIONS = [
         ("pretrained", "fetch", "redimnet-b2-vox2-ft_lm"),
         4,
         ("is this machine offline?", "A model file of yours needs no network: give its path in place of the name."),
+    ),
+    Situation(
+        "offline and training",
+        ("train", "--set", "data.train_dataset=corpus", "--dry-run"),
+        4,
+        ("is this machine offline? No model is named: give --init-from FILE to use a file. With a network",),
+        prepare=write_corpus,
     ),
     Situation(
         "only runs for a try and no network",

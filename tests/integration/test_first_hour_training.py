@@ -104,12 +104,15 @@ def test_command_with_a_start_resumes_when_it_is_repeated(run, tmp_path, monkeyp
     short = *VECTORS, "--debug-batches", "1", "--set", "training.num_epochs=1", "--set", "training.refit=false"
     assert run(*short, "--set", "logging.run_name=first").exit_code == 0
     loop = *short, "--init-from", "checkpoints/first/best.pt", "--resume", "auto", "--set", "logging.run_name=loop"
-    assert [run(*loop).exit_code for _ in range(2)] == [0, 0]
+    begun, ended = run(*loop), run(*loop)
+    assert (begun.exit_code, ended.exit_code, "left to train" in begun.stderr) == (0, 0, False)
     log = [json.loads(line) for line in Path("checkpoints/loop/metrics.jsonl").read_text().splitlines()]
     assert [(entry["resumes"], entry["first_step"]) for entry in log if entry["event"] == "run"] == [
         (False, 0),
         (True, 1),
     ]
+    assert "checkpoints/loop: nothing is left to train: 1 of 1 epochs are done; to train on, add" in ended.stderr
+    assert "--allow-changes and --set training.num_epochs=2" in ended.stderr
     other = run(*short, "--init-from", "checkpoints/loop/best.pt", "--resume", "auto", "--set", "logging.run_name=loop")
     assert (other.exit_code, "pretrained_checkpoint was" in other.stderr) == (1, True)
 

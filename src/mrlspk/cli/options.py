@@ -205,9 +205,9 @@ def resolve_model(
     except DownloadError as error:
         if default is None:
             raise
-        raise DownloadError(
-            error.what, error.where, f"No model is named: give {given_as} to use a file.\n{error.fix}"
-        ) from error
+        from mrlspk.pretrained.download import no_model_named
+
+        raise no_model_named(error, given_as) from error
     return replace(file, trust_code=trust_code, source=default.source if default else "argument", default=default)
 
 

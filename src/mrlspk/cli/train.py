@@ -3,7 +3,8 @@
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +19,7 @@ from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.train_progress import TrainProgress
 from mrlspk.cli.train_summary import train_summary
 from mrlspk.cli.vectors import SpeakersPath
-from mrlspk.errors import MrlspkError, UsageError
+from mrlspk.errors import DownloadError, MrlspkError, UsageError
 
 if TYPE_CHECKING:
     from mrlspk.training.head.verdict import Verdict
@@ -117,18 +118,33 @@ def train_command(
         from mrlspk.workflows.plan_training import plan_training
 
         _quiet_logs(is_first=launch.is_first)
-        facts = plan_training(config, **options)
+        with _naming_no_model(options["named_keys"]):
+            facts = plan_training(config, **options)
         if launch.is_first:
             output.show("train", _plan(facts), _human_plan(facts), as_json=as_json)
         return
     from mrlspk.workflows.train import train
 
     _quiet_logs(is_first=launch.is_first)
-    with TrainProgress(quiet=quiet or not launch.is_first) as progress:
+    is_quiet = quiet or not launch.is_first
+    with _naming_no_model(options["named_keys"]), TrainProgress(quiet=is_quiet) as progress:
         report = train(config, **options, bundle=bundle, observers=[progress], on_stage=progress.stage)
     if launch.is_first:
         page = _write_page(report)
         output.show("train", _payload(report, page), train_summary(report, page), as_json=as_json)
+
+
+@contextmanager
+def _naming_no_model(named_keys: Collection[str]) -> Iterator[None]:
+    """Say in the error of a download how to start from a file, if the configuration names no model to fetch."""
+    try:
+        yield
+    except DownloadError as error:
+        if any(key.startswith(("model.pretrained", "loss.distillation_teacher")) for key in named_keys):
+            raise
+        from mrlspk.pretrained.download import no_model_named
+
+        raise no_model_named(error, "--init-from FILE") from error
 
 
 def _write_page(report: "TrainReport") -> Path | None:

@@ -14,6 +14,7 @@ from mrlspk.pretrained.sources import AbsentError, Body, TransientError, Unreach
 from mrlspk.pretrained.verification import Expected, Record, record_path, write_record
 
 WAIT_SECONDS = (1.0, 2.0, 4.0)  # between the attempts
+OWN_FILE = "A model file of yours needs no network: give its path in place of the name. "
 LONGEST_WAIT_SECONDS = 60.0  # even if the server asks for more
 
 logger = logging.getLogger("mrlspk.pretrained")
@@ -88,9 +89,15 @@ def _fetch(source: str | Path, partial: Path, expected: Expected, on_progress: O
 
 
 def _offline(error: UnreachableError, source: str | Path, expected: Expected) -> DownloadError:
-    own = "A model file of yours needs no network: give its path in place of the name. " if expected.model else ""
+    own = OWN_FILE if expected.model else ""
     mirror = "With a network, or with MRLSPK_MIRROR set to an address or a folder that holds the published files, type"
     return DownloadError(f"{error}: is this machine offline?", shown(source), f"{own}{mirror}: {expected.command}")
+
+
+def no_model_named(error: DownloadError, given_as: str) -> DownloadError:
+    """Return the error of a download of the default model; it says how to give a file in its place."""
+    rest = (error.fix or "").removeprefix(OWN_FILE)
+    return DownloadError(error.what, error.where, f"No model is named: give {given_as} to use a file.\n{rest}")
 
 
 def _fetch_once(source: str | Path, partial: Path, expected: Expected, on_progress: OnProgress | None) -> str:

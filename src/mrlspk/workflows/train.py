@@ -22,7 +22,7 @@ from mrlspk.models.headed_model import HeadedModel
 from mrlspk.partial_files import remove_left_files
 from mrlspk.rotation.transform import describe_transform
 from mrlspk.training.best_epoch import average_last
-from mrlspk.training.checkpoints.resume_point import find_run
+from mrlspk.training.checkpoints.resume_point import find_run, warn_if_ended
 from mrlspk.training.checkpoints.resumed_config import configure_resumed
 from mrlspk.training.checkpoints.run_folder import (
     BEST,
@@ -129,6 +129,8 @@ def train(
         StoppedError: If a signal asked to stop; everything is saved.
     """
     config, resumed = configure_resumed(resume, config, named_keys=named_keys, allow_changes=allow_changes)
+    if resumed:
+        warn_if_ended(resumed, config.training.epochs)
     fabric = build_fabric(config.hardware, launch=launch, leaves_unused=leaves_unused(config))
     ranks = start_processes(fabric)  # before anything is written: until here each process has read the same
     with raising_on_all_ranks(ranks):  # before the corpus is read: a model at fault shows at once

@@ -1,6 +1,7 @@
 """Find and read the checkpoint that a run is resumed from."""
 
 import glob
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from mrlspk.models.checkpoints import LoadedModel, load_entries, read_checkpoint
 from mrlspk.models.checkpoints.plain_values import reading_entries
 from mrlspk.reading import is_file, is_folder
 from mrlspk.training.checkpoints.run_folder import BEST, LAST, UNTRAINED, kept_epochs, new_run_dir
+
+log = logging.getLogger("mrlspk.training")
 
 
 def find_run(config: LoggingConfig, resume: str, *, is_planned: bool = False) -> tuple[Path, Path | None]:
@@ -172,6 +175,17 @@ def check_best_is_there(best: Path, best_epoch: int) -> None:
         copied = f"Copy {kept.name}, which is the same" if kept.is_file() else "Restore it, or copy another epoch"
         raise CheckpointError(
             f"is missing, the best checkpoint of the run (epoch {best_epoch})", best, f"{copied}, to {best.name}."
+        )
+
+
+def warn_if_ended(point: ResumePoint, n_epochs: int) -> None:
+    """Warn if a run has no epoch left to train."""
+    epoch, _ = _place(point)
+    if epoch >= n_epochs:
+        log.warning(
+            "%s: nothing is left to train: %d of %d epochs are done; to train on, add `allow_changes` and "
+            "`set=training.num_epochs=%d`",
+            *(point.path.parent, epoch, n_epochs, 2 * epoch),
         )
 
 
