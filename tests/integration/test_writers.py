@@ -252,6 +252,7 @@ def test_claim_of_another_process_is_found_before_any_work(target, run, workplac
     (writer,) = (each for each in WRITERS if each.target == target)
     for model in ("model.pt", "single.pt"):
         shutil.copy(workplace / model, tmp_path)
+    (tmp_path / "corpus").mkdir()
     monkeypatch.chdir(tmp_path)  # without recordings or trials
     with claimed_file(writer.path, force=False):
         assert_refused(run(*writer.arguments), writer, "another process is writing it")
