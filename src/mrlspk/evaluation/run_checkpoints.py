@@ -111,6 +111,8 @@ def _read_entries(model: ModelFile) -> dict[str, Any]:
 
 
 def _twin(model: ModelFile, entries: dict[str, Any]) -> ModelFile | None:
+    if not entries:
+        return None
     from mrlspk.models.checkpoints.model_card import read_card
 
     card = read_card(entries, model.path)

@@ -192,7 +192,10 @@ def warn_if_ended(point: ResumePoint, n_epochs: int) -> None:
 def _place(point: ResumePoint) -> tuple[int, int]:
     with reading_entries(point.path):
         progress = point.entries[schema.PROGRESS]
-        return progress["epoch"], progress.get("n_crops", 0)
+        place = (progress["epoch"], progress.get("n_crops", 0)) if isinstance(progress, dict) else ()
+        if not (place and all(isinstance(count, int) for count in place)):
+            raise TypeError(f"no counts in {schema.PROGRESS}")
+        return place
 
 
 def _shown(place: tuple[int, int]) -> str:
