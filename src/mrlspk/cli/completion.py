@@ -2,12 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from mrlspk.errors import MrlspkError, UsageError
 
 COMPLETIONS = {"--install-completion", "--show-completion"}
-RUNS = Path("checkpoints")
 
 
 def complete_model(incomplete: str) -> list[str]:
@@ -41,6 +39,7 @@ def check_shell() -> None:
 
 def _model_names() -> Iterator[str]:
     from mrlspk.config.sources import read_environment
+    from mrlspk.inference.default_model import RUNS
     from mrlspk.pretrained import list_models
     from mrlspk.pretrained.own_models import list_own_models
 
