@@ -1,0 +1,1 @@
+"""Enrol, search and identify voices in a folder on disk."""
