@@ -10,6 +10,7 @@ from typing import NamedTuple
 REQUIREMENT = re.compile(r"([\w.-]+)([^;]*)(?:;.*extra == ['\"](\w+)['\"])?")
 PURPOSES = {
     "demo": "demo voices",
+    "faiss": "faster index search",
     "lora": "LoRA adapters",
     "onnx": "ONNX models",
     "openvino": "OpenVINO",
