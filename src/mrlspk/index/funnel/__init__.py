@@ -1,0 +1,1 @@
+"""Search many voices: scan short codes, then compare the best of them at the full width."""
