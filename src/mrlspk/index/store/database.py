@@ -1,0 +1,143 @@
+"""Open the SQLite file of an index and raise its errors with a fix."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mrlspk.errors import MrlspkError
+from mrlspk.index.store.schema import APPLICATION_ID, SCHEMA_VERSION
+
+FILE_NAME = "index.sqlite"
+PATIENCE_SECONDS = 30.0
+DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+PRAGMAS = (  # none of them is kept in the file
+    "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA temp_store = MEMORY",  # names of voices are written to no other folder
+)
+
+
+class Database:
+    """The SQLite file of an index, with a pool of connections: a thread uses one that no other is using.
+
+    Args:
+        folder: Of the index.
+        patience_seconds: How long to wait for another process that is changing the index.
+
+    Raises:
+        MrlspkError: If the folder is no index, or one that this version cannot read.
+    """
+
+    def __init__(self, folder: Path, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self.path = folder / FILE_NAME
+        self._patience_seconds = patience_seconds
+        self._process = os.getpid()
+        self._idle: list[sqlite3.Connection] = []
+        self._of_parent: list[sqlite3.Connection] = []
+        _check_is_file(self.path)
+        with self.connection() as connection:
+            _check_schema(connection, self.path)
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection outside a transaction; what the block leaves open is rolled back.
+
+        Raises:
+            MrlspkError: For an error of the database in the block.
+        """
+        with database_errors(self.path):
+            connection = self._take()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            if connection.in_transaction:
+                connection.rollback()
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _take(self) -> sqlite3.Connection:
+        if os.getpid() != self._process:  # a connection may not be used after a fork, nor closed
+            self._of_parent, self._idle, self._process = self._idle, [], os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _connect(self.path, self._patience_seconds)
+
+
+@contextmanager
+def database_errors(path: Path) -> Iterator[None]:
+    """Raise errors of SQLite in the block as `MrlspkError` about ``path``."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _explained(error, path) from error
+
+
+def _explained(error: sqlite3.DatabaseError, path: Path) -> MrlspkError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # no code: text is not UTF-8
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return MrlspkError("another process is changing the index", path.parent, "Try again when it has finished.")
+    if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
+        return MrlspkError(f"cannot be used: {error}", path, "Give a folder that is writable and has room.")
+    if code in DAMAGE:
+        return MrlspkError(f"is damaged: {error}", path, "Restore the folder from a copy, or make the index again.")
+    return MrlspkError(f"cannot be used: {error}", path)
+
+
+def _connect(path: Path, patience_seconds: float) -> sqlite3.Connection:
+    """Return a connection; one to a folder that is read-only can read."""
+    is_writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+    connection = _open(path, "mode=rw" if is_writable else "mode=ro", patience_seconds)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if is_writable or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
+            raise
+        # Without the right to make its shared memory, SQLite reads a file only if that promises not to change.
+        return _open(path, "immutable=1", patience_seconds)
+    return connection
+
+
+def _open(path: Path, option: str, patience_seconds: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{option}",
+        uri=True,
+        timeout=patience_seconds,
+        isolation_level=None,  # transactions begin and end where the code says so
+        check_same_thread=False,
+    )
+    try:
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_is_file(path: Path) -> None:
+    if not path.is_file():
+        raise MrlspkError("is not a voice index", path.parent, "Make one with `mrlspk index create`.")
+
+
+def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that is not an index, or of a version that this one does not know."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    kinds = {kind for (kind,) in connection.execute("SELECT type FROM sqlite_master")}
+    if application_id != APPLICATION_ID or kinds & {"view", "trigger"}:  # those could answer anything
+        raise MrlspkError("is not a voice index", path, "Make one with `mrlspk index create`.")
+    if version != SCHEMA_VERSION:
+        what = f"expected an index of schema version {SCHEMA_VERSION}, got version {version}"
+        raise MrlspkError(what, path, "Install the version of mrlspk that made it, or a newer one.")
