@@ -26,6 +26,7 @@ from mrlspk.cli.embed import embed_command
 from mrlspk.cli.eval import eval_command
 from mrlspk.cli.export import export_command
 from mrlspk.cli.gpu_profile import gpu_profile_command
+from mrlspk.cli.index.group import index_app
 from mrlspk.cli.model import model_app
 from mrlspk.cli.options import DEBUG_KEY
 from mrlspk.cli.panels import CommandPanel, Panel, option
@@ -139,6 +140,7 @@ app.command("embed", rich_help_panel=CommandPanel.USE)(embed_command)
 app.command("verify", rich_help_panel=CommandPanel.USE)(verify_command)
 app.command("eval", rich_help_panel=CommandPanel.USE)(eval_command)
 app.command("compare", rich_help_panel=CommandPanel.USE)(compare_command)
+app.add_typer(index_app, name="index", rich_help_panel=CommandPanel.USE)
 app.add_typer(model_app, name="model", rich_help_panel=CommandPanel.USE)
 app.add_typer(vectors_app, name="vectors", rich_help_panel=CommandPanel.USE)
 app.add_typer(data_app, name="data", rich_help_panel=CommandPanel.DATA)

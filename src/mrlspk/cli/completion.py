@@ -1,11 +1,15 @@
-"""Complete names of models and keys of the configuration in a shell."""
+"""Complete names of models and voices and keys of the configuration in a shell."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+
+import typer
 
 from mrlspk.errors import MrlspkError, UsageError
 
 COMPLETIONS = {"--install-completion", "--show-completion"}
+MOST_NAMES = 50  # voices that a shell offers
 
 
 def complete_model(incomplete: str) -> list[str]:
@@ -20,6 +24,17 @@ def complete_key(incomplete: str) -> list[str]:
     keys = list(known_keys())
     sections = {key.rpartition(".")[0] for key in keys}
     return [f"{key}=" for key in keys if key not in sections and key.startswith(incomplete)]
+
+
+def complete_voice(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the names of voices of the index in this command that begin as typed."""
+    from mrlspk.workflows.voice_index.list_voices import names_beginning
+
+    folder = ctx.params.get("folder")
+    try:
+        return names_beginning(Path(folder), incomplete, most=MOST_NAMES) if folder else []
+    except MrlspkError:  # commands report it; while a word is typed there is nowhere to
+        return []
 
 
 def check_shell() -> None:

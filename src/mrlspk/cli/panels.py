@@ -22,12 +22,16 @@ class Panel(StrEnum):
 
 
 class CommandPanel(StrEnum):
-    """Panels of the commands in ``mrlspk --help``, in the order in which they are shown."""
+    """Panels of the commands in the help of a group, in the order in which they are shown."""
 
     MAKE = "Make a model"
     USE = "Use a model"
     DATA = "Data and settings"
     MACHINE = "This machine"
+    VOICES = "Voices"
+    QUESTIONS = "Questions about a recording"
+    QUALITY = "Accuracy and speed"
+    UPKEEP = "Upkeep"
     OTHER = "Commands"
 
 

@@ -3,6 +3,7 @@
 import difflib
 import re
 import shlex
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,17 +61,20 @@ def unknown_command(name: str, context: Any) -> UsageError:
     """Return the error of a name that no command of a group has."""
     near = nearest(name, context.command.commands)
     paths = [(context.command_path, near)] if near else _commands_anywhere(name, context.find_root())
-    hint = f"; did you mean {' '.join(paths[0])}?" if paths else ""
+    hint = f"; did you mean {' or '.join(' '.join(path) for path in paths[:2])}?" if paths else ""
     return UsageError(f"no command {context.command_path} {shorten(name)}{hint}", fix=_all_of("commands", context))
 
 
 def _commands_anywhere(name: str, root: Any) -> list[tuple[str, ...]]:
-    """Return the paths of commands of this or nearly this name, in any group."""
-    groups = {word: getattr(each, "commands", {}) for word, each in root.command.commands.items()}
-    paths = {child: (root.command_path, word, child) for word, children in groups.items() for child in children}
-    paths |= {word: (root.command_path, word) for word in root.command.commands}
-    near = nearest(name, paths)
-    return [paths[near]] if near else []
+    """Return the paths of commands of this or nearly this name: the one of no group, or those of any group."""
+    alone: dict[str, list[tuple[str, ...]]] = {word: [(root.command_path, word)] for word in root.command.commands}
+    paths: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for word, each in root.command.commands.items():
+        for child in getattr(each, "commands", {}):
+            paths[child].append((root.command_path, word, child))
+    found = dict(paths) | alone
+    near = nearest(name, found)
+    return found[near] if near else []
 
 
 def _unknown_option(name: str, context: Any) -> UsageError:

@@ -13,7 +13,10 @@ SCORED = "Example: mrlspk eval best.pt --trials trials.txt --audio-root speech"
 
 CASES = {
     "trian": ("no command mrlspk trian; did you mean mrlspk train?", "All commands: mrlspk --help"),
-    "list": ("no command mrlspk list; did you mean mrlspk pretrained list?", "All commands: mrlspk --help"),
+    "list": (
+        "no command mrlspk list; did you mean mrlspk pretrained list or mrlspk index list?",
+        "All commands: mrlspk --help",
+    ),
     "data chekc x": (
         "no command mrlspk data chekc; did you mean mrlspk data check?",
         "All commands: mrlspk data --help",

@@ -1,0 +1,1 @@
+"""``mrlspk index``: enrol, identify, search and look after voices in a folder on disk."""

@@ -1,0 +1,40 @@
+"""Write seconds of speech, metadata and likelihood ratios of voices as text."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+UNKNOWN = "–"
+
+
+def speech(seconds: float | None) -> str:
+    """Return seconds of speech, from two minutes on as minutes and from two hours on as hours."""
+    if seconds is None:
+        return UNKNOWN
+    for unit, length in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def metadata_text(metadata: Mapping[str, Any]) -> str:
+    """Return metadata as ``site=north, age=34``."""
+    return ", ".join(f"{key}={value_text(value)}" for key, value in metadata.items())
+
+
+def value_text(value: Any) -> str:
+    """Return a value of metadata: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def ratio(llr: float) -> str:
+    """Return a likelihood ratio with two digits, as ``7,200`` or ``1/7,200``."""
+    size = float(f"{math.exp(min(abs(llr), 60.0)):.2g}")
+    inverse = "1/" if llr < 0 and size > 1 else ""
+    return inverse + (f"{size:,.0f}" if size >= 10 else f"{size:g}")
+
+
+def rate_text(rate: float) -> str:
+    """Return a rate in per cent with two digits, as ``0.44 %``."""
+    return f"{100 * rate:.2g} %" if rate < 0.995 else f"{100 * rate:.0f} %"

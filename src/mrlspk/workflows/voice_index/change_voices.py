@@ -1,0 +1,68 @@
+"""Rename and remove voices of an index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from mrlspk.errors import UsageError
+from mrlspk.index.store.store import VoiceStore
+from mrlspk.index.where import parse_filter
+
+NAMED = 5  # voices that a question names
+
+
+@dataclass(frozen=True)
+class RemovedVoices:
+    """Voices that were removed.
+
+    Attributes:
+        names: Of the voices.
+        voices: How many are left.
+    """
+
+    names: tuple[str, ...]
+    voices: int
+
+
+def rename_voice(folder: Path, name: str, new: str) -> None:
+    """Give a voice another name.
+
+    Raises:
+        UsageError: If there is no such voice, or the new name is taken.
+        MrlspkError: If the folder is no index.
+    """
+    with VoiceStore.open(folder) as store, store.writing() as writer:
+        writer.rename(name, new)
+
+
+def find_names(folder: Path, where: str) -> tuple[str, ...]:
+    """Return the names of the voices that a filter holds for.
+
+    Raises:
+        UsageError: If the filter cannot be parsed.
+        MrlspkError: If the folder is no index.
+    """
+    condition = parse_filter(where)
+    with VoiceStore.open(folder) as store, store.reading() as snapshot:
+        return tuple(voice.name for voice in snapshot.voices(condition))
+
+
+def remove_voices(folder: Path, names: Sequence[str]) -> RemovedVoices:
+    """Remove voices with their recordings: all of them, or none if one is unknown.
+
+    Raises:
+        UsageError: If a name is unknown.
+        MrlspkError: If the folder is no index.
+    """
+    with VoiceStore.open(folder) as store:
+        with store.writing() as writer:
+            writer.remove(names)
+        with store.reading() as snapshot:
+            return RemovedVoices(tuple(dict.fromkeys(names)), snapshot.n_voices)
+
+
+def refuse_unasked(names: Sequence[str]) -> UsageError:
+    """Return the error that a filter chose voices, and nobody agreed to their removal."""
+    named = ", ".join(islice(names, NAMED)) + (", …" if len(names) > NAMED else "")
+    return UsageError(f"{len(names):,} voices would be removed: {named}", fix="Give `yes` to remove them.")

@@ -1,0 +1,130 @@
+"""``mrlspk index list``, ``show``, ``rename``, ``remove`` and ``stats``: voices of a tiny store."""
+
+import subprocess
+import sys
+
+import pytest
+
+from integration.test_torch_free import HEAVY
+from mrlspk.index.store.store import VoiceStore
+from voice_stores import make_store, new_voice
+
+
+@pytest.fixture
+def index(tmp_path):
+    folder = tmp_path / "voices"
+    with make_store(folder, "anna", "bert") as store, store.writing() as writer:
+        writer.add_voices([new_voice("dora", seed=7, recordings=3, profiles=2, metadata={"site": "south"})])
+    return folder
+
+
+def names(run, index):
+    return [voice["name"] for voice in run("index", "list", index, "--json").json["voices"]]
+
+
+def test_list_has_the_keys_of_the_contract(run, index):
+    voices = run("index", "list", index, "--json").json["voices"]
+    assert voices[0] == {
+        "name": "anna", "recordings": 1, "speech_seconds": 3.0, "metadata": {"site": "north", "seed": 0},
+    }  # fmt: skip
+    assert [voice["recordings"] for voice in voices] == [1, 1, 3]
+
+
+def test_list_with_a_filter_counts_both(run, index):
+    shown = run("index", "list", index, "--where", 'site = "north"').stdout
+    assert "2 of 3 voices" in shown
+    assert "dora" not in shown
+
+
+def test_list_of_many_voices_shows_the_first_hundred(run, tmp_path):
+    make_store(tmp_path / "many", *(f"voice-{number:03}" for number in range(103)))
+    shown = run("index", "list", tmp_path / "many").stdout
+    assert "voice-099" in shown
+    assert "voice-100" not in shown
+    assert "… and 3 more; --json lists all of them" in shown
+    assert len(names(run, tmp_path / "many")) == 103
+
+
+def test_show_lists_recordings_with_speech_and_warnings(run, index):
+    shown = run("index", "show", index, "dora", "--json").json
+    assert (shown["profiles"], shown["speech_seconds"], len(shown["recordings"])) == (2, 9.0, 3)
+    assert shown["recordings"][0]["warnings"] == ["clipped"]
+    assert "/audio/dora-2.wav" in run("index", "show", index, "dora").stdout
+
+
+def test_renamed_voice_keeps_its_recordings(run, index):
+    assert run("index", "rename", index, "dora", "dörte").exit_code == 0
+    assert run("index", "show", index, "dörte", "--json").json["recordings"][2]["source"] == "/audio/dora-2.wav"
+    assert names(run, index) == ["anna", "bert", "dörte"]
+
+
+def test_rename_to_a_taken_name_is_refused(run, index):
+    outcome = run("index", "rename", index, "dora", "anna")
+    assert (outcome.exit_code, names(run, index)) == (2, ["anna", "bert", "dora"])
+    assert "a voice 'anna' exists" in outcome.stderr
+
+
+def test_remove_of_several_voices_names_them(run, index):
+    outcome = run("index", "remove", index, "anna", "dora", "--json")
+    assert (outcome.json["names"], outcome.json["voices"]) == (["anna", "dora"], 1)
+    assert names(run, index) == ["bert"]
+
+
+def test_remove_with_an_unknown_name_removes_nothing(run, index):
+    assert run("index", "remove", index, "anna", "nobody").exit_code == 2
+    assert names(run, index) == ["anna", "bert", "dora"]
+
+
+def test_remove_by_a_filter_needs_a_yes(run, index):
+    chosen = "index", "remove", index, "--where", 'site = "north"'
+    refused = run(*chosen)
+    assert (refused.exit_code, names(run, index)) == (2, ["anna", "bert", "dora"])
+    assert "2 voices would be removed: anna, bert" in refused.stderr
+    assert "Give --yes" in refused.stderr
+    assert run(*chosen, "--yes").exit_code == 0
+    assert names(run, index) == ["dora"]
+
+
+def test_remove_of_neither_names_nor_filter_is_refused(run, index):
+    assert run("index", "remove", index).exit_code == 2
+    assert run("index", "remove", index, "anna", "--where", "seed = 1").exit_code == 2
+    assert names(run, index) == ["anna", "bert", "dora"]
+
+
+def test_stats_count_voices_recordings_and_bytes_of_files(run, index):
+    with VoiceStore.open(index) as store, store.writing() as writer:
+        writer.remove(["anna"])
+    stats = run("index", "stats", index, "--json").json
+    assert (stats["voices"], stats["recordings"], stats["profiles"], stats["removed"]) == (2, 4, 3, 1)
+    assert stats["files"]["vectors-1/profiles.f32"] == 4 * 16 * 4
+    assert stats["bytes"] == sum(stats["files"].values())
+    shown = run("index", "stats", index).stdout
+    assert f"To delete them: mrlspk index compact {index}" in shown
+
+
+def test_shell_completes_names_of_voices(index, monkeypatch):
+    words = f"mrlspk index show {index} b"
+    monkeypatch.setenv("_MRLSPK_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", "4")
+    done = subprocess.run([sys.executable, "-m", "mrlspk"], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["bert"]
+
+
+@pytest.mark.process
+def test_commands_on_voices_import_no_torch(index):
+    program = f"""
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {HEAVY}:
+            raise AssertionError("imports " + name)
+sys.meta_path.insert(0, Refuse())
+from typer.testing import CliRunner
+from mrlspk.cli.app import app
+for words in (["list"], ["show", "anna"], ["rename", "anna", "anne"], ["remove", "anne"], ["stats"]):
+    result = CliRunner().invoke(app, ["index", words[0], {str(index)!r}, *words[1:]])
+    assert result.exit_code == 0, (words, result.output, result.exception)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
