@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mrlspk.errors import MrlspkError
 from mrlspk.index.store.schema import APPLICATION_ID, SCHEMA_VERSION
+from mrlspk.reading import is_file
 
 FILE_NAME = "index.sqlite"
 PATIENCE_SECONDS = 30.0
@@ -59,6 +60,22 @@ class Database:
             if connection.in_transaction:
                 connection.rollback()
             self._idle.append(connection)
+
+    def begin_alone(self, connection: sqlite3.Connection) -> bool:
+        """Begin a transaction during which no other process changes the index; False if one is changing it now."""
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            code = error.sqlite_errorcode & 0xFF
+            if code == sqlite3.SQLITE_BUSY:
+                return False
+            if code != sqlite3.SQLITE_READONLY:
+                raise
+            connection.execute("BEGIN")
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {round(1000 * self._patience_seconds)}")
+        return True
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -127,7 +144,7 @@ def _open(path: Path, option: str, patience_seconds: float) -> sqlite3.Connectio
 
 
 def _check_is_file(path: Path) -> None:
-    if not path.is_file():
+    if not is_file(path, MrlspkError):
         raise MrlspkError("is not a voice index", path.parent, "Make one with `mrlspk index create`.")
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from mrlspk.index.funnel.codes import code_columns, code_dtype
-from mrlspk.index.shortlist import ShortlistSpec
 from mrlspk.index.store.row_files import RowFile
+from mrlspk.index.store.settings import IndexSettings
 
 PREFIX = "vectors-"
 FLOAT32 = np.dtype("<f4")
@@ -35,9 +35,9 @@ def generation_folder(index: Path, generation: int) -> Path:
     return index / f"{PREFIX}{generation}"
 
 
-def build_layout(index: Path, generation: int, embed_dim: int, spec: ShortlistSpec) -> Layout:
+def build_layout(index: Path, generation: int, settings: IndexSettings) -> Layout:
     """Return the files of a generation."""
-    folder = generation_folder(index, generation)
+    folder, spec, embed_dim = generation_folder(index, generation), settings.shortlist, settings.embed_dim
     return Layout(
         folder,
         RowFile(folder / "profiles.f32", embed_dim, FLOAT32),

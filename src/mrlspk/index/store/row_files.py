@@ -5,7 +5,7 @@ import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from mrlspk.errors import MrlspkError
 
 OWNER_ONLY = 0o600
 OWNER_ONLY_FOLDER = 0o700
+LENGTH_TOLERANCE = 1e-3
 RESTORE = "Restore the folder from a copy, or make the index again."
 
 type Rows = NDArray[Any]
@@ -98,9 +99,17 @@ class RowAppender:
         """Write to the disk what the system has in memory."""
         os.fsync(self._descriptor)
 
-    def close(self) -> None:
-        """Close the file."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
+
+
+def is_unit_length(vectors: Rows) -> NDArray[np.bool_]:
+    """Return which vectors (n, dim) have length 1."""
+    is_unit: NDArray[np.bool_] = np.abs(np.linalg.norm(vectors, axis=1) - 1) < LENGTH_TOLERANCE
+    return is_unit
 
 
 def check_size(file: RowFile, rows: int, n_bytes: int) -> None:

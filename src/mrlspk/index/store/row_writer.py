@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import DataError
 from mrlspk.index.funnel.codes import encode
-from mrlspk.index.store.row_files import OWNER_ONLY_FOLDER, RowAppender, RowFile, Segment, sync_folder
+from mrlspk.index.store.row_files import OWNER_ONLY_FOLDER, RowAppender, Segment, is_unit_length, sync_folder
 from mrlspk.index.store.state import State
 from mrlspk.index.store.voices import Vectors
-
-LENGTH_TOLERANCE = 1e-3
 
 
 class RowWriter:
@@ -30,9 +28,9 @@ class RowWriter:
         layout, counts = state.layout, state.counts
         layout.folder.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
         with ExitStack() as opened:
-            self._profiles = _open(layout.profiles, counts.slots, opened)
-            self._shortlist = _open(layout.shortlist, counts.slots, opened)
-            self._recordings = _open(layout.recordings, counts.recording_rows, opened)
+            self._profiles = opened.enter_context(RowAppender(layout.profiles, counts.slots))
+            self._shortlist = opened.enter_context(RowAppender(layout.shortlist, counts.slots))
+            self._recordings = opened.enter_context(RowAppender(layout.recordings, counts.recording_rows))
             self._exit = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -46,7 +44,7 @@ class RowWriter:
         self._check(vectors)
         first = self._profiles.rows
         codes = encode(vectors, self._state.settings.shortlist, self._state.rotation)
-        self._record([self._profiles.append(vectors), self._shortlist.append(codes)])
+        record_segments(self._connection, [self._profiles.append(vectors), self._shortlist.append(codes)])
         self._state.counts.slots = self._profiles.rows
         return first
 
@@ -54,7 +52,7 @@ class RowWriter:
         """Append unit vectors (n, embed_dim) of recordings; return the row of the first."""
         self._check(vectors)
         first = self._recordings.rows
-        self._record([self._recordings.append(vectors)])
+        record_segments(self._connection, [self._recordings.append(vectors)])
         self._state.counts.recording_rows = self._recordings.rows
         return first
 
@@ -69,21 +67,16 @@ class RowWriter:
         sync_folder(self._state.layout.folder)
         sync_folder(self._state.layout.folder.parent)
 
-    def _record(self, segments: Iterable[Segment]) -> None:
-        rows = [(each.file, each.first_row, each.rows, each.crc32) for each in segments if each.rows]
-        self._connection.executemany("INSERT INTO segments VALUES (?, ?, ?, ?)", rows)
-
     def _check(self, vectors: Vectors) -> None:
         """Refuse vectors of another width, and those that are not of unit length, or not finite."""
         embed_dim = self._state.settings.embed_dim
         if vectors.ndim != 2 or vectors.shape[1] != embed_dim:
             raise DataError(f"expected vectors (n, {embed_dim}), got {vectors.shape}")
-        lengths = np.linalg.norm(vectors, axis=1)
-        if not (np.abs(lengths - 1) < LENGTH_TOLERANCE).all():
+        if not is_unit_length(vectors).all():
             raise DataError("expected vectors of unit length, got another length")
 
 
-def _open(file: RowFile, rows: int, opened: ExitStack) -> RowAppender:
-    appender = RowAppender(file, rows)
-    opened.callback(appender.close)
-    return appender
+def record_segments(connection: sqlite3.Connection, segments: Iterable[Segment]) -> None:
+    """Keep the checksums of what was appended."""
+    rows = ((each.file, each.first_row, each.rows, each.crc32) for each in segments if each.rows)
+    connection.executemany("INSERT INTO segments VALUES (?, ?, ?, ?)", rows)

@@ -1,8 +1,8 @@
 """Define the settings of an index: the model of its vectors, and how recordings and searches are treated."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mrlspk.config.base import Channel, StrictModel
 from mrlspk.config.evaluation import SpeechMode
@@ -39,3 +39,16 @@ class IndexSettings(StrictModel):
     shortlist: ShortlistSpec
     created: str
     mrlspk_version: str
+
+    @model_validator(mode="after")
+    def check_widths(self) -> Self:
+        """Refuse widths that the stored vectors do not have."""
+        if list(self.dims) != sorted(set(self.dims)) or self.dims[-1:] != (self.embed_dim,):
+            raise ValueError(f"expected rising widths that end in {self.embed_dim}, got {self.dims}")
+        if not 0 < self.shortlist.dim <= self.embed_dim:
+            raise ValueError(f"expected a shortlist of at most {self.embed_dim} values, got {self.shortlist.dim}")
+        return self
+
+    def with_changes(self, **changes: Any) -> Self:
+        """Return these settings with some changed, checked again."""
+        return self.model_validate({name: getattr(self, name) for name in type(self).model_fields} | changes)

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlspk.errors import MrlspkError, shorten
 from mrlspk.index.funnel.codes import random_rotation
-from mrlspk.index.shortlist import ShortlistSpec
+from mrlspk.index.store.database import FILE_NAME
 from mrlspk.index.store.layout import FLOAT32, Layout, build_layout
+from mrlspk.index.store.row_files import RESTORE
 from mrlspk.index.store.settings import IndexSettings
 
 SETTINGS, ROTATION = "settings", "rotation"  # keys of the table `settings`; further ones belong to those who put them
@@ -50,12 +52,20 @@ class State:
 
 
 def read_state(connection: sqlite3.Connection, folder: Path) -> State:
-    """Return the state of an index."""
-    counts = read_counts(connection)
-    settings = IndexSettings.model_validate_json(read_setting(connection, SETTINGS) or b"")
-    packed = read_setting(connection, ROTATION)
-    rotation = None if packed is None else np.frombuffer(packed, FLOAT32).reshape(settings.embed_dim, -1)
-    layout = build_layout(folder, counts.generation, settings.embed_dim, settings.shortlist)
+    """Return the state of an index.
+
+    Raises:
+        MrlspkError: If it cannot be understood.
+    """
+    try:
+        counts = read_counts(connection)
+        settings = IndexSettings.model_validate_json(read_setting(connection, SETTINGS) or b"")
+        packed = read_setting(connection, ROTATION)
+        rotation = None if packed is None else np.frombuffer(packed, FLOAT32).reshape(settings.embed_dim, -1)
+    except (ValueError, TypeError) as error:
+        what = f"its state or settings cannot be understood: {shorten(str(error))}"
+        raise MrlspkError(what, folder / FILE_NAME, RESTORE) from error
+    layout = build_layout(folder, counts.generation, settings)
     return State(counts, settings, rotation, layout)
 
 
@@ -87,10 +97,10 @@ def write_setting(connection: sqlite3.Connection, key: str, value: str | bytes |
 def write_settings(connection: sqlite3.Connection, settings: IndexSettings) -> None:
     """Set the settings, and the rotation that their shortlist needs."""
     write_setting(connection, SETTINGS, settings.model_dump_json())
-    rotation = build_rotation(settings.embed_dim, settings.shortlist)
+    rotation = build_rotation(settings)
     write_setting(connection, ROTATION, None if rotation is None else rotation.tobytes())
 
 
-def build_rotation(embed_dim: int, spec: ShortlistSpec) -> NDArray[np.float32] | None:
-    """Return the rotation that a shortlist needs, if it needs one."""
-    return random_rotation(embed_dim, ROTATION_SEED) if spec.type == "bits" else None
+def build_rotation(settings: IndexSettings) -> NDArray[np.float32] | None:
+    """Return the rotation that the shortlist needs, if it needs one."""
+    return random_rotation(settings.embed_dim, ROTATION_SEED) if settings.shortlist.type == "bits" else None

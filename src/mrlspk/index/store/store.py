@@ -6,10 +6,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mrlspk.data.problems import Problem
+from mrlspk.index.shortlist import ShortlistSpec
+from mrlspk.index.store.check import check_index
+from mrlspk.index.store.compaction import compact
 from mrlspk.index.store.database import PATIENCE_SECONDS, Database
 from mrlspk.index.store.mapped_arrays import MappedArrays
 from mrlspk.index.store.new_index import create_index
 from mrlspk.index.store.settings import IndexSettings
+from mrlspk.index.store.shortlist_change import replace_shortlist
 from mrlspk.index.store.snapshot import Snapshot
 from mrlspk.index.store.transactions import reading, writing
 from mrlspk.index.store.writer import Writer
@@ -83,3 +88,24 @@ class VoiceStore:
         with reading(self._database, self.folder, self._arrays) as (connection, arrays):
             self._arrays = arrays
             yield Snapshot(connection, arrays)
+
+    def replace_shortlist(self, spec: ShortlistSpec) -> None:
+        """Shortlist voices another way; searches change over at once.
+
+        Raises:
+            MrlspkError: If the folder cannot be written or has no room.
+        """
+        replace_shortlist(self._database, self.folder, spec)
+
+    def compact(self, dim: int | None = None) -> None:
+        """Delete every byte of removed voices from the folder; with ``dim`` also narrow the stored vectors.
+
+        Raises:
+            UsageError: If ``dim`` is no width that decisions can be made at.
+            MrlspkError: If there is no room, or another process reads an earlier state for too long.
+        """
+        compact(self._database, self.folder, dim)
+
+    def check(self) -> list[Problem]:
+        """Return every problem of database and array files; warnings tell what interrupted changes left."""
+        return check_index(self._database, self.folder)

@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mrlspk.errors import MrlspkError
 from mrlspk.index.store.database import Database
 from mrlspk.index.store.layout import PREFIX, Layout
 from mrlspk.index.store.mapped_arrays import MappedArrays
+from mrlspk.index.store.row_files import RESTORE
 from mrlspk.index.store.row_writer import RowWriter
 from mrlspk.index.store.state import State, read_state, write_counts
 from mrlspk.index.store.writer import Writer
 from mrlspk.partial_files import write_errors
+from mrlspk.reading import reading as reading_errors
 
 
 @contextmanager
@@ -63,11 +66,13 @@ def _begin_reading(connection: sqlite3.Connection, folder: Path, earlier: Mapped
     while True:
         connection.execute("BEGIN")
         try:
-            return MappedArrays.of(connection, folder, earlier)
-        except FileNotFoundError:
+            with reading_errors(folder, MrlspkError, RESTORE):
+                return MappedArrays.of(connection, folder, earlier)
+        except MrlspkError as error:
             before = read_state(connection, folder).layout
             connection.execute("ROLLBACK")
-            if read_state(connection, folder).layout == before:
+            is_deleted = isinstance(error.__cause__, FileNotFoundError)
+            if not is_deleted or read_state(connection, folder).layout == before:
                 raise
 
 
