@@ -1,0 +1,1 @@
+"""Decide who a recording is: calibration of an index, decisions, and open-set evaluation."""

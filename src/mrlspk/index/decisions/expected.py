@@ -1,0 +1,88 @@
+"""Tell what a calibration means for the voices of its index: rates, names that sound alike, weak points."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.index.decisions.calibration import IndexCalibration
+from mrlspk.index.decisions.trials import EnrolledRecordings, IndexTrials, Queries
+
+EXPECTED_RATES = (0.001, 0.01, 0.1)
+SHOWN_PAIRS = 5
+
+
+@dataclass(frozen=True)
+class ExpectedRates:
+    """What a threshold for all voices does on the trials of the calibration.
+
+    Attributes:
+        dim: Width.
+        false_accept_rate: The rate asked for, told as 1 - (1 - FAR)^N.
+        measured: Share of the queries that a voice other than the own accepts; None if it would be less than one query.
+        miss_rate: Share of the target trials below the threshold.
+        is_extrapolated: As of `Threshold`.
+    """
+
+    dim: int
+    false_accept_rate: float
+    measured: float | None
+    miss_rate: float
+    is_extrapolated: bool
+
+
+def expected_rates(
+    calibration: IndexCalibration, trials: IndexTrials, seconds: NDArray[np.float64]
+) -> tuple[ExpectedRates, ...]:
+    """Return the rates by width, at `EXPECTED_RATES`."""
+    found = []
+    is_target = ~np.isnan(trials.target[:, 0])
+    for place, dim in enumerate(calibration.dims):
+        line = calibration.width(dim).line
+        bias = np.broadcast_to(line.bias(np.log(seconds)), seconds.shape)
+        highest = line.scale * np.nanmax(trials.others[place], axis=1) + bias
+        own = (line.scale * trials.target[:, place] + bias)[is_target]
+        for rate in EXPECTED_RATES:
+            threshold = calibration.threshold(rate, calibration.n_voices - 1, dim, None)
+            measured = float(np.mean(highest >= threshold.llr)) if rate * len(seconds) >= 1 else None
+            missed = float(np.mean(own < threshold.llr))
+            found.append(ExpectedRates(dim, rate, measured, missed, threshold.is_extrapolated))
+    return tuple(found)
+
+
+def find_look_alikes(
+    enrolled: EnrolledRecordings, queries: Queries, trials: IndexTrials
+) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of voices that score as high with each other as half of the voices with themselves.
+
+    The score is the mean of their recordings at the widest width.
+    """
+    asking = queries.voice_index >= 0
+    sums = np.zeros((enrolled.n_voices, enrolled.n_voices))
+    np.add.at(sums, queries.voice_index[asking], np.nan_to_num(trials.others[-1][asking]))
+    counts = np.bincount(queries.voice_index[asking], minlength=enrolled.n_voices)[:, None]
+    both = np.triu(sums + sums.T, 1)
+    n_scores = np.maximum(counts + counts.T, 1)
+    mean = both / n_scores
+    typical = np.nanmedian(trials.target[:, -1])
+    first, second = np.nonzero(mean >= typical)
+    order = np.argsort(-mean[first, second], kind="stable")
+    return tuple((enrolled.names[first[each]], enrolled.names[second[each]]) for each in order)
+
+
+def describe_weaknesses(calibration: IndexCalibration, look_alikes: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    """Yield what makes the rates too good or too bad."""
+    n_one_folder = calibration.n_target_voices - calibration.n_across_folders
+    if 2 * n_one_folder > calibration.n_target_voices:
+        yield (
+            f"the recordings of {n_one_folder} of {calibration.n_target_voices} voices lie in one folder each: if they "
+            "are of one session, true speakers of another day score lower, and are called unknown more often than told"
+        )
+    if look_alikes:
+        shown = ", ".join(f"{a} and {b}" for a, b in look_alikes[:SHOWN_PAIRS])
+        more = f", and {len(look_alikes) - SHOWN_PAIRS} more pairs" if len(look_alikes) > SHOWN_PAIRS else ""
+        yield (
+            f"these voices score like one speaker: {shown}{more}; if they are, keep one of each and calibrate again: "
+            "they raise the thresholds, and more speakers are called unknown"
+        )
