@@ -102,6 +102,47 @@ def test_stats_count_voices_recordings_and_bytes_of_files(run, index):
     assert f"To delete them: mrlspk index compact {index}" in shown
 
 
+def test_check_of_a_sound_index_exits_with_zero(run, index):
+    checked = run("index", "check", index, "--json")
+    assert (checked.exit_code, checked.json["ok"], checked.json["problems"]) == (0, True, [])
+    assert "ok: 3 voices, 5 recordings" in run("index", "check", index).stdout
+
+
+def test_check_of_a_changed_byte_exits_with_three(run, index):
+    path = index / "vectors-1" / "profiles.f32"
+    content = bytearray(path.read_bytes())
+    content[5] ^= 1
+    path.write_bytes(content)
+    checked = run("index", "check", index, "--json")
+    assert (checked.exit_code, checked.json["ok"]) == (3, False)
+    assert ("checksum", "vectors-1/profiles.f32") in {
+        (each["kind"], each["where"]) for each in checked.json["problems"]
+    }
+    assert "not ok" in run("index", "check", index).stdout
+
+
+def test_check_warns_of_files_that_others_may_read(run, index):
+    (index / "index.sqlite").chmod(0o644)
+    checked = run("index", "check", index, "--json")
+    assert (checked.exit_code, checked.json["ok"]) == (0, True)
+    assert {each["kind"] for each in checked.json["problems"]} == {"mode"}
+
+
+def test_compaction_tells_bytes_and_deletes_removed_vectors(run, index):
+    run("index", "remove", index, "anna")
+    done = run("index", "compact", index, "--json").json
+    assert (done["removed"], run("index", "stats", index, "--json").json["removed"]) == (1, 0)
+    assert done["bytes"] == run("index", "stats", index, "--json").json["bytes"] < done["bytes_before"]
+    assert names(run, index) == ["bert", "dora"]
+
+
+def test_compaction_to_a_narrower_width_cuts_the_vectors(run, index):
+    assert run("index", "compact", index, "--dim", "8", "--json").json["embed_dim"] == 8
+    assert run("index", "stats", index, "--json").json["settings"]["dims"] == [8]
+    assert run("index", "check", index).exit_code == 0
+    assert "expected one of the widths 8, got 16" in run("index", "compact", index, "--dim", "16").stderr
+
+
 def test_shell_completes_names_of_voices(index, monkeypatch):
     words = f"mrlspk index show {index} b"
     monkeypatch.setenv("_MRLSPK_COMPLETE", "complete_bash")
@@ -122,9 +163,10 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 from typer.testing import CliRunner
 from mrlspk.cli.app import app
-for words in (["list"], ["show", "anna"], ["rename", "anna", "anne"], ["remove", "anne"], ["stats"]):
-    result = CliRunner().invoke(app, ["index", words[0], {str(index)!r}, *words[1:]])
-    assert result.exit_code == 0, (words, result.output, result.exception)
+for typed in ("list", "show anna", "rename anna anne", "remove anne", "stats", "check", "compact"):
+    command, *rest = typed.split()
+    result = CliRunner().invoke(app, ["index", command, {str(index)!r}, *rest])
+    assert result.exit_code == 0, (typed, result.output, result.exception)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -48,7 +48,7 @@ def list_command(
     if as_json:
         output.show_rows("index list", {"count": listing.count}, "voices", map(_entry, listing.voices))
     else:
-        output.show("index list", {}, _listed(listing, is_filtered=where is not None), as_json=False)
+        output.show("index list", {}, _listed(listing, folder, is_filtered=where is not None), as_json=False)
 
 
 def show_command(
@@ -146,10 +146,12 @@ def _recording_entry(recording: "Recording") -> dict[str, Any]:
     }
 
 
-def _listed(listing: "Listing", *, is_filtered: bool) -> Iterator[RenderableType]:
+def _listed(listing: "Listing", folder: Path, *, is_filtered: bool) -> Iterator[RenderableType]:
     voices = list(islice(listing.voices, MOST_ROWS))
     if not voices:
         yield "no voice fits the filter" if listing.count else "the index is empty"
+        if not listing.count:
+            yield f"To enrol a voice: mrlspk index add {shlex.quote(str(folder))} NAME AUDIO"
         return
     columns = "voice", "recordings", "speech", "metadata"
     yield output.table(None, columns, map(_row, voices), dispensable=("metadata",))

@@ -154,7 +154,7 @@ class IndexCalibration(Record):
                 parameter="false_accept_rate",
             )
         if n_voices < 1:
-            raise UsageError(f"expected one voice or more, got {n_voices}", parameter="n_voices")
+            raise UsageError(f"expected one voice or more, got {n_voices}")
         width, seconds = self.width(dim), self.seconds_used(speech_seconds)
         tail, per_voice = width.tail(n_voices), rate_per_voice(false_accept_rate, n_voices)
         llr = tail.threshold(per_voice)

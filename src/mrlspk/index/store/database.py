@@ -1,6 +1,7 @@
 """Open the SQLite file of an index and raise its errors with a fix."""
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -145,7 +146,13 @@ def _open(path: Path, option: str, patience_seconds: float) -> sqlite3.Connectio
 
 def _check_is_file(path: Path) -> None:
     if not is_file(path, MrlspkError):
-        raise MrlspkError("is not a voice index", path.parent, "Make one with `mrlspk index create`.")
+        what = "is not a voice index" if path.parent.exists() else "no such folder"
+        raise MrlspkError(what, path.parent, f"To make an index: mrlspk index create {_new_folder(path.parent)}")
+
+
+def _new_folder(folder: Path) -> str:
+    """Return the path of an index that could be made: a folder that holds something else stays as it is."""
+    return "DIR" if folder.exists() else shlex.quote(str(folder))
 
 
 def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
@@ -154,7 +161,7 @@ def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     kinds = {kind for (kind,) in connection.execute("SELECT type FROM sqlite_master")}
     if application_id != APPLICATION_ID or kinds & {"view", "trigger"}:  # those could answer anything
-        raise MrlspkError("is not a voice index", path, "Make one with `mrlspk index create`.")
+        raise MrlspkError("is not a voice index", path, "To make an index: mrlspk index create DIR")
     if version != SCHEMA_VERSION:
         what = f"expected an index of schema version {SCHEMA_VERSION}, got version {version}"
         raise MrlspkError(what, path, "Install the version of mrlspk that made it, or a newer one.")

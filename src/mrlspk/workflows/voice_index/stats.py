@@ -59,11 +59,11 @@ def measure_index(folder: Path) -> IndexStats:
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """Return the bytes of each file; one that is deleted meanwhile is left out."""
+    """Return the bytes of each file; the shared memory of readers and files deleted meanwhile are left out."""
     found: dict[str, int] = {}
     for path in sorted(folder.rglob("*")):
         try:
-            if path.is_file():
+            if path.is_file() and not path.name.endswith("-shm"):
                 found[path.relative_to(folder).as_posix()] = path.stat().st_size
         except FileNotFoundError:
             continue
