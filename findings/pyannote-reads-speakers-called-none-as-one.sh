@@ -3,8 +3,8 @@
 #   own mark for an absent field is <NA>, and a name is a string without blanks.
 # Happens: NA, None, null, nan and n/a become one speaker, a float that is not a number. A recording called NA is left
 #   out without a word, from RTTM and UEM files. "na" and "Nan" are kept. meeteval reads all names as they are.
-# Meets: whoever scores diarisation of people marked by initials, or of tools that write None for speech of nobody known:
-#   a perfect answer gets a diarisation error of 40 % here.
+# Meets: whoever scores diarisation of people marked by initials, or of tools that write None for an unknown speaker: a
+#   perfect answer gets a diarisation error of 40 % here.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
