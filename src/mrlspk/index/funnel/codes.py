@@ -6,13 +6,14 @@ same alone and among a million, and a scan gives the same distances with NumPy, 
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.index.shortlist import ShortlistSpec
 
-type Codes = NDArray[np.uint8 | np.float32]
+type Codes = NDArray[Any]  # uint8 for bits and int8, float32 otherwise
 type Floats = NDArray[np.float32]
 
 BLOCK_ROWS = 16384
@@ -23,14 +24,17 @@ _INT8_DEVIATIONS = 6  # values past this many times 1 / sqrt(dim) are clipped
 _CODE_STEPS, _QUERY_STEPS = 2.0**12, 2.0**11  # products are multiples of 2^-23, and their sums stay below 2
 
 
-def code_dtype(spec: ShortlistSpec) -> np.dtype[np.uint8 | np.float32]:
+def code_dtype(spec: ShortlistSpec) -> np.dtype[Any]:
     """Return the dtype of a code's values: float32, or uint8 for bits and int8."""
     return np.dtype(np.float32) if spec.type == "float32" else np.dtype(np.uint8)
 
 
 def code_columns(spec: ShortlistSpec) -> int:
-    """Return how many values of ``code_dtype`` one code has; rows of bits are whole 64-bit words."""
-    return -(-spec.dim // (8 * WORD_BYTES)) * WORD_BYTES if spec.type == "bits" else spec.dim
+    """Return how many values of ``code_dtype`` one code has; rows of bits have 1, 2, 4, 8 … words of 64 bits."""
+    if spec.type != "bits":
+        return spec.dim
+    words = -(-spec.dim // (8 * WORD_BYTES))
+    return WORD_BYTES << (words - 1).bit_length()
 
 
 def random_rotation(dim: int, seed: int) -> Floats:
@@ -62,9 +66,9 @@ def encode_queries(vectors: Floats, spec: ShortlistSpec, rotation: Floats | None
     prefixes = unit_prefixes(vectors, spec.dim)
     if spec.type == "float32":
         return _on_grid(prefixes, _QUERY_STEPS)
-    longest_code = int8_scale(spec.dim) + math.sqrt(spec.dim) / 2
-    queries: Floats = np.rint(prefixes * math.floor(2.0**23 / longest_code)).astype(np.float32)
-    return queries
+    largest = np.maximum(np.abs(prefixes).max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    whole: Floats = np.rint(prefixes / largest * _INT8_LIMIT).astype(np.float32)  # faiss floors and wraps the rest
+    return whole
 
 
 def int8_scale(dim: int) -> float:

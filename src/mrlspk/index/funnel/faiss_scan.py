@@ -1,0 +1,116 @@
+"""Scan sign bits and int8 codes with faiss, straight on the memory map."""
+
+import importlib.util
+import sys
+from typing import Any, Literal
+
+import numpy as np
+
+from mrlspk.errors import MissingDependencyError
+from mrlspk.index.funnel.arrays import FunnelArrays, Mask, Slots
+from mrlspk.index.funnel.codes import Codes
+from mrlspk.index.funnel.nearest import Distances, NearestRows
+from mrlspk.index.funnel.numpy_scan import bit_distances
+
+type Engine = Literal["auto", "numpy", "faiss"]
+
+_ROWS_WORTH_AN_IMPORT = 30_000_000  # NumPy scans them in the time that faiss takes to import
+_MOST_HIDDEN = 2000  # faiss finds this many rows too many in a scan of int8
+_SAMPLES, _SAMPLE_ROWS = 16, 1024
+_scanned = {"rows": 0}
+
+
+def takes_faiss(engine: Engine, arrays: FunnelArrays, queries: int, hidden: int) -> bool:
+    """Return whether faiss scans the codes for these queries.
+
+    ``auto`` imports it once there were rows enough to repay the import. NumPy scans float32 as fast, and does not
+    read the codes of slots that a filter hides.
+
+    Raises:
+        MissingDependencyError: If ``engine`` is "faiss" and it is not installed.
+    """
+    if engine == "numpy":
+        return False
+    is_loaded = "faiss" in sys.modules
+    if not is_loaded and importlib.util.find_spec("faiss") is None:
+        if engine == "faiss":
+            raise MissingDependencyError("faiss is not installed", fix='Install it: `pip install "mrlspk[faiss]"`.')
+        return False
+    if arrays.spec.type == "float32" or hidden > (arrays.slots // 2 if arrays.spec.type == "bits" else _MOST_HIDDEN):
+        return False
+    _scanned["rows"] += arrays.slots * queries
+    return engine == "faiss" or is_loaded or _scanned["rows"] >= _ROWS_WORTH_AN_IMPORT
+
+
+def scan_with_faiss(arrays: FunnelArrays, queries: Codes, wanted: int, live: Mask | None) -> list[Slots]:
+    """Return the ``wanted`` live rows nearest to each query's code, ascending; ties at the last place are dropped."""
+    assert arrays.codes is not None
+    array = np.asarray(arrays.codes)
+    near = _bits_near if arrays.spec.type == "bits" else _int8_near
+    found = []
+    for query in queries:
+        distances, rows = near(array, query[None], wanted, live)
+        nearest = NearestRows(wanted, np.inf)
+        nearest.offer(distances.astype(np.float32), 0, rows)
+        found.append(nearest.rows())
+    return found
+
+
+def _bits_near(array: Codes, query: Codes, wanted: int, live: Mask | None) -> tuple[Distances, Slots]:
+    """Return more than ``wanted`` rows, or all: those within a radius that a sample suggests."""
+    radius, step = _radius(array, query, wanted, live), 2
+    while True:
+        distances, rows = _bits_within(array, query, radius)
+        if live is not None:
+            distances, rows = distances[live[rows]], rows[live[rows]]
+        if rows.size > wanted or radius > 8 * array.shape[1]:
+            return distances, rows
+        radius, step = radius + step, 2 * step
+
+
+def _radius(array: Codes, query: Codes, wanted: int, live: Mask | None) -> int:
+    """Return a radius within which rows all over the array promise some more rows than wanted."""
+    starts = np.linspace(0, max(0, len(array) - _SAMPLE_ROWS), _SAMPLES).astype(np.int64)
+    parts = [slice(start, start + _SAMPLE_ROWS) for start in starts]
+    sample = np.concatenate([array[part] if live is None else array[part][live[part]] for part in parts])
+    n_live = len(array) if live is None else int(np.count_nonzero(live))
+    (distances,) = bit_distances(query)(sample)
+    within = np.bincount(distances.astype(np.int64)).cumsum()
+    return int(np.searchsorted(within, min(1.0, 1.3 * wanted / n_live) * len(sample))) + 1
+
+
+def _bits_within(array: Codes, query: Codes, radius: int) -> tuple[Distances, Slots]:
+    import faiss
+
+    library: Any = faiss  # its typed part leaves this function out
+    result = library.RangeSearchResult(1)
+    library.hamming_range_search(
+        faiss.swig_ptr(query), faiss.swig_ptr(array), 1, len(array), radius, array.shape[1], result
+    )
+    count = int(faiss.rev_swig_ptr(result.lims, 2)[1])
+    if not count:
+        return np.empty(0, np.float32), np.empty(0, np.int64)
+    return faiss.rev_swig_ptr(result.distances, count).copy(), faiss.rev_swig_ptr(result.labels, count).copy()
+
+
+def _int8_near(array: Codes, query: Codes, wanted: int, live: Mask | None) -> tuple[Distances, Slots]:
+    """Return more than ``wanted`` rows, or all; the scanner of inverted lists reads rows in place."""
+    import faiss
+
+    hidden = 0 if live is None else len(array) - int(np.count_nonzero(live))
+    requested, dim = min(wanted + 1 + hidden, len(array)), array.shape[1]
+    quantizer: Any = faiss.ScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit_direct_signed)
+    centroids = faiss.IndexFlatIP(dim)  # asked for, but unused
+    rows_for_labels, relative_to_centroid = True, False
+    scanner = quantizer.select_InvertedListScanner(
+        faiss.METRIC_INNER_PRODUCT, centroids, rows_for_labels, None, relative_to_centroid
+    )
+    products, rows = np.full(requested, -np.inf, np.float32), np.full(requested, -1, np.int64)
+    scanner.set_query(faiss.swig_ptr(query))
+    scanner.set_list(0, 0.0)
+    scanner.scan_codes(
+        len(array), faiss.swig_ptr(array), None, faiss.swig_ptr(products), faiss.swig_ptr(rows), requested
+    )
+    by_row = np.argsort(rows)
+    products, rows = products[by_row], rows[by_row]
+    return (-products, rows) if live is None else (-products[live[rows]], rows[live[rows]])
