@@ -23,6 +23,10 @@ PRAGMAS = (  # none of them is kept in the file
 )
 
 
+class _ImmutableConnection(sqlite3.Connection):
+    """A connection to a file that is taken not to change."""
+
+
 class Database:
     """The SQLite file of an index, with a pool of connections: a thread uses one that no other is using.
 
@@ -60,7 +64,10 @@ class Database:
                 raise
             if connection.in_transaction:
                 connection.rollback()
-            self._idle.append(connection)
+            if isinstance(connection, _ImmutableConnection):
+                connection.close()
+            else:
+                self._idle.append(connection)
 
     def begin_alone(self, connection: sqlite3.Connection) -> bool:
         """Begin a transaction during which no other process changes the index; False if one is changing it now."""
@@ -68,10 +75,9 @@ class Database:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            code = error.sqlite_errorcode & 0xFF
-            if code == sqlite3.SQLITE_BUSY:
+            if _code(error) == sqlite3.SQLITE_BUSY:
                 return False
-            if code != sqlite3.SQLITE_READONLY:
+            if _code(error) != sqlite3.SQLITE_READONLY:
                 raise
             connection.execute("BEGIN")
         finally:
@@ -102,7 +108,7 @@ def database_errors(path: Path) -> Iterator[None]:
 
 
 def _explained(error: sqlite3.DatabaseError, path: Path) -> MrlspkError:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # no code: text is not UTF-8
+    code = _code(error)
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return MrlspkError("another process is changing the index", path.parent, "Try again when it has finished.")
     if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
@@ -112,24 +118,15 @@ def _explained(error: sqlite3.DatabaseError, path: Path) -> MrlspkError:
     return MrlspkError(f"cannot be used: {error}", path)
 
 
+def _code(error: sqlite3.DatabaseError) -> int:
+    """Return the primary code of an error; one without a code is about text that is not UTF-8."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+
+
 def _connect(path: Path, patience_seconds: float) -> sqlite3.Connection:
-    """Return a connection; one to a folder that is read-only can read."""
-    is_writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
-    connection = _open(path, "mode=rw" if is_writable else "mode=ro", patience_seconds)
-    try:
-        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if is_writable or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
-            raise
-        # Without the right to make its shared memory, SQLite reads a file only if that promises not to change.
-        return _open(path, "immutable=1", patience_seconds)
-    return connection
-
-
-def _open(path: Path, option: str, patience_seconds: float) -> sqlite3.Connection:
+    """Return a connection with its settings; it can read at least."""
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{option}",
+        f"{path.absolute().as_uri()}?mode=rw",  # a file that is not there is not made
         uri=True,
         timeout=patience_seconds,
         isolation_level=None,  # transactions begin and end where the code says so
@@ -138,10 +135,33 @@ def _open(path: Path, option: str, patience_seconds: float) -> sqlite3.Connectio
     try:
         for pragma in PRAGMAS:
             connection.execute(pragma)
-    except sqlite3.DatabaseError:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
         connection.close()
+        if _code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY} and _has_no_log(path):
+            return _connect_immutable(path)
         raise
     return connection
+
+
+def _connect_immutable(path: Path) -> sqlite3.Connection:
+    """Return a connection to a file in a folder that is read-only, where SQLite cannot make its shared memory.
+
+    It sees no change that another process makes: it is good for one transaction.
+    """
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?immutable=1",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=_ImmutableConnection,
+    )
+
+
+def _has_no_log(path: Path) -> bool:
+    """Whether all changes are in the file itself."""
+    log = path.with_name(f"{path.name}-wal")
+    return not log.exists() or log.stat().st_size == 0
 
 
 def _check_is_file(path: Path) -> None:

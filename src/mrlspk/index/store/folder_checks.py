@@ -8,6 +8,7 @@ from pathlib import Path
 from mrlspk.data.problems import Problem, warning
 from mrlspk.errors import MrlspkError
 from mrlspk.index.store.database import FILE_NAME, Database
+from mrlspk.index.store.layout import generation_folders
 from mrlspk.index.store.state import State, read_state
 from mrlspk.reading import reading
 
@@ -42,10 +43,10 @@ def _check_content(state: State) -> Iterator[Problem]:
     database_files = {folder / name for name in DATABASE_FILES}
     for path in sorted({*folder.iterdir(), *layout.folder.glob("*")} - database_files - {layout.folder}):
         name = str(path.relative_to(folder))
-        if path not in expected:
-            yield warning(
-                "leftover", name, f"{LEFT} it" if path.name.startswith("vectors-") else "is no file of an index"
-            )
+        if path in generation_folders(folder) or (path.parent == layout.folder and path not in expected):
+            yield warning("leftover", name, f"{LEFT} it")
+        elif path not in expected:
+            yield warning("foreign", name, "is no file of an index")
         elif path.stat().st_size > expected[path]:
             yield warning("leftover", name, f"has {path.stat().st_size - expected[path]:,} bytes {LEFT} them")
 

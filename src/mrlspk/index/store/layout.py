@@ -35,6 +35,11 @@ def generation_folder(index: Path, generation: int) -> Path:
     return index / f"{PREFIX}{generation}"
 
 
+def generation_folders(index: Path) -> list[Path]:
+    """Return the folders of all generations that are there."""
+    return [path for path in index.glob(f"{PREFIX}*") if path.name.removeprefix(PREFIX).isdecimal()]
+
+
 def build_layout(index: Path, generation: int, settings: IndexSettings) -> Layout:
     """Return the files of a generation."""
     folder, spec, embed_dim = generation_folder(index, generation), settings.shortlist, settings.embed_dim

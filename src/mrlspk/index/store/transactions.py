@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mrlspk.errors import MrlspkError
 from mrlspk.index.store.database import Database
-from mrlspk.index.store.layout import PREFIX, Layout
+from mrlspk.index.store.layout import Layout, generation_folders
 from mrlspk.index.store.mapped_arrays import MappedArrays
 from mrlspk.index.store.row_files import RESTORE
 from mrlspk.index.store.row_writer import RowWriter
@@ -78,7 +78,7 @@ def _begin_reading(connection: sqlite3.Connection, folder: Path, earlier: Mapped
 
 def delete_leftovers(folder: Path, layout: Layout) -> None:
     """Delete array files that belong to no state: a change that replaced them, or was to, was interrupted."""
-    for other in folder.glob(f"{PREFIX}*"):
+    for other in generation_folders(folder):
         if other != layout.folder:
             shutil.rmtree(other)
     for file in layout.folder.glob("*"):

@@ -159,7 +159,13 @@ def test_leftovers_are_warnings_until_the_next_change(store):
 
 def test_foreign_file_is_told(store):
     store.folder.joinpath("notes.txt").touch(mode=0o600)
-    assert told(store) == [("leftover", "notes.txt", "is no file of an index")]
+    store.folder.joinpath("vectors-old").mkdir(mode=0o700)
+    with store.writing() as writer:
+        writer.rename("ann", "Ann")
+    assert told(store) == [
+        ("foreign", "notes.txt", "is no file of an index"),
+        ("foreign", "vectors-old", "is no file of an index"),
+    ]
 
 
 def test_files_that_others_may_read_are_told(store):
