@@ -168,6 +168,7 @@ def test_threads_may_share_a_store(store):
     assert found == [2] * 80
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_forked_process_uses_connections_of_its_own(store):
     n_voices(store)
     child = os.fork()
