@@ -25,7 +25,7 @@ def test_folder_without_an_index_is_refused(tmp_path):
     for folder in (tmp_path, tmp_path / "absent"):
         with pytest.raises(MrlspkError, match="is not a voice index") as caught:
             VoiceStore.open(folder)
-        assert caught.value.fix == "Make one with `mrlspk index create`."
+        assert caught.value.fix == "To make an index: mrlspk index create DIR"
         assert not (folder / "index.sqlite").exists()
 
 
