@@ -22,10 +22,11 @@ def n_voices(store):
 
 
 def test_folder_without_an_index_is_refused(tmp_path):
-    for folder in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(MrlspkError, match="is not a voice index") as caught:
+    absent = tmp_path / "absent"
+    for folder, what, new in ((tmp_path, "is not a voice index", "DIR"), (absent, "no such folder", absent)):
+        with pytest.raises(MrlspkError, match=what) as caught:
             VoiceStore.open(folder)
-        assert caught.value.fix == "To make an index: mrlspk index create DIR"
+        assert caught.value.fix == f"To make an index: mrlspk index create {new}"
         assert not (folder / "index.sqlite").exists()
 
 
