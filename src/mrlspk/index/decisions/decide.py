@@ -1,6 +1,7 @@
 """Decide between accepting a voice, unknown and ambiguous."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ from mrlspk.index.decisions.calibration import IndexCalibration, Threshold
 DEFAULT_FALSE_ACCEPT_RATE = 0.01
 DEFAULT_MARGIN = math.log(10)  # nats: the best voice is ten times as likely as the next
 FAR_BEYOND = 10  # a rate so many times below the lowest measured one is told with a warning
+NEARLY = 0.95  # of the least seconds of the calibration
 
 type Verdict = Literal["accept", "unknown", "ambiguous"]
 
@@ -95,20 +97,19 @@ def decide(
 
 def _warnings(
     calibration: IndexCalibration, threshold: Threshold, n_voices: int, dim: int, speech_seconds: float | None
-) -> list[str]:
-    found = []
+) -> Iterator[str]:
     low, high = calibration.seconds_range
     if speech_seconds is None or not math.isfinite(speech_seconds):
-        found.append(f"the seconds of speech are unknown: the decision assumes {calibration.typical_seconds:.1f} s")
-    elif speech_seconds < low * 0.95:
-        found.append(
+        if calibration.width(dim).line.duration_weight is not None:
+            yield f"the seconds of speech are unknown: the decision assumes {calibration.typical_seconds:.1f} s"
+    elif speech_seconds < low * NEARLY:
+        yield (
             f"{speech_seconds:.1f} s of speech, but the index was calibrated on {low:.1f} to {high:.1f} s: "
             "the decision is less reliable"
         )
     lowest = calibration.width(dim).tail(n_voices).lowest_measured
     if threshold.rate_per_voice * FAR_BEYOND < lowest:
-        found.append(
+        yield (
             f"a false-accept rate of {threshold.false_accept_rate:g} for {n_voices} voices is extrapolated: it takes "
             f"{threshold.rate_per_voice:.1g} for each voice, and {lowest:.1g} is the lowest that was measured"
         )
-    return found

@@ -111,8 +111,10 @@ def test_less_speech_than_calibrated_and_unknown_seconds_are_warned_of():
     (warning,) = decided([0.9], speech_seconds=1.0, false_accept_rate=0.1).warnings
     assert warning.startswith("1.0 s of speech, but the index was calibrated on 2.0 to 8.0 s")
     for unknown in (None, float("nan")):
-        (warning,) = decided([0.9], speech_seconds=unknown, false_accept_rate=0.1).warnings
+        given = calibration(duration_weight=-2.0)
+        (warning,) = decided([0.9], given=given, speech_seconds=unknown, false_accept_rate=0.1).warnings
         assert "assumes 4.0 s" in warning
+        assert not decided([0.9], speech_seconds=unknown, false_accept_rate=0.1).warnings  # they do not matter
 
 
 def test_values_out_of_range_are_refused():

@@ -104,8 +104,8 @@ def test_recordings_of_one_folder_are_warned_of(fitted):
     assert fitted[1].warnings == ()
     rng = np.random.default_rng(5)
     report = calibrate(enrol(draw_voices(30, rng), rng, folders="one"), DIMS, origin=Origin())
-    assert "one folder each" in report.warnings[0]
-    assert "30 of 30 voices" in report.warnings[0]
+    assert "30 voices: the true rate" in report.warnings[0]
+    assert "30 of 30 voices lie in one folder each" in report.warnings[1]
 
 
 def test_one_speaker_under_two_names_is_told(fitted):
@@ -115,7 +115,7 @@ def test_one_speaker_under_two_names_is_told(fitted):
     voices[7] = voices[31]
     report = calibrate(enrol(voices, rng), DIMS, origin=Origin())
     assert report.look_alikes == (("v7", "v31"),)
-    assert "v7 and v31" in report.warnings[0]
+    assert "v7 and v31" in report.warnings[1]
 
 
 def test_more_queries_than_the_limit_are_drawn_from(fitted, monkeypatch):
