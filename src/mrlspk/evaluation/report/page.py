@@ -5,6 +5,7 @@ from typing import Any
 
 from mrlspk.evaluation.report.drawing import drawing
 from mrlspk.evaluation.report.environment import build_environment, embedded_json
+from mrlspk.evaluation.report.open_set_plots import open_set_det
 from mrlspk.evaluation.report.rate_plots import compare_figures, eval_overview
 from mrlspk.evaluation.report.run_plots import run_figures
 from mrlspk.evaluation.report.score_plots import list_figures
@@ -18,9 +19,11 @@ OUTCOMES = {"WIN": "better", "EVEN": "same", "REGRESSION": "worse"}  # of a verd
 
 
 def render_page(document: Mapping[str, Any]) -> str:
-    """Return the HTML of a document of ``eval``, ``compare`` or ``report``; equal documents give equal text."""
+    """Return the HTML of a document of a command with a report; equal documents give equal text."""
     if document["command"] == "report":
         return _render_run(document)
+    if document["command"] == "index evaluate":
+        return _render_open_set(document)
     lists = document["trials"]
     names = short_names([trials["path"] for trials in lists])
     models = model_names(document.get("models") or [document["model"]["path"]])
@@ -64,6 +67,16 @@ def _render_run(document: Mapping[str, Any]) -> str:
     environment = build_environment()
     environment.globals |= {"document": document, "figures": figures, "outcomes": OUTCOMES}
     return environment.get_template("run.html.j2").render(data=embedded_json(document)) + "\n"
+
+
+def _render_open_set(document: Mapping[str, Any]) -> str:
+    with drawing():
+        figures = [open_set_det(document)]
+    environment = build_environment()
+    heads = [f"at {100 * each['false_alarm_rate']:g} %" for each in document["results"][0]["rates"]]
+    environment.globals |= {"document": document, "figures": figures, "rate_heads": heads}
+    environment.globals |= {"index_name": short_names([document["index"]])[0]}
+    return environment.get_template("open_set.html.j2").render(data=embedded_json(document)) + "\n"
 
 
 def has_intervals(trials: Mapping[str, Any]) -> bool:

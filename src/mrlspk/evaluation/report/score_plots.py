@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
+from numpy.typing import NDArray
 from scipy.special import logit, ndtri
 
 from mrlspk.evaluation.report.drawing import MUTED, NONTARGET, TARGET, Look, PlotFigure, new_figure, to_svg, width_looks
@@ -30,18 +33,11 @@ def list_figures(trials: Mapping[str, Any], key: str) -> list[PlotFigure]:
 
 
 def _det(curves: Rows, results: Rows, legend: Legend, name: str) -> PlotFigure:
-    """Return DET curves on normal-deviate axes, the equal error rate of each as a dot on the diagonal."""
-    figure = new_figure(3.9)
-    axes = figure.add_subplot(aspect="equal", xlabel="false accepts (%)", ylabel="misses (%)")
-    low, high = _det_range(curves)
-    for curve, result, (_, look) in zip(curves, results, legend, strict=True):
-        axes.plot(*(ndtri(np.clip(curve[rate], low / 30, 1 - 1e-9)) for rate in ("p_fa", "p_miss")), **look.line)
+    """Return DET curves, the equal error rate of each as a dot on the diagonal."""
+    figure, axes, limits = draw_det(curves, legend, x_label="false accepts (%)", y_label="misses (%)")
+    for result, (_, look) in zip(results, legend, strict=True):
         axes.plot(ndtri(result["eer"]), ndtri(result["eer"]), "o", color=look.colour, markersize=4, zorder=3)
-    limits = ndtri([low, high])
     axes.plot(limits, limits, color=MUTED, linewidth=0.7, linestyle=(0, (1, 2)))
-    ticks = np.array([tick for tick in DET_TICKS if low <= tick <= high])
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks(ndtri(ticks), [f"{100 * tick:g}" for tick in ticks])
     axes.set(xlim=limits, ylim=limits)
     label = (
         "Detection error trade-off: misses against false accepts, a curve for each width; "
@@ -49,6 +45,21 @@ def _det(curves: Rows, results: Rows, legend: Legend, name: str) -> PlotFigure:
     )
     note = "Both axes are normal deviates; dots are the equal error rates."
     return PlotFigure("DET curves", to_svg(figure, name), label, legend, note)
+
+
+def draw_det(curves: Rows, legend: Legend, *, x_label: str, y_label: str) -> tuple[Figure, Axes, NDArray[np.float64]]:
+    """Return a figure of DET curves on normal-deviate axes, its axes, and their limits."""
+    figure = new_figure(3.9)
+    axes = figure.add_subplot(aspect="equal", xlabel=x_label, ylabel=y_label)
+    low, high = _det_range(curves)
+    for curve, (_, look) in zip(curves, legend, strict=True):
+        axes.plot(*(ndtri(np.clip(curve[rate], low / 30, 1 - 1e-9)) for rate in ("p_fa", "p_miss")), **look.line)
+    limits = ndtri(np.array([low, high]))
+    ticks = np.array([tick for tick in DET_TICKS if low <= tick <= high])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(ndtri(ticks), [f"{100 * tick:g}" for tick in ticks])
+    axes.set(xlim=limits, ylim=limits)
+    return figure, axes, limits
 
 
 def _histograms(histograms: Rows, results: Rows, name: str) -> PlotFigure:

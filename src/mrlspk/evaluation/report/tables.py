@@ -20,8 +20,13 @@ _COMPARE = {
     "comparison": (["results", "pairs"], None),
     "speakers": (["results", "pairs", "speakers"], ["dim", "a", "b"]),
 }
+_OPEN_SET = {
+    "results": (["results"], None),
+    "identification": (["results", "rates"], ["dim"]),
+    "decisions": (["results", "decisions"], ["dim"]),
+}
 _RUN = "verdict", "epochs", "steps"
-CSV_FILES = [f"{name}.csv" for name in (*_EVAL, *_COMPARE, "errors", *_RUN)]
+CSV_FILES = [f"{name}.csv" for name in dict.fromkeys((*_EVAL, *_COMPARE, "errors", *_RUN, *_OPEN_SET))]
 _SIZES = ("n_target", "n_nontarget", "n_speakers", "n_utterances")
 # Lists inside a row of results: the key of their items, and what stands before its value in the name of a column.
 _KEYED = {"dcf": ("p_target", "@"), "false_accepts": ("p_fa", "_at_fa@")}
@@ -32,6 +37,8 @@ def csv_files(document: Mapping[str, Any]) -> dict[str, str]:
     """Return the text of each CSV file by name; an empty kind is absent."""
     if document["command"] == "report":
         return _run_files(document)
+    if document["command"] == "index evaluate":
+        return _open_set_files(document)
     is_eval = document["command"] == "eval"
     tables: dict[str, list[Row]] = {}
     for name, (keys, columns) in (_EVAL if is_eval else _COMPARE).items():
@@ -51,6 +58,12 @@ def _run_files(document: Mapping[str, Any]) -> dict[str, str]:
     rows = {"verdict": document["verdict_rows"], "epochs": document["epochs"]}
     rows["steps"] = document["steps"]
     return {f"{name}.csv": _csv_text([flat(row) for row in rows[name]]) for name in _RUN if rows[name]}
+
+
+def _open_set_files(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tables of an open-set evaluation."""
+    tables = {name: [*_rows(document, keys, columns)] for name, (keys, columns) in _OPEN_SET.items()}
+    return {f"{name}.csv": _csv_text(rows) for name, rows in tables.items() if rows}
 
 
 def flat(values: Mapping[str, Any]) -> Row:

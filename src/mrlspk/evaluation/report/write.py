@@ -42,7 +42,7 @@ def check_report(folder: Path, *, force: bool) -> None:
 
 
 def write_report(document: Mapping[str, Any], folder: Path, *, force: bool = False) -> None:
-    """Write the report of a document of ``eval`` or ``compare``: the page, ``report.json`` and the CSV files.
+    """Write the report of a document of a command with one: the page, ``report.json`` and the CSV files.
 
     The files are written into ``folder.partial``, which becomes ``folder`` then. An empty folder is accepted; with
     ``force`` an earlier report is replaced as a whole.

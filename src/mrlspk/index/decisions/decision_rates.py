@@ -25,8 +25,8 @@ class DecisionRates:
         n_enrolled: Queries of enrolled speakers.
         n_unknown: Queries of others.
         false_accept_rate: Told: 1 - (1 - FAR)^N.
-        false_accepts: Measured: of others, accepted or called ambiguous.
-        false_accepts_ci: Its interval over speakers.
+        measured_false_accept_rate: Measured: of others, accepted or called ambiguous.
+        measured_false_accept_rate_ci: Its interval over speakers.
         accepted: Of enrolled speakers, accepted as themselves.
         accepted_ci: Its interval over speakers.
         misidentified: Of enrolled speakers, accepted as another.
@@ -38,8 +38,8 @@ class DecisionRates:
     n_enrolled: int
     n_unknown: int
     false_accept_rate: float
-    false_accepts: float | None
-    false_accepts_ci: Interval | None
+    measured_false_accept_rate: float | None
+    measured_false_accept_rate_ci: Interval | None
     accepted: float | None
     accepted_ci: Interval | None
     misidentified: float | None
@@ -84,8 +84,8 @@ def measure_decisions(
             n_enrolled=int(mated.sum()),
             n_unknown=int(others.sum()),
             false_accept_rate=false_accept_rate,
-            false_accepts=false and false[0],
-            false_accepts_ci=false and false[1],
+            measured_false_accept_rate=false and false[0],
+            measured_false_accept_rate_ci=false and false[1],
             accepted=accepted and accepted[0],
             accepted_ci=accepted and accepted[1],
             misidentified=_share(verdicts.is_accepted & ~right, mated),

@@ -49,7 +49,7 @@ def test_rates_are_those_of_the_single_decisions(searched, rate):
         enrolled, others = verdicts[:120], verdicts[120:]
         found = width.decisions[0]
         assert found.false_accept_rate == rate
-        assert found.false_accepts == pytest.approx(1 - others.count("unknown") / 240)
+        assert found.measured_false_accept_rate == pytest.approx(1 - others.count("unknown") / 240)
         assert found.accepted + found.misidentified == pytest.approx(enrolled.count("accept") / 120)
         assert found.ambiguous == enrolled.count("ambiguous") / 120
         assert found.unknown == enrolled.count("unknown") / 120
@@ -61,9 +61,9 @@ def test_measured_false_accepts_are_near_the_told_rate(searched):
     calibration, searches, _ = searched
     report = evaluate_open_set(searches, calibration=calibration, false_accept_rate=0.1)
     for width in report.widths:
-        assert width.decisions[0].false_accepts == pytest.approx(0.1, abs=0.06)
-        low, high = width.decisions[0].false_accepts_ci
-        assert low < width.decisions[0].false_accepts < high
+        assert width.decisions[0].measured_false_accept_rate == pytest.approx(0.1, abs=0.06)
+        low, high = width.decisions[0].measured_false_accept_rate_ci
+        assert low < width.decisions[0].measured_false_accept_rate < high
 
 
 def test_rates_are_told_by_seconds_of_speech(searched):

@@ -75,7 +75,7 @@ def test_sizes_count_queries_and_speakers():
     assert report.n_voices == 50
 
 
-def test_interval_of_a_share_is_the_binomial_one_if_each_speaker_has_one_query():
+def test_interval_of_single_queries_is_the_binomial_one():
     hits, rows = np.arange(400) < 300, np.arange(400) < 360
     resamples = SpeakerResamples([f"s{i}" for i in range(400)], rows, n_resamples=4000, seed=0)
     share, interval = resamples.share(hits, rows)
