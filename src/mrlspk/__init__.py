@@ -21,17 +21,28 @@ from typing import TYPE_CHECKING, Any
 from mrlspk.errors import MrlspkError
 
 if TYPE_CHECKING:
+    from mrlspk.index.voice_index import VoiceIndex
     from mrlspk.inference.backend import BackendName
     from mrlspk.inference.embed_many import EmbeddedAudio
     from mrlspk.inference.speaker_encoder import SpeakerEncoder
     from mrlspk.metrics.similarity import cosine, cosine_matrix
 
 __version__ = version("mrlspk")
-__all__ = ["EmbeddedAudio", "MrlspkError", "SpeakerEncoder", "__version__", "cosine", "cosine_matrix", "load"]
+__all__ = [
+    "EmbeddedAudio",
+    "MrlspkError",
+    "SpeakerEncoder",
+    "VoiceIndex",
+    "__version__",
+    "cosine",
+    "cosine_matrix",
+    "load",
+]
 
 _MODULES = {
     "EmbeddedAudio": "mrlspk.inference.embed_many",
     "SpeakerEncoder": "mrlspk.inference.speaker_encoder",
+    "VoiceIndex": "mrlspk.index.voice_index",
     "cosine": "mrlspk.metrics.similarity",
     "cosine_matrix": "mrlspk.metrics.similarity",
 }  # of names that need torch or NumPy

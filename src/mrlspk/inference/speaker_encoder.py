@@ -57,6 +57,16 @@ class SpeakerEncoder:
         """The full width."""
         return self._backend.embed_dim
 
+    @property
+    def backend(self) -> Backend:
+        """The model itself, for code that embeds in its own way."""
+        return self._backend
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies the model: equal fingerprints mean equal embeddings, up to rounding."""
+        return self._backend.fingerprint
+
     def embed(
         self,
         audio: Audio,

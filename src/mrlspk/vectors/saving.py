@@ -3,7 +3,7 @@
 import json
 import logging
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,21 +15,25 @@ from mrlspk.files import whole_file
 from mrlspk.vectors.kaldi_files import BINARY
 from mrlspk.vectors.loading import FORMATS
 from mrlspk.vectors.numpy_files import IDS_SUFFIX
-from mrlspk.vectors.table import Block, VectorTable, rows_per_block
+from mrlspk.vectors.table import VectorTable, rows_per_block
 
 log = logging.getLogger("mrlspk.vectors")
 
 
-def save_vectors(table: VectorTable, path: Path, *, force: bool) -> tuple[Path, ...]:
+type Texts = Mapping[str, Sequence[str]]  # columns of texts, one for each row, by name
+
+
+def save_vectors(table: VectorTable, path: Path, *, force: bool, texts: Texts | None = None) -> tuple[Path, ...]:
     """Write vectors in the format of the suffix, and return the files.
 
     ``.npy`` gets its ids in ``NAME.ids.txt``. ``.ark`` and ``.scp`` are written together; the scp names the ark by its
-    path as given, which is relative to the working directory. Both hold no fingerprint of the model.
+    path as given, which is relative to the working directory. The three hold no fingerprint of the model, no texts.
 
     Args:
         table: The vectors.
         path: File to write.
         force: Overwrite it.
+        texts: Further columns, one text for each row: arrays of ``.npz``, keys of ``.jsonl``, columns of ``.parquet``.
 
     Raises:
         UsageError: If its suffix is none of ``FORMATS``.
@@ -42,6 +46,8 @@ def save_vectors(table: VectorTable, path: Path, *, force: bool) -> tuple[Path, 
         _check_ids(table, path)
         if table.fingerprint:
             log.warning("%s: this format holds no fingerprint of the model", path)
+        if texts:
+            log.warning("%s: this format holds no %s", path, ", ".join(texts))
     companions = {".npy": (IDS_SUFFIX,), ".ark": (".scp",), ".scp": (".ark",)}.get(suffix, ())
     paths = (path, *(path.with_suffix(each) for each in companions))
     with ExitStack() as stack:
@@ -51,7 +57,7 @@ def save_vectors(table: VectorTable, path: Path, *, force: bool) -> tuple[Path, 
         elif suffix == ".npy":
             _write_npy(table, partials[".npy"], partials[".txt"])
         else:
-            _WRITERS[suffix](table, partials[suffix])
+            _WRITERS[suffix](table, texts or {}, partials[suffix])
     return paths
 
 
@@ -75,10 +81,9 @@ def _check_ids(table: VectorTable, path: Path) -> None:
         raise DataError("this format cannot hold an empty id", path, "Write .npz, .parquet or .jsonl.")
 
 
-def _blocks(table: VectorTable) -> Iterator[Block]:
-    rows = rows_per_block(table.dim)
-    for first in range(0, len(table.ids), rows):
-        yield table.ids[first : first + rows], table.vectors[first : first + rows]
+def _row_blocks(table: VectorTable) -> Iterator[slice]:
+    step = rows_per_block(table.dim)
+    return (slice(first, first + step) for first in range(0, len(table.ids), step))
 
 
 def _known(table: VectorTable) -> dict[str, str | tuple[int, ...]]:
@@ -87,8 +92,9 @@ def _known(table: VectorTable) -> dict[str, str | tuple[int, ...]]:
     return {name: value for name, value in origin.items() if value is not None}
 
 
-def _write_npz(table: VectorTable, path: Path) -> None:
+def _write_npz(table: VectorTable, texts: Texts, path: Path) -> None:
     known = {name: np.array(value) for name, value in _known(table).items()}
+    known |= {name: np.array(values, np.str_) for name, values in texts.items()}
     with path.open("wb") as file:
         np.savez(file, allow_pickle=False, ids=np.array(table.ids, np.str_), embeddings=table.vectors, **known)
 
@@ -103,23 +109,23 @@ def _write_kaldi(table: VectorTable, ark_path: Path, scp_path: Path, named: Path
     """Write binary float vectors; the scp names the ark ``named``."""
     header = BINARY + b"FV " + struct.pack("<bi", 4, table.dim)
     with ark_path.open("wb") as ark, scp_path.open("w", encoding="utf-8") as scp:
-        for ids, rows in _blocks(table):
-            for id_, row in zip(ids, rows.astype("<f4", copy=False), strict=True):
+        for rows in _row_blocks(table):
+            for id_, row in zip(table.ids[rows], table.vectors[rows].astype("<f4", copy=False), strict=True):
                 ark.write(id_.encode() + b" ")
                 scp.write(f"{id_} {named}:{ark.tell()}\n")
                 ark.write(header + row.tobytes())
 
 
-def _write_jsonl(table: VectorTable, path: Path) -> None:
+def _write_jsonl(table: VectorTable, texts: Texts, path: Path) -> None:
     known = _known(table)
     with path.open("w", encoding="utf-8") as file:
-        for ids, rows in _blocks(table):
-            for id_, row in zip(ids, rows, strict=True):
-                line = {"id": id_, "dim": table.dim, "embedding": row.tolist(), **known}
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        for number, (id_, row) in enumerate(zip(table.ids, table.vectors, strict=True)):
+            line = {"id": id_, "dim": table.dim, "embedding": row.tolist(), **known}
+            line |= {name: values[number] for name, values in texts.items()}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _write_parquet(table: VectorTable, path: Path) -> None:
+def _write_parquet(table: VectorTable, texts: Texts, path: Path) -> None:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -127,15 +133,18 @@ def _write_parquet(table: VectorTable, path: Path) -> None:
         raise MissingDependencyError("Parquet needs pyarrow", path, "Type: pip install pyarrow") from error
     known = {name: value if isinstance(value, str) else json.dumps(value) for name, value in _known(table).items()}
     vector = pyarrow.list_(pyarrow.float32(), table.dim)
-    schema = pyarrow.schema([("id", pyarrow.string()), ("embedding", vector)], metadata=known)
+    columns = {"id": table.ids, **texts}
+    fields = [("embedding", vector), *((name, pyarrow.string()) for name in texts)]
+    schema = pyarrow.schema([("id", pyarrow.string()), *fields], metadata=known)
     with path.open("wb") as file, parquet.ParquetWriter(file, schema, use_dictionary=False) as writer:
-        for ids, rows in _blocks(table):
-            values = pyarrow.array(np.ascontiguousarray(rows).reshape(-1))
+        for rows in _row_blocks(table):
+            values = pyarrow.array(np.ascontiguousarray(table.vectors[rows]).reshape(-1))
             vectors = pyarrow.FixedSizeListArray.from_arrays(values, table.dim)
-            writer.write_batch(pyarrow.record_batch([pyarrow.array(ids, pyarrow.string()), vectors], schema=schema))
+            ids, *others = (pyarrow.array(column[rows], pyarrow.string()) for column in columns.values())
+            writer.write_batch(pyarrow.record_batch([ids, vectors, *others], schema=schema))
 
 
-_WRITERS: dict[str, Callable[[VectorTable, Path], None]] = {
+_WRITERS: dict[str, Callable[[VectorTable, Texts, Path], None]] = {
     ".npz": _write_npz,
     ".jsonl": _write_jsonl,
     ".parquet": _write_parquet,

@@ -60,9 +60,7 @@ class VectorTable:
     @property
     def speech(self) -> SpeechMode | None:
         """Mode of the speech that was embedded; None if unknown."""
-        if not self.speech_detector:
-            return None if self.speech_detector is None else "all"
-        return "silero" if self.speech_detector.startswith("silero") else "auto"
+        return speech_mode(self.speech_detector)
 
     @property
     def origin(self) -> Origin:
@@ -85,6 +83,13 @@ class VectorFile:
     blocks: Callable[[], Iterator[Block]]
     count: int | None = None
     origin: Origin = Origin()
+
+
+def speech_mode(detector: str | None) -> SpeechMode | None:
+    """Return the mode of a version of a speech detector: ``all`` for an empty text, None if it is unknown."""
+    if not detector:
+        return None if detector is None else "all"
+    return "silero" if detector.startswith("silero") else "auto"
 
 
 def read_widths(text: str, path: Path) -> tuple[int, ...]:

@@ -1,0 +1,1 @@
+"""Turn recordings and vector files into voices: their mean vectors, condition profiles and warnings."""

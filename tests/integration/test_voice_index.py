@@ -1,0 +1,128 @@
+"""Voices enrolled from recordings, through the model, the speech detector and the folder on disk."""
+
+import numpy as np
+import pytest
+import soundfile
+
+import mrlspk
+from factories import RATE, write_tiny_model, write_voices
+from mrlspk.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A checkpoint of random weights with two widths."""
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "model.pt", (4, 8))
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory):
+    """A folder of four voices with four recordings of 1.5 s each."""
+    return write_voices(tmp_path_factory.mktemp("voices"), seconds=1.5, syllables=True)
+
+
+@pytest.fixture
+def index(tmp_path, model):
+    """An empty index."""
+    with mrlspk.VoiceIndex.create(tmp_path / "index", model) as made:
+        yield made
+
+
+def silence(path, seconds=2.0):
+    soundfile.write(path, np.zeros(round(seconds * RATE)), RATE)
+    return path
+
+
+def test_index_embeds_as_its_model_does(index, model, voices):
+    path = voices / "speaker0" / "a" / "1.wav"
+    index.add("ann", path, metadata={"site": "north"})
+    encoder = mrlspk.load(model)
+    assert index.settings.fingerprint == encoder.fingerprint
+    assert index.settings.speech_detector == "energy-1"
+    other = voices / "speaker1" / "a" / "1.wav"
+    assert index.verify("ann", other).score == pytest.approx(encoder.similarity(path, other), abs=1e-6)
+    assert index.search(other, dim=4).results[0].score == pytest.approx(
+        encoder.similarity(path, other, dim=4), abs=1e-6
+    )
+    (recording,) = index.voice("ann").recordings
+    (found,) = encoder.embed_many([path])
+    assert (recording.source, recording.speech_seconds) == (str(path), found.speech_seconds)
+
+
+def test_path_samples_and_vector_are_the_same_query(index, model, voices):
+    index.add_folder(voices)
+    path = voices / "speaker2" / "b" / "2.wav"
+    samples, rate = soundfile.read(path)
+    of_path = index.search(path)
+    assert of_path.query.source == str(path)
+    for query, sample_rate in ((samples, rate), (mrlspk.load(model).embed(path), None)):
+        found = index.search(query, sample_rate=sample_rate)
+        assert [each.name for each in found.results] == [each.name for each in of_path.results]
+        np.testing.assert_allclose([m.score for m in found.results], [m.score for m in of_path.results], atol=1e-5)
+
+
+def test_folder_refuses_what_says_too_little_and_enrols_the_rest(index, tmp_path):
+    root = write_voices(tmp_path / "v", 2, files=("1",), seconds=1.5, syllables=True)
+    silent = silence(root / "speaker1" / "b" / "silent.wav")
+    soundfile.write(
+        root / "speaker1" / "b" / "short.wav", soundfile.read(root / "speaker1" / "a" / "1.wav")[0][:8000], RATE
+    )
+    (root / "speaker0" / "broken.wav").write_bytes(b"RIFF")
+    done = []
+    enrolled = index.add_folder(root, on_done=lambda *counts: done.append(counts))
+    assert enrolled.names == ("speaker0", "speaker1")
+    assert enrolled.n_recordings == 4
+    assert {each.source.rpartition("/")[2] for each in enrolled.refused} == {"silent.wav", "short.wav", "broken.wav"}
+    assert str(silent) in [each.source for each in enrolled.refused if each.reason == "holds no speech"]
+    assert done[-1] == (7, 7)
+
+
+def test_addition_of_nothing_but_silence_is_an_error_that_names_it(index, tmp_path):
+    with pytest.raises(DataError, match=r"silent\.wav \(ann\): holds no speech"):
+        index.add("ann", silence(tmp_path / "silent.wav"))
+    assert len(index) == 0
+
+
+def test_table_enrols_names_with_metadata(index, voices, tmp_path):
+    rows = [
+        f"Ann,{voices}/speaker0/a/1.wav,north",
+        f"Bob,{voices}/speaker1/a/1.wav,",
+        f"Bob,{voices}/speaker1/b/1.wav,",
+    ]
+    (tmp_path / "v.csv").write_text("\n".join(["name,path,site", *rows]))
+    assert index.add_table(tmp_path / "v.csv").names == ("Ann", "Bob")
+    assert [each.name for each in index.voices('site = "north"')] == ["Ann"]
+    assert len(index.voice("Bob").recordings) == 2
+
+
+def test_silent_query_gets_scores_and_no_decision(index, voices, tmp_path):
+    index.add_folder(voices)
+    found = index.identify(silence(tmp_path / "silent.wav"))
+    assert found.decision is None
+    assert found.warnings == ("no speech was found, so there is no decision",)
+    assert found.query.warnings == ("silent",)
+    assert found.candidates
+
+
+def test_batch_keeps_its_errors_apart(index, voices, tmp_path):
+    index.add_folder(voices)
+    good, absent = voices / "speaker3" / "a" / "1.wav", tmp_path / "absent.wav"
+    first, second, third = index.search_many([good, absent, good])
+    alone = [each.score for each in index.search(good).results]
+    for found in (first, third):
+        np.testing.assert_allclose([each.score for each in found.results], alone, atol=1e-6)
+    assert isinstance(second.error, DataError)
+    assert second.results == ()
+    with pytest.raises(DataError, match="absent"):
+        index.search(absent)
+
+
+def test_other_model_is_refused_and_the_moved_one_is_found_again(index, model, voices, tmp_path):
+    index.add_folder(voices)
+    folder, query = index.store.folder, voices / "speaker0" / "a" / "1.wav"
+    other = write_tiny_model(tmp_path / "other.pt", (4, 8), seed=1)
+    with pytest.raises(DataError, match="expected the model"), mrlspk.VoiceIndex.open(folder, other) as again:
+        again.search(query)
+    for named in (None, model, mrlspk.load(model)):
+        with mrlspk.VoiceIndex.open(folder, named) as again:
+            assert again.search(query).results == index.search(query).results

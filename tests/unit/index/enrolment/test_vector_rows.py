@@ -1,0 +1,90 @@
+"""Vector files, streamed by voice."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from mrlspk.errors import DataError
+from mrlspk.index.enrolment import vector_rows
+from mrlspk.index.enrolment.vector_rows import read_rows
+from mrlspk.vectors.table import VectorFile
+
+
+def vector_file(tmp_path, ids, vectors, *, block=3):
+    def blocks():
+        for first in range(0, len(ids), block):
+            yield tuple(ids[first : first + block]), np.array(vectors[first : first + block], np.float32)
+
+    return VectorFile(tmp_path / "v.npy", blocks, len(ids))
+
+
+@pytest.fixture(params=[1 << 26, 8])
+def values_at_once(request, monkeypatch):
+    """Read in one pass, and in several."""
+    monkeypatch.setattr(vector_rows, "VALUES_AT_ONCE", request.param)
+
+
+@pytest.mark.parametrize("order", [range(10), [3, 0, 7, 1, 9, 2, 8, 4, 6, 5]])
+@pytest.mark.usefixtures("values_at_once")
+def test_voices_have_all_their_rows_in_whatever_order_the_file_has_them(tmp_path, order):
+    ids = [f"{name}/{number}" for number, name in enumerate("aaabbbbccd")]
+    vectors = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)
+    file = vector_file(tmp_path, [ids[row] for row in order], vectors[list(order)])
+    voices = {each.name: each for each in read_rows(file, embed_dim=4, cut=False).groups(4)}
+    assert {name: len(each.ids) for name, each in voices.items()} == {"a": 3, "b": 4, "c": 2, "d": 1}
+    for each in voices.values():
+        rows = [ids.index(id_) for id_ in each.ids]
+        assert rows == [row for row in order if row in rows]
+        unit = vectors[rows] / np.linalg.norm(vectors[rows], axis=1, keepdims=True)
+        np.testing.assert_allclose(each.vectors, unit, atol=1e-6)
+
+
+def test_wider_vectors_are_cut_first_and_normalised_only_if_allowed(tmp_path):
+    file = vector_file(tmp_path, ["a/1"], [[3, 4, 100]])
+    (voice,) = read_rows(file, embed_dim=2, cut=True).groups(2)
+    np.testing.assert_allclose(voice.vectors, [[0.6, 0.8]], atol=1e-7)
+    with pytest.raises(DataError, match="expected 2 values a vector, got 3"):
+        read_rows(file, embed_dim=2, cut=False)
+
+
+@pytest.mark.parametrize(
+    ("ids", "row", "what"),
+    [
+        (["a/1", "b"], [1, 2], "ids have no speaker, such as b"),
+        (["a/1", "b/1"], [np.nan, 1], "finite"),
+        (["a/1", "b/1"], [0, 0], "zeros"),
+        (["a/1", "b/1"], [1], "expected 2 values"),
+    ],
+)
+def test_unusable_row_is_refused_before_any_voice_is_taken(tmp_path, ids, row, what):
+    blocks = [((ids[0],), np.array([[1, 2]], np.float32)), ((ids[1],), np.array([row], np.float32))]
+    with pytest.raises(DataError, match=what):
+        read_rows(VectorFile(tmp_path / "v", lambda: iter(blocks)), embed_dim=2, cut=False)
+
+
+def test_speakers_file_names_the_voices(tmp_path):
+    (tmp_path / "utt2spk").write_text("u1 ann\nu2 bob\nu3 ann\n")
+    file = vector_file(tmp_path, ["u1", "u2", "u3"], np.eye(3))
+    voices = list(read_rows(file, embed_dim=3, cut=False, speakers=tmp_path / "utt2spk").groups(3))
+    assert [(each.name, each.ids) for each in voices] == [("ann", ("u1", "u3")), ("bob", ("u2",))]
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch, mixed):
+    monkeypatch.setattr(vector_rows, "VALUES_AT_ONCE", 1 << 18)
+    n, dim = 20_000, 128  # 10 MB
+    row = np.random.default_rng(0).standard_normal((1000, dim)).astype(np.float32)
+
+    def blocks():
+        for first in range(0, n, 1000):
+            numbers = range(first, first + 1000)
+            yield tuple(f"{(number % 5000) if mixed else number // 4}/{number}" for number in numbers), row
+
+    rows = read_rows(VectorFile(tmp_path / "v", blocks), embed_dim=dim, cut=False)
+    tracemalloc.start()
+    seen = sum(len(voice.ids) for voice in rows.groups(dim))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert seen == n
+    assert peak < 6e6
