@@ -4,7 +4,6 @@ All codes lie on a grid so coarse that sums of products are exact in float32, wh
 same alone and among a million, and a scan gives the same distances with NumPy, with faiss, alone and in a batch.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,8 +18,7 @@ type Floats = NDArray[np.float32]
 BLOCK_ROWS = 16384
 WORD_BYTES = 8
 INT8_ZERO = 128  # int8 values are stored as value + 128, as faiss's QT_8bit_direct_signed reads them
-_INT8_LIMIT = 127
-_INT8_DEVIATIONS = 6  # values past this many times 1 / sqrt(dim) are clipped
+_INT8_LIMIT = 127  # of a whole unit: no value is clipped, as Matryoshka vectors have a few large ones
 _CODE_STEPS, _QUERY_STEPS = 2.0**12, 2.0**11  # products are multiples of 2^-23, and their sums stay below 2
 
 
@@ -50,7 +48,7 @@ def encode(vectors: Floats, spec: ShortlistSpec, rotation: Floats | None) -> Cod
     """Return the codes, (rows, code_columns), of unit vectors of (rows, embed_dim).
 
     Bits are the signs of the first ``spec.dim`` values after ``rotation``. int8 and float32 are prefixes of unit
-    length; int8 has a fixed scale, so that codes stay valid when voices are added.
+    length; int8 has a fixed scale of 127, so that codes stay valid when voices are added.
     """
     codes = np.zeros((len(vectors), code_columns(spec)), code_dtype(spec))
     for rows in row_blocks(len(vectors)):
@@ -59,21 +57,19 @@ def encode(vectors: Floats, spec: ShortlistSpec, rotation: Floats | None) -> Cod
     return codes
 
 
-def encode_queries(vectors: Floats, spec: ShortlistSpec, rotation: Floats | None) -> Codes:
-    """Return what a scan compares with codes: the same bits, or values whose products with codes are exact."""
+def encode_queries(vectors: NDArray[np.floating], spec: ShortlistSpec, rotation: Floats | None) -> Codes:
+    """Return what a scan compares with codes: the same bits, or values whose products with codes are exact.
+
+    Queries may have any length.
+    """
     if spec.type == "bits":
-        return encode(vectors, spec, rotation)
+        return encode(unit_prefixes(vectors, vectors.shape[1]).astype(np.float32), spec, rotation)
     prefixes = unit_prefixes(vectors, spec.dim)
     if spec.type == "float32":
         return _on_grid(prefixes, _QUERY_STEPS)
     largest = np.maximum(np.abs(prefixes).max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
     whole: Floats = np.rint(prefixes / largest * _INT8_LIMIT).astype(np.float32)  # faiss floors and wraps the rest
     return whole
-
-
-def int8_scale(dim: int) -> float:
-    """Return the factor that turns the values of a unit prefix into int8."""
-    return _INT8_LIMIT / min(1.0, _INT8_DEVIATIONS / math.sqrt(dim))
 
 
 def unit_prefixes(vectors: NDArray[np.floating], dim: int) -> NDArray[np.float64]:
@@ -97,8 +93,7 @@ def _encode_block(vectors: Floats, spec: ShortlistSpec, rotation: Floats | None)
     prefixes = unit_prefixes(vectors, spec.dim)
     if spec.type == "float32":
         return _on_grid(prefixes, _CODE_STEPS)
-    values = np.clip(np.rint(prefixes * int8_scale(spec.dim)), -_INT8_LIMIT, _INT8_LIMIT)
-    return (values + INT8_ZERO).astype(np.uint8)
+    return (np.rint(prefixes * _INT8_LIMIT) + INT8_ZERO).astype(np.uint8)
 
 
 def _on_grid(values: NDArray[np.floating], steps: float) -> Floats:

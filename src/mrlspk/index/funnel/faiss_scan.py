@@ -20,6 +20,19 @@ _SAMPLES, _SAMPLE_ROWS = 16, 1024
 _scanned = {"rows": 0}
 
 
+def available_engine(engine: Engine) -> Engine:
+    """Return ``engine``, or for ``auto`` the faster of those installed.
+
+    Raises:
+        MissingDependencyError: If ``engine`` is "faiss" and it is not installed.
+    """
+    if engine == "numpy" or "faiss" in sys.modules or importlib.util.find_spec("faiss") is not None:
+        return "numpy" if engine == "numpy" else "faiss"
+    if engine == "faiss":
+        raise MissingDependencyError("faiss is not installed", fix='Install it: `pip install "mrlspk[faiss]"`.')
+    return "numpy"
+
+
 def takes_faiss(engine: Engine, arrays: FunnelArrays, queries: int, hidden: int) -> bool:
     """Return whether faiss scans the codes for these queries.
 
@@ -29,17 +42,12 @@ def takes_faiss(engine: Engine, arrays: FunnelArrays, queries: int, hidden: int)
     Raises:
         MissingDependencyError: If ``engine`` is "faiss" and it is not installed.
     """
-    if engine == "numpy":
-        return False
-    is_loaded = "faiss" in sys.modules
-    if not is_loaded and importlib.util.find_spec("faiss") is None:
-        if engine == "faiss":
-            raise MissingDependencyError("faiss is not installed", fix='Install it: `pip install "mrlspk[faiss]"`.')
-        return False
-    if arrays.spec.type == "float32" or hidden > (arrays.slots // 2 if arrays.spec.type == "bits" else _MOST_HIDDEN):
-        return False
-    _scanned["rows"] += arrays.slots * queries
-    return engine == "faiss" or is_loaded or _scanned["rows"] >= _ROWS_WORTH_AN_IMPORT
+    if engine == "auto" and "faiss" not in sys.modules:
+        _scanned["rows"] += arrays.slots * queries
+        if _scanned["rows"] < _ROWS_WORTH_AN_IMPORT:
+            return False
+    most_hidden = {"bits": arrays.slots // 2, "int8": _MOST_HIDDEN, "float32": -1}[arrays.spec.type]
+    return available_engine(engine) == "faiss" and hidden <= most_hidden
 
 
 def scan_with_faiss(arrays: FunnelArrays, queries: Codes, wanted: int, live: Mask | None) -> list[Slots]:

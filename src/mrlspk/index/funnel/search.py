@@ -128,8 +128,7 @@ class _Search:
         assert arrays.codes is not None
         hidden = arrays.slots - self._n_live
         with self._stage(arrays.spec.type, arrays.spec.dim, self._n_live * len(queries), arrays.codes.nbytes):
-            units = unit_prefixes(queries, arrays.embed_dim).astype(np.float32)
-            codes = encode_queries(units, arrays.spec, arrays.rotation)
+            codes = encode_queries(queries, arrays.spec, arrays.rotation)
             if takes_faiss(self._engine, arrays, len(queries), hidden):
                 return scan_with_faiss(arrays, codes, self._candidates, self._live)
             is_bits = arrays.spec.type == "bits"

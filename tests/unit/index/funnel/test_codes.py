@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrlspk.index.funnel.codes import code_columns, code_dtype, encode, encode_queries, int8_scale, random_rotation
+from mrlspk.index.funnel.codes import code_columns, code_dtype, encode, encode_queries, random_rotation
 from mrlspk.index.shortlist import ShortlistSpec
 
 SPECS = [ShortlistSpec("bits", 96), ShortlistSpec("int8", 64), ShortlistSpec("float32", 64)]
@@ -47,13 +47,10 @@ def test_bits_are_the_signs_of_the_rotated_vector():
     assert not codes[:, 1:].any()
 
 
-def test_int8_keeps_values_up_to_six_deviations():
-    vectors = np.zeros((2, 100), np.float32)
-    vectors[0, 0] = 1  # clipped at 0.6
-    vectors[1, :2] = [0.3, -np.sqrt(0.91)]
-    codes = encode(vectors, ShortlistSpec("int8", 100), None)
-    assert int8_scale(100) == pytest.approx(127 / 0.6)
-    assert (codes[:, :2].astype(int) - 128).tolist() == [[127, 0], [64, -127]]
+def test_int8_has_a_fixed_scale_that_clips_nothing():
+    vectors = np.array([[1, 0, 0, 0], [0.5, -0.5, 0.5, -0.5], [0.3, -np.sqrt(0.91), 0, 0]], np.float32)
+    codes = encode(vectors, ShortlistSpec("int8", 4), None)
+    assert (codes.astype(int) - 128).tolist() == [[127, 0, 0, 0], [64, -64, 64, -64], [38, -121, 0, 0]]
 
 
 def test_prefixes_have_unit_length_and_zeros_stay_zeros():
