@@ -60,8 +60,8 @@ class Judge:
     dim: int
     n_voices: int
 
-    def identify(self, queries: Queries, place: int, matches: tuple[Match, ...]) -> Identification:
-        """Return who one of some queries is.
+    def identify(self, queries: Queries, place: int, matches: tuple[Match, ...], *, k: int) -> Identification:
+        """Return who one of some queries is, with the first ``k`` of its two best voices or more.
 
         Raises:
             UsageError: If the width is not calibrated, or an option is out of range.
@@ -71,12 +71,12 @@ class Judge:
             return Identification(asked, None, (), (), self.dim, self.n_voices, error=error)
         decided = self._decide(asked, matches, has_speech=queries.has_speech(place))
         if isinstance(decided, str):
-            return Identification(asked, None, (), matches, self.dim, self.n_voices, warnings=(decided,))
+            return Identification(asked, None, (), matches[:k], self.dim, self.n_voices, warnings=(decided,))
         return Identification(
             asked,
             decided.verdict,
             tuple(each.name for each in matches[: decided.n_accepted]),
-            _with_ratios(matches, decided),
+            _with_ratios(matches, decided)[:k],
             self.dim,
             self.n_voices,
             decided.false_accept_rate,

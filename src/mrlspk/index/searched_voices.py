@@ -140,7 +140,7 @@ class SearchedVoices(KeptVoices):
             found = search_voices(snapshot, asked.vectors, options)
             width, calibration = check_width(snapshot.settings, dim), read_calibration(snapshot)
         judge = Judge(calibration, DecisionOptions(false_accept_rate, margin), width, found.n_voices)
-        return tuple(judge.identify(asked, place, matches) for place, matches in enumerate(found.matches))
+        return tuple(judge.identify(asked, place, matches, k=k) for place, matches in enumerate(found.matches))
 
     def verify(
         self,

@@ -45,14 +45,19 @@ def find_centre(voices: Vectors) -> Vectors:
 def split_in_two(vectors: Vectors, centre: Vectors) -> TwoGroups:
     """Split unit vectors (n, dim), three or more, by average linkage of the cosines of the centred vectors."""
     labels = cluster(vectors, 2, centre)
-    centred = _centred(vectors, centre)
-    cosines = centred @ centred.T
+    cosines = _cosines(vectors, centre)
     same = labels[:, None] == labels[None]
     within = float(cosines[same & ~np.eye(len(vectors), dtype=bool)].mean())
     between = float(cosines[~same].mean())
     first, second = np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)
     smaller, larger = (first, second) if len(first) < len(second) else (second, first)
     return TwoGroups(smaller, larger, between / within if within > 0 else 1.0)
+
+
+def are_alike(vectors: Vectors, centre: Vectors, ratio: float) -> bool:
+    """Return whether no split in two can have a lower ratio, which takes a fraction of the time of a split."""
+    cosines = _cosines(vectors, centre)[np.triu_indices(len(vectors), 1)]
+    return bool(cosines.min() >= ratio * max(cosines.max(), 0))
 
 
 def cluster(vectors: Vectors, n_groups: int, centre: Vectors) -> Labels:
@@ -64,14 +69,15 @@ def cluster(vectors: Vectors, n_groups: int, centre: Vectors) -> Labels:
 
     if len(vectors) <= n_groups:
         return np.arange(len(vectors))
-    centred = _centred(vectors, centre).astype(np.float64)
-    distances = 1 - (centred @ centred.T)[np.triu_indices(len(centred), 1)]
+    distances = 1 - _cosines(vectors, centre)[np.triu_indices(len(vectors), 1)]
     found = cut_tree(linkage(np.maximum(distances, 0), "average"), n_groups)[:, 0]
     _, firsts, labels = np.unique(found, return_index=True, return_inverse=True)
     numbers: Labels = np.argsort(np.argsort(firsts))[labels]
     return numbers
 
 
-def _centred(vectors: Vectors, centre: Vectors) -> Vectors:
+def _cosines(vectors: Vectors, centre: Vectors) -> NDArray[np.float64]:
+    """Return the cosines (n, n) of centred vectors."""
     away = vectors - centre
-    return unit_vectors(np.where(away.any(axis=1, keepdims=True), away, vectors))
+    centred = unit_vectors(np.where(away.any(axis=1, keepdims=True), away, vectors)).astype(np.float64)
+    return np.asarray(centred @ centred.T)

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 
+from mrlspk.data.utterance_ids import is_utf8
 from mrlspk.errors import UsageError, shorten
 from mrlspk.index.where import LARGEST, NAME, is_key
 
@@ -30,7 +31,7 @@ def check_metadata(metadata: VoiceMetadata) -> dict[str, MetadataValue]:
         UsageError: If a filter could not name a key, or a value is of another type.
     """
     for key, value in metadata.items():
-        if not isinstance(key, str) or not is_key(key) or not _is_text(key):
+        if not isinstance(key, str) or not is_key(key) or not is_utf8(key):
             what = f"expected a key without quotes and backslashes, got {shorten(repr(key), 60)}"
             raise UsageError(what, parameter="metadata")
         if key == NAME:
@@ -43,15 +44,7 @@ def check_metadata(metadata: VoiceMetadata) -> dict[str, MetadataValue]:
 
 def _is_value(value: object) -> bool:
     if isinstance(value, str):
-        return _is_text(value)
+        return is_utf8(value)
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or (isinstance(value, int) and abs(value) <= LARGEST)
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

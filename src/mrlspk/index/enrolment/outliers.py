@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mrlspk.index.enrolment.groups import MOST_RECORDINGS, Vectors, split_in_two
+from mrlspk.index.enrolment.groups import MOST_RECORDINGS, Vectors, are_alike, split_in_two
 
 OUTLIER_RATIO = 0.3
 FEWEST = 3  # two recordings that differ do not tell which of them is wrong
@@ -21,7 +21,7 @@ def find_outliers(vectors: Vectors, centre: Vectors) -> tuple[int, ...]:
     """
     rows = np.arange(len(vectors))
     found: list[int] = []
-    while FEWEST <= len(rows) <= MOST_RECORDINGS:
+    while FEWEST <= len(rows) <= MOST_RECORDINGS and not are_alike(vectors[rows], centre, OUTLIER_RATIO):
         groups = split_in_two(vectors[rows], centre)
         if groups.ratio >= OUTLIER_RATIO:
             break

@@ -67,7 +67,8 @@ class VectorRows:
         ids: list[str] = []
         parts: list[NDArray[np.float32]] = []
         first, voice = 0, 0
-        for block_ids, rows in self.file.blocks():
+        for block_ids, block in self.file.blocks():
+            rows = unit_vectors(block[:, :embed_dim])
             of_rows = self.voices[first : first + len(rows)]
             starts = np.flatnonzero(np.diff(of_rows, prepend=-1))
             for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
@@ -76,7 +77,7 @@ class VectorRows:
                     ids, parts = [], []
                 voice = int(of_rows[start])
                 ids += block_ids[start:end]
-                parts.append(unit_vectors(rows[start:end, :embed_dim]))
+                parts.append(rows[start:end])
             first += len(rows)
         yield VectorsOfVoice(self.names[voice], tuple(ids), np.concatenate(parts))
 
