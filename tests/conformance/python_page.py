@@ -18,6 +18,9 @@ assert_type(found.error, mrlspk.MrlspkError | None)
 assert_type(encoder.similarity("a.wav", found), float)
 assert_type(encoder.speech_seconds(samples), float)
 assert_type(mrlspk.cosine(voice, voice), float)
+assert_type(index, mrlspk.VoiceIndex)
+assert_type(who.name, str | None)
+assert_type(checked.same, bool | None)
 assert_type(mrlspk.cosine_matrix(voices, voices), NDArray[np.float64])
 """
 

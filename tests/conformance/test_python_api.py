@@ -54,6 +54,9 @@ def workspace(rotated, shared, recordings, tmp_path, monkeypatch):
     Path("speech").mkdir()
     shutil.copy(recordings[SPEAKERS[2]][0], "speech")
     Path("speech/notes.wav").write_text("no audio")
+    for name in SPEAKERS[2:]:
+        Path("speakers", name).mkdir(parents=True)
+        shutil.copy(recordings[name][0], Path("speakers", name))
     return tmp_path
 
 

@@ -107,3 +107,15 @@ def test_search_refuses_an_unknown_id(embeddings):
     done = run_example("search.py", embeddings, "nobody.wav")
     assert done.returncode == 2
     assert "nobody.wav is not in" in done.stderr
+
+
+def test_identify_enrols_a_folder_and_names_the_nearest_voice(model, recordings, tmp_path):
+    for name, path in zip(("ann", "bob"), recordings, strict=True):
+        (tmp_path / "speakers" / name).mkdir(parents=True)
+        (tmp_path / "speakers" / name / "1.wav").write_bytes(path.read_bytes())
+    done = run_example("identify.py", model, tmp_path / "index", tmp_path / "speakers", recordings[1])
+    assert (done.returncode, done.stderr) == (0, "")
+    enrolled, reason, found = done.stdout.splitlines()
+    assert enrolled == "2 voices, 2 recordings"
+    assert reason.startswith("no decisions: a calibration needs 20 voices")
+    assert found == f"{recordings[1]}: no decision, nearest bob +1.0000"
