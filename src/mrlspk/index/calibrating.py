@@ -3,16 +3,26 @@
 import json
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from mrlspk.config.evaluation import EvaluationConfig
+from mrlspk.data.audio.source import as_source
+from mrlspk.data.speech.build import build_detector
 from mrlspk.errors import DataError
+from mrlspk.evaluation.embedder import Embedder
 from mrlspk.index.deciding import CALIBRATION
+from mrlspk.index.decisions.cuts import cut_embedder, cut_queries
 from mrlspk.index.decisions.fitting import CalibrationReport, Origin, calibrate
 from mrlspk.index.decisions.trials import EnrolledRecordings, Queries
+from mrlspk.index.enrolment.audio import OnDone
 from mrlspk.index.enrolment.groups import find_centre
 from mrlspk.index.enrolment.mean_vectors import speech_weights
 from mrlspk.index.enrolment.profiles import average_by_condition
+from mrlspk.index.evaluating import KnownRecordings, leave_out_enrolled
+from mrlspk.index.index_model import IndexModel
+from mrlspk.index.store.settings import IndexSettings
 from mrlspk.index.store.snapshot import NO_VOICE, Snapshot
 from mrlspk.index.store.store import VoiceStore
 from mrlspk.index.store.voices import Recording, Voice
@@ -44,37 +54,77 @@ def enrolled_recordings(snapshot: Snapshot, *, most_voices: int = MOST_VOICES) -
 
 def calibrate_store(
     store: VoiceStore,
+    model: IndexModel | None = None,
     *,
     dims: Sequence[int] | None = None,
-    further: Sequence[Queries] = (),
+    known: KnownRecordings | None = None,
     cut_seconds: Sequence[float] = (),
+    on_done: OnDone | None = None,
 ) -> CalibrationReport:
     """Fit the calibration of an index and keep it there.
 
     Args:
         store: The index.
+        model: Of the index, to embed cuts.
         dims: Widths; None for all of the index.
-        further: Other queries: cuts of the recordings of `enrolled_recordings`, or further recordings.
-        cut_seconds: Seconds of speech of the cuts among them.
+        known: Further recordings, of enrolled speakers and of others.
+        cut_seconds: Recordings whose files are still there are also cut to so many seconds of speech.
+        on_done: Called with (cuts done, all cuts) of each length.
 
     Raises:
         DataError: If too few voices have two recordings or more.
         MetricError: If recordings of one voice do not score higher than others.
+        MrlspkError: If cuts are asked for and the model cannot be loaded.
     """
     with store.reading() as snapshot:
         settings, enrolled = snapshot.settings, enrolled_recordings(snapshot)
+        further = [] if known is None else [_further(snapshot, known, enrolled)]
+    cuts = _cut(model, settings, enrolled, cut_seconds, on_done) if model and cut_seconds else []
     centre = find_centre(enrolled.vectors)
     report = calibrate(
         enrolled,
         tuple(dims or settings.dims),
         origin=Origin(settings.fingerprint, settings.speech, settings.speech_detector),
-        further=further,
-        cut_seconds=tuple(cut_seconds),
+        further=[*further, *cuts],
+        cut_seconds=tuple(float(each.speech_seconds[0]) for each in cuts),
         make_profiles=partial(average_by_condition, name="a voice", limit=settings.profiles, centre=centre),
     )
     with store.writing() as writer:
         writer.put_setting(CALIBRATION, report.calibration.model_dump_json())
     return report
+
+
+def _further(snapshot: Snapshot, known: KnownRecordings, enrolled: EnrolledRecordings) -> Queries:
+    """Return further recordings as queries; without those of voices that were not drawn."""
+    places = {name: place for place, name in enumerate(enrolled.names)}
+    kept = leave_out_enrolled(snapshot, known)
+    rows = [row for row, name in enumerate(kept.names) if name in places or not snapshot.has_voice(name)]
+    chosen = kept.take(rows, ())
+    return chosen.as_queries([places.get(name, -1) for name in chosen.names])
+
+
+def _cut(
+    model: IndexModel,
+    settings: IndexSettings,
+    enrolled: EnrolledRecordings,
+    cut_seconds: Sequence[float],
+    on_done: OnDone | None,
+) -> list[Queries]:
+    """Return cuts of the recordings whose files are still there; none if no file is."""
+    paths = [Path(source) for source in enrolled.sources]
+    sources = [as_source(path) if path.is_file() else None for path in paths]
+    if not any(sources):
+        return []
+    embedding = EvaluationConfig()
+    embedder = Embedder(
+        backend=model.encoder(settings).backend,
+        batch_size=embedding.batch_size,
+        max_seconds=embedding.max_seconds,
+        speech=build_detector(settings.speech),
+        channel=settings.channel,
+        on_progress=None if on_done is None else lambda done, n: on_done(int(done), n),
+    )
+    return cut_queries(enrolled, cut_embedder(embedder, sources), seconds=cut_seconds)
 
 
 def _draw(snapshot: Snapshot, most: int) -> list[Voice]:

@@ -10,6 +10,7 @@ from mrlspk import load
 from mrlspk.config.base import Channel
 from mrlspk.config.evaluation import SpeechMode
 from mrlspk.errors import UsageError
+from mrlspk.index.deciding import FALSE_ACCEPT_RATE, MARGIN, DecisionOptions
 from mrlspk.index.enrolment.enrol import Enrolled
 from mrlspk.index.enrolment.metadata import VoiceMetadata
 from mrlspk.index.enrolment.profiles import ProfileLimit
@@ -21,9 +22,12 @@ from mrlspk.index.searched_voices import SearchedVoices
 from mrlspk.index.store.store import VoiceStore
 from mrlspk.vectors.loading import open_vectors
 
+CUT_SECONDS = (2.0, 4.0, 8.0)
+
 if TYPE_CHECKING:
     from mrlspk.index.decisions.fitting import CalibrationReport
     from mrlspk.index.enrolment.audio import OnDone
+    from mrlspk.index.evaluating import IndexEvaluation, KnownRecordings
     from mrlspk.inference.embed_many import Audio
 
 
@@ -197,18 +201,75 @@ class VoiceIndex(SearchedVoices):
         of_speakers = None if speakers is None else Path(speakers)
         return enrol_vectors(self.store, Path(vectors), speakers=of_speakers, ids=None if ids is None else Path(ids))
 
-    def calibrate(self, *, dims: Sequence[int] | None = None) -> "CalibrationReport":
+    def calibrate(
+        self,
+        recordings: str | PathLike[str] | None = None,
+        *,
+        dims: Sequence[int] | None = None,
+        cut_seconds: Sequence[float] = CUT_SECONDS,
+        on_done: "OnDone | None" = None,
+    ) -> "CalibrationReport":
         """Fit thresholds to the voices enrolled, each recording against its voice without it, and keep them.
 
+        Recordings whose files are still there are also cut, so that decisions on short recordings are right.
+
         Args:
+            recordings: Further recordings to fit to, as of `evaluate`.
             dims: Widths; all of the index by default.
+            cut_seconds: Seconds of speech to cut to; none for an index without a model.
+            on_done: Called with (recordings done, all recordings).
 
         Raises:
             DataError: If fewer than 20 voices have two recordings or more.
+            MrlspkError: If the model cannot be loaded; with neither ``recordings`` nor ``cut_seconds`` it is not.
         """
         from mrlspk.index.calibrating import calibrate_store
 
-        return calibrate_store(self.store, dims=dims)
+        known = None if recordings is None else self._read_known(recordings, MIN_SPEECH_SECONDS, on_done)
+        has_model = self._given[0] is not None or self.settings.model is not None
+        cuts = cut_seconds if has_model else ()
+        return calibrate_store(self.store, self._model, dims=dims, known=known, cut_seconds=cuts, on_done=on_done)
+
+    def evaluate(
+        self,
+        recordings: str | PathLike[str],
+        *,
+        dims: Sequence[int] | None = None,
+        false_accept_rate: float = FALSE_ACCEPT_RATE,
+        margin: float = MARGIN,
+        min_speech_seconds: float = MIN_SPEECH_SECONDS,
+        on_done: "OnDone | None" = None,
+    ) -> "IndexEvaluation":
+        """Measure how often speakers are identified, and others are taken for a voice: open-set identification.
+
+        Recordings that are enrolled are left out.
+
+        Args:
+            recordings: A folder of speakers, ``FOLDER/NAME/…/file``, or a table as of `add_table`. A speaker whose name
+                no voice has is not enrolled; there must be some of either kind.
+            dims: Widths; all of the index by default.
+            false_accept_rate: Of the decisions, if the index is calibrated.
+            margin: Likewise.
+            min_speech_seconds: Recordings with less speech are left out.
+            on_done: Called with (recordings done, all recordings).
+
+        Raises:
+            DataError: If there are no recordings of enrolled speakers, or none of others.
+            MrlspkError: If the model cannot be loaded.
+        """
+        from mrlspk.index.evaluating import evaluate_known
+
+        known = self._read_known(recordings, min_speech_seconds, on_done)
+        return evaluate_known(self.store, known, dims=dims, options=DecisionOptions(false_accept_rate, margin))
+
+    def _read_known(
+        self, recordings: str | PathLike[str], min_speech_seconds: float, on_done: "OnDone | None"
+    ) -> "KnownRecordings":
+        from mrlspk.index.evaluating import read_known
+
+        return read_known(
+            self._model, self.settings, Path(recordings), min_speech_seconds=min_speech_seconds, on_done=on_done
+        )
 
     def _enrol_files(self, wanted: AudioToEnrol, min_speech_seconds: float, on_done: "OnDone | None") -> Enrolled:
         names = [each.name for each in wanted.recordings]

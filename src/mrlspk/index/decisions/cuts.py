@@ -10,8 +10,7 @@ from mrlspk.evaluation.embedder import Embedder
 from mrlspk.index.decisions.trials import EnrolledRecordings, Queries
 from mrlspk.inference.recording import Recording
 
-CUT_SECONDS = (2.0, 4.0, 8.0)
-MAX_CUT_RECORDINGS = 400  # cut at most, drawn
+MAX_CUT_RECORDINGS = 300  # cut at most, drawn
 
 type EmbedCuts = Callable[[Sequence[int], float], NDArray[np.float32]]
 
@@ -20,7 +19,7 @@ def cut_queries(
     enrolled: EnrolledRecordings,
     embed_cuts: EmbedCuts,
     *,
-    seconds: Sequence[float] = CUT_SECONDS,
+    seconds: Sequence[float],
     max_recordings: int = MAX_CUT_RECORDINGS,
     seed: int = 0,
 ) -> list[Queries]:
@@ -40,7 +39,7 @@ def cut_queries(
         rows = np.sort(order[enrolled.speech_seconds[order] > length][:max_recordings])
         if not len(rows):
             continue
-        vectors = embed_cuts(rows.tolist(), length)
+        vectors = embed_cuts(rows.tolist(), length)[:, : enrolled.vectors.shape[1]]  # an index may hold prefixes
         lengths = np.linalg.norm(vectors, axis=1)
         found = np.isfinite(lengths) & (lengths > 0)
         rows, unit = rows[found], (vectors[found] / lengths[found, None]).astype(np.float32)

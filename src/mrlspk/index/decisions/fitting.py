@@ -86,16 +86,20 @@ def calibrate(
         DataError: If there are too few voices with target trials.
         MetricError: If target trials do not score higher than others.
     """
-    queries = _draw(concatenate([own_queries(enrolled), *further]), seed)
+    others = [_draw(concatenate([*further]), MAX_QUERIES // 2, seed)] if further else []
+    own = _draw(own_queries(enrolled), MAX_QUERIES - sum(map(len, others)), seed)
+    queries = concatenate([own, *others])
     trials = score_trials(enrolled, queries, dims, make_profiles=make_profiles)
     is_target = ~np.isnan(trials.target[:, 0])
     target_voices = np.unique(queries.voice_index[is_target])
     _check_voices(len(target_voices), enrolled)
     seconds = queries.speech_seconds
     lines = _fit_lines(dims, trials, seconds, seed)
-    ratios = [_ratios(line, others, seconds) for line, others in zip(lines, trials.others, strict=True)]
     pairs = _pairs(queries, enrolled.n_voices)
-    widths = (WidthDecisions(line=line, tails=fit_tails(llrs, pairs)) for line, llrs in zip(lines, ratios, strict=True))
+    widths = tuple(
+        WidthDecisions(line=line, tails=fit_tails(_ratios(line, scores, seconds), pairs))
+        for line, scores in zip(lines, trials.others, strict=True)
+    )
     calibration = IndexCalibration(
         version=1,
         fingerprint=origin.fingerprint,
@@ -111,7 +115,7 @@ def calibrate(
         cut_seconds=cut_seconds,
         seconds_range=(float(seconds.min()), float(seconds.max())),
         typical_seconds=float(np.median(seconds)),
-        widths=tuple(widths),
+        widths=widths,
     )
     look_alikes = find_look_alikes(enrolled, queries, trials)
     return CalibrationReport(
@@ -122,11 +126,10 @@ def calibrate(
     )
 
 
-def _draw(queries: Queries, seed: int) -> Queries:
-    if len(queries) <= MAX_QUERIES:
+def _draw(queries: Queries, most: int, seed: int) -> Queries:
+    if len(queries) <= most:
         return queries
-    rows = np.random.default_rng(seed).choice(len(queries), MAX_QUERIES, replace=False)
-    return queries.take(np.sort(rows))
+    return queries.take(np.sort(np.random.default_rng(seed).choice(len(queries), most, replace=False)))
 
 
 def _check_voices(n_target_voices: int, enrolled: EnrolledRecordings) -> None:

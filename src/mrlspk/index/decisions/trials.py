@@ -8,7 +8,7 @@ from pathlib import PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-DUPLICATE = 0.999  # recordings of a higher cosine are the same audio
+DUPLICATE = 0.9999  # recordings of a higher cosine are the same audio
 QUERIES_PER_BLOCK = 256
 
 type Vectors = NDArray[np.float32]

@@ -19,7 +19,7 @@ def test_recordings_with_more_speech_are_cut():
         asked.append((list(rows), seconds))
         return 2 * np.eye(16, dtype=np.float32)[rows]
 
-    found = cut_queries(three_voices(), embed)
+    found = cut_queries(three_voices(), embed, seconds=(2.0, 4.0, 8.0))
     assert asked == [([1, 2, 3, 5], 2.0), ([2, 3, 5], 4.0), ([3], 8.0)]
     assert found[1].recording.tolist() == [2, 3, 5]
     assert found[1].voice_index.tolist() == [1, 1, 2]

@@ -1,1 +1,0 @@
-"""Parts of the study of the voice index on real speech."""
