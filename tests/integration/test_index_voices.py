@@ -102,6 +102,13 @@ def test_stats_count_voices_recordings_and_bytes_of_files(run, index):
     assert f"To delete them: mrlspk index compact {index}" in shown
 
 
+def test_check_tells_problems_of_an_index_that_cannot_be_read(run, index):
+    (index / "vectors-1" / "profiles.f32").unlink()
+    checked = run("index", "check", index, "--json")
+    assert (checked.exit_code, checked.json["ok"], checked.json["voices"]) == (3, False, None)
+    assert [(each["kind"], each["where"]) for each in checked.json["problems"]] == [("file", "vectors-1/profiles.f32")]
+
+
 def test_check_of_a_sound_index_exits_with_zero(run, index):
     checked = run("index", "check", index, "--json")
     assert (checked.exit_code, checked.json["ok"], checked.json["problems"]) == (0, True, [])

@@ -19,6 +19,7 @@ PRAGMAS = (  # none of them is kept in the file
     "PRAGMA secure_delete = ON",
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
+    "PRAGMA journal_size_limit = 16777216",  # bytes of the log after a large change
     "PRAGMA temp_store = MEMORY",  # names of voices are written to no other folder
 )
 

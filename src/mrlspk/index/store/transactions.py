@@ -43,8 +43,9 @@ def changing(database: Database, folder: Path) -> Iterator[tuple[sqlite3.Connect
 def writing(database: Database, folder: Path) -> Iterator[Writer]:
     """Yield a writer whose changes are on the disk after the block; after an error none is."""
     with changing(database, folder) as (connection, state), RowWriter(state, connection) as rows:
-        yield Writer(connection, state, rows)
-        rows.sync()
+        writer = Writer(connection, state, rows)
+        yield writer
+        writer.finish()
 
 
 @contextmanager

@@ -29,6 +29,7 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection, state: State, rows: RowWriter) -> None:
         self._connection, self._counts, self._rows = connection, state.counts, rows
         self.settings: IndexSettings = state.settings
+        self._removed: list[int] = []
         self._time = datetime.now(UTC).isoformat(timespec="seconds")
 
     def add_voices(self, voices: Iterable[NewVoice]) -> range:
@@ -93,7 +94,7 @@ class Writer:
         (recordings,) = self._connection.execute(
             "SELECT COUNT(*) FROM json_each(?) JOIN recordings ON voice_id = value", (given,)
         ).fetchone()
-        self._remove_slots(self._slots(ids))
+        self._removed += self._slots(ids)
         self._connection.execute("DELETE FROM voices WHERE id IN (SELECT value FROM json_each(?))", (given,))
         self._counts.voices -= len(ids)
         self._counts.recordings -= recordings
@@ -121,6 +122,13 @@ class Writer:
     def put_setting(self, key: str, value: str | None) -> None:
         """Set a value that `Snapshot.setting` returns, such as a calibration; None removes it."""
         write_setting(self._connection, key, value)
+
+    def finish(self) -> None:
+        """Tell readers which slots are removed, and write everything appended to the disk."""
+        if self._removed:
+            packed = np.array(self._removed, "<i8").tobytes()
+            self._connection.execute("INSERT INTO removed VALUES (?, ?)", (self._counts.changes + 1, packed))
+        self._rows.sync()
 
     def _add_chunk(self, first_id: int, voices: Sequence[NewVoice]) -> None:
         ids = range(first_id, first_id + len(voices))
@@ -150,7 +158,7 @@ class Writer:
     def _recording_row(self, voice_id: int, recording: NewRecording, vector_row: int | None) -> tuple[object, ...]:
         return (
             voice_id,
-            recording.source,
+            recording.source.encode(errors="backslashreplace").decode(),  # a path need not be Unicode text
             recording.seconds,
             recording.speech_seconds,
             _json(recording.warnings),
@@ -165,16 +173,9 @@ class Writer:
         self._connection.executemany("INSERT INTO profiles VALUES (?, ?)", enumerate(owners, first_slot))
 
     def _replace_profiles(self, voice: Voice, profiles: Vectors) -> None:
-        self._remove_slots(self._slots([voice.id]))
+        self._removed += self._slots([voice.id])
         self._connection.execute("DELETE FROM profiles WHERE voice_id = ?", (voice.id,))
         self._insert_profiles(self._rows.append_profiles(profiles), [voice.id] * len(profiles))
-
-    def _remove_slots(self, slots: Sequence[int]) -> None:
-        """Tell readers that slots are removed; changes within a transaction share a row of the table."""
-        change = self._counts.changes + 1
-        row = self._connection.execute("SELECT slots FROM removed WHERE change = ?", (change,)).fetchone()
-        packed = (row[0] if row else b"") + np.array(slots, "<i8").tobytes()
-        self._connection.execute("INSERT OR REPLACE INTO removed VALUES (?, ?)", (change, packed))
 
     def _slots(self, ids: Sequence[int]) -> list[int]:
         query = "SELECT slot FROM json_each(?) JOIN profiles ON voice_id = value ORDER BY slot"

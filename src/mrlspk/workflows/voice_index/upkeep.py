@@ -10,11 +10,11 @@ from mrlspk.workflows.voice_index.stats import IndexStats, measure_index
 
 @dataclass(frozen=True)
 class CheckedIndex:
-    """An index and its problems; ``ok`` if none of them is an error."""
+    """An index and its problems; its voices and recordings are counted if none of them is an error."""
 
-    voices: int
-    recordings: int
     problems: tuple[Problem, ...]
+    voices: int | None = None
+    recordings: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -37,9 +37,11 @@ def check_index(folder: Path) -> CheckedIndex:
         MrlspkError: If the folder is no index.
     """
     with VoiceStore.open(folder) as store:
-        problems = tuple(store.check())
+        checked = CheckedIndex(tuple(store.check()))
+        if not checked.ok:
+            return checked
         with store.reading() as snapshot:
-            return CheckedIndex(snapshot.n_voices, snapshot.n_recordings, problems)
+            return CheckedIndex(checked.problems, snapshot.n_voices, snapshot.n_recordings)
 
 
 def compact_index(folder: Path, *, dim: int | None = None) -> CompactedIndex:

@@ -1,3 +1,6 @@
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -187,3 +190,45 @@ def test_index_is_not_created_over_files(tmp_path, store):
         make_store(store.folder)
     (tmp_path / "empty").mkdir()
     assert voice_names(make_store(tmp_path / "empty")) == []
+
+
+def test_path_that_is_no_unicode_text_can_be_kept(store):
+    with store.writing() as writer:
+        writer.add_recordings("ann", [NewRecording("a\udcff.wav")], unit_vectors(1, 20), profiles=unit_vectors(1, 21))
+    with store.reading() as snapshot:
+        assert snapshot.voice("ann").recordings[1].source == "a\\udcff.wav"
+
+
+def resident_kib(path):
+    """Return how much of a mapped file this process has in memory, from what the kernel says of its mappings."""
+    maps = Path("/proc/self/smaps").read_text().split(str(path))[1:]
+    return sum(int(each.partition("\nRss:")[2].split()[0]) for each in maps)
+
+
+def test_opening_reads_no_vectors(tmp_path):
+    with make_store(tmp_path / "many") as store, store.writing() as writer:
+        writer.add_voices(new_voice(f"voice {number}", seed=number, dim=DIM) for number in range(3000))
+    path = store.folder / "vectors-1" / "profiles.f32"
+    with VoiceStore.open(store.folder) as other, other.reading() as snapshot:
+        snapshot.voice("voice 7")
+        snapshot.voices_of(np.array([2999]))
+        assert resident_kib(path) == 0
+        float(snapshot.profiles.sum())
+        assert resident_kib(path) == 3000 * DIM * 4 / 1024 + 0.5
+
+
+def test_opening_keeps_nothing_for_each_voice(tmp_path):
+    """2,000 voices alone would need more than 100 KiB as Python objects."""
+    with make_store(tmp_path / "many") as store, store.writing() as writer:
+        writer.add_voices(new_voice(f"voice {number}", seed=number) for number in range(2000))
+        writer.remove(["voice 3"])
+    with make_store(tmp_path / "one", "voice 7") as small:
+        pass
+    grown = {}
+    for folder in (small.folder, small.folder, store.folder):
+        tracemalloc.start()
+        with VoiceStore.open(folder) as other, other.reading() as snapshot:
+            snapshot.voice("voice 7")
+            grown[folder] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert grown[store.folder] - grown[small.folder] < 20_000
