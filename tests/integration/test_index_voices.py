@@ -3,11 +3,12 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from integration.test_torch_free import HEAVY
 from mrlspk.index.store.store import VoiceStore
-from voice_stores import make_store, new_voice
+from voice_stores import make_store, new_voice, unit_vectors
 
 
 @pytest.fixture
@@ -160,7 +161,9 @@ def test_shell_completes_names_of_voices(index, monkeypatch):
 
 
 @pytest.mark.process
-def test_commands_on_voices_import_no_torch(index):
+def test_commands_on_voices_and_vectors_import_no_torch(index, tmp_path):
+    vectors, other = tmp_path / "v.npz", tmp_path / "other"
+    np.savez(vectors, ids=np.array(["ann/1", "bob/1"]), embeddings=unit_vectors(2, seed=0))
     program = f"""
 import sys
 class Refuse:
@@ -170,9 +173,17 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 from typer.testing import CliRunner
 from mrlspk.cli.app import app
-for typed in ("list", "show anna", "rename anna anne", "remove anne", "stats", "check", "compact"):
+for folder, typed in (
+    *(({str(index)!r}, typed) for typed in (
+        "list", "show anna", "rename anna anne", "remove anne", "stats", "check", "compact",
+        "search --vectors {vectors} --explain",
+    )),
+    ({str(other)!r}, "create --vectors {vectors}"),
+    ({str(other)!r}, "add --vectors {vectors}"),
+    ({str(other)!r}, "export -o {tmp_path}/out.npz"),
+):
     command, *rest = typed.split()
-    result = CliRunner().invoke(app, ["index", command, {str(index)!r}, *rest])
+    result = CliRunner().invoke(app, ["index", command, folder, *rest])
     assert result.exit_code == 0, (typed, result.output, result.exception)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -99,7 +99,7 @@ def test_silent_query_gets_scores_and_no_decision(index, voices, tmp_path):
     index.add_folder(voices)
     found = index.identify(silence(tmp_path / "silent.wav"))
     assert found.decision is None
-    assert found.warnings == ("no speech was found, so there is no decision",)
+    assert found.warnings == ("no speech was found",)
     assert found.query.warnings == ("silent",)
     assert found.candidates
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mrlspk.index.decisions.decide import Decision
 
 CALIBRATION = "calibration"  # the setting that holds it
-NOT_CALIBRATED = "the index has no calibration: these are scores only; `mrlspk index calibrate` fits one to its voices"
-NO_SPEECH = "no speech was found, so there is no decision"
+NOT_CALIBRATED = "the index has no calibration"
+NO_SPEECH = "no speech was found"
 FALSE_ACCEPT_RATE = 0.01
 MARGIN = 2.302585092994046  # ln 10: the best voice is ten times as likely as the next
 

@@ -65,6 +65,24 @@ VectorsInPlace = Annotated[
         help="Vectors in place of recordings: .npz, .npy, .ark, .scp, .parquet or .jsonl.",
     ),
 ]
+VectorIds = Annotated[
+    Path | None,
+    option(
+        Panel.DATA,
+        "--ids",
+        metavar="<file>",
+        help="Ids of an .npy file, one per line. Default: NAME.ids.txt beside it.",
+    ),
+]
+SpeakersPath = Annotated[
+    Path | None,
+    option(
+        Panel.DATA,
+        "--speakers",
+        metavar="<file>",
+        help="utt2spk, or a table with the columns id and speaker. Default: the id's part before its /.",
+    ),
+]
 FalseAcceptRate = Annotated[
     float,
     option(

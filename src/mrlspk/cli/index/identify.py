@@ -1,0 +1,131 @@
+"""``mrlspk index identify`` and ``verify``: decide whose voice a recording is."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mrlspk.cli import output
+from mrlspk.cli.index.answers import (
+    identification_entry,
+    show_identification,
+    show_identifications,
+    show_verification,
+    verification_entry,
+)
+from mrlspk.cli.index.opening import open_index, typed
+from mrlspk.cli.index.options import FalseAcceptRate, IndexFolder, IndexModel, SearchedDim, VoiceName, Where
+from mrlspk.cli.options import MOST, AsJson, Debug, Device, Quiet, TrustCode
+from mrlspk.cli.panels import Panel, option
+from mrlspk.errors import DataError
+
+if TYPE_CHECKING:
+    from mrlspk.index.results import Identification, Verification
+
+log = logging.getLogger("mrlspk.index")
+
+LARGEST_MARGIN = 100.0
+TEN_TIMES = 2.302585092994046  # nats
+
+
+def identify_command(
+    folder: IndexFolder,
+    audio: Annotated[list[str], typer.Argument(metavar="AUDIO", help="Recordings.")],
+    *,
+    false_accept_rate: FalseAcceptRate = 0.01,
+    margin: Annotated[
+        float,
+        option(
+            Panel.SCORING,
+            min=0.0,
+            max=LARGEST_MARGIN,
+            metavar="<nats>",
+            help="Log-likelihood ratio by which the best voice leads the next. Default: 2.3, ten times as likely.",
+        ),
+    ] = TEN_TIMES,
+    dim: SearchedDim = None,
+    where: Where = None,
+    k: Annotated[int, option(Panel.OUTPUT, "-k", min=2, max=MOST, metavar="<n>", help="Candidates to show.")] = 5,
+    model: IndexModel = None,
+    trust_code: TrustCode = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Say whose voice a recording is: accept NAME, unknown, or ambiguous.
+
+    A decision needs a calibration: see `mrlspk index calibrate`. Without one, scores are shown.
+
+    Example:
+        mrlspk index identify voices/ call.wav
+    """
+    from mrlspk.workflows.embed_inputs import refuse_missing
+
+    with open_index(folder, model=model, device=device, trust_code=trust_code, quiet=quiet) as index:
+        refuse_missing(audio)
+        found = index.identify_many(
+            audio, k=k, dim=dim, where=where, false_accept_rate=false_accept_rate, margin=margin
+        )
+    if len(found) == 1 and found[0].error is not None:
+        raise found[0].error
+    _warn(found)
+    entries = [identification_entry(each) for each in found]
+    payload = (entries[0] if len(entries) == 1 else {}) | {"recordings": entries}
+    calibrate = typed("calibrate", folder)
+    human = show_identification(found[0], calibrate) if len(found) == 1 else show_identifications(found, calibrate)
+    output.show("index identify", payload, human, as_json=as_json)
+    _check_all(found)
+
+
+def verify_command(
+    folder: IndexFolder,
+    name: VoiceName,
+    audio: Annotated[str, typer.Argument(metavar="AUDIO", help="A recording.")],
+    *,
+    false_accept_rate: FalseAcceptRate = 0.01,
+    dim: SearchedDim = None,
+    model: IndexModel = None,
+    trust_code: TrustCode = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Decide whether a recording is of one voice.
+
+    A decision needs a calibration: see `mrlspk index calibrate`. Without one, the score is shown.
+
+    Example:
+        mrlspk index verify voices/ anna call.wav
+    """
+    from mrlspk.workflows.embed_inputs import refuse_missing
+
+    with open_index(folder, model=model, device=device, trust_code=trust_code, quiet=quiet) as index:
+        refuse_missing([audio])
+        found = index.verify(name, audio, dim=dim, false_accept_rate=false_accept_rate)
+    _warn([found])
+    human = show_verification(found, typed("calibrate", folder))
+    output.show("index verify", verification_entry(found), human, as_json=as_json)
+
+
+def _warn(found: "Sequence[Identification | Verification]") -> None:
+    """Warn of recordings without speech, and of what makes decisions less reliable; what is said twice, say once."""
+    from mrlspk.index.deciding import NOT_CALIBRATED
+
+    texts: dict[str, str] = {}
+    for each in found:
+        for text in (*each.query.warnings, *each.warnings):
+            if text != NOT_CALIBRATED:
+                texts.setdefault(text, each.query.source or "")
+    for text, source in texts.items():
+        log.warning("%s: %s", source, text)
+
+
+def _check_all(found: "Sequence[Identification]") -> None:
+    """Raise DataError if a recording could not be embedded."""
+    failed = [str(each.error) for each in found if each.error is not None]
+    if failed:
+        head = f"{len(failed)} of {len(found)} recordings could not be embedded:"
+        raise DataError("\n".join([head, *failed]))

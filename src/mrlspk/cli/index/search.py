@@ -1,0 +1,125 @@
+"""``mrlspk index search``: find the nearest voices."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from mrlspk.cli import output
+from mrlspk.cli.index.answers import candidate_table
+from mrlspk.cli.index.opening import open_index
+from mrlspk.cli.index.options import IndexFolder, IndexModel, SearchedDim, VectorIds, VectorsInPlace, Where
+from mrlspk.cli.options import MOST, AsJson, Debug, Device, Quiet, TrustCode
+from mrlspk.cli.panels import Panel, option
+from mrlspk.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from mrlspk.index.results import SearchResult
+    from mrlspk.workflows.voice_index.search import IndexSearch
+
+
+def search_command(
+    folder: IndexFolder,
+    audio: Annotated[list[str] | None, typer.Argument(metavar="AUDIO", help="Recordings.")] = None,
+    *,
+    vectors: VectorsInPlace = None,
+    ids: VectorIds = None,
+    k: Annotated[int, option(Panel.SCORING, "-k", min=1, max=MOST, metavar="<n>", help="Voices to find.")] = 10,
+    dim: SearchedDim = None,
+    where: Where = None,
+    exact: Annotated[bool, option(Panel.SCORING, "--exact", help="Compare every voice, without a shortlist.")] = False,
+    explain: Annotated[
+        bool, option(Panel.OUTPUT, "--explain", help="Tell bytes and time of each stage, and the recall on a sample.")
+    ] = False,
+    model: IndexModel = None,
+    trust_code: TrustCode = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Find the voices nearest to recordings or vectors.
+
+    It takes no decision: see `mrlspk index identify`. Several recordings are searched in one batch.
+
+    Example:
+        mrlspk index search voices/ call.wav -k 5
+        mrlspk index search voices/ --vectors calls.npz --explain
+    """
+    from mrlspk.workflows.voice_index.search import search_index
+
+    if bool(audio) == bool(vectors):
+        raise UsageError("expected recordings or vectors", fix="Give AUDIO or `vectors`.")
+    with open_index(folder, model=model, device=device, trust_code=trust_code, quiet=quiet) as index:
+        report = search_index(
+            index, audio or (), vectors=vectors, ids=ids, k=k, dim=dim, where=where, exact=exact, explain=explain
+        )
+    if len(report.found) == 1 and report.found[0].error is not None:
+        raise report.found[0].error
+    output.show("index search", _payload(report), _human(report), as_json=as_json)
+    failed = [str(each.error) for each in report.found if each.error is not None]
+    if failed:
+        head = f"{len(failed)} of {len(report.found)} recordings could not be embedded:"
+        raise DataError("\n".join([head, *failed]))
+
+
+def _payload(report: "IndexSearch") -> dict[str, Any]:
+    entries = [_entry(source, found) for source, found in zip(report.sources, report.found, strict=True)]
+    first = report.found[0]
+    payload: dict[str, Any] = {"dim": first.dim, "voices": first.voices}
+    if len(entries) == 1:
+        payload |= {"results": entries[0]["results"]}
+    payload |= {"queries": entries}
+    if report.explained is not None:
+        stages = [
+            {
+                "dim": each.dim,
+                "type": each.type,
+                "candidates": each.candidates,
+                "bytes": each.bytes,
+                "seconds": each.seconds,
+            }
+            for each in first.stages
+        ]
+        payload |= {"stages": stages, "recall": report.explained.recall, "recall_queries": report.explained.queries}
+    return payload
+
+
+def _entry(source: str, found: "SearchResult") -> dict[str, Any]:
+    return {
+        "source": source,
+        "results": [{"name": each.name, "score": each.score} for each in found.results],
+        "speech_seconds": found.query.speech_seconds,
+        "error": found.error and str(found.error),
+    }
+
+
+def _human(report: "IndexSearch") -> Iterator[RenderableType]:
+    for number, (source, found) in enumerate(zip(report.sources, report.found, strict=True)):
+        if len(report.found) > 1:
+            yield f"{source}" if number == 0 else f"\n{source}"
+        yield candidate_table(found.results) if found.results else _nothing(found)
+    if report.explained is not None:
+        yield ""
+        yield from _explanation(report)
+
+
+def _nothing(found: "SearchResult") -> str:
+    return "cannot be embedded" if found.error is not None else "no voice fits the filter, or the index is empty"
+
+
+def _explanation(report: "IndexSearch") -> Iterator[RenderableType]:
+    stages, explained = report.found[0].stages, report.explained
+    rows = [
+        (
+            f"{each.type} {each.dim}",
+            f"{each.candidates:,}",
+            f"{each.bytes:,}",
+            f"{1000 * each.seconds:.2f}",
+        )
+        for each in stages
+    ]
+    yield output.table(None, ("stage", "rows compared", "bytes read", "ms"), rows)
+    if explained is not None and explained.recall is not None:
+        yield f"recall: {explained.recall:.4f}, on noisy copies of {explained.queries:,} voices of the index"

@@ -1,0 +1,243 @@
+"""``mrlspk index create``, ``add``, ``identify``, ``search`` and ``verify``, on recordings and on vectors."""
+
+import shutil
+import stat
+
+import numpy as np
+import pytest
+import soundfile
+
+import mrlspk
+from factories import RATE, write_tiny_model, write_voices
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A checkpoint of random weights with two widths."""
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "model.pt", (4, 8))
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory):
+    """A folder of three voices with two recordings of 1.5 s each, and a silent file beside it."""
+    root = write_voices(tmp_path_factory.mktemp("speech") / "voices", 3, sessions=("a",), seconds=1.5, syllables=True)
+    soundfile.write(root.parent / "silent.wav", np.zeros(2 * RATE), RATE)
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, model, voices):
+    """An index with the first recording of each voice."""
+    folder = tmp_path_factory.mktemp("made") / "index"
+    with mrlspk.VoiceIndex.create(folder, model) as index:
+        for number in range(3):
+            index.add(f"voice{number}", recording(voices, number), metadata={"number": number})
+    return folder
+
+
+@pytest.fixture
+def index(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "index")
+
+
+def recording(voices, speaker, number=1):
+    return voices / f"speaker{speaker}" / "a" / f"{number}.wav"
+
+
+def vector_file(path, names=("ann/1", "ann/2", "bob/1"), dim=8, seed=0):
+    vectors = np.random.default_rng(seed).standard_normal((len(names), dim)).astype(np.float32)
+    np.savez(path, ids=np.array(names), embeddings=vectors)
+    return path
+
+
+def test_created_index_is_private_and_names_its_model(run, model, tmp_path):
+    created = run("index", "create", tmp_path / "i", "--model", model, "--profiles", "auto", "--dim", "4", "--json")
+    settings = created.json["settings"]
+    assert (settings["embed_dim"], settings["dims"], settings["profiles"]) == (4, [4], "auto")
+    assert (settings["model"], settings["speech"]) == (str(model), "auto")
+    assert stat.S_IMODE((tmp_path / "i").stat().st_mode) == 0o700
+    assert "To enrol voices: mrlspk index add" in run("index", "create", tmp_path / "j", "--model", model).stdout
+
+
+def test_create_refuses_a_folder_with_files(run, model, index):
+    assert run("index", "create", index, "--model", model).exit_code == 1
+
+
+@pytest.mark.parametrize("profiles", ["0", "-1", "many", "101"])
+def test_create_refuses_a_number_of_profiles(run, model, tmp_path, profiles):
+    refused = run("index", "create", tmp_path / "i", "--model", model, "--profiles", profiles)
+    assert (refused.exit_code, (tmp_path / "i").exists()) == (2, False)
+    assert "--profiles" in refused.stderr
+
+
+def test_add_enrols_and_then_extends_a_voice(run, index, voices):
+    added = run("index", "add", index, "dora", recording(voices, 0, 2), "--metadata", "age=34", "--json").json
+    assert (added["names"], added["new_names"], added["recordings"], added["voices"]) == (["dora"], ["dora"], 1, 4)
+    again = run("index", "add", index, "dora", recording(voices, 1), "--metadata", "site=north")
+    assert "added to dora: 1 recording" in again.stdout
+    shown = run("index", "show", index, "dora", "--json").json
+    assert (len(shown["recordings"]), shown["metadata"]) == (2, {"age": 34, "site": "north"})
+
+
+def test_add_of_a_folder_takes_names_from_it(run, index, voices):
+    added = run("index", "add", index, "--from-folder", voices, "--json").json
+    assert added["names"] == ["speaker0", "speaker1", "speaker2"]
+    assert (added["recordings"], added["voices"]) == (6, 6)
+
+
+def test_add_of_a_table_takes_metadata_from_it(run, index, voices, tmp_path):
+    table = tmp_path / "voices.csv"
+    table.write_text(f"name,path,site\nzoe,{recording(voices, 2)},north\n")
+    assert run("index", "add", index, "--from-csv", table).exit_code == 0
+    assert run("index", "show", index, "zoe", "--json").json["metadata"] == {"site": "north"}
+
+
+def test_add_refuses_silence_and_enrols_the_others(run, index, voices):
+    added = run("index", "add", index, "dora", recording(voices, 0, 2), voices.parent / "silent.wav", "--json")
+    assert (added.exit_code, added.json["recordings"]) == (3, 1)
+    assert [each["reason"] for each in added.json["refused"]] == ["holds no speech"]
+    assert "1 of 2 recordings were refused, the others are enrolled" in added.stderr
+    assert run("index", "add", index, "mute", voices.parent / "silent.wav").exit_code == 3
+    assert "mute" not in run("index", "list", index).stdout
+
+
+def test_add_refuses_less_speech_than_asked_for(run, index, voices):
+    refused = run("index", "add", index, "dora", recording(voices, 0, 2), "--min-speech-seconds", "30")
+    assert refused.exit_code == 3
+    assert "a voice needs 30 s" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "expected recordings from one place, got none"),
+        (("ann",), "expected NAME and AUDIO, got one of them"),
+        (("ann", "a.wav", "--from-folder", "x"), "got the name ann too"),
+        (("--from-folder", "x", "--from-csv", "y"), "expected recordings from one place, got 2"),
+        (("ann", "a.wav", "--speakers", "s"), "--speakers: given without vectors"),
+        (("--from-folder", "x", "--metadata", "a=1"), "--metadata: given without NAME"),
+        (("ann", "a.wav", "--metadata", "north"), "expected key=value, got 'north'"),
+        (("ann", "a.wav", "--metadata", "a=1", "--metadata", "a=2"), "got a twice"),
+    ],
+)
+def test_add_from_no_place_or_several_is_a_usage_error(run, index, words, said):
+    refused = run("index", "add", index, *words)
+    assert refused.exit_code == 2
+    assert said in refused.stderr
+
+
+def test_identify_without_a_calibration_shows_scores_and_the_way(run, index, voices):
+    found = run("index", "identify", index, recording(voices, 1), "--json").json
+    assert (found["decision"], found["name"], found["false_accept_rate"]) == (None, None, None)
+    assert (found["undecided"], found["dim"], found["voices"]) == ("the index has no calibration", 8, 3)
+    best = found["candidates"][0]
+    assert (best["name"], best["llr"]) == ("voice1", None)
+    assert best["score"] == pytest.approx(1, abs=1e-6)
+    shown = run("index", "identify", index, recording(voices, 1)).stdout
+    assert shown.startswith("no decision: the index has no calibration\n")
+    assert f"To get decisions: mrlspk index calibrate {index}" in shown
+
+
+def test_identify_of_silence_is_null_with_a_warning(run, index, voices):
+    found = run("index", "identify", index, voices.parent / "silent.wav", "--json")
+    assert (found.exit_code, found.json["decision"], found.json["speech_seconds"]) == (0, None, 0)
+    assert "no speech was found" in found.stderr
+    assert found.json["undecided"] == "no speech was found"
+
+
+def test_identify_of_several_recordings_has_a_row_each(run, index, voices):
+    paths = [recording(voices, 2), recording(voices, 0), voices / "broken.wav"]
+    paths[2].write_bytes(b"RIFF")
+    found = run("index", "identify", index, *paths, "--json")
+    assert found.exit_code == 3
+    assert [each["candidates"][:1] for each in found.json["recordings"]][2] == []
+    assert [each["candidates"][0]["name"] for each in found.json["recordings"][:2]] == ["voice2", "voice0"]
+    assert "1 of 3 recordings could not be embedded" in found.stderr
+    rows = run("index", "identify", index, *paths[:2]).stdout.splitlines()
+    assert rows[0].split() == ["recording", "nearest", "score", "speech"]
+    assert rows[1].split()[1:3] == ["voice2", "1.0000"]
+
+
+def test_search_of_several_recordings_equals_one_at_a_time(run, index, voices):
+    paths = [recording(voices, number, 2) for number in range(3)]
+    together = run("index", "search", index, *paths, "-k", "2", "--json").json["queries"]
+    alone = [run("index", "search", index, path, "-k", "2", "--json").json["results"] for path in paths]
+    assert [len(each) for each in alone] == [2, 2, 2]
+    for batched, single in zip(together, alone, strict=True):
+        assert [each["name"] for each in batched["results"]] == [each["name"] for each in single]
+        expected = pytest.approx([each["score"] for each in single], abs=1e-6)  # the network rounds batches otherwise
+        assert [each["score"] for each in batched["results"]] == expected
+
+
+def test_search_takes_width_filter_and_exactness(run, index, voices):
+    path = recording(voices, 1)
+    found = run("index", "search", index, path, "--dim", "4", "--where", "number >= 1", "--exact", "--json").json
+    assert (found["dim"], found["voices"]) == (4, 2)
+    assert [each["name"] for each in found["results"]] == ["voice1", "voice2"]
+    assert "the index has no width 5" in run("index", "search", index, path, "--dim", "5").stderr
+    assert "no voice fits the filter" in run("index", "search", index, path, "--where", "number = 9").stdout
+
+
+def test_explained_search_tells_stages_and_recall(run, index, voices):
+    found = run("index", "search", index, recording(voices, 1), "--explain", "--json").json
+    assert [set(each) for each in found["stages"]] == [{"dim", "type", "candidates", "bytes", "seconds"}]
+    assert (found["stages"][0]["bytes"], found["recall"], found["recall_queries"]) == (3 * 8 * 4, 1, 3)
+    assert "recall: 1.0000" in run("index", "search", index, recording(voices, 1), "--explain").stdout
+
+
+def test_verify_scores_one_voice(run, index, voices):
+    found = run("index", "verify", index, "voice2", recording(voices, 2), "--json").json
+    assert (found["name"], found["same"], found["llr"]) == ("voice2", None, None)
+    assert found["score"] == pytest.approx(1, abs=1e-6)
+    assert "score  1.0000" in run("index", "verify", index, "voice2", recording(voices, 2)).stdout
+
+
+def test_another_model_is_refused(run, index, voices, tmp_path):
+    other = write_tiny_model(tmp_path / "other.pt", (4, 8), seed=1)
+    refused = run("index", "add", index, "dora", recording(voices, 0), "--model", other)
+    assert refused.exit_code == 3
+    assert "expected the model" in refused.stderr
+
+
+def test_model_that_has_moved_is_named_again(run, voices, model, tmp_path):
+    moved = shutil.copy(model, tmp_path / "before.pt")
+    run("index", "create", tmp_path / "i", "--model", moved)
+    after = (tmp_path / "before.pt").rename(tmp_path / "after.pt")
+    assert run("index", "add", tmp_path / "i", "ann", recording(voices, 0)).exit_code == 1
+    assert run("index", "add", tmp_path / "i", "ann", recording(voices, 0), "--model", after).exit_code == 0
+
+
+def test_index_of_vectors_enrols_and_searches_them(run, tmp_path):
+    file = vector_file(tmp_path / "v.npz")
+    assert run("index", "create", tmp_path / "i", "--vectors", file, "--dims", "4", "--json").json["settings"][
+        "dims"
+    ] == [4, 8]
+    added = run("index", "add", tmp_path / "i", "--vectors", file, "--json")
+    assert added.json["names"] == ["ann", "bob"]
+    assert "does not say which model" in added.stderr
+    found = run("index", "search", tmp_path / "i", "--vectors", file, "-k", "1", "--json").json["queries"]
+    assert [(each["source"], each["results"][0]["name"]) for each in found] == [
+        ("ann/1", "ann"), ("ann/2", "ann"), ("bob/1", "bob"),
+    ]  # fmt: skip
+
+
+def test_search_of_narrow_or_unusable_vectors_is_refused(run, tmp_path):
+    run("index", "create", tmp_path / "i", "--vectors", vector_file(tmp_path / "v.npz"))
+    narrow = run("index", "search", tmp_path / "i", "--vectors", vector_file(tmp_path / "n.npz", dim=4))
+    np.savez(tmp_path / "z.npz", ids=np.array(["a"]), embeddings=np.zeros((1, 8), np.float32))
+    zero = run("index", "search", tmp_path / "i", "--vectors", tmp_path / "z.npz")
+    assert (narrow.exit_code, zero.exit_code) == (3, 3)
+    assert "expected 8 values a vector, got 4" in narrow.stderr
+
+
+def test_export_writes_vectors_that_an_index_takes_again(run, index, voices, tmp_path):
+    run("index", "add", index, "voice0", recording(voices, 0, 2))
+    written = run("index", "export", index, "-o", tmp_path / "v.npz", "--json").json
+    assert written["files"] == [str(tmp_path / "v.npz")]
+    assert list(np.load(tmp_path / "v.npz")["ids"]) == ["voice0/1", "voice1/1", "voice2/1"]
+    assert run("index", "export", index, "-o", tmp_path / "v.npz").exit_code == 1
+    run("index", "create", tmp_path / "again", "--vectors", tmp_path / "v.npz")
+    added = run("index", "add", tmp_path / "again", "--vectors", tmp_path / "v.npz", "--json")
+    assert added.json["names"] == ["voice0", "voice1", "voice2"]
+    run("index", "export", index, "-o", tmp_path / "r.jsonl", "--recordings", "--where", "number = 0")
+    assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 2
