@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mrlspk.index.decisions.fitting import CalibrationReport
     from mrlspk.index.enrolment.audio import OnDone
     from mrlspk.index.evaluating import IndexEvaluation, KnownRecordings
+    from mrlspk.index.funnel.tuning import TuneReport
     from mrlspk.inference.embed_many import Audio
 
 
@@ -135,6 +136,8 @@ class VoiceIndex(SearchedVoices):
             UsageError: If no voice can have the name or the metadata.
             MrlspkError: If the model cannot be loaded, or the index cannot be written.
         """
+        if not audio:
+            raise UsageError("expected one recording or more, got none", parameter="audio")
         wanted = audio_of_name(name, (), metadata)
         return self._enrol([name.strip()] * len(audio), audio, wanted, min_speech_seconds, sample_rate=sample_rate)
 
@@ -270,6 +273,22 @@ class VoiceIndex(SearchedVoices):
         return read_known(
             self._model, self.settings, Path(recordings), min_speech_seconds=min_speech_seconds, on_done=on_done
         )
+
+    def tune(self, *, recall: float = 0.999, apply: bool = True) -> "TuneReport":
+        """Choose the shortlist by searches for recordings of the index's own voices: the fastest with this recall.
+
+        Args:
+            recall: Share of searches whose best voice is to be that of an exact search.
+            apply: Use it from now on; False only measures.
+
+        Raises:
+            DataError: If no voice is enrolled.
+            UsageError: If ``recall`` is no share.
+            MrlspkError: If the shortlist cannot be written.
+        """
+        from mrlspk.index.tuning import tune_store
+
+        return tune_store(self.store, recall, apply=apply)
 
     def _enrol_files(self, wanted: AudioToEnrol, min_speech_seconds: float, on_done: "OnDone | None") -> Enrolled:
         names = [each.name for each in wanted.recordings]
