@@ -34,7 +34,7 @@ class GeneratedVoices:
 def generate_voices(voices: int, queries: int, *, dim: int = 256, seed: int = 0) -> GeneratedVoices:
     """Return ``voices`` enrolled vectors and second recordings of ``queries`` random ones of them."""
     rng = np.random.default_rng(seed)
-    scale = _falling(dim, 1.25)
+    scale = _falling(dim, 1.28)
     genders, accents = _centres(rng, _GENDERS, 0.6 * scale), _centres(rng, _ACCENTS, 0.6 * scale)
     channels, noise = _centres(rng, _CHANNELS, 0.45 * scale), 0.75 * _falling(dim, 1.2)
     enrolled = np.empty((voices, dim), np.float32)

@@ -110,7 +110,7 @@ def settings_of_vectors(
 def _made(embed_dim: int) -> dict[str, Any]:
     """Return the shortlist of a new index, and when it was made by which version."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"shortlist": ShortlistSpec("bits", embed_dim), "created": created, "mrlspk_version": __version__}
+    return {"shortlist": ShortlistSpec.default(embed_dim), "created": created, "mrlspk_version": __version__}
 
 
 def _absolute(model: str | PathLike[str]) -> str:

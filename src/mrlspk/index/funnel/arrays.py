@@ -23,7 +23,7 @@ class FunnelArrays:
         profiles: Unit vectors, (slots, embed_dim).
         codes: Their codes as ``codes.encode`` makes them, or None: every search is exact.
         spec: The type and width of the codes, and how many candidates are compared at the full width.
-        rotation: The rotation of sign bits.
+        rotation: The rotations of sign bits.
         removed: True for slots that no search may find.
     """
 

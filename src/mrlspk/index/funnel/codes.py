@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.index.shortlist import ShortlistSpec
+from mrlspk.index.shortlist import BITS_PER_VALUE, ShortlistSpec
 
 type Codes = NDArray[Any]  # uint8 for bits and int8, float32 otherwise
 type Floats = NDArray[np.float32]
@@ -36,19 +36,21 @@ def code_columns(spec: ShortlistSpec) -> int:
 
 
 def random_rotation(dim: int, seed: int) -> Floats:
-    """Return a random orthogonal (dim, dim) matrix, rounded to the grid of queries.
+    """Return two random orthogonal (dim, dim) matrices side by side, rounded to the grid of queries.
 
-    An index stores it: another linear algebra library may round another way.
+    An index stores them: another linear algebra library may round another way.
     """
-    matrix, triangle = np.linalg.qr(np.random.default_rng(seed).standard_normal((dim, dim)))
-    return _on_grid(matrix * np.sign(np.diagonal(triangle)), _QUERY_STEPS)
+    random = np.random.default_rng(seed).standard_normal((BITS_PER_VALUE, dim, dim))
+    matrices, triangles = np.linalg.qr(random)
+    signs = np.sign(np.diagonal(triangles, axis1=1, axis2=2))[:, None]
+    return _on_grid(np.concatenate(matrices * signs, axis=1), _QUERY_STEPS)
 
 
 def encode(vectors: Floats, spec: ShortlistSpec, rotation: Floats | None) -> Codes:
     """Return the codes, (rows, code_columns), of unit vectors of (rows, embed_dim).
 
-    Bits are the signs of the first ``spec.dim`` values after ``rotation``. int8 and float32 are prefixes of unit
-    length; int8 has a fixed scale of 127, so that codes stay valid when voices are added.
+    Bits are the signs of the first ``spec.dim`` values after ``rotation``, (embed_dim, 2 x embed_dim). int8 and
+    float32 are prefixes of unit length; int8 has a fixed scale of 127, so that codes stay valid when voices are added.
     """
     codes = np.zeros((len(vectors), code_columns(spec)), code_dtype(spec))
     for rows in row_blocks(len(vectors)):

@@ -21,7 +21,7 @@ from mrlspk.index.funnel.faiss_scan import Engine, available_engine
 from mrlspk.index.funnel.numpy_scan import bit_distances, code_distances
 from mrlspk.index.funnel.probes import Probes, best_vectors
 from mrlspk.index.funnel.search import search
-from mrlspk.index.shortlist import ShortlistSpec
+from mrlspk.index.shortlist import BITS_PER_VALUE, ShortlistSpec
 
 PREFIX_DIMS = (32, 48, 64, 96, 128)
 CANDIDATES = (20, 50, 100, 200, 500, 1000, 2000, 4000, 8000, 16000)
@@ -95,7 +95,8 @@ def tune(
     best = best_vectors(arrays, probes)
     rotation = arrays.rotation if arrays.rotation is not None else random_rotation(arrays.embed_dim, _ROTATION_SEED)
     narrower = [dim for dim in prefix_dims if dim < arrays.embed_dim]
-    specs = [ShortlistSpec("bits", arrays.embed_dim), *(ShortlistSpec("int8", dim) for dim in narrower)]
+    specs = [ShortlistSpec("bits", count * arrays.embed_dim) for count in range(1, BITS_PER_VALUE + 1)]
+    specs += [ShortlistSpec("int8", dim) for dim in narrower]
     specs += [ShortlistSpec("float32", dim) for dim in narrower if dim <= arrays.embed_dim // _FLOAT_SHARE]
     plain = replace(arrays, codes=None, rotation=rotation)
     measured = tuple(_measure(replace(plain, spec=spec), probes, best, recall, engine) for spec in specs)

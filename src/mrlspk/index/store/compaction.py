@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.index.funnel.codes import row_blocks, unit_prefixes
-from mrlspk.index.shortlist import ShortlistSpec
 from mrlspk.index.store.database import FILE_NAME, Database
 from mrlspk.index.store.layout import build_layout
 from mrlspk.index.store.mapped_arrays import MappedArrays
@@ -79,11 +78,10 @@ def _narrow(settings: IndexSettings, dim: int) -> IndexSettings:
     if dim not in settings.dims:
         widths = ", ".join(map(str, settings.dims))
         raise UsageError(f"expected one of the widths {widths}, got {dim}", parameter="dim")
-    spec = settings.shortlist
     return settings.with_changes(
         embed_dim=dim,
         dims=tuple(each for each in settings.dims if each <= dim),
-        shortlist=ShortlistSpec(spec.type, min(spec.dim, dim), spec.candidates),
+        shortlist=settings.shortlist.narrowed(dim),
     )
 
 

@@ -45,8 +45,9 @@ class IndexSettings(StrictModel):
         """Refuse widths that the stored vectors do not have."""
         if list(self.dims) != sorted(set(self.dims)) or self.dims[-1:] != (self.embed_dim,):
             raise ValueError(f"expected rising widths that end in {self.embed_dim}, got {self.dims}")
-        if not 0 < self.shortlist.dim <= self.embed_dim:
-            raise ValueError(f"expected a shortlist of at most {self.embed_dim} values, got {self.shortlist.dim}")
+        widest = self.shortlist.widest(self.embed_dim)
+        if not 0 < self.shortlist.dim <= widest:
+            raise ValueError(f"expected a shortlist of at most {widest} values, got {self.shortlist.dim}")
         return self
 
     def with_changes(self, **changes: Any) -> Self:

@@ -6,7 +6,7 @@ import pytest
 from mrlspk.index.funnel.codes import code_columns, code_dtype, encode, encode_queries, random_rotation
 from mrlspk.index.shortlist import ShortlistSpec
 
-SPECS = [ShortlistSpec("bits", 96), ShortlistSpec("int8", 64), ShortlistSpec("float32", 64)]
+SPECS = [ShortlistSpec("bits", 192), ShortlistSpec("int8", 64), ShortlistSpec("float32", 64)]
 
 
 def unit_vectors(rows, dim=96, seed=0):
@@ -70,9 +70,12 @@ def test_products_of_queries_with_codes_are_exact_in_float32(spec):
     np.testing.assert_array_equal(np.stack([codes[:, ::-1] @ query[::-1] for query in queries]), exact)
 
 
-def test_rotation_is_orthogonal_and_the_seed_fixes_it():
+def test_rotations_are_orthogonal_and_the_seed_fixes_them():
     rotation = random_rotation(64, 3)
-    np.testing.assert_allclose(rotation @ rotation.T, np.eye(64), atol=5e-3)
+    first, second = np.hsplit(rotation, 2)
+    np.testing.assert_allclose(first @ first.T, np.eye(64), atol=5e-3)
+    np.testing.assert_allclose(second @ second.T, np.eye(64), atol=5e-3)
+    assert (first != second).mean() > 0.9
     np.testing.assert_array_equal(rotation, random_rotation(64, 3))
     assert (rotation != random_rotation(64, 4)).mean() > 0.9
 

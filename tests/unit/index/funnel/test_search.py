@@ -11,7 +11,7 @@ from mrlspk.index.funnel.search import search
 from mrlspk.index.shortlist import ShortlistSpec
 
 DIM, SLOTS = 64, 3000
-SPECS = [ShortlistSpec("bits", DIM, 400), ShortlistSpec("int8", 32, 200), ShortlistSpec("float32", 32, 200)]
+SPECS = [ShortlistSpec("bits", 2 * DIM, 400), ShortlistSpec("int8", 32, 200), ShortlistSpec("float32", 32, 200)]
 ENGINES = ["numpy", "faiss"]
 
 by_spec = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.type)

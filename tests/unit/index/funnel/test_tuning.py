@@ -81,7 +81,7 @@ def test_choice_is_the_fastest_that_reaches_the_recall():
     report = tune(arrays, noisy_copies(arrays, count=300, cosine=0.8), 0.99, prefix_dims=(16, 32))
     times = {row.spec: row.milliseconds for row in report.measured if row.milliseconds is not None}
     assert {(row.spec.type, row.spec.dim) for row in report.measured} == {
-        ("bits", 64), ("int8", 16), ("int8", 32), ("float32", 16),
+        ("bits", 64), ("bits", 128), ("int8", 16), ("int8", 32), ("float32", 16),
     }  # fmt: skip
     fastest = min(times, key=times.get)
     assert report.best == (fastest if times[fastest] < report.exact_milliseconds else None)

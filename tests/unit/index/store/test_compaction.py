@@ -96,15 +96,23 @@ def test_index_without_voices_can_be_compacted(tmp_path):
         assert (snapshot.slots, snapshot.n_voices) == (0, 0)
 
 
-@pytest.mark.parametrize("spec", [ShortlistSpec("bits", DIM), ShortlistSpec("int8", 4), ShortlistSpec("float32", DIM)])
-def test_narrower_width_cuts_and_normalises_every_vector(tmp_path, spec):
+@pytest.mark.parametrize(
+    ("spec", "width"),
+    [
+        (ShortlistSpec("bits", 2 * DIM), DIM),
+        (ShortlistSpec("bits", DIM), DIM),
+        (ShortlistSpec("int8", 4), 4),
+        (ShortlistSpec("float32", DIM), DIM // 2),
+    ],
+)
+def test_narrower_width_cuts_and_normalises_every_vector(tmp_path, spec, width):
     store = make_store(tmp_path / "voices", "ann", "ben", spec=spec)
     with store.writing() as writer:
         writer.add_voices([SECRET])
     store.compact(dim=DIM // 2)
     with VoiceStore.open(store.folder).reading() as snapshot:
         assert (snapshot.settings.embed_dim, snapshot.settings.dims) == (DIM // 2, (DIM // 2,))
-        assert snapshot.settings.shortlist == ShortlistSpec(spec.type, min(spec.dim, DIM // 2))
+        assert snapshot.settings.shortlist == ShortlistSpec(spec.type, width)
         cut = np.concatenate([unit_vectors(1, 0), unit_vectors(1, 1), SECRET.profiles])[:, : DIM // 2]
         assert np.allclose(snapshot.profiles, cut / np.linalg.norm(cut, axis=1, keepdims=True), atol=1e-7)
         cut = SECRET.vectors[:, : DIM // 2]

