@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import soundfile
+from typer.testing import CliRunner
 
 import mrlspk
 from factories import RATE, write_tiny_model, write_voices
+from mrlspk.cli.app import app
 from mrlspk.errors import DataError
 
 
@@ -126,3 +128,27 @@ def test_other_model_is_refused_and_the_moved_one_is_found_again(index, model, v
     for named in (None, model, mrlspk.load(model)):
         with mrlspk.VoiceIndex.open(folder, named) as again:
             assert again.search(query).results == index.search(query).results
+
+
+@pytest.mark.parametrize("suffix", ["npz", "parquet", "jsonl"])
+def test_file_of_embed_enrols_what_its_recordings_would(index, model, tmp_path, suffix):
+    root = write_voices(tmp_path / "v", 2, seconds=1.5, syllables=True)
+    long = np.concatenate([soundfile.read(root / "speaker0" / "a" / f"{number}.wav")[0] for number in (1, 2)])
+    soundfile.write(root / "speaker0" / "a" / "1.wav", long, RATE)  # weighs twice as much
+    silence(root / "speaker1" / "b" / "silent.wav")
+    file = tmp_path / f"v.{suffix}"
+    done = CliRunner().invoke(app, ["embed", str(root), "--model", str(model), "-o", str(file), "--quiet"])
+    assert done.exit_code == 0, done.stderr
+    of_audio = index.add_folder(root)
+    with mrlspk.VoiceIndex.create(tmp_path / "vectors", vectors=file) as other:
+        of_vectors = other.add_vectors(file)
+        assert (of_vectors.names, of_vectors.n_recordings) == (of_audio.names, of_audio.n_recordings)
+        assert [(each.source, each.reason) for each in of_vectors.refused] == [
+            ("speaker1/b/silent.wav", "holds no speech")
+        ]
+        assert other.settings.fingerprint == index.settings.fingerprint
+        assert other.settings.speech == index.settings.speech == "auto"
+        for name in of_audio.names:
+            assert other.voice(name).speech_seconds == pytest.approx(index.voice(name).speech_seconds)
+        with other.store.reading() as one, index.store.reading() as two:
+            np.testing.assert_allclose(one.profiles, two.profiles, atol=1e-5)

@@ -60,7 +60,14 @@ def enrol_audio(
     return replace(enrolled, refused=found.refused)
 
 
-def enrol_vectors(store: VoiceStore, path: Path, *, speakers: Path | None = None, ids: Path | None = None) -> Enrolled:
+def enrol_vectors(
+    store: VoiceStore,
+    path: Path,
+    *,
+    speakers: Path | None = None,
+    ids: Path | None = None,
+    min_speech_seconds: float,
+) -> Enrolled:
     """Enrol the vectors of a file in one change of the index; the memory does not grow with the file.
 
     Args:
@@ -68,17 +75,20 @@ def enrol_vectors(store: VoiceStore, path: Path, *, speakers: Path | None = None
         path: Vector file.
         speakers: Speaker by id: Kaldi's utt2spk or a table. None: the part of an id before its first ``/``.
         ids: Ids of the rows of an .npy file.
+        min_speech_seconds: Rows with less speech, as far as the file says so, are refused.
 
     Raises:
-        DataError: If they are vectors of another model, of other speech, or cannot be used.
+        DataError: If they are vectors of another model, of other speech, or cannot be used, or all are refused.
         MrlspkError: If the index cannot be written.
     """
     file = open_vectors(path, ids=ids)
     with store.reading() as snapshot:
         settings = snapshot.settings
     warnings = check_origin(file, settings)
-    rows = read_voices(file, settings, speakers=speakers)
-    return replace(enrol(store, voices_of(rows, settings.embed_dim), {}), warnings=warnings)
+    rows = read_voices(file, settings, speakers=speakers, min_speech_seconds=min_speech_seconds)
+    if not rows.names:
+        raise _nothing_left(rows.refused)
+    return replace(enrol(store, voices_of(rows, settings.embed_dim), {}), refused=rows.refused, warnings=warnings)
 
 
 def _nothing_left(refused: Sequence[Remark]) -> DataError:

@@ -187,6 +187,7 @@ class VoiceIndex(SearchedVoices):
         *,
         speakers: str | PathLike[str] | None = None,
         ids: str | PathLike[str] | None = None,
+        min_speech_seconds: float = MIN_SPEECH_SECONDS,
     ) -> Enrolled:
         """Add the vectors of a file; its memory does not grow with the file.
 
@@ -194,6 +195,7 @@ class VoiceIndex(SearchedVoices):
             vectors: .npz, .npy, .ark, .scp, .parquet or .jsonl, of `mrlspk embed` or another toolkit.
             speakers: Speaker by id: Kaldi's utt2spk or a table. None: the part of an id before its first ``/``.
             ids: Ids of the rows of an .npy file, one per line; None for ``NAME.ids.txt`` beside it.
+            min_speech_seconds: Rows with less speech are refused, as far as a file of `mrlspk embed` says so.
 
         Raises:
             DataError: If they are vectors of another model or of other speech, or some have no direction or speaker.
@@ -201,8 +203,13 @@ class VoiceIndex(SearchedVoices):
         """
         from mrlspk.index.enrolling import enrol_vectors
 
-        of_speakers = None if speakers is None else Path(speakers)
-        return enrol_vectors(self.store, Path(vectors), speakers=of_speakers, ids=None if ids is None else Path(ids))
+        return enrol_vectors(
+            self.store,
+            Path(vectors),
+            speakers=None if speakers is None else Path(speakers),
+            ids=None if ids is None else Path(ids),
+            min_speech_seconds=min_speech_seconds,
+        )
 
     def calibrate(
         self,

@@ -8,7 +8,7 @@ import numpy as np
 
 from mrlspk.errors import DataError, shorten
 from mrlspk.reading import parse_json, reading
-from mrlspk.vectors.table import Origin, Row, VectorFile, as_widths, gather_blocks
+from mrlspk.vectors.table import Origin, RecordingFacts, Row, VectorFile, as_widths, gather_blocks
 
 ID_KEYS = "id", "utterance_id"
 VECTOR_KEYS = "embedding", "vector"
@@ -28,15 +28,28 @@ def open_jsonl(path: Path) -> VectorFile:
     detector = str(content["speech_detector"] or "") if "speech_detector" in content else None  # null: none was used
     dims = as_widths(content["dims"], path) if isinstance(content.get("dims"), list) else None
     origin = Origin(fingerprint if isinstance(fingerprint, str) else None, detector, dims)
-    return VectorFile(path, lambda: gather_blocks(_rows(path), path), origin=origin)
+    facts = (lambda: _facts(path)) if content.keys() >= {"seconds", "speech_seconds", "warnings"} else None
+    return VectorFile(path, lambda: gather_blocks(_rows(path), path), origin=origin, facts=facts)
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     with reading(path, DataError), path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                where = f"{path}:{number}"
-                yield _row(_parse(line, where), where)
+                yield f"{path}:{number}", _parse(line, f"{path}:{number}")
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    return (_row(content, where) for where, content in _lines(path))
+
+
+def _facts(path: Path) -> Iterator[RecordingFacts]:
+    for where, content in _lines(path):
+        seconds, speech, warnings = content.get("seconds"), content.get("speech_seconds"), content.get("warnings")
+        is_text = isinstance(warnings, list) and all(isinstance(each, str) for each in warnings)
+        if not (isinstance(seconds, int | float) and isinstance(speech, int | float | None) and is_text):
+            raise DataError("expected numbers as seconds and speech_seconds, and texts as warnings", where, SAVE)
+        yield RecordingFacts(seconds, speech, tuple(warnings or ()))
 
 
 def _parse(line: bytes, where: str) -> dict[str, Any]:

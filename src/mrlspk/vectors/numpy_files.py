@@ -1,10 +1,11 @@
 """Read .npz and .npy files of vectors block by block; pickled objects are never loaded."""
 
+import math
 import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import DataError, MrlspkError, shorten
 from mrlspk.reading import LARGEST_LIST, read_text
-from mrlspk.vectors.table import Block, Origin, VectorFile, as_float32, as_widths, rows_per_block
+from mrlspk.vectors.table import Block, Origin, RecordingFacts, VectorFile, as_float32, as_widths, rows_per_block
 
 IDS, EMBEDDINGS = "ids", "embeddings"
+FACTS = "seconds", "speech_seconds", "warnings"  # as `mrlspk embed` writes them
 IDS_SUFFIX = ".ids.txt"
 SAVE = "Save it with `numpy.savez(FILE, ids=ids, embeddings=vectors)`: texts (n,) and floats (n, dim)."
 _SAVE_AS = {".npz": SAVE, ".npy": "Save floats (n, dim) with `numpy.save(FILE, vectors)`."}
@@ -59,7 +61,11 @@ def open_npz(path: Path) -> VectorFile:
         with _faults(path, ".npz"), zipfile.ZipFile(path) as archive, archive.open(member) as stream:
             yield from _blocks(stream, sizes[EMBEDDINGS], ids, path, ".npz")
 
-    return VectorFile(path, blocks, count, origin)
+    def facts() -> Iterator[RecordingFacts]:
+        with _faults(path, ".npz"), zipfile.ZipFile(path) as archive:
+            yield from _facts([_array(archive, name) for name in FACTS], count)
+
+    return VectorFile(path, blocks, count, origin, facts if sizes.keys() >= set(FACTS) else None)
 
 
 def open_npy(path: Path, ids: Path | None) -> VectorFile:
@@ -107,6 +113,20 @@ def _ids(archive: zipfile.ZipFile, path: Path) -> tuple[str, ...]:
             what = f"expected {IDS} as texts (n,), got pickled Python objects, which are not loaded"
             raise DataError(what, path, "Save them as texts: `numpy.savez(FILE, ids=numpy.array(ids, str), …)`.")
     return as_texts(_array(archive, IDS), path)
+
+
+def _facts(columns: Sequence[NDArray[np.generic]], count: int) -> Iterator[RecordingFacts]:
+    """Yield what arrays (count,) of seconds, seconds of speech and warnings say.
+
+    Raises:
+        ValueError: If they are not that.
+    """
+    kinds = "f", "f", "U"
+    if any(each.shape != (count,) or each.dtype.kind != kind for each, kind in zip(columns, kinds, strict=True)):
+        raise ValueError(f"{', '.join(FACTS)} are not numbers, numbers and texts ({count},)")
+    for seconds, speech, warnings in zip(*(each.tolist() for each in columns), strict=True):
+        known = None if math.isnan(speech) else speech
+        yield RecordingFacts(seconds, known, tuple(warnings.split(", ")) if warnings else ())
 
 
 def _origin(archive: zipfile.ZipFile, sizes: Mapping[str, int], path: Path) -> Origin:

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.errors import DataError, MissingDependencyError, shorten
-from mrlspk.vectors.table import Block, Origin, VectorFile, as_float32, read_widths, rows_per_block
+from mrlspk.vectors.table import Block, Origin, RecordingFacts, VectorFile, as_float32, read_widths, rows_per_block
 
 if TYPE_CHECKING:
     import pyarrow
 
 ID_COLUMNS = "id", "utterance_id"
 VECTOR_COLUMNS = "embedding", "vector"
+FACTS = "seconds", "speech_seconds", "warnings"
 ROWS_OF_LISTS = 4096  # read at a time, where only reading tells their width
 SAVE = "Write the columns id (string) and embedding (list of floats), as `mrlspk embed -o FILE.parquet` does."
 
@@ -40,7 +41,8 @@ def open_parquet(path: Path) -> VectorFile:
     origin = Origin(told.get("fingerprint") or None, told.get("speech_detector"), dims)
     if not count:
         raise DataError("expected vectors, got an empty file", path, SAVE)
-    return VectorFile(path, lambda: _blocks(path, columns), count, origin)
+    facts = (lambda: _facts(path)) if set(schema.names) >= set(FACTS) else None
+    return VectorFile(path, lambda: _blocks(path, columns), count, origin, facts)
 
 
 @contextmanager
@@ -90,6 +92,15 @@ def _blocks(path: Path, columns: list[str]) -> Iterator[Block]:
                 raise DataError(f"expected an id in every row, got none in row {done + _first_null(ids)}", path, SAVE)
             yield tuple(ids.to_pylist()), block
             done += len(block)
+
+
+def _facts(path: Path) -> Iterator[RecordingFacts]:
+    with _opened(path) as file:
+        for batch in file.iter_batches(columns=list(FACTS), use_threads=False):
+            for seconds, speech, warnings in zip(*(batch.column(name).to_pylist() for name in FACTS), strict=True):
+                if not (isinstance(seconds, float) and isinstance(warnings, list)):
+                    raise DataError("expected numbers as seconds and lists of texts as warnings", path, SAVE)
+                yield RecordingFacts(seconds, speech, tuple(warnings))
 
 
 def _matrix(vectors: "pyarrow.Array", dim: int | None, done: int, path: Path) -> NDArray[np.float32]:

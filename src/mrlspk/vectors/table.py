@@ -69,6 +69,21 @@ class VectorTable:
 
 
 @dataclass(frozen=True)
+class RecordingFacts:
+    """What a file of `mrlspk embed` says of a recording beside its vector.
+
+    Attributes:
+        seconds: Its length.
+        speech_seconds: Speech in it; None if it was not searched.
+        warnings: Such as ``silent``.
+    """
+
+    seconds: float
+    speech_seconds: float | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class VectorFile:
     """A vector file that was recognised, and is read block by block.
 
@@ -77,12 +92,14 @@ class VectorFile:
         blocks: Reads it from its beginning.
         count: Number of vectors; None if only reading tells.
         origin: What it says of the model.
+        facts: Reads what it says of each recording, in the order of the rows; None if it says nothing.
     """
 
     path: Path
     blocks: Callable[[], Iterator[Block]]
     count: int | None = None
     origin: Origin = Origin()
+    facts: Callable[[], Iterator[RecordingFacts]] | None = None
 
 
 def speech_mode(detector: str | None) -> SpeechMode | None:

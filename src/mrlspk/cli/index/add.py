@@ -89,7 +89,7 @@ def add_command(
         elif from_csv is not None:
             done = index.add_table(from_csv, min_speech_seconds=min_speech_seconds, on_done=on_progress)
         elif vectors is not None:
-            done = index.add_vectors(vectors, speakers=speakers, ids=ids)
+            done = index.add_vectors(vectors, speakers=speakers, ids=ids, min_speech_seconds=min_speech_seconds)
         else:
             done = index.add(name or "", *(audio or ()), metadata=values, min_speech_seconds=min_speech_seconds)
         voices = len(index)

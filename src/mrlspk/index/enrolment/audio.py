@@ -58,7 +58,8 @@ def embed_voices(
     groups: dict[str, list[EmbeddedAudio]] = {}
     refused: list[Remark] = []
     for name, found in zip(names, _embed(model, settings, audio, sample_rate, on_done), strict=True):
-        if reason := refusal(found, min_speech_seconds=min_speech_seconds):
+        reason = found.error.what if found.error else refusal(found, min_speech_seconds=min_speech_seconds)
+        if reason:
             refused.append(Remark(name, _source(found), reason))
         else:
             groups.setdefault(name, []).append(found)

@@ -1,8 +1,8 @@
 """Refuse recordings that say too little about a voice."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from mrlspk.inference.embed_many import EmbeddedAudio
 from mrlspk.inference.recording import SILENT
 
 MIN_SPEECH_SECONDS = 1.0
@@ -26,21 +26,30 @@ class Remark:
         return f"{self.source} ({self.name}): {self.reason}"
 
 
-def has_speech(found: EmbeddedAudio) -> bool:
-    """Return whether a recording that was embedded holds speech."""
-    return SILENT not in found.warnings and found.speech_seconds != 0
+class Heard(Protocol):
+    """What is known of a recording beside its vector."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Its length."""
+
+    @property
+    def speech_seconds(self) -> float | None:
+        """Speech in it; None if it was not searched."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Such as ``silent``."""
 
 
-def refusal(found: EmbeddedAudio, *, min_speech_seconds: float) -> str | None:
-    """Return why a recording is refused; None if it can be enrolled.
+def refusal(heard: Heard, *, min_speech_seconds: float) -> str | None:
+    """Return why a recording that was embedded is refused; None if it can be enrolled.
 
     Without a speech detector, all of a recording counts as speech unless it is silent.
     """
-    if found.error is not None:
-        return found.error.what
-    if not has_speech(found):
+    if SILENT in heard.warnings or heard.speech_seconds == 0:
         return "holds no speech"
-    seconds = found.seconds if found.speech_seconds is None else found.speech_seconds
+    seconds = heard.seconds if heard.speech_seconds is None else heard.speech_seconds
     if seconds is not None and seconds < min_speech_seconds:
         return f"has {seconds:.1f} s of speech, and a voice needs {min_speech_seconds:g} s"
     return None

@@ -1,40 +1,24 @@
-"""Check that the vectors of a file are those of an index, and enrol them."""
+"""Check that the vectors of a file are those of an index, and find the voice of each row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress, islice
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mrlspk.errors import DataError
 from mrlspk.index.enrolment.enrol import NewRecordings
-from mrlspk.index.enrolment.vector_rows import VectorRows, read_rows
+from mrlspk.index.enrolment.refusals import Remark, refusal
+from mrlspk.index.enrolment.sources import check_voice_name
+from mrlspk.index.enrolment.vector_rows import HeardRows, VectorRows, VectorsOfVoice
 from mrlspk.index.store.settings import IndexSettings
 from mrlspk.index.store.voices import NewRecording
-from mrlspk.vectors.table import VectorFile
+from mrlspk.vectors.checks import refuse_unusable, usable_rows
+from mrlspk.vectors.speakers import read_speakers, require_speakers
+from mrlspk.vectors.table import Block, VectorFile, VectorTable
 
 SAME_MODEL = "Give vectors of the index's model, or make an index of its own for these."
-
-
-def read_voices(file: VectorFile, settings: IndexSettings, *, speakers: Path | None = None) -> VectorRows:
-    """Return the rows of a vector file by voice.
-
-    Wider vectors are cut only if file and index name the same model: an index may hold prefixes.
-
-    Args:
-        file: The file.
-        settings: Of the index.
-        speakers: Speaker by id, as of `mrlspk.vectors.speakers`.
-
-    Raises:
-        DataError: If the vectors have another width, are not finite or have no speaker.
-        UsageError: If no voice can have the name of a speaker.
-    """
-    same_model = file.origin.fingerprint is not None and file.origin.fingerprint == settings.fingerprint
-    return read_rows(file, embed_dim=settings.embed_dim, cut=same_model, speakers=speakers)
-
-
-def voices_of(rows: VectorRows, embed_dim: int) -> Iterator[NewRecordings]:
-    """Yield the voices of a file; their seconds of speech are unknown."""
-    for voice in rows.groups(embed_dim):
-        yield NewRecordings(voice.name, tuple(map(NewRecording, voice.ids)), voice.vectors)
 
 
 def check_origin(file: VectorFile, settings: IndexSettings) -> tuple[str, ...]:
@@ -55,3 +39,105 @@ def check_origin(file: VectorFile, settings: IndexSettings) -> tuple[str, ...]:
         named = [each or "whole recordings" for each in detectors]
         raise DataError(f"expected embeddings of {named[0]}, got those of {named[1]}", file.path, SAME_MODEL)
     return tuple(warnings)
+
+
+def read_voices(
+    file: VectorFile, settings: IndexSettings, *, speakers: Path | None = None, min_speech_seconds: float = 0.0
+) -> VectorRows:
+    """Read a vector file once, check every row and find its voice.
+
+    Wider vectors are cut only if file and index name the same model: an index may hold prefixes.
+
+    Args:
+        file: The file.
+        settings: Of the index.
+        speakers: Speaker by id: Kaldi's utt2spk or a table. None: the part of an id before its first ``/``.
+        min_speech_seconds: Rows with less speech, or none, are refused, as far as the file says so.
+
+    Raises:
+        DataError: If the vectors have another width or no direction, or an id has no speaker.
+        UsageError: If no voice can have the name of a speaker.
+    """
+    reader = _Reader(file, settings, None if speakers is None else read_speakers(speakers), min_speech_seconds)
+    for block in file.blocks():
+        reader.add(block)
+    return reader.rows()
+
+
+def voices_of(rows: VectorRows, embed_dim: int) -> Iterator[NewRecordings]:
+    """Yield the voices of a file."""
+    for voice in rows.groups(embed_dim):
+        yield NewRecordings(voice.name, tuple(_recordings(rows, voice)), voice.vectors)
+
+
+def _recordings(rows: VectorRows, voice: VectorsOfVoice) -> Iterator[NewRecording]:
+    for id_, row in zip(voice.ids, voice.rows, strict=True):
+        if rows.facts is None:
+            yield NewRecording(id_)
+        else:
+            heard = rows.facts[row]
+            yield NewRecording(id_, heard.seconds, heard.speech_seconds, heard.warnings)
+
+
+class _Reader:
+    """A reading of a vector file in progress."""
+
+    def __init__(
+        self, file: VectorFile, settings: IndexSettings, labels: Mapping[str, str] | None, min_speech_seconds: float
+    ) -> None:
+        origin = file.origin
+        self._file, self._dim, self._labels, self._least = file, settings.embed_dim, labels, min_speech_seconds
+        self._may_cut = origin.fingerprint is not None and origin.fingerprint == settings.fingerprint
+        self._heard = None if file.facts is None else file.facts()
+        self._facts = HeardRows()
+        self._refused: list[Remark] = []
+        self._places: dict[str, int] = {}
+        self._voices: list[NDArray[np.int64]] = []  # of the rows that are kept
+        self._kept: list[NDArray[np.bool_]] = []
+
+    def add(self, block: Block) -> None:
+        """Check rows.
+
+        Raises:
+            DataError: As of `read_voices`.
+        """
+        ids, _ = block
+        self._check(block)
+        speakers = require_speakers(ids, self._labels, self._file.path)
+        kept = np.array(self._are_kept(ids, speakers), np.bool_)
+        self._kept.append(kept)
+        places = (self._places.setdefault(each, len(self._places)) for each in compress(speakers, kept))
+        self._voices.append(np.fromiter(places, np.int64))
+
+    def rows(self) -> VectorRows:
+        """Return all rows."""
+        return VectorRows(
+            self._file.blocks,
+            np.concatenate(self._kept),
+            tuple(map(check_voice_name, self._places)),
+            np.concatenate(self._voices),
+            None if self._heard is None else self._facts,
+            tuple(self._refused),
+        )
+
+    def _are_kept(self, ids: Sequence[str], speakers: Sequence[str]) -> list[bool]:
+        if self._heard is None:
+            return [True] * len(ids)
+        kept = []
+        for id_, speaker, heard in zip(ids, speakers, islice(self._heard, len(ids)), strict=True):
+            reason = refusal(heard, min_speech_seconds=self._least)
+            kept.append(reason is None)
+            if reason is None:
+                self._facts.add(heard)
+            else:
+                self._refused.append(Remark(speaker, id_, reason))
+        return kept
+
+    def _check(self, block: Block) -> None:
+        ids, vectors = block
+        width = vectors.shape[1]
+        if width < self._dim or (width > self._dim and not self._may_cut):
+            raise DataError(f"expected {self._dim} values a vector, got {width}", self._file.path, SAME_MODEL)
+        table = VectorTable(ids, vectors[:, : self._dim])
+        if not usable_rows(table).all():
+            refuse_unusable(table, self._file.path)

@@ -2,7 +2,6 @@
 
 import pytest
 
-from mrlspk.errors import DataError
 from mrlspk.index.enrolment.refusals import refusal
 from mrlspk.inference.embed_many import EmbeddedAudio
 
@@ -16,7 +15,6 @@ from mrlspk.inference.embed_many import EmbeddedAudio
         (EmbeddedAudio(0, "a.wav", seconds=9, speech_seconds=None, warnings=("silent",)), "holds no speech"),
         (EmbeddedAudio(0, "a.wav", seconds=0.5, speech_seconds=None), "has 0.5 s of speech, and a voice needs 1 s"),
         (EmbeddedAudio(0, "a.wav", seconds=9, speech_seconds=None), None),
-        (EmbeddedAudio(0, "a.wav", error=DataError("no such file", "a.wav", "Check the path.")), "no such file"),
     ],
 )
 def test_recording_without_a_second_of_speech_is_refused(found, reason):
