@@ -12,6 +12,7 @@ from rich.console import RenderableType
 from mrlspk.cli import output
 from mrlspk.cli.index.opening import open_index
 from mrlspk.cli.index.options import IndexFolder, IndexModel, LeastSpeech, SpeakersPath, VectorIds, VectorsInPlace
+from mrlspk.cli.index.voice_text import counted
 from mrlspk.cli.options import AsJson, Debug, Device, Quiet, TrustCode
 from mrlspk.cli.panels import Panel, option
 from mrlspk.errors import DataError, UsageError
@@ -170,11 +171,6 @@ def _human(done: "Enrolled", voices: int) -> Iterator[RenderableType]:
     if done.repeated:
         yield f"{counted(len(done.repeated), 'recording')} enrolled already, such as {done.repeated[0].source}"
     yield f"the index has {counted(voices, 'voice')}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _refusal(refused: "Sequence[Remark]", n_taken: int) -> DataError:

@@ -79,12 +79,12 @@ def show_identification(found: "Identification", calibrate: str) -> Iterator[Ren
 def show_identifications(found: "Sequence[Identification]", calibrate: str) -> Iterator[RenderableType]:
     """Yield a row for each of several recordings, and how often a stranger is accepted."""
     decided = [each for each in found if each.threshold is not None]
-    answers, ratios = (["answer"], ["LLR"]) if decided else ([], [])
-    columns = ["recording", *answers, "nearest", "score", *ratios, "speech"]
+    answers, needed = (["answer"], ["accepted from"]) if decided else ([], [])
+    columns = ["recording", *answers, "nearest", "score", *needed, "speech"]
     rows = ([_cells(each)[column] for column in columns] for each in found)
     yield output.table(None, columns, rows, dispensable=("nearest", "speech"))
     yield ""
-    yield from _grounds((decided or found)[0], calibrate)
+    yield from _grounds((decided or found)[0], calibrate, has_threshold=False)
 
 
 def show_verification(found: "Verification", calibrate: str) -> Iterator[RenderableType]:
@@ -131,7 +131,7 @@ def _cells(found: "Identification") -> dict[str, object]:
         "answer": _short(found),
         "nearest": best.name if best else "",
         "score": f"{best.score:.4f}" if best else "",
-        "LLR": _llr(best) if best else "",
+        "accepted from": "" if found.threshold is None else f"{found.threshold:.4f}",
         "speech": speech(found.query.speech_seconds),
     }
 
@@ -146,11 +146,12 @@ def _llr(match: "Match") -> str:
     return "" if match.llr is None else f"{match.llr:+.2f}"
 
 
-def _grounds(found: "Identification | Verification", calibrate: str) -> Iterator[str]:
+def _grounds(found: "Identification | Verification", calibrate: str, *, has_threshold: bool = True) -> Iterator[str]:
     """Yield the threshold and how often a stranger is accepted, or how to get decisions."""
     if found.false_accept_rate is not None and found.threshold is not None:
         n_voices = getattr(found, "voices", 1)
-        yield f"accepted from a score of {found.threshold:.4f} on, at width {found.dim}"
+        if has_threshold:
+            yield f"accepted from a score of {found.threshold:.4f} on, at width {found.dim}"
         yield false_accepts(found.false_accept_rate, n_voices)
     elif found.query.speech_seconds != 0:
         yield f"To get decisions: {calibrate}"

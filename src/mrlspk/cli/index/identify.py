@@ -15,7 +15,16 @@ from mrlspk.cli.index.answers import (
     verification_entry,
 )
 from mrlspk.cli.index.opening import open_index, typed
-from mrlspk.cli.index.options import FalseAcceptRate, IndexFolder, IndexModel, SearchedDim, VoiceName, Where
+from mrlspk.cli.index.options import (
+    TEN_TIMES,
+    FalseAcceptRate,
+    IndexFolder,
+    IndexModel,
+    Margin,
+    SearchedDim,
+    VoiceName,
+    Where,
+)
 from mrlspk.cli.options import MOST, AsJson, Debug, Device, Quiet, TrustCode
 from mrlspk.cli.panels import Panel, option
 from mrlspk.errors import DataError
@@ -25,25 +34,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mrlspk.index")
 
-LARGEST_MARGIN = 100.0
-TEN_TIMES = 2.302585092994046  # nats
-
 
 def identify_command(
     folder: IndexFolder,
     audio: Annotated[list[str], typer.Argument(metavar="AUDIO", help="Recordings.")],
     *,
     false_accept_rate: FalseAcceptRate = 0.01,
-    margin: Annotated[
-        float,
-        option(
-            Panel.SCORING,
-            min=0.0,
-            max=LARGEST_MARGIN,
-            metavar="<nats>",
-            help="Log-likelihood ratio by which the best voice leads the next. Default: 2.3, ten times as likely.",
-        ),
-    ] = TEN_TIMES,
+    margin: Margin = TEN_TIMES,
     dim: SearchedDim = None,
     where: Where = None,
     k: Annotated[int, option(Panel.OUTPUT, "-k", min=2, max=MOST, metavar="<n>", help="Candidates to show.")] = 5,

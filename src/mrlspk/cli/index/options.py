@@ -11,6 +11,8 @@ from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.trial_options import check_rate
 
 FEWEST_SECONDS, MOST_SECONDS = 0.0, 3600.0
+LARGEST_MARGIN = 100.0
+TEN_TIMES = 2.302585092994046  # nats
 
 
 IndexFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the index.")]
@@ -91,5 +93,16 @@ FalseAcceptRate = Annotated[
         callback=check_rate,
         metavar="<rate>",
         help="Share of strangers that a search over all voices may accept.",
+    ),
+]
+Margin = Annotated[
+    float,
+    option(
+        Panel.SCORING,
+        "--margin",
+        min=0.0,
+        max=LARGEST_MARGIN,
+        metavar="<nats>",
+        help="Log-likelihood ratio by which the best voice leads the next. Default: 2.3, ten times as likely.",
     ),
 ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 UNKNOWN = "–"
+LARGEST_WHOLE = 1e12  # larger ratios are written with an exponent
 
 
 def speech(seconds: float | None) -> str:
@@ -32,9 +33,14 @@ def ratio(llr: float) -> str:
     """Return a likelihood ratio with two digits, as ``7,200`` or ``1/7,200``."""
     size = float(f"{math.exp(min(abs(llr), 60.0)):.2g}")
     inverse = "1/" if llr < 0 and size > 1 else ""
-    return inverse + (f"{size:,.0f}" if size >= 10 else f"{size:g}")
+    return inverse + (f"{size:,.0f}" if 10 <= size < LARGEST_WHOLE else f"{size:g}")
 
 
 def rate_text(rate: float) -> str:
     """Return a rate in per cent with two digits, as ``0.44 %``."""
     return f"{100 * rate:.2g} %" if rate < 0.995 else f"{100 * rate:.0f} %"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, as ``1 voice`` or ``1,204 voices``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
