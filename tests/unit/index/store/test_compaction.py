@@ -66,6 +66,35 @@ def test_no_byte_of_a_removed_voice_is_left(store):
     ]
 
 
+def n_pages(store):
+    with store._database.connection() as connection:
+        return connection.execute("PRAGMA page_count").fetchone()[0]
+
+
+def test_long_metadata_of_many_removed_voices_are_gone(tmp_path):
+    """Entries of all sizes, added, changed and removed over many changes, move between the pages of the database."""
+    sizes = np.random.default_rng(0).integers(1, 5000, 120).tolist()
+    store = make_store(tmp_path / "voices")
+    for turn in range(4):
+        with store.writing() as writer:
+            numbers = range(turn, len(sizes), 4)
+            writer.add_voices(
+                new_voice(f"voice {n}", seed=n, metadata={"note": f"secret {n} " * (sizes[n] // 10)}) for n in numbers
+            )
+        with store.writing() as writer:
+            for n in range(turn, len(sizes), 8):
+                writer.set_metadata(f"voice {n}", {"note": f"secret {n} other " * (sizes[-n] // 16)})
+    with store.writing() as writer:
+        writer.remove([f"voice {n}" for n in range(len(sizes)) if n % 3])
+    pages = n_pages(store)
+    store.compact()
+    content = b"".join(path.read_bytes() for path in sorted(store.folder.rglob("*")) if path.is_file())
+    assert b"secret 3 " in content
+    assert [n for n in range(len(sizes)) if n % 3 and f"secret {n} ".encode() in content] == []
+    assert n_pages(store) < 0.6 * pages
+    assert store.check() == []
+
+
 def test_other_voices_are_as_they_were(store):
     before = voices_and_vectors(store)
     with store.writing() as writer:

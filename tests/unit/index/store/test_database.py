@@ -171,11 +171,12 @@ def test_threads_may_share_a_store(store):
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_forked_process_uses_connections_of_its_own(store):
-    n_voices(store)
+    with store._database.connection() as of_parent:
+        pass
     child = os.fork()
     if child == 0:
-        with store.writing() as writer:
+        with store._database.connection() as connection, store.writing() as writer:
             writer.add_voices([new_voice("dee", seed=5)])
-        os._exit(0 if n_voices(store) == 3 else 1)
+        os._exit(0 if connection is not of_parent and n_voices(store) == 3 else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert n_voices(store) == 3
