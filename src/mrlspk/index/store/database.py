@@ -1,4 +1,4 @@
-"""Open the SQLite file of an index and raise its errors with a fix."""
+"""Open the SQLite file of an index and keep a pool of connections to it."""
 
 import os
 import shlex
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mrlspk.errors import MrlspkError
+from mrlspk.index.store.database_errors import database_errors, error_code
 from mrlspk.index.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from mrlspk.reading import is_file
 
 FILE_NAME = "index.sqlite"
 PATIENCE_SECONDS = 30.0
-DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 PRAGMAS = (  # none of them is kept in the file
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",
@@ -76,9 +76,9 @@ class Database:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if _code(error) == sqlite3.SQLITE_BUSY:
+            if error_code(error) == sqlite3.SQLITE_BUSY:
                 return False
-            if _code(error) != sqlite3.SQLITE_READONLY:
+            if error_code(error) != sqlite3.SQLITE_READONLY:
                 raise
             connection.execute("BEGIN")
         finally:
@@ -99,31 +99,6 @@ class Database:
             return _connect(self.path, self._patience_seconds)
 
 
-@contextmanager
-def database_errors(path: Path) -> Iterator[None]:
-    """Raise errors of SQLite in the block as `MrlspkError` about ``path``."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise _explained(error, path) from error
-
-
-def _explained(error: sqlite3.DatabaseError, path: Path) -> MrlspkError:
-    code = _code(error)
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return MrlspkError("another process is changing the index", path.parent, "Try again when it has finished.")
-    if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
-        return MrlspkError(f"cannot be used: {error}", path, "Give a folder that is writable and has room.")
-    if code in DAMAGE:
-        return MrlspkError(f"is damaged: {error}", path, "Restore the folder from a copy, or make the index again.")
-    return MrlspkError(f"cannot be used: {error}", path)
-
-
-def _code(error: sqlite3.DatabaseError) -> int:
-    """Return the primary code of an error; one without a code is about text that is not UTF-8."""
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-
-
 def _connect(path: Path, patience_seconds: float) -> sqlite3.Connection:
     """Return a connection with its settings; it can read at least."""
     connection = sqlite3.connect(
@@ -139,7 +114,7 @@ def _connect(path: Path, patience_seconds: float) -> sqlite3.Connection:
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError as error:
         connection.close()
-        if _code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY} and _has_no_log(path):
+        if error_code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY} and _has_no_log(path):
             return _connect_immutable(path)
         raise
     return connection

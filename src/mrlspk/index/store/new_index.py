@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mrlspk.errors import MrlspkError
 from mrlspk.files import whole_folder
-from mrlspk.index.store.database import FILE_NAME, database_errors
+from mrlspk.index.store.database import FILE_NAME
+from mrlspk.index.store.database_errors import database_errors
 from mrlspk.index.store.row_files import OWNER_ONLY, OWNER_ONLY_FOLDER, sync_folder
 from mrlspk.index.store.schema import create_tables
 from mrlspk.index.store.settings import IndexSettings

@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from mrlspk.errors import MrlspkError
 from mrlspk.index.shortlist import ShortlistSpec
 from mrlspk.index.store import database
+from mrlspk.index.store.store import VoiceStore
 from voice_stores import make_store, new_voice
 
 
@@ -101,3 +103,22 @@ def test_error_in_the_block_leaves_the_index_as_it_was(tmp_path):
         writer.add_voices([new_voice("eve", seed=2)])
     assert store.check() == []
     assert (store.folder / "vectors-1" / "profiles.f32").stat().st_size == 2 * 64
+
+
+def test_missing_vectors_stop_readings_and_changes(tmp_path):
+    store = make_store(tmp_path / "voices", "ann")
+    path = store.folder / "vectors-1" / "profiles.f32"
+    path.unlink()
+    for use in (VoiceStore.open(store.folder).reading, store.writing):
+        with pytest.raises(MrlspkError, match="No such file or directory"), use():
+            pass
+    assert not path.exists()
+
+
+def test_addition_writes_its_own_rows_alone(tmp_path, monkeypatch):
+    store = make_store(tmp_path / "voices", *(f"voice {number}" for number in range(500)))
+    written, pwrite = [], os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda *given: written.append(pwrite(*given)) or written[-1])
+    with store.writing() as writer:
+        writer.add_voices([new_voice("dee", seed=1)])
+    assert written == [16 * 4, 8]
