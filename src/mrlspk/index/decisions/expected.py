@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 
 from mrlspk.index.decisions.calibration import IndexCalibration
 from mrlspk.index.decisions.trials import EnrolledRecordings, IndexTrials, Queries
 
 EXPECTED_RATES = (0.001, 0.01, 0.1)
 FEW_VOICES = 100  # in simulations the rate of 25 voices is right within a factor of 3, of 200 within 2
-SHOWN_PAIRS = 5
+SHOWN_GROUPS = 5
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def expected_rates(
 
 def find_look_alikes(
     enrolled: EnrolledRecordings, queries: Queries, trials: IndexTrials
-) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of voices that score as high with each other as half of the voices with themselves.
+) -> tuple[tuple[str, ...], ...]:
+    """Return groups of voices of which each scores as high with another as half of the voices with themselves.
 
     The score is the mean of their recordings at the widest width.
     """
@@ -63,16 +64,17 @@ def find_look_alikes(
     sums = np.zeros((enrolled.n_voices, enrolled.n_voices))
     np.add.at(sums, queries.voice_index[asking], np.nan_to_num(trials.others[-1][asking]))
     counts = np.bincount(queries.voice_index[asking], minlength=enrolled.n_voices)[:, None]
-    both = np.triu(sums + sums.T, 1)
-    n_scores = np.maximum(counts + counts.T, 1)
-    mean = both / n_scores
-    typical = np.nanmedian(trials.target[:, -1])
-    first, second = np.nonzero(mean >= typical)
-    order = np.argsort(-mean[first, second], kind="stable")
-    return tuple((enrolled.names[first[each]], enrolled.names[second[each]]) for each in order)
+    mean = (sums + sums.T) / np.maximum(counts + counts.T, 1)
+    alike = mean >= np.nanmedian(trials.target[:, -1])
+    np.fill_diagonal(alike, val=False)
+    _, group = connected_components(alike, directed=False)
+    sizes = np.bincount(group)
+    return tuple(
+        tuple(enrolled.names[each] for each in np.flatnonzero(group == number)) for number in np.flatnonzero(sizes > 1)
+    )
 
 
-def describe_weaknesses(calibration: IndexCalibration, look_alikes: tuple[tuple[str, str], ...]) -> Iterator[str]:
+def describe_weaknesses(calibration: IndexCalibration, look_alikes: tuple[tuple[str, ...], ...]) -> Iterator[str]:
     """Yield what makes the rates too good or too bad."""
     if calibration.n_target_voices < FEW_VOICES:
         yield (
@@ -86,9 +88,9 @@ def describe_weaknesses(calibration: IndexCalibration, look_alikes: tuple[tuple[
             "are of one session, true speakers of another day score lower, and are called unknown more often than told"
         )
     if look_alikes:
-        shown = ", ".join(f"{a} and {b}" for a, b in look_alikes[:SHOWN_PAIRS])
-        more = f", and {len(look_alikes) - SHOWN_PAIRS} more pairs" if len(look_alikes) > SHOWN_PAIRS else ""
+        shown = "; ".join(", ".join(group) for group in look_alikes[:SHOWN_GROUPS])
+        more = f"; and {len(look_alikes) - SHOWN_GROUPS} more groups" if len(look_alikes) > SHOWN_GROUPS else ""
         yield (
-            f"these voices score like one speaker: {shown}{more}; if they are, keep one of each and calibrate again: "
-            "they raise the thresholds, and more speakers are called unknown"
+            f"these voices score like one speaker: {shown}{more}. If they are, keep one of each group and calibrate "
+            "again: they raise the thresholds, and more speakers are called unknown"
         )

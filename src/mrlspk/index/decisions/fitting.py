@@ -49,13 +49,13 @@ class CalibrationReport:
     Attributes:
         calibration: The calibration.
         expected: By width and rate, for the voices of its trials.
-        look_alikes: Pairs of names whose recordings score like those of one speaker, the most alike first.
+        look_alikes: Groups of names whose recordings score like those of one speaker.
         warnings: What makes the rates too good or too bad.
     """
 
     calibration: IndexCalibration
     expected: tuple[ExpectedRates, ...]
-    look_alikes: tuple[tuple[str, str], ...]
+    look_alikes: tuple[tuple[str, ...], ...]
     warnings: tuple[str, ...]
 
 

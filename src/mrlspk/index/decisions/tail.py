@@ -20,8 +20,8 @@ from scipy.special import gammaln
 from mrlspk.evaluation.thresholds import Nats, Record
 
 MEASURED_PAIRS = 10  # pairs of voices whose trials reach the lowest measured rate
-TAIL_PAIRS = 100  # pairs of voices whose trials the exponential tail is fitted to
-TAIL_SHARE = 0.1  # of the queries, at most
+# The exponential tail is fitted to a tenth of the queries, to 100 of few, but not to more than half of them.
+TAIL_SHARE, TAIL_QUERIES, MOST_OF_TAIL = 0.1, 100, 0.5
 POINTS_PER_DECADE = 6
 LOWEST_POOLED = 1e-3  # of the rates of single comparisons that points are placed at
 SAME_RATE = 1e-9  # rates that differ by less, relatively, are one
@@ -102,7 +102,7 @@ def fit_tails(llrs: NDArray[np.float64], pair_index: NDArray[np.integer]) -> tup
     thresholds = _thresholds(ratios.flat[falling], highest, lowest)
     n_reached = np.stack([np.count_nonzero(ratios >= each, axis=1) for each in thresholds])
     n_asked = np.count_nonzero(is_trial, axis=1)
-    decay = _decay(ratios.flat[falling], pair_index.flat[falling], highest, lowest)
+    decay = _decay(highest, lowest)
     return tuple(
         Tail(
             n_voices=n_voices,
@@ -184,11 +184,9 @@ def _points(thresholds: NDArray[np.float64], shares: NDArray[np.float64], n_voic
     return tuple(points)
 
 
-def _decay(
-    falling: NDArray[np.float64], pairs: NDArray[np.integer], highest: NDArray[np.float64], lowest: float
-) -> float:
+def _decay(highest: NDArray[np.float64], lowest: float) -> float:
     """Return the decay of the highest ratios of the queries beyond a high one, by maximum likelihood."""
-    start = falling[_reach(pairs, TAIL_PAIRS) - 1]
-    start = min(max(start, float(np.quantile(highest, 1 - TAIL_SHARE))), lowest)
+    share = max(TAIL_SHARE, min(TAIL_QUERIES / len(highest), MOST_OF_TAIL))
+    start = min(float(np.quantile(highest, 1 - share)), lowest)
     excess = float(np.mean(highest[highest >= start] - start))
     return MAX_DECAY if excess <= 0 else float(np.clip(1 / excess, MIN_DECAY, MAX_DECAY))

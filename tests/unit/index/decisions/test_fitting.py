@@ -112,10 +112,10 @@ def test_one_speaker_under_two_names_is_told(fitted):
     assert fitted[1].look_alikes == ()
     rng = np.random.default_rng(6)
     voices = draw_voices(40, rng)
-    voices[7] = voices[31]
+    voices[7] = voices[12] = voices[31]
     report = calibrate(enrol(voices, rng), DIMS, origin=Origin())
-    assert report.look_alikes == (("v7", "v31"),)
-    assert "v7 and v31" in report.warnings[1]
+    assert report.look_alikes == (("v7", "v12", "v31"),)
+    assert "v7, v12, v31. If" in report.warnings[1]
 
 
 def test_more_queries_than_the_limit_are_drawn_from(fitted, monkeypatch):
