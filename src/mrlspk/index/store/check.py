@@ -1,7 +1,9 @@
 """Check an index and collect every problem."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from mrlspk.data.problems import Problem, error
@@ -11,6 +13,8 @@ from mrlspk.index.store.database import FILE_NAME, Database
 from mrlspk.index.store.database_checks import check_pages, check_tables
 from mrlspk.index.store.folder_checks import check_folder
 from mrlspk.index.store.state import State, read_state
+
+MOST_OF_A_KIND = 100
 
 
 def check_index(database: Database, folder: Path) -> list[Problem]:
@@ -23,11 +27,23 @@ def check_index(database: Database, folder: Path) -> list[Problem]:
         with database.connection() as connection:
             connection.execute("BEGIN")
             generation = _generation(connection)
-            problems = [*check_pages(connection), *_check_state(connection, folder)]
+            problems = _first_of_each_kind(chain(check_pages(connection), _check_state(connection, folder)))
             connection.execute("ROLLBACK")
             is_compacted = _generation(connection) != generation
         if not (problems and is_compacted):  # else it may be that files were deleted meanwhile
             return problems + check_folder(database, folder)
+
+
+def _first_of_each_kind(problems: Iterable[Problem]) -> list[Problem]:
+    """Return at most some problems of one kind in one file, and how many more there are."""
+    seen: Counter[tuple[str, str]] = Counter()
+    first = []
+    for problem in problems:
+        seen[problem.kind, problem.where] += 1
+        if seen[problem.kind, problem.where] <= MOST_OF_A_KIND:
+            first.append(problem)
+    more = ((kind, where, count - MOST_OF_A_KIND) for (kind, where), count in seen.items())
+    return first + [error(kind, where, f"and {count:,} more") for kind, where, count in more if count > 0]
 
 
 def _generation(connection: sqlite3.Connection) -> object:

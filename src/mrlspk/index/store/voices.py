@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from mrlspk.errors import UsageError
+from mrlspk.errors import DataError, UsageError
 from mrlspk.index.where import Condition
 from mrlspk.pretrained.similar_names import did_you_mean, similar_names
 
@@ -48,6 +48,9 @@ class NewVoice:
         vectors: Unit vectors (recordings, embed_dim) of the recordings.
         profiles: Unit vectors (profiles, embed_dim) that searches compare; of a single recording its vector.
         metadata: Free values by key.
+
+    Raises:
+        DataError: If a recording has no vector or a vector no recording, or the profiles are too few or too many.
     """
 
     name: str
@@ -55,6 +58,12 @@ class NewVoice:
     vectors: Vectors
     profiles: Vectors
     metadata: Metadata = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_vector_count(self.name, self.recordings, self.vectors)
+        if not len(self.profiles) or len(self.profiles) > 1 == len(self.recordings):
+            what = f"expected profiles, one if there is one recording, got {len(self.profiles)}"
+            raise DataError(what, f"voice {self.name!r}")
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,17 @@ SELECT voices.id, name, metadata, created, source, seconds, speech_seconds, warn
 FROM (SELECT * FROM voices WHERE {condition}) AS voices JOIN recordings ON voice_id = voices.id
 ORDER BY {order}, recordings.id
 """
+
+
+def check_vector_count(name: str, recordings: Sequence[NewRecording], vectors: Vectors) -> None:
+    """Check that recordings to add have one vector each.
+
+    Raises:
+        DataError: If they have more or fewer, or there is none.
+    """
+    if not len(recordings) == len(vectors) > 0:
+        what = f"expected a vector for each of the recordings to add, got {len(vectors)} for {len(recordings)}"
+        raise DataError(what, f"voice {name!r}")
 
 
 def read_voices(connection: sqlite3.Connection, condition: Condition = ALL_VOICES) -> Iterator[Voice]:

@@ -12,7 +12,16 @@ from mrlspk.errors import UsageError
 from mrlspk.index.store.row_writer import RowWriter
 from mrlspk.index.store.settings import IndexSettings
 from mrlspk.index.store.state import State, write_setting
-from mrlspk.index.store.voices import Metadata, NewRecording, NewVoice, Vectors, Voice, find_voice, unknown_voice
+from mrlspk.index.store.voices import (
+    Metadata,
+    NewRecording,
+    NewVoice,
+    Vectors,
+    Voice,
+    check_vector_count,
+    find_voice,
+    unknown_voice,
+)
 
 VOICES_PER_CHUNK = 20_000  # bounds the memory of an addition
 
@@ -59,7 +68,9 @@ class Writer:
 
         Raises:
             UsageError: If there is no such voice.
+            DataError: If a recording has no vector, or a vector is not of unit length.
         """
+        check_vector_count(name, recordings, vectors)
         voice = find_voice(self._connection, name)
         if len(voice.recordings) == 1 and voice.recordings[0].vector_row is None:
             (slot,) = self._slots([voice.id])

@@ -136,6 +136,14 @@ def test_missing_and_short_files_are_told(store, name):
     assert ("file", f"vectors-1/{name}", "cannot be read: No such file or directory") in told(store)
 
 
+def test_many_problems_of_a_kind_are_counted(tmp_path):
+    with make_store(tmp_path / "many", *(f"voice {number}" for number in range(130))) as store:
+        pass
+    overwrite(store, "profiles.f32", 0, bytes(130 * 64))
+    messages = [message for kind, _, message in told(store) if kind == "length"]
+    assert (len(messages), messages[-2], messages[-1]) == (101, "row 99 is not of unit length", "and 30 more")
+
+
 def test_all_problems_are_told_at_once(store):
     run_sql(store, "UPDATE state SET voices = 9", "UPDATE voices SET metadata = '{'")
     shutil.rmtree(store.folder / "vectors-1")

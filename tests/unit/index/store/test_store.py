@@ -7,7 +7,7 @@ import pytest
 from mrlspk.errors import DataError, MrlspkError, UsageError
 from mrlspk.index.funnel.codes import encode
 from mrlspk.index.store.store import VoiceStore
-from mrlspk.index.store.voices import NewRecording
+from mrlspk.index.store.voices import NewRecording, NewVoice
 from mrlspk.index.where import parse_filter
 from voice_stores import BITS, DIM, make_store, new_voice, unit_vectors
 
@@ -183,6 +183,27 @@ def test_vectors_that_do_not_belong_are_refused(store, vectors):
     with pytest.raises(DataError, match="expected vectors"), store.writing() as writer:
         writer.add_voices([type(voice)("dee", voice.recordings, vectors, vectors)])
     assert voice_names(store) == ["ann", "ben", "cid"]
+
+
+@pytest.mark.parametrize(
+    ("n_recordings", "n_vectors", "n_profiles", "message"),
+    [
+        (2, 1, 1, "expected a vector for each of the recordings to add, got 1 for 2"),
+        (0, 0, 1, "expected a vector for each of the recordings to add, got 0 for 0"),
+        (1, 1, 2, "expected profiles, one if there is one recording, got 2"),
+        (2, 2, 0, "expected profiles, one if there is one recording, got 0"),
+    ],
+)
+def test_voice_with_too_few_or_too_many_vectors_is_refused(n_recordings, n_vectors, n_profiles, message):
+    recordings = [NewRecording("x")] * n_recordings
+    with pytest.raises(DataError, match=message):
+        NewVoice("dee", recordings, unit_vectors(n_vectors, 1), unit_vectors(n_profiles, 2))
+
+
+def test_recordings_without_a_vector_are_not_added(store):
+    recordings = [NewRecording("x"), NewRecording("y")]
+    with pytest.raises(DataError, match="got 1 for 2"), store.writing() as writer:
+        writer.add_recordings("ann", recordings, unit_vectors(1, 1), profiles=unit_vectors(1, 2))
 
 
 def test_index_is_not_created_over_files(tmp_path, store):
