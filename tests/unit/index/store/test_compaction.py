@@ -1,5 +1,7 @@
 import shutil
 import sqlite3
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.index.funnel.codes import encode
 from mrlspk.index.shortlist import ShortlistSpec
-from mrlspk.index.store import compaction
+from mrlspk.index.store import compaction, database
 from mrlspk.index.store.store import VoiceStore
 from mrlspk.index.store.voices import NewRecording
 from voice_stores import DIM, make_store, new_voice, unit_vectors
@@ -64,6 +66,36 @@ def test_no_byte_of_a_removed_voice_is_left(store):
         "index.sqlite-wal",
         "vectors-2",
     ]
+
+
+def open_files():
+    names = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            names.add(str(descriptor.readlink()))
+    return {name for name in names if not name.startswith(("/proc/", "pipe:", "socket:", "anon_inode:"))}
+
+
+def test_compaction_writes_to_no_other_folder(tmp_path, monkeypatch):
+    """SQLite copies a database that it vacuums to a file in the folder of the system, unless told otherwise."""
+    seen, connect = set(), database._connect
+
+    def watched(*arguments):
+        connection = connect(*arguments)
+        connection.set_progress_handler(look, 1000)
+        return connection
+
+    def look():
+        seen.update(open_files())
+
+    before = open_files()
+    monkeypatch.setattr(database, "_connect", watched)
+    store = make_store(tmp_path / "voices")
+    with store.writing() as writer:
+        writer.add_voices(new_voice(f"voice {n}", seed=n, metadata={"note": "x" * 20_000}) for n in range(200))
+    store.compact()
+    assert {str(store.folder / name) for name in ("index.sqlite", "index.sqlite-wal")} <= seen
+    assert {name for name in seen - before if not name.startswith(str(store.folder))} == set()
 
 
 def n_pages(store):
