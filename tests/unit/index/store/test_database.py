@@ -138,6 +138,15 @@ def test_second_writer_is_told_when_its_patience_ends(store):
     assert n_voices(store) == 0
 
 
+def test_reader_without_patience_reads_beside_a_writer(store):
+    impatient = VoiceStore.open(store.folder, patience_seconds=0)
+    with store.writing() as writer:
+        writer.remove(["ann"])
+        writer.add_voices(new_voice(f"voice {number}", seed=number, recordings=2) for number in range(50))
+        assert n_voices(impatient) == 2
+    assert n_voices(impatient) == 51
+
+
 def test_second_writer_waits_for_the_first(store):
     def add():
         with VoiceStore.open(store.folder).writing() as writer:
