@@ -14,6 +14,7 @@ type BlockDistances = Callable[[Codes], Iterable[Distances]]
 
 _CODE_BLOCK_BYTES = 1 << 20
 _FLOAT_BLOCK_ROWS = 4096
+_MASKED_ROWS = 1 << 20
 _TILE_ROWS = 64
 _LANES: dict[int, type[np.unsignedinteger]] = {1: np.uint8, 2: np.uint16, 4: np.uint32}
 
@@ -80,25 +81,29 @@ def prefix_lengths(prefixes: Floats) -> Floats:
 
 def _live_blocks(array: Codes, live: Mask | None) -> Iterator[tuple[int, Slots | None, Codes]]:
     size = _FLOAT_BLOCK_ROWS if array.dtype == np.float32 else max(_TILE_ROWS, _CODE_BLOCK_BYTES // array.shape[1])
-    for rows in row_blocks(len(array), size):
-        if live is None:
-            yield rows.start, None, array[rows]
-            continue
+    if live is None:
+        yield from ((rows.start, None, array[rows]) for rows in row_blocks(len(array), size))
+        return
+    for rows in row_blocks(len(array), _MASKED_ROWS):
         positions = np.flatnonzero(live[rows])
-        if positions.size:
-            yield rows.start, positions, array[rows][positions]
+        for part in row_blocks(len(positions), size):
+            yield rows.start, positions[part], array[rows][positions[part]]
 
 
 def _row_sums(counts: NDArray[np.uint8]) -> Distances:
-    """Add up the bytes of each row within machine words: sums of at most 64 per byte never overflow a lane."""
+    """Add up the bytes of each row within machine words, in place; bytes of at most 64 never overflow a lane."""
     words = counts.shape[1]
     lane = _LANES.get(words, np.uint64)
     sums = counts.view(lane)
     bits = sums.itemsize * 8
     if words > 1:
         pairs = lane(0x00FF00FF00FF00FF & (2**bits - 1))
-        sums = (sums & pairs) + ((sums >> lane(8)) & pairs)
+        odd = sums >> lane(8)
+        odd &= pairs
+        sums &= pairs
+        sums += odd
     if words > 2:
-        sums = (sums * lane(0x0001000100010001 & (2**bits - 1))) >> lane(bits - 16)
+        sums *= lane(0x0001000100010001 & (2**bits - 1))
+        sums >>= lane(bits - 16)
     total: Distances = sums[:, 0] if sums.shape[1] == 1 else sums.sum(axis=1)
     return total

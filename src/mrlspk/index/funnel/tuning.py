@@ -41,7 +41,7 @@ class MeasuredShortlist:
     Attributes:
         spec: Type, width and candidates.
         recall: Share of queries whose best voice is that of the exact search.
-        milliseconds: Median of one query alone; None if it takes more candidates than are worth a shortlist.
+        milliseconds: The quickest of some queries, each alone; None if it takes more candidates than are worth a shortlist.
         bytes_per_slot: Bytes of a code.
     """
 
@@ -58,7 +58,7 @@ class TuneReport:
     Attributes:
         measured: All types and widths.
         best: The fastest that reaches the recall; None if none does, or none is faster than the exact search.
-        exact_milliseconds: Median of one exact query alone; None without queries.
+        exact_milliseconds: The quickest of some exact queries, each alone; None without queries.
         recall: The recall asked for.
         probes: The queries.
     """
@@ -100,7 +100,7 @@ def tune(
     specs += [ShortlistSpec("float32", dim) for dim in narrower if dim <= arrays.embed_dim // _FLOAT_SHARE]
     plain = replace(arrays, codes=None, rotation=rotation)
     measured = tuple(_measure(replace(plain, spec=spec), probes, best, recall, engine) for spec in specs)
-    exact = _median_milliseconds(plain, probes, engine)
+    exact = _quickest(plain, probes, engine)
     usable = [(row.milliseconds, row.spec) for row in measured if row.milliseconds and row.milliseconds < exact]
     fastest = min(usable, key=lambda pair: pair[0], default=(exact, None))
     return TuneReport(measured, fastest[1], exact, recall, probes)
@@ -157,19 +157,19 @@ def _measure(arrays: FunnelArrays, probes: Probes, best: Floats, recall: float, 
 
 
 def _milliseconds(arrays: FunnelArrays, probes: Probes, engine: Engine) -> float:
-    """Return the median time of a query alone; of long arrays, a part is scanned and its time scaled."""
+    """Return the time of a query alone; of long arrays, a part is scanned and its time scaled."""
     code_bytes = code_columns(arrays.spec) * code_dtype(arrays.spec).itemsize
     rows = min(arrays.slots, _TIMED_BYTES // code_bytes)
     profiles = np.asarray(arrays.profiles)[:rows]
     removed = None if arrays.removed is None else arrays.removed[:rows]
     part = replace(arrays, profiles=profiles, codes=encode(profiles, arrays.spec, arrays.rotation), removed=removed)
-    return _median_milliseconds(part, probes, engine, scale=arrays.slots / rows)
+    return _quickest(part, probes, engine, scale=arrays.slots / rows)
 
 
-def _median_milliseconds(arrays: FunnelArrays, probes: Probes, engine: Engine, *, scale: float = 1.0) -> float:
+def _quickest(arrays: FunnelArrays, probes: Probes, engine: Engine, *, scale: float = 1.0) -> float:
     seconds = []
-    for query in probes.queries[: _TIMED_QUERIES + 1]:
+    for query in probes.queries[:_TIMED_QUERIES]:
         start = time.perf_counter()
         found = search(arrays, query[None], k=1, engine=engine)
         seconds.append(time.perf_counter() - start + (scale - 1) * found.stages[0].seconds)
-    return 1000 * float(np.median(seconds[1:] or seconds))  # the first one warms up
+    return 1000 * min(seconds)  # other processes and a cold cache only slow a query down
