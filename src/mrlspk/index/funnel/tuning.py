@@ -41,7 +41,7 @@ class MeasuredShortlist:
     Attributes:
         spec: Type, width and candidates.
         recall: Share of queries whose best voice is that of the exact search.
-        milliseconds: The quickest of some queries, each alone; None if it takes more candidates than are worth a shortlist.
+        milliseconds: The quickest of some queries, each alone; None if it takes too many candidates for a shortlist.
         bytes_per_slot: Bytes of a code.
     """
 

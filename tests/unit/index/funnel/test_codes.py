@@ -40,6 +40,17 @@ def test_codes_are_the_same_alone_and_in_any_block(spec):
     np.testing.assert_array_equal(encode(vectors[3:], spec, rotation), codes[3:])
 
 
+def test_bits_of_values_near_zero_are_the_same_alone_and_in_a_block():
+    rotation = random_rotation(96, 0)
+    blind = rotation[:, :40].astype(np.float64)
+    vectors = unit_vectors(200).astype(np.float64)
+    vectors -= vectors @ np.linalg.pinv(blind).T @ blind.T  # at right angles to 40 columns, but for rounding
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    codes = encode(vectors, SPECS[0], rotation)
+    alone = np.concatenate([encode(vector[None], SPECS[0], rotation) for vector in vectors])
+    np.testing.assert_array_equal(alone, codes)
+
+
 def test_bits_are_the_signs_of_the_rotated_vector():
     vectors = np.array([[0.6, 0.8, 0.0], [-0.6, 0.0, 0.8]], np.float32)
     codes = encode(vectors, ShortlistSpec("bits", 3), np.eye(3, dtype=np.float32))

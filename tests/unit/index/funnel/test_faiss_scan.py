@@ -37,6 +37,18 @@ def test_faiss_and_numpy_list_the_same_rows(spec, wanted, hidden):
         np.testing.assert_array_equal(ours.rows(), theirs)
 
 
+def test_a_radius_that_a_sample_makes_too_small_is_widened(monkeypatch):
+    monkeypatch.setattr(faiss_scan, "_SAMPLES", 1)
+    monkeypatch.setattr(faiss_scan, "_SAMPLE_ROWS", 10)
+    spec = ShortlistSpec("bits", 64)
+    arrays = arrays_of(spec)
+    arrays.codes[:10] = arrays.codes[0]  # the sample
+    queries = encode_queries(arrays.profiles[:1], spec, arrays.rotation)
+    nearest = NearestRows(300, np.inf)
+    scan(arrays.codes, bit_distances(queries), [nearest], None)
+    np.testing.assert_array_equal(scan_with_faiss(arrays, queries, 300, None)[0], nearest.rows())
+
+
 def test_faiss_int8_products_are_whole_numbers():
     """Faiss floors queries of 32, 64 … values to int8, so ours are whole numbers within int8."""
     spec = ShortlistSpec("int8", 64)

@@ -32,6 +32,13 @@ def test_all_rows_are_kept_if_there_are_no_more_than_wanted():
     assert rows_of(np.empty(0), wanted=3, block=2) == []
 
 
+def test_a_row_that_ties_with_rows_dropped_before_is_dropped():
+    nearest = NearestRows(2, np.inf)
+    nearest.offer(np.array([1.0, 5, 5, 5, 5, 5]), 0, None)
+    nearest.offer(np.array([5.0]), 6, None)
+    assert nearest.rows().tolist() == [0]
+
+
 def test_positions_are_counted_from_the_start_of_the_block():
     nearest = NearestRows(2, np.inf)
     nearest.offer(np.array([0.1, 0.9]), 100, np.array([4, 7]))

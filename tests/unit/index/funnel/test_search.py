@@ -58,11 +58,12 @@ def test_best_voice_equals_brute_force(spec, engine):
 
 
 @pytest.mark.parametrize("dim", [DIM, 24])
-def test_exact_search_equals_brute_force_at_any_width(dim):
-    voices, queries, _ = voices_and_queries(slots=9000)
-    slots, cosines = brute_force(voices, queries, k=7, dim=dim)
+@pytest.mark.parametrize("slots", [300, 9000])
+def test_exact_search_equals_brute_force_at_any_width(dim, slots):
+    voices, queries, _ = voices_and_queries(slots=slots)
+    best, cosines = brute_force(voices, queries, k=7, dim=dim)
     found = search(arrays_of(voices, SPECS[0]), queries, k=7, dim=dim, exact=True)
-    np.testing.assert_array_equal(found.slots, slots)
+    np.testing.assert_array_equal(found.slots, best)
     np.testing.assert_allclose(found.scores, cosines, atol=1e-7)
 
 
@@ -89,9 +90,9 @@ def test_results_do_not_depend_on_batch_block_or_engine(spec, monkeypatch):
 @by_engine
 def test_equal_scores_are_ordered_by_slot(spec, engine):
     voices, queries, targets = voices_and_queries(queries=1)
-    twins = sorted({5, 700, 2999, int(targets[0])})
+    twins = sorted({*range(5, 2000, 50), int(targets[0])})
     voices[twins] = voices[targets[0]]
-    found = search(arrays_of(voices, spec), queries, k=4, engine=engine)
+    found = search(arrays_of(voices, spec), queries, k=len(twins), engine=engine)
     assert found.slots[0].tolist() == twins
     assert len(set(found.scores[0])) == 1
 
@@ -156,7 +157,7 @@ def test_each_voice_is_listed_once_by_its_best_profile(spec, engine):
 
 def test_a_voice_with_more_profiles_than_candidates_does_not_hide_others():
     voices, queries, targets = voices_and_queries(queries=1)
-    voices[:1000] = unit(voices[targets[0]] + 0.001 * np.random.default_rng(2).standard_normal((1000, DIM)))
+    voices[:1000] = unit(voices[targets[0]] + 0.03 * np.random.default_rng(2).standard_normal((1000, DIM)))
     owner = np.where(np.arange(SLOTS) < 1000, 0, np.arange(SLOTS))
     found = search(arrays_of(voices, SPECS[1]), queries, k=3, voices_of=owner.__getitem__)
     assert len(set(owner[found.slots[0]])) == 3
@@ -212,7 +213,7 @@ def test_length_of_a_query_does_not_matter():
     voices, queries, _ = voices_and_queries()
     for spec in SPECS:
         arrays = arrays_of(voices, spec)
-        found, longer = search(arrays, queries, k=2), search(arrays, queries * np.float32(16), k=2)
+        found, longer = search(arrays, queries, k=2), search(arrays, queries * np.float32(2**-12), k=2)
         np.testing.assert_array_equal(found.slots, longer.slots)
         np.testing.assert_array_equal(found.scores, longer.scores)
 
