@@ -22,7 +22,7 @@ from mrlspk.index.store.voices import NewRecording, NewVoice
 
 DIM, PER_BLOCK, LATER = 256, 10_000, 1000
 SETTINGS = IndexSettings(
-    embed_dim=DIM, dims=(64, DIM), shortlist=ShortlistSpec("bits", DIM), created="2026-01-01", mrlspk_version="0.1.0"
+    embed_dim=DIM, dims=(64, DIM), shortlist=ShortlistSpec.default(DIM), created="2026-01-01", mrlspk_version="0.1.0"
 )
 
 

@@ -36,7 +36,7 @@ from mrlspk.index.store.voices import NewRecording, NewVoice
 DIM = 64
 BATCHES = 120  # of voices that are there when a process begins to remove or compact
 SETTINGS = IndexSettings(
-    embed_dim=DIM, dims=(32, DIM), shortlist=ShortlistSpec("bits", DIM), created="2026-01-01", mrlspk_version="0.1.0"
+    embed_dim=DIM, dims=(32, DIM), shortlist=ShortlistSpec.default(DIM), created="2026-01-01", mrlspk_version="0.1.0"
 )
 MOST_SHOWN = 20  # faults
 CHANGES = ("add", "remove", "compact")

@@ -118,3 +118,10 @@ def test_vectors_that_do_not_fit_change_nothing(tmp_path, room):
 def add(store, voices):
     with store.writing() as writer:
         writer.add_voices(voices)
+
+
+def test_index_that_does_not_fit_is_not_created(tmp_path):
+    with files_up_to(1000), pytest.raises(MrlspkError, match="cannot be used"):
+        make_store(tmp_path / "voices")
+    assert list(tmp_path.iterdir()) == []
+    assert names(make_store(tmp_path / "voices", "ann")) == ["ann"]
