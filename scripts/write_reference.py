@@ -29,7 +29,7 @@ INTRODUCTION = """\
 Generated from `--help` by `scripts/write_reference.py`; a test keeps it true.
 
 `-h` is short for `--help`. `mrlspk --install-completion` lets bash, zsh and fish complete commands, options, names of
-models and the keys of `--set`.
+models and voices, and the keys of `--set`.
 
 Data goes to stdout; progress, warnings and errors go to stderr. With `--json` a command prints one JSON document.
 

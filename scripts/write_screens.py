@@ -24,6 +24,7 @@ SPEAKERS = 79  # of the small corpus
 MODEL, RUN = "redimnet-small-speech.pt", "checkpoints/first"
 TRIALS = "--trials speech/trials-short.txt --audio-root speech/test-short"
 LONG = "recordings-of-the-customer-service-in-two-thousand-and-twenty-six/inbound-calls/line-0001"
+VISITOR = "speech/test-short/ls02033/164914/000011.wav"
 SETTINGS = "data.train_dataset=my-speech", "logging.run_name=first"
 TRAIN = " ".join((f"train --init-from {MODEL}", *(f"--set {setting}" for setting in SETTINGS)))
 SCREENS = {  # heading: commands
@@ -33,6 +34,16 @@ SCREENS = {  # heading: commands
     "Trials are scored": (f"eval {RUN}/best.pt {TRIALS}",),
     "The candidates of the run are compared": (f"compare {RUN} {TRIALS}",),
     "Recordings with long paths": (f"embed {LONG}/a.wav {LONG}/b.wav --model {MODEL}",),
+    "Voices are enrolled and identified": (
+        f"index create voices --model {MODEL}",
+        "index add voices --from-folder my-speech",
+        "index add voices --from-folder speech/test",
+        "index calibrate voices",
+        f"index identify voices {VISITOR}",
+        f"index search voices {VISITOR} -k 3 --explain",
+        "index show voices ls00201",
+        "index --help",
+    ),
     "Published models": ("pretrained list",),
 }
 WHOLE = re.compile(r"(To [^:]+: )?mrlspk |\S*/\S*$")  # lines to copy

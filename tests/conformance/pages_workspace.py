@@ -73,11 +73,12 @@ def write_trials(root: Path, path: Path) -> None:
 
 
 def write_recordings(folder: Path, shared: Path) -> None:
-    """Write single recordings of two seconds, and a call with a speaker on each channel."""
+    """Write single recordings of two seconds, a table of one, and a call with a speaker on each channel."""
     paths = sorted((shared / "speech" / "test-short").glob("ls*/*/*11.wav"))
     for name, path in zip(("a", "b", "one", "other", "recording"), paths, strict=False):
         shutil.copy(path, folder / f"{name}.wav")
     soundfile.write(folder / "recording.flac", soundfile.read(folder / "recording.wav")[0], 16_000)
+    (folder / "voices.csv").write_text("name,path,site\nerna,b.wav,south\n")
     parties = [soundfile.read(folder / name)[0] for name in ("a.wav", "b.wav")]
     soundfile.write(folder / "call.wav", np.stack(parties, axis=1), 16_000)
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+import mrlspk
+from factories import write_tiny_model, write_voices
 from first_hour import Situation
 from voice_stores import make_store
 
@@ -19,6 +21,21 @@ def an_empty_index():
 def a_folder_of_files():
     Path("voices").mkdir()
     Path("voices/notes.txt").write_text("no index")
+
+
+def an_index_and_a_recording():
+    an_index()
+    root = write_voices(Path("speech"), 1, sessions=("a",), files=("1",), seconds=1.5, syllables=True)
+    return {"audio": root / "speaker0/a/1.wav"}
+
+
+def an_index_and_its_sources():
+    """An index whose only recording is deleted after its enrolment."""
+    audio = an_index_and_a_recording()["audio"]
+    path = write_tiny_model(Path("model.pt"))
+    with mrlspk.VoiceIndex.create("team", path) as index:
+        index.add("anna", audio)
+    audio.unlink()
 
 
 SITUATIONS = [
@@ -62,6 +79,67 @@ SITUATIONS = [
         ("index", "remove", "voices", "--where", 'site = "south"', "--yes"),
         0,
         ("no voice fits the filter: none is removed",),
+        prepare=an_index,
+    ),
+    Situation(
+        "folder that is an index is not made again",
+        ("index", "create", "voices", "--model", "{model}"),
+        1,
+        ("voices: exists", "Give the path of a new folder."),
+        prepare=an_index,
+    ),
+    Situation(
+        "recording for an index of vectors",
+        ("index", "add", "voices", "carl", "{audio}"),
+        2,
+        ("--model: the index names no model to embed audio with", "Give --model: the path or the name of the model"),
+        prepare=an_index_and_a_recording,
+    ),
+    Situation(
+        "recording before the name",
+        ("index", "add", "voices", "{audio}"),
+        2,
+        ("its NAME goes before it", "Give NAME and AUDIO, or one of --from-folder, --from-csv and --vectors."),
+        prepare=an_index_and_a_recording,
+    ),
+    Situation(
+        "identify without a recording",
+        ("index", "identify", "voices"),
+        2,
+        ("expected AUDIO Example: mrlspk index identify voices/ call.wav",),
+    ),
+    Situation(
+        "recording that is not there",
+        ("index", "identify", "voices", "call.wav"),
+        3,
+        ("call.wav: no such file or folder",),
+        prepare=an_index,
+    ),
+    Situation(
+        "voice whose recording is deleted stays",
+        ("index", "show", "team", "anna"),
+        0,
+        ("speech/speaker0/a/1.wav",),
+        prepare=an_index_and_its_sources,
+    ),
+    Situation(
+        "calibration of too few voices",
+        ("index", "calibrate", "voices"),
+        3,
+        ("a calibration needs 20 voices", "got 0 of 2 voices", "--folder of further recordings"),
+        prepare=an_index,
+    ),
+    Situation(
+        "misspelt command of an index",
+        ("index", "identfy", "voices"),
+        2,
+        ("no command mrlspk index identfy; did you mean mrlspk index identify?",),
+    ),
+    Situation(
+        "search of nothing",
+        ("index", "search", "voices"),
+        2,
+        ("expected recordings or vectors", "Give AUDIO or --vectors."),
         prepare=an_index,
     ),
     Situation(

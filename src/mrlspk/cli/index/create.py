@@ -126,8 +126,8 @@ def parse_profiles(text: str) -> "ProfileLimit":
 
 
 def _made(settings: "IndexSettings", folder: Path) -> str:
-    of_model = f"of {settings.model}" if settings.model else "of vectors"
-    return f"{folder}: an empty index {of_model}, {settings.embed_dim} values a voice"
+    of_model = Path(settings.model).name if settings.model else "vectors"
+    return f"{folder}: an empty index of {of_model}, {settings.embed_dim} values a voice"
 
 
 def _next(settings: "IndexSettings", folder: Path) -> str:

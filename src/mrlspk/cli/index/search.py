@@ -10,6 +10,7 @@ from mrlspk.cli import output
 from mrlspk.cli.index.answers import candidate_table
 from mrlspk.cli.index.opening import open_index
 from mrlspk.cli.index.options import IndexFolder, IndexModel, SearchedDim, VectorIds, VectorsInPlace, Where
+from mrlspk.cli.index.voice_text import shortlist_text
 from mrlspk.cli.options import MOST, AsJson, Debug, Device, Quiet, TrustCode
 from mrlspk.cli.panels import Panel, option
 from mrlspk.errors import DataError, UsageError
@@ -113,13 +114,13 @@ def _explanation(report: "IndexSearch") -> Iterator[RenderableType]:
     stages, explained = report.found[0].stages, report.explained
     rows = [
         (
-            f"{each.type} {each.dim}",
+            shortlist_text(each),
             f"{each.candidates:,}",
             f"{each.bytes:,}",
             f"{1000 * each.seconds:.2f}",
         )
         for each in stages
     ]
-    yield output.table(None, ("stage", "rows compared", "bytes read", "ms"), rows)
+    yield output.table(None, ("stage", "compared", "bytes read", "ms"), rows)
     if explained is not None and explained.recall is not None:
         yield f"recall: {explained.recall:.4f}, on noisy copies of {explained.queries:,} voices of the index"

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from mrlspk.cli import output
 from mrlspk.cli.index.opening import open_index
 from mrlspk.cli.index.options import IndexFolder
+from mrlspk.cli.index.voice_text import shortlist_text
 from mrlspk.cli.options import AsJson, Debug, Quiet
 from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.trial_options import check_rate
@@ -104,7 +105,7 @@ def _described(report: "TuneReport") -> str:
 def _row(measured: "MeasuredShortlist") -> tuple[object, ...]:
     spec, slow = measured.spec, measured.milliseconds is None
     return (
-        f"{spec.type} {spec.dim}",
+        shortlist_text(spec),
         measured.bytes_per_slot,
         "too many" if slow else f"{spec.candidates:,}",
         "" if slow else f"{measured.recall:.4f}",
@@ -113,4 +114,4 @@ def _row(measured: "MeasuredShortlist") -> tuple[object, ...]:
 
 
 def _named(spec: "ShortlistSpec") -> str:
-    return f"{spec.type} of {spec.dim} values with {spec.candidates:,} candidates"
+    return f"{shortlist_text(spec)} and {spec.candidates:,} candidates"

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.index.options import IndexFolder
+from mrlspk.cli.index.voice_text import shortlist_text
 from mrlspk.cli.options import WIDEST, AsJson, Debug, Quiet
 from mrlspk.cli.panels import Panel, option
 from mrlspk.errors import DataError
@@ -132,7 +133,7 @@ def _stats_text(stats: "IndexStats", folder: Path) -> Iterator[RenderableType]:
         ("fingerprint", settings.fingerprint or "unknown"),
         ("widths", widths),
         ("speech", settings.speech + limit),
-        ("shortlist", f"{shortlist.type} of {shortlist.dim} values, {shortlist.candidates:,} candidates"),
+        ("shortlist", f"{shortlist_text(shortlist)}, {shortlist.candidates:,} candidates"),
         ("calibrated", "yes" if stats.is_calibrated else "no: `identify` shows scores and no decision"),
         ("bytes", _bytes(stats)),
     ]

@@ -3,7 +3,11 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mrlspk.index.funnel.search import Stage
+    from mrlspk.index.shortlist import ShortlistSpec
 
 UNKNOWN = "–"
 LARGEST_WHOLE = 1e12  # larger ratios are written with an exponent
@@ -27,6 +31,11 @@ def metadata_text(metadata: Mapping[str, Any]) -> str:
 def value_text(value: Any) -> str:
     """Return a value of metadata: a text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def shortlist_text(spec: "ShortlistSpec | Stage") -> str:
+    """Return what a shortlist or a stage of a search compares, as ``512 sign bits`` or ``64 values as int8``."""
+    return f"{spec.dim} sign bits" if spec.type == "bits" else f"{spec.dim} values as {spec.type}"
 
 
 def ratio(llr: float) -> str:

@@ -153,8 +153,9 @@ def _listed(listing: "Listing", folder: Path, *, is_filtered: bool) -> Iterator[
         if not listing.count:
             yield f"To enrol a voice: mrlspk index add {shlex.quote(str(folder))} NAME AUDIO"
         return
-    columns = "voice", "recordings", "speech", "metadata"
-    yield output.table(None, columns, map(_row, voices), dispensable=("metadata",))
+    columns = ("voice", "recordings", "speech", *(["metadata"] if any(each.metadata for each in voices) else []))
+    rows = (_row(each)[: len(columns)] for each in voices)
+    yield output.table(None, columns, rows, dispensable=("metadata",))
     if next(listing.voices, None) is not None:
         left = "" if is_filtered else f"{listing.count - MOST_ROWS:,} "
         yield f"… and {left}more; --json lists all of them"

@@ -1,6 +1,7 @@
 import pytest
 
-from mrlspk.cli.index.voice_text import counted, metadata_text, rate_text, ratio, speech
+from mrlspk.cli.index.voice_text import counted, metadata_text, rate_text, ratio, shortlist_text, speech
+from mrlspk.index.shortlist import ShortlistSpec
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,8 @@ def test_metadata_shows_texts_plainly_and_other_values_as_json():
 
 def test_count_has_a_plural():
     assert [counted(number, "voice") for number in (0, 1, 1204)] == ["0 voices", "1 voice", "1,204 voices"]
+
+
+@pytest.mark.parametrize(("type_", "shown"), [("bits", "64 sign bits"), ("int8", "64 values as int8")])
+def test_shortlist_is_named_by_its_codes(type_, shown):
+    assert shortlist_text(ShortlistSpec(type_, 64)) == shown
