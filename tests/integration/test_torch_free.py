@@ -92,3 +92,25 @@ def test_page_of_a_network_run_needs_no_torch(tmp_path):
     done = python(COMMAND.replace("'scipy'", "'none'"), "report", run, "-o", tmp_path / "page")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "page" / "index.html").is_file()
+
+
+INDEX = """
+import sys, numpy, mrlspk
+index = mrlspk.VoiceIndex.create(sys.argv[1], vectors=sys.argv[2])
+index.add_vectors(sys.argv[2])
+index.rename("ann", "eve")
+names = [match.name for match in index.search(numpy.array([1.0, 0.2, 0]), where="name != 'bob'").results]
+print(names, index.identify(numpy.ones(3)).decision, index.verify("bob", numpy.ones(3)).same, index.check())
+index.remove("bob")
+index.compact()
+index.export(sys.argv[3])
+"""
+
+
+def test_index_without_recordings_imports_nothing_heavy(tmp_path):
+    vectors = np.array([[1, 0, 0], [1, 0.1, 0], [0, 1, 0]], np.float32)
+    np.savez(tmp_path / "v.npz", ids=["ann/1", "ann/2", "bob/1"], embeddings=vectors)
+    done = python(HOOK + INDEX, tmp_path / "index", tmp_path / "v.npz", tmp_path / "out.npz")
+    assert (done.returncode, done.stdout) == (0, "['eve'] None None ()\n"), done.stderr
+    with np.load(tmp_path / "out.npz") as exported:
+        assert exported["ids"].tolist() == ["eve/1"]

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 import mrlspk
 from factories import RATE, write_tiny_model, write_voices
 from mrlspk.cli.app import app
-from mrlspk.errors import DataError
+from mrlspk.data.speech.energy import EnergyDetector
+from mrlspk.errors import DataError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +153,50 @@ def test_file_of_embed_enrols_what_its_recordings_would(index, model, tmp_path, 
             assert other.voice(name).speech_seconds == pytest.approx(index.voice(name).speech_seconds)
         with other.store.reading() as one, index.store.reading() as two:
             np.testing.assert_allclose(one.profiles, two.profiles, atol=1e-5)
+
+
+def test_voice_of_several_recordings_is_their_mean_by_seconds_of_speech(index, model, voices, tmp_path):
+    short, other = voices / "speaker0" / "a" / "1.wav", voices / "speaker1" / "a" / "1.wav"
+    samples = np.tile(soundfile.read(other)[0], 3)
+    soundfile.write(tmp_path / "long.wav", samples, RATE)
+    index.add("ann", short, metadata={"site": "north", "age": 41})
+    index.add("ann", samples, metadata={"site": "south"}, sample_rate=RATE)
+    first, second = mrlspk.load(model).embed_many([short, tmp_path / "long.wav"])
+    assert second.speech_seconds > 2.5 * first.speech_seconds
+    mean = first.speech_seconds * first.unwrap() + second.speech_seconds * second.unwrap()
+    with index.store.reading() as snapshot:
+        np.testing.assert_allclose(snapshot.profiles[-1], mean / np.linalg.norm(mean), atol=1e-5)
+    voice = index.voice("ann")
+    assert voice.metadata == {"site": "south", "age": 41}
+    assert [each.source for each in voice.recordings] == [str(short), "audio[0]"]
+
+
+def test_narrow_index_embeds_prefixes(model, voices, tmp_path):
+    path = voices / "speaker0" / "a" / "1.wav"
+    with mrlspk.VoiceIndex.create(tmp_path / "narrow", model, dim=4) as index:
+        index.add("ann", path)
+        assert index.settings.dims == (4,)
+        with index.store.reading() as snapshot:
+            np.testing.assert_allclose(snapshot.profiles[0], mrlspk.load(model).embed(path, dim=4), atol=1e-6)
+    with pytest.raises(UsageError, match="not trained for a width of 5"):
+        mrlspk.VoiceIndex.create(tmp_path / "odd", model, dim=5)
+
+
+def test_index_of_another_detector_refuses_recordings(index, voices, monkeypatch):
+    monkeypatch.setattr(EnergyDetector, "version", "energy-2")
+    with pytest.raises(DataError, match="embeddings of energy-1, and this version of mrlspk makes those of energy-2"):
+        index.add("ann", voices / "speaker0" / "a" / "1.wav")
+    assert len(index) == 0
+
+
+@pytest.mark.slow
+def test_wrong_speaker_among_real_recordings_is_told(shared, tmp_path):
+    speech = shared / "speech" / "test"
+    model = shared / "pretrained" / "redimnet-small-speech.pt"
+    speakers = [sorted(folder.rglob("*.wav"))[::5][:4] for folder in sorted(speech.iterdir()) if folder.is_dir()]
+    with mrlspk.VoiceIndex.create(tmp_path / "index", model) as index:
+        for number, paths in enumerate(speakers[:5]):
+            assert index.add(f"v{number}", *paths).outliers == ()
+        wrong = speakers[6][0]
+        (found,) = index.add("v0", wrong).outliers
+        assert (found.name, found.source) == ("v0", str(wrong))

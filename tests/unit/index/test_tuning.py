@@ -5,6 +5,8 @@ import pytest
 
 import mrlspk
 from mrlspk.errors import DataError, UsageError
+from mrlspk.index import tuning
+from mrlspk.index.funnel.tuning import TuneReport
 from mrlspk.index.shortlist import ShortlistSpec
 from mrlspk.index.tuning import recording_probes, tune_store
 from mrlspk.vectors.saving import save_vectors
@@ -39,14 +41,21 @@ def test_recordings_are_searched_for_with_their_voice_made_without_them(index):
         assert recording_probes(snapshot, 10_000).queries.shape == (500, DIM)
 
 
-def test_tuning_changes_the_shortlist_only_if_it_is_to(index):
-    before = index.settings.shortlist
+def test_tuning_measures_on_the_recordings_of_the_index(index):
     report = tune_store(index.store, 0.95, apply=False, queries=300)
     assert report.probes.source == "recordings"
+    assert report.measured[0].recall >= 0.95
+
+
+def test_tuning_changes_the_shortlist_only_if_it_is_to(index, monkeypatch):
+    before, best = index.settings.shortlist, ShortlistSpec("int8", 32, 50)
+    monkeypatch.setattr(tuning, "tune", lambda _, probes, recall, **__: TuneReport((), best, 1.0, recall, probes))
+    assert index.tune(apply=False).best == best
     assert index.settings.shortlist == before
-    applied = tune_store(index.store, 0.95, apply=True, queries=300)
-    assert index.settings.shortlist == (applied.best or before)
+    index.tune(recall=0.9)
+    assert index.settings.shortlist == best
     assert index.check() == ()
+    index.store.replace_shortlist(before)
 
 
 def test_tuning_an_index_of_single_recordings_searches_for_noisy_copies(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 import mrlspk
 from mrlspk.errors import DataError, UsageError
 from mrlspk.index.enrolment.groups import FEWEST_VOICES
+from mrlspk.index.searching import SearchOptions, search_voices
 from mrlspk.vectors.loading import load_vectors
 from mrlspk.vectors.saving import save_vectors
 from mrlspk.vectors.table import VectorTable
@@ -144,7 +145,8 @@ def test_wrong_speaker_under_a_name_is_told(tmp_path):
     names = tuple(f"v{number:02d}" for number in range(FEWEST_VOICES))
     ids, vectors = recordings(names=names, each=4)
     vectors[2] = vectors[5]  # of the next voice
-    vectors[2, 0] += 0.01
+    vectors[:, 0] += 6  # as in models whose vectors share a direction
+    vectors[2, 1] += 0.01
     index = mrlspk.VoiceIndex.create(tmp_path / "index", dim=DIM)
     (outlier,) = index.add_vectors(write(tmp_path / "v.npz", ids, vectors)).outliers
     assert (outlier.name, outlier.source) == ("v00", "v00/2")
@@ -171,6 +173,9 @@ def test_narrowed_index_goes_on_in_the_same_object(index, tmp_path):
     after = index.search(vectors[0]).results
     assert [each.name for each in after] == [each.name for each in before]
     np.testing.assert_allclose([each.score for each in after], [each.score for each in before], atol=0.02)
+    with index.store.reading() as snapshot:  # for a query that was read before
+        (wide,) = search_voices(snapshot, unit(vectors[:1]), SearchOptions()).matches
+    np.testing.assert_allclose([each.score for each in wide], [each.score for each in after], atol=1e-6)
     ids, more = recordings(1, names=("eve",))
     index.add_vectors(write(tmp_path / "o.npz", ids, more, fingerprint="f" * 8))  # wider, and cut
     assert index.search(more[0], k=1).results[0].name == "eve"
