@@ -152,6 +152,7 @@ def test_identify_of_several_recordings_has_a_row_each(run, index, voices):
     assert found.exit_code == 3
     assert [each["candidates"][:1] for each in found.json["recordings"]][2] == []
     assert [each["candidates"][0]["name"] for each in found.json["recordings"][:2]] == ["voice2", "voice0"]
+    assert found.json["recordings"][0]["warnings"][-1] == "the index has no calibration"
     assert "1 of 3 recordings could not be embedded" in found.stderr
     rows = run("index", "identify", index, *paths[:2]).stdout.splitlines()
     assert rows[0].split() == ["recording", "nearest", "score", "speech"]

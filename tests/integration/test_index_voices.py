@@ -176,7 +176,7 @@ from mrlspk.cli.app import app
 for folder, typed in (
     *(({str(index)!r}, typed) for typed in (
         "list", "show anna", "rename anna anne", "remove anne", "stats", "check", "compact",
-        "search --vectors {vectors} --explain",
+        "tune --dry-run", "search --vectors {vectors} --explain",
     )),
     ({str(other)!r}, "create --vectors {vectors}"),
     ({str(other)!r}, "add --vectors {vectors}"),

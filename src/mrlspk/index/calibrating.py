@@ -25,12 +25,11 @@ from mrlspk.index.index_model import IndexModel
 from mrlspk.index.store.settings import IndexSettings
 from mrlspk.index.store.snapshot import NO_VOICE, Snapshot
 from mrlspk.index.store.store import VoiceStore
-from mrlspk.index.store.voices import Recording, Voice
+from mrlspk.index.store.voices import SEVERAL_RECORDINGS, Recording, Voice
 from mrlspk.index.where import Condition
 
 MOST_VOICES = 5000  # that a calibration is fitted to; of more some are drawn
 SEED = 0
-SEVERAL = Condition("(SELECT COUNT(*) FROM recordings WHERE voice_id = voices.id) > 1", ())
 
 
 def enrolled_recordings(snapshot: Snapshot, *, most_voices: int = MOST_VOICES) -> EnrolledRecordings:
@@ -132,7 +131,7 @@ def _draw(snapshot: Snapshot, most: int) -> list[Voice]:
     if snapshot.n_voices <= most:
         return list(snapshot.voices())
     of_slots, rng = snapshot.voice_ids(), np.random.default_rng(SEED)
-    several = rng.permutation(np.unique(of_slots[snapshot.slots_where(SEVERAL)]))[: most // 2]
+    several = rng.permutation(np.unique(of_slots[snapshot.slots_where(SEVERAL_RECORDINGS)]))[: most // 2]
     others = rng.permutation(np.setdiff1d(of_slots, [*several, NO_VOICE]))[: most - len(several)]
     ids = json.dumps([*several.tolist(), *others.tolist()])
     return list(snapshot.voices(Condition("id IN (SELECT value FROM json_each(?))", (ids,))))

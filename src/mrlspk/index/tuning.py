@@ -5,7 +5,6 @@ import json
 import numpy as np
 
 from mrlspk.errors import DataError, UsageError
-from mrlspk.index.calibrating import SEVERAL
 from mrlspk.index.enrolment.mean_vectors import mean_vector, speech_weights
 from mrlspk.index.funnel.faiss_scan import Engine
 from mrlspk.index.funnel.probes import LeftOut, Probes, noisy_copies
@@ -13,7 +12,7 @@ from mrlspk.index.funnel.tuning import TuneReport, tune
 from mrlspk.index.searching import arrays_of
 from mrlspk.index.store.snapshot import Snapshot
 from mrlspk.index.store.store import VoiceStore
-from mrlspk.index.store.voices import Voice
+from mrlspk.index.store.voices import SEVERAL_RECORDINGS, Voice
 from mrlspk.index.where import Condition
 
 QUERIES = 1000
@@ -68,7 +67,7 @@ def recording_probes(snapshot: Snapshot, count: int) -> Probes | None:
 
 def _draw(snapshot: Snapshot, count: int) -> list[Voice]:
     """Return some voices with several recordings."""
-    slots = snapshot.slots_where(SEVERAL)
+    slots = snapshot.slots_where(SEVERAL_RECORDINGS)
     drawn = np.random.default_rng(SEED).permutation(slots)[:count]
     ids = json.dumps(sorted({key.id for key in snapshot.voices_of(drawn)}))
     return list(snapshot.voices(Condition("id IN (SELECT value FROM json_each(?))", (ids,))))

@@ -32,6 +32,11 @@ def identification_entry(found: "Identification") -> dict[str, Any]:
     }
 
 
+def warnings_entry(found: "Identification") -> dict[str, Any]:
+    """Return the JSON entry of the warnings of one recording among several."""
+    return {"warnings": [*found.query.warnings, *found.warnings]}
+
+
 def verification_entry(found: "Verification") -> dict[str, Any]:
     """Return the JSON entry of a verification."""
     return {

@@ -13,6 +13,7 @@ from mrlspk.cli.index.answers import (
     show_identifications,
     show_verification,
     verification_entry,
+    warnings_entry,
 )
 from mrlspk.cli.index.opening import open_index, typed
 from mrlspk.cli.index.options import (
@@ -69,7 +70,8 @@ def identify_command(
         raise found[0].error
     _warn(found)
     entries = [identification_entry(each) for each in found]
-    payload = (entries[0] if len(entries) == 1 else {}) | {"recordings": entries}
+    payload = entries[0] if len(entries) == 1 else {}
+    payload |= {"recordings": [entry | warnings_entry(each) for entry, each in zip(entries, found, strict=True)]}
     calibrate = typed("calibrate", folder)
     human = show_identification(found[0], calibrate) if len(found) == 1 else show_identifications(found, calibrate)
     output.show("index identify", payload, human, as_json=as_json)

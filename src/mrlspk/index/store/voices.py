@@ -96,6 +96,7 @@ class Voice:
 
 
 ALL_VOICES = Condition("1", ())
+SEVERAL_RECORDINGS = Condition("(SELECT COUNT(*) FROM recordings WHERE voice_id = voices.id) > 1")
 
 QUERY = """
 SELECT voices.id, name, metadata, created, source, seconds, speech_seconds, warnings, added, vector_row
