@@ -20,7 +20,8 @@ def export_voices(
     """Write one vector for each profile of a voice, or each recording, and return the files.
 
     Ids are ``NAME/1`` for the first profile and so on; with ``recordings`` they are ``NAME/SOURCE``. So an index can
-    read the file again. ``.npz``, ``.jsonl`` and ``.parquet`` also have a column ``metadata`` of JSON texts.
+    read the file again. ``.npz``, ``.jsonl`` and ``.parquet`` also have the columns ``name`` and ``metadata``, the
+    latter of JSON texts.
 
     Args:
         snapshot: Of the index.
@@ -35,11 +36,13 @@ def export_voices(
         MrlspkError: If the file exists and ``force`` is false, or it cannot be written.
     """
     ids: list[str] = []
+    names: list[str] = []
     metadata: list[str] = []
     parts: list[Vectors] = []
     for voice in snapshot.voices() if where is None else snapshot.voices(where):
         labels, vectors = _of_recordings(snapshot, voice) if recordings else _of_profiles(snapshot, voice)
         ids += [f"{voice.name}/{label}" for label in labels]
+        names += [voice.name] * len(vectors)
         metadata += [json.dumps(voice.metadata, ensure_ascii=False)] * len(vectors)
         parts.append(vectors)
     if not parts:
@@ -48,7 +51,7 @@ def export_voices(
     table = VectorTable(
         tuple(ids), np.concatenate(parts), settings.fingerprint, settings.speech_detector, settings.dims
     )
-    return save_vectors(table, path, force=force, texts={"metadata": metadata})
+    return save_vectors(table, path, force=force, texts={"name": names, "metadata": metadata})
 
 
 def _of_profiles(snapshot: Snapshot, voice: Voice) -> tuple[list[str], Vectors]:

@@ -187,6 +187,7 @@ def test_export_is_read_back_with_names_and_metadata(index, tmp_path):
     assert load_vectors(path).ids == tuple(f"{name}/1" for name in NAMES)
     with np.load(path) as arrays:
         assert json.loads(str(arrays["metadata"][0])) == {"site": "nörth"}
+        assert arrays["name"].tolist() == list(NAMES)
     again = mrlspk.VoiceIndex.create(tmp_path / "again", vectors=path)
     again.add_vectors(path)
     _, vectors = recordings()

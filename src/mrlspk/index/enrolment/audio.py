@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mrlspk.data.utterance_ids import printable
 from mrlspk.index.enrolment.enrol import NewRecordings
 from mrlspk.index.enrolment.refusals import Remark, refusal
 from mrlspk.index.index_model import IndexModel
@@ -85,4 +86,4 @@ def _group(name: str, found: "Sequence[EmbeddedAudio]") -> NewRecordings:
 
 
 def _source(found: "EmbeddedAudio") -> str:
-    return found.path or f"audio[{found.index}]"
+    return printable(found.path) if found.path else f"audio[{found.index}]"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mrlspk.data.utterance_ids import is_utf8
 from mrlspk.errors import DataError
 from mrlspk.index.enrolment.enrol import NewRecordings
 from mrlspk.index.enrolment.refusals import Remark, refusal
@@ -138,6 +139,8 @@ class _Reader:
         width = vectors.shape[1]
         if width < self._dim or (width > self._dim and not self._may_cut):
             raise DataError(f"expected {self._dim} values a vector, got {width}", self._file.path, SAME_MODEL)
+        if not is_utf8("".join(ids)):
+            raise DataError("expected ids in UTF-8", self._file.path, "Rename them.")
         table = VectorTable(ids, vectors[:, : self._dim])
         if not usable_rows(table).all():
             refuse_unusable(table, self._file.path)

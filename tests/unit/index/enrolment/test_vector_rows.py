@@ -66,6 +66,7 @@ def test_wider_vectors_of_the_same_model_are_cut_and_others_refused(tmp_path):
         (["a/1", "b/1"], [np.nan, 1], "finite"),
         (["a/1", "b/1"], [0, 0], "zeros"),
         (["a/1", "b/1"], [1], "expected 2 values"),
+        (["a/1", "b/\ud800"], [1, 2], "UTF-8"),
     ],
 )
 def test_unusable_row_is_refused_before_any_voice_is_taken(tmp_path, ids, row, what):
