@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import batched
 
 import numpy as np
@@ -80,9 +81,8 @@ def enrol(store: VoiceStore, groups: Iterable[NewRecordings], metadata: Mapping[
     """
     done = _Progress()
     with store.writing() as writer, store.reading() as snapshot:
-        before = _some_voices(snapshot)
         for chunk in batched(groups, VOICES_AT_ONCE):
-            _Chunk(writer, snapshot, metadata, before, done).add(chunk)
+            _Chunk(writer, snapshot, metadata, chunk, done).add()
     return Enrolled(
         tuple(done.names),
         tuple(done.new_names),
@@ -107,19 +107,21 @@ class _Chunk:
         writer: Writer,
         snapshot: Snapshot,
         metadata: Mapping[str, VoiceMetadata],
-        before: Vectors,
+        groups: tuple[NewRecordings, ...],
         done: _Progress,
     ) -> None:
         self._writer, self._snapshot, self._metadata = writer, snapshot, metadata
-        self._before, self._done = before, done
+        self._groups, self._done = groups, done
         self._limit: ProfileLimit = writer.settings.profiles
-        self._centre = find_centre(before)
 
-    def add(self, groups: tuple[NewRecordings, ...]) -> None:
-        several = any(len(each.recordings) > 1 for each in groups)
-        if several:
-            means = [mean_vector(each.vectors, np.ones(len(each.vectors)), each.name) for each in groups]
-            self._centre = find_centre(np.concatenate([self._before, np.stack(means)]))
+    @cached_property
+    def _centre(self) -> Vectors:
+        """The centre of these voices and those enrolled before; an addition of single recordings needs none."""
+        means = [mean_vector(each.vectors, np.ones(len(each.vectors)), each.name) for each in self._groups]
+        return find_centre(np.concatenate([_some_voices(self._snapshot), np.stack(means)]))
+
+    def add(self) -> None:
+        groups = self._groups
         taken = {each.name for each in groups if self._snapshot.n_voices and self._snapshot.has_voice(each.name)}
         self._writer.add_voices(self._new_voices(each for each in groups if each.name not in taken))
         for each in groups:
