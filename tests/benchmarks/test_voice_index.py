@@ -136,7 +136,7 @@ def test_one_query_at_a_time(million, k):
                 "index with faiss, names looked up": lambda row: index.search(queries[row], k=k, engine="faiss"),
                 "index with NumPy, names looked up": lambda row: index.search(queries[row], k=k, engine="numpy"),
             },
-            rounds=41,
+            rounds=101,
         )
         found = {engine: search(arrays, queries, k=k, engine=engine) for engine in ("faiss", "numpy")}
     read = sum(stage.bytes for stage in search(arrays, queries[:1], k=k).stages)
