@@ -66,10 +66,12 @@ class Ranking:
         estimates = np.empty(slots.size, np.float32)
         buffer = np.empty((_BLOCK_ROWS, query.size), np.float32)
         for part in row_blocks(slots.size, _BLOCK_ROWS):
-            rows = np.take(self.profiles, slots[part], axis=0, out=buffer[: part.stop - part.start], mode="clip")
-            np.dot(rows, query, out=estimates[part])
             if self.cut:
-                estimates[part] /= prefix_lengths(rows)
+                rows = self.profiles[slots[part]]  # np.take would copy all profiles first, as they are no whole rows
+                estimates[part] = rows @ query / prefix_lengths(rows)
+            else:
+                rows = np.take(self.profiles, slots[part], axis=0, out=buffer[: part.stop - part.start], mode="clip")
+                np.dot(rows, query, out=estimates[part])
         return estimates
 
 

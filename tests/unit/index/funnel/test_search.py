@@ -1,5 +1,7 @@
 """Search of voices: equal to brute force, the same with any engine, block and batch, under filters and ties."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -170,6 +172,18 @@ def test_width_below_the_codes_is_scanned_exactly():
         found = search(arrays_of(voices, spec), queries, k=4, dim=24)
         np.testing.assert_array_equal(found.slots, brute_force(voices, queries, k=4, dim=24)[0])
         assert [(stage.type, stage.dim) for stage in found.stages] == [("float32", 24)]
+
+
+@pytest.mark.parametrize("dim", [DIM, 24])
+@pytest.mark.parametrize("exact", [False, True])
+def test_searches_copy_no_whole_array(dim, exact):
+    voices, queries, _ = voices_and_queries(slots=60_000)
+    arrays = arrays_of(voices, SPECS[0])
+    tracemalloc.start()
+    search(arrays, queries[:1], k=1, dim=dim, exact=exact, engine="numpy")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < voices[:, :dim].nbytes / 2
 
 
 def test_prefix_codes_shortlist_for_widths_from_their_own_on():
