@@ -1,6 +1,7 @@
 """An index calibrated, evaluated and asked through its model and files."""
 
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import soundfile
 import mrlspk
 from factories import RATE, write_voices
 from mrlspk.errors import DataError
-from mrlspk.index.deciding import read_calibration
+from mrlspk.index import calibrating
+from mrlspk.index.deciding import CALIBRATION, read_calibration
 from pitch_encoder import pitch_encoder
 
 N_ENROLLED = 21
@@ -85,13 +87,14 @@ def test_decision_is_that_of_the_calibration(index, report, voices):
 @pytest.mark.usefixtures("report")
 def test_evaluation_counts_what_single_queries_find(index, voices, tmp_path):
     root = take(voices, take(voices, tmp_path, ENROLLED), OTHERS, range(24))
+    paths = {number: [root / f"speaker{number}" / file for file in OTHERS] for number in range(24)}
+    paths[5].append(shutil.copy(voices / "speaker6" / "a" / "4.wav", root / "speaker5"))  # under a wrong name
     evaluation = index.evaluate(root, false_accept_rate=0.2)
     assert evaluation.is_calibrated
     assert len(evaluation.refused) == 2 * N_ENROLLED  # copies of what is enrolled
     assert {each.reason for each in evaluation.refused} == {"is enrolled, or a copy of a recording that is"}
-    assert (evaluation.report.n_voices, evaluation.report.n_enrolled) == (N_ENROLLED, 2 * N_ENROLLED)
+    assert (evaluation.report.n_voices, evaluation.report.n_enrolled) == (N_ENROLLED, 2 * N_ENROLLED + 1)
     assert (evaluation.report.n_unknown, evaluation.report.n_unknown_speakers) == (6, 3)
-    paths = {number: [root / f"speaker{number}" / file for file in OTHERS] for number in range(24)}
     for width in evaluation.report.widths:
         found = {
             number: index.identify_many(each, dim=width.dim, false_accept_rate=0.2) for number, each in paths.items()
@@ -109,15 +112,33 @@ def test_evaluation_of_enrolled_speakers_alone_is_refused(index, voices, tmp_pat
 
 
 def test_further_recordings_calibrate_an_index_of_single_ones(model, voices, tmp_path):
-    further = take(voices, take(voices, tmp_path / "further", OTHERS[:1]), OTHERS, [23])
+    further = take(voices, take(voices, tmp_path / "further", (*OTHERS[:1], *ENROLLED[:1])), OTHERS, [23])
     soundfile.write(further / "speaker23" / "silent.wav", np.zeros(RATE * 2), RATE)
     with mrlspk.VoiceIndex.create(tmp_path / "index", model) as made:
         made.add_folder(take(voices, tmp_path / "one", ENROLLED[:1]))
         with pytest.raises(DataError, match="got 0 of 21 voices"):
             made.calibrate(cut_seconds=())
+        plain = made.evaluate(further)
         calibration = made.calibrate(further, cut_seconds=()).calibration
+    assert not plain.is_calibrated
+    assert [width.decisions for width in plain.report.widths] == [(), ()]
+    assert len({tuple(width.points.thresholds) for width in plain.report.widths}) == 2  # scores of each width
     assert (calibration.n_target, calibration.n_target_voices) == (N_ENROLLED, N_ENROLLED)
     assert calibration.n_nontarget == 2 * N_ENROLLED * (N_ENROLLED - 1) + 2 * N_ENROLLED  # two of the stranger
+
+
+def test_voices_that_are_not_drawn_are_no_strangers(index, voices, tmp_path, monkeypatch):
+    drawn = partial(calibrating.enrolled_recordings, most_voices=20)
+    monkeypatch.setattr(calibrating, "enrolled_recordings", drawn)
+    further = take(voices, tmp_path, OTHERS[:1], range(N_ENROLLED + 1))  # one is a stranger
+    with index.store.reading() as snapshot:
+        kept = snapshot.setting(CALIBRATION)
+    calibration = index.calibrate(further, cut_seconds=()).calibration
+    with index.store.writing() as writer:
+        writer.put_setting(CALIBRATION, kept)
+    assert calibration.n_voices == 20
+    assert calibration.n_target == 3 * 20
+    assert calibration.n_nontarget == 3 * 20 * 19 + 20  # of the drawn voices, and of the stranger
 
 
 def test_cuts_need_the_files_of_the_recordings(model, voices, tmp_path):

@@ -1,10 +1,10 @@
 """Describe how often recordings of nobody enrolled reach a ratio, measured and beyond what was measured.
 
 Such a recording is falsely accepted if one of N voices accepts it. If voices erred independently, the rate would be
-1 - (1 - FAR)^N with FAR the rate of one voice. They do not: a voice that resembles one enrolled voice resembles others,
-and most resemble none. Rates of single comparisons then make N voices look several times worse than they are. So the
-rate of one voice is measured as the one at which the formula gives the rate of N voices, for several N. For more voices
-than were there the formula errs on the safe side.
+1 - (1 - FAR)^N with FAR the rate of one voice. They do not: a speaker who resembles one enrolled voice resembles
+others, and most resemble none. The rate of single comparisons then tells too much for N voices, up to several times. So
+the rate of one voice is measured as the one at which the formula gives the rate of N voices, for several N. For more
+voices than were there the formula errs on the safe side; the extrapolated tail need not.
 """
 
 import math
@@ -19,7 +19,7 @@ from scipy.special import gammaln
 
 from mrlspk.evaluation.thresholds import Nats, Record
 
-MEASURED_PAIRS = 10  # pairs of voices whose trials reach the lowest measured rate
+MEASURED_PAIRS = 5  # pairs of voices whose trials reach the lowest measured rate
 # The exponential tail is fitted to a tenth of the queries, to 100 of few, but not to more than half of them.
 TAIL_SHARE, TAIL_QUERIES, MOST_OF_TAIL = 0.1, 100, 0.5
 POINTS_PER_DECADE = 6

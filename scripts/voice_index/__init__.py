@@ -1,0 +1,1 @@
+"""Parts of the study of the voice index on real speech."""
