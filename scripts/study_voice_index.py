@@ -41,7 +41,8 @@ def main() -> None:
         Study(given, name, "outside train", vectors.take(outside), plain, has_model=True).run()
         Study(given, f"{name} head", "outside train", mapped.take(outside), head).run()
     print()
-    print_table(*draw_rows(sets))
+    for table in draw_rows(sets):
+        print_table(*table)
 
 
 class Study:

@@ -1,6 +1,7 @@
 """Compare the false accept rate that is told with that of other speakers, for several numbers of voices."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 
@@ -59,25 +60,29 @@ def filter_rows(
     return "Other speakers searched among voices of their sex", heads, rows
 
 
-def draw_rows(sets: Mapping[str, Vectors]) -> Table:
+def draw_rows(sets: Mapping[str, Vectors]) -> list[Table]:
     """Return what is measured at each rate, by set, over several draws of the speakers who stay unenrolled."""
-    rows: list[list[object]] = []
-    for name, vectors in sets.items():
-        measured: dict[float, list[tuple[float, float]]] = {rate: [] for rate in TOLD}
-        for seed in range(SPLITS):
-            for rate, shares in _measure_split(vectors, seed).items():
-                measured[rate].append(shares)
-        cells = []
-        for shares_of in measured.values():
-            false, accepted = np.array(shares_of).T
-            cells.append(f"{100 * false.mean():.1f} (at most {100 * false.max():.1f}) · {100 * accepted.mean():.0f}")
-        rows.append([name, *cells])
-    heads = ["set", *(f"told {100 * rate:g} %: measured % · identified %" for rate in TOLD)]
-    return f"Told and measured at full width over {SPLITS} draws of who stays unenrolled (mean, highest)", heads, rows
+    tables = []
+    for number, way in enumerate(("whole searches", "single comparisons")):
+        rows: list[list[object]] = []
+        for name, vectors in sets.items():
+            splits = [_measure_split(vectors, seed)[number] for seed in range(SPLITS)]
+            cells = []
+            for of_rate in zip(*splits, strict=True):
+                false, accepted = np.array(of_rate).T
+                cells.append(
+                    f"{100 * false.mean():.1f} (at most {100 * false.max():.1f}) · {100 * accepted.mean():.0f}"
+                )
+            rows.append([name, *cells])
+        heads = ["set", *(f"told {100 * rate:g} %: measured % · identified %" for rate in TOLD)]
+        title = f"Told and measured over {SPLITS} draws of who stays unenrolled (mean, highest), FAR of {way}"
+        tables.append((title, heads, rows))
+    return tables
 
 
-def _measure_split(vectors: Vectors, seed: int) -> dict[float, tuple[float, float]]:
-    """Return false accepts and identified queries at each rate."""
+@cache
+def _measure_split(vectors: Vectors, seed: int) -> list[list[tuple[float, float]]]:
+    """Return false accepts and identified queries at each rate, with FAR of searches and of single comparisons."""
     split, dim = split_speakers(vectors, seed=seed), vectors.unit.shape[1]
     asked = vectors.take(split.queries)
     enrolled = _recordings(vectors.take(split.enrolled), np.unique(vectors.speakers[split.enrolled]))
@@ -87,13 +92,16 @@ def _measure_split(vectors: Vectors, seed: int) -> dict[float, tuple[float, floa
     strangers = np.full(len(voice), -1)
     trials = score_trials(enrolled, Queries(asked.unit, voice, asked.speech_seconds, strangers), (dim,))
     best, own = np.nanmax(trials.others[0], axis=1), trials.target[:, 0]
-    found = {}
-    for rate in TOLD:
-        limits = np.array(
-            [calibration.threshold(rate, enrolled.n_voices, dim, each).score for each in asked.speech_seconds]
-        )
-        accepted = (own >= limits) & (own > best)
-        found[rate] = float(np.mean((best >= limits)[voice < 0])), float(np.mean(accepted[voice >= 0]))
+    line = calibration.width(dim).line
+    bias = line.bias(np.log([calibration.seconds_used(each) for each in asked.speech_seconds]))
+    found = []
+    for tail in (calibration.width(dim).tail(enrolled.n_voices), calibration.width(dim).tails[0]):
+        shares = []
+        for rate in TOLD:
+            limits = (tail.threshold(rate_per_voice(rate, enrolled.n_voices)) - bias) / line.scale
+            accepted = (own >= limits) & (own > best)
+            shares.append((float(np.mean((best >= limits)[voice < 0])), float(np.mean(accepted[voice >= 0]))))
+        found.append(shares)
     return found
 
 

@@ -139,7 +139,8 @@ class SearchedVoices(KeptVoices):
         with self.store.reading() as snapshot:
             found = search_voices(snapshot, asked.vectors, options)
             width, calibration = check_width(snapshot.settings, dim), read_calibration(snapshot)
-        judge = Judge(calibration, DecisionOptions(false_accept_rate, margin), width, found.n_voices)
+            n_enrolled = snapshot.n_voices
+        judge = Judge(calibration, DecisionOptions(false_accept_rate, margin), width, found.n_voices, n_enrolled)
         return tuple(judge.identify(asked, place, matches, k=k) for place, matches in enumerate(found.matches))
 
     def verify(

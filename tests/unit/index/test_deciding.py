@@ -60,6 +60,8 @@ def test_identification_tells_rate_and_threshold_for_the_voices_searched(index, 
     few = index.identify(query, false_accept_rate=0.05, where='name in ("v00", "v01")', k=1)
     assert (few.name, few.voices, len(few.candidates)) == ("v00", 2, 1)
     assert few.threshold < found.threshold
+    assert few.warnings[-1].startswith("the filter leaves 2 of 40 voices")
+    assert not any("filter" in each for each in found.warnings)
 
 
 def test_query_between_two_voices_is_ambiguous_unless_one_leads(index):

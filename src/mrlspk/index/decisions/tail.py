@@ -2,9 +2,9 @@
 
 Such a recording is falsely accepted if one of N voices accepts it. If voices erred independently, the rate would be
 1 - (1 - FAR)^N with FAR the rate of one voice. They do not: a speaker who resembles one enrolled voice resembles
-others, and most resemble none. The rate of single comparisons then tells too much for N voices, up to several times. So
-the rate of one voice is measured as the one at which the formula gives the rate of N voices, for several N. For more
-voices than were there the formula errs on the safe side; the extrapolated tail need not.
+others, and most resemble none. The rate of single comparisons then tells too much for N voices. So the rate of one
+voice is measured as the one at which the formula gives the rate of N voices, for several N. For more voices than were
+there the formula errs on the safe side; the extrapolated tail need not.
 """
 
 import math
