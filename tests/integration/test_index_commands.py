@@ -231,6 +231,16 @@ def test_search_of_narrow_or_unusable_vectors_is_refused(run, tmp_path):
     assert "expected 8 values a vector, got 4" in narrow.stderr
 
 
+def test_search_of_vectors_of_another_model_is_refused(run, tmp_path):
+    ours, theirs = vector_file(tmp_path / "v.npz"), vector_file(tmp_path / "o.npz")
+    for path, fingerprint in ((ours, "a" * 8), (theirs, "b" * 8)):
+        np.savez(path, **np.load(path), fingerprint=fingerprint)
+    run("index", "create", tmp_path / "i", "--vectors", ours)
+    refused = run("index", "search", tmp_path / "i", "--vectors", theirs)
+    assert refused.exit_code == 3
+    assert "expected vectors of the model aaaaaaaa, got those of bbbbbbbb" in refused.stderr
+
+
 def test_export_writes_vectors_that_an_index_takes_again(run, index, voices, tmp_path):
     run("index", "add", index, "voice0", recording(voices, 0, 2))
     written = run("index", "export", index, "-o", tmp_path / "v.npz", "--json").json

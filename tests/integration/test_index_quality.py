@@ -1,12 +1,15 @@
 """``mrlspk index calibrate``, ``evaluate``, ``tune``, and decisions after a calibration."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 import mrlspk
 from factories import write_voices
 from mrlspk.cli.index import opening
+from mrlspk.index import tuning, voice_index
+from mrlspk.index.shortlist import ShortlistSpec
 from pitch_encoder import pitch_encoder
 
 N_ENROLLED = 21
@@ -84,6 +87,18 @@ def test_calibration_shows_rates_and_how_to_test_it(ask, index, others, run):
     assert (refused.exit_code, "--dim: width 8 of the index is not calibrated" in refused.stderr) == (2, True)
 
 
+def test_calibration_cuts_recordings_unless_told_not_to(ask, index, monkeypatch):
+    monkeypatch.setattr(voice_index, "CUT_SECONDS", (1.0,))
+    assert ask("calibrate", index, "--json").json["cut_seconds"] == [1.0]
+    assert ask("calibrate", index, "--no-cuts", "--json").json["cut_seconds"] == []
+
+
+def test_further_recordings_are_fitted_to(ask, index, others):
+    alone = ask("calibrate", index, "--no-cuts", "--json").json
+    both = ask("calibrate", index, "--no-cuts", "--folder", others, "--json").json
+    assert (alone["n_target"], both["n_target"]) == (42, 84)
+
+
 def test_too_few_voices_to_calibrate_say_how_many(ask, index):
     names = [f"speaker{number}" for number in range(5)]
     with mrlspk.VoiceIndex.open(index) as opened:
@@ -102,7 +117,8 @@ def test_evaluation_counts_speakers_and_writes_a_page(ask, index, others, tmp_pa
     assert [each["dim"] for each in done.json["results"]] == [8, 16]
     assert done.json["results"][-1]["decisions"][0]["false_accept_rate"] == pytest.approx(0.01)
     assert "svg" in (tmp_path / "page" / "index.html").read_text()
-    assert ask("evaluate", index, others, "--report", tmp_path / "page").exit_code == 1
+    refused = ask("evaluate", index, others, "--report", tmp_path / "page")
+    assert (refused.exit_code, refused.stdout) == (1, "")  # before anything is embedded
 
 
 def test_evaluation_without_a_calibration_has_rates_only(ask, index, others):
@@ -113,10 +129,20 @@ def test_evaluation_without_a_calibration_has_rates_only(ask, index, others):
     assert f"To get decisions: mrlspk index calibrate {index}" in shown
 
 
-def test_tune_measures_codes_and_can_leave_the_index_alone(run, index):
-    before = run("index", "stats", index, "--json").json["settings"]["shortlist"]
-    tuned = run("index", "tune", index, "--recall", "0.9", "--dry-run", "--json").json
-    assert tuned["before"] == tuned["shortlist"] == before
+def test_tune_measures_codes_on_the_voices(run, index):
+    tuned = run("index", "tune", index, "--recall", "0.9", "--json").json
     assert {each["type"] for each in tuned["measured"]} == {"bits"}
-    assert tuned["probes"]["count"] == 21
+    assert (tuned["best"], tuned["probes"]["count"]) == (None, 21)
     assert "searched for 21" in run("index", "tune", index).stdout
+
+
+def test_tune_changes_the_shortlist_unless_it_only_measures(run, index, monkeypatch):
+    best = ShortlistSpec("int8", 8, candidates=5)
+    measure = tuning.tune
+    monkeypatch.setattr(tuning, "tune", lambda *words, **named: replace(measure(*words, **named), best=best))
+    measured = run("index", "tune", index, "--dry-run", "--json").json
+    assert measured["shortlist"] == measured["before"] != measured["best"]
+    assert "now has 8 values as int8 and 5 candidates; before, 32 sign bits" in run("index", "tune", index).stdout
+    shortlist = run("index", "stats", index, "--json").json["settings"]["shortlist"]
+    assert shortlist == {"type": "int8", "dim": 8, "candidates": 5}
+    assert "has the fastest already" in run("index", "tune", index).stdout

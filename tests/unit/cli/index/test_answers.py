@@ -45,8 +45,8 @@ def test_answer_is_one_sentence(found, expected):
 
 
 def test_false_accepts_are_told_for_all_voices_and_for_each():
-    # 1 - 0.99 ** (1 / 1000) = 0.00001005
-    assert false_accepts(0.01, 1000) == "false accepts: 1 % of strangers over 1,000 voices, 0.001 % for each voice"
+    # 1 - 0.5 ** (1 / 2) = 0.2929
+    assert false_accepts(0.5, 2) == "false accepts: 50 % of strangers over 2 voices, 29 % for each voice"
     assert false_accepts(0.01, 1) == "false accepts: 1 % of strangers"
 
 
