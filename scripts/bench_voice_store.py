@@ -95,7 +95,7 @@ def measure(folder: Path, count: int) -> Iterator[tuple[str, str]]:
     with store.writing() as writer:
         writer.remove([f"first-{number}" for number in range(500, count, 1000)])
     removed = opened(folder / "large")
-    yield "the same with removed voices", f"{removed['anonymous_mib'] - before['anonymous_mib']:.1f} MiB"
+    yield "anonymous memory with a thousandth removed", f"{removed['anonymous_mib'] - before['anonymous_mib']:.1f} MiB"
     yield "check", f"{seconds_of(store.check):.1f} s"
     yield "compact", f"{seconds_of(store.compact):.1f} s"
 
