@@ -82,8 +82,8 @@ SITUATIONS = [
         prepare=an_index,
     ),
     Situation(
-        "folder that is an index is not made again",
-        ("index", "create", "voices", "--model", "{model}"),
+        "folder that is an index is not made again, before a model is looked for",
+        ("index", "create", "voices", "--model", "nowhere.pt"),
         1,
         ("voices: exists", "Give the path of a new folder."),
         prepare=an_index,
@@ -127,6 +127,13 @@ SITUATIONS = [
         ("index", "calibrate", "voices"),
         3,
         ("a calibration needs 20 voices", "got 0 of 2 voices", "--folder of further recordings"),
+        prepare=an_index,
+    ),
+    Situation(
+        "evaluation of a folder that is not there",
+        ("index", "evaluate", "voices", "nowhere"),
+        3,
+        ("nowhere: no such folder or table", "Check the path."),
         prepare=an_index,
     ),
     Situation(

@@ -21,6 +21,7 @@ from mrlspk.index.searching import FoundVoices, SearchOptions, check_width, sear
 from mrlspk.index.store.settings import IndexSettings
 from mrlspk.index.store.snapshot import Snapshot
 from mrlspk.index.store.store import VoiceStore
+from mrlspk.reading import reading
 
 ENROLLED = "is enrolled, or a copy of a recording that is"
 
@@ -90,7 +91,11 @@ def read_known(
         DataError: If there are none, or all of them say too little.
         MrlspkError: If the model cannot be loaded.
     """
-    wanted = audio_of_folder(recordings) if recordings.is_dir() else audio_of_table(recordings)
+    with reading(recordings, DataError, "Check the path."):
+        is_folder = recordings.is_dir()
+        if not recordings.exists():
+            raise DataError("no such folder or table", recordings, "Check the path.")
+    wanted = audio_of_folder(recordings) if is_folder else audio_of_table(recordings)
     found = embed_voices(
         model,
         settings,

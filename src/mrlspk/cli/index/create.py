@@ -85,9 +85,11 @@ def create_command(
         mrlspk index create voices/
         mrlspk index create voices/ --vectors train.npz
     """
+    from mrlspk.index.store.new_index import check_is_free
     from mrlspk.index.voice_index import VoiceIndex
 
     limit, widths = parse_profiles(profiles), parse_dims(dims)
+    check_is_free(folder)  # before a model is fetched
     chosen = read_config(None, None, channel=channel).evaluation.channel
     if speech is not None:
         check_speech(speech.value)

@@ -22,9 +22,7 @@ def create_index(folder: Path, settings: IndexSettings) -> None:
     Raises:
         MrlspkError: If the folder has files, or cannot be written.
     """
-    with write_errors(folder):
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            raise MrlspkError("exists", folder, "Give the path of a new folder.")
+    check_is_free(folder)
     with whole_folder(folder, force=False) as partial:
         partial.chmod(OWNER_ONLY_FOLDER)
         path = partial / FILE_NAME
@@ -35,3 +33,14 @@ def create_index(folder: Path, settings: IndexSettings) -> None:
         sync_folder(partial)
     with write_errors(folder):
         sync_folder(folder.absolute().parent)
+
+
+def check_is_free(folder: Path) -> None:
+    """Check that an index can be made in a folder: it is new or empty.
+
+    Raises:
+        MrlspkError: If it has files, or cannot be read.
+    """
+    with write_errors(folder):
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise MrlspkError("exists", folder, "Give the path of a new folder.")
