@@ -28,7 +28,7 @@ from mrlspk.index.store.store import VoiceStore
 from mrlspk.index.store.voices import SEVERAL_RECORDINGS, Recording, Voice
 from mrlspk.index.where import Condition
 
-MOST_VOICES = 5000  # that a calibration is fitted to; of more some are drawn
+MOST_VOICES = 3000  # that a calibration is fitted to; of more some are drawn
 SEED = 0
 
 

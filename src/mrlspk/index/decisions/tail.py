@@ -24,6 +24,7 @@ MEASURED_PAIRS = 5  # pairs of voices whose trials reach the lowest measured rat
 TAIL_SHARE, TAIL_QUERIES, MOST_OF_TAIL = 0.1, 100, 0.5
 POINTS_PER_DECADE = 6
 LOWEST_POOLED = 1e-3  # of the rates of single comparisons that points are placed at
+FIRST_TRIALS = 1000  # the highest, among which the pairs are looked for first
 SAME_RATE = 1e-9  # rates that differ by less, relatively, are one
 MIN_DECAY, MAX_DECAY = 1e-3, 1e6  # per nat
 
@@ -96,10 +97,9 @@ def fit_tails(llrs: NDArray[np.float64], pair_index: NDArray[np.integer]) -> tup
     """
     is_trial = ~np.isnan(llrs)
     ratios = np.where(is_trial, llrs, -np.inf)
-    falling = np.argsort(-ratios, axis=None)[: np.count_nonzero(is_trial)]
-    highest = ratios.max(axis=1)
-    lowest = ratios.flat[falling[_reach(pair_index.flat[falling], MEASURED_PAIRS) - 1]]
-    thresholds = _thresholds(ratios.flat[falling], highest, lowest)
+    highest, falling = ratios.max(axis=1), np.sort(ratios[is_trial])[::-1]
+    lowest = _lowest(ratios.ravel(), pair_index.ravel(), falling)
+    thresholds = _thresholds(falling, highest, lowest)
     n_reached = np.stack([np.count_nonzero(ratios >= each, axis=1) for each in thresholds])
     n_asked = np.count_nonzero(is_trial, axis=1)
     decay = _decay(highest, lowest)
@@ -132,10 +132,18 @@ def _sizes(n_voices: int) -> Iterator[int]:
     yield n_voices
 
 
-def _reach(pairs: NDArray[np.integer], n_pairs: int) -> int:
-    """Return how many of the first trials have ``n_pairs`` pairs of voices; all if there are fewer pairs."""
-    first = np.sort(np.unique(pairs, return_index=True)[1])
-    return int(first[n_pairs - 1]) + 1 if len(first) >= n_pairs else len(pairs)
+def _lowest(ratios: NDArray[np.float64], pairs: NDArray[np.integer], falling: NDArray[np.float64]) -> float:
+    """Return the ratio down to which the trials of `MEASURED_PAIRS` pairs reach; the last if there are fewer pairs."""
+    n_trials = min(FIRST_TRIALS, len(falling))
+    while True:
+        top = np.flatnonzero(ratios >= falling[n_trials - 1])
+        top = top[np.argsort(-ratios[top], kind="stable")]
+        first = np.sort(np.unique(pairs[top], return_index=True)[1])
+        if len(first) >= MEASURED_PAIRS:
+            return float(ratios[top[first[MEASURED_PAIRS - 1]]])
+        if n_trials == len(falling):
+            return float(falling[-1])
+        n_trials = min(10 * n_trials, len(falling))
 
 
 def _thresholds(falling: NDArray[np.float64], highest: NDArray[np.float64], lowest: float) -> NDArray[np.float64]:

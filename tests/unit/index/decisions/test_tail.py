@@ -67,6 +67,14 @@ def test_lowest_measured_rate_needs_five_pairs_of_voices():
     assert fit_tails(llrs, distinct_pairs(llrs.shape))[0].points[-1].llr > 5
 
 
+def test_pairs_are_looked_for_beyond_the_first_trials():
+    llrs = np.zeros((60, 50)) + np.arange(50) / 100
+    llrs[:40] += 5  # 2,000 trials of one pair
+    pairs = distinct_pairs(llrs.shape)
+    pairs[:40] = 0
+    assert fit_tails(llrs, pairs)[0].points[-1].llr == pytest.approx(0.49)
+
+
 def test_rate_of_many_voices_holds_where_errors_come_together():
     rng = np.random.default_rng(3)
     draw = lambda n: rng.normal(size=(n, 100)) + 2 * rng.normal(size=(n, 1))  # noqa: E731 - some resemble everyone
