@@ -65,6 +65,18 @@ def test_rename_to_a_taken_name_is_refused(run, index):
     assert "a voice 'anna' exists" in outcome.stderr
 
 
+@pytest.mark.parametrize("new", ["", "  ", "two\nlines", "x" * 501])
+def test_rename_refuses_a_name_that_add_would_refuse(run, index, new):
+    outcome = run("index", "rename", index, "dora", new)
+    assert (outcome.exit_code, names(run, index)) == (2, ["anna", "bert", "dora"])
+    assert outcome.stderr.startswith("error: expected a name of 1 to 500 printable characters")
+
+
+def test_rename_strips_white_space_as_add_does(run, index):
+    assert run("index", "rename", index, "dora", " dörte ", "--json").json["name"] == "dörte"
+    assert names(run, index) == ["anna", "bert", "dörte"]
+
+
 def test_remove_of_several_voices_names_them(run, index):
     outcome = run("index", "remove", index, "anna", "dora", "--json")
     assert (outcome.json["names"], outcome.json["voices"]) == (["anna", "dora"], 1)

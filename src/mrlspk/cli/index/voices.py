@@ -89,7 +89,7 @@ def rename_command(
     """
     from mrlspk.workflows.voice_index.change_voices import rename_voice
 
-    rename_voice(folder, name, new)
+    new = rename_voice(folder, name, new)
     output.show("index rename", {"name": new, "old_name": name}, [f"{name} is now {new}"], as_json=as_json)
 
 

@@ -122,7 +122,7 @@ def check_voice_name(name: str) -> str:
     stripped = name.strip()
     if not stripped or len(stripped) > LONGEST_NAME or not stripped.isprintable():
         what = f"expected a name of 1 to {LONGEST_NAME} printable characters, got {shorten(repr(name), 60)}"
-        raise UsageError(what, parameter="name")
+        raise UsageError(what)
     return stripped
 
 

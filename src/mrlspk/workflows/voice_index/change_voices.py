@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from mrlspk.errors import UsageError
+from mrlspk.index.enrolment.sources import check_voice_name
 from mrlspk.index.store.store import VoiceStore
 from mrlspk.index.where import parse_filter
 
@@ -25,15 +26,17 @@ class RemovedVoices:
     voices: int
 
 
-def rename_voice(folder: Path, name: str, new: str) -> None:
-    """Give a voice another name.
+def rename_voice(folder: Path, name: str, new: str) -> str:
+    """Give a voice another name, and return it without white space around it.
 
     Raises:
-        UsageError: If there is no such voice, or the new name is taken.
+        UsageError: If there is no such voice, the new name is taken, or no voice can have it.
         MrlspkError: If the folder is no index.
     """
+    checked = check_voice_name(new)
     with VoiceStore.open(folder) as store, store.writing() as writer:
-        writer.rename(name, new)
+        writer.rename(name, checked)
+    return checked
 
 
 def find_names(folder: Path, where: str) -> tuple[str, ...]:
@@ -65,4 +68,5 @@ def remove_voices(folder: Path, names: Sequence[str]) -> RemovedVoices:
 def refuse_unasked(names: Sequence[str]) -> UsageError:
     """Return the error that a filter chose voices, and nobody agreed to their removal."""
     named = ", ".join(islice(names, NAMED)) + (", …" if len(names) > NAMED else "")
-    return UsageError(f"{len(names):,} voices would be removed: {named}", fix="Give `yes` to remove them.")
+    voices = "1 voice" if len(names) == 1 else f"{len(names):,} voices"
+    return UsageError(f"{voices} would be removed: {named}", fix="Give `yes` to remove them.")
