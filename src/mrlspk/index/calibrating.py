@@ -114,11 +114,11 @@ def _cut(
     sources = [as_source(path) if path.is_file() else None for path in paths]
     if not any(sources):
         return []
-    embedding = EvaluationConfig()
+    usual = EvaluationConfig()
     embedder = Embedder(
         backend=model.encoder(settings).backend,
-        batch_size=embedding.batch_size,
-        max_seconds=embedding.max_seconds,
+        batch_size=usual.batch_size,
+        max_seconds=usual.max_seconds,
         speech=build_detector(settings.speech),
         channel=settings.channel,
         on_progress=None if on_done is None else lambda done, n: on_done(int(done), n),

@@ -111,7 +111,7 @@ def answer(found: "Identification") -> str:
     if found.decision == "ambiguous":
         more = f" and {len(found.names) - MOST_NAMED} more" if len(found.names) > MOST_NAMED else ""
         return f"ambiguous: {', '.join(found.names[:MOST_NAMED])}{more}"
-    return "unknown: no voice is near enough"
+    return "unknown: no voice is near enough" if found.voices else "unknown: no voice was searched"
 
 
 def _verified(found: "Verification") -> str:

@@ -28,7 +28,8 @@ class Decision:
         n_accepted: The first so many candidates are accepted: one, none, or several if ambiguous.
         llrs: (candidates,), ratios of the candidates, limited to those that the calibration's trials support.
         threshold: That the best candidate has to reach.
-        false_accept_rate: How often a recording of nobody enrolled is accepted, or called ambiguous: of the threshold.
+        false_accept_rate: How often a recording of nobody enrolled is accepted, or called ambiguous: of the threshold;
+            0 without a voice to accept.
         best_rate: How often such a recording reaches the best candidate's ratio; at most ``false_accept_rate`` exactly
             if the voice is accepted.
         n_voices: That were searched.
@@ -88,7 +89,7 @@ def decide(
         n_accepted=n_accepted,
         llrs=np.clip(llrs, *calibration.llr_bounds),
         threshold=threshold,
-        false_accept_rate=threshold.false_accept_rate,
+        false_accept_rate=threshold.false_accept_rate if n_voices else 0.0,
         best_rate=best_rate,
         n_voices=n_voices,
         warnings=tuple(_warnings(calibration, threshold, n_voices, dim, speech_seconds)),

@@ -80,7 +80,7 @@ def audio_of_folder(root: Path) -> AudioToEnrol:
         found = f"got {printable(tree.files[0])}" if tree.files else "got no audio"
         raise DataError(f"expected {LAYOUT}, {found}", root, "Name the folder whose subfolders are the speakers.")
     if alone := [each for each in tree.files if "/" not in each]:
-        log.warning("%s: %d files are in no folder of a speaker, such as %s", root, len(alone), printable(alone[0]))
+        log.warning("%s: files in no folder of a speaker: %d, such as %s", root, len(alone), printable(alone[0]))
     return AudioToEnrol(tuple(AudioOfVoice(check_voice_name(speaker_of(each)), str(root / each)) for each in inside))
 
 
@@ -110,6 +110,8 @@ def audio_of_table(path: Path) -> AudioToEnrol:
         recordings[AudioOfVoice(name, _locate(file, path))] = None
     if bad:
         raise BadLinesError(bad, str(path), n_rows, f"Write {COLUMNS}.")
+    if not recordings:
+        raise DataError("expected a line for each recording, got none", path, f"Write {COLUMNS}.")
     return AudioToEnrol(tuple(recordings), {name: values for name, values in metadata.items() if values})
 
 

@@ -34,6 +34,7 @@ def shown(pieces):
         (identified("ambiguous", "anna", "bert"), "ambiguous: anna, bert"),
         (identified("ambiguous", *"abcdefg"), "ambiguous: a, b, c, d, e and 2 more"),
         (identified("unknown"), "unknown: no voice is near enough"),
+        (Identification(QUERY, "unknown", (), (), 64, 0, 0.0, 0.5512), "unknown: no voice was searched"),
         (
             Identification(QUERY, None, (), MATCHES, 64, 1000, warnings=("no speech was found",)),
             "no decision: no speech was found",

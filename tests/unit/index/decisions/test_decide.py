@@ -58,6 +58,11 @@ def test_best_voice_is_accepted_at_the_threshold_and_unknown_below():
     assert decided([]).verdict == "unknown"
 
 
+def test_search_of_no_voice_accepts_no_stranger():
+    found = decided([], n_voices=0)
+    assert (found.verdict, found.false_accept_rate, found.best_rate) == ("unknown", 0.0, 1.0)
+
+
 def test_rate_of_the_best_voice_is_within_the_rate_exactly_if_accepted():
     limit = threshold_by_hand(0.01, 3) / 10
     assert decided([limit + 0.01]).best_rate < 0.01 < decided([limit - 0.01]).best_rate

@@ -16,7 +16,7 @@ def test_folder_names_its_voices_at_any_depth(tmp_path, caplog):
     deep, flat = touch(tmp_path / "ann" / "a" / "b" / "1.wav"), touch(tmp_path / "bob" / "2.flac")
     touch(tmp_path / "alone.wav")
     assert audio_of_folder(tmp_path).recordings == (AudioOfVoice("ann", deep), AudioOfVoice("bob", flat))
-    assert "1 files are in no folder of a speaker, such as alone.wav" in caplog.text
+    assert "files in no folder of a speaker: 1, such as alone.wav" in caplog.text
 
 
 def test_folder_without_speakers_is_refused_with_the_layout(tmp_path):
@@ -65,6 +65,13 @@ def test_table_without_its_columns_each_once_is_refused(tmp_path, header):
 def test_name_that_no_line_can_show_is_refused(name):
     with pytest.raises(UsageError, match="name"):
         check_voice_name(name)
+
+
+def test_table_without_a_recording_is_refused(tmp_path):
+    table = tmp_path / "voices.csv"
+    table.write_text("name,path,site\n")
+    with pytest.raises(DataError, match="expected a line for each recording, got none"):
+        audio_of_table(table)
 
 
 def test_name_loses_the_white_space_around_it():
