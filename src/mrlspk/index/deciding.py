@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mrlspk.errors import MrlspkError
+from mrlspk.errors import MrlspkError, shorten
 from mrlspk.index.queries import Queries
 from mrlspk.index.results import Asked, Identification, Match, Verification
 from mrlspk.index.store.snapshot import Snapshot
@@ -36,13 +36,21 @@ class DecisionOptions:
 
 
 def read_calibration(snapshot: Snapshot) -> "IndexCalibration | None":
-    """Return the calibration of an index; None if it has none."""
+    """Return the calibration of an index; None if it has none.
+
+    Raises:
+        MrlspkError: If it cannot be understood, such as one of a newer version.
+    """
     text = snapshot.setting(CALIBRATION)
     if text is None:
         return None
     from mrlspk.index.decisions.calibration import IndexCalibration
 
-    return IndexCalibration.model_validate_json(text)
+    try:
+        return IndexCalibration.model_validate_json(text)
+    except ValueError as error:
+        what = f"the calibration of the index cannot be understood: {shorten(str(error))}"
+        raise MrlspkError(what, fix="Calibrate the index again.") from error
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mrlspk
-from mrlspk.errors import DataError, UsageError
+from mrlspk.errors import DataError, MrlspkError, UsageError
 from mrlspk.index.deciding import NO_SPEECH, NOT_CALIBRATED, DecisionOptions, Judge, read_calibration
 from mrlspk.index.queries import Queries
 from mrlspk.index.results import Asked, Match
@@ -109,3 +109,12 @@ def test_calibration_of_too_few_voices_is_refused(tmp_path):
         index.add_vectors(tmp_path / "v.npz")
         with pytest.raises(DataError, match="needs 20 voices"):
             index.calibrate()
+
+
+def test_calibration_of_a_newer_version_is_refused_with_the_way_out(tmp_path):
+    with mrlspk.VoiceIndex.create(tmp_path / "index", dim=DIM) as made:
+        with made.store.writing() as writer:
+            writer.put_setting("calibration", '{"version": 2}')
+        with pytest.raises(MrlspkError, match=r"cannot be understood[\s\S]*Calibrate the index again") as refused:
+            made.identify(np.ones(DIM))
+        assert refused.value.exit_code == 1

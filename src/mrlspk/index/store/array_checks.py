@@ -28,7 +28,7 @@ def check_arrays(connection: sqlite3.Connection, state: State) -> Iterator[Probl
         except OSError as fault:
             yield error("file", _name(file), f"cannot be read: {fault.strerror}")
         else:
-            yield from _check_segments(connection, file, arrays[file])
+            yield from check_segments(connection, file, arrays[file])
     for file in (layout.profiles, layout.recordings):
         if file in arrays:
             yield from _check_lengths(file, arrays[file])
@@ -36,8 +36,8 @@ def check_arrays(connection: sqlite3.Connection, state: State) -> Iterator[Probl
         yield from _check_codes(state, arrays[layout.profiles], arrays[layout.shortlist])
 
 
-def _check_segments(connection: sqlite3.Connection, file: RowFile, array: Rows) -> Iterator[Problem]:
-    """Compare what each append wrote with its checksum; together the appends wrote all rows."""
+def check_segments(connection: sqlite3.Connection, file: RowFile, array: Rows) -> Iterator[Problem]:
+    """Yield where a file is not what its appends wrote, by their checksums; together they wrote all rows."""
     query = "SELECT first_row, rows, crc32 FROM segments WHERE file = ? ORDER BY first_row"
     expected = 0
     for first, rows, crc32 in connection.execute(query, (file.path.name,)):

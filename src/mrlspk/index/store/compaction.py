@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.index.funnel.codes import row_blocks, unit_prefixes
+from mrlspk.index.store.array_checks import check_segments
 from mrlspk.index.store.database import FILE_NAME, Database
 from mrlspk.index.store.layout import build_layout
 from mrlspk.index.store.mapped_arrays import MappedArrays
+from mrlspk.index.store.row_files import RESTORE
 from mrlspk.index.store.row_writer import RowWriter
 from mrlspk.index.store.settings import IndexSettings
 from mrlspk.index.store.state import State, build_rotation, write_settings
@@ -34,10 +36,12 @@ def compact(database: Database, folder: Path, dim: int | None) -> None:
 
     Raises:
         UsageError: If decisions cannot be made at this width.
-        MrlspkError: If there is no room, or another process reads an earlier state for too long.
+        MrlspkError: If a vector is not what was written, there is no room, or another process reads an earlier state
+            for too long.
     """
     with changing(database, folder) as (connection, state):
         old = MappedArrays.of(connection, folder, None)
+        _refuse_damage(connection, old)
         settings = _narrow(state.settings, dim) if dim is not None else state.settings
         with RowWriter(_next_generation(state, settings, folder), connection) as rows:
             connection.execute("DELETE FROM segments")
@@ -53,6 +57,14 @@ def compact(database: Database, folder: Path, dim: int | None) -> None:
             write_settings(connection, settings)
         state.counts.is_compacting = 1
     _delete_remains(database, folder)
+
+
+def _refuse_damage(connection: sqlite3.Connection, arrays: MappedArrays) -> None:
+    """Refuse to copy vectors that are not what was written: checksums of the copy would hide it."""
+    layout = arrays.state.layout
+    for file, array in ((layout.profiles, arrays.profiles), (layout.recordings, arrays.recordings)):
+        for problem in check_segments(connection, file, array):
+            raise MrlspkError(problem.message, file.path, RESTORE)
 
 
 def _next_generation(state: State, settings: IndexSettings, folder: Path) -> State:

@@ -147,6 +147,17 @@ def test_compacted_index_takes_voices_again(store):
     assert store.check() == []
 
 
+@pytest.mark.parametrize("name", ["profiles.f32", "recordings.f32"])
+def test_damaged_vectors_are_not_copied_as_if_they_were_whole(store, name):
+    path = store.folder / "vectors-1" / name
+    content = bytearray(path.read_bytes())
+    content[5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(MrlspkError, match="are not what was written"):
+        store.compact()
+    assert [problem.kind for problem in store.check() if problem.kind == "checksum"] == ["checksum"]
+
+
 def test_index_without_voices_can_be_compacted(tmp_path):
     store = make_store(tmp_path / "voices", "ann")
     with store.writing() as writer:
