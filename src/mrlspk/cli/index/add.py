@@ -11,10 +11,11 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.index.opening import open_index
-from mrlspk.cli.index.options import IndexFolder, IndexModel, LeastSpeech, SpeakersPath, VectorIds, VectorsInPlace
+from mrlspk.cli.index.options import IndexFolder, IndexModel, LeastSpeech, VectorsInPlace
 from mrlspk.cli.index.voice_text import counted
 from mrlspk.cli.options import AsJson, Debug, Device, Quiet, TrustCode
 from mrlspk.cli.panels import Panel, option
+from mrlspk.cli.vectors import IdsPath, SpeakersPath
 from mrlspk.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def add_command(
     ] = None,
     vectors: VectorsInPlace = None,
     speakers: SpeakersPath = None,
-    ids: VectorIds = None,
+    ids: IdsPath = None,
     metadata: Annotated[
         list[str] | None,
         option(Panel.DATA, "--metadata", metavar="<key=value>", help="Of NAME, such as site=north; repeatable."),

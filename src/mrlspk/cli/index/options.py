@@ -14,10 +14,8 @@ FEWEST_SECONDS, MOST_SECONDS = 0.0, 3600.0
 LARGEST_MARGIN = 100.0
 TEN_TIMES = 2.302585092994046  # nats
 
-
 IndexFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the index.")]
 VoiceName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a voice.", autocompletion=complete_voice)]
-Audio = Annotated[list[Path] | None, typer.Argument(metavar="AUDIO", help="Recordings to compare.")]
 Where = Annotated[
     str | None,
     option(
@@ -65,24 +63,6 @@ VectorsInPlace = Annotated[
         "--vectors",
         metavar="<file>",
         help="Vectors in place of recordings: .npz, .npy, .ark, .scp, .parquet or .jsonl.",
-    ),
-]
-VectorIds = Annotated[
-    Path | None,
-    option(
-        Panel.DATA,
-        "--ids",
-        metavar="<file>",
-        help="Ids of an .npy file, one per line. Default: NAME.ids.txt beside it.",
-    ),
-]
-SpeakersPath = Annotated[
-    Path | None,
-    option(
-        Panel.DATA,
-        "--speakers",
-        metavar="<file>",
-        help="utt2spk, or a table with the columns id and speaker. Default: the id's part before its /.",
     ),
 ]
 FalseAcceptRate = Annotated[

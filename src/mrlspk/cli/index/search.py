@@ -9,10 +9,11 @@ from rich.console import RenderableType
 from mrlspk.cli import output
 from mrlspk.cli.index.answers import candidate_table
 from mrlspk.cli.index.opening import open_index
-from mrlspk.cli.index.options import IndexFolder, IndexModel, SearchedDim, VectorIds, VectorsInPlace, Where
+from mrlspk.cli.index.options import IndexFolder, IndexModel, SearchedDim, VectorsInPlace, Where
 from mrlspk.cli.index.voice_text import shortlist_text
 from mrlspk.cli.options import MOST, AsJson, Debug, Device, Quiet, TrustCode
 from mrlspk.cli.panels import Panel, option
+from mrlspk.cli.vectors import IdsPath
 from mrlspk.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def search_command(
     audio: Annotated[list[str] | None, typer.Argument(metavar="AUDIO", help="Recordings.")] = None,
     *,
     vectors: VectorsInPlace = None,
-    ids: VectorIds = None,
+    ids: IdsPath = None,
     k: Annotated[int, option(Panel.SCORING, "-k", min=1, max=MOST, metavar="<n>", help="Voices to find.")] = 10,
     dim: SearchedDim = None,
     where: Where = None,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mrlspk.errors import UsageError
 from mrlspk.index.enrolment.sources import check_voice_name
+from mrlspk.index.kept_voices import KeptVoices
 from mrlspk.index.store.store import VoiceStore
-from mrlspk.index.where import parse_filter
 
 NAMED = 5  # voices that a question names
 
@@ -46,9 +46,8 @@ def find_names(folder: Path, where: str) -> tuple[str, ...]:
         UsageError: If the filter cannot be parsed.
         MrlspkError: If the folder is no index.
     """
-    condition = parse_filter(where)
-    with VoiceStore.open(folder) as store, store.reading() as snapshot:
-        return tuple(voice.name for voice in snapshot.voices(condition))
+    with KeptVoices(VoiceStore.open(folder)) as voices:
+        return tuple(voice.name for voice in voices.voices(where))
 
 
 def remove_voices(folder: Path, names: Sequence[str]) -> RemovedVoices:
@@ -58,11 +57,9 @@ def remove_voices(folder: Path, names: Sequence[str]) -> RemovedVoices:
         UsageError: If a name is unknown.
         MrlspkError: If the folder is no index.
     """
-    with VoiceStore.open(folder) as store:
-        with store.writing() as writer:
-            writer.remove(names)
-        with store.reading() as snapshot:
-            return RemovedVoices(tuple(dict.fromkeys(names)), snapshot.n_voices)
+    with KeptVoices(VoiceStore.open(folder)) as voices:
+        voices.remove(names)
+        return RemovedVoices(tuple(dict.fromkeys(names)), len(voices))
 
 
 def refuse_unasked(names: Sequence[str]) -> UsageError:
