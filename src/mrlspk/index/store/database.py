@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mrlspk.errors import MrlspkError
-from mrlspk.index.store.database_errors import database_errors, error_code
+from mrlspk.index.store.database_errors import NO_ROOM, database_errors, error_code
 from mrlspk.index.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from mrlspk.reading import is_file
 
@@ -114,14 +114,14 @@ def _connect(path: Path, patience_seconds: float) -> sqlite3.Connection:
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError as error:
         connection.close()
-        if error_code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY} and _has_no_log(path):
+        if error_code(error) in NO_ROOM and _has_no_log(path):
             return _connect_immutable(path)
         raise
     return connection
 
 
 def _connect_immutable(path: Path) -> sqlite3.Connection:
-    """Return a connection to a file in a folder that is read-only, where SQLite cannot make its shared memory.
+    """Return a connection to a file in a folder that is read-only or full, where SQLite cannot make its shared memory.
 
     It sees no change that another process makes: it is good for one transaction.
     """

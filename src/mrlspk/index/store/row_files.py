@@ -59,7 +59,7 @@ class RowFile:
 
 
 class RowAppender:
-    """An open `RowFile` to append to.
+    """An open `RowFile` to append to; after an error in its context nothing is appended.
 
     Args:
         file: Made if it has no rows yet.
@@ -71,7 +71,7 @@ class RowAppender:
     """
 
     def __init__(self, file: RowFile, rows: int) -> None:
-        self.file, self.rows = file, rows
+        self.file, self.rows, self._committed = file, rows, rows
         self._descriptor = os.open(file.path, os.O_RDWR | (0 if rows else os.O_CREAT), OWNER_ONLY)
         try:
             check_size(file, rows, os.fstat(self._descriptor).st_size)
@@ -102,8 +102,12 @@ class RowAppender:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is not None:  # it may be that the rows have filled the disk
+                os.ftruncate(self._descriptor, self._committed * self.file.row_bytes)
+        finally:
+            os.close(self._descriptor)
 
 
 def is_unit_length(vectors: Rows) -> NDArray[np.bool_]:

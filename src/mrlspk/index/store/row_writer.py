@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 from contextlib import ExitStack
+from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -36,8 +37,10 @@ class RowWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._exit.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit.__exit__(kind, error, trace)
 
     def append_profiles(self, vectors: Vectors) -> int:
         """Append unit vectors (n, embed_dim) and their codes; return the slot of the first."""

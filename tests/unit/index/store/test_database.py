@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from full_disk import read_only
+from full_disk import read_only, small_disk
 from mrlspk.errors import MrlspkError
 from mrlspk.index.store.store import VoiceStore
 from voice_stores import make_store, new_voice
@@ -98,6 +98,16 @@ def test_folder_that_is_read_only_can_be_searched(store, is_closed):
         other = VoiceStore.open(store.folder)
         assert n_voices(other) == 2
         assert [problem for problem in other.check() if problem.kind != "mode"] == []
+
+
+def test_index_on_a_full_disk_can_be_searched(tmp_path):
+    with small_disk(tmp_path) as leave:
+        make_store(tmp_path / "voices", "ann", "ben").close()
+        leave(0)
+        with VoiceStore.open(tmp_path / "voices") as store:
+            assert n_voices(store) == 2
+            with pytest.raises(MrlspkError, match="has room"), store.writing():
+                pass
 
 
 def test_change_in_a_read_only_folder_is_refused(store):
