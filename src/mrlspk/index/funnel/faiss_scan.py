@@ -9,14 +9,14 @@ import numpy as np
 from mrlspk.errors import MissingDependencyError
 from mrlspk.index.funnel.arrays import FunnelArrays, Mask, Slots
 from mrlspk.index.funnel.codes import Codes
-from mrlspk.index.funnel.nearest import Distances, NearestRows
-from mrlspk.index.funnel.numpy_scan import bit_distances
+from mrlspk.index.funnel.nearest import Distances
 
 type Engine = Literal["auto", "numpy", "faiss"]
 
 _ROWS_WORTH_AN_IMPORT = 30_000_000  # NumPy scans them in the time that faiss takes to import
 _MOST_HIDDEN = 2000  # faiss finds this many rows too many in a scan of int8
-_SAMPLES, _SAMPLE_ROWS = 16, 1024
+_SAMPLES, _SAMPLE_ROWS = 4, 4096
+_SAMPLE_MARGIN = 1.5
 _scanned = {"rows": 0}
 
 
@@ -58,9 +58,9 @@ def scan_with_faiss(arrays: FunnelArrays, queries: Codes, wanted: int, live: Mas
     found = []
     for query in queries:
         distances, rows = near(array, query[None], wanted, live)
-        nearest = NearestRows(wanted, np.inf)
-        nearest.offer(distances.astype(np.float32), 0, rows)
-        found.append(nearest.rows())
+        if rows.size > wanted:
+            rows = rows[distances < np.partition(distances, wanted)[wanted]]
+        found.append(rows)
     return found
 
 
@@ -78,13 +78,14 @@ def _bits_near(array: Codes, query: Codes, wanted: int, live: Mask | None) -> tu
 
 def _radius(array: Codes, query: Codes, wanted: int, live: Mask | None) -> int:
     """Return a radius within which rows all over the array promise some more rows than wanted."""
-    starts = np.linspace(0, max(0, len(array) - _SAMPLE_ROWS), _SAMPLES).astype(np.int64)
-    parts = [slice(start, start + _SAMPLE_ROWS) for start in starts]
-    sample = np.concatenate([array[part] if live is None else array[part][live[part]] for part in parts])
+    import faiss
+
     n_live = len(array) if live is None else int(np.count_nonzero(live))
-    (distances,) = bit_distances(query)(sample)
-    within = np.bincount(distances.astype(np.int64)).cumsum()
-    return int(np.searchsorted(within, min(1.0, 1.3 * wanted / n_live) * len(sample))) + 1
+    rows = min(_SAMPLE_ROWS, len(array))
+    nearest = min(_SAMPLES * rows, int(_SAMPLE_MARGIN * wanted / n_live * _SAMPLES * rows) + 1)
+    starts = np.linspace(0, len(array) - rows, _SAMPLES).astype(int).tolist()
+    parts = [faiss.knn_hamming(query, array[start : start + rows], min(nearest, rows))[0][0] for start in starts]
+    return int(np.sort(np.concatenate(parts))[nearest - 1]) + 1
 
 
 def _bits_within(array: Codes, query: Codes, radius: int) -> tuple[Distances, Slots]:
