@@ -118,3 +118,18 @@ def test_calibration_of_a_newer_version_is_refused_with_the_way_out(tmp_path):
         with pytest.raises(MrlspkError, match=r"cannot be understood[\s\S]*Calibrate the index again") as refused:
             made.identify(np.ones(DIM))
         assert refused.value.exit_code == 1
+
+
+def test_calibration_compares_with_as_many_profiles_as_the_index_makes(tmp_path, centres):
+    """Each voice has a headset and a telephone: their mean is near neither of them."""
+    rng = np.random.default_rng(3)
+    telephone = 2 * rng.standard_normal((N_VOICES, DIM))
+    conditions = np.concatenate([recordings_of(centres + shift, each=3, seed=4) for shift in (0, telephone)])
+    ids = tuple(f"v{number:02d}/{kind}{each}" for kind in "ht" for number in range(N_VOICES) for each in range(3))
+    save_vectors(VectorTable(ids, conditions), tmp_path / "v.npz", force=False)
+    misses = []
+    for profiles in (1, 2):
+        with mrlspk.VoiceIndex.create(tmp_path / f"index-{profiles}", dim=DIM, profiles=profiles) as made:
+            made.add_vectors(tmp_path / "v.npz")
+            misses.append(made.calibrate().expected[0].miss_rate)
+    assert misses[1] < misses[0] / 2

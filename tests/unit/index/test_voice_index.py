@@ -210,6 +210,7 @@ def test_score_of_a_voice_is_that_of_its_best_profile(tmp_path):
         assert match.score == pytest.approx(1, abs=1e-6)
     everyone = index.search(vectors[0], k=10).results
     assert sorted(each.name for each in everyone) == list(NAMES)
+    assert index.search(vectors[0], where='name in ("ann", "bob")').voices == 2
     index.close()
 
 
