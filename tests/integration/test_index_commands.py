@@ -145,6 +145,12 @@ def test_identify_of_silence_is_null_with_a_warning(run, index, voices):
     assert found.json["undecided"] == "no speech was found"
 
 
+def test_search_of_silence_shows_scores_with_a_warning(run, index, voices):
+    found = run("index", "search", index, voices.parent / "silent.wav", "--json")
+    assert (found.exit_code, len(found.json["results"]) > 0) == (0, True)
+    assert found.json["warnings"] == [f"{voices.parent / 'silent.wav'}: silent"]
+
+
 def test_identify_of_several_recordings_has_a_row_each(run, index, voices):
     paths = [recording(voices, 2), recording(voices, 0), voices / "broken.wav"]
     paths[2].write_bytes(b"RIFF")

@@ -1,17 +1,20 @@
 """Write the vectors of an index with names and metadata to a vector file."""
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from mrlspk.errors import DataError
+from mrlspk.errors import DataError, shorten
 from mrlspk.index.store.snapshot import Snapshot
 from mrlspk.index.store.voices import Vectors, Voice
 from mrlspk.index.where import Condition
 from mrlspk.vectors.saving import save_vectors
 from mrlspk.vectors.table import VectorTable
+
+log = logging.getLogger("mrlspk.index")
 
 
 def export_voices(
@@ -20,8 +23,8 @@ def export_voices(
     """Write one vector for each profile of a voice, or each recording, and return the files.
 
     Ids are ``NAME/1`` for the first profile and so on; with ``recordings`` they are ``NAME/SOURCE``. So an index can
-    read the file again. ``.npz``, ``.jsonl`` and ``.parquet`` also have the columns ``name`` and ``metadata``, the
-    latter of JSON texts.
+    read the file again; a warning tells of names with a ``/``. ``.npz``, ``.jsonl`` and ``.parquet`` also have the
+    columns ``name`` and ``metadata``, the latter of JSON texts.
 
     Args:
         snapshot: Of the index.
@@ -35,6 +38,7 @@ def export_voices(
         UsageError: If there is no such format.
         MrlspkError: If the file exists and ``force`` is false, or it cannot be written.
     """
+    slashed: list[str] = []
     ids: list[str] = []
     names: list[str] = []
     metadata: list[str] = []
@@ -45,8 +49,13 @@ def export_voices(
         names += [voice.name] * len(vectors)
         metadata += [json.dumps(voice.metadata, ensure_ascii=False)] * len(vectors)
         parts.append(vectors)
+        if "/" in voice.name:
+            slashed.append(voice.name)
     if not parts:
         raise DataError("there is no such voice to export", fix="Leave `where` out, or add voices first.")
+    if slashed:
+        what = "names of voices end at their first / when the file is enrolled, unless `speakers` says so"
+        log.warning("%s: %s: %s", path, what, shorten(", ".join(slashed)))
     settings = snapshot.settings
     table = VectorTable(
         tuple(ids), np.concatenate(parts), settings.fingerprint, settings.speech_detector, settings.dims

@@ -199,6 +199,15 @@ def test_export_is_read_back_with_names_and_metadata(index, tmp_path):
     again.close()
 
 
+def test_export_tells_of_names_that_are_not_read_back(index, tmp_path, caplog):
+    index.export(tmp_path / "plain.npz")
+    assert not caplog.records
+    index.rename("ann", "ann/home")
+    index.export(tmp_path / "slash.npz")
+    assert "names of voices end at their first / when the file is enrolled" in caplog.text
+    assert "ann/home" in caplog.text
+
+
 def test_score_of_a_voice_is_that_of_its_best_profile(tmp_path):
     ids, vectors = recordings(each=2)
     vectors[1] = -vectors[2]

@@ -1,6 +1,7 @@
 """Show whose voice a recording is: one plain sentence, then the candidates."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -11,6 +12,8 @@ from mrlspk.cli.index.voice_text import rate_text, ratio, speech
 if TYPE_CHECKING:
     from mrlspk.cli.tables import FittedTable
     from mrlspk.index.results import Asked, Identification, Match, Verification
+
+log = logging.getLogger("mrlspk.index")
 
 MOST_NAMED = 5  # voices in a sentence
 
@@ -50,6 +53,15 @@ def verification_entry(found: "Verification") -> dict[str, Any]:
         "threshold": found.threshold,
         "undecided": undecided(found),
     }
+
+
+def warn_once(told: "Iterable[tuple[Asked, str]]") -> None:
+    """Warn of recordings; what is told of several, with the first of them."""
+    first: dict[str, str] = {}
+    for query, text in told:
+        first.setdefault(text, query.source or "")
+    for text, source in first.items():
+        log.warning("%s: %s", source, text)
 
 
 def match_entry(match: "Match") -> dict[str, Any]:

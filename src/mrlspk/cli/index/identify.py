@@ -1,6 +1,5 @@
 """``mrlspk index identify`` and ``verify``: decide whose voice a recording is."""
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from mrlspk.cli.index.answers import (
     show_identifications,
     show_verification,
     verification_entry,
+    warn_once,
     warnings_entry,
 )
 from mrlspk.cli.index.opening import open_index, typed
@@ -32,8 +32,6 @@ from mrlspk.errors import DataError
 
 if TYPE_CHECKING:
     from mrlspk.index.results import Identification, Verification
-
-log = logging.getLogger("mrlspk.index")
 
 
 def identify_command(
@@ -113,13 +111,8 @@ def _warn(found: "Sequence[Identification | Verification]") -> None:
     """Warn of recordings without speech, and of what makes decisions less reliable; what is said twice, say once."""
     from mrlspk.index.deciding import NOT_CALIBRATED
 
-    texts: dict[str, str] = {}
-    for each in found:
-        for text in (*each.query.warnings, *each.warnings):
-            if text != NOT_CALIBRATED:
-                texts.setdefault(text, each.query.source or "")
-    for text, source in texts.items():
-        log.warning("%s: %s", source, text)
+    told = ((each.query, text) for each in found for text in (*each.query.warnings, *each.warnings))
+    warn_once((query, text) for query, text in told if text != NOT_CALIBRATED)
 
 
 def _check_all(found: "Sequence[Identification]") -> None:

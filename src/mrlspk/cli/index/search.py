@@ -7,7 +7,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.index.answers import candidate_table
+from mrlspk.cli.index.answers import candidate_table, warn_once
 from mrlspk.cli.index.opening import open_index
 from mrlspk.cli.index.options import IndexFolder, IndexModel, SearchedDim, VectorsInPlace, Where
 from mrlspk.cli.index.voice_text import shortlist_text
@@ -59,6 +59,7 @@ def search_command(
         )
     if len(report.found) == 1 and report.found[0].error is not None:
         raise report.found[0].error
+    warn_once((each.query, text) for each in report.found for text in each.query.warnings)
     output.show("index search", _payload(report), _human(report), as_json=as_json)
     failed = [str(each.error) for each in report.found if each.error is not None]
     if failed:
