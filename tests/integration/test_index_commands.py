@@ -161,8 +161,24 @@ def test_identify_of_several_recordings_has_a_row_each(run, index, voices):
     assert found.json["recordings"][0]["warnings"][-1] == "the index has no calibration"
     assert "1 of 3 recordings could not be embedded" in found.stderr
     rows = run("index", "identify", index, *paths[:2]).stdout.splitlines()
-    assert rows[0].split() == ["recording", "nearest", "score", "speech"]
-    assert rows[1].split()[1:3] == ["voice2", "1.0000"]
+    assert rows[0].split() == ["recording", "answer", "nearest", "score", "speech"]
+    assert rows[1].split()[1:5] == ["no", "decision", "voice2", "1.0000"]
+
+
+def test_silence_first_leaves_the_way_to_decisions(run, index, voices):
+    shown = run("index", "identify", index, voices.parent / "silent.wav", recording(voices, 0)).stdout
+    assert "To get decisions: mrlspk index calibrate" in shown
+
+
+def test_add_and_search_tell_warnings_of_recordings_once(run, index, voices, tmp_path):
+    calls = [tmp_path / "call.wav", tmp_path / "again.wav"]
+    for speaker, call in enumerate(calls):
+        soundfile.write(call, soundfile.read(recording(voices, speaker))[0][::2], RATE // 2)
+    added = run("index", "add", index, "eve", *calls, "--json")
+    told = f"warning: {calls[0]} (eve): upsampled from 8000 Hz; the same of 1 more"
+    assert told in " ".join(added.stderr.split())
+    assert {"name": "eve", "source": str(calls[1]), "reason": "upsampled from 8000 Hz"} in added.json["noted"]
+    assert run("index", "search", index, *calls).stderr.count("upsampled from 8000 Hz") == 1
 
 
 def test_search_of_several_recordings_equals_one_at_a_time(run, index, voices):
@@ -203,14 +219,17 @@ def test_another_model_is_refused(run, index, voices, tmp_path):
     other = write_tiny_model(tmp_path / "other.pt", (4, 8), seed=1)
     refused = run("index", "add", index, "dora", recording(voices, 0), "--model", other)
     assert refused.exit_code == 3
-    assert "expected the model" in refused.stderr
+    assert "expected model.pt (" in refused.stderr
+    assert "whose vectors the index holds, got a model of other weights (" in refused.stderr
 
 
 def test_model_that_has_moved_is_named_again(run, voices, model, tmp_path):
     moved = shutil.copy(model, tmp_path / "before.pt")
     run("index", "create", tmp_path / "i", "--model", moved)
     after = (tmp_path / "before.pt").rename(tmp_path / "after.pt")
-    assert run("index", "add", tmp_path / "i", "ann", recording(voices, 0)).exit_code == 1
+    refused = run("index", "add", tmp_path / "i", "ann", recording(voices, 0))
+    assert refused.exit_code == 1
+    assert "before.pt: the model of the index is not there any more\nGive --model: the path where" in refused.stderr
     assert run("index", "add", tmp_path / "i", "ann", recording(voices, 0), "--model", after).exit_code == 0
 
 

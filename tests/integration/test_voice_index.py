@@ -128,7 +128,10 @@ def test_other_model_is_refused_and_the_moved_one_is_found_again(index, model, v
     index.add_folder(voices)
     folder, query = index.store.folder, voices / "speaker0" / "a" / "1.wav"
     other = write_tiny_model(tmp_path / "other.pt", (4, 8), seed=1)
-    with pytest.raises(DataError, match="expected the model"), mrlspk.VoiceIndex.open(folder, other) as again:
+    with (
+        pytest.raises(DataError, match="whose vectors the index holds"),
+        mrlspk.VoiceIndex.open(folder, other) as again,
+    ):
         again.search(query)
     for named in (None, model, mrlspk.load(model)):
         with mrlspk.VoiceIndex.open(folder, named) as again:

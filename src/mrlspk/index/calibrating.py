@@ -1,7 +1,8 @@
 """Fit the calibration of an index to the recordings enrolled in it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -90,7 +91,19 @@ def calibrate_store(
     )
     with store.writing() as writer:
         writer.put_setting(CALIBRATION, report.calibration.model_dump_json())
-    return report
+    missing = _missing(enrolled.sources) if model and cut_seconds else ()
+    return replace(report, warnings=(*report.warnings, *missing))
+
+
+def _missing(sources: Sequence[str]) -> Iterator[str]:
+    """Yield a warning if recordings cannot be cut for want of their files."""
+    gone = [each for each in sources if not Path(each).is_file()]
+    if gone:
+        yield (
+            f"{len(gone):,} of {len(sources):,} recordings were not cut to short speech, since their files are not "
+            f"found, such as {gone[0]}: decisions on short recordings are less reliable; relative paths start at the "
+            "folder from which the recordings were added"
+        )
 
 
 def _further(snapshot: Snapshot, known: KnownRecordings, enrolled: EnrolledRecordings) -> Queries:

@@ -57,7 +57,13 @@ def enrol_audio(
         raise _nothing_left(found.refused)
     kept = {group.name for group in found.groups}
     enrolled = enrol(store, found.groups, {name: values for name, values in metadata.items() if name in kept})
-    return replace(enrolled, refused=found.refused)
+    noted = tuple(
+        Remark(group.name, each.source, text)
+        for group in found.groups
+        for each in group.recordings
+        for text in each.warnings
+    )
+    return replace(enrolled, refused=found.refused, noted=noted)
 
 
 def enrol_vectors(

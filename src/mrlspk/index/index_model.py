@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.data.speech.build import build_detector
-from mrlspk.errors import DataError, UsageError
+from mrlspk.errors import CheckpointError, DataError, UsageError
 from mrlspk.index.store.settings import IndexSettings
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ type LoadEncoder = Callable[[str], "SpeakerEncoder"]
 type Model = str | PathLike[str] | "SpeakerEncoder"
 
 GIVE_MODEL = "Give `model`: the path or the name of the model whose vectors the index holds."
+
+GIVE_MOVED = "Give `model`: the path where it is now. It has to be the same model."
+SHOWN = 12  # digits of a fingerprint in a message
 
 
 class IndexModel:
@@ -71,13 +75,19 @@ class IndexModel:
         model = settings.model if self._model is None else self._model
         if model is None:
             raise UsageError("the index names no model to embed audio with", fix=GIVE_MODEL, parameter="model")
+        if self._model is None and Path(str(model)).is_absolute() and not Path(str(model)).exists():
+            raise CheckpointError(
+                "the model of the index is not there any more", where=Path(str(model)), fix=GIVE_MOVED
+            )
         return self._load(str(model)) if isinstance(model, str | PathLike) else model
 
 
 def _checked(encoder: "SpeakerEncoder", settings: IndexSettings) -> "SpeakerEncoder":
     expected = settings.fingerprint
     if expected is not None and encoder.fingerprint != expected:
-        what = f"expected the model {expected}, whose vectors the index holds, got {encoder.fingerprint}"
+        named = "the model" if settings.model is None else Path(settings.model).name
+        what = f"expected {named} ({expected[:SHOWN]}), whose vectors the index holds, got a model of other weights"
+        what = f"{what} ({encoder.fingerprint[:SHOWN]})"
         raise DataError(what, fix=GIVE_MODEL, parameter="model")
     if encoder.embed_dim < settings.embed_dim:
         what = f"expected a model of {settings.embed_dim} values or more, got one of {encoder.embed_dim}"

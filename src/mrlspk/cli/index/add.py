@@ -1,6 +1,7 @@
 """``mrlspk index add``: enrol voices from recordings or vectors."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -137,9 +138,13 @@ def _check(name: str | None, audio: Sequence[Path] | None, *others: Path | None)
 
 
 def _warn(done: "Enrolled") -> None:
-    """Warn of recordings that do not match their voice, and of vectors that do not say what they are."""
+    """Warn of odd recordings, each kind once, of those that do not match their voice, and of unknown vectors."""
     for text in done.warnings:
         log.warning("%s", text)
+    kinds = Counter(each.reason for each in done.noted)
+    for first in {each.reason: each for each in reversed(done.noted)}.values():
+        more = kinds[first.reason] - 1
+        log.warning("%s%s", first, f"; the same of {more:,} more" if more else "")
     for each in done.outliers[:MOST_REMARKS]:
         log.warning("%s", each)
     if len(done.outliers) > MOST_REMARKS:
@@ -151,6 +156,7 @@ def _payload(done: "Enrolled", voices: int) -> dict[str, Any]:
         "refused": done.refused,
         "repeated": done.repeated,
         "outliers": done.outliers,
+        "noted": done.noted,
     }
     return {
         "names": list(done.names),

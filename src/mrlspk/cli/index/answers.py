@@ -96,12 +96,13 @@ def show_identification(found: "Identification", calibrate: str) -> Iterator[Ren
 def show_identifications(found: "Sequence[Identification]", calibrate: str) -> Iterator[RenderableType]:
     """Yield a row for each of several recordings, and how often a stranger is accepted."""
     decided = [each for each in found if each.threshold is not None]
-    answers, needed = (["answer"], ["accepted from"]) if decided else ([], [])
-    columns = ["recording", *answers, "nearest", "score", *needed, "speech"]
+    heard = [each for each in found if each.error is None and each.query.speech_seconds != 0]
+    needed = ["accepted from"] if decided else []
+    columns = ["recording", "answer", "nearest", "score", *needed, "speech"]
     rows = ([_cells(each)[column] for column in columns] for each in found)
     yield output.table(None, columns, rows, dispensable=("nearest", "speech"))
     yield ""
-    yield from _grounds((decided or found)[0], calibrate, has_threshold=False)
+    yield from _grounds((decided or heard or found)[0], calibrate, has_threshold=False)
 
 
 def show_verification(found: "Verification", calibrate: str) -> Iterator[RenderableType]:

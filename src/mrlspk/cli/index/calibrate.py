@@ -99,8 +99,9 @@ def _human(report: "CalibrationReport", folder: Path) -> Iterator[RenderableType
         f"and {fitted.n_nontarget:,} comparisons with others"
     )
     if fitted.cut_seconds:
-        yield f"recordings were also cut to {', '.join(f'{each:g}' for each in fitted.cut_seconds)} s of speech"
-    yield f"\nA search over all {fitted.n_voices:,} voices: strangers accepted, and enrolled speakers missed"
+        lengths = " s, ".join(f"{each:g}" for each in fitted.cut_seconds)
+        yield f"recordings were also cut to this much speech: {lengths} s"
+    yield f"\nA search over {fitted.n_voices:,} voices: strangers accepted, and enrolled speakers missed"
     columns = "width", "false accepts %", "measured %", "misses %"
     yield output.table(None, columns, ((each.dim, *_rates(each)) for each in report.expected))
     if any(each.is_extrapolated for each in report.expected):

@@ -49,6 +49,7 @@ class Enrolled:
         refused: Recordings that say too little about a voice or cannot be read.
         repeated: Recordings that the voice has already; they are not added again.
         outliers: Recordings, new or old, that do not match the others of their voice: they may be of another speaker.
+        noted: Warnings of recordings, such as channels that differ; one remark for each.
         warnings: Of the whole, such as vectors of an unknown model.
     """
 
@@ -58,6 +59,7 @@ class Enrolled:
     refused: tuple[Remark, ...] = ()
     repeated: tuple[Remark, ...] = ()
     outliers: tuple[Remark, ...] = ()
+    noted: tuple[Remark, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
