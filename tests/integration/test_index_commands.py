@@ -241,7 +241,9 @@ def test_index_of_vectors_enrols_and_searches_them(run, tmp_path):
     added = run("index", "add", tmp_path / "i", "--vectors", file, "--json")
     assert added.json["names"] == ["ann", "bob"]
     assert "does not say which model" in added.stderr
-    found = run("index", "search", tmp_path / "i", "--vectors", file, "-k", "1", "--json").json["queries"]
+    searched = run("index", "search", tmp_path / "i", "--vectors", file, "-k", "1", "--json")
+    assert searched.stderr == ""
+    found = searched.json["queries"]
     assert [(each["source"], each["results"][0]["name"]) for each in found] == [
         ("ann/1", "ann"), ("ann/2", "ann"), ("bob/1", "bob"),
     ]  # fmt: skip
@@ -277,3 +279,16 @@ def test_export_writes_vectors_that_an_index_takes_again(run, index, voices, tmp
     assert added.json["names"] == ["voice0", "voice1", "voice2"]
     run("index", "export", index, "-o", tmp_path / "r.jsonl", "--recordings", "--where", "number = 0")
     assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 2
+
+
+def test_calibrated_index_of_unknown_vectors_is_not_sent_to_evaluate(run, tmp_path):
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((25, 32))
+    names = [f"s{speaker}/{number}" for speaker in range(25) for number in range(2)]
+    vectors = (np.repeat(centres, 2, axis=0) + 0.3 * rng.standard_normal((50, 32))).astype(np.float32)
+    np.savez(tmp_path / "v.npz", ids=np.array(names), embeddings=vectors)
+    for command in ("create", "add"):
+        assert run("index", command, tmp_path / "i", "--vectors", tmp_path / "v.npz").exit_code == 0
+    shown = run("index", "calibrate", tmp_path / "i").stdout
+    assert "mrlspk index evaluate" not in shown
+    assert "identify(VECTOR)" in shown

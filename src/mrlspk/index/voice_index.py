@@ -138,6 +138,10 @@ class VoiceIndex(SearchedVoices):
         """
         if not audio:
             raise UsageError("expected one recording or more, got none", parameter="audio")
+        if any(isinstance(each, list | tuple) and each and isinstance(each[0], str | PathLike) for each in audio):
+            raise UsageError(
+                "expected recordings, got a list of them", fix="Give them one by one: `add(name, *paths)`."
+            )
         wanted = audio_of_name(name, (), metadata)
         return self._enrol([name.strip()] * len(audio), audio, wanted, min_speech_seconds, sample_rate=sample_rate)
 

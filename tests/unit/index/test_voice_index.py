@@ -250,3 +250,9 @@ def test_pickled_index_opens_its_files_in_the_other_process(index):
     copy = pickle.loads(pickle.dumps(index))
     assert copy.search(vectors[0]).results == index.search(vectors[0]).results
     copy.close()
+
+
+def test_list_of_paths_is_refused_with_the_way_to_give_them(index):
+    with pytest.raises(UsageError, match="got a list of them") as caught:
+        index.add("eve", ["a.wav", "b.wav"])
+    assert caught.value.fix == "Give them one by one: `add(name, *paths)`."

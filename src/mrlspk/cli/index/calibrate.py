@@ -106,7 +106,10 @@ def _human(report: "CalibrationReport", folder: Path) -> Iterator[RenderableType
     yield output.table(None, columns, ((each.dim, *_rates(each)) for each in report.expected))
     if any(each.is_extrapolated for each in report.expected):
         yield "*: beyond what so few voices can measure, so extrapolated"
-    yield f"\nTo test it on other recordings: {typed('evaluate', folder)} FOLDER"
+    if fitted.fingerprint is None:
+        yield "\nTo decide on a vector, in Python: mrlspk.VoiceIndex.open(DIR).identify(VECTOR)"
+    else:
+        yield f"\nTo test it on other recordings: {typed('evaluate', folder)} FOLDER"
 
 
 def _rates(rates: "ExpectedRates") -> tuple[str, str, str]:

@@ -90,14 +90,15 @@ def search_index(
 
 
 def _read(index: VoiceIndex, path: Path, ids: Path | None) -> VectorTable:
-    """Return the vectors of a file; what it does not say of its model is warned of.
+    """Return the vectors of a file; if only it or only the index names a model, that is warned of.
 
     Raises:
         DataError: If they are of another model, or have no direction.
     """
     settings = index.settings
     file = open_vectors(path, ids=ids)
-    for text in check_origin(file, settings):
+    warnings = check_origin(file, settings)
+    for text in () if file.origin.fingerprint == settings.fingerprint else warnings:
         log.warning("%s", text)
     table = load_vectors(path, ids=ids)
     if table.dim < settings.embed_dim:
