@@ -73,6 +73,8 @@ def test_query_between_two_voices_is_ambiguous_unless_one_leads(index):
     assert found.decision == "ambiguous"
     assert found.name is None
     assert set(found.names) == {"v00", "v01"}
+    shown = index.identify(between, false_accept_rate=0.2, margin=5.0, k=1)  # the rival counts all the same
+    assert (shown.decision, len(shown.candidates)) == ("ambiguous", 1)
     assert index.identify(between + 0.4 * pair[0], false_accept_rate=0.2, margin=0.0).name == "v00"
 
 

@@ -130,6 +130,13 @@ def test_vectors_of_an_unknown_model_are_taken_with_a_warning(index, tmp_path):
     assert "eve" in index
 
 
+def test_vectors_of_a_name_that_no_voice_can_have_are_refused(index, tmp_path):
+    ids, vectors = recordings(names=("x" * 501,))
+    with pytest.raises(UsageError, match="expected a name of 1 to 500 printable characters"):
+        index.add_vectors(write(tmp_path / "long.npz", ids, vectors))
+    assert len(index) == len(NAMES)
+
+
 def test_failed_addition_changes_nothing(index, tmp_path):
     opposite = np.array([[1.0] * DIM, [-1.0] * DIM], np.float32)
     ids = ("new/1", "odd/1", "odd/2")
