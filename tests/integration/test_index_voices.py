@@ -59,6 +59,12 @@ def test_renamed_voice_keeps_its_recordings(run, index):
     assert names(run, index) == ["anna", "bert", "dörte"]
 
 
+@pytest.mark.parametrize("typed", ["Anna", "hanna", "ana", "annna"])
+def test_mistyped_name_suggests_the_one_meant(run, index, typed):
+    shown = run("index", "show", index, typed)
+    assert (shown.exit_code, "Did you mean anna?" in shown.stderr) == (2, True)
+
+
 def test_rename_to_a_taken_name_is_refused(run, index):
     outcome = run("index", "rename", index, "dora", "anna")
     assert (outcome.exit_code, names(run, index)) == (2, ["anna", "bert", "dora"])

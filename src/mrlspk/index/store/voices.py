@@ -136,9 +136,11 @@ def find_voice(connection: sqlite3.Connection, name: str) -> Voice:
 
 def unknown_voice(connection: sqlite3.Connection, name: str) -> UsageError:
     """Return the error that there is no voice of a name; it suggests similar ones."""
+    start, end = (part.replace("%", "").replace("_", "") for part in (name[:2], name[-2:]))
     near = connection.execute(
-        "SELECT name FROM voices WHERE name LIKE ? || '%' OR instr(lower(name), lower(?)) LIMIT ?",
-        (name[:2].replace("%", "").replace("_", ""), name, MOST_COMPARED),
+        "SELECT name FROM voices WHERE name LIKE :start || '%' OR name LIKE '%' || :end OR "
+        "instr(lower(name), lower(:name)) ORDER BY name LIKE :start || '%' DESC LIMIT :most",
+        {"start": start, "end": end, "name": name, "most": MOST_COMPARED},
     )
     question = did_you_mean(similar_names(name, (each for (each,) in near)))
     return UsageError(f"there is no voice {name!r}", fix=f"{question}`mrlspk index list` shows the names.")
