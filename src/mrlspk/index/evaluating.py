@@ -140,12 +140,15 @@ def evaluate_known(
         false_alarm_rates: To measure identification rates at.
 
     Raises:
-        DataError: If there are no recordings of enrolled speakers, or none of others.
+        DataError: If there are no recordings of enrolled speakers, or none of others; those enrolled do not count.
         UsageError: If the index has no such width.
     """
     options = options or DecisionOptions()
     with store.reading() as snapshot:
         kept = leave_out_enrolled(snapshot, known)
+        if not kept.names:
+            fix = "Give other recordings of enrolled speakers, and some of speakers who are not enrolled."
+            raise DataError("every recording is enrolled itself", fix=fix)
         calibration = read_calibration(snapshot)
         widths = tuple(check_width(snapshot.settings, dim) for dim in dims or snapshot.settings.dims)
         found = [search_voices(snapshot, kept.vectors, SearchOptions(k=2, dim=dim)) for dim in widths]

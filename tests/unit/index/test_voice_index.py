@@ -10,6 +10,7 @@ import pytest
 import mrlspk
 from mrlspk.errors import DataError, UsageError
 from mrlspk.index.enrolment.groups import FEWEST_VOICES
+from mrlspk.index.evaluating import KnownRecordings, evaluate_known
 from mrlspk.index.searching import SearchOptions, search_voices
 from mrlspk.vectors.loading import load_vectors
 from mrlspk.vectors.saving import save_vectors
@@ -204,6 +205,13 @@ def test_export_is_read_back_with_names_and_metadata(index, tmp_path):
     assert [each["id"] for each in lines] == ["ann/ann/0", "ann/ann/1"]
     assert json.loads(lines[0]["metadata"]) == {"site": "nörth"}
     again.close()
+
+
+def test_evaluation_on_enrolled_recordings_alone_is_refused(index):
+    _, vectors = recordings()
+    known = KnownRecordings(("ann",), ("other.wav",), unit(vectors[:1]), np.ones(1), ())
+    with pytest.raises(DataError, match="every recording is enrolled itself"):
+        evaluate_known(index.store, known)
 
 
 def test_export_tells_of_names_that_are_not_read_back(index, tmp_path, caplog):
