@@ -292,3 +292,11 @@ def test_calibrated_index_of_unknown_vectors_is_not_sent_to_evaluate(run, tmp_pa
     shown = run("index", "calibrate", tmp_path / "i").stdout
     assert "mrlspk index evaluate" not in shown
     assert "identify(VECTOR)" in shown
+
+
+def test_show_prints_paths_near_the_working_directory(run, index, voices, monkeypatch):
+    monkeypatch.chdir(voices)
+    shown = run("index", "show", index, "voice0")
+    assert "speaker0/a/1.wav" in shown.stdout
+    assert str(voices) not in shown.stdout
+    assert run("index", "show", index, "voice0", "--json").json["recordings"][0]["source"] == str(recording(voices, 0))

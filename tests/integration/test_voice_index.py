@@ -12,6 +12,7 @@ from factories import RATE, write_tiny_model, write_voices
 from mrlspk.cli.app import app
 from mrlspk.data.speech.energy import EnergyDetector
 from mrlspk.errors import DataError, UsageError
+from mrlspk.index.enrolment.refusals import shown_source
 
 
 @pytest.fixture(scope="module")
@@ -206,4 +207,17 @@ def test_wrong_speaker_among_real_recordings_is_told(shared, tmp_path):
             assert index.add(f"v{number}", *paths).outliers == ()
         wrong = speakers[6][0]
         (found,) = index.add("v0", wrong).outliers
-        assert (found.name, found.source) == ("v0", str(wrong))
+        assert (found.name, found.source) == ("v0", str(wrong.resolve()))
+
+
+def test_paths_are_kept_absolute_and_shown_near(index, voices, tmp_path, monkeypatch):
+    monkeypatch.chdir(voices)
+    index.add("ann", "speaker0/a/1.wav", "speaker1/../speaker0/b/1.wav")
+    first, second = (voices / "speaker0" / session / "1.wav" for session in ("a", "b"))
+    assert [each.source for each in index.voice("ann").recordings] == [str(first), str(second.resolve())]
+    assert shown_source(str(first)) == "speaker0/a/1.wav"
+    monkeypatch.chdir(tmp_path)
+    (again,) = index.add("ann", first).repeated
+    assert again.source == str(first)
+    assert shown_source("/a.wav") == "/a.wav"
+    assert shown_source("speaker0/a/1.wav") == "speaker0/a/1.wav"

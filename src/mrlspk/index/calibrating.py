@@ -101,8 +101,7 @@ def _missing(sources: Sequence[str]) -> Iterator[str]:
     if gone:
         yield (
             f"{len(gone):,} of {len(sources):,} recordings were not cut to short speech, since their files are not "
-            f"found, such as {gone[0]}: decisions on short recordings are less reliable; relative paths start at the "
-            "folder from which the recordings were added"
+            f"found, such as {gone[0]}: decisions on short recordings are less reliable"
         )
 
 

@@ -168,6 +168,8 @@ def _payload(done: "Enrolled", voices: int) -> dict[str, Any]:
 
 
 def _human(done: "Enrolled", voices: int) -> Iterator[RenderableType]:
+    from mrlspk.index.enrolment.refusals import shown_source
+
     recordings = counted(done.n_recordings, "recording")
     if len(done.names) == 1:
         verb = "enrolled" if done.new_names else "added to"
@@ -176,7 +178,8 @@ def _human(done: "Enrolled", voices: int) -> Iterator[RenderableType]:
         new = f", {len(done.new_names):,} of them new" if len(done.new_names) < len(done.names) else ""
         yield f"enrolled {len(done.names):,} voices{new}: {recordings}"
     if done.repeated:
-        yield f"{counted(len(done.repeated), 'recording')} enrolled already, such as {done.repeated[0].source}"
+        such_as = shown_source(done.repeated[0].source)
+        yield f"{counted(len(done.repeated), 'recording')} enrolled already, such as {such_as}"
     yield f"the index has {counted(voices, 'voice')}"
 
 

@@ -184,9 +184,11 @@ def _shown(shown: "ShownVoice") -> Iterator[RenderableType]:
 
 
 def _recording_row(recording: "Recording") -> tuple[object, ...]:
+    from mrlspk.index.enrolment.refusals import shown_source
+
     seconds = UNKNOWN if recording.seconds is None else f"{recording.seconds:.1f}"
     found = UNKNOWN if recording.speech_seconds is None else f"{recording.speech_seconds:.1f}"
-    return recording.source, seconds, found, recording.added[:10], ", ".join(recording.warnings)
+    return shown_source(recording.source), seconds, found, recording.added[:10], ", ".join(recording.warnings)
 
 
 def _ask(names: Sequence[str], *, is_agreed: bool) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,4 +87,8 @@ def _group(name: str, found: "Sequence[EmbeddedAudio]") -> NewRecordings:
 
 
 def _source(found: "EmbeddedAudio") -> str:
-    return printable(found.path) if found.path else f"audio[{found.index}]"
+    """Return where a recording is, whatever the working directory: its absolute path."""
+    if found.path is None:
+        return f"audio[{found.index}]"
+    path = Path(found.path)
+    return printable(path.parent.resolve() / path.name if ".." in path.parts else path.absolute())

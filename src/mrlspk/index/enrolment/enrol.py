@@ -12,7 +12,7 @@ from mrlspk.index.enrolment.mean_vectors import mean_vector, speech_weights
 from mrlspk.index.enrolment.metadata import VoiceMetadata
 from mrlspk.index.enrolment.outliers import find_outliers
 from mrlspk.index.enrolment.profiles import ProfileLimit, average_by_condition
-from mrlspk.index.enrolment.refusals import Remark
+from mrlspk.index.enrolment.refusals import Remark, shown_source
 from mrlspk.index.store.snapshot import Snapshot
 from mrlspk.index.store.store import VoiceStore
 from mrlspk.index.store.voices import NewRecording, NewVoice
@@ -167,7 +167,7 @@ class _Chunk:
         for place, (recording, vector) in enumerate(zip(group.recordings, group.vectors, strict=True)):
             alike = np.flatnonzero(vectors[: len(sources)] @ vector >= REPEATED)
             if len(alike):
-                reason = f"is enrolled already, as {sources[alike[0]]}"
+                reason = f"is enrolled already, as {shown_source(sources[alike[0]])}"
                 self._done.repeated.append(Remark(group.name, recording.source, reason))
                 continue
             vectors[len(sources)] = vector

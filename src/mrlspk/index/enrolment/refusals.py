@@ -1,6 +1,8 @@
 """Refuse recordings that say too little about a voice."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from mrlspk.inference.recording import SILENT
@@ -14,7 +16,7 @@ class Remark:
 
     Attributes:
         name: Of the voice.
-        source: Path of the recording, or its id in a vector file.
+        source: Absolute path of the recording, or its id in a vector file.
         reason: What is wrong with it.
     """
 
@@ -23,7 +25,14 @@ class Remark:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.source} ({self.name}): {self.reason}"
+        return f"{shown_source(self.source)} ({self.name}): {self.reason}"
+
+
+def shown_source(source: str) -> str:
+    """Return a path to show: relative to the working directory where that is shorter; an id as it is."""
+    if not Path(source).is_absolute():
+        return source
+    return min(os.path.relpath(source), source, key=len)
 
 
 class Heard(Protocol):

@@ -26,7 +26,7 @@ class NewRecording:
     """A recording to add.
 
     Attributes:
-        source: Where it came from: a path, or an id in a vector file.
+        source: Where it came from: an absolute path, or an id in a vector file.
         seconds: Its length, if known.
         speech_seconds: Seconds of speech in it, if known.
         warnings: Told of it when it was embedded.
