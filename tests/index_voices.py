@@ -21,12 +21,12 @@ def record(voices, rng, *, n_each=1, noise=0.5):
     return unit(repeated + noise * rng.normal(size=repeated.shape) / np.sqrt(repeated.shape[1]))
 
 
-def enrol(voices, rng, *, n_each=3, noise=0.5, seconds=4.0, folders="own"):
+def enrol(voices, rng, *, n_each=3, noise=0.5, seconds=4.0, folders="own", root=""):
     """Return recordings of voices; with folders "own" each recording lies in another folder, with "one" in one."""
     n = len(voices) * n_each
     numbers = np.repeat(np.arange(len(voices)), n_each)
     sources = tuple(
-        f"v{voice}/{place if folders == 'own' else 0}/{place}.wav"
+        f"{root}v{voice}/{place if folders == 'own' else 0}/{place}.wav"
         for voice, place in zip(numbers, np.arange(n) % n_each, strict=True)
     )
     return EnrolledRecordings(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from mrlspk.index.decisions.trials import EnrolledRecordings, IndexTrials, Queri
 EXPECTED_RATES = (0.001, 0.01, 0.1)
 FEW_VOICES = 100  # in simulations the rate of 25 voices is right within a factor of 3, of 200 within 2
 SHOWN_GROUPS = 5
+SESSION_PARTS = 2  # as many / has an id that names a session: speaker/session/file
 
 
 @dataclass(frozen=True)
@@ -74,19 +76,26 @@ def find_look_alikes(
     )
 
 
-def describe_weaknesses(calibration: IndexCalibration, look_alikes: tuple[tuple[str, ...], ...]) -> Iterator[str]:
-    """Yield what makes the rates too good or too bad."""
+def describe_weaknesses(
+    calibration: IndexCalibration,
+    enrolled: EnrolledRecordings,
+    one_session: NDArray[np.intp],
+    look_alikes: tuple[tuple[str, ...], ...],
+) -> Iterator[str]:
+    """Yield what makes the rates too good or too bad.
+
+    Args:
+        calibration: Just fitted.
+        enrolled: The recordings that it was fitted to.
+        one_session: Places of voices that were compared within one session only.
+        look_alikes: Groups of names.
+    """
     if calibration.n_target_voices < FEW_VOICES:
         yield (
             f"fitted to the recordings of {calibration.n_target_voices} voices: the true rate of false accepts may be "
             "three times the one that is told; calibrate again with more voices, or check it with `evaluate`"
         )
-    n_one_folder = calibration.n_target_voices - calibration.n_across_folders
-    if 2 * n_one_folder > calibration.n_target_voices:
-        yield (
-            f"the recordings of {n_one_folder} of {calibration.n_target_voices} voices lie in one folder each: if they "
-            "are of one session, true speakers of another day score lower, and are called unknown more often than told"
-        )
+    yield from _describe_sessions(calibration.n_target_voices, enrolled, one_session)
     if look_alikes:
         shown = "; ".join(", ".join(group) for group in look_alikes[:SHOWN_GROUPS])
         more = f"; and {len(look_alikes) - SHOWN_GROUPS} more groups" if len(look_alikes) > SHOWN_GROUPS else ""
@@ -94,3 +103,17 @@ def describe_weaknesses(calibration: IndexCalibration, look_alikes: tuple[tuple[
             f"these voices score like one speaker: {shown}{more}. If they are, keep one of each group and calibrate "
             "again: they raise the thresholds, and more speakers are called unknown"
         )
+
+
+def _describe_sessions(n_voices: int, enrolled: EnrolledRecordings, one_session: NDArray[np.intp]) -> Iterator[str]:
+    """Yield that most voices have recordings of one session, as far as folders or ids speaker/session/file say so."""
+    sources = [[enrolled.sources[row] for row in enrolled.rows_of[voice]] for voice in one_session]
+    n_folders = sum(all(Path(each).is_absolute() for each in of_voice) for of_voice in sources)
+    n_named = sum(all(each.count("/") >= SESSION_PARTS for each in of_voice) for of_voice in sources)
+    scores = "true speakers of another day score lower, and are called unknown more often than told"
+    if 2 * n_folders > n_voices:
+        where = f"the recordings of {n_folders} of {n_voices} voices lie in one folder each"
+        yield f"{where}: if they are of one session, {scores}"
+    elif 2 * n_named > n_voices:
+        where = f"the ids of {n_named} of {n_voices} voices name one session each, in what is before their last /"
+        yield f"{where}: {scores}"

@@ -92,6 +92,7 @@ def calibrate(
     trials = score_trials(enrolled, queries, dims, make_profiles=make_profiles)
     is_target = ~np.isnan(trials.target[:, 0])
     target_voices = np.unique(queries.voice_index[is_target])
+    across_voices = np.unique(queries.voice_index[trials.is_across])
     _check_voices(len(target_voices), enrolled)
     seconds = queries.speech_seconds
     lines = _fit_lines(dims, trials, seconds, seed)
@@ -109,7 +110,7 @@ def calibrate(
         mrlspk_version=__version__,
         n_voices=enrolled.n_voices,
         n_target_voices=len(target_voices),
-        n_across_folders=len(np.unique(queries.voice_index[trials.is_across])),
+        n_across_folders=len(across_voices),
         n_target=int(is_target.sum()),
         n_nontarget=int(np.count_nonzero(~np.isnan(trials.others[0]))),
         cut_seconds=cut_seconds,
@@ -122,7 +123,7 @@ def calibrate(
         calibration,
         expected_rates(calibration, trials, seconds),
         look_alikes,
-        tuple(describe_weaknesses(calibration, look_alikes)),
+        tuple(describe_weaknesses(calibration, enrolled, np.setdiff1d(target_voices, across_voices), look_alikes)),
     )
 
 

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,9 +104,22 @@ def test_too_few_voices_are_refused_with_the_way_out():
 def test_recordings_of_one_folder_are_warned_of(fitted):
     assert fitted[1].warnings == ()
     rng = np.random.default_rng(5)
-    report = calibrate(enrol(draw_voices(30, rng), rng, folders="one"), DIMS, origin=Origin())
+    report = calibrate(enrol(draw_voices(30, rng), rng, folders="one", root="/audio/"), DIMS, origin=Origin())
     assert "30 voices: the true rate" in report.warnings[0]
     assert "30 of 30 voices lie in one folder each" in report.warnings[1]
+
+
+@pytest.mark.parametrize(
+    ("root", "said"),
+    [("", "the ids of 30 of 30 voices name one session each, in what is before their last /"), (None, None)],
+)
+def test_session_of_vectors_is_told_if_their_ids_name_it(root, said):
+    rng = np.random.default_rng(5)
+    enrolled = enrol(draw_voices(30, rng), rng, folders="one", root=root or "")
+    if root is None:
+        enrolled = replace(enrolled, sources=tuple(each.replace("/0/", "/") for each in enrolled.sources))
+    told = calibrate(enrolled, DIMS, origin=Origin()).warnings[1:]
+    assert [each.partition(":")[0] for each in told] == ([said] if said else [])
 
 
 def test_one_speaker_under_two_names_is_told(fitted):
