@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.index.voice_text import rate_text, ratio, speech
+from mrlspk.cli.index.voice_text import ratio, speech
+from mrlspk.index.rate_text import rate_text
 
 if TYPE_CHECKING:
     from mrlspk.cli.tables import FittedTable

@@ -45,11 +45,6 @@ def ratio(llr: float) -> str:
     return inverse + (f"{size:,.0f}" if 10 <= size < LARGEST_WHOLE else f"{size:g}")
 
 
-def rate_text(rate: float) -> str:
-    """Return a rate in per cent with two digits, as ``0.44 %``."""
-    return f"{100 * rate:.2g} %" if rate < 0.995 else f"{100 * rate:.0f} %"
-
-
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun, as ``1 voice`` or ``1,204 voices``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mrlspk.errors import UsageError
 from mrlspk.index.decisions.calibration import IndexCalibration, Threshold
+from mrlspk.index.rate_text import rate_text
 
 DEFAULT_FALSE_ACCEPT_RATE = 0.01
 DEFAULT_MARGIN = math.log(10)  # nats: the best voice is ten times as likely as the next
@@ -111,6 +112,7 @@ def _warnings(
     lowest = calibration.width(dim).tail(n_voices).lowest_measured
     if threshold.rate_per_voice * FAR_BEYOND < lowest:
         yield (
-            f"a false-accept rate of {threshold.false_accept_rate:g} for {n_voices} voices is extrapolated: it takes "
-            f"{threshold.rate_per_voice:.1g} for each voice, and {lowest:.1g} is the lowest that was measured"
+            f"a false-accept rate of {rate_text(threshold.false_accept_rate)} for {n_voices:,} voices is extrapolated: "
+            f"it takes {rate_text(threshold.rate_per_voice)} for each voice, "
+            f"and {rate_text(lowest)} is the lowest that was measured"
         )

@@ -1,6 +1,6 @@
 import pytest
 
-from mrlspk.cli.index.voice_text import counted, metadata_text, rate_text, ratio, shortlist_text, speech
+from mrlspk.cli.index.voice_text import counted, metadata_text, ratio, shortlist_text, speech
 from mrlspk.index.shortlist import ShortlistSpec
 
 
@@ -26,13 +26,6 @@ def test_speech_has_the_unit_of_its_length(seconds, shown):
 )
 def test_ratio_has_two_digits(llr, shown):
     assert ratio(llr) == shown
-
-
-@pytest.mark.parametrize(
-    ("rate", "shown"), [(0.01, "1 %"), (0.00044, "0.044 %"), (8.37e-06, "0.00084 %"), (0.5, "50 %"), (1.0, "100 %")]
-)
-def test_rate_has_two_digits(rate, shown):
-    assert rate_text(rate) == shown
 
 
 def test_metadata_shows_texts_plainly_and_other_values_as_json():

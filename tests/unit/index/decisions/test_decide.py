@@ -102,7 +102,10 @@ def test_rate_far_below_the_measured_one_is_warned_of():
     assert not decided([0.5], n_voices=1, false_accept_rate=0.1).threshold.is_extrapolated
     found = decided([0.5], n_voices=1000)
     assert found.threshold.is_extrapolated
-    assert "for 1000 voices is extrapolated: it takes 1e-05 for each voice, and 0.1" in found.warnings[0]
+    assert found.warnings[0] == (
+        "a false-accept rate of 1 % for 1,000 voices is extrapolated: it takes 0.001 % for each voice, and 10 % is the "
+        "lowest that was measured"
+    )
 
 
 def test_seconds_of_speech_shift_the_threshold():
