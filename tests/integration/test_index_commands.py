@@ -1,4 +1,4 @@
-"""``mrlspk index create``, ``add``, ``identify``, ``search`` and ``verify``, on recordings and on vectors."""
+"""``mrlspk index create`` and ``add``, on recordings and on vectors, and their export."""
 
 import shutil
 import stat
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-import mrlspk
-from factories import RATE, write_tiny_model, write_voices
+from factories import RATE, write_tiny_model
+from recorded_index import make_index, recording, vector_file, write_recordings
 
 
 @pytest.fixture(scope="module")
@@ -20,34 +20,18 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def voices(tmp_path_factory):
     """A folder of three voices with two recordings of 1.5 s each, and a silent file beside it."""
-    root = write_voices(tmp_path_factory.mktemp("speech") / "voices", 3, sessions=("a",), seconds=1.5, syllables=True)
-    soundfile.write(root.parent / "silent.wav", np.zeros(2 * RATE), RATE)
-    return root
+    return write_recordings(tmp_path_factory.mktemp("speech") / "voices")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, model, voices):
     """An index with the first recording of each voice."""
-    folder = tmp_path_factory.mktemp("made") / "index"
-    with mrlspk.VoiceIndex.create(folder, model) as index:
-        for number in range(3):
-            index.add(f"voice{number}", recording(voices, number), metadata={"number": number})
-    return folder
+    return make_index(tmp_path_factory.mktemp("made") / "index", model, voices)
 
 
 @pytest.fixture
 def index(made, tmp_path):
     return shutil.copytree(made, tmp_path / "index")
-
-
-def recording(voices, speaker, number=1):
-    return voices / f"speaker{speaker}" / "a" / f"{number}.wav"
-
-
-def vector_file(path, names=("ann/1", "ann/2", "bob/1"), dim=8, seed=0):
-    vectors = np.random.default_rng(seed).standard_normal((len(names), dim)).astype(np.float32)
-    np.savez(path, ids=np.array(names), embeddings=vectors)
-    return path
 
 
 def test_created_index_is_private_and_names_its_model(run, model, tmp_path):
@@ -126,50 +110,6 @@ def test_add_from_no_place_or_several_is_a_usage_error(run, index, words, said):
     assert said in refused.stderr
 
 
-def test_identify_without_a_calibration_shows_scores_and_the_way(run, index, voices):
-    found = run("index", "identify", index, recording(voices, 1), "--json").json
-    assert (found["decision"], found["name"], found["false_accept_rate"]) == (None, None, None)
-    assert (found["undecided"], found["dim"], found["voices"]) == ("the index has no calibration", 8, 3)
-    best = found["candidates"][0]
-    assert (best["name"], best["llr"]) == ("voice1", None)
-    assert best["score"] == pytest.approx(1, abs=1e-6)
-    shown = run("index", "identify", index, recording(voices, 1)).stdout
-    assert shown.startswith("no decision: the index has no calibration\n")
-    assert f"To get decisions: mrlspk index calibrate {index}" in shown
-
-
-def test_identify_of_silence_is_null_with_a_warning(run, index, voices):
-    found = run("index", "identify", index, voices.parent / "silent.wav", "--json")
-    assert (found.exit_code, found.json["decision"], found.json["speech_seconds"]) == (0, None, 0)
-    assert "no speech was found" in found.stderr
-    assert found.json["undecided"] == "no speech was found"
-
-
-def test_search_of_silence_shows_scores_with_a_warning(run, index, voices):
-    found = run("index", "search", index, voices.parent / "silent.wav", "--json")
-    assert (found.exit_code, len(found.json["results"]) > 0) == (0, True)
-    assert found.json["warnings"] == [f"{voices.parent / 'silent.wav'}: silent"]
-
-
-def test_identify_of_several_recordings_has_a_row_each(run, index, voices):
-    paths = [recording(voices, 2), recording(voices, 0), voices / "broken.wav"]
-    paths[2].write_bytes(b"RIFF")
-    found = run("index", "identify", index, *paths, "--json")
-    assert found.exit_code == 3
-    assert [each["candidates"][:1] for each in found.json["recordings"]][2] == []
-    assert [each["candidates"][0]["name"] for each in found.json["recordings"][:2]] == ["voice2", "voice0"]
-    assert found.json["recordings"][0]["warnings"][-1] == "the index has no calibration"
-    assert "1 of 3 recordings could not be embedded" in found.stderr
-    rows = run("index", "identify", index, *paths[:2]).stdout.splitlines()
-    assert rows[0].split() == ["recording", "answer", "nearest", "score", "speech"]
-    assert rows[1].split()[1:5] == ["no", "decision", "voice2", "1.0000"]
-
-
-def test_silence_first_leaves_the_way_to_decisions(run, index, voices):
-    shown = run("index", "identify", index, voices.parent / "silent.wav", recording(voices, 0)).stdout
-    assert "To get decisions: mrlspk index calibrate" in shown
-
-
 def test_add_and_search_tell_warnings_of_recordings_once(run, index, voices, tmp_path):
     calls = [tmp_path / "call.wav", tmp_path / "again.wav"]
     for speaker, call in enumerate(calls):
@@ -179,40 +119,6 @@ def test_add_and_search_tell_warnings_of_recordings_once(run, index, voices, tmp
     assert told in " ".join(added.stderr.split())
     assert {"name": "eve", "source": str(calls[1]), "reason": "upsampled from 8000 Hz"} in added.json["noted"]
     assert run("index", "search", index, *calls).stderr.count("upsampled from 8000 Hz") == 1
-
-
-def test_search_of_several_recordings_equals_one_at_a_time(run, index, voices):
-    paths = [recording(voices, number, 2) for number in range(3)]
-    together = run("index", "search", index, *paths, "-k", "2", "--json").json["queries"]
-    alone = [run("index", "search", index, path, "-k", "2", "--json").json["results"] for path in paths]
-    assert [len(each) for each in alone] == [2, 2, 2]
-    for batched, single in zip(together, alone, strict=True):
-        assert [each["name"] for each in batched["results"]] == [each["name"] for each in single]
-        expected = pytest.approx([each["score"] for each in single], abs=1e-6)  # the network rounds batches otherwise
-        assert [each["score"] for each in batched["results"]] == expected
-
-
-def test_search_takes_width_filter_and_exactness(run, index, voices):
-    path = recording(voices, 1)
-    found = run("index", "search", index, path, "--dim", "4", "--where", "number >= 1", "--exact", "--json").json
-    assert (found["dim"], found["voices"]) == (4, 2)
-    assert [each["name"] for each in found["results"]] == ["voice1", "voice2"]
-    assert "the index has no width 5" in run("index", "search", index, path, "--dim", "5").stderr
-    assert "no voice fits the filter" in run("index", "search", index, path, "--where", "number = 9").stdout
-
-
-def test_explained_search_tells_stages_and_recall(run, index, voices):
-    found = run("index", "search", index, recording(voices, 1), "--explain", "--json").json
-    assert [set(each) for each in found["stages"]] == [{"dim", "type", "candidates", "bytes", "seconds"}]
-    assert (found["stages"][0]["bytes"], found["recall"], found["recall_queries"]) == (3 * 8 * 4, 1, 3)
-    assert "recall: 1.0000" in run("index", "search", index, recording(voices, 1), "--explain").stdout
-
-
-def test_verify_scores_one_voice(run, index, voices):
-    found = run("index", "verify", index, "voice2", recording(voices, 2), "--json").json
-    assert (found["name"], found["same"], found["llr"]) == ("voice2", None, None)
-    assert found["score"] == pytest.approx(1, abs=1e-6)
-    assert "score  1.0000" in run("index", "verify", index, "voice2", recording(voices, 2)).stdout
 
 
 def test_another_model_is_refused(run, index, voices, tmp_path):
@@ -291,7 +197,11 @@ def test_calibrated_index_of_unknown_vectors_is_not_sent_to_evaluate(run, tmp_pa
         assert run("index", command, tmp_path / "i", "--vectors", tmp_path / "v.npz").exit_code == 0
     shown = run("index", "calibrate", tmp_path / "i").stdout
     assert "mrlspk index evaluate" not in shown
-    assert "identify(VECTOR)" in shown
+    assert f"mrlspk index identify {tmp_path / 'i'} --vectors FILE" in shown
+    found = run("index", "identify", tmp_path / "i", "--vectors", tmp_path / "v.npz", "--json").json["recordings"]
+    assert [(each["source"], each["decision"], each["name"]) for each in found] == [
+        (name, "accept", name.split("/")[0]) for name in names
+    ]
 
 
 def test_show_prints_paths_near_the_working_directory(run, index, voices, monkeypatch):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import mrlspk
 from graphs import moments, write_moments
 from run_folders import run_line, write_run
 from speaker_graphs import WESPEAKER, write_speaker_graph
@@ -114,3 +115,14 @@ def test_index_without_recordings_imports_nothing_heavy(tmp_path):
     assert (done.returncode, done.stdout) == (0, "['eve'] None None ()\n"), done.stderr
     with np.load(tmp_path / "out.npz") as exported:
         assert exported["ids"].tolist() == ["eve/1"]
+
+
+def test_commands_take_vectors_without_anything_heavy(tmp_path):
+    vectors = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    np.savez(tmp_path / "v.npz", ids=["ann/1", "bob/1"], embeddings=vectors)
+    np.save(tmp_path / "one.npy", vectors[:1])
+    with mrlspk.VoiceIndex.create(tmp_path / "i", vectors=tmp_path / "v.npz") as index:
+        index.add_vectors(tmp_path / "v.npz")
+    for words in (["identify", tmp_path / "i"], ["verify", tmp_path / "i", "ann"]):
+        done = python(COMMAND, "index", *words, "--vectors", tmp_path / "one.npy", "--json")
+        assert (done.returncode, json.loads(done.stdout)["source"]) == (0, "0"), done.stderr

@@ -55,14 +55,14 @@ class Speech(StrEnum):
     ALL = "all"
 
 
-def speech_option(default: str, flag: str = "--speech") -> Any:
-    """Return the option of the speech to embed, with a default in words."""
-    text = f"Embed the speech that a detector finds (auto, silero), or all of each recording. Default: {default}."
+def speech_option(default: str, flag: str = "--speech", *, more: str = "") -> Any:
+    """Return the option of the speech to embed, with a default in words, and what else there is to say."""
+    text = f"Embed the speech that a detector finds (auto, silero), or all of each recording{more}. Default: {default}."
     return option(Panel.DATA, flag, help=text, show_default=False)
 
 
-def channel_option(*, each: bool = False) -> Any:
-    """Return the option of the channel to take; with ``each`` it may be every one in turn."""
+def channel_option(*, each: bool = False, text: str | None = None) -> Any:
+    """Return the option of the channel to take, with a help text; with ``each`` it may be every one in turn."""
     names = ("mix", "left", "right", *([EACH] if each else []))
 
     def check(value: str | None) -> str | None:
@@ -74,8 +74,8 @@ def channel_option(*, each: bool = False) -> Any:
         return value
 
     more = "; each: every channel as a recording of its own" if each else ""
-    text = f"Channel of each recording: left, right, a number from 0, or the average of all{more}. Default: mix."
-    return option(Panel.DATA, "--channel", callback=check, metavar=f"<{'|'.join([*names, 'N'])}>", help=text)
+    common = f"Channel of each recording: left, right, a number from 0, or the average of all{more}. Default: mix."
+    return option(Panel.DATA, "--channel", callback=check, metavar=f"<{'|'.join([*names, 'N'])}>", help=text or common)
 
 
 def model_argument(help: str, metavar: str = "MODEL") -> Any:

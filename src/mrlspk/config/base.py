@@ -30,6 +30,7 @@ def channel_number(value: Any) -> Any:
 
 
 Channel = Annotated[Literal["mix"] | Annotated[int, Field(ge=0, lt=MOST_CHANNELS)], BeforeValidator(channel_number)]
+type ChannelChoice = Channel | Literal["left", "right"]
 
 
 class StrictModel(BaseModel):

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from mrlspk.config.base import ChannelChoice
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.data.speech.build import build_detector
 from mrlspk.errors import CheckpointError, DataError, UsageError
@@ -52,7 +53,12 @@ class IndexModel:
             return self._encoder
 
     def embed(
-        self, audio: "Iterable[Audio]", settings: IndexSettings, *, sample_rate: int | None = None
+        self,
+        audio: "Iterable[Audio]",
+        settings: IndexSettings,
+        *,
+        sample_rate: int | None = None,
+        channel: ChannelChoice | None = None,
     ) -> "Iterator[EmbeddedAudio]":
         """Return an iterator over the embeddings of recordings, (embed_dim,) of the index, in order.
 
@@ -60,6 +66,7 @@ class IndexModel:
             audio: Recordings, as of `SpeakerEncoder.embed_many`.
             settings: Of the index.
             sample_rate: Of arrays, Hz; default: 16,000.
+            channel: Of a recording; None for that of the index.
 
         Raises:
             DataError: If the index was made with another version of the speech detector.
@@ -67,7 +74,10 @@ class IndexModel:
         """
         _check_detector(settings)
         found = self.encoder(settings).embed_many(
-            audio, sample_rate=sample_rate or SAMPLE_RATE, speech=settings.speech, channel=settings.channel
+            audio,
+            sample_rate=sample_rate or SAMPLE_RATE,
+            speech=settings.speech,
+            channel=settings.channel if channel is None else channel,
         )
         return (_cut(each, settings.embed_dim) for each in found)
 

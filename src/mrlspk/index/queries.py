@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mrlspk.config.base import ChannelChoice
 from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.index.enrolment.mean_vectors import unit_vectors
 from mrlspk.index.index_model import IndexModel
@@ -43,31 +44,39 @@ class Queries:
         return asked.speech_seconds != 0 and SILENT not in asked.warnings
 
 
+type ManyQueries = Sequence[Query] | NDArray[np.floating] | Queries
+
+
 def read_queries(
-    queries: Sequence[Query] | NDArray[np.floating],
+    queries: ManyQueries,
     *,
     model: IndexModel,
     settings: IndexSettings,
     sample_rate: int | None,
+    channel: ChannelChoice | None = None,
 ) -> Queries:
     """Embed recordings, or take vectors.
 
     Args:
-        queries: Paths; or arrays, which are samples if there is a ``sample_rate``, and else vectors of the model.
+        queries: Paths; or arrays, which are samples if there is a ``sample_rate``, and else vectors of the model; or
+            what `read_query_file` returned.
         model: Of the index.
         settings: Of the index. Wider vectors are cut to its width.
         sample_rate: Of arrays of samples, Hz.
+        channel: Of a recording; None for that of the index.
 
     Raises:
-        UsageError: If an array is no vector of the index.
+        UsageError: If an array is no vector of the index, or there is no such channel.
         MrlspkError: If audio is to be embedded, and the model cannot be loaded.
     """
+    if isinstance(queries, Queries):
+        return queries
     is_audio = [sample_rate is not None or isinstance(each, str | PathLike) for each in queries]
     vectors = np.zeros((len(queries), settings.embed_dim), np.float32)
     asked: list[Asked] = [Asked()] * len(queries)
     errors: list[MrlspkError | None] = [None] * len(queries)
     audio: list[Audio] = [each for each, heard in zip(queries, is_audio, strict=True) if heard]
-    found = iter(model.embed(audio, settings, sample_rate=sample_rate)) if audio else iter(())
+    found = iter(model.embed(audio, settings, sample_rate=sample_rate, channel=channel)) if audio else iter(())
     for place, heard in enumerate(is_audio):
         if not heard:
             vectors[place] = _unit(queries[place], settings.embed_dim)

@@ -1,10 +1,6 @@
 """Search, identify and verify recordings among the voices of an index."""
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-
+from mrlspk.config.base import ChannelChoice
 from mrlspk.index.deciding import (
     FALSE_ACCEPT_RATE,
     MARGIN,
@@ -15,13 +11,11 @@ from mrlspk.index.deciding import (
 )
 from mrlspk.index.index_model import IndexModel
 from mrlspk.index.kept_voices import KeptVoices
-from mrlspk.index.queries import Queries, Query, read_queries
+from mrlspk.index.queries import ManyQueries, Queries, Query, read_queries
 from mrlspk.index.results import Identification, Match, SearchResult, Verification
 from mrlspk.index.searching import Engine, SearchOptions, check_width, score_voice, search_voices
 from mrlspk.index.store.store import VoiceStore
 from mrlspk.index.where import parse_filter
-
-type ManyQueries = Sequence[Query] | NDArray[np.floating]
 
 
 class SearchedVoices(KeptVoices):
@@ -44,6 +38,7 @@ class SearchedVoices(KeptVoices):
         dim: int | None = None,
         where: str | None = None,
         sample_rate: int | None = None,
+        channel: ChannelChoice | None = None,
         exact: bool = False,
         engine: Engine = "auto",
     ) -> SearchResult:
@@ -55,6 +50,7 @@ class SearchedVoices(KeptVoices):
             dim: Width to compare; the full one by default.
             where: Only voices that this filter holds for, as of `voices`.
             sample_rate: Of samples, Hz. Without it an array is a vector.
+            channel: Of this recording, as of `create`; None for that of the index.
             exact: Compare every voice, without a shortlist.
             engine: What scans the shortlist: ``faiss`` if it is installed, or ``numpy``.
 
@@ -63,7 +59,7 @@ class SearchedVoices(KeptVoices):
             UsageError: If the index has no such width, or the filter cannot be parsed.
         """
         options = _options(k, dim, where, exact=exact, engine=engine)
-        (found,) = self._search(self._read([query], sample_rate), options)
+        (found,) = self._search(self._read([query], sample_rate, channel), options)
         raise_error(found.error)
         return found
 
@@ -75,6 +71,7 @@ class SearchedVoices(KeptVoices):
         dim: int | None = None,
         where: str | None = None,
         sample_rate: int | None = None,
+        channel: ChannelChoice | None = None,
         exact: bool = False,
         engine: Engine = "auto",
     ) -> tuple[SearchResult, ...]:
@@ -83,7 +80,7 @@ class SearchedVoices(KeptVoices):
         Arguments and errors are those of `search`; ``queries`` may be an array (queries, embed_dim) of vectors.
         """
         options = _options(k, dim, where, exact=exact, engine=engine)
-        return self._search(self._read(queries, sample_rate), options)
+        return self._search(self._read(queries, sample_rate, channel), options)
 
     def identify(
         self,
@@ -95,6 +92,7 @@ class SearchedVoices(KeptVoices):
         false_accept_rate: float = FALSE_ACCEPT_RATE,
         margin: float = MARGIN,
         sample_rate: int | None = None,
+        channel: ChannelChoice | None = None,
     ) -> Identification:
         """Return whose voice a recording is: accepted, unknown or ambiguous, by the calibration of the index.
 
@@ -106,6 +104,7 @@ class SearchedVoices(KeptVoices):
             false_accept_rate: Share of recordings of nobody enrolled that the search may accept.
             margin: Nats by which the best voice has to lead the next; by default ln 10, ten times as likely.
             sample_rate: As of `search`.
+            channel: As of `search`.
 
         Raises:
             DataError: If the recording cannot be embedded.
@@ -119,6 +118,7 @@ class SearchedVoices(KeptVoices):
             false_accept_rate=false_accept_rate,
             margin=margin,
             sample_rate=sample_rate,
+            channel=channel,
         )
         raise_error(found[0].error)
         return found[0]
@@ -133,9 +133,10 @@ class SearchedVoices(KeptVoices):
         false_accept_rate: float = FALSE_ACCEPT_RATE,
         margin: float = MARGIN,
         sample_rate: int | None = None,
+        channel: ChannelChoice | None = None,
     ) -> tuple[Identification, ...]:
         """Return who each query is; a recording that fails has its ``error``. Arguments are those of `identify`."""
-        asked, options = self._read(queries, sample_rate), _options(max(k, 2), dim, where)
+        asked, options = self._read(queries, sample_rate, channel), _options(max(k, 2), dim, where)
         with self.store.reading() as snapshot:
             found = search_voices(snapshot, asked.vectors, options)
             width, calibration = check_width(snapshot.settings, dim), read_calibration(snapshot)
@@ -146,11 +147,12 @@ class SearchedVoices(KeptVoices):
     def verify(
         self,
         name: str,
-        query: Query,
+        query: Query | Queries,
         *,
         dim: int | None = None,
         false_accept_rate: float = FALSE_ACCEPT_RATE,
         sample_rate: int | None = None,
+        channel: ChannelChoice | None = None,
     ) -> Verification:
         """Return whether a recording is of one voice. Arguments and errors are those of `identify`.
 
@@ -160,15 +162,16 @@ class SearchedVoices(KeptVoices):
         with self.store.reading() as snapshot:
             width, calibration = check_width(snapshot.settings, dim), read_calibration(snapshot)
             snapshot.voice(name)
-        asked = self._read([query], sample_rate)
+        asked = self._read(query if isinstance(query, Queries) else [query], sample_rate, channel)
         raise_error(asked.errors[0])
         with self.store.reading() as snapshot:
             score = score_voice(snapshot, name, asked.vectors[0], width)
         judge = Judge(calibration, DecisionOptions(false_accept_rate, 0.0), width, 1)
         return judge.verify(asked, Match(name, score))
 
-    def _read(self, queries: ManyQueries, sample_rate: int | None) -> Queries:
-        return read_queries(queries, model=self._model, settings=self.settings, sample_rate=sample_rate)
+    def _read(self, queries: ManyQueries, sample_rate: int | None, channel: ChannelChoice | None) -> Queries:
+        settings = self.settings
+        return read_queries(queries, model=self._model, settings=settings, sample_rate=sample_rate, channel=channel)
 
     def _search(self, asked: Queries, options: SearchOptions) -> tuple[SearchResult, ...]:
         with self.store.reading() as snapshot:

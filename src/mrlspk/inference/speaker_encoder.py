@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.config.base import channel_number
+from mrlspk.config.base import ChannelChoice, channel_number
 from mrlspk.config.evaluation import EvaluationConfig, SpeechMode
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.data.audio.source import Channel
@@ -30,8 +30,6 @@ log = logging.getLogger("mrlspk.encoding")
 BATCH_SIZE = EvaluationConfig().batch_size
 BACKENDS: tuple[str, ...] = get_args(BackendName.__value__)
 UNIT_TOLERANCE = 0.01  # of the length of an embedding, which may have been stored in half precision
-
-type ChannelChoice = Channel | Literal["left", "right"]
 
 
 class SpeakerEncoder:

@@ -35,7 +35,16 @@ def load_vectors(path: Path, *, ids: Path | None = None) -> VectorTable:
         DataError: If it is not a vector file, is damaged, or its rows differ in width.
         MissingDependencyError: If it is Parquet and pyarrow is not installed.
     """
-    file = open_vectors(path, ids=ids)
+    return read_table(open_vectors(path, ids=ids))
+
+
+def read_table(file: VectorFile) -> VectorTable:
+    """Return all vectors of a file that is open, as `load_vectors` does.
+
+    Raises:
+        DataError: If it is damaged, or its rows differ in width.
+    """
+    path = file.path
     names: list[str] = []
     vectors: NDArray[np.float32] | None = None
     parts: list[NDArray[np.float32]] = []
@@ -56,8 +65,13 @@ def load_vectors(path: Path, *, ids: Path | None = None) -> VectorTable:
     return VectorTable(tuple(names), whole, origin.fingerprint, origin.speech_detector, origin.dims)
 
 
-def open_vectors(path: Path, *, ids: Path | None = None) -> VectorFile:
+def open_vectors(path: Path, *, ids: Path | None = None, number_rows: bool = False) -> VectorFile:
     """Recognise a vector file and read what it says of itself, but not its vectors.
+
+    Args:
+        path: As of `load_vectors`.
+        ids: As of `load_vectors`.
+        number_rows: Number the rows of an .npy file from 0 if there are no ids.
 
     Raises:
         DataError: As of `load_vectors`.
@@ -78,7 +92,7 @@ def open_vectors(path: Path, *, ids: Path | None = None) -> VectorFile:
     if ids is not None and kind != ".npy":
         raise DataError("holds its own ids", path, "Leave `ids` out: it is for .npy files.", parameter="ids")
     if kind == ".npy":
-        return open_npy(path, ids)
+        return open_npy(path, ids, number_rows=number_rows)
     opened = {".npz": open_npz, ".ark": open_ark, ".scp": open_scp, ".parquet": open_parquet, ".jsonl": open_jsonl}
     return opened[kind](path)
 

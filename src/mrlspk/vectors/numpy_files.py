@@ -68,8 +68,10 @@ def open_npz(path: Path) -> VectorFile:
     return VectorFile(path, blocks, count, origin, facts if sizes.keys() >= set(FACTS) else None)
 
 
-def open_npy(path: Path, ids: Path | None) -> VectorFile:
+def open_npy(path: Path, ids: Path | None, *, number_rows: bool = False) -> VectorFile:
     """Open an .npy file (n, dim) with a text file of n ids, by default ``NAME.ids.txt`` beside ``NAME.npy``.
+
+    With ``number_rows``, rows without that file are numbered from 0.
 
     Raises:
         DataError: If one of the files is not that, or their numbers of rows differ.
@@ -80,17 +82,25 @@ def open_npy(path: Path, ids: Path | None) -> VectorFile:
         size = path.stat().st_size
         with path.open("rb") as stream:
             count = _read_header(stream, size, path, ".npy").count
-    names = tuple(read_text(ids_path, DataError, fix, most_bytes=LARGEST_LIST).split("\n"))
-    names = tuple(name.strip() for name in names[: -1 if names[-1] == "" else None])
-    if "" in names:
-        raise DataError("expected an id, got an empty line", f"{ids_path}:{names.index('') + 1}", fix)
-    _check_count(len(names), count, ids_path, fix)
+    if number_rows and ids is None and not ids_path.exists():
+        names = tuple(map(str, range(count)))
+    else:
+        names = _read_ids(ids_path, count, fix)
 
     def blocks() -> Iterator[Block]:
         with _faults(path, ".npy"), path.open("rb") as stream:
             yield from _blocks(stream, size, names, path, ".npy")
 
     return VectorFile(path, blocks, count)
+
+
+def _read_ids(path: Path, count: int, fix: str) -> tuple[str, ...]:
+    names = tuple(read_text(path, DataError, fix, most_bytes=LARGEST_LIST).split("\n"))
+    names = tuple(name.strip() for name in names[: -1 if names[-1] == "" else None])
+    if "" in names:
+        raise DataError("expected an id, got an empty line", f"{path}:{names.index('') + 1}", fix)
+    _check_count(len(names), count, path, fix)
+    return names
 
 
 def as_texts(array: NDArray[np.generic], path: Path) -> tuple[str, ...]:

@@ -11,13 +11,13 @@ from mrlspk.cli.index.opening import encoder_loader, typed
 from mrlspk.cli.options import (
     WIDEST,
     AsJson,
-    ChannelChoice,
     Debug,
     Device,
     ModelOption,
     Quiet,
     Speech,
     TrustCode,
+    channel_option,
     check_speech,
     parse_dims,
     read_config,
@@ -69,8 +69,13 @@ def create_command(
             help="Vectors of a voice: 1, at most K, or auto: one for each condition that is far from the others.",
         ),
     ] = "1",
-    speech: Annotated[Speech | None, speech_option("auto")] = None,
-    channel: ChannelChoice = None,
+    speech: Annotated[Speech | None, speech_option("auto", more="; it holds for queries too")] = None,
+    channel: Annotated[
+        str | None,
+        channel_option(
+            text="Channel of recordings: left, right, a number from 0, or mix. A query may name another. Default: mix."
+        ),
+    ] = None,
     trust_code: TrustCode = False,
     device: Device = "auto",
     as_json: AsJson = False,

@@ -22,12 +22,16 @@ from mrlspk.cli.index.options import (
     IndexFolder,
     IndexModel,
     Margin,
+    QueryChannel,
     SearchedDim,
+    VectorsInPlace,
+    VoiceFalseAcceptRate,
     VoiceName,
     Where,
 )
 from mrlspk.cli.options import MOST, AsJson, Debug, Device, Quiet, TrustCode
 from mrlspk.cli.panels import Panel, option
+from mrlspk.cli.vectors import IdsPath
 from mrlspk.errors import DataError
 
 if TYPE_CHECKING:
@@ -36,13 +40,16 @@ if TYPE_CHECKING:
 
 def identify_command(
     folder: IndexFolder,
-    audio: Annotated[list[str], typer.Argument(metavar="AUDIO", help="Recordings.")],
+    audio: Annotated[list[str] | None, typer.Argument(metavar="AUDIO", help="Recordings.")] = None,
     *,
+    vectors: VectorsInPlace = None,
+    ids: IdsPath = None,
+    channel: QueryChannel = None,
     false_accept_rate: FalseAcceptRate = 0.01,
     margin: Margin = TEN_TIMES,
     dim: SearchedDim = None,
     where: Where = None,
-    k: Annotated[int, option(Panel.OUTPUT, "-k", min=2, max=MOST, metavar="<n>", help="Candidates to show.")] = 5,
+    k: Annotated[int, option(Panel.OUTPUT, "-k", min=1, max=MOST, metavar="<n>", help="Candidates to show.")] = 5,
     model: IndexModel = None,
     trust_code: TrustCode = False,
     device: Device = "auto",
@@ -56,13 +63,22 @@ def identify_command(
 
     Example:
         mrlspk index identify voices/ call.wav
+        mrlspk index identify voices/ --vectors calls.npz
     """
-    from mrlspk.workflows.embed_inputs import refuse_missing
+    from mrlspk.config.base import channel_number
+    from mrlspk.workflows.voice_index.queries import check_given, take_queries
 
+    check_given(audio or (), vectors, channel)
+    taken = None if channel is None else channel_number(channel)
     with open_index(folder, model=model, device=device, trust_code=trust_code, quiet=quiet) as index:
-        refuse_missing(audio)
         found = index.identify_many(
-            audio, k=k, dim=dim, where=where, false_accept_rate=false_accept_rate, margin=margin
+            take_queries(index, audio or (), vectors, ids),
+            channel=taken,
+            k=k,
+            dim=dim,
+            where=where,
+            false_accept_rate=false_accept_rate,
+            margin=margin,
         )
     if len(found) == 1 and found[0].error is not None:
         raise found[0].error
@@ -79,9 +95,12 @@ def identify_command(
 def verify_command(
     folder: IndexFolder,
     name: VoiceName,
-    audio: Annotated[str, typer.Argument(metavar="AUDIO", help="A recording.")],
+    audio: Annotated[str | None, typer.Argument(metavar="AUDIO", help="A recording.")] = None,
     *,
-    false_accept_rate: FalseAcceptRate = 0.01,
+    vectors: VectorsInPlace = None,
+    ids: IdsPath = None,
+    channel: QueryChannel = None,
+    false_accept_rate: VoiceFalseAcceptRate = 0.01,
     dim: SearchedDim = None,
     model: IndexModel = None,
     trust_code: TrustCode = False,
@@ -97,11 +116,14 @@ def verify_command(
     Example:
         mrlspk index verify voices/ anna call.wav
     """
-    from mrlspk.workflows.embed_inputs import refuse_missing
+    from mrlspk.config.base import channel_number
+    from mrlspk.workflows.voice_index.queries import check_given, take_query
 
+    check_given([audio] if audio else [], vectors, channel)
+    taken = None if channel is None else channel_number(channel)
     with open_index(folder, model=model, device=device, trust_code=trust_code, quiet=quiet) as index:
-        refuse_missing([audio])
-        found = index.verify(name, audio, dim=dim, false_accept_rate=false_accept_rate)
+        query = take_query(index, audio, vectors, ids)
+        found = index.verify(name, query, channel=taken, dim=dim, false_accept_rate=false_accept_rate)
     _warn([found])
     human = show_verification(found, typed("calibrate", folder))
     output.show("index verify", verification_entry(found), human, as_json=as_json)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mrlspk.cli.completion import complete_voice
-from mrlspk.cli.options import WIDEST
+from mrlspk.cli.options import WIDEST, channel_option
 from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.trial_options import check_rate
 
@@ -74,6 +74,20 @@ FalseAcceptRate = Annotated[
         metavar="<rate>",
         help="Share of strangers that a search over all voices may accept.",
     ),
+]
+VoiceFalseAcceptRate = Annotated[
+    float,
+    option(
+        Panel.SCORING,
+        "--false-accept-rate",
+        callback=check_rate,
+        metavar="<rate>",
+        help="Share of other speakers that may be accepted as this one voice.",
+    ),
+]
+QueryChannel = Annotated[
+    str | None,
+    channel_option(text="Channel of each query: left, right, a number from 0, or mix. Default: that of the index."),
 ]
 Margin = Annotated[
     float,

@@ -1,6 +1,6 @@
 """``mrlspk index search``: find the nearest voices."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,12 +9,12 @@ from rich.console import RenderableType
 from mrlspk.cli import output
 from mrlspk.cli.index.answers import candidate_table, warn_once
 from mrlspk.cli.index.opening import open_index
-from mrlspk.cli.index.options import IndexFolder, IndexModel, SearchedDim, VectorsInPlace, Where
+from mrlspk.cli.index.options import IndexFolder, IndexModel, QueryChannel, SearchedDim, VectorsInPlace, Where
 from mrlspk.cli.index.voice_text import shortlist_text
 from mrlspk.cli.options import MOST, AsJson, Debug, Device, Quiet, TrustCode
 from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.vectors import IdsPath
-from mrlspk.errors import DataError, UsageError
+from mrlspk.errors import DataError
 
 if TYPE_CHECKING:
     from mrlspk.index.results import SearchResult
@@ -27,6 +27,7 @@ def search_command(
     *,
     vectors: VectorsInPlace = None,
     ids: IdsPath = None,
+    channel: QueryChannel = None,
     k: Annotated[int, option(Panel.SCORING, "-k", min=1, max=MOST, metavar="<n>", help="Voices to find.")] = 10,
     dim: SearchedDim = None,
     where: Where = None,
@@ -49,18 +50,19 @@ def search_command(
         mrlspk index search voices/ call.wav -k 5
         mrlspk index search voices/ --vectors calls.npz --explain
     """
+    from mrlspk.config.base import channel_number
+    from mrlspk.workflows.voice_index.queries import check_given, take_queries
     from mrlspk.workflows.voice_index.search import search_index
 
-    if bool(audio) == bool(vectors):
-        raise UsageError("expected recordings or vectors", fix="Give AUDIO or `vectors`.")
+    check_given(audio or (), vectors, channel)
+    taken = None if channel is None else channel_number(channel)
     with open_index(folder, model=model, device=device, trust_code=trust_code, quiet=quiet) as index:
-        report = search_index(
-            index, audio or (), vectors=vectors, ids=ids, k=k, dim=dim, where=where, exact=exact, explain=explain
-        )
+        queries = take_queries(index, audio or (), vectors, ids)
+        report = search_index(index, queries, channel=taken, k=k, dim=dim, where=where, exact=exact, explain=explain)
     if len(report.found) == 1 and report.found[0].error is not None:
         raise report.found[0].error
     warn_once((each.query, text) for each in report.found for text in each.query.warnings)
-    output.show("index search", _payload(report), _human(report), as_json=as_json)
+    output.show("index search", _payload(report), _human(report, k), as_json=as_json)
     failed = [str(each.error) for each in report.found if each.error is not None]
     if failed:
         head = f"{len(failed)} of {len(report.found)} recordings could not be embedded:"
@@ -68,7 +70,7 @@ def search_command(
 
 
 def _payload(report: "IndexSearch") -> dict[str, Any]:
-    entries = [_entry(source, found) for source, found in zip(report.sources, report.found, strict=True)]
+    entries = [_entry(each) for each in report.found]
     first = report.found[0]
     payload: dict[str, Any] = {"dim": first.dim, "voices": first.voices}
     if len(entries) == 1:
@@ -89,23 +91,35 @@ def _payload(report: "IndexSearch") -> dict[str, Any]:
     return payload
 
 
-def _entry(source: str, found: "SearchResult") -> dict[str, Any]:
+def _entry(found: "SearchResult") -> dict[str, Any]:
     return {
-        "source": source,
+        "source": found.query.source,
         "results": [{"name": each.name, "score": each.score} for each in found.results],
         "speech_seconds": found.query.speech_seconds,
         "error": found.error and str(found.error),
     }
 
 
-def _human(report: "IndexSearch") -> Iterator[RenderableType]:
-    for number, (source, found) in enumerate(zip(report.sources, report.found, strict=True)):
-        if len(report.found) > 1:
-            yield f"{source}" if number == 0 else f"\n{source}"
-        yield candidate_table(found.results) if found.results else _nothing(found)
+def _human(report: "IndexSearch", k: int) -> Iterator[RenderableType]:
+    if k == 1 and len(report.found) > 1:
+        yield output.table(None, ("query", "voice", "score"), map(_best_row, report.found))
+    else:
+        yield from _tables(report.found)
     if report.explained is not None:
         yield ""
         yield from _explanation(report)
+
+
+def _best_row(found: "SearchResult") -> tuple[str, str, str]:
+    best = [(each.name, f"{each.score:.4f}") for each in found.results] or [(_nothing(found), "")]
+    return (found.query.source or "", *best[0])
+
+
+def _tables(searched: "Sequence[SearchResult]") -> Iterator[RenderableType]:
+    for number, found in enumerate(searched):
+        if len(searched) > 1:
+            yield f"{found.query.source}" if number == 0 else f"\n{found.query.source}"
+        yield candidate_table(found.results) if found.results else _nothing(found)
 
 
 def _nothing(found: "SearchResult") -> str:

@@ -1,19 +1,11 @@
 """Search an index for recordings or for the vectors of a file, and explain the search."""
 
-import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from mrlspk.errors import DataError
-from mrlspk.index.enrolment.vector_files import SAME_MODEL, check_origin
+from mrlspk.config.base import ChannelChoice
+from mrlspk.index.queries import ManyQueries
 from mrlspk.index.results import SearchResult
 from mrlspk.index.voice_index import VoiceIndex
-from mrlspk.vectors.checks import refuse_unusable
-from mrlspk.vectors.loading import load_vectors, open_vectors
-from mrlspk.vectors.table import VectorTable
-
-log = logging.getLogger("mrlspk.index")
 
 SAMPLE = 200  # voices whose noisy copies are searched
 
@@ -36,22 +28,19 @@ class IndexSearch:
     """The voices nearest to queries.
 
     Attributes:
-        sources: Path of each recording, or id of each vector.
         found: For each query.
         explained: None unless asked for.
     """
 
-    sources: tuple[str, ...]
     found: tuple[SearchResult, ...]
     explained: Explained | None
 
 
 def search_index(
     index: VoiceIndex,
-    audio: Sequence[str] = (),
+    queries: ManyQueries,
     *,
-    vectors: Path | None = None,
-    ids: Path | None = None,
+    channel: ChannelChoice | None = None,
     k: int = 10,
     dim: int | None = None,
     where: str | None = None,
@@ -62,9 +51,8 @@ def search_index(
 
     Args:
         index: The index.
-        audio: Paths.
-        vectors: In place of them.
-        ids: Of the rows of an .npy file.
+        queries: Paths, or what `read_query_file` returned.
+        channel: Of a recording; None for that of the index.
         k: Voices of each query.
         dim: Width to compare; None for the full one.
         where: Filter on names and metadata.
@@ -72,39 +60,11 @@ def search_index(
         explain: Measure the recall of such a search too.
 
     Raises:
-        DataError: If no file of ``audio`` exists, or the vectors are of another model.
         UsageError: If the index has no such width, or the filter cannot be parsed.
         MrlspkError: If the model cannot be loaded.
     """
-    if vectors is None:
-        from mrlspk.workflows.embed_inputs import refuse_missing
-
-        refuse_missing(audio)
-        found = index.search_many(audio, k=k, dim=dim, where=where, exact=exact)
-        sources = tuple(audio)
-    else:
-        table = _read(index, vectors, ids)
-        found = index.search_many(table.vectors, k=k, dim=dim, where=where, exact=exact)
-        sources = table.ids
-    return IndexSearch(sources, found, _explain(index, dim) if explain else None)
-
-
-def _read(index: VoiceIndex, path: Path, ids: Path | None) -> VectorTable:
-    """Return the vectors of a file; if only it or only the index names a model, that is warned of.
-
-    Raises:
-        DataError: If they are of another model, or have no direction.
-    """
-    settings = index.settings
-    file = open_vectors(path, ids=ids)
-    warnings = check_origin(file, settings)
-    for text in () if file.origin.fingerprint == settings.fingerprint else warnings:
-        log.warning("%s", text)
-    table = load_vectors(path, ids=ids)
-    if table.dim < settings.embed_dim:
-        raise DataError(f"expected {settings.embed_dim} values a vector, got {table.dim}", path, SAME_MODEL)
-    refuse_unusable(table, path)
-    return table
+    found = index.search_many(queries, channel=channel, k=k, dim=dim, where=where, exact=exact)
+    return IndexSearch(found, _explain(index, dim) if explain else None)
 
 
 def _explain(index: VoiceIndex, dim: int | None) -> Explained:
