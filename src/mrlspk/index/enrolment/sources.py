@@ -134,14 +134,21 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     first = file.text.partition("\n")[0]
     table = split_table(file, delimiter_of(first) or ",")
     header = [_column(each) for each in table.rows[0]]
-    if not {"name", "path"} <= set(header) or len(set(header)) < len(header):
-        found = shorten(", ".join(header))
-        raise DataError(f"expected {COLUMNS}, each once, got {found}", path)
+    _check_columns(header, path)
     for number, cells in zip(table.numbers[1:], table.rows[1:], strict=True):
         if len(cells) != len(header):
             what = f"expected {len(header)} cells, as in the first line, got {len(cells)}"
             raise DataError(what, f"{path}:{number}", f"Write {COLUMNS}.")
         yield number, dict(zip(header, map(str.strip, cells), strict=True))
+
+
+def _check_columns(header: Sequence[str], path: Path) -> None:
+    found = f"got the columns {shorten(', '.join(header))}"
+    if missing := [each for each in ("name", "path") if each not in header]:
+        columns = "column" if len(missing) == 1 else "columns"
+        raise DataError(f"expected the {columns} {' and '.join(missing)}, {found}", path, f"Write {COLUMNS}.")
+    if repeated := next((each for each in header if header.count(each) > 1), None):
+        raise DataError(f"expected the column {repeated} once, {found}", path, f"Write {COLUMNS}.")
 
 
 def _column(text: str) -> str:

@@ -53,12 +53,22 @@ def test_table_errors_name_every_bad_line(tmp_path):
         assert f"voices.tsv:{line}" in str(caught.value)
 
 
-@pytest.mark.parametrize("header", ["name,file", "name,path,path", "name,path,age,age"])
-def test_table_without_its_columns_each_once_is_refused(tmp_path, header):
+@pytest.mark.parametrize(
+    ("header", "what"),
+    [
+        ("name,file", "expected the column path, got the columns name, file"),
+        ("Path,file", "expected the column name, got the columns path, file"),
+        ("a,b", "expected the columns name and path, got the columns a, b"),
+        ("name,path,path", "expected the column path once, got the columns name, path, path"),
+        ("name,path,age,age", "expected the column age once, got the columns name, path, age, age"),
+    ],
+)
+def test_table_without_its_columns_each_once_is_refused(tmp_path, header, what):
     table = tmp_path / "voices.csv"
     table.write_text(f"{header}\na,b,c,d\n")
-    with pytest.raises(DataError, match="columns name and path"):
+    with pytest.raises(DataError) as caught:
         audio_of_table(table)
+    assert (caught.value.what, "names the columns name and path" in caught.value.fix) == (what, True)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x00", "x" * 501, "\ud800"])
