@@ -54,7 +54,7 @@ class KeptVoices:
         self.close()
 
     def close(self) -> None:
-        """Close the files; a later call opens them again."""
+        """Close the files; every later call is a `UsageError`. Closing twice does no harm."""
         self.store.close()
 
     @property

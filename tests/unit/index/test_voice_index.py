@@ -271,3 +271,25 @@ def test_list_of_paths_is_refused_with_the_way_to_give_them(index):
     with pytest.raises(UsageError, match="got a list of them") as caught:
         index.add("eve", ["a.wav", "b.wav"])
     assert caught.value.fix == "Give them one by one: `add(name, *paths)`."
+
+
+def test_closed_index_answers_nothing_until_it_is_opened_again(index, tmp_path):
+    _, vectors = recordings()
+    listing = index.voices()
+    next(listing)  # a reading that ends after the index is closed
+    index.close()
+    index.close()
+    assert len(list(listing)) == len(NAMES) - 1
+    calls = (
+        lambda: index.search(vectors[0]),
+        lambda: index.remove("ann"),
+        lambda: index.add_vectors(tmp_path / "v.npz"),
+        index.check,
+        index.compact,
+        lambda: len(index),
+    )
+    for call in calls:
+        with pytest.raises(UsageError, match="the index was closed"):
+            call()
+    with mrlspk.VoiceIndex.open(index.store.folder) as again:
+        assert len(again) == len(NAMES)

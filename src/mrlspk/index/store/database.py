@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mrlspk.errors import MrlspkError
+from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.index.store.database_errors import NO_ROOM, database_errors, error_code
 from mrlspk.index.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from mrlspk.reading import is_file
@@ -45,6 +45,7 @@ class Database:
         self._process = os.getpid()
         self._idle: list[sqlite3.Connection] = []
         self._of_parent: list[sqlite3.Connection] = []
+        self._is_closed = False
         _check_is_file(self.path)
         with self.connection() as connection:
             _check_schema(connection, self.path)
@@ -55,7 +56,11 @@ class Database:
 
         Raises:
             MrlspkError: For an error of the database in the block.
+            UsageError: If the database was closed.
         """
+        if self._is_closed:
+            what = f"the index was closed: {self.path.parent}"
+            raise UsageError(what, fix="Open it again with `mrlspk.VoiceIndex.open`.")
         with database_errors(self.path):
             connection = self._take()
             try:
@@ -65,7 +70,7 @@ class Database:
                 raise
             if connection.in_transaction:
                 connection.rollback()
-            if isinstance(connection, _ImmutableConnection):
+            if isinstance(connection, _ImmutableConnection) or self._is_closed:
                 connection.close()
             else:
                 self._idle.append(connection)
@@ -86,7 +91,8 @@ class Database:
         return True
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
+        """Close the connections; one that is in use, when its block ends. There are no others from then on."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop().close()
 

@@ -64,7 +64,7 @@ class VoiceStore:
         self.close()
 
     def close(self) -> None:
-        """Close the database and forget the mapped arrays."""
+        """Close the database and forget the mapped arrays; every later call is a `UsageError`."""
         self._database.close()
         self._arrays = None
 

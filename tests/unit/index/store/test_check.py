@@ -19,7 +19,7 @@ def store(tmp_path):
     with store.writing() as writer:
         writer.remove(["ben"])
     store.close()
-    return store
+    return VoiceStore.open(store.folder)
 
 
 def run_sql(store, *statements):
