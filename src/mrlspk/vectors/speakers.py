@@ -65,8 +65,22 @@ def speakers_of(ids: Sequence[str], labels: Mapping[str, str] | None = None) -> 
     return tuple((speaker or None) if rest else None for speaker, _, rest in (each.partition("/") for each in ids))
 
 
-def require_speakers(ids: Sequence[str], labels: Mapping[str, str] | None, where: Path) -> tuple[str, ...]:
+def require_speakers(
+    ids: Sequence[str],
+    labels: Mapping[str, str] | None,
+    where: Path,
+    *,
+    n_read: int | None = None,
+    n_all: int | None = None,
+) -> tuple[str, ...]:
     """Return the speaker of each id, as `speakers_of` does.
+
+    Args:
+        ids: All ids, or those of a block.
+        labels: Speaker by id.
+        where: File of the ids.
+        n_read: Of a block: how many ids were read with it.
+        n_all: Of a block: how many ids there are, if that is known.
 
     Raises:
         DataError: If an id has none; the message counts them and names the first.
@@ -74,7 +88,8 @@ def require_speakers(ids: Sequence[str], labels: Mapping[str, str] | None, where
     found = speakers_of(ids, labels)
     if absent := [each for each, speaker in zip(ids, found, strict=True) if not speaker]:
         fix = GIVE_SPEAKERS if labels is None else f"{OTHER_SPEAKERS}{first_few(labels)}."
-        what = f"{len(absent)} of {len(ids)} ids have no speaker, such as {first_few(absent)}"
+        first = "" if n_read == n_all else "the first "
+        what = f"{len(absent):,} of {first}{n_read or len(ids):,} ids have no speaker, such as {first_few(absent)}"
         raise DataError(what, where, fix)
     return tuple(speaker for speaker in found if speaker)
 

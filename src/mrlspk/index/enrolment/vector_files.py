@@ -95,6 +95,7 @@ class _Reader:
         self._places: dict[str, int] = {}
         self._voices: list[NDArray[np.int64]] = []  # of the rows that are kept
         self._kept: list[NDArray[np.bool_]] = []
+        self._n_read = 0
 
     def add(self, block: Block) -> None:
         """Check rows.
@@ -104,7 +105,9 @@ class _Reader:
         """
         ids, _ = block
         self._check(block)
-        speakers = require_speakers(ids, self._labels, self._file.path)
+        self._n_read += len(ids)
+        n_all = self._file.count
+        speakers = require_speakers(ids, self._labels, self._file.path, n_read=self._n_read, n_all=n_all)
         kept = np.array(self._are_kept(ids, speakers), np.bool_)
         self._kept.append(kept)
         places = (self._places.setdefault(each, len(self._places)) for each in compress(speakers, kept))

@@ -59,6 +59,13 @@ def test_wider_vectors_of_the_same_model_are_cut_and_others_refused(tmp_path):
         read_voices(file, settings(2))
 
 
+@pytest.mark.parametrize(("count", "of"), [(None, "1 of the first 3"), (4, "1 of the first 3"), (3, "1 of 3")])
+def test_ids_without_a_speaker_are_counted_among_those_read(tmp_path, count, of):
+    blocks = [((ids), np.ones((len(ids), 2), np.float32)) for ids in (("a/1", "a/2"), ("b",))]
+    with pytest.raises(DataError, match=rf"{of} ids have no speaker, such as b"):
+        read_voices(VectorFile(tmp_path / "v", lambda: iter(blocks), count), settings(2))
+
+
 @pytest.mark.parametrize(
     ("ids", "row", "what"),
     [
