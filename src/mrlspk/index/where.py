@@ -16,7 +16,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from mrlspk.errors import UsageError, shorten
@@ -52,10 +52,12 @@ class Condition:
     Attributes:
         sql: With a ``?`` for each value.
         values: In the order of ``sql``.
+        keys: Of metadata that a filter names.
     """
 
     sql: str
     values: tuple[str | int | float, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 def parse_filter(text: str) -> Condition:
@@ -89,6 +91,7 @@ class _Parser:
         self._text = text
         self._tokens = list(_tokens(text))
         self._place = self._n_comparisons = self._depth = 0
+        self._keys: dict[str, None] = {}
 
     def parse(self) -> Condition:
         for each in self._tokens:
@@ -98,7 +101,7 @@ class _Parser:
         found = self._filter()
         if self._next.kind != "end":
             self._fail(f"expected and, or, or the end, got {self._next.shown}")
-        return found
+        return replace(found, keys=tuple(self._keys))
 
     @property
     def _next(self) -> _Token:
@@ -165,6 +168,8 @@ class _Parser:
             self._fail(f"expected a key such as name or site, got {token.shown}")
         if not is_key(key):
             self._fail("expected a key without quotes and backslashes", token)
+        if key != NAME:
+            self._keys[key] = None
         self._place += 1
         return key
 

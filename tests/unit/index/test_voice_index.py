@@ -293,3 +293,17 @@ def test_closed_index_answers_nothing_until_it_is_opened_again(index, tmp_path):
             call()
     with mrlspk.VoiceIndex.open(index.store.folder) as again:
         assert len(again) == len(NAMES)
+
+
+def test_filter_that_fits_none_names_its_unknown_keys(index, caplog):
+    _, vectors = recordings()
+    asks = (lambda text: list(index.voices(text)), lambda text: index.search(vectors[0], where=text).results)
+    for ask in asks:
+        assert not list(ask('site = "north"'))
+        index.set_metadata("ann", {"site": "north", "age": 3})
+        assert not list(ask('site = "south" or name = "zoe"'))  # known keys
+        assert not list(ask('sitte = "north" and age = 4 or agge > 3'))
+        index.set_metadata("ann", {})
+        told = [each.getMessage() for each in caplog.records]
+        assert told == ["no voice has metadata", "no voice has the keys sitte, agge; those of voices: age, site"]
+        caplog.clear()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mrlspk.index.store.mapped_arrays import MappedArrays
 from mrlspk.index.store.settings import IndexSettings
 from mrlspk.index.store.state import read_setting
-from mrlspk.index.store.voices import ALL_VOICES, Vectors, Voice, find_voice, read_voices
+from mrlspk.index.store.voices import ALL_VOICES, Vectors, Voice, find_voice, read_voices, warn_of_unknown_keys
 from mrlspk.index.where import Condition
 
 type Slots = NDArray[np.int64]
@@ -79,8 +79,13 @@ class Snapshot:
         return find_voice(self._connection, name)
 
     def voices(self, where: Condition = ALL_VOICES) -> Iterator[Voice]:
-        """Yield the voices that a condition holds for, in the order of their ids."""
-        return read_voices(self._connection, where)
+        """Yield the voices that a condition holds for by rising id; if it holds for none, warn of unknown keys."""
+        is_none = True
+        for voice in read_voices(self._connection, where):
+            is_none = False
+            yield voice
+        if is_none and self.n_voices:
+            warn_of_unknown_keys(self._connection, where)
 
     def has_voice(self, name: str) -> bool:
         """Whether a voice has this name."""
@@ -111,9 +116,12 @@ class Snapshot:
         return _sorted_slots(self._connection.execute(query, (json.dumps([int(id_) for id_ in voice_ids]),)))
 
     def slots_where(self, where: Condition) -> Slots:
-        """Return the slots of the voices that a condition holds for, rising."""
+        """Return the slots of the voices that a condition holds for, rising; if none, warn of unknown keys."""
         query = f"SELECT slot FROM profiles WHERE voice_id IN (SELECT id FROM voices WHERE {where.sql})"
-        return _sorted_slots(self._connection.execute(query, where.values))
+        slots = _sorted_slots(self._connection.execute(query, where.values))
+        if not len(slots) and self.n_voices:
+            warn_of_unknown_keys(self._connection, where)
+        return slots
 
     def recording_vectors(self, voice: Voice) -> Vectors:
         """Return the unit vectors (recordings, embed_dim) of a voice's recordings."""

@@ -1,6 +1,7 @@
 """Describe voices and their recordings, and read them from the database."""
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from mrlspk.errors import DataError, UsageError
+from mrlspk.errors import DataError, UsageError, shorten
 from mrlspk.index.where import Condition
 from mrlspk.pretrained.similar_names import did_you_mean, similar_names
+
+log = logging.getLogger("mrlspk.index")
 
 type Metadata = Mapping[str, JsonValue]
 type Vectors = NDArray[np.float32]
@@ -121,6 +124,19 @@ def read_voices(connection: sqlite3.Connection, condition: Condition = ALL_VOICE
     rows = connection.execute(QUERY.format(condition=condition.sql, order="voices.id"), condition.values)
     for _, of_voice in groupby(rows, key=lambda row: row[0]):
         yield _voice(list(of_voice))
+
+
+def warn_of_unknown_keys(connection: sqlite3.Connection, condition: Condition) -> None:
+    """Warn of keys of a filter that no voice has; for a filter that fits none."""
+    if not condition.keys:
+        return
+    rows = connection.execute("SELECT DISTINCT key FROM voices, json_each(metadata)")
+    known = sorted(key for (key,) in rows)
+    if known and (unknown := [each for each in condition.keys if each not in known]):
+        named = "key" if len(unknown) == 1 else "keys"
+        log.warning("no voice has the %s %s; those of voices: %s", named, ", ".join(unknown), shorten(", ".join(known)))
+    elif not known:
+        log.warning("no voice has metadata")
 
 
 def find_voice(connection: sqlite3.Connection, name: str) -> Voice:
