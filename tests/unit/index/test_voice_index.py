@@ -305,5 +305,8 @@ def test_filter_that_fits_none_names_its_unknown_keys(index, caplog):
         assert not list(ask('sitte = "north" and age = 4 or agge > 3'))
         index.set_metadata("ann", {})
         told = [each.getMessage() for each in caplog.records]
-        assert told == ["no voice has metadata", "no voice has the keys sitte, agge; those of voices: age, site"]
+        assert told == [
+            "no voice has the key site; no voice has metadata",
+            "no voice has the keys sitte, agge; those of voices: age, site",
+        ]
         caplog.clear()

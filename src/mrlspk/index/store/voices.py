@@ -132,11 +132,10 @@ def warn_of_unknown_keys(connection: sqlite3.Connection, condition: Condition) -
         return
     rows = connection.execute("SELECT DISTINCT key FROM voices, json_each(metadata)")
     known = sorted(key for (key,) in rows)
-    if known and (unknown := [each for each in condition.keys if each not in known]):
+    if unknown := [each for each in condition.keys if each not in known]:
         named = "key" if len(unknown) == 1 else "keys"
-        log.warning("no voice has the %s %s; those of voices: %s", named, ", ".join(unknown), shorten(", ".join(known)))
-    elif not known:
-        log.warning("no voice has metadata")
+        those = f"those of voices: {shorten(', '.join(known))}" if known else "no voice has metadata"
+        log.warning("no voice has the %s %s; %s", named, ", ".join(unknown), those)
 
 
 def find_voice(connection: sqlite3.Connection, name: str) -> Voice:
