@@ -187,23 +187,6 @@ def test_export_writes_vectors_that_an_index_takes_again(run, index, voices, tmp
     assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 2
 
 
-def test_calibrated_index_of_unknown_vectors_is_not_sent_to_evaluate(run, tmp_path):
-    rng = np.random.default_rng(0)
-    centres = rng.standard_normal((25, 32))
-    names = [f"s{speaker}/{number}" for speaker in range(25) for number in range(2)]
-    vectors = (np.repeat(centres, 2, axis=0) + 0.3 * rng.standard_normal((50, 32))).astype(np.float32)
-    np.savez(tmp_path / "v.npz", ids=np.array(names), embeddings=vectors)
-    for command in ("create", "add"):
-        assert run("index", command, tmp_path / "i", "--vectors", tmp_path / "v.npz").exit_code == 0
-    shown = run("index", "calibrate", tmp_path / "i").stdout
-    assert "mrlspk index evaluate" not in shown
-    assert f"mrlspk index identify {tmp_path / 'i'} --vectors FILE" in shown
-    found = run("index", "identify", tmp_path / "i", "--vectors", tmp_path / "v.npz", "--json").json["recordings"]
-    assert [(each["source"], each["decision"], each["name"]) for each in found] == [
-        (name, "accept", name.split("/")[0]) for name in names
-    ]
-
-
 def test_show_prints_paths_near_the_working_directory(run, index, voices, monkeypatch):
     monkeypatch.chdir(voices)
     shown = run("index", "show", index, "voice0")

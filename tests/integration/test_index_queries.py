@@ -173,3 +173,46 @@ def test_best_voices_of_several_queries_are_one_table(run, index, voices):
 def test_identify_shows_as_few_candidates_as_asked_for(run, index, voices):
     found = run("index", "identify", index, recording(voices, 1), "-k", "1", "--json").json
     assert [each["name"] for each in found["candidates"]] == ["voice1"]
+
+
+@pytest.fixture
+def decided(run, tmp_path):
+    """A calibrated index of vectors of 25 voices of an unknown model, two of each, and their centres."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((30, 32))
+    write_near(tmp_path / "v.npz", centres[:25], rng, "first")
+    for command in ("create", "add"):
+        assert run("index", command, tmp_path / "i", "--vectors", tmp_path / "v.npz").exit_code == 0
+    shown = run("index", "calibrate", tmp_path / "i").stdout
+    assert f"mrlspk index evaluate {tmp_path / 'i'} --vectors FILE" in shown
+    return tmp_path / "i", centres, rng
+
+
+def write_near(path, centres, rng, session="new"):
+    names = [f"s{speaker}/{session}{number}" for speaker in range(len(centres)) for number in range(2)]
+    vectors = np.repeat(centres, 2, axis=0) + 0.3 * rng.standard_normal((len(names), 32))
+    np.savez(path, ids=np.array(names), embeddings=vectors.astype(np.float32))
+    return names
+
+
+def test_calibrated_index_of_vectors_decides_on_vectors(run, decided, tmp_path):
+    folder, centres, rng = decided
+    names = write_near(tmp_path / "q.npz", centres, rng)
+    found = run("index", "identify", folder, "--vectors", tmp_path / "q.npz", "--json").json["recordings"]
+    expected = [(name, "accept", name.split("/")[0]) for name in names[:50]] + [
+        (name, "unknown", None) for name in names[50:]
+    ]
+    assert [(each["source"], each["decision"], each["name"]) for each in found] == expected
+
+
+def test_calibrated_index_of_vectors_is_evaluated_on_vectors(run, decided, tmp_path):
+    folder, centres, rng = decided
+    write_near(tmp_path / "q.npz", centres, rng)
+    shown = run("index", "evaluate", folder, "--vectors", tmp_path / "q.npz").stdout
+    assert "50 recordings of 25 enrolled speakers\n10 recordings of 5 strangers" in shown
+    labels = "".join(f"s{speaker}/new{number} s0\n" for speaker in range(30) for number in range(2))
+    (tmp_path / "utt2spk").write_text(labels)
+    words = "--vectors", tmp_path / "q.npz", "--speakers", tmp_path / "utt2spk"
+    assert "60 of enrolled and 0 of other" in run("index", "evaluate", folder, *words).stderr
+    neither = run("index", "evaluate", folder)
+    assert (neither.exit_code, "expected recordings or vectors" in neither.stderr) == (2, True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from mrlspk.index.decisions.open_set import FALSE_ALARM_RATES, OpenSetReport, ev
 from mrlspk.index.decisions.searches import NO_VOICE, Searches
 from mrlspk.index.decisions.trials import DUPLICATE, Queries
 from mrlspk.index.enrolment.audio import OnDone, embed_voices
+from mrlspk.index.enrolment.enrol import NewRecordings
 from mrlspk.index.enrolment.mean_vectors import unit_vectors
 from mrlspk.index.enrolment.refusals import Remark
 from mrlspk.index.enrolment.sources import audio_of_folder, audio_of_table
@@ -43,6 +45,19 @@ class KnownRecordings:
     vectors: NDArray[np.float32]
     speech_seconds: NDArray[np.float64]
     refused: tuple[Remark, ...]
+
+    @classmethod
+    def of(cls, groups: Sequence[NewRecordings], refused: tuple[Remark, ...]) -> Self:
+        """Return the recordings of some speakers; one whose speech is not known counts at its length."""
+        recordings = [each for group in groups for each in group.recordings]
+        seconds = [each.seconds if each.speech_seconds is None else each.speech_seconds for each in recordings]
+        return cls(
+            tuple(group.name for group in groups for _ in group.recordings),
+            tuple(each.source for each in recordings),
+            unit_vectors(np.concatenate([group.vectors for group in groups])),
+            np.array([np.nan if each is None else each for each in seconds], np.float64),
+            refused,
+        )
 
     def as_queries(self, places: Sequence[int]) -> Queries:
         """Return the recordings as queries of voices at these places, -1 for those not enrolled."""
@@ -108,18 +123,7 @@ def read_known(
         raise DataError(
             "no recording has enough speech", recordings, "Give recordings with a second of speech or more."
         )
-    seconds = [
-        each.seconds if each.speech_seconds is None else each.speech_seconds
-        for group in found.groups
-        for each in group.recordings
-    ]
-    return KnownRecordings(
-        tuple(group.name for group in found.groups for _ in group.recordings),
-        tuple(each.source for group in found.groups for each in group.recordings),
-        unit_vectors(np.concatenate([group.vectors for group in found.groups])),
-        np.array([np.nan if each is None else each for each in seconds], np.float64),
-        found.refused,
-    )
+    return KnownRecordings.of(found.groups, found.refused)
 
 
 def evaluate_known(

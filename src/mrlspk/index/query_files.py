@@ -37,9 +37,7 @@ def read_query_file(
         DataError: If they are of another model or too narrow, or have no direction.
     """
     file = open_vectors(Path(path), ids=None if ids is None else Path(ids), number_rows=True)
-    warnings = check_origin(file, settings)
-    for text in () if file.origin.fingerprint == settings.fingerprint else warnings:
-        log.warning("%s", text)
+    warn_of_origin(file, settings)
     table, dim = read_table(file), settings.embed_dim
     if table.dim < dim:
         raise DataError(f"expected {dim} values a vector, got {table.dim}", file.path, SAME_MODEL)
@@ -47,6 +45,17 @@ def read_query_file(
     refuse_unusable(cut, file.path)
     vectors = np.asarray(unit_vectors(cut.vectors), np.float32)
     return Queries(tuple(_asked(file, table.ids)), vectors, (None,) * len(table.ids))
+
+
+def warn_of_origin(file: VectorFile, settings: IndexSettings) -> None:
+    """Warn if only a file or only the index names a model.
+
+    Raises:
+        DataError: If the file says that its vectors are of another model, or of other speech.
+    """
+    warnings = check_origin(file, settings)
+    for text in () if file.origin.fingerprint == settings.fingerprint else warnings:
+        log.warning("%s", text)
 
 
 def _asked(file: VectorFile, ids: tuple[str, ...]) -> Iterable[Asked]:

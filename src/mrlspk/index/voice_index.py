@@ -246,8 +246,11 @@ class VoiceIndex(SearchedVoices):
 
     def evaluate(
         self,
-        recordings: str | PathLike[str],
+        recordings: str | PathLike[str] | None = None,
         *,
+        vectors: str | PathLike[str] | None = None,
+        speakers: str | PathLike[str] | None = None,
+        ids: str | PathLike[str] | None = None,
         dims: Sequence[int] | None = None,
         false_accept_rate: float = FALSE_ACCEPT_RATE,
         margin: float = MARGIN,
@@ -260,7 +263,10 @@ class VoiceIndex(SearchedVoices):
 
         Args:
             recordings: A folder of speakers, ``FOLDER/NAME/…/file``, or a table as of `add_table`. A speaker whose name
-                no voice has is not enrolled; there must be some of either kind.
+                no voice has is not enrolled; there must be some of both kinds.
+            vectors: In place of them, with ``speakers`` and ``ids``: as of `add_vectors`.
+            speakers: As of `add_vectors`.
+            ids: As of `add_vectors`.
             dims: Widths; all of the index by default.
             false_accept_rate: Of the decisions, if the index is calibrated.
             margin: Likewise.
@@ -273,7 +279,21 @@ class VoiceIndex(SearchedVoices):
         """
         from mrlspk.index.evaluating import evaluate_known
 
-        known = self._read_known(recordings, min_speech_seconds, on_done)
+        if (recordings is None) == (vectors is None):
+            raise UsageError("expected recordings or vectors", fix="Give either `recordings` or `vectors`.")
+        if recordings is not None:
+            known = self._read_known(recordings, min_speech_seconds, on_done)
+        else:
+            from mrlspk.index.known_vectors import read_known_vectors
+
+            paths = [None if each is None else Path(each) for each in (speakers, ids)]
+            known = read_known_vectors(
+                self.settings,
+                Path(vectors or ""),
+                speakers=paths[0],
+                ids=paths[1],
+                min_speech_seconds=min_speech_seconds,
+            )
         return evaluate_known(self.store, known, dims=dims, options=DecisionOptions(false_accept_rate, margin))
 
     def _read_known(

@@ -107,7 +107,7 @@ def _human(report: "CalibrationReport", folder: Path) -> Iterator[RenderableType
     if any(each.is_extrapolated for each in report.expected):
         yield "*: beyond what so few voices can measure, so extrapolated"
     if fitted.fingerprint is None:
-        yield f"\nTo decide on vectors: {typed('identify', folder)} --vectors FILE"
+        yield f"\nTo test it on other vectors: {typed('evaluate', folder)} --vectors FILE"
     else:
         yield f"\nTo test it on other recordings: {typed('evaluate', folder)} FOLDER"
 

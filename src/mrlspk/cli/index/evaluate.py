@@ -11,12 +11,22 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.index.opening import open_index, typed
-from mrlspk.cli.index.options import TEN_TIMES, FalseAcceptRate, IndexFolder, IndexModel, LeastSpeech, Margin
+from mrlspk.cli.index.options import (
+    TEN_TIMES,
+    FalseAcceptRate,
+    IndexFolder,
+    IndexModel,
+    LeastSpeech,
+    Margin,
+    VectorsInPlace,
+)
 from mrlspk.cli.index.voice_text import counted
 from mrlspk.cli.options import AsJson, Debug, Device, Force, Quiet, TrustCode, parse_dims
 from mrlspk.cli.output import percent, percent_interval
 from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.trial_options import ReportFolder
+from mrlspk.cli.vectors import IdsPath, SpeakersPath
+from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
     from mrlspk.index.decisions.decision_rates import DecisionRates
@@ -31,10 +41,13 @@ MOST_REMARKS = 20  # recordings that are named; --json has all
 def evaluate_command(
     folder: IndexFolder,
     recordings: Annotated[
-        Path,
+        Path | None,
         typer.Argument(metavar="FOLDER", help="Recordings: a subfolder for each speaker, or a table of name and path."),
-    ],
+    ] = None,
     *,
+    vectors: VectorsInPlace = None,
+    speakers: SpeakersPath = None,
+    ids: IdsPath = None,
     false_accept_rate: FalseAcceptRate = 0.01,
     margin: Margin = TEN_TIMES,
     dims: Annotated[
@@ -53,14 +66,17 @@ def evaluate_command(
 ) -> None:
     """Measure identification on recordings that are not enrolled.
 
-    Speakers whose folder has the name of a voice are enrolled, the others are strangers; it takes some of either.
+    Speakers whose folder has the name of a voice are enrolled, the others are strangers. It needs some of both.
 
     Example:
         mrlspk index evaluate voices/ speech/test --report page
+        mrlspk index evaluate voices/ --vectors test.npz
     """
     from mrlspk.evaluation.report import check_report, write_report
     from mrlspk.index.decisions.document import add_det_curves, open_set_values
 
+    if (recordings is None) == (vectors is None):
+        raise UsageError("expected recordings or vectors", fix="Give FOLDER or `vectors`.")
     widths = parse_dims(dims)
     if report is not None:
         check_report(report, force=force)
@@ -68,6 +84,9 @@ def evaluate_command(
     with index, output.progress("embedding", quiet=quiet) as on_progress:
         found = index.evaluate(
             recordings,
+            vectors=vectors,
+            speakers=speakers,
+            ids=ids,
             dims=widths,
             false_accept_rate=false_accept_rate,
             margin=margin,

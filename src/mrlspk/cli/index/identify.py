@@ -68,7 +68,7 @@ def identify_command(
     from mrlspk.config.base import channel_number
     from mrlspk.workflows.voice_index.queries import check_given, take_queries
 
-    check_given(audio or (), vectors, channel)
+    check_given(audio or (), vectors, ids, channel)
     taken = None if channel is None else channel_number(channel)
     with open_index(folder, model=model, device=device, trust_code=trust_code, quiet=quiet) as index:
         found = index.identify_many(
@@ -119,7 +119,7 @@ def verify_command(
     from mrlspk.config.base import channel_number
     from mrlspk.workflows.voice_index.queries import check_given, take_query
 
-    check_given([audio] if audio else [], vectors, channel)
+    check_given([audio] if audio else [], vectors, ids, channel)
     taken = None if channel is None else channel_number(channel)
     with open_index(folder, model=model, device=device, trust_code=trust_code, quiet=quiet) as index:
         query = take_query(index, audio, vectors, ids)

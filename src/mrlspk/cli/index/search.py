@@ -54,7 +54,7 @@ def search_command(
     from mrlspk.workflows.voice_index.queries import check_given, take_queries
     from mrlspk.workflows.voice_index.search import search_index
 
-    check_given(audio or (), vectors, channel)
+    check_given(audio or (), vectors, ids, channel)
     taken = None if channel is None else channel_number(channel)
     with open_index(folder, model=model, device=device, trust_code=trust_code, quiet=quiet) as index:
         queries = take_queries(index, audio or (), vectors, ids)

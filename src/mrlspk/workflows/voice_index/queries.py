@@ -9,14 +9,16 @@ from mrlspk.index.query_files import read_query_file
 from mrlspk.index.voice_index import VoiceIndex
 
 
-def check_given(audio: Sequence[str], vectors: Path | None, channel: str | None) -> None:
+def check_given(audio: Sequence[str], vectors: Path | None, ids: Path | None, channel: str | None) -> None:
     """Check that there are either recordings or vectors.
 
     Raises:
-        UsageError: If there are both or none, or a channel of vectors.
+        UsageError: If there are both or none, ids without vectors, or a channel of vectors.
     """
     if bool(audio) == bool(vectors):
         raise UsageError("expected recordings or vectors", fix="Give AUDIO or `vectors`.")
+    if ids and not vectors:
+        raise UsageError("given without vectors", fix="Give `vectors` too.", parameter="ids")
     if vectors and channel is not None:
         raise UsageError("vectors have no channel", fix="Give either `vectors` or `channel`.", parameter="channel")
 
