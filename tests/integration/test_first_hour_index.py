@@ -106,7 +106,7 @@ SITUATIONS = [
         "identify without a recording",
         ("index", "identify", "voices"),
         2,
-        ("expected AUDIO Example: mrlspk index identify voices/ call.wav",),
+        ("expected recordings or vectors", "Give AUDIO or --vectors."),
     ),
     Situation(
         "recording that is not there",
