@@ -1,6 +1,7 @@
 """Read files of one JSON object per vector."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def open_jsonl(path: Path) -> VectorFile:
     return VectorFile(path, lambda: gather_blocks(_rows(path), path), origin=origin, facts=facts)
 
 
-def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _lines(path: Path) -> Generator[tuple[str, dict[str, Any]]]:
     with reading(path, DataError), path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
@@ -40,16 +41,23 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    return (_row(content, where) for where, content in _lines(path))
+    with closing(_lines(path)) as lines:  # an error in a row closes the file, too
+        for where, content in lines:
+            yield _row(content, where)
 
 
 def _facts(path: Path) -> Iterator[RecordingFacts]:
-    for where, content in _lines(path):
-        seconds, speech, warnings = content.get("seconds"), content.get("speech_seconds"), content.get("warnings")
-        is_text = isinstance(warnings, list) and all(isinstance(each, str) for each in warnings)
-        if not (isinstance(seconds, int | float) and isinstance(speech, int | float | None) and is_text):
-            raise DataError("expected numbers as seconds and speech_seconds, and texts as warnings", where, SAVE)
-        yield RecordingFacts(seconds, speech, tuple(warnings or ()))
+    with closing(_lines(path)) as lines:
+        for where, content in lines:
+            yield _recording_facts(content, where)
+
+
+def _recording_facts(content: dict[str, Any], where: str) -> RecordingFacts:
+    seconds, speech, warnings = content.get("seconds"), content.get("speech_seconds"), content.get("warnings")
+    is_text = isinstance(warnings, list) and all(isinstance(each, str) for each in warnings)
+    if not (isinstance(seconds, int | float) and isinstance(speech, int | float | None) and is_text):
+        raise DataError("expected numbers as seconds and speech_seconds, and texts as warnings", where, SAVE)
+    return RecordingFacts(seconds, speech, tuple(warnings or ()))
 
 
 def _parse(line: bytes, where: str) -> dict[str, Any]:
