@@ -1,6 +1,5 @@
 """Refuse recordings that say too little about a voice."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -29,10 +28,9 @@ class Remark:
 
 
 def shown_source(source: str) -> str:
-    """Return a path to show: relative to the working directory where that is shorter; an id as it is."""
-    if not Path(source).is_absolute():
-        return source
-    return min(os.path.relpath(source), source, key=len)
+    """Return a path to show: relative to the working directory if it lies below it; an id as it is."""
+    path, here = Path(source), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else source
 
 
 class Heard(Protocol):
