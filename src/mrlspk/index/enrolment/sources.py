@@ -171,8 +171,3 @@ def _read_row(cells: Mapping[str, str]) -> tuple[str, str, dict[str, MetadataVal
 def _locate(file: str, table: Path) -> str:
     beside = table.parent / file
     return str(beside) if not is_file(Path(file), DataError) and is_file(beside, DataError) else file
-
-
-def names_of(recordings: Sequence[AudioOfVoice]) -> tuple[str, ...]:
-    """Return the names of the voices, each once, in order."""
-    return tuple(dict.fromkeys(each.name for each in recordings))

@@ -83,17 +83,6 @@ class Writer:
         self._counts.recordings += len(recordings)
         self._replace_profiles(voice, profiles)
 
-    def replace_profiles(self, name: str, profiles: Vectors) -> None:
-        """Give a voice other profiles (profiles, embed_dim).
-
-        Raises:
-            UsageError: If there is no such voice, or it has one recording, whose vector is its profile.
-        """
-        voice = find_voice(self._connection, name)
-        if len(voice.recordings) == 1:
-            raise UsageError(f"voice {name!r} has one recording, whose vector is its profile")
-        self._replace_profiles(voice, profiles)
-
     def remove(self, names: Sequence[str]) -> None:
         """Remove voices with their recordings; `VoiceStore.compact` then deletes the bytes of their vectors.
 

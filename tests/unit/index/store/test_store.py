@@ -107,20 +107,6 @@ def test_added_recording_replaces_the_profiles(store):
         assert (snapshot.n_voices, snapshot.n_recordings) == (3, 5)
 
 
-def test_profiles_can_be_replaced_alone(store):
-    profiles = unit_vectors(3, 22)
-    with store.writing() as writer:
-        writer.add_voices([new_voice("dee", seed=9, recordings=2)])
-        writer.replace_profiles("dee", profiles)
-    with store.reading() as snapshot:
-        assert np.array_equal(snapshot.profiles[snapshot.slots_of([4])], profiles)
-
-
-def test_profile_of_one_recording_stays_its_vector(store):
-    with pytest.raises(UsageError, match="'ann' has one recording"), store.writing() as writer:
-        writer.replace_profiles("ann", unit_vectors(1, 22))
-
-
 def test_renamed_voice_keeps_its_id_and_metadata_can_change(store):
     with store.writing() as writer:
         writer.rename("ann", "Änne")
