@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from factories import tiny_encoder
-from mrlspk.data.augmentation import Augmentation, GaussianNoise, Volume
+from mrlspk.data.augmentation.steps import Augmentation, GaussianNoise, Volume
 from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.dataset import CropDataset
+from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.feature_store import shards
 from mrlspk.feature_store.extraction import ensure_crops
 

@@ -13,7 +13,7 @@ def bug_in_second():
 
 def bad_file_for_second():
     """Let the second process find a file that cannot be read, in its second batch."""
-    from mrlspk.data.dataset import CropDataset
+    from mrlspk.data.crops.dataset import CropDataset
     from mrlspk.errors import DataError
 
     plain, taken = CropDataset.__getitem__, []
@@ -42,7 +42,7 @@ def crash_in_validation():
 
 def note_crops():
     """Write down what each process decodes to train on, and what to validate on."""
-    from mrlspk.data.dataset import CropDataset
+    from mrlspk.data.crops.dataset import CropDataset
     from mrlspk.training import validation
 
     rank = os.environ.get("RANK", "alone")

@@ -13,7 +13,7 @@ from mrlspk.config.data import DataConfig
 from mrlspk.data.audio.source import FileSource
 from mrlspk.data.build import build_augmentation
 from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.dataset import CropDataset
+from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.trials import Trials, read_trials, trial_speakers
 from mrlspk.data.utterance_ids import session_of, speaker_of

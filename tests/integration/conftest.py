@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from factories import tiny_run, write_tiny_model, write_voices
 from first_hour import check
 from mrlspk.cli.app import app
-from mrlspk.data.dataset import one_thread
+from mrlspk.data.crops.dataset import one_thread
 from several_processes import runs_in
 
 

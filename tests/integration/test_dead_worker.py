@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from mrlspk.data import dataset
+from mrlspk.data.crops import dataset
 
 pytestmark = pytest.mark.process
 

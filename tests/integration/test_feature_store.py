@@ -18,7 +18,7 @@ from extraction_processes import (
     tiny_dataset,
 )
 from factories import tiny_encoder
-from mrlspk.data.dataset import SampleKey
+from mrlspk.data.crops.dataset import SampleKey
 from mrlspk.errors import DataError, MrlspkError
 from mrlspk.feature_store import shards
 from mrlspk.feature_store.extraction import ensure_crops

@@ -9,7 +9,7 @@ from extraction_processes import contents, every_row, pooled_alone, small_shards
 from factories import tiny_encoder
 from mrlspk.data.audio import load_audio
 from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.dataset import CropDataset, SampleKey
+from mrlspk.data.crops.dataset import CropDataset, SampleKey
 from mrlspk.data.manifest import Manifest
 from mrlspk.errors import DataError
 from mrlspk.feature_store import shards

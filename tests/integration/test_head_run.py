@@ -63,7 +63,7 @@ def test_second_run_reads_no_audio(head, monkeypatch, tmp_path):
     def refuse(*_arguments, **_options):
         raise AssertionError("audio was read")
 
-    for name in ("mrlspk.data.dataset.random_crop", "mrlspk.inference.decoding.open_audio"):
+    for name in ("mrlspk.data.crops.dataset.random_crop", "mrlspk.inference.decoding.open_audio"):
         monkeypatch.setattr(name, refuse)
     again = ran(head(name="second"))
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "features").rglob("*.npy")} == stored

@@ -20,7 +20,7 @@ from mrlspk.cli.commands import Commands, HelpGroup
 from mrlspk.cli.compare import compare_command
 from mrlspk.cli.completion import COMPLETIONS, check_shell
 from mrlspk.cli.config_migrate import config_app
-from mrlspk.cli.data import data_app
+from mrlspk.cli.data.group import data_app
 from mrlspk.cli.doctor import doctor_command
 from mrlspk.cli.embed import embed_command
 from mrlspk.cli.eval import eval_command

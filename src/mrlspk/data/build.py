@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mrlspk.config.data import DataConfig
-from mrlspk.data.augmentation import (
+from mrlspk.data.augmentation.steps import (
     Augmentation,
     AugmentationStep,
     GaussianNoise,
@@ -20,13 +20,13 @@ from mrlspk.data.augmentation import (
     list_recordings,
 )
 from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.dataset import CropDataset
+from mrlspk.data.crops.dataset import CropDataset
+from mrlspk.data.crops.loader import WatchedLoader, count_workers
+from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.held_out import Domains, draw_trials, hold_out, read_domains, some_speakers
 from mrlspk.data.left_out import LeftOut
-from mrlspk.data.loader import WatchedLoader, count_workers
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.metadata import read_metadata, speaker_values
-from mrlspk.data.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.trials import Trials
 from mrlspk.errors import DataError
 from mrlspk.reading import is_file, is_folder

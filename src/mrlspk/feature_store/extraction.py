@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.dataset import CropDataset
+from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.manifest import Utterance
 from mrlspk.distributed import ALONE, Ranks, on_rank_zero, raising_on_all_ranks
 from mrlspk.feature_store.key import Key, Precision, crops_key, layout_of, store_name, utterances_key

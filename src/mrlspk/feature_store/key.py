@@ -11,8 +11,8 @@ from typing import Any, Literal
 import torch
 
 from mrlspk.data.audio.source import AudioSource, as_source
-from mrlspk.data.augmentation import Augmentation, AugmentationStep
-from mrlspk.data.dataset import CropDataset
+from mrlspk.data.augmentation.steps import Augmentation, AugmentationStep
+from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.manifest import Utterance
 from mrlspk.errors import DataError, MrlspkError
 from mrlspk.feature_store.shards import Layout, NumberType, plan_layout

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from mrlspk.data.audio import SAMPLE_RATE
-from mrlspk.data.dataset import CropDataset, SampleKey
-from mrlspk.data.loader import WatchedLoader
+from mrlspk.data.crops.dataset import CropDataset, SampleKey
+from mrlspk.data.crops.loader import WatchedLoader
 from mrlspk.data.manifest import Utterance
 from mrlspk.errors import DataError
 from mrlspk.feature_store.key import Precision

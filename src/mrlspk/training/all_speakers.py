@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mrlspk.config.data import DataConfig
 from mrlspk.data.build import TrainingData, build_crops
-from mrlspk.data.dataset import CropDataset
+from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.manifest import Manifest
 from mrlspk.training.vector_corpus import VectorData
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData, build_sampler, build_training_data, check_disjoint
 from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.dataset import SampleKey
+from mrlspk.data.crops.dataset import SampleKey
+from mrlspk.data.crops.sampler import RankBatches
 from mrlspk.data.held_out import TooFewSpeakersError
-from mrlspk.data.sampler import RankBatches
 from mrlspk.data.trials import read_trials
 from mrlspk.distributed import Ranks
 from mrlspk.errors import ConfigError, DataError

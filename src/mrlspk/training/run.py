@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.config import Config
-from mrlspk.data.sampler import RankBatches
+from mrlspk.data.crops.sampler import RankBatches
 from mrlspk.distributed import Ranks
 from mrlspk.training.checkpoints.run_folder import BEST
 from mrlspk.training.optimiser import LearningRate, build_learning_rate

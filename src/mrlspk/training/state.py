@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
-from mrlspk.data.sampler import RankBatches
+from mrlspk.data.crops.sampler import RankBatches
 from mrlspk.distributed import Ranks
 from mrlspk.feature_store.shards import store_bytes
 from mrlspk.models.checkpoints import LoadedModel, schema

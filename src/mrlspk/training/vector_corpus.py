@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mrlspk.config.data import DataConfig
 from mrlspk.data.build import TrainingData, check_disjoint, domains_of, draw_validation_trials, split_corpus
-from mrlspk.data.dataset import CropDataset
+from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.utterance_ids import name_fault, session_of
 from mrlspk.errors import DataError, shorten

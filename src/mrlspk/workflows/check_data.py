@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from mrlspk.data.audio.source import Channel, take_channel
+from mrlspk.data.checks.inspection import AudioNeeds, inspect_files
 from mrlspk.data.choices import Decode
 from mrlspk.data.corpora.audio_lookup import AudioLookup
 from mrlspk.data.corpora.recipe_registry import recipe_for
-from mrlspk.data.inspection import AudioNeeds, inspect_files
 from mrlspk.data.left_out import LeftOut, named
 from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.data.missing_files import missing_cause

@@ -3,9 +3,9 @@ import pytest
 import soundfile
 
 from mrlspk.config.data import DataConfig
-from mrlspk.data.augmentation import GaussianNoise, RecordedNoise, RoomResponse, Volume
+from mrlspk.data.augmentation.steps import GaussianNoise, RecordedNoise, RoomResponse, Volume
 from mrlspk.data.build import build_augmentation, build_sampler, build_train_loader, build_training_data, check_disjoint
-from mrlspk.data.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
+from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.trials import read_trials
 from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError

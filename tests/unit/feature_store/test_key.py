@@ -9,9 +9,9 @@ import torch
 
 from factories import TINY2, tiny_encoder
 from mrlspk.data.audio.source import ChannelSource
-from mrlspk.data.augmentation import Augmentation, GaussianNoise, RecordedNoise, RoomResponse, Volume
+from mrlspk.data.augmentation.steps import Augmentation, GaussianNoise, RecordedNoise, RoomResponse, Volume
 from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.dataset import CropDataset
+from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.errors import DataError
 from mrlspk.feature_store import shards
 from mrlspk.feature_store.key import crops_key, read_key, store_name, utterances_key, write_key

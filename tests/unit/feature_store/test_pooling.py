@@ -5,7 +5,7 @@ import torch
 
 from factories import tiny_encoder
 from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.dataset import CropDataset, SampleKey
+from mrlspk.data.crops.dataset import CropDataset, SampleKey
 from mrlspk.errors import DataError
 from mrlspk.feature_store.pooling import CropSource, ShardBatches, as_stored, pooling_function
 from mrlspk.feature_store.shards import Layout, Shard

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mrlspk.data.sampler import RankBatches
+from mrlspk.data.crops.sampler import RankBatches
 from mrlspk.feature_store.shards import NumberType
 from mrlspk.models.head_transforms import AffineMap
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mrlspk.data.sampler import RankBatches
+from mrlspk.data.crops.sampler import RankBatches
 from mrlspk.losses.build import build_loss
 from mrlspk.losses.margin import AAMSoftmax, set_class_means
 from mrlspk.losses.matryoshka import MatryoshkaLoss

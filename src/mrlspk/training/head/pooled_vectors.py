@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
-from mrlspk.data.loader import count_workers
+from mrlspk.data.crops.loader import count_workers
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.distributed import ALONE, Ranks
 from mrlspk.feature_store.extraction import ensure_crops, ensure_utterances

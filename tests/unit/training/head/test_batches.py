@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mrlspk.data.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
+from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.models.head_transforms import AffineMap
 from mrlspk.training.head.batches import StoredBatches, Teacher
 from stored_rows import Rows

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from factories import tiny_encoder
 from mrlspk.config import load_config
-from mrlspk.data.sampler import RankBatches, ShuffleSampler
+from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.training.head.initial_head import train_first_head
 from mrlspk.training.step import Stepper

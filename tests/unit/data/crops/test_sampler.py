@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from mrlspk.data.dataset import SampleKey
-from mrlspk.data.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
+from mrlspk.data.crops.dataset import SampleKey
+from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
 
 CLASSES = [0] * 2 + [1] * 7 + [2] + [3] * 5
 

@@ -12,12 +12,12 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.data import loader as module
-from mrlspk.data.augmentation import Augmentation, RecordedNoise
+from mrlspk.data.augmentation.steps import Augmentation, RecordedNoise
 from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.dataset import CropDataset
-from mrlspk.data.loader import WatchedLoader, count_workers
-from mrlspk.data.sampler import RankBatches, ShuffleSampler
+from mrlspk.data.crops import loader as module
+from mrlspk.data.crops.dataset import CropDataset
+from mrlspk.data.crops.loader import WatchedLoader, count_workers
+from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler
 from mrlspk.errors import DataError, MissingDependencyError, MrlspkError
 
 pytestmark = pytest.mark.process
@@ -272,11 +272,11 @@ def test_bug_in_a_worker_keeps_its_traceback(corpus):
 FULL_SHARED_MEMORY = """
 import sys
 from pathlib import Path
-from mrlspk.data.sampler import RankBatches
-from mrlspk.data.dataset import CropDataset
-from mrlspk.data.loader import WatchedLoader
+from mrlspk.data.crops.sampler import RankBatches
+from mrlspk.data.crops.dataset import CropDataset
+from mrlspk.data.crops.loader import WatchedLoader
 from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.sampler import ShuffleSampler
+from mrlspk.data.crops.sampler import ShuffleSampler
 from mrlspk.errors import MrlspkError
 
 dataset = CropDataset(scan_corpus(Path(sys.argv[1])), crop_seconds=1.0, seed=0)
@@ -303,11 +303,11 @@ def test_full_shared_memory_is_an_error_that_says_so(corpus):
 HUNG_WORKER = """
 import multiprocessing, sys
 from pathlib import Path
-from mrlspk.data.sampler import RankBatches
-from mrlspk.data.dataset import CropDataset
-from mrlspk.data.loader import WatchedLoader
+from mrlspk.data.crops.sampler import RankBatches
+from mrlspk.data.crops.dataset import CropDataset
+from mrlspk.data.crops.loader import WatchedLoader
 from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.sampler import ShuffleSampler
+from mrlspk.data.crops.sampler import ShuffleSampler
 
 class Hanging(CropDataset):
     def __getitem__(self, key):

@@ -3,7 +3,7 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.data.augmentation import (
+from mrlspk.data.augmentation.steps import (
     Augmentation,
     GaussianNoise,
     RecordedNoise,

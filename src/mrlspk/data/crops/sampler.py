@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Sampler
 
-from mrlspk.data.dataset import SampleKey
+from mrlspk.data.crops.dataset import SampleKey
 
 
 class Order(Protocol):

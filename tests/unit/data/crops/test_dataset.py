@@ -8,11 +8,11 @@ from torch.utils.data import DataLoader
 
 from mrlspk.data.audio import load_audio, random_crop, repeat_to
 from mrlspk.data.audio.source import RangeSource
-from mrlspk.data.augmentation import Augmentation, GaussianNoise
+from mrlspk.data.augmentation.steps import Augmentation, GaussianNoise
 from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.dataset import CropDataset, SampleKey
+from mrlspk.data.crops.dataset import CropDataset, SampleKey
+from mrlspk.data.crops.sampler import ShuffleSampler
 from mrlspk.data.manifest import Manifest, Utterance
-from mrlspk.data.sampler import ShuffleSampler
 from mrlspk.errors import DataError
 
 

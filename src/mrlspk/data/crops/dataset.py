@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from mrlspk.data.audio import SAMPLE_RATE, random_crop
 from mrlspk.data.audio.source import AudioSource, FileSource
-from mrlspk.data.augmentation import Augmentation, change_speed, samples_before_speed
+from mrlspk.data.augmentation.steps import Augmentation, change_speed, samples_before_speed
 from mrlspk.data.manifest import Manifest, Utterance
 
 

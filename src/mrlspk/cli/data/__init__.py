@@ -1,0 +1,1 @@
+"""``mrlspk data``: look at corpora, check them and write them in other forms."""

@@ -1,0 +1,12 @@
+"""Register the commands of ``mrlspk data``."""
+
+from mrlspk.cli.commands import Commands
+from mrlspk.cli.data.check import check_command
+from mrlspk.cli.data.demo import demo_command
+from mrlspk.cli.data.trials import trials_command
+
+data_app = Commands(help="Check a corpus, make a demo corpus, or draw trials.")
+
+data_app.command("check")(check_command)
+data_app.command("demo")(demo_command)
+data_app.command("trials")(trials_command)

@@ -1,0 +1,1 @@
+"""Augment training crops: noise, rooms, speed and volume."""

@@ -1,0 +1,1 @@
+"""Check a corpus: every problem with its kind, its place and its remedy."""
