@@ -114,11 +114,14 @@ class CropSource:
             MrlspkError: If memory runs out.
         """
         n_items = len(self.dataset)
+        finish = self.dataset.augmentation.finish if self.dataset.augmentation else None
         batches = iter(self._loader(ShardBatches(shards, n_items=n_items, batch_size=self.batch_size)))
         for shard in shards:
             parts: list[NDArray[np.floating]] = []
             for rows in batched(shard.rows, self.batch_size):
-                waveforms, _ = next(batches)
+                waveforms, _, *extras = next(batches)
+                if finish is not None:
+                    waveforms = finish(waveforms, *extras)
                 names = [str(self.dataset.source_of(row % n_items)) for row in rows]
                 parts.append(as_stored(self.pool(waveforms), names, dtype=layout.dtype))
                 on_rows(len(rows))

@@ -16,7 +16,8 @@ class DeviceBatches:
     read ahead.
 
     Args:
-        batches: Of one epoch, or the rest of one; tensors that are on the device already stay as they are.
+        batches: Of one epoch, or the rest of one; tensors that are on the device already stay as they are. All
+            tensors of a batch are moved, the extras of its augmentation too.
         device: Target device.
 
     Attributes:

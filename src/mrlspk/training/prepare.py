@@ -147,6 +147,7 @@ def build_trained(plan: RunPlan, encoder: HeadedModel, fabric: Fabric, ranks: Ra
         warn_of_idle_keys(config.hardware)
         return head_module, optimiser
     module = build_network_module(config, encoder, criterion)
+    module.augmentation = plan.data.train.augmentation
     build_sync_batchnorm(config.hardware, encoder, device=fabric.device, n_processes=ranks.world_size)
     build_acceleration(config.hardware, module.encoder, fabric.device)
     return module, build_optimiser(config, module.encoder, criterion)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
-from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
+from mrlspk.losses.matryoshka import MatryoshkaLoss
 from mrlspk.models.checkpoints import schema
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.models.parts import parameters_by_part
@@ -26,11 +26,6 @@ class TrainedModule(nn.Module):
     def __init__(self, encoder: HeadedModel, criterion: MatryoshkaLoss) -> None:
         super().__init__()
         self.encoder, self.criterion = encoder, criterion
-
-    def forward(self, waveform: Tensor, speaker_index: Tensor) -> MatryoshkaLossValue:
-        """Return the losses of waveforms (batch, samples) whose speakers are (batch,)."""
-        value: MatryoshkaLossValue = self.criterion(self.encoder(waveform), speaker_index)
-        return value
 
     @abstractmethod
     def set_mode(self, *, backbone_frozen: bool) -> None:

@@ -1,16 +1,25 @@
 """Frozen and trained parts of a module, in every recipe."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from torch import nn
 
 from mrlspk.config import load_config
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
+from mrlspk.data.augmentation.steps import Augmentation
+from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.crops.dataset import CropDataset
+from mrlspk.data.crops.loader import WatchedLoader
+from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
+from mrlspk.training.device_batches import DeviceBatches
 from mrlspk.training.network.lora import has_adapters
 from mrlspk.training.network.module import AdaptedModule, NetworkModule, build_network_module
 from mrlspk.training.optimiser import build_optimiser
+from mrlspk.training.step import _split
 
 BACKBONE = ReDimNetConfig(
     F=8, C=4, block_1d_type="conv+att", group_divisor=2, stages_setup=((2, 1, 2, ((3, 3),), 2),), out_channels=8
@@ -103,3 +112,34 @@ def test_without_adapters_the_module_is_the_plain_one(tmp_path):
     assert type(module) is NetworkModule
     module.save_beside_best(tmp_path, describe_architecture(BACKBONE, (4, 8)))
     assert not list(tmp_path.iterdir())
+
+
+@dataclass(frozen=True)
+class Gains(Augmentation):
+    """A gain that the worker draws and the device applies."""
+
+    def prepare(self, waveform, rng):
+        return waveform, torch.tensor(rng.uniform(0.1, 10.0), dtype=torch.float32)
+
+    def finish(self, waveforms, gains):
+        assert not torch.is_grad_enabled()
+        return waveforms * gains[:, None]
+
+
+@pytest.mark.parametrize("n_workers", [0, 2])
+def test_extras_of_an_augmentation_reach_the_device_with_their_crops(tiny_corpus, n_workers):
+    dataset = CropDataset(scan_corpus(tiny_corpus), crop_seconds=0.4, seed=0, augmentation=Gains(()))
+    order = RankBatches(ShuffleSampler(len(dataset), seed=0), batch_size=4)
+    loader = WatchedLoader(dataset, order, num_workers=n_workers)
+    batch = next(DeviceBatches(loader, torch.device("cpu")))
+    loader.close()
+    expected = [dataset[key] for key in next(iter(order))]
+    assert [gain.item() for gain in batch[2]] == [gain.item() for _, _, gain in expected]
+    module, _ = build("training.freeze_backbone_epochs=0")
+    for number, part in enumerate(_split(batch, 2)):
+        own = expected[2 * number : 2 * number + 2]
+        finished, classes = torch.stack([crop * gain for crop, _, gain in own]), torch.tensor([c for _, c, _ in own])
+        module.augmentation = None
+        without = module(finished, classes).total
+        module.augmentation = dataset.augmentation
+        assert torch.equal(module(*part).total, without)

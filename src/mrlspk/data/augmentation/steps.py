@@ -40,6 +40,17 @@ class Augmentation:
                 waveform = step.apply(waveform, rng)
         return waveform
 
+    def prepare(self, waveform: Tensor, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        """Return (samples,) as far as a decoding process augments it, and what `finish` needs beside it.
+
+        Tensors have the same shapes for every crop: a batch stacks them.
+        """
+        return (self(waveform, rng),)
+
+    def finish(self, waveforms: Tensor, *_extras: Tensor) -> Tensor:
+        """Return (batch, samples) augmented to the end, on their device; ``extras`` are stacked by `prepare`."""
+        return waveforms
+
 
 @dataclass(frozen=True)
 class GaussianNoise:

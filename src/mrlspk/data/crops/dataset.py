@@ -26,7 +26,10 @@ class SampleKey:
     repeat: int
 
 
-class CropDataset(Dataset[tuple[Tensor, int]]):
+type Sample = tuple[Tensor, int, *tuple[Tensor, ...]]  # crop (samples,), class, extras of the augmentation
+
+
+class CropDataset(Dataset[Sample]):
     """Random crops of one length; a sample depends on the seed and its `SampleKey` alone, in any process.
 
     Each speed makes a class of its own for every speaker: index ``i`` is utterance ``i % n_utterances`` at speed
@@ -104,8 +107,8 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self._ids) * len(self.speeds)
 
-    def __getitem__(self, key: SampleKey) -> tuple[Tensor, int]:
-        """Return a crop (samples,) and its class.
+    def __getitem__(self, key: SampleKey) -> Sample:
+        """Return a crop (samples,), its class, and what its augmentation needs on the device.
 
         Raises:
             DataError: If the file cannot be read.
@@ -114,9 +117,9 @@ class CropDataset(Dataset[tuple[Tensor, int]]):
         speed_index, utterance_index = divmod(key.index, len(self._ids))
         with one_thread():
             waveform = self._crop(self.source_of(key.index), self.speeds[speed_index], rng)
-            if self.augmentation:
-                waveform = self.augmentation(waveform, rng)
-        return waveform, int(self._speaker_indices[utterance_index]) + speed_index * len(self.speakers)
+            prepared = self.augmentation.prepare(waveform, rng) if self.augmentation else (waveform,)
+        class_ = int(self._speaker_indices[utterance_index]) + speed_index * len(self.speakers)
+        return prepared[0], class_, *prepared[1:]
 
     def _crop(self, source: AudioSource, speed: float, rng: np.random.Generator) -> Tensor:
         """Return (n_samples,) at a speed."""

@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from mrlspk.config import Config
 from mrlspk.config.architecture import Architecture
+from mrlspk.data.augmentation.steps import Augmentation
 from mrlspk.errors import ConfigError
-from mrlspk.losses.matryoshka import MatryoshkaLoss
+from mrlspk.losses.matryoshka import MatryoshkaLoss, MatryoshkaLossValue
 from mrlspk.models.encoder import Encoder
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.models.parts import set_training_mode
@@ -23,13 +27,28 @@ class NetworkModule(TrainedModule):
         encoder: Trained.
         criterion: The loss.
         keep_statistics: Keep the running statistics of every BatchNorm of the encoder, and normalise by them.
+
+    Attributes:
+        augmentation: Finishes the crops on the device; None: they come finished.
     """
 
     encoder: Encoder
+    augmentation: Augmentation | None = None
 
     def __init__(self, encoder: Encoder, criterion: MatryoshkaLoss, *, keep_statistics: bool = False) -> None:
         super().__init__(encoder, criterion)
         self._keep_statistics = keep_statistics
+
+    def forward(self, waveform: Tensor, speaker_index: Tensor, *extras: Tensor) -> MatryoshkaLossValue:
+        """Return the losses of waveforms (batch, samples) whose speakers are (batch,).
+
+        ``extras`` (batch, …) are what the augmentation drew for them.
+        """
+        if self.augmentation is not None:
+            with torch.no_grad(), torch.autocast(waveform.device.type, enabled=False):
+                waveform = self.augmentation.finish(waveform, *extras)
+        value: MatryoshkaLossValue = self.criterion(self.encoder(waveform), speaker_index)
+        return value
 
     def set_mode(self, *, backbone_frozen: bool) -> None:
         """Put trained parts in training mode, frozen parts in evaluation mode without gradients."""
