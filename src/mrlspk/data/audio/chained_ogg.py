@@ -20,6 +20,7 @@ class ChainedStream(AudioStream):
         self._parts = parts
         first = parts[0]()
         self.sample_rate, self.channels = first.sample_rate, first.channels
+        self.container, self.codec = first.container, first.codec
         self.n_frames: int | None = None
         self._damages: dict[int, str] = {}
         first.close()

@@ -105,7 +105,7 @@ def _chunk_of_samples(file: BinaryIO, layout: Layout, size: int) -> SampleBytes 
         if name == layout.samples:
             stated = length if long_length is None else long_length
             is_empty = stated == 0 and _is_end(file, layout, begin, size)
-            return SampleBytes(begin, None if _is_unknown(stated) and not is_empty else stated)
+            return SampleBytes(begin, None if is_unknown(stated) and not is_empty else stated)
     return None
 
 
@@ -129,7 +129,7 @@ def _is_end(file: BinaryIO, layout: Layout, position: int, size: int) -> bool:
     return size - layout.multiple < end <= size
 
 
-def _is_unknown(length: int) -> bool:
+def is_unknown(length: int) -> bool:
     """Return whether a program wrote ``length`` that could not seek back to fill in the true one.
 
     FFmpeg writes 0 or -1, SoX 0x7FFFF000, LAME and opusdec 0x7FFFFFFF, arecord 0x80000000; SoX in AIFF the last whole
@@ -142,7 +142,7 @@ def _is_unknown(length: int) -> bool:
 def _au_samples(header: bytes) -> SampleBytes:
     order: Literal["little", "big"] = "big" if header[:4] == b".snd" else "little"
     begin, length = (int.from_bytes(header[place : place + 4], order) for place in (4, 8))
-    return SampleBytes(begin, None if _is_unknown(length) else length)
+    return SampleBytes(begin, None if is_unknown(length) else length)
 
 
 def _sphere_samples(header: bytes) -> SampleBytes | None:

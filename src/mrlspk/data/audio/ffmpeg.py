@@ -52,6 +52,7 @@ class FFmpegStream(AudioStream):
         self.n_frames: int | None = None
         self._unused: Pass | None = self._open()
         self.sample_rate, self.channels = self._unused.sample_rate, self._unused.channels
+        self.container, self.codec = self._unused.container, self._unused.codec
 
     def blocks(self, start: int = 0) -> Iterator[NDArray[np.float32]]:
         """Yield (frames, channels), about a second each, from frame ``start`` to the end."""

@@ -57,6 +57,17 @@ class Pass:
         if self._places.kind is Places.STAMPS and first.pts is not None:
             self.position = self._places.frame_at(first.pts)
 
+    @property
+    def container(self) -> str:
+        """FFmpeg's name of the format."""
+        return self._opened.container.format.name
+
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of the codec, of PCM without the order of bytes."""
+        name = self._opened.stream.codec.canonical_name
+        return name.removesuffix("le").removesuffix("be") if name.startswith("pcm_") else name
+
     def close(self) -> None:
         """Close the container."""
         self.is_closed = True

@@ -15,6 +15,21 @@ from mrlspk.reading import reading
 
 BLOCK_SAMPLES = 1 << 15  # of all channels together
 SAMPLE_BYTES = {"PCM_S8": 1, "PCM_16": 2, "PCM_24": 3}
+CODECS = {  # FFmpeg's names
+    "PCM_16": "pcm_s16",
+    "PCM_24": "pcm_s24",
+    "PCM_32": "pcm_s32",
+    "FLOAT": "pcm_f32",
+    "DOUBLE": "pcm_f64",
+    "ALAW": "pcm_alaw",
+    "ULAW": "pcm_mulaw",
+    "IMA_ADPCM": "adpcm_ima_wav",
+    "MS_ADPCM": "adpcm_ms",
+    "GSM610": "gsm",
+    "MPEG_LAYER_I": "mp1",
+    "MPEG_LAYER_II": "mp2",
+    "MPEG_LAYER_III": "mp3",
+}
 LARGEST_COUNT = 1 << 48  # frames; libsndfile says 2^63 - 1 where a FLAC header does not know, and estimates MPEG audio
 
 
@@ -34,6 +49,9 @@ class SndfileStream:
         self._source, self._file = source, _open(source)
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
+        self.container: str = self._file.format
+        subtype: str = self._file.subtype
+        self.codec = "flac" if self.container == "FLAC" else CODECS.get(subtype, subtype.lower())
         counted: int = self._file.frames
         is_counted = 0 < counted < LARGEST_COUNT and not self._file.subtype.startswith("MPEG")
         self.n_frames: int | None = counted if is_counted else None

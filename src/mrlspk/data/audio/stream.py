@@ -18,11 +18,15 @@ class AudioStream(Protocol):
         sample_rate: Hz of the decoded samples, whatever a header says.
         channels: Of the decoded samples.
         n_frames: As the container states it exactly; None if it does not.
+        container: libsndfile's or FFmpeg's name of the format.
+        codec: FFmpeg's name, of PCM without the order of bytes.
     """
 
     sample_rate: int
     channels: int
     n_frames: int | None
+    container: str
+    codec: str
 
     def blocks(self, start: int = 0) -> Iterator[NDArray[np.float32]]:
         """Yield (frames, channels), about a second each, from frame ``start`` to the end.
