@@ -13,6 +13,7 @@ COLUMNS = ("path", "speaker", "session")
 class CsvCorpus:
     """Paths are relative to the CSV file; each is the id of its utterance."""
 
+    name = "csv"
     layout = "a CSV file with the columns path, speaker and session"
 
     def recognises(self, path: Path) -> bool:

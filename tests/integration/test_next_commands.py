@@ -30,8 +30,8 @@ def test_commands_lead_from_a_folder_to_two_recordings(run, tiny_corpus, write_m
     assert "cosine" in run(*verify).stdout
 
 
-def checked(n_speakers, *problems):
-    return CorpusReport("my speech", n_speakers, 2 * n_speakers, 60.0, 2, problems)
+def checked(n_speakers, *problems, corpus="folders"):
+    return CorpusReport("my speech", corpus, n_speakers, 2 * n_speakers, 60.0, 2, problems)
 
 
 def test_training_is_proposed_from_thirty_speakers_on():
@@ -39,6 +39,12 @@ def test_training_is_proposed_from_thirty_speakers_on():
     assert [line.partition(":")[0] for line in few] == ["\nTo make a model without training"]
     assert "--speech 'my speech' -o" in few[0]
     assert enough[1].endswith("--set 'data.train_dataset=my speech' --set data.val_dataset=null")
+
+
+def test_pattern_of_the_check_is_in_the_commands_after_it():
+    rotate, train = after_check(checked(30, corpus="{speaker}-*.wav"))
+    assert "--speech 'my speech' --corpus '{speaker}-*.wav' -o" in rotate
+    assert """--set 'data.train_dataset=[{"path": "my speech", "corpus": "{speaker}-*.wav"}]'""" in train
 
 
 def test_a_corpus_with_errors_leads_nowhere():

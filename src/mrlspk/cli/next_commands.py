@@ -1,5 +1,6 @@
 """Say what to type after a command: whole lines to copy, with the paths of the user."""
 
+import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +20,15 @@ def after_check(report: "CorpusReport") -> Iterator[str]:
 
     if not report.ok:
         return
-    folder = shlex.quote(str(report.path))
-    yield f"\nTo make a model without training: mrlspk rotate {PUBLISHED} --speech {folder} -o rotated.pt"
+    folder, corpus = shlex.quote(str(report.path)), ""
+    setting = f"data.train_dataset={report.path}"
+    if "{" in report.corpus:  # a pattern, which has to be given again
+        corpus = f" --corpus {shlex.quote(report.corpus)}"
+        entry = {"path": str(report.path), "corpus": report.corpus}
+        setting = f"data.train_dataset={json.dumps([entry], ensure_ascii=False)}"
+    yield f"\nTo make a model without training: mrlspk rotate {PUBLISHED} --speech {folder}{corpus} -o rotated.pt"
     if report.speakers >= FEWEST_TO_TRAIN:
-        setting = shlex.quote(f"data.train_dataset={report.path}")
+        setting = shlex.quote(setting)
         yield f"To train a head: mrlspk train --set {setting} --set data.val_dataset=null"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 from mrlspk.cli import output
+from mrlspk.cli.corpus_option import CorpusChoice
 from mrlspk.cli.options import (
     LARGEST_SEED,
     MOST,
@@ -32,6 +33,7 @@ from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.rotate_text import fitted_speech, next_command, rotated_payload, rotated_text, transform_name
 from mrlspk.cli.trial_options import TRANSFORM, NoCache
 from mrlspk.cli.vectors import IdsPath, SpeakersPath
+from mrlspk.data.choices import AUTO
 from mrlspk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ def rotate_command(
         Path | None,
         option(Panel.DATA, metavar="<folder>", help="Folder with one subfolder per speaker; leave test speakers out."),
     ] = None,
+    corpus: CorpusChoice = AUTO,
     vectors: Annotated[
         Path | None,
         option(
@@ -174,6 +177,7 @@ def rotate_command(
         crop_seconds=crop_seconds,
         seed=seed,
         transform=transform,
+        corpus=corpus,
     )
     settings = read_config(
         None, None, batch_size=batch_size, speech=detector, channel=channel, cache=False if no_cache else None

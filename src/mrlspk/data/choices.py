@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+AUTO = "auto"
+CORPUS_NAMES = "folders", "voxceleb1", "voxceleb2"
+
 
 class SameSession(StrEnum):
     """Whether both sides of a target trial may be of one session."""

@@ -104,6 +104,11 @@ class CorpusRecipe(Protocol):
     """Read corpora of one layout; `mrlspk.data.corpora.recipe_registry.register_recipe` makes it known."""
 
     @property
+    def name(self) -> str:
+        """The name for ``--corpus``."""
+        ...
+
+    @property
     def layout(self) -> str:
         """The layout in a few words, for messages: ``speaker/session/file.wav``."""
         ...

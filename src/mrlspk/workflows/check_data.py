@@ -10,9 +10,9 @@ import numpy as np
 
 from mrlspk.data.audio.source import Channel, take_channel
 from mrlspk.data.checks.inspection import AudioNeeds, inspect_files
-from mrlspk.data.choices import Decode
+from mrlspk.data.choices import AUTO, Decode
 from mrlspk.data.corpora.audio_lookup import AudioLookup
-from mrlspk.data.corpora.recipe_registry import recipe_for
+from mrlspk.data.corpora.recipe_registry import published_counts, recipe_for
 from mrlspk.data.left_out import LeftOut, named
 from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.data.missing_files import missing_cause
@@ -28,27 +28,12 @@ SAMPLE_SEED = 0
 
 
 @dataclass(frozen=True)
-class PublishedCounts:
-    """Number of speakers and utterances of a complete corpus."""
-
-    speakers: int
-    utterances: int
-
-
-# VoxCeleb (Nagrani et al. 2017, arXiv:1706.08612; Chung et al. 2018, arXiv:1806.05622).
-PUBLISHED_COUNTS = {
-    "vox2-dev": PublishedCounts(5_994, 1_092_009),
-    "vox1-dev": PublishedCounts(1_211, 148_642),
-    "vox1-test": PublishedCounts(40, 4_874),
-}
-
-
-@dataclass(frozen=True)
 class CorpusReport:
     """Contents of a corpus and its problems.
 
     Args:
         path: The corpus.
+        corpus: Name of the recipe that reads it.
         speakers: Number of speakers.
         utterances: Number of utterances whose speaker is known.
         seconds: Length of the readable audio, as the headers say; None if no header was read.
@@ -59,6 +44,7 @@ class CorpusReport:
     """
 
     path: Path
+    corpus: str
     speakers: int
     utterances: int
     seconds: float | None
@@ -76,6 +62,7 @@ class CorpusReport:
 def check_data(
     path: Path,
     *,
+    corpus: str = AUTO,
     trials: Sequence[Path] = (),
     against: Path | None = None,
     expect: str | None = None,
@@ -89,6 +76,7 @@ def check_data(
 
     Args:
         path: Folder whose subfolders are the speakers, or a corpus that another recipe reads.
+        corpus: Its recipe: auto, a name, or a pattern of paths.
         trials: Lists whose audio must be in the corpus.
         against: Another corpus, which must have other speakers.
         expect: Name of a corpus whose published counts must match.
@@ -103,13 +91,13 @@ def check_data(
         UsageError: If the counts of ``expect`` are not known, or a model is given and no header is read.
         CheckpointError: If the model cannot be loaded.
     """
-    if expect is not None and expect not in PUBLISHED_COUNTS:
-        raise UsageError(f"expected one of {', '.join(PUBLISHED_COUNTS)}, got {expect!r}", parameter="expect")
+    if expect is not None and expect not in published_counts():
+        raise UsageError(f"expected one of {', '.join(published_counts())}, got {expect!r}", parameter="expect")
     if model is not None and decode is Decode.NONE:
         what = "a model needs the lengths, which only the headers tell"
         raise UsageError(what, fix="Use `decode=sample`.", parameter="decode")
     needs = None if model is None else _needs_of(model)
-    recipe = recipe_for(path)
+    recipe = recipe_for(path, corpus)
     listing = recipe.list_utterances(path)
     found = (replace(each, source=take_channel(each.source, channel)) for each in listing.utterances)
     utterances = sorted(found, key=attrgetter("utterance_id"))
@@ -137,6 +125,7 @@ def check_data(
     problems = [replace(each, where=printable(each.where), message=printable(each.message)) for each in problems]
     return CorpusReport(
         path,
+        recipe.name,
         speakers=len(_speakers(utterances)),
         utterances=len(utterances),
         seconds=seconds,
@@ -260,7 +249,7 @@ def _check_overlap(utterances: Sequence[Utterance], against: Path) -> Iterator[P
 
 
 def _check_counts(utterances: Sequence[Utterance], name: str) -> Iterator[Problem]:
-    counts, found = PUBLISHED_COUNTS[name], len(_speakers(utterances))
+    counts, found = published_counts()[name], len(_speakers(utterances))
     if found != counts.speakers:
         yield error("count", name, f"expected {counts.speakers} speakers, got {found}")
     if len(utterances) != counts.utterances:

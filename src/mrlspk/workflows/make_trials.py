@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrlspk.data.choices import SameSession
+from mrlspk.data.choices import AUTO, SameSession
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.metadata import read_metadata, speaker_values
@@ -35,6 +35,7 @@ def make_trials(
     folders: Sequence[Path],
     output: Path,
     *,
+    corpus: str = AUTO,
     n_trials: int,
     seed: int,
     same_session: SameSession = SameSession.AVOID,
@@ -47,6 +48,7 @@ def make_trials(
     Args:
         folders: Corpora: trees ``speaker/session/file`` or ``speaker/file``, or what another recipe reads.
         output: The list; for several corpora, the folder of the lists, each named as its corpus.
+        corpus: Recipe of all of them: auto, a name, or a pattern of paths.
         n_trials: Trials of each corpus, both kinds together; fewer if a corpus does not have that many.
         seed: Of the draw.
         same_session: Whether both sides of a target trial may come from one session.
@@ -68,7 +70,7 @@ def make_trials(
         claims = [stack.enter_context(claimed_file(path, force=force)) for path in paths]
         drawn = []
         for folder, path in zip(folders, paths, strict=True):
-            manifest = scan_corpus(folder)
+            manifest = scan_corpus(folder, corpus)
             values = speaker_values(manifest, table, match) if table is not None and match is not None else None
             trials = generate_trials(
                 manifest, n_trials, seed=seed, path=str(path), same_session=same_session, match=values

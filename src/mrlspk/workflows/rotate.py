@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mrlspk.config.evaluation import EvaluationConfig, SpeechMode
+from mrlspk.data.choices import AUTO
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.trials import trials_text
@@ -62,6 +63,7 @@ class RotateRequest:
         crop_seconds: Length of the crops that the selection uses.
         seed: Seed of all draws.
         transform: A transform in place of a rotation by a method.
+        corpus: Recipe of the speech: auto, a name, or a pattern of paths.
     """
 
     method: Method | Literal["auto"] = "auto"
@@ -71,6 +73,7 @@ class RotateRequest:
     crop_seconds: float = CHOICE_SECONDS
     seed: int = 0
     transform: TransformRequest | None = None
+    corpus: str = AUTO
 
     @property
     def candidates(self) -> RotationCandidates:
@@ -263,7 +266,8 @@ def choose_dims(own: tuple[int, ...], dims: tuple[int, ...] | None) -> tuple[int
 def _draw(speech: Path, request: RotateRequest) -> Manifest:
     """Draw the utterances to fit on, before any is decoded."""
     per_speaker, max_speakers = request.utterances_per_speaker, request.max_speakers
-    corpus = draw_utterances(scan_corpus(speech), per_speaker=per_speaker, max_speakers=max_speakers, seed=request.seed)
+    whole = scan_corpus(speech, request.corpus)
+    corpus = draw_utterances(whole, per_speaker=per_speaker, max_speakers=max_speakers, seed=request.seed)
     if request.has_choice:
         check_speakers(corpus)
     return corpus

@@ -59,7 +59,7 @@ def transform_model(
     backend = load_backend(model, device=device, backend="auto", cache_dir=cache_dir, makes_graph=False).backend
     dims = choose_dims(backend.dims, request.dims)
     corpus = draw_utterances(
-        scan_corpus(speech),
+        scan_corpus(speech, request.corpus),
         per_speaker=request.utterances_per_speaker,
         max_speakers=request.max_speakers,
         seed=request.seed,

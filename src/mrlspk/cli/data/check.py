@@ -10,11 +10,12 @@ from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.completion import complete_model
+from mrlspk.cli.corpus_option import CorpusChoice
 from mrlspk.cli.next_commands import after_check
 from mrlspk.cli.options import AsJson, ChannelChoice, Debug, Quiet, model_entry, resolve_model
 from mrlspk.cli.panels import Panel, option
 from mrlspk.cli.problem_tables import problem_tables
-from mrlspk.data.choices import Decode
+from mrlspk.data.choices import AUTO, Decode
 from mrlspk.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 def check_command(
     path: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder whose subfolders are the speakers.")],
     *,
+    corpus: CorpusChoice = AUTO,
     trials: Annotated[
         list[Path] | None,
         option(Panel.DATA, metavar="<file>", help="Trial list whose audio must be in the corpus; repeatable."),
@@ -34,7 +36,11 @@ def check_command(
     ] = None,
     expect: Annotated[
         str | None,
-        option(Panel.DATA, metavar="<name>", help="Published counts to match: vox2-dev, vox1-dev or vox1-test."),
+        option(
+            Panel.DATA,
+            metavar="<name>",
+            help="Published counts to match: a name of docs/data.md, such as vox2-dev.",
+        ),
     ] = None,
     decode: Annotated[
         Decode, option(Panel.DATA, help="Files to decode: none (headers are not read either), fifty, or all.")
@@ -78,6 +84,7 @@ def check_command(
     with output.progress("reading audio", quiet=quiet) as on_progress:
         report = check_data(
             path,
+            corpus=corpus,
             trials=trials or (),
             against=against,
             expect=expect,
@@ -95,6 +102,7 @@ def check_command(
 def _check_payload(report: "CorpusReport", model: "ModelFile | None") -> dict[str, Any]:
     return {
         "path": str(report.path),
+        "corpus": report.corpus,
         "speakers": report.speakers,
         "utterances": report.utterances,
         **({} if report.seconds is None else {"seconds": report.seconds}),

@@ -8,9 +8,10 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
+from mrlspk.cli.corpus_option import CorpusChoice
 from mrlspk.cli.options import LARGEST_SEED, MOST, AsJson, Debug, Force, Quiet
 from mrlspk.cli.panels import Panel, option
-from mrlspk.data.choices import SameSession
+from mrlspk.data.choices import AUTO, SameSession
 
 if TYPE_CHECKING:
     from mrlspk.workflows.make_trials import WrittenTrials
@@ -34,6 +35,7 @@ def trials_command(
             help="File of the list; for several folders, the folder of the lists.",
         ),
     ],
+    corpus: CorpusChoice = AUTO,
     n_trials: Annotated[
         int,
         option(
@@ -83,6 +85,7 @@ def trials_command(
     lists = make_trials(
         folders,
         list_path,
+        corpus=corpus,
         n_trials=n_trials,
         seed=seed,
         same_session=same_session,

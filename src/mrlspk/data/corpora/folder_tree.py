@@ -24,6 +24,7 @@ NEARLY_ALL = 9  # files without a speaker for each that has one
 class FolderTree:
     """The recipe of a tree of folders; an utterance id is the path of its file relative to the tree."""
 
+    name = "folders"
     layout = "speaker/session/file or speaker/file"
 
     def recognises(self, path: Path) -> bool:

@@ -4,19 +4,26 @@ A plug-in adds a recipe with `register_recipe`, or as an entry point of the grou
 object with the members of `CorpusRecipe`.
 """
 
+import difflib
 import logging
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
 
+from mrlspk.data.choices import AUTO
+from mrlspk.data.corpora.facts import CorpusFacts, PublishedCounts
 from mrlspk.data.corpora.folder_tree import FolderTree
+from mrlspk.data.corpora.path_pattern import is_pattern
+from mrlspk.data.corpora.pattern_tree import PatternTree
+from mrlspk.data.corpora.voxceleb import VOXCELEB1, VOXCELEB2, VoxCeleb
 from mrlspk.data.left_out import named
 from mrlspk.data.manifest import CorpusListing, CorpusRecipe, Manifest
 from mrlspk.data.problems import refuse_errors
 from mrlspk.data.utterance_ids import check_name, printable
-from mrlspk.errors import DataError
+from mrlspk.errors import DataError, UsageError, shorten
 
 ENTRY_POINTS = "mrlspk.corpora"
 
@@ -24,32 +31,73 @@ log = logging.getLogger("mrlspk.data")
 
 _RECIPES: list[CorpusRecipe] = []
 _FOLDER_TREE = FolderTree()
+_PUBLISHED = (VoxCeleb(VOXCELEB1), VoxCeleb(VOXCELEB2))  # the first that recognises a corpus reads it
 
 
 def register_recipe(recipe: CorpusRecipe) -> None:
-    """Add a recipe; it is asked before those that were added earlier and before the tree of folders."""
+    """Add a recipe; it is asked before those that were added earlier, those of mrlspk, and the tree of folders."""
     _RECIPES.insert(0, recipe)
+
+
+def published_corpora() -> tuple[CorpusFacts, ...]:
+    """Return what is published about the corpora that have a recipe here."""
+    return tuple(recipe.facts for recipe in _PUBLISHED)
+
+
+def published_counts() -> Mapping[str, PublishedCounts]:
+    """Return the published counts of each part of a corpus, by the name for ``--expect``."""
+    return {name: counts for facts in published_corpora() for name, counts in facts.counts.items()}
 
 
 def find_recipe(path: Path) -> CorpusRecipe | None:
     """Return the first recipe that recognises a corpus; None if there is none."""
-    recipes = (*_RECIPES, *_installed_recipes(), _FOLDER_TREE)
-    return next((recipe for recipe in recipes if recipe.recognises(path)), None)
+    return next((recipe for recipe in _recipes() if recipe.recognises(path)), None)
 
 
-def recipe_for(path: Path) -> CorpusRecipe:
-    """Return the recipe of a corpus; the tree of folders, whose errors say what is wrong, if none recognises it."""
-    return find_recipe(path) or _FOLDER_TREE
+def recipe_for(path: Path, corpus: str = AUTO) -> CorpusRecipe:
+    """Return the recipe of a corpus; the tree of folders, whose errors say what is wrong, if none recognises it.
 
-
-def scan_corpus(path: Path) -> Manifest:
-    """Return the utterances of a corpus without opening audio; warnings count and name what is left out.
+    Args:
+        path: Of the corpus.
+        corpus: ``auto``, the name of a recipe, or a pattern of paths such as ``{speaker}/{session}/{utterance}.wav``.
 
     Raises:
+        UsageError: If there is no such recipe, or the pattern is malformed.
+    """
+    if corpus == AUTO:
+        return find_recipe(path) or _FOLDER_TREE
+    if is_pattern(corpus):
+        return PatternTree(corpus)
+    by_name = {recipe.name: recipe for recipe in reversed(list(_recipes()))}
+    if corpus not in by_name:
+        nearest = difflib.get_close_matches(corpus, by_name, 1)
+        fix = f"Did you mean {nearest[0]}?" if nearest else None
+        what = f"expected auto, one of {', '.join(sorted(by_name))}, or a pattern with {{speaker}}"
+        raise UsageError(f"{what}, got {shorten(corpus)!r}", fix=fix, parameter="corpus")
+    return by_name[corpus]
+
+
+def _recipes() -> Iterator[CorpusRecipe]:
+    """Yield all recipes in the order in which they are asked."""
+    yield from _RECIPES
+    yield from _installed_recipes()
+    yield from _PUBLISHED
+    yield _FOLDER_TREE
+
+
+def scan_corpus(path: Path, corpus: str = AUTO) -> Manifest:
+    """Return the utterances of a corpus without opening audio; warnings count and name what is left out.
+
+    Args:
+        path: Of the corpus.
+        corpus: Its recipe, as `recipe_for` takes it.
+
+    Raises:
+        UsageError: If there is no such recipe.
         DataError: If the corpus is absent, cannot be read, in part or whole, or holds no utterance, if an id is there
             twice, or if a trial list cannot hold the name of an utterance.
     """
-    recipe = recipe_for(path)
+    recipe = recipe_for(path, corpus)
     listing = recipe.list_utterances(path)
     refuse_errors(listing.problems, path)
     utterances = sorted(listing.utterances, key=attrgetter("utterance_id"))

@@ -5,17 +5,19 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from mrlspk.data.audio.source import FileSource
+from mrlspk.data.choices import CORPUS_NAMES
 from mrlspk.data.corpora import recipe_registry
 from mrlspk.data.corpora.folder_tree import FolderTree
-from mrlspk.data.corpora.recipe_registry import find_recipe, register_recipe, scan_corpus
+from mrlspk.data.corpora.recipe_registry import find_recipe, published_corpora, recipe_for, register_recipe, scan_corpus
 from mrlspk.data.corpora.walk import list_audio
 from mrlspk.data.manifest import CorpusListing, Utterance
-from mrlspk.errors import DataError
+from mrlspk.errors import DataError, UsageError
 
 
 class ListedCorpus:
     """Reads a file with a speaker and an id on each line."""
 
+    name = "listed"
     layout = "speaker and id on each line"
 
     def recognises(self, path):
@@ -130,3 +132,19 @@ def test_absent_or_empty_corpus_is_an_error_with_a_remedy(tmp_path, paths, folde
     with pytest.raises(DataError, match=message) as caught:
         scan_corpus(tmp_path / folder)
     assert caught.value.fix
+
+
+def test_recipe_is_chosen_by_name_pattern_or_recognition(tmp_path):
+    register_recipe(LISTED)
+    assert recipe_for(tmp_path, "listed") is LISTED
+    assert isinstance(recipe_for(tmp_path, "auto"), FolderTree)
+    assert recipe_for(tmp_path, "{speaker}/{utterance}").layout == "{speaker}/{utterance}"
+    with pytest.raises(UsageError, match="expected auto, one of .*folders, listed.*, got 'liste'") as caught:
+        scan_corpus(tmp_path, "liste")
+    assert caught.value.fix == "Did you mean listed?"
+
+
+def test_names_of_the_option_are_those_of_the_recipes():
+    own = {recipe.name for recipe in recipe_registry._recipes()}
+    assert {*CORPUS_NAMES} == own
+    assert [facts.name for facts in published_corpora()] == [name for name in CORPUS_NAMES if name != "folders"]

@@ -1,0 +1,43 @@
+"""Look at the first files of a folder, to recognise a corpus without listing it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from mrlspk.data.audio.formats import AUDIO_SUFFIXES
+
+MOST_ENTRIES = 200  # of one folder
+MOST_FOLDERS = 3  # of each folder that are entered
+DEEPEST = 4
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the first names in a folder except hidden ones; none if it cannot be listed."""
+    return [entry.name for entry in _entries(folder)]
+
+
+def first_audio(root: Path) -> list[str]:
+    """Return the paths of some audio files below a folder, relative to it: of each folder the first few."""
+    return list(_first_audio(root, "", DEEPEST))
+
+
+def _first_audio(root: Path, path: str, depth: int) -> Iterator[str]:
+    folders = list[str]()
+    n_files = 0
+    for entry in _entries(root / path):
+        here = f"{path}/{entry.name}" if path else entry.name
+        if Path(entry.name).suffix.lower() in AUDIO_SUFFIXES and n_files < MOST_FOLDERS:
+            n_files += 1
+            yield here
+        elif len(folders) < MOST_FOLDERS and entry.is_dir():
+            folders.append(here)
+    if depth > 1:
+        for folder in folders:
+            yield from _first_audio(root, folder, depth - 1)
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with suppress(OSError), os.scandir(folder) as entries:  # a folder that may not be listed is not recognised
+        yield from islice((each for each in entries if not each.name.startswith(".")), MOST_ENTRIES)
