@@ -3,7 +3,9 @@
 from enum import StrEnum
 
 AUTO = "auto"
-CORPUS_NAMES = "folders", "voxceleb1", "voxceleb2"
+CORPUS_NAMES = (
+    "folders", "cn-celeb", "common-voice", "librispeech", "speechocean762", "voxblink2", "voxceleb1", "voxceleb2",
+)  # fmt: skip
 
 
 class SameSession(StrEnum):

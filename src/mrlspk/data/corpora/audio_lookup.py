@@ -9,6 +9,7 @@ from pathlib import Path
 from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.audio.source import AudioSource, as_source
 from mrlspk.data.corpora.folder_tree import FolderTree
+from mrlspk.data.corpora.path_tree import PathTree
 from mrlspk.data.corpora.recipe_registry import find_recipe
 from mrlspk.data.text_tables import BadLine, BadLinesError, read_text_file
 from mrlspk.errors import DataError, shorten
@@ -30,7 +31,8 @@ class AudioLookup:
     def __init__(self, root: Path) -> None:
         self.root = root
         recipe = find_recipe(root)
-        self._recipe = None if isinstance(recipe, FolderTree) else recipe
+        has_paths = isinstance(recipe, FolderTree | PathTree) and not _is_file(root)
+        self._recipe = None if has_paths else recipe
         self._listings: dict[Path, dict[str, list[str]]] = {}
         self._is_listed = self._recipe is not None or _is_file(root)
 

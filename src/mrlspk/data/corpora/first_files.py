@@ -11,6 +11,21 @@ from mrlspk.data.audio.formats import AUDIO_SUFFIXES
 MOST_ENTRIES = 200  # of one folder
 MOST_FOLDERS = 3  # of each folder that are entered
 DEEPEST = 4
+UNKNOWN = OSError, ValueError  # of a folder that may not be listed, or a name that no file can have: not recognised
+
+
+def has_file(path: Path) -> bool:
+    """Return whether there is such a file; False if that cannot be found out."""
+    with suppress(*UNKNOWN):
+        return path.is_file()
+    return False
+
+
+def has_folder(path: Path) -> bool:
+    """Return whether there is such a folder; False if that cannot be found out."""
+    with suppress(*UNKNOWN):
+        return path.is_dir()
+    return False
 
 
 def names_in(folder: Path) -> list[str]:
@@ -39,5 +54,5 @@ def _first_audio(root: Path, path: str, depth: int) -> Iterator[str]:
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    with suppress(OSError), os.scandir(folder) as entries:  # a folder that may not be listed is not recognised
+    with suppress(*UNKNOWN), os.scandir(folder) as entries:
         yield from islice((each for each in entries if not each.name.startswith(".")), MOST_ENTRIES)

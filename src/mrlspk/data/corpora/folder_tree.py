@@ -5,6 +5,7 @@ from pathlib import Path
 from sys import intern
 
 from mrlspk.data.audio.source import FileSource
+from mrlspk.data.corpora.first_files import has_folder
 from mrlspk.data.corpora.likely_corpus import (
     DEPTHS,
     corpus_above,
@@ -29,7 +30,7 @@ class FolderTree:
 
     def recognises(self, path: Path) -> bool:
         """Return whether ``path`` is a folder."""
-        return is_folder(path)
+        return has_folder(path)
 
     def list_utterances(self, path: Path) -> CorpusListing:
         """Return the audio files at both depths; those at any other depth have no known speaker and are left out.
@@ -74,14 +75,6 @@ def _level_problems(tree: AudioTree, ids: Sequence[str], misplaced: Sequence[str
         yield warning("level", root, f"its speakers are called as parts of a corpus: name {printable(likely)}")
     elif all(each.count("/") == 1 for each in ids) and (likely := corpus_of_speaker(tree.root)):
         yield warning("level", root, f"may be one speaker of many: {printable(likely)} looks like the corpus")
-
-
-def is_folder(path: Path) -> bool:
-    """Return whether ``path`` is a folder; False if that cannot be found out."""
-    try:
-        return path.is_dir()
-    except OSError:  # a name that is too long, a folder that may not be entered
-        return False
 
 
 def _utterances(root: Path, ids: Sequence[str]) -> Iterator[Utterance]:

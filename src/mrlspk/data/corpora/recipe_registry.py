@@ -14,10 +14,15 @@ from operator import attrgetter
 from pathlib import Path
 
 from mrlspk.data.choices import AUTO
+from mrlspk.data.corpora.cn_celeb import CnCeleb
+from mrlspk.data.corpora.common_voice import CommonVoice
 from mrlspk.data.corpora.facts import CorpusFacts, PublishedCounts
 from mrlspk.data.corpora.folder_tree import FolderTree
+from mrlspk.data.corpora.librispeech import LibriSpeech
 from mrlspk.data.corpora.path_pattern import is_pattern
 from mrlspk.data.corpora.pattern_tree import PatternTree
+from mrlspk.data.corpora.speechocean762 import SpeechOcean762
+from mrlspk.data.corpora.voxblink2 import VoxBlink2
 from mrlspk.data.corpora.voxceleb import VOXCELEB1, VOXCELEB2, VoxCeleb
 from mrlspk.data.left_out import named
 from mrlspk.data.manifest import CorpusListing, CorpusRecipe, Manifest
@@ -31,7 +36,15 @@ log = logging.getLogger("mrlspk.data")
 
 _RECIPES: list[CorpusRecipe] = []
 _FOLDER_TREE = FolderTree()
-_PUBLISHED = (VoxCeleb(VOXCELEB1), VoxCeleb(VOXCELEB2))  # the first that recognises a corpus reads it
+_PUBLISHED = (  # the first that recognises a corpus reads it
+    CnCeleb(),
+    CommonVoice(),
+    LibriSpeech(),
+    SpeechOcean762(),
+    VoxBlink2(),
+    VoxCeleb(VOXCELEB1),
+    VoxCeleb(VOXCELEB2),
+)
 
 
 def register_recipe(recipe: CorpusRecipe) -> None:

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from mrlspk.data.corpora.facts import CorpusFacts, PublishedCounts
-from mrlspk.data.corpora.first_files import first_audio, names_in
-from mrlspk.data.corpora.folder_tree import FolderTree, is_folder
+from mrlspk.data.corpora.first_files import first_audio, has_folder, names_in
+from mrlspk.data.corpora.folder_tree import FolderTree
 
 URL = "https://www.robots.ox.ac.uk/~vgg/data/voxceleb/"
 LICENCE = "CC BY 4.0 (metadata); the copyright of the recordings stays with their owners"
@@ -40,7 +40,7 @@ class VoxCeleb(FolderTree):
 
     def recognises(self, path: Path) -> bool:
         """Return whether the first speakers, videos and files are named as in this corpus."""
-        if not is_folder(path):
+        if not has_folder(path):
             return False
         names, files = names_in(path), first_audio(path)
         is_first = [name >= FIRST_OF_VOXCELEB1 for name in names]

@@ -139,7 +139,9 @@ def test_recipe_is_chosen_by_name_pattern_or_recognition(tmp_path):
     assert recipe_for(tmp_path, "listed") is LISTED
     assert isinstance(recipe_for(tmp_path, "auto"), FolderTree)
     assert recipe_for(tmp_path, "{speaker}/{utterance}").layout == "{speaker}/{utterance}"
-    with pytest.raises(UsageError, match="expected auto, one of .*folders, listed.*, got 'liste'") as caught:
+    with pytest.raises(
+        UsageError, match="expected auto, one of .*folders, librispeech, listed.*, got 'liste'"
+    ) as caught:
         scan_corpus(tmp_path, "liste")
     assert caught.value.fix == "Did you mean listed?"
 

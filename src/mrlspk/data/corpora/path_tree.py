@@ -1,0 +1,63 @@
+"""Read a tree of folders whose paths tell speaker and session; the base of the recipes of such corpora."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from sys import intern
+
+from mrlspk.data.audio.source import FileSource
+from mrlspk.data.corpora.walk import walk_audio
+from mrlspk.data.manifest import CorpusListing, Utterance
+from mrlspk.data.utterance_ids import printable
+from mrlspk.errors import DataError
+
+type Match = Callable[[str], tuple[str, str] | None]  # speaker and session of a path; None if it is of another layout
+
+
+class PathTree:
+    """A recipe whose utterance ids are paths relative to the folder of the corpus.
+
+    Attributes:
+        name: For ``--corpus``.
+        layout: In a few words, for messages.
+    """
+
+    name: str
+    layout: str
+
+    def speaker_and_session(self, path: str) -> tuple[str, str] | None:
+        """Return speaker and session of a path relative to the corpus; None if the file is of another layout."""
+        raise NotImplementedError
+
+    def list_utterances(self, path: Path) -> CorpusListing:
+        """Return the audio files of this layout; others are left out.
+
+        Raises:
+            DataError: If the folder is absent or cannot be listed, or if no file has this layout.
+        """
+        return list_tree(path, self.speaker_and_session, self.layout)
+
+
+def list_tree(root: Path, match: Match, layout: str) -> CorpusListing:
+    """Return the audio files below a folder that have a speaker; others are left out.
+
+    Raises:
+        DataError: If the folder is absent or cannot be listed, or if no file has a speaker.
+    """
+    tree = walk_audio(root)
+    misplaced = list[str]()
+    utterances = tuple(_utterances(root, tree.files, match, misplaced))
+    if not utterances:
+        found = f"got {printable(tree.files[0])!r}" if tree.files else "got no audio at all"
+        others = "".join(f"; {problem.message}" for problem in tree.problems())
+        raise DataError(f"expected {layout}, {found}{others}", root, "Name another folder, or another `corpus`.")
+    return CorpusListing(utterances, tuple(misplaced), tree.left_out, tuple(tree.problems()))
+
+
+def _utterances(root: Path, files: Sequence[str], match: Match, misplaced: list[str]) -> Iterator[Utterance]:
+    """Yield the utterances and collect the other files; those of a speaker share one string, to save memory."""
+    prefix = str(root / "_")[:-1]
+    for path in files:
+        if found := match(path):
+            yield Utterance(path, intern(found[0]), intern(found[1]), FileSource(prefix + path))
+        else:
+            misplaced.append(path)
