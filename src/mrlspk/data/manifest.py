@@ -1,37 +1,27 @@
 """Describe a corpus: its utterances, who speaks them, and the recipe that lists them."""
 
 import hashlib
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Container, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from mrlspk.data.audio.source import AudioSource, Channel, take_channel
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.data.audio.source import Channel
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.problems import Problem
+from mrlspk.data.utterances.table import SpeakerGroups, UtteranceTable
+from mrlspk.data.utterances.utterance import Utterance
+
+__all__ = ["CorpusListing", "CorpusRecipe", "Manifest", "Utterance"]
 
 
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """One utterance of a corpus.
-
-    Attributes:
-        utterance_id: Unique in the corpus; of a file, its path relative to the corpus, with forward slashes.
-        speaker_id: Who speaks.
-        session_id: Utterances of one speaker with the same id were recorded in one session.
-        source: Where the audio is.
-    """
-
-    utterance_id: str
-    speaker_id: str
-    session_id: str
-    source: AudioSource
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Manifest:
-    """The utterances of a corpus in the order of their ids.
+    """The utterances of a corpus, mostly in the order of their ids.
 
     Attributes:
         root: The corpus, as it was named: a folder, or whatever file a recipe reads.
@@ -40,48 +30,75 @@ class Manifest:
     """
 
     root: Path
-    utterances: tuple[Utterance, ...]
+    utterances: UtteranceTable
     left_out: tuple[LeftOut, ...] = ()
 
-    @cached_property
+    def __init__(self, root: Path, utterances: Iterable[Utterance], left_out: tuple[LeftOut, ...] = ()) -> None:
+        for name, value in (("root", root), ("utterances", UtteranceTable.of(utterances)), ("left_out", left_out)):
+            object.__setattr__(self, name, value)
+
+    @property
     def speakers(self) -> tuple[str, ...]:
         """The speaker ids, sorted."""
-        return tuple(sorted({utterance.speaker_id for utterance in self.utterances}))
+        return self.utterances.speakers
+
+    @property
+    def speaker_index(self) -> NDArray[np.int64]:
+        """The speaker of each utterance, as an index into ``speakers``, (utterances,)."""
+        return self.utterances.speaker_index
+
+    @property
+    def utterance_ids(self) -> Sequence[str]:
+        """The id of each utterance."""
+        return self.utterances.ids
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256, in hex, over the utterance ids: the same for the same files, wherever they are."""
-        return hashlib.sha256("\n".join(utterance.utterance_id for utterance in self.utterances).encode()).hexdigest()
+        return hashlib.sha256(self.utterances.ids.lines()).hexdigest()
 
-    def by_speaker(self) -> dict[str, tuple[Utterance, ...]]:
+    def by_speaker(self) -> SpeakerGroups:
         """Return the utterances of each speaker, speakers and utterances in order."""
-        groups: dict[str, list[Utterance]] = {speaker: [] for speaker in self.speakers}
-        for utterance in self.utterances:
-            groups[utterance.speaker_id].append(utterance)
-        return {speaker: tuple(group) for speaker, group in groups.items()}
+        return self.utterances.by_speaker()
 
     def only_speakers(self, speakers: Collection[str]) -> "Manifest":
         """Return the utterances of ``speakers``."""
-        wanted = frozenset(speakers)
-        return self._where(lambda utterance: utterance.speaker_id in wanted)
+        return self._where(self._is_of(speakers))
 
     def without_speakers(self, speakers: Collection[str]) -> "Manifest":
         """Return the utterances of all other speakers."""
-        unwanted = frozenset(speakers)
-        return self._where(lambda utterance: utterance.speaker_id not in unwanted)
+        return self._where(~self._is_of(speakers))
+
+    def only_utterances(self, utterance_ids: Container[str]) -> "Manifest":
+        """Return the utterances with these ids."""
+        return self._where(self._is_named(utterance_ids))
+
+    def without_utterances(self, utterance_ids: Container[str]) -> "Manifest":
+        """Return the utterances with other ids."""
+        return self._where(~self._is_named(utterance_ids))
 
     def at_channel(self, channel: Channel) -> "Manifest":
         """Return the corpus with one channel of every recording, or for ``mix`` the corpus as it is."""
-        sources = ((each, take_channel(each.source, channel)) for each in self.utterances)
-        return replace(self, utterances=tuple(replace(each, source=source) for each, source in sources))
+        return replace(self, utterances=self.utterances.at_channel(channel))
 
-    def _where(self, keep: Callable[[Utterance], bool]) -> "Manifest":
-        return replace(self, utterances=tuple(filter(keep, self.utterances)))
+    def _is_of(self, speakers: Collection[str]) -> NDArray[np.bool_]:
+        wanted = frozenset(speakers)
+        found = np.fromiter((speaker in wanted for speaker in self.speakers), bool, len(self.speakers))
+        return found[self.speaker_index]
+
+    def _is_named(self, utterance_ids: Container[str]) -> NDArray[np.bool_]:
+        ids = self.utterance_ids
+        return np.fromiter((utterance_id in utterance_ids for utterance_id in ids), bool, len(ids))
+
+    def _where(self, keep: NDArray[np.bool_]) -> "Manifest":
+        return replace(self, utterances=self.utterances.where(keep))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class CorpusListing:
     """The utterances that a recipe finds in a corpus.
+
+    A recipe best yields the utterances one by one: they are kept in columns, and a million objects are never there.
 
     Attributes:
         utterances: In any order.
@@ -90,10 +107,21 @@ class CorpusListing:
         problems: Of the corpus as a whole, those of ``skipped`` included; with an error it is not used.
     """
 
-    utterances: tuple[Utterance, ...]
+    utterances: UtteranceTable
     left_out: tuple[str, ...] = ()
     skipped: tuple[LeftOut, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    def __init__(
+        self,
+        utterances: Iterable[Utterance],
+        left_out: tuple[str, ...] = (),
+        skipped: tuple[LeftOut, ...] = (),
+        problems: tuple[Problem, ...] = (),
+    ) -> None:
+        values = UtteranceTable.of(utterances), left_out, skipped, problems
+        for each, value in zip(fields(self), values, strict=True):
+            object.__setattr__(self, each.name, value)
 
     def all_left_out(self) -> tuple[LeftOut, ...]:
         """Return all that is not used, and why."""

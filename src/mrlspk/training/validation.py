@@ -1,7 +1,7 @@
 """Validate an encoder on trials among held-out speakers."""
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -49,7 +49,7 @@ class ValidationTrials:
 
     def __init__(
         self,
-        utterances: tuple[Utterance, ...],
+        utterances: Sequence[Utterance],
         trials: Trials,
         *,
         dims: tuple[int, ...],

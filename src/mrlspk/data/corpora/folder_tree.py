@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from sys import intern
 
 from mrlspk.data.audio.source import FileSource
 from mrlspk.data.corpora.first_files import has_folder
@@ -44,7 +43,7 @@ class FolderTree:
             raise _without_audio(tree, self.layout)
         misplaced = tuple(audio_id for audio_id in tree.files if not _has_speaker(audio_id))
         problems = (*tree.problems(), *_level_problems(tree, ids, misplaced, self.layout))
-        return CorpusListing(tuple(_utterances(path, ids)), misplaced, tree.left_out, problems)
+        return CorpusListing(_utterances(path, ids), misplaced, tree.left_out, problems)
 
 
 def _has_speaker(audio_id: str) -> bool:
@@ -78,7 +77,7 @@ def _level_problems(tree: AudioTree, ids: Sequence[str], misplaced: Sequence[str
 
 
 def _utterances(root: Path, ids: Sequence[str]) -> Iterator[Utterance]:
-    """Yield the utterances; those of a speaker or session share one string, to save memory."""
+    """Yield the utterances."""
     prefix = str(root / "_")[:-1]
     for id_ in ids:
-        yield Utterance(id_, intern(speaker_of(id_)), intern(session_of(id_)), FileSource(prefix + id_))
+        yield Utterance(id_, speaker_of(id_), session_of(id_), FileSource(prefix + id_))

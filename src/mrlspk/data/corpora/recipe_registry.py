@@ -9,8 +9,6 @@ import logging
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from itertools import pairwise
-from operator import attrgetter
 from pathlib import Path
 
 from mrlspk.data.choices import AUTO
@@ -113,16 +111,16 @@ def scan_corpus(path: Path, corpus: str = AUTO) -> Manifest:
     recipe = recipe_for(path, corpus)
     listing = recipe.list_utterances(path)
     refuse_errors(listing.problems, path)
-    utterances = sorted(listing.utterances, key=attrgetter("utterance_id"))
+    utterances = listing.utterances.in_order()
     if not utterances:
         raise DataError(f"expected {recipe.layout}, got no utterance", path, "Name a corpus with audio in it.")
-    for utterance in utterances:
-        check_name(utterance.utterance_id, path)
-    for one, other in pairwise(utterances):
-        if one.utterance_id == other.utterance_id:
-            raise DataError(f"has the utterance {printable(one.utterance_id)} twice", path, "Give each one its own id.")
+    for utterance_id in utterances.ids:
+        check_name(utterance_id, path)
+    if (repeated := utterances.ids.first_disorder()) is not None:
+        what = f"has the utterance {printable(utterances.ids[repeated])} twice"
+        raise DataError(what, path, "Give each one its own id.")
     _tell(listing, path, recipe.layout)
-    return Manifest(path, tuple(utterances), listing.all_left_out())
+    return Manifest(path, utterances, listing.all_left_out())
 
 
 def _tell(listing: CorpusListing, path: Path, layout: str) -> None:

@@ -1,6 +1,5 @@
 """Cut training crops and label them with their classes."""
 
-import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mrlspk.data.audio import SAMPLE_RATE, random_crop
-from mrlspk.data.audio.source import AudioSource, FileSource
+from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.augmentation.steps import Augmentation, change_speed, samples_before_speed
-from mrlspk.data.manifest import Manifest, Utterance
+from mrlspk.data.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +63,9 @@ class CropDataset(Dataset[Sample]):
         self.speeds = speeds
         self.augmentation = augmentation
         self.sample_rate = sample_rate
-        # Arrays, not objects: counting references to a million of them would copy the memory that workers share.
-        self._ids = np.array([utterance.utterance_id.encode() for utterance in manifest.utterances])
-        self._sources = None if _are_files_of_ids(manifest) else PickledSources(manifest.utterances)
-        index_of = {speaker: index for index, speaker in enumerate(self.speakers)}
-        self._speaker_indices = np.array(
-            [index_of[utterance.speaker_id] for utterance in manifest.utterances], np.int64
-        )
+        # Columns, not objects: counting references to a million of them would copy the memory that workers share.
+        self._utterances = manifest.utterances
+        self._speaker_indices = manifest.speaker_index
 
     @property
     def n_classes(self) -> int:
@@ -89,23 +84,20 @@ class CropDataset(Dataset[Sample]):
         return np.tile(self.classes, n_passes)
 
     @property
-    def utterance_ids(self) -> list[str]:
+    def utterance_ids(self) -> Sequence[str]:
         """Ids of the utterances, in order; all speeds share them."""
-        return [utterance_id.decode() for utterance_id in self._ids]
+        return self._utterances.ids
 
     def source_of(self, index: int) -> AudioSource:
         """Return the audio that an index is cut from."""
-        if self._sources is not None:
-            return self._sources[index % len(self._ids)]
-        return FileSource(str(self.root / self.utterance_id(index)))
+        return self._utterances.source(index % len(self._utterances))
 
     def utterance_id(self, index: int) -> str:
         """Return the id of the utterance that an index is cut from."""
-        utterance_id: str = self._ids[index % len(self._ids)].decode()
-        return utterance_id
+        return self._utterances.ids[index % len(self._utterances)]
 
     def __len__(self) -> int:
-        return len(self._ids) * len(self.speeds)
+        return len(self._utterances) * len(self.speeds)
 
     def __getitem__(self, key: SampleKey) -> Sample:
         """Return a crop (samples,), its class, and what its augmentation needs on the device.
@@ -114,7 +106,7 @@ class CropDataset(Dataset[Sample]):
             DataError: If the file cannot be read.
         """
         rng = np.random.default_rng([self.seed, key.epoch, key.index, key.repeat])
-        speed_index, utterance_index = divmod(key.index, len(self._ids))
+        speed_index, utterance_index = divmod(key.index, len(self._utterances))
         with one_thread():
             waveform = self._crop(self.source_of(key.index), self.speeds[speed_index], rng)
             prepared = self.augmentation.prepare(waveform, rng) if self.augmentation else (waveform,)
@@ -126,26 +118,6 @@ class CropDataset(Dataset[Sample]):
         n_read = samples_before_speed(self.n_samples, speed)
         waveform = random_crop(source, n_read, rng, sample_rate=self.sample_rate)
         return waveform if speed == 1 else change_speed(waveform, speed)[: self.n_samples]
-
-
-class PickledSources:
-    """The sources of utterances in two arrays; a source takes as many bytes as its pickle, some hundred."""
-
-    def __init__(self, utterances: Sequence[Utterance]) -> None:
-        pickles = [pickle.dumps(utterance.source) for utterance in utterances]
-        self._bytes = np.frombuffer(b"".join(pickles), np.uint8)
-        self._ends = np.cumsum([len(each) for each in pickles])
-
-    def __getitem__(self, index: int) -> AudioSource:
-        start = self._ends[index - 1] if index else 0
-        source: AudioSource = pickle.loads(self._bytes[start : self._ends[index]])
-        return source
-
-
-def _are_files_of_ids(manifest: Manifest) -> bool:
-    """Return whether every utterance is the file that its id names below the root, as in a tree of folders."""
-    prefix = str(manifest.root / "_")[:-1]
-    return all(each.source == FileSource(prefix + each.utterance_id) for each in manifest.utterances)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import gzip
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -147,7 +147,7 @@ def _megabytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:,.1f} MB"
 
 
-def write_corpus(run_dir: Path, utterance_ids: list[str]) -> None:
+def write_corpus(run_dir: Path, utterance_ids: Sequence[str]) -> None:
     """Write the ids of the training utterances, one a line, compressed.
 
     Raises:
@@ -158,7 +158,7 @@ def write_corpus(run_dir: Path, utterance_ids: list[str]) -> None:
         partial_file.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
-def describe_corpus_change(run_dir: Path, utterance_ids: list[str]) -> str | None:
+def describe_corpus_change(run_dir: Path, utterance_ids: Sequence[str]) -> str | None:
     """Return which utterances were added to and removed from the corpus of a run; None if none were.
 
     Raises:

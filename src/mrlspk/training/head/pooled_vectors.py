@@ -1,6 +1,6 @@
 """Store the pooled vectors that a run needs: training crops, whole utterances, validation utterances, a teacher's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -138,7 +138,7 @@ class AudioStores:
         """Return the pooled vectors (utterances, in_features) of the validation trials' utterances, in their order."""
         return self._whole("validation utterances", trials.utterances, self.config.data.validation_seconds)
 
-    def _whole(self, stage: str, utterances: tuple[Utterance, ...], crop_seconds: float | None) -> Tensor:
+    def _whole(self, stage: str, utterances: Sequence[Utterance], crop_seconds: float | None) -> Tensor:
         features, on_stage = self.config.features, self.on_stage
         store = ensure_utterances(
             self.encoder,

@@ -1,0 +1,1 @@
+"""Utterances in columns: a million of them in a hundred megabytes."""
