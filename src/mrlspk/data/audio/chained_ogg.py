@@ -25,7 +25,7 @@ class ChainedStream(AudioStream):
         self._damages: dict[int, str] = {}
         first.close()
 
-    def blocks(self, start: int = 0) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.float32]]:  # noqa: ARG002
         """Yield (frames, channels) from frame ``start`` to the end of the last part."""
         position = 0
         for number, open_part in enumerate(self._parts):

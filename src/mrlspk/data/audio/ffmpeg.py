@@ -15,7 +15,7 @@ from mrlspk.data.audio.ffmpeg_container import encoded_audio, open_container, un
 from mrlspk.data.audio.ffmpeg_pass import MisplacedError, Pass, Samples
 from mrlspk.data.audio.ogg_links import find_links, is_ogg, read_end
 from mrlspk.data.audio.source import AudioSource
-from mrlspk.data.audio.stream import AudioStream, UndecodableError
+from mrlspk.data.audio.stream import AudioStream, UndecodableError, frames_at_once
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
@@ -32,6 +32,7 @@ class FFmpegStream(AudioStream):
         extent: First byte, and the byte behind the last, of the part to read; None: all of it.
         end_note: What to tell as `damage` once the end has been read.
         decodes_all: Decode from the beginning whatever is asked for, since time stamps and stated lengths mislead.
+        demuxer: FFmpeg's, if it is known; None: FFmpeg tries them all.
 
     Raises:
         DataError: If it is no recording that FFmpeg can decode.
@@ -44,8 +45,10 @@ class FFmpegStream(AudioStream):
         *,
         end_note: str | None = None,
         decodes_all: bool = False,
+        demuxer: str | None = None,
     ) -> None:
         self._source, self._extent, self._end_note, self._decodes_all = source, extent, end_note, decodes_all
+        self._demuxer = demuxer
         self._is_read = False
         self._passes: set[Pass] = set()
         self._lost = 0
@@ -54,14 +57,15 @@ class FFmpegStream(AudioStream):
         self.sample_rate, self.channels = self._unused.sample_rate, self._unused.channels
         self.container, self.codec = self._unused.container, self._unused.codec
 
-    def blocks(self, start: int = 0) -> Iterator[NDArray[np.float32]]:
-        """Yield (frames, channels), about a second each, from frame ``start`` to the end."""
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.float32]]:
+        """Yield (frames, channels) from frame ``start`` to the end: a short range at once, else about a second each."""
+        size = frames_at_once(start, stop, self.channels) or self.sample_rate
         held: list[Samples] = []
         n_held = 0
         for samples in self._samples_from(start):
             held.append(samples)
             n_held += len(samples)
-            if n_held >= self.sample_rate:
+            if n_held >= size:
                 yield np.concatenate(held)
                 held, n_held = [], 0
         if n_held:
@@ -131,7 +135,7 @@ class FFmpegStream(AudioStream):
 
     def _open(self) -> Pass:
         with self._errors():
-            opened = open_container(encoded_audio(self._source, self._extent), self._source)
+            opened = open_container(encoded_audio(self._source, self._extent), self._source, demuxer=self._demuxer)
             try:
                 decoding = Pass(opened, decodes_all=self._decodes_all)
             except (FFmpegError, EOFError):

@@ -33,18 +33,19 @@ class Opened:
     stream: FFmpegAudio
 
 
-def open_container(encoded: str | BinaryIO, source: AudioSource) -> Opened:
+def open_container(encoded: str | BinaryIO, source: AudioSource, *, demuxer: str | None = None) -> Opened:
     """Open encoded audio; video, cover art and other audio streams are not even demuxed.
 
     Args:
         encoded: An absolute path, or an open file.
         source: Named in errors.
+        demuxer: That of FFmpeg, if it is known; None: FFmpeg tries them all.
 
     Raises:
         DataError: If it is not a recording that FFmpeg can decode.
     """
     try:
-        container = av.open(encoded, "r", options=OPTIONS)
+        container = av.open(encoded, "r", format=demuxer, options=OPTIONS)
     except FFmpegError as error:
         raise undecodable(source, error) from error
     streams = [each for each in container.streams.audio if each.codec_context is not None]

@@ -14,6 +14,8 @@ from mrlspk.data.audio.packet_places import AudioPacket, PacketPlaces, Places, R
 from mrlspk.data.audio.stated_length import stated_end
 
 PREROLL_SECONDS = 1.0  # decoded before a range: overlap, bit reservoir, state of the codec
+AAC_LC, AAC_LC_FRAMES = "LC", 1024  # prediction over time and doubled rates are of other profiles
+AAC_LC_PREROLL = 2 * AAC_LC_FRAMES  # each packet overlaps the one before; the state is then that of the whole file
 SPEECH_PREROLL_SECONDS = 3.0  # speech codecs predict each frame from the one before
 SPEECH_CODECS = frozenset({"amrnb", "amrwb", "g722", "gsm", "speex"})
 FIRST_AMR_PAUSE = {"amrnb": 8, "amrwb": 9}  # frame types from here on hold no speech
@@ -82,15 +84,20 @@ class Pass:
             FFmpegError: If the container cannot be read.
         """
         self.target = target
-        is_speech_codec = self._opened.stream.codec_context.name in SPEECH_CODECS
-        preroll_seconds = SPEECH_PREROLL_SECONDS if is_speech_codec else PREROLL_SECONDS
-        wanted = target - round(preroll_seconds * self.sample_rate)
+        wanted = target - self._preroll()
         if wanted > 0 and self._places.kind is Places.STAMPS:
             self._seek(wanted)
             if self.position > target:
                 raise MisplacedError
         elif wanted > 0 and self._places.kind is Places.SIZES:
             self._drop_until(wanted)
+
+    def _preroll(self) -> int:
+        """Return the frames to decode before those that are wanted."""
+        codec = self._opened.stream.codec_context
+        if (codec.name, codec.profile, self._places.equal_size) == ("aac", AAC_LC, AAC_LC_FRAMES):
+            return AAC_LC_PREROLL
+        return round((SPEECH_PREROLL_SECONDS if codec.name in SPEECH_CODECS else PREROLL_SECONDS) * self.sample_rate)
 
     @property
     def end(self) -> float:

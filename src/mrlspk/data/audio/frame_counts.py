@@ -1,5 +1,6 @@
 """Count the frames of a file once, where its header does not state them."""
 
+from mrlspk.data.audio.headers import parse_header
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.audio.stream import AudioStream
 from mrlspk.errors import DataError
@@ -15,14 +16,16 @@ _counts: dict[_Key, int] = {}
 def count_frames(source: AudioSource, stream: AudioStream) -> int:
     """Return the exact number of frames of ``stream``, which is open on ``source``.
 
-    What has been counted is kept by path, size and time of the last change: an epoch of random crops counts each file
-    once.
+    The usual MPEG-4 header states it. What has been counted is kept by path, size and time of the last change: an epoch
+    of random crops counts each file once.
 
     Raises:
         DataError: If the audio cannot be read to its end.
     """
     if stream.n_frames is not None:
         return stream.n_frames
+    if stream.codec == "aac" and (stated := parse_header(source)) and stated.sample_rate == stream.sample_rate:
+        return stated.n_frames
     if source.path is None:
         return stream.count_frames()
     with reading(str(source), DataError):

@@ -58,7 +58,7 @@ def read_header(audio: AudioSource | str | Path, *, counts: bool = False) -> Aud
         DataError: If the audio is absent, empty, cut short or not audio, or its name is not UTF-8.
     """
     source = as_source(audio)
-    parsed = _parse(source)
+    parsed = parse_header(source)
     if parsed is not None and LOWEST_RATE <= parsed.sample_rate <= HIGHEST_RATE:
         return AudioHeader(
             parsed.format, parsed.codec, parsed.sample_rate, parsed.channels, parsed.n_frames, is_exact=True
@@ -66,7 +66,7 @@ def read_header(audio: AudioSource | str | Path, *, counts: bool = False) -> Aud
     return _open(source, counts=counts)
 
 
-def _parse(source: AudioSource) -> Stated | None:
+def parse_header(source: AudioSource) -> Stated | None:
     """Return what a header of a usual form states; None for any other, and for what cannot be read."""
     try:
         str(source).encode()

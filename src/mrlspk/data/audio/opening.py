@@ -1,11 +1,15 @@
 """Open audio with the decoder that its content asks for, or with the other one if that fails."""
 
+import os
+import stat
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 from mrlspk.data.audio.completeness import COPY_AGAIN, check_complete
 from mrlspk.data.audio.formats import FFMPEG_FORMATS, HEADERLESS_SUFFIXES, SNDFILE_FORMATS, is_playlist, recognise
+from mrlspk.data.audio.pcm import PcmStream
 from mrlspk.data.audio.resampling import check_rate
 from mrlspk.data.audio.sndfile import SndfileStream, open_sndfile
 from mrlspk.data.audio.source import AudioSource, as_source
@@ -14,6 +18,8 @@ from mrlspk.data.utterance_ids import NOT_UTF8, RENAME, is_utf8, printable
 from mrlspk.errors import DataError
 from mrlspk.file_kinds import why_not_audio
 from mrlspk.reading import is_file, is_folder, reading
+
+MPEG4_DEMUXER = "mov"  # FFmpeg's
 
 type Open = Callable[[AudioSource], AudioStream]
 
@@ -26,12 +32,18 @@ def open_stream(audio: AudioSource | str | Path) -> AudioStream:
             or a name that is not UTF-8.
     """
     source = as_source(audio)
-    _check_file(source)
-    with reading(str(source), DataError), source.open() as file:
+    size = _check_file(source)
+    with ExitStack() as held:
+        held.enter_context(reading(str(source), DataError))
+        file = held.enter_context(source.open())
         audio_format = recognise(file)
         if audio_format is None and is_playlist(file):
             raise DataError("a playlist, not a recording", str(source), "Give the recordings that it lists.")
-        samples = check_complete(file, audio_format, str(source), source.size())
+        samples = check_complete(file, audio_format, str(source), size)
+        if audio_format == "WAV" and samples is not None and (pcm := PcmStream.of(source, file, samples, size)):
+            check_rate(pcm.sample_rate, str(source))
+            held.pop_all()  # the stream closes the file
+            return pcm
     if audio_format is None and source.suffix in HEADERLESS_SUFFIXES:
         raise _headerless(source)
     stream = _open_by_content(source, audio_format, is_empty=samples is not None and samples.stated == 0)
@@ -43,17 +55,30 @@ def open_stream(audio: AudioSource | str | Path) -> AudioStream:
     return stream
 
 
-def _check_file(source: AudioSource) -> None:
-    """Refuse a name that the decoders do not take, an absent file and an empty one."""
+def _check_file(source: AudioSource) -> int:
+    """Return the size; refuse a name that the decoders do not take, an absent file and an empty one."""
     if not is_utf8(str(source)):
         raise DataError(NOT_UTF8, printable(str(source)), RENAME)
-    if source.path is not None and not is_file(source.path, DataError, "Check the path."):
-        raise DataError(_why_no_file(source.path), str(source), "Check the path.")
+    path = source.path
+    if path is not None and (size := _size_of_file(path)):
+        return size
+    if path is not None and not is_file(path, DataError, "Check the path."):
+        raise DataError(_why_no_file(path), str(source), "Check the path.")
     with reading(str(source), DataError):
         size = source.size()
     if not size:
         what = f"expected {source.suffix} audio, got an empty file (0 bytes)"
         raise DataError(what, str(source), COPY_AGAIN)
+    return size
+
+
+def _size_of_file(path: Path) -> int:
+    """Return the size of a file; 0 for anything else, and for what cannot be looked at."""
+    try:
+        state = os.stat(path)  # noqa: PTH116 - a path is looked at once for each crop
+    except (OSError, ValueError):
+        return 0
+    return state.st_size if stat.S_ISREG(state.st_mode) else 0
 
 
 def _why_no_file(path: Path) -> str:
@@ -71,6 +96,8 @@ def _open_by_content(source: AudioSource, audio_format: str | None, *, is_empty:
     FFmpeg also reads what libsndfile cannot open, and formats whose header does not know its length. The other way
     round, libsndfile is not asked about Ogg and MPEG-4: of a damaged Ogg file it reads the beginning.
     """
+    if audio_format == "MPEG-4":
+        return _open_mpeg4(source)
     if audio_format not in SNDFILE_FORMATS:
         others = [] if audio_format in FFMPEG_FORMATS else [open_sndfile]
         return _first_that_opens(source, [_open_ffmpeg, *others])
@@ -92,6 +119,12 @@ def _open_ffmpeg(source: AudioSource) -> AudioStream:
     from mrlspk.data.audio.ffmpeg import open_ffmpeg  # PyAV takes a moment to import
 
     return open_ffmpeg(source)
+
+
+def _open_mpeg4(source: AudioSource) -> AudioStream:
+    from mrlspk.data.audio.ffmpeg import FFmpegStream
+
+    return _first_that_opens(source, [partial(FFmpegStream, demuxer=MPEG4_DEMUXER)])
 
 
 def _holds_more_than_counted(stream: SndfileStream, source: AudioSource) -> bool:

@@ -117,7 +117,7 @@ class AudioReader:
     def _mono(self, span: Span) -> Iterator[NDArray[np.float32]]:
         """Yield the chosen channel as it is decoded, and take note of what is wrong with it."""
         position = span.start
-        for block in self._stream.blocks(span.start):
+        for block in self._stream.blocks(span.start, span.stop):
             within = block if span.stop is None else block[: span.stop - position]
             waveform = take_channel(within, self._source.channel)
             self._note(within, waveform)

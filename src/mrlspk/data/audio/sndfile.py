@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from mrlspk.data.audio.completeness import COPY_AGAIN
 from mrlspk.data.audio.source import AudioSource
-from mrlspk.data.audio.stream import UndecodableError
+from mrlspk.data.audio.stream import UndecodableError, block_frames
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
-BLOCK_SAMPLES = 1 << 15  # of all channels together
 SAMPLE_BYTES = {"PCM_S8": 1, "PCM_16": 2, "PCM_24": 3}
 CODECS = {  # FFmpeg's names
     "PCM_16": "pcm_s16",
@@ -57,8 +56,8 @@ class SndfileStream:
         self.n_frames: int | None = counted if is_counted else None
         self.damage: str | None = None
 
-    def blocks(self, start: int = 0) -> Iterator[NDArray[np.float32]]:
-        """Yield (frames, channels) from frame ``start`` to the end.
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.float32]]:
+        """Yield (frames, channels) from frame ``start`` to the end, or to ``stop``.
 
         Raises:
             DataError: If there are fewer samples than the header counts, or they cannot be decoded.
@@ -66,10 +65,13 @@ class SndfileStream:
         if self.n_frames is not None and start >= self.n_frames:
             return
         position = self._go_to(start)
-        while len(block := self._read(position)):
+        count = block_frames(position, stop, self.channels)
+        while len(block := self._read(position, count)):
             position += len(block)
             if position > start:
                 yield block[max(start - (position - len(block)), 0) :]
+            if stop is not None and position >= stop:
+                return
         if self.n_frames is not None and position < self.n_frames:
             raise self._cut_short(position)
 
@@ -98,10 +100,9 @@ class SndfileStream:
         self._file = _open(self._source)
         return 0
 
-    def _read(self, position: int) -> NDArray[np.float32]:
+    def _read(self, position: int, count: int) -> NDArray[np.float32]:
         """Return the next frames, none at the end."""
         try:
-            count = max(BLOCK_SAMPLES // self.channels, 1)
             block: NDArray[np.float32] = self._file.read(count, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise self._cut_short(position, error) from error

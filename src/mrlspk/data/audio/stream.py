@@ -10,6 +10,20 @@ from mrlspk.data.audio.completeness import COPY_AGAIN
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.errors import DataError
 
+BLOCK_SAMPLES = 1 << 15  # of all channels together
+LARGEST_RANGE = 1 << 19  # samples of a range that is read at once; 32 s at 16 kHz
+
+
+def frames_at_once(start: int, stop: int | None, channels: int) -> int | None:
+    """Return the frames of a range that is short enough to be one block; None for any other."""
+    n_wanted = 0 if stop is None else stop - start
+    return n_wanted if 0 < n_wanted * channels <= LARGEST_RANGE else None
+
+
+def block_frames(start: int, stop: int | None, channels: int) -> int:
+    """Return how many frames to read at once: all of a short range, else some seconds."""
+    return frames_at_once(start, stop, channels) or max(BLOCK_SAMPLES // channels, 1)
+
 
 class AudioStream(Protocol):
     """Open encoded audio; a frame is one sample of every channel.
@@ -28,10 +42,14 @@ class AudioStream(Protocol):
     container: str
     codec: str
 
-    def blocks(self, start: int = 0) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.float32]]:
         """Yield (frames, channels), about a second each, from frame ``start`` to the end.
 
         The samples are those of a slice of the whole, up to what the codec itself leaves open.
+
+        Args:
+            start: First frame.
+            stop: Frame behind the last that is wanted, so that a short range is one block; more may come all the same.
 
         Raises:
             DataError: If the audio ends before its container says it does, or cannot be decoded.

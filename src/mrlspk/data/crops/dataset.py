@@ -124,6 +124,9 @@ class CropDataset(Dataset[Sample]):
 def one_thread() -> Iterator[None]:
     """Run torch single-threaded, as the workers of a loader do, so that crops are bit-identical."""
     n_threads = torch.get_num_threads()
+    if n_threads == 1:
+        yield
+        return
     torch.set_num_threads(1)
     try:
         yield

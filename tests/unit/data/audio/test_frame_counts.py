@@ -16,6 +16,8 @@ from mrlspk.data.audio.stream import AudioStream
 class Counted(AudioStream):
     """A stream that counts how often it is counted."""
 
+    codec = "mp3"
+
     def __init__(self, n_frames: int | None = None) -> None:
         self.n_frames, self.n_counts = n_frames, 0
 
@@ -64,3 +66,13 @@ def test_crops_of_one_file_count_it_once(tmp_path, monkeypatch):
     for seed in range(3):
         random_crop(path, 1_600, np.random.default_rng(seed))
     assert len(n_counts) == 1
+
+
+def test_header_of_mpeg4_spares_the_counting(encoded, monkeypatch):
+    stream = open_stream(encoded("m4a"))
+    expected = stream.count_frames()
+    stream.close()
+    monkeypatch.delattr(FFmpegStream, "count_frames")
+    stream = open_stream(encoded("m4a"))
+    assert count_frames(FileSource(str(encoded("m4a"))), stream) == expected
+    stream.close()

@@ -9,6 +9,7 @@ from tests.encoded_audio import write_lossy
 from mrlspk.data.audio.ffmpeg import FFmpegStream
 from mrlspk.data.audio.formats import HEADERLESS_SUFFIXES
 from mrlspk.data.audio.opening import open_stream
+from mrlspk.data.audio.pcm import PcmStream
 from mrlspk.data.audio.sndfile import SndfileStream
 from mrlspk.errors import DataError
 
@@ -30,10 +31,13 @@ def pcm(audio_format: str = "WAV", subtype: str = "PCM_16", rate: int = 16_000) 
 
 
 @pytest.mark.parametrize("suffix", ["wav", "mp3", "xyz", ""])
-def test_libsndfile_reads_a_wav_of_any_name(tmp_path, suffix):
+@pytest.mark.parametrize(("subtype", "kind"), [("PCM_16", PcmStream), ("PCM_24", SndfileStream)])
+def test_wav_of_any_name_is_read_as_wav(tmp_path, suffix, subtype, kind):
     path = tmp_path / f"a.{suffix}"
-    path.write_bytes(pcm())
-    assert isinstance(open_stream(path), SndfileStream)
+    path.write_bytes(pcm(subtype=subtype))
+    stream = open_stream(path)
+    assert isinstance(stream, kind)
+    stream.close()
     np.testing.assert_allclose(frames(path)[:, 0], NOISE, atol=2**-15)
 
 
