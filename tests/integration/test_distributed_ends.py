@@ -41,8 +41,9 @@ def ended(started):
     return code
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("launcher", ["torchrun", "fabric"])
+@pytest.mark.parametrize(
+    ("launcher", "number"), [("torchrun", signal.SIGTERM), ("fabric", signal.SIGTERM), ("fabric", signal.SIGINT)]
+)
 def test_stopped_run_is_saved_and_resumes(runs, whole, launcher, number):
     """Ctrl-C in a terminal is SIGINT to all processes that torchrun or the first of the run has not set apart."""
     name = f"stopped-{launcher}-{number.name}"

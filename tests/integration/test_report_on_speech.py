@@ -58,19 +58,18 @@ def flags(shared):
     return [*lists, *(part for folder in LISTS.values() for part in ("--audio-root", speech / folder)), *DIMS]
 
 
-def test_report_of_each_checkpoint_tells_what_is_printed(run, models, flags, tmp_path):
-    for model in models:
-        folder = tmp_path / model.rpartition("/")[2]
-        outcome = run("eval", model, *flags, "--report", folder, "--json")
-        assert outcome.exit_code == 0, outcome.stderr
-        shown = check_page(folder, outcome.json)
-        assert {f"results-{i}" for i in range(3)} <= set(shown)
-        rows = table_rows(run("eval", model, *flags).stdout, len(LISTS))
-        for trials, listed in zip(outcome.json["trials"], rows, strict=True):
-            for result, row in zip(trials["results"], listed, strict=True):
-                costs = [f"{each['min_dcf']:.4f}" for each in result["dcf"]]
-                figures = [f"{100 * result['eer']:.2f}", *costs, f"{result['min_cllr']:.4f}"]
-                assert row == [str(result["dim"]), *figures, f"{result['threshold']:.4f}"]
+def test_report_of_a_checkpoint_tells_what_is_printed(run, models, flags, tmp_path):
+    disturbed = models[1]
+    outcome = run("eval", disturbed, *flags, "--report", tmp_path / "page", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    shown = check_page(tmp_path / "page", outcome.json)
+    assert {f"results-{i}" for i in range(3)} <= set(shown)
+    rows = table_rows(run("eval", disturbed, *flags).stdout, len(LISTS))
+    for trials, listed in zip(outcome.json["trials"], rows, strict=True):
+        for result, row in zip(trials["results"], listed, strict=True):
+            costs = [f"{each['min_dcf']:.4f}" for each in result["dcf"]]
+            figures = [f"{100 * result['eer']:.2f}", *costs, f"{result['min_cllr']:.4f}"]
+            assert row == [str(result["dim"]), *figures, f"{result['threshold']:.4f}"]
 
 
 def test_report_of_the_comparison_tells_what_is_printed(run, models, flags, tmp_path):
