@@ -126,3 +126,18 @@ def waits_in_writing():
         fsync(descriptor)
 
     os.fsync = wait
+
+
+def killed_in_second_shard():
+    """Kill the process while it writes the second of its shards that are missing."""
+    from mrlspk.data.shards import packing
+
+    plain, begun = packing.write_shard, []
+
+    def write(files, samples, **options):
+        begun.append(files)
+        if len(begun) == 2:
+            options["on_sample"] = lambda: os.kill(os.getpid(), signal.SIGKILL)
+        plain(files, samples, **options)
+
+    packing.write_shard = write

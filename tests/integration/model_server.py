@@ -91,14 +91,15 @@ class ModelServer:
         return await self._send(request, body, answer)
 
     async def _send(self, request, body, answer):
-        asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", "") if answer.range_honoured else "")
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", "") if answer.range_honoured else "")
         start, status, headers = int(asked[1]) if asked else 0, 200, {}
+        end = min(int(asked[2]) + 1, len(body)) if asked and asked[2] else len(body)
         if start >= len(body) > 0:
             self._note(request, 0)
             return web.Response(status=416)
-        if start:
-            status, headers["Content-Range"] = 206, f"bytes {start}-{len(body) - 1}/{len(body)}"
-        rest = answer.change(body[start:])
+        if start or end < len(body):
+            status, headers["Content-Range"] = 206, f"bytes {start}-{end - 1}/{len(body)}"
+        rest = answer.change(body[start:end])
         stop = next((limit for limit in (answer.cut, answer.hold) if limit is not None), len(rest))
         self._note(request, len(rest[:stop] if answer.cut is not None else rest))
         while answer.silent and not self.gate.is_set():

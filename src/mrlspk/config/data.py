@@ -81,6 +81,10 @@ class DataConfig(StrictModel):
     sampler: Literal["speaker_balanced", "shuffle"] = Field(
         "shuffle", description="speaker_balanced: sample speakers evenly; shuffle: every utterance once an epoch."
     )
+    shuffle_window: Count | None = Field(
+        None,
+        description="Shards of which crops are mixed, and which are read, at a time (sampler shuffle); null: all.",
+    )
     utterances_per_speaker: Count = Field(
         1, description="Crops of each speaker in a batch (speaker_balanced); Triplet needs 2 or more."
     )
@@ -133,6 +137,13 @@ class DataConfig(StrictModel):
                 raise ValueError(f"{key} needs vectors: give both or none")
         if self.vectors and self.speed_perturbation:
             raise ValueError("speed_perturbation needs audio: leave it empty to train on vectors")
+        return self
+
+    @model_validator(mode="after")
+    def check_window(self) -> Self:
+        """Refuse a window with an order that follows the speakers."""
+        if self.shuffle_window is not None and self.sampler != "shuffle":
+            raise ValueError(f"shuffle_window needs the sampler shuffle, got {self.sampler}")
         return self
 
     @model_validator(mode="after")

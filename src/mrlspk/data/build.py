@@ -27,6 +27,8 @@ from mrlspk.data.held_out import Domains, draw_trials, hold_out, read_domains, s
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.metadata import read_metadata, speaker_values
+from mrlspk.data.remote import is_url
+from mrlspk.data.shards.order import ShardWindow
 from mrlspk.data.trials import Trials
 from mrlspk.errors import DataError
 from mrlspk.reading import is_file, is_folder
@@ -96,7 +98,7 @@ def _scan(config: DataConfig, key: str, folder: Path, otherwise: str) -> Manifes
     Raises:
         DataError: If it is absent or cannot be used.
     """
-    if not (is_folder(folder, DataError) or is_file(folder, DataError)):
+    if not (is_url(folder) or is_folder(folder, DataError) or is_file(folder, DataError)):
         origin = "" if key in config.model_fields_set else " (default)"
         fix = f"Check the path. Set it with `set=data.{key}=DIR`{otherwise}."
         raise DataError("no such folder", f"data.{key}{origin}: {folder}", fix)
@@ -157,11 +159,14 @@ def build_augmentation(config: DataConfig) -> Augmentation | None:
 
 
 def build_sampler(
-    classes: NDArray[np.int64], config: DataConfig, *, seed: int
+    classes: NDArray[np.int64], config: DataConfig, *, seed: int, shards: NDArray[np.int64] | None = None
 ) -> ShuffleSampler | SpeakerBalancedSampler:
-    """Return the order of crops with the classes (crops,)."""
+    """Return the order of crops with the classes (crops,), in windows of ``shards`` (crops,) if they are given."""
     if config.sampler == "shuffle":
-        return ShuffleSampler(len(classes), seed=seed, n_crops=config.crops_per_epoch)
+        window = None
+        if shards is not None and config.shuffle_window is not None:
+            window = ShardWindow(shards, config.shuffle_window)
+        return ShuffleSampler(len(classes), seed=seed, n_crops=config.crops_per_epoch, window=window)
     return SpeakerBalancedSampler(
         classes,
         utterances_per_speaker=config.utterances_per_speaker,

@@ -4,7 +4,8 @@ from enum import StrEnum
 
 AUTO = "auto"
 CORPUS_NAMES = (
-    "folders", "cn-celeb", "common-voice", "librispeech", "speechocean762", "voxblink2", "voxceleb1", "voxceleb2",
+    "folders", "cn-celeb", "common-voice", "librispeech", "shards", "speechocean762", "voxblink2", "voxceleb1",
+    "voxceleb2",
 )  # fmt: skip
 
 

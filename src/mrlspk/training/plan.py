@@ -149,7 +149,9 @@ def build_batches(config: Config, data: TrainingData, ranks: Ranks) -> RankBatch
     Raises:
         ConfigError: If an epoch does not fill a batch.
     """
-    sampler = build_sampler(data.train.classes_of(n_passes(config)), config.data, seed=config.seed)
+    reads_audio = not config.trains_head_alone  # a head is trained on stored vectors
+    shards = data.train.number_shards() if config.data.shuffle_window and reads_audio else None
+    sampler = build_sampler(data.train.classes_of(n_passes(config)), config.data, seed=config.seed, shards=shards)
     batches = RankBatches(sampler, batch_size=config.training.batch, rank=ranks.rank, n_ranks=ranks.world_size)
     check_batch(config, len(sampler), batches.crops_of_all)
     return batches

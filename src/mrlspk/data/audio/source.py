@@ -1,12 +1,12 @@
 """Sources of encoded audio: a file, a member of a tar archive, or a time range of either."""
 
-import io
 import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
+from mrlspk.data.byte_ranges import open_range
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
@@ -96,7 +96,7 @@ class TarMember(AudioSource):
     """A file in an uncompressed tar archive; `list_tar` finds where its bytes are.
 
     Args:
-        archive: Path of the archive.
+        archive: Path or URL of the archive.
         name: Of the member.
         offset: Of its first byte in the archive.
         length: In bytes.
@@ -111,10 +111,14 @@ class TarMember(AudioSource):
         return f"{self.archive}:{self.name}"
 
     def open(self) -> BinaryIO:
-        """Read the member into memory."""
-        with Path(self.archive).open("rb") as file:
-            file.seek(self.offset)
-            return io.BytesIO(file.read(self.length))
+        """Open the member; that of an archive at a URL is fetched whole.
+
+        Raises:
+            OSError: If the archive cannot be read, or ends too early.
+            DataError: If there is no archive at the URL, or it ends too early.
+            DownloadError: If its server cannot be reached.
+        """
+        return open_range(self.archive, self.offset, self.length)
 
     def size(self) -> int:
         """Return the size of the member as the archive states it."""
@@ -220,6 +224,13 @@ def as_source(audio: AudioSource | str | Path) -> AudioSource:
 def take_channel(source: AudioSource, channel: Channel) -> AudioSource:
     """Return one channel of a source, counted from 0, or for ``mix`` the source as it is."""
     return source if channel == "mix" else ChannelSource(source, channel)
+
+
+def archive_of(source: AudioSource) -> str | None:
+    """Return path or URL of the archive that the audio is in; None if it is in none."""
+    while isinstance(source, RangeSource | ChannelSource):
+        source = source.whole if isinstance(source, RangeSource) else source.recording
+    return source.archive if isinstance(source, TarMember) else None
 
 
 def list_tar(archive: Path) -> tuple[TarMember, ...]:

@@ -19,6 +19,7 @@ from mrlspk.data.corpora.folder_tree import FolderTree
 from mrlspk.data.corpora.librispeech import LibriSpeech
 from mrlspk.data.corpora.path_pattern import is_pattern
 from mrlspk.data.corpora.pattern_tree import PatternTree
+from mrlspk.data.corpora.shards import Shards
 from mrlspk.data.corpora.speechocean762 import SpeechOcean762
 from mrlspk.data.corpora.voxblink2 import VoxBlink2
 from mrlspk.data.corpora.voxceleb import VOXCELEB1, VOXCELEB2, VoxCeleb
@@ -34,6 +35,7 @@ log = logging.getLogger("mrlspk.data")
 
 _RECIPES: list[CorpusRecipe] = []
 _FOLDER_TREE = FolderTree()
+_SHARDS = Shards()
 _PUBLISHED = (  # the first that recognises a corpus reads it
     CnCeleb(),
     CommonVoice(),
@@ -92,6 +94,7 @@ def _recipes() -> Iterator[CorpusRecipe]:
     """Yield all recipes in the order in which they are asked."""
     yield from _RECIPES
     yield from _installed_recipes()
+    yield _SHARDS  # a folder of tars too
     yield from _PUBLISHED
     yield _FOLDER_TREE
 

@@ -14,6 +14,7 @@ from mrlspk.data.audio import SAMPLE_RATE, random_crop
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.augmentation.steps import Augmentation, change_speed, samples_before_speed
 from mrlspk.data.manifest import Manifest
+from mrlspk.data.shards.order import number_shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,14 @@ class CropDataset(Dataset[Sample]):
     def utterance_id(self, index: int) -> str:
         """Return the id of the utterance that an index is cut from."""
         return self._utterances.ids[index % len(self._utterances)]
+
+    def number_shards(self) -> NDArray[np.int64]:
+        """Return the shard of every index, (len,).
+
+        Raises:
+            DataError: If the corpus is not in shards.
+        """
+        return np.tile(number_shards(map(self.source_of, range(len(self._utterances))), self.root), len(self.speeds))
 
     def __len__(self) -> int:
         return len(self._utterances) * len(self.speeds)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Sampler
 
 from mrlspk.data.crops.dataset import SampleKey
+from mrlspk.data.shards.order import ShardWindow
 
 
 class Order(Protocol):
@@ -33,12 +34,16 @@ class ShuffleSampler(Sampler[SampleKey]):
         n_items: Length of the dataset.
         seed: Seed of the order.
         n_crops: Length of an epoch; None for one of each.
+        window: Shuffle the indices of a few shards at a time; None: all of them.
     """
 
-    def __init__(self, n_items: int, *, seed: int, n_crops: int | None = None) -> None:
+    def __init__(
+        self, n_items: int, *, seed: int, n_crops: int | None = None, window: ShardWindow | None = None
+    ) -> None:
         self.n_items = n_items
         self.seed = seed
         self.n_crops = n_crops or n_items
+        self.window = window
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -56,9 +61,12 @@ class ShuffleSampler(Sampler[SampleKey]):
     def _walk(self, epoch: int, first_pass: int) -> Iterator[SampleKey]:
         repeat = 0
         while True:
-            for index in np.random.default_rng([self.seed, first_pass + repeat]).permutation(self.n_items):
+            for index in self._shuffled(np.random.default_rng([self.seed, first_pass + repeat])):
                 yield SampleKey(int(index), epoch, repeat)
             repeat += 1
+
+    def _shuffled(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        return rng.permutation(self.n_items) if self.window is None else self.window.permutation(rng)
 
 
 class SpeakerBalancedSampler(Sampler[SampleKey]):

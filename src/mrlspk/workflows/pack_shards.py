@@ -1,0 +1,137 @@
+"""Pack a corpus into shards of WebDataset's format."""
+
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrlspk.data.choices import AUTO
+from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.manifest import Manifest
+from mrlspk.data.shards.packing import ShardFolder, write_shards
+from mrlspk.data.shards.plan import ShardPlan, plan_shards
+from mrlspk.data.shards.sample_keys import sample_keys
+from mrlspk.errors import MrlspkError
+from mrlspk.files import OnProgress
+from mrlspk.partial_files import write_errors
+
+log = logging.getLogger("mrlspk.data")
+
+SHARD_BYTES = 1 << 30
+MOST_JOBS = 8
+NAME = "shard"
+
+
+@dataclass(frozen=True)
+class PackedShards:
+    """Shards that have been written.
+
+    Attributes:
+        path: Their folder.
+        index: The manifest file in it.
+        n_shards: Number of tars.
+        n_utterances: In them.
+        n_bytes: Of all tars.
+        errors: Why utterances are left out, by id.
+        n_resumed: Shards that an earlier, stopped pack wrote.
+    """
+
+    path: Path
+    index: Path
+    n_shards: int
+    n_utterances: int
+    n_bytes: int
+    errors: dict[str, str]
+    n_resumed: int
+
+
+def pack_shards(
+    corpus: Path,
+    output: Path,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    seed: int = 0,
+    name: str = NAME,
+    recipe: str = AUTO,
+    jobs: int | None = None,
+    force: bool = False,
+    on_progress: OnProgress | None = None,
+) -> PackedShards:
+    """Write a corpus as tars, and at last an index of them, which every command takes in place of the corpus.
+
+    Args:
+        corpus: A folder, manifest file, or whatever a recipe reads.
+        output: Folder of the shards. If a pack of the same corpus was stopped there, it goes on.
+        shard_bytes: Largest size of a shard; one with a single larger recording is larger.
+        seed: Of the order of utterances in the shards.
+        name: Beginning of the names of the shards.
+        recipe: Of the corpus: auto, a name, or a pattern of paths.
+        jobs: Shards written at a time, each by a process; None: one for each processor, up to eight.
+        force: Replace shards and indexes that are there.
+        on_progress: Called with (utterances packed, utterances).
+
+    Raises:
+        DataError: If the corpus is absent or cannot be used.
+        MrlspkError: If shards are there, or cannot be written.
+    """
+    folder = ShardFolder(output, name)
+    manifest = scan_corpus(corpus, recipe)
+    plan = plan_shards(manifest.utterances, shard_bytes=shard_bytes, seed=seed)
+    with write_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+    with folder.begun(plan, force=force) as missing:
+        _check_room(output, plan, missing)
+        n_resumed = len(plan) - len(missing)
+        if n_resumed:
+            log.warning("%s: %d of %d shards were written before: going on", output, n_resumed, len(plan))
+        _write(folder, missing, plan, manifest, jobs=jobs, on_progress=on_progress)
+        errors = folder.errors(len(plan))
+        index = folder.write_index(len(plan))
+        folder.end()
+    return PackedShards(
+        path=output,
+        index=index,
+        n_shards=len(plan),
+        n_utterances=len(manifest.utterances) - len(errors),
+        n_bytes=sum(folder.files(number).tar.stat().st_size for number in range(len(plan))),
+        errors=errors,
+        n_resumed=n_resumed,
+    )
+
+
+def _write(
+    folder: ShardFolder,
+    missing: Sequence[int],
+    plan: ShardPlan,
+    manifest: Manifest,
+    *,
+    jobs: int | None,
+    on_progress: OnProgress | None,
+) -> None:
+    total = len(manifest.utterances)
+    n_done = total - sum(len(plan.members(number)) for number in missing)
+
+    def count(n_samples: int) -> None:
+        nonlocal n_done
+        n_done += n_samples
+        if on_progress:
+            on_progress(n_done, total)
+
+    count(0)
+    keys = sample_keys([each.utterance_id for each in manifest.utterances])
+    jobs = jobs or min(MOST_JOBS, os.cpu_count() or 1)
+    write_shards(folder, missing, plan, manifest.utterances, keys, jobs=jobs, on_samples=count)
+
+
+def _check_room(output: Path, plan: ShardPlan, missing: Sequence[int]) -> None:
+    """Check that the disk has room for the missing shards.
+
+    Raises:
+        MrlspkError: If it does not.
+    """
+    needed, free = sum(plan.n_bytes[number] for number in missing), shutil.disk_usage(output).free
+    if needed > free:
+        what = f"{needed / 1e9:,.1f} GB of shards are to be written, and {free / 1e9:,.1f} GB are free"
+        raise MrlspkError(what, output, "Make room, or give a folder on another disk.")

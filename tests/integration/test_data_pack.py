@@ -1,0 +1,139 @@
+"""``mrlspk data pack``: what it writes, and how it goes on after a kill."""
+
+import json
+import tarfile
+
+import pytest
+import webdataset
+
+from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.errors import DataError
+from mrlspk.workflows import pack_shards
+
+SIZE = "100kB"  # the tiny corpus has 16 files of 16 kB: four shards
+
+
+@pytest.fixture
+def pack(run, tmp_path, tiny_corpus):
+    """Pack the tiny corpus into a folder, in this process."""
+
+    def command(*arguments, folder="shards", corpus=None):
+        where = "-o", tmp_path / folder
+        return run("data", "pack", corpus or tiny_corpus.root, *where, "--shard-size", SIZE, "--jobs", 1, *arguments)
+
+    return command
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != ".packing"}
+
+
+def test_packed_shards_hold_every_file_unchanged_with_its_description(pack, tmp_path, tiny_corpus):
+    outcome = pack("--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert {key: outcome.json[key] for key in ("command", "shards", "utterances", "errors", "resumed")} == {
+        "command": "data pack", "shards": 4, "utterances": 16, "errors": [], "resumed": 0,
+    }  # fmt: skip
+    tars = sorted((tmp_path / "shards").glob("*.tar"))
+    assert [path.name for path in tars] == [f"shard-{number:06}.tar" for number in range(4)]
+    assert all(path.stat().st_size <= 100_000 for path in tars)
+    assert outcome.json["bytes"] == sum(path.stat().st_size for path in tars)
+    found = {}
+    for path in tars:
+        with tarfile.open(path) as tar:
+            entries = {entry.name: entry for entry in tar}
+            for name in (each for each in entries if each.endswith(".wav")):
+                assert (entries[name].mtime, entries[name].uid, entries[name].uname) == (0, 0, "")
+                facts = json.load(tar.extractfile(name.replace(".wav", ".json")))
+                found[facts["id"]] = facts, tar.extractfile(name).read()
+    assert sorted(found) == tiny_corpus.utterance_ids
+    for utterance_id, (facts, audio) in found.items():
+        speaker, session, _ = utterance_id.split("/")
+        assert facts == {"id": utterance_id, "speaker": speaker, "session": f"{speaker}/{session}"}
+        assert audio == (tiny_corpus.root / utterance_id).read_bytes()
+    assert {path.name for path in (tmp_path / "shards").iterdir()} == {each.name for each in tars} | {"index.jsonl"}
+
+
+def test_same_corpus_gives_same_bytes_in_any_number_of_processes(pack, tmp_path):
+    pack()
+    assert pack("--jobs", 2, folder="others").exit_code == 0
+    assert contents(tmp_path / "others") == contents(tmp_path / "shards")
+    assert pack("--seed", 1, folder="reordered").exit_code == 0
+    assert contents(tmp_path / "reordered") != contents(tmp_path / "shards")
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # the library leaves the tars to the interpreter
+def test_webdataset_reads_the_shards(pack, tmp_path, tiny_corpus):
+    wav = (tiny_corpus.root / "speaker0/a/1.wav").read_bytes()
+    long_name = f"v1.2-é-{'x' * 120}"  # does not fit into the header of a tar
+    for name in (f"{long_name}.wav", "1.flac"):  # the second would share the key of 1.wav
+        (tiny_corpus.root / "speaker0" / "a" / name).write_bytes(wav)
+    pack()
+    shards = list(map(str, sorted((tmp_path / "shards").glob("*.tar"))))
+    samples = list(webdataset.WebDataset(shards, shardshuffle=False, empty_check=False))
+    found = {json.loads(each["json"])["id"]: each for each in samples}
+    assert len(samples) == len({each["__key__"] for each in samples}) == 18
+    for utterance_id, sample in found.items():
+        assert sample[utterance_id.rpartition(".")[2]] == (tiny_corpus.root / utterance_id).read_bytes()
+    key = f"speaker0/a/{long_name.replace('.', '_')}"
+    assert found[f"speaker0/a/{long_name}.wav"]["__key__"] == key
+
+
+@pytest.mark.process
+def test_killed_pack_goes_on_and_ends_in_the_same_bytes(pack, tmp_path, tiny_corpus, runs):
+    pack(folder="undisturbed")
+    command = "data", "pack", str(tiny_corpus.root), "-o", "shards", "--shard-size", SIZE, "--jobs", "1"
+    for n_done in (1, 2):
+        killed = runs.starter.fork("mrlspk", *command, cwd=tmp_path, fault="killed_in_second_shard")
+        assert killed.exit_code() == -9
+        left = contents(tmp_path / "shards")
+        assert [name for name in left if name.endswith(".tar")] == [f"shard-{n:06}.tar" for n in range(n_done)]
+        with pytest.raises(DataError, match="the shards are not complete"):
+            scan_corpus(tmp_path / "shards")
+    outcome = pack("--json")
+    assert (outcome.exit_code, outcome.json["resumed"], outcome.json["utterances"]) == (0, 2, 16)
+    assert contents(tmp_path / "shards") == contents(tmp_path / "undisturbed")
+
+
+def test_unreadable_file_is_left_out_and_listed(pack, tmp_path, tiny_corpus):
+    (tiny_corpus.root / "speaker1" / "a" / "1.wav").write_bytes(b"this is text")
+    outcome = pack("--json")
+    assert outcome.exit_code == 3
+    assert outcome.json["utterances"] == 15
+    assert [each["id"] for each in outcome.json["errors"]] == ["speaker1/a/1.wav"]
+    assert "1 of 16 utterances could not be read and are not in the shards" in outcome.stderr
+    assert len(scan_corpus(tmp_path / "shards").utterances) == 15
+
+
+def test_nothing_is_overwritten_without_force(pack, tmp_path, tiny_corpus):
+    pack()
+    before = contents(tmp_path / "shards")
+    outcome = pack()
+    assert outcome.exit_code == 1
+    assert "index.jsonl: exists" in outcome.stderr
+    assert contents(tmp_path / "shards") == before
+    (tmp_path / "shards" / "mine.tar").write_bytes(b"mine")
+    (tiny_corpus.root / "speaker0" / "a" / "1.wav").unlink()
+    assert pack("--force", "--shard-size", "1GiB", "--json").json["shards"] == 1
+    assert sorted(contents(tmp_path / "shards")) == ["index.jsonl", "mine.tar", "shard-000000.tar"]
+    assert len(scan_corpus(tmp_path / "shards").utterances) == 15
+
+
+def test_stopped_pack_of_another_corpus_is_not_taken_up(pack, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patches:
+        patches.setattr(pack_shards, "write_shards", stop)
+        assert pack("--seed", 1).exit_code == 130
+    outcome = pack()
+    assert outcome.exit_code == 1
+    assert "has shards of another corpus, or of other settings, whose packing was stopped" in outcome.stderr
+    assert pack("--force", "--json").json["utterances"] == 16
+
+
+@pytest.mark.parametrize("size", ["0", "1 parsec", "-5", ""])
+def test_impossible_size_is_a_usage_error(run, tiny_corpus, tmp_path, size):
+    outcome = run("data", "pack", tiny_corpus.root, "-o", tmp_path / "shards", f"--shard-size={size}")
+    assert outcome.exit_code == 2
+    assert not (tmp_path / "shards").exists()
