@@ -4,9 +4,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from mrlspk.config.base import Amount, Channel, Count, StrictModel
+from mrlspk.config.base import Amount, Channel, Count, Factor, StrictModel
 
 MAX_SPEED_DENOMINATOR = 100  # speeds are resampling ratios of integers, rounded to 1 %
 
@@ -22,11 +22,43 @@ Range = Annotated[tuple[Decibels, Decibels], AfterValidator(_rising)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+class CorpusEntry(StrictModel):
+    """One of the corpora to train on."""
+
+    path: Path = Field(description="Folder of speakers, or whatever file or folder a recipe reads.")
+    corpus: str = Field(
+        "auto", description="Recipe: auto, a name such as librispeech, or a pattern such as {speaker}_{session}_*.wav."
+    )
+    weight: Factor = Field(
+        1.0, description="How often its utterances, or with speaker_balanced its speakers, are drawn; 1: as they are."
+    )
+
+
+def _as_entries(value: Any) -> Any:
+    """Return a mapping or a list of paths and mappings as a list of mappings; a path as it is."""
+    if isinstance(value, dict):
+        return (value,)
+    if isinstance(value, list | tuple):
+        return tuple({"path": each} if isinstance(each, str | Path) else each for each in value)
+    return value
+
+
+def _kind_of(value: Any) -> str:
+    return "[list]" if isinstance(value, tuple) else "[path]"
+
+
+OnePath = Annotated[Path, Tag("[path]")]
+Entries = Annotated[tuple[CorpusEntry, ...], Field(min_length=1), Tag("[list]")]
+TrainingCorpora = Annotated[OnePath | Entries, Discriminator(_kind_of), BeforeValidator(_as_entries)]
+
+
 class DataConfig(StrictModel):
     """Corpora, crops and augmentation."""
 
-    train_dataset: Path = Field(
-        Path("data/voxceleb2/dev/aac"), description="Training corpus: speaker/session/file, in any format that is read."
+    train_dataset: TrainingCorpora = Field(
+        Path("data/voxceleb2/dev/aac"),
+        description="Training corpus: speaker/session/file, in any format that is read, or another corpus that is "
+        "recognised; or a list of corpora, whose ids then begin with a name of their corpus.",
     )
     val_dataset: Path | None = Field(
         Path("data/voxceleb1/dev/wav"),
@@ -120,6 +152,12 @@ class DataConfig(StrictModel):
         """Validate on speakers of a given training corpus, unless another corpus is given too."""
         is_own = isinstance(values, dict) and "train_dataset" in values and "val_dataset" not in values
         return values | {"val_dataset": None} if is_own else values
+
+    @property
+    def training_corpora(self) -> tuple[CorpusEntry, ...]:
+        """The corpora to train on: one or several."""
+        corpora = self.train_dataset
+        return (CorpusEntry(path=corpora),) if isinstance(corpora, Path) else corpora
 
     @model_validator(mode="after")
     def check_validation_match(self) -> Self:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel
 
 from mrlspk.config.base import LARGEST
+from mrlspk.config.data import CorpusEntry
 from mrlspk.config.evaluation import TrialListConfig
 from mrlspk.config.keys import section_of
 from mrlspk.config.root import Config
@@ -50,6 +51,7 @@ def render_reference() -> str:
     pieces = [
         TITLE,
         *_sections(Config, ""),
+        _section(CorpusEntry, "data.train_dataset[]"),
         _section(TrialListConfig, "evaluation.trials[]"),
         PROGRAM + _program_rows(),
     ]
@@ -104,8 +106,8 @@ def _program_rows() -> str:
 
 def _type_in_words(schema: dict[str, Any]) -> str:
     """Return the values that a JSON schema allows, in words."""
-    if "anyOf" in schema:
-        return " or ".join(_type_in_words(choice) for choice in schema["anyOf"])
+    if choices := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(map(_type_in_words, choices))
     if "$ref" in schema:
         return "keys of its own, below"
     if "enum" in schema or "const" in schema:

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 SHORT = reprlib.Repr(maxstring=80, maxother=80)
 # What pydantic appends to the location of a key of a union type, and of a key of a mapping.
-UNION_TAGS = ("literal[", "constrained-", "[key]")
+UNION_TAGS = ("literal[", "constrained-", "[key]", "[path]", "[list]")
 
 _EXPECTED = {
     "bool": "true or false",

@@ -19,6 +19,13 @@ from mrlspk.data.augmentation.steps import (
     Volume,
     list_recordings,
 )
+from mrlspk.data.corpora.joined import (
+    CorpusPart,
+    domains_of_parts,
+    label_corpora,
+    names_in_corpora,
+    scan_corpora,
+)
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.crops.loader import WatchedLoader, count_workers
@@ -42,7 +49,9 @@ SHOWN = 5  # speakers named in a message
 class TrainingData:
     """The corpus and crops to train on, and the speakers and trials to validate on.
 
-    ``domains`` has the domain of each validation speaker, such as its corpus; it is empty if all are of one.
+    Attributes:
+        domains: Domain of each validation speaker, such as its corpus; empty if all are of one.
+        parts: The training corpora.
     """
 
     corpus: Manifest
@@ -50,6 +59,14 @@ class TrainingData:
     validation: Manifest
     validation_trials: Trials
     domains: Domains = field(default_factory=dict)
+    parts: tuple[CorpusPart, ...] = ()
+
+    def names_among(self, utterance_ids: Collection[str]) -> frozenset[str]:
+        """Return the names of training and validation speakers whom utterances with these ids may be of."""
+        own, others = {*self.train.speakers}, {*self.validation.speakers}
+        if self.validation.root == self.corpus.root:
+            own, others = own | others, set()
+        return frozenset(others).union(names_in_corpora(own, self.parts, utterance_ids) if self.parts else own)
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
@@ -64,16 +81,35 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
     Raises:
         DataError: If a corpus is absent or too small, or training and validation share a speaker.
     """
-    corpus = _scan(config, "train_dataset", config.train_dataset, "")
+    parts = training_parts(config)
+    corpus = scan_corpora(parts).at_channel(config.channel)
     others = None
     if config.val_dataset is not None:
         hold_out = ", or to null to hold speakers out of data.train_dataset"
-        others = _scan(config, "val_dataset", config.val_dataset, hold_out)
+        _check_there(config, "val_dataset", config.val_dataset, hold_out)
+        others = scan_corpus(config.val_dataset).at_channel(config.channel)
     domains = domains_of(corpus if others is None else others, config)
+    if not domains and others is None:
+        domains = domains_of_parts(corpus.speakers, parts)
     corpus, validation = split_corpus(corpus, others, config, seed=seed, domains=domains)
-    check_disjoint(corpus.speakers, validation.speakers, where="data.val_dataset")
+    if others is not None:
+        names = names_in_corpora(corpus.speakers, parts, [each.utterance_id for each in validation.utterances])
+        check_disjoint(names, validation.speakers, where="data.val_dataset")
     trials = draw_validation_trials(validation, config, seed=seed, domains=domains)
-    return TrainingData(corpus, build_crops(corpus, config, seed=seed), validation, trials, domains)
+    return TrainingData(corpus, build_crops(corpus, config, seed=seed), validation, trials, domains, parts)
+
+
+def training_parts(config: DataConfig) -> tuple[CorpusPart, ...]:
+    """Return the corpora to train on, each with the label that its ids begin with if there are several.
+
+    Raises:
+        DataError: If one is absent.
+        UsageError: If there is no such recipe.
+    """
+    for number, entry in enumerate(config.training_corpora):
+        key = "train_dataset" if isinstance(config.train_dataset, Path) else f"train_dataset[{number}].path"
+        _check_there(config, key, entry.path, "")
+    return label_corpora([(each.path, each.corpus, each.weight) for each in config.training_corpora])
 
 
 def build_crops(corpus: Manifest, config: DataConfig, *, seed: int) -> CropDataset:
@@ -92,17 +128,19 @@ def build_crops(corpus: Manifest, config: DataConfig, *, seed: int) -> CropDatas
     )
 
 
-def _scan(config: DataConfig, key: str, folder: Path, otherwise: str) -> Manifest:
-    """Return the corpus of a key; an absent folder is an error of the key.
+def _check_there(config: DataConfig, key: str, folder: Path, otherwise: str) -> None:
+    """Refuse a corpus of a key that is absent.
 
     Raises:
-        DataError: If it is absent or cannot be used.
+        DataError: If it is.
     """
-    if not (is_url(folder) or is_folder(folder, DataError) or is_file(folder, DataError)):
-        origin = "" if key in config.model_fields_set else " (default)"
-        fix = f"Check the path. Set it with `set=data.{key}=DIR`{otherwise}."
-        raise DataError("no such folder", f"data.{key}{origin}: {folder}", fix)
-    return scan_corpus(folder).at_channel(config.channel)
+    if is_url(folder) or is_folder(folder, DataError) or is_file(folder, DataError):
+        return
+    origin = "" if key.partition("[")[0] in config.model_fields_set else " (default)"
+    fix = "Check the path."
+    if "[" not in key:
+        fix = f"{fix} Set it with `set=data.{key}=DIR`{otherwise}."
+    raise DataError("no such folder", f"data.{key}{origin}: {folder}", fix)
 
 
 def domains_of(corpus: Manifest, config: DataConfig) -> Domains:

@@ -10,9 +10,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from mrlspk.config import Config
+from mrlspk.config.data import DataConfig
 from mrlspk.config.value_problems import problem_text
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.corpora.audio_lookup import AudioLookup
+from mrlspk.data.corpora.joined import JoinedLookup, label_corpora, name_of_parts
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.missing_files import missing_cause
 from mrlspk.data.trials import (
@@ -308,11 +310,21 @@ def _validation_trials(
             path,
             "Give `vectors=FILE`, or `trials=FILE` and `audio_root=DIR`.",
         )
-    root = config.data.val_dataset or config.data.train_dataset
     try:
-        return (join_audio(read_trials(path), root, source, allow_missing=allow_missing),)
+        return (_join_own_audio(read_trials(path), config.data, source, allow_missing=allow_missing),)
     except DataError as error:
         raise _from(source, error) from error
+
+
+def _join_own_audio(trials: Trials, data: DataConfig, source: str, *, allow_missing: bool | None) -> TrialList:
+    """Return validation trials of a run with the audio of the corpora that their speakers were taken from."""
+    root = data.val_dataset or data.train_dataset
+    if isinstance(root, Path):
+        return join_audio(trials, root, source, allow_missing=allow_missing)
+    parts = label_corpora([(each.path, each.corpus, each.weight) for each in data.training_corpora])
+    root = name_of_parts(parts)
+    find, fix = JoinedLookup(parts).find, "Put the corpora back where the run found them"
+    return join_sources(trials, find, root, source, allow_missing=allow_missing, place=str(root), fix=fix)
 
 
 def _carried_config(model_config: dict[str, Any] | None, model: Path) -> Config | None:

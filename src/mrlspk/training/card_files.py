@@ -50,7 +50,7 @@ def describe_data(plan: RunPlan) -> DataCard:
         utterances=len(corpus) // len(corpus.speeds),
         fingerprint=corpus.fingerprint,
         vectors=bool(plan.config.data.vectors),
-        synthetic=is_demo_corpus(corpus.root),
+        synthetic=any(map(is_demo_corpus, [part.path for part in plan.data.parts] or [corpus.root])),
     )
 
 

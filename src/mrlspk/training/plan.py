@@ -86,10 +86,11 @@ def _instead_of_training(config: Config) -> str:
         return "{}:\n  mrlspk rotate --vectors {} --speakers {} -o rotated.npz".format(told, *files)
     if len(data.vectors) == 1:
         return f"{told}:\n  mrlspk rotate --vectors {quote(str(data.vectors[0]))} -o rotated.npz"
-    if config.base_model is None or data.vectors:
+    if config.base_model is None or data.vectors or len(data.training_corpora) > 1:
         return "Add speech."
     suffix = ".npz" if Path(config.base_model).suffix == ".onnx" else ".pt"
-    speech = quote(str(data.train_dataset))
+    (corpus,) = data.training_corpora
+    speech = quote(str(corpus.path)) + ("" if corpus.corpus == "auto" else f" --corpus {quote(corpus.corpus)}")
     return f"{told}:\n  mrlspk rotate {quote(config.base_model)} --speech {speech} -o rotated{suffix}"
 
 
@@ -107,11 +108,13 @@ def read_data(config: Config) -> TrainingData:
         DataError: If the corpus is at fault, or training, validation and test share speakers.
     """
     data = read_corpora(config)
-    seen = {*data.train.speakers, *data.validation.speakers}
     for trial_list in config.evaluation.trials:
-        check_disjoint(seen, read_trials(trial_list.path).possible_speakers, where=str(trial_list.path))
+        trials = read_trials(trial_list.path)
+        check_disjoint(data.names_among(trials.utterance_ids), trials.possible_speakers, where=str(trial_list.path))
     for folder in config.evaluation.test_datasets.values():
-        check_disjoint(seen, scan_corpus(folder).speakers, where=str(folder))
+        corpus = scan_corpus(folder)
+        ids = [each.utterance_id for each in corpus.utterances]
+        check_disjoint(data.names_among(ids), corpus.speakers, where=str(folder))
     return data
 
 

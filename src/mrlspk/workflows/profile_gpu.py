@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 
 from mrlspk.config import Config, dump_config
-from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.build import training_parts
+from mrlspk.data.corpora.joined import scan_corpora
 from mrlspk.errors import UsageError
 from mrlspk.files import Claim
 from mrlspk.inference.torch_device import find_device
@@ -163,6 +164,6 @@ def _limit_of_prediction(limit_mib: float | None, *, fastest: bool) -> float:
 def _count_classes(config: Config) -> tuple[int, bool]:
     """Return (classes, counted): speakers held out for validation are included; not counted means assumed."""
     data = config.data
-    counted = data.train_dataset.exists()
-    n_speakers = len(scan_corpus(data.train_dataset).speakers) if counted else VOXCELEB2_SPEAKERS
+    counted = all(each.path.exists() for each in data.training_corpora)
+    n_speakers = len(scan_corpora(training_parts(data)).speakers) if counted else VOXCELEB2_SPEAKERS
     return n_speakers * (1 + len(data.speed_perturbation)), counted

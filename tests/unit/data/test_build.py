@@ -84,6 +84,32 @@ def test_validation_speaker_who_is_trained_on_is_an_error(config, tmp_path):
         build_training_data(changed(config, val_dataset=root), seed=0)
 
 
+def test_each_of_several_corpora_is_a_domain_with_its_own_speakers(config, tmp_path):
+    others = write_corpus(tmp_path / "others", [f"s{number}" for number in range(6)])
+    first = tmp_path.name  # a folder called train is named as the one that it is in
+    entries = [{"path": config.train_dataset}, {"path": others}]
+    data = build_training_data(changed(config, train_dataset=entries, n_validation_speakers=7), seed=0)
+    held_out = data.validation.speakers
+    own, name = (sorted(each for each in held_out if each.startswith(f"{label}/")) for label in (first, "others"))
+    assert (len(own), len(name), len(data.train.speakers)) == (4, 3, 15 - 7)
+    assert data.domains == dict.fromkeys(own, first) | dict.fromkeys(name, "others") | data.domains
+    trials = data.validation_trials
+    sides = zip(trials.enroll_ids, trials.test_ids, strict=True)
+    assert all(one.partition("/")[0] == other.partition("/")[0] for one, other in sides)
+    assert {trials.speaker_of(each) for each in trials.utterance_ids} == set(held_out)
+    assert data.names_among(["s1/session/0.wav"]) == {*(f"s{number}" for number in range(8)), "single"}
+
+
+def test_validation_corpus_must_not_share_speakers_with_any_of_several(config, tmp_path):
+    others, root = write_corpus(tmp_path / "others", ["a", "b"]), write_corpus(tmp_path / "val", ["b", "v2"])
+    overlapping = changed(config, train_dataset=[config.train_dataset, others], val_dataset=root)
+    with pytest.raises(DataError, match=r"data.val_dataset: .* got 1 of the same: b"):
+        build_training_data(overlapping, seed=0)
+    absent = changed(config, train_dataset=[others, tmp_path / "gone"])
+    with pytest.raises(DataError, match=r"data.train_dataset\[1\].path: .*gone: no such folder"):
+        build_training_data(absent, seed=0)
+
+
 def test_trial_list_with_training_speakers_is_an_error(tmp_path):
     (tmp_path / "trials.txt").write_text("1 x/1.wav x/2.wav\n0 x/1.wav s7/1.wav\n")
     trials = read_trials(tmp_path / "trials.txt")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mrlspk.data.audio import AUDIO_SUFFIXES
 from mrlspk.data.audio.source import AudioSource, as_source
+from mrlspk.data.choices import AUTO
 from mrlspk.data.corpora.folder_tree import FolderTree
 from mrlspk.data.corpora.path_tree import PathTree
-from mrlspk.data.corpora.recipe_registry import find_recipe
+from mrlspk.data.corpora.recipe_registry import find_recipe, recipe_for
 from mrlspk.data.text_tables import BadLine, BadLinesError, read_text_file
 from mrlspk.errors import DataError, shorten
 from mrlspk.reading import is_file, is_folder, reading
@@ -26,11 +27,12 @@ class AudioLookup:
 
     Args:
         root: The folder, ``wav.scp`` or corpus; a folder that does not exist holds nothing.
+        corpus: Its recipe, as `recipe_for` takes it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, corpus: str = AUTO) -> None:
         self.root = root
-        recipe = find_recipe(root)
+        recipe = find_recipe(root) if corpus == AUTO else recipe_for(root, corpus)
         has_paths = isinstance(recipe, FolderTree | PathTree) and not _is_file(root)
         self._recipe = None if has_paths else recipe
         self._listings: dict[Path, dict[str, list[str]]] = {}

@@ -1,6 +1,7 @@
 """Common Voice: a table of clips with their speakers, ``validated.tsv`` or another, beside the folder ``clips``."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from sys import intern
@@ -27,6 +28,7 @@ TABLES = "validated.tsv", "train.tsv"  # the first that is there is read of a fo
 SPEAKER, CLIP = "client_id", "path"
 CLIPS = "clips"
 LONGEST_HEADER = 1 << 16  # bytes
+_CLIP = re.compile(rf"{CLIPS}/common_voice_[\w-]+_\d+(?:\.\w+)?")
 FIX = "Give a table as Common Voice has it, beside the folder clips."
 
 
@@ -41,6 +43,10 @@ class CommonVoice:
         """Return whether a folder or file is or holds such a table, by its first line, beside the clips."""
         table = self._table(path)
         return table is not None and has_folder(table.parent / CLIPS) and _columns(table) is not None
+
+    def fits(self, utterance_id: str) -> bool:
+        """Return whether an utterance is named as in this corpus."""
+        return _CLIP.fullmatch(utterance_id) is not None
 
     def list_utterances(self, path: Path) -> CorpusListing:
         """Return the clips of the table; absent clips are an error, clips that the table does not name are not used.

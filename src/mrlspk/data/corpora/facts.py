@@ -23,7 +23,7 @@ class CorpusFacts:
         url: Page of the project.
         licence: As the page states it.
         counts: Of each part, by the name for ``--expect``; a part without published counts is absent.
-        is_checked_on_audio: Whether the recipe was run on files of the corpus itself, and not on an imitation only.
+        layout_of: The corpus whose layout and numbers of speakers it continues, if it is not the first.
     """
 
     name: str
@@ -32,4 +32,9 @@ class CorpusFacts:
     url: str
     licence: str
     counts: Mapping[str, PublishedCounts] = field(default_factory=dict)
-    is_checked_on_audio: bool = False
+    layout_of: str | None = None
+
+    @property
+    def family(self) -> str:
+        """The name of the layout, which corpora of one project share."""
+        return self.layout_of or self.name

@@ -28,6 +28,10 @@ class PathTree:
         """Return speaker and session of a path relative to the corpus; None if the file is of another layout."""
         raise NotImplementedError
 
+    def fits(self, utterance_id: str) -> bool:
+        """Return whether an utterance is named as in this corpus, with or without a suffix."""
+        return any(self.speaker_and_session(each) is not None for each in (utterance_id, f"{utterance_id}.wav"))
+
     def list_utterances(self, path: Path) -> CorpusListing:
         """Return the audio files of this layout; others are left out.
 

@@ -6,9 +6,10 @@ object with the members of `CorpusRecipe`.
 
 import difflib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
+from itertools import islice
 from pathlib import Path
 
 from mrlspk.data.choices import AUTO
@@ -30,6 +31,7 @@ from mrlspk.data.utterance_ids import check_name, printable
 from mrlspk.errors import DataError, UsageError, shorten
 
 ENTRY_POINTS = "mrlspk.corpora"
+MOST_IDS = 1000  # that are looked at to tell a layout
 
 log = logging.getLogger("mrlspk.data")
 
@@ -60,6 +62,18 @@ def published_corpora() -> tuple[CorpusFacts, ...]:
 def published_counts() -> Mapping[str, PublishedCounts]:
     """Return the published counts of each part of a corpus, by the name for ``--expect``."""
     return {name: counts for facts in published_corpora() for name, counts in facts.counts.items()}
+
+
+def find_published(recipe: CorpusRecipe) -> str | None:
+    """Return the layout of the published corpus that a recipe reads; None if it reads others."""
+    return next((each.facts.family for each in _PUBLISHED if each is recipe), None)
+
+
+def published_layout(utterance_ids: Collection[str]) -> str | None:
+    """Return the layout of published corpora that all utterance ids have; None if there is none."""
+    ids = list(islice(utterance_ids, MOST_IDS))
+    fitting = (each.facts.family for each in _PUBLISHED if ids and all(map(each.fits, ids)))
+    return next(fitting, None)
 
 
 def find_recipe(path: Path) -> CorpusRecipe | None:

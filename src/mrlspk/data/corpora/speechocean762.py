@@ -1,5 +1,6 @@
 """speechocean762: Kaldi tables of ``train`` and ``test`` beside the audio in ``WAVE``."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ SPEECHOCEAN762 = CorpusFacts(
 )
 PARTS = "train", "test"
 AUDIO = "WAVE"
+_FILE = re.compile(rf"{AUDIO}/SPEAKER\d{{4}}/\d{{9}}(?:\.\w+)?")
 FIX = "Name the folder that holds WAVE, train and test, or its train or test."
 
 
@@ -35,6 +37,10 @@ class SpeechOcean762:
         """Return whether the folder has the audio and tables, or is one of the two parts beside the audio."""
         root, parts = _root_and_parts(path)
         return has_folder(root / AUDIO) and bool(parts)
+
+    def fits(self, utterance_id: str) -> bool:
+        """Return whether an utterance is named as in this corpus."""
+        return _FILE.fullmatch(utterance_id) is not None
 
     def list_utterances(self, path: Path) -> CorpusListing:
         """Return the utterances of one part or of both.

@@ -11,7 +11,7 @@ URL = "https://www.robots.ox.ac.uk/~vgg/data/voxceleb/"
 LICENCE = "CC BY 4.0 (metadata); the copyright of the recordings stays with their owners"
 FIRST_OF_VOXCELEB1 = "id10001"  # VoxCeleb2's speakers have lower numbers
 _SPEAKER = re.compile(r"id\d{5}")
-_FILE = re.compile(r"id\d{5}/[\w-]{11}/\d{5}\.\w+")  # a video has the id that YouTube gave it
+_FILE = re.compile(r"id\d{5}/[\w-]{11}/\d{5}(?:\.\w+)?")  # a video has the id that YouTube gave it
 
 VOXCELEB1 = CorpusFacts(
     name="voxceleb1",
@@ -27,6 +27,7 @@ VOXCELEB2 = CorpusFacts(
     paper="Chung, Nagrani, Zisserman 2018, arXiv:1806.05622",
     url=URL,
     licence=LICENCE,
+    layout_of="voxceleb1",
     counts={"vox2-dev": PublishedCounts(5_994, 1_092_009), "vox2-test": PublishedCounts(118, 36_237)},
 )
 
@@ -37,6 +38,10 @@ class VoxCeleb(FolderTree):
     def __init__(self, facts: CorpusFacts) -> None:
         self.facts = facts
         self.name = facts.name
+
+    def fits(self, utterance_id: str) -> bool:
+        """Return whether an utterance is named as in this corpus, with or without a suffix."""
+        return _FILE.fullmatch(utterance_id) is not None
 
     def recognises(self, path: Path) -> bool:
         """Return whether the first speakers, videos and files are named as in this corpus."""
