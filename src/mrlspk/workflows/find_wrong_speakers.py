@@ -127,10 +127,7 @@ def _problems(found: WrongSpeakers, ids: Sequence[str], speakers: Sequence[str])
             for row in each.rows.tolist():
                 expected = f"expected the voice of the other utterances of {speakers[each.speaker]}, got another"
                 yield warning("two_voices", ids[row], f"{expected}: {ratio}{like}")
-    if one := found.one_voice:
-        for same in found.same_voices:
-            first, *others = (speakers[each] for each in same.speakers)
-            likeness = f"closeness {same.closeness:.2f}, one voice from {one.threshold:.2f}"
-            yield warning(
-                "one_voice", first, f"expected another voice than {', '.join(others)}, got the same: {likeness}"
-            )
+    for same in found.same_voices:
+        first, *others = (speakers[each] for each in same.speakers)
+        likely = f"each is linked to another with a probability of {same.probability:.2f} or more"
+        yield warning("one_voice", first, f"expected another voice than {', '.join(others)}, got the same: {likely}")

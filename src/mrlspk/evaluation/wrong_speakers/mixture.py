@@ -17,16 +17,17 @@ type VoiceKind = Literal["same", "different"]
 
 MIN_PROBABILITY = 0.5  # of the rarer kind
 LOWER, UPPER = 0.1587, 0.8413  # quantiles one standard deviation from the median of a normal distribution
-ITERATIONS = 200
+ITERATIONS, START_SHARE = 200, 0.01  # of the expectation maximisation
+TINY = 1e-300  # a density to divide by
 STEPS = 2001  # of the scores between the two medians among which the threshold is looked for
 
 
 @dataclass(frozen=True)
 class Normal:
-    """A normal distribution."""
+    """A normal distribution, or one for each score."""
 
     mean: float
-    deviation: float
+    deviation: float | Floats
 
     def density(self, scores: Floats) -> Floats:
         """Return the density at scores."""
@@ -69,7 +70,7 @@ def part(scores: Floats, *, same: Normal, different: Normal, rare: VoiceKind) ->
     common, wanted = (same, different) if rare == "different" else (different, same)
     share = _fit_share(scores, common, wanted)
     grid = np.linspace(common.mean, wanted.mean, STEPS)
-    odds = share * wanted.density(grid) / np.maximum((1 - share) * common.density(grid), 1e-300)
+    odds = share * wanted.density(grid) / np.maximum((1 - share) * common.density(grid), TINY)
     found = np.flatnonzero(odds >= MIN_PROBABILITY / (1 - MIN_PROBABILITY))
     return Parting(same, different, share, float(grid[found[0]] if len(found) else grid[-1]))
 
@@ -80,8 +81,8 @@ def _fit_share(scores: Floats, common: Normal, wanted: Normal) -> float:
     # The wider of two normal distributions has more far beyond the narrow one: scores there count as at its median.
     low, high = sorted((common.mean, wanted.mean))
     inner = np.clip(scores, low, high)
-    f0, f1, share = common.density(inner), wanted.density(inner), 0.01
+    f0, f1, share = common.density(inner), wanted.density(inner), START_SHARE
     for _ in range(ITERATIONS):
-        p = share * f1 / np.maximum(share * f1 + (1 - share) * f0, 1e-300)
+        p = share * f1 / np.maximum(share * f1 + (1 - share) * f0, TINY)
         share = max(float(p.mean()), least)
     return share

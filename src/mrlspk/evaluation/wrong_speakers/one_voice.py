@@ -1,14 +1,23 @@
 """Find speakers who are one person under several names."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mrlspk.evaluation.wrong_speakers.mixture import LOWER, UPPER, Parting, fit_normal, part
+from mrlspk.evaluation.wrong_speakers.mixture import (
+    ITERATIONS,
+    LOWER,
+    MIN_PROBABILITY,
+    START_SHARE,
+    TINY,
+    UPPER,
+    Normal,
+    fit_normal,
+)
 from mrlspk.evaluation.wrong_speakers.voices import Floats, Sums, Voices, typical_within
 
 type Rows = NDArray[np.int64]
@@ -25,11 +34,11 @@ class SameVoice:
 
     Attributes:
         speakers: Two or more, rising.
-        closeness: Of the farthest two that are linked: 0 as alike as the nearest other speakers, 1 as one voice.
+        probability: Of one voice, of the least likely link between two of them.
     """
 
     speakers: tuple[int, ...]
-    closeness: float
+    probability: float
 
 
 class Rivals:
@@ -84,12 +93,39 @@ def nearness(ratios: Floats) -> Floats:
     return np.asarray(-nearest[:, SKIPPED_RIVALS:].mean(axis=1))
 
 
-def part_speakers(
-    voices: Voices, rivals: Rivals, groups: Sequence[Rows], sessions: NDArray[np.int64], *, seed: int
-) -> Parting | None:
-    """Return the closeness from which on two speakers are one voice; None if too few speakers have two utterances.
+@dataclass(frozen=True)
+class Sameness:
+    """How likely two speakers are one voice, by their closeness and by how many recordings they have.
 
-    One voice: two halves of each speaker. Two voices: each speaker with the closest other one.
+    Attributes:
+        same: Closeness of two halves of a speaker, of all sizes.
+        different: Closeness of each speaker with the closest other one.
+        variance: Of ``same`` for very many recordings.
+        variance_per_size: More of it, times the sum of 1 / recordings of both.
+        sizes: Range of that sum in which the variance was measured; it is not extrapolated.
+        share: Of the speakers that are one voice with another.
+    """
+
+    same: Normal
+    different: Normal
+    variance: float
+    variance_per_size: float
+    sizes: tuple[float, float]
+    share: float
+
+    def probability(self, closeness: Floats, size: Floats) -> Floats:
+        """Return the probability of one voice by closeness and by the sum of 1 / recordings of both."""
+        inner = np.clip(closeness, self.different.mean, self.same.mean)
+        deviation = np.sqrt(self.variance + self.variance_per_size * np.clip(size, *self.sizes))
+        same = self.share * Normal(self.same.mean, deviation).density(inner)
+        different = (1 - self.share) * self.different.density(inner)
+        return np.asarray(same / np.maximum(same + different, TINY))
+
+
+def fit_sameness(
+    voices: Voices, rivals: Rivals, groups: Sequence[Rows], sessions: NDArray[np.int64], *, seed: int
+) -> Sameness | None:
+    """Return how likely two speakers are one voice; None if too few speakers have two utterances.
 
     Args:
         voices: The embeddings.
@@ -101,10 +137,30 @@ def part_speakers(
     halves = [(speaker, *halve(rows, sessions, seed)) for speaker, rows in enumerate(groups) if len(rows) > 1]
     if len(halves) < FEWEST_SPEAKERS:
         return None
-    speakers, first, second = zip(*halves, strict=True)
-    scores = rivals.of_halves(voices.sums(first), voices.sums(second), np.array(speakers))
-    highest = np.concatenate([closeness.max(axis=1) for _, closeness in rivals.closeness()])
-    return part(highest, same=fit_normal(scores, LOWER), different=fit_normal(highest, UPPER), rare="same")
+    speakers, *both = zip(*halves, strict=True)
+    first, second = (voices.sums(each) for each in both)
+    scores = rivals.of_halves(first, second, np.array(speakers))
+    closest = [(closeness.max(axis=1), closeness.argmax(axis=1)) for _, closeness in rivals.closeness()]
+    highest, other = (np.concatenate(each) for each in zip(*closest, strict=True))
+    sizes = 1 / rivals.sums.counts + 1 / rivals.sums.counts[other]
+    same = fit_normal(scores, LOWER)
+    variances, measured = _fit_variance(scores - same.mean, 1 / first.counts + 1 / second.counts)
+    found = Sameness(same, fit_normal(highest, UPPER), *variances, measured, share=START_SHARE)
+    for _ in range(ITERATIONS):
+        share = max(float(found.probability(highest, sizes).mean()), 1 / (len(highest) + 1))
+        found = replace(found, share=share)
+    return found
+
+
+def _fit_variance(deviations: Floats, sizes: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the variance as a line over the sizes, and the range of sizes; a twentieth of outliers counts less."""
+    squares = np.minimum(deviations**2, np.quantile(deviations**2, 0.95))
+    measured = float(np.quantile(sizes, 0.05)), float(np.quantile(sizes, 0.95))
+    inner = np.clip(sizes, *measured)
+    spread = float(inner.var())
+    slope = max(float(np.mean((inner - inner.mean()) * squares)) / spread, 0.0) if spread > 0 else 0.0
+    slope = min(slope, float(squares.mean() / inner.mean()))  # the variance of no noise is not negative
+    return (float(squares.mean() - slope * inner.mean()), slope), measured
 
 
 def halve(rows: Rows, sessions: NDArray[np.int64], seed: int) -> tuple[Rows, Rows]:
@@ -119,21 +175,19 @@ def halve(rows: Rows, sessions: NDArray[np.int64], seed: int) -> tuple[Rows, Row
     return rows[is_first], rows[~is_first]
 
 
-def find_same_voices(rivals: Rivals, threshold: float) -> tuple[SameVoice, ...]:
-    """Return groups of speakers who are linked by a closeness of at least ``threshold``."""
-    links = list[tuple[int, int, float]]()
+def find_same_voices(rivals: Rivals, sameness: Sameness) -> tuple[SameVoice, ...]:
+    """Return groups of speakers who are linked by being likelier one voice than not."""
+    sizes = 1 / rivals.sums.counts
+    parts = list[tuple[Rows, Rows, Floats]]()
     for speakers, closeness in rivals.closeness():
-        for row, other in zip(*np.nonzero(closeness >= threshold), strict=True):
-            if speakers[row] < other:
-                links.append((int(speakers[row]), int(other), float(closeness[row, other])))
-    if not links:
-        return ()
-    one, other, closeness = (np.array(each) for each in zip(*links, strict=True))
-    _, group = connected_components(
-        coo_array((closeness, (one, other)), shape=(len(rivals), len(rivals))), directed=False
-    )
+        probability = sameness.probability(closeness, sizes[speakers, None] + sizes)
+        row, other = np.nonzero((probability >= MIN_PROBABILITY) & (speakers[:, None] < np.arange(len(rivals))))
+        parts.append((speakers[row], other, probability[row, other]))
+    one, other, probability = (np.concatenate(each) for each in zip(*parts, strict=True))
+    graph = coo_array((probability, (one, other)), shape=(len(rivals), len(rivals)))
+    _, group = connected_components(graph, directed=False)
     return tuple(
-        SameVoice(tuple(np.flatnonzero(group == number).tolist()), float(closeness[group[one] == number].min()))
+        SameVoice(tuple(np.flatnonzero(group == number).tolist()), float(probability[group[one] == number].min()))
         for number in np.unique(group[one])
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.evaluation.wrong_speakers.mixture import Parting
-from mrlspk.evaluation.wrong_speakers.one_voice import Rivals, SameVoice, find_same_voices, part_speakers
+from mrlspk.evaluation.wrong_speakers.one_voice import Rivals, Sameness, SameVoice, find_same_voices, fit_sameness
 from mrlspk.evaluation.wrong_speakers.two_voices import OtherVoice, find_other_voices, part_utterances
 from mrlspk.evaluation.wrong_speakers.voices import Voices
 
@@ -19,13 +19,13 @@ class WrongSpeakers:
 
     Attributes:
         two_voices: Where the utterances of a speaker part; None if too few speakers have enough utterances.
-        one_voice: Where speakers part; None if too few have two utterances.
+        one_voice: How likely speakers are one voice; None if too few have two utterances.
         other_voices: Utterances of another voice than the rest of their speaker's.
         same_voices: Speakers who are one voice.
     """
 
     two_voices: Parting | None
-    one_voice: Parting | None
+    one_voice: Sameness | None
     other_voices: tuple[OtherVoice, ...]
     same_voices: tuple[SameVoice, ...]
 
@@ -48,5 +48,5 @@ def search_voices(voices: Voices, sessions: NDArray[np.int64], *, seed: int = 0)
         wrong[each.rows] = True
     groups = tuple(rows[~wrong[rows]] for rows in voices.rows)
     rivals = Rivals(voices.sums(groups))
-    one = part_speakers(voices, rivals, groups, sessions, seed=seed)
-    return WrongSpeakers(two, one, others, () if one is None else find_same_voices(rivals, one.threshold))
+    one = fit_sameness(voices, rivals, groups, sessions, seed=seed)
+    return WrongSpeakers(two, one, others, () if one is None else find_same_voices(rivals, one))
