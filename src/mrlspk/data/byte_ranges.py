@@ -31,12 +31,17 @@ def open_range(archive: str, start: int, length: int) -> BinaryIO:
     return io.BufferedReader(_Part(opened, start, length), BLOCK_BYTES)
 
 
+def _state(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 class _Archive:
     """An open file; it is closed with the last reference to it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self.state = _state(os.fstat(self.descriptor))
 
     def __del__(self) -> None:
         if hasattr(self, "descriptor"):
@@ -104,8 +109,11 @@ class _Archives:
         Raises:
             OSError: If it cannot be opened.
         """
+        state = _state(os.stat(path))  # noqa: PTH116 - for each crop: one that was packed again is opened again
         with self._lock:
-            archive = self._open.pop(path, None) or _Archive(path)
+            archive = self._open.pop(path, None)
+            if archive is None or archive.state != state:
+                archive = _Archive(path)
             self._open[path] = archive
             if len(self._open) > MOST_OPEN:
                 self._open.popitem(last=False)

@@ -34,6 +34,16 @@ def test_range_beyond_the_end_is_an_error(archive, length):
         open_range(archive, len(CONTENT) - 50, length).read()
 
 
+def test_archive_that_was_packed_again_is_opened_again(archive, tmp_path):
+    assert open_range(archive, 0, 3).read() == CONTENT[:3]
+    (tmp_path / "new").write_bytes(b"other content")
+    (tmp_path / "new").replace(archive)
+    assert open_range(archive, 0, 3).read() == b"oth"
+    Path(archive).unlink()
+    with pytest.raises(FileNotFoundError):
+        open_range(archive, 0, 3)
+
+
 def n_open():
     return len(list(Path("/proc/self/fd").iterdir()))
 
