@@ -25,6 +25,7 @@ from mrlspk.cli.doctor import doctor_command
 from mrlspk.cli.embed import embed_command
 from mrlspk.cli.eval import eval_command
 from mrlspk.cli.export import export_command
+from mrlspk.cli.features import features_command
 from mrlspk.cli.gpu_profile import gpu_profile_command
 from mrlspk.cli.index.group import index_app
 from mrlspk.cli.model import model_app
@@ -131,6 +132,7 @@ def _read_dotenv(path: Path) -> None:
 
 
 app.command("train", rich_help_panel=CommandPanel.MAKE)(train_command)
+app.command("features", rich_help_panel=CommandPanel.MAKE)(features_command)
 app.command("report", rich_help_panel=CommandPanel.MAKE)(report_command)
 app.command("rotate", rich_help_panel=CommandPanel.MAKE)(rotate_command)
 app.command("calibrate", rich_help_panel=CommandPanel.MAKE)(calibrate_command)

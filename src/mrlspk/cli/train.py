@@ -107,7 +107,7 @@ def train_command(
     if allow_changes and resume == "never":
         raise UsageError("needs --resume", "--allow-changes", "Give --resume too, or leave it out.")
     environment = read_environment(os.environ)
-    named = [*(overrides or ()), *_flag_overrides(init_from, device), *_vector_overrides(vectors, speakers)]
+    named = [*(overrides or ()), *flag_overrides(init_from, device), *_vector_overrides(vectors, speakers)]
     sets = [*named, *_without_model(vectors, init_from)]  # a resumed run on vectors keeps the model that it has
     config = load_config(config_paths, sets, environment=os.environ)
     launch = read_launch(os.environ)
@@ -117,7 +117,7 @@ def train_command(
     if dry_run:
         from mrlspk.workflows.plan_training import plan_training
 
-        _quiet_logs(is_first=launch.is_first)
+        quiet_logs(is_first=launch.is_first)
         with _naming_no_model(options["named_keys"]):
             facts = plan_training(config, **options)
         if launch.is_first:
@@ -125,7 +125,7 @@ def train_command(
         return
     from mrlspk.workflows.train import train
 
-    _quiet_logs(is_first=launch.is_first)
+    quiet_logs(is_first=launch.is_first)
     is_quiet = quiet or not launch.is_first
     with _naming_no_model(options["named_keys"]), TrainProgress(quiet=is_quiet) as progress:
         report = train(config, **options, bundle=bundle, observers=[progress], on_stage=progress.stage)
@@ -161,7 +161,7 @@ def _write_page(report: "TrainReport") -> Path | None:
         return None
 
 
-def _quiet_logs(*, is_first: bool) -> None:
+def quiet_logs(*, is_first: bool) -> None:
     """Let Fabric, whose import sets its log level, report only dead processes; let only the first process warn."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric.strategies.launchers.subprocess_script").setLevel(logging.INFO)
@@ -169,7 +169,7 @@ def _quiet_logs(*, is_first: bool) -> None:
         logging.getLogger("mrlspk").setLevel(logging.ERROR)
 
 
-def _flag_overrides(init_from: str | None, device: str | None) -> Iterator[str]:
+def flag_overrides(init_from: str | None, device: str | None) -> Iterator[str]:
     """Yield the settings that the flags stand for."""
     if init_from is not None:
         yield "model.backbone=null"

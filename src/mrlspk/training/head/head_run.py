@@ -53,11 +53,7 @@ def begin_head_run(state: RunState, stores: Stores, trials: ValidationTrials, *,
         CheckpointError: If the start of a resumed run is gone.
     """
     module, plan, ranks = _head_module(state), state.plan, state.ranks
-    held_out = stores.held_out(trials)
-    vectors = None
-    if not plan.resumes:  # before the crops, so that faults show early
-        vectors = stores.whole(plan.data.corpus, with_choice=has_choice(state) or wants_transform(state))
-    crops = stores.crops(plan.data)
+    held_out, vectors, crops = store_vectors(state, stores, trials)
     judges = tuple(state.start.get(schema.JUDGES, ())) if plan.resumes else draw_judges(trials, seed=state.config.seed)
     choosing, judging = divide(trials, judges)
     if vectors is not None:
@@ -74,6 +70,16 @@ def begin_head_run(state: RunState, stores: Stores, trials: ValidationTrials, *,
         full_width_limit=contents[schema.BASELINES]["rotation"][state.config.model.embed_dim],
         best_name=TRAINED,
     )
+
+
+def store_vectors(
+    state: RunState, stores: Stores, trials: ValidationTrials
+) -> tuple[Tensor, SpeakerVectors | None, StoredRows]:
+    """Return the vectors of the validation trials, of whole utterances (None for a resumed run), and of the crops."""
+    held_out, vectors = stores.held_out(trials), None
+    if not state.plan.resumes:  # before the crops, so that faults show early
+        vectors = stores.whole(state.plan.data.corpus, with_choice=has_choice(state) or wants_transform(state))
+    return held_out, vectors, stores.crops(state.plan.data)
 
 
 def build_head_loader(state: RunState, crops: StoredRows, teacher: Teacher | None) -> StoredBatches:

@@ -1,7 +1,7 @@
 """Store the pooled vectors that a run needs: training crops, whole utterances, validation utterances, a teacher's."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -94,17 +94,19 @@ class AudioStores:
         encoder: On its device; everything before the head is used.
         on_stage: Called in the first process with (what is stored, rows done, all rows).
         ranks: The processes that make the stores together; all must call every method.
+        opened: The stores that were made or found so far.
     """
 
     config: Config
     encoder: HeadedModel
     on_stage: OnStage | None = None
     ranks: Ranks = ALONE
+    opened: list[FeatureStore] = field(default_factory=list)
 
     def crops(self, data: TrainingData) -> FeatureStore:
         """Return the training crops: as many passes over the corpus as configured."""
         features, on_stage = self.config.features, self.on_stage
-        return ensure_crops(
+        store = ensure_crops(
             self.encoder,
             data.train,
             folder=features.folder,
@@ -119,6 +121,8 @@ class AudioStores:
             on_progress=(lambda done, rows: on_stage("crops", done, rows)) if on_stage else None,
             ranks=self.ranks,
         )
+        self.opened.append(store)
+        return store
 
     def whole(self, corpus: Manifest, *, with_choice: bool) -> SpeakerVectors:
         """Return whole utterances, as many as configured, drawn by the seed; at least one of each speaker.
@@ -152,6 +156,7 @@ class AudioStores:
             on_progress=(lambda done, rows: on_stage(stage, done, rows)) if on_stage else None,
             ranks=self.ranks,
         )
+        self.opened.append(store)
         return store.rows(np.arange(store.n_rows))
 
 
