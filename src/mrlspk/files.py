@@ -71,6 +71,10 @@ class Claim:
         """Keep ``F.partial`` at the end, for a process that takes it up."""
         self._partial.is_kept = True
 
+    def drop_rows(self) -> None:
+        """Remove ``F.partial`` at the end: what is in it has been written, or is of no use."""
+        self._partial.is_kept = False
+
     @contextmanager
     def writing_from_rows(self) -> Iterator[Path]:
         """Yield an empty file to write beside ``F.partial``; it becomes ``path``, and ``F.partial`` is removed.

@@ -6,6 +6,7 @@ AUTO = "auto"
 CORPUS_NAMES = (
     "folders", "cn-celeb", "common-voice", "librispeech", "shards", "speechocean762", "voxblink2", "voxceleb1",
     "voxceleb2",
+    "manifest", "nemo", "kaldi", "lhotse",
 )  # fmt: skip
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mrlspk.data.audio import open_audio
-from mrlspk.data.audio.source import AudioSource, Channel, as_source, take_channel
-from mrlspk.data.corpora.audio_lookup import read_wav_scp
+from mrlspk.data.audio.source import AudioSource, Channel, ChannelSource, as_source, take_channel
 from mrlspk.data.corpora.walk import walk_audio
 from mrlspk.data.left_out import LeftOut
+from mrlspk.data.manifest_files.kaldi import RECORDINGS
+from mrlspk.data.manifest_files.recipes import kind_of, read_utterances
+from mrlspk.data.manifest_files.wav_scp import read_wav_scp
 from mrlspk.data.missing_files import missing_cause
 from mrlspk.errors import DataError, UsageError
 from mrlspk.reading import LARGEST_LIST, is_file, read_text, reading
@@ -28,7 +30,7 @@ class Inputs:
         lines: List and number of the line that names a file, by id.
     """
 
-    files: dict[str, Path] = field(default_factory=dict)
+    files: dict[str, AudioSource] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     lines: Mapping[str, tuple[Path, int]] = field(default_factory=dict)
@@ -77,7 +79,7 @@ def find_sources(inputs: Sequence[str], *, channel: Channel, each_channel: bool)
     if each_channel:
         channels, uncounted = _split_channels(found.files)
         return Sources(channels, found.errors | uncounted, found.left_out, found.lines)
-    sources = {file_id: take_channel(as_source(path), channel) for file_id, path in found.files.items()}
+    sources = {file_id: _with_channel(source, channel) for file_id, source in found.files.items()}
     return Sources(sources, found.errors, found.left_out, found.lines)
 
 
@@ -102,13 +104,13 @@ def find_inputs(inputs: Sequence[str]) -> Inputs:
     """Return audio files, and the errors of unusable inputs among several; warnings tell what is left out.
 
     The id of a file is its path as typed; the id of a file in a folder is its path relative to the folder; the id of a
-    file in a ``wav.scp`` is what stands before its path.
+    file in a ``wav.scp`` is what stands before its path; a manifest file has ids of its own.
 
     Raises:
         DataError: If the only input does not exist or holds no audio, or if there is none.
         UsageError: If two files have the same id.
     """
-    files: dict[str, Path] = {}
+    files: dict[str, AudioSource] = {}
     errors: dict[str, str] = {}
     left_out: list[LeftOut] = []
     lines: dict[str, tuple[Path, int]] = {}
@@ -130,27 +132,27 @@ def find_inputs(inputs: Sequence[str]) -> Inputs:
     return Inputs(files, errors, tuple(left_out), lines)
 
 
-def _refuse_other_spellings(files: Mapping[str, Path]) -> None:
+def _refuse_other_spellings(files: Mapping[str, AudioSource]) -> None:
     """Refuse a file that is given as ``a.wav`` and as ``./a.wav``.
 
     Raises:
         UsageError: If there is one.
     """
-    for typed, path in files.items():
-        plain = str(path)
-        if plain != typed and files.get(plain) == path:
+    for typed, source in files.items():
+        plain = str(source)
+        if plain != typed and files.get(plain) == source:
             raise UsageError(f"is given as {typed} too", plain, "Give each file once.")
 
 
-def _add(files: dict[str, Path], found: Iterable[tuple[str, Path]]) -> None:
-    for file_id, path in found:
+def _add(files: dict[str, AudioSource], found: Iterable[tuple[str, AudioSource]]) -> None:
+    for file_id, source in found:
         if file_id in files:
             raise UsageError(
-                f"{files[file_id]} and {path} would have the same id",
+                f"{files[file_id]} and {source} would have the same id",
                 file_id,
                 "Give each file once; embed folders with equal contents one at a time.",
             )
-        files[file_id] = path
+        files[file_id] = source
 
 
 def split_lines(text: str) -> list[str]:
@@ -164,6 +166,8 @@ def _lines(text: str) -> Iterator[str]:
 
 def _expand(typed: str) -> Inputs:
     path = Path(typed)
+    if kind_of(path) is not None and path.name != RECORDINGS:
+        return _from_manifest(path)
     with reading(path, DataError, "Check the path."):
         if path.is_dir():
             return _folder(path)
@@ -172,14 +176,14 @@ def _expand(typed: str) -> Inputs:
             raise DataError(what, typed, "Check the path.")
     if path.suffix.lower() == ".scp":
         return _from_scp(path)
-    return _listed(path) if path.suffix.lower() == ".txt" else Inputs({typed: path})
+    return _listed(path) if path.suffix.lower() == ".txt" else Inputs({typed: as_source(path)})
 
 
 def _listed(path: Path) -> Inputs:
     text = read_text(path, DataError, "Save the list as UTF-8, one path per line.", most_bytes=LARGEST_LIST)
-    files: dict[str, Path] = {}
+    files: dict[str, AudioSource] = {}
     numbered = [(number, line) for number, line in enumerate(_lines(text), start=1) if line]
-    _add(files, ((line, Path(line)) for _, line in numbered))
+    _add(files, ((line, as_source(line)) for _, line in numbered))
     if not files:
         raise DataError("names no audio", path, "Write one path per line.")
     return Inputs(files, lines={line: (path, number) for number, line in numbered})
@@ -189,8 +193,22 @@ def _from_scp(path: Path) -> Inputs:
     entries = read_wav_scp(path)
     if not entries:
         raise DataError("names no audio", path, "Write an utterance and the path of its audio file on each line.")
-    files = {utterance_id: file for utterance_id, (file, _) in entries.items()}
+    files: dict[str, AudioSource] = {utterance_id: as_source(file) for utterance_id, (file, _) in entries.items()}
     return Inputs(files, lines={utterance_id: (path, number) for utterance_id, (_, number) in entries.items()})
+
+
+def _from_manifest(path: Path) -> Inputs:
+    """Return the audio of a manifest file, ours or that of another toolkit; it need not name speakers."""
+    files: dict[str, AudioSource] = {}
+    _add(files, ((each.utterance_id, each.source) for each in read_utterances(path)))
+    if not files:
+        raise DataError("names no audio", path, "Scan a corpus with audio in it.")
+    return Inputs(files)
+
+
+def _with_channel(source: AudioSource, channel: Channel) -> AudioSource:
+    """Return a channel of a recording; a source that is one channel stays it."""
+    return source if isinstance(source, ChannelSource) else take_channel(source, channel)
 
 
 def _folder(folder: Path) -> Inputs:
@@ -205,11 +223,13 @@ def _folder(folder: Path) -> Inputs:
         raise DataError(f"no audio in this folder{others}", folder, fix)
     for message in warnings:
         log.warning("%s: %s", folder, message)
-    files = {file_id: folder / file_id for file_id in sorted(tree.files, key=lambda file_id: file_id.split("/"))}
+    files = {
+        file_id: as_source(folder / file_id) for file_id in sorted(tree.files, key=lambda file_id: file_id.split("/"))
+    }
     return Inputs(files, errors, tuple(each.within(folder) for each in tree.left_out))
 
 
-def _split_channels(files: Mapping[str, Path]) -> tuple[dict[str, AudioSource], dict[str, str]]:
+def _split_channels(files: Mapping[str, AudioSource]) -> tuple[dict[str, AudioSource], dict[str, str]]:
     """Return every channel of every file as ``FILE#N``, and why the channels of a file cannot be counted, by id.
 
     Raises:
@@ -217,14 +237,14 @@ def _split_channels(files: Mapping[str, Path]) -> tuple[dict[str, AudioSource], 
     """
     channels: dict[str, AudioSource] = {}
     errors: dict[str, str] = {}
-    for file_id, path in files.items():
+    for file_id, source in files.items():
         try:
-            with open_audio(path) as audio:
+            with open_audio(source) as audio:
                 count = audio.channels
         except DataError as error:
             errors[file_id] = str(error)
             continue
-        channels |= {f"{file_id}#{number}": take_channel(as_source(path), number) for number in range(count)}
+        channels |= {f"{file_id}#{number}": take_channel(source, number) for number in range(count)}
     for repeated in channels.keys() & errors.keys():
         fix = "Embed that file by itself."
         raise UsageError("is the id of a channel and the name of a file that cannot be read", repeated, fix)

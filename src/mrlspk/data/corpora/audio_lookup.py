@@ -1,8 +1,6 @@
 """Find the audio of an utterance in a folder, a Kaldi ``wav.scp`` or a corpus that a recipe reads."""
 
 import os
-import re
-from collections.abc import Container
 from functools import cached_property
 from pathlib import Path
 
@@ -12,14 +10,11 @@ from mrlspk.data.choices import AUTO
 from mrlspk.data.corpora.folder_tree import FolderTree
 from mrlspk.data.corpora.path_tree import PathTree
 from mrlspk.data.corpora.recipe_registry import find_recipe, recipe_for
-from mrlspk.data.text_tables import BadLine, BadLinesError, read_text_file
-from mrlspk.errors import DataError, shorten
+from mrlspk.data.manifest_files.wav_scp import read_wav_scp
+from mrlspk.errors import DataError
 from mrlspk.reading import is_file, is_folder, reading
 
-ENTRY = "<utterance> <path>"
-FIX = "Write an utterance and the path of its audio file on each line; commands and archives are not supported."
 FIX_PATH = "Check the list and the folder."
-IN_ARCHIVE = re.compile(r"\.ark:\d+$")
 
 
 class AudioLookup:
@@ -87,38 +82,6 @@ class AudioLookup:
         if self._recipe is None:
             return {utterance_id: as_source(path) for utterance_id, (path, _) in read_wav_scp(self.root).items()}
         return {each.utterance_id: each.source for each in self._recipe.list_utterances(self.root).utterances}
-
-
-def read_wav_scp(path: Path) -> dict[str, tuple[Path, int]]:
-    """Return the audio file of each utterance of a Kaldi ``wav.scp``, with the number of its line.
-
-    Raises:
-        DataError: If it cannot be read, or has a line of another form, a command, or a place in an archive.
-    """
-    lines = read_text_file(path, f"'{ENTRY}' a line").lines
-    entries: dict[str, tuple[Path, int]] = {}
-    faults: list[BadLine] = []
-    for number, line in enumerate(lines, start=1):
-        name, *rest = line.split(maxsplit=1) or [""]
-        if not name:
-            continue
-        location = "".join(rest).rstrip()
-        if what := _fault_of(name, location, entries):
-            faults.append(BadLine(f"{path}:{number}", f"{what}, got {shorten(line.strip())!r}"))
-        entries[name] = Path(location), number
-    if faults:
-        raise BadLinesError(faults, str(path), len(lines), FIX)
-    return entries
-
-
-def _fault_of(name: str, location: str, entries: Container[str]) -> str | None:
-    if not location:
-        return f"expected '{ENTRY}'"
-    if location.endswith("|"):
-        return "expected the path of a file, not a command"
-    if IN_ARCHIVE.search(location):
-        return "expected the path of a file, not a place in an archive"
-    return "expected each utterance once" if name in entries else None
 
 
 def _exists(source: AudioSource) -> bool:

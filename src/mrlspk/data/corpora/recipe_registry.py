@@ -26,6 +26,7 @@ from mrlspk.data.corpora.voxblink2 import VoxBlink2
 from mrlspk.data.corpora.voxceleb import VOXCELEB1, VOXCELEB2, VoxCeleb
 from mrlspk.data.left_out import named
 from mrlspk.data.manifest import CorpusListing, CorpusRecipe, Manifest
+from mrlspk.data.manifest_files.recipes import MANIFEST_FILES
 from mrlspk.data.problems import refuse_errors
 from mrlspk.data.utterance_ids import check_name, printable
 from mrlspk.errors import DataError, UsageError, shorten
@@ -110,6 +111,7 @@ def _recipes() -> Iterator[CorpusRecipe]:
     yield from _installed_recipes()
     yield _SHARDS  # a folder of tars too
     yield from _PUBLISHED
+    yield from MANIFEST_FILES
     yield _FOLDER_TREE
 
 

@@ -1,0 +1,105 @@
+"""Find the facts of a manifest row: size and time of a file, and what its header states."""
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from mrlspk.data.audio.channels import check_channel
+from mrlspk.data.audio.headers import AudioHeader, read_header
+from mrlspk.data.audio.source import AudioSource, ChannelSource, RangeSource, TarMember
+from mrlspk.errors import DataError
+from mrlspk.reading import reading
+
+RECORDINGS_KEPT = 16  # whose headers are kept, while their segments are listed
+DTYPE = np.dtype(
+    [
+        ("bytes", np.int64),
+        ("mtime_ns", np.int64),
+        ("seconds", np.float64),
+        ("exact", np.bool_),
+        ("sample_rate", np.int32),
+        ("channels", np.int16),
+        ("codec", np.int16),
+        ("state", np.int8),
+    ]
+)
+ABSENT, READ, UNCHANGED = 0, 1, 2  # states
+
+type State = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of the audio of a row."""
+
+    bytes: int
+    mtime_ns: int
+    seconds: float
+    exact: bool
+    sample_rate: int
+    channels: int
+    codec: str
+
+    @property
+    def state(self) -> State:
+        """Size and time of the last change."""
+        return self.bytes, self.mtime_ns
+
+
+def state_of(source: AudioSource) -> State:
+    """Return size and time of the last change of the file of a source, or of the archive that holds it.
+
+    Raises:
+        OSError: If there is no such file.
+    """
+    whole = whole_of(source)
+    if isinstance(whole, TarMember):
+        if "://" in whole.archive:  # what is in it cannot change without a new name
+            return whole.length, 0
+        return whole.length, os.stat(whole.archive).st_mtime_ns  # noqa: PTH116 - of a million files
+    if whole.path is None:
+        return whole.size(), 0
+    found = os.stat(whole.path)  # noqa: PTH116
+    return found.st_size, found.st_mtime_ns
+
+
+def whole_of(source: AudioSource) -> AudioSource:
+    """Return the recording without its range and channel."""
+    if isinstance(source, ChannelSource):
+        source = source.recording
+    return source.whole if isinstance(source, RangeSource) else source
+
+
+def read_facts(source: AudioSource) -> Facts:
+    """Return the facts of a source; the length is that of its range.
+
+    Raises:
+        DataError: If it cannot be read, has no such channel, or ends before its range.
+    """
+    with reading(str(source), DataError, "Check the path."):
+        state = _state_or_error(source)
+    header = _read_once((whole_of(source), state))
+    check_channel(source.channel, header.channels, str(source))
+    seconds = (header.seconds or 0.0) - source.start_seconds
+    if seconds <= 0 and source.start_seconds:
+        what = f"expected audio at {source.start_seconds:.2f} s, but it ends at {header.seconds or 0:.2f} s"
+        raise DataError(what, str(source), "Correct the start of the segment.")
+    if source.seconds is not None:
+        seconds = min(seconds, source.seconds)
+    return Facts(*state, seconds, header.is_exact, header.sample_rate, header.channels, header.codec)
+
+
+def _state_or_error(source: AudioSource) -> State:
+    try:
+        return state_of(source)
+    except FileNotFoundError:
+        return 0, 0  # the decoder says why it is not there
+    except ValueError:  # a name that no file can have
+        return 0, 0
+
+
+@lru_cache(RECORDINGS_KEPT)
+def _read_once(recording: tuple[AudioSource, State]) -> AudioHeader:
+    return read_header(recording[0], counts=True)

@@ -1,0 +1,70 @@
+"""Find out quickly that a tree of folders has not changed since it was scanned."""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mrlspk.data.corpora.folder_tree import FolderTree
+from mrlspk.data.corpora.recipe_registry import recipe_for
+from mrlspk.data.corpora.walk import walk_audio
+from mrlspk.data.left_out import LeftOut
+from mrlspk.data.manifest_files.parquet_rows import read_parquet_columns
+from mrlspk.data.manifest_files.rows import folder_prefix, relative_to
+from mrlspk.data.problems import refuse_errors
+
+COLUMNS = "id", "path", "speaker", "bytes", "mtime_ns", "seconds"
+OF_PARTS = "start", "duration", "channel", "member"
+
+log = logging.getLogger("mrlspk.data")
+
+
+@dataclass(frozen=True)
+class UnchangedTree:
+    """What the manifest file of an unchanged tree holds."""
+
+    utterances: int
+    speakers: int
+    seconds: float
+    left_out: tuple[LeftOut, ...]
+
+
+def find_unchanged(corpus: Path, manifest_file: Path, recipe: str) -> UnchangedTree | None:
+    """Return what a manifest file holds if a walk and the times of all files show that it is still true; else None.
+
+    This takes a quarter of the time of listing the corpus and comparing rows, for which it stands.
+
+    Raises:
+        DataError: If the corpus or the manifest file cannot be read.
+    """
+    if manifest_file.suffix != ".parquet" or not isinstance(recipe_for(corpus, recipe), FolderTree):
+        return None
+    columns = read_parquet_columns(manifest_file, (*COLUMNS, *OF_PARTS))
+    if not columns or any(any(value is not None for value in columns.get(name, ())) for name in OF_PARTS):
+        return None
+    tree = walk_audio(corpus)
+    if list(tree.files) != columns["id"] or not _has_same_files(corpus, manifest_file, columns):
+        return None
+    problems = tuple(tree.problems())
+    refuse_errors(problems, corpus)
+    for problem in problems:
+        log.warning("%s: %s", corpus, problem.message)
+    return UnchangedTree(len(tree.files), len(set(columns["speaker"])), sum(columns["seconds"]), tree.left_out)
+
+
+def _has_same_files(corpus: Path, manifest_file: Path, columns: dict[str, list[Any]]) -> bool:
+    """Return whether the paths of the rows are those of the tree, and every file has its size and time of change."""
+    prefix = str(corpus / "_")[:-1]
+    written = relative_to(f"{prefix}_", folder_prefix(manifest_file))[:-1]
+    if columns["path"] != [written + id_ for id_ in columns["id"]]:
+        return False
+    stat = os.stat  # of a million files, a Path takes longer than the system
+    try:
+        for id_, size, mtime_ns in zip(columns["id"], columns["bytes"], columns["mtime_ns"], strict=True):
+            found = stat(prefix + id_)
+            if found.st_mtime_ns != mtime_ns or found.st_size != size:
+                return False
+    except OSError:
+        return False
+    return True
