@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from mrlspk.config.data import DataConfig
 from mrlspk.data.audio import load_audio
+from mrlspk.data.augmentation.build import build_augmentation
 from mrlspk.data.augmentation.steps import Augmentation
-from mrlspk.data.build import build_augmentation
 from mrlspk.data.corpora.walk import list_audio
 from mrlspk.inference.backend import Backend
 from mrlspk.inference.backend_registry import load_backend

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 
 from factories import tiny_encoder
-from mrlspk.data.augmentation.steps import Augmentation, GaussianNoise, Volume
+from mrlspk.data.augmentation.noise import GaussianNoise
+from mrlspk.data.augmentation.steps import Augmentation
+from mrlspk.data.augmentation.volume import Volume
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.feature_store import shards

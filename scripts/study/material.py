@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mrlspk.config.data import DataConfig
 from mrlspk.data.audio.source import FileSource
-from mrlspk.data.build import build_augmentation
+from mrlspk.data.augmentation.build import build_augmentation
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.manifest import Manifest, Utterance

@@ -4,14 +4,23 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from mrlspk.config.base import Amount, Channel, Count, Factor, StrictModel
 
 MAX_SPEED_DENOMINATOR = 100  # speeds are resampling ratios of integers, rounded to 1 %
 
 
-def _rising(value: tuple[float, float]) -> tuple[float, float]:
+def _rising[Number: (int, float)](value: tuple[Number, Number]) -> tuple[Number, Number]:
     if value[0] > value[1]:
         raise ValueError(f"a range is [low, high], got {list(value)}")
     return value
@@ -20,6 +29,11 @@ def _rising(value: tuple[float, float]) -> tuple[float, float]:
 Decibels = Annotated[float, Field(ge=-200, le=200)]
 Range = Annotated[tuple[Decibels, Decibels], AfterValidator(_rising)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Talker = Annotated[int, Field(ge=1, le=100)]
+Talkers = Annotated[tuple[Talker, Talker], AfterValidator(_rising)]
+MaskCount = Annotated[int, Field(ge=0, le=100)]
+MaskWidth = Annotated[int, Field(ge=1, le=10_000)]
+type ByCategory[Value] = dict[Literal["noise", "music", "speech"], Value]
 
 
 class CorpusEntry(StrictModel):
@@ -140,11 +154,57 @@ class DataConfig(StrictModel):
     noise_snr_range: Range = Field((10.0, 30.0), description="Signal-to-noise ratio of Gaussian noise, dB.")
     volume_probability: Probability = Field(0.5, description="Share of crops with changed volume.")
     volume_range: Range = Field((-6.0, 6.0), description="Change of volume, dB.")
-    musan_dataset: Path | None = Field(None, description="Folder of noise recordings (MUSAN); null: none.")
-    musan_probability: Probability = Field(0.5, description="Share of crops with a noise recording.")
-    musan_snr_range: Range = Field((5.0, 20.0), description="Signal-to-noise ratio of noise recordings, dB.")
-    rir_dataset: Path | None = Field(None, description="Folder of room impulse responses; null: none.")
+    musan_dataset: Path | None = Field(
+        None, description="MUSAN, another folder of noise, or a file of `mrlspk data pack-noise`; null: none."
+    )
+    musan_probability: Probability = Field(0.5, description="Share of crops with recorded noise, music or talkers.")
+    musan_shares: ByCategory[Amount] = Field(
+        {"noise": 1.0, "music": 1.0, "speech": 1.0},
+        description="Weight of each of MUSAN's categories; what is in none of their folders is noise.",
+    )
+    musan_snr_ranges: ByCategory[Range] = Field(
+        {"noise": (0.0, 15.0), "music": (5.0, 15.0), "speech": (13.0, 20.0)},
+        description="Signal-to-noise ratio of each category, dB; of speech, of each talker.",
+    )
+    musan_snr_range: Range | None = Field(
+        None, description="Signal-to-noise ratio of all categories, dB; null: as musan_snr_ranges says."
+    )
+    musan_talkers: Talkers = Field((3, 7), description="Fewest and most talkers that are mixed, of speech.")
+    rir_dataset: Path | None = Field(
+        None,
+        description="Room impulse responses: RIRS_NOISES, another folder, or a file of `mrlspk data pack-noise`; "
+        "null: none.",
+    )
     rir_probability: Probability = Field(0.5, description="Share of crops with a room response.")
+    rir_shares: dict[Literal["simulated", "real"], Amount] | None = Field(
+        None, description="Weight of the simulated and of the real responses of RIRS_NOISES; null: all responses alike."
+    )
+    telephone_probability: Probability = Field(
+        0.0, description="Share of crops at 8 kHz with the band of a telephone, 300 to 3,400 Hz."
+    )
+    codec_probability: Probability = Field(0.0, description="Share of crops that pass through a codec.")
+    codecs: Annotated[tuple[Literal["alaw", "mulaw", "gsm", "opus", "aac"], ...], Field(min_length=1)] = Field(
+        ("alaw", "mulaw", "gsm", "opus", "aac"), description="Codecs, drawn evenly: alaw, mulaw, gsm, opus, aac."
+    )
+    spec_augment_probability: Probability = Field(
+        0.0, description="Share of crops whose log-mel features are masked (SpecAugment) while the backbone is trained."
+    )
+    spec_augment_band_masks: MaskCount = Field(1, description="Masks over frequency in each of these crops.")
+    spec_augment_max_bands: MaskWidth = Field(8, description="Mel bands of the widest of them.")
+    spec_augment_frame_masks: MaskCount = Field(1, description="Masks over time in each of these crops.")
+    spec_augment_max_frames: MaskWidth = Field(10, description="Frames of the widest of them.")
+    augmentation_device: Literal["cpu", "auto", "cuda"] = Field(
+        "cpu",
+        description="Where rooms, noise and volume are applied: cpu: in the decoding processes; cuda: in batches on "
+        "the GPU that trains; auto: on the GPU if there is one.",
+    )
+
+    @field_validator("musan_shares", "musan_snr_ranges", mode="before")
+    @classmethod
+    def fill_categories(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take the default of each category that is not given."""
+        default = cls.model_fields[str(info.field_name)].default
+        return default | value if isinstance(value, dict) else value
 
     @model_validator(mode="before")
     @classmethod

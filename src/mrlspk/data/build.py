@@ -10,15 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mrlspk.config.data import DataConfig
-from mrlspk.data.augmentation.steps import (
-    Augmentation,
-    AugmentationStep,
-    GaussianNoise,
-    RecordedNoise,
-    RoomResponse,
-    Volume,
-    list_recordings,
-)
+from mrlspk.data.augmentation.build import build_augmentation
 from mrlspk.data.corpora.joined import (
     CorpusPart,
     domains_of_parts,
@@ -174,26 +166,6 @@ def draw_validation_trials(validation: Manifest, config: DataConfig, *, seed: in
     if config.validation_match is not None and config.validation_metadata is not None:
         match = speaker_values(validation, read_metadata(config.validation_metadata), config.validation_match)
     return draw_trials(validation, config.n_validation_trials, seed=seed, match=match, domains=domains)
-
-
-def build_augmentation(config: DataConfig) -> Augmentation | None:
-    """Return the steps in physical order: room response, noise recordings, Gaussian noise, volume.
-
-    Raises:
-        DataError: If a folder of noise or room responses is absent or empty.
-    """
-    if not config.augmentation:
-        return None
-    steps: list[AugmentationStep] = []
-    if config.rir_dataset:
-        steps.append(RoomResponse(list_recordings(config.rir_dataset), config.rir_probability))
-    if config.musan_dataset:
-        steps.append(
-            RecordedNoise(list_recordings(config.musan_dataset), config.musan_probability, config.musan_snr_range)
-        )
-    steps.append(GaussianNoise(config.noise_probability, config.noise_snr_range))
-    steps.append(Volume(config.volume_probability, config.volume_range))
-    return Augmentation(tuple(step for step in steps if step.probability > 0))
 
 
 def build_sampler(

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Any, Literal
 
 import torch
 
-from mrlspk.data.audio.source import AudioSource, as_source
+from mrlspk.data.audio.source import AudioSource
+from mrlspk.data.augmentation.noise import RecordedNoise
+from mrlspk.data.augmentation.rooms import RoomResponse
 from mrlspk.data.augmentation.steps import Augmentation, AugmentationStep
 from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.manifest import Utterance
@@ -22,7 +23,7 @@ from mrlspk.models.fingerprint import model_fingerprint
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.reading import parse_json, read_bytes, reading
 
-FORMAT = 2  # raise it if the same key gives other vectors, or if the format of a store changes
+FORMAT = 3  # raise it if the same key gives other vectors, or if the format of a store changes
 KEY_FILE = "key.json"
 
 type Key = dict[str, Any]
@@ -160,9 +161,12 @@ def _runtime(encoder: HeadedModel) -> Key:
 
 def _describe_step(step: AugmentationStep) -> dict[str, Any]:
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(step).items()}
-    paths = values.pop("paths", None)
-    if paths:
-        folder = os.path.commonpath([path.parent for path in paths])
-        names = (path.relative_to(folder).as_posix() for path in paths)
-        values["recordings"] = listing_sha256(names, map(as_source, paths))
+    if isinstance(step, RecordedNoise | RoomResponse):
+        names, sources = zip(*step.recordings.listing(), strict=True)
+        values |= {
+            "recordings": listing_sha256(names, sources),
+            "choice": dict(zip(step.choice.categories, step.choice.shares, strict=True)),
+        }
+    if isinstance(step, RecordedNoise):
+        values["snr_ranges"] = {category: list(limits) for category, limits in step.snr_ranges.items()}
     return {"step": type(step).__name__, **values}

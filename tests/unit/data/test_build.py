@@ -3,8 +3,7 @@ import pytest
 import soundfile
 
 from mrlspk.config.data import DataConfig
-from mrlspk.data.augmentation.steps import GaussianNoise, RecordedNoise, RoomResponse, Volume
-from mrlspk.data.build import build_augmentation, build_sampler, build_train_loader, build_training_data, check_disjoint
+from mrlspk.data.build import build_sampler, build_train_loader, build_training_data, check_disjoint
 from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.trials import read_trials
 from mrlspk.data.utterance_ids import speaker_of
@@ -168,16 +167,6 @@ def test_loader_gives_batches_of_crops_and_classes(config):
     loader = build_train_loader(data, RankBatches(sampler, batch_size=6), config)
     assert [tuple(waveforms.shape) for waveforms, _ in loader] == [(6, 3_200), (6, 3_200)]
     assert len(loader) == 2
-
-
-def test_augmentation_has_the_steps_of_the_configuration(config, tmp_path):
-    assert build_augmentation(changed(config, augmentation=False)) is None
-    assert [type(step) for step in build_augmentation(config).steps] == [GaussianNoise, Volume]
-    folder = write_corpus(tmp_path / "noise", ["n"])
-    full = build_augmentation(changed(config, musan_dataset=folder, rir_dataset=folder))
-    assert [type(step) for step in full.steps] == [RoomResponse, RecordedNoise, GaussianNoise, Volume]
-    with pytest.raises(DataError, match="no such folder"):
-        build_augmentation(changed(config, musan_dataset=tmp_path / "absent"))
 
 
 def test_names_unfit_for_validation_trials_are_refused(config):

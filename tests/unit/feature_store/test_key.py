@@ -9,7 +9,12 @@ import torch
 
 from factories import TINY2, tiny_encoder
 from mrlspk.data.audio.source import ChannelSource
-from mrlspk.data.augmentation.steps import Augmentation, GaussianNoise, RecordedNoise, RoomResponse, Volume
+from mrlspk.data.augmentation.categories import choose_by_shares
+from mrlspk.data.augmentation.noise import GaussianNoise, RecordedNoise
+from mrlspk.data.augmentation.recordings import FolderRecordings
+from mrlspk.data.augmentation.rooms import RoomResponse
+from mrlspk.data.augmentation.steps import Augmentation
+from mrlspk.data.augmentation.volume import Volume
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.errors import DataError
@@ -42,12 +47,29 @@ def recordings(tmp_path):
     return paths
 
 
+def recorded(paths, *, noise_share=1.0):
+    """Return the step of noise recordings in the folder ``noise`` or ``moved``."""
+    folder = paths[0].parents[1]
+    recordings = FolderRecordings(folder, [path.relative_to(folder).as_posix() for path in paths])
+    choice = choose_by_shares(
+        [f"{'noise' if number else 'music'}/{number}" for number in range(len(paths))],
+        lambda name: name.partition("/")[0],
+        {"noise": noise_share, "music": 1.0},
+    )
+    return RecordedNoise(recordings, choice, 0.5, {"noise": (5.0, 20.0), "music": (5.0, 20.0)}, (3, 7))
+
+
+def room(paths):
+    recordings = recorded(paths[:1]).recordings
+    return RoomResponse(recordings, choose_by_shares(recordings.names, lambda _name: "real", None), 0.5)
+
+
 @pytest.fixture
 def augmentation(recordings):
     return Augmentation(
         (
-            RoomResponse(recordings[:1], 0.5),
-            RecordedNoise(recordings, 0.5, (5.0, 20.0)),
+            room(recordings),
+            recorded(recordings),
             GaussianNoise(0.5, (10.0, 30.0)),
             Volume(0.5, (-6.0, 6.0)),
         )
@@ -109,8 +131,11 @@ def test_each_setting_of_the_dataset_changes_the_key(corpus, augmentation, datas
     ("place", "change"),
     [
         *((place, {"probability": 0.4}) for place in range(4)),
-        *((place, {"snr_range": (5.0, 21.0)}) for place in (1, 2)),
-        *((place, {"snr_range": (6.0, 20.0)}) for place in (1, 2)),
+        (2, {"snr_range": (10.0, 31.0)}),
+        (2, {"snr_range": (11.0, 30.0)}),
+        (1, {"snr_ranges": {"noise": (5.0, 20.0), "music": (5.0, 21.0)}}),
+        (1, {"snr_ranges": {"noise": (5.0, 20.0), "music": (6.0, 20.0)}}),
+        (1, {"talkers": (3, 8)}),
         (3, {"gain_range": (-6.0, 7.0)}),
     ],
     ids=str,
@@ -144,14 +169,14 @@ def test_listing_of_recordings_changes_the_key_their_folder_not(corpus, augmenta
     (tmp_path / "noise").rename(tmp_path / "moved")
     moved = tuple(tmp_path / "moved" / path.relative_to(tmp_path / "noise") for path in recordings)
 
-    def key_of(noises):
-        room, noise, *others = augmentation.steps
-        steps = (replace(room, paths=moved[:1]), replace(noise, paths=noises), *others)
+    def key_of(noises, **options):
+        steps = (room(moved), recorded(noises, **options), *augmentation.steps[2:])
         return crops_key(tiny_encoder((4, 8)), build_dataset(corpus, Augmentation(steps)), **CROPS)
 
     assert key_of(moved) == before
     assert key_of(moved[:1]) != before
     assert key_of(moved[::-1]) != before
+    assert key_of(moved, noise_share=2.0) != before
     renamed = moved[1].rename(moved[1].with_name("3.wav"))
     assert key_of((moved[0], renamed)) != before
     renamed.rename(moved[1])

@@ -1,1 +1,1 @@
-"""Augment training crops: noise, rooms, speed and volume."""
+"""Augment training crops: rooms, noise, music, talkers, volume, telephone band, codecs, speed and feature masks."""

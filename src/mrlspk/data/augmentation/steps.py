@@ -1,19 +1,15 @@
-"""Augment training crops; every random choice comes from the generator that is passed in."""
+"""Draw the effects of a crop from its generator, and apply them on the decoding process or on the device."""
 
-from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import torch
-import torchaudio
 from torch import Tensor
 
-from mrlspk.config.data import MAX_SPEED_DENOMINATOR
-from mrlspk.data.audio import load_audio, random_crop
-from mrlspk.data.corpora.walk import list_audio
-from mrlspk.errors import DataError
+from mrlspk.data.augmentation.effects import Effects, apply_effects
+from mrlspk.data.augmentation.feature_masks import FeatureMasks
+from mrlspk.data.augmentation.on_device import apply_to_batch, as_tensors
 
 
 class AugmentationStep(Protocol):
@@ -23,131 +19,64 @@ class AugmentationStep(Protocol):
     def probability(self) -> float:
         """Share of the crops, in [0, 1]."""
 
-    def apply(self, waveform: Tensor, rng: np.random.Generator) -> Tensor:
-        """Return the augmented waveform (samples,), of the same length."""
+    def add(self, effects: Effects, n_samples: int, rng: np.random.Generator) -> Effects:
+        """Return the effects of a crop of ``n_samples`` with this one, which ``rng`` draws."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Steps applied one after another, each with its probability."""
+    """Steps drawn one after another, each with its probability, and masks of the features.
+
+    What is drawn depends on the generator alone: not on the crop, nor on where the effects are applied.
+
+    Attributes:
+        steps: In the order of the draws.
+        masks: Of the features; None for none.
+        on_device: Apply rooms, noise and gain to whole batches in `finish`. The crops that pass through a codec are
+            finished in `prepare`.
+    """
 
     steps: tuple[AugmentationStep, ...]
+    masks: FeatureMasks | None = None
+    on_device: bool = False
 
     def __call__(self, waveform: Tensor, rng: np.random.Generator) -> Tensor:
         """Return the augmented waveform (samples,)."""
+        return _applied(waveform, self.draw(waveform.numel(), rng))
+
+    def on(self, device: torch.device) -> "Augmentation":
+        """Return the augmentation that finishes its crops on a device; on a CPU the decoding processes do."""
+        return replace(self, on_device=device.type != "cpu")
+
+    def draw(self, n_samples: int, rng: np.random.Generator) -> Effects:
+        """Return the effects of a crop of ``n_samples``."""
+        effects = Effects()
         for step in self.steps:
             if rng.random() < step.probability:
-                waveform = step.apply(waveform, rng)
-        return waveform
+                effects = step.add(effects, n_samples, rng)
+        return effects
 
     def prepare(self, waveform: Tensor, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        """Return (samples,) as far as a decoding process augments it, and what `finish` needs beside it.
+        """Return (samples,) as far as a decoding process augments it, and what `finish` and the encoder need beside it.
 
-        Tensors have the same shapes for every crop: a batch stacks them.
+        Tensors have the same shapes for every crop: a batch stacks them. Feature masks are the last two.
         """
-        return (self(waveform, rng),)
+        effects = self.draw(waveform.numel(), rng)
+        masks = self.masks.draw(rng) if self.masks else ()
+        if not self.on_device:
+            return _applied(waveform, effects), *masks
+        if effects.transmissions:
+            waveform, effects = _applied(waveform, effects), Effects()
+        return waveform, *as_tensors(effects, waveform.numel()), *masks
 
-    def finish(self, waveforms: Tensor, *_extras: Tensor) -> Tensor:
+    def finish(self, waveforms: Tensor, *extras: Tensor) -> Tensor:
         """Return (batch, samples) augmented to the end, on their device; ``extras`` are stacked by `prepare`."""
-        return waveforms
+        return apply_to_batch(waveforms, *extras[:3]) if self.on_device and extras else waveforms
+
+    def masks_in(self, extras: tuple[Tensor, ...]) -> tuple[Tensor, Tensor] | None:
+        """Return the feature masks among the extras of a batch: of bands and of frames."""
+        return (extras[-2], extras[-1]) if self.masks and extras else None
 
 
-@dataclass(frozen=True)
-class GaussianNoise:
-    """White noise at a signal-to-noise ratio drawn uniformly from ``snr_range``, dB."""
-
-    probability: float
-    snr_range: tuple[float, float]
-
-    def apply(self, waveform: Tensor, rng: np.random.Generator) -> Tensor:
-        """Return (samples,) with noise."""
-        noise = torch.from_numpy(rng.standard_normal(waveform.numel(), dtype=np.float32))
-        return mix_at_snr(waveform, noise, rng.uniform(*self.snr_range))
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A gain drawn uniformly from ``gain_range``, dB."""
-
-    probability: float
-    gain_range: tuple[float, float]
-
-    def apply(self, waveform: Tensor, rng: np.random.Generator) -> Tensor:
-        """Return (samples,) louder or softer."""
-        return waveform * 10 ** (rng.uniform(*self.gain_range) / 20)
-
-
-@dataclass(frozen=True)
-class RecordedNoise:
-    """A random part of a random recording, at a signal-to-noise ratio drawn uniformly from ``snr_range``, dB."""
-
-    paths: tuple[Path, ...]
-    probability: float
-    snr_range: tuple[float, float]
-
-    def apply(self, waveform: Tensor, rng: np.random.Generator) -> Tensor:
-        """Return (samples,) with noise; a recording that is too short is repeated."""
-        noise = random_crop(self.paths[rng.integers(len(self.paths))], waveform.numel(), rng)
-        return mix_at_snr(waveform, noise, rng.uniform(*self.snr_range))
-
-
-@dataclass(frozen=True)
-class RoomResponse:
-    """Convolution with a random room impulse response."""
-
-    paths: tuple[Path, ...]
-    probability: float
-
-    def apply(self, waveform: Tensor, rng: np.random.Generator) -> Tensor:
-        """Return (samples,) with the reverberation of the room."""
-        return reverberate(waveform, load_audio(self.paths[rng.integers(len(self.paths))]))
-
-
-def mix_at_snr(waveform: Tensor, noise: Tensor, snr_db: float) -> Tensor:
-    """Return ``waveform`` plus ``noise``, both (samples,), at a ratio of mean powers of ``snr_db``.
-
-    If either is silent there is no ratio, and ``waveform`` is returned unchanged.
-    """
-    signal_power, noise_power = waveform.square().mean().item(), noise.square().mean().item()
-    if signal_power == 0 or noise_power == 0:
-        return waveform
-    gain: float = (signal_power / (noise_power * 10 ** (snr_db / 10))) ** 0.5
-    return waveform + gain * noise
-
-
-def reverberate(waveform: Tensor, response: Tensor) -> Tensor:
-    """Return ``waveform`` (samples,) convolved with ``response``: same length, alignment and energy."""
-    direct = int(response.abs().argmax())
-    wet: Tensor = torchaudio.functional.fftconvolve(waveform, response)[direct : direct + waveform.numel()]
-    energy = wet.square().sum()
-    return wet * (waveform.square().sum() / energy).sqrt() if energy > 0 else waveform
-
-
-def change_speed(waveform: Tensor, speed: float) -> Tensor:
-    """Return (samples / speed,) with tempo and pitch multiplied by ``speed``."""
-    ratio = speed_ratio(speed)
-    faster: Tensor = torchaudio.functional.resample(waveform, ratio.numerator, ratio.denominator)
-    return faster
-
-
-def samples_before_speed(n_samples: int, speed: float) -> int:
-    """Return how many samples `change_speed` needs to return at least ``n_samples``."""
-    ratio = speed_ratio(speed)
-    return -(-n_samples * ratio.numerator // ratio.denominator)
-
-
-def speed_ratio(speed: float) -> Fraction:
-    """Return ``speed`` as a ratio of small whole numbers."""
-    return Fraction(speed).limit_denominator(MAX_SPEED_DENOMINATOR)
-
-
-def list_recordings(folder: Path) -> tuple[Path, ...]:
-    """Return every audio file under ``folder``, sorted.
-
-    Raises:
-        DataError: If the folder is absent or holds no audio.
-    """
-    paths = tuple(folder / name for name in list_audio(folder))
-    if not paths:
-        raise DataError("expected recordings, got no audio at all", folder, "Name a folder of audio files, or null.")
-    return paths
+def _applied(waveform: Tensor, effects: Effects) -> Tensor:
+    return torch.from_numpy(apply_effects(waveform.numpy(), effects))

@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 
 from mrlspk.data.audio import SAMPLE_RATE, random_crop
 from mrlspk.data.audio.source import AudioSource
-from mrlspk.data.augmentation.steps import Augmentation, change_speed, samples_before_speed
+from mrlspk.data.augmentation.speed import change_speed, samples_before_speed
+from mrlspk.data.augmentation.steps import Augmentation
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.shards.order import number_shards
 

@@ -16,7 +16,8 @@ import torch
 from torch._C import _remove_worker_pids
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
-from mrlspk.data.augmentation.steps import RecordedNoise, RoomResponse
+from mrlspk.data.augmentation.noise import RecordedNoise
+from mrlspk.data.augmentation.rooms import RoomResponse
 from mrlspk.data.crops.dataset import CropDataset, SampleKey
 from mrlspk.errors import DataError, MrlspkError
 

@@ -8,7 +8,8 @@ from torch.utils.data import DataLoader
 
 from mrlspk.data.audio import load_audio, random_crop, repeat_to
 from mrlspk.data.audio.source import RangeSource
-from mrlspk.data.augmentation.steps import Augmentation, GaussianNoise
+from mrlspk.data.augmentation.noise import GaussianNoise
+from mrlspk.data.augmentation.steps import Augmentation
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.crops.dataset import CropDataset, SampleKey
 from mrlspk.data.crops.sampler import ShuffleSampler

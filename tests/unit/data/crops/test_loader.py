@@ -12,7 +12,8 @@ import pytest
 import soundfile
 import torch
 
-from mrlspk.data.augmentation.steps import Augmentation, RecordedNoise
+from mrlspk.data.augmentation.noise import RecordedNoise
+from mrlspk.data.augmentation.steps import Augmentation
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.crops import loader as module
 from mrlspk.data.crops.dataset import CropDataset
@@ -133,7 +134,7 @@ def test_process_that_leaves_over_a_file_is_an_error_with_the_file(corpus):
 
 
 def test_augmenting_recordings_are_named_as_a_second_guess(corpus):
-    noise = RecordedNoise(tuple(each.source.path for each in corpus.utterances), 0.5, (5.0, 20.0))
+    noise = RecordedNoise(None, None, 0.5, {}, (3, 7))
     dataset = Faulty(corpus, kill_itself(signal.SIGSEGV), augmentation=Augmentation((noise,)))
     assert "noise or room-response file" in caught_by(loader_of(dataset)).fix
 
