@@ -33,7 +33,7 @@ Talker = Annotated[int, Field(ge=1, le=100)]
 Talkers = Annotated[tuple[Talker, Talker], AfterValidator(_rising)]
 MaskCount = Annotated[int, Field(ge=0, le=100)]
 MaskWidth = Annotated[int, Field(ge=1, le=10_000)]
-type ByCategory[Value] = dict[Literal["noise", "music", "speech"], Value]
+MusanCategory = Literal["noise", "music", "speech"]
 
 
 class CorpusEntry(StrictModel):
@@ -158,11 +158,11 @@ class DataConfig(StrictModel):
         None, description="MUSAN, another folder of noise, or a file of `mrlspk data pack-noise`; null: none."
     )
     musan_probability: Probability = Field(0.5, description="Share of crops with recorded noise, music or talkers.")
-    musan_shares: ByCategory[Amount] = Field(
+    musan_shares: dict[MusanCategory, Amount] = Field(
         {"noise": 1.0, "music": 1.0, "speech": 1.0},
         description="Weight of each of MUSAN's categories; what is in none of their folders is noise.",
     )
-    musan_snr_ranges: ByCategory[Range] = Field(
+    musan_snr_ranges: dict[MusanCategory, Range] = Field(
         {"noise": (0.0, 15.0), "music": (5.0, 15.0), "speech": (13.0, 20.0)},
         description="Signal-to-noise ratio of each category, dB; of speech, of each talker.",
     )

@@ -66,8 +66,9 @@ class Config(StrictModel):
 
     @model_validator(mode="after")
     def check_head_only_keys(self) -> Self:
-        """Refuse settings of head-only runs in other runs, and a head-only run that trains nothing."""
+        """Refuse settings of head-only runs in other runs and the reverse, and a head-only run that trains nothing."""
         if self.trains_head_alone:
+            self._check_keys_of_crops()
             if self.head.trained == "none" and self.loss.type == "Triplet":
                 raise ValueError(
                     "head.trained none and loss.type Triplet leave nothing to train, not even classifier weights"
@@ -81,6 +82,19 @@ class Config(StrictModel):
         if self.head.trained != "linear":
             raise ValueError(f"head.trained {self.head.trained} needs training.freeze_backbone_epochs null")
         return self
+
+    def _check_keys_of_crops(self) -> None:
+        """Refuse what needs log-mel features, or crops on the device, in each step of a head-only run."""
+        if self.data.spec_augment_probability:
+            raise ValueError(
+                "data.spec_augment_probability masks the log-mel features of a backbone that is trained, and this run "
+                "trains only a head, on stored vectors or on a model of another toolkit: set it to 0"
+            )
+        if self.data.augmentation_device == "cuda":
+            raise ValueError(
+                "data.augmentation_device cuda needs training.freeze_backbone_epochs or training.lora: the crops of a "
+                "head-only run are augmented once, by the decoding processes; set it to cpu or auto"
+            )
 
     @model_validator(mode="after")
     def check_start_decay(self) -> Self:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mrlspk.config.data import DataConfig
 from mrlspk.data.augmentation.build import build_augmentation
+from mrlspk.data.augmentation.steps import Augmentation
 from mrlspk.data.corpora.joined import (
     CorpusPart,
     domains_of_parts,
@@ -29,7 +30,7 @@ from mrlspk.data.metadata import read_metadata, speaker_values
 from mrlspk.data.remote import is_url
 from mrlspk.data.shards.order import ShardWindow
 from mrlspk.data.trials import Trials
-from mrlspk.errors import DataError
+from mrlspk.errors import ConfigError, DataError
 from mrlspk.reading import is_file, is_folder
 
 logger = logging.getLogger("mrlspk.data")
@@ -166,6 +167,20 @@ def draw_validation_trials(validation: Manifest, config: DataConfig, *, seed: in
     if config.validation_match is not None and config.validation_metadata is not None:
         match = speaker_values(validation, read_metadata(config.validation_metadata), config.validation_match)
     return draw_trials(validation, config.n_validation_trials, seed=seed, match=match, domains=domains)
+
+
+def place_augmentation(dataset: CropDataset, config: DataConfig, device: torch.device) -> Augmentation | None:
+    """Let the crops of a dataset be augmented where the configuration says; return their augmentation.
+
+    Raises:
+        ConfigError: If that is a GPU, and the run is on another device.
+    """
+    wanted, key = config.augmentation_device, "data.augmentation_device"
+    if wanted == "cuda" and device.type != "cuda":
+        raise ConfigError(f"expected a run on a GPU, and the device is {device.type}", key, "Set it to cpu or auto.")
+    if dataset.augmentation is not None and wanted != "cpu":
+        dataset.augmentation = dataset.augmentation.on(device)
+    return dataset.augmentation
 
 
 def build_sampler(

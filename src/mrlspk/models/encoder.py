@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from mrlspk.config.architecture import NetworkArchitecture, ReDimNet2Config, ReDimNetConfig
 from mrlspk.errors import ConfigError
+from mrlspk.models.feature_masks import Masks, mask_features
 from mrlspk.models.head import MatryoshkaHead
 from mrlspk.models.headed_model import HeadedModel
 from mrlspk.models.redimnet.execution import Calls
@@ -84,9 +85,19 @@ class Encoder(HeadedModel):
         features: Tensor = self.spec(functional.pad(waveform, (0, self.padding)))
         return features
 
-    def pooled(self, waveform: Tensor) -> Tensor:
+    def forward(self, waveform: Tensor, masks: Masks | None = None) -> Tensor:
+        """Map (batch, samples) at 16 kHz to (batch, embed_dim), not yet of unit length, in float32.
+
+        ``masks`` hide bands and frames of the features if the backbone is in training mode.
+        """
+        return self.project(self.pooled(waveform, masks))
+
+    def pooled(self, waveform: Tensor, masks: Masks | None = None) -> Tensor:
         """Map (batch, samples) at 16 kHz to pooled statistics (batch, in_features of the head), in float32."""
-        frames = self.backbone(self.features(waveform))
+        features = self.features(waveform)
+        if masks is not None and self.backbone.training:
+            features = mask_features(features, masks)
+        frames = self.backbone(features)
         with torch.autocast(waveform.device.type, enabled=False):
             return self.backbone.calls.call(self.pool, frames[..., self.skipped_frames :].float())
 

@@ -8,6 +8,7 @@ from lightning_fabric import Fabric
 from torch.optim import Optimizer
 
 from mrlspk.config import Config
+from mrlspk.data.build import place_augmentation
 from mrlspk.distributed import Ranks, raising_on_all_ranks
 from mrlspk.inference.external_base import as_loaded, open_base
 from mrlspk.inference.model_file import ModelFile
@@ -147,7 +148,7 @@ def build_trained(plan: RunPlan, encoder: HeadedModel, fabric: Fabric, ranks: Ra
         warn_of_idle_keys(config.hardware)
         return head_module, optimiser
     module = build_network_module(config, encoder, criterion)
-    module.augmentation = plan.data.train.augmentation
+    module.augmentation = place_augmentation(plan.data.train, config.data, fabric.device)
     build_sync_batchnorm(config.hardware, encoder, device=fabric.device, n_processes=ranks.world_size)
     build_acceleration(config.hardware, module.encoder, fabric.device)
     return module, build_optimiser(config, module.encoder, criterion)

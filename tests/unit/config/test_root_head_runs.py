@@ -100,6 +100,8 @@ def test_run_with_adapters_is_not_head_only():
             "nothing to train",
         ),
         (["head.trained=orthogonal", "training.average_last=2"], "mean of rotations"),
+        (["data.spec_augment_probability=0.5"], "data.spec_augment_probability masks the log-mel features"),
+        (["data.augmentation_device=cuda"], "augmented once, by the decoding processes"),
     ],
 )
 def test_contradictory_head_only_settings_are_refused(settings, said):

@@ -9,10 +9,12 @@ from torch import nn
 from mrlspk.config import load_config
 from mrlspk.config.architecture import ReDimNetConfig, describe_architecture
 from mrlspk.data.augmentation.steps import Augmentation
+from mrlspk.data.build import build_crops, place_augmentation
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.crops.loader import WatchedLoader
 from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler
+from mrlspk.errors import ConfigError
 from mrlspk.losses.build import build_loss
 from mrlspk.models.encoder import build_encoder
 from mrlspk.training.device_batches import DeviceBatches
@@ -143,3 +145,48 @@ def test_extras_of_an_augmentation_reach_the_device_with_their_crops(tiny_corpus
         without = module(finished, classes).total
         module.augmentation = dataset.augmentation
         assert torch.equal(module(*part).total, without)
+
+
+@pytest.mark.parametrize("n_workers", [0, 2])
+def test_crops_augmented_and_masked_on_the_device_train_as_those_of_the_workers(tiny_corpus, shared, n_workers):
+    config = load_config(
+        None,
+        [
+            "training.freeze_backbone_epochs=0",
+            "data.chunk_duration=0.4",
+            f"data.musan_dataset={shared / 'speech/musan'}",
+            f"data.rir_dataset={shared / 'speech/rirs'}",
+            "data.spec_augment_probability=0.9",
+            "data.codecs=[mulaw]",
+            "data.codec_probability=0.2",
+        ],
+    )
+    losses, waveforms = [], []
+    for device in ("cpu", "cuda"):
+        dataset = build_crops(scan_corpus(tiny_corpus), config.data, seed=0)
+        dataset.augmentation = dataset.augmentation.on(torch.device(device))
+        order = RankBatches(ShuffleSampler(len(dataset), seed=0), batch_size=8)
+        loader = WatchedLoader(dataset, order, num_workers=n_workers)
+        batch = next(iter(loader))
+        loader.close()
+        assert len(batch) == (7 if device == "cuda" else 4)
+        module, _ = build("training.freeze_backbone_epochs=0")
+        module.set_mode(backbone_frozen=False)
+        module.augmentation = dataset.augmentation
+        losses.append(module(*batch).total.item())
+        waveforms.append(dataset.augmentation.finish(batch[0], *batch[2:]))
+        module.augmentation = None
+        assert module(waveforms[-1], batch[1]).total.item() != pytest.approx(losses[-1], abs=1e-4)  # without masks
+    assert (waveforms[0] - waveforms[1]).abs().max() < 1e-5
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_augmentation_on_a_gpu_is_refused_without_one(tiny_corpus):
+    config = load_config(None, ["data.augmentation_device=cuda", "training.freeze_backbone_epochs=0"])
+    dataset = build_crops(scan_corpus(tiny_corpus), config.data, seed=0)
+    with pytest.raises(ConfigError, match=r"data\.augmentation_device.*device is cpu"):
+        place_augmentation(dataset, config.data, torch.device("cpu"))
+    auto = config.data.model_copy(update={"augmentation_device": "auto"})
+    assert not place_augmentation(dataset, auto, torch.device("cpu")).on_device
+    assert place_augmentation(dataset, auto, torch.device("cuda")).on_device
+    assert dataset.augmentation.on_device

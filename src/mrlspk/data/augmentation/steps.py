@@ -45,8 +45,8 @@ class Augmentation:
         return _applied(waveform, self.draw(waveform.numel(), rng))
 
     def on(self, device: torch.device) -> "Augmentation":
-        """Return the augmentation that finishes its crops on a device; on a CPU the decoding processes do."""
-        return replace(self, on_device=device.type != "cpu")
+        """Return the augmentation that finishes its crops on a GPU; for other devices the decoding processes do."""
+        return replace(self, on_device=device.type == "cuda")
 
     def draw(self, n_samples: int, rng: np.random.Generator) -> Effects:
         """Return the effects of a crop of ``n_samples``."""

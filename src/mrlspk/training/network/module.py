@@ -44,10 +44,12 @@ class NetworkModule(TrainedModule):
 
         ``extras`` (batch, …) are what the augmentation drew for them.
         """
+        masks = None
         if self.augmentation is not None:
+            masks = self.augmentation.masks_in(extras)
             with torch.no_grad(), torch.autocast(waveform.device.type, enabled=False):
                 waveform = self.augmentation.finish(waveform, *extras)
-        value: MatryoshkaLossValue = self.criterion(self.encoder(waveform), speaker_index)
+        value: MatryoshkaLossValue = self.criterion(self.encoder(waveform, masks), speaker_index)
         return value
 
     def set_mode(self, *, backbone_frozen: bool) -> None:
