@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mrlspk.data.corpora.facts import CorpusFacts, PublishedCounts
-from mrlspk.data.corpora.first_files import first_audio, names_in
+from mrlspk.data.corpora.first_files import every_name, first_audio, names_in
 from mrlspk.data.corpora.path_tree import PathTree, list_tree
 from mrlspk.data.manifest import CorpusListing
 from mrlspk.data.problems import warning
@@ -52,18 +52,11 @@ class CnCeleb(PathTree):
         """Return whether the folder is the corpus, ``data`` or ``eval``, by the names of the first files."""
         names = {*names_in(path)}
         if "data" in names:
-            folder = path / "data"
-            return self._holds_speakers(folder, names_in(folder))
+            return _holds_speakers(path / "data")
         if {"enroll", "test"} <= names:
             files = first_audio(path)
             return bool(files) and all(_TEST.fullmatch(each) or _ENROLMENT.fullmatch(each) for each in files)
-        return self._holds_speakers(path, list(names))
-
-    @staticmethod
-    def _holds_speakers(folder: Path, names: list[str]) -> bool:
-        is_likely = bool(names) and all(map(_SPEAKER.fullmatch, names))
-        files = first_audio(folder) if is_likely else []
-        return bool(files) and all(map(_TRAINING.fullmatch, files))
+        return _holds_speakers(path)
 
     def speaker_and_session(self, path: str) -> tuple[str, str] | None:
         """Return the speaker, and genre and number of the video, of a file."""
@@ -88,6 +81,11 @@ class CnCeleb(PathTree):
             return found if found and (wanted is None or found[0] in wanted) else None
 
         return list_tree(path, match, self.layout)
+
+
+def _holds_speakers(folder: Path) -> bool:
+    files = first_audio(folder) if every_name(folder, _SPEAKER.fullmatch) else []
+    return bool(files) and all(map(_TRAINING.fullmatch, files))
 
 
 def _with_warning(listing: CorpusListing, path: Path) -> CorpusListing:

@@ -2,9 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from sys import intern
 
 from mrlspk.data.audio.source import FileSource
 from mrlspk.data.corpora.facts import CorpusFacts
@@ -14,6 +13,7 @@ from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.data.problems import Problem, error
 from mrlspk.data.text_tables import BadLine, BadLinesError
 from mrlspk.data.utterance_ids import printable
+from mrlspk.data.utterances.table import UtteranceTable
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
@@ -57,8 +57,8 @@ class CommonVoice:
         table = self._table(path)
         if table is None:
             raise DataError(f"expected {self.layout}", path, FIX)
-        utterances = tuple(_read(table))
-        return CorpusListing(utterances, problems=tuple(_absent_clips(table, utterances)))
+        utterances = UtteranceTable.of(_read(table))
+        return CorpusListing(utterances, problems=tuple(_absent_clips(table, utterances.ids)))
 
     @staticmethod
     def _table(path: Path) -> Path | None:
@@ -100,7 +100,7 @@ def _read(table: Path) -> Iterator[Utterance]:
                 speaker, clip = (cells[place] if place < len(cells) else "" for place in columns)
                 if speaker and clip:
                     id_ = f"{CLIPS}/{clip}"
-                    yield Utterance(id_, intern(speaker), speaker, FileSource(prefix + id_))
+                    yield Utterance(id_, speaker, speaker, FileSource(prefix + id_))
                 elif line.strip():
                     faults.append(BadLine(f"{table}:{number}", f"expected {SPEAKER} and {CLIP}, got {line[:40]!r}"))
     except UnicodeDecodeError as fault:
@@ -109,11 +109,11 @@ def _read(table: Path) -> Iterator[Utterance]:
         raise BadLinesError(faults, str(table), number, "Download the table again.")
 
 
-def _absent_clips(table: Path, utterances: Sequence[Utterance]) -> Iterator[Problem]:
+def _absent_clips(table: Path, utterance_ids: Iterable[str]) -> Iterator[Problem]:
     folder = table.parent / CLIPS
     with reading(folder, DataError, FIX):
         there = {*os.listdir(folder)}  # noqa: PTH208 - names are all that is needed
-    absent = [each.utterance_id for each in utterances if each.utterance_id.removeprefix(f"{CLIPS}/") not in there]
+    absent = [each for each in utterance_ids if each.removeprefix(f"{CLIPS}/") not in there]
     if absent:
         message = f"{named('clip', absent)}: expected what {table.name} names, got no such file"
         yield error("missing_audio", printable(absent[0]), message)

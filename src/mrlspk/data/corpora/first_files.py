@@ -1,7 +1,7 @@
 """Look at the first files of a folder, to recognise a corpus without listing it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,22 @@ def has_folder(path: Path) -> bool:
     """Return whether there is such a folder; False if that cannot be found out."""
     with suppress(*UNKNOWN):
         return path.is_dir()
+    return False
+
+
+def every_name(folder: Path, fits: Callable[[str], object]) -> bool:
+    """Return whether there are names in a folder that are not hidden, and all fit; it ends at the first that does not.
+
+    False if the folder cannot be listed.
+    """
+    is_empty = True
+    with suppress(*UNKNOWN), os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                is_empty = False
+                if not fits(entry.name):
+                    return False
+        return not is_empty
     return False
 
 

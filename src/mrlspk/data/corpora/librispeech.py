@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mrlspk.data.corpora.facts import CorpusFacts, PublishedCounts
-from mrlspk.data.corpora.first_files import first_audio, names_in
+from mrlspk.data.corpora.first_files import every_name, first_audio, names_in
 from mrlspk.data.corpora.path_tree import PathTree
 from mrlspk.data.manifest import CorpusListing
 from mrlspk.data.problems import warning
@@ -41,8 +41,7 @@ class LibriSpeech(PathTree):
 
     def recognises(self, path: Path) -> bool:
         """Return whether the folder is a part, or holds parts, and its first files are named as in the corpus."""
-        names = names_in(path)
-        is_likely = _PARTS & {*names} or (names and all(name.isdecimal() for name in names))
+        is_likely = not _PARTS.isdisjoint(names_in(path)) or every_name(path, str.isdecimal)
         files = first_audio(path) if is_likely else []
         return bool(files) and all(map(_FILE.fullmatch, files))
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from sys import intern
 
 from mrlspk.data.audio.source import FileSource
 from mrlspk.data.corpora.walk import walk_audio
 from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.data.utterance_ids import printable
+from mrlspk.data.utterances.table import UtteranceTable
 from mrlspk.errors import DataError
 
 type Match = Callable[[str], tuple[str, str] | None]  # speaker and session of a path; None if it is of another layout
@@ -49,7 +49,7 @@ def list_tree(root: Path, match: Match, layout: str) -> CorpusListing:
     """
     tree = walk_audio(root)
     misplaced = list[str]()
-    utterances = tuple(_utterances(root, tree.files, match, misplaced))
+    utterances = UtteranceTable.of(_utterances(root, tree.files, match, misplaced))
     if not utterances:
         found = f"got {printable(tree.files[0])!r}" if tree.files else "got no audio at all"
         others = "".join(f"; {problem.message}" for problem in tree.problems())
@@ -58,10 +58,10 @@ def list_tree(root: Path, match: Match, layout: str) -> CorpusListing:
 
 
 def _utterances(root: Path, files: Sequence[str], match: Match, misplaced: list[str]) -> Iterator[Utterance]:
-    """Yield the utterances and collect the other files; those of a speaker share one string, to save memory."""
+    """Yield the utterances and collect the other files."""
     prefix = str(root / "_")[:-1]
     for path in files:
         if found := match(path):
-            yield Utterance(path, intern(found[0]), intern(found[1]), FileSource(prefix + path))
+            yield Utterance(path, *found, FileSource(prefix + path))
         else:
             misplaced.append(path)

@@ -51,7 +51,7 @@ class SpeechOcean762:
         root, parts = _root_and_parts(path)
         if not parts:
             raise DataError(f"expected {self.layout}", path, FIX)
-        return CorpusListing(tuple(each for part in parts for each in _read(root, part)))
+        return CorpusListing(each for part in parts for each in _read(root, part))
 
 
 def _root_and_parts(path: Path) -> tuple[Path, list[Path]]:

@@ -4,14 +4,14 @@ import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from sys import intern
 
 from mrlspk.data.audio.formats import AUDIO_SUFFIXES
 from mrlspk.data.audio.source import list_tar
 from mrlspk.data.corpora.facts import CorpusFacts, PublishedCounts
-from mrlspk.data.corpora.first_files import first_audio, has_file, names_in
+from mrlspk.data.corpora.first_files import every_name, first_audio, has_file, names_in
 from mrlspk.data.corpora.path_tree import PathTree
 from mrlspk.data.manifest import CorpusListing, Utterance
+from mrlspk.data.utterances.table import UtteranceTable
 from mrlspk.errors import DataError
 
 # The project publishes links and times of YouTube videos: whoever downloads them makes the files, and few get all.
@@ -39,9 +39,7 @@ class VoxBlink2(PathTree):
         """Return whether the first files, or the first members of the first tar, are named as in the corpus."""
         if tars := _tars(path):
             return _is_of_corpus(tars[0])
-        names = names_in(path)
-        is_likely = bool(names) and all(map(_SPEAKER.fullmatch, names))
-        files = first_audio(path) if is_likely else []
+        files = first_audio(path) if every_name(path, _SPEAKER.fullmatch) else []
         return bool(files) and all(map(_FILE.fullmatch, files))
 
     def speaker_and_session(self, path: str) -> tuple[str, str] | None:
@@ -58,7 +56,7 @@ class VoxBlink2(PathTree):
         if not (tars := _tars(path)):
             return super().list_utterances(path)
         misplaced = list[str]()
-        utterances = tuple(each for tar in tars for each in _members(tar, misplaced))
+        utterances = UtteranceTable.of(each for tar in tars for each in _members(tar, misplaced))
         if not utterances:
             raise DataError(f"expected {self.layout}, got no such member", path, "Name another file or folder.")
         return CorpusListing(utterances, tuple(misplaced))
@@ -89,6 +87,6 @@ def _members(tar: Path, misplaced: list[str]) -> Iterator[Utterance]:
         if member.suffix not in AUDIO_SUFFIXES:
             continue
         if found := _FILE.fullmatch(member.name):
-            yield Utterance(found["id"], intern(found["speaker"]), intern(found["session"]), member)
+            yield Utterance(found["id"], found["speaker"], found["session"], member)
         else:
             misplaced.append(f"{tar.name}:{member.name}")

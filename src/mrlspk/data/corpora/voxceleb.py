@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from mrlspk.data.corpora.facts import CorpusFacts, PublishedCounts
-from mrlspk.data.corpora.first_files import first_audio, has_folder, names_in
+from mrlspk.data.corpora.first_files import every_name, first_audio
 from mrlspk.data.corpora.folder_tree import FolderTree
 
 URL = "https://www.robots.ox.ac.uk/~vgg/data/voxceleb/"
@@ -44,10 +44,10 @@ class VoxCeleb(FolderTree):
         return _FILE.fullmatch(utterance_id) is not None
 
     def recognises(self, path: Path) -> bool:
-        """Return whether the first speakers, videos and files are named as in this corpus."""
-        if not has_folder(path):
-            return False
-        names, files = names_in(path), first_audio(path)
-        is_first = [name >= FIRST_OF_VOXCELEB1 for name in names]
-        fits = bool(files) and all(map(_FILE.fullmatch, files)) and all(map(_SPEAKER.fullmatch, names))
-        return fits and all(each == (self.facts is VOXCELEB1) for each in is_first)
+        """Return whether all speakers and the first videos and files are named as in this corpus."""
+        files = first_audio(path) if every_name(path, self._is_speaker) else []
+        return bool(files) and all(map(_FILE.fullmatch, files))
+
+    def _is_speaker(self, name: str) -> bool:
+        is_of_first = name >= FIRST_OF_VOXCELEB1
+        return _SPEAKER.fullmatch(name) is not None and is_of_first == (self.facts is VOXCELEB1)

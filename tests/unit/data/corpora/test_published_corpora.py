@@ -92,6 +92,7 @@ def test_recipe_reads_speaker_and_session_from_paths(tmp_path, name, paths, expe
         ("id00010/shouting-01-001.flac",),  # no genre of CN-Celeb
         ("id00010/singing-01-001.flac", "anna/singing-01-001.flac"),
         ("enroll/1.flac", "test/2.flac"),
+        ([*LIBRI, *(f"{speaker}/1/{speaker}-1-0.flac" for speaker in range(300, 600)), "anna/1/1.flac"]),
         ("id000000/session1/00000.wav",),
         ("train/a/1.wav", "test/b/2.wav"),
         ("clips/a/1.mp3",),
