@@ -79,6 +79,11 @@ class DataConfig(StrictModel):
         description="Corpus of other speakers for validation; null: hold speakers out of train_dataset. The default is "
         "null if train_dataset is given.",
     )
+    exclude: tuple[Path, ...] = Field(
+        (),
+        description="Lists of utterances to leave out of both corpora, as data check --write-excludes writes them: an "
+        "id in each line.",
+    )
     vectors: tuple[Path, ...] = Field(
         (),
         description="Files of speaker vectors to train a head on, in place of train_dataset and val_dataset: .npz, "
