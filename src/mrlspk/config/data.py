@@ -147,6 +147,11 @@ class DataConfig(StrictModel):
     prefetch_factor: Annotated[int, Field(ge=1, le=1024)] = Field(
         2, description="Batches that each worker keeps ready."
     )
+    max_unreadable: Annotated[int, Field(ge=0)] = Field(
+        10,
+        description="Training files that may be unreadable: crops of other files replace theirs, and a warning names "
+        "each; the run stops at one more. 0: stop at the first.",
+    )
     worker_timeout_seconds: Amount = Field(
         600.0, description="Time without a batch after which the decoding processes count as dead; 0: never."
     )

@@ -120,6 +120,7 @@ def build_crops(corpus: Manifest, config: DataConfig, *, seed: int) -> CropDatas
         speeds=(1.0, *config.speed_perturbation),
         augmentation=build_augmentation(config),
         sample_rate=config.sample_rate,
+        max_unreadable=config.max_unreadable,
     )
 
 
