@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from mrlspk.config.base import Amount, Channel, Count, Factor, StrictModel
+from mrlspk.config.base import Amount, Channel, Count, CountOrZero, Factor, StrictModel
 
 MAX_SPEED_DENOMINATOR = 100  # speeds are resampling ratios of integers, rounded to 1 %
 
@@ -147,7 +147,7 @@ class DataConfig(StrictModel):
     prefetch_factor: Annotated[int, Field(ge=1, le=1024)] = Field(
         2, description="Batches that each worker keeps ready."
     )
-    max_unreadable: Annotated[int, Field(ge=0)] = Field(
+    max_unreadable: CountOrZero = Field(
         10,
         description="Training files that may be unreadable: crops of other files replace theirs, and a warning names "
         "each; the run stops at one more. 0: stop at the first.",
