@@ -6,9 +6,11 @@ import soundfile
 import torch
 from torch.utils.data import DataLoader
 
+from mrlspk.config.data import DataConfig
 from mrlspk.data.audio import load_audio, random_crop, repeat_to
 from mrlspk.data.audio.source import RangeSource
-from mrlspk.data.augmentation.noise import GaussianNoise, RecordedNoise
+from mrlspk.data.augmentation.build import build_augmentation
+from mrlspk.data.augmentation.noise import GaussianNoise
 from mrlspk.data.augmentation.steps import Augmentation
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.crops.dataset import CropDataset, SampleKey
@@ -143,8 +145,9 @@ def test_more_unreadable_files_than_allowed_are_listed(corpus):
 
 
 def test_unreadable_noise_is_no_reason_to_replace_a_file(corpus, tmp_path):
-    (tmp_path / "noise.wav").write_text("not audio")
-    noise = Augmentation((RecordedNoise((tmp_path / "noise.wav",), 1.0, (0, 9)),))
+    (tmp_path / "noise").mkdir()
+    (tmp_path / "noise" / "noise.wav").write_text("not audio")
+    noise = build_augmentation(DataConfig(musan_dataset=tmp_path / "noise", musan_probability=1.0))
     dataset = CropDataset(corpus, crop_seconds=0.2, seed=0, augmentation=noise, max_unreadable=3)
     with pytest.raises(DataError, match=r"noise\.wav"):
         dataset[SampleKey(0, 0, 0)]

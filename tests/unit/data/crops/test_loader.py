@@ -14,8 +14,10 @@ import pytest
 import soundfile
 import torch
 
+from mrlspk.config.data import DataConfig
 from mrlspk.data.audio.source import list_tar
-from mrlspk.data.augmentation.noise import GaussianNoise, RecordedNoise
+from mrlspk.data.augmentation.build import build_augmentation
+from mrlspk.data.augmentation.noise import RecordedNoise
 from mrlspk.data.augmentation.steps import Augmentation
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.crops import loader as module
@@ -100,8 +102,7 @@ def tarred(corpus, tmp_path):
 
 @pytest.mark.parametrize("is_packed", [False, True], ids=["files", "tar"])
 def test_any_number_of_processes_gives_the_same_crops_noises_and_replacements(corpus, tarred, is_packed):
-    noise = RecordedNoise(tuple(each.source.path for each in corpus.utterances[:2]), 0.7, (5.0, 20.0))
-    augmentation = Augmentation((noise, GaussianNoise(0.5, (5.0, 20.0))))
+    augmentation = build_augmentation(DataConfig(musan_dataset=corpus.root / "a", musan_probability=0.7))
     broken = [corpus.utterances[index] for index in (3, 6, 7, 8)]  # one of b, all of c
     for each in broken:
         content = each.source.path.read_bytes()
