@@ -32,8 +32,7 @@ def folder(tmp_path_factory):
     require_tools()
     made = tmp_path_factory.mktemp("damaged")
     (made / "speaker").mkdir()
-    (made / "parts").mkdir()
-    parts = write_parts(made / "parts")
+    parts = write_parts(tmp_path_factory.mktemp("parts"))
     for name in GOOD:
         (made / "speaker" / f"good-{name}").write_bytes(parts[name])
     write_damaged(made / "speaker", parts)

@@ -1,4 +1,5 @@
 import os
+import zlib
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ def speech(n_samples=8_000, seed=0):
 
 
 def write(path, samples=None, rate=16_000):
+    """Write a file; by default noise that no other file has."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, speech() if samples is None else samples, rate)
+    soundfile.write(path, speech(seed=zlib.crc32(bytes(path))) if samples is None else samples, rate)
     return path
 
 
@@ -46,10 +48,8 @@ def test_real_speech_has_no_error(run, shared):
     assert outcome.exit_code == 0
     assert (outcome.json["speakers"], outcome.json["utterances"], outcome.json["ok"]) == (268, 1638, True)
     assert outcome.json["seconds"] / 3600 == pytest.approx(3.1, abs=0.05)
-    assert {(problem["kind"], problem["severity"]) for problem in outcome.json["problems"]} == {
-        ("one_file_speaker", "warning")
-    }
-    assert len(outcome.json["problems"]) == 37
+    assert {problem["kind"] for problem in outcome.json["problems"]} <= {"one_file_speaker", "dc_offset", "clipped"}
+    assert [problem["kind"] for problem in outcome.json["problems"]].count("one_file_speaker") == 37
 
 
 def test_real_trial_lists_are_covered_and_speakers_do_not_overlap(run, shared):
@@ -174,8 +174,8 @@ def two_parties():
 @pytest.mark.parametrize(
     ("samples", "kind", "message"),
     [
-        (two_parties(), "channels", "got 2 that differ, such as two parties of a call"),
-        (np.stack([speech(64_000), -speech(64_000)], axis=1), "channels", "got 2 that cancel each other"),
+        (two_parties(), "channels_differ", "got 2 that differ, such as two parties of a call"),
+        (np.stack([speech(64_000), -speech(64_000)], axis=1), "channels_cancel", "got 2 that cancel each other"),
         (np.stack([speech()] * 3, axis=1), "channels", "expected one channel, got 3: averaged"),
     ],
     ids=["differ", "cancel", "equal"],
@@ -194,16 +194,15 @@ def test_integers_stored_as_floats_are_out_of_range(run, corpus):
 
 
 def test_file_that_decodes_to_less_than_it_states_is_told(run, corpus, monkeypatch):
-    monkeypatch.setattr(AudioReader, "seconds", property(lambda _: 0.6))
+    monkeypatch.setattr(AudioReader, "stated_seconds", property(lambda _: 0.6))
     outcome = run("data", "check", corpus, "--json")
     assert {each["message"] for each in outcome.json["problems"]} == {"expected 0.6 s of audio, got 0.5 s"}
 
 
 @pytest.mark.parametrize("decode", ["none", "all"])
 def test_names_that_training_refuses_are_errors_among_others(run, corpus, decode):
-    sound = (corpus / "a/session/1.wav").read_bytes()
-    (corpus / os.fsdecode(b"a/session/caf\xe9.wav")).write_bytes(sound)
-    (corpus / "b/session/one two.wav").write_bytes(sound)
+    (corpus / os.fsdecode(b"a/session/caf\xe9.wav")).write_bytes((corpus / "a/session/1.wav").read_bytes())
+    (corpus / "b/session/one two.wav").write_bytes((corpus / "b/session/1.wav").read_bytes())
     write(corpus / "c/session/3.wav", np.zeros(8_000))
     outcome = run("data", "check", corpus, "--against", corpus, "--decode", decode, "--json")
     assert outcome.exit_code == 3

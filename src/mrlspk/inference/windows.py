@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.checks.inspection import SILENT_PEAK
+from mrlspk.data.audio.levels import SILENT_PEAK
 from mrlspk.inference.decoding import Decoded, Samples
 from mrlspk.inference.embedding_checks import check_length
 from mrlspk.inference.recording import QUIET, SHORT, SILENT, EmbeddedRecording

@@ -1,6 +1,7 @@
 """``mrlspk data check``: check a corpus."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,7 @@ from mrlspk.data.choices import AUTO, Decode
 from mrlspk.errors import DataError
 
 if TYPE_CHECKING:
+    from mrlspk.data.problems import Problem
     from mrlspk.inference.model_file import ModelFile
     from mrlspk.workflows.check_data import CorpusReport
 
@@ -32,7 +34,8 @@ def check_command(
         option(Panel.DATA, metavar="<file>", help="Trial list whose audio must be in the corpus; repeatable."),
     ] = None,
     against: Annotated[
-        Path | None, option(Panel.DATA, metavar="<folder>", help="Corpus that must have other speakers.")
+        list[Path] | None,
+        option(Panel.DATA, metavar="<folder>", help="Corpus that must have other speakers; repeatable."),
     ] = None,
     expect: Annotated[
         str | None,
@@ -52,7 +55,7 @@ def check_command(
             min=1,
             max=1024,
             metavar="<n>",
-            help="Threads. Default: one per processor, up to eight.",
+            help="Processes. Default: one per core, up to eight.",
             show_default=False,
         ),
     ] = None,
@@ -86,7 +89,7 @@ def check_command(
             path,
             corpus=corpus,
             trials=trials or (),
-            against=against,
+            against=against or (),
             expect=expect,
             decode=decode,
             jobs=jobs,
@@ -107,12 +110,18 @@ def _check_payload(report: "CorpusReport", model: "ModelFile | None") -> dict[st
         "utterances": report.utterances,
         **({} if report.seconds is None else {"seconds": report.seconds}),
         "decoded": report.decoded,
-        "problems": [asdict(problem) for problem in report.problems],
+        "problems": [_problem_entry(problem) for problem in report.problems],
         "ok": report.ok,
         "left_out": [each.entry() for each in report.left_out],
         **({} if report.needs is None else asdict(report.needs)),
         **({} if model is None else {"model": model_entry(model)}),
     }
+
+
+def _problem_entry(problem: "Problem") -> dict[str, str]:
+    from mrlspk.data.checks.kinds import KINDS
+
+    return {**asdict(problem), "fix": KINDS[problem.kind].fix}
 
 
 def _check_tables(report: "CorpusReport") -> Iterator[RenderableType]:
@@ -123,4 +132,17 @@ def _check_tables(report: "CorpusReport") -> Iterator[RenderableType]:
         yield f"{needs.model}: at least {needs.min_samples:,} samples at {needs.sample_rate:,} Hz"
     yield ""
     yield from problem_tables(report.problems)
+    yield from _fixes(report.problems)
     yield from after_check(report)
+
+
+def _fixes(problems: Sequence["Problem"]) -> Iterator[RenderableType]:
+    """Yield a table of what to do about each kind of problem."""
+    from mrlspk.data.checks.kinds import KINDS
+
+    if problems:
+        counts = Counter(problem.kind for problem in problems)
+        yield ""
+        yield output.table(
+            None, ("kind", "n", "what to do"), ((kind, n, KINDS[kind].fix) for kind, n in counts.items())
+        )

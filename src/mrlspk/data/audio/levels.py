@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 OUT_OF_RANGE = "out of range"
+SILENT_PEAK = 1e-4  # -80 dB of full scale
 HIGHEST_PEAK = 2.0  # full scale is 1; decoders and limiters overshoot it to about 1.4
 
 

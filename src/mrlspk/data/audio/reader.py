@@ -26,21 +26,25 @@ class AudioReader:
 
     Args:
         source: What to read.
-        sample_rate: Hz of the waveform; other audio is resampled.
+        sample_rate: Hz of the waveform; other audio is resampled. None: that of the audio itself.
 
     Attributes:
         original_rate: Hz of the audio itself.
         channels: Of the audio itself.
+        codec: FFmpeg's name of the codec.
 
     Raises:
         DataError: If the audio cannot be read, or has no such channel.
     """
 
-    def __init__(self, source: AudioSource, *, sample_rate: int = SAMPLE_RATE) -> None:
-        check_rate(sample_rate)
-        self._source, self._sample_rate = source, sample_rate
+    def __init__(self, source: AudioSource, *, sample_rate: int | None = SAMPLE_RATE) -> None:
+        if sample_rate is not None:
+            check_rate(sample_rate)
+        self._source = source
         self._stream = open_stream(source)
+        self._sample_rate = sample_rate or self._stream.sample_rate
         self.original_rate, self.channels = self._stream.sample_rate, self._stream.channels
+        self.codec = self._stream.codec
         try:
             check_channel(source.channel, self.channels, str(source))
         except DataError:
@@ -62,6 +66,11 @@ class AudioReader:
         whole = count_frames(self._source, self._stream) / self.original_rate
         left = max(whole - self._source.start_seconds, 0.0)
         return left if self._source.seconds is None else min(self._source.seconds, left)
+
+    @property
+    def stated_seconds(self) -> float | None:
+        """Exact length of the source as the file states it; None if it does not."""
+        return None if self._stream.n_frames is None else self.seconds
 
     @property
     def warnings(self) -> tuple[str, ...]:

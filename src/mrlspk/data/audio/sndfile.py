@@ -29,6 +29,7 @@ CODECS = {  # FFmpeg's names
     "MPEG_LAYER_II": "mp2",
     "MPEG_LAYER_III": "mp3",
 }
+SHORT_STEP = np.float32(1 / 32768)
 LARGEST_COUNT = 1 << 48  # frames; libsndfile says 2^63 - 1 where a FLAC header does not know, and estimates MPEG audio
 
 
@@ -52,6 +53,7 @@ class SndfileStream:
         subtype: str = self._file.subtype
         self.codec = "flac" if self.container == "FLAC" else CODECS.get(subtype, subtype.lower())
         counted: int = self._file.frames
+        self._is_short = subtype == "PCM_16"
         is_counted = 0 < counted < LARGEST_COUNT and not self._file.subtype.startswith("MPEG")
         self.n_frames: int | None = counted if is_counted else None
         self.damage: str | None = None
@@ -103,6 +105,9 @@ class SndfileStream:
     def _read(self, position: int, count: int) -> NDArray[np.float32]:
         """Return the next frames, none at the end."""
         try:
+            if self._is_short:  # half the time of asking libsndfile for the same floats
+                shorts: NDArray[np.int16] = self._file.read(count, dtype="int16", always_2d=True)
+                return shorts * SHORT_STEP
             block: NDArray[np.float32] = self._file.read(count, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise self._cut_short(position, error) from error

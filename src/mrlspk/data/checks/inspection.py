@@ -1,163 +1,202 @@
-"""Inspect audio files one by one: read their headers, decode some of them, and report problems."""
+"""Inspect audio files one by one, in processes: read their headers, decode some of them, and report problems."""
 
+import hashlib
 import os
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from mrlspk.data.audio import SAMPLE_RATE, AudioReader, open_audio
-from mrlspk.data.audio.channels import CHANNELS_CANCEL, CHANNELS_DIFFER
-from mrlspk.data.audio.levels import OUT_OF_RANGE, peak_of
+import numpy as np
+from numpy.typing import NDArray
+
+from mrlspk.data.audio.channels import check_channel
+from mrlspk.data.audio.headers import AudioHeader, read_header
+from mrlspk.data.audio.source import AudioSource
+from mrlspk.data.checks.fingerprint import N_VALUES
+from mrlspk.data.checks.headers import AudioNeeds, check_channels, check_decoded, check_length, check_rate
+from mrlspk.data.checks.hearing import check_heard, hear
+from mrlspk.data.checks.same_audio import Traces
 from mrlspk.data.manifest import Utterance
-from mrlspk.data.problems import Problem, error, warning
+from mrlspk.data.problems import Problem, error
+from mrlspk.data.processes import default_jobs, in_processes
 from mrlspk.errors import DataError
 from mrlspk.files import OnProgress
 
-TOO_SHORT_SAMPLES = 256  # at 16 kHz; the network needs more
-SILENT_PEAK = 1e-4  # -80 dB of full scale
-DURATION_TOLERANCE = 0.05  # share by which a file may be shorter than it states
-DAMAGED = "damaged: "
-MAX_JOBS = 8
 MOST_FILES_PER_TASK = 64
 TASKS_PER_JOB = 16  # so that progress is shown of a few long files too
-_CHANNELS = {
-    CHANNELS_DIFFER: " that differ, such as two parties of a call: averaged unless `channel` names one",
-    CHANNELS_CANCEL: " that cancel each other in their average: name one with `channel`",
-}
+FILES_PER_JOB = 200  # to start a process takes as long as to decode so many
+MPEG4_SUFFIXES = frozenset({".m4a", ".mp4"})  # whose decoder does not know the length that the header states
+DIGEST_BYTES = 4096  # from the middle of a file
 
 
-@dataclass(frozen=True)
-class AudioNeeds:
-    """What a model needs of its audio.
+class Task(NamedTuple):
+    """Some files to inspect, the place of the first in the corpus, and which of them to decode."""
 
-    Attributes:
-        model: Its path or name.
-        sample_rate: Hz.
-        min_samples: The fewest samples at that rate.
-    """
+    start: int
+    utterances: Sequence[Utterance]
+    is_decoded: NDArray[np.bool_]
+    needs: AudioNeeds | None
 
-    model: str
-    sample_rate: int
-    min_samples: int
+
+class Found(NamedTuple):
+    """What is kept of some files: their length in all, their problems, and a value of each file."""
+
+    start: int
+    seconds: float
+    problems: list[Problem]
+    rates: NDArray[np.int32]
+    traces: Traces
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """Total length of the readable files in seconds, and the problems of all files."""
+    """What a pass over all files found.
+
+    Attributes:
+        seconds: Length of the readable files.
+        problems: Of all files, in their order.
+        rates: Sample rate of each file in Hz; 0 if it cannot be read.
+        traces: Of each file, to find those that sound the same.
+    """
 
     seconds: float
     problems: tuple[Problem, ...]
+    rates: NDArray[np.int32]
+    traces: Traces
 
 
 def inspect_files(
     utterances: Sequence[Utterance],
     *,
-    decoded_ids: Collection[str],
+    is_decoded: NDArray[np.bool_],
     needs: AudioNeeds | None = None,
     jobs: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Inspection:
-    """Read all headers and decode some files, on ``jobs`` threads; problems come in the order of ``utterances``.
+    """Read all headers and decode some files; a file takes some 80 bytes of memory.
 
     Args:
         utterances: The files.
-        decoded_ids: Of those that are decoded.
+        is_decoded: Of each, whether it is decoded.
         needs: Of the model that is to embed them.
-        jobs: Threads; None: one for each processor, up to eight.
+        jobs: Processes; None: one for each core, up to eight. Few files are read by this process.
         on_progress: Called with (files done, files).
     """
     total = len(utterances)
-    jobs = jobs or min(MAX_JOBS, os.cpu_count() or 1)
+    jobs = min(jobs or default_jobs(), 1 + total // FILES_PER_JOB)
     per_task = max(min(total // (jobs * TASKS_PER_JOB), MOST_FILES_PER_TASK), 1)
-    parts = [utterances[start : start + per_task] for start in range(0, total, per_task)]
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        futures = [pool.submit(_inspect_some, part, decoded_ids, needs) for part in parts]
-        for done, future in enumerate(as_completed(futures), start=1):
-            future.result()
-            if on_progress:
-                on_progress(min(done * per_task, total), total)
-    finally:
-        pool.shutdown(cancel_futures=True)
-    found = [future.result() for future in futures]
-    return Inspection(sum(each.seconds for each in found), tuple(p for each in found for p in each.problems))
+    places = (slice(start, start + per_task) for start in range(0, total, per_task))
+    tasks = (Task(each.start, tuple(utterances[each]), is_decoded[each], needs) for each in places)
+    rates, traces, seconds = np.zeros(total, np.int32), empty_traces(total), 0.0
+    problems: dict[int, list[Problem]] = {}
+    for done, found in enumerate(in_processes(inspect_some, tasks, jobs=jobs), start=1):
+        place = slice(found.start, found.start + per_task)
+        rates[place], seconds = found.rates, seconds + found.seconds
+        traces.put(place, found.traces)
+        if found.problems:
+            problems[found.start] = found.problems
+        if on_progress:
+            on_progress(min(done * per_task, total), total)
+    in_order = tuple(problem for start in sorted(problems) for problem in problems[start])
+    return Inspection(seconds, in_order, rates, traces)
 
 
-def _inspect_some(
-    utterances: Sequence[Utterance], decoded_ids: Collection[str], needs: AudioNeeds | None
-) -> Inspection:
-    seconds, problems = 0.0, list[Problem]()
-    for utterance in utterances:
+def empty_traces(n_files: int) -> Traces:
+    """Return the traces of files that nothing is known about."""
+    prints = np.full((n_files, N_VALUES), np.nan, np.float32)
+    return Traces(np.zeros(n_files, np.int64), np.full(n_files, np.nan, np.float32), prints)
+
+
+def inspect_some(task: Task) -> Found:
+    """Inspect the files of a task."""
+    n_files = len(task.utterances)
+    rates, traces, total, problems = np.zeros(n_files, np.int32), empty_traces(n_files), 0.0, list[Problem]()
+    for index, utterance in enumerate(task.utterances):
         try:
-            found = _inspect(utterance, needs, is_decoded=utterance.utterance_id in decoded_ids)
+            found = _inspect(utterance, task.needs, is_decoded=bool(task.is_decoded[index]))
         except DataError as fault:
-            problems.append(error("unreadable", utterance.utterance_id, fault.what))
+            problems.append(_unread(utterance, fault))
             continue
-        seconds += found.seconds
+        total += found.seconds
         problems += found.problems
-    return Inspection(seconds, tuple(problems))
+        rates[index] = found.sample_rate
+        traces.digests[index] = found.digest
+        if found.print is not None:
+            traces.seconds[index], traces.prints[index] = found.seconds, found.print
+    return Found(task.start, total, problems, rates, traces)
 
 
-def _inspect(utterance: Utterance, needs: AudioNeeds | None, *, is_decoded: bool) -> Inspection:
-    """Inspect a file; its length is what its header or its packets say.
+def _unread(utterance: Utterance, fault: DataError) -> Problem:
+    path = utterance.source.path
+    if path is not None and path.is_symlink() and not path.exists():
+        return error("broken_link", utterance.utterance_id, fault.what)
+    return error("unreadable", utterance.utterance_id, fault.what)
+
+
+class _One(NamedTuple):
+    """What is found out about one file."""
+
+    seconds: float
+    sample_rate: int
+    digest: int
+    print: NDArray[np.float32] | None
+    problems: list[Problem]
+
+
+def _inspect(utterance: Utterance, needs: AudioNeeds | None, *, is_decoded: bool) -> _One:
+    """Inspect a file.
 
     Raises:
         DataError: If it cannot be read.
     """
-    with open_audio(utterance.source) as reader:
-        seconds = reader.seconds
-        heard = _decode(reader) if is_decoded and seconds > 0 else None
-        problems = list(_check_header(utterance, reader, seconds, needs))
-    if heard is not None:
-        problems += _check_samples(utterance.utterance_id, heard, seconds)
-    return Inspection(seconds, tuple(problems))
+    id_, source = utterance.utterance_id, utterance.source
+    if not is_decoded:
+        header = read_header(source, counts=True)
+        check_channel(source.channel, header.channels, str(source))
+        seconds, problems = _seconds_of(source, header), list[Problem]()
+        rate, channels, heard = header.sample_rate, header.channels, None
+    else:
+        stated = _seconds_of(source, read_header(source)) if source.suffix in MPEG4_SUFFIXES else None
+        heard = hear(source)
+        seconds, rate, channels = heard.seconds, heard.sample_rate, heard.channels
+        problems = [
+            *check_heard(id_, heard, source.size()),
+            *check_decoded(id_, stated or heard.stated_seconds, seconds),
+        ]
+    problems += [
+        *check_length(id_, seconds, needs),
+        *check_rate(id_, rate, needs),
+        *check_channels(utterance, channels, heard.warnings if heard else ()),
+    ]
+    is_sound = not (heard and heard.levels.is_silent) and all(each.severity == "warning" for each in problems)
+    digest, trace = (_digest(source), heard.print if heard else None) if is_sound else (0, None)
+    return _One(seconds, rate, digest, trace, problems)
 
 
-@dataclass(frozen=True)
-class _Heard:
-    """Length in seconds, peak and warnings of decoded audio."""
-
-    seconds: float
-    peak: float
-    warnings: tuple[str, ...]
+def _seconds_of(source: AudioSource, header: AudioHeader) -> float:
+    """Return the exact length of a source, which may be a part of the recording; 0 if the header does not know it."""
+    left = max((header.seconds or 0.0) - source.start_seconds, 0.0) if header.is_exact else 0.0
+    return left if source.seconds is None else min(source.seconds, left)
 
 
-def _decode(reader: AudioReader) -> _Heard:
-    """Decode block after block: memory does not grow with the length."""
-    n_samples, peak = 0, 0.0
-    for block in reader.blocks():
-        n_samples += block.size
-        peak = max(peak, peak_of(block))
-    return _Heard(n_samples / SAMPLE_RATE, peak, reader.warnings)
+def _digest(source: AudioSource) -> int:
+    """Return a number for the size and some bytes of a whole recording; 0 for a part of one."""
+    if source.start_seconds or source.seconds is not None:
+        return 0
+    path = source.path
+    if path is None:
+        content = source.open().read()
+        n_bytes, content = len(content), content[_middle(len(content)) :][:DIGEST_BYTES]
+    else:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            n_bytes = os.fstat(descriptor).st_size
+            content = os.pread(descriptor, DIGEST_BYTES, _middle(n_bytes))
+        finally:
+            os.close(descriptor)
+    digest = hashlib.blake2b(content, digest_size=8, key=n_bytes.to_bytes(8)).digest()
+    return int.from_bytes(digest, signed=True) or 1
 
 
-def _check_header(
-    utterance: Utterance, reader: AudioReader, seconds: float, needs: AudioNeeds | None
-) -> Iterator[Problem]:
-    """Check what is known without decoding; of channels more is known after it."""
-    utterance_id, rate = utterance.utterance_id, reader.original_rate
-    wanted_rate = needs.sample_rate if needs else SAMPLE_RATE
-    if seconds * SAMPLE_RATE <= TOO_SHORT_SAMPLES:
-        expected = f"{TOO_SHORT_SAMPLES * 1000 // SAMPLE_RATE} ms ({TOO_SHORT_SAMPLES} samples at {SAMPLE_RATE} Hz)"
-        yield error("too_short", utterance_id, f"expected more than {expected}, got {seconds * 1000:.1f} ms")
-    elif needs and round(seconds * needs.sample_rate) < needs.min_samples:
-        least = f"{needs.min_samples * 1000 / needs.sample_rate:.1f} ms, as {needs.model} needs"
-        yield error("too_short", utterance_id, f"expected at least {least}, got {seconds * 1000:.1f} ms")
-    if rate < wanted_rate:
-        yield warning("sample_rate", utterance_id, f"expected {wanted_rate} Hz, got {rate} Hz: resampled")
-    if reader.channels > 1 and utterance.source.channel == "mix":
-        how = next((text for name, text in _CHANNELS.items() if name in reader.warnings), ": averaged")
-        yield warning("channels", utterance_id, f"expected one channel, got {reader.channels}{how}")
-
-
-def _check_samples(utterance_id: str, heard: _Heard, seconds: float) -> Iterator[Problem]:
-    """Check decoded audio; ``seconds`` is its length as the file states it."""
-    if heard.peak < SILENT_PEAK and CHANNELS_CANCEL not in heard.warnings:
-        yield warning("silent", utterance_id, "expected speech, got silence")
-    if OUT_OF_RANGE in heard.warnings:
-        yield warning("out_of_range", utterance_id, f"expected samples in [-1, 1], got up to {heard.peak:,.0f}")
-    damages = [each for each in heard.warnings if each.startswith(DAMAGED)]
-    for damage in damages:
-        yield warning("damaged", utterance_id, f"expected whole audio, got it {damage}")
-    if heard.seconds < (1 - DURATION_TOLERANCE) * seconds and not damages:
-        yield warning("duration", utterance_id, f"expected {seconds:.1f} s of audio, got {heard.seconds:.1f} s")
+def _middle(n_bytes: int) -> int:
+    return max((n_bytes - DIGEST_BYTES) // 2, 0)

@@ -69,7 +69,7 @@ def _level_problems(tree: AudioTree, ids: Sequence[str], misplaced: Sequence[str
         likely = corpus_below(tree.root, misplaced)
         hint = f"; {printable(likely)} looks like the corpus" if likely else ""
         what = f"expected {layout}: {len(misplaced):,} of {len(tree.files):,} files have no speaker{hint}"
-        yield error("layout", root, what)
+        yield error("no_speaker", root, what)
     elif likely := corpus_of_splits(tree.root, {speaker_of(each) for each in ids}):
         yield warning("level", root, f"its speakers are called as parts of a corpus: name {printable(likely)}")
     elif all(each.count("/") == 1 for each in ids) and (likely := corpus_of_speaker(tree.root)):
