@@ -15,8 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from mrlspk.config.base import Amount, Channel, Count, Factor, StrictModel
+from mrlspk.config.base import Amount, Channel, Count, StrictModel
 
+MOST_WEIGHT = 1000
 MAX_SPEED_DENOMINATOR = 100  # speeds are resampling ratios of integers, rounded to 1 %
 
 
@@ -43,8 +44,12 @@ class CorpusEntry(StrictModel):
     corpus: str = Field(
         "auto", description="Recipe: auto, a name such as librispeech, or a pattern such as {speaker}_{session}_*.wav."
     )
-    weight: Factor = Field(
-        1.0, description="How often its utterances, or with speaker_balanced its speakers, are drawn; 1: as they are."
+    weight: float = Field(
+        1.0,
+        gt=0,
+        le=MOST_WEIGHT,
+        description="How often its utterances are used in an epoch; with speaker_balanced, how often its speakers are "
+        "drawn against those of weight 1.",
     )
 
 

@@ -23,6 +23,7 @@ from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.crops.loader import WatchedLoader, count_workers
 from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
+from mrlspk.data.crops.weights import class_weights
 from mrlspk.data.held_out import Domains, draw_trials, hold_out, read_domains, some_speakers
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.manifest import Manifest
@@ -184,19 +185,33 @@ def place_augmentation(dataset: CropDataset, config: DataConfig, device: torch.d
 
 
 def build_sampler(
-    classes: NDArray[np.int64], config: DataConfig, *, seed: int, shards: NDArray[np.int64] | None = None
+    classes: NDArray[np.int64],
+    config: DataConfig,
+    *,
+    seed: int,
+    shards: NDArray[np.int64] | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> ShuffleSampler | SpeakerBalancedSampler:
-    """Return the order of crops with the classes (crops,), in windows of ``shards`` (crops,) if they are given."""
+    """Return the order of crops with the classes (crops,).
+
+    Args:
+        classes: Of the crops, (crops,).
+        config: Sampler and length of an epoch.
+        seed: Seed of the order.
+        shards: Of the crops, (crops,), to shuffle in windows of; None: not in windows.
+        weights: Of the crops, (crops,); None: all 1.
+    """
     if config.sampler == "shuffle":
         window = None
         if shards is not None and config.shuffle_window is not None:
             window = ShardWindow(shards, config.shuffle_window)
-        return ShuffleSampler(len(classes), seed=seed, n_crops=config.crops_per_epoch, window=window)
+        return ShuffleSampler(len(classes), seed=seed, n_crops=config.crops_per_epoch, window=window, weights=weights)
     return SpeakerBalancedSampler(
         classes,
         utterances_per_speaker=config.utterances_per_speaker,
         seed=seed,
         n_crops=config.crops_per_epoch,
+        weights=class_weights(weights, classes),
     )
 
 

@@ -53,7 +53,8 @@ def choose_sizes(config: Config, data: TrainingData, *, n_processes: int, max_ba
 
 def count_crops(config: Config, data: TrainingData) -> int:
     """Return the crops, or stored vectors, of an epoch."""
-    return len(build_sampler(data.train.classes_of(n_passes(config)), config.data, seed=config.seed))
+    classes, weights = data.train.classes_of(n_passes(config)), data.train.weights_of(n_passes(config))
+    return len(build_sampler(classes, config.data, seed=config.seed, weights=weights))
 
 
 def check_batch(config: Config, n_crops: int, n_batch: int) -> None:

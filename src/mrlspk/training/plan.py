@@ -154,7 +154,8 @@ def build_batches(config: Config, data: TrainingData, ranks: Ranks) -> RankBatch
     """
     reads_audio = not config.trains_head_alone  # a head is trained on stored vectors
     shards = data.train.number_shards() if config.data.shuffle_window and reads_audio else None
-    sampler = build_sampler(data.train.classes_of(n_passes(config)), config.data, seed=config.seed, shards=shards)
+    classes, weights = data.train.classes_of(n_passes(config)), data.train.weights_of(n_passes(config))
+    sampler = build_sampler(classes, config.data, seed=config.seed, shards=shards, weights=weights)
     batches = RankBatches(sampler, batch_size=config.training.batch, rank=ranks.rank, n_ranks=ranks.world_size)
     check_batch(config, len(sampler), batches.crops_of_all)
     return batches

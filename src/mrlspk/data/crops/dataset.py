@@ -85,6 +85,11 @@ class CropDataset(Dataset[Sample]):
         """Return the class of each crop of ``n_passes`` passes over every index."""
         return np.tile(self.classes, n_passes)
 
+    def weights_of(self, n_passes: int) -> NDArray[np.float64] | None:
+        """Return the weight of each crop of ``n_passes`` passes over every index; None if all are 1."""
+        weights = self._utterances.weights
+        return None if weights is None or (weights == 1).all() else np.tile(weights, len(self.speeds) * n_passes)
+
     @property
     def utterance_ids(self) -> Sequence[str]:
         """Ids of the utterances, in order; all speeds share them."""

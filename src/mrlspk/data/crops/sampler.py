@@ -1,7 +1,9 @@
 """Order the crops of an epoch and split them into batches, as a function of seed, epoch and place."""
 
+import math
 from collections.abc import Iterator
-from itertools import batched, islice
+from dataclasses import replace
+from itertools import batched, count, islice
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch.utils.data import Sampler
 
 from mrlspk.data.crops.dataset import SampleKey
+from mrlspk.data.crops.weights import WeightedPasses
 from mrlspk.data.shards.order import ShardWindow
 
 
@@ -35,14 +38,22 @@ class ShuffleSampler(Sampler[SampleKey]):
         seed: Seed of the order.
         n_crops: Length of an epoch; None for one of each.
         window: Shuffle the indices of a few shards at a time; None: all of them.
+        weights: How often each index is used in a pass, (n_items,); None: once.
     """
 
     def __init__(
-        self, n_items: int, *, seed: int, n_crops: int | None = None, window: ShardWindow | None = None
+        self,
+        n_items: int,
+        *,
+        seed: int,
+        n_crops: int | None = None,
+        window: ShardWindow | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         self.n_items = n_items
         self.seed = seed
-        self.n_crops = n_crops or n_items
+        self.passes = None if weights is None else WeightedPasses(weights, seed)
+        self.n_crops = n_crops or (n_items if weights is None else max(1, round(weights.sum())))
         self.window = window
         self.epoch = 0
 
@@ -55,18 +66,24 @@ class ShuffleSampler(Sampler[SampleKey]):
 
     def __iter__(self) -> Iterator[SampleKey]:
         start = self.epoch * self.n_crops
-        first_pass, skipped = divmod(start, self.n_items)
+        first_pass, skipped = self.passes.find(start) if self.passes else divmod(start, self.n_items)
         return islice(self._walk(self.epoch, first_pass), skipped, skipped + self.n_crops)
 
     def _walk(self, epoch: int, first_pass: int) -> Iterator[SampleKey]:
-        repeat = 0
-        while True:
-            for index in self._shuffled(np.random.default_rng([self.seed, first_pass + repeat])):
-                yield SampleKey(int(index), epoch, repeat)
-            repeat += 1
+        for number in count(first_pass):
+            rng = np.random.default_rng([self.seed, number])
+            if self.passes is None:
+                for index in self._shuffled(self.n_items, self.window, rng):
+                    yield SampleKey(int(index), epoch, number - first_pass)
+                continue
+            items, repeats = self.passes.draw(number, since=first_pass)
+            window = self.window and replace(self.window, shards=self.window.shards[items])
+            for place in self._shuffled(len(items), window, rng):
+                yield SampleKey(int(items[place]), epoch, int(repeats[place]))
 
-    def _shuffled(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        return rng.permutation(self.n_items) if self.window is None else self.window.permutation(rng)
+    @staticmethod
+    def _shuffled(n_items: int, window: ShardWindow | None, rng: np.random.Generator) -> NDArray[np.int64]:
+        return rng.permutation(n_items) if window is None else window.permutation(rng)
 
 
 class SpeakerBalancedSampler(Sampler[SampleKey]):
@@ -80,10 +97,17 @@ class SpeakerBalancedSampler(Sampler[SampleKey]):
         utterances_per_speaker: Crops of a class side by side.
         seed: Seed of the order.
         n_crops: Length of an epoch; None for as many as there are items.
+        weights: How often each class is visited in a round, (classes,), classes in order; None: once.
     """
 
     def __init__(
-        self, classes: ArrayLike, *, utterances_per_speaker: int = 1, seed: int, n_crops: int | None = None
+        self,
+        classes: ArrayLike,
+        *,
+        utterances_per_speaker: int = 1,
+        seed: int,
+        n_crops: int | None = None,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         class_of = np.asarray(classes)
         order = np.argsort(class_of, kind="stable")
@@ -91,6 +115,7 @@ class SpeakerBalancedSampler(Sampler[SampleKey]):
         self.utterances_per_speaker = utterances_per_speaker
         self.seed = seed
         self.n_crops = n_crops or len(order)
+        self.passes = None if weights is None else WeightedPasses(weights, seed)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -104,19 +129,35 @@ class SpeakerBalancedSampler(Sampler[SampleKey]):
         return islice(self._walk(self.epoch), self.n_crops)
 
     def _walk(self, epoch: int) -> Iterator[SampleKey]:
-        first_round = epoch * -(-self.n_crops // (self.utterances_per_speaker * len(self.members)))
-        first_visit = first_round * self.utterances_per_speaker
+        first_round, per_visit = epoch * self._n_rounds(), self.utterances_per_speaker
         orders: dict[int, tuple[int, NDArray[np.int64]]] = {}  # of each class, the pass it is in and its order there
-        number = first_round
-        while True:
-            for class_ in np.random.default_rng([self.seed, number]).permutation(len(self.members)):
+        for number in count(first_round):
+            for class_, visit, first_visit in self._visits(number, first_round):
                 members = self.members[class_]
-                for visit in range(number * self.utterances_per_speaker, (number + 1) * self.utterances_per_speaker):
-                    pass_, place = divmod(visit, len(members))
+                for nth in range(visit * per_visit, (visit + 1) * per_visit):
+                    pass_, place = divmod(nth, len(members))
                     if orders.get(class_, (None,))[0] != pass_:
                         orders[class_] = pass_, np.random.default_rng([self.seed, pass_, class_]).permutation(members)
-                    yield SampleKey(int(orders[class_][1][place]), epoch, pass_ - first_visit // len(members))
-            number += 1
+                    repeat = pass_ - first_visit * per_visit // len(members)
+                    yield SampleKey(int(orders[class_][1][place]), epoch, repeat)
+
+    def _n_rounds(self) -> int:
+        """Return the rounds that are set aside for an epoch."""
+        if self.passes is None:
+            return -(-self.n_crops // (self.utterances_per_speaker * len(self.members)))
+        return math.ceil(self.n_crops / (self.utterances_per_speaker * float(self.passes.weights.sum()))) + 1
+
+    def _visits(self, number: int, first_round: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the classes of a round, how often each was visited before, and before the first round."""
+        rng = np.random.default_rng([self.seed, number])
+        if self.passes is None:
+            yield from ((int(class_), number, first_round) for class_ in rng.permutation(len(self.members)))
+            return
+        items, repeats = self.passes.draw(number, since=first_round)
+        before = self.passes.draws_before(first_round)
+        for place in rng.permutation(len(items)):
+            first = int(before[items[place]])
+            yield int(items[place]), first + int(repeats[place]), first
 
 
 class RankBatches(Sampler[list[SampleKey]]):
