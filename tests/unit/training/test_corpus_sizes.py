@@ -14,7 +14,9 @@ NETWORK = {"freeze_backbone_epochs": 0}
 
 def corpus_of(n_utterances):
     return SimpleNamespace(
-        train=SimpleNamespace(classes_of=lambda n_passes: np.zeros(n_utterances * n_passes, np.int64))
+        train=SimpleNamespace(
+            classes_of=lambda n_passes: np.zeros(n_utterances * n_passes, np.int64), weights_of=lambda _: None
+        )
     )
 
 

@@ -1,6 +1,5 @@
 """Order the crops of an epoch and split them into batches, as a function of seed, epoch and place."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import batched, count, islice
@@ -13,6 +12,8 @@ from torch.utils.data import Sampler
 from mrlspk.data.crops.dataset import SampleKey
 from mrlspk.data.crops.weights import WeightedPasses
 from mrlspk.data.shards.order import ShardWindow
+
+_PART = 65_536  # keys made at a time
 
 
 class Order(Protocol):
@@ -36,7 +37,7 @@ class ShuffleSampler(Sampler[SampleKey]):
     Args:
         n_items: Length of the dataset.
         seed: Seed of the order.
-        n_crops: Length of an epoch; None for one of each.
+        n_crops: Length of an epoch; None for one pass.
         window: Shuffle the indices of a few shards at a time; None: all of them.
         weights: How often each index is used in a pass, (n_items,); None: once.
     """
@@ -50,10 +51,9 @@ class ShuffleSampler(Sampler[SampleKey]):
         window: ShardWindow | None = None,
         weights: NDArray[np.float64] | None = None,
     ) -> None:
-        self.n_items = n_items
+        self.passes = WeightedPasses(n_items, weights, seed=seed)
         self.seed = seed
-        self.passes = None if weights is None else WeightedPasses(weights, seed)
-        self.n_crops = n_crops or (n_items if weights is None else max(1, round(weights.sum())))
+        self.n_crops = n_crops or self.passes.mean_length
         self.window = window
         self.epoch = 0
 
@@ -66,24 +66,25 @@ class ShuffleSampler(Sampler[SampleKey]):
 
     def __iter__(self) -> Iterator[SampleKey]:
         start = self.epoch * self.n_crops
-        first_pass, skipped = self.passes.find(start) if self.passes else divmod(start, self.n_items)
+        first_pass = self.passes.find(start)
+        skipped = start - self.passes.start(first_pass)
         return islice(self._walk(self.epoch, first_pass), skipped, skipped + self.n_crops)
 
     def _walk(self, epoch: int, first_pass: int) -> Iterator[SampleKey]:
+        before = self.passes.uses_before(first_pass)
         for number in count(first_pass):
-            rng = np.random.default_rng([self.seed, number])
-            if self.passes is None:
-                for index in self._shuffled(self.n_items, self.window, rng):
-                    yield SampleKey(int(index), epoch, number - first_pass)
-                continue
-            items, repeats = self.passes.draw(number, since=first_pass)
-            window = self.window and replace(self.window, shards=self.window.shards[items])
-            for place in self._shuffled(len(items), window, rng):
-                yield SampleKey(int(items[place]), epoch, int(repeats[place]))
+            items, uses = self.passes.uses(number)
+            repeats = uses - before[items]
+            order = self._shuffled(items, np.random.default_rng([self.seed, number]))
+            for part in np.split(order, range(_PART, len(order), _PART)):
+                for index, repeat in zip(items[part].tolist(), repeats[part].tolist(), strict=True):
+                    yield SampleKey(index, epoch, repeat)
 
-    @staticmethod
-    def _shuffled(n_items: int, window: ShardWindow | None, rng: np.random.Generator) -> NDArray[np.int64]:
-        return rng.permutation(n_items) if window is None else window.permutation(rng)
+    def _shuffled(self, items: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return the places of items, shuffled."""
+        if self.window is None:
+            return rng.permutation(len(items))
+        return replace(self.window, shards=self.window.shards[items]).permutation(rng)
 
 
 class SpeakerBalancedSampler(Sampler[SampleKey]):
@@ -110,12 +111,12 @@ class SpeakerBalancedSampler(Sampler[SampleKey]):
         weights: NDArray[np.float64] | None = None,
     ) -> None:
         class_of = np.asarray(classes)
-        order = np.argsort(class_of, kind="stable")
-        self.members: list[NDArray[np.int64]] = np.split(order, np.flatnonzero(np.diff(class_of[order])) + 1)
+        self._members = np.argsort(class_of, kind="stable")  # class by class
+        self._bounds = np.flatnonzero(np.diff(class_of[self._members], prepend=-1, append=-1))
         self.utterances_per_speaker = utterances_per_speaker
         self.seed = seed
-        self.n_crops = n_crops or len(order)
-        self.passes = None if weights is None else WeightedPasses(weights, seed)
+        self.rounds = WeightedPasses(len(self._bounds) - 1, weights, seed=seed)
+        self.n_crops = n_crops or len(class_of)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -129,35 +130,24 @@ class SpeakerBalancedSampler(Sampler[SampleKey]):
         return islice(self._walk(self.epoch), self.n_crops)
 
     def _walk(self, epoch: int) -> Iterator[SampleKey]:
-        first_round, per_visit = epoch * self._n_rounds(), self.utterances_per_speaker
-        orders: dict[int, tuple[int, NDArray[np.int64]]] = {}  # of each class, the pass it is in and its order there
+        side_by_side = self.utterances_per_speaker
+        first_round = epoch * self.rounds.n_passes_for(-(-self.n_crops // side_by_side))
+        first_visits = self.rounds.uses_before(first_round) * side_by_side
+        orders = self._members.copy()  # the order of each class in the pass that it is in
+        passes = np.full(len(first_visits), -1)
         for number in count(first_round):
-            for class_, visit, first_visit in self._visits(number, first_round):
-                members = self.members[class_]
-                for nth in range(visit * per_visit, (visit + 1) * per_visit):
-                    pass_, place = divmod(nth, len(members))
-                    if orders.get(class_, (None,))[0] != pass_:
-                        orders[class_] = pass_, np.random.default_rng([self.seed, pass_, class_]).permutation(members)
-                    repeat = pass_ - first_visit * per_visit // len(members)
-                    yield SampleKey(int(orders[class_][1][place]), epoch, repeat)
-
-    def _n_rounds(self) -> int:
-        """Return the rounds that are set aside for an epoch."""
-        if self.passes is None:
-            return -(-self.n_crops // (self.utterances_per_speaker * len(self.members)))
-        return math.ceil(self.n_crops / (self.utterances_per_speaker * float(self.passes.weights.sum()))) + 1
-
-    def _visits(self, number: int, first_round: int) -> Iterator[tuple[int, int, int]]:
-        """Yield the classes of a round, how often each was visited before, and before the first round."""
-        rng = np.random.default_rng([self.seed, number])
-        if self.passes is None:
-            yield from ((int(class_), number, first_round) for class_ in rng.permutation(len(self.members)))
-            return
-        items, repeats = self.passes.draw(number, since=first_round)
-        before = self.passes.draws_before(first_round)
-        for place in rng.permutation(len(items)):
-            first = int(before[items[place]])
-            yield int(items[place]), first + int(repeats[place]), first
+            classes, turns = self.rounds.uses(number)
+            for place in np.random.default_rng([self.seed, number]).permutation(len(classes)).tolist():
+                class_, visit = int(classes[place]), int(turns[place]) * side_by_side
+                own = slice(self._bounds[class_], self._bounds[class_ + 1])
+                order = orders[own]
+                first_pass = int(first_visits[class_]) // len(order)
+                for each in range(visit, visit + side_by_side):
+                    pass_, member = divmod(each, len(order))
+                    if passes[class_] != pass_:
+                        passes[class_] = pass_
+                        order[:] = np.random.default_rng([self.seed, pass_, class_]).permutation(self._members[own])
+                    yield SampleKey(int(order[member]), epoch, pass_ - first_pass)
 
 
 class RankBatches(Sampler[list[SampleKey]]):

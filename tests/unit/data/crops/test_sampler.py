@@ -1,5 +1,6 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from mrlspk.data.crops.dataset import SampleKey
@@ -66,9 +67,53 @@ def test_balanced_repeats_an_utterance_only_after_all_of_its_speaker():
     assert sorted(counts[index] for index in range(10, 15)) == [2, 3, 3, 3, 3]
 
 
+WEIGHTS = np.repeat([1.0, 2.0, 0.5, 0.3], [15, 4, 7, 5])  # of indices, corpus by corpus
+
+
+def test_weights_are_the_uses_of_an_index_in_a_pass():
+    sampler = ShuffleSampler(31, seed=0, weights=WEIGHTS)
+    assert len(sampler) == 15 + 8 + 3.5 + 1.5
+    sampler = ShuffleSampler(26, seed=0, weights=WEIGHTS[:26], n_crops=53)  # two passes: of weight 0.5 all once
+    counts = Counter(key.index for key in epoch_of(sampler, 4))
+    assert [counts[index] for index in range(26)] == [2] * 15 + [4] * 4 + [1] * 7
+    first = {key.index for key in epoch_of(ShuffleSampler(10, seed=0, weights=np.full(10, 0.5)), 0)}
+    other = {key.index for key in epoch_of(ShuffleSampler(10, seed=0, weights=np.full(10, 0.5)), 1)}
+    assert (len(first), first | other) == (5, {*range(10)})
+    assert {key.index for key in epoch_of(ShuffleSampler(10, seed=1, weights=np.full(10, 0.5)), 0)} != first
+
+
+def test_weights_use_indices_alike_over_many_epochs():
+    sampler = ShuffleSampler(31, seed=0, weights=WEIGHTS)
+    counts = Counter(key.index for epoch in range(100) for key in epoch_of(sampler, epoch))
+    assert sum(counts.values()) == 100 * len(sampler)
+    for index, weight in enumerate(WEIGHTS):
+        assert abs(counts[index] - 100 * weight) < 2  # a part of a pass
+
+
+@pytest.mark.parametrize("n_crops", [11, 28, 90])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_weighted_epochs_continue_and_repeat_no_sample(n_crops, seed):
+    sampler = ShuffleSampler(31, seed=seed, weights=WEIGHTS, n_crops=n_crops)
+    whole = epoch_of(ShuffleSampler(31, seed=seed, weights=WEIGHTS, n_crops=n_crops * 40), 0)
+    epochs = [epoch_of(sampler, epoch) for epoch in range(40)]
+    assert [key.index for epoch in epochs for key in epoch] == [key.index for key in whole]
+    for keys in (*epochs, whole):
+        assert len({*keys}) == len(keys)
+        assert min(key.repeat for key in keys) == 0
+
+
+def test_weight_one_changes_nothing():
+    for make in (
+        lambda weights: ShuffleSampler(15, seed=2, n_crops=40, weights=weights and np.ones(15)),
+        lambda weights: SpeakerBalancedSampler(CLASSES, seed=2, n_crops=40, weights=weights and np.ones(4)),
+    ):
+        assert epoch_of(make(True), 3) == epoch_of(make(None), 3)
+
+
 ORDERS = {
     "shuffle": lambda: ShuffleSampler(15, seed=3, n_crops=22),
     "balanced": lambda: SpeakerBalancedSampler(CLASSES, utterances_per_speaker=2, seed=3, n_crops=22),
+    "weighted": lambda: ShuffleSampler(15, seed=3, n_crops=22, weights=np.repeat([1, 0.5], [9, 6])),
 }
 both_orders = pytest.mark.parametrize("make_order", ORDERS.values(), ids=ORDERS.keys())
 

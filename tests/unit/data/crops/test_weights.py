@@ -32,13 +32,17 @@ def test_each_item_is_drawn_as_often_as_its_weight_says():
 
 
 def test_passes_can_be_entered_at_any_draw():
-    passes = WeightedPasses(WEIGHTS, seed=1)
-    order = [(number, place) for number in range(40) for place in range(len(passes.draw(number, since=0)[0]))]
-    assert [passes.find(place) for place in range(len(order))] == order
-    items, repeats = passes.draw(7, since=3)
-    seen = Counter(item for number in range(3, 7) for item in passes.draw(number, since=3)[0].tolist())
-    for item in set(items.tolist()):
-        assert sorted(repeats[items == item].tolist()) == [seen[item] + n for n in range((items == item).sum())]
+    passes = WeightedPasses(5, WEIGHTS, seed=1)
+    order = [(number, place) for number in range(40) for place in range(len(passes.uses(number)[0]))]
+    found = list(map(passes.find, range(len(order))))
+    assert [(number, place - passes.start(number)) for place, number in enumerate(found)] == order
+    seen = Counter()
+    for number in range(9):
+        assert passes.uses_before(number).tolist() == [seen[item] for item in range(5)]
+        items, uses = passes.uses(number)
+        for item in set(items.tolist()):
+            assert sorted(uses[items == item].tolist()) == [seen[item] + n for n in range((items == item).sum())]
+        seen.update(items.tolist())
 
 
 def test_weighted_windows_keep_shards_together():
