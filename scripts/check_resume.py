@@ -4,6 +4,8 @@ Two kinds of run on real speech, both with decoding processes and augmentation: 
 Each is trained once without interruption. The same run is then started again, killed (SIGKILL) and resumed with
 --resume auto as often as asked; every second kill comes while a checkpoint is written. A run that ends before its last
 kill is compared and started again. Exits 1 if any checkpoint, step or epoch differs in a single bit.
+
+With --shards the speech is packed first, and crops are shuffled in windows of two shards.
 """
 
 import argparse
@@ -24,6 +26,8 @@ from typing import Any
 
 import torch
 import yaml
+
+from mrlspk.workflows.pack_shards import pack_shards
 
 RUN = "killed"
 MEASURED = "seconds", "utterances_per_second", "waiting_share", "memory_mib"  # fields of a log that no two runs share
@@ -228,11 +232,19 @@ def speech_of(shared: Path, folder: Path, *, n_speakers: int) -> Path:
     return corpus
 
 
+def packed(corpus: Path) -> Path:
+    """Pack a corpus into shards beside it, about six, and return their folder."""
+    n_bytes = sum(path.stat().st_size for speaker in corpus.iterdir() for path in speaker.rglob("*.*"))
+    return pack_shards(corpus, corpus.with_name("shards"), shard_bytes=n_bytes // 5, jobs=1).path
+
+
 def configuration(kind: str, corpus: Path, shared: Path) -> dict[str, Any]:
     """Return the configuration of a kind of run."""
     parts = END_TO_END if kind == "end-to-end" else HEAD
     config = COMMON | parts
     config["data"] = COMMON["data"] | {"train_dataset": str(corpus)}
+    if kind == "end-to-end" and (corpus / "index.jsonl").exists():
+        config["data"] |= {"sampler": "shuffle", "shuffle_window": 2}
     if kind == "head":
         checkpoint = next((shared / "pretrained").glob("*.pt"))
         config["model"] = HEAD["model"] | {
@@ -248,12 +260,14 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=["end-to-end", "head"], default=["end-to-end", "head"])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--speakers", type=int, default=12)
+    parser.add_argument("--shards", action="store_true", help="train on shards in place of files")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     failed = False
     for kind in arguments.kinds:
         with tempfile.TemporaryDirectory() as name:
             corpus = speech_of(arguments.shared, Path(name), n_speakers=arguments.speakers)
+            corpus = packed(corpus) if arguments.shards else corpus
             config = configuration(kind, corpus, arguments.shared)
             kills, places = compare_killed(config, Path(name), n_kills=arguments.kills, seed=arguments.seed)
         print(f"{kind}: killed {len(kills)} times")

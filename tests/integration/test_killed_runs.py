@@ -38,6 +38,7 @@ class Forked:
 @pytest.mark.parametrize("kind", ["end-to-end", "head"])
 def test_killed_run_equals_uninterrupted_run(script, shared, tmp_path, kind, write_model, runs, monkeypatch):
     corpus = script.speech_of(shared, tmp_path, n_speakers=6)
+    corpus = script.packed(corpus) if kind == "end-to-end" else corpus
     config = script.configuration(kind, corpus, shared)
     config["data"]["num_workers"] = 1
     monkeypatch.setattr(script.Killed, "start", lambda killed: Forked(runs.starter, killed.folder))

@@ -1,5 +1,6 @@
-"""Define the option of the recipe that reads a corpus."""
+"""Define the options of a corpus: the recipe that reads it, and what is left out."""
 
+from pathlib import Path
 from typing import Annotated
 
 from mrlspk.cli.panels import Panel, option
@@ -13,5 +14,16 @@ CorpusChoice = Annotated[
         metavar="<auto|name|pattern>",
         help="Layout of the corpus: auto recognises it. Else a pattern of paths such as "
         f"'{{speaker}}/{{session}}/{{utterance}}.wav', or a name: {', '.join(CORPUS_NAMES)}.",
+    ),
+]
+
+ExcludeFiles = Annotated[
+    list[Path] | None,
+    option(
+        Panel.DATA,
+        "--exclude",
+        metavar="<file>",
+        exists=True,
+        help="Utterances to leave out, as `data check --write-excludes` writes them; repeatable.",
     ),
 ]

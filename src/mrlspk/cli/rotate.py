@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 from mrlspk.cli import output
-from mrlspk.cli.corpus_option import CorpusChoice
+from mrlspk.cli.corpus_option import CorpusChoice, ExcludeFiles
 from mrlspk.cli.options import (
     LARGEST_SEED,
     MOST,
@@ -71,6 +71,7 @@ def rotate_command(
         option(Panel.DATA, metavar="<folder>", help="Folder with one subfolder per speaker; leave test speakers out."),
     ] = None,
     corpus: CorpusChoice = AUTO,
+    exclude: ExcludeFiles = None,
     vectors: Annotated[
         Path | None,
         option(
@@ -178,6 +179,7 @@ def rotate_command(
         seed=seed,
         transform=transform,
         corpus=corpus,
+        exclude=tuple(exclude or ()),
     )
     settings = read_config(
         None, None, batch_size=batch_size, speech=detector, channel=channel, cache=False if no_cache else None

@@ -215,6 +215,7 @@ def _payload(report: "TrainReport", page: Path | None) -> dict[str, object]:
         **({"refit": report.refit.model_dump()} if report.refit else {}),
         **({"averaged_epochs": report.averaged_epochs} if report.averaged_epochs else {}),
         "left_out": [each.entry() for each in report.left_out],
+        "unreadable": [{"id": each, "message": message} for each, message in report.unreadable.items()],
         "report": None if page is None else str(page),
     }
 

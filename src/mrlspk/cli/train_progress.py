@@ -37,6 +37,7 @@ class TrainProgress:
         self._waiting_shares: list[float] = []  # of the steps of this epoch
         self._last: StepRecord | None = None
         self._shown_mib = 0.0
+        self._n_unreadable = 0
 
     def __enter__(self) -> "TrainProgress":
         self._level = self._log.level
@@ -105,6 +106,7 @@ class TrainProgress:
         """Show the metrics of the epoch."""
         if self._rows is not None:
             self._show(self._rows.row(record, self._console.width))
+        self._n_unreadable = record.n_unreadable
         if remarks := ", ".join(self._remarks()):
             self._say(f"  {remarks}")
 
@@ -120,6 +122,8 @@ class TrainProgress:
             yield f"peak memory: {self._last.memory_mib:,.0f} MiB"
         if self._last.n_skipped:
             yield f"steps skipped so far: {self._last.n_skipped}"
+        if self._n_unreadable:
+            yield f"unreadable files so far: {self._n_unreadable}"
 
     def run_ended(self) -> None:
         """Keep the bars: they end with the command."""

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from mrlspk.config.base import Amount, Channel, Count, StrictModel
+from mrlspk.config.base import Amount, Channel, Count, CountOrZero, StrictModel
 
 MOST_WEIGHT = 1000
 MAX_SPEED_DENOMINATOR = 100  # speeds are resampling ratios of integers, rounded to 1 %
@@ -84,6 +84,11 @@ class DataConfig(StrictModel):
         description="Corpus of other speakers for validation; null: hold speakers out of train_dataset. The default is "
         "null if train_dataset is given.",
     )
+    exclude: tuple[Path, ...] = Field(
+        (),
+        description="Lists of utterances to leave out of both corpora, as data check --write-excludes writes them: an "
+        "id in each line.",
+    )
     vectors: tuple[Path, ...] = Field(
         (),
         description="Files of speaker vectors to train a head on, in place of train_dataset and val_dataset: .npz, "
@@ -146,6 +151,11 @@ class DataConfig(StrictModel):
     pin_memory: bool = Field(True, description="Page-locked batches if there is a GPU.")
     prefetch_factor: Annotated[int, Field(ge=1, le=1024)] = Field(
         2, description="Batches that each worker keeps ready."
+    )
+    max_unreadable: CountOrZero = Field(
+        10,
+        description="Training files that may be unreadable: crops of other files replace theirs, and a warning names "
+        "each; the run stops at one more. 0: stop at the first.",
     )
     worker_timeout_seconds: Amount = Field(
         600.0, description="Time without a batch after which the decoding processes count as dead; 0: never."

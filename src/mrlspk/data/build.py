@@ -24,6 +24,7 @@ from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.crops.loader import WatchedLoader, count_workers
 from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.crops.weights import class_weights
+from mrlspk.data.exclude import leave_out
 from mrlspk.data.held_out import Domains, draw_trials, hold_out, read_domains, some_speakers
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.manifest import Manifest
@@ -76,12 +77,13 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
         DataError: If a corpus is absent or too small, or training and validation share a speaker.
     """
     parts = training_parts(config)
-    corpus = scan_corpora(parts).at_channel(config.channel)
-    others = None
+    corpora = [scan_corpora(parts).at_channel(config.channel)]
     if config.val_dataset is not None:
         hold_out = ", or to null to hold speakers out of data.train_dataset"
         _check_there(config, "val_dataset", config.val_dataset, hold_out)
-        others = scan_corpus(config.val_dataset).at_channel(config.channel)
+        corpora.append(scan_corpus(config.val_dataset).at_channel(config.channel))
+    corpus, *rest = leave_out(corpora, config.exclude, [part.label for part in parts])
+    others = rest[0] if rest else None
     domains = domains_of(corpus if others is None else others, config)
     if not domains and others is None:
         domains = domains_of_parts(corpus.speakers, parts)
@@ -119,6 +121,7 @@ def build_crops(corpus: Manifest, config: DataConfig, *, seed: int) -> CropDatas
         speeds=(1.0, *config.speed_perturbation),
         augmentation=build_augmentation(config),
         sample_rate=config.sample_rate,
+        max_unreadable=config.max_unreadable,
     )
 
 

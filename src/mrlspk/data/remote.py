@@ -99,7 +99,7 @@ def _http_range(file: Any, start: int, length: int, url: str) -> bytes:
         return bytes(file.read(length))
     except ValueError as error:  # of fsspec, if the answer is the whole file
         what = "the server sends no ranges of a file, only the whole"
-        fix = f"Copy the shards to a server that does, or keep local copies: write simplecache::{url} as the corpus."
+        fix = f"Copy the shards to a server that does, or let fsspec keep copies: simplecache::{url.rpartition('/')[0]}"
         raise DataError(what, url, fix) from error
 
 
@@ -115,9 +115,9 @@ def _repeated[T](read: Callable[[], T], url: str) -> T:
             return read()
         except _errors() as error:
             if _is_final(error):
-                raise DataError(
-                    f"cannot be read: {_reason(error)}", url, "Check the URL and the rights to it."
-                ) from error
+                found = MissingError if _is_missing(error) else DataError
+                fix = "Check the URL and the rights to it."
+                raise found(f"cannot be read: {_reason(error)}", url, fix) from error
             if attempt == ATTEMPTS:
                 what = f"cannot be read, in {ATTEMPTS} attempts: {_reason(error)}"
                 fix = "Check the network and the server, then start the same command again."

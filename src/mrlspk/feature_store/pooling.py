@@ -1,6 +1,7 @@
 """Pool random crops and whole utterances with a frozen encoder, shard by shard."""
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import batched
@@ -14,6 +15,7 @@ from torch.utils.data import Sampler
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.data.crops.dataset import CropDataset, SampleKey
 from mrlspk.data.crops.loader import WatchedLoader
+from mrlspk.data.crops.unreadable import REPLACED
 from mrlspk.data.manifest import Utterance
 from mrlspk.errors import DataError
 from mrlspk.feature_store.key import Precision
@@ -24,6 +26,8 @@ from mrlspk.inference.recording import EmbeddedRecording
 from mrlspk.inference.windows import Vector, Windows, keep_speech
 from mrlspk.inference.workers import Workers
 from mrlspk.models.headed_model import HeadedModel
+
+log = logging.getLogger("mrlspk.training")
 
 AUTOCAST: dict[Precision, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -115,17 +119,35 @@ class CropSource:
         """
         n_items = len(self.dataset)
         finish = self.dataset.augmentation.finish if self.dataset.augmentation else None
-        batches = iter(self._loader(ShardBatches(shards, n_items=n_items, batch_size=self.batch_size)))
+        loader = self._loader(ShardBatches(shards, n_items=n_items, batch_size=self.batch_size))
+        batches, told = iter(loader), set[str]()
         for shard in shards:
             parts: list[NDArray[np.floating]] = []
             for rows in batched(shard.rows, self.batch_size):
-                waveforms, _, *extras = next(batches)
+                waveforms, classes, *extras = next(batches)
+                self._check_replaced(loader.unreadable, told, np.array(rows) % n_items, classes.numpy())
                 if finish is not None:
                     waveforms = finish(waveforms, *extras)
                 names = [str(self.dataset.source_of(row % n_items)) for row in rows]
                 parts.append(as_stored(self.pool(waveforms), names, dtype=layout.dtype))
                 on_rows(len(rows))
             yield np.concatenate(parts)
+
+    def _check_replaced(
+        self, unreadable: Mapping[str, str], told: set[str], indices: NDArray[np.int64], classes: NDArray[np.int64]
+    ) -> None:
+        """Warn of files that others replaced, unless they are in ``told``, and add them there.
+
+        Raises:
+            DataError: If a crop is of another class than its index, whose row of the store has that class.
+        """
+        for utterance_id in unreadable.keys() - told:
+            log.warning(REPLACED, unreadable[utterance_id])
+            told.add(utterance_id)
+        for index, class_ in zip(indices.tolist(), classes.tolist(), strict=True):
+            if unreadable and class_ != self.dataset.class_of(index):
+                what = f"nothing of the speaker can be read: {unreadable[self.dataset.utterance_id(index)]}"
+                raise DataError(what, self.dataset.utterance_id(index), "Leave the speaker out of the corpus.")
 
     def _loader(self, order: ShardBatches) -> WatchedLoader:
         return WatchedLoader(

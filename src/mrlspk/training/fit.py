@@ -27,6 +27,7 @@ from mrlspk.training.run import Run
 from mrlspk.training.signals import StopRequest, asked_signal, signal_name
 from mrlspk.training.step import Batch, StepResult
 from mrlspk.training.trained_module import is_frozen
+from mrlspk.training.unreadable_files import new_unreadable, with_unreadable
 
 log = logging.getLogger("mrlspk.training")
 
@@ -45,7 +46,7 @@ def fit(run: Run, observers: Sequence[Observer] = ()) -> None:
     Raises:
         StoppedError: If a signal asked to stop; everything is saved.
         MrlspkError: If too many steps in a row are not finite, or a checkpoint cannot be written.
-        DataError: If an audio file cannot be read.
+        DataError: If more audio files cannot be read than the configuration allows.
     """
     config, state = run.config, run.state
     run.stepper.n_parts = state.progress.n_parts
@@ -86,7 +87,7 @@ class _Loop:
                     observer.step_done(record)
                 _abort_after_nonfinite_steps(run, group, before=before)
                 before = state.progress
-                *flags, is_time = result.asks
+                *flags, is_time, _ = result.asks
                 if self.saver.is_due(state.progress.step) or is_time or any(flags):
                     self.saver.save_within()
                     self.stop_if_asked(flags)
@@ -105,9 +106,12 @@ class _Loop:
             at = state.progress.n_crops / state.effective_batch  # steps of the epoch before this one
             margin = _set_margin(run, epoch + at / n_steps)
             rate = run.learning_rate.apply(state.optimiser, epoch * n_steps + at)
-            result = run.stepper.step(group, asks=(*self.stop.flags, self.saver.is_time))
+            new = new_unreadable(run)
+            result = run.stepper.step(group, asks=(*self.stop.flags, self.saver.is_time, len(new)))
             n_crops = run.ranks.world_size * sum(len(batch[1]) for batch in group)
             state.progress = self._after(result, margin=margin, n_crops=n_crops)
+            if result.asks[-1]:
+                state.progress = with_unreadable(run, new)
             began, seconds = time.monotonic(), time.monotonic() - began
             record = StepRecord(
                 epoch=state.progress.epoch + 1,
@@ -149,7 +153,15 @@ class _Loop:
         if is_best and run.ranks.is_first:
             module.save_beside_best(run.run_dir, state.architecture)
         seconds = time.monotonic() - started
-        record = EpochRecord(state.progress.epoch, state.progress.step, so_far.mean_loss, validation, is_best, seconds)
+        record = EpochRecord(
+            state.progress.epoch,
+            state.progress.step,
+            so_far.mean_loss,
+            validation,
+            is_best,
+            seconds,
+            n_unreadable=len(state.progress.unreadable),
+        )
         for observer in self.observers:
             observer.epoch_done(record)
         self.saver.save_epoch(validation, best_name=run.best_name if is_best else None)

@@ -91,6 +91,7 @@ def _instead_of_training(config: Config) -> str:
     suffix = ".npz" if Path(config.base_model).suffix == ".onnx" else ".pt"
     (corpus,) = data.training_corpora
     speech = quote(str(corpus.path)) + ("" if corpus.corpus == "auto" else f" --corpus {quote(corpus.corpus)}")
+    speech += "".join(f" --exclude {quote(str(path))}" for path in data.exclude)
     return f"{told}:\n  mrlspk rotate {quote(config.base_model)} --speech {speech} -o rotated{suffix}"
 
 

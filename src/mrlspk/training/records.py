@@ -48,6 +48,7 @@ class Progress:
         n_skipped: Steps skipped because of a non-finite loss or gradient.
         n_skipped_in_a_row: Steps skipped since the last step that was taken.
         n_parts: Parts that each batch is split into; above 1 after memory ran out.
+        unreadable: What is wrong with the files that other ones replaced, by utterance id; of all processes.
     """
 
     epoch: NonNegativeInt = 0
@@ -60,6 +61,7 @@ class Progress:
     n_skipped: NonNegativeInt = 0
     n_skipped_in_a_row: NonNegativeInt = 0
     n_parts: Annotated[int, Field(ge=1, le=2)] = 1
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     def after_step(self, *, loss: float, class_loss: float, margin: float, n_crops: int, n_parts: int) -> "Progress":
         """Return the progress after an optimiser step of ``n_crops``, of all processes."""
@@ -255,7 +257,10 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One validated epoch; ``train_loss`` is the mean over the steps that were not skipped."""
+    """One validated epoch; ``train_loss`` is the mean over the steps that were not skipped.
+
+    ``n_unreadable`` is the number of files that could not be read so far in the run.
+    """
 
     epoch: int
     step: int
@@ -263,6 +268,7 @@ class EpochRecord:
     validation: ValidationResult
     is_best: bool
     seconds: float
+    n_unreadable: int = 0
 
     def entry(self) -> dict[str, Any]:
         """Return the epoch as a log has it: plain values only."""

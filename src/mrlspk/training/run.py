@@ -1,7 +1,7 @@
 """Define `Run`: the state, stepper, loader, schedule and validator that `fit` works with."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mrlspk.config import Config
@@ -26,6 +26,7 @@ class Run:
         loader: Batches of this process, in the order of ``state.batches``: inputs, classes and further inputs.
         learning_rate: Schedule over the run.
         validator: Validates each epoch.
+        unreadable: What is wrong with the files that the loader could not read so far, by utterance id; it grows.
         full_width_limit: Limit on the full-width EER: an epoch above it can be the best only if all are above it.
             None: no limit.
         best_name: File of the best epoch.
@@ -36,6 +37,7 @@ class Run:
     loader: Iterable[Batch]
     learning_rate: LearningRate
     validator: Validator
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     full_width_limit: float | None = None
     best_name: str = BEST
 
@@ -65,6 +67,7 @@ def build_run(
     *,
     loader: Iterable[Batch],
     validator: Validator,
+    unreadable: Mapping[str, str] | None = None,
     full_width_limit: float | None = None,
     best_name: str = BEST,
 ) -> Run:
@@ -79,4 +82,13 @@ def build_run(
         crops_side_by_side=state.config.data.utterances_per_speaker,
     )
     rate = build_learning_rate(state.config, steps_per_epoch=state.steps_per_epoch)
-    return Run(state, stepper, loader, rate, validator, full_width_limit=full_width_limit, best_name=best_name)
+    return Run(
+        state,
+        stepper,
+        loader,
+        rate,
+        validator,
+        unreadable={} if unreadable is None else unreadable,
+        full_width_limit=full_width_limit,
+        best_name=best_name,
+    )

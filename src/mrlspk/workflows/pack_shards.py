@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mrlspk.data.choices import AUTO
 from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.exclude import leave_out
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.shards.packing import ShardFolder, write_shards
 from mrlspk.data.shards.plan import ShardPlan, plan_shards
@@ -55,6 +56,7 @@ def pack_shards(
     seed: int = 0,
     name: str = NAME,
     recipe: str = AUTO,
+    exclude: Sequence[Path] = (),
     jobs: int | None = None,
     force: bool = False,
     on_progress: OnProgress | None = None,
@@ -68,6 +70,7 @@ def pack_shards(
         seed: Of the order of utterances in the shards.
         name: Beginning of the names of the shards.
         recipe: Of the corpus: auto, a name, or a pattern of paths.
+        exclude: Lists of utterances to leave out.
         jobs: Shards written at a time, each by a process; None: one for each processor, up to eight.
         force: Replace shards and indexes that are there.
         on_progress: Called with (utterances packed, utterances).
@@ -77,7 +80,7 @@ def pack_shards(
         MrlspkError: If shards are there, or cannot be written.
     """
     folder = ShardFolder(output, name)
-    manifest = scan_corpus(corpus, recipe)
+    (manifest,) = leave_out([scan_corpus(corpus, recipe)], exclude)
     plan = plan_shards(manifest.utterances, shard_bytes=shard_bytes, seed=seed)
     with write_errors(output):
         output.mkdir(parents=True, exist_ok=True)

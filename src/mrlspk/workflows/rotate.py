@@ -9,6 +9,7 @@ from typing import Any, Literal
 from mrlspk.config.evaluation import EvaluationConfig, SpeechMode
 from mrlspk.data.choices import AUTO
 from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.exclude import leave_out
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.trials import trials_text
 from mrlspk.errors import DataError, MrlspkError, UsageError
@@ -64,6 +65,7 @@ class RotateRequest:
         seed: Seed of all draws.
         transform: A transform in place of a rotation by a method.
         corpus: Recipe of the speech: auto, a name, or a pattern of paths.
+        exclude: Lists of utterances to leave out.
     """
 
     method: Method | Literal["auto"] = "auto"
@@ -74,6 +76,7 @@ class RotateRequest:
     seed: int = 0
     transform: TransformRequest | None = None
     corpus: str = AUTO
+    exclude: tuple[Path, ...] = ()
 
     @property
     def candidates(self) -> RotationCandidates:
@@ -266,7 +269,7 @@ def choose_dims(own: tuple[int, ...], dims: tuple[int, ...] | None) -> tuple[int
 def _draw(speech: Path, request: RotateRequest) -> Manifest:
     """Draw the utterances to fit on, before any is decoded."""
     per_speaker, max_speakers = request.utterances_per_speaker, request.max_speakers
-    whole = scan_corpus(speech, request.corpus)
+    (whole,) = leave_out([scan_corpus(speech, request.corpus)], request.exclude)
     corpus = draw_utterances(whole, per_speaker=per_speaker, max_speakers=max_speakers, seed=request.seed)
     if request.has_choice:
         check_speakers(corpus)

@@ -189,6 +189,9 @@ def _warnings(record: RunRecord, card: Entry | None, facts: Mapping[str, Any]) -
     skipped = max((step.get("n_skipped") or 0 for step in record.steps), default=0)
     if skipped:
         yield f"{_count(skipped, 'step')} skipped because of a loss or gradient that was not finite"
+    unreadable = max((each.get("n_unreadable") or 0 for each in record.epochs), default=0)
+    if unreadable:
+        yield f"{_count(unreadable, 'training file')} could not be read: crops of other files replaced theirs"
 
 
 def _data_rows(card: Entry | None, facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,8 @@
 """Train an encoder from a configuration."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,8 @@ class TrainReport:
     from scratch. Runs that train only the head have ``baselines``, and ``verdict`` unless nothing was trained.
     ``transform`` says how the head of the best checkpoint was transformed before training; None for other runs.
     ``averaged_epochs`` are the epochs whose mean the best checkpoint is; empty if it is a single epoch.
-    ``left_out`` is what is not used of the corpora. ``vectors`` are the files that the validation trials are of; empty
+    ``left_out`` is what is not used of the corpora, ``unreadable`` what is wrong with the training files that others
+    replaced, by utterance id. ``vectors`` are the files that the validation trials are of; empty
     with audio. ``refit`` says that the best checkpoint was fitted again to all speakers, and which file of the run was
     not; None if it was not. ``wants_page`` is whether the configuration asks for the page of `report_run`.
     """
@@ -84,6 +85,7 @@ class TrainReport:
     transform: dict[str, Any] | None = None
     averaged_epochs: tuple[int, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     vectors: tuple[Path, ...] = ()
     refit: RefitCard | None = None
     wants_page: bool = False
@@ -272,6 +274,7 @@ def _report(state: RunState, verdict: Verdict | None) -> TrainReport:
         transform=best.get(schema.TRANSFORM, ROTATED) if config.trains_head_alone else None,
         averaged_epochs=tuple(best.get(schema.AVERAGED_EPOCHS, ())),
         left_out=state.plan.data.left_out,
+        unreadable=state.progress.unreadable,
         vectors=config.data.val_vectors or config.data.vectors,
         refit=card.refit if (card := read_card(best, run_dir / BEST)) else None,
         wants_page=config.logging.report,

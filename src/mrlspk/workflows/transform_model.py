@@ -7,6 +7,7 @@ from pathlib import Path
 from mrlspk.config.architecture import BaseFile
 from mrlspk.config.evaluation import EvaluationConfig
 from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.exclude import leave_out
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.embedder import build_embedder
 from mrlspk.files import OnProgress, check_free, file_sha256
@@ -58,8 +59,9 @@ def transform_model(
     base = BaseFile(file=model.path.name, sha256=file_sha256(model.path))
     backend = load_backend(model, device=device, backend="auto", cache_dir=cache_dir, makes_graph=False).backend
     dims = choose_dims(backend.dims, request.dims)
+    (whole,) = leave_out([scan_corpus(speech, request.corpus)], request.exclude)
     corpus = draw_utterances(
-        scan_corpus(speech, request.corpus),
+        whole,
         per_speaker=request.utterances_per_speaker,
         max_speakers=request.max_speakers,
         seed=request.seed,

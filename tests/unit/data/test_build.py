@@ -1,6 +1,4 @@
-import numpy as np
 import pytest
-import soundfile
 
 from mrlspk.config.data import DataConfig
 from mrlspk.data.build import build_sampler, build_train_loader, build_training_data, check_disjoint
@@ -8,21 +6,13 @@ from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler, SpeakerBalanc
 from mrlspk.data.trials import read_trials
 from mrlspk.data.utterance_ids import speaker_of
 from mrlspk.errors import DataError
-
-
-def write_corpus(root, speakers, n_utterances=3):
-    for speaker in speakers:
-        for number in range(n_utterances):
-            path = root / speaker / "session" / f"{number}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, np.random.default_rng(number).normal(0, 0.1, 4_000), 16_000)
-    return root
+from tiny_corpora import write_speakers
 
 
 @pytest.fixture
 def config(tmp_path):
-    root = write_corpus(tmp_path / "train", [f"s{number}" for number in range(8)])
-    write_corpus(root, ["single"], n_utterances=1)
+    root = write_speakers(tmp_path / "train", [f"s{number}" for number in range(8)])
+    write_speakers(root, ["single"], n_utterances=1)
     return DataConfig(train_dataset=root, val_dataset=None, n_validation_speakers=3, chunk_duration=0.2, num_workers=0)
 
 
@@ -47,7 +37,7 @@ def test_held_out_speakers_are_a_function_of_the_seed(config):
 
 
 def test_validation_corpus_of_its_own(config, tmp_path):
-    root = write_corpus(tmp_path / "val", ["v1", "v2", "v3", "v4"])
+    root = write_speakers(tmp_path / "val", ["v1", "v2", "v3", "v4"])
     data = build_training_data(changed(config, val_dataset=root), seed=0)
     assert len(data.train.speakers) == 9
     assert len(data.validation.speakers) == 3
@@ -55,7 +45,7 @@ def test_validation_corpus_of_its_own(config, tmp_path):
 
 
 def test_nontarget_validation_speakers_share_the_wanted_metadata(config, tmp_path):
-    root = write_corpus(tmp_path / "val", ["v1", "v2", "v3", "v4"])
+    root = write_speakers(tmp_path / "val", ["v1", "v2", "v3", "v4"])
     table = tmp_path / "speakers.csv"
     table.write_text("speaker,language\nv1,en\nv2,en\nv3,ar\nv4,ar\n")
     options = {"val_dataset": root, "n_validation_speakers": 4}
@@ -78,13 +68,13 @@ def test_column_and_table_of_matched_trials_go_together(config, given):
 
 
 def test_validation_speaker_who_is_trained_on_is_an_error(config, tmp_path):
-    root = write_corpus(tmp_path / "val", ["s1", "v2"])
+    root = write_speakers(tmp_path / "val", ["s1", "v2"])
     with pytest.raises(DataError, match="got 1 of the same: s1"):
         build_training_data(changed(config, val_dataset=root), seed=0)
 
 
 def test_each_of_several_corpora_is_a_domain_with_its_own_speakers(config, tmp_path):
-    others = write_corpus(tmp_path / "others", [f"s{number}" for number in range(6)])
+    others = write_speakers(tmp_path / "others", [f"s{number}" for number in range(6)])
     first = tmp_path.name  # a folder called train is named as the one that it is in
     entries = [{"path": config.train_dataset}, {"path": others}]
     data = build_training_data(changed(config, train_dataset=entries, n_validation_speakers=7), seed=0)
@@ -100,7 +90,7 @@ def test_each_of_several_corpora_is_a_domain_with_its_own_speakers(config, tmp_p
 
 
 def test_validation_corpus_must_not_share_speakers_with_any_of_several(config, tmp_path):
-    others, root = write_corpus(tmp_path / "others", ["a", "b"]), write_corpus(tmp_path / "val", ["b", "v2"])
+    others, root = write_speakers(tmp_path / "others", ["a", "b"]), write_speakers(tmp_path / "val", ["b", "v2"])
     overlapping = changed(config, train_dataset=[config.train_dataset, others], val_dataset=root)
     with pytest.raises(DataError, match=r"data.val_dataset: .* got 1 of the same: b"):
         build_training_data(overlapping, seed=0)
@@ -170,6 +160,6 @@ def test_loader_gives_batches_of_crops_and_classes(config):
 
 
 def test_names_unfit_for_validation_trials_are_refused(config):
-    write_corpus(config.train_dataset, ["two words"])
+    write_speakers(config.train_dataset, ["two words"])
     with pytest.raises(DataError, match=r"two words/session/0\.wav: its path holds white space"):
         build_training_data(config, seed=0)

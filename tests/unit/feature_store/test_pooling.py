@@ -121,3 +121,19 @@ def test_crops_are_cut_in_one_thread_and_pooled_in_all(corpus, set_threads):
     assert len(list(crops.vectors(list(layout.shards), layout=layout, on_rows=lambda _: None))) == 1
     assert (cut, pooled) == ([1, 1, 1], [3, 3])
     assert torch.get_num_threads() == 3
+
+
+def test_crop_of_an_unreadable_file_is_replaced_within_its_speaker_only(corpus, caplog):
+    dataset = CropDataset(corpus, crop_seconds=0.05, seed=3, max_unreadable=5)
+    layout = Layout(len(dataset), dataset.n_samples, "float32", rows_per_shard=100)
+    crops = CropSource(torch.clone, dataset, batch_size=2, num_workers=0)
+    broken = dataset.source_of(1).path
+    broken.write_text("not audio")
+    (vectors,) = crops.vectors(list(layout.shards), layout=layout, on_rows=lambda _: None)
+    assert np.array_equal(vectors[1], dataset[SampleKey(1, 0, 0)][0].numpy())
+    assert [each for each in caplog.messages if each.startswith(f"{broken}: cannot be decoded")] == caplog.messages[-1:]
+    for index in np.flatnonzero(dataset.classes == dataset.classes[1]):
+        dataset.source_of(int(index)).path.write_text("not audio")
+    with pytest.raises(DataError, match="nothing of the speaker can be read: .*cannot be decoded") as caught:
+        list(crops.vectors(list(layout.shards), layout=layout, on_rows=lambda _: None))
+    assert caught.value.where == dataset.utterance_id(1)

@@ -9,7 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.corpus_option import CorpusChoice
+from mrlspk.cli.corpus_option import CorpusChoice, ExcludeFiles
 from mrlspk.cli.options import LARGEST_SEED, AsJson, Debug, Force, Quiet
 from mrlspk.cli.panels import Panel, option
 from mrlspk.data.choices import AUTO
@@ -28,6 +28,7 @@ def pack_command(
     *,
     folder: Annotated[Path, option(Panel.OUTPUT, "--output", "-o", metavar="<folder>", help="Folder of the shards.")],
     recipe: CorpusChoice = AUTO,
+    exclude: ExcludeFiles = None,
     shard_size: Annotated[
         str, option(Panel.OUTPUT, "--shard-size", "--shard-bytes", metavar="<size>", help="Largest size of a shard.")
     ] = "1GiB",
@@ -68,6 +69,7 @@ def pack_command(
             corpus,
             folder,
             recipe=recipe,
+            exclude=exclude or (),
             shard_bytes=parse_shard_size(shard_size),
             name=name,
             seed=seed,

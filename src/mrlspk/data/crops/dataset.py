@@ -1,6 +1,6 @@
 """Cut training crops and label them with their classes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,8 +14,10 @@ from mrlspk.data.audio import SAMPLE_RATE, random_crop
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.augmentation.speed import change_speed, samples_before_speed
 from mrlspk.data.augmentation.steps import Augmentation
+from mrlspk.data.crops.unreadable import Unreadable, check_unreadable, one_line
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.shards.order import number_shards
+from mrlspk.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class CropDataset(Dataset[Sample]):
         augmentation: Augmentation of crops; None for none.
         sample_rate: Hz.
         fingerprint: Identifies the corpus; None for that of the manifest.
+        max_unreadable: Files that may be unreadable; a crop of another utterance, of the same speaker if there is one,
+            replaces each crop of theirs.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class CropDataset(Dataset[Sample]):
         augmentation: Augmentation | None = None,
         sample_rate: int = SAMPLE_RATE,
         fingerprint: str | None = None,
+        max_unreadable: int = 0,
     ) -> None:
         self.root = manifest.root
         self.speakers = manifest.speakers
@@ -65,6 +70,8 @@ class CropDataset(Dataset[Sample]):
         self.speeds = speeds
         self.augmentation = augmentation
         self.sample_rate = sample_rate
+        self.max_unreadable = max_unreadable
+        self._unreadable: dict[str, str] = {}
         # Columns, not objects: counting references to a million of them would copy the memory that workers share.
         self._utterances = manifest.utterances
         self._speaker_indices = manifest.speaker_index
@@ -118,15 +125,56 @@ class CropDataset(Dataset[Sample]):
         """Return a crop (samples,), its class, and what its augmentation needs on the device.
 
         Raises:
-            DataError: If the file cannot be read.
+            DataError: If the file cannot be read, nor ``max_unreadable`` others in its place.
         """
         rng = np.random.default_rng([self.seed, key.epoch, key.index, key.repeat])
         speed_index, utterance_index = divmod(key.index, len(self._utterances))
         with one_thread():
-            waveform = self._crop(self.source_of(key.index), self.speeds[speed_index], rng)
+            waveform, utterance_index = self._readable_crop(utterance_index, self.speeds[speed_index], rng)
             prepared = self.augmentation.prepare(waveform, rng) if self.augmentation else (waveform,)
-        class_ = int(self._speaker_indices[utterance_index]) + speed_index * len(self.speakers)
-        return prepared[0], class_, *prepared[1:]
+        return prepared[0], self.class_of(speed_index * len(self._utterances) + utterance_index), *prepared[1:]
+
+    def class_of(self, index: int) -> int:
+        """Return the class of an index."""
+        speed_index, utterance_index = divmod(index, len(self._utterances))
+        return int(self._speaker_indices[utterance_index]) + speed_index * len(self.speakers)
+
+    def take_unreadable(self) -> tuple[Unreadable, ...]:
+        """Return the utterances that others replaced in this process since the last call."""
+        found, self._unreadable = self._unreadable, {}
+        return tuple(Unreadable(*each) for each in found.items())
+
+    def _readable_crop(self, index: int, speed: float, rng: np.random.Generator) -> tuple[Tensor, int]:
+        """Return a crop (n_samples,) of an utterance, or of another in its place, and the index that it is of.
+
+        Raises:
+            DataError: If none can be read, or more than ``max_unreadable`` cannot.
+        """
+        tried: dict[int, DataError] = {}
+        while True:
+            try:
+                return self._crop(self.source_of(index), speed, rng), index
+            except DataError as error:
+                if not self.max_unreadable:
+                    raise
+                tried[index] = error
+                self._unreadable[self.utterance_id(index)] = one_line(error)
+            check_unreadable(self._unreadable, self.max_unreadable)
+            index = self._draw_other(tried, rng)
+
+    def _draw_other(self, tried: Mapping[int, DataError], rng: np.random.Generator) -> int:
+        """Return the index of another utterance: of the speaker of the first of ``tried``, else of anyone.
+
+        Raises:
+            DataError: The error of the first, if there is no other.
+        """
+        first = next(iter(tried))
+        is_same = self._speaker_indices == self._speaker_indices[first]
+        for among in (np.flatnonzero(is_same), np.arange(len(is_same))):
+            left = np.setdiff1d(among, list(tried))
+            if left.size:
+                return int(left[rng.integers(left.size)])
+        raise tried[first]
 
     def _crop(self, source: AudioSource, speed: float, rng: np.random.Generator) -> Tensor:
         """Return (n_samples,) at a speed."""

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from multiprocessing.connection import wait
@@ -14,28 +14,26 @@ from typing import Any
 
 import torch
 from torch._C import _remove_worker_pids
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
+from torch.utils.data import DataLoader, Sampler
 
 from mrlspk.data.augmentation.noise import RecordedNoise
 from mrlspk.data.augmentation.rooms import RoomResponse
 from mrlspk.data.crops.dataset import CropDataset, SampleKey
+from mrlspk.data.crops.unreadable import Unreadable, check_unreadable
+from mrlspk.data.crops.worker import MORE_ROOM, Batches, begin_worker, no_room
 from mrlspk.errors import DataError, MrlspkError
 
 log = logging.getLogger("mrlspk.data")
 
-CHECK_SECONDS = 1.0  # between two looks at the workers, and of a worker at its parent
+CHECK_SECONDS = 1.0  # between two looks at the workers
 GRACE_SECONDS = 1.0  # for a process to end
 SHOWN = 5  # utterances of a batch named in a message
 _TIMED_OUT = "DataLoader timed out"  # begins the message of torch
 _BUG = "\nOriginal Traceback"  # in the message of torch about an exception in a worker
-_MORE_ROOM = (
-    "Lower data.num_workers or data.prefetch_factor, or enlarge /dev/shm (in a container: --shm-size) and the limit of "
-    "open files (ulimit -n)."
-)
 _MEMORY_FIXES = {
     "SIGKILL": "The kernel kills processes when memory runs out; check dmesg. Lower data.num_workers, or give the run "
     "more memory. If it is this file every time, look at it.",
-    "SIGBUS": f"Shared memory is full, or a file changed while it was read. {_MORE_ROOM}",
+    "SIGBUS": f"Shared memory is full, or a file changed while it was read. {MORE_ROOM}",
 }
 _DEATH_FIX = (
     "If it is this file every time, write it again or take it out of the corpus. data.num_workers=0 shows more."
@@ -75,7 +73,7 @@ def _warn_of_cores(num_workers: int, cores: int) -> None:
 
 
 class WatchedLoader:
-    """Load crops (batch, samples) and classes (batch,); a worker that dies or hangs is an error that names its file.
+    """Load crops (batch, samples), classes (batch,) and extras; a worker that dies or hangs is an error with its file.
 
     The error is raised when a batch is requested and nowhere else: between two batches the state is consistent. The
     workers serve one iteration after the other.
@@ -87,6 +85,9 @@ class WatchedLoader:
         prefetch_factor: Batches that each worker keeps ready.
         timeout_seconds: Time without a batch after which the workers count as dead; 0: never.
         pin_memory: Page-lock the batches.
+
+    Attributes:
+        unreadable: What is wrong with the utterances that other ones replaced in the batches so far, by id.
     """
 
     def __init__(
@@ -101,19 +102,20 @@ class WatchedLoader:
     ) -> None:
         self._dataset, self._timeout_seconds, self._is_late = dataset, timeout_seconds, False
         self._awaited = deque[list[SampleKey]]()
+        self.unreadable: dict[str, str] = {}
         self._reading = RawArray("q", num_workers or 1)  # the index that each worker reads, plus 1; 0: none
         options: dict[str, Any] = {}
         if num_workers:
             options = {"prefetch_factor": prefetch_factor, "persistent_workers": True}
             _warn_of_cores(num_workers, _usable_cores())
         self._loader: DataLoader[Any] = _WorkerLoader(
-            _Batches(dataset, self._reading),
+            Batches(dataset, self._reading),
             batch_size=None,  # an item is a batch
             sampler=_Noted(batches, self._awaited),
             num_workers=num_workers,
             pin_memory=pin_memory,
             generator=torch.Generator(),  # its own, so that the number of workers does not change other draws
-            worker_init_fn=partial(_begin_worker, os.getpid()),
+            worker_init_fn=partial(begin_worker, os.getpid()),
             **options,
         )
 
@@ -125,7 +127,8 @@ class WatchedLoader:
         """Yield the batches.
 
         Raises:
-            DataError: If a file cannot be read, or a worker crashes or hangs while reading it.
+            DataError: If more files cannot be read than the dataset allows, or a worker crashes or hangs while reading
+                one.
             MrlspkError: If memory or shared memory runs out.
         """
         with self._explained():
@@ -139,7 +142,24 @@ class WatchedLoader:
             if isinstance(batch, MrlspkError):
                 self.close()
                 raise batch
-            yield batch
+            tensors, unreadable = batch
+            self._note(unreadable)
+            yield tensors
+
+    def _note(self, unreadable: Sequence[Unreadable]) -> None:
+        """Note what other utterances replaced in a batch.
+
+        Raises:
+            DataError: If more files of this process cannot be read than the dataset allows.
+        """
+        if not unreadable:
+            return
+        self.unreadable.update({each.utterance_id: each.message for each in unreadable})
+        try:
+            check_unreadable(self.unreadable, self._dataset.max_unreadable)
+        except DataError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End the workers; another iteration starts new ones."""
@@ -230,7 +250,7 @@ class WatchedLoader:
             number = max(dead, key=self._reading.__getitem__)  # one that was reading, if there is one
             workers[number].join()
             return self._death(workers[number].exitcode, self._reading[number] - 1)
-        return _no_room(error)
+        return no_room(error)
 
     def _death(self, exit_code: int, index: int) -> MrlspkError:
         """Return the error of a worker that died while it read an index of the dataset; -1: while it read none."""
@@ -278,57 +298,3 @@ class _Noted(Sampler[list[SampleKey]]):
         for batch in self._batches:
             self._awaited.append(batch)
             yield batch
-
-
-class _Batches(Dataset[Any]):
-    """Load whole batches; return an error that a user can mend, because torch would only bring its text.
-
-    Args:
-        dataset: The samples.
-        reading: Where each worker notes what it reads.
-    """
-
-    def __init__(self, dataset: CropDataset, reading: Any) -> None:
-        self._dataset, self._reading = dataset, reading
-
-    def __getitem__(self, keys: list[SampleKey]) -> Any:
-        """Return crops (batch, samples) and classes (batch,), or an error."""
-        info = get_worker_info()
-        number, samples = info.id if info else 0, []
-        try:
-            for key in keys:
-                self._reading[number] = key.index + 1
-                samples.append(self._dataset[key])
-        except MrlspkError as error:
-            return error
-        finally:
-            self._reading[number] = 0
-        try:
-            return default_collate(samples)
-        except (RuntimeError, OSError) as error:
-            return _no_room(error)
-
-
-def _no_room(error: Exception) -> MrlspkError:
-    """Return the error for a batch that one process could not pass to another, which is usually a lack of room."""
-    return MrlspkError(f"the decoding processes failed: {error}", "data.num_workers", _MORE_ROOM)
-
-
-def _begin_worker(owner: int, _number: int) -> None:
-    """Leave signals to all processes of a run to the owner of this one, which ends it with SIGTERM."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigtimedwait"):  # not on macOS
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_for, args=(owner, os.getppid()), name="sigterm", daemon=True).start()
-
-
-def _end_for(owner: int, parent: int) -> None:
-    """End this process, even if it hangs, at SIGTERM of its owner or when its parent is gone.
-
-    The parent may be a fork server, which ends with the owner.
-    """
-    while os.getppid() == parent:
-        found = signal.sigtimedwait({signal.SIGTERM}, CHECK_SECONDS)
-        if found is not None and found.si_pid == owner:
-            break
-    os._exit(1)

@@ -24,6 +24,7 @@ FREE_KEYS = (
     "data.num_workers",
     "data.prefetch_factor",
     "data.pin_memory",
+    "data.max_unreadable",
     "data.worker_timeout_seconds",
     "logging.",
 )

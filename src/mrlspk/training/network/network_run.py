@@ -35,7 +35,7 @@ def begin_network_run(state: RunState, stores: Stores, trials: ValidationTrials)
     )
     n_processes = state.ranks.per_machine(config.hardware.nodes)
     loader = build_train_loader(state.plan.data, state.batches, config.data, n_processes=n_processes)
-    return build_run(state, loader=loader, validator=validator)
+    return build_run(state, loader=loader, validator=validator, unreadable=loader.unreadable)
 
 
 def _begin(state: RunState, stores: Stores, trials: ValidationTrials) -> None:

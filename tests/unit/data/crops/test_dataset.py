@@ -6,8 +6,10 @@ import soundfile
 import torch
 from torch.utils.data import DataLoader
 
+from mrlspk.config.data import DataConfig
 from mrlspk.data.audio import load_audio, random_crop, repeat_to
 from mrlspk.data.audio.source import RangeSource
+from mrlspk.data.augmentation.build import build_augmentation
 from mrlspk.data.augmentation.noise import GaussianNoise
 from mrlspk.data.augmentation.steps import Augmentation
 from mrlspk.data.corpora.recipe_registry import scan_corpus
@@ -105,3 +107,47 @@ def test_ranges_of_a_recording_are_cut_as_files_are(corpus, tmp_path):
         waveform, _ = dataset[SampleKey(index, 0, 0)]
         assert torch.equal(places(waveform).diff(), torch.ones(479, dtype=torch.long))
         assert index * 1_000 <= places(waveform).min() <= places(waveform).max() < (index + 1) * 1_000
+
+
+def break_files(corpus, *indices):
+    for index in indices:
+        corpus.utterances[index].source.path.write_text("not audio")
+
+
+def test_crop_of_an_unreadable_file_is_replaced_by_one_of_its_speaker(corpus):
+    break_files(corpus, 2)
+    dataset = CropDataset(corpus, crop_seconds=0.2, seed=0, speeds=(1.0, 0.9), max_unreadable=1)
+    for index, expected in ((2, 1), (8, 4)):
+        waveform, class_ = dataset[SampleKey(index, 0, 0)]
+        assert class_ == expected
+        assert torch.equal(dataset[SampleKey(index, 0, 0)][0], waveform)
+    (found,) = dataset.take_unreadable()
+    assert found.utterance_id == "b/session/1.wav"
+    assert found.message.startswith(f"{corpus.root}/b/session/1.wav: cannot be decoded as .wav audio")
+    assert dataset.take_unreadable() == ()
+
+
+def test_speaker_without_a_readable_file_is_replaced_by_anyone(corpus):
+    break_files(corpus, 2, 3)
+    dataset = CropDataset(corpus, crop_seconds=0.2, seed=0, max_unreadable=2)
+    classes = {dataset[SampleKey(2, epoch, 0)][1] for epoch in range(20)}
+    assert classes == {0, 2}
+    assert len(dataset.take_unreadable()) == 2
+
+
+def test_more_unreadable_files_than_allowed_are_listed(corpus):
+    break_files(corpus, *range(6))
+    with pytest.raises(DataError, match="4 files cannot be read, expected at most 3") as caught:
+        CropDataset(corpus, crop_seconds=0.2, seed=0, max_unreadable=3)[SampleKey(0, 0, 0)]
+    assert caught.value.what.count("cannot be decoded as .wav audio") == 4
+    with pytest.raises(DataError, match="cannot be decoded"):
+        CropDataset(corpus, crop_seconds=0.2, seed=0, max_unreadable=9)[SampleKey(0, 0, 0)]
+
+
+def test_unreadable_noise_is_no_reason_to_replace_a_file(corpus, tmp_path):
+    (tmp_path / "noise").mkdir()
+    (tmp_path / "noise" / "noise.wav").write_text("not audio")
+    noise = build_augmentation(DataConfig(musan_dataset=tmp_path / "noise", musan_probability=1.0))
+    dataset = CropDataset(corpus, crop_seconds=0.2, seed=0, augmentation=noise, max_unreadable=3)
+    with pytest.raises(DataError, match=r"noise\.wav"):
+        dataset[SampleKey(0, 0, 0)]

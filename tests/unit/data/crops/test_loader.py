@@ -4,7 +4,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,9 @@ import pytest
 import soundfile
 import torch
 
+from mrlspk.config.data import DataConfig
+from mrlspk.data.audio.source import list_tar
+from mrlspk.data.augmentation.build import build_augmentation
 from mrlspk.data.augmentation.noise import RecordedNoise
 from mrlspk.data.augmentation.steps import Augmentation
 from mrlspk.data.corpora.recipe_registry import scan_corpus
@@ -19,6 +24,7 @@ from mrlspk.data.crops import loader as module
 from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.crops.loader import WatchedLoader, count_workers
 from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler
+from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.errors import DataError, MissingDependencyError, MrlspkError
 
 pytestmark = pytest.mark.process
@@ -82,6 +88,53 @@ def test_processes_give_the_batches_of_one(corpus):
     for (waveforms, classes), (other_waveforms, other_classes) in zip(alone, shared_out, strict=True):
         assert torch.equal(waveforms, other_waveforms)
         assert torch.equal(classes, other_classes)
+
+
+@pytest.fixture
+def tarred(corpus, tmp_path):
+    """The corpus as members of one archive."""
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for each in corpus.utterances:
+            tar.add(each.source.path, each.utterance_id)
+    members = list_tar(tmp_path / "a.tar")
+    return Manifest(tmp_path, tuple(Utterance(each.name, each.name[0], each.name[0], each) for each in members))
+
+
+@pytest.mark.parametrize("is_packed", [False, True], ids=["files", "tar"])
+def test_any_number_of_processes_gives_the_same_crops_noises_and_replacements(corpus, tarred, is_packed):
+    augmentation = build_augmentation(DataConfig(musan_dataset=corpus.root / "a", musan_probability=0.7))
+    broken = [corpus.utterances[index] for index in (3, 6, 7, 8)]  # one of b, all of c
+    for each in broken:
+        content = each.source.path.read_bytes()
+        each.source.path.write_bytes(content[:1000])
+    names = {each.utterance_id for each in broken}
+    members = [
+        replace(each, source=replace(each.source, length=1000)) if each.utterance_id in names else each
+        for each in tarred.utterances
+    ]
+    dataset = CropDataset(
+        replace(tarred, utterances=tuple(members)) if is_packed else corpus,
+        crop_seconds=0.1,
+        seed=0,
+        augmentation=augmentation,
+        max_unreadable=4,
+    )
+    found = []
+    for n_workers in (0, 1, 4):
+        loader = loader_of(dataset, n_workers=n_workers)
+        found.append((list(loader), loader.unreadable))
+        loader.close()
+    for batches, unreadable in found[1:]:
+        for batch, expected in zip(batches, found[0][0], strict=True):
+            assert all(map(torch.equal, batch, expected))
+        assert unreadable == found[0][1]
+    assert {*found[0][1]} == names
+    assert all("cut short" in message for message in found[0][1].values())
+    assert 2 not in torch.cat([classes for _, classes in found[0][0]])
+    dataset.max_unreadable = 3
+    error = caught_by(loader_of(dataset, n_workers=2))
+    assert error.where == "data.max_unreadable"
+    assert error.what.count("cut short") == 4
 
 
 def test_processes_that_are_kept_serve_the_next_epoch(corpus):

@@ -1,0 +1,81 @@
+"""Leave out the utterances that lists name, as `mrlspk data check` writes them."""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from mrlspk.data.left_out import named
+from mrlspk.data.manifest import Manifest
+from mrlspk.data.text_tables import read_text_file
+from mrlspk.errors import DataError
+
+EXPECTED = "an utterance id in each line, and after a tab why it is left out"
+HEADER = "# Utterances to leave out: id, tab, kinds of problem. For data.exclude and --exclude."
+WRITE_AGAIN = "Write the list of this corpus: mrlspk data check FOLDER --write-excludes FILE."
+
+log = logging.getLogger("mrlspk.data")
+
+
+def read_excludes(paths: Sequence[Path]) -> dict[str, str]:
+    """Return why utterances are left out, by id; ``#`` begins a line of comment, and a reason may be absent.
+
+    Raises:
+        DataError: If a file is absent, or is no text.
+    """
+    reasons: dict[str, str] = {}
+    for path in paths:
+        for line in read_text_file(path, EXPECTED).lines:
+            if line.strip() and not line.startswith("#"):
+                utterance_id, _, reason = line.partition("\t")
+                reasons[utterance_id.strip()] = reason.strip()
+    return reasons
+
+
+def leave_out(corpora: Sequence[Manifest], paths: Sequence[Path], labels: Collection[str] = ()) -> tuple[Manifest, ...]:
+    """Return corpora without the utterances that lists name; warn of listed ids that no corpus has.
+
+    Args:
+        corpora: Whose utterances may be listed.
+        paths: The lists.
+        labels: Of joined corpora, whose ids begin with one; a list may have the ids with or without it.
+
+    Raises:
+        DataError: If a list cannot be read, or no utterance of a corpus is left.
+    """
+    if not paths:
+        return tuple(corpora)
+    listed = _Listed(read_excludes(paths), frozenset(labels))
+    remaining = tuple(each.without_utterances(listed) for each in corpora)
+    files = ", ".join(map(str, paths))
+    for corpus, left in zip(corpora, remaining, strict=True):
+        if not len(left.utterances):
+            raise DataError(f"no utterance is left: {files} names them all", corpus.root, WRITE_AGAIN)
+    count = sum(len(each.utterances) for each in corpora) - sum(len(each.utterances) for each in remaining)
+    log.info("%s: %d utterances left out", files, count)
+    if stale := listed.not_seen():
+        log.warning("%s: no corpus has %s", files, named("utterance", stale))
+    return remaining
+
+
+def excludes_text(kinds_by_id: Mapping[str, Iterable[str]]) -> str:
+    """Return the text of a list: the ids in order, each with its kinds of problem."""
+    rows = (f"{utterance_id}\t{','.join(kinds)}" for utterance_id, kinds in sorted(kinds_by_id.items()))
+    return "\n".join([HEADER, *rows]) + "\n"
+
+
+class _Listed:
+    """Utterances that are listed; those that were asked for are remembered."""
+
+    def __init__(self, ids: Collection[str], labels: frozenset[str]) -> None:
+        self._ids, self._labels, self._seen = ids, labels, set[str]()
+
+    def __contains__(self, utterance_id: object) -> bool:
+        name = str(utterance_id)
+        label, _, rest = name.partition("/")
+        found = {name} if label not in self._labels else {name, rest}
+        seen = found.intersection(self._ids)
+        self._seen |= seen
+        return bool(seen)
+
+    def not_seen(self) -> list[str]:
+        return sorted(set(self._ids) - self._seen)
