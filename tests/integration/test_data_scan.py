@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,14 +25,13 @@ N_LINKS = 300
 @pytest.fixture
 def opened(monkeypatch):
     """The names of the files whose headers are read."""
-    names, read_header = [], facts.read_header
-    facts._read_once.cache_clear()
+    names, read_file_header = [], facts.read_file_header
 
-    def noted(source, **options):
-        names.append(source.path.name)
-        return read_header(source, **options)
+    def noted(location):
+        names.append(Path(location).name)
+        return read_file_header(location)
 
-    monkeypatch.setattr(facts, "read_header", noted)
+    monkeypatch.setattr(facts, "read_file_header", noted)
     return names
 
 

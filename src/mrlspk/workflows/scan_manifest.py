@@ -8,6 +8,7 @@ from pathlib import Path
 from mrlspk.data.choices import AUTO
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.left_out import LeftOut
+from mrlspk.data.manifest_files.facts import READ, RESUMED, UNCHANGED
 from mrlspk.data.manifest_files.formats import Format, format_of, write_rows
 from mrlspk.data.manifest_files.journal import Journal
 from mrlspk.data.manifest_files.recipes import kind_of, read_rows
@@ -93,25 +94,23 @@ def scan_manifest(
     with claimed_file(_journal_of(path, form), force=force or earlier is not None, take_up=True) as claim:
         claim.keep_rows()
         with closing(Journal(claim.rows, _name_of(corpus, recipe))) as journal:
-            left = known_by_id(journal.rows())
-            scan = Scan(manifest.utterances, _prefix(path, form), known | left)
-            scan.read(jobs=jobs or default_jobs(), on_rows=journal.add, on_progress=on_progress)
-        if not (scan.n_read or scan.n_unchanged):
+            scan = Scan(manifest.utterances, _prefix(path, form), known, known_by_id(journal.entries()))
+            scan.read(jobs=jobs or default_jobs(), on_line=journal.add, on_progress=on_progress)
+        n_read, n_unchanged, n_resumed = map(scan.count, (READ, UNCHANGED, RESUMED))
+        if not (n_read or n_unchanged or n_resumed):
             first = next(iter(scan.errors.values()))
             claim.drop_rows()
             raise DataError(f"no file can be read; the first: {first}", corpus, "Check the files.")
         _write(claim, path, form, scan.rows(), force=force or earlier is not None)
-    n_listed = scan.n_read + scan.n_unchanged
-    n_resumed = sum(1 for id_ in left if id_ not in known)
     return ScanReport(
         path,
         form,
         corpus,
-        n_listed,
-        len(scan.speakers),
+        n_read + n_unchanged + n_resumed,
+        scan.n_speakers,
         scan.seconds,
-        scan.n_read,
-        scan.n_unchanged - n_resumed,
+        n_read,
+        n_unchanged,
         n_resumed,
         scan.errors,
         manifest.left_out,

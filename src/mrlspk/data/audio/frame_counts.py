@@ -24,7 +24,8 @@ def count_frames(source: AudioSource, stream: AudioStream) -> int:
     """
     if stream.n_frames is not None:
         return stream.n_frames
-    if stream.codec == "aac" and (stated := parse_header(source)) and stated.sample_rate == stream.sample_rate:
+    stated = parse_header(source) if stream.codec == "aac" else None
+    if stated is not None and stated.n_frames is not None and stated.sample_rate == stream.sample_rate:
         return stated.n_frames
     if source.path is None:
         return stream.count_frames()

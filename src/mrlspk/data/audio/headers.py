@@ -2,8 +2,6 @@
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +11,7 @@ from mrlspk.data.audio.mp4_header import parse_mp4
 from mrlspk.data.audio.opening import open_stream
 from mrlspk.data.audio.plain_headers import HEAD_BYTES, Stated, parse_flac, parse_wav
 from mrlspk.data.audio.resampling import HIGHEST_RATE, LOWEST_RATE
-from mrlspk.data.audio.source import AudioSource, as_source
+from mrlspk.data.audio.source import AudioSource, FileSource, as_source
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
@@ -58,44 +56,61 @@ def read_header(audio: AudioSource | str | Path, *, counts: bool = False) -> Aud
         DataError: If the audio is absent, empty, cut short or not audio, or its name is not UTF-8.
     """
     source = as_source(audio)
-    parsed = parse_header(source)
-    if parsed is not None and LOWEST_RATE <= parsed.sample_rate <= HIGHEST_RATE:
-        return AudioHeader(
-            parsed.format, parsed.codec, parsed.sample_rate, parsed.channels, parsed.n_frames, is_exact=True
-        )
-    return _open(source, counts=counts)
+    return parse_header(source) or _open(source, counts=counts)
 
 
-def parse_header(source: AudioSource) -> Stated | None:
+def parse_header(source: AudioSource) -> AudioHeader | None:
     """Return what a header of a usual form states; None for any other, and for what cannot be read."""
+    location = source.location if isinstance(source, FileSource) else source.path
+    if location is not None:
+        return read_file_header(str(location))[0]
     try:
-        str(source).encode()
-        with _bytes_of(source) as file:
-            head = file.at(0, HEAD_BYTES)
-            if head[:4] == b"RIFF":
-                return parse_wav(head, file.size)
-            if head[:4] == b"fLaC":
-                return parse_flac(head, file.size)
-            return parse_mp4(file, head) if head[4:8] == b"ftyp" else None
+        with source.open() as file:
+            return _parse(_Open(file, source.size()))
     except (OSError, ValueError, IndexError):  # `_open` tells what is wrong
         return None
 
 
-@contextmanager
-def _bytes_of(source: AudioSource) -> "Iterator[_Descriptor | _Open]":
-    path = source.path
-    if path is None:
-        with source.open() as file:
-            yield _Open(file, source.size())
-        return
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer must not stop us
+def read_file_header(location: str) -> tuple[AudioHeader | None, int, int]:
+    """Return the header of a file of a usual form, its size, and the time of its last change in nanoseconds.
+
+    The header is None for any other form, and for what cannot be read; size and time are 0 if there is no such file.
+    """
+    header, size, mtime_ns = None, 0, 0
     try:
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode):
-            raise OSError
-        yield _Descriptor(descriptor, state.st_size)
-    finally:
-        os.close(descriptor)
+        location.encode()
+        descriptor = os.open(location, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer must not stop us
+        try:
+            state = os.fstat(descriptor)
+            size, mtime_ns = state.st_size, state.st_mtime_ns
+            if stat.S_ISREG(state.st_mode):
+                header = _parse(_Descriptor(descriptor, size))
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError, IndexError):  # `_open` tells what is wrong
+        return None, size, mtime_ns
+    return header, size, mtime_ns
+
+
+def _parse(file: "_Descriptor | _Open") -> AudioHeader | None:
+    """Return what a header of a usual form states; None for any other.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If its parts do not fit.
+        IndexError: If it ends within one of them.
+    """
+    head = file.at(0, HEAD_BYTES)
+    stated: Stated | None = None
+    if head[:4] == b"RIFF":
+        stated = parse_wav(head, file.size)
+    elif head[:4] == b"fLaC":
+        stated = parse_flac(head, file.size)
+    elif head[4:8] == b"ftyp":
+        stated = parse_mp4(file, head)
+    if stated is None or not LOWEST_RATE <= stated.sample_rate <= HIGHEST_RATE:
+        return None
+    return AudioHeader(stated.format, stated.codec, stated.sample_rate, stated.channels, stated.n_frames, is_exact=True)
 
 
 @dataclass(frozen=True, slots=True)

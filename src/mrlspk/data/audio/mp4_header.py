@@ -79,6 +79,8 @@ def _find_index(file: Bytes, head: bytes) -> bytes | None:
             return None
         if name == b"moov":
             found = file.at(position + begin, length - begin)
+            if position + length == size:  # mostly: the index is written last
+                break
         position += max(length, 8)
     return found
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from mrlspk.data.audio.channels import check_channel
-from mrlspk.data.audio.headers import AudioHeader, read_header
-from mrlspk.data.audio.source import AudioSource, ChannelSource, RangeSource, TarMember
+from mrlspk.data.audio.headers import AudioHeader, read_file_header, read_header
+from mrlspk.data.audio.source import AudioSource, ChannelSource, FileSource, RangeSource, TarMember
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
@@ -25,7 +25,7 @@ DTYPE = np.dtype(
         ("state", np.int8),
     ]
 )
-ABSENT, READ, UNCHANGED = 0, 1, 2  # states
+ABSENT, READ, UNCHANGED, RESUMED = 0, 1, 2, 3  # states
 
 type State = tuple[int, int]
 
@@ -47,6 +47,11 @@ class Facts:
         """Size and time of the last change."""
         return self.bytes, self.mtime_ns
 
+    @property
+    def values(self) -> tuple[int, int, float, bool, int, int, str]:
+        """All fields, in their order."""
+        return self.bytes, self.mtime_ns, self.seconds, self.exact, self.sample_rate, self.channels, self.codec
+
 
 def state_of(source: AudioSource) -> State:
     """Return size and time of the last change of the file of a source, or of the archive that holds it.
@@ -59,9 +64,10 @@ def state_of(source: AudioSource) -> State:
         if "://" in whole.archive:  # what is in it cannot change without a new name
             return whole.length, 0
         return whole.length, os.stat(whole.archive).st_mtime_ns  # noqa: PTH116 - of a million files
-    if whole.path is None:
+    path = whole.location if isinstance(whole, FileSource) else whole.path
+    if path is None:
         return whole.size(), 0
-    found = os.stat(whole.path)  # noqa: PTH116
+    found = os.stat(path)  # noqa: PTH116
     return found.st_size, found.st_mtime_ns
 
 
@@ -78,25 +84,30 @@ def read_facts(source: AudioSource) -> Facts:
     Raises:
         DataError: If it cannot be read, has no such channel, or ends before its range.
     """
+    if isinstance(source, FileSource):
+        parsed, size, mtime_ns = read_file_header(source.location)
+        header, state = parsed or read_header(source, counts=True), (size, mtime_ns)
+        return _facts(header, state, header.seconds or 0.0)
     with reading(str(source), DataError, "Check the path."):
-        state = _state_or_error(source)
+        state = _state_or_none(source)
     header = _read_once((whole_of(source), state))
     check_channel(source.channel, header.channels, str(source))
     seconds = (header.seconds or 0.0) - source.start_seconds
     if seconds <= 0 and source.start_seconds:
         what = f"expected audio at {source.start_seconds:.2f} s, but it ends at {header.seconds or 0:.2f} s"
         raise DataError(what, str(source), "Correct the start of the segment.")
-    if source.seconds is not None:
-        seconds = min(seconds, source.seconds)
+    return _facts(header, state, seconds if source.seconds is None else min(seconds, source.seconds))
+
+
+def _facts(header: AudioHeader, state: State, seconds: float) -> Facts:
     return Facts(*state, seconds, header.is_exact, header.sample_rate, header.channels, header.codec)
 
 
-def _state_or_error(source: AudioSource) -> State:
+def _state_or_none(source: AudioSource) -> State:
+    """Return the state, or zeros if there is no such file: the decoder says why."""
     try:
         return state_of(source)
-    except FileNotFoundError:
-        return 0, 0  # the decoder says why it is not there
-    except ValueError:  # a name that no file can have
+    except (FileNotFoundError, ValueError):
         return 0, 0
 
 

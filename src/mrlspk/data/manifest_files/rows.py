@@ -110,7 +110,8 @@ class ManifestRow:
     def utterance(self, folder: str) -> Utterance:
         """Return the utterance; a relative path begins at ``folder``."""
         place = Place(self.path, self.start, self.duration, self.channel, self.member, self.offset, self.length)
-        return Utterance(self.id, self.speaker, self.session, place.source(folder))
+        seconds = self.seconds if self.exact else None
+        return Utterance(self.id, self.speaker, self.session, place.source(folder), seconds)
 
 
 COLUMNS = tuple(field.name for field in fields(ManifestRow))
