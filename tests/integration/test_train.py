@@ -27,7 +27,7 @@ def test_run_leaves_checkpoints_configuration_trials_and_log(train, tmp_path):
     assert last["progress"] | {"best_value": 0, "best_epoch": 0} == {
         "epoch": 3, "step": 9, "n_crops": 0, "best_value": 0, "best_epoch": 0, "best_within_limit": True,
         "so_far": {"n_steps": 0, "loss": 0, "class_loss": 0, "margin": 0},
-        "n_skipped": 0, "n_skipped_in_a_row": 0, "n_parts": 1,
+        "n_skipped": 0, "n_skipped_in_a_row": 0, "n_parts": 1, "unreadable": {},
     }  # fmt: skip
     assert last["config"] == yaml.safe_load((run_dir / "config.yaml").read_text())
     assert last["criterion"]["loss.weight"].shape == (2 * 2, 8)  # two speakers at two speeds

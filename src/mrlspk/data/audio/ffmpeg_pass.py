@@ -143,7 +143,7 @@ class Pass:
                 self._missing += self._places.frames_of(packet)
             for frame in frames or ():
                 yield from self._before(frame)
-                yield from self._joined.add(_as_float(frame), frame.sample_rate)
+                yield from self._joined.add(as_float(frame), frame.sample_rate)
         yield from self._joined.finish()
         self.lost += self._missing
 
@@ -233,7 +233,7 @@ def _silence(packet: AudioPacket) -> AudioFrame:
     return frame
 
 
-def _as_float(frame: AudioFrame) -> Samples:
+def as_float(frame: AudioFrame) -> Samples:
     """Return (frames, channels) in [-1, 1]."""
     if frame.format.name == "fltp" and frame.layout.nb_channels == 1:  # to_ndarray takes three times as long
         return np.frombuffer(frame.planes[0], np.float32, frame.samples)[:, None]

@@ -66,7 +66,7 @@ def random_crop(
         DataError: If the audio cannot be read.
     """
     place = rng.random()
-    with open_audio(audio, sample_rate=sample_rate) as reader:
+    with open_audio(audio, sample_rate=sample_rate, ranges=True) as reader:
         seconds = n_samples / sample_rate
         spare_seconds = reader.seconds - seconds
         if spare_seconds > 0:

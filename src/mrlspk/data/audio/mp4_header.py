@@ -23,7 +23,7 @@ HIGHEST_SBR_RATE = 24_000  # up to this rate a decoder looks for spectral band r
 SYNC_EXTENSION, SBR = 0x2B7, 5
 WHOLE_SPEED = b"\0\1\0\0"
 
-type _Boxes = dict[bytes, bytes]
+type Boxes = dict[bytes, bytes]
 
 
 class Bytes(Protocol):
@@ -46,6 +46,12 @@ def parse_mp4(file: Bytes, head: bytes) -> Stated | None:
         file: The file.
         head: Its first bytes.
     """
+    found = parse_index(file, head)
+    return None if found is None else found[0]
+
+
+def parse_index(file: Bytes, head: bytes) -> tuple[Stated, Boxes] | None:
+    """Return the same as `parse_mp4` with the boxes of the track."""
     index = _find_index(file, head)
     if index is None or ITUNES_GAPLESS in index:
         return None
@@ -58,7 +64,7 @@ def parse_mp4(file: Bytes, head: bytes) -> Stated | None:
         return None
     length = _stated_length(boxes[b"stts"], boxes[b"stsz"], file.size)
     n_frames = 0 if length is None else _edited(boxes, length, timescale)
-    return Stated("MPEG-4", "aac", *coding, n_frames) if n_frames > 0 else None
+    return (Stated("MPEG-4", "aac", *coding, n_frames), boxes) if n_frames > 0 else None
 
 
 def _find_index(file: Bytes, head: bytes) -> bytes | None:
@@ -85,9 +91,9 @@ def _find_index(file: Bytes, head: bytes) -> bytes | None:
     return found
 
 
-def _read_boxes(index: bytes) -> _Boxes | None:
+def _read_boxes(index: bytes) -> Boxes | None:
     """Return the boxes of the one track; None if there are several, or fragments follow."""
-    boxes: _Boxes = {}
+    boxes: Boxes = {}
     waiting = [(0, len(index))]
     while waiting:
         for name, begin, end in _children(index, *waiting.pop()):
@@ -115,12 +121,17 @@ def _children(index: bytes, position: int, end: int) -> Iterator[tuple[bytes, in
 
 def _parse_entry(table: bytes) -> tuple[int, int] | None:
     """Return sample rate and channels of the one entry of ``stsd``; None if it is not AAC-LC without extensions."""
-    if _number(table, 4) != 1 or table[12:16] != b"mp4a" or table[24:26] != b"\0\0":  # QuickTime has versions 1 and 2
+    config = config_of(table)
+    return None if config is None else _parse_config(config)
+
+
+def config_of(table: bytes) -> bytes | None:
+    """Return the AudioSpecificConfig of the one entry of ``stsd``; None if it is of another form."""
+    if number(table, 4) != 1 or table[12:16] != b"mp4a" or table[24:26] != b"\0\0":  # QuickTime has versions 1 and 2
         return None
-    for name, begin, end in _children(table, 44, 8 + _number(table, 8)):
+    for name, begin, end in _children(table, 44, 8 + number(table, 8)):
         if name == b"esds":
-            config = _decoder_config(table[begin + 4 : end])
-            return None if config is None else _parse_config(config)
+            return _decoder_config(table[begin + 4 : end])
     return None
 
 
@@ -165,29 +176,27 @@ def _parse_config(config: bytes) -> tuple[int, int] | None:
 
 def _stated_length(times: bytes, sizes: bytes, file_size: int) -> int | None:
     """Return the samples of all packets; None unless each but the last holds a whole frame, and all are in the file."""
-    runs = [(_number(times, 8 + 8 * n), _number(times, 12 + 8 * n)) for n in range(min(_number(times, 4), 3))]
+    runs = [(number(times, 8 + 8 * n), number(times, 12 + 8 * n)) for n in range(min(number(times, 4), 3))]
     count = sum(each for each, _ in runs)
-    if not 1 <= len(runs) <= 2 or count != _number(sizes, 8) or runs[-1][1] > FRAME or not runs[-1][1]:
+    if not 1 <= len(runs) <= 2 or count != number(sizes, 8) or runs[-1][1] > FRAME or not runs[-1][1]:
         return None
     if runs[0][1] != FRAME or (len(runs) == 2 and runs[1][0] != 1):
         return None
-    equal, n_listed = _number(sizes, 4), (len(sizes) - 12) // 4
+    equal, n_listed = number(sizes, 4), (len(sizes) - 12) // 4
     if not equal and (n_listed != count or sum(struct.unpack_from(f">{count}I", sizes, 12)) > file_size):
         return None
     return sum(each * length for each, length in runs)
 
 
-def _edited(boxes: _Boxes, length: int, timescale: int) -> int:
+def _edited(boxes: Boxes, length: int, timescale: int) -> int:
     """Return the samples that the edit list leaves; 0 if it does more than cut the beginning and the end."""
     edits = boxes.get(b"elst")
     if edits is None:
         return length
-    if _number(edits, 4) != 1:
+    if number(edits, 4) != 1:
         return 0
-    is_long = edits[0] == 1
-    width = 8 if is_long else 4
-    duration = int.from_bytes(edits[8 : 8 + width], "big")
-    delay = int.from_bytes(edits[8 + width : 8 + 2 * width], "big", signed=True)
+    width = 8 if edits[0] == 1 else 4
+    duration, delay = int.from_bytes(edits[8 : 8 + width], "big"), edit_delay(edits)
     movie_timescale = _of_version(boxes[b"mvhd"], 12, 20)
     if edits[8 + 2 * width :] != WHOLE_SPEED or delay < 0 or not duration or not movie_timescale:
         return 0
@@ -195,10 +204,17 @@ def _edited(boxes: _Boxes, length: int, timescale: int) -> int:
     return min(kept, length - delay)
 
 
+def edit_delay(edits: bytes) -> int:
+    """Return the samples that the one entry of ``elst`` leaves out at the beginning."""
+    width = 8 if edits[0] == 1 else 4
+    return int.from_bytes(edits[8 + width : 8 + 2 * width], "big", signed=True)
+
+
 def _of_version(box: bytes, place: int, long_place: int) -> int:
     """Return a field of a box whose times take four bytes, or eight in version 1."""
-    return _number(box, long_place if box[0] == 1 else place)
+    return number(box, long_place if box[0] == 1 else place)
 
 
-def _number(content: bytes, place: int) -> int:
+def number(content: bytes, place: int) -> int:
+    """Return the number of four bytes at a place."""
     return int.from_bytes(content[place : place + 4], "big")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from mrlspk.data.audio.completeness import COPY_AGAIN, check_complete
 from mrlspk.data.audio.formats import FFMPEG_FORMATS, HEADERLESS_SUFFIXES, SNDFILE_FORMATS, is_playlist, recognise
@@ -24,8 +25,12 @@ MPEG4_DEMUXER = "mov"  # FFmpeg's
 type Open = Callable[[AudioSource], AudioStream]
 
 
-def open_stream(audio: AudioSource | str | Path) -> AudioStream:
+def open_stream(audio: AudioSource | str | Path, *, ranges: bool = False) -> AudioStream:
     """Open audio of any format that libsndfile or FFmpeg reads.
+
+    Args:
+        audio: A source or a file.
+        ranges: Open it to read short ranges, which takes less where that is known how.
 
     Raises:
         DataError: If the audio is absent, empty, cut short, headerless or not audio, has a sample rate out of bounds,
@@ -44,6 +49,9 @@ def open_stream(audio: AudioSource | str | Path) -> AudioStream:
             check_rate(pcm.sample_rate, str(source))
             held.pop_all()  # the stream closes the file
             return pcm
+        if ranges and audio_format == "MPEG-4" and (aac := _open_aac(source, file, size)):
+            held.pop_all()
+            return aac
     if audio_format is None and source.suffix in HEADERLESS_SUFFIXES:
         raise _headerless(source)
     stream = _open_by_content(source, audio_format, is_empty=samples is not None and samples.stated == 0)
@@ -119,6 +127,12 @@ def _open_ffmpeg(source: AudioSource) -> AudioStream:
     from mrlspk.data.audio.ffmpeg import open_ffmpeg  # PyAV takes a moment to import
 
     return open_ffmpeg(source)
+
+
+def _open_aac(source: AudioSource, file: BinaryIO, size: int) -> AudioStream | None:
+    from mrlspk.data.audio.aac_ranges import AacRanges
+
+    return AacRanges.of(source, file, size)
 
 
 def _open_mpeg4(source: AudioSource) -> AudioStream:

@@ -27,6 +27,7 @@ class AudioReader:
     Args:
         source: What to read.
         sample_rate: Hz of the waveform; other audio is resampled. None: that of the audio itself.
+        ranges: Open it to read short ranges, which takes less where that is known how.
 
     Attributes:
         original_rate: Hz of the audio itself.
@@ -37,11 +38,11 @@ class AudioReader:
         DataError: If the audio cannot be read, or has no such channel.
     """
 
-    def __init__(self, source: AudioSource, *, sample_rate: int | None = SAMPLE_RATE) -> None:
+    def __init__(self, source: AudioSource, *, sample_rate: int | None = SAMPLE_RATE, ranges: bool = False) -> None:
         if sample_rate is not None:
             check_rate(sample_rate)
         self._source = source
-        self._stream = open_stream(source)
+        self._stream = open_stream(source, ranges=ranges)
         self._sample_rate = sample_rate or self._stream.sample_rate
         self.original_rate, self.channels = self._stream.sample_rate, self._stream.channels
         self.codec = self._stream.codec
@@ -145,13 +146,13 @@ class AudioReader:
             self._facts.add(block)
 
 
-def open_audio(audio: AudioSource | str | Path, *, sample_rate: int = SAMPLE_RATE) -> AudioReader:
-    """Open audio to read it as a mono waveform.
+def open_audio(audio: AudioSource | str | Path, *, sample_rate: int = SAMPLE_RATE, ranges: bool = False) -> AudioReader:
+    """Open audio to read it as a mono waveform; with ``ranges``, short ranges of it.
 
     Raises:
         DataError: If the audio cannot be read, or has no such channel.
     """
-    return AudioReader(as_source(audio), sample_rate=sample_rate)
+    return AudioReader(as_source(audio), sample_rate=sample_rate, ranges=ranges)
 
 
 def _length_within(source: AudioSource, start_seconds: float, seconds: float | None) -> float | None:
