@@ -53,12 +53,14 @@ class Damage:
         seconds: Of what is delivered; None if it must be an error.
         said: Part of the error, or of the warning; empty if nothing is to be said.
         spare: Seconds by which the length may differ.
+        misstates: Whether the header states another length than there is; all of it is delivered.
     """
 
     content: Callable[[Parts], bytes]
     seconds: float | None = None
     said: str = ""
     spare: float = 0.15
+    misstates: bool = False
 
 
 def cut(name: str, share: float, **verdict: object) -> Damage:
@@ -155,7 +157,7 @@ DAMAGES: Mapping[str, Damage] = {
     "header-alone.wav": cut("plain.wav", 0.0005, said=CUT),
     # Headers that lie.
     "two-to-the-33.flac": counted(2**33, said=CUT),
-    "too-few.flac": counted(16_000, seconds=SECONDS),
+    "too-few.flac": counted(16_000, seconds=SECONDS, misstates=True),
     "two-to-the-63-w64.w64": patched("sony.w64", b"data", 16, struct.pack("<q", 2**63 - 1), seconds=SECONDS),
     "two-to-the-63-caf.caf": patched("core-audio.caf", b"data", 4, struct.pack(">q", 2**63 - 1), said=NO_AUDIO),
     "one-gigabyte.au": patched("sun.au", b".snd", 8, struct.pack(">I", 2**30), said=CUT),
@@ -186,8 +188,8 @@ DAMAGES: Mapping[str, Damage] = {
     "rate-changes-ogg.ogg": joined("vorbis.ogg", "44.1-khz.ogg", seconds=2 * SECONDS),
     "rate-changes-aac.aac": joined("adts.aac", "44.1-khz.aac", seconds=2 * SECONDS, spare=0.3),
     "rate-changes-mp3.mp3": joined("no-xing.mp3", "44.1-khz.mp3", seconds=2 * SECONDS, spare=0.3),
-    "joined-mp3.mp3": joined("constant.mp3", "constant.mp3", seconds=2 * SECONDS, spare=0.2),
-    "two-in-one.flac": joined("free.flac", "free.flac", seconds=2 * SECONDS),
+    "joined-mp3.mp3": joined("constant.mp3", "constant.mp3", seconds=2 * SECONDS, spare=0.2, misstates=True),
+    "two-in-one.flac": joined("free.flac", "free.flac", seconds=2 * SECONDS, misstates=True),
     "channels-change-aac.aac": joined("adts.aac", "stereo.aac", seconds=2 * SECONDS, spare=0.3),
     "channels-change-mp3.mp3": joined("no-xing.mp3", "two-channels.mp3", seconds=2 * SECONDS, spare=0.3),
     # Sound that is read and is not right.

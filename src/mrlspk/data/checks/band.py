@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 FRAME_SECONDS = 0.032
-FIRST_FRAMES = 8  # of a part, out of its loudest third
+SAMPLED_FRAMES, FIRST_FRAMES = 24, 8  # of a part, and the loudest of them
 CLEARLY_BEYOND = 10 ** (-45 / 10)  # of the power of speech, in two of them: wide
-MOST_FRAMES = 64  # if it is not clear
+MOST_FRAMES = 64  # of the loudest third, if it is not clear
 LEAST_FRAMES = 12
 BIN_HZ = 31.25
 SPEECH, BEFORE, BEYOND = (300, 3_400), (3_000, 3_750), (4_750, 5_750)  # Hz
@@ -41,14 +41,17 @@ class Band:
         frames = part[: len(part) // self._frame * self._frame].reshape(-1, self._frame)
         if self._is_wide or not len(frames):
             return
-        energies = np.einsum("ij,ij->i", frames, frames)
-        n_loud = -(-len(frames) // 3)
-        loudest = np.sort(np.argpartition(energies, len(frames) - n_loud)[-n_loud:])
-        first = self._look_at(frames[loudest[:: -(-n_loud // FIRST_FRAMES)]])
-        if len(first) > 1 and np.sort(first[:, 2])[-2] > CLEARLY_BEYOND * first[:, 0].mean():
+        if self._is_clearly_wide(frames[:: -(-len(frames) // SAMPLED_FRAMES)]):
             self._is_wide = True
             return
+        n_loud = -(-len(frames) // 3)
+        loudest = _loudest(frames, n_loud)
         self._rows.append(self._look_at(frames[loudest[:: -(-n_loud // MOST_FRAMES)]]))
+
+    def _is_clearly_wide(self, frames: NDArray[np.float32]) -> bool:
+        """Return whether two of the loudest of a few frames have much beyond the edge."""
+        rows = self._look_at(frames[_loudest(frames, FIRST_FRAMES)])
+        return len(rows) > 1 and bool(np.sort(rows[:, 2])[-2] > CLEARLY_BEYOND * rows[:, 0].mean())
 
     def _look_at(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the power of speech, before the edge and beyond it, for each frame."""
@@ -78,6 +81,12 @@ class Band:
 def is_cut_by_codec(codec: str, bits_per_second: float) -> bool:
     """Return whether a codec of this bit rate, per channel, may have left out the upper band by itself."""
     return not codec.startswith(LOSSLESS) and bits_per_second < LEAST_BIT_RATE
+
+
+def _loudest(frames: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Return the places of the loudest frames, in order."""
+    energies = np.einsum("ij,ij->i", frames, frames)
+    return np.sort(np.argsort(energies)[-count:])
 
 
 @lru_cache(maxsize=8)

@@ -9,7 +9,7 @@ from mrlspk.data.manifest import Utterance
 from mrlspk.data.problems import Problem, error, warning
 
 TOO_SHORT_SAMPLES = 256  # at 16 kHz; the network needs more
-LENGTH_TOLERANCE_SECONDS = 0.05  # between stated and decoded length
+LENGTH_TOLERANCE_SECONDS = 0.2  # between stated and decoded length: delay and padding of MP3, two of its frames
 _CHANNELS = {
     CHANNELS_DIFFER: ("channels_differ", " that differ, such as two parties of a call: averaged unless `channel` "
                       "names one"),

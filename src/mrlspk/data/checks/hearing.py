@@ -14,6 +14,7 @@ from mrlspk.data.checks.band import Band, is_cut_by_codec
 from mrlspk.data.checks.clipping import clipped_samples
 from mrlspk.data.checks.fingerprint import fingerprint
 from mrlspk.data.checks.levels import Levels
+from mrlspk.data.checks.stated import stated_frames
 from mrlspk.data.problems import Problem, warning
 from mrlspk.errors import DataError
 
@@ -29,7 +30,7 @@ class Heard:
         sample_rate: Of the audio, in Hz.
         channels: Of the audio.
         codec: FFmpeg's name.
-        stated_seconds: Exact length as the decoder knew it before; None if it did not.
+        stated_seconds: Length as the header states it; None if it does not.
         levels: Of the whole.
         n_clipped: Samples at the limits.
         is_narrow: Whether nothing is beyond 4 kHz.
@@ -65,18 +66,29 @@ def hear(source: AudioSource) -> Heard:
         try:
             for part in _parts(reader.blocks(), PART_SECONDS * rate):
                 is_first = not levels.n_samples
-                variances = levels.add(part)
-                n_clipped += clipped_samples(part)
+                found = levels.add(part)
+                n_clipped += clipped_samples(part, found.highest, found.lowest, found.rms)
                 band.add(part)
                 if is_first:
-                    trace = fingerprint(variances, levels.frame / rate)
+                    trace = fingerprint(found.variances, levels.frame / rate)
         except DataError:
             if levels.n_samples or reader.seconds > 0:
                 raise
-        stated = reader.stated_seconds
+        stated = reader.stated_seconds if _is_part(source) else _stated(source, reader)
         return Heard(
             rate, reader.channels, reader.codec, stated, levels, n_clipped, band.is_narrow, trace, reader.warnings
         )
+
+
+def _is_part(source: AudioSource) -> bool:
+    return source.start_seconds > 0 or source.seconds is not None
+
+
+def _stated(source: AudioSource, reader: AudioReader) -> float | None:
+    if (seconds := reader.stated_seconds) is not None:
+        return seconds
+    frames = stated_frames(source, reader.codec, reader.original_rate)
+    return None if frames is None else frames / reader.original_rate
 
 
 def _parts(blocks: Iterable[NDArray[np.float32]], n_samples: int) -> Iterator[NDArray[np.float32]]:
@@ -119,7 +131,7 @@ def _check_sound(utterance_id: str, heard: Heard, n_bytes: int) -> Iterator[Prob
         share = heard.n_clipped / levels.n_samples
         what = f"{heard.n_clipped:,} samples ({share:.1%}) at its limits; peak {_db(levels.peak)}"
         yield warning("clipped", utterance_id, f"expected sound within its limits, got {what}")
-    if levels.has_offset:
+    elif levels.has_offset:  # clipping moves the mean
         what = f"{levels.mean:+.3f} at a level of {_db(levels.rms)}"
         yield warning("dc_offset", utterance_id, f"expected samples around zero, got a mean of {what}")
     if heard.is_narrow and not is_cut_by_codec(heard.codec, 8 * n_bytes / heard.seconds / heard.channels):

@@ -150,24 +150,21 @@ def _inspect(utterance: Utterance, needs: AudioNeeds | None, *, is_decoded: bool
         DataError: If it cannot be read.
     """
     id_, source = utterance.utterance_id, utterance.source
-    if not is_decoded:
-        header = read_header(source, counts=True)
-        check_channel(source.channel, header.channels, str(source))
-        seconds, problems = _seconds_of(source, header), list[Problem]()
-        rate, channels, heard = header.sample_rate, header.channels, None
-    else:
+    heard = None
+    if is_decoded:
         stated = _seconds_of(source, read_header(source)) if source.suffix in MPEG4_SUFFIXES else None
         heard = hear(source)
         seconds, rate, channels = heard.seconds, heard.sample_rate, heard.channels
-        problems = [
-            *check_heard(id_, heard, source.size()),
-            *check_decoded(id_, stated or heard.stated_seconds, seconds),
-        ]
-    problems += [
-        *check_length(id_, seconds, needs),
-        *check_rate(id_, rate, needs),
-        *check_channels(utterance, channels, heard.warnings if heard else ()),
-    ]
+    else:
+        header = read_header(source, counts=True)
+        check_channel(source.channel, header.channels, str(source))
+        seconds, rate, channels = _seconds_of(source, header), header.sample_rate, header.channels
+    problems = list(check_length(id_, seconds, needs))
+    if heard and not problems:
+        problems += check_heard(id_, heard, source.size())
+        problems += check_decoded(id_, stated or heard.stated_seconds, seconds)
+    problems += check_rate(id_, rate, needs)
+    problems += check_channels(utterance, channels, heard.warnings if heard else ())
     is_sound = not (heard and heard.levels.is_silent) and all(each.severity == "warning" for each in problems)
     digest, trace = (_digest(source), heard.print if heard else None) if is_sound else (0, None)
     return _One(seconds, rate, digest, trace, problems)

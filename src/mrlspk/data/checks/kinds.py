@@ -123,7 +123,7 @@ KINDS = _by_name(
         Kind("damaged", "warning", "A part could not be decoded, and is silence.", "Copy or download the file again."),
         Kind("duration", "warning", "The file holds more or less audio than its header states exactly.",
              "Copy or download it again, or write its header anew.",
-             f"{LENGTH_TOLERANCE_SECONDS * 1000:.0f} ms", "exact headers agree to the sample with what is decoded"),
+             f"{LENGTH_TOLERANCE_SECONDS} s", "exact headers agree to the sample; MP3 counts delay and padding"),
     )
 )  # fmt: skip
 

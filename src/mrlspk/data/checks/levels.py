@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,22 @@ SILENT_LEVEL = 1e-4  # root mean square of a frame; -80 dB of full scale
 LEAST_SOUND_SECONDS = 0.1  # above it; a click is no speech
 DC_OFFSET = 0.02  # of full scale
 DC_SHARE = 0.5  # of the root mean square without it: a fifth of the power
+
+
+class PartLevels(NamedTuple):
+    """Levels of some samples.
+
+    Attributes:
+        highest: The highest sample.
+        lowest: The lowest sample.
+        rms: Root mean square without the mean.
+        variances: Of each whole frame.
+    """
+
+    highest: float
+    lowest: float
+    rms: float
+    variances: NDArray[np.float32]
 
 
 @dataclass
@@ -38,20 +55,22 @@ class Levels:
         """Samples of a frame."""
         return max(round(FRAME_SECONDS * self.sample_rate), 1)
 
-    def add(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take in the next samples; return the variance of each whole frame in them."""
+    def add(self, part: NDArray[np.float32]) -> "PartLevels":
+        """Take in the next samples; return their own levels."""
         frames = part[: len(part) // self.frame * self.frame].reshape(-1, self.frame)
         sums, powers = frames @ np.ones(self.frame, np.float32), np.einsum("ij,ij->i", frames, frames)
-        variances: NDArray[np.float32] = powers / self.frame - (sums / self.frame) ** 2
         rest = part[frames.size :]
+        total = float(sums.sum(dtype=np.float64)) + float(rest.sum())
+        power = float(powers.sum(dtype=np.float64)) + float(rest @ rest)
+        variances: NDArray[np.float32] = powers / self.frame - (sums / self.frame) ** 2
+        found = PartLevels(float(part.max()), float(part.min()), _rms(total, power, len(part)), variances)
         self.n_samples += len(part)
-        self.highest = max(self.highest, float(part.max()))
-        self.lowest = min(self.lowest, float(part.min()))
-        self._sum += float(sums.sum(dtype=np.float64)) + float(rest.sum())
-        self._power += float(powers.sum(dtype=np.float64)) + float(rest @ rest)
+        self.highest, self.lowest = max(self.highest, found.highest), min(self.lowest, found.lowest)
+        self._sum += total
+        self._power += power
         self._n_frames += len(frames)
         self._n_loud += int(np.count_nonzero(variances > SILENT_LEVEL**2))
-        return variances
+        return found
 
     @property
     def peak(self) -> float:
@@ -66,7 +85,7 @@ class Levels:
     @property
     def rms(self) -> float:
         """Root mean square without the constant offset."""
-        return math.sqrt(max(self._power / max(self.n_samples, 1) - self.mean**2, 0.0))
+        return _rms(self._sum, self._power, self.n_samples)
 
     @property
     def is_silent(self) -> bool:
@@ -77,3 +96,8 @@ class Levels:
     def has_offset(self) -> bool:
         """Whether there is a constant offset that matters."""
         return abs(self.mean) > min(DC_OFFSET, DC_SHARE * self.rms) and not self.is_silent
+
+
+def _rms(total: float, power: float, n_samples: int) -> float:
+    """Return the root mean square without the mean."""
+    return math.sqrt(max(power / max(n_samples, 1) - (total / max(n_samples, 1)) ** 2, 0.0))
