@@ -148,7 +148,7 @@ def test_extras_of_an_augmentation_reach_the_device_with_their_crops(tiny_corpus
 
 
 @pytest.mark.parametrize("n_workers", [0, 2])
-def test_crops_augmented_and_masked_on_the_device_train_as_those_of_the_workers(tiny_corpus, shared, n_workers):
+def test_crops_augmented_on_the_device_train_as_those_of_workers(tiny_corpus, shared, n_workers):
     config = load_config(
         None,
         [

@@ -60,12 +60,19 @@ def open_recordings(path: Path) -> Recordings:
     Raises:
         DataError: If it is absent, or holds no audio.
     """
-    if is_file(path, DataError):
-        return PackedRecordings(path)
-    names = list_audio(path)
+    return PackedRecordings(path) if is_file(path, DataError) else list_recordings(path)
+
+
+def list_recordings(folder: Path) -> FolderRecordings:
+    """Return the recordings of a folder.
+
+    Raises:
+        DataError: If it is absent, or holds no audio.
+    """
+    names = list_audio(folder)
     if not names:
-        raise DataError("expected recordings, got no audio at all", path, "Name a folder of audio files, or null.")
-    return FolderRecordings(path, names)
+        raise DataError("expected recordings, got no audio at all", folder, "Name a folder of audio files, or null.")
+    return FolderRecordings(folder, names)
 
 
 def _recorded_noise(config: DataConfig, path: Path) -> RecordedNoise:

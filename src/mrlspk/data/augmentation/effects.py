@@ -1,4 +1,4 @@
-"""What is done to one crop, and how: reverberation, then noise, gain and transmission."""
+"""Define the effects of a crop, and apply them: reverberation, then noise, gain and transmission."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -139,8 +139,12 @@ class PackedWriter:
         self._file.write(len(header).to_bytes(SIZE_BYTES, "little") + header + _as_bytes(self.names))
         for values, type_ in ((starts, "I64"), (lengths, "I64"), (channels, "I64"), (scales, "F32")):
             self._file.write(np.array(values, TYPES[type_]).tobytes())
-        self._file.close()
+        self.close()
         return self._n_samples
+
+    def close(self) -> None:
+        """Close the file; without `finish` it is of no use."""
+        self._file.close()
 
     def _header(self, n_samples: int) -> bytes:
         """Return the header, of the same size for any number of samples."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mrlspk.data.audio import load_audio, open_audio, random_crop
+from mrlspk.data.audio import open_audio, random_crop
 from mrlspk.data.audio.source import AudioSource, ChannelSource, FileSource
 from mrlspk.data.augmentation.effects import Samples
 
@@ -62,13 +62,23 @@ class FolderRecordings:
 
     def channel(self, index: int, rng: np.random.Generator) -> Samples:
         """Return one whole channel, drawn if there are several."""
-        source: AudioSource = self._source(index)
+        source = self._source(index)
         with open_audio(source) as reader:
             if reader.channels == 1:
                 return np.concatenate([*reader.blocks()])
-            source = ChannelSource(source, int(rng.integers(reader.channels)))
-        samples: Samples = load_audio(source).numpy()
-        return samples
+            return _read_channel(source, int(rng.integers(reader.channels)))
+
+    def channels(self, index: int) -> list[Samples]:
+        """Return all channels.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+        source = self._source(index)
+        with open_audio(source) as reader:
+            if reader.channels == 1:
+                return [np.concatenate([*reader.blocks()])]
+            return [_read_channel(source, number) for number in range(reader.channels)]
 
     def listing(self) -> Iterator[tuple[str, AudioSource]]:
         """Yield path and file of each recording."""
@@ -77,3 +87,8 @@ class FolderRecordings:
 
     def _source(self, index: int) -> FileSource:
         return FileSource(str(self._folder / self._paths[index].decode()))
+
+
+def _read_channel(source: AudioSource, number: int) -> Samples:
+    with open_audio(ChannelSource(source, number)) as reader:
+        return np.concatenate([*reader.blocks()])

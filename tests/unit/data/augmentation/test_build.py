@@ -24,7 +24,7 @@ def tree(root, paths):
     return write_tree(root, {path: noise(100).numpy() for path in paths})
 
 
-def test_augmentation_has_the_steps_of_the_configuration_in_physical_order(tmp_path):
+def test_augmentation_has_the_configured_steps_in_physical_order(tmp_path):
     assert build_augmentation(DataConfig(augmentation=False)) is None
     assert [type(step) for step in build_augmentation(DataConfig()).steps] == [GaussianNoise, Volume]
     folder = tree(tmp_path / "noise", ["1.wav"])
@@ -71,7 +71,7 @@ def test_absent_empty_and_unused_recordings_are_errors_that_name_the_key(tmp_pat
         build_augmentation(DataConfig(musan_dataset=musan, musan_shares={"noise": 0.0}))
 
 
-def test_a_category_that_musan_does_not_have_and_falling_talkers_are_refused():
+def test_unknown_categories_and_falling_talkers_are_refused():
     with pytest.raises(ValueError, match="'noise', 'music' or 'speech'"):
         DataConfig(musan_shares={"babble": 1.0})
     with pytest.raises(ValueError, match=r"\[low, high\]"):

@@ -50,7 +50,7 @@ def test_crop_is_a_part_or_repeats_a_short_recording(packed, channels):
     np.testing.assert_allclose(recordings.crop(1, 700, np.random.default_rng(0)), np.resize(mixed, 700), atol=1e-4)
 
 
-def test_packed_recordings_travel_to_other_processes_without_their_samples(packed, channels):
+def test_packed_recordings_are_pickled_without_their_samples(packed, channels):
     sent = pickle.dumps(PackedRecordings(packed))
     assert len(sent) < 1_500
     assert np.array_equal(pickle.loads(sent).channel(0, np.random.default_rng(0)), channels[0][0])
