@@ -27,6 +27,7 @@ from typing import Any
 import torch
 import yaml
 
+from mrlspk.data.shards.reading import is_shards
 from mrlspk.workflows.pack_shards import pack_shards
 
 RUN = "killed"
@@ -243,7 +244,7 @@ def configuration(kind: str, corpus: Path, shared: Path) -> dict[str, Any]:
     parts = END_TO_END if kind == "end-to-end" else HEAD
     config = COMMON | parts
     config["data"] = COMMON["data"] | {"train_dataset": str(corpus)}
-    if kind == "end-to-end" and (corpus / "index.jsonl").exists():
+    if kind == "end-to-end" and is_shards(corpus):
         config["data"] |= {"sampler": "shuffle", "shuffle_window": 2}
     if kind == "head":
         checkpoint = next((shared / "pretrained").glob("*.pt"))

@@ -7,6 +7,7 @@ import pytest
 import webdataset
 
 from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.shards import reading
 from mrlspk.errors import DataError
 from mrlspk.workflows import pack_shards
 
@@ -51,7 +52,7 @@ def test_packed_shards_hold_every_file_unchanged_with_its_description(pack, tmp_
         speaker, session, _ = utterance_id.split("/")
         assert facts == {"id": utterance_id, "speaker": speaker, "session": f"{speaker}/{session}"}
         assert audio == (tiny_corpus.root / utterance_id).read_bytes()
-    assert {path.name for path in (tmp_path / "shards").iterdir()} == {each.name for each in tars} | {"index.jsonl"}
+    assert {path.name for path in (tmp_path / "shards").iterdir()} == {each.name for each in tars} | {"index.parquet"}
 
 
 def test_same_corpus_gives_same_bytes_in_any_number_of_processes(pack, tmp_path):
@@ -105,17 +106,23 @@ def test_unreadable_file_is_left_out_and_listed(pack, tmp_path, tiny_corpus):
     assert len(scan_corpus(tmp_path / "shards").utterances) == 15
 
 
+def test_listed_utterances_are_left_out(pack, tmp_path):
+    (tmp_path / "bad.tsv").write_text("speaker1/a/1.wav\tclipped\n")
+    assert pack("--exclude", tmp_path / "bad.tsv", "--json").json["utterances"] == 15
+    assert "speaker1/a/1.wav" not in scan_corpus(tmp_path / "shards").utterance_ids
+
+
 def test_nothing_is_overwritten_without_force(pack, tmp_path, tiny_corpus):
     pack()
     before = contents(tmp_path / "shards")
     outcome = pack()
     assert outcome.exit_code == 1
-    assert "index.jsonl: exists" in outcome.stderr
+    assert "index.parquet: exists" in outcome.stderr
     assert contents(tmp_path / "shards") == before
     (tmp_path / "shards" / "mine.tar").write_bytes(b"mine")
     (tiny_corpus.root / "speaker0" / "a" / "1.wav").unlink()
     assert pack("--force", "--shard-size", "1GiB", "--json").json["shards"] == 1
-    assert sorted(contents(tmp_path / "shards")) == ["index.jsonl", "mine.tar", "shard-000000.tar"]
+    assert sorted(contents(tmp_path / "shards")) == ["index.parquet", "mine.tar", "shard-000000.tar"]
     assert len(scan_corpus(tmp_path / "shards").utterances) == 15
 
 
@@ -130,6 +137,19 @@ def test_stopped_pack_of_another_corpus_is_not_taken_up(pack, monkeypatch):
     assert outcome.exit_code == 1
     assert "has shards of another corpus, or of other settings, whose packing was stopped" in outcome.stderr
     assert pack("--force", "--json").json["utterances"] == 16
+
+
+def test_index_is_json_lines_without_pyarrow(pack, tmp_path, tiny_corpus, monkeypatch):
+    monkeypatch.setattr(reading, "find_spec", lambda _: None)
+    outcome = pack("--json")
+    assert outcome.json["index"] == str(tmp_path / "shards" / "index.jsonl")
+    manifest, files = scan_corpus(tmp_path / "shards"), scan_corpus(tiny_corpus.root)
+    assert manifest.fingerprint == files.fingerprint
+    with manifest.utterances[3].source.open() as packed:
+        assert packed.read() == files.utterances[3].source.path.read_bytes()
+    row = json.loads((tmp_path / "shards" / "index.jsonl").read_text().splitlines()[0])
+    stated = {"seconds": 0.5, "exact": True, "sample_rate": 16_000, "channels": 1, "codec": "pcm_s16", "bytes": 16_044}
+    assert stated.items() <= row.items()
 
 
 @pytest.mark.parametrize("size", ["0", "1 parsec", "-5", ""])

@@ -90,3 +90,15 @@ def test_window_without_shards_is_an_error(train):
     outcome = train("--set", "data.sampler=shuffle", "--set", "data.shuffle_window=1", name="files")
     assert outcome.exit_code == 3
     assert "expected shards for data.shuffle_window, got files" in outcome.stderr
+
+
+def test_embed_and_check_take_shards(run, tiny_corpus, shards, tmp_path, single_width):
+    made = [
+        run("embed", corpus, "--model", single_width, "-o", tmp_path / f"{name}.npz", "--json")
+        for name, corpus in (("files", tiny_corpus.root), ("shards", shards))
+    ]
+    assert [outcome.exit_code for outcome in made] == [0, 0], made[1].stderr
+    assert made[0].json["embeddings"] == made[1].json["embeddings"]
+    checked = run("data", "check", shards, "--decode", "all", "--against", tiny_corpus.root, "--json")
+    assert (checked.json["speakers"], checked.json["utterances"], checked.json["decoded"]) == (4, 16, 16)
+    assert {each["kind"] for each in checked.json["problems"] if each["severity"] == "error"} == {"speaker_overlap"}

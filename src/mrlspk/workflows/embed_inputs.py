@@ -9,10 +9,13 @@ from mrlspk.data.audio import open_audio
 from mrlspk.data.audio.source import AudioSource, Channel, ChannelSource, as_source, take_channel
 from mrlspk.data.corpora.walk import walk_audio
 from mrlspk.data.left_out import LeftOut
+from mrlspk.data.manifest import Utterance
 from mrlspk.data.manifest_files.kaldi import RECORDINGS
 from mrlspk.data.manifest_files.recipes import kind_of, read_utterances
 from mrlspk.data.manifest_files.wav_scp import read_wav_scp
 from mrlspk.data.missing_files import missing_cause
+from mrlspk.data.remote import is_url
+from mrlspk.data.shards.reading import is_shards, read_shards
 from mrlspk.errors import DataError, UsageError
 from mrlspk.reading import LARGEST_LIST, is_file, read_text, reading
 
@@ -95,7 +98,7 @@ def refuse_missing(inputs: Sequence[str]) -> None:
 
 def _exists(typed: str) -> bool:
     try:
-        return Path(typed).exists()
+        return is_url(typed) or Path(typed).exists()
     except OSError:  # such as a name too long for the file system, which is told as an error of its own
         return True
 
@@ -166,8 +169,10 @@ def _lines(text: str) -> Iterator[str]:
 
 def _expand(typed: str) -> Inputs:
     path = Path(typed)
+    if is_shards(path):
+        return _from_utterances(read_shards(path), path)
     if kind_of(path) is not None and path.name != RECORDINGS:
-        return _from_manifest(path)
+        return _from_utterances(read_utterances(path), path)
     with reading(path, DataError, "Check the path."):
         if path.is_dir():
             return _folder(path)
@@ -197,10 +202,10 @@ def _from_scp(path: Path) -> Inputs:
     return Inputs(files, lines={utterance_id: (path, number) for utterance_id, (_, number) in entries.items()})
 
 
-def _from_manifest(path: Path) -> Inputs:
-    """Return the audio of a manifest file, ours or that of another toolkit; it need not name speakers."""
+def _from_utterances(utterances: Iterable[Utterance], path: Path) -> Inputs:
+    """Return the audio of a manifest file, ours or that of another toolkit, or of shards; it need not name speakers."""
     files: dict[str, AudioSource] = {}
-    _add(files, ((each.utterance_id, each.source) for each in read_utterances(path)))
+    _add(files, ((each.utterance_id, each.source) for each in utterances))
     if not files:
         raise DataError("names no audio", path, "Scan a corpus with audio in it.")
     return Inputs(files)

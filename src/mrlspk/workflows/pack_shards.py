@@ -1,7 +1,6 @@
 """Pack a corpus into shards of WebDataset's format."""
 
 import logging
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from mrlspk.data.choices import AUTO
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.exclude import leave_out
 from mrlspk.data.manifest import Manifest
+from mrlspk.data.processes import default_jobs
 from mrlspk.data.shards.packing import ShardFolder, write_shards
 from mrlspk.data.shards.plan import ShardPlan, plan_shards
 from mrlspk.data.shards.sample_keys import sample_keys
@@ -21,7 +21,6 @@ from mrlspk.partial_files import write_errors
 log = logging.getLogger("mrlspk.data")
 
 SHARD_BYTES = 1 << 30
-MOST_JOBS = 8
 NAME = "shard"
 
 
@@ -124,8 +123,7 @@ def _write(
 
     count(0)
     keys = sample_keys([each.utterance_id for each in manifest.utterances])
-    jobs = jobs or min(MOST_JOBS, os.cpu_count() or 1)
-    write_shards(folder, missing, plan, manifest.utterances, keys, jobs=jobs, on_samples=count)
+    write_shards(folder, missing, plan, manifest.utterances, keys, jobs=jobs or default_jobs(), on_samples=count)
 
 
 def _check_room(output: Path, plan: ShardPlan, missing: Sequence[int]) -> None:

@@ -7,23 +7,25 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 
 from mrlspk.data.manifest import Utterance
+from mrlspk.data.manifest_files.formats import format_of, write_rows
+from mrlspk.data.manifest_files.rows import ManifestRow
+from mrlspk.data.processes import in_processes
 from mrlspk.data.shards.plan import ShardPlan
-from mrlspk.data.shards.processes import write_in_processes
+from mrlspk.data.shards.reading import INDEXES, STATE, index_name
 from mrlspk.data.shards.sample_keys import SampleKeys
-from mrlspk.data.shards.shard_writing import Row, ShardFiles, read_errors, read_rows, write_shard
+from mrlspk.data.shards.shard_writing import ShardFiles, read_errors, read_rows, write_shard
 from mrlspk.errors import MrlspkError
 from mrlspk.files import one_at_a_time, remove_file, whole_file
 from mrlspk.partial_files import remove_left_files, write_errors
 from mrlspk.reading import parse_json, read_bytes
 
-STATE = ".packing"  # in the folder of the shards, until the index is written
 PLAN = "plan.json"
-INDEXES = "index.parquet", "index.jsonl"
 
+type Task = tuple[ShardFiles, list[tuple[str, Utterance]]]
 type OnSamples = Callable[[int], None]
 """Called with how many more samples are in finished shards, or in the one that this process writes."""
 
@@ -64,9 +66,9 @@ class ShardFolder:
                 partial.write_text(json.dumps({"sha256": plan.sha256, "shards": len(plan)}))
             yield [number for number in range(len(plan)) if not self.files(number).are_complete]
 
-    def rows(self, n_shards: int) -> Iterator[Row]:
+    def rows(self, n_shards: int) -> Iterator[ManifestRow]:
         """Yield the rows of all utterances in the order of their ids."""
-        return heapq.merge(*(read_rows(self.files(number)) for number in range(n_shards)), key=itemgetter("id"))
+        return heapq.merge(*(read_rows(self.files(number)) for number in range(n_shards)), key=attrgetter("id"))
 
     def write_index(self, n_shards: int) -> Path:
         """Write the index of all shards and return its path.
@@ -74,9 +76,9 @@ class ShardFolder:
         Raises:
             MrlspkError: If it cannot be written.
         """
-        path = self.path / INDEXES[1]
-        with whole_file(path, force=True) as partial, partial.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows(n_shards))
+        path = self.path / index_name()
+        with whole_file(path, force=True) as partial:
+            write_rows(partial, format_of(path), self.rows(n_shards))
         return path
 
     def errors(self, n_shards: int) -> dict[str, str]:
@@ -145,9 +147,15 @@ def write_shards(
     tasks = (
         (folder.files(number), list(_samples(plan.members(number).tolist(), utterances, keys))) for number in numbers
     )
-    for n_samples in write_in_processes(tasks, jobs=jobs, where=folder.path):
+    for n_samples in in_processes(_write, tasks, jobs=jobs):
         if on_samples:
             on_samples(n_samples)
+
+
+def _write(task: Task) -> int:
+    files, samples = task
+    write_shard(files, samples)
+    return len(samples)
 
 
 def _samples(

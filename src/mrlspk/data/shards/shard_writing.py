@@ -8,6 +8,8 @@ from typing import Any
 
 from mrlspk.data.audio.headers import read_header
 from mrlspk.data.manifest import Utterance
+from mrlspk.data.manifest_files.json_rows import record_of
+from mrlspk.data.manifest_files.rows import ManifestRow
 from mrlspk.data.shards.sample_keys import audio_suffix
 from mrlspk.data.shards.segments import read_encoded
 from mrlspk.data.shards.tar_writing import TarWriter
@@ -16,7 +18,7 @@ from mrlspk.files import whole_file
 
 CHUNK_BYTES = 1 << 16
 
-type Row = dict[str, Any]
+type Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def write_shard(
     Raises:
         MrlspkError: If they cannot be written.
     """
-    rows, errors = list[Row](), list[Row]()
+    rows, errors = list[Record](), list[Record]()
     with whole_file(files.tar, force=True) as partial:
         with TarWriter(partial) as tar:
             for key, utterance in samples:
@@ -64,9 +66,9 @@ def write_shard(
             lines.write_text("".join(map(_line, (*sorted(rows, key=lambda row: row["id"]), *errors))), encoding="utf-8")
 
 
-def read_rows(files: ShardFiles) -> Iterator[Row]:
-    """Yield the rows of the utterances in a shard."""
-    return (row for row in _read(files.rows) if "error" not in row)
+def read_rows(files: ShardFiles) -> Iterator[ManifestRow]:
+    """Yield the rows of the utterances in a shard, in the order of their ids."""
+    return (ManifestRow(**record) for record in _read(files.rows) if "error" not in record)
 
 
 def read_errors(files: ShardFiles) -> dict[str, str]:
@@ -74,7 +76,7 @@ def read_errors(files: ShardFiles) -> dict[str, str]:
     return {row["id"]: row["error"] for row in _read(files.rows) if "error" in row}
 
 
-def _add(tar: TarWriter, key: str, utterance: Utterance, shard: str) -> Row:
+def _add(tar: TarWriter, key: str, utterance: Utterance, shard: str) -> Record:
     """Add an utterance to a shard and return its row in the index.
 
     Raises:
@@ -84,25 +86,29 @@ def _add(tar: TarWriter, key: str, utterance: Utterance, shard: str) -> Row:
     header = read_header(audio, counts=True)
     facts = {"id": utterance.utterance_id, "speaker": utterance.speaker_id, "session": utterance.session_id}
     member = tar.add_sample(key, audio_suffix(audio.suffix), audio.content, facts)
-    return facts | {
-        "path": shard,
-        "seconds": header.seconds,
-        "exact": header.is_exact,
-        "sample_rate": header.sample_rate,
-        "channels": header.channels,
-        "codec": header.codec,
-        "bytes": member.length,
-        "member": member.name,
-        "offset": member.offset,
-        "length": member.length,
-    }
+    row = ManifestRow(
+        id=utterance.utterance_id,
+        speaker=utterance.speaker_id,
+        session=utterance.session_id,
+        path=shard,
+        seconds=header.seconds,
+        exact=header.is_exact,
+        sample_rate=header.sample_rate,
+        channels=header.channels,
+        codec=header.codec,
+        bytes=member.length,
+        member=member.name,
+        offset=member.offset,
+        length=member.length,
+    )
+    return record_of(row)
 
 
-def _line(row: Row) -> str:
+def _line(row: Record) -> str:
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def _read(path: Path) -> Iterator[Row]:
+def _read(path: Path) -> Iterator[Record]:
     """Yield the rows in a file, which is closed between them: there may be thousands of shards."""
     position = 0
     while True:
