@@ -99,12 +99,18 @@ def training_parts(config: DataConfig) -> tuple[CorpusPart, ...]:
     """Return the corpora to train on, each with the label that its ids begin with if there are several.
 
     Raises:
-        DataError: If one is absent.
+        DataError: If one is absent, or there twice.
         UsageError: If there is no such recipe.
     """
+    seen: dict[tuple[Path, str], int] = {}
     for number, entry in enumerate(config.training_corpora):
         key = "train_dataset" if isinstance(config.train_dataset, Path) else f"train_dataset[{number}].path"
         _check_there(config, key, entry.path, "")
+        if (first := seen.setdefault((entry.path.absolute(), entry.corpus), number)) != number:
+            what = f"expected different corpora, got that of data.train_dataset[{first}] again"
+            raise DataError(
+                what, f"data.{key}: {entry.path}", "Name each corpus once; give it a weight to use it more."
+            )
     return label_corpora([(each.path, each.corpus, each.weight) for each in config.training_corpora])
 
 

@@ -94,6 +94,9 @@ def test_validation_corpus_must_not_share_speakers_with_any_of_several(config, t
     overlapping = changed(config, train_dataset=[config.train_dataset, others], val_dataset=root)
     with pytest.raises(DataError, match=r"data.val_dataset: .* got 1 of the same: b"):
         build_training_data(overlapping, seed=0)
+    twice = changed(config, train_dataset=[others, config.train_dataset, {"path": others, "weight": 2}])
+    with pytest.raises(DataError, match=r"train_dataset\[2\].path: .*others: .* that of data.train_dataset\[0\] again"):
+        build_training_data(twice, seed=0)
     absent = changed(config, train_dataset=[others, tmp_path / "gone"])
     with pytest.raises(DataError, match=r"data.train_dataset\[1\].path: .*gone: no such folder"):
         build_training_data(absent, seed=0)

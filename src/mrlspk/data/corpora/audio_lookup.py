@@ -28,8 +28,8 @@ class AudioLookup:
     def __init__(self, root: Path, corpus: str = AUTO) -> None:
         self.root = root
         recipe = find_recipe(root) if corpus == AUTO else recipe_for(root, corpus)
-        has_paths = isinstance(recipe, FolderTree | PathTree) and not _is_file(root)
-        self._recipe = None if has_paths else recipe
+        has_files = isinstance(recipe, FolderTree) or (isinstance(recipe, PathTree) and recipe.has_files(root))
+        self._recipe = None if has_files else recipe
         self._listings: dict[Path, dict[str, list[str]]] = {}
         self._is_listed = self._recipe is not None or _is_file(root)
 

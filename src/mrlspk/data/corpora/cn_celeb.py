@@ -77,7 +77,7 @@ class CnCeleb(PathTree):
             wanted = {*read_text_file(path / DEVELOPMENT, "a speaker on each line").text.split()}
 
         def match(audio_id: str) -> tuple[str, str] | None:
-            found = self.speaker_and_session(audio_id) if audio_id.startswith("data/") else None
+            found = self.speaker_and_session(audio_id)  # None below eval/
             return found if found and (wanted is None or found[0] in wanted) else None
 
         return list_tree(path, match, self.layout)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mrlspk.data.audio.source import FileSource
+from mrlspk.data.corpora.first_files import has_folder
 from mrlspk.data.corpora.walk import walk_audio
 from mrlspk.data.manifest import CorpusListing, Utterance
 from mrlspk.data.utterance_ids import printable
@@ -27,6 +28,10 @@ class PathTree:
     def speaker_and_session(self, path: str) -> tuple[str, str] | None:
         """Return speaker and session of a path relative to the corpus; None if the file is of another layout."""
         raise NotImplementedError
+
+    def has_files(self, path: Path) -> bool:
+        """Return whether each utterance of a corpus is the file that its id names below ``path``."""
+        return has_folder(path)
 
     def fits(self, utterance_id: str) -> bool:
         """Return whether an utterance is named as in this corpus, with or without a suffix."""

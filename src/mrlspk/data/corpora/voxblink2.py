@@ -42,6 +42,10 @@ class VoxBlink2(PathTree):
         files = first_audio(path) if every_name(path, _SPEAKER.fullmatch) else []
         return bool(files) and all(map(_FILE.fullmatch, files))
 
+    def has_files(self, path: Path) -> bool:
+        """Return whether each utterance is a file of its own and no member of a tar."""
+        return not _tars(path)
+
     def speaker_and_session(self, path: str) -> tuple[str, str] | None:
         """Return speaker and video of a file."""
         found = _FILE.fullmatch(path)

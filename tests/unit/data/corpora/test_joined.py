@@ -1,5 +1,6 @@
 """Corpora of empty files: what matters is their names."""
 
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,9 @@ def test_labels_are_names_of_corpora_and_folders_and_differ(tmp_path):
 
 def test_speakers_of_one_name_stay_apart(tmp_path):
     one, other = (corpus_at(tmp_path / name, "a/s/1.wav", "b/s/1.wav", "x.wav") for name in ("two", "one"))
-    parts = parts_of((one, "auto"), (other, "auto"))
+    parts = label_corpora([(one, "auto", 2.0), (other, "auto", 0.5)])
     joined = scan_corpora(parts)
+    assert joined.utterances.weights.tolist() == [0.5, 0.5, 2, 2]
     assert [(each.utterance_id, each.speaker_id, each.session_id, each.source.path) for each in joined.utterances] == [
         ("one/a/s/1.wav", "one/a", "one/a/s", other / "a/s/1.wav"),
         ("one/b/s/1.wav", "one/b", "one/b/s", other / "b/s/1.wav"),
@@ -71,3 +73,14 @@ def test_layouts_tell_speakers_of_different_corpora_apart(tmp_path, paths, other
     alone, joined = parts_of((root, "auto")), parts_of((root, "auto"), (calls, "auto"))
     assert names_in_corpora(scan_corpora(alone).speakers, alone, others) == expected
     assert names_in_corpora(scan_corpora(joined).speakers, joined, others) == {*expected, "anna"}
+
+
+def test_audio_is_looked_up_by_the_recipe_that_was_named(tmp_path):
+    files = corpus_at(tmp_path / "files", "id000000/DwgYRqnQZHM/00000.wav", "notes.wav")
+    (tmp_path / "tars").mkdir()
+    with tarfile.open(tmp_path / "tars/0.tar", "w") as tar:
+        for name in ("notes.wav", "id000000/DwgYRqnQZHM/00000.wav"):
+            tar.add(files / name, name)
+    parts = parts_of((tmp_path / "tars", "voxblink2"), (files, "auto"))
+    assert [part.label for part in parts] == ["voxblink2", "files"]
+    assert JoinedLookup(parts).find("voxblink2/id000000/DwgYRqnQZHM/00000.wav").offset

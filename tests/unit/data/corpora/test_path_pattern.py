@@ -17,6 +17,7 @@ from mrlspk.errors import DataError, UsageError
         ("{speaker}/{utterance}", "anna/1.txt", None),
         ("{speaker}_{session}_*", "anna_mon_1_b.wav", ("anna", "anna/mon")),
         ("{speaker}_*.wav", "anna_1.wav", ("anna", "anna")),
+        ("{speaker}_*.wav", "anna_x/1.wav", None),
         ("*/{speaker}/{session}-*.wav", "part1/anna/mon-1.wav", ("anna", "anna/mon")),
         ("**/{speaker}-{utterance}.wav", "a/b/anna-1.wav", ("anna", "anna")),
         ("**/{speaker}-{utterance}.wav", "anna-1.wav", ("anna", "anna")),

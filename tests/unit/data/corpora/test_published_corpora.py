@@ -95,12 +95,11 @@ def test_recipe_reads_speaker_and_session_from_paths(tmp_path, name, paths, expe
         ([*LIBRI, *(f"{speaker}/1/{speaker}-1-0.flac" for speaker in range(300, 600)), "anna/1/1.flac"]),
         ("id000000/session1/00000.wav",),
         ("train/a/1.wav", "test/b/2.wav"),
-        ("clips/a/1.mp3",),
+        ("clips/a/1.mp3", "validated.tsv"),
     ],
 )
 def test_other_trees_stay_trees_of_folders(tmp_path, paths):
     root = imitate(tmp_path, *paths)
-    (root / "notes.tsv").write_text("client_id\tsentence\n")
     assert find_recipe(root).name == "folders"
 
 
@@ -138,6 +137,8 @@ def test_common_voice_takes_speakers_from_the_table(tmp_path):
     assert listed(root)[0][0] == "clips/a.mp3"  # all validated clips, whatever else is there
     assert listed(root / "train.tsv") == [("clips/c.mp3", "5f", "5f")]
     assert AudioLookup(root / "train.tsv").find("clips/c.mp3").path == root / "clips/c.mp3"
+    (root / "dev.tsv").write_bytes(b"\xef\xbb\xbfpath\tclient_id\r\nb.mp3\t5f\r\n")  # as Windows writes it
+    assert listed(root / "dev.tsv") == [("clips/b.mp3", "5f", "5f")]
 
 
 def test_common_voice_without_clips_or_speakers_is_an_error(tmp_path):
@@ -182,6 +183,7 @@ def test_voxblink2_is_read_from_tar_files(tmp_path):
     assert find_recipe(tmp_path / "0.tar").name == find_recipe(tmp_path).name == "voxblink2"
     with tarfile.open(tmp_path / "0.tar", "a") as tar:
         tar.add(files / "notes.wav", "audio/notes.wav")
+    assert AudioLookup(tmp_path / "1.tar").find(BLINK[1]) == AudioLookup(tmp_path, "voxblink2").find(BLINK[1])
     manifest = scan_corpus(tmp_path, "voxblink2")
     assert [(each.utterance_id, each.speaker_id) for each in manifest.utterances] == [
         (BLINK[0], "id000000"),
