@@ -19,6 +19,7 @@ import numpy as np
 
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.manifest import Utterance
+from mrlspk.data.utterances.table import UtteranceTable
 from mrlspk.inference.backend_registry import load_backend
 from mrlspk.inference.model_file import ModelFile
 from mrlspk.workflows.find_wrong_speakers import VoiceCheck, find_wrong_speakers
@@ -125,7 +126,7 @@ def main() -> None:
 
 def _checker(given: argparse.Namespace, name: str) -> Check:
     backend = load_backend(ModelFile(given.shared / "pretrained" / MODELS[name], MODELS[name])).backend
-    return lambda some, seed: find_wrong_speakers(backend, some, cache_dir=given.work, seed=seed)
+    return lambda some, seed: find_wrong_speakers(backend, UtteranceTable.of(some), cache_dir=given.work, seed=seed)
 
 
 def _study(

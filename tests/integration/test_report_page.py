@@ -8,7 +8,7 @@ import pytest
 from chromium import BROKEN_WORDS, launched, needs_chromium
 from mrlspk.evaluation.report import write_report
 from mrlspk.workflows.report_run import report_run
-from report_documents import compare_document, eval_document, expected_tables
+from report_documents import compare_document, corpus_document, eval_document, expected_tables
 from run_folders import card, network_lines, write_run
 
 pytestmark = [pytest.mark.process, needs_chromium]
@@ -40,7 +40,9 @@ def reports(tmp_path_factory):
         "run": compare_document(models=names, run=True),
         "few speakers": compare_document(speakers=True),
         "scored apart": _scored_apart(),
+        "corpus": corpus_document(),
         "hostile": _hostile_evaluation(),
+        "hostile corpus": corpus_document(HOSTILE, path=f"speech/{HOSTILE[1]}"),
         "hostile comparison": _hostile_comparison(),
     }
     folder = tmp_path_factory.mktemp("reports")
@@ -53,8 +55,8 @@ def reports(tmp_path_factory):
     return {path.name: path for path in folder.iterdir()}
 
 
-PLAIN = ("eval", "compare", "run", "few speakers", "training run")
-KINDS = (*PLAIN, "scored apart", "hostile", "hostile comparison", "hostile run")
+PLAIN = ("corpus", "eval", "compare", "run", "few speakers", "training run")
+KINDS = (*PLAIN, "scored apart", "hostile", "hostile comparison", "hostile run", "hostile corpus")
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from mrlspk.errors import MrlspkError, StoppedError
 from mrlspk.json_schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from mrlspk.files import OnProgress
 
 UNBOUND = 100_000  # characters per line if it is no terminal: each row of a table is one line
@@ -141,6 +143,21 @@ def progress(description: str, *, quiet: bool, is_bytes: bool = False) -> Iterat
     with build_bars(stderr_console()) as bars:
         task = bars.add_task(short_name(description), total=None, is_bytes=is_bytes)
         yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+@contextmanager
+def progress_steps(*descriptions: str, quiet: bool) -> Iterator["list[OnProgress | None]"]:
+    """Yield a function for each step of a command, as `progress` does; a step's bar appears when it begins."""
+    if quiet or not sys.stderr.isatty():
+        yield [None] * len(descriptions)
+        return
+    with build_bars(stderr_console()) as bars:
+        tasks = [bars.add_task(short_name(each), total=None, visible=False) for each in descriptions]
+
+        def update(task: "TaskID") -> "OnProgress":
+            return lambda done, total: bars.update(task, completed=done, total=total, visible=True)
+
+        yield [update(task) for task in tasks]
 
 
 class WarningHandler(logging.Handler):

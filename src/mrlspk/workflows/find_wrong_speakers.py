@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.data.manifest import Utterance
 from mrlspk.data.problems import Problem, warning
+from mrlspk.data.utterances.table import UtteranceTable
 from mrlspk.evaluation.embedder import Embedder, build_embedder
 from mrlspk.evaluation.wrong_speakers.search import FEWEST_SPEAKERS, WrongSpeakers, search_voices
 from mrlspk.evaluation.wrong_speakers.two_voices import FEWEST_UTTERANCES
@@ -47,7 +48,7 @@ class VoiceCheck:
 
 def find_wrong_speakers(
     backend: Backend,
-    utterances: Sequence[Utterance],
+    utterances: UtteranceTable,
     *,
     settings: EvaluationConfig | None = None,
     cache_dir: Path | None = None,
@@ -66,38 +67,45 @@ def find_wrong_speakers(
         seed: Of random pairs and halves that the thresholds are fitted to.
         on_progress: Called with (utterances done, utterances).
     """
-    order = sorted(utterances, key=lambda each: (each.speaker_id, each.utterance_id))
     with tempfile.TemporaryFile(prefix="mrlspk-voices-") as file:
         embedder = build_embedder(backend, settings or EvaluationConfig(), cache_dir=cache_dir)
-        kept, vectors = _embed(embedder, order, file, on_progress)
-        speakers, speaker_index = np.unique([each.speaker_id for each in kept], return_inverse=True)
-        if len(speakers) < FEWEST_SPEAKERS:
-            log.warning("voices are not compared: that needs %d speakers, got %d", FEWEST_SPEAKERS, len(speakers))
-            return VoiceCheck(len(kept), None, ())
-        _, sessions = np.unique([f"{each.speaker_id}\n{each.session_id}" for each in kept], return_inverse=True)
-        found = search_voices(Voices(vectors, speaker_index, len(speakers)), sessions, seed=seed)
+        places, vectors = _embed(embedder, utterances, file, on_progress)
+        numbers, speaker_index = np.unique(utterances.speaker_index[places], return_inverse=True)
+        if len(numbers) < FEWEST_SPEAKERS:
+            log.warning("voices are not compared: that needs %d speakers, got %d", FEWEST_SPEAKERS, len(numbers))
+            return VoiceCheck(len(places), None, ())
+        sessions = _number_sessions(utterances, places)
+        found = search_voices(Voices(vectors, speaker_index, len(numbers)), sessions, seed=seed)
         _tell_what_is_not_searched(found)
-        ids = [each.utterance_id for each in kept]
-        return VoiceCheck(len(kept), found, tuple(_problems(found, ids, speakers.tolist())))
+        speakers = [utterances.speakers[number] for number in numbers]
+        return VoiceCheck(len(places), found, tuple(_problems(found, utterances.ids, places, speakers)))
 
 
 def _embed(
-    embedder: Embedder, utterances: Sequence[Utterance], file: BinaryIO, on_progress: OnProgress | None
-) -> tuple[list[Utterance], Vectors]:
-    """Return the utterances with a voice, and their vectors (utterances, dim), which ``file`` holds."""
-    kept = list[Utterance]()
-    for start in range(0, len(utterances), EMBEDDED_AT_ONCE):
-        some = utterances[start : start + EMBEDDED_AT_ONCE]
-        told = replace(embedder, on_progress=_progress_from(start, len(utterances), on_progress))
-        found = told.try_embed(Recording(each.source) for each in some).embeddings
-        for each in some:
-            embedded = found.get(Recording(each.source))
+    embedder: Embedder, utterances: UtteranceTable, file: BinaryIO, on_progress: OnProgress | None
+) -> tuple[NDArray[np.int64], Vectors]:
+    """Return the places of utterances with a voice, and their vectors (utterances, dim), which ``file`` holds."""
+    order, kept = np.argsort(utterances.speaker_index, kind="stable"), list[int]()
+    for start in range(0, len(order), EMBEDDED_AT_ONCE):
+        some = {int(place): Recording(utterances.source(place)) for place in order[start : start + EMBEDDED_AT_ONCE]}
+        told = replace(embedder, on_progress=_progress_from(start, len(order), on_progress))
+        found = told.try_embed(some.values()).embeddings
+        for place, recording in some.items():
+            embedded = found.get(recording)
             if embedded is not None and _has_voice(embedded):
-                kept.append(each)
+                kept.append(place)
                 file.write(embedded.vector.astype(np.float32).tobytes())
     file.flush()
     shape = len(kept), embedder.embed_dim
-    return kept, np.memmap(file, np.float32, "r", shape=shape) if kept else np.zeros(shape, np.float32)
+    vectors = np.memmap(file, np.float32, "r", shape=shape) if kept else np.zeros(shape, np.float32)
+    return np.array(kept, np.int64), vectors
+
+
+def _number_sessions(utterances: UtteranceTable, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the session (utterances,) of each, numbered over all speakers."""
+    numbers = dict[tuple[str, str], int]()
+    sessions = ((each.speaker_id, each.session_id) for each in (utterances[int(place)] for place in places))
+    return np.fromiter((numbers.setdefault(each, len(numbers)) for each in sessions), np.int64, len(places))
 
 
 def _progress_from(start: int, total: int, on_progress: OnProgress | None) -> OnProgress | None:
@@ -119,14 +127,16 @@ def _tell_what_is_not_searched(found: WrongSpeakers) -> None:
         log.warning("one voice under two speakers is not searched for: too few speakers have two utterances")
 
 
-def _problems(found: WrongSpeakers, ids: Sequence[str], speakers: Sequence[str]) -> Iterator[Problem]:
+def _problems(
+    found: WrongSpeakers, ids: Sequence[str], places: NDArray[np.int64], speakers: Sequence[str]
+) -> Iterator[Problem]:
     if two := found.two_voices:
         for each in found.other_voices:
             like = f"; it is like {speakers[each.nearest]}'s" if each.nearest_ratio >= two.threshold else ""
             ratio = f"{each.ratio:.2f} of the likeness of one voice, expected {two.threshold:.2f} or more"
-            for row in each.rows.tolist():
-                expected = f"expected the voice of the other utterances of {speakers[each.speaker]}, got another"
-                yield warning("two_voices", ids[row], f"{expected}: {ratio}{like}")
+            expected = f"expected the voice of the other utterances of {speakers[each.speaker]}, got another"
+            for place in places[each.rows].tolist():
+                yield warning("two_voices", ids[place], f"{expected}: {ratio}{like}")
     for same in found.same_voices:
         first, *others = (speakers[each] for each in same.speakers)
         likely = f"each is linked to another with a probability of {same.probability:.2f} or more"

@@ -1,31 +1,38 @@
 """``mrlspk data check``: check a corpus."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import RenderableType
 
 from mrlspk.cli import output
 from mrlspk.cli.completion import complete_model
 from mrlspk.cli.corpus_option import CorpusChoice
-from mrlspk.cli.next_commands import after_check
-from mrlspk.cli.options import AsJson, ChannelChoice, Debug, Quiet, model_entry, resolve_model
+from mrlspk.cli.data.check_text import check_payload, check_tables
+from mrlspk.cli.options import (
+    AsJson,
+    ChannelChoice,
+    Debug,
+    Device,
+    Force,
+    Quiet,
+    choose_device,
+    find_cache_folder,
+    read_config,
+    resolve_model,
+)
 from mrlspk.cli.panels import Panel, option
-from mrlspk.cli.problem_tables import problem_tables
+from mrlspk.cli.trial_options import ReportFolder
 from mrlspk.data.choices import AUTO, Decode
 from mrlspk.errors import DataError
 
 if TYPE_CHECKING:
-    from mrlspk.data.problems import Problem
-    from mrlspk.inference.model_file import ModelFile
+    from mrlspk.files import Claim
     from mrlspk.workflows.check_data import CorpusReport
 
 
 def check_command(
+    ctx: typer.Context,
     path: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder whose subfolders are the speakers.")],
     *,
     corpus: CorpusChoice = AUTO,
@@ -66,26 +73,41 @@ def check_command(
             Panel.MODEL,
             metavar="<model>",
             autocompletion=complete_model,
-            help="Path or name of the model to embed with: is every file long enough for it?",
+            help="Path or name of a model: are files long enough for it, and voices those of their speakers?",
         ),
     ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        option(Panel.DATA, metavar="<kind>", help="Kind of problem to ignore, such as one_file_speaker; repeatable."),
+    ] = None,
+    write_excludes: Annotated[
+        Path | None,
+        option(
+            Panel.OUTPUT, metavar="<file>", help="List the utterances to leave out, for data.exclude and --exclude."
+        ),
+    ] = None,
+    report: ReportFolder = None,
+    force: Force = False,
+    device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Check layout, counts, audio and trials of a corpus.
 
-    Exit code 3 if there is an error.
+    With --model also look for wrong speakers. Exit code 3 if there is an error.
 
     Example:
         mrlspk data check speech --trials trials.txt
     """
     from mrlspk.config.base import channel_number
-    from mrlspk.workflows.check_data import check_data
+    from mrlspk.workflows.check_data import check_data, check_kinds
 
+    check_kinds(ignore or ())
+    claim = _claim_targets(ctx, write_excludes, report, force=force)
     file = None if model is None else resolve_model(model, quiet=quiet)
-    with output.progress("reading audio", quiet=quiet) as on_progress:
-        report = check_data(
+    with output.progress_steps("reading audio", "embedding", quiet=quiet) as (on_progress, on_embedded):
+        found = check_data(
             path,
             corpus=corpus,
             trials=trials or (),
@@ -95,54 +117,49 @@ def check_command(
             jobs=jobs,
             channel=channel_number(channel or "mix"),
             model=file,
+            device=choose_device(device, read_config(None, None)) if file else device,
+            cache_dir=find_cache_folder() if file else None,
+            ignore=ignore or (),
             on_progress=on_progress,
+            on_embedded=on_embedded,
         )
-    output.show("data check", _check_payload(report, file), _check_tables(report), as_json=as_json)
-    if not report.ok:
+    payload = check_payload(found, file)
+    try:
+        if claim is not None:
+            payload["excludes"] = _write_excludes(found, claim)
+        if report is not None:
+            _write_report(payload, report, force=force)
+    finally:  # a full disk does not lose what was found
+        output.show("data check", payload, check_tables(found), as_json=as_json)
+    if not found.ok:
         raise typer.Exit(DataError.exit_code)
 
 
-def _check_payload(report: "CorpusReport", model: "ModelFile | None") -> dict[str, Any]:
-    return {
-        "path": str(report.path),
-        "corpus": report.corpus,
-        "speakers": report.speakers,
-        "utterances": report.utterances,
-        **({} if report.seconds is None else {"seconds": report.seconds}),
-        "decoded": report.decoded,
-        "problems": [_problem_entry(problem) for problem in report.problems],
-        "ok": report.ok,
-        "left_out": [each.entry() for each in report.left_out],
-        **({} if report.needs is None else asdict(report.needs)),
-        **({} if model is None else {"model": model_entry(model)}),
-    }
+def _claim_targets(ctx: typer.Context, excludes: Path | None, report: Path | None, *, force: bool) -> "Claim | None":
+    """Check before any work that the files can be written; return the claim on the list of excludes."""
+    if report is not None:
+        from mrlspk.evaluation.report import check_report
+
+        check_report(report, force=force)
+    if excludes is None:
+        return None
+    from mrlspk.files import claimed_file
+
+    return ctx.with_resource(claimed_file(excludes, force=force))
 
 
-def _problem_entry(problem: "Problem") -> dict[str, str]:
-    from mrlspk.data.checks.kinds import KINDS
+def _write_excludes(found: "CorpusReport", claim: "Claim") -> dict[str, Any]:
+    """Write the list of utterances to leave out; return its entry of the JSON document."""
+    from mrlspk.data.exclude import excludes_text
 
-    return {**asdict(problem), "fix": KINDS[problem.kind].fix}
-
-
-def _check_tables(report: "CorpusReport") -> Iterator[RenderableType]:
-    length = [] if report.seconds is None else [("hours", f"{report.seconds / 3600:.2f}")]
-    counts = [("speakers", report.speakers), ("utterances", report.utterances), *length, ("decoded", report.decoded)]
-    yield output.table(str(report.path), [name for name, _ in counts], [[value for _, value in counts]])
-    if needs := report.needs:
-        yield f"{needs.model}: at least {needs.min_samples:,} samples at {needs.sample_rate:,} Hz"
-    yield ""
-    yield from problem_tables(report.problems)
-    yield from _fixes(report.problems)
-    yield from after_check(report)
+    with claim.writing() as partial:
+        partial.write_text(excludes_text(found.excluded), encoding="utf-8")
+    output.note(f"excludes: {claim.path}, {len(found.excluded):,} of {found.utterances:,} utterances")
+    return {"path": str(claim.path), "utterances": len(found.excluded)}
 
 
-def _fixes(problems: Sequence["Problem"]) -> Iterator[RenderableType]:
-    """Yield a table of what to do about each kind of problem."""
-    from mrlspk.data.checks.kinds import KINDS
+def _write_report(payload: dict[str, Any], folder: Path, *, force: bool) -> None:
+    from mrlspk.evaluation.report import write_report
 
-    if problems:
-        counts = Counter(problem.kind for problem in problems)
-        yield ""
-        yield output.table(
-            None, ("kind", "n", "what to do"), ((kind, n, KINDS[kind].fix) for kind, n in counts.items())
-        )
+    write_report(output.document("data check", payload), folder, force=force)
+    output.note(f"report: {folder / 'index.html'}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from mrlspk.data.audio.channels import check_channel
 from mrlspk.data.audio.headers import AudioHeader, read_header
 from mrlspk.data.audio.source import AudioSource
+from mrlspk.data.checks.contents import Contents, Format
 from mrlspk.data.checks.fingerprint import N_VALUES
 from mrlspk.data.checks.headers import AudioNeeds, check_channels, check_decoded, check_length, check_rate
 from mrlspk.data.checks.hearing import check_heard, hear
@@ -46,6 +48,7 @@ class Found(NamedTuple):
     problems: list[Problem]
     rates: NDArray[np.int32]
     traces: Traces
+    contents: Contents
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,14 @@ class Inspection:
         problems: Of all files, in their order.
         rates: Sample rate of each file in Hz; 0 if it cannot be read.
         traces: Of each file, to find those that sound the same.
+        contents: Lengths and formats.
     """
 
     seconds: float
     problems: tuple[Problem, ...]
     rates: NDArray[np.int32]
     traces: Traces
+    contents: Contents
 
 
 def inspect_files(
@@ -89,16 +94,18 @@ def inspect_files(
     tasks = (Task(each.start, tuple(utterances[each]), is_decoded[each], needs) for each in places)
     rates, traces, seconds = np.zeros(total, np.int32), empty_traces(total), 0.0
     problems: dict[int, list[Problem]] = {}
+    contents = list[Contents]()
     for done, found in enumerate(in_processes(inspect_some, tasks, jobs=jobs), start=1):
         place = slice(found.start, found.start + per_task)
         rates[place], seconds = found.rates, seconds + found.seconds
         traces.put(place, found.traces)
+        contents.append(found.contents)
         if found.problems:
             problems[found.start] = found.problems
         if on_progress:
             on_progress(min(done * per_task, total), total)
     in_order = tuple(problem for start in sorted(problems) for problem in problems[start])
-    return Inspection(seconds, in_order, rates, traces)
+    return Inspection(seconds, in_order, rates, traces, Contents.joined(contents))
 
 
 def empty_traces(n_files: int) -> Traces:
@@ -111,6 +118,7 @@ def inspect_some(task: Task) -> Found:
     """Inspect the files of a task."""
     n_files = len(task.utterances)
     rates, traces, total, problems = np.zeros(n_files, np.int32), empty_traces(n_files), 0.0, list[Problem]()
+    lengths, formats = list[float](), Counter[Format]()
     for index, utterance in enumerate(task.utterances):
         try:
             found = _inspect(utterance, task.needs, is_decoded=bool(task.is_decoded[index]))
@@ -119,11 +127,13 @@ def inspect_some(task: Task) -> Found:
             continue
         total += found.seconds
         problems += found.problems
-        rates[index] = found.sample_rate
+        rates[index] = found.format.sample_rate
+        lengths.append(found.seconds)
+        formats[found.format] += 1
         traces.digests[index] = found.digest
         if found.print is not None:
             traces.seconds[index], traces.prints[index] = found.seconds, found.print
-    return Found(task.start, total, problems, rates, traces)
+    return Found(task.start, total, problems, rates, traces, Contents(np.array(lengths, np.float32), formats))
 
 
 def _unread(utterance: Utterance, fault: DataError) -> Problem:
@@ -137,7 +147,7 @@ class _One(NamedTuple):
     """What is found out about one file."""
 
     seconds: float
-    sample_rate: int
+    format: Format
     digest: int
     print: NDArray[np.float32] | None
     problems: list[Problem]
@@ -152,22 +162,22 @@ def _inspect(utterance: Utterance, needs: AudioNeeds | None, *, is_decoded: bool
     id_, source = utterance.utterance_id, utterance.source
     heard = None
     if is_decoded:
-        stated = _seconds_of(source, read_header(source)) if source.suffix in MPEG4_SUFFIXES else None
+        exact = _seconds_of(source, read_header(source)) if source.suffix in MPEG4_SUFFIXES else None
         heard = hear(source)
-        seconds, rate, channels = heard.seconds, heard.sample_rate, heard.channels
+        seconds, stated = heard.seconds, Format(heard.codec, heard.sample_rate, heard.channels)
     else:
         header = read_header(source, counts=True)
         check_channel(source.channel, header.channels, str(source))
-        seconds, rate, channels = _seconds_of(source, header), header.sample_rate, header.channels
+        seconds, stated = _seconds_of(source, header), Format(header.codec, header.sample_rate, header.channels)
     problems = list(check_length(id_, seconds, needs))
     if heard and not problems:
         problems += check_heard(id_, heard, source.size())
-        problems += check_decoded(id_, stated or heard.stated_seconds, seconds)
-    problems += check_rate(id_, rate, needs)
-    problems += check_channels(utterance, channels, heard.warnings if heard else ())
+        problems += check_decoded(id_, exact or heard.stated_seconds, seconds)
+    problems += check_rate(id_, stated.sample_rate, needs)
+    problems += check_channels(utterance, stated.channels, heard.warnings if heard else ())
     is_sound = not (heard and heard.levels.is_silent) and all(each.severity == "warning" for each in problems)
     digest, trace = (_digest(source), heard.print if heard else None) if is_sound else (0, None)
-    return _One(seconds, rate, digest, trace, problems)
+    return _One(seconds, stated, digest, trace, problems)
 
 
 def _seconds_of(source: AudioSource, header: AudioHeader) -> float:

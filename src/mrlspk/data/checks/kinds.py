@@ -124,6 +124,14 @@ KINDS = _by_name(
         Kind("duration", "warning", "The file holds more or less audio than its header states exactly.",
              "Copy or download it again, or write its header anew.",
              f"{LENGTH_TOLERANCE_SECONDS} s", "exact headers agree to the sample; MP3 counts delay and padding"),
+        Kind("two_voices", "warning", "The voice of an utterance is another than that of its speaker's others.",
+             "Listen, and move it to its speaker or leave it out.",
+             "cosine over that of one voice, below which two voices are likelier",
+             "the corpus: its speakers' own utterances against those of random other speakers"),
+        Kind("one_voice", "warning", "Two or more speakers sound like one.",
+             "Listen, and give them one name, or leave all but one out.",
+             "a probability of 0.5",
+             "the corpus: halves of its speakers against the speakers nearest to each"),
     )
 )  # fmt: skip
 

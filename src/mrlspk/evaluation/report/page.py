@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mrlspk.evaluation.report.corpus_plots import corpus_figures
 from mrlspk.evaluation.report.drawing import drawing
 from mrlspk.evaluation.report.environment import build_environment, embedded_json
 from mrlspk.evaluation.report.open_set_plots import open_set_det
@@ -24,6 +25,8 @@ def render_page(document: Mapping[str, Any]) -> str:
         return _render_run(document)
     if document["command"] == "index evaluate":
         return _render_open_set(document)
+    if document["command"] == "data check":
+        return _render_corpus(document)
     lists = document["trials"]
     names = short_names([trials["path"] for trials in lists])
     models = model_names(document.get("models") or [document["model"]["path"]])
@@ -77,6 +80,19 @@ def _render_open_set(document: Mapping[str, Any]) -> str:
     environment.globals |= {"document": document, "figures": figures, "rate_heads": heads}
     environment.globals |= {"index_name": short_names([document["index"]])[0]}
     return environment.get_template("open_set.html.j2").render(data=embedded_json(document)) + "\n"
+
+
+def _render_corpus(document: Mapping[str, Any]) -> str:
+    with drawing():
+        figures = corpus_figures(document)
+    left_out: dict[str, list[str]] = {}
+    for each in document["left_out"]:
+        left_out.setdefault(each["reason"], []).append(each["path"])
+    environment = build_environment()
+    environment.globals |= {"document": document, "figures": figures, "left_out": left_out}
+    environment.globals |= {"corpus_name": short_names([document["path"]])[0]}
+    shown = {key: value for key, value in document.items() if key not in {"problems", "left_out"}}  # may be millions
+    return environment.get_template("corpus.html.j2").render(data=embedded_json(shown)) + "\n"
 
 
 def has_intervals(trials: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from io import StringIO
 from typing import Any
 
 type Row = dict[str, object]
+type _Places = tuple[list[str], list[str] | None]
 
 # Of each file: the keys from a list down to its rows, and the columns of the levels above the row; None is all.
 _EVAL = {
@@ -20,13 +21,18 @@ _COMPARE = {
     "comparison": (["results", "pairs"], None),
     "speakers": (["results", "pairs", "speakers"], ["dim", "a", "b"]),
 }
-_OPEN_SET = {
+_OPEN_SET: dict[str, _Places] = {
     "results": (["results"], None),
     "identification": (["results", "rates"], ["dim"]),
     "decisions": (["results", "decisions"], ["dim"]),
 }
+_CORPUS: dict[str, _Places] = {
+    "problems": (["problems"], None),
+    "kinds": (["kinds"], None),
+    "formats": (["contents", "formats"], []),
+}
 _RUN = "verdict", "epochs", "steps"
-CSV_FILES = [f"{name}.csv" for name in dict.fromkeys((*_EVAL, *_COMPARE, "errors", *_RUN, *_OPEN_SET))]
+CSV_FILES = [f"{name}.csv" for name in dict.fromkeys((*_EVAL, *_COMPARE, "errors", *_RUN, *_OPEN_SET, *_CORPUS))]
 _SIZES = ("n_target", "n_nontarget", "n_speakers", "n_utterances")
 # Lists inside a row of results: the key of their items, and what stands before its value in the name of a column.
 _KEYED = {"dcf": ("p_target", "@"), "false_accepts": ("p_fa", "_at_fa@")}
@@ -38,7 +44,9 @@ def csv_files(document: Mapping[str, Any]) -> dict[str, str]:
     if document["command"] == "report":
         return _run_files(document)
     if document["command"] == "index evaluate":
-        return _open_set_files(document)
+        return _own_files(document, _OPEN_SET)
+    if document["command"] == "data check":
+        return _own_files(document, _CORPUS)
     is_eval = document["command"] == "eval"
     tables: dict[str, list[Row]] = {}
     for name, (keys, columns) in (_EVAL if is_eval else _COMPARE).items():
@@ -60,9 +68,9 @@ def _run_files(document: Mapping[str, Any]) -> dict[str, str]:
     return {f"{name}.csv": _csv_text([flat(row) for row in rows[name]]) for name in _RUN if rows[name]}
 
 
-def _open_set_files(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tables of an open-set evaluation."""
-    tables = {name: [*_rows(document, keys, columns)] for name, (keys, columns) in _OPEN_SET.items()}
+def _own_files(document: Mapping[str, Any], kinds: Mapping[str, _Places]) -> dict[str, str]:
+    """Return the tables of a document that is not about trial lists."""
+    tables = {name: [*_rows(document, keys, columns)] for name, (keys, columns) in kinds.items()}
     return {f"{name}.csv": _csv_text(rows) for name, rows in tables.items() if rows}
 
 
