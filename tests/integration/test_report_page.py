@@ -135,10 +135,13 @@ def test_browser_shows_the_numbers_of_the_json(open_page, reports, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_document_inside_the_page_is_the_json_beside_it(open_page, reports, kind):
     inside = open_page(kind).evaluate("document.getElementById('report-data').textContent")
-    assert json.loads(inside) == json.loads((reports[kind] / "report.json").read_text())
+    beside = json.loads((reports[kind] / "report.json").read_text())
+    if beside["command"] == "data check":  # these may be millions
+        del beside["problems"], beside["left_out"]
+    assert json.loads(inside) == beside
 
 
-@pytest.mark.parametrize(("kind", "count"), [("eval", 7), ("compare", 2), ("run", 1), ("training run", 4)])
+@pytest.mark.parametrize(("kind", "count"), [("eval", 7), ("compare", 2), ("run", 1), ("training run", 4), ("corpus", 2)])
 @pytest.mark.parametrize("width", [360, 1200])
 def test_plots_are_drawn(open_page, kind, count, width):
     sizes = open_page(kind, width=width).evaluate("""
@@ -191,7 +194,7 @@ def _brightness(colour):
     return sum(int(part) for part in colour[4:-1].split(",")) / 3
 
 
-@pytest.mark.parametrize("kind", ["hostile", "hostile comparison", "hostile run"])
+@pytest.mark.parametrize("kind", ["hostile", "hostile comparison", "hostile run", "hostile corpus"])
 def test_hostile_names_run_nothing(open_page, kind):
     page = open_page(kind)
     assert page.evaluate("window.hostile") is None

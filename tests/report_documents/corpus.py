@@ -1,5 +1,9 @@
 """JSON document of ``data check`` for tests of reports."""
 
+from collections import Counter
+
+import numpy as np
+
 from mrlspk.data.checks.contents import Contents, Format, spread
 from mrlspk.data.checks.summary import problem_summary
 from mrlspk.data.problems import error, warning
@@ -9,7 +13,8 @@ def corpus_document(names=("ls00118/1/00001.m4a",), *, path="speech/train"):
     """Return the document of a corpus with a problem of two kinds at each of some places."""
     problems = [error("unreadable", name, f"cannot be read: {name}") for name in names]
     problems += [warning("silent", name, "expected speech, got silence") for name in names]
-    contents = Contents([1.5, 2.5, 30.0, 1200.0], {Format("aac", 16_000, 1): 3, Format("pcm_s16", 48_000, 2): 1})
+    formats = Counter({Format("aac", 16_000, 1): 3, Format("pcm_s16", 48_000, 2): 1})
+    contents = Contents(np.array([1.5, 2.5, 30.0, 1200.0], np.float32), formats)
     normal = {"mean": 1.0, "deviation": 0.1}
     parting = {"same": normal, "different": {"mean": 0.0, "deviation": 0.2}, "share": 0.01}
     return {
