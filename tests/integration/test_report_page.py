@@ -141,7 +141,9 @@ def test_document_inside_the_page_is_the_json_beside_it(open_page, reports, kind
     assert json.loads(inside) == beside
 
 
-@pytest.mark.parametrize(("kind", "count"), [("eval", 7), ("compare", 2), ("run", 1), ("training run", 4), ("corpus", 2)])
+@pytest.mark.parametrize(
+    ("kind", "count"), [("eval", 7), ("compare", 2), ("run", 1), ("training run", 4), ("corpus", 2)]
+)
 @pytest.mark.parametrize("width", [360, 1200])
 def test_plots_are_drawn(open_page, kind, count, width):
     sizes = open_page(kind, width=width).evaluate("""
