@@ -46,7 +46,7 @@ def parse_packets(file: Bytes, head: bytes) -> PacketTable | None:
         return None
     stated, boxes = parsed
     config, sizes = config_of(boxes[b"stsd"]), _sizes(boxes[b"stsz"])
-    offsets = _offsets(boxes, sizes)
+    offsets = find_offsets(boxes, sizes)
     if config is None or offsets is None or int((offsets + sizes).max()) > file.size:
         return None
     edits = boxes.get(b"elst")
@@ -58,7 +58,7 @@ def _sizes(box: bytes) -> NDArray[np.int64]:
     return np.full(count, equal, np.int64) if equal else np.frombuffer(box, ">u4", count, 12).astype(np.int64)
 
 
-def _offsets(boxes: Boxes, sizes: NDArray[np.int64]) -> NDArray[np.int64] | None:
+def find_offsets(boxes: Boxes, sizes: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """Return where the packets are, chunk by chunk; None if the tables do not fit together."""
     name = next((each for each in CHUNK_OFFSETS if each in boxes), None)
     if name is None or b"stsc" not in boxes:
