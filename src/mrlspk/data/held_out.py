@@ -81,7 +81,8 @@ def some_speakers(corpus: Manifest, n_speakers: int | None, *, seed: int, domain
 
 def with_two_utterances(corpus: Manifest) -> list[str]:
     """Return the speakers with two utterances or more."""
-    return [speaker for speaker, utterances in corpus.by_speaker().items() if len(utterances) > 1]
+    several = np.flatnonzero(corpus.by_speaker().sizes() > 1)
+    return [corpus.speakers[index] for index in several.tolist()]
 
 
 def draw_trials(

@@ -1,13 +1,14 @@
 """Draw utterances to fit a rotation to, and folds of held-out speakers to select one by."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.manifest import Manifest, Utterance
+from mrlspk.data.held_out import with_two_utterances
+from mrlspk.data.manifest import Manifest
 from mrlspk.data.trials import generate_trials
+from mrlspk.data.utterances.table import UtteranceTable
 from mrlspk.errors import DataError
 from mrlspk.rotation.selection import EmbeddedTrials, Fold, SpeakerEmbeddings
 
@@ -22,37 +23,30 @@ type Vectors = Mapping[str, NDArray[np.floating]]
 
 def draw_utterances(corpus: Manifest, *, per_speaker: int, max_speakers: int, seed: int) -> Manifest:
     """Draw up to ``per_speaker`` utterances of up to ``max_speakers`` speakers."""
-    rng = np.random.default_rng(seed)
-    groups = corpus.by_speaker()
-    speakers = sorted(rng.permutation(corpus.speakers)[:max_speakers].tolist())
-    drawn = {
-        utterance
-        for speaker in speakers
-        for utterance in (groups[speaker][index] for index in rng.permutation(len(groups[speaker]))[:per_speaker])
-    }
-    return Manifest(corpus.root, tuple(filter(drawn.__contains__, corpus.utterances)))
+    rng, groups = np.random.default_rng(seed), corpus.by_speaker()
+    is_drawn = np.zeros(len(corpus.utterances), bool)
+    for speaker in sorted(rng.permutation(len(corpus.speakers))[:max_speakers].tolist()):
+        places = groups.places_of(speaker)
+        is_drawn[places[rng.permutation(len(places))[:per_speaker]]] = True
+    return Manifest(corpus.root, corpus.utterances.where(is_drawn))
 
 
-def sample_utterances(corpus: Manifest, n_utterances: int, *, seed: int) -> tuple[Utterance, ...]:
+def sample_utterances(corpus: Manifest, n_utterances: int, *, seed: int) -> UtteranceTable:
     """Draw up to ``n_utterances``, in the order of the corpus, plus one of each speaker that the draw missed.
 
     Speakers are as unbalanced as in the corpus.
     """
-    order = np.random.default_rng(seed).permutation(len(corpus.utterances)).tolist()
-    drawn = set(order[:n_utterances])
-    drawn_speakers = {corpus.utterances[index].speaker_id for index in drawn}
-    for index in order[n_utterances:]:
-        if (speaker := corpus.utterances[index].speaker_id) not in drawn_speakers:
-            drawn.add(index)
-            drawn_speakers.add(speaker)
-    return tuple(utterance for index, utterance in enumerate(corpus.utterances) if index in drawn)
+    order = np.random.default_rng(seed).permutation(len(corpus.utterances))
+    is_drawn = np.zeros(len(order), bool)
+    is_drawn[order[:n_utterances]] = True
+    is_drawn[order[np.unique(corpus.speaker_index[order], return_index=True)[1]]] = True  # the first of each speaker
+    return corpus.utterances.where(is_drawn)
 
 
 def with_speaker(corpus: Manifest, embeddings: Vectors) -> SpeakerEmbeddings:
     """Return the embeddings of a corpus, in its order, with speaker labels."""
-    index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
-    vectors = np.stack([embeddings[utterance.utterance_id] for utterance in corpus.utterances])
-    return SpeakerEmbeddings(vectors, np.array([index[utterance.speaker_id] for utterance in corpus.utterances]))
+    vectors = np.stack([embeddings[utterance_id] for utterance_id in corpus.utterance_ids])
+    return SpeakerEmbeddings(vectors, corpus.speaker_index)
 
 
 def check_speakers(corpus: Manifest, utterance_ids: Collection[str] | None = None) -> list[str]:
@@ -61,12 +55,8 @@ def check_speakers(corpus: Manifest, utterance_ids: Collection[str] | None = Non
     Raises:
         DataError: If there are fewer than `FEWEST_SPEAKERS`.
     """
-    counts = Counter(
-        utterance.speaker_id
-        for utterance in corpus.utterances
-        if utterance_ids is None or utterance.utterance_id in utterance_ids
-    )
-    speakers = [speaker for speaker in corpus.speakers if counts[speaker] > 1]
+    able = corpus if utterance_ids is None else corpus.only_utterances(utterance_ids)
+    speakers = with_two_utterances(able)
     if len(speakers) < FEWEST_SPEAKERS:
         kind = "two files" if utterance_ids is None else "two files that are long enough"
         raise DataError(
@@ -111,10 +101,9 @@ def _fold(
     match: Mapping[str, str] | None,
 ) -> Fold:
     others = corpus.without_speakers(speakers)
-    utterances = [each for each in corpus.only_speakers(speakers).utterances if each.utterance_id in crops]
-    held_out = Manifest(corpus.root, tuple(utterances))
+    held_out = corpus.only_speakers(speakers).only_utterances(crops)
     path = f"generated from {corpus.root}"
     trials = generate_trials(held_out, TRIALS_PER_FOLD, seed=seed, path=path, match=match)
-    ids = [utterance.utterance_id for utterance in utterances]
+    ids = held_out.utterance_ids
     embedded = EmbeddedTrials.of(trials, ids, np.stack([crops[utterance_id] for utterance_id in ids]))
     return Fold(with_speaker(others, whole), embedded, trials)

@@ -4,9 +4,8 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from itertools import chain
 from pathlib import Path
-from sys import intern
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from mrlspk.data.build import TrainingData, check_disjoint, domains_of, draw_val
 from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.data.utterance_ids import name_fault, session_of
+from mrlspk.data.utterances.table import UtteranceTable
 from mrlspk.errors import DataError, shorten
 from mrlspk.vectors.source import VectorSource
 from mrlspk.vectors.speakers import first_few, read_speakers, require_speakers
@@ -62,12 +62,12 @@ def read_vector_data(config: DataConfig, *, seed: int) -> VectorData:
     if len(corpus.speakers) < 2:
         raise DataError(f"expected two speakers or more to train on, got {len(corpus.speakers)}", corpus.root)
     trials = draw_validation_trials(validation, config, seed=seed, domains=domains)
-    fingerprint = _fingerprint(vectors, (*corpus.utterances, *validation.utterances))
+    fingerprint = _fingerprint(vectors, corpus, validation)
     train = CropDataset(corpus, crop_seconds=config.chunk_duration, seed=seed, fingerprint=fingerprint)
     return VectorData(corpus, train, validation, trials, domains, vectors=vectors)
 
 
-def _utterances(vectors: UnitVectors, labels: Mapping[str, str] | None) -> list[tuple[Utterance, ...]]:
+def _utterances(vectors: UnitVectors, labels: Mapping[str, str] | None) -> list[UtteranceTable]:
     """Return the utterances of each file, by id."""
     found = []
     for path, start, part in zip(vectors.paths, vectors.starts.tolist(), vectors.parts, strict=True):
@@ -76,12 +76,12 @@ def _utterances(vectors: UnitVectors, labels: Mapping[str, str] | None) -> list[
             what = f"expected ids that a trial list can hold, got {shorten(faulty)!r}: {name_fault(faulty)}"
             raise DataError(what, path, "Rename it.")
         named = zip(ids, require_speakers(ids, labels, path), strict=True)
-        utterances = [Utterance(id_, intern(name), intern(session_of(id_)), VectorSource(id_)) for id_, name in named]
-        found.append(tuple(sorted(utterances, key=attrgetter("utterance_id"))))
+        utterances = (Utterance(id_, name, session_of(id_), VectorSource(id_)) for id_, name in named)
+        found.append(UtteranceTable.of(utterances).in_order())
     return found
 
 
-def _domains(paths: Sequence[Path], files: Sequence[Sequence[Utterance]]) -> dict[str, str]:
+def _domains(paths: Sequence[Path], files: Sequence[UtteranceTable]) -> dict[str, str]:
     """Return the domain of each speaker: the name of the first of its files; warn of speakers of several.
 
     It is empty if all are of one.
@@ -91,7 +91,7 @@ def _domains(paths: Sequence[Path], files: Sequence[Sequence[Utterance]]) -> dic
     domains: dict[str, str] = {}
     shared: dict[str, None] = {}
     for name, utterances in zip(names, files, strict=True):
-        for speaker in {each.speaker_id for each in utterances}:
+        for speaker in utterances.speakers:
             if domains.setdefault(speaker, name) != name:
                 shared[speaker] = None
     if shared:
@@ -100,17 +100,19 @@ def _domains(paths: Sequence[Path], files: Sequence[Sequence[Utterance]]) -> dic
     return domains if len(set(domains.values())) > 1 else {}
 
 
-def _manifest(paths: Sequence[Path], files: Sequence[Sequence[Utterance]]) -> Manifest:
+def _manifest(paths: Sequence[Path], files: Sequence[UtteranceTable]) -> Manifest:
     """Return the utterances of files, by id; the root names the files."""
     root = paths[0] if len(paths) == 1 else Path(" + ".join(path.name for path in paths))
-    return Manifest(root, tuple(sorted((each for file in files for each in file), key=attrgetter("utterance_id"))))
+    return Manifest(root, UtteranceTable.of(chain.from_iterable(files)).in_order())
 
 
-def _fingerprint(vectors: UnitVectors, utterances: Sequence[Utterance]) -> str:
+def _fingerprint(vectors: UnitVectors, *corpora: Manifest) -> str:
     """Return the SHA-256, in hex, over ids, speakers and values, whatever the files and their formats."""
+    utterances = chain.from_iterable(each.utterances for each in corpora)
     named = "\n".join(f"{each.utterance_id} {each.speaker_id}" for each in utterances)
     digest = hashlib.sha256(named.encode())
-    rows, step = vectors.find([each.utterance_id for each in utterances]), rows_per_block(vectors.dim)
+    ids = list(chain.from_iterable(each.utterance_ids for each in corpora))
+    rows, step = vectors.find(ids), rows_per_block(vectors.dim)
     for start in range(0, len(rows), step):
         digest.update(vectors.rows(rows[start : start + step]).astype("<f4", copy=False).tobytes())
     return digest.hexdigest()

@@ -89,6 +89,8 @@ class PackedText(Sequence[str]):
 
     def order(self) -> NDArray[np.int64]:
         """Return the rows in the order of the texts; equal texts stay in their order."""
+        if self.first_disorder() is None:
+            return np.arange(len(self))
         texts = list(self.encoded())
         return np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)
 

@@ -192,8 +192,11 @@ class SpeakerGroups(Mapping[str, Utterances]):
         return iter(self._table.speakers)
 
     def __getitem__(self, speaker: str) -> Utterances:
-        number = self._numbers[speaker]
-        return _Part(self._table, self.places[self.bounds[number] : self.bounds[number + 1]])
+        return _Part(self._table, self.places_of(self._numbers[speaker]))
+
+    def places_of(self, speaker_index: int) -> NDArray[np.int64]:
+        """Return the places of the utterances of a speaker in the table."""
+        return self.places[self.bounds[speaker_index] : self.bounds[speaker_index + 1]]
 
     def sizes(self) -> NDArray[np.int64]:
         """Return the number of utterances of each speaker, (speakers,)."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from mrlspk.config import Config
 from mrlspk.data.build import TrainingData
 from mrlspk.data.crops.loader import count_workers
+from mrlspk.data.held_out import with_two_utterances
 from mrlspk.data.manifest import Manifest, Utterance
 from mrlspk.distributed import ALONE, Ranks
 from mrlspk.feature_store.extraction import ensure_crops, ensure_utterances
@@ -76,13 +77,10 @@ def draw_choice(corpus: Manifest, config: Config) -> tuple[Manifest, Manifest | 
 
     The draw has at least one utterance of each speaker. None can be selected on with too few speakers of two.
     """
-    chosen = sample_utterances(corpus, config.features.n_whole, seed=config.seed)
-    index = {speaker: number for number, speaker in enumerate(corpus.speakers)}
-    speakers = np.array([index[utterance.speaker_id] for utterance in chosen], np.int64)
-    found = Manifest(corpus.root, chosen)
+    found = Manifest(corpus.root, sample_utterances(corpus, config.features.n_whole, seed=config.seed))
     some = draw_utterances(found, per_speaker=CHOICE_UTTERANCES, max_speakers=CHOICE_SPEAKERS, seed=config.seed)
-    enough = sum(len(each) > 1 for each in some.by_speaker().values()) >= FEWEST_SPEAKERS
-    return found, some if enough else None, speakers
+    enough = len(with_two_utterances(some)) >= FEWEST_SPEAKERS
+    return found, some if enough else None, found.speaker_index
 
 
 @dataclass(frozen=True, eq=False)
