@@ -3,7 +3,7 @@ import pytest
 
 from mrlspk.evaluation.wrong_speakers.mixture import Normal, part
 from mrlspk.evaluation.wrong_speakers.search import search_voices
-from mrlspk.evaluation.wrong_speakers.voices import Voices
+from mrlspk.evaluation.wrong_speakers.voices import Sums, Voices
 
 DIM = 48
 
@@ -74,9 +74,32 @@ def test_one_utterance_a_speaker_leaves_nothing_to_search_for():
 
 
 def test_similar_speakers_of_a_group_are_not_one_voice():
-    vectors, index = draw_voices(80, 6)
-    vectors[index < 20] += 2 * np.random.default_rng(1).normal(size=DIM)  # twenty who share a room or an accent
-    assert search(vectors, index).same_voices == ()
+    vectors, index = draw_voices(160, 6)
+    vectors[index < 16] += 2 * np.random.default_rng(1).normal(size=DIM)  # sixteen who share a room or an accent
+    index[96:99] = 160  # half of speaker 16
+    found = search(vectors, index)
+    assert [each.speakers for each in found.same_voices] == [(16, 160)]
+
+
+def test_moved_utterances_do_not_make_their_speakers_one_voice():
+    vectors, index = draw_voices(60, 8)
+    index[16:23] = 30  # all but one of speaker 2
+    found = search(vectors, index)
+    assert [each.rows.tolist() for each in found.other_voices] == [list(range(16, 23))]
+    assert found.same_voices == ()
+
+
+def test_cosines_of_different_speakers_are_about_zero_whatever_all_have_in_common():
+    vectors, index = draw_voices(60, 5)
+    sums = Voices(vectors, index, 60).sums()
+    cosines = sums.means @ sums.means.T
+    assert abs(cosines[np.triu_indices(60, 1)].mean()) < 0.03
+
+
+def test_cosine_within_few_recordings_is_drawn_to_the_typical_one():
+    two = Sums(np.array([[1.5, np.sqrt(0.75)], [1.0, 0.0]]), np.array([2, 1]))  # a cosine of 0.5, and one recording
+    assert two.own_cosines == pytest.approx([0.5, 0])
+    assert two.within(0.8) == pytest.approx([(0.5 + 2 * 0.8) / 3, 0.8])
 
 
 def test_order_and_length_of_the_vectors_do_not_matter():
