@@ -4,6 +4,7 @@ import logging
 
 import pytest
 import torch
+from fsspec.config import conf
 
 from factories import write_voices
 from integration.model_server import Answer, ModelServer
@@ -107,14 +108,14 @@ def test_no_server_is_an_error_of_the_network(run):
 
 
 def test_local_copies_by_simplecache(packed, server, tmp_path, monkeypatch):
-    from fsspec.config import conf
-
-    monkeypatch.setitem(conf, "simplecache", {"cache_storage": str(tmp_path)})
     server.always = Answer(range_honoured=False)
     files, shards = crops_of(packed[0]), crops_of(f"simplecache::{server.url}")
     for key in keys():
         assert torch.equal(shards[key][0], files[key][0])
     assert len([each for each in server.paths if each.endswith(".tar")]) == 8  # of each shard the size, then all of it
+    monkeypatch.setitem(conf, "simplecache", {"cache_storage": str(tmp_path)})
+    with pytest.raises(DataError, match="expected a cache of each process, got a folder that all share"):
+        scan_corpus(f"simplecache::{server.url}")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ ATTEMPTS = 6
 FIRST_WAIT_SECONDS = 0.5  # doubled after each attempt, and up to half as long again by chance
 CONNECT_SECONDS, READ_SECONDS = 20.0, 60.0
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})  # HTTP statuses of which the next attempt may get another
+OWN_FOLDER = "TMP"  # fsspec's word for a temporary folder
 INSTALL = "Type: pip install 'mrlspk[remote]'"
 
 _URL = re.compile(r"((?:[a-z][a-z0-9+.-]+::)*[a-z][a-z0-9+.-]+):/+(?=[^/])(.+)", re.IGNORECASE | re.DOTALL)
@@ -167,6 +168,10 @@ def _open_filesystem(url: str) -> tuple[Any, str]:
         from fsspec import config, core
     except ImportError as error:
         raise MissingDependencyError("a URL needs the package fsspec", url, INSTALL) from error
+    for name in _protocols(url)[:-1]:  # caches: of fsspec's, one process reads what another has half fetched
+        if config.conf.get(name, {}).get("cache_storage", OWN_FOLDER) != OWN_FOLDER:
+            fix = "Leave cache_storage out of fsspec's configuration: each process then has a folder of its own."
+            raise DataError(f"expected a cache of each process, got a folder that all share ({name})", url, fix)
     options = {name: _options(name, config.conf.get(name, {})) for name in _protocols(url)}
     try:
         filesystem, path = core.url_to_fs(url, **{name: each for name, each in options.items() if each})

@@ -122,7 +122,7 @@ def _write(
             on_progress(n_done, total)
 
     count(0)
-    keys = sample_keys([each.utterance_id for each in manifest.utterances])
+    keys = sample_keys(manifest.utterance_ids)
     write_shards(folder, missing, plan, manifest.utterances, keys, jobs=jobs or default_jobs(), on_samples=count)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +50,6 @@ def plan_shards(
     *,
     shard_bytes: int,
     seed: int,
-    on_utterance: Callable[[int], None] | None = None,
 ) -> ShardPlan:
     """Return the plan of a corpus; no audio is read.
 
@@ -58,7 +57,6 @@ def plan_shards(
         utterances: In the order of their ids.
         shard_bytes: Size of a shard; only one with a single larger recording is larger.
         seed: Of the order.
-        on_utterance: Called with how many have been looked at.
 
     Raises:
         DataError: If a file is gone.
@@ -70,8 +68,6 @@ def plan_shards(
         sizes[place] = _packed_bytes(utterance.source, n_bytes)
         facts = utterance.utterance_id, utterance.speaker_id, utterance.session_id, n_bytes, changed_ns
         digest.update(json.dumps([*facts, *_part(utterance.source)]).encode())
-        if on_utterance:
-            on_utterance(place + 1)
     order = np.random.default_rng(seed).permutation(len(utterances))
     bounds = _bounds(sizes[order], shard_bytes)
     return ShardPlan(order, bounds, np.add.reduceat(sizes[order], bounds[:-1]), digest.hexdigest())
