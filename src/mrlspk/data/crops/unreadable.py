@@ -8,8 +8,8 @@ from mrlspk.errors import DataError
 SHOWN = 20  # files named in a message
 REPLACED = "%s; crops of other files replace its crops"  # a warning
 FIX = (
-    "Copy these files again or leave them out of the corpus; `mrlspk data check --decode all` finds all such files. "
-    "Look at the disk or network if they are fine. data.max_unreadable allows more of them."
+    "Copy these files again, or leave them out: `mrlspk data check CORPUS --decode all --write-excludes FILE` lists "
+    "all such files for data.exclude. Look at the disk or network if they are fine. data.max_unreadable allows more."
 )
 
 
