@@ -13,6 +13,7 @@ from pathlib import Path
 from mrlspk.data.audio.formats import AUDIO_SUFFIXES, HEADERLESS_SUFFIXES
 from mrlspk.data.left_out import LeftOut, left_out_problems, named
 from mrlspk.data.problems import Problem, error, refuse_errors, warning
+from mrlspk.data.slow_counts import SlowCount
 from mrlspk.data.utterance_ids import printable
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
@@ -120,8 +121,10 @@ class _Walk:
     def run(self) -> bool:
         """Walk all folders; return False if there is a link to one, which must not be there."""
         self._waiting.append(("", frozenset(_inodes_above(self._root)) if self._has_links else _NO_INODES))
+        slow = SlowCount(f"{printable(self._root)}: audio files found")
         while self._waiting:
             self._enter(*self._waiting.popleft())
+            slow.reached(len(self.files))
             if self._links and not self._has_links:
                 return False
         return True

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrlspk.data.audio.source import AudioSource, Channel
-from mrlspk.data.utterances.packed_text import PackedText, TextPacker
+from mrlspk.data.slow_counts import SlowCount
+from mrlspk.data.utterances.packed_text import CHUNK, PackedText, TextPacker
 from mrlspk.data.utterances.sources import SourcePacker, Sources
 from mrlspk.data.utterances.utterance import Utterance
 
@@ -83,9 +84,11 @@ class UtteranceTable(Utterances):
         """Return the table of utterances in their order, which are read once; a table as it is."""
         if isinstance(utterances, UtteranceTable):
             return utterances
-        packer = _Packer()
-        for utterance in utterances:
+        packer, slow = _Packer(), SlowCount("utterances listed")
+        for number, utterance in enumerate(utterances):
             packer.append(utterance)
+            if not number % CHUNK:
+                slow.reached(number)
         return packer.packed()
 
     def __len__(self) -> int:

@@ -1,12 +1,15 @@
 import gc
+import logging
 import pickle
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from mrlspk.data import slow_counts
 from mrlspk.data.audio.source import AudioSource, ChannelSource, FileSource, RangeSource, TarMember
 from mrlspk.data.manifest import CorpusListing, Manifest, Utterance
+from mrlspk.data.utterances import table
 from mrlspk.data.utterances.packed_text import PackedText
 from mrlspk.data.utterances.table import UtteranceTable
 
@@ -132,6 +135,21 @@ def test_a_listing_keeps_what_a_recipe_yields(utterances):
     listing = CorpusListing((each for each in utterances), left_out=("a.wav",))
     assert listing == CorpusListing(utterances, ("a.wav",))
     assert listing.utterances == listing.utterances == utterances
+
+
+def test_a_long_listing_tells_how_far_it_is(utterances, monkeypatch, caplog):
+    clock = iter(range(0, 1000, 4))
+    monkeypatch.setattr(slow_counts.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(table, "CHUNK", 3)
+    with caplog.at_level(logging.INFO, logger="mrlspk.data"):
+        UtteranceTable.of(utterances)
+    assert caplog.messages == [f"utterances listed: {number} so far" for number in (6, 15)]
+
+
+@pytest.mark.parametrize("limit", ["sources.MOST_FOLDERS", "columns.MOST_SHARED"])
+def test_tables_of_many_folders_and_texts_are_the_same(utterances, monkeypatch, limit):
+    monkeypatch.setattr(f"mrlspk.data.utterances.{limit}", 1)
+    assert UtteranceTable.of(utterances) == utterances
 
 
 NAMES = ["b", "", "ü/ß", "a\nb", "\udcff", "a", "b", "\U0001f600", "z" * 300, "\uffff"]
