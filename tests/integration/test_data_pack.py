@@ -139,6 +139,14 @@ def test_stopped_pack_of_another_corpus_is_not_taken_up(pack, monkeypatch):
     assert pack("--force", "--json").json["utterances"] == 16
 
 
+def test_url_to_pack_to_is_a_usage_error(pack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = pack("-o", "s3://bucket/shards")
+    assert outcome.exit_code == 2
+    assert "s3://bucket/shards: shards are written to a folder of this machine" in outcome.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "trials.txt"]
+
+
 def test_index_is_json_lines_without_pyarrow(pack, tmp_path, tiny_corpus, monkeypatch):
     monkeypatch.setattr(reading, "find_spec", lambda _: None)
     outcome = pack("--json")

@@ -15,6 +15,7 @@ PURPOSES = {
     "onnx": "ONNX models",
     "openvino": "OpenVINO",
     "parquet": "Parquet files",
+    "remote": "corpora at URLs",
     "report": "report pages",
     "safetensors": "safetensors files",
     "silero": "Silero VAD",

@@ -11,10 +11,11 @@ from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.exclude import leave_out
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.processes import default_jobs
+from mrlspk.data.remote import as_url, is_url
 from mrlspk.data.shards.packing import ShardFolder, write_shards
 from mrlspk.data.shards.plan import ShardPlan, plan_shards
 from mrlspk.data.shards.sample_keys import sample_keys
-from mrlspk.errors import MrlspkError
+from mrlspk.errors import MrlspkError, UsageError
 from mrlspk.files import OnProgress
 from mrlspk.partial_files import write_errors
 
@@ -75,9 +76,13 @@ def pack_shards(
         on_progress: Called with (utterances packed, utterances).
 
     Raises:
+        UsageError: If the folder is a URL.
         DataError: If the corpus is absent or cannot be used.
         MrlspkError: If shards are there, or cannot be written.
     """
+    if is_url(output):
+        fix = "Pack into a folder, then copy it, e.g. with `aws s3 sync` or rclone."
+        raise UsageError("shards are written to a folder of this machine", as_url(output), fix)
     folder = ShardFolder(output, name)
     (manifest,) = leave_out([scan_corpus(corpus, recipe)], exclude)
     plan = plan_shards(manifest.utterances, shard_bytes=shard_bytes, seed=seed)
