@@ -29,20 +29,23 @@ def main() -> None:
         n_speakers, n_utterances = given.speakers // share, given.utterances // share
         with tempfile.TemporaryFile() as file:
             vectors = np.memmap(file, np.float32, "w+", shape=(n_utterances, given.dim))
-            speaker_index = _write(vectors, n_speakers)
+            speaker_index, moved = _write(vectors, n_speakers)
             before, start = _mebibytes(), time.perf_counter()
             found = search_voices(Voices(vectors, speaker_index, n_speakers + SPLIT), np.arange(n_utterances) // 10)
             seconds = time.perf_counter() - start
-            moved = sum(len(each.rows) for each in found.other_voices)
+            reported = {row for each in found.other_voices for row in each.rows.tolist()}
+            groups, split = {each.speakers for each in found.same_voices}, {(n, n_speakers + n) for n in range(SPLIT)}
+            n_others = len(reported - moved) + len(groups - split)
             print(
                 f"{n_speakers:,} speakers, {n_utterances:,} utterances: {seconds:.0f} s, memory grew by "
-                f"{_mebibytes() - before:.0f} MiB; {moved} of {MOVED} moved utterances, "
-                f"{len(found.same_voices)} of {SPLIT} split speakers"
+                f"{_mebibytes() - before:.0f} MiB; {len(reported & moved)} of {MOVED} moved utterances, "
+                f"{len(groups & split)} of {SPLIT} split speakers, {n_others} others",
+                flush=True,
             )
 
 
-def _write(vectors: np.ndarray, n_speakers: int) -> np.ndarray:
-    """Fill in embeddings around a direction for each speaker; return their speakers, some of them wrong."""
+def _write(vectors: np.ndarray, n_speakers: int) -> tuple[np.ndarray, set[int]]:
+    """Fill in embeddings around a direction for each speaker; return their speakers, and which have a wrong one."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(n_speakers, vectors.shape[1])).astype(np.float32)
     index = np.sort(rng.integers(0, n_speakers, len(vectors)))
@@ -54,7 +57,7 @@ def _write(vectors: np.ndarray, n_speakers: int) -> np.ndarray:
         index[rows[: len(rows) // 2]] = n_speakers + number
     moved = rng.choice(np.flatnonzero((index >= SPLIT) & (index < n_speakers)), MOVED, replace=False)
     index[moved] = SPLIT + (index[moved] - SPLIT + 1) % (n_speakers - SPLIT)
-    return index
+    return index, set(moved.tolist())
 
 
 def _mebibytes() -> float:
