@@ -70,6 +70,10 @@ def test_unreadable_files_are_listed_and_the_rest_is_written(run, tiny_corpus, t
         "speaker2/a/1.wav": f"{tiny_corpus.root}/speaker2/a/1.wav: cannot be decoded as .wav audio"
         " (FFmpeg: Invalid data found when processing input; libsndfile: Format not recognised)",
     }
+    (tmp_path / "excluded.txt").write_text("speaker1/a/1.wav\tunreadable\nspeaker2/a/1.wav\tunreadable\n")
+    excluded = "--exclude", tmp_path / "excluded.txt", "--update", "--json"
+    outcome = run("data", "scan", tiny_corpus.root, "-o", tmp_path / "a.parquet", *excluded)
+    assert (outcome.exit_code, outcome.json["unchanged"], outcome.json["read"]) == (0, 14, 0)
     for path in tiny_corpus.root.rglob("*.wav"):
         path.write_text("no audio")
     outcome = run("data", "scan", tiny_corpus.root, "-o", tmp_path / "b.parquet")

@@ -1,12 +1,13 @@
 """Scan a corpus once, and write what its headers state to a manifest file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.data.choices import AUTO
 from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.exclude import leave_out
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.manifest_files.facts import READ, RESUMED, UNCHANGED
 from mrlspk.data.manifest_files.formats import Format, format_of, write_rows
@@ -59,6 +60,7 @@ def scan_manifest(
     *,
     form: Format | None = None,
     recipe: str = AUTO,
+    exclude: Sequence[Path] = (),
     update: bool = False,
     force: bool = False,
     jobs: int | None = None,
@@ -73,6 +75,7 @@ def scan_manifest(
         path: The manifest file.
         form: Of it; None: by its suffix.
         recipe: Of the corpus, as `scan_corpus` takes it.
+        exclude: Lists of utterances to leave out.
         update: Read only files whose size or time of change differ from those in the manifest file, if it exists.
         force: Overwrite the manifest file.
         jobs: Processes; None: one for each processor, up to eight.
@@ -86,10 +89,10 @@ def scan_manifest(
     """
     form = form or format_of(path)
     earlier = _check_update(path, form) if update and path.exists() else None
-    if earlier is not None and (found := find_unchanged(corpus, earlier, recipe)) is not None:
+    if earlier is not None and not exclude and (found := find_unchanged(corpus, earlier, recipe)) is not None:
         counts = found.utterances, found.speakers, found.seconds
         return ScanReport(path, form, corpus, *counts, 0, found.utterances, 0, {}, found.left_out)
-    manifest = scan_corpus(corpus, recipe)
+    (manifest,) = leave_out([scan_corpus(corpus, recipe)], exclude)
     known = known_by_id(read_rows(earlier)) if earlier is not None else {}
     with claimed_file(_journal_of(path, form), force=force or earlier is not None, take_up=True) as claim:
         claim.keep_rows()

@@ -9,7 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.corpus_option import CorpusChoice
+from mrlspk.cli.corpus_option import CorpusChoice, ExcludeFiles
 from mrlspk.cli.options import AsJson, Debug, Force, Quiet
 from mrlspk.cli.panels import Panel, option
 from mrlspk.data.choices import AUTO
@@ -52,6 +52,7 @@ def scan_command(
         option(Panel.OUTPUT, help="Read only new files, and those whose size or time of change differ."),
     ] = False,
     corpus: CorpusChoice = AUTO,
+    exclude: ExcludeFiles = None,
     jobs: Annotated[
         int | None,
         option(
@@ -84,6 +85,7 @@ def scan_command(
             manifest,
             form=None if form is None else form.value,
             recipe=corpus,
+            exclude=exclude or (),
             update=update,
             force=force,
             jobs=jobs,
