@@ -1,5 +1,8 @@
 """A run on several corpora whose speakers have the same names."""
 
+import json
+import re
+
 import pytest
 import torch
 import yaml
@@ -31,6 +34,12 @@ def test_run_on_two_corpora_is_trained_resumed_and_scored_by_its_ids(run, config
     lines = (config.parent / "checkpoints/joined/validation-trials.txt").read_text().splitlines()
     names = {line.split()[1].partition("/")[0] for line in lines}
     assert names == {"calls", "flat"}
+    for line in (config.parent / "checkpoints/joined/metrics.jsonl").read_text().splitlines():
+        if (entry := json.loads(line))["event"] == "epoch":
+            by_corpus = entry["validation"]["eer_by_domain"]
+            assert by_corpus.keys() == {"calls", "flat"}
+            assert all(0 <= eer <= 1 for eers in by_corpus.values() for eer in eers.values())
+    assert re.search(r"^  calls +[\d.]+ +[\d.]+$", outcome.stderr, re.MULTILINE)
     scored = run("eval", outcome.json["best_checkpoint"], "--json")
     assert scored.exit_code == 0, scored.stderr
     assert scored.json["trials"][0]["audio_root"] == "calls + flat"

@@ -35,11 +35,13 @@ class EpochRows:
             yield from self._lines((name, *(percent(eers.get(dim)) for dim in self._dims)), width)
 
     def row(self, record: "EpochRecord", width: int) -> Iterator[str]:
-        """Yield the row of an epoch; the best so far is marked."""
+        """Yield the row of an epoch, and the EER of each corpus if there are several; the best so far is marked."""
         eers = (percent(record.validation.eer.get(dim)) for dim in self._dims)
         figures = f"{record.train_loss:.3f}", f"{record.validation.loss:.3f}", f"{record.seconds:,.0f} s"
         best = ("best",) if record.is_best else ()
         yield from self._lines((self._epoch(record.epoch), *eers, *figures, *best), width)
+        for domain, of_domain in record.validation.eer_by_domain.items():
+            yield from self._lines((f"  {domain}", *(percent(of_domain.get(dim)) for dim in self._dims)), width)
 
     def _epoch(self, epoch: int) -> str:
         return f"epoch {epoch}/{self._num_epochs}"

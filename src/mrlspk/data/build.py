@@ -19,7 +19,7 @@ from mrlspk.data.corpora.joined import (
     names_in_corpora,
     scan_corpora,
 )
-from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.corpora.recipe_registry import recipe_for, scan_corpus
 from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.crops.loader import WatchedLoader, count_workers
 from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
@@ -32,7 +32,7 @@ from mrlspk.data.metadata import read_metadata, speaker_values
 from mrlspk.data.remote import is_url
 from mrlspk.data.shards.order import ShardWindow
 from mrlspk.data.trials import Trials
-from mrlspk.errors import ConfigError, DataError
+from mrlspk.errors import ConfigError, DataError, UsageError
 from mrlspk.reading import is_file, is_folder
 
 logger = logging.getLogger("mrlspk.data")
@@ -100,12 +100,16 @@ def training_parts(config: DataConfig) -> tuple[CorpusPart, ...]:
 
     Raises:
         DataError: If one is absent, or there twice.
-        UsageError: If there is no such recipe.
+        ConfigError: If there is no such recipe.
     """
     seen: dict[tuple[Path, str], int] = {}
     for number, entry in enumerate(config.training_corpora):
         key = "train_dataset" if isinstance(config.train_dataset, Path) else f"train_dataset[{number}].path"
         _check_there(config, key, entry.path, "")
+        try:
+            recipe_for(entry.path, entry.corpus)
+        except UsageError as fault:
+            raise ConfigError(fault.what, f"data.train_dataset[{number}].corpus", fault.fix) from fault
         if (first := seen.setdefault((entry.path.absolute(), entry.corpus), number)) != number:
             what = f"expected different corpora, got that of data.train_dataset[{first}] again"
             raise DataError(

@@ -1,6 +1,7 @@
 """Records of a run: progress, validation result, warm start, baselines, steps and epochs; the observer protocol."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, Protocol
 
@@ -90,12 +91,14 @@ class ValidationResult:
         widths: Metrics of each width that is trained, rising.
         mean_log_eer: Mean natural logarithm of the EERs at the published widths.
         score_ranges: Of each width that is trained.
+        eer_by_domain: EER by published width of each domain, such as a corpus; empty if all speakers are of one.
     """
 
     loss: float
     widths: tuple[WidthMetrics, ...]
     mean_log_eer: float
     score_ranges: tuple[ScoreRanges, ...] = ()
+    eer_by_domain: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     @property
     def eer(self) -> dict[int, float]:
@@ -114,6 +117,7 @@ class ValidationResult:
             "eer": self.eer,
             "min_dcf": self.min_dcf,
             "mean_log_eer": self.mean_log_eer,
+            **({"eer_by_domain": dict(self.eer_by_domain)} if self.eer_by_domain else {}),
         }
 
 

@@ -139,7 +139,10 @@ class ValidationTrials:
         loss = self._loss(torch.from_numpy(np.asarray(embeddings, np.float32)))
         widths = self._measure(embeddings, self.dims)
         ranges = measure_score_ranges(self._scores(embeddings, self.dims), self.trials.is_target, self.dims)
-        return ValidationResult(loss, widths, self.mean_log_eer_of(embeddings), ranges)
+        domains = self.by_domain()
+        eers = {name: trials.eers(embeddings, self.published_dims) for name, trials in domains.items()}
+        mean = float(np.mean([domains[name].mean_log_eer(each) for name, each in eers.items()]))
+        return ValidationResult(loss, widths, mean, ranges, eers if len(eers) > 1 else {})
 
     def mean_log_eer_of(self, embeddings: NDArray[np.floating]) -> float:
         """Return the mean natural logarithm of the EERs at the published widths, over all domains."""

@@ -5,7 +5,7 @@ from mrlspk.data.build import build_sampler, build_train_loader, build_training_
 from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
 from mrlspk.data.trials import read_trials
 from mrlspk.data.utterance_ids import speaker_of
-from mrlspk.errors import DataError
+from mrlspk.errors import ConfigError, DataError
 from tiny_corpora import write_speakers
 
 
@@ -97,6 +97,9 @@ def test_validation_corpus_must_not_share_speakers_with_any_of_several(config, t
     twice = changed(config, train_dataset=[others, config.train_dataset, {"path": others, "weight": 2}])
     with pytest.raises(DataError, match=r"train_dataset\[2\].path: .*others: .* that of data.train_dataset\[0\] again"):
         build_training_data(twice, seed=0)
+    misspelt = changed(config, train_dataset=[others, {"path": root, "corpus": "{spaeker}/*"}])
+    with pytest.raises(ConfigError, match=r"data.train_dataset\[1\].corpus: expected the fields speaker, session"):
+        build_training_data(misspelt, seed=0)
     absent = changed(config, train_dataset=[others, tmp_path / "gone"])
     with pytest.raises(DataError, match=r"data.train_dataset\[1\].path: .*gone: no such folder"):
         build_training_data(absent, seed=0)
