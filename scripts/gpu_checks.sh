@@ -22,6 +22,13 @@ check memory scripts/check_gpu_profile.py --minutes 8
 check speed scripts/bench_training.py --config configs/scratch-small.yaml --rounds 5 --batch-size 64
 # Recordings per second, embedded eagerly in fp32, as by default, compiled and in bf16, for docs/gpu.md.
 check throughput scripts/bench_throughput.py --device cuda
+# Crops augmented in batches on the GPU against those of the decoding processes, for docs/data.md.
+speech="${MRLSPK_SHARED:-../shared}/speech"
+if [[ -d "$speech" ]]; then
+  check augmentation scripts/check_augmentation.py "$speech" --device cuda
+else
+  echo "gpu_checks: no $speech (set MRLSPK_SHARED): augmentation is not compared" >&2
+fi
 # One process against two, with synchronised BatchNorm, for docs/distributed.md.
 if [[ "$("$python" -c 'import torch; print(torch.cuda.device_count())')" -ge 2 ]]; then
   check processes scripts/check_distributed.py --device cuda

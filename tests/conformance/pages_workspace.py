@@ -58,6 +58,8 @@ def write_corpora(folder: Path, shared: Path) -> None:
     shutil.copytree(folder / "corpus" / "dev", folder / "wav", dirs_exist_ok=True)
     for name in ("train", "test"):
         (folder / name).symlink_to(f"corpus/{name}")
+    for name, noises in (("musan", "musan"), ("RIRS_NOISES", "rirs")):
+        (folder / name).symlink_to(shared.absolute() / "speech" / noises)
     copy = folder / "corpus" / "test" / NAMED
     copy.parent.mkdir(parents=True)
     shutil.copy(shared / "speech" / "test" / NAMED, copy)
