@@ -45,6 +45,15 @@ def test_passes_can_be_entered_at_any_draw():
         seen.update(items.tolist())
 
 
+@pytest.mark.parametrize("weights", [WEIGHTS, [0.5], [0.3] * 7 + [1.0], None])
+def test_passes_set_aside_are_enough_wherever_they_begin(weights):
+    passes = WeightedPasses(len(WEIGHTS if weights is None else weights), weights, seed=1)
+    for n_uses in (1, 3, 20):
+        n = passes.n_passes_for(n_uses)
+        assert min(passes.start(first + n) - passes.start(first) for first in range(50)) >= n_uses
+        assert passes.start(n - 1) < n_uses
+
+
 def test_weighted_windows_keep_shards_together():
     shards = np.repeat(np.arange(4), 3)
     weights = np.where(shards == 2, 2.0, 1.0)
