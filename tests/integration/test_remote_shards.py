@@ -99,6 +99,19 @@ def test_server_at_fault_is_one_error_that_names_the_shard(server, answer, error
     assert len(server.requests) - n_before == (6 if error is DownloadError else 1)
 
 
+def test_shard_that_is_cut_short_is_an_error(server):
+    shards = crops_of(server.url)
+    name = next(path for path in server.files if path.endswith("0.tar"))
+    server.files[name] = server.files[name][: 20 * 512]  # within the first recording
+    with pytest.raises(DataError, match="cut short: expected 16044 bytes at 512, got 9728"):
+        shards[min(keys(), key=lambda key: _place(shards, key, name))]
+
+
+def _place(shards, key, name):
+    source = shards.source_of(key.index)
+    return source.offset if source.archive.endswith(name) else 1 << 40
+
+
 def test_no_server_is_an_error_of_the_network(run):
     with ModelServer({}) as gone:
         pass

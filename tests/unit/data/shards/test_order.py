@@ -32,6 +32,11 @@ def test_permutation_mixes_a_window_and_changes_with_the_seed():
     assert order_of(2, seed=0).tolist() == order_of(2, seed=0).tolist() != order_of(2, seed=1).tolist()
 
 
+def test_any_two_shards_may_share_a_window():
+    seen = (SHARDS[order_of(2, seed)].tolist() for seed in range(200))
+    assert len({frozenset(list(dict.fromkeys(each))[:2]) for each in seen}) == 21  # pairs of seven
+
+
 def test_one_window_for_all_shards_is_uniform():
     """Every item is first equally often: 32 items, 3,200 draws, 100 expected, five standard deviations allowed."""
     window = ShardWindow(SHARDS, 7)
