@@ -11,7 +11,7 @@ from mrlspk.data.manifest_files.rows import COLUMNS, COUNTS, FIX, NUMBERS, REQUI
 from mrlspk.errors import DataError, MissingDependencyError, shorten
 
 MAGIC = b"PAR1"
-ROWS_PER_GROUP = 1 << 16
+ROWS_PER_GROUP = 1 << 13
 NO_PYARROW = "Type: pip install pyarrow, or use a .jsonl file."
 
 
@@ -42,18 +42,25 @@ def read_parquet_rows(path: Path) -> Iterator[ManifestRow]:
             yield row_of(dict(zip(batch, values, strict=True)), f"{path}: row {number}")
 
 
-def read_parquet_columns(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
-    """Return whole columns, all of them or those that are in the file.
+def read_parquet_columns(path: Path, names: Sequence[str], *, empty: Sequence[str] = ()) -> dict[str, list[Any]] | None:
+    """Return whole columns of those that are in the file; None if a column of ``empty`` is not.
 
     Raises:
         DataError: If the file cannot be read.
         MissingDependencyError: If pyarrow is not installed.
     """
-    columns: dict[str, list[Any]] = {}
-    for batch in _batches(path, names):
-        for name, values in batch.items():
-            columns.setdefault(name, []).extend(values)
-    return columns
+    with _opened(path) as file:
+        present = [name for name in (*names, *empty) if name in file.schema_arrow.names]
+        table = file.read(present)
+        if any(table[name].null_count < len(table) for name in empty if name in present):
+            return None
+        return {name: _values(table[name]) for name in names if name in present}
+
+
+def _values(column: Any) -> list[Any]:
+    """Return the values of a column; NumPy, which has no empty ones, takes a fifth of the time."""
+    values: list[Any] = column.to_pylist() if column.null_count else column.to_numpy().tolist()
+    return values
 
 
 def write_parquet_rows(path: Path, rows: Iterable[ManifestRow]) -> None:
