@@ -1,8 +1,8 @@
 """Write the documents that say what the code says.
 
 docs/configuration.md comes from the configuration's models, docs/commands.md from the commands' own help, the
-tables of docs/pretrained-models.md from the registry, and those of keys in docs/migration.md from what
-``mrlspk config migrate`` goes by.
+tables of docs/pretrained-models.md from the registry, those of keys in docs/migration.md from what ``mrlspk config
+migrate`` goes by, and the table of problems in docs/data.md from their kinds.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,11 +16,13 @@ from mrlspk.cli.app import app
 from mrlspk.cli.pretrained_list import DESCRIBED, describe
 from mrlspk.config.migration_table import old_keys
 from mrlspk.config.reference import render_reference
+from mrlspk.data.checks.kinds import KINDS
 from mrlspk.pretrained import list_models
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 BEGIN, END = "<!-- from the registry -->\n", "<!-- end -->"
+BEGIN_KINDS = "<!-- from kinds.py -->\n"
 BEGIN_KEYS = "<!-- from migration.yaml -->\n"
 
 INTRODUCTION = """\
@@ -71,6 +73,16 @@ def render_models(text: str) -> str:
     return _between(text, BEGIN, "\n".join(("", *tables, "")))
 
 
+def render_data(text: str) -> str:
+    """Return the text of docs/data.md with the table of problems between its markers."""
+    rows = [
+        (f"`{each.name}`", each.severity, each.meaning, each.fix, each.threshold or "–", each.source or "–")
+        for each in KINDS.values()
+    ]
+    header = "kind", "severity", "meaning", "what to do", "threshold", "source of the threshold"
+    return _between(text, BEGIN_KINDS, f"\n{markdown_table(header, rows)}\n")
+
+
 def render_migration(text: str) -> str:
     """Return the text of docs/migration.md with the tables of old keys between its markers."""
     sections = dict.fromkeys(key.rpartition(".")[0] for key in old_keys())
@@ -101,8 +113,9 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main() -> None:
-    """Write the four files."""
-    for name, render in (("pretrained-models.md", render_models), ("migration.md", render_migration)):
+    """Write the files."""
+    renderers = {"pretrained-models.md": render_models, "migration.md": render_migration, "data.md": render_data}
+    for name, render in renderers.items():
         file = DOCS / name
         file.write_text(render(file.read_text(encoding="utf-8")), encoding="utf-8")
     (DOCS / "configuration.md").write_text(render_reference(), encoding="utf-8")

@@ -31,6 +31,12 @@ def test_configuration_reference_names_every_key():
     assert [key for key in leaves - sections if f"| `{key}` |" not in rendered] == []
 
 
+def test_table_of_problems_is_current(script):
+    text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    assert script["BEGIN_KINDS"] in text
+    assert text == script["render_data"](text), REFRESH
+
+
 def test_command_reference_is_current(script):
     assert (ROOT / "docs" / "commands.md").read_text(encoding="utf-8") == script["render_commands"](), REFRESH
 

@@ -43,9 +43,9 @@ def check_payload(report: "CorpusReport", model: "ModelFile | None") -> dict[str
 
 
 def _problem_entry(problem: "Problem") -> dict[str, str]:
-    from mrlspk.data.checks.kinds import KINDS
+    from mrlspk.data.checks.kinds import kind_of
 
-    return {**asdict(problem), "fix": KINDS[problem.kind].fix}
+    return {**asdict(problem), "fix": kind_of(problem.kind).fix}
 
 
 def check_tables(report: "CorpusReport") -> Iterator[RenderableType]:
@@ -66,13 +66,13 @@ def check_tables(report: "CorpusReport") -> Iterator[RenderableType]:
 
 def _fixes(problems: Sequence["Problem"]) -> Iterator[RenderableType]:
     """Yield a table of what to do about each kind of problem."""
-    from mrlspk.data.checks.kinds import KINDS
+    from mrlspk.data.checks.kinds import kind_of
 
     if problems:
         counts = Counter(problem.kind for problem in problems)
         yield ""
         yield output.table(
-            None, ("kind", "n", "what to do"), ((kind, n, KINDS[kind].fix) for kind, n in counts.items())
+            None, ("kind", "n", "what to do"), ((kind, n, kind_of(kind).fix) for kind, n in counts.items())
         )
 
 

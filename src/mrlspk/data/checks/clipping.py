@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 STEP = 2 / 32768  # samples that differ by less are equal: dither of 16 bits
 RUN = 3  # equal samples one after the other
 LEAST_RUNS = 4  # in one part
+LEAST_SHARE = 4e-4  # of the samples, at one limit; decoded AAC that was written as 16 bits has less
 LEAST_PEAK = 0.01  # of full scale; below it, sound has few steps
 FRAME_SAMPLES = 512
 LEAST_FRAMES = 8  # in the loudest third
@@ -39,7 +40,7 @@ def clipped_samples(part: NDArray[np.float32], highest: float, lowest: float, rm
 def _at_limit(at: NDArray[np.bool_]) -> int:
     """Return the samples at a limit if enough of them come in runs."""
     count = int(np.count_nonzero(at))
-    if count < RUN * LEAST_RUNS:
+    if count < max(RUN * LEAST_RUNS, LEAST_SHARE * len(at)):
         return 0
     (places,) = np.nonzero(at)
     (ends,) = np.nonzero(np.diff(places, append=len(at) + 1) != 1)

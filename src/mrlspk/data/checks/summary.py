@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from mrlspk.data.checks.kinds import KINDS
+from mrlspk.data.checks.kinds import kind_of
 from mrlspk.data.problems import Problem
 
 SHOWN_PLACES = 5  # of each kind of problem
@@ -40,10 +40,10 @@ def problem_summary(problems: Collection[Problem]) -> list[dict[str, Any]]:
             "kind": kind,
             "severity": severity,
             "count": count,
-            "meaning": KINDS[kind].meaning,
-            "fix": KINDS[kind].fix,
-            "threshold": KINDS[kind].threshold,
-            "source": KINDS[kind].source,
+            "meaning": kind_of(kind).meaning,
+            "fix": kind_of(kind).fix,
+            "threshold": kind_of(kind).threshold,
+            "source": kind_of(kind).source,
             "first": places[severity, kind],
         }
         for (severity, kind), count in sorted(counts.items(), key=lambda item: (item[0][0], -item[1], item[0][1]))

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import get_args
 
 import mrlspk.data
-from mrlspk.data.checks.kinds import KINDS
+from mrlspk.data.checks.kinds import KINDS, kind_of
 from mrlspk.data.left_out import Reason
 
 
@@ -26,3 +26,7 @@ def test_every_problem_of_the_code_is_a_kind_with_its_severity():
 def test_every_threshold_has_a_source_and_every_kind_a_remedy():
     assert [kind.name for kind in KINDS.values() if (kind.threshold is None) != (kind.source is None)] == []
     assert [kind.name for kind in KINDS.values() if not kind.fix.endswith(".") or not kind.meaning.endswith(".")] == []
+
+
+def test_kind_of_a_plug_in_is_described_too():
+    assert (kind_of("silent"), kind_of("of my recipe").name) == (KINDS["silent"], "of my recipe")
