@@ -105,7 +105,12 @@ def test_update_reads_only_what_changed(run, tiny_corpus, tmp_path, opened):
     assert (outcome["read"], outcome["unchanged"], outcome["utterances"]) == (3, 12, 15)
     rows = {row.id: row for row in read_rows(file)}
     assert [*rows] == tiny_corpus.utterance_ids
+    assert outcome["seconds"] == 7.5
     assert (rows["speaker0/a/1.wav"].mtime_ns, rows["speaker0/a/2.wav"].bytes) == (1, state.st_size + 12)
+    state = longer.stat()
+    longer.write_bytes(longer.read_bytes() + b"id3 \4\0\0\0tail")
+    os.utime(longer, ns=(state.st_atime_ns, state.st_mtime_ns))  # nothing else has changed
+    assert run(*scan, "--update", "--json").json["read"] == 1
     again = run("data", "scan", root, "-o", tmp_path / "b.parquet", "--json").json
     assert again["seconds"] == outcome["seconds"]
     assert (tmp_path / "b.parquet").read_bytes() == file.read_bytes()
