@@ -126,6 +126,15 @@ def test_nothing_is_overwritten_without_force(pack, tmp_path, tiny_corpus):
     assert len(scan_corpus(tmp_path / "shards").utterances) == 15
 
 
+def test_shards_are_not_packed_into_their_own_folder(pack, tmp_path):
+    pack()
+    before = contents(tmp_path / "shards")
+    outcome = pack("--force", corpus=tmp_path / "shards")
+    assert outcome.exit_code == 2
+    assert "holds the tars of the corpus" in outcome.stderr
+    assert contents(tmp_path / "shards") == before
+
+
 def test_stopped_pack_of_another_corpus_is_not_taken_up(pack, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt

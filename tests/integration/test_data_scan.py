@@ -118,6 +118,13 @@ def test_update_reads_only_what_changed(run, tiny_corpus, tmp_path, opened):
     assert "does not hold the times of files" in run("data", "scan", root, "-o", tmp_path / "a.json", "--update").stderr
 
 
+def test_update_by_another_recipe_changes_the_speakers(run, tiny_corpus, tmp_path):
+    scan = "data", "scan", tiny_corpus.root, "-o", tmp_path / "a.parquet"
+    assert run(*scan, "--corpus", "{session}/{speaker}/{utterance}.wav", "--json").json["speakers"] == 2
+    assert run(*scan, "--update", "--json").json["speakers"] == 4
+    assert {row.speaker for row in read_rows(tmp_path / "a.parquet")} == {f"speaker{number}" for number in range(4)}
+
+
 def test_manifest_files_stand_for_the_corpus(run, tiny_corpus, tmp_path, write_model):
     trials = {}
     for name in ("a.parquet", "a.jsonl", "a.json", "kaldi"):

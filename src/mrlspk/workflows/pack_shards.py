@@ -1,11 +1,13 @@
 """Pack a corpus into shards of WebDataset's format."""
 
 import logging
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mrlspk.data.audio.source import archive_of
 from mrlspk.data.choices import AUTO
 from mrlspk.data.corpora.recipe_registry import scan_corpus
 from mrlspk.data.exclude import leave_out
@@ -76,7 +78,7 @@ def pack_shards(
         on_progress: Called with (utterances packed, utterances).
 
     Raises:
-        UsageError: If the folder is a URL.
+        UsageError: If the folder is a URL, or holds the tars of the corpus.
         DataError: If the corpus is absent or cannot be used.
         MrlspkError: If shards are there, or cannot be written.
     """
@@ -85,6 +87,7 @@ def pack_shards(
         raise UsageError("shards are written to a folder of this machine", as_url(output), fix)
     folder = ShardFolder(output, name)
     (manifest,) = leave_out([scan_corpus(corpus, recipe)], exclude)
+    _check_elsewhere(output, manifest)
     plan = plan_shards(manifest.utterances, shard_bytes=shard_bytes, seed=seed)
     with write_errors(output):
         output.mkdir(parents=True, exist_ok=True)
@@ -129,6 +132,18 @@ def _write(
     count(0)
     keys = sample_keys(manifest.utterance_ids)
     write_shards(folder, missing, plan, manifest.utterances, keys, jobs=jobs or default_jobs(), on_samples=count)
+
+
+def _check_elsewhere(output: Path, manifest: Manifest) -> None:
+    """Check that no shard of the corpus would be overwritten before it is read.
+
+    Raises:
+        UsageError: If its tars are in the folder of the new ones.
+    """
+    archives = {archive_of(each.source) for each in manifest.utterances}
+    folders = {os.path.realpath(os.path.dirname(each)) for each in archives if each and not is_url(each)}  # noqa: PTH120
+    if os.path.realpath(output) in folders:
+        raise UsageError("holds the tars of the corpus, which would be overwritten", output, "Give another folder.")
 
 
 def _check_room(output: Path, plan: ShardPlan, missing: Sequence[int]) -> None:

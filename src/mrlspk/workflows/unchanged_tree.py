@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mrlspk.data.corpora.folder_tree import FolderTree
+from mrlspk.data.corpora.likely_corpus import DEPTHS
 from mrlspk.data.corpora.recipe_registry import recipe_for
 from mrlspk.data.corpora.walk import walk_audio
 from mrlspk.data.left_out import LeftOut
@@ -16,7 +17,7 @@ from mrlspk.data.manifest_files.parquet_rows import read_parquet_columns
 from mrlspk.data.manifest_files.rows import folder_prefix, relative_to
 from mrlspk.data.problems import refuse_errors
 
-COLUMNS = "id", "path", "speaker", "bytes", "mtime_ns", "seconds"
+COLUMNS = "id", "path", "speaker", "session", "bytes", "mtime_ns", "seconds"
 OF_PARTS = "start", "duration", "channel", "member"
 
 log = logging.getLogger("mrlspk.data")
@@ -48,13 +49,21 @@ def find_unchanged(corpus: Path, manifest_file: Path, recipe: str) -> UnchangedT
     columns = reading.result()
     if columns is None or len(columns) < len(COLUMNS) or list(tree.files) != columns["id"]:
         return None
-    if not _has_same_files(corpus, manifest_file, columns):
+    if not _is_read_as_tree(columns) or not _has_same_files(corpus, manifest_file, columns):
         return None
     problems = tuple(tree.problems())
     refuse_errors(problems, corpus)
     for problem in problems:
         log.warning("%s: %s", corpus, problem.message)
     return UnchangedTree(len(tree.files), len(set(columns["speaker"])), sum(columns["seconds"]), tree.left_out)
+
+
+def _is_read_as_tree(columns: dict[str, list[Any]]) -> bool:
+    """Return whether speakers and sessions are those of a tree of folders: another recipe may have told them."""
+    ids, sessions = columns["id"], columns["session"]
+    speakers_fit = columns["speaker"] == [id_.partition("/")[0] for id_ in ids]  # `speaker_of`, a million times
+    sessions_fit = sessions == [id_.rpartition("/")[0] for id_ in ids]
+    return speakers_fit and sessions_fit and all(each.count("/") + 2 in DEPTHS for each in {*sessions})
 
 
 def _has_same_files(corpus: Path, manifest_file: Path, columns: dict[str, list[Any]]) -> bool:
