@@ -112,7 +112,9 @@ def _near_prints(utterances: Sequence[Utterance], traces: Traces) -> Iterator[tu
     lengths = traces.seconds[known, None] * (NEAR / LENGTH_SECONDS)
     points = np.concatenate([traces.prints[known], lengths], axis=1)
     pairs = known[cKDTree(points).query_pairs(NEAR * 2**0.5, output_type="ndarray")]
-    pairs = pairs[np.abs(traces.seconds[pairs[:, 0]] - traces.seconds[pairs[:, 1]]) <= LENGTH_SECONDS]
+    one, two = pairs[:, 0], pairs[:, 1]  # nearly all of these are near in one of the two only
+    is_near = np.linalg.norm(traces.prints[one] - traces.prints[two], axis=1) <= NEAR
+    pairs = pairs[is_near & (np.abs(traces.seconds[one] - traces.seconds[two]) <= LENGTH_SECONDS)]
     for first, other in np.sort(pairs, axis=1):
         if utterances[int(first)].speaker_id != utterances[int(other)].speaker_id:
             yield int(first), int(other)

@@ -49,6 +49,10 @@ def read_kaldi(folder: Path) -> Iterator[Utterance]:
     base = find_base(str(next(iter(recordings.values()))), folder / RECORDINGS)
     has_segments = is_file(folder / SEGMENTS, DataError)
     segments = _read_segments(folder / SEGMENTS, recordings) if has_segments else None
+    if unknown := (recordings if segments is None else segments).keys() - speakers:
+        table = folder / (RECORDINGS if segments is None else SEGMENTS)
+        fix = f"Add its speaker, or remove it from {table.name}; Kaldi's utils/fix_data_dir.sh does that."
+        raise DataError(f"expected {min(unknown)} of {table.name} too", folder / SPEAKERS, fix)
     for utterance_id, speaker in speakers.items():
         recording, start, end = (segments or {}).get(utterance_id, (utterance_id, 0.0, None))
         if recording not in recordings:
@@ -90,6 +94,8 @@ def _read_segments(path: Path, recordings: Mapping[str, Path]) -> dict[str, _Seg
         if not (fields := line.split()):
             continue
         try:
+            if fields[0] in segments:
+                raise ValueError("expected each utterance once")
             segments[fields[0]] = _segment(fields, recordings)
         except ValueError as fault:
             faults.append(BadLine(f"{path}:{number}", f"{fault}, got {shorten(line.strip())!r}"))
@@ -115,7 +121,7 @@ def _segment(fields: list[str], recordings: Mapping[str, Path]) -> _Segment:
         start, end = float(fields[2]), float(fields[3])
     except ValueError as error:
         raise ValueError(expected) from error
-    if end == -1:
+    if end == -1 and 0 <= start < float("inf"):
         return fields[1], start, None
     if not 0 <= start < end < float("inf"):
         raise ValueError(expected)

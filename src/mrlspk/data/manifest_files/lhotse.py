@@ -124,6 +124,8 @@ def _location(
     known = sources[0].get("channels", [0])
     if not isinstance(known, list) or any(channel not in known for channel in channels):
         raise DataError(f"expected channels of {known}, got {channels}", where, FIX)
+    if 1 < len(channels) < len(known):
+        raise DataError(f"expected one channel or all of {known}, got {channels}", where, FIX)
     location = _text(sources[0], "source", where)
     if not bases:
         bases.append(find_base(location, path))

@@ -12,6 +12,7 @@ from mrlspk.data.manifest_files.lhotse import is_lhotse, read_lhotse
 from mrlspk.data.manifest_files.nemo import is_nemo, read_nemo
 from mrlspk.data.manifest_files.parquet_rows import read_parquet_rows, recognises_parquet
 from mrlspk.data.manifest_files.rows import REQUIRED, ManifestRow, folder_prefix, row_of
+from mrlspk.data.utterances.table import UtteranceTable
 from mrlspk.errors import DataError
 from mrlspk.reading import is_file, reading
 
@@ -45,7 +46,7 @@ class ManifestFile:
         if kind_of(path) not in self._kinds:
             raise DataError(f"expected {self.layout}", path, "Check the path.")
         left_out: list[str] = []
-        found = tuple(_with_speakers(read_utterances(path, left_out), path))
+        found = UtteranceTable.of(_with_speakers(read_utterances(path, left_out), path))
         return CorpusListing(found, left_out=tuple(left_out))
 
 

@@ -23,6 +23,8 @@ RECORDING = {
     "duration": 10.0,
 }
 
+THREE_CHANNELS = RECORDING | {"sources": [{"type": "file", "channels": [0, 1, 2], "source": "call.wav"}]}
+
 
 def lines(path, *records):
     text = "".join(json.dumps(record) + "\n" for record in records)
@@ -167,6 +169,9 @@ def test_kaldi_without_segments_names_utterances(tmp_path):
         ("utt2spk", "u1 a\nu1 b\n", "expected each utterance once"),
         ("utt2spk", "u1 a\nu2 b\n", "expected u2 in segments too"),
         ("segments", "u1 r1 3 2\n", "expected '<utterance> <recording> <start> <end>' in seconds"),
+        ("utt2spk", "u2 b\n", "expected u1 of segments too"),
+        ("segments", "u1 r1 -3 -1\n", "expected '<utterance> <recording> <start> <end>' in seconds"),
+        ("segments", "u1 r1 0 2\nu1 r1 1 2\n", "expected each utterance once"),
         ("segments", "u1 r2 0 2\n", "expected a recording of wav.scp"),
         ("segments", "u1 r1 0 2 1\n", "expected recordings of one channel"),
         ("wav.scp", "r1 sph2pipe a.sph |\n", "not a command"),
@@ -222,6 +227,7 @@ def test_lhotse_recordings_need_their_supervisions(tmp_path):
         (cut("x", ["a"], recording=None), "expected a cut with its recording"),
         (cut("x", ["a"], recording=RECORDING | {"transforms": [{"name": "Speed"}]}), "one with transforms"),
         (cut("x", ["a"], recording=RECORDING | {"sources": [{"type": "command"}]}), "type 'file', got command"),
+        (cut("x", ["a"], channel=[0, 2], recording=THREE_CHANNELS), r"expected one channel or all of \[0, 1, 2\]"),
         (cut("x", ["a"], channel=2), r"expected channels of \[0, 1\], got \[2\]"),
         (cut("x", ["a"], start=None, duration=-2), "expected seconds in 'duration', got -2"),
     ],
