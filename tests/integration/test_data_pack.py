@@ -135,6 +135,18 @@ def test_shards_are_not_packed_into_their_own_folder(pack, tmp_path):
     assert contents(tmp_path / "shards") == before
 
 
+def test_tar_of_another_pack_is_not_read_by_the_index(pack, run, tmp_path):
+    pack()
+    assert pack("--seed", 1, folder="others").exit_code == 0
+    swapped = tmp_path / "shards" / "shard-000002.tar"
+    swapped.write_bytes((tmp_path / "others" / swapped.name).read_bytes())
+    outcome = run("data", "check", tmp_path / "shards", "--json")
+    assert outcome.exit_code == 3
+    found = [each["message"] for each in outcome.json["problems"] if each["kind"] == "unreadable"]
+    assert len(found) > 3
+    assert all("as the index says, got another member" in each for each in found)
+
+
 def test_stopped_pack_of_another_corpus_is_not_taken_up(pack, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt

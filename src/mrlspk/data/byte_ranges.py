@@ -7,7 +7,9 @@ from collections import OrderedDict
 from collections.abc import Buffer
 from typing import BinaryIO
 
-from mrlspk.data.remote import as_url, read_range
+from mrlspk.data.remote import as_url, is_url, read_range
+from mrlspk.data.tar_header import BLOCK, is_header_of
+from mrlspk.errors import DataError
 
 MOST_OPEN = 64  # archives on this machine
 SMALL_BYTES = 1 << 16  # read at once: libsndfile and FFmpeg would ask for most of it
@@ -29,6 +31,28 @@ def open_range(archive: str, start: int, length: int) -> BinaryIO:
     if length <= SMALL_BYTES:
         return io.BytesIO(opened.read(start, length))
     return io.BufferedReader(_Part(opened, start, length), BLOCK_BYTES)
+
+
+def open_member(archive: str, start: int, length: int, name: str) -> BinaryIO:
+    """Open a member of a tar, as `open_range` does, if its header is in front of it.
+
+    Raises:
+        OSError: As of `open_range`.
+        DataError: As of `open_range`, or if the tar has something else at this place.
+        DownloadError: As of `open_range`.
+    """
+    begin = max(start - BLOCK, 0)
+    file: BinaryIO
+    if is_url(archive):  # all of it at once
+        content = open_range(archive, begin, start - begin + length).read()
+        header, file = content[: start - begin], io.BytesIO(content[start - begin :])
+    else:
+        header, file = open_range(archive, begin, start - begin).read(), open_range(archive, start, length)
+    if not is_header_of(header, name, length):
+        what = f"expected {length:,} bytes at {start:,}, as the index says, got another member or none"
+        fix = "Copy the tar again that belongs to the index, or pack or scan again."
+        raise DataError(what, f"{archive}:{name}", fix)
+    return file
 
 
 def _state(found: os.stat_result) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
-from mrlspk.data.byte_ranges import open_range
+from mrlspk.data.byte_ranges import open_member
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
@@ -115,10 +115,10 @@ class TarMember(AudioSource):
 
         Raises:
             OSError: If the archive cannot be read, or ends too early.
-            DataError: If there is no archive at the URL, or it ends too early.
+            DataError: If there is no archive at the URL, it ends too early, or the member is not at its place.
             DownloadError: If its server cannot be reached.
         """
-        return open_range(self.archive, self.offset, self.length)
+        return open_member(self.archive, self.offset, self.length, self.name)
 
     def size(self) -> int:
         """Return the size of the member as the archive states it."""

@@ -2,12 +2,13 @@ import av
 import numpy as np
 import pytest
 from tests.encoded_audio import write_by_ffmpeg
+from tests.tar_members import write_tar
 
 from mrlspk.data.audio import load_audio, random_crop
 from mrlspk.data.audio.aac_ranges import AacRanges
 from mrlspk.data.audio.ffmpeg import FFmpegStream
 from mrlspk.data.audio.opening import open_stream
-from mrlspk.data.audio.source import FileSource, TarMember
+from mrlspk.data.audio.source import FileSource
 
 RATE = 16_000
 
@@ -52,9 +53,7 @@ def test_other_files_are_left_to_ffmpeg(encoded, opened, name):
 
 
 def test_member_of_a_tar_is_cut_as_the_file(encoded, tmp_path):
-    content = encoded("m4a").read_bytes()
-    (tmp_path / "a.tar").write_bytes(bytes(512) + content + bytes(99))
-    member = TarMember(str(tmp_path / "a.tar"), "a.m4a", 512, len(content))
+    member = write_tar(tmp_path / "a.tar", "a.m4a", encoded("m4a").read_bytes())
     crops = [random_crop(each, RATE, np.random.default_rng(1)) for each in (member, encoded("m4a"))]
     assert np.array_equal(*crops)
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 from tests.encoded_audio import write_by_ffmpeg
+from tests.tar_members import write_tar
 
 from mrlspk.data.audio import open_audio, probe_audio
 from mrlspk.data.audio.headers import AudioHeader, read_header
 from mrlspk.data.audio.mp4_header import parse_mp4
 from mrlspk.data.audio.opening import open_stream
 from mrlspk.data.audio.plain_headers import HEAD_BYTES, parse_flac, parse_wav
-from mrlspk.data.audio.source import RangeSource, TarMember, as_source
+from mrlspk.data.audio.source import RangeSource, as_source
 from mrlspk.errors import DataError
 
 RATE = 16_000
@@ -161,11 +162,9 @@ def test_mp4_that_decoders_may_read_otherwise_is_not_parsed(encoded, noise, tmp_
 def test_header_describes_file_member_and_whole_of_a_range(encoded, tmp_path):
     path = encoded("m4a")
     expected = AudioHeader("MPEG-4", "aac", RATE, 1, decoded(path)[2], is_exact=True)
-    archive = tmp_path / "a.tar"
-    archive.write_bytes(b"x" * 512 + path.read_bytes())
     sources = (
         as_source(path),
-        TarMember(str(archive), "a.m4a", 512, path.stat().st_size),
+        write_tar(tmp_path / "a.tar", "a.m4a", path.read_bytes()),
         RangeSource(as_source(path), 1),
     )
     for source in sources:

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import soundfile
+from tests.tar_members import write_tar
 
 from mrlspk.data.audio import load_audio
 from mrlspk.data.audio.opening import open_stream
 from mrlspk.data.audio.pcm import PcmStream
 from mrlspk.data.audio.sndfile import SndfileStream
-from mrlspk.data.audio.source import TarMember
 from mrlspk.data.audio.stream import LARGEST_RANGE
 from mrlspk.errors import DataError
 
@@ -53,9 +53,7 @@ def test_other_samples_are_left_to_libsndfile(write, options):
 
 def test_member_of_a_tar_is_read_in_place(write, tmp_path):
     path = write()
-    archive = tmp_path / "a.tar"
-    archive.write_bytes(bytes(512) + path.read_bytes() + bytes(99))
-    member = TarMember(str(archive), "a.wav", 512, path.stat().st_size)
+    member = write_tar(tmp_path / "a.tar", "a.wav", path.read_bytes())
     part = load_audio(member, start_seconds=1, seconds=2).numpy()
     assert np.array_equal(part, soundfile.read(path, dtype="float32", start=16_000, stop=48_000)[0])
 
