@@ -1,6 +1,7 @@
 """Build the training data of a configuration: crops, their order, and validation trials of held-out speakers."""
 
 import logging
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ from mrlspk.data.held_out import Domains, draw_trials, hold_out, read_domains, s
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.metadata import read_metadata, speaker_values
-from mrlspk.data.remote import is_url
+from mrlspk.data.remote import as_url, is_url
 from mrlspk.data.shards.order import ShardWindow
 from mrlspk.data.trials import Trials
 from mrlspk.errors import ConfigError, DataError, UsageError
@@ -102,7 +103,7 @@ def training_parts(config: DataConfig) -> tuple[CorpusPart, ...]:
         DataError: If one is absent, or there twice.
         ConfigError: If there is no such recipe.
     """
-    seen: dict[tuple[Path, str], int] = {}
+    seen: dict[tuple[str, str], int] = {}
     for number, entry in enumerate(config.training_corpora):
         key = "train_dataset" if isinstance(config.train_dataset, Path) else f"train_dataset[{number}].path"
         _check_there(config, key, entry.path, "")
@@ -110,7 +111,8 @@ def training_parts(config: DataConfig) -> tuple[CorpusPart, ...]:
             recipe_for(entry.path, entry.corpus)
         except UsageError as fault:
             raise ConfigError(fault.what, f"data.train_dataset[{number}].corpus", fault.fix) from fault
-        if (first := seen.setdefault((entry.path.absolute(), entry.corpus), number)) != number:
+        place = as_url(entry.path) or os.path.realpath(entry.path)
+        if (first := seen.setdefault((place, entry.corpus), number)) != number:
             what = f"expected different corpora, got that of data.train_dataset[{first}] again"
             raise DataError(
                 what, f"data.{key}: {entry.path}", "Name each corpus once; give it a weight to use it more."

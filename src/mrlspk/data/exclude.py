@@ -54,6 +54,8 @@ def leave_out(corpora: Sequence[Manifest], paths: Sequence[Path], labels: Collec
     log.info("%s: %d utterances left out", files, count)
     if stale := listed.not_seen():
         log.warning("%s: no corpus has %s", files, named("utterance", stale))
+    if shared := listed.shared():
+        log.warning("%s: several corpora have %s; put the name of one in front", files, named("utterance", shared))
     return remaining
 
 
@@ -67,15 +69,20 @@ class _Listed:
     """Utterances that are listed; those that were asked for are remembered."""
 
     def __init__(self, ids: Collection[str], labels: frozenset[str]) -> None:
-        self._ids, self._labels, self._seen = ids, labels, set[str]()
+        self._ids, self._labels, self._seen, self._shared = ids, labels, set[str](), set[str]()
 
     def __contains__(self, utterance_id: object) -> bool:
         name = str(utterance_id)
         label, _, rest = name.partition("/")
         found = {name} if label not in self._labels else {name, rest}
         seen = found.intersection(self._ids)
+        self._shared |= seen & self._seen
         self._seen |= seen
         return bool(seen)
 
     def not_seen(self) -> list[str]:
         return sorted(set(self._ids) - self._seen)
+
+    def shared(self) -> list[str]:
+        """Return the listed ids that several utterances have."""
+        return sorted(self._shared)

@@ -94,8 +94,10 @@ def test_validation_corpus_must_not_share_speakers_with_any_of_several(config, t
     overlapping = changed(config, train_dataset=[config.train_dataset, others], val_dataset=root)
     with pytest.raises(DataError, match=r"data.val_dataset: .* got 1 of the same: b"):
         build_training_data(overlapping, seed=0)
-    twice = changed(config, train_dataset=[others, config.train_dataset, {"path": others, "weight": 2}])
-    with pytest.raises(DataError, match=r"train_dataset\[2\].path: .*others: .* that of data.train_dataset\[0\] again"):
+    link = others.with_name("link")
+    link.symlink_to(others)
+    twice = changed(config, train_dataset=[others, config.train_dataset, {"path": link, "weight": 2}])
+    with pytest.raises(DataError, match=r"train_dataset\[2\].path: .*link: .* that of data.train_dataset\[0\] again"):
         build_training_data(twice, seed=0)
     misspelt = changed(config, train_dataset=[others, {"path": root, "corpus": "{spaeker}/*"}])
     with pytest.raises(ConfigError, match=r"data.train_dataset\[1\].corpus: expected the fields speaker, session"):

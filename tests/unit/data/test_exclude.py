@@ -53,7 +53,9 @@ def test_list_of_one_of_several_joined_corpora_needs_no_label(tmp_path, caplog):
     paths = [listed(tmp_path, "a/1.wav\n"), listed(tmp_path, "vox/a/2.wav\n", "second.tsv")]
     (left,) = leave_out([joined], paths, labels=["vox", "cn"])
     assert list(left.utterance_ids) == ["other/a/2.wav"]
-    assert not caplog.records
+    files = f"{paths[0]}, {paths[1]}"
+    expected = f"{files}: several corpora have 1 utterance: a/1.wav; put the name of one in front"
+    assert [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING] == [expected]
 
 
 def test_missing_list_and_list_of_everything_are_errors(tmp_path):

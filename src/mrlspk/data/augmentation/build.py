@@ -15,6 +15,7 @@ from mrlspk.data.augmentation.steps import Augmentation, AugmentationStep
 from mrlspk.data.augmentation.telephone import TelephoneBand
 from mrlspk.data.augmentation.volume import Volume
 from mrlspk.data.corpora.walk import list_audio
+from mrlspk.data.utterance_ids import NOT_UTF8, RENAME, is_utf8, printable
 from mrlspk.errors import DataError
 from mrlspk.reading import is_file
 
@@ -67,9 +68,11 @@ def list_recordings(folder: Path) -> FolderRecordings:
     """Return the recordings of a folder.
 
     Raises:
-        DataError: If it is absent, or holds no audio.
+        DataError: If it is absent, or holds no audio, or a file whose name is not UTF-8.
     """
     names = list_audio(folder)
+    if odd := next((name for name in names if not is_utf8(name)), None):
+        raise DataError(NOT_UTF8, printable(folder / odd), RENAME)
     if not names:
         raise DataError("expected recordings, got no audio at all", folder, "Name a folder of audio files, or null.")
     return FolderRecordings(folder, names)

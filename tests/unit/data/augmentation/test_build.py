@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,13 @@ def test_augmentation_has_the_configured_steps_in_physical_order(tmp_path):
     full = DataConfig(musan_dataset=folder, rir_dataset=folder, telephone_probability=0.1, codec_probability=0.1)
     steps = [type(step) for step in build_augmentation(full).steps]
     assert steps == [RoomResponse, RecordedNoise, GaussianNoise, Volume, TelephoneBand, CodecStep]
+
+
+def test_name_that_is_not_utf8_is_an_error(tmp_path):
+    folder = tree(tmp_path / "noise", ["1.wav"])
+    (folder / "1.wav").rename(folder / os.fsdecode(b"caf\xe9.wav"))
+    with pytest.raises(DataError, match=r"noise/caf\\xe9.wav: its name is not UTF-8"):
+        build_augmentation(DataConfig(musan_dataset=folder))
 
 
 def test_musan_is_drawn_from_all_categories_each_with_its_ratio(tmp_path):
