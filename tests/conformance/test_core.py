@@ -21,6 +21,7 @@ NAMES_FLAGS = {
     "config/reference.py": "renders docs/configuration.md, which documents the command line",
     "evaluation/calibration_file.py": "assembles a whole `mrlspk calibrate` command to type",
     "evaluation/trial_list.py": "the source of a trial list as score files and JSON of version 0.1.0 hold it",
+    "training/plan.py": "assembles a whole `mrlspk rotate` command to type",
     "pretrained/verification.py": "a line of the record on disk, which version 0.1.0 wrote",
 }
 

@@ -1,4 +1,4 @@
-"""What ``mrlspk data check`` writes and leaves out, and what it says of voices."""
+"""The files that ``mrlspk data check`` writes, the kinds it ignores, and the voices it finds."""
 
 import csv
 import json
@@ -45,7 +45,7 @@ def voices(tmp_path, monkeypatch):
     return root
 
 
-def test_report_holds_the_document_and_excludes_hold_what_training_leaves_out(run, corpus, tmp_path):
+def test_report_holds_the_document_and_excludes_what_is_left_out(run, corpus, tmp_path):
     page, excludes = tmp_path / "page", tmp_path / "excludes.tsv"
     outputs = "--report", page, "--write-excludes", excludes
     outcome = run("data", "check", corpus, *outputs, "--json")
@@ -103,7 +103,7 @@ def test_model_finds_two_voices_under_a_speaker_and_one_under_two(run, voices, t
     assert 0 < outcome.json["voices"]["two_voices"]["threshold"] < 1
 
 
-def test_model_finds_nothing_in_sound_voices_and_says_what_it_cannot_search(run, voices, tmp_path):
+def test_model_finds_nothing_in_sound_voices_and_says_its_limits(run, voices, tmp_path):
     model = "--model", tmp_path / "model.pt"
     assert run("data", "check", voices, *model, "--json").json["problems"] == []
     for path in voices.glob("s*/[234].wav"):

@@ -17,6 +17,7 @@ TRIPLETS = "loss.type=Triplet", "loss.triplet_mining=batch_hard", "data.utteranc
 PAGE = Path(__file__).parents[2] / "docs" / "distributed.md"
 STILL = "training.learning_rate=1e-30", "training.min_lr=0", "evaluation.best_by=loss", "training.num_epochs=4"
 EVERY_STEP = "logging.save_every_steps=1"
+ROUNDING = 1e-3  # of batches of another size, amplified by the steps: up to 3e-4 on a processor with AVX-512
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +135,9 @@ def test_losses_are_those_of_one_process_with_as_many_crops_a_step(runs, request
     """Of accumulated batches too, but for what looks at a whole batch: it sees all processes, and no batch but one."""
     name = request.node.callspec.id
     one = runs.alone(f"{name}-one", *settings, "training.batch_size=4")
-    assert apart(one, runs.whole(f"{name}-two", *settings)) < 1e-5
+    assert apart(one, runs.whole(f"{name}-two", *settings)) < ROUNDING
     if in_parts:
-        assert apart(one, runs.alone(f"{name}-parts", *settings, "training.accumulation_steps=2")) < 1e-5
+        assert apart(one, runs.alone(f"{name}-parts", *settings, "training.accumulation_steps=2")) < ROUNDING
 
 
 @pytest.mark.parametrize("settings", [(), HEAD], ids=["all", "head"])
@@ -163,7 +164,7 @@ def test_other_number_of_processes_resumes_only_with_equal_steps(runs):
     command = resume("converted", "training.accumulation_steps=2", flags=("--allow-changes",))
     allowed = runs.starter.fork("mrlspk", *command, cwd=runs.folder)
     assert allowed.exit_code() == 0, allowed.stderr
-    assert apart(expected, runs.dir("converted")) < 1e-5
+    assert apart(expected, runs.dir("converted")) < ROUNDING
     assert load(runs.dir("converted") / "last.pt")["processes"] == {"n": 1, "effective_batch": 4}
 
 

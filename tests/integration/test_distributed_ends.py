@@ -81,7 +81,7 @@ def test_run_ends_with_a_process_that_finds_a_file_unreadable(runs, whole, launc
     shutil.copytree(runs.folder / "corpus", runs.folder / name)
     bad = gzip.decompress((whole / "corpus.txt.gz").read_bytes()).decode().split()[0]
     (runs.folder / name / bad).write_text("no audio")
-    started = getattr(runs, launcher)(name, *ENDLESS, f"data.train_dataset={name}")
+    started = getattr(runs, launcher)(name, *ENDLESS, f"data.train_dataset={name}", "data.max_unreadable=0")
     assert ended(started) != 0
     assert f"error: {name}/{bad}: " in started.stderr
     assert load(runs.dir(name) / "last.pt")["processes"]["n"] == 2

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from mrlspk.training.trained_module import TrainedModule
+from mrlspk.training.network.module import NetworkModule
 
 
 def load(path):
@@ -21,16 +21,16 @@ def events(run_dir, kind):
 @pytest.fixture
 def poison(monkeypatch):
     """Let the loss of some steps, counted from 1, be no number: of all crops, as a network that overflows has it."""
-    forward, taken = TrainedModule.forward, []
+    forward, taken = NetworkModule.forward, []
 
     def set_up(is_bad):
-        def poisoned(self, waveform, speaker_index):
+        def poisoned(self, waveform, speaker_index, *extras):
             if self.training:
                 taken.append(True)
             bad = is_bad(len(taken))
-            return forward(self, waveform * math.inf if bad else waveform, speaker_index)
+            return forward(self, waveform * math.inf if bad else waveform, speaker_index, *extras)
 
-        monkeypatch.setattr(TrainedModule, "forward", poisoned)
+        monkeypatch.setattr(NetworkModule, "forward", poisoned)
 
     return set_up
 

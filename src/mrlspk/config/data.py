@@ -86,8 +86,8 @@ class DataConfig(StrictModel):
     )
     exclude: tuple[Path, ...] = Field(
         (),
-        description="Lists of utterances to leave out of both corpora, as data check --write-excludes writes them: an "
-        "id in each line.",
+        description="Lists of utterances to leave out of both corpora, as `mrlspk data check` writes them: an id in "
+        "each line.",
     )
     vectors: tuple[Path, ...] = Field(
         (),

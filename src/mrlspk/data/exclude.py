@@ -10,7 +10,7 @@ from mrlspk.data.text_tables import read_text_file
 from mrlspk.errors import DataError
 
 EXPECTED = "an utterance id in each line, and after a tab why it is left out"
-HEADER = "# Utterances to leave out: id, tab, kinds of problem. For data.exclude and --exclude."
+HEADER = "# Utterances to leave out: id, tab, kinds of problem. For data.exclude."
 WRITE_AGAIN = "Write the list of this corpus: mrlspk data check FOLDER --write-excludes FILE."
 
 log = logging.getLogger("mrlspk.data")

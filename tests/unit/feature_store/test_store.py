@@ -92,7 +92,7 @@ def test_store_of_another_format_is_not_opened(folder):
     key = json.loads((folder / KEY_FILE).read_text()) | {"format": 1}
     other = folder.rename(folder.with_name(store_name(key)))
     write_key(other, key)
-    with pytest.raises(MrlspkError, match="expected format 2 of a feature store, got 1"):
+    with pytest.raises(MrlspkError, match="expected format 3 of a feature store, got 1"):
         open_store(other)
 
 

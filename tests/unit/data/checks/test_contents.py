@@ -40,7 +40,7 @@ def test_contents_of_parts_add_up():
     assert Contents.joined([]).values() == {"formats": []}
 
 
-def test_summary_counts_kinds_with_errors_first_and_shows_the_first_places():
+def test_summary_counts_kinds_errors_first_and_shows_first_places():
     problems = [warning("silent", f"a/{number}.wav", "silence") for number in range(9)]
     problems += [warning("clipped", "b/1.wav", "loud"), error("unreadable", "c/1.wav", "no audio")]
     summary = problem_summary(problems)

@@ -169,7 +169,7 @@ def test_packed_texts_are_those_that_came():
     assert packed.take(np.arange(0)) == []
 
 
-def test_a_table_of_files_takes_a_hundred_bytes_an_utterance_and_no_objects():
+def test_a_table_of_files_takes_a_hundred_bytes_an_utterance():
     def listed(n):
         for number in range(n):
             id_ = f"id{number // 100:05d}/{number // 10:011d}/{number:05d}.wav"
