@@ -119,6 +119,7 @@ def test_nothing_is_overwritten_without_force(pack, tmp_path, tiny_corpus):
     assert outcome.exit_code == 1
     assert "index.parquet: exists" in outcome.stderr
     assert contents(tmp_path / "shards") == before
+    assert len(scan_corpus(tmp_path / "shards").utterances) == 16  # what was refused harms nothing
     (tmp_path / "shards" / "mine.tar").write_bytes(b"mine")
     (tiny_corpus.root / "speaker0" / "a" / "1.wav").unlink()
     assert pack("--force", "--shard-size", "1GiB", "--json").json["shards"] == 1

@@ -21,6 +21,8 @@ COMMAND = re.compile(r"(To [^:`]+: )?mrlspk ")
 FACT = re.compile(r" *\S+(?: \S+)*? {2,}(?=\S)|- |  +")
 SPACE = re.compile(r" (?=(?:[^`]*`[^`]*`)*[^`]*$)")  # outside of backticks
 NUMBER = re.compile(r"[+\-−]?\.?\d")
+WORD = re.compile(r"[^\W\d_]{2,}")
+WORDS = 4  # with as many a cell is a sentence
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Whether it holds numbers: these are aligned right, and not wrapped."""
-        return not self.is_name and any(NUMBER.match(cell) for cell in self.cells)
+        has_number = any(NUMBER.match(cell) for cell in self.cells)
+        return not self.is_name and has_number and not any(len(WORD.findall(cell)) >= WORDS for cell in self.cells)
 
     @property
     def natural(self) -> int:

@@ -21,6 +21,11 @@ def test_table_that_fits_aligns_names_left_and_numbers_right():
     ]
 
 
+def test_sentence_that_begins_with_a_number_is_aligned_left():
+    rows = ("a.wav", "0.8 of 4.6 s cannot be decoded"), ("b.wav", "no such file")
+    assert shown(FittedTable(None, ("where", "message"), rows), 80)[2] == "b.wav  no such file"
+
+
 def test_columns_that_do_not_fit_follow_in_blocks_with_names():
     assert shown(RATES, 20) == [
         "width  EER %",

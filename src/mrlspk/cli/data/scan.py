@@ -119,7 +119,7 @@ def _tables(report: "ScanReport") -> Iterator[RenderableType]:
     yield output.table(None, header, [[report.path, report.speakers, report.utterances, hours, report.read, kept]])
     if report.errors:
         yield ""
-        some = list(report.errors.items())[:SHOWN]
+        some = [(each, message.partition("\n")[0]) for each, message in list(report.errors.items())[:SHOWN]]
         yield output.table(f"{len(report.errors):,} cannot be read", ["utterance", "message"], some)
     yield ""
     yield f"check it: mrlspk data check {report.path}"

@@ -15,15 +15,13 @@ from mrlspk.data.manifest_files.formats import format_of, write_rows
 from mrlspk.data.manifest_files.rows import ManifestRow
 from mrlspk.data.processes import in_processes
 from mrlspk.data.shards.plan import ShardPlan
-from mrlspk.data.shards.reading import INDEXES, STATE, index_name
+from mrlspk.data.shards.reading import INDEXES, PLAN, STATE, index_name
 from mrlspk.data.shards.sample_keys import SampleKeys
 from mrlspk.data.shards.shard_writing import ShardFiles, read_errors, read_rows, write_shard
 from mrlspk.errors import MrlspkError
 from mrlspk.files import one_at_a_time, remove_file, whole_file
 from mrlspk.partial_files import remove_left_files, write_errors
 from mrlspk.reading import parse_json, read_bytes
-
-PLAN = "plan.json"
 
 type Task = tuple[ShardFiles, list[tuple[str, Utterance]]]
 type OnSamples = Callable[[int], None]

@@ -13,6 +13,7 @@ from mrlspk.errors import DataError
 from mrlspk.reading import is_file, is_folder
 
 STATE = ".packing"  # in the folder of the shards, until the index is written
+PLAN = "plan.json"  # in that: there once packing has begun
 PARQUET, JSON_LINES = INDEXES = "index.parquet", "index.jsonl"
 SUFFIXES = ".parquet", ".jsonl", ".jsonl.gz"
 
@@ -42,11 +43,11 @@ def read_shards(path: Path) -> Iterator[Utterance]:
         with _fetched(url) as (index, folder):
             yield from (row.utterance(folder) for row in read_rows(index))
         return
-    if is_folder(path / STATE, DataError):
+    found = next((path / name for name in INDEXES if is_file(path / name, DataError)), None)
+    if found is None or is_file(path / STATE / PLAN, DataError):
         fix = "Start the same `mrlspk data pack` again: it goes on where it stopped."
         raise DataError("the shards are not complete: packing was stopped", path, fix)
-    index = next(path / name for name in INDEXES if is_file(path / name, DataError))
-    yield from (row.utterance(f"{path}/") for row in read_rows(index))
+    yield from (row.utterance(f"{path}/") for row in read_rows(found))
 
 
 @contextmanager
