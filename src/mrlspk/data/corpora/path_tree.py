@@ -1,5 +1,6 @@
 """Read a tree of folders whose paths tell speaker and session; the base of the recipes of such corpora."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from mrlspk.errors import DataError
 type Match = Callable[[str], tuple[str, str] | None]  # speaker and session of a path; None if it is of another layout
 
 
-class PathTree:
+class PathTree(ABC):
     """A recipe whose utterance ids are paths relative to the folder of the corpus.
 
     Attributes:
@@ -25,9 +26,9 @@ class PathTree:
     name: str
     layout: str
 
+    @abstractmethod
     def speaker_and_session(self, path: str) -> tuple[str, str] | None:
         """Return speaker and session of a path relative to the corpus; None if the file is of another layout."""
-        raise NotImplementedError
 
     def has_files(self, path: Path) -> bool:
         """Return whether each utterance of a corpus is the file that its id names below ``path``."""
