@@ -51,7 +51,7 @@ trap 'kill "$types" 2>/dev/null || true' EXIT
 # Two at a time, file by file, the longest first (tests/conftest.py), each computing in one thread.
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 failed=0
-pytest --ignore=tests/benchmarks --benchmark-disable --numprocesses=2 --dist=loadfile --no-loadscope-reorder \
+pytest --ignore=tests/benchmarks --benchmark-disable --numprocesses=3 --dist=loadfile --no-loadscope-reorder \
   "${chosen[@]}" "$@" || failed=$?
 if ! wait "$types"; then
   echo "test: mypy found errors, shown above" >&2

@@ -26,7 +26,7 @@ from mrlspk.data.corpora.voxblink2 import VoxBlink2
 from mrlspk.data.corpora.voxceleb import VOXCELEB1, VOXCELEB2, VoxCeleb
 from mrlspk.data.left_out import named
 from mrlspk.data.manifest import CorpusListing, CorpusRecipe, Manifest
-from mrlspk.data.manifest_files.recipes import MANIFEST_FILES
+from mrlspk.data.manifest_files.recipes import MANIFEST_FILES, is_named_manifest
 from mrlspk.data.problems import refuse_errors
 from mrlspk.data.utterance_ids import check_name, printable
 from mrlspk.errors import DataError, UsageError, shorten
@@ -83,7 +83,7 @@ def find_recipe(path: Path) -> CorpusRecipe | None:
 
 
 def recipe_for(path: Path, corpus: str = AUTO) -> CorpusRecipe:
-    """Return the recipe of a corpus; the tree of folders, whose errors say what is wrong, if none recognises it.
+    """Return the recipe of a corpus; if none recognises it, one whose error says what is wrong.
 
     Args:
         path: Of the corpus.
@@ -93,7 +93,7 @@ def recipe_for(path: Path, corpus: str = AUTO) -> CorpusRecipe:
         UsageError: If there is no such recipe, or the pattern is malformed.
     """
     if corpus == AUTO:
-        return find_recipe(path) or _FOLDER_TREE
+        return find_recipe(path) or (MANIFEST_FILES[0] if is_named_manifest(path) else _FOLDER_TREE)
     if is_pattern(corpus):
         return PatternTree(corpus)
     by_name = {recipe.name: recipe for recipe in reversed(list(_recipes()))}

@@ -9,6 +9,7 @@ from typing import Any
 
 from mrlspk.data.manifest_files.rows import COLUMNS, COUNTS, FIX, NUMBERS, REQUIRED, ManifestRow, row_of
 from mrlspk.errors import DataError, MissingDependencyError, shorten
+from mrlspk.reading import reading
 
 MAGIC = b"PAR1"
 ROWS_PER_GROUP = 1 << 13
@@ -26,6 +27,21 @@ def recognises_parquet(path: Path) -> bool:
             return False
     with _opened(path) as opened:
         return set(REQUIRED) <= set(opened.schema_arrow.names)
+
+
+def describe_parquet(path: Path) -> str:
+    """Return in words what is in a file that is no manifest file.
+
+    Raises:
+        DataError: If it begins as Parquet and cannot be read.
+        MissingDependencyError: If it does, and pyarrow is not installed.
+    """
+    with reading(path, DataError), path.open("rb") as file:
+        start = file.read(len(MAGIC))
+    if start != MAGIC:
+        return f"a file that begins with {start!r}, which is not Parquet"
+    with _opened(path) as opened:
+        return f"the columns {', '.join(map(repr, opened.schema_arrow.names))}"
 
 
 def read_parquet_rows(path: Path) -> Iterator[ManifestRow]:

@@ -10,10 +10,10 @@ from mrlspk.data.manifest_files.json_rows import first_record, read_records
 from mrlspk.data.manifest_files.kaldi import kaldi_folder, read_kaldi
 from mrlspk.data.manifest_files.lhotse import is_lhotse, read_lhotse
 from mrlspk.data.manifest_files.nemo import is_nemo, read_nemo
-from mrlspk.data.manifest_files.parquet_rows import read_parquet_rows, recognises_parquet
+from mrlspk.data.manifest_files.parquet_rows import describe_parquet, read_parquet_rows, recognises_parquet
 from mrlspk.data.manifest_files.rows import REQUIRED, ManifestRow, folder_prefix, row_of
 from mrlspk.data.utterances.table import UtteranceTable
-from mrlspk.errors import DataError
+from mrlspk.errors import DataError, shorten
 from mrlspk.reading import is_file, reading
 
 PARQUET, JSON_LINES, JSON = ".parquet", (".jsonl", ".jsonl.gz"), ".json"
@@ -44,7 +44,7 @@ class ManifestFile:
             DataError: If the file cannot be read, or an utterance has no speaker.
         """
         if kind_of(path) not in self._kinds:
-            raise DataError(f"expected {self.layout}", path, "Check the path.")
+            raise _not_read(path, self.layout)
         left_out: list[str] = []
         found = UtteranceTable.of(_with_speakers(read_utterances(path, left_out), path))
         return CorpusListing(found, left_out=tuple(left_out))
@@ -58,6 +58,29 @@ MANIFEST_FILES = (
 )
 
 
+def is_named_manifest(path: Path) -> bool:
+    """Return whether a path that is no folder has the name of a manifest file."""
+    return path.name.endswith((PARQUET, JSON, *JSON_LINES)) and not path.is_dir()
+
+
+def _not_read(path: Path, layout: str) -> DataError:
+    """Return the error for a path that is not what a recipe reads.
+
+    Raises:
+        DataError: If it is a file that cannot be read, or whose first line is no JSON object.
+    """
+    fix = "Check the path, or write it again with `mrlspk data scan`."
+    if not is_named_manifest(path):
+        return DataError(f"expected {layout}", path, "Check the path.")
+    if not is_file(path, DataError):
+        return DataError(f"expected {layout}, got no such file", path, "Check the path.")
+    if path.suffix == PARQUET:
+        return DataError(f"expected {layout}, got {describe_parquet(path)}", path, fix)
+    where, record = next(read_records(path), (path, {}))
+    found = f"the keys {', '.join(map(repr, record))}" if record else "no line"
+    return DataError(f"expected {layout}, got {shorten(found)}", where, fix)
+
+
 def kind_of(path: Path) -> Kind | None:
     """Return what kind of manifest file ``path`` is; None if it is none.
 
@@ -67,7 +90,7 @@ def kind_of(path: Path) -> Kind | None:
     try:
         if kaldi_folder(path) is not None:
             return "kaldi"
-        if not path.name.endswith((PARQUET, JSON, *JSON_LINES)) or not is_file(path, DataError):
+        if not is_named_manifest(path) or not is_file(path, DataError):
             return None
         with reading(path, DataError):
             if path.suffix == PARQUET:
