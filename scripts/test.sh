@@ -48,7 +48,7 @@ types=$!
 trap 'kill "$types" 2>/dev/null || true' EXIT
 [ -z "$tools" ] || wait "$tools"
 
-# Two at a time, file by file, the longest first (tests/conftest.py), each computing in one thread.
+# Three at a time on two cores, as many tests wait; file by file, the longest first (tests/conftest.py), one thread each.
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 failed=0
 pytest --ignore=tests/benchmarks --benchmark-disable --numprocesses=3 --dist=loadfile --no-loadscope-reorder \
