@@ -15,6 +15,7 @@ from factories import tiny_config
 from mrlspk.data.audio import load_audio, probe_audio
 from mrlspk.data.build import build_training_data
 from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.exclude import read_excludes
 from mrlspk.data.manifest_files import facts
 from mrlspk.data.manifest_files.recipes import read_rows
 from mrlspk.data.processes import in_processes
@@ -153,6 +154,19 @@ def test_manifest_files_stand_for_the_corpus(run, tiny_corpus, tmp_path, write_m
     assert all(each == first for each in others)
     scored = run("eval", model, "--trials", tiny_corpus.trials, "--audio-root", tmp_path / "files/a.parquet", "--json")
     assert scored.json["trials"][0]["n_target"] == 24
+
+
+def test_names_that_no_list_can_hold_are_told_and_left_out(run, tiny_corpus, tmp_path):
+    first = tiny_corpus.root / tiny_corpus.utterance_ids[0]
+    (tiny_corpus.root / "speaker0/a/in two.wav").write_bytes(first.read_bytes())
+    excludes = tmp_path / "excludes.tsv"
+    assert run("data", "check", tiny_corpus.root, "--write-excludes", excludes).exit_code == 3
+    assert [*read_excludes([excludes])] == ["speaker0/a/in two.wav"]
+    for flags, errors in (((), ["speaker0/a/in two.wav"]), (("--exclude", excludes), [])):
+        outcome = run("data", "scan", tiny_corpus.root, "-o", tmp_path / "a.jsonl", "--force", "--json", *flags)
+        assert outcome.json["utterances"] == 16
+        assert [each["id"] for each in outcome.json["errors"]] == errors
+        assert all("white space" in each["message"] for each in outcome.json["errors"])
 
 
 @pytest.mark.process

@@ -20,7 +20,7 @@ from mrlspk.data.corpora.joined import (
     names_in_corpora,
     scan_corpora,
 )
-from mrlspk.data.corpora.recipe_registry import recipe_for, scan_corpus
+from mrlspk.data.corpora.recipe_registry import list_corpus, recipe_for
 from mrlspk.data.crops.dataset import CropDataset
 from mrlspk.data.crops.loader import WatchedLoader, count_workers
 from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler, SpeakerBalancedSampler
@@ -82,8 +82,10 @@ def build_training_data(config: DataConfig, *, seed: int) -> TrainingData:
     if config.val_dataset is not None:
         hold_out = ", or to null to hold speakers out of data.train_dataset"
         _check_there(config, "val_dataset", config.val_dataset, hold_out)
-        corpora.append(scan_corpus(config.val_dataset).at_channel(config.channel))
+        corpora.append(list_corpus(config.val_dataset).at_channel(config.channel))
     corpus, *rest = leave_out(corpora, config.exclude, [part.label for part in parts])
+    for each in (corpus, *rest):
+        each.check_names()
     others = rest[0] if rest else None
     domains = domains_of(corpus if others is None else others, config)
     if not domains and others is None:

@@ -4,20 +4,24 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from mrlspk.data.corpora.recipe_registry import list_corpus
 from mrlspk.data.left_out import named
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.text_tables import read_text_file
 from mrlspk.errors import DataError
 
 EXPECTED = "an utterance id in each line, and after a tab why it is left out"
-HEADER = "# Utterances to leave out: id, tab, kinds of problem. For data.exclude."
+COMMENT, ESCAPE = "#", "\\"  # an id that begins as a comment has the second in front
+HEADER = f"{COMMENT} Utterances to leave out: id, tab, kinds of problem. For data.exclude."
 WRITE_AGAIN = "Write the list of this corpus: mrlspk data check FOLDER --write-excludes FILE."
 
 log = logging.getLogger("mrlspk.data")
 
 
 def read_excludes(paths: Sequence[Path]) -> dict[str, str]:
-    """Return why utterances are left out, by id; ``#`` begins a line of comment, and a reason may be absent.
+    r"""Return why utterances are left out, by id; a reason may be absent.
+
+    ``#`` begins a line of comment, and ``\#`` an id whose first character is ``#``.
 
     Raises:
         DataError: If a file is absent, or is no text.
@@ -25,9 +29,9 @@ def read_excludes(paths: Sequence[Path]) -> dict[str, str]:
     reasons: dict[str, str] = {}
     for path in paths:
         for line in read_text_file(path, EXPECTED).lines:
-            if line.strip() and not line.startswith("#"):
+            if line.strip() and not line.startswith(COMMENT):
                 utterance_id, _, reason = line.partition("\t")
-                reasons[utterance_id.strip()] = reason.strip()
+                reasons[_unescaped(utterance_id.strip())] = reason.strip()
     return reasons
 
 
@@ -59,10 +63,35 @@ def leave_out(corpora: Sequence[Manifest], paths: Sequence[Path], labels: Collec
     return remaining
 
 
+def scan_remaining(path: Path, corpus: str, paths: Sequence[Path]) -> Manifest:
+    """Return a corpus without the utterances that lists name; a trial list can hold the names of the others.
+
+    Args:
+        path: Of the corpus.
+        corpus: Its recipe.
+        paths: The lists.
+
+    Raises:
+        DataError: If the corpus or a list cannot be used, or no utterance is left.
+        UsageError: If there is no such recipe.
+    """
+    (remaining,) = leave_out([list_corpus(path, corpus)], paths)
+    remaining.check_names()
+    return remaining
+
+
 def excludes_text(kinds_by_id: Mapping[str, Iterable[str]]) -> str:
     """Return the text of a list: the ids in order, each with its kinds of problem."""
-    rows = (f"{utterance_id}\t{','.join(kinds)}" for utterance_id, kinds in sorted(kinds_by_id.items()))
+    rows = (f"{_escaped(utterance_id)}\t{','.join(kinds)}" for utterance_id, kinds in sorted(kinds_by_id.items()))
     return "\n".join([HEADER, *rows]) + "\n"
+
+
+def _escaped(utterance_id: str) -> str:
+    return ESCAPE + utterance_id if utterance_id.startswith(COMMENT) else utterance_id
+
+
+def _unescaped(text: str) -> str:
+    return text[len(ESCAPE) :] if text.startswith(ESCAPE + COMMENT) else text
 
 
 class _Listed:

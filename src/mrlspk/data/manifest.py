@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mrlspk.data.audio.source import Channel
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.problems import Problem
+from mrlspk.data.utterance_ids import check_name
 from mrlspk.data.utterances.table import SpeakerGroups, UtteranceTable
 from mrlspk.data.utterances.utterance import Utterance
 
@@ -80,6 +81,15 @@ class Manifest:
     def at_channel(self, channel: Channel) -> "Manifest":
         """Return the corpus with one channel of every recording, or for ``mix`` the corpus as it is."""
         return replace(self, utterances=self.utterances.at_channel(channel))
+
+    def check_names(self) -> None:
+        """Refuse an utterance that a trial list cannot name.
+
+        Raises:
+            DataError: If there is one.
+        """
+        for utterance_id in self.utterance_ids:
+            check_name(utterance_id, self.root)
 
     def _is_of(self, speakers: Collection[str]) -> NDArray[np.bool_]:
         wanted = frozenset(speakers)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from mrlspk.data.audio.source import archive_of
 from mrlspk.data.choices import AUTO
-from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.exclude import leave_out
+from mrlspk.data.exclude import scan_remaining
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.processes import default_jobs
 from mrlspk.data.remote import as_url, is_url
@@ -86,7 +85,7 @@ def pack_shards(
         fix = "Pack into a folder, then copy it, e.g. with `aws s3 sync` or rclone."
         raise UsageError("shards are written to a folder of this machine", as_url(output), fix)
     folder = ShardFolder(output, name)
-    (manifest,) = leave_out([scan_corpus(corpus, recipe)], exclude)
+    manifest = scan_remaining(corpus, recipe, exclude)
     _check_elsewhere(output, manifest)
     plan = plan_shards(manifest.utterances, shard_bytes=shard_bytes, seed=seed)
     with write_errors(output):

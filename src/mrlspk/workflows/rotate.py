@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from mrlspk.config.evaluation import EvaluationConfig, SpeechMode
 from mrlspk.data.choices import AUTO
-from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.exclude import leave_out
+from mrlspk.data.exclude import scan_remaining
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.trials import trials_text
 from mrlspk.errors import DataError, MrlspkError, UsageError
@@ -269,7 +268,7 @@ def choose_dims(own: tuple[int, ...], dims: tuple[int, ...] | None) -> tuple[int
 def _draw(speech: Path, request: RotateRequest) -> Manifest:
     """Draw the utterances to fit on, before any is decoded."""
     per_speaker, max_speakers = request.utterances_per_speaker, request.max_speakers
-    (whole,) = leave_out([scan_corpus(speech, request.corpus)], request.exclude)
+    whole = scan_remaining(speech, request.corpus, request.exclude)
     corpus = draw_utterances(whole, per_speaker=per_speaker, max_speakers=max_speakers, seed=request.seed)
     if request.has_choice:
         check_speakers(corpus)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrlspk.data.choices import AUTO
-from mrlspk.data.corpora.recipe_registry import scan_corpus
+from mrlspk.data.corpora.recipe_registry import list_corpus
 from mrlspk.data.exclude import leave_out
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.manifest_files.facts import READ, RESUMED, UNCHANGED
@@ -16,6 +16,7 @@ from mrlspk.data.manifest_files.recipes import kind_of, read_rows
 from mrlspk.data.manifest_files.rows import ManifestRow, folder_prefix
 from mrlspk.data.manifest_files.scanning import Scan, known_by_id
 from mrlspk.data.processes import default_jobs
+from mrlspk.data.utterance_ids import RENAME, name_fault, printable
 from mrlspk.errors import DataError, UsageError
 from mrlspk.files import Claim, OnProgress, claimed_file, whole_folder
 from mrlspk.workflows.unchanged_tree import find_unchanged
@@ -92,7 +93,9 @@ def scan_manifest(
     if earlier is not None and not exclude and (found := find_unchanged(corpus, earlier, recipe)) is not None:
         counts = found.utterances, found.speakers, found.seconds
         return ScanReport(path, form, corpus, *counts, 0, found.utterances, 0, {}, found.left_out)
-    (manifest,) = leave_out([scan_corpus(corpus, recipe)], exclude)
+    (manifest,) = leave_out([list_corpus(corpus, recipe)], exclude)
+    faults = {each: fault for each in manifest.utterance_ids if (fault := name_fault(each))}
+    manifest = manifest.without_utterances(faults)
     known = known_by_id(read_rows(earlier)) if earlier is not None else {}
     with claimed_file(_journal_of(path, form), force=force or earlier is not None, take_up=True) as claim:
         claim.keep_rows()
@@ -115,7 +118,7 @@ def scan_manifest(
         n_read,
         n_unchanged,
         n_resumed,
-        scan.errors,
+        {printable(each): f"{fault}. {RENAME}" for each, fault in faults.items()} | scan.errors,
         manifest.left_out,
     )
 

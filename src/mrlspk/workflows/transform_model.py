@@ -6,8 +6,7 @@ from pathlib import Path
 
 from mrlspk.config.architecture import BaseFile
 from mrlspk.config.evaluation import EvaluationConfig
-from mrlspk.data.corpora.recipe_registry import scan_corpus
-from mrlspk.data.exclude import leave_out
+from mrlspk.data.exclude import scan_remaining
 from mrlspk.errors import UsageError
 from mrlspk.evaluation.embedder import build_embedder
 from mrlspk.files import OnProgress, check_free, file_sha256
@@ -59,7 +58,7 @@ def transform_model(
     base = BaseFile(file=model.path.name, sha256=file_sha256(model.path))
     backend = load_backend(model, device=device, backend="auto", cache_dir=cache_dir, makes_graph=False).backend
     dims = choose_dims(backend.dims, request.dims)
-    (whole,) = leave_out([scan_corpus(speech, request.corpus)], request.exclude)
+    whole = scan_remaining(speech, request.corpus, request.exclude)
     corpus = draw_utterances(
         whole,
         per_speaker=request.utterances_per_speaker,

@@ -28,6 +28,14 @@ def test_written_list_is_read_back_with_its_kinds(tmp_path):
     assert path.read_text().splitlines()[1:] == ["a/1.wav\tdamaged,duration", "b/2.wav\tsilent"]
 
 
+def test_id_that_begins_as_a_comment_is_listed(tmp_path):
+    ids = "#1/a.wav", "#/b.wav", "a#/c.wav", "\\/d.wav"
+    path = listed(tmp_path, excludes_text({each: ["silent"] for each in ids}))
+    assert {*read_excludes([path])} == {*ids}
+    (left,) = leave_out([corpus(*ids, "e/1.wav")], [path])
+    assert list(left.utterance_ids) == ["e/1.wav"]
+
+
 def test_list_by_hand_needs_no_reasons_and_may_have_comments(tmp_path):
     path = listed(tmp_path, "# mine\n\na/1.wav\r\n  b/2.wav  \tnoise of a street\n")
     assert read_excludes([path]) == {"a/1.wav": "", "b/2.wav": "noise of a street"}
@@ -39,6 +47,17 @@ def test_listed_utterances_are_left_out_and_the_fingerprint_changes(tmp_path):
     assert list(left.utterance_ids) == ["a/1.wav", "b/1.wav"]
     assert left.fingerprint != whole.fingerprint
     assert left.fingerprint == corpus("a/1.wav", "b/1.wav").fingerprint
+
+
+def test_unusable_name_that_is_listed_does_not_stop_a_run(tmp_path):
+    write_speakers(tmp_path / "corpus", "abcd")
+    (tmp_path / "corpus/a/a b.wav").write_bytes(b"")
+    config = DataConfig(train_dataset=tmp_path / "corpus", n_validation_speakers=2)
+    with pytest.raises(DataError, match="white space"):
+        build_training_data(config, seed=0)
+    path = listed(tmp_path, excludes_text({"a/a b.wav": ["name"]}))
+    data = build_training_data(config.model_copy(update={"exclude": (path,)}), seed=0)
+    assert "a/a b.wav" not in [*data.corpus.utterance_ids, *data.validation.utterance_ids]
 
 
 def test_stale_ids_are_counted_and_named_in_one_warning(tmp_path, caplog):

@@ -12,6 +12,7 @@ SHOWN_PLACES = 5  # of each kind of problem
 # clipped or telephone speech is speech, and for one voice under two speakers the remedy is to join them.
 EXCLUDING = frozenset(
     {
+        "name",
         "unreadable",
         "broken_link",
         "too_short",

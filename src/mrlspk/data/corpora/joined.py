@@ -11,7 +11,7 @@ from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.choices import AUTO
 from mrlspk.data.corpora.audio_lookup import AudioLookup
 from mrlspk.data.corpora.likely_corpus import SPLITS
-from mrlspk.data.corpora.recipe_registry import find_published, published_layout, recipe_for, scan_corpus
+from mrlspk.data.corpora.recipe_registry import find_published, list_corpus, published_layout, recipe_for
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.manifest import Manifest, Utterance
 
@@ -82,7 +82,7 @@ def scan_corpora(parts: Sequence[CorpusPart]) -> Manifest:
         DataError: If a corpus cannot be used.
         UsageError: If there is no such recipe.
     """
-    scanned = [scan_corpus(part.path, part.corpus) for part in parts]
+    scanned = [list_corpus(part.path, part.corpus) for part in parts]
     if len(parts) == 1:
         return scanned[0]
     pairs = sorted(zip(parts, scanned, strict=True), key=lambda pair: f"{pair[0].label}/")

@@ -28,7 +28,7 @@ from mrlspk.data.left_out import named
 from mrlspk.data.manifest import CorpusListing, CorpusRecipe, Manifest
 from mrlspk.data.manifest_files.recipes import MANIFEST_FILES, is_named_manifest
 from mrlspk.data.problems import refuse_errors
-from mrlspk.data.utterance_ids import check_name, printable
+from mrlspk.data.utterance_ids import printable
 from mrlspk.errors import DataError, UsageError, shorten
 
 ENTRY_POINTS = "mrlspk.corpora"
@@ -116,6 +116,18 @@ def _recipes() -> Iterator[CorpusRecipe]:
 
 
 def scan_corpus(path: Path, corpus: str = AUTO) -> Manifest:
+    """Return the utterances of a corpus as `list_corpus` does; a trial list can hold all of their names.
+
+    Raises:
+        DataError: If it cannot hold a name, or as `list_corpus` raises it.
+        UsageError: If there is no such recipe.
+    """
+    manifest = list_corpus(path, corpus)
+    manifest.check_names()
+    return manifest
+
+
+def list_corpus(path: Path, corpus: str = AUTO) -> Manifest:
     """Return the utterances of a corpus without opening audio; warnings count and name what is left out.
 
     Args:
@@ -124,8 +136,8 @@ def scan_corpus(path: Path, corpus: str = AUTO) -> Manifest:
 
     Raises:
         UsageError: If there is no such recipe.
-        DataError: If the corpus is absent, cannot be read, in part or whole, or holds no utterance, if an id is there
-            twice, or if a trial list cannot hold the name of an utterance.
+        DataError: If the corpus is absent, cannot be read, in part or whole, or holds no utterance, or if an id is
+            there twice.
     """
     recipe = recipe_for(path, corpus)
     listing = recipe.list_utterances(path)
@@ -133,8 +145,6 @@ def scan_corpus(path: Path, corpus: str = AUTO) -> Manifest:
     utterances = listing.utterances.in_order()
     if not utterances:
         raise DataError(f"expected {recipe.layout}, got no utterance", path, "Name a corpus with audio in it.")
-    for utterance_id in utterances.ids:
-        check_name(utterance_id, path)
     if (repeated := utterances.ids.first_disorder()) is not None:
         what = f"has the utterance {printable(utterances.ids[repeated])} twice"
         raise DataError(what, path, "Give each one its own id.")
