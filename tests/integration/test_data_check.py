@@ -1,3 +1,4 @@
+import json
 import os
 import zlib
 
@@ -214,6 +215,33 @@ def test_names_that_training_refuses_are_errors_among_others(run, corpus, decode
         *(("speaker_overlap", "error", speaker) for speaker in "abc"),
     }
     assert "name" in run("data", "check", corpus).stdout
+
+
+@pytest.mark.parametrize("command", ["check", "scan"])
+@pytest.mark.parametrize("suffix", ["wav", "m4a"])
+def test_segments_that_their_recordings_do_not_have_are_errors(run, tmp_path, suffix, command):
+    """The recording has 2 s; a segment that ends less than half a second after it is cut, as Kaldi does."""
+    samples = torch.from_numpy(speech(32_000)).float()
+    for speaker in "ab":
+        path = tmp_path / f"{speaker}.wav"
+        soundfile.write(path, samples, 16_000) if suffix == "wav" else save_m4a(path.with_suffix(".m4a"), samples)
+    spans = {"cut": (1.0, 1.4), "whole": (0.5, None), "long": (1.0, 1.6), "late": (2.5, 1.0), "later": (2.5, None)}
+    lines = [
+        {"audio_filepath": f"{speaker}.{suffix}", "label": speaker, "id": f"{speaker}/{name}", "offset": start}
+        | ({} if seconds is None else {"duration": seconds})
+        for speaker in "ab"
+        for name, (start, seconds) in spans.items()
+    ]
+    (tmp_path / "a.json").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    expected = {f"{speaker}/{name}" for speaker in "ab" for name in ("long", "late", "later")}
+    if command == "check":
+        outcome = run("data", "check", tmp_path / "a.json", "--json", "--ignore", "same_audio")
+        assert problems_of(outcome) == {("segment_end", "error", each) for each in expected}
+    else:
+        outcome = run("data", "scan", tmp_path / "a.json", "-o", tmp_path / "b.jsonl", "--json")
+        assert {each["id"] for each in outcome.json["errors"]} == expected
+        assert all("ends at 2.00 s" in each["message"] for each in outcome.json["errors"])
+        assert outcome.json["seconds"] == pytest.approx(2 * (1.0 + 1.5))
 
 
 def test_one_file_speaker_is_a_warning_and_exits_0(run, corpus):

@@ -15,6 +15,8 @@ from mrlspk.data.audio.source import AudioSource, FileSource, as_source
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
+MOST_OVERSHOOT_SECONDS = 0.5  # of a segment over the end of its recording; a shorter one is cut
+
 
 @dataclass(frozen=True, slots=True)
 class AudioHeader:
@@ -40,6 +42,21 @@ class AudioHeader:
     def seconds(self) -> float | None:
         """Length of the audio; None if it is not known."""
         return None if self.n_frames is None else self.n_frames / self.sample_rate
+
+
+def segment_fault(source: AudioSource, header: AudioHeader) -> str | None:
+    """Return why a recording does not have the segment that a source is; None if it has, or its length is not known.
+
+    Kaldi's extract-segments cuts and rejects the same segments (``--max-overshoot``).
+    """
+    length, start = header.seconds, source.start_seconds
+    if length is None or not header.is_exact or (source.seconds is None and not start):
+        return None
+    end = start + (source.seconds or 0.0)
+    if start < length and end - length < MOST_OVERSHOOT_SECONDS:
+        return None
+    span = f"at {start:.2f} s" if source.seconds is None else f"from {start:.2f} s to {end:.2f} s"
+    return f"expected audio {span}, but it ends at {length:.2f} s"
 
 
 def read_header(audio: AudioSource | str | Path, *, counts: bool = False) -> AudioHeader:

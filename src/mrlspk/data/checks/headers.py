@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mrlspk.data.audio import SAMPLE_RATE
 from mrlspk.data.audio.channels import CHANNELS_CANCEL, CHANNELS_DIFFER
+from mrlspk.data.audio.headers import AudioHeader, segment_fault
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.problems import Problem, error, warning
 
@@ -40,6 +41,12 @@ def check_length(utterance_id: str, seconds: float, needs: AudioNeeds | None) ->
     elif needs and round(seconds * needs.sample_rate) < needs.min_samples:
         least = f"{needs.min_samples * 1000 / needs.sample_rate:.1f} ms, as {needs.model} needs"
         yield error("too_short", utterance_id, f"expected at least {least}, got {seconds * 1000:.1f} ms")
+
+
+def check_segment(utterance: Utterance, header: AudioHeader) -> Iterator[Problem]:
+    """Find a segment that ends after its recording, or begins there."""
+    if fault := segment_fault(utterance.source, header):
+        yield error("segment_end", utterance.utterance_id, fault)
 
 
 def check_rate(utterance_id: str, sample_rate: int, needs: AudioNeeds | None) -> Iterator[Problem]:

@@ -15,7 +15,14 @@ from mrlspk.data.audio.headers import AudioHeader, read_header
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.checks.contents import Contents, Format
 from mrlspk.data.checks.fingerprint import N_VALUES
-from mrlspk.data.checks.headers import AudioNeeds, check_channels, check_decoded, check_length, check_rate
+from mrlspk.data.checks.headers import (
+    AudioNeeds,
+    check_channels,
+    check_decoded,
+    check_length,
+    check_rate,
+    check_segment,
+)
 from mrlspk.data.checks.hearing import check_heard, hear
 from mrlspk.data.checks.same_audio import Traces
 from mrlspk.data.manifest import Utterance
@@ -160,13 +167,16 @@ def _inspect(utterance: Utterance, needs: AudioNeeds | None, *, is_decoded: bool
         DataError: If it cannot be read.
     """
     id_, source = utterance.utterance_id, utterance.source
-    heard = None
-    if is_decoded:
+    heard, is_part = None, bool(source.start_seconds or source.seconds is not None)
+    header = read_header(source, counts=not is_decoded) if is_part or not is_decoded else None
+    if header and (problems := list(check_segment(utterance, header))):
+        stated = Format(header.codec, header.sample_rate, header.channels)
+        return _One(_seconds_of(source, header), stated, 0, None, problems)
+    if header is None or is_decoded:
         exact = _seconds_of(source, read_header(source)) if source.suffix in MPEG4_SUFFIXES else None
         heard = hear(source)
         seconds, stated = heard.seconds, Format(heard.codec, heard.sample_rate, heard.channels)
     else:
-        header = read_header(source, counts=True)
         check_channel(source.channel, header.channels, str(source))
         seconds, stated = _seconds_of(source, header), Format(header.codec, header.sample_rate, header.channels)
     problems = list(check_length(id_, seconds, needs))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from mrlspk.data.audio.headers import MOST_OVERSHOOT_SECONDS
 from mrlspk.data.checks.band import LEAST_BIT_RATE, LEAST_CONTRAST_DB
 from mrlspk.data.checks.clipping import FLAT, LEAST_RUNS, LEAST_SHARE, RUN
 from mrlspk.data.checks.headers import LENGTH_TOLERANCE_SECONDS, TOO_SHORT_SAMPLES
@@ -50,6 +51,10 @@ KINDS = _by_name(
         Kind("too_short", "error", "The audio is too short for a network.", "Leave the file out, or record it again.",
              f"{TOO_SHORT_SAMPLES} samples at 16 kHz, or what the model needs",
              "ReDimNet's front end needs more than one frame of 256 samples"),
+        Kind("segment_end", "error", "A segment ends after its recording, or begins there.",
+             "Correct its start and duration, or copy the recording again.",
+             f"{MOST_OVERSHOOT_SECONDS} s or more after the end, where the header knows the length exactly",
+             "Kaldi's extract-segments rejects segments from this overshoot on (--max-overshoot)"),
         Kind("name", "error", "A trial list cannot hold the name: white space, or not UTF-8.",
              "Rename the file or folder."),
         Kind("repeated_id", "error", "One id stands for two utterances.", "Give each utterance its own id."),

@@ -15,6 +15,7 @@ EXCLUDING = frozenset(
         "name",
         "unreadable",
         "broken_link",
+        "segment_end",
         "too_short",
         "same_audio",
         "silent",

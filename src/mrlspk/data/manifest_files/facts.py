@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from mrlspk.data.audio.channels import check_channel
-from mrlspk.data.audio.headers import AudioHeader, read_file_header, read_header
+from mrlspk.data.audio.headers import AudioHeader, read_file_header, read_header, segment_fault
 from mrlspk.data.audio.source import AudioSource, ChannelSource, FileSource, RangeSource, TarMember
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
@@ -82,7 +82,7 @@ def read_facts(source: AudioSource) -> Facts:
     """Return the facts of a source; the length is that of its range.
 
     Raises:
-        DataError: If it cannot be read, has no such channel, or ends before its range.
+        DataError: If it cannot be read, has no such channel, or ends well before its range.
     """
     if isinstance(source, FileSource):
         parsed, size, mtime_ns = read_file_header(source.location)
@@ -92,10 +92,9 @@ def read_facts(source: AudioSource) -> Facts:
         state = _state_or_none(source)
     header = _read_once((whole_of(source), state))
     check_channel(source.channel, header.channels, str(source))
-    seconds = (header.seconds or 0.0) - source.start_seconds
-    if seconds <= 0 and source.start_seconds:
-        what = f"expected audio at {source.start_seconds:.2f} s, but it ends at {header.seconds or 0:.2f} s"
-        raise DataError(what, str(source), "Correct the start of the segment.")
+    if fault := segment_fault(source, header):
+        raise DataError(fault, str(source), "Correct the start and the duration of the segment.")
+    seconds = max((header.seconds or 0.0) - source.start_seconds, 0.0)
     return _facts(header, state, seconds if source.seconds is None else min(seconds, source.seconds))
 
 
