@@ -29,6 +29,7 @@ CODECS = {  # FFmpeg's names
     "MPEG_LAYER_II": "mp2",
     "MPEG_LAYER_III": "mp3",
 }
+GSM_BLOCK_BYTES, GSM_BLOCK_FRAMES = 65, 320  # of two frames of GSM 6.10 in WAV
 SHORT_STEP = np.float32(1 / 32768)
 LARGEST_COUNT = 1 << 48  # frames; libsndfile says 2^63 - 1 where a FLAC header does not know, and estimates MPEG audio
 
@@ -57,6 +58,11 @@ class SndfileStream:
         is_counted = 0 < counted < LARGEST_COUNT and not self._file.subtype.startswith("MPEG")
         self.n_frames: int | None = counted if is_counted else None
         self.damage: str | None = None
+
+    def cut_padding(self, n_bytes: int) -> None:
+        """Count only what the ``n_bytes`` of a WAV file hold: libsndfile takes a byte of padding for a block of GSM."""
+        if self.codec == "gsm" and self.n_frames is not None:
+            self.n_frames = min(self.n_frames, n_bytes // GSM_BLOCK_BYTES * GSM_BLOCK_FRAMES)
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.float32]]:
         """Yield (frames, channels) from frame ``start`` to the end, or to ``stop``.
@@ -104,6 +110,8 @@ class SndfileStream:
 
     def _read(self, position: int, count: int) -> NDArray[np.float32]:
         """Return the next frames, none at the end."""
+        if self.n_frames is not None:
+            count = min(count, self.n_frames - position)
         try:
             if self._is_short:  # half the time of asking libsndfile for the same floats
                 shorts: NDArray[np.int16] = self._file.read(count, dtype="int16", always_2d=True)
