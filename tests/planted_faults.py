@@ -157,7 +157,8 @@ def _repeat(root: Path, sources: Iterator[Samples]) -> set[tuple[str, str]]:
         samples = next(sources)
         write(one / name.replace(Path(name).suffix, ".wav"), samples)
         write(other / name, 0.5 * np.concatenate([np.zeros(800), samples]))
-    return {("same_audio", f"p-same-2/{name}") for name in ("0.wav", "1.wav", "2.m4a", "3.mp3", "4.ogg", "5.flac")}
+    files = [*one.iterdir(), *other.iterdir()]
+    return {("same_audio", str(path.relative_to(root))) for path in files}
 
 
 def _spread_channels(root: Path, sources: Iterator[Samples]) -> set[tuple[str, str]]:

@@ -29,6 +29,7 @@ from mrlspk.data.choices import AUTO, Decode
 from mrlspk.data.corpora.recipe_registry import published_counts, recipe_for
 from mrlspk.data.left_out import LeftOut
 from mrlspk.data.problems import Problem
+from mrlspk.data.processes import default_jobs
 from mrlspk.data.utterance_ids import is_utf8, printable
 from mrlspk.errors import UsageError, shorten
 from mrlspk.files import OnProgress
@@ -99,6 +100,7 @@ def check_data(
     cache_dir: Path | None = None,
     ignore: Collection[str] = (),
     on_progress: OnProgress | None = None,
+    on_compared: OnProgress | None = None,
     on_embedded: OnProgress | None = None,
 ) -> CorpusReport:
     """Check a corpus.
@@ -118,6 +120,7 @@ def check_data(
         cache_dir: Folder of cached embeddings; None for no cache.
         ignore: Kinds of problems that are left out.
         on_progress: Called with (files done, files).
+        on_compared: Called with (pairs of files that may be one recording compared, pairs).
         on_embedded: Called with (utterances embedded, utterances).
 
     Raises:
@@ -160,7 +163,7 @@ def check_data(
         seconds, contents = found.seconds, found.contents
         problems += found.problems
         problems += check_rates(str(path), readable.ids, found.rates)
-        problems += check_same_audio(readable, found.traces)
+        problems += check_same_audio(readable, found.traces, jobs=jobs or default_jobs(), on_progress=on_compared)
     voices = None
     if backend is not None:
         from mrlspk.workflows.find_wrong_speakers import find_wrong_speakers  # loads what embeds

@@ -106,7 +106,8 @@ def check_command(
     check_kinds(ignore or ())
     claim = _claim_targets(ctx, write_excludes, report, force=force)
     file = None if model is None else resolve_model(model, quiet=quiet)
-    with output.progress_steps("reading audio", "embedding", quiet=quiet) as (on_progress, on_embedded):
+    steps = "reading audio", "comparing", "embedding"
+    with output.progress_steps(*steps, quiet=quiet) as (on_progress, on_compared, on_embedded):
         found = check_data(
             path,
             corpus=corpus,
@@ -121,6 +122,7 @@ def check_command(
             cache_dir=find_cache_folder() if file else None,
             ignore=ignore or (),
             on_progress=on_progress,
+            on_compared=on_compared,
             on_embedded=on_embedded,
         )
     payload = check_payload(found, file)

@@ -55,7 +55,7 @@ def open_stream(audio: AudioSource | str | Path, *, ranges: bool = False) -> Aud
     if audio_format is None and source.suffix in HEADERLESS_SUFFIXES:
         raise _headerless(source)
     stream = _open_by_content(source, audio_format, is_empty=samples is not None and samples.stated == 0)
-    if audio_format == "WAV" and samples is not None and isinstance(stream, SndfileStream):
+    if audio_format == "WAV" and samples is not None and samples.stated and isinstance(stream, SndfileStream):
         stream.cut_padding(samples.stated)
     try:
         check_rate(stream.sample_rate, str(source))

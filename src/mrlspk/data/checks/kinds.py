@@ -45,7 +45,7 @@ KINDS = _by_name(
              "Copy or download it again, or leave it out."),
         Kind("broken_link", "error", "A link leads to no file.", "Remove the link, or copy the file."),
         Kind("same_audio", "error", "One recording is under two speakers: one of the labels is wrong.",
-             "Listen, and keep the file of the right speaker.",
+             "Listen, and keep the file of the right speaker; training leaves out both until then.",
              f"equal bytes, or a correlation above {SAME_CORRELATION} at some delay",
              "770 pairs of one speaker reach 0.32; copies in AAC, MP3 and Opus have 0.90 or more"),
         Kind("too_short", "error", "The audio is too short for a network.", "Leave the file out, or record it again.",

@@ -7,6 +7,7 @@ by all its bytes, or by the correlation of the waveforms.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import batched
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,20 @@ from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.checks.hearing import hear
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.problems import Problem, error
+from mrlspk.data.processes import in_processes
 from mrlspk.errors import DataError
+from mrlspk.files import OnProgress
 
 NEAR = 0.12  # distance of fingerprints
 LENGTH_SECONDS = 0.25  # by which lengths may differ: padding and delay of codecs
 COMPARED_SECONDS = 20.0
 SAME_CORRELATION = 0.7
 CHUNK_BYTES = 1 << 20
+PAIRS_PER_TASK = 16
+PAIRS_PER_JOB = 100  # to start a process takes as long as to compare so many
+
+type Pair = tuple[int, int]
+type Task = tuple[tuple[int, AudioSource, AudioSource], ...]  # place of a pair, and its recordings
 
 
 @dataclass(frozen=True)
@@ -44,28 +52,40 @@ class Traces:
         self.digests[place], self.seconds[place], self.prints[place] = part.digests, part.seconds, part.prints
 
 
-def check_same_audio(utterances: Sequence[Utterance], traces: Traces) -> Iterator[Problem]:
-    """Find the same audio under two speakers; each file is told once, with the first that it equals."""
+def check_same_audio(
+    utterances: Sequence[Utterance], traces: Traces, *, jobs: int = 1, on_progress: OnProgress | None = None
+) -> Iterator[Problem]:
+    """Find the same audio under two speakers; both files are told, as nobody knows which label is right.
+
+    Args:
+        utterances: The files.
+        traces: Of each.
+        jobs: Processes.
+        on_progress: Called with (pairs of files compared, pairs).
+
+    Yields:
+        A problem of each file, with the first that it equals.
+    """
     told: set[int] = set()
-    for first, other in _same_bytes(utterances, traces.digests):
-        told.add(other)
-        one = utterances[first]
-        message = f"is the same file as {one.utterance_id}, of speaker {one.speaker_id}"
-        yield error("same_audio", utterances[other].utterance_id, message)
-    for first, other in _near_prints(utterances, traces):
-        if other in told:
-            continue
-        one = utterances[first]
-        correlation = _correlation(one.source, utterances[other].source)
+    for pair in _same_bytes(utterances, traces.digests):
+        yield from _tell(utterances, pair, told, "is the same file as {}")
+    pairs = list(_near_prints(utterances, traces))
+    correlations = _correlations(utterances, pairs, jobs=jobs, on_progress=on_progress)
+    for pair, correlation in zip(pairs, correlations, strict=True):
         if correlation > SAME_CORRELATION:
-            told.add(other)
-            message = (
-                f"sounds the same as {one.utterance_id}, of speaker {one.speaker_id}: correlation {correlation:.2f}"
-            )
-            yield error("same_audio", utterances[other].utterance_id, message)
+            yield from _tell(utterances, pair, told, f"sounds the same as {{}}: correlation {correlation:.2f}")
 
 
-def _same_bytes(utterances: Sequence[Utterance], digests: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def _tell(utterances: Sequence[Utterance], pair: Pair, told: set[int], message: str) -> Iterator[Problem]:
+    for other, index in (pair, pair[::-1]):
+        if index not in told:
+            told.add(index)
+            one = utterances[other]
+            where = f"{one.utterance_id}, of speaker {one.speaker_id}"
+            yield error("same_audio", utterances[index].utterance_id, message.format(where))
+
+
+def _same_bytes(utterances: Sequence[Utterance], digests: NDArray[np.int64]) -> Iterator[Pair]:
     values, counts = np.unique(digests[digests != 0], return_counts=True)
     repeated = values[counts > 1]
     (candidates,) = np.nonzero(np.isin(digests, repeated))
@@ -102,7 +122,7 @@ def _digest_of_all(source: AudioSource) -> bytes | None:
     return digest.digest()
 
 
-def _near_prints(utterances: Sequence[Utterance], traces: Traces) -> Iterator[tuple[int, int]]:
+def _near_prints(utterances: Sequence[Utterance], traces: Traces) -> Iterator[Pair]:
     """Yield pairs of two speakers' files with nearly equal fingerprints and lengths."""
     from scipy.spatial import cKDTree  # takes a moment to import
 
@@ -118,6 +138,26 @@ def _near_prints(utterances: Sequence[Utterance], traces: Traces) -> Iterator[tu
     for first, other in np.sort(pairs, axis=1):
         if utterances[int(first)].speaker_id != utterances[int(other)].speaker_id:
             yield int(first), int(other)
+
+
+def _correlations(
+    utterances: Sequence[Utterance], pairs: Sequence[Pair], *, jobs: int, on_progress: OnProgress | None
+) -> NDArray[np.float64]:
+    """Return the correlation of each pair."""
+    found = np.zeros(len(pairs))
+    sources = ((place, utterances[one].source, utterances[two].source) for place, (one, two) in enumerate(pairs))
+    done, jobs = 0, min(jobs, 1 + len(pairs) // PAIRS_PER_JOB)
+    for some in in_processes(_correlate_some, batched(sources, PAIRS_PER_TASK), jobs=jobs):
+        for place, correlation in some:
+            found[place] = correlation
+        done += len(some)
+        if on_progress:
+            on_progress(done, len(pairs))
+    return found
+
+
+def _correlate_some(task: Task) -> list[tuple[int, float]]:
+    return [(place, _correlation(one, two)) for place, one, two in task]
 
 
 def _correlation(one: AudioSource, other: AudioSource) -> float:
