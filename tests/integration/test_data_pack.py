@@ -1,6 +1,7 @@
 """``mrlspk data pack``: what it writes, and how it goes on after a kill."""
 
 import json
+import os
 import tarfile
 
 import pytest
@@ -106,6 +107,43 @@ def test_unreadable_file_is_left_out_and_listed(pack, tmp_path, tiny_corpus):
     assert len(scan_corpus(tmp_path / "shards").utterances) == 15
 
 
+def test_link_to_no_file_is_left_out_and_listed(pack, tmp_path, tiny_corpus):
+    (tiny_corpus.root / "speaker1" / "a" / "9.wav").symlink_to("nowhere.wav")
+    outcome = pack("--json")
+    assert (outcome.exit_code, outcome.json["utterances"]) == (3, 16)
+    assert [each["id"] for each in outcome.json["errors"]] == ["speaker1/a/9.wav"]
+    assert len(scan_corpus(tmp_path / "shards").utterances) == 16
+
+
+def test_corpus_without_a_readable_file_gives_no_index(pack, tmp_path, tiny_corpus):
+    for utterance_id in tiny_corpus.utterance_ids:
+        (tiny_corpus.root / utterance_id).write_bytes(b"this is text")
+    outcome = pack()
+    assert outcome.exit_code == 3
+    assert "no recording can be read; the first: " in outcome.stderr
+    assert not list((tmp_path / "shards").glob("index.*"))
+
+
+def test_message_shows_twenty_errors_and_counts_the_rest(pack, tiny_corpus):
+    for number in range(25):
+        (tiny_corpus.root / "speaker1" / "a" / f"x{number}.wav").write_bytes(b"this is text")
+    outcome = pack("--json")
+    assert len(outcome.json["errors"]) == 25
+    assert outcome.stderr.count("speaker1/a/x") == 20
+    assert "… and 5 more" in outcome.stderr
+
+
+def test_stopped_pack_of_a_tar_that_changed_is_not_taken_up(pack, tmp_path, monkeypatch):
+    pack(folder="tars")
+    monkeypatch.setattr(pack_shards.ShardFolder, "write_index", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pack(corpus=tmp_path / "tars")
+    (tar, *_) = sorted((tmp_path / "tars").glob("*.tar"))
+    os.utime(tar, ns=(0, 0))
+    outcome = pack(corpus=tmp_path / "tars")
+    assert (outcome.exit_code, "shards of another corpus" in outcome.stderr) == (1, True)
+
+
 def test_listed_utterances_are_left_out(pack, tmp_path):
     (tmp_path / "bad.tsv").write_text("speaker1/a/1.wav\tclipped\n")
     assert pack("--exclude", tmp_path / "bad.tsv", "--json").json["utterances"] == 15
@@ -186,4 +224,13 @@ def test_index_is_json_lines_without_pyarrow(pack, tmp_path, tiny_corpus, monkey
 def test_impossible_size_is_a_usage_error(run, tiny_corpus, tmp_path, size):
     outcome = run("data", "pack", tiny_corpus.root, "-o", tmp_path / "shards", f"--shard-size={size}")
     assert outcome.exit_code == 2
+    assert "--shard-size: expected a size" in outcome.stderr
+    assert not (tmp_path / "shards").exists()
+
+
+@pytest.mark.parametrize("name", ["a/b", "../a", "", ".a", "a b"])
+def test_name_that_begins_no_file_name_is_a_usage_error(pack, tmp_path, name):
+    outcome = pack("--name", name)
+    assert outcome.exit_code == 2
+    assert "--name: expected a name of letters" in outcome.stderr
     assert not (tmp_path / "shards").exists()

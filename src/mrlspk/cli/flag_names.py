@@ -67,6 +67,7 @@ FLAGS = {
     "scores": "--scores",
     "set": "--set",
     "sha256": "--sha256",
+    "shard_size": "--shard-size",
     "speakers": "--speakers",
     "speech": "--speech",
     "top_n": "--top-n",

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +17,14 @@ from mrlspk.data.remote import as_url, is_url
 from mrlspk.data.shards.packing import ShardFolder, write_shards
 from mrlspk.data.shards.plan import ShardPlan, plan_shards
 from mrlspk.data.shards.sample_keys import sample_keys
-from mrlspk.errors import MrlspkError, UsageError
+from mrlspk.errors import DataError, MrlspkError, UsageError, shorten
 from mrlspk.files import OnProgress
 from mrlspk.partial_files import write_errors
 
 log = logging.getLogger("mrlspk.data")
 
 SHARD_BYTES = 1 << 30
-NAME = "shard"
+NAME, NAMES = "shard", r"\w[\w.-]*"
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,15 @@ def pack_shards(
         on_progress: Called with (utterances packed, utterances).
 
     Raises:
-        UsageError: If the folder is a URL, or holds the tars of the corpus.
-        DataError: If the corpus is absent or cannot be used.
+        UsageError: If the folder is a URL or holds the tars of the corpus, or the name is no beginning of a file name.
+        DataError: If the corpus is absent or cannot be used, or none of its recordings can be read.
         MrlspkError: If shards are there, or cannot be written.
     """
     if is_url(output):
         fix = "Pack into a folder, then copy it, e.g. with `aws s3 sync` or rclone."
         raise UsageError("shards are written to a folder of this machine", as_url(output), fix)
+    if not re.fullmatch(NAMES, name):
+        raise UsageError(f"expected a name of letters, digits, -, _ and ., got {shorten(name)!r}", parameter="name")
     folder = ShardFolder(output, name)
     manifest = scan_remaining(corpus, recipe, exclude)
     _check_elsewhere(output, manifest)
@@ -97,6 +100,9 @@ def pack_shards(
             log.warning("%s: %d of %d shards were written before: going on", output, n_resumed, len(plan))
         _write(folder, missing, plan, manifest, jobs=jobs, on_progress=on_progress)
         errors = folder.errors(len(plan))
+        if len(errors) == len(manifest.utterances):
+            first = next(iter(errors.values()))
+            raise DataError(f"no recording can be read; the first: {first}", corpus, "Check the files.")
         index = folder.write_index(len(plan))
         folder.end()
     return PackedShards(

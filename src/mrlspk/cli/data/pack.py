@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ from mrlspk.errors import DataError, UsageError
 if TYPE_CHECKING:
     from mrlspk.workflows.pack_shards import PackedShards
 
+SHOWN = 20  # errors in the message; JSON has all
 UNIT_BYTES = {"": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
@@ -79,9 +81,18 @@ def pack_command(
         )
     output.show("data pack", _payload(packed), _human(packed), as_json=as_json)
     if packed.errors:
-        total = len(packed.errors) + packed.n_utterances
-        counted = f"{len(packed.errors)} of {total} utterances could not be read and are not in the shards:\n"
-        raise DataError(counted + "\n".join(packed.errors.values()))
+        raise _left_out(packed)
+
+
+def _left_out(packed: "PackedShards") -> DataError:
+    count = len(packed.errors)
+    lines = [
+        f"{count} of {count + packed.n_utterances} utterances could not be read and are not in the shards:",
+        *islice(packed.errors.values(), SHOWN),
+    ]
+    if count > SHOWN:
+        lines.append(f"… and {count - SHOWN:,} more; --json has all of them")
+    return DataError("\n".join(lines))
 
 
 def parse_shard_size(text: str) -> int:
@@ -100,6 +111,11 @@ def parse_shard_size(text: str) -> int:
     return n_bytes
 
 
+def size_text(n_bytes: int) -> str:
+    """Return a size with its unit: ``1.25 GB``."""
+    return f"{n_bytes / 1e9:,.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.2f} MB"
+
+
 def _payload(packed: "PackedShards") -> dict[str, Any]:
     return {
         "path": str(packed.path),
@@ -116,7 +132,7 @@ def _human(packed: "PackedShards") -> Iterator[RenderableType]:
     rows = [
         ("shards", f"{packed.n_shards:,}"),
         ("utterances", f"{packed.n_utterances:,}"),
-        ("size", f"{packed.n_bytes / 1e9:,.2f} GB"),
+        ("size", size_text(packed.n_bytes)),
         ("index", packed.index),
     ]
     yield output.facts(rows)

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.manifest import Utterance
+from mrlspk.data.manifest_files.facts import state_of
 from mrlspk.data.shards.segments import is_part
+from mrlspk.data.tar_header import BLOCK
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
 FORMAT = 1  # raise it if the same corpus gives other bytes
-BLOCK = 512  # of a tar
 OTHER_BYTES = 4 * BLOCK  # headers of audio and JSON, and the JSON
 SEGMENT_BYTES_PER_SECOND = 32_000  # 16 kHz with 16 bits: FLAC takes less
 UNKNOWN_SECONDS = 30.0  # of a segment that reaches to the end of its recording
@@ -59,7 +60,7 @@ def plan_shards(
         seed: Of the order.
 
     Raises:
-        DataError: If a file is gone.
+        DataError: If a folder may not be entered.
     """
     digest = hashlib.sha256(json.dumps([FORMAT, shard_bytes, seed]).encode())
     sizes = np.empty(len(utterances), np.int64)
@@ -74,12 +75,12 @@ def plan_shards(
 
 
 def _state(source: AudioSource) -> tuple[int, int]:
-    """Return size and time of the last change of a recording; 0 for one that is no file of its own."""
+    """Return size and time of the last change of a recording, or of its archive; zeros if it is gone."""
     with reading(str(source), DataError, "Check the path."):
-        if source.path is None:
-            return source.size(), 0
-        state = source.path.stat()
-        return state.st_size, state.st_mtime_ns
+        try:
+            return state_of(source)
+        except FileNotFoundError:
+            return 0, 0
 
 
 def _part(source: AudioSource) -> tuple[float, float | None, object]:
