@@ -1,4 +1,4 @@
-"""Define the options of a corpus: the recipe that reads it, and what is left out."""
+"""Define the options of commands that read a corpus: its recipe, what is left out, and the processes."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,5 +25,18 @@ ExcludeFiles = Annotated[
         metavar="<file>",
         exists=True,
         help="Utterances to leave out, as `data check --write-excludes` writes them; repeatable.",
+    ),
+]
+
+Jobs = Annotated[
+    int | None,
+    option(
+        Panel.MACHINE,
+        "--jobs",
+        min=1,
+        max=1024,
+        metavar="<n>",
+        help="Processes. Default: one per processor, up to eight.",
+        show_default=False,
     ),
 ]

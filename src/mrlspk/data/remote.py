@@ -52,8 +52,8 @@ def read_range(url: str, start: int, length: int) -> bytes:
     """Return ``length`` bytes of a file from ``start`` on; a failed request is repeated with growing pauses.
 
     Raises:
-        DataError: If there is no such file, it ends too early, or its server sends no ranges.
-        DownloadError: If it cannot be read after several attempts.
+        DataError: If there is no such file, or it ends too early.
+        DownloadError: If it cannot be read after several attempts, or its server sends no ranges.
         MissingDependencyError: If the package that reads such URLs is not installed.
     """
     if not length:
@@ -93,7 +93,7 @@ def _http_range(file: Any, start: int, length: int, url: str) -> bytes:
     """Return the range; ``start`` is passed on as it is, so that a server without ranges shows.
 
     Raises:
-        DataError: If the server sends the whole file.
+        DownloadError: If the server sends the whole file: no other file of it can be read either.
     """
     file.seek(start)
     try:
@@ -101,7 +101,7 @@ def _http_range(file: Any, start: int, length: int, url: str) -> bytes:
     except ValueError as error:  # of fsspec, if the answer is the whole file
         what = "the server sends no ranges of a file, only the whole"
         fix = f"Copy the shards to a server that does, or let fsspec keep copies: simplecache::{url.rpartition('/')[0]}"
-        raise DataError(what, url, fix) from error
+        raise DownloadError(what, url, fix) from error
 
 
 def _repeated[T](read: Callable[[], T], url: str) -> T:

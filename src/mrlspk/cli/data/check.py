@@ -7,7 +7,7 @@ import typer
 
 from mrlspk.cli import output
 from mrlspk.cli.completion import complete_model
-from mrlspk.cli.corpus_option import CorpusChoice
+from mrlspk.cli.corpus_option import CorpusChoice, Jobs
 from mrlspk.cli.data.check_text import check_payload, check_tables
 from mrlspk.cli.options import (
     AsJson,
@@ -55,17 +55,7 @@ def check_command(
     decode: Annotated[
         Decode, option(Panel.DATA, help="Files to decode: none (headers are not read either), fifty, or all.")
     ] = Decode.SAMPLE,
-    jobs: Annotated[
-        int | None,
-        option(
-            Panel.MACHINE,
-            min=1,
-            max=1024,
-            metavar="<n>",
-            help="Processes. Default: one per core, up to eight.",
-            show_default=False,
-        ),
-    ] = None,
+    jobs: Jobs = None,
     channel: ChannelChoice = None,
     model: Annotated[
         str | None,

@@ -10,7 +10,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.corpus_option import CorpusChoice, ExcludeFiles
+from mrlspk.cli.corpus_option import CorpusChoice, ExcludeFiles, Jobs
 from mrlspk.cli.options import LARGEST_SEED, AsJson, Debug, Force, Quiet
 from mrlspk.cli.panels import Panel, option
 from mrlspk.data.choices import AUTO
@@ -40,17 +40,7 @@ def pack_command(
     seed: Annotated[
         int, option(Panel.DATA, min=0, max=LARGEST_SEED, metavar="<n>", help="Seed of the order in the shards.")
     ] = 0,
-    jobs: Annotated[
-        int | None,
-        option(
-            Panel.MACHINE,
-            min=1,
-            max=1024,
-            metavar="<n>",
-            help="Shards written at a time, each by a process. Default: one per processor, up to eight.",
-            show_default=False,
-        ),
-    ] = None,
+    jobs: Jobs = None,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -9,7 +9,7 @@ import typer
 from rich.console import RenderableType
 
 from mrlspk.cli import output
-from mrlspk.cli.corpus_option import CorpusChoice, ExcludeFiles
+from mrlspk.cli.corpus_option import CorpusChoice, ExcludeFiles, Jobs
 from mrlspk.cli.options import AsJson, Debug, Force, Quiet
 from mrlspk.cli.panels import Panel, option
 from mrlspk.data.choices import AUTO
@@ -53,17 +53,7 @@ def scan_command(
     ] = False,
     corpus: CorpusChoice = AUTO,
     exclude: ExcludeFiles = None,
-    jobs: Annotated[
-        int | None,
-        option(
-            Panel.MACHINE,
-            min=1,
-            max=1024,
-            metavar="<n>",
-            help="Processes. Default: one per processor, up to eight.",
-            show_default=False,
-        ),
-    ] = None,
+    jobs: Jobs = None,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

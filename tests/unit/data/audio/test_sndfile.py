@@ -1,15 +1,19 @@
 import io
 
+import av
 import numpy as np
 import pytest
 import soundfile
 
-from mrlspk.data.audio.sndfile import open_sndfile
-from mrlspk.data.audio.source import FileSource
+from mrlspk.data.audio import load_audio, probe_audio
+from mrlspk.data.audio.headers import read_header
+from mrlspk.data.audio.sndfile import GSM_BLOCK_FRAMES, open_sndfile
+from mrlspk.data.audio.source import FileSource, RangeSource
 from mrlspk.data.audio.stream import UndecodableError
 from mrlspk.errors import DataError
 
 N_FRAMES = 50_000  # more than a block
+GSM_RATE = 8_000
 
 
 def write(path, samples, **options):
@@ -105,3 +109,21 @@ def test_text_is_undecodable_whatever_its_name(tmp_path, suffix):
 def test_many_channels_come_in_short_blocks(tmp_path):
     source = write(tmp_path / "a.wav", np.zeros((3_000, 64)))
     assert max(map(len, open_sndfile(source).blocks())) == 512
+
+
+def read_by_ffmpeg(path):
+    with av.open(path) as container:
+        return np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio=0)]) / np.float32(32_768)
+
+
+@pytest.mark.parametrize("n_blocks", [49, 50])
+def test_gsm_has_the_samples_that_ffmpeg_decodes(tmp_path, n_blocks):
+    path = tmp_path / "a.wav"
+    speech = np.random.default_rng(0).normal(0, 0.05, n_blocks * GSM_BLOCK_FRAMES)
+    soundfile.write(path, speech, GSM_RATE, subtype="GSM610")
+    expected = read_by_ffmpeg(path)
+    assert len(expected) == n_blocks * GSM_BLOCK_FRAMES
+    assert probe_audio(path).seconds == read_header(path, counts=True).seconds == n_blocks * GSM_BLOCK_FRAMES / GSM_RATE
+    np.testing.assert_array_equal(load_audio(path, sample_rate=GSM_RATE).numpy(), expected)
+    end = RangeSource(FileSource(str(path)), 45 * GSM_BLOCK_FRAMES / GSM_RATE)
+    np.testing.assert_array_equal(load_audio(end, sample_rate=GSM_RATE).numpy(), expected[45 * GSM_BLOCK_FRAMES :])
