@@ -244,6 +244,25 @@ def test_segments_that_their_recordings_do_not_have_are_errors(run, tmp_path, su
         assert outcome.json["seconds"] == pytest.approx(2 * (1.0 + 1.5))
 
 
+def test_files_that_are_absent_are_not_counted_as_decoded(run, corpus, tmp_path):
+    lines = [f"a{number} {tmp_path}/nowhere.wav\n" for number in "12"] + [f"b1 {next(corpus.rglob('*.wav'))}\n"]
+    (tmp_path / "kaldi").mkdir()
+    (tmp_path / "kaldi/wav.scp").write_text("".join(lines))
+    (tmp_path / "kaldi/utt2spk").write_text("a1 a\na2 a\nb1 b\n")
+    outcome = run("data", "check", tmp_path / "kaldi", "--json")
+    assert (outcome.json["utterances"], outcome.json["decoded"]) == (3, 1)
+    assert {("unreadable", "error", each) for each in ("a1", "a2")} <= problems_of(outcome)
+
+
+@pytest.mark.parametrize(
+    ("flag", "typed", "meant"), [("--ignore", "one_file", "one_file_speaker"), ("--expect", "vox3", "vox2-dev")]
+)
+def test_nearest_name_is_offered_for_an_unknown_one(run, corpus, flag, typed, meant):
+    outcome = run("data", "check", corpus, flag, typed)
+    assert outcome.exit_code == 2
+    assert f"; did you mean {meant}?" in outcome.stderr
+
+
 def test_one_file_speaker_is_a_warning_and_exits_0(run, corpus):
     write(corpus / "d/session/1.wav")
     outcome = run("data", "check", corpus)

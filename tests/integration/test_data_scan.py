@@ -19,6 +19,7 @@ from mrlspk.data.exclude import read_excludes
 from mrlspk.data.manifest_files import facts
 from mrlspk.data.manifest_files.recipes import read_rows
 from mrlspk.data.processes import in_processes
+from tiny_corpora import write_speakers
 
 N_LINKS = 300
 
@@ -154,6 +155,18 @@ def test_manifest_files_stand_for_the_corpus(run, tiny_corpus, tmp_path, write_m
     assert all(each == first for each in others)
     scored = run("eval", model, "--trials", tiny_corpus.trials, "--audio-root", tmp_path / "files/a.parquet", "--json")
     assert scored.json["trials"][0]["n_target"] == 24
+
+
+def test_manifest_file_of_another_corpus_is_not_updated(run, tiny_corpus, tmp_path):
+    write_speakers(tmp_path / "other", "xy")
+    file = tmp_path / "a.parquet"
+    run("data", "scan", tiny_corpus.root, "-o", file)
+    before = file.read_bytes()
+    outcome = run("data", "scan", tmp_path / "other", "-o", file, "--update")
+    assert (outcome.exit_code, "--force in place of --update" in outcome.stderr) == (2, True)
+    outcome = run("data", "scan", tiny_corpus.root, "-o", file)
+    assert (outcome.exit_code, "exists\n--update reads what has changed" in outcome.stderr) == (1, True)
+    assert file.read_bytes() == before
 
 
 def test_names_that_no_list_can_hold_are_told_and_left_out(run, tiny_corpus, tmp_path):

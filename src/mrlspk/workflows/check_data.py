@@ -130,7 +130,9 @@ def check_data(
         CheckpointError: If the model cannot be loaded.
     """
     if expect is not None and expect not in published_counts():
-        raise UsageError(f"expected one of {', '.join(published_counts())}, got {expect!r}", parameter="expect")
+        guess = did_you_mean(_nearest(expect, published_counts()))
+        what = f"expected one of {', '.join(published_counts())}, got {shorten(expect)!r}{guess}"
+        raise UsageError(what, parameter="expect")
     if model is not None and decode is Decode.NONE:
         what = "a model needs the lengths, which only the headers tell"
         raise UsageError(what, fix="Use `decode=sample`.", parameter="decode")
@@ -157,10 +159,10 @@ def check_data(
         problems += check_counts(utterances, expect, published_counts()[expect])
     readable = utterances.where(np.fromiter(map(is_utf8, utterances.ids), bool, len(utterances)))
     is_decoded = _choose_decoded(len(readable), decode)
-    seconds, contents = None, Contents()
+    seconds, contents, n_decoded = None, Contents(), 0
     if decode is not Decode.NONE:
         found = inspect_files(readable, is_decoded=is_decoded, needs=needs, jobs=jobs, on_progress=on_progress)
-        seconds, contents = found.seconds, found.contents
+        seconds, contents, n_decoded = found.seconds, found.contents, found.n_decoded
         problems += found.problems
         problems += check_rates(str(path), readable.ids, found.rates)
         problems += check_same_audio(readable, found.traces, jobs=jobs or default_jobs(), on_progress=on_compared)
@@ -180,7 +182,7 @@ def check_data(
         speakers=len(utterances.speakers),
         utterances=len(utterances),
         seconds=seconds,
-        decoded=int(is_decoded.sum()),
+        decoded=n_decoded,
         problems=tuple(problems),
         left_out=tuple(each.within(path) for each in listing.all_left_out()),
         needs=needs,
@@ -200,9 +202,15 @@ def check_kinds(kinds: Iterable[str]) -> None:
     """
     for kind in kinds:
         if kind not in KINDS:
-            nearest = next(iter(get_close_matches(kind, KINDS, 1)), None)
-            what = f"{shorten(kind)!r} is no kind of problem{did_you_mean(nearest)}"
+            what = f"{shorten(kind)!r} is no kind of problem{did_you_mean(_nearest(kind, KINDS))}"
             raise UsageError(what, fix=f"Kinds: {', '.join(sorted(KINDS))}.", parameter="ignore")
+
+
+def _nearest(typed: str, names: Iterable[str]) -> str | None:
+    """Return the first name that begins as typed, else the most similar one, if there is any."""
+    known = list(names)
+    begun = [name for name in known if typed and name.startswith(typed)]
+    return next(iter(begun or get_close_matches(typed, known, 1, 0.5)), None)
 
 
 def _load(model: ModelFile, device: str) -> Backend:

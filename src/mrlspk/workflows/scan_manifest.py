@@ -17,7 +17,7 @@ from mrlspk.data.manifest_files.rows import ManifestRow, folder_prefix
 from mrlspk.data.manifest_files.scanning import Scan, known_by_id
 from mrlspk.data.processes import default_jobs
 from mrlspk.data.utterance_ids import RENAME, name_fault, printable
-from mrlspk.errors import DataError, UsageError
+from mrlspk.errors import DataError, MrlspkError, UsageError
 from mrlspk.files import Claim, OnProgress, claimed_file, whole_folder
 from mrlspk.workflows.unchanged_tree import find_unchanged
 
@@ -84,11 +84,14 @@ def scan_manifest(
 
     Raises:
         DataError: If the corpus is absent or cannot be used, or none of its files can be read.
-        UsageError: If the format is not known, cannot be updated, or has no entry for an utterance.
+        UsageError: If the format is not known, cannot be updated, or has no entry for an utterance, or if the manifest
+            file to update is of another corpus.
         MissingDependencyError: If it is Parquet and pyarrow is not installed.
         MrlspkError: If the file exists and is not to be overwritten or updated, or cannot be written.
     """
     form = form or format_of(path)
+    if path.exists() and not (update or force):
+        raise MrlspkError("exists", path, "`update` reads what has changed, `force` all; or give another name.")
     earlier = _check_update(path, form) if update and path.exists() else None
     if earlier is not None and not exclude and (found := find_unchanged(corpus, earlier, recipe)) is not None:
         counts = found.utterances, found.speakers, found.seconds
@@ -97,6 +100,9 @@ def scan_manifest(
     faults = {each: fault for each in manifest.utterance_ids if (fault := name_fault(each))}
     manifest = manifest.without_utterances(faults)
     known = known_by_id(read_rows(earlier)) if earlier is not None else {}
+    if known and not any(each in known for each in manifest.utterance_ids):
+        fix = "It is of another corpus: give another name, or `force` in place of `update`."
+        raise UsageError(f"has no utterance of {corpus}", path, fix, parameter="update")
     with claimed_file(_journal_of(path, form), force=force or earlier is not None, take_up=True) as claim:
         claim.keep_rows()
         with closing(Journal(claim.rows, _name_of(corpus, recipe))) as journal:

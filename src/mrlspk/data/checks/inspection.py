@@ -56,6 +56,7 @@ class Found(NamedTuple):
     rates: NDArray[np.int32]
     traces: Traces
     contents: Contents
+    n_decoded: int
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Inspection:
         rates: Sample rate of each file in Hz; 0 if it cannot be read.
         traces: Of each file, to find those that sound the same.
         contents: Lengths and formats.
+        n_decoded: Number of files that were decoded.
     """
 
     seconds: float
@@ -75,6 +77,7 @@ class Inspection:
     rates: NDArray[np.int32]
     traces: Traces
     contents: Contents
+    n_decoded: int
 
 
 def inspect_files(
@@ -99,12 +102,12 @@ def inspect_files(
     per_task = max(min(total // (jobs * TASKS_PER_JOB), MOST_FILES_PER_TASK), 1)
     places = (slice(start, start + per_task) for start in range(0, total, per_task))
     tasks = (Task(each.start, tuple(utterances[each]), is_decoded[each], needs) for each in places)
-    rates, traces, seconds = np.zeros(total, np.int32), empty_traces(total), 0.0
+    rates, traces, seconds, n_decoded = np.zeros(total, np.int32), empty_traces(total), 0.0, 0
     problems: dict[int, list[Problem]] = {}
     contents = list[Contents]()
     for done, found in enumerate(in_processes(inspect_some, tasks, jobs=jobs), start=1):
         place = slice(found.start, found.start + per_task)
-        rates[place], seconds = found.rates, seconds + found.seconds
+        rates[place], seconds, n_decoded = found.rates, seconds + found.seconds, n_decoded + found.n_decoded
         traces.put(place, found.traces)
         contents.append(found.contents)
         if found.problems:
@@ -112,7 +115,7 @@ def inspect_files(
         if on_progress:
             on_progress(min(done * per_task, total), total)
     in_order = tuple(problem for start in sorted(problems) for problem in problems[start])
-    return Inspection(seconds, in_order, rates, traces, Contents.joined(contents))
+    return Inspection(seconds, in_order, rates, traces, Contents.joined(contents), n_decoded)
 
 
 def empty_traces(n_files: int) -> Traces:
@@ -125,13 +128,14 @@ def inspect_some(task: Task) -> Found:
     """Inspect the files of a task."""
     n_files = len(task.utterances)
     rates, traces, total, problems = np.zeros(n_files, np.int32), empty_traces(n_files), 0.0, list[Problem]()
-    lengths, formats = list[float](), Counter[Format]()
+    lengths, formats, n_decoded = list[float](), Counter[Format](), 0
     for index, utterance in enumerate(task.utterances):
         try:
             found = _inspect(utterance, task.needs, is_decoded=bool(task.is_decoded[index]))
         except DataError as fault:
             problems.append(_unread(utterance, fault))
             continue
+        n_decoded += bool(task.is_decoded[index])
         total += found.seconds
         problems += found.problems
         rates[index] = found.format.sample_rate
@@ -140,7 +144,8 @@ def inspect_some(task: Task) -> Found:
         traces.digests[index] = found.digest
         if found.print is not None:
             traces.seconds[index], traces.prints[index] = found.seconds, found.print
-    return Found(task.start, total, problems, rates, traces, Contents(np.array(lengths, np.float32), formats))
+    contents = Contents(np.array(lengths, np.float32), formats)
+    return Found(task.start, total, problems, rates, traces, contents, n_decoded)
 
 
 def _unread(utterance: Utterance, fault: DataError) -> Problem:

@@ -50,7 +50,11 @@ def corpus_of_speaker(root: Path) -> Path | None:
 
 
 def _parent(folder: Path) -> Path:
-    return Path(os.path.normpath(folder / ".."))
+    """Return the parent of a folder, with its name: not ``.`` or ``..``."""
+    parent = Path(os.path.normpath(folder / ".."))
+    return (
+        parent if parent.name.strip(".") or parent == Path(parent.anchor) else Path(os.path.normpath(parent.absolute()))
+    )
 
 
 def _folders(folder: Path) -> list[Path]:
