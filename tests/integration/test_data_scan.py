@@ -1,6 +1,7 @@
 """Scan corpora into manifest files, and use these in place of the folders."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,6 +160,7 @@ def test_manifest_files_stand_for_the_corpus(run, tiny_corpus, tmp_path, write_m
 
 def test_manifest_file_of_another_corpus_is_not_updated(run, tiny_corpus, tmp_path):
     write_speakers(tmp_path / "other", "xy")
+    shutil.copytree(tiny_corpus.root / "speaker0", tmp_path / "other/speaker0")  # with ids that are in both
     file = tmp_path / "a.parquet"
     run("data", "scan", tiny_corpus.root, "-o", file)
     before = file.read_bytes()

@@ -87,11 +87,11 @@ def excludes_text(kinds_by_id: Mapping[str, Iterable[str]]) -> str:
 
 
 def _escaped(utterance_id: str) -> str:
-    return ESCAPE + utterance_id if utterance_id.startswith(COMMENT) else utterance_id
+    return ESCAPE + utterance_id if utterance_id.lstrip(ESCAPE).startswith(COMMENT) else utterance_id
 
 
 def _unescaped(text: str) -> str:
-    return text[len(ESCAPE) :] if text.startswith(ESCAPE + COMMENT) else text
+    return text[len(ESCAPE) :] if text != (bare := text.lstrip(ESCAPE)) and bare.startswith(COMMENT) else text
 
 
 class _Listed:

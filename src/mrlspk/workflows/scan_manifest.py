@@ -9,11 +9,12 @@ from mrlspk.data.choices import AUTO
 from mrlspk.data.corpora.recipe_registry import list_corpus
 from mrlspk.data.exclude import leave_out
 from mrlspk.data.left_out import LeftOut
+from mrlspk.data.manifest import Utterance
 from mrlspk.data.manifest_files.facts import READ, RESUMED, UNCHANGED
 from mrlspk.data.manifest_files.formats import Format, format_of, write_rows
 from mrlspk.data.manifest_files.journal import Journal
 from mrlspk.data.manifest_files.recipes import kind_of, read_rows
-from mrlspk.data.manifest_files.rows import ManifestRow, folder_prefix
+from mrlspk.data.manifest_files.rows import ManifestRow, folder_prefix, place_of, relative_to
 from mrlspk.data.manifest_files.scanning import Scan, known_by_id
 from mrlspk.data.processes import default_jobs
 from mrlspk.data.utterance_ids import RENAME, name_fault, printable
@@ -100,9 +101,9 @@ def scan_manifest(
     faults = {each: fault for each in manifest.utterance_ids if (fault := name_fault(each))}
     manifest = manifest.without_utterances(faults)
     known = known_by_id(read_rows(earlier)) if earlier is not None else {}
-    if known and not any(each in known for each in manifest.utterance_ids):
+    if known and not any(_is_same_file(each, known, _prefix(path, form)) for each in manifest.utterances):
         fix = "It is of another corpus: give another name, or `force` in place of `update`."
-        raise UsageError(f"has no utterance of {corpus}", path, fix, parameter="update")
+        raise UsageError(f"has no file of {corpus}", path, fix, parameter="update")
     with claimed_file(_journal_of(path, form), force=force or earlier is not None, take_up=True) as claim:
         claim.keep_rows()
         with closing(Journal(claim.rows, _name_of(corpus, recipe))) as journal:
@@ -127,6 +128,12 @@ def scan_manifest(
         {printable(each): f"{fault}. {RENAME}" for each, fault in faults.items()} | scan.errors,
         manifest.left_out,
     )
+
+
+def _is_same_file(utterance: Utterance, known: Mapping[str, ManifestRow], prefix: str) -> bool:
+    """Return whether the earlier scan had the file of an utterance under the same id."""
+    row = known.get(utterance.utterance_id)
+    return row is not None and row.path == relative_to(place_of(utterance.source).path, prefix)
 
 
 def _check_update(path: Path, form: Format) -> Path:

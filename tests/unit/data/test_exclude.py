@@ -29,7 +29,7 @@ def test_written_list_is_read_back_with_its_kinds(tmp_path):
 
 
 def test_id_that_begins_as_a_comment_is_listed(tmp_path):
-    ids = "#1/a.wav", "#/b.wav", "a#/c.wav", "\\/d.wav"
+    ids = "#1/a.wav", "#/b.wav", "a#/c.wav", "\\/d.wav", "\\#/e.wav"
     path = listed(tmp_path, excludes_text({each: ["silent"] for each in ids}))
     assert {*read_excludes([path])} == {*ids}
     (left,) = leave_out([corpus(*ids, "e/1.wav")], [path])
