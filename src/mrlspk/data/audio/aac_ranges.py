@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mrlspk.data.audio.ffmpeg import FFmpegStream
 from mrlspk.data.audio.ffmpeg_pass import AAC_LC_FRAMES, AAC_LC_PREROLL, as_float
 from mrlspk.data.audio.mp4_packets import PacketTable, parse_packets
+from mrlspk.data.audio.open_file import OpenFile
 from mrlspk.data.audio.plain_headers import HEAD_BYTES
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.audio.stream import AudioStream, frames_at_once
@@ -39,7 +40,7 @@ class AacRanges(AudioStream):
         table: Its packets.
     """
 
-    def __init__(self, source: AudioSource, file: BinaryIO, table: PacketTable) -> None:
+    def __init__(self, source: AudioSource, file: OpenFile, table: PacketTable) -> None:
         self._source, self._file, self._table = source, file, table
         self.sample_rate, self.channels = table.stated.sample_rate, table.stated.channels
         self.container, self.codec = table.stated.format, table.stated.codec
@@ -54,12 +55,12 @@ class AacRanges(AudioStream):
         Raises:
             OSError: If the file cannot be read.
         """
-        encoded = _OpenFile(file, size)
+        encoded = OpenFile(file, size)
         try:
             table = parse_packets(encoded, encoded.at(0, HEAD_BYTES))
         except (ValueError, IndexError):  # FFmpeg tells what is wrong
             return None
-        return None if table is None else cls(source, file, table)
+        return None if table is None else cls(source, encoded, table)
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.float32]]:
         """Yield (frames, channels) from frame ``start`` on: a short range at once.
@@ -88,7 +89,7 @@ class AacRanges(AudioStream):
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._file.file.close()
         if self._whole is not None:
             self._whole.close()
 
@@ -136,21 +137,7 @@ class AacRanges(AudioStream):
         span = int((offsets + sizes).max()) - begin
         with reading(str(self._source), DataError):
             if span > MOST_SPREAD * int(sizes.sum()):
-                return [self._at(*each) for each in zip(offsets.tolist(), sizes.tolist(), strict=True)]
-            content = self._at(begin, span)
+                return [self._file.at(*each) for each in zip(offsets.tolist(), sizes.tolist(), strict=True)]
+            content = self._file.at(begin, span)
         places = zip((offsets - begin).tolist(), sizes.tolist(), strict=True)
         return [content[place : place + size] for place, size in places]
-
-    def _at(self, position: int, count: int) -> bytes:
-        return _OpenFile(self._file, 0).at(position, count)
-
-
-class _OpenFile:
-    """Bytes of an open file."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self.size = file, size
-
-    def at(self, position: int, count: int) -> bytes:
-        self._file.seek(position)
-        return self._file.read(count)

@@ -4,10 +4,10 @@ import os
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 from mrlspk.data.audio.formats import recognise
 from mrlspk.data.audio.mp4_header import parse_mp4
+from mrlspk.data.audio.open_file import Bytes, Descriptor, OpenFile
 from mrlspk.data.audio.opening import open_stream
 from mrlspk.data.audio.plain_headers import HEAD_BYTES, Stated, parse_flac, parse_wav
 from mrlspk.data.audio.resampling import HIGHEST_RATE, LOWEST_RATE
@@ -83,7 +83,7 @@ def parse_header(source: AudioSource) -> AudioHeader | None:
         return read_file_header(str(location))[0]
     try:
         with source.open() as file:
-            return _parse(_Open(file, source.size()))
+            return _parse(OpenFile(file, source.size()))
     except (OSError, ValueError, IndexError):  # `_open` tells what is wrong
         return None
 
@@ -101,7 +101,7 @@ def read_file_header(location: str) -> tuple[AudioHeader | None, int, int]:
             state = os.fstat(descriptor)
             size, mtime_ns = state.st_size, state.st_mtime_ns
             if stat.S_ISREG(state.st_mode):
-                header = _parse(_Descriptor(descriptor, size))
+                header = _parse(Descriptor(descriptor, size))
         finally:
             os.close(descriptor)
     except (OSError, ValueError, IndexError):  # `_open` tells what is wrong
@@ -109,7 +109,7 @@ def read_file_header(location: str) -> tuple[AudioHeader | None, int, int]:
     return header, size, mtime_ns
 
 
-def _parse(file: "_Descriptor | _Open") -> AudioHeader | None:
+def _parse(file: Bytes) -> AudioHeader | None:
     """Return what a header of a usual form states; None for any other.
 
     Raises:
@@ -128,29 +128,6 @@ def _parse(file: "_Descriptor | _Open") -> AudioHeader | None:
     if stated is None or not LOWEST_RATE <= stated.sample_rate <= HIGHEST_RATE:
         return None
     return AudioHeader(stated.format, stated.codec, stated.sample_rate, stated.channels, stated.n_frames, is_exact=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Descriptor:
-    """Bytes of a file, read without a buffer."""
-
-    number: int
-    size: int
-
-    def at(self, position: int, count: int) -> bytes:
-        return os.pread(self.number, count, position)
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """Bytes of an open source."""
-
-    file: BinaryIO
-    size: int
-
-    def at(self, position: int, count: int) -> bytes:
-        self.file.seek(position)
-        return self.file.read(count)
 
 
 def _open(source: AudioSource, *, counts: bool) -> AudioHeader:

@@ -5,9 +5,9 @@ Every file of another form is left to FFmpeg: fragments, several tracks or edits
 
 import struct
 from collections.abc import Iterator
-from typing import Protocol
 
 from mrlspk.data.audio.completeness import MPEG4_BOXES
+from mrlspk.data.audio.open_file import Bytes
 from mrlspk.data.audio.plain_headers import Stated
 
 LARGEST_INDEX = 1 << 24  # bytes; a day of AAC
@@ -24,19 +24,6 @@ SYNC_EXTENSION, SBR = 0x2B7, 5
 WHOLE_SPEED = b"\0\1\0\0"
 
 type Boxes = dict[bytes, bytes]
-
-
-class Bytes(Protocol):
-    """Bytes of a file of a known size."""
-
-    @property
-    def size(self) -> int:
-        """Of the file."""
-        ...
-
-    def at(self, position: int, count: int) -> bytes:
-        """Return bytes from a position on."""
-        ...
 
 
 def parse_mp4(file: Bytes, head: bytes) -> Stated | None:

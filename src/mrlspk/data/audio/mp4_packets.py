@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.audio.mp4_header import Boxes, Bytes, config_of, edit_delay, number, parse_index
+from mrlspk.data.audio.mp4_header import Boxes, config_of, edit_delay, number, parse_index
+from mrlspk.data.audio.open_file import Bytes
 from mrlspk.data.audio.plain_headers import Stated
 
 CHUNK_OFFSETS = {b"stco": ">u4", b"co64": ">u8"}

@@ -20,6 +20,7 @@ WAV_CODECS = {  # by tag and bits
     (7, 8): "pcm_mulaw",
 }
 STREAM_INFO = bytes.fromhex("00000022")  # type and length of FLAC's first block; the first bit: it is the last one
+STREAM_INFO_END = 42  # bytes
 FLAC_SIZES = frozenset({8, 16, 24})  # bits
 
 
@@ -80,12 +81,19 @@ def parse_flac(head: bytes, size: int) -> Stated | None:
         head: The first bytes of the file.
         size: Of the file.
     """
-    kind = bytes([head[4] & 0x7F]) + head[5:8] if len(head) > 4 else b""
-    if kind != STREAM_INFO or len(head) < 42:
+    found = parse_stream_info(head)
+    if found is None:
+        return None
+    stated, bits = found
+    is_usual = bits in FLAC_SIZES and 0 < size <= stated.n_frames * stated.channels * bits // 8
+    return stated if is_usual else None
+
+
+def parse_stream_info(head: bytes) -> tuple[Stated, int] | None:
+    """Return what the first block of a FLAC file states, and the bits of a sample; None if that is no length."""
+    if len(head) < STREAM_INFO_END or head[:4] != b"fLaC" or bytes([head[4] & 0x7F]) + head[5:8] != STREAM_INFO:
         return None
     fields = int.from_bytes(head[18:26], "big")  # 20 bits, 3, 5, 36
     sample_rate, channels, bits = fields >> 44, (fields >> 41 & 7) + 1, (fields >> 36 & 31) + 1
     n_frames = fields & (1 << 36) - 1
-    if bits not in FLAC_SIZES or not n_frames or size > n_frames * channels * bits // 8:
-        return None
-    return Stated("FLAC", "flac", sample_rate, channels, n_frames)
+    return (Stated("FLAC", "flac", sample_rate, channels, n_frames), bits) if n_frames else None

@@ -1,12 +1,11 @@
 """Read the length that the header of FLAC or MP3 states, where decoding does not rely on it."""
 
-from mrlspk.data.audio.plain_headers import STREAM_INFO
+from mrlspk.data.audio.plain_headers import STREAM_INFO_END, parse_stream_info
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.audio.stated_length import count_mp3_frames
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
-HEAD_BYTES = 42
 FRAME_SAMPLES, LOW_RATE_FRAME_SAMPLES = 1152, 576
 LOW_RATE = 32_000  # Hz; below it, MPEG audio has the shorter frames of MPEG-2
 
@@ -23,9 +22,8 @@ def stated_frames(source: AudioSource, codec: str, sample_rate: int) -> int | No
         if codec == "mp3":
             count = count_mp3_frames(file)
             return None if count is None else count * _samples_of_frame(sample_rate)
-        head = file.read(HEAD_BYTES)
-    is_usual = head[:4] == b"fLaC" and bytes([head[4] & 0x7F]) + head[5:8] == STREAM_INFO
-    return (int.from_bytes(head[18:26], "big") & (1 << 36) - 1 or None) if is_usual else None
+        found = parse_stream_info(file.read(STREAM_INFO_END))
+    return None if found is None else found[0].n_frames
 
 
 def _samples_of_frame(sample_rate: int) -> int:

@@ -11,6 +11,7 @@ from tests.tar_members import write_tar
 from mrlspk.data.audio import open_audio, probe_audio
 from mrlspk.data.audio.headers import AudioHeader, read_header
 from mrlspk.data.audio.mp4_header import parse_mp4
+from mrlspk.data.audio.open_file import OpenFile
 from mrlspk.data.audio.opening import open_stream
 from mrlspk.data.audio.plain_headers import HEAD_BYTES, parse_flac, parse_wav
 from mrlspk.data.audio.source import RangeSource, as_source
@@ -37,18 +38,8 @@ LEFT_TO_DECODERS = (
 )
 
 
-class InMemory:
-    """A file that is not one, as `parse_mp4` reads it."""
-
-    def __init__(self, content):
-        self.content, self.size = content, len(content)
-
-    def at(self, position, count):
-        return self.content[position : position + count]
-
-
 def parse(content):
-    return parse_mp4(InMemory(content), content[:HEAD_BYTES])
+    return parse_mp4(OpenFile(io.BytesIO(content), len(content)), content[:HEAD_BYTES])
 
 
 def decoded(path):
