@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mrlspk.data.audio.channels import check_channel
 from mrlspk.data.audio.headers import AudioHeader, read_header
+from mrlspk.data.audio.open_file import Bytes, Descriptor, OpenFile
 from mrlspk.data.audio.source import AudioSource
 from mrlspk.data.checks.contents import Contents, Format
 from mrlspk.data.checks.fingerprint import N_VALUES
@@ -30,6 +31,7 @@ from mrlspk.data.problems import Problem, error
 from mrlspk.data.processes import default_jobs, in_processes
 from mrlspk.errors import DataError
 from mrlspk.files import OnProgress
+from mrlspk.reading import reading
 
 MOST_FILES_PER_TASK = 64
 TASKS_PER_JOB = 16  # so that progress is shown of a few long files too
@@ -202,23 +204,26 @@ def _seconds_of(source: AudioSource, header: AudioHeader) -> float:
 
 
 def _digest(source: AudioSource) -> int:
-    """Return a number for the size and some bytes of a whole recording; 0 for a part of one."""
+    """Return a number for the size and some bytes of a whole recording; 0 for a part of one.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
     if source.start_seconds or source.seconds is not None:
         return 0
     path = source.path
-    if path is None:
-        content = source.open().read()
-        n_bytes, content = len(content), content[_middle(len(content)) :][:DIGEST_BYTES]
-    else:
+    with reading(str(source), DataError):
+        if path is None:
+            with source.open() as file:
+                return _digest_of(OpenFile(file, source.size()))
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            n_bytes = os.fstat(descriptor).st_size
-            content = os.pread(descriptor, DIGEST_BYTES, _middle(n_bytes))
+            return _digest_of(Descriptor(descriptor, os.fstat(descriptor).st_size))
         finally:
             os.close(descriptor)
-    digest = hashlib.blake2b(content, digest_size=8, key=n_bytes.to_bytes(8)).digest()
+
+
+def _digest_of(file: Bytes) -> int:
+    content = file.at(max((file.size - DIGEST_BYTES) // 2, 0), DIGEST_BYTES)
+    digest = hashlib.blake2b(content, digest_size=8, key=file.size.to_bytes(8)).digest()
     return int.from_bytes(digest, signed=True) or 1
-
-
-def _middle(n_bytes: int) -> int:
-    return max((n_bytes - DIGEST_BYTES) // 2, 0)
