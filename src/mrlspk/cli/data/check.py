@@ -42,7 +42,7 @@ def check_command(
     ] = None,
     against: Annotated[
         list[Path] | None,
-        option(Panel.DATA, metavar="<folder>", help="Corpus that must have other speakers; repeatable."),
+        option(Panel.DATA, metavar="<folder>", help="Corpus that must share no speaker name; repeatable."),
     ] = None,
     expect: Annotated[
         str | None,
@@ -53,7 +53,7 @@ def check_command(
         ),
     ] = None,
     decode: Annotated[
-        Decode, option(Panel.DATA, help="Files to decode: none (headers are not read either), fifty, or all.")
+        Decode, option(Panel.DATA, help="Files to decode: none (no header read, not with --model), fifty, or all.")
     ] = Decode.SAMPLE,
     jobs: Jobs = None,
     channel: ChannelChoice = None,
