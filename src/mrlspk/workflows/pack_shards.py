@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrlspk.data.audio.source import archive_of
 from mrlspk.data.choices import AUTO
 from mrlspk.data.exclude import scan_remaining
 from mrlspk.data.manifest import Manifest
@@ -145,7 +144,7 @@ def _check_elsewhere(output: Path, manifest: Manifest) -> None:
     Raises:
         UsageError: If its tars are in the folder of the new ones.
     """
-    archives = {archive_of(each.source) for each in manifest.utterances}
+    archives = set(manifest.utterances.archives())
     folders = {os.path.realpath(os.path.dirname(each)) for each in archives if each and not is_url(each)}  # noqa: PTH120
     if os.path.realpath(output) in folders:
         raise UsageError("holds the tars of the corpus, which would be overwritten", output, "Give another folder.")

@@ -116,7 +116,7 @@ class CropDataset(Dataset[Sample]):
         Raises:
             DataError: If the corpus is not in shards.
         """
-        return np.tile(number_shards(map(self.source_of, range(len(self._utterances))), self.root), len(self.speeds))
+        return np.tile(number_shards(self._utterances.archives(), self.root), len(self.speeds))
 
     def __len__(self) -> int:
         return len(self._utterances) * len(self.speeds)

@@ -7,18 +7,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.audio.source import AudioSource, archive_of
 from mrlspk.errors import DataError
 
 
-def number_shards(sources: Iterable[AudioSource], corpus: Path) -> NDArray[np.int64]:
-    """Return the shard of each source, (sources,), numbered as they come; all files that are in none are one.
+def number_shards(archives: Iterable[str | None], corpus: Path) -> NDArray[np.int64]:
+    """Return the shard of each recording, (recordings,), numbered as they come; all that are in none are one.
+
+    Args:
+        archives: That the recordings are in; None for a file.
+        corpus: For messages.
 
     Raises:
         DataError: If none of them is in a shard.
     """
     numbers: dict[str | None, int] = {}
-    found = np.array([numbers.setdefault(archive_of(each), len(numbers)) for each in sources], np.int64)
+    found = np.array([numbers.setdefault(each, len(numbers)) for each in archives], np.int64)
     if not numbers.keys() - {None}:
         fix = "Pack it with `mrlspk data pack`, or leave out data.shuffle_window."
         raise DataError("expected shards for data.shuffle_window, got files", corpus, fix)

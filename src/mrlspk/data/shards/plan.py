@@ -8,17 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.audio.source import AudioSource
+from mrlspk.data.audio.source import AudioSource, TarMember
 from mrlspk.data.manifest import Utterance
-from mrlspk.data.manifest_files.facts import state_of
+from mrlspk.data.manifest_files.facts import State, state_of, whole_of
 from mrlspk.data.shards.segments import is_part
 from mrlspk.data.tar_header import BLOCK
+from mrlspk.data.utterances.table import UtteranceTable
 from mrlspk.errors import DataError
 from mrlspk.reading import reading
 
 FORMAT = 1  # raise it if the same corpus gives other bytes
 OTHER_BYTES = 4 * BLOCK  # headers of audio and JSON, and the JSON
 SEGMENT_BYTES_PER_SECOND = 32_000  # 16 kHz with 16 bits: FLAC takes less
+MIX = -1  # in place of the number of a channel
 UNKNOWN_SECONDS = 30.0  # of a segment that reaches to the end of its recording
 
 
@@ -62,29 +64,55 @@ def plan_shards(
     Raises:
         DataError: If a folder may not be entered.
     """
-    digest = hashlib.sha256(json.dumps([FORMAT, shard_bytes, seed]).encode())
-    sizes = np.empty(len(utterances), np.int64)
-    for place, utterance in enumerate(utterances):
-        n_bytes, changed_ns = _state(utterance.source)
-        sizes[place] = _packed_bytes(utterance.source, n_bytes)
-        facts = utterance.utterance_id, utterance.speaker_id, utterance.session_id, n_bytes, changed_ns
-        digest.update(json.dumps([*facts, *_part(utterance.source)]).encode())
-    order = np.random.default_rng(seed).permutation(len(utterances))
+    table = UtteranceTable.of(utterances)
+    sizes, states, cuts = _columns(table)
+    digest = hashlib.sha256(json.dumps([FORMAT, shard_bytes, seed, len(table)]).encode())
+    for texts in table.ids, table.speaker_ids(), table.session_ids():
+        digest.update(texts.lines())
+    for column in states, cuts:
+        digest.update(column.tobytes())
+    order = np.random.default_rng(seed).permutation(len(table))
     bounds = _bounds(sizes[order], shard_bytes)
     return ShardPlan(order, bounds, np.add.reduceat(sizes[order], bounds[:-1]), digest.hexdigest())
 
 
-def _state(source: AudioSource) -> tuple[int, int]:
-    """Return size and time of the last change of a recording, or of its archive; zeros if it is gone."""
-    with reading(str(source), DataError, "Check the path."):
-        try:
-            return state_of(source)
-        except FileNotFoundError:
-            return 0, 0
+def _columns(table: UtteranceTable) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return bytes in a shard, (utterances,), size and time of change, and start, length and channel."""
+    sizes, states = np.empty(len(table), np.int64), np.empty((len(table), 2), np.int64)
+    cuts = np.tile([0.0, np.nan, MIX], (len(table), 1))
+    changed: dict[str, int] = {}
+    for place, source in enumerate(table.sources()):
+        states[place] = n_bytes, _ = _state(source, changed)
+        sizes[place] = _packed_bytes(source, n_bytes)
+        if is_part(source):
+            seconds = np.nan if source.seconds is None else source.seconds
+            cuts[place] = source.start_seconds, seconds, MIX if source.channel == "mix" else source.channel
+    return sizes, states, cuts
 
 
-def _part(source: AudioSource) -> tuple[float, float | None, object]:
-    return source.start_seconds, source.seconds, source.channel
+def _state(source: AudioSource, changed: dict[str, int]) -> State:
+    """Return size and time of the last change of a recording, or of its archive; zeros if it is gone.
+
+    Args:
+        source: The recording.
+        changed: Time of the last change of archives that were looked at, which are added.
+    """
+    whole = whole_of(source)
+    if not isinstance(whole, TarMember):
+        return _found_state(whole)
+    if whole.archive not in changed:
+        changed[whole.archive] = _found_state(whole)[1]
+    return whole.length, changed[whole.archive]
+
+
+def _found_state(whole: AudioSource) -> State:
+    try:
+        return state_of(whole)
+    except FileNotFoundError:
+        return 0, 0
+    except OSError:
+        with reading(str(whole), DataError, "Check the path."):
+            raise
 
 
 def _packed_bytes(source: AudioSource, n_bytes: int) -> int:

@@ -79,7 +79,7 @@ class SharedTextPacker:
 
     def packed(self) -> Column:
         """Return the texts."""
-        return _SharedTexts(self._texts.packed(), np.array(self._numbers))
+        return SharedTexts(self._texts.packed(), np.array(self._numbers))
 
 
 class _Integers:
@@ -99,9 +99,22 @@ class _Reals:
         return None if value != value else value  # noqa: PLR0124
 
 
-class _SharedTexts:
+class SharedTexts:
+    """Texts, each stored once if it comes often.
+
+    Args:
+        texts: The texts.
+        numbers: Of each value, into ``texts``.
+    """
+
     def __init__(self, texts: PackedText, numbers: NDArray[np.int64]) -> None:
         self._texts, self._numbers = texts, numbers
 
     def at(self, place: int, utterance_id: str) -> str:  # noqa: ARG002
+        """Return the text at a place."""
         return self._texts[int(self._numbers[place])]
+
+    def values(self, places: NDArray[np.int64]) -> NDArray[np.object_]:
+        """Return the texts at some places, (places,), in which those that are stored once are one object."""
+        numbers, number_of = np.unique(self._numbers[places], return_inverse=True)
+        return np.array([self._texts[number] for number in numbers.tolist()], object)[number_of]

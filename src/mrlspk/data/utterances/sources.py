@@ -10,8 +10,17 @@ from typing import Any, Protocol, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from mrlspk.data.audio.source import AudioSource, Channel, FileSource, take_channel
-from mrlspk.data.utterances.columns import Column, ColumnPacker, NumberPacker, SharedTextPacker
+from mrlspk.data.audio.source import (
+    AudioSource,
+    Channel,
+    ChannelSource,
+    FileSource,
+    RangeSource,
+    TarMember,
+    archive_of,
+    take_channel,
+)
+from mrlspk.data.utterances.columns import Column, ColumnPacker, NumberPacker, SharedTextPacker, SharedTexts
 
 MOST_FOLDERS = 256  # above files that ids name; the paths of files in more folders are stored
 
@@ -21,6 +30,10 @@ class Store(Protocol):
 
     def at(self, place: int, utterance_id: str) -> AudioSource:
         """Return the source at a place, of the utterance with this id."""
+        ...
+
+    def archives(self, places: NDArray[np.int64]) -> NDArray[np.object_]:
+        """Return path or URL of the archive of the sources at some places, (places,); None where there is none."""
         ...
 
 
@@ -49,6 +62,14 @@ class Sources:
         for channel in self._channels:
             source = take_channel(source, channel)
         return source
+
+    def archives(self) -> NDArray[np.object_]:
+        """Return path or URL of the archive of each source, (rows,); None where there is none."""
+        found = np.full(len(self._kinds), None, object)
+        for kind, store in enumerate(self._stores):
+            rows = np.flatnonzero(self._kinds == kind)
+            found[rows] = store.archives(self._places[rows])
+        return found
 
     def take(self, rows: NDArray[np.int64]) -> "Sources":
         """Return the sources of some rows; all share the stores."""
@@ -129,6 +150,9 @@ class _FilesBelow:
     def at(self, place: int, utterance_id: str) -> AudioSource:  # noqa: ARG002
         return FileSource(self._prefix + utterance_id)
 
+    def archives(self, places: NDArray[np.int64]) -> NDArray[np.object_]:
+        return np.full(len(places), None, object)
+
 
 class _RecordPacker:
     """Sources of one data class, each field in a column."""
@@ -155,6 +179,14 @@ class _Records:
 
     def at(self, place: int, utterance_id: str) -> AudioSource:
         return self._of(*(column.at(place, utterance_id) for column in self._columns))
+
+    def archives(self, places: NDArray[np.int64]) -> NDArray[np.object_]:
+        first = self._columns[0] if self._columns else None
+        if self._of is TarMember and isinstance(first, SharedTexts):
+            return first.values(places)
+        if self._of in (RangeSource, ChannelSource) and isinstance(first, Sources):
+            return first.take(places).archives()
+        return np.full(len(places), None, object)
 
 
 class _PicklePacker:
@@ -183,6 +215,9 @@ class _Pickles:
         start = self._ends[place - 1] if place else 0
         source: AudioSource = pickle.loads(self._data[start : self._ends[place]])
         return source
+
+    def archives(self, places: NDArray[np.int64]) -> NDArray[np.object_]:
+        return np.array([archive_of(self.at(place, "")) for place in places.tolist()], object)
 
 
 _PACKERS: Mapping[Any, Callable[[], ColumnPacker]] = {

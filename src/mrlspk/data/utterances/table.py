@@ -104,6 +104,22 @@ class UtteranceTable(Utterances):
         """Return the source of the utterance at a place."""
         return self._sources.at(place, self.ids[place])
 
+    def sources(self) -> Iterator[AudioSource]:
+        """Yield the source of every utterance, in order."""
+        return map(self._sources.at, range(len(self)), self.ids)
+
+    def archives(self) -> NDArray[np.object_]:
+        """Return path or URL of the archive of every utterance, (len,); None where there is none."""
+        return self._sources.archives()
+
+    def speaker_ids(self) -> PackedText:
+        """Return the speaker id of every utterance, in order."""
+        return PackedText.of(self.speakers).take(self.speaker_index)
+
+    def session_ids(self) -> PackedText:
+        """Return the session id of every utterance, in order."""
+        return self._sessions.take(self.session_index)
+
     def take(self, places: NDArray[np.int64]) -> "UtteranceTable":
         """Return the utterances at some places, in their order."""
         present, speaker_index = np.unique(self.speaker_index[places], return_inverse=True)

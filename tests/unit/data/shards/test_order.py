@@ -1,10 +1,17 @@
 import numpy as np
 import pytest
 
-from mrlspk.data.audio.source import ChannelSource, FileSource, RangeSource, TarMember
+from mrlspk.data.audio.source import AudioSource, ChannelSource, FileSource, RangeSource, TarMember
 from mrlspk.data.crops.sampler import RankBatches, ShuffleSampler
+from mrlspk.data.manifest import Utterance
 from mrlspk.data.shards.order import ShardWindow, number_shards
+from mrlspk.data.utterances.table import UtteranceTable
 from mrlspk.errors import DataError
+
+
+class Other(AudioSource):
+    """A source that no column holds."""
+
 
 SHARDS = np.repeat(np.arange(7), [5, 1, 9, 2, 4, 8, 3])
 
@@ -65,7 +72,9 @@ def test_ranks_share_a_windowed_epoch_from_any_step_on(n_ranks, n_crops_done):
 
 def test_shards_are_numbered_as_they_come(tmp_path):
     one, two = (TarMember(name, "a.wav", 0, 1) for name in ("s3://b/1.tar", "2.tar"))
-    sources = [two, RangeSource(one, 0.5), ChannelSource(RangeSource(two, 1.0), 1), FileSource("x.wav"), one]
-    assert number_shards(sources, tmp_path).tolist() == [0, 1, 0, 2, 1]
+    sources = [two, RangeSource(one, 0.5), ChannelSource(RangeSource(two, 1.0), 1), FileSource("x.wav"), one, Other()]
+    table = UtteranceTable.of(Utterance(str(row), "s", "s", source) for row, source in enumerate(sources))
+    assert number_shards(table.archives(), tmp_path).tolist() == [0, 1, 0, 2, 1, 2]
+    assert table.take(np.array([3, 1])).archives().tolist() == [None, "s3://b/1.tar"]
     with pytest.raises(DataError, match="expected shards for data.shuffle_window, got files"):
-        number_shards([FileSource("x.wav")], tmp_path)
+        number_shards([None], tmp_path)
