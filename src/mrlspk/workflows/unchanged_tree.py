@@ -2,9 +2,9 @@
 
 import logging
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +72,10 @@ def _has_same_files(corpus: Path, manifest_file: Path, columns: dict[str, list[A
     written = relative_to(f"{prefix}_", folder_prefix(manifest_file))[:-1]
     if columns["path"] != [written + id_ for id_ in columns["id"]]:
         return False
-    states = list(zip(columns["id"], columns["bytes"], columns["mtime_ns"], strict=True))
-    middle = len(states) // 2
-    with ThreadPoolExecutor(2) as threads:  # the system works without Python's lock
-        return all(threads.map(partial(_are_unchanged, prefix), (states[:middle], states[middle:])))
+    return _are_unchanged(prefix, zip(columns["id"], columns["bytes"], columns["mtime_ns"], strict=True))
 
 
-def _are_unchanged(prefix: str, states: list[tuple[str, int, int]]) -> bool:
+def _are_unchanged(prefix: str, states: Iterable[tuple[str, int, int]]) -> bool:
     """Return whether files have their sizes and times of change; names follow the prefix."""
     stat = os.stat  # of a million files, a Path takes longer than the system
     try:
