@@ -95,11 +95,14 @@ def _aac(samples: Samples, kbps: int) -> Samples:
 
 
 def _through_file(samples: Samples, rate: int, **options: Any) -> Samples:
-    """Return (samples,) as libsndfile reads what it has written; it removes the delay of the encoder."""
+    """Return (samples,) as libsndfile reads what it has written; it removes the delay of the encoder.
+
+    Behind them it may read padding, and of GSM a burst of noise.
+    """
     file = io.BytesIO()
     soundfile.write(file, samples, rate, **options)
     file.seek(0)
-    decoded: Samples = soundfile.read(file, dtype="float32")[0]
+    decoded: Samples = soundfile.read(file, dtype="float32", frames=len(samples))[0]
     return decoded
 
 

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from mrlspk.data.audio.sndfile import GSM_BLOCK_FRAMES
+from mrlspk.data.augmentation import codecs
 from mrlspk.data.augmentation.codecs import BIT_RATES, CODECS, Codec, CodecStep
 from mrlspk.data.augmentation.effects import Effects
 from mrlspk.data.augmentation.telephone import TelephoneLine
@@ -77,3 +79,10 @@ def test_codecs_and_their_bit_rates_are_drawn_evenly():
     drawn = [step.add(Effects(), 100, rng).transmissions[0] for _ in range(2_000)]
     assert np.mean([codec.name == "gsm" for codec in drawn]) == pytest.approx(0.5, abs=0.05)
     assert {codec.kbps for codec in drawn if codec.name == "opus"} == {*BIT_RATES["opus"]}
+
+
+@pytest.mark.parametrize("n_blocks", [24, 25])
+def test_gsm_ends_where_what_was_written_ends(n_blocks):
+    """libsndfile reads a block too many where their number is odd."""
+    written = np.zeros(n_blocks * GSM_BLOCK_FRAMES, np.float32)
+    assert len(codecs._through_file(written, 8_000, format="WAV", subtype="GSM610")) == len(written)
