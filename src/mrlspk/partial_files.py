@@ -4,6 +4,7 @@ import errno
 import hashlib
 import logging
 import os
+import re
 import shutil
 import stat
 import sys
@@ -75,16 +76,21 @@ def locked_partial(path: Path, *, is_folder: bool, take_up: bool = False) -> Ite
             _close(descriptor)
 
 
-def remove_left_files(folder: Path) -> None:
+def remove_left_files(folder: Path, names: str = ".*") -> None:
     """Remove the partial files in a folder that killed processes left.
 
     A file that a process is writing stays, and so does the partial folder of a report.
+
+    Args:
+        folder: The folder.
+        names: Regular expression of the names that the files were to get.
 
     Raises:
         MrlspkError: If one cannot be removed.
     """
     for partial in folder.glob(f"*{SUFFIX}"):
-        if partial.is_file() and not partial.is_symlink():
+        is_named = re.fullmatch(names, partial.name.removesuffix(SUFFIX), re.DOTALL)
+        if is_named and partial.is_file() and not partial.is_symlink():
             with write_errors(partial):
                 _remove_unless_locked(partial)
 

@@ -97,6 +97,15 @@ def test_killed_pack_goes_on_and_ends_in_the_same_bytes(pack, tmp_path, tiny_cor
     assert contents(tmp_path / "shards") == contents(tmp_path / "undisturbed")
 
 
+def test_pack_removes_only_its_own_partial_files(pack, tmp_path):
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    for name in ("speech.zip", "other-000001.tar", "shard-000009.tar", "index.parquet"):
+        (folder / f"{name}.partial").touch()
+    assert pack().exit_code == 0
+    assert sorted(path.name for path in folder.glob("*.partial")) == ["other-000001.tar.partial", "speech.zip.partial"]
+
+
 def test_unreadable_file_is_left_out_and_listed(pack, tmp_path, tiny_corpus):
     (tiny_corpus.root / "speaker1" / "a" / "1.wav").write_bytes(b"this is text")
     outcome = pack("--json")

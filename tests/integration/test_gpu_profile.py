@@ -52,12 +52,13 @@ def test_table_says_that_it_is_a_prediction(run, config):
     assert "utterances/s" not in outcome.stdout
 
 
-def test_classes_are_counted_in_the_corpus(run, config, tiny_corpus):
-    sets = f"data.train_dataset={tiny_corpus.root}", "data.speed_perturbation=[0.9, 1.1]"
-    report = run(
-        "gpu-profile", "--config", config, "--vram-limit", "2GiB", "--json", "--set", sets[0], "--set", sets[1]
-    ).json
-    assert (report["n_speakers"], report["speakers_counted"]) == (4 * 3, True)
+def test_classes_are_those_of_the_corpus_without_its_excluded_utterances(run, config, tmp_path, tiny_corpus):
+    excluded = tmp_path / "excludes.tsv"
+    excluded.write_text("\n".join(each for each in tiny_corpus.utterance_ids if each.startswith("speaker0/")))
+    data = f"train_dataset={tiny_corpus.root}", "speed_perturbation=[0.9, 1.1]", f"exclude=[{excluded}]"
+    sets = [each for key in data for each in ("--set", f"data.{key}")]
+    report = run("gpu-profile", "--config", config, "--vram-limit", "2GiB", "--json", *sets).json
+    assert (report["n_speakers"], report["speakers_counted"]) == ((4 - 1) * 3, True)
 
 
 def test_more_memory_gives_no_smaller_batch(run, config):

@@ -10,6 +10,7 @@ import torch
 from mrlspk.config import Config, dump_config
 from mrlspk.data.build import training_parts
 from mrlspk.data.corpora.joined import scan_corpora
+from mrlspk.data.exclude import leave_out
 from mrlspk.errors import UsageError
 from mrlspk.files import Claim
 from mrlspk.inference.torch_device import find_device
@@ -165,5 +166,9 @@ def _count_classes(config: Config) -> tuple[int, bool]:
     """Return (classes, counted): speakers held out for validation are included; not counted means assumed."""
     data = config.data
     counted = all(each.path.exists() for each in data.training_corpora)
-    n_speakers = len(scan_corpora(training_parts(data)).speakers) if counted else VOXCELEB2_SPEAKERS
+    n_speakers = VOXCELEB2_SPEAKERS
+    if counted:
+        parts = training_parts(data)
+        (corpus,) = leave_out([scan_corpora(parts)], data.exclude, [part.label for part in parts])
+        n_speakers = len(corpus.speakers)
     return n_speakers * (1 + len(data.speed_perturbation)), counted

@@ -58,7 +58,7 @@ class ShardFolder:
             elif not self._continues(plan):
                 what = "has shards of another corpus, or of other settings, whose packing was stopped"
                 raise MrlspkError(what, self.path, "Give another folder, or `force` to begin again.")
-            remove_left_files(self.path)
+            remove_left_files(self.path, "|".join((self._tar_names, *map(re.escape, INDEXES))))
             remove_left_files(self._state)
             with whole_file(self._state / PLAN, force=True) as partial:
                 partial.write_text(json.dumps({"sha256": plan.sha256, "shards": len(plan)}))
@@ -92,6 +92,11 @@ class ShardFolder:
             shutil.rmtree(self._state)
 
     @property
+    def _tar_names(self) -> str:
+        """Regular expression of the names of shards."""
+        return re.escape(self.name) + r"-\d{6,}\.tar"
+
+    @property
     def _state(self) -> Path:
         return self.path / STATE
 
@@ -113,9 +118,7 @@ class ShardFolder:
             MrlspkError: If there are any and ``force`` is false.
         """
         indexes = [path for name in INDEXES if (path := self.path / name).exists()]
-        shards = [
-            path for path in self.path.iterdir() if re.fullmatch(re.escape(self.name) + r"-\d{6,}\.tar", path.name)
-        ]
+        shards = [path for path in self.path.iterdir() if re.fullmatch(self._tar_names, path.name)]
         if (indexes or shards) and not force:
             raise MrlspkError("exists", (*indexes, *shards)[0], "Give another folder, or `force` to overwrite it.")
         for path in (*indexes, *sorted(shards), self._state / PLAN, *self._state.glob("*.jsonl")):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mrlspk.data.audio.source import AudioSource, TarMember
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.manifest_files.facts import State, state_of, whole_of
-from mrlspk.data.shards.segments import is_part
+from mrlspk.data.shards.cutting import is_part
 from mrlspk.data.tar_header import BLOCK
 from mrlspk.data.utterances.table import UtteranceTable
 from mrlspk.errors import DataError

@@ -10,8 +10,8 @@ from mrlspk.data.audio.headers import read_header
 from mrlspk.data.manifest import Utterance
 from mrlspk.data.manifest_files.json_rows import record_of
 from mrlspk.data.manifest_files.rows import ManifestRow
+from mrlspk.data.shards.cutting import read_encoded
 from mrlspk.data.shards.sample_keys import audio_suffix
-from mrlspk.data.shards.segments import read_encoded
 from mrlspk.data.shards.tar_writing import TarWriter
 from mrlspk.errors import DataError
 from mrlspk.files import whole_file

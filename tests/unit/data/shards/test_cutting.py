@@ -6,7 +6,7 @@ import soundfile
 
 from mrlspk.data.audio import load_audio
 from mrlspk.data.audio.source import ChannelSource, RangeSource, as_source
-from mrlspk.data.shards.segments import cut_segment, is_part, read_encoded
+from mrlspk.data.shards.cutting import cut_segment, is_part, read_encoded
 from mrlspk.errors import DataError
 
 
