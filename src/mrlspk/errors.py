@@ -1,6 +1,9 @@
 """Define the errors that mrlspk raises on purpose, and their exit codes."""
 
+import re
 from pathlib import Path
+
+_JOINED_SLASHES = re.compile(r"((?:[a-z][a-z0-9+.-]+::)*[a-z][a-z0-9+.-]+):/(?=[^/])", re.IGNORECASE)
 
 
 class MrlspkError(Exception):
@@ -34,9 +37,16 @@ class MrlspkError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        places = [str(place) for place in (self.parameter, self.where) if place is not None]
+        places = [_shown(place) for place in (self.parameter, self.where) if place is not None]
         text = ": ".join([", ".join(places), self.what]) if places else self.what
         return f"{text}\n{self.fix}" if self.fix else text
+
+
+def _shown(place: str | Path) -> str:
+    """Return the text of a place; a URL gets back the slash that `Path` takes."""
+    text = str(place)
+    found = _JOINED_SLASHES.match(text)
+    return f"{found[1]}://{text[found.end() :]}" if found else text
 
 
 class ConfigError(MrlspkError):
