@@ -92,7 +92,8 @@ def _joined(problems: list[ErrorDetails]) -> str:
     expected = [text.removeprefix("expected ") for text in texts if text.startswith("expected ")]
     if len(expected) < len(texts) or any(problem["type"] == "value_error" for problem in problems):
         return texts[0]
-    return f"expected {' or '.join(expected)}, got {_shown(value)}"
+    brackets = f"; put it in brackets: [{value}]" if expected == ["a list"] and isinstance(value, str) else ""
+    return f"expected {' or '.join(expected)}, got {_shown(value)}{brackets}"
 
 
 def _shown(value: object) -> str:

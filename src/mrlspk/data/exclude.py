@@ -9,6 +9,7 @@ from mrlspk.data.left_out import named
 from mrlspk.data.manifest import Manifest
 from mrlspk.data.text_tables import read_text_file
 from mrlspk.errors import DataError
+from mrlspk.reading import reading
 
 EXPECTED = "an utterance id in each line, and after a tab why it is left out"
 COMMENT, ESCAPE = "#", "\\"  # an id that begins as a comment has the second in front
@@ -28,6 +29,10 @@ def read_excludes(paths: Sequence[Path]) -> dict[str, str]:
     """
     reasons: dict[str, str] = {}
     for path in paths:
+        with reading(path, DataError, "Check the path."):
+            wrong = "got a folder" if path.is_dir() else None if path.exists() else "there is no such file"
+        if wrong:
+            raise DataError(f"expected a list of utterances to leave out, {wrong}", path, WRITE_AGAIN)
         for line in read_text_file(path, EXPECTED).lines:
             if line.strip() and not line.startswith(COMMENT):
                 utterance_id, _, reason = line.partition("\t")
@@ -48,12 +53,8 @@ def leave_out(corpora: Sequence[Manifest], paths: Sequence[Path], labels: Collec
     """
     if not paths:
         return tuple(corpora)
-    listed = _Listed(read_excludes(paths), frozenset(labels))
-    remaining = tuple(each.without_utterances(listed) for each in corpora)
-    files = ", ".join(map(str, paths))
-    for corpus, left in zip(corpora, remaining, strict=True):
-        if not len(left.utterances):
-            raise DataError(f"no utterance is left: {files} names them all", corpus.root, WRITE_AGAIN)
+    listed, files = _Listed(read_excludes(paths), frozenset(labels)), _names(paths)
+    remaining = tuple(_without(each, listed, files) for each in corpora)
     count = sum(len(each.utterances) for each in corpora) - sum(len(each.utterances) for each in remaining)
     log.info("%s: %d utterances left out", files, count)
     if stale := listed.not_seen():
@@ -61,6 +62,20 @@ def leave_out(corpora: Sequence[Manifest], paths: Sequence[Path], labels: Collec
     if shared := listed.shared():
         log.warning("%s: several corpora have %s; put the name of one in front", files, named("utterance", shared))
     return remaining
+
+
+def leave_out_quietly(corpus: Manifest, paths: Sequence[Path], labels: Collection[str] = ()) -> Manifest:
+    """Return a corpus without the utterances that lists name; listed ids that it does not have may be of another.
+
+    Args:
+        corpus: Whose utterances may be listed.
+        paths: The lists.
+        labels: As `leave_out` takes them.
+
+    Raises:
+        DataError: If a list cannot be read, or no utterance is left.
+    """
+    return _without(corpus, _Listed(read_excludes(paths), frozenset(labels)), _names(paths)) if paths else corpus
 
 
 def scan_remaining(path: Path, corpus: str, paths: Sequence[Path]) -> Manifest:
@@ -84,6 +99,22 @@ def excludes_text(kinds_by_id: Mapping[str, Iterable[str]]) -> str:
     """Return the text of a list: the ids in order, each with its kinds of problem."""
     rows = (f"{_escaped(utterance_id)}\t{','.join(kinds)}" for utterance_id, kinds in sorted(kinds_by_id.items()))
     return "\n".join([HEADER, *rows]) + "\n"
+
+
+def _without(corpus: Manifest, listed: "_Listed", files: str) -> Manifest:
+    """Return a corpus without the listed utterances.
+
+    Raises:
+        DataError: If none is left.
+    """
+    remaining = corpus.without_utterances(listed)
+    if not len(remaining.utterances):
+        raise DataError(f"no utterance is left: {files} names them all", corpus.root, WRITE_AGAIN)
+    return remaining
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))
 
 
 def _escaped(utterance_id: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from mrlspk.config import Config, dump_config
 from mrlspk.data.build import training_parts
 from mrlspk.data.corpora.joined import scan_corpora
-from mrlspk.data.exclude import leave_out
+from mrlspk.data.exclude import leave_out_quietly
 from mrlspk.errors import UsageError
 from mrlspk.files import Claim
 from mrlspk.inference.torch_device import find_device
@@ -169,6 +169,6 @@ def _count_classes(config: Config) -> tuple[int, bool]:
     n_speakers = VOXCELEB2_SPEAKERS
     if counted:
         parts = training_parts(data)
-        (corpus,) = leave_out([scan_corpora(parts)], data.exclude, [part.label for part in parts])
+        corpus = leave_out_quietly(scan_corpora(parts), data.exclude, [part.label for part in parts])
         n_speakers = len(corpus.speakers)
     return n_speakers * (1 + len(data.speed_perturbation)), counted

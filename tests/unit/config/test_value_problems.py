@@ -23,6 +23,7 @@ def refusal(override):
         ("training=3", "training (`set`): expected keys and values, got 3"),
         ("seed=null", "seed (`set`): expected a whole number, got null"),
         ("model.matryoshka_dims=[8, x]", "model.matryoshka_dims.1 (`set`): expected a whole number, got 'x'"),
+        ("data.exclude=x.tsv", "data.exclude (`set`): expected a list, got 'x.tsv'; put it in brackets: [x.tsv]"),
         (
             "data.noise_snr_range=[1, 2, 3]",
             "data.noise_snr_range (`set`): expected a list of 2 or fewer, got [1, 2, 3]",

@@ -41,6 +41,13 @@ def test_list_by_hand_needs_no_reasons_and_may_have_comments(tmp_path):
     assert read_excludes([path]) == {"a/1.wav": "", "b/2.wav": "noise of a street"}
 
 
+@pytest.mark.parametrize(("name", "found"), [("none.tsv", "there is no such file"), (".", "got a folder")])
+def test_list_that_is_no_file_is_an_error_that_says_how_to_write_one(tmp_path, name, found):
+    with pytest.raises(DataError, match=f"expected a list of utterances to leave out, {found}") as error:
+        read_excludes([tmp_path / name])
+    assert "--write-excludes" in str(error.value)
+
+
 def test_listed_utterances_are_left_out_and_the_fingerprint_changes(tmp_path):
     whole = corpus("a/1.wav", "a/2.wav", "b/1.wav")
     (left,) = leave_out([whole], [listed(tmp_path, "a/2.wav\tsilent\n")])

@@ -9,6 +9,7 @@ from mrlspk.config import load_config
 from mrlspk.files import claimed_file
 from mrlspk.workflows import profile_gpu as module
 from mrlspk.workflows.profile_gpu import profile_gpu, with_batch, write_config
+from tiny_corpora import write_speakers
 
 NETWORK = "training.freeze_backbone_epochs=0"
 
@@ -42,6 +43,18 @@ def test_profile_of_a_gpu_reports_free_memory_and_speed(config, tmp_path):
     assert profile.predicted_peak_mib == pytest.approx(88 * 85)
     assert all(point.utterances_per_second == pytest.approx(100) for point in profile.found.points)
     assert [point.batch for point in profile.found.points] == [2, 4, 8, 16, 32, 64, 80, 88, 96]
+
+
+@pytest.mark.usefixtures("gpu")
+def test_speakers_whose_utterances_are_all_excluded_are_no_classes(tmp_path, caplog):
+    write_speakers(tmp_path / "corpus", "abc")
+    ids = sorted(path.relative_to(tmp_path / "corpus").as_posix() for path in (tmp_path / "corpus/b").rglob("*.wav"))
+    (tmp_path / "x.tsv").write_text("\n".join([*ids, "of/validation.wav"]))
+    sets = [NETWORK, f"data.train_dataset={tmp_path / 'corpus'}", f"data.exclude=[{tmp_path / 'x.tsv'}]"]
+    profile = profile_of(load_config(None, sets), tmp_path)
+    assert ids
+    assert (profile.n_speakers, profile.speakers_counted) == (2, True)
+    assert "of/validation.wav" not in caplog.text
 
 
 @pytest.mark.usefixtures("gpu")
