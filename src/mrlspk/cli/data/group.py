@@ -8,7 +8,7 @@ from mrlspk.cli.data.pack_noise import pack_noise_command
 from mrlspk.cli.data.scan import scan_command
 from mrlspk.cli.data.trials import trials_command
 
-data_app = Commands(help="Scan, check or pack a corpus, make a demo corpus, or draw trials.")
+data_app = Commands(help="Scan or check a corpus, make a demo corpus, or draw trials.")
 
 data_app.command("check")(check_command)
 data_app.command("demo")(demo_command)

@@ -54,7 +54,7 @@ KINDS = _by_name(
         Kind("segment_end", "error", "A segment ends after its recording, or begins there.",
              "Correct its start and duration, or copy the recording again.",
              f"{MOST_OVERSHOOT_SECONDS} s or more after the end, where the header knows the length exactly",
-             "Kaldi's extract-segments rejects segments from this overshoot on (--max-overshoot)"),
+             "Kaldi's extract-segments rejects segments from this overshoot on (its option max-overshoot)"),
         Kind("name", "error", "A trial list cannot hold the name: white space, or not UTF-8.",
              "Rename the file or folder."),
         Kind("repeated_id", "error", "One id stands for two utterances.", "Give each utterance its own id."),
