@@ -184,6 +184,14 @@ def test_names_that_no_list_can_hold_are_told_and_left_out(run, tiny_corpus, tmp
         assert all("white space" in each["message"] for each in outcome.json["errors"])
 
 
+def test_corpus_of_unusable_names_alone_is_an_error_that_says_so(run, tmp_path):
+    write_speakers(tmp_path / "corpus", ["a b"])
+    outcome = run("data", "scan", tmp_path / "corpus", "-o", tmp_path / "a.jsonl")
+    assert outcome.exit_code == 3
+    assert "no file can be read; the first: its path holds white space" in outcome.stderr
+    assert not (tmp_path / "a.jsonl").exists()
+
+
 @pytest.mark.process
 def test_killed_scan_goes_on_where_it_stopped(tmp_path, run):
     corpus, file = tmp_path / "corpus", tmp_path / "a.jsonl"

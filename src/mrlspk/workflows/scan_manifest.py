@@ -109,9 +109,10 @@ def scan_manifest(
         with closing(Journal(claim.rows, _name_of(corpus, recipe))) as journal:
             scan = Scan(manifest.utterances, _prefix(path, form), known, known_by_id(journal.entries()))
             scan.read(jobs=jobs or default_jobs(), on_line=journal.add, on_progress=on_progress)
+        errors = {printable(each): f"{fault}. {RENAME}" for each, fault in faults.items()} | scan.errors
         n_read, n_unchanged, n_resumed = map(scan.count, (READ, UNCHANGED, RESUMED))
         if not (n_read or n_unchanged or n_resumed):
-            first = next(iter(scan.errors.values()))
+            first = next(iter(errors.values()))
             claim.drop_rows()
             raise DataError(f"no file can be read; the first: {first}", corpus, "Check the files.")
         _write(claim, path, form, scan.rows(), force=force or earlier is not None)
@@ -125,7 +126,7 @@ def scan_manifest(
         n_read,
         n_unchanged,
         n_resumed,
-        {printable(each): f"{fault}. {RENAME}" for each, fault in faults.items()} | scan.errors,
+        errors,
         manifest.left_out,
     )
 
